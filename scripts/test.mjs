@@ -1,0 +1,33 @@
+// Runs every compiled test file with Node's own runner and ends with the line "N passed, N failed, N skipped".
+import { readdirSync } from "node:fs";
+import path from "node:path";
+import { pipeline } from "node:stream/promises";
+import { run } from "node:test";
+import { spec as Spec } from "node:test/reporters";
+import { fileURLToPath } from "node:url";
+
+const root = path.resolve(path.dirname(fileURLToPath(import.meta.url)), "..");
+const wanted = process.argv.slice(2);
+const files = readdirSync(path.join(root, "dist/test"), { recursive: true })
+  .map(String)
+  .filter((file) => file.endsWith(".test.js"))
+  .filter((file) => wanted.length === 0 || wanted.some((part) => file.includes(part)))
+  .sort()
+  .map((file) => path.join(root, "dist/test", file));
+
+const counts = { passed: 0, failed: 0, skipped: 0 };
+const stream = run({ files, concurrency: 2, timeout: 600_000 });
+const isSuite = (event) => event.details?.type === "suite";
+const isFile = (event) => files.includes(event.name);
+stream.on("test:pass", (event) => {
+  if (isSuite(event) || isFile(event)) return;
+  if (event.skip !== undefined || event.todo !== undefined) counts.skipped += 1;
+  else counts.passed += 1;
+});
+stream.on("test:fail", (event) => {
+  if (!isSuite(event)) counts.failed += 1;
+});
+await pipeline(stream, new Spec(), process.stdout, { end: false });
+if (files.length === 0 || counts.passed === 0) counts.failed += 1;
+process.stdout.write(`\n${counts.passed} passed, ${counts.failed} failed, ${counts.skipped} skipped\n`);
+process.exitCode = counts.failed === 0 ? 0 : 1;

@@ -1,0 +1,55 @@
+import { PenniError } from "./errors.js";
+import { toInt64 } from "./tensor.js";
+import type { Attribute, Attributes, Node, Tensor } from "./types.js";
+
+export const int = (value: number): Attribute => ({ kind: "int", value: toInt64(value) });
+export const ints = (value: readonly number[]): Attribute => ({ kind: "ints", value: value.map(toInt64) });
+export const float = (value: number): Attribute => ({ kind: "float", value });
+export const text = (value: string): Attribute => ({ kind: "string", value });
+export const tensor = (value: Tensor): Attribute => ({ kind: "tensor", value });
+
+/** `attributes({ axis: int(1) })`; entries that are undefined are left out. */
+export function attributes(entries: Readonly<Record<string, Attribute | undefined>>): Attributes {
+  const present = Object.entries(entries).filter(
+    (entry): entry is [string, Attribute] => entry[1] !== undefined,
+  );
+  return new Map(present);
+}
+
+function read<Kind extends Attribute["kind"]>(
+  node: Node,
+  name: string,
+  kind: Kind,
+): Extract<Attribute, { kind: Kind }> | undefined {
+  const attribute = node.attributes.get(name);
+  if (attribute === undefined) return undefined;
+  if (attribute.kind === kind) return attribute as Extract<Attribute, { kind: Kind }>;
+  throw new PenniError("bad-model", `attribute "${name}" has the wrong type`, {
+    node: node.name,
+    op: node.op,
+    expected: kind,
+    found: attribute.kind,
+  });
+}
+
+/** An integer attribute as a number (beyond 2^53 rounded, which keeps "to the end" markers huge). */
+export function intAttribute(node: Node, name: string): number | undefined {
+  const attribute = read(node, name, "int");
+  return attribute === undefined ? undefined : Number(attribute.value);
+}
+
+export function intsAttribute(node: Node, name: string): number[] | undefined {
+  return read(node, name, "ints")?.value.map(Number);
+}
+
+export function floatAttribute(node: Node, name: string): number | undefined {
+  return read(node, name, "float")?.value;
+}
+
+export function stringAttribute(node: Node, name: string): string | undefined {
+  return read(node, name, "string")?.value;
+}
+
+export function tensorAttribute(node: Node, name: string): Tensor | undefined {
+  return read(node, name, "tensor")?.value;
+}

@@ -1,0 +1,31 @@
+import type { Dim, Node, Shape } from "../graph/types.js";
+import { describeShape, shapeError } from "./definition.js";
+
+function broadcastDim(node: Node, a: Dim, b: Dim, shapes: readonly Shape[]): Dim {
+  if (a === 1) return b;
+  if (b === 1 || a === b) return a;
+  if (typeof a === "number" && typeof b === "number") {
+    throw shapeError(
+      node,
+      "inputs do not broadcast",
+      "equal or unit dimensions",
+      shapes.map(describeShape).join(" and "),
+    );
+  }
+  // A known size other than 1 decides; two different symbols decide nothing.
+  if (typeof a === "number") return a;
+  return typeof b === "number" ? b : undefined;
+}
+
+/** NumPy-style multidirectional broadcasting (ONNX "Broadcasting in ONNX"). */
+export function broadcastShapes(node: Node, a: Shape | undefined, b: Shape | undefined): Shape | undefined {
+  if (a === undefined || b === undefined) return undefined;
+  const rank = Math.max(a.length, b.length);
+  const aligned = (shape: Shape, axis: number): Dim => {
+    const index = axis - (rank - shape.length);
+    return index < 0 ? 1 : shape[index];
+  };
+  return Array.from({ length: rank }, (_, axis) =>
+    broadcastDim(node, aligned(a, axis), aligned(b, axis), [a, b]),
+  );
+}

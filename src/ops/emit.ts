@@ -1,0 +1,54 @@
+import { int, ints } from "../graph/attributes.js";
+import type { TypedBuilder } from "./builder.js";
+
+/** Emitters for operators whose form depends on the operator set version, and for frequent idioms. */
+
+/** ReduceSum: axes are an input since opset 13. */
+export function reduceSum(b: TypedBuilder, x: string, axes: readonly number[], keepdims: boolean): string {
+  return b.emit("ReduceSum", [x, b.axes(axes)], { attributes: { keepdims: int(keepdims ? 1 : 0) } });
+}
+
+/** ReduceMean: axes are an attribute up to opset 17, an input from 18. */
+export function reduceMean(b: TypedBuilder, x: string, axes: readonly number[], keepdims: boolean): string {
+  const keep = { keepdims: int(keepdims ? 1 : 0) };
+  if (b.opset >= 18) return b.emit("ReduceMean", [x, b.axes(axes)], { attributes: keep });
+  return b.emit("ReduceMean", [x], { attributes: { ...keep, axes: ints(axes) } });
+}
+
+export function reshape(b: TypedBuilder, x: string, dims: readonly number[]): string {
+  return b.emit("Reshape", [x, b.axes(dims)]);
+}
+
+export function transpose(b: TypedBuilder, x: string, perm: readonly number[]): string {
+  return b.emit("Transpose", [x], { attributes: { perm: ints(perm) } });
+}
+
+export interface SliceRange {
+  readonly axis: number;
+  readonly start: number;
+  readonly end: number;
+  readonly step?: number;
+}
+
+/** Slice with constant ranges; Infinity and -Infinity mean "to the end" in the step's direction. */
+export function slice(b: TypedBuilder, x: string, ranges: readonly SliceRange[]): string {
+  return b.emit("Slice", [
+    x,
+    b.axes(ranges.map((range) => range.start)),
+    b.axes(ranges.map((range) => range.end)),
+    b.axes(ranges.map((range) => range.axis)),
+    b.axes(ranges.map((range) => range.step ?? 1)),
+  ]);
+}
+
+/** Zero padding with ONNX's order of pads: all begins, then all ends. */
+export function zeroPad(b: TypedBuilder, x: string, pads: readonly number[]): string {
+  return b.emit("Pad", [x, b.axes(pads)]);
+}
+
+export const add = (b: TypedBuilder, x: string, y: string): string => b.emit("Add", [x, y]);
+export const sub = (b: TypedBuilder, x: string, y: string): string => b.emit("Sub", [x, y]);
+export const mul = (b: TypedBuilder, x: string, y: string): string => b.emit("Mul", [x, y]);
+export const div = (b: TypedBuilder, x: string, y: string): string => b.emit("Div", [x, y]);
+export const neg = (b: TypedBuilder, x: string): string => b.emit("Neg", [x]);
+export const matMul = (b: TypedBuilder, x: string, y: string): string => b.emit("MatMul", [x, y]);

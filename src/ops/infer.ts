@@ -1,0 +1,136 @@
+import { PenniError } from "../graph/errors.js";
+import { elementCount, numericData } from "../graph/tensor.js";
+import type { Graph, Node, Shape, Tensor, ValueType } from "../graph/types.js";
+import {
+  describeShape,
+  type KnownValue,
+  type NodeContext,
+  type OpDefinition,
+  standardOpset,
+} from "./definition.js";
+import { findOp } from "./registry.js";
+
+/** Values with more elements than this are not propagated: shape arithmetic is small, weights are not. */
+const LARGEST_PROPAGATED = 4096;
+
+/** What is known of every value of a graph before it runs. */
+export interface Inference {
+  readonly types: ReadonlyMap<string, ValueType>;
+  readonly values: ReadonlyMap<string, KnownValue>;
+}
+
+export function tensorType(tensor: Tensor): ValueType {
+  return { elementType: tensor.type, shape: tensor.dims };
+}
+
+/** A small numeric tensor as a known value; undefined for large or non-numeric ones. */
+export function knownValue(tensor: Tensor): KnownValue | undefined {
+  if (elementCount(tensor.dims) > LARGEST_PROPAGATED) return undefined;
+  if (tensor.type === "string" || tensor.type === "other" || tensor.type === "bfloat16") return undefined;
+  return { type: tensor.type, dims: tensor.dims, elements: numericData(tensor) };
+}
+
+/** The context of one node over the types and values known so far. */
+export function nodeContext(
+  node: Node,
+  opset: number,
+  types: ReadonlyMap<string, ValueType>,
+  values: ReadonlyMap<string, KnownValue>,
+): NodeContext {
+  return {
+    node,
+    opset,
+    inputs: node.inputs.map((name) => types.get(name)),
+    values: node.inputs.map((name) => values.get(name)),
+  };
+}
+
+/** Output types of one node; an operator that Penni does not know yields no information. */
+export function inferNode(context: NodeContext): readonly (ValueType | undefined)[] {
+  const definition = findOp(context.node);
+  if (definition === undefined) return context.node.outputs.map(() => undefined);
+  return definition.shape(context);
+}
+
+function propagateValues(
+  definition: OpDefinition | undefined,
+  context: NodeContext,
+): readonly (KnownValue | undefined)[] {
+  if (definition?.value === undefined) return [];
+  return definition
+    .value(context)
+    .map((value) =>
+      value === undefined || elementCount(value.dims) > LARGEST_PROPAGATED ? undefined : value,
+    );
+}
+
+/** Combines a declared with an inferred type: the inferred dimension wins where it is known. */
+function refine(node: Node, name: string, declared: ValueType | undefined, inferred: ValueType): ValueType {
+  if (declared?.shape === undefined) return inferred;
+  if (inferred.shape === undefined) return { elementType: inferred.elementType, shape: declared.shape };
+  if (declared.shape.length !== inferred.shape.length) {
+    throw new PenniError("shape", `output "${name}" has another rank than the model declares`, {
+      node: node.name,
+      op: node.op,
+      expected: describeShape(declared.shape),
+      found: describeShape(inferred.shape),
+      advice: "The model contradicts itself; export it again",
+    });
+  }
+  return { elementType: inferred.elementType, shape: mergeShapes(inferred.shape, declared.shape) };
+}
+
+function mergeShapes(preferred: Shape, other: Shape): Shape {
+  return preferred.map((dim, axis) => {
+    const alternative = other[axis];
+    if (dim === undefined) return alternative;
+    return typeof dim === "string" && typeof alternative === "number" ? alternative : dim;
+  });
+}
+
+/**
+ * Types of all values, and the known values of small constants, in one forward walk.
+ * @throws PenniError "shape" if a node contradicts its inputs.
+ */
+export function inferGraph(graph: Graph): Inference {
+  const types = new Map<string, ValueType>();
+  const values = new Map<string, KnownValue>();
+  const declared = new Map([...graph.valueInfo, ...graph.outputs.map((info) => [info.name, info] as const)]);
+  const opset = standardOpset(graph);
+
+  for (const input of graph.inputs) if (input.type !== undefined) types.set(input.name, input.type);
+  for (const [name, tensor] of graph.initializers) {
+    types.set(name, tensorType(tensor));
+    const value = knownValue(tensor);
+    if (value !== undefined) values.set(name, value);
+  }
+  for (const node of graph.nodes) {
+    const context = nodeContext(node, opset, types, values);
+    const inferred = inferNode(context);
+    const propagated = propagateValues(findOp(node), context);
+    node.outputs.forEach((name, index) => {
+      if (name === "") return;
+      const type = inferred[index];
+      const fromFile = declared.get(name)?.type;
+      if (type !== undefined) types.set(name, refine(node, name, fromFile, type));
+      else if (fromFile !== undefined) types.set(name, fromFile);
+      const value = propagated[index];
+      if (value !== undefined) values.set(name, value);
+    });
+  }
+  return { types, values };
+}
+
+/**
+ * The dimensions of a value as numbers.
+ * @throws PenniError "shape" if the shape is unknown or has a symbolic dimension.
+ */
+export function staticDims(types: ReadonlyMap<string, ValueType>, name: string): readonly number[] {
+  const shape = types.get(name)?.shape;
+  if (shape?.every((dim): dim is number => typeof dim === "number")) return shape as readonly number[];
+  throw new PenniError("shape", `the shape of value "${name}" must be fully known here`, {
+    expected: "fixed dimensions",
+    found: describeShape(shape),
+    advice: "Fix the input's dimensions with --input-shape",
+  });
+}
