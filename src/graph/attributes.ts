@@ -46,6 +46,10 @@ export function floatAttribute(node: Node, name: string): number | undefined {
   return read(node, name, "float")?.value;
 }
 
+export function floatsAttribute(node: Node, name: string): readonly number[] | undefined {
+  return read(node, name, "floats")?.value;
+}
+
 export function stringAttribute(node: Node, name: string): string | undefined {
   return read(node, name, "string")?.value;
 }

@@ -1,2 +1,115 @@
-/** How an operator carries channels from its inputs to its outputs (design: exact shrinking). */
-export type ChannelRule = Readonly<Record<string, never>>;
+import type { Attribute, Node, Shape, Tensor, ValueType } from "../graph/types.js";
+import type { Decomposition } from "./decomposition.js";
+import type { NodeContext } from "./definition.js";
+
+/**
+ * How operators carry channels (design: exact shrinking). Every value of rank >= 2 whose axis 1 has a fixed
+ * size has that many *lanes*: channels of a feature map, features after Flatten. Initializers have none: they
+ * are parameters that a rule slices to fit.
+ */
+
+/** Per lane: the number it holds at every batch and spatial position, or undefined. */
+export type LaneConstants = readonly (number | undefined)[];
+
+/** A lane of an input or output of the node at hand. */
+export interface LaneRef {
+  readonly port: number;
+  readonly lane: number;
+}
+
+/** Lanes of one input and one output that are kept or dropped together. */
+export interface Tie {
+  readonly input: number;
+  readonly output: number;
+  /** [input lane, output lane]. */
+  readonly pairs: readonly (readonly [number, number])[];
+}
+
+export interface ChannelContext extends NodeContext {
+  readonly outputs: readonly (ValueType | undefined)[];
+  /** Number of lanes per input; undefined for initializers, omitted inputs and values without lanes. */
+  readonly lanes: readonly (number | undefined)[];
+  readonly outputLanes: readonly (number | undefined)[];
+  /** Known constants per input, parallel to `lanes`. */
+  readonly constants: readonly (LaneConstants | undefined)[];
+  /** The tensor behind an input, if it is an initializer. */
+  initializer(input: number): Tensor | undefined;
+  /** The decomposed weight of this Conv node, if it has one. */
+  readonly decomposition: Decomposition | undefined;
+}
+
+/** What a rule uses to rewrite its node once it is decided which lanes stay. */
+export interface LaneEditor {
+  /** Lanes that stay, ascending. */
+  input(port: number): readonly number[];
+  output(port: number): readonly number[];
+  /** Stores a new version of the initializer `name`; returns the name to use (another reader may need the old one). */
+  write(name: string, tensor: Tensor): string;
+  /** Stores a new initializer under a fresh name. */
+  add(stem: string, tensor: Tensor): string;
+}
+
+/** How one node carries lanes. */
+export interface ChannelFlow {
+  readonly ties: readonly Tie[];
+  /** Inputs whose lanes the rule accounts for; all lanes of the other inputs are kept. */
+  readonly carried: readonly number[];
+  /** Input lanes that an output lane needs besides those it is tied to. */
+  readonly reads?: (output: number, lane: number) => Iterable<LaneRef>;
+  /** Known constants per output. */
+  readonly constants: readonly (LaneConstants | undefined)[];
+  /** True if `rewrite` improves the node even where no lane is dropped. */
+  readonly simplifies?: boolean;
+  /** The nodes that replace this one (and, for a decomposed Conv, those of its weight). */
+  readonly rewrite: (edit: LaneEditor) => readonly Node[];
+}
+
+/** The node keeps all lanes of all its inputs and outputs, for this reason. */
+export interface Wall {
+  readonly wall: string;
+}
+
+/** Describes how a node carries lanes, or why it cannot. */
+export type ChannelRule = (context: ChannelContext) => ChannelFlow | Wall;
+
+export const wall = (reason: string): Wall => ({ wall: reason });
+
+/** The number of lanes of a shape: its axis 1, where that is a number. */
+export function laneCount(shape: Shape | undefined): number | undefined {
+  if (shape === undefined || shape.length < 2) return undefined;
+  const [, lanes] = shape;
+  return typeof lanes === "number" && lanes > 0 ? lanes : undefined;
+}
+
+/** Rounds a computed constant to float32; undefined where it is not a finite number. */
+export function laneConstant(value: number | undefined): number | undefined {
+  if (value === undefined) return undefined;
+  const rounded = Math.fround(value);
+  return Number.isFinite(rounded) ? rounded : undefined;
+}
+
+export function unknownConstants(lanes: number): LaneConstants {
+  return Array.from({ length: lanes }, () => undefined);
+}
+
+/** [0, 0], [1, 1], ... */
+export function identityPairs(lanes: number): (readonly [number, number])[] {
+  return Array.from({ length: lanes }, (_, lane) => [lane, lane] as const);
+}
+
+/** The node with some inputs replaced. */
+export function withInputs(node: Node, replaced: ReadonlyMap<number, string>): Node {
+  const length = Math.max(node.inputs.length, ...[...replaced.keys()].map((index) => index + 1));
+  const inputs = Array.from({ length }, (_, index) => replaced.get(index) ?? node.inputs[index] ?? "");
+  return { ...node, inputs };
+}
+
+/** The node with some attributes replaced, or removed where the new value is undefined. */
+export function withAttributes(node: Node, changes: Readonly<Record<string, Attribute | undefined>>): Node {
+  const attributes = new Map(node.attributes);
+  for (const [name, attribute] of Object.entries(changes)) {
+    if (attribute === undefined) attributes.delete(name);
+    else attributes.set(name, attribute);
+  }
+  return { ...node, attributes };
+}

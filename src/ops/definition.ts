@@ -88,3 +88,10 @@ export const sameTypeAsFirstInput: ShapeRule = ({ node, inputs: [x] }) => {
   if (x === undefined) throw shapeError(node, "the type of the input is unknown");
   return [x];
 };
+
+/** The dimensions of a type, all of which must be known. */
+export function staticShape(node: Node, type: ValueType | undefined): readonly number[] {
+  const shape = type?.shape;
+  if (shape?.every((dim): dim is number => typeof dim === "number")) return shape as readonly number[];
+  throw shapeError(node, "a shape must be fully known here", "fixed dimensions", describeShape(shape));
+}

@@ -1,0 +1,18 @@
+import { CommanderError } from "commander";
+import { PenniError } from "../graph/errors.js";
+
+const HELP_ADVICE = "See penni --help, penni COMMAND --help";
+
+function oneLine(text: string): string {
+  return text.replaceAll(/\s*\n\s*/g, " ").trim();
+}
+
+/** One line for people: what happened and what to do about it. */
+export function describeError(error: unknown): string {
+  if (error instanceof PenniError) return oneLine(error.message);
+  if (error instanceof CommanderError) {
+    return `${oneLine(error.message.replace(/^error: /, ""))}. ${HELP_ADVICE}`;
+  }
+  const message = error instanceof Error ? error.message : String(error);
+  return `unexpected error: ${oneLine(message)}. Run the command again with --verbose and report it`;
+}

@@ -1,0 +1,69 @@
+import type { Command } from "commander";
+import type { Preprocessing } from "../data/preprocessing.js";
+import type { Accuracy } from "../measure/accuracy.js";
+import { numberList, wholeNumber } from "./options.js";
+import { progressBar } from "./progress.js";
+import type { Terminal } from "./terminal.js";
+
+interface EvalOptions {
+  readonly data: string;
+  readonly split: "test" | "train";
+  readonly limit?: number;
+  readonly batch?: number;
+  readonly mean?: readonly number[];
+  readonly std?: readonly number[];
+  readonly json?: boolean;
+}
+
+/** `penni eval`: top-1 accuracy of a classifier. */
+export function addEvalCommand(program: Command, terminal: Terminal): Command {
+  return program
+    .command("eval")
+    .description("measure the top-1 accuracy of a classifier in ONNX Runtime")
+    .argument("<model>", "an .onnx file")
+    .requiredOption("--data <spec>", "the images: cifar10:DIRECTORY, folder:DIRECTORY or synthetic")
+    .addOption(program.createOption("--split <name>", "which images").choices(["test", "train"]).default("test"))
+    .option("--limit <n>", "only the first n images", wholeNumber(1))
+    .option("--batch <n>", "images in a batch", wholeNumber(1))
+    .option("--mean <r,g,b>", "mean per channel, of pixels from 0 to 1 (default: the model's metadata, or ImageNet's)", numberList)
+    .option("--std <r,g,b>", "standard deviation per channel, likewise", numberList)
+    .option("--json", "print the result as JSON")
+    .action(async (model: string, options: EvalOptions) => {
+      const result = await evaluateFile(model, options, terminal);
+      const text = options.json === true ? JSON.stringify({ model, ...result }) : describeAccuracy(result);
+      terminal.stdout.write(`${text}\n`);
+    });
+}
+
+async function evaluateFile(model: string, options: EvalOptions, terminal: Terminal): Promise<Accuracy> {
+  const [{ readModel }, data, { classifierInterface, evaluate }] = await Promise.all([
+    import("../onnx/files.js"),
+    import("../data/index.js"),
+    import("../measure/accuracy.js"),
+  ]);
+  const graph = await readModel(model);
+  const stated = data.readPreprocessing(graph.metadata) ?? data.imagenetPreprocessing;
+  const preprocessing = override(stated, options);
+  const dataset = await data.openDataset(options.data);
+  classifierInterface(graph, dataset);
+  const split = await dataset[options.split]();
+  const bar = progressBar(terminal.stderr, "images");
+  try {
+    return await evaluate(graph, split, preprocessing, {
+      indices: Uint32Array.from({ length: Math.min(options.limit ?? split.count, split.count) }, (_, i) => i),
+      ...(options.batch === undefined ? {} : { batch: options.batch }),
+      onProgress: bar.update,
+    });
+  } finally {
+    bar.stop();
+  }
+}
+
+function override(stated: Preprocessing, { mean, std }: EvalOptions): Preprocessing {
+  return { ...stated, ...(mean === undefined ? {} : { mean: [...mean] }), ...(std === undefined ? {} : { std: [...std] }) };
+}
+
+function describeAccuracy({ correct, total, top1, seconds }: Accuracy): string {
+  const rate = seconds > 0 ? `, ${Math.round(total / seconds)} images/s` : "";
+  return `top-1 ${(100 * top1).toFixed(2)} % (${correct} of ${total}) in ${seconds.toFixed(1)} s${rate}`;
+}

@@ -1,0 +1,34 @@
+import { InvalidArgumentError } from "commander";
+
+/** Parser of an option that is a whole number from `minimum`. */
+export function wholeNumber(minimum: number): (text: string) => number {
+  return (text) => {
+    const value = Number(text);
+    if (text.trim() !== "" && Number.isSafeInteger(value) && value >= minimum) return value;
+    throw new InvalidArgumentError(`expected a whole number from ${minimum}, found "${text}"`);
+  };
+}
+
+/** Parser of an option that is a list of numbers, one per channel: "0.485,0.456,0.406". */
+export function numberList(text: string): readonly number[] {
+  const parts = text.split(",").map((part) => part.trim());
+  const values = parts.map(Number);
+  if (parts.every((part) => part !== "") && values.every(Number.isFinite)) return values;
+  throw new InvalidArgumentError(`expected numbers with commas between, found "${text}"`);
+}
+
+/** Dimensions for the inputs of a model, by name. */
+export type InputShapes = ReadonlyMap<string, readonly number[]>;
+
+/** Parser of a repeatable option NAME:1x3x32x32. */
+export function inputShape(text: string, previous: InputShapes = new Map()): InputShapes {
+  const colon = text.lastIndexOf(":");
+  const dims = text
+    .slice(colon + 1)
+    .split("x")
+    .map(Number);
+  if (colon > 0 && dims.every((dim) => Number.isSafeInteger(dim) && dim > 0)) {
+    return new Map([...previous, [text.slice(0, colon), dims]]);
+  }
+  throw new InvalidArgumentError(`expected NAME:1x3x32x32, found "${text}"`);
+}

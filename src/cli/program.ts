@@ -1,0 +1,59 @@
+import { readFileSync } from "node:fs";
+import { Command, CommanderError } from "commander";
+import { describeError } from "./describe_error.js";
+import { addEvalCommand } from "./eval.js";
+import { addInspectCommand } from "./inspect.js";
+import { ignoreClosedPipe, type Output, type Terminal } from "./terminal.js";
+
+type AddCommand = (program: Command, terminal: Terminal) => Command;
+
+/** Every command, in the order of the help text. */
+const commands: readonly AddCommand[] = [addEvalCommand, addInspectCommand];
+
+function packageVersion(): string {
+  const file = new URL("../../../package.json", import.meta.url);
+  return (JSON.parse(readFileSync(file, "utf8")) as { version: string }).version;
+}
+
+function createProgram(terminal: Terminal): Command {
+  const program = new Command("penni")
+    .description("Makes a trained convolutional network small and fast: ONNX in, a smaller ONNX file out.")
+    .version(packageVersion())
+    .exitOverride()
+    .showSuggestionAfterError()
+    .configureOutput({
+      writeOut: (text) => terminal.stdout.write(text),
+      // What commander would print about an error is printed by runCommandLine, in one line.
+      writeErr: () => undefined,
+    });
+  for (const addCommand of commands) {
+    addCommand(program, terminal).option("--verbose", "print the stack trace of an error");
+  }
+  return program;
+}
+
+/**
+ * Runs one command line (without node and script). Errors become one line on stderr, and with --verbose
+ * their stack trace. Returns the exit status: 0, or 1 after any error.
+ */
+export async function runCommandLine(
+  args: readonly string[],
+  stdout: Output,
+  stderr: Output,
+): Promise<number> {
+  for (const output of [stdout, stderr]) ignoreClosedPipe(output);
+  const program = createProgram({ stdout, stderr });
+  if (args.length === 0) {
+    stderr.write(program.helpInformation());
+    return 1;
+  }
+  try {
+    await program.parseAsync(args, { from: "user" });
+    return 0;
+  } catch (error) {
+    if (error instanceof CommanderError && error.exitCode === 0) return 0;
+    stderr.write(`penni: ${describeError(error)}\n`);
+    if (args.includes("--verbose") && error instanceof Error) stderr.write(`${error.stack}\n`);
+    return 1;
+  }
+}

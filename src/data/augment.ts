@@ -1,0 +1,70 @@
+import type { SplitShape } from "./dataset.js";
+import type { LevelTable } from "./preprocessing.js";
+import type { Random } from "./random.js";
+
+/** Random changes to training images that keep their class. */
+export interface Augmentation {
+  /** Black pixels added on every side before a random crop back to the image's size; 0 for no crop. */
+  readonly padding: number;
+  /** Mirror left and right with probability 1/2. */
+  readonly flip: boolean;
+}
+
+/** The paper's augmentation for CIFAR-10: random crop with 4 pixels of padding, horizontal flip. */
+export const cifarAugmentation: Augmentation = { padding: 4, flip: true };
+
+/** What one image goes through: moved so that (left, top) becomes its corner, then perhaps mirrored. */
+export interface Placement {
+  /** Column of the image at the left edge of the result, -padding .. padding. */
+  readonly left: number;
+  /** Row of the image at the top edge of the result, -padding .. padding. */
+  readonly top: number;
+  readonly mirrored: boolean;
+}
+
+/** The image as it is. */
+export const unchanged: Placement = { left: 0, top: 0, mirrored: false };
+
+/** Draws what one image goes through. */
+export function drawPlacement({ padding, flip }: Augmentation, random: Random): Placement {
+  const left = padding === 0 ? 0 : random.below(2 * padding + 1) - padding;
+  const top = padding === 0 ? 0 : random.below(2 * padding + 1) - padding;
+  return { left, top, mirrored: flip && random.below(2) === 1 };
+}
+
+/**
+ * Writes one image, cropped, mirrored and normalised, as float32 [channels, height, width] into `target` at
+ * `offset`. Pixels from outside the image are black (level 0) before normalisation, as in the usual recipe.
+ */
+export function writeImage(
+  pixels: Uint8Array,
+  { channels, height, width }: Pick<SplitShape, "channels" | "height" | "width">,
+  { left, top, mirrored }: Placement,
+  levels: LevelTable,
+  target: Float32Array,
+  offset: number,
+): void {
+  const firstColumn = Math.min(width, Math.max(0, -left));
+  const endColumn = Math.max(firstColumn, Math.min(width, width - left));
+  const step = mirrored ? -1 : 1;
+  for (let channel = 0; channel < channels; channel += 1) {
+    const table = levels.subarray(256 * channel, 256 * (channel + 1));
+    const black = table[0] ?? 0;
+    for (let row = 0; row < height; row += 1) {
+      const start = offset + (channel * height + row) * width;
+      const sourceRow = row + top;
+      if (sourceRow < 0 || sourceRow >= height) {
+        target.fill(black, start, start + width);
+        continue;
+      }
+      if (endColumn - firstColumn < width) target.fill(black, start, start + width);
+      let source = (channel * height + sourceRow) * width + firstColumn + left;
+      let at = start + (mirrored ? width - 1 - firstColumn : firstColumn);
+      for (let column = firstColumn; column < endColumn; column += 1) {
+        target[at] = table[pixels[source] ?? 0] ?? 0;
+        source += 1;
+        at += step;
+      }
+    }
+  }
+}

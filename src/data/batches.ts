@@ -1,0 +1,131 @@
+import { type Augmentation, drawPlacement, unchanged, writeImage } from "./augment.js";
+import { imagePixels, type Split } from "./dataset.js";
+import { type LevelTable, levelTable, type Preprocessing } from "./preprocessing.js";
+import { Random } from "./random.js";
+
+/** One batch, ready to be fed. The arrays are reused: they are valid until the next batch is asked for. */
+export interface Batch {
+  /** Position in the epoch, from 0. */
+  readonly index: number;
+  /** Images that count; the rest, in an incomplete batch, are zeros with label 0. */
+  readonly count: number;
+  /** float32 [batch, channels, height, width], normalised. */
+  readonly images: Float32Array<ArrayBuffer>;
+  /** int64 [batch], the class of each image. */
+  readonly labels: BigInt64Array<ArrayBuffer>;
+}
+
+/** What one training epoch looks like. The same options give the same batches, bit for bit. */
+export interface EpochOptions {
+  /** Images in a batch. */
+  readonly batch: number;
+  readonly preprocessing: Preprocessing;
+  readonly augmentation: Augmentation;
+  readonly seed: number;
+  /** Number of the epoch, from 0: each has its own order and augmentation. */
+  readonly epoch: number;
+  /** Batch to begin with (0), so as to resume within an epoch. */
+  readonly startBatch?: number;
+}
+
+/** How images are fed for evaluation. */
+export interface EvaluationOptions {
+  readonly batch: number;
+  readonly preprocessing: Preprocessing;
+}
+
+/** Which batches to make from which images, as data that can be sent to another thread. */
+export interface BatchPlan {
+  readonly split: Split;
+  /** The images to use, in the order in which they are to be used. */
+  readonly indices: Uint32Array;
+  readonly batch: number;
+  readonly levels: LevelTable;
+  readonly firstBatch: number;
+  /** One more than the last batch. */
+  readonly endBatch: number;
+  /** Absent for evaluation. */
+  readonly training?: {
+    readonly augmentation: Augmentation;
+    readonly seed: number;
+    readonly epoch: number;
+  };
+}
+
+/** What the two uses of random numbers in an epoch add to their keys, so that their streams differ. */
+const ORDER_STREAM = 1;
+const AUGMENTATION_STREAM = 2;
+
+/**
+ * The batches of one training epoch over the images `indices` of a split: shuffled, augmented, without the
+ * incomplete last batch (the paper's and everyone's recipe: batch statistics need whole batches).
+ * Throws `PenniError` "bad-data" if the preprocessing does not fit the images.
+ */
+export function planEpoch(split: Split, indices: Uint32Array, options: EpochOptions): BatchPlan {
+  const { batch, preprocessing, augmentation, seed, epoch, startBatch = 0 } = options;
+  return {
+    split,
+    indices: new Random(ORDER_STREAM, seed, epoch).shuffle(indices.slice()),
+    batch,
+    levels: levelTable(preprocessing, split.channels),
+    firstBatch: startBatch,
+    endBatch: Math.floor(indices.length / batch),
+    training: { augmentation, seed, epoch },
+  };
+}
+
+/** All images `indices` of a split, once, in that order, as they are; the last batch may be incomplete. Throws as above. */
+export function planEvaluation(split: Split, indices: Uint32Array, options: EvaluationOptions): BatchPlan {
+  const { batch, preprocessing } = options;
+  const levels = levelTable(preprocessing, split.channels);
+  const endBatch = Math.ceil(indices.length / batch);
+  return { split, indices, batch, levels, firstBatch: 0, endBatch };
+}
+
+/** The indices of all images of a split. */
+export function allIndices(split: Split): Uint32Array {
+  return Uint32Array.from(split.labels, (_, index) => index);
+}
+
+/** Room for one batch. */
+export interface BatchBuffers {
+  readonly images: Float32Array<ArrayBuffer>;
+  readonly labels: BigInt64Array<ArrayBuffer>;
+}
+
+export function allocateBatch({ split, batch }: BatchPlan): BatchBuffers {
+  const { channels, height, width } = split;
+  return {
+    images: new Float32Array(batch * channels * height * width),
+    labels: new BigInt64Array(batch),
+  };
+}
+
+/**
+ * Writes batch number `index` of a plan into buffers. What is written depends on the plan and the number
+ * alone, never on what was made before.
+ */
+export function writeBatch(plan: BatchPlan, index: number, buffers: BatchBuffers): Batch {
+  const { split, indices, batch, levels, training } = plan;
+  const { images, labels } = buffers;
+  const imageSize = split.channels * split.height * split.width;
+  const used = indices.subarray(index * batch, (index + 1) * batch);
+  const random = new Random(AUGMENTATION_STREAM, training?.seed ?? 0, training?.epoch ?? 0, index);
+  used.forEach((image, position) => {
+    const pixels = imagePixels(split, image);
+    const placement = training === undefined ? unchanged : drawPlacement(training.augmentation, random);
+    writeImage(pixels, split, placement, levels, images, position * imageSize);
+    labels[position] = BigInt(split.labels[image] ?? 0);
+  });
+  images.fill(0, used.length * imageSize);
+  labels.fill(0n, used.length);
+  return { index, count: used.length, images, labels };
+}
+
+/** The batches of a plan, each made when it is asked for. See `prefetch` for making them in advance. */
+export function* batches(plan: BatchPlan): Generator<Batch, void, undefined> {
+  const buffers = allocateBatch(plan);
+  for (let index = plan.firstBatch; index < plan.endBatch; index += 1) {
+    yield writeBatch(plan, index, buffers);
+  }
+}

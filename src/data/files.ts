@@ -1,0 +1,40 @@
+import { readdir, stat } from "node:fs/promises";
+import path from "node:path";
+import { PenniError } from "../graph/errors.js";
+
+/** An error about a file or folder of a dataset. */
+export function badData(
+  file: string,
+  problem: string,
+  details: { expected?: string; found?: string; advice?: string } = {},
+  cause?: unknown,
+): PenniError {
+  return new PenniError("bad-data", problem, { file, ...details }, { cause });
+}
+
+/** What is there: "file", "folder", or undefined for nothing. */
+export async function entryKind(file: string): Promise<"file" | "folder" | undefined> {
+  const status = await stat(file).catch(() => undefined);
+  if (status === undefined) return undefined;
+  return status.isDirectory() ? "folder" : "file";
+}
+
+/** Names of the visible sub-folders and files of a folder, sorted by code unit on every machine. */
+export async function listFolder(folder: string): Promise<{ folders: string[]; files: string[] }> {
+  const names = await readdir(folder).catch((cause: unknown) => {
+    throw badData(folder, "cannot read the folder", { advice: "Check the path and its permissions." }, cause);
+  });
+  const visible = names.filter((name) => !name.startsWith(".")).sort();
+  const kinds = await Promise.all(visible.map((name) => entryKind(path.join(folder, name))));
+  return {
+    folders: visible.filter((_, index) => kinds[index] === "folder"),
+    files: visible.filter((_, index) => kinds[index] === "file"),
+  };
+}
+
+/** At most ten names, for a message. */
+export function someNames(names: readonly string[]): string {
+  if (names.length === 0) return "nothing";
+  const shown = names.slice(0, 10).join(", ");
+  return names.length <= 10 ? shown : `${shown} and ${names.length - 10} more`;
+}

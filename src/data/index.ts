@@ -1,0 +1,24 @@
+export { type Augmentation, cifarAugmentation } from "./augment.js";
+export {
+  allIndices,
+  type Batch,
+  type BatchPlan,
+  batches,
+  type EpochOptions,
+  type EvaluationOptions,
+  planEpoch,
+  planEvaluation,
+} from "./batches.js";
+export { allocateSplit, type Dataset, type ImageSize, imagePixels, type Split } from "./dataset.js";
+export { type HeldOut, holdOut } from "./hold_out.js";
+export { type OpenOptions, openDataset } from "./open.js";
+export { prefetch } from "./prefetch.js";
+export {
+  CLASS_NAMES_KEY,
+  imagenetPreprocessing,
+  PREPROCESSING_KEY,
+  type Preprocessing,
+  readClassNames,
+  readPreprocessing,
+} from "./preprocessing.js";
+export { Random } from "./random.js";

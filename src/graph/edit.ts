@@ -1,0 +1,43 @@
+import { capturedNames } from "./links.js";
+import type { Graph, Tensor } from "./types.js";
+
+/** Every name a graph uses, for values and for nodes. */
+export function usedNames(graph: Graph): Set<string> {
+  const declared = [...graph.inputs, ...graph.outputs].map((info) => info.name);
+  const inNodes = graph.nodes.flatMap((node) => [
+    node.name,
+    ...node.inputs,
+    ...node.outputs,
+    ...capturedNames(node),
+  ]);
+  return new Set([...graph.initializers.keys(), ...graph.valueInfo.keys(), ...declared, ...inNodes]);
+}
+
+/** Hands out names that nothing uses yet: `stem`, or `stem_2`, `stem_3`, ... Each is then taken. */
+export function freshNames(taken: Set<string>): (stem: string) => string {
+  return (stem) => {
+    let name = stem;
+    for (let suffix = 2; taken.has(name) || name === ""; suffix++) name = `${stem}_${suffix}`;
+    taken.add(name);
+    return name;
+  };
+}
+
+/** Names of the values that somebody reads: node inputs, captures of subgraphs, graph outputs. */
+export function readNames(graph: Graph): ReadonlySet<string> {
+  const byNodes = graph.nodes.flatMap((node) => [...node.inputs, ...capturedNames(node)]);
+  return new Set([...graph.outputs.map((info) => info.name), ...byNodes]);
+}
+
+/** The graph with some initializers added or replaced. */
+export function withInitializers(graph: Graph, changed: Iterable<readonly [string, Tensor]>): Graph {
+  return { ...graph, initializers: new Map([...graph.initializers, ...changed]) };
+}
+
+/** The graph without the named initializers that nobody reads any more. */
+export function withoutUnread(graph: Graph, candidates: Iterable<string>): Graph {
+  const read = readNames(graph);
+  const initializers = new Map(graph.initializers);
+  for (const name of candidates) if (!read.has(name)) initializers.delete(name);
+  return { ...graph, initializers };
+}

@@ -1,0 +1,34 @@
+import type { Graph, Node } from "./types.js";
+
+/** Who writes and who reads each value of a graph. */
+export interface GraphLinks {
+  readonly graph: Graph;
+  /** The node that computes a value; absent for graph inputs and initializers. */
+  readonly producers: ReadonlyMap<string, Node>;
+  /** The nodes that read a value, once per input that names it; subgraph captures count. */
+  readonly readers: ReadonlyMap<string, readonly Node[]>;
+  readonly outputNames: ReadonlySet<string>;
+}
+
+/** Names that the subgraphs of a node (If, Loop, Scan) read from outside. */
+export function capturedNames(node: Node): readonly string[] {
+  return [...node.attributes.values()].flatMap((attribute) =>
+    attribute.kind === "opaque" ? attribute.captures : [],
+  );
+}
+
+/** Indexes a graph by value name. */
+export function linkGraph(graph: Graph): GraphLinks {
+  const producers = new Map<string, Node>();
+  const readers = new Map<string, Node[]>();
+  for (const node of graph.nodes) {
+    for (const name of node.outputs) if (name !== "") producers.set(name, node);
+    for (const name of [...node.inputs, ...capturedNames(node)]) {
+      if (name === "") continue;
+      const list = readers.get(name);
+      if (list === undefined) readers.set(name, [node]);
+      else list.push(node);
+    }
+  }
+  return { graph, producers, readers, outputNames: new Set(graph.outputs.map((output) => output.name)) };
+}

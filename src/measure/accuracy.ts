@@ -1,0 +1,162 @@
+import { Tensor as OrtTensor } from "onnxruntime-common";
+import { allIndices, type Batch, batches, planEvaluation } from "../data/batches.js";
+import type { Split } from "../data/dataset.js";
+import type { Preprocessing } from "../data/preprocessing.js";
+import type { Session } from "../execute/engine.js";
+import { openSession } from "../execute/node.js";
+import { PenniError } from "../graph/errors.js";
+import type { Dim, Graph, Shape, ValueInfo } from "../graph/types.js";
+
+export interface EvaluationSettings {
+  /** Images in a batch (100); a model with a fixed batch dimension keeps its own. */
+  readonly batch?: number;
+  /** Which images of the split, in which order; by default all. */
+  readonly indices?: Uint32Array;
+  /** Threads of the runtime; by default one per core. */
+  readonly threads?: number;
+  /** Called after each batch with the number of images that are done, and how many there are. */
+  readonly onProgress?: (done: number, total: number) => void;
+}
+
+export interface Accuracy {
+  readonly correct: number;
+  readonly total: number;
+  /** correct / total. */
+  readonly top1: number;
+  /** Wall-clock time of preparing and running all batches, loading the model excluded. */
+  readonly seconds: number;
+}
+
+/** How images go in and class scores come out of a classifier. */
+export interface ClassifierInterface {
+  readonly input: string;
+  readonly output: string;
+  /** The batch dimension, where the model fixes it. */
+  readonly fixedBatch: number | undefined;
+}
+
+const DEFAULT_BATCH = 100;
+
+const describe = (shape: Shape | undefined): string =>
+  shape === undefined ? "a value of unknown shape" : `[${shape.map((dim) => dim ?? "?").join(", ")}]`;
+
+const accepts = (dim: Dim, size: number): boolean => typeof dim !== "number" || dim === size;
+
+function onlyInput(model: Graph): ValueInfo {
+  const [input, ...more] = model.inputs;
+  if (input !== undefined && more.length === 0) return input;
+  throw new PenniError("bad-data", "images go into models with a single input", {
+    expected: "1 input",
+    found: `${model.inputs.length}: ${model.inputs.map((info) => info.name).join(", ") || "none"}`,
+  });
+}
+
+/**
+ * Checks, before anything runs, that a model takes images of this size and gives a score per class.
+ * @throws PenniError "bad-data" naming the input or output, what fits and what was found.
+ */
+export function classifierInterface(
+  model: Graph,
+  images: Pick<Split, "channels" | "height" | "width">,
+): ClassifierInterface {
+  const input = onlyInput(model);
+  const { channels, height, width } = images;
+  const shape = input.type?.shape;
+  if (input.type !== undefined && input.type.elementType !== "float32") {
+    throw new PenniError("bad-data", `the model's input "${input.name}" does not take normalised images`, {
+      expected: "float32",
+      found: input.type.elementType,
+    });
+  }
+  const fits =
+    shape === undefined ||
+    (shape.length === 4 && [channels, height, width].every((size, axis) => accepts(shape[axis + 1], size)));
+  if (!fits) {
+    throw new PenniError("bad-data", `the model's input "${input.name}" does not fit the data's images`, {
+      expected: describe(shape),
+      found: `images [N, ${channels}, ${height}, ${width}]`,
+      advice: "Choose the data set that the model was trained for",
+    });
+  }
+  const [output] = model.outputs;
+  if (output === undefined) throw new PenniError("bad-model", "the model has no output");
+  const batch = shape?.[0];
+  return {
+    input: input.name,
+    output: output.name,
+    fixedBatch: typeof batch === "number" ? batch : undefined,
+  };
+}
+
+/** Classes that the model scores, from the dimensions of what it computed. */
+function checkScores(scores: OrtTensor, output: string, batch: number, split: Split): number {
+  const classes = scores.dims.slice(1).reduce((product, dim) => product * dim, 1);
+  const largest = split.labels.reduce((most, label) => Math.max(most, label), 0);
+  const fits = scores.type === "float32" && scores.dims[0] === batch && scores.dims.length >= 2;
+  if (fits && classes > largest) return classes;
+  throw new PenniError("bad-data", `the model's output "${output}" is no score per class of the data`, {
+    expected: `float32 [${batch}, ${largest + 1} or more]`,
+    found: `${scores.type} [${scores.dims.join(", ")}]`,
+    advice: "Choose a classifier, and the data set that it was trained for",
+  });
+}
+
+function bestClass(scores: Float32Array): number {
+  return scores.reduce((best, score, index) => (score > (scores[best] ?? 0) ? index : best), 0);
+}
+
+function countCorrect(scores: Float32Array, classes: number, batch: Batch): number {
+  let correct = 0;
+  for (let row = 0; row < batch.count; row++) {
+    const best = bestClass(scores.subarray(row * classes, (row + 1) * classes));
+    if (BigInt(best) === batch.labels[row]) correct++;
+  }
+  return correct;
+}
+
+/**
+ * Top-1 accuracy of a classifier on images of a split, computed by ONNX Runtime.
+ * @throws PenniError "bad-data" if model, images and classes do not fit, "bad-model" if it does not run.
+ */
+export async function evaluate(
+  model: Graph,
+  split: Split,
+  preprocessing: Preprocessing,
+  settings: EvaluationSettings = {},
+): Promise<Accuracy> {
+  const ports = classifierInterface(model, split);
+  const session = await openSession(
+    model,
+    settings.threads === undefined ? {} : { threads: settings.threads },
+  );
+  try {
+    return await evaluateSession(session, ports, split, preprocessing, settings);
+  } finally {
+    await session.release();
+  }
+}
+
+async function evaluateSession(
+  session: Session,
+  { input, output, fixedBatch }: ClassifierInterface,
+  split: Split,
+  preprocessing: Preprocessing,
+  { batch = DEFAULT_BATCH, indices = allIndices(split), onProgress }: EvaluationSettings,
+): Promise<Accuracy> {
+  const size = fixedBatch ?? batch;
+  const dims = [size, split.channels, split.height, split.width];
+  const started = performance.now();
+  let correct = 0;
+  let done = 0;
+  for (const images of batches(planEvaluation(split, indices, { batch: size, preprocessing }))) {
+    const results = await session.run({ [input]: new OrtTensor("float32", images.images, dims) }, [output]);
+    const scores = results[output];
+    if (scores === undefined) throw new PenniError("internal", `the runtime left out output "${output}"`);
+    const classes = checkScores(scores, output, size, split);
+    correct += countCorrect(scores.data as Float32Array, classes, images);
+    done += images.count;
+    onProgress?.(done, indices.length);
+  }
+  const seconds = (performance.now() - started) / 1000;
+  return { correct, total: done, top1: done === 0 ? 0 : correct / done, seconds };
+}

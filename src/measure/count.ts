@@ -1,0 +1,209 @@
+import { PenniError } from "../graph/errors.js";
+import { elementCount, float32Data } from "../graph/tensor.js";
+import type { Graph, Node, Tensor, ValueType } from "../graph/types.js";
+import { standardOpset } from "../ops/definition.js";
+import { type Inference, inferGraph, nodeContext, staticDims } from "../ops/infer.js";
+import { findOp } from "../ops/registry.js";
+import { convolutions, type DecomposedLayer, denseLayer, findDecompositions } from "../ops/weights.js";
+
+/** The initializer of a layer whose zeros save arithmetic: coefficients, or the weight of a 1x1 convolution. */
+export interface SparseWeight {
+  readonly initializer: string;
+  readonly nonZeros: number;
+  /** Output positions at which each non-zero is used once. */
+  readonly positions: number;
+}
+
+export interface LayerCount {
+  readonly node: Node;
+  /** Dimensions of the weight: [K, C, R, S] for convolutions, also decomposed ones. */
+  readonly weightDims: readonly number[] | undefined;
+  /** Paper count: non-zero coefficients + bases + the rest. */
+  readonly parameters: number;
+  /** Elements of the initializers, zeros included. */
+  readonly elements: number;
+  /** Multiply-accumulates, paper count. */
+  readonly paperMacs: number;
+  /** Multiply-accumulates of the dense kernels that ONNX Runtime runs. */
+  readonly executedMacs: number;
+  readonly sparse: SparseWeight | undefined;
+}
+
+/** Parameters and multiply-accumulates (MACs) of a graph, for the batch size its inputs declare. */
+export interface GraphCount {
+  readonly layers: readonly LayerCount[];
+  readonly parameters: number;
+  readonly elements: number;
+  readonly paperMacs: number;
+  readonly executedMacs: number;
+  /** Nodes whose operator Penni does not know: their arithmetic is missing from the totals. */
+  readonly uncounted: readonly Node[];
+}
+
+/** Inputs that hold no parameters although they may be float constants: statistics, bounds, sizes. */
+const notParameters: Readonly<Record<string, readonly number[]>> = {
+  BatchNormalization: [3, 4],
+  Clip: [1, 2],
+  Dropout: [1],
+  Pad: [2],
+  Resize: [1, 2],
+  Upsample: [1],
+};
+
+function countNonZeros(tensor: Tensor | undefined): number {
+  if (tensor === undefined) return 0;
+  return float32Data(tensor).reduce((count, value) => (value === 0 ? count : count + 1), 0);
+}
+
+/** Attributes every float initializer to the first node that computes with it, through constant arithmetic. */
+class ParameterOwners {
+  /** Parameters behind each value that is known before the model runs. */
+  private readonly behind = new Map<string, readonly string[]>();
+  private readonly owned = new Set<string>();
+
+  constructor(private readonly graph: Graph) {
+    for (const name of graph.initializers.keys()) this.behind.set(name, [name]);
+  }
+
+  /** Names of the parameters this node is the first to use; undefined if the node itself is constant. */
+  visit(node: Node): readonly string[] | undefined {
+    const sources = this.sources(node);
+    if (node.inputs.every((name) => name === "" || this.behind.has(name))) {
+      for (const output of node.outputs) this.behind.set(output, sources);
+      return undefined;
+    }
+    const first = sources.filter((name) => !this.owned.has(name));
+    for (const name of first) this.owned.add(name);
+    return first;
+  }
+
+  private sources(node: Node): readonly string[] {
+    const skipped = notParameters[node.op] ?? [];
+    const names = node.inputs.flatMap((name, index) =>
+      skipped.includes(index) ? [] : (this.behind.get(name) ?? []),
+    );
+    return [...new Set(names)].filter((name) => this.graph.initializers.get(name)?.type.startsWith("float"));
+  }
+}
+
+function outputPositions(inference: Inference, node: Node): number {
+  const dims = staticDims(inference.types, node.outputs[0] ?? "");
+  return elementCount(dims) / (dims[1] ?? 1);
+}
+
+interface SparseLayer {
+  readonly initializer: string;
+  readonly weightDims: readonly number[];
+  /** Basis arithmetic at each output position: R*S for each of the C*d maps. */
+  readonly basisMacs: number;
+}
+
+function decomposedAsSparse({ coefs, K, C, R, S, d }: DecomposedLayer): SparseLayer {
+  return { initializer: coefs, weightDims: [K, C, R, S], basisMacs: R * S * C * d };
+}
+
+/** The convolutions whose zeros the paper counts: decomposed ones, and 1x1 ones of group 1. */
+function sparseLayers(graph: Graph): ReadonlyMap<Node, SparseLayer> {
+  const layers = new Map<Node, SparseLayer>();
+  for (const conv of convolutions(graph)) {
+    const layer = denseLayer(graph, conv);
+    if (typeof layer === "string" || layer.groups !== 1 || layer.R * layer.S !== 1) continue;
+    layers.set(conv, { initializer: layer.weight, weightDims: [layer.K, layer.C, 1, 1], basisMacs: 0 });
+  }
+  for (const layer of findDecompositions(graph)) layers.set(layer.conv, decomposedAsSparse(layer));
+  return layers;
+}
+
+function executedMacs(graph: Graph, node: Node, inference: Inference): number {
+  const cost = findOp(node)?.cost;
+  if (cost === undefined) return 0;
+  const context = nodeContext(node, standardOpset(graph), inference.types, inference.values);
+  const outputs = node.outputs.map(
+    (name): ValueType => inference.types.get(name) ?? { elementType: "other", shape: undefined },
+  );
+  return cost(context, outputs);
+}
+
+/** Dimensions of the largest parameter: what a reader calls "the weight". */
+function largest(graph: Graph, names: readonly string[]): readonly number[] | undefined {
+  const dims = names.map((name) => graph.initializers.get(name)?.dims ?? []);
+  return dims.toSorted((a, b) => elementCount(b) - elementCount(a))[0];
+}
+
+function countNode(
+  graph: Graph,
+  node: Node,
+  parameters: readonly string[],
+  inference: Inference,
+  sparseLayer: SparseLayer | undefined,
+): LayerCount {
+  const sizeOf = (name: string): number => elementCount(graph.initializers.get(name)?.dims ?? []);
+  const elements = parameters.reduce((sum, name) => sum + sizeOf(name), 0);
+  const executed = executedMacs(graph, node, inference);
+  if (sparseLayer === undefined) {
+    const weightDims = largest(graph, parameters);
+    const macs = { paperMacs: executed, executedMacs: executed };
+    return { node, weightDims, parameters: elements, elements, ...macs, sparse: undefined };
+  }
+  const { initializer, weightDims, basisMacs } = sparseLayer;
+  const positions = outputPositions(inference, node);
+  const nonZeros = countNonZeros(graph.initializers.get(initializer));
+  const zeros = parameters.includes(initializer) ? sizeOf(initializer) - nonZeros : 0;
+  return {
+    node,
+    weightDims,
+    parameters: elements - zeros,
+    elements,
+    paperMacs: positions * (basisMacs + nonZeros),
+    executedMacs: executed,
+    sparse: { initializer, nonZeros, positions },
+  };
+}
+
+const total = (layers: readonly LayerCount[], pick: (layer: LayerCount) => number): number =>
+  layers.reduce((sum, layer) => sum + pick(layer), 0);
+
+/**
+ * Counts parameters and multiply-accumulates of a graph as it stands, both ways (design.md, "Counting").
+ * *Paper*: for each decomposed layer R*S for each of the C*d basis maps plus one per non-zero coefficient, for
+ * each 1x1 convolution one per non-zero weight, all times the output positions; parameters are non-zero
+ * coefficients, bases and the rest (running statistics are no parameters). *Executed*: the dense arithmetic
+ * that ONNX Runtime does, which folds the product of coefficients and basis when it loads the model. For a
+ * graph that is decomposed but not yet shrunk, the executed count is that of the original network. Only
+ * multiplications of weights count (convolution, matrix products); element-wise operators cost nothing.
+ * @throws PenniError "shape" if an input has a dimension that is not fixed.
+ */
+export function countGraph(graph: Graph): GraphCount {
+  checkFixedInputs(graph);
+  const inference = inferGraph(graph);
+  const owners = new ParameterOwners(graph);
+  const sparse = sparseLayers(graph);
+  const uncounted: Node[] = [];
+  const layers: LayerCount[] = [];
+  for (const node of graph.nodes) {
+    const parameters = owners.visit(node);
+    if (parameters === undefined) continue;
+    if (findOp(node) === undefined) uncounted.push(node);
+    const layer = countNode(graph, node, parameters, inference, sparse.get(node));
+    if (layer.elements > 0 || layer.executedMacs > 0) layers.push(layer);
+  }
+  return {
+    layers,
+    parameters: total(layers, (layer) => layer.parameters),
+    elements: total(layers, (layer) => layer.elements),
+    paperMacs: total(layers, (layer) => layer.paperMacs),
+    executedMacs: total(layers, (layer) => layer.executedMacs),
+    uncounted,
+  };
+}
+
+function checkFixedInputs(graph: Graph): void {
+  for (const { name, type } of graph.inputs) {
+    if (type?.shape?.every((dim) => typeof dim === "number")) continue;
+    throw new PenniError("shape", `the dimensions of input "${name}" must be fixed to count arithmetic`, {
+      expected: "numbers only",
+      found: `[${type?.shape?.map((dim) => dim ?? "?").join(", ") ?? "unknown rank"}]`,
+      advice: `Fix them, for example with --input-shape ${name}:1x3x32x32`,
+    });
+  }
+}

@@ -1,0 +1,81 @@
+import { randomBytes } from "node:crypto";
+import { type FileHandle, open, rename, rm } from "node:fs/promises";
+import path from "node:path";
+import { PenniError } from "../graph/errors.js";
+
+const adviceByErrno: Readonly<Record<string, string>> = {
+  ENOENT: "Check the path",
+  ENOTDIR: "Check the path: a part of it is not a directory",
+  EISDIR: "Name a file, not a directory",
+  EACCES: "Check the permissions of the file and its directory",
+  EPERM: "Check the permissions of the file and its directory",
+  EROFS: "Choose a place that can be written",
+  ENOSPC: "The disk is full: free some space and run again",
+  EDQUOT: "The disk quota is used up: free some space and run again",
+  EFBIG: "The file would be larger than the system allows",
+  ENAMETOOLONG: "Choose a shorter name",
+  EMFILE: "Too many files are open: close some programs and run again",
+};
+
+function errnoOf(error: unknown): string | undefined {
+  if (!(error instanceof Error) || !("code" in error)) return undefined;
+  return typeof error.code === "string" ? error.code : undefined;
+}
+
+/** A failed file operation as a PenniError "io" with advice; `problem` reads like "cannot write the file". */
+export function ioError(file: string, problem: string, error: unknown): PenniError {
+  if (error instanceof PenniError) return error.within({ file });
+  const errno = errnoOf(error);
+  const advice = errno === undefined ? undefined : adviceByErrno[errno];
+  const found = errno ?? (error instanceof Error ? error.message : String(error));
+  return new PenniError(
+    "io",
+    errno === "ENOENT" ? `${problem}: no such file or directory` : problem,
+    { file, ...(errno === "ENOENT" ? {} : { found }), ...(advice === undefined ? {} : { advice }) },
+    { cause: error },
+  );
+}
+
+async function writeDurably(file: string, contents: Uint8Array): Promise<void> {
+  const handle = await open(file, "wx");
+  try {
+    await handle.writeFile(contents);
+    await handle.sync();
+  } finally {
+    await handle.close();
+  }
+}
+
+/** Makes a rename survive a power cut; not every system allows it on a directory, and none needs it. */
+async function syncDirectory(directory: string): Promise<void> {
+  let handle: FileHandle | undefined;
+  try {
+    handle = await open(directory, "r");
+    await handle.sync();
+  } catch {
+    return;
+  } finally {
+    await handle?.close();
+  }
+}
+
+/**
+ * Writes a file so that its name shows the old or the new contents and nothing in between: into a temporary
+ * file beside it, flushed to disk, then renamed. The temporary file is removed on failure.
+ * @returns the number of bytes written.
+ * @throws PenniError "io" naming the file.
+ */
+export async function writeFileAtomic(file: string, contents: Uint8Array | string): Promise<number> {
+  const bytes = typeof contents === "string" ? new TextEncoder().encode(contents) : contents;
+  const directory = path.dirname(file);
+  const temporary = path.join(directory, `.penni-${process.pid}-${randomBytes(6).toString("hex")}.tmp`);
+  try {
+    await writeDurably(temporary, bytes);
+    await rename(temporary, file);
+  } catch (error) {
+    await rm(temporary, { force: true }).catch(() => undefined);
+    throw ioError(file, "cannot write the file", error);
+  }
+  await syncDirectory(directory);
+  return bytes.byteLength;
+}

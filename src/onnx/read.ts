@@ -1,0 +1,206 @@
+import { create, fromBinary, toBinary } from "@bufbuild/protobuf";
+import { type ErrorDetails, PenniError } from "../graph/errors.js";
+import type { Attribute, Graph, Node, Tensor, ValueInfo } from "../graph/types.js";
+import { decodeAttribute } from "./attributes.js";
+import {
+  AttributeProtoSchema,
+  type GraphProto,
+  GraphProtoSchema,
+  type ModelProto,
+  ModelProtoSchema,
+  type NodeProto,
+  NodeProtoSchema,
+  type TensorProto,
+  TensorProtoSchema,
+} from "./gen/onnx_pb.js";
+import { densify, sparseName } from "./sparse.js";
+import { orderGraph } from "./structure.js";
+import { decodeTensor, type ExternalReader } from "./tensors.js";
+import { decodeValueInfo } from "./values.js";
+
+/** What all sparse tensors of a file may take together when expanded. */
+const LARGEST_DENSIFIED_BYTES = 2 ** 31;
+
+export interface DecodeOptions {
+  /** Name of the file for error messages. */
+  readonly file?: string;
+  /** Reads a file of external data; without it a model that has some is refused. */
+  readonly external?: ExternalReader;
+}
+
+/** The standard domain has two spellings. */
+function normalDomain(domain: string): string {
+  return domain === "ai.onnx" ? "" : domain;
+}
+
+function parse(bytes: Uint8Array): ModelProto {
+  // A plain view: windows into a Buffer would be Buffers, whose slice() does not copy.
+  const view = new Uint8Array(bytes.buffer, bytes.byteOffset, bytes.byteLength);
+  try {
+    return fromBinary(ModelProtoSchema, view);
+  } catch (cause) {
+    const found = bytes.byteLength === 0 ? "an empty file" : "bytes that are not a valid protobuf message";
+    throw notAModel(found, cause);
+  }
+}
+
+function notAModel(found: string, cause?: unknown): PenniError {
+  const details: ErrorDetails = {
+    expected: "an ONNX model",
+    found,
+    advice: "Check that the file is complete and is an .onnx file",
+  };
+  return new PenniError("bad-file", "cannot read the model", details, { cause });
+}
+
+interface Annotated {
+  readonly docString: string;
+  readonly $unknown?: unknown[] | undefined;
+}
+
+function isAnnotated(message: Annotated): boolean {
+  return message.docString !== "" || message.$unknown !== undefined;
+}
+
+/** Documentation and unknown fields of a node and its attributes, encoded; undefined if there are none. */
+function nodeExtra(proto: NodeProto): Uint8Array | undefined {
+  const annotated = proto.attribute.filter(isAnnotated);
+  if (annotated.length === 0 && !isAnnotated(proto)) return undefined;
+  const extra = create(NodeProtoSchema, { docString: proto.docString });
+  extra.$unknown = proto.$unknown;
+  extra.attribute = annotated.map(({ name, docString, $unknown }) => {
+    const attribute = create(AttributeProtoSchema, { name, docString });
+    attribute.$unknown = $unknown;
+    return attribute;
+  });
+  return toBinary(NodeProtoSchema, extra);
+}
+
+function decodeAttributes(proto: NodeProto, read?: ExternalReader): ReadonlyMap<string, Attribute> {
+  const attributes = new Map<string, Attribute>();
+  for (const attribute of proto.attribute) {
+    if (attributes.has(attribute.name)) {
+      throw new PenniError("bad-model", `attribute "${attribute.name}" is given twice`);
+    }
+    attributes.set(attribute.name, decodeAttribute(attribute, read));
+  }
+  return attributes;
+}
+
+function decodeNode(proto: NodeProto, read?: ExternalReader): Node {
+  const { name, opType: op } = proto;
+  try {
+    if (op === "") throw new PenniError("bad-model", "a node has no operator");
+    const extra = nodeExtra(proto);
+    return {
+      name,
+      op,
+      domain: normalDomain(proto.domain),
+      inputs: proto.input,
+      outputs: proto.output,
+      attributes: decodeAttributes(proto, read),
+      ...(extra === undefined ? {} : { extra }),
+    };
+  } catch (error) {
+    throw error instanceof PenniError ? error.within({ node: name, op }) : error;
+  }
+}
+
+function decodeInitializers(graph: GraphProto, read?: ExternalReader): ReadonlyMap<string, Tensor> {
+  const initializers = new Map<string, Tensor>();
+  const define = (name: string, tensor: Tensor): void => {
+    if (name === "") throw new PenniError("bad-model", "an initializer has no name");
+    if (initializers.has(name)) throw new PenniError("bad-model", `initializer "${name}" is defined twice`);
+    initializers.set(name, tensor);
+  };
+  for (const proto of graph.initializer) define(proto.name, decodeTensor(proto, read));
+  let allowance = LARGEST_DENSIFIED_BYTES;
+  for (const proto of graph.sparseInitializer) {
+    const tensor = densify(proto, allowance, read);
+    allowance -= tensor.bytes.byteLength;
+    define(sparseName(proto), tensor);
+  }
+  return initializers;
+}
+
+function decodeOpsets(model: ModelProto): ReadonlyMap<string, number> {
+  const opsets = new Map<string, number>();
+  for (const { domain, version } of model.opsetImport) {
+    if (version < 1n || version > 0x7fffffffn) {
+      throw new PenniError("bad-model", `the operator set version of domain "${domain}" is impossible`, {
+        found: `${version}`,
+      });
+    }
+    opsets.set(normalDomain(domain), Number(version));
+  }
+  if (opsets.size > 0) return opsets;
+  throw new PenniError("bad-model", "the model does not say which operator set it uses", {
+    expected: "an opset_import",
+    advice: "Export it again with opset 13 or later",
+  });
+}
+
+/** Documentation and unknown fields of an initializer, under its name. */
+function tensorExtra({ name, docString, $unknown }: TensorProto): TensorProto {
+  const extra = create(TensorProtoSchema, { name, docString });
+  extra.$unknown = $unknown;
+  return extra;
+}
+
+/** What `Graph` does not hold of model and graph: versions, producer, documentation, unknown fields. */
+function modelExtra(model: ModelProto, graph: GraphProto): Uint8Array {
+  const annotated = graph.initializer.filter(isAnnotated);
+  const graphExtra = create(GraphProtoSchema, {
+    docString: graph.docString,
+    initializer: annotated.map(tensorExtra),
+  });
+  graphExtra.$unknown = graph.$unknown;
+  const { irVersion, producerName, producerVersion, domain, modelVersion, docString } = model;
+  const extra = create(ModelProtoSchema, {
+    irVersion,
+    producerName,
+    producerVersion,
+    domain,
+    modelVersion,
+    docString,
+    graph: graphExtra,
+  });
+  extra.$unknown = model.$unknown;
+  return toBinary(ModelProtoSchema, extra);
+}
+
+function decodeGraph(model: ModelProto, read?: ExternalReader): Graph {
+  const { graph } = model;
+  if (graph === undefined) throw notAModel("a file without a graph");
+  const initializers = decodeInitializers(graph, read);
+  return orderGraph({
+    name: graph.name,
+    opsets: decodeOpsets(model),
+    // Before IR version 4 initializers were inputs as well.
+    inputs: graph.input.map(decodeValueInfo).filter(({ name }) => !initializers.has(name)),
+    outputs: graph.output.map(decodeValueInfo),
+    nodes: graph.node.map((node) => decodeNode(node, read)),
+    initializers,
+    valueInfo: new Map(
+      graph.valueInfo.map(decodeValueInfo).map((info): [string, ValueInfo] => [info.name, info]),
+    ),
+    metadata: new Map(model.metadataProps.map(({ key, value }) => [key, value])),
+    extra: modelExtra(model, graph),
+  });
+}
+
+/**
+ * The graph in the bytes of an .onnx file. Weights are not copied: tensors are windows into `bytes`, except
+ * sparse ones and those that are not stored as raw data. Nodes come in topological order. Whatever Penni does
+ * not interpret (documentation, producer, functions, unknown fields) travels in `extra`, as encoded messages,
+ * and is written back by `encodeModel`; tensors of unknown element types hold their encoded message.
+ * @throws PenniError "bad-file" if the bytes are no ONNX model, "bad-model" if the model contradicts itself.
+ */
+export function decodeModel(bytes: Uint8Array, options: DecodeOptions = {}): Graph {
+  try {
+    return decodeGraph(parse(bytes), options.external);
+  } catch (error) {
+    if (error instanceof PenniError && options.file !== undefined) throw error.within({ file: options.file });
+    throw error;
+  }
+}

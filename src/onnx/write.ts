@@ -1,0 +1,107 @@
+import { create, fromBinary, toBinary } from "@bufbuild/protobuf";
+import type { Graph, Node } from "../graph/types.js";
+import { encodeAttribute } from "./attributes.js";
+import {
+  type GraphProto,
+  GraphProtoSchema,
+  type ModelProto,
+  ModelProtoSchema,
+  type NodeProto,
+  NodeProtoSchema,
+  OperatorSetIdProtoSchema,
+  StringStringEntryProtoSchema,
+} from "./gen/onnx_pb.js";
+import { sparsify } from "./sparse.js";
+import { encodeTensor } from "./tensors.js";
+import { encodeValueInfo } from "./values.js";
+
+/** IR version of models that Penni creates. */
+const OWN_IR_VERSION = 8n;
+/** From here on initializers need not be inputs as well. */
+const IR_VERSION_FREE_INITIALIZERS = 4n;
+/** From here on there are sparse initializers. */
+const IR_VERSION_SPARSE = 6n;
+
+export interface EncodeOptions {
+  /** Store float32 initializers as sparse tensors where that is smaller. Default: false. */
+  readonly sparse?: boolean;
+}
+
+function encodeNode(node: Node): NodeProto {
+  const proto =
+    node.extra instanceof Uint8Array ? fromBinary(NodeProtoSchema, node.extra) : create(NodeProtoSchema);
+  const annotations = new Map(proto.attribute.map((attribute) => [attribute.name, attribute]));
+  proto.name = node.name;
+  proto.opType = node.op;
+  if (node.domain !== "") proto.domain = node.domain;
+  proto.input = [...node.inputs];
+  proto.output = [...node.outputs];
+  proto.attribute = [...node.attributes].map(([name, attribute]) => {
+    const encoded = encodeAttribute(name, attribute);
+    const annotation = annotations.get(name);
+    // An opaque attribute carries its own annotations.
+    if (annotation === undefined || attribute.kind === "opaque") return encoded;
+    if (annotation.docString !== "") encoded.docString = annotation.docString;
+    encoded.$unknown = annotation.$unknown;
+    return encoded;
+  });
+  return proto;
+}
+
+function encodeInitializers(graph: Graph, proto: GraphProto, sparse: boolean): void {
+  const annotations = new Map(proto.initializer.map((tensor) => [tensor.name, tensor]));
+  proto.initializer = [];
+  for (const [name, tensor] of graph.initializers) {
+    const dense = encodeTensor(name, tensor);
+    const smaller = sparse ? sparsify(name, tensor, dense) : undefined;
+    const annotated = smaller?.values ?? dense;
+    const annotation = annotations.get(name);
+    if (annotation !== undefined && tensor.type !== "other") {
+      if (annotation.docString !== "") annotated.docString = annotation.docString;
+      annotated.$unknown = annotation.$unknown;
+    }
+    if (smaller === undefined) proto.initializer.push(dense);
+    else proto.sparseInitializer.push(smaller);
+  }
+}
+
+function encodeGraph(graph: Graph, proto: GraphProto, sparse: boolean): void {
+  proto.name = graph.name === "" ? "graph" : graph.name;
+  proto.input = graph.inputs.map(encodeValueInfo);
+  proto.output = graph.outputs.map(encodeValueInfo);
+  proto.node = graph.nodes.map(encodeNode);
+  encodeInitializers(graph, proto, sparse);
+  const known = new Set([...graph.initializers.keys(), ...graph.nodes.flatMap(({ outputs }) => outputs)]);
+  proto.valueInfo = [...graph.valueInfo.values()].filter(({ name }) => known.has(name)).map(encodeValueInfo);
+}
+
+function leastIrVersion(graph: GraphProto): bigint {
+  if (graph.sparseInitializer.length > 0) return IR_VERSION_SPARSE;
+  return graph.initializer.length > 0 ? IR_VERSION_FREE_INITIALIZERS : 1n;
+}
+
+function newModel(): ModelProto {
+  return create(ModelProtoSchema, { irVersion: OWN_IR_VERSION, producerName: "penni" });
+}
+
+/**
+ * The bytes of an .onnx file. Tensors are written as raw data, or, with `sparse`, as sparse initializers where
+ * that is smaller (bit-exact: only +0.0 is left out). What `decodeModel` kept in `extra` is written back. The
+ * IR version is raised only where initializers (4) or sparse initializers (6) need it.
+ * @throws PenniError "internal" for an opaque attribute that no file was the source of.
+ */
+export function encodeModel(graph: Graph, options: EncodeOptions = {}): Uint8Array {
+  const model = graph.extra instanceof Uint8Array ? fromBinary(ModelProtoSchema, graph.extra) : newModel();
+  const proto = model.graph ?? create(GraphProtoSchema);
+  model.graph = proto;
+  encodeGraph(graph, proto, options.sparse ?? false);
+  const least = leastIrVersion(proto);
+  if (model.irVersion < least) model.irVersion = least;
+  model.opsetImport = [...graph.opsets].map(([domain, version]) =>
+    create(OperatorSetIdProtoSchema, { domain, version: BigInt(version) }),
+  );
+  model.metadataProps = [...graph.metadata].map(([key, value]) =>
+    create(StringStringEntryProtoSchema, { key, value }),
+  );
+  return toBinary(ModelProtoSchema, model);
+}

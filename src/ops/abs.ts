@@ -1,0 +1,8 @@
+import { unaryOp } from "./elementwise.js";
+import { mul } from "./emit.js";
+
+/** y = |x| (ONNX Abs, opset 6 and later). dx = dy·sign(x). */
+export const Abs = unaryOp("Abs", {
+  apply: Math.abs,
+  gradient: ({ b, x, dy }) => mul(b, dy, b.emit("Sign", [x])),
+});

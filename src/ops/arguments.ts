@@ -1,0 +1,103 @@
+import { intsAttribute } from "../graph/attributes.js";
+import { PenniError } from "../graph/errors.js";
+import { numericData } from "../graph/tensor.js";
+import type { Dim, Node, Shape, ValueType } from "../graph/types.js";
+import { type GradientContext, type NodeContext, shapeError } from "./definition.js";
+
+/** Parameters that old operator sets keep in an attribute and newer ones in a constant input. */
+export type IntsArgument =
+  | { readonly kind: "absent" }
+  | { readonly kind: "known"; readonly values: readonly Dim[] }
+  /** An input that is computed while the model runs; its length may be known. */
+  | { readonly kind: "unknown"; readonly length: number | undefined };
+
+/** The integers in input number `index`, or else in the attribute of the given name. */
+export function intsArgument(
+  { node, inputs, values }: NodeContext,
+  index: number,
+  attribute: string,
+): IntsArgument {
+  const name = node.inputs[index];
+  if (name === undefined || name === "") {
+    const fromAttribute = intsAttribute(node, attribute);
+    return fromAttribute === undefined ? { kind: "absent" } : { kind: "known", values: fromAttribute };
+  }
+  const value = values[index];
+  if (value !== undefined) return { kind: "known", values: value.elements };
+  const length = inputs[index]?.shape?.[0];
+  return { kind: "unknown", length: typeof length === "number" ? length : undefined };
+}
+
+/** The elements as far as they are known, one entry per element; undefined if not even their number is. */
+export function partlyKnown(argument: IntsArgument): readonly Dim[] | undefined {
+  if (argument.kind === "known") return argument.values;
+  if (argument.kind === "absent" || argument.length === undefined || argument.length > 64) return undefined;
+  return Array.from({ length: argument.length }, () => undefined);
+}
+
+/** All elements as numbers; undefined where they are absent or not all known. */
+export function fullyKnown(argument: IntsArgument): readonly number[] | undefined {
+  if (argument.kind !== "known") return undefined;
+  const { values } = argument;
+  return values.every((value): value is number => typeof value === "number") ? values : undefined;
+}
+
+/**
+ * A negative axis counted from the end, as ONNX allows.
+ * @throws PenniError "shape" if the axis lies outside the rank.
+ */
+export function normalizeAxis(node: Node, axis: number, rank: number): number {
+  const normalized = axis < 0 ? axis + rank : axis;
+  if (normalized >= 0 && normalized < rank) return normalized;
+  throw shapeError(node, "an axis lies outside the rank", `an axis in [${-rank}, ${rank - 1}]`, `${axis}`);
+}
+
+/** `normalizeAxis` of several distinct axes. */
+export function normalizeAxes(node: Node, axes: readonly number[], rank: number): number[] {
+  const normalized = axes.map((axis) => normalizeAxis(node, axis, rank));
+  if (new Set(normalized).size === normalized.length) return normalized;
+  throw shapeError(node, "an axis is named twice", "distinct axes", `[${axes.join(", ")}]`);
+}
+
+/**
+ * Input number `index`, which the operator requires.
+ * @throws PenniError "shape" if it is missing.
+ */
+export function requiredInput({ node, inputs }: NodeContext, index: number): ValueType {
+  const type = inputs[index];
+  if (type !== undefined) return type;
+  throw shapeError(node, `the type of input ${index} is unknown or the input is missing`);
+}
+
+/** A shape of known rank with unknown dimensions. */
+export function unknownDims(rank: number): Shape {
+  return Array.from({ length: rank }, () => undefined);
+}
+
+/** What the shape rule saw of a node, for gradient rules that need the same parameters. */
+export function forwardContext(context: GradientContext): NodeContext {
+  const { node, opset } = context;
+  return {
+    node,
+    opset,
+    inputs: node.inputs.map((name) =>
+      name === "" ? undefined : { elementType: "float32", shape: context.dims(name) },
+    ),
+    values: node.inputs.map((name) => {
+      const tensor = name === "" ? undefined : context.constant(name);
+      if (tensor === undefined || tensor.type === "string" || tensor.type === "other") return undefined;
+      // Parameters are vectors; the data beside them may be a large constant that no rule reads this way.
+      if (tensor.dims.length > 1) return undefined;
+      return { type: tensor.type, dims: tensor.dims, elements: numericData(tensor) };
+    }),
+  };
+}
+
+/** The error of a gradient rule whose parameters are computed while the model runs. */
+export function needsConstant(node: Node, what: string): PenniError {
+  return new PenniError("unsupported", `the gradient needs ${what} to be constant`, {
+    node: node.name,
+    op: node.op,
+    advice: "Simplify the graph with fixed input shapes first",
+  });
+}

@@ -1,0 +1,90 @@
+import { int, intAttribute, ints } from "../graph/attributes.js";
+import { elementCount } from "../graph/tensor.js";
+import type { Node } from "../graph/types.js";
+import type { TypedBuilder } from "./builder.js";
+import type { OpDefinition } from "./definition.js";
+import { unaryGradient } from "./elementwise.js";
+import { mul } from "./emit.js";
+import { pooledType, poolWindow } from "./pool.js";
+import type { StaticWindow } from "./window.js";
+
+/**
+ * y = mean of x [N, C, spatial...] over windows (ONNX AveragePool, opset 7 and later): of the elements inside
+ * the input, or inside the padded input with `count_include_pad`.
+ * dx = Σ over the windows that hold x of dy / count, a transposed convolution of dy / count with ones.
+ */
+export const AveragePool: OpDefinition = {
+  type: "AveragePool",
+  shape: (context) => [pooledType(context)],
+  gradient: unaryGradient(({ b, node, x, dy }) => {
+    const dims = b.dims(x);
+    const window = poolWindow(node, dims);
+    const scaled = mul(b, dy, inverseCounts(b, node, window, dims.slice(2)));
+    return sumWindows(b, scaled, window, dims);
+  }),
+};
+
+/** How many elements each window along one axis averages. */
+function countsAlongAxis(
+  window: StaticWindow,
+  axis: number,
+  input: number,
+  includePad: boolean,
+): readonly number[] {
+  const rank = window.output.length;
+  const begin = window.pads[axis] ?? 0;
+  const first = includePad ? -begin : 0;
+  const last = includePad ? input + (window.pads[rank + axis] ?? 0) : input;
+  return Array.from({ length: window.output[axis] ?? 0 }, (_, index) => {
+    const start = index * (window.strides[axis] ?? 1) - begin;
+    const taps = Array.from(
+      { length: window.kernel[axis] ?? 1 },
+      (_, tap) => start + tap * (window.dilations[axis] ?? 1),
+    );
+    return taps.filter((position) => position >= first && position < last).length;
+  });
+}
+
+/** 1 / count for every window, as a constant that broadcasts to y; a scalar where all counts are equal. */
+function inverseCounts(b: TypedBuilder, node: Node, window: StaticWindow, input: readonly number[]): string {
+  const includePad = intAttribute(node, "count_include_pad") === 1;
+  const counts = input
+    .map((size, axis) => countsAlongAxis(window, axis, size, includePad))
+    .reduce((outer, inner) => outer.flatMap((a) => inner.map((c) => a * c)), [1]);
+  const [first = 1] = counts;
+  if (counts.every((count) => count === first)) return b.scalar(1 / first);
+  return b.floats(
+    "window_counts",
+    [1, 1, ...window.output],
+    counts.map((count) => 1 / count),
+  );
+}
+
+/** Adds each element of dy to all elements of its window: a depthwise ConvTranspose with a kernel of ones. */
+function sumWindows(b: TypedBuilder, dy: string, window: StaticWindow, dims: readonly number[]): string {
+  const [, channels = 1, ...input] = dims;
+  const { kernel, strides, dilations, output, pads } = window;
+  const rank = input.length;
+  const begins = pads.slice(0, rank);
+  // How far the windows reach beyond the end of the input; negative where they leave elements unread.
+  const overhang = input.map(
+    (size, axis) =>
+      ((output[axis] ?? 1) - 1) * (strides[axis] ?? 1) +
+      ((kernel[axis] ?? 1) - 1) * (dilations[axis] ?? 1) +
+      1 -
+      (begins[axis] ?? 0) -
+      size,
+  );
+  const weightDims = [channels, 1, ...kernel];
+  const ones = b.floats("ones", weightDims, new Float32Array(elementCount(weightDims)).fill(1));
+  return b.emit("ConvTranspose", [dy, ones], {
+    attributes: {
+      group: int(channels),
+      kernel_shape: ints(kernel),
+      strides: ints(strides),
+      dilations: ints(dilations),
+      pads: ints([...begins, ...overhang.map((reach) => Math.max(reach, 0))]),
+      output_padding: ints(overhang.map((reach) => Math.max(-reach, 0))),
+    },
+  });
+}

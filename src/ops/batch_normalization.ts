@@ -1,0 +1,72 @@
+import { floatAttribute } from "../graph/attributes.js";
+import type { Node, ValueType } from "../graph/types.js";
+import type { TypedBuilder } from "./builder.js";
+import { type NodeContext, type OpDefinition, shapeError } from "./definition.js";
+import { add, div, mul, reduceSum, reshape, sub } from "./emit.js";
+
+/**
+ * Batch normalization (ONNX BatchNormalization, opset 7 and later) over x [N, C, ...] with per-channel scale,
+ * bias, mean and variance. The gradient is that of the inference form, where mean and variance are constants;
+ * training on batch statistics is `batch_normalization_training.ts`.
+ */
+export const BatchNormalization: OpDefinition = {
+  type: "BatchNormalization",
+  shape: batchNormalizationShape,
+  // y = (x - mean) · r · scale + bias with r = 1 / sqrt(var + eps):
+  // dx = dy · scale · r, dscale = Σ dy · (x - mean) · r, dbias = Σ dy.
+  gradient: ({ builder: b, node, outputGradients: [dy], needs, dims }) => {
+    const [x, scale, , mean, variance] = node.inputs;
+    if (
+      dy === undefined ||
+      x === undefined ||
+      scale === undefined ||
+      mean === undefined ||
+      variance === undefined
+    ) {
+      return [];
+    }
+    const rank = dims(x).length;
+    const spread = (name: string): string => perChannel(b, name, rank);
+    const inverseStd = spread(inverseStandardDeviation(b, variance, epsilonOf(node)));
+    const normalized = (): string => mul(b, sub(b, x, spread(mean)), inverseStd);
+    return [
+      needs[0] === true ? mul(b, dy, mul(b, spread(scale), inverseStd)) : undefined,
+      needs[1] === true ? channelSum(b, mul(b, dy, normalized())) : undefined,
+      needs[2] === true ? channelSum(b, dy) : undefined,
+    ];
+  },
+};
+
+function batchNormalizationShape({
+  node,
+  inputs: [x, , , mean, variance],
+}: NodeContext): readonly ValueType[] {
+  if (x === undefined) throw shapeError(node, "the type of the input is unknown");
+  const types = [x, mean, variance, mean, variance];
+  return node.outputs.map((_, index) => types[index] ?? x);
+}
+
+/** The `epsilon` attribute, 1e-5 where it is absent. */
+export function epsilonOf(node: Node): number {
+  return floatAttribute(node, "epsilon") ?? 1e-5;
+}
+
+/** [C] as [1, C, 1, ...] so that it broadcasts over a value of the given rank. */
+export function perChannel(b: TypedBuilder, name: string, rank: number): string {
+  const [channels] = b.dims(name);
+  return reshape(b, name, [1, channels ?? 1, ...Array.from({ length: rank - 2 }, () => 1)]);
+}
+
+/** 1 / sqrt(variance + epsilon). */
+export function inverseStandardDeviation(b: TypedBuilder, variance: string, epsilon: number): string {
+  return div(b, b.scalar(1), b.emit("Sqrt", [add(b, variance, b.scalar(epsilon))]));
+}
+
+/** Sum over batch and space: [N, C, ...] -> [C]. */
+export function channelSum(b: TypedBuilder, x: string): string {
+  return reduceSum(b, x, allButChannels(b.dims(x).length), false);
+}
+
+export function allButChannels(rank: number): number[] {
+  return [0, ...Array.from({ length: rank - 2 }, (_, axis) => axis + 2)];
+}

@@ -1,0 +1,106 @@
+import { float, floatAttribute, int, intAttribute } from "../graph/attributes.js";
+import { elementCount } from "../graph/tensor.js";
+import type { Dim, Node, ValueType } from "../graph/types.js";
+import type { TypedBuilder } from "./builder.js";
+import {
+  describeShape,
+  type GradientContext,
+  type NodeContext,
+  type OpDefinition,
+  shapeError,
+  staticShape,
+} from "./definition.js";
+import { mul } from "./emit.js";
+
+/**
+ * y = alpha·op(A)·op(B) + beta·C, op(X) being X or its transpose (ONNX Gemm, opset 7 and later; C [M, N] or
+ * broadcast to it, optional since 11). op(A) [M, K], op(B) [K, N], y [M, N].
+ */
+export const Gemm: OpDefinition = {
+  type: "Gemm",
+  shape: gemmShape,
+  gradient: gemmGradient,
+  cost: ({ node, inputs: [a] }, [y]) => {
+    const [rows, columns] = staticShape(node, a);
+    const inner = (flag(node, "transA") ? rows : columns) ?? 0;
+    return elementCount(staticShape(node, y)) * inner;
+  },
+};
+
+function flag(node: Node, name: "transA" | "transB"): boolean {
+  return (intAttribute(node, name) ?? 0) !== 0;
+}
+
+/** Rows and columns of a factor as it is multiplied. */
+function factor(node: Node, type: ValueType | undefined, transposed: boolean): readonly [Dim, Dim] {
+  const shape = type?.shape;
+  if (shape === undefined) return [undefined, undefined];
+  if (shape.length !== 2) throw shapeError(node, "a factor is no matrix", "rank 2", describeShape(shape));
+  const [rows, columns] = shape;
+  return transposed ? [columns, rows] : [rows, columns];
+}
+
+function gemmShape({ node, inputs: [a, b] }: NodeContext): readonly ValueType[] {
+  const elementType = a?.elementType ?? b?.elementType;
+  if (elementType === undefined) throw shapeError(node, "the types of both factors are unknown");
+  const [rows, innerA] = factor(node, a, flag(node, "transA"));
+  const [innerB, columns] = factor(node, b, flag(node, "transB"));
+  if (typeof innerA === "number" && typeof innerB === "number" && innerA !== innerB) {
+    throw shapeError(
+      node,
+      "the factors do not fit each other",
+      `${innerA} rows in the second`,
+      `${innerB} (${describeShape(a?.shape)} and ${describeShape(b?.shape)})`,
+    );
+  }
+  return [{ elementType, shape: [rows, columns] }];
+}
+
+export interface GemmOptions {
+  readonly alpha?: number;
+  readonly transA?: boolean;
+  readonly transB?: boolean;
+}
+
+/** Emits alpha·op(A)·op(B). */
+export function gemm(b: TypedBuilder, left: string, right: string, options: GemmOptions = {}): string {
+  const { alpha = 1, transA = false, transB = false } = options;
+  return b.emit("Gemm", [left, right], {
+    attributes: {
+      alpha: alpha === 1 ? undefined : float(alpha),
+      transA: transA ? int(1) : undefined,
+      transB: transB ? int(1) : undefined,
+    },
+  });
+}
+
+/**
+ * With A' = op(A), B' = op(B): dA' = alpha·dy·B'ᵀ, dB' = alpha·A'ᵀ·dy, dC = beta·dy (summed to C's shape);
+ * where A (B) is transposed, dA (dB) is the transpose of that product, which swaps its factors.
+ */
+function gemmGradient({
+  builder,
+  node,
+  outputGradients: [dy],
+  needs,
+}: GradientContext): (string | undefined)[] {
+  const [a, b] = node.inputs;
+  if (dy === undefined || a === undefined || b === undefined) return [];
+  const alpha = floatAttribute(node, "alpha") ?? 1;
+  const beta = floatAttribute(node, "beta") ?? 1;
+  const transA = flag(node, "transA");
+  const transB = flag(node, "transB");
+  const gradientA = (): string =>
+    transA
+      ? gemm(builder, b, dy, { alpha, transA: transB, transB: true })
+      : gemm(builder, dy, b, { alpha, transB: !transB });
+  const gradientB = (): string =>
+    transB
+      ? gemm(builder, dy, a, { alpha, transA: true, transB: transA })
+      : gemm(builder, a, dy, { alpha, transA: !transA });
+  return [
+    needs[0] === true ? gradientA() : undefined,
+    needs[1] === true ? gradientB() : undefined,
+    needs[2] === true ? (beta === 1 ? dy : mul(builder, dy, builder.scalar(beta))) : undefined,
+  ];
+}

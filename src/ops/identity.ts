@@ -1,0 +1,9 @@
+import { type OpDefinition, sameTypeAsFirstInput } from "./definition.js";
+
+/** y = x (ONNX Identity, opset 1 and later). dx = dy. */
+export const Identity: OpDefinition = {
+  type: "Identity",
+  shape: sameTypeAsFirstInput,
+  value: ({ values: [x] }) => [x],
+  gradient: ({ outputGradients: [dy] }) => [dy],
+};

@@ -1,0 +1,79 @@
+import { elementCount } from "../graph/tensor.js";
+import type { ElementType, Node, Shape } from "../graph/types.js";
+import { broadcastShapes } from "./broadcast.js";
+import type { KnownValue, NodeContext } from "./definition.js";
+import { isInteger } from "./element_types.js";
+
+/** An element of a known value: a number, the name of a symbolic dimension, or unknown. */
+export type KnownElement = KnownValue["elements"][number];
+
+/** Row-major strides of `dims` aligned to the right of `rank` axes; 0 where the operand is repeated. */
+function broadcastStrides(dims: readonly number[], rank: number): readonly number[] {
+  const strides = Array.from({ length: rank }, () => 0);
+  let stride = 1;
+  for (let axis = dims.length - 1; axis >= 0; axis--) {
+    const size = dims[axis] ?? 1;
+    strides[rank - dims.length + axis] = size === 1 ? 0 : stride;
+    stride *= size;
+  }
+  return strides;
+}
+
+/** For each element of the result, in row-major order, the offset of the operand's element that meets it. */
+function broadcastOffsets(dims: readonly number[], result: readonly number[]): readonly number[] {
+  const strides = broadcastStrides(dims, result.length);
+  return result.reduce<readonly number[]>(
+    (offsets, size, axis) =>
+      offsets.flatMap((offset) => Array.from({ length: size }, (_, i) => offset + i * (strides[axis] ?? 0))),
+    [0],
+  );
+}
+
+/**
+ * Applies an element-wise function to known values with broadcasting; undefined unless every operand is
+ * known. A number that the result's type cannot hold exactly (int64 beyond 2^53, x / 0) becomes unknown.
+ */
+export function mapKnown(
+  node: Node,
+  type: ElementType,
+  operands: readonly (KnownValue | undefined)[],
+  apply: (elements: readonly KnownElement[]) => KnownElement,
+): KnownValue | undefined {
+  if (!operands.every((operand) => operand !== undefined)) return undefined;
+  const dims = operands.reduce<Shape>((shape, { dims }) => broadcastShapes(node, shape, dims) ?? [], []);
+  const result = dims.filter((dim) => typeof dim === "number");
+  const offsets = operands.map((operand) => broadcastOffsets(operand.dims, result));
+  const elements = Array.from({ length: elementCount(result) }, (_, index) =>
+    stored(type, apply(operands.map((operand, which) => operand.elements[offsets[which]?.[index] ?? 0]))),
+  );
+  return { type, dims: result, elements };
+}
+
+/** What the element type keeps of a computed number. */
+function stored(type: ElementType, element: KnownElement): KnownElement {
+  if (typeof element !== "number") return element;
+  if (type === "float32") return Math.fround(element);
+  if (!isInteger(type)) return element;
+  const whole = Math.trunc(element);
+  return Number.isSafeInteger(whole) ? whole : undefined;
+}
+
+/** A value rule of an element-wise function of numbers; unknown and symbolic elements stay unknown. */
+export function numericValue(
+  apply: (...numbers: number[]) => number,
+): (context: NodeContext) => readonly (KnownValue | undefined)[] {
+  return ({ node, values }) => {
+    const [first] = values;
+    if (first === undefined) return [];
+    return [mapKnown(node, first.type, values, (elements) => applyToNumbers(apply, elements))];
+  };
+}
+
+/** `apply` if all elements are numbers, else unknown. */
+export function applyToNumbers(
+  apply: (...numbers: number[]) => number,
+  elements: readonly KnownElement[],
+): number | undefined {
+  const numbers = elements.filter((element) => typeof element === "number");
+  return numbers.length === elements.length ? apply(...numbers) : undefined;
+}

@@ -1,0 +1,8 @@
+import { unaryOp } from "./elementwise.js";
+import { neg } from "./emit.js";
+
+/** y = -x (ONNX Neg, opset 6 and later). dx = -dy. */
+export const Neg = unaryOp("Neg", {
+  apply: (x) => -x,
+  gradient: ({ b, dy }) => neg(b, dy),
+});

@@ -1,0 +1,11 @@
+import { type OpDefinition, sameTypeAsFirstInput } from "./definition.js";
+import { noGradient } from "./elementwise.js";
+import { numericValue } from "./known_values.js";
+
+/** The opposite of a bool (ONNX Not, opset 1 and later). */
+export const Not: OpDefinition = {
+  type: "Not",
+  shape: sameTypeAsFirstInput,
+  value: numericValue((x) => (x === 0 ? 1 : 0)),
+  gradient: noGradient,
+};

@@ -1,0 +1,114 @@
+import { stringAttribute } from "../graph/attributes.js";
+import { PenniError } from "../graph/errors.js";
+import type { Dim, Node, ValueType } from "../graph/types.js";
+import {
+  forwardContext,
+  fullyKnown,
+  intsArgument,
+  needsConstant,
+  normalizeAxes,
+  partlyKnown,
+  requiredInput,
+  unknownDims,
+} from "./arguments.js";
+import { type GradientContext, type NodeContext, type OpDefinition, shapeError } from "./definition.js";
+import { type Margins, padOrCrop } from "./pad_or_crop.js";
+
+/** Padding or, with negative pads, cropping (ONNX Pad; attributes up to opset 10, inputs from 11, axes from 18). */
+export const Pad: OpDefinition = {
+  type: "Pad",
+  shape: (context) => [padType(context)],
+  gradient: (context) => [padGradient(context)],
+};
+
+export type PadMode = "constant" | "reflect" | "edge" | "wrap";
+
+/** The mode of a Pad node. */
+export function padMode(node: Node): PadMode {
+  const mode = stringAttribute(node, "mode") ?? "constant";
+  if (mode === "constant" || mode === "reflect" || mode === "edge" || mode === "wrap") return mode;
+  throw new PenniError("bad-model", "unknown padding mode", {
+    node: node.name,
+    op: node.op,
+    expected: "constant, reflect, edge or wrap",
+    found: mode,
+  });
+}
+
+interface PartialMargins {
+  readonly begins: readonly Dim[];
+  readonly ends: readonly Dim[];
+}
+
+function partialMargins(context: NodeContext, rank: number): PartialMargins | undefined {
+  const { node } = context;
+  const pads = partlyKnown(intsArgument(context, 1, "pads"));
+  const axesArgument = intsArgument(context, 3, "axes");
+  const stated =
+    axesArgument.kind === "absent"
+      ? Array.from({ length: rank }, (_, axis) => axis)
+      : fullyKnown(axesArgument);
+  if (pads === undefined || stated === undefined) return undefined;
+  if (pads.length !== 2 * stated.length) {
+    throw shapeError(node, "wrong number of pads", `${2 * stated.length}`, `${pads.length}`);
+  }
+  const begins: Dim[] = Array.from({ length: rank }, () => 0);
+  const ends: Dim[] = [...begins];
+  normalizeAxes(node, stated, rank).forEach((axis, index) => {
+    begins[axis] = pads[index];
+    ends[axis] = pads[index + stated.length];
+  });
+  return { begins, ends };
+}
+
+/** Elements added before and after every axis (negative: removed); undefined where they are not constant. */
+export function padMargins(context: NodeContext, rank: number): Margins | undefined {
+  const margins = partialMargins(context, rank);
+  if (margins === undefined) return undefined;
+  const isKnown = (dims: readonly Dim[]): dims is readonly number[] =>
+    dims.every((dim) => typeof dim === "number");
+  const { begins, ends } = margins;
+  return isKnown(begins) && isKnown(ends) ? { begins, ends } : undefined;
+}
+
+function padType(context: NodeContext): ValueType {
+  const { elementType, shape } = requiredInput(context, 0);
+  if (shape === undefined) return { elementType, shape };
+  const margins = partialMargins(context, shape.length);
+  if (margins === undefined) return { elementType, shape: unknownDims(shape.length) };
+  const padded = shape.map((dim, axis) =>
+    paddedDim(context.node, dim, margins.begins[axis], margins.ends[axis]),
+  );
+  return { elementType, shape: padded };
+}
+
+function paddedDim(node: Node, dim: Dim, begin: Dim, end: Dim): Dim {
+  if (begin === 0 && end === 0) return dim;
+  if (typeof dim !== "number" || typeof begin !== "number" || typeof end !== "number") return undefined;
+  const padded = dim + begin + end;
+  if (padded >= 0) return padded;
+  throw shapeError(node, "negative pads remove more than there is", `at most ${dim}`, `${-begin - end}`);
+}
+
+// Constant mode: dx = Pad(dy, -pads).
+function padGradient(context: GradientContext): string | undefined {
+  const { node, builder } = context;
+  const [dy] = context.outputGradients;
+  const [x] = node.inputs;
+  if (dy === undefined || x === undefined) return undefined;
+  const mode = padMode(node);
+  if (mode !== "constant") {
+    throw new PenniError("unsupported", "the gradient of this padding mode is not implemented", {
+      node: node.name,
+      op: node.op,
+      expected: "constant",
+      found: mode,
+    });
+  }
+  const margins = padMargins(forwardContext(context), context.dims(x).length);
+  if (margins === undefined) throw needsConstant(node, "the pads");
+  return padOrCrop(builder, dy, context.dims(node.outputs[0] ?? ""), {
+    begins: margins.begins.map((margin) => -margin),
+    ends: margins.ends.map((margin) => -margin),
+  });
+}

@@ -1,0 +1,27 @@
+import { type GradientRule, type OpDefinition, sameTypeAsFirstInput } from "./definition.js";
+import { whereNegative } from "./elementwise.js";
+import { mul } from "./emit.js";
+
+/**
+ * y = x for x ≥ 0, slope·x below; the slope broadcasts to x (ONNX PRelu, opset 7 and later).
+ * dx = dy for x ≥ 0, slope·dy below; dslope = dy·min(x, 0).
+ */
+export const PRelu: OpDefinition = {
+  type: "PRelu",
+  shape: sameTypeAsFirstInput,
+  gradient: preluGradient,
+};
+
+function preluGradient({
+  builder: b,
+  node,
+  outputGradients: [dy],
+  needs,
+}: Parameters<GradientRule>[0]): ReturnType<GradientRule> {
+  const [x, slope] = node.inputs;
+  if (dy === undefined || x === undefined || slope === undefined) return [];
+  return [
+    needs[0] === true ? whereNegative(b, x, mul(b, dy, slope), dy) : undefined,
+    needs[1] === true ? mul(b, dy, b.emit("Min", [x, b.scalar(0)])) : undefined,
+  ];
+}

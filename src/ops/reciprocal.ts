@@ -1,0 +1,8 @@
+import { unaryOp } from "./elementwise.js";
+import { mul, neg } from "./emit.js";
+
+/** y = 1 / x (ONNX Reciprocal, opset 6 and later). dx = -dy·y². */
+export const Reciprocal = unaryOp("Reciprocal", {
+  apply: (x) => 1 / x,
+  gradient: ({ b, y, dy }) => neg(b, mul(b, dy, mul(b, y, y))),
+});

@@ -1,0 +1,110 @@
+import { intAttribute, intsAttribute } from "../graph/attributes.js";
+import { elementCount, numericData } from "../graph/tensor.js";
+import type { Node, ValueType } from "../graph/types.js";
+import { axesFrom, frontAxis } from "./axes.js";
+import type { TypedBuilder } from "./builder.js";
+import { type GradientContext, type NodeContext, type OpDefinition, shapeError } from "./definition.js";
+import { cast } from "./element_types.js";
+import { div, mul, reduceSum, reshape } from "./emit.js";
+
+/** What the gradient of a reduction is written in; y and dy have the reduced axes with size 1. */
+export interface ReductionParts {
+  readonly b: TypedBuilder;
+  readonly x: string;
+  readonly y: string;
+  readonly dy: string;
+  readonly axes: readonly number[];
+  /** How many elements of x each element of y is made of. */
+  readonly count: number;
+  readonly dims: readonly number[];
+}
+
+/**
+ * The definition of a reduction (ONNX Reduce*): the axes are an attribute up to opset 17 (ReduceSum: 12) and
+ * an optional input later; none mean all, or nothing with `noop_with_empty_axes`.
+ */
+export function reduceOp(type: string, gradient: (parts: ReductionParts) => string): OpDefinition {
+  return { type, shape: reducedType, gradient: (context) => reduceGradient(context, gradient) };
+}
+
+function keepsDims(node: Node): boolean {
+  return (intAttribute(node, "keepdims") ?? 1) !== 0;
+}
+
+function reducedAxes(node: Node, rank: number, given: readonly number[]): readonly number[] {
+  if (given.length > 0) return given.map((axis) => frontAxis(node, axis, rank));
+  return intAttribute(node, "noop_with_empty_axes") === 1 ? [] : axesFrom(0, rank);
+}
+
+/** The axes as the node gives them; undefined where they are computed while the model runs. */
+function givenAxes({ node, values }: NodeContext): readonly number[] | undefined {
+  const [, input] = node.inputs;
+  if (input === undefined || input === "") return intsAttribute(node, "axes") ?? [];
+  const elements = values[1]?.elements;
+  return elements?.every((element): element is number => typeof element === "number")
+    ? (elements as readonly number[])
+    : undefined;
+}
+
+function reducedType(context: NodeContext): readonly ValueType[] {
+  const { node, inputs } = context;
+  const [x] = inputs;
+  if (x === undefined) throw shapeError(node, "the type of the input is unknown");
+  const { elementType, shape } = x;
+  if (shape === undefined) return [{ elementType, shape }];
+  const given = givenAxes(context);
+  if (given === undefined) {
+    return [{ elementType, shape: keepsDims(node) ? shape.map(() => undefined) : undefined }];
+  }
+  const axes = reducedAxes(node, shape.length, given);
+  if (keepsDims(node)) {
+    return [{ elementType, shape: shape.map((dim, axis) => (axes.includes(axis) ? 1 : dim)) }];
+  }
+  return [{ elementType, shape: shape.filter((_, axis) => !axes.includes(axis)) }];
+}
+
+function constantAxes({ node, constant }: GradientContext): readonly number[] {
+  const [, input] = node.inputs;
+  if (input === undefined || input === "") return intsAttribute(node, "axes") ?? [];
+  const tensor = constant(input);
+  if (tensor !== undefined) return numericData(tensor);
+  throw shapeError(node, "the gradient of a reduction needs constant axes", "a constant", `value "${input}"`);
+}
+
+function reduceGradient(
+  context: GradientContext,
+  gradient: (parts: ReductionParts) => string,
+): readonly (string | undefined)[] {
+  const { builder: b, node, outputGradients, needs } = context;
+  const [x] = node.inputs;
+  const [y] = node.outputs;
+  const [dy] = outputGradients;
+  if (dy === undefined || x === undefined || y === undefined || needs[0] !== true) return [];
+  const dims = context.dims(x);
+  const axes = reducedAxes(node, dims.length, constantAxes(context));
+  if (axes.length === 0)
+    throw shapeError(node, "the gradient of a reduction needs axes", "at least one axis", "none");
+  const kept = dims.map((dim, axis) => (axes.includes(axis) ? 1 : dim));
+  const aligned = (name: string): string => (keepsDims(node) ? name : reshape(b, name, kept));
+  const count = elementCount(dims) / Math.max(elementCount(kept), 1);
+  return [gradient({ b, x, y: aligned(y), dy: aligned(dy), axes, count, dims })];
+}
+
+/** Repeats a value along its unit axes: the adjoint of a sum. */
+export function expand(b: TypedBuilder, x: string, dims: readonly number[]): string {
+  return b.emit("Expand", [x, b.axes(dims)]);
+}
+
+/** dx = dy / count for every element of x: the gradient of a mean. */
+export function spreadMean(b: TypedBuilder, dy: string, count: number, dims: readonly number[]): string {
+  return expand(b, mul(b, dy, b.scalar(1 / count)), dims);
+}
+
+/**
+ * The gradient of a maximum or minimum over axes; elements that attain it share it evenly (as PyTorch's amax):
+ * dx = dy·[x = y] / Σ [x = y].
+ */
+export function extremumGradient({ b, x, y, dy, axes }: Omit<ReductionParts, "count" | "dims">): string {
+  const attains = cast(b, b.emit("Equal", [x, y]), "float32");
+  return mul(b, attains, div(b, dy, reduceSum(b, attains, axes, true)));
+}

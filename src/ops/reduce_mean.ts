@@ -1,0 +1,4 @@
+import { reduceOp, spreadMean } from "./reduce.js";
+
+/** y = mean of x over axes (ONNX ReduceMean, opset 1 and later). dx = dy / count. */
+export const ReduceMean = reduceOp("ReduceMean", ({ b, dy, count, dims }) => spreadMean(b, dy, count, dims));

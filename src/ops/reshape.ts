@@ -1,0 +1,78 @@
+import { intAttribute } from "../graph/attributes.js";
+import type { Dim, Node, Shape, ValueType } from "../graph/types.js";
+import { intsArgument, partlyKnown, requiredInput } from "./arguments.js";
+import { describeShape, type NodeContext, type OpDefinition, shapeError } from "./definition.js";
+import { isStatic, productOfDims } from "./dims.js";
+import { reshapingOp } from "./reshaping.js";
+
+/** New dimensions for the same elements (ONNX Reshape, opset 5 and later; 0 copies a dimension, -1 is inferred). */
+export const Reshape: OpDefinition = reshapingOp("Reshape", (context) => [reshapeType(context)]);
+
+function reshapeType(context: NodeContext): ValueType {
+  const { node } = context;
+  const { elementType, shape } = requiredInput(context, 0);
+  const wanted = partlyKnown(intsArgument(context, 1, "shape"));
+  if (wanted === undefined) return { elementType, shape: undefined };
+  const copied = intAttribute(node, "allowzero") === 1 ? wanted : copyZeros(node, wanted, shape);
+  return { elementType, shape: inferRest(node, copied, shape) };
+}
+
+function copyZeros(node: Node, wanted: readonly Dim[], shape: Shape | undefined): Shape {
+  return wanted.map((dim, axis) => {
+    if (dim !== 0) return dim;
+    if (shape !== undefined && axis >= shape.length) {
+      throw shapeError(
+        node,
+        "a zero in the shape copies an axis that is not there",
+        describeShape(shape),
+        `${axis}`,
+      );
+    }
+    return shape?.[axis];
+  });
+}
+
+/** Replaces -1 by what is left of the input once the other dimensions are taken out of it. */
+function inferRest(node: Node, wanted: Shape, shape: Shape | undefined): Shape {
+  const open = wanted.indexOf(-1);
+  if (wanted.some((dim, axis) => typeof dim === "number" && dim < 0 && axis !== open)) {
+    throw shapeError(node, "malformed shape", "at most one -1", describeShape(wanted));
+  }
+  if (shape === undefined) return wanted.map((dim) => (dim === -1 ? undefined : dim));
+  if (open < 0) {
+    checkCount(node, wanted, shape);
+    return wanted;
+  }
+  return wanted.with(open, restOf(node, shape, wanted.toSpliced(open, 1)));
+}
+
+function checkCount(node: Node, wanted: Shape, shape: Shape): void {
+  if (!isStatic(wanted) || !isStatic(shape) || productOfDims(wanted) === productOfDims(shape)) return;
+  throw mismatch(node, shape, wanted);
+}
+
+function mismatch(node: Node, shape: Shape, wanted: Shape): Error {
+  return shapeError(
+    node,
+    "the number of elements changes",
+    `as many as in ${describeShape(shape)}`,
+    describeShape(wanted),
+  );
+}
+
+/** product(shape) / product(taken), where symbols on both sides cancel. */
+function restOf(node: Node, shape: Shape, taken: Shape): Dim {
+  const left = [...shape];
+  const uncancelled = taken.filter((dim) => {
+    const at = typeof dim === "string" ? left.indexOf(dim) : -1;
+    if (at >= 0) left.splice(at, 1);
+    return at < 0;
+  });
+  const divisor = productOfDims(uncancelled);
+  if (divisor === 1) return productOfDims(left);
+  const dividend = productOfDims(left);
+  if (typeof dividend !== "number" || typeof divisor !== "number") return undefined;
+  if (divisor === 0) return dividend === 0 ? 0 : undefined;
+  if (dividend % divisor !== 0) throw mismatch(node, shape, taken);
+  return dividend / divisor;
+}

@@ -1,0 +1,20 @@
+import type { GradientRule, OpDefinition, ShapeRule } from "./definition.js";
+import { reshape } from "./emit.js";
+import { reshapedValue } from "./rearrange.js";
+
+// The elements stay where they are in memory: dx = Reshape(dy, shape of x).
+const reshapeBack: GradientRule = (context) => {
+  const [dy] = context.outputGradients;
+  const [x] = context.node.inputs;
+  return [dy === undefined || x === undefined ? undefined : reshape(context.builder, dy, context.dims(x))];
+};
+
+/** An operator that only changes the dimensions of its first input: Reshape, Flatten, Squeeze, Unsqueeze. */
+export function reshapingOp(type: string, shape: ShapeRule): OpDefinition {
+  return {
+    type,
+    shape,
+    value: (context) => [reshapedValue(context.values[0], shape(context)[0]?.shape)],
+    gradient: reshapeBack,
+  };
+}

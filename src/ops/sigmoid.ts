@@ -1,0 +1,7 @@
+import { unaryOp } from "./elementwise.js";
+import { mul, sub } from "./emit.js";
+
+/** y = 1 / (1 + e⁻ˣ) (ONNX Sigmoid, opset 6 and later). dx = dy·y·(1 - y). */
+export const Sigmoid = unaryOp("Sigmoid", {
+  gradient: ({ b, y, dy }) => mul(b, dy, mul(b, y, sub(b, b.scalar(1), y))),
+});

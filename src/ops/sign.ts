@@ -1,0 +1,11 @@
+import { type OpDefinition, sameTypeAsFirstInput } from "./definition.js";
+import { noGradient } from "./elementwise.js";
+import { numericValue } from "./known_values.js";
+
+/** y = -1, 0 or 1 (ONNX Sign, opset 9 and later). Its derivative is zero almost everywhere. */
+export const Sign: OpDefinition = {
+  type: "Sign",
+  shape: sameTypeAsFirstInput,
+  value: numericValue(Math.sign),
+  gradient: noGradient,
+};

@@ -1,0 +1,32 @@
+import { intAttribute } from "../graph/attributes.js";
+import type { Node } from "../graph/types.js";
+import { axesFrom, frontAxis } from "./axes.js";
+import type { TypedBuilder } from "./builder.js";
+import type { GradientContext, GradientRule } from "./definition.js";
+
+/**
+ * The axes over which Softmax and LogSoftmax normalise: one axis (default -1) since opset 13; before, all
+ * from `axis` (default 1) on, because the input was flattened to two dimensions.
+ */
+function normalisedAxes(node: Node, opset: number, rank: number): readonly number[] {
+  if (opset >= 13) return [frontAxis(node, intAttribute(node, "axis") ?? -1, rank)];
+  const axis = intAttribute(node, "axis") ?? 1;
+  return axesFrom(axis === rank ? rank : frontAxis(node, axis, rank), rank);
+}
+
+/** What the gradient of a softmax is written in. */
+export interface SoftmaxParts {
+  readonly b: TypedBuilder;
+  readonly y: string;
+  readonly dy: string;
+  readonly axes: readonly number[];
+}
+
+/** A gradient rule that knows the axes of the normalisation. */
+export function softmaxGradient(gradient: (parts: SoftmaxParts) => string): GradientRule {
+  return ({ builder: b, node, opset, outputGradients: [dy], dims }: GradientContext) => {
+    const [y] = node.outputs;
+    if (dy === undefined || y === undefined) return [];
+    return [gradient({ b, y, dy, axes: normalisedAxes(node, opset, dims(y).length) })];
+  };
+}

@@ -1,0 +1,9 @@
+import type { OpDefinition } from "./definition.js";
+import { broadcastType } from "./elementwise.js";
+
+/** Sum of any number of broadcast inputs (ONNX Sum, opset 8 and later). y = Σᵢ xᵢ: dxᵢ = dy. */
+export const Sum: OpDefinition = {
+  type: "Sum",
+  shape: (context) => [broadcastType(context)],
+  gradient: ({ node, outputGradients: [dy] }) => node.inputs.map(() => dy),
+};

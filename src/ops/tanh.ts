@@ -1,0 +1,7 @@
+import { unaryOp } from "./elementwise.js";
+import { mul, sub } from "./emit.js";
+
+/** y = tanh x (ONNX Tanh, opset 6 and later). dx = dy·(1 - y²). */
+export const Tanh = unaryOp("Tanh", {
+  gradient: ({ b, y, dy }) => mul(b, dy, sub(b, b.scalar(1), mul(b, y, y))),
+});

@@ -1,0 +1,17 @@
+import { floatsAttribute } from "../graph/attributes.js";
+import { requiredInput, unknownDims } from "./arguments.js";
+import type { OpDefinition } from "./definition.js";
+import { scaledShape } from "./scaling.js";
+
+/** Enlargement by given scales (ONNX Upsample; scales as attribute in opset 7, as input in 9; Resize since 10). */
+export const Upsample: OpDefinition = {
+  type: "Upsample",
+  shape: (context) => {
+    const { elementType, shape } = requiredInput(context, 0);
+    if (shape === undefined) return [{ elementType, shape }];
+    const scales = context.values[1]?.elements ?? floatsAttribute(context.node, "scales");
+    return [
+      { elementType, shape: scales === undefined ? unknownDims(shape.length) : scaledShape(shape, scales) },
+    ];
+  },
+};

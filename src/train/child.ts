@@ -1,0 +1,43 @@
+/** Entry of a training process, started by `launch.ts`: one plan, then it ends. */
+import { PenniError } from "../graph/errors.js";
+import type { FromTrainer, ToTrainer } from "./messages.js";
+import { Trainer } from "./trainer.js";
+
+let stopRequested = false;
+
+function send(message: FromTrainer): void {
+  process.send?.(message);
+}
+
+async function run(plan: Extract<ToTrainer, { kind: "start" }>["plan"]): Promise<void> {
+  try {
+    const outcome = await Trainer.run(plan, {
+      progress: (progress) => send({ kind: "progress", progress }),
+      epoch: (metrics) => send({ kind: "epoch", metrics }),
+      stopRequested: () => stopRequested,
+    });
+    send({ kind: outcome });
+  } catch (error) {
+    send(failure(error));
+  }
+  process.disconnect();
+}
+
+function failure(error: unknown): FromTrainer {
+  if (error instanceof PenniError) {
+    const { code, problem, details, stack } = error;
+    return { kind: "failed", code, problem, details, stack };
+  }
+  const problem = error instanceof Error ? error.message : String(error);
+  const stack = error instanceof Error ? error.stack : undefined;
+  return { kind: "failed", code: "internal", problem, details: {}, stack };
+}
+
+process.on("message", (message: ToTrainer) => {
+  if (message.kind === "stop") stopRequested = true;
+  else void run(message.plan);
+});
+// The terminal sends Ctrl-C to the whole group; the parent asks for the stop, so that it happens once.
+process.on("SIGINT", () => undefined);
+// Nobody is left to report to: end rather than train on as an orphan.
+process.on("disconnect", () => process.exit());

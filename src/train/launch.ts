@@ -1,0 +1,65 @@
+import { type ChildProcess, fork } from "node:child_process";
+import { PenniError } from "../graph/errors.js";
+import type { FromTrainer, ToTrainer } from "./messages.js";
+import type { EpochMetrics, TrainingPlan, TrainingProgress } from "./plan.js";
+
+export interface TrainingListener {
+  progress?(progress: TrainingProgress): void;
+  epoch?(metrics: EpochMetrics): void;
+}
+
+/**
+ * Runs a training stage in a process of its own, so that the caller stays responsive and a crash of the
+ * runtime cannot take it down. When `signal` is aborted the process writes a checkpoint and ends.
+ *
+ * @throws PenniError what the stage threw; "interrupted" after an abort; "training" if the process dies
+ */
+export function runTraining(
+  plan: TrainingPlan,
+  listener: TrainingListener = {},
+  signal?: AbortSignal,
+): Promise<void> {
+  const child = fork(new URL("./child.js", import.meta.url), {
+    stdio: ["ignore", "inherit", "inherit", "ipc"],
+    serialization: "advanced",
+  });
+  const tell = (message: ToTrainer): void => {
+    if (child.connected) child.send(message);
+  };
+  const stop = (): void => tell({ kind: "stop" });
+  signal?.addEventListener("abort", stop, { once: true });
+  tell({ kind: "start", plan });
+  if (signal?.aborted === true) stop();
+  return outcome(child, plan, listener).finally(() => signal?.removeEventListener("abort", stop));
+}
+
+function outcome(child: ChildProcess, plan: TrainingPlan, listener: TrainingListener): Promise<void> {
+  return new Promise((resolve, reject) => {
+    let result: PenniError | "done" | undefined;
+    child.on("message", (message: FromTrainer) => {
+      if (message.kind === "progress") listener.progress?.(message.progress);
+      else if (message.kind === "epoch") listener.epoch?.(message.metrics);
+      else if (message.kind === "done") result = "done";
+      else if (message.kind === "stopped") result = interrupted(plan);
+      else result = new PenniError(message.code, message.problem, message.details);
+    });
+    child.on("error", (error) =>
+      reject(new PenniError("training", `cannot start the training process: ${error.message}`)),
+    );
+    child.on("exit", (code, killer) => {
+      if (result === "done") resolve();
+      else reject(result ?? died(code, killer));
+    });
+  });
+}
+
+function interrupted(plan: TrainingPlan): PenniError {
+  return new PenniError("interrupted", `stopped in stage "${plan.stage}"; a checkpoint is written`);
+}
+
+function died(code: number | null, killer: NodeJS.Signals | null): PenniError {
+  return new PenniError("training", "the training process ended unexpectedly", {
+    found: killer === null ? `exit status ${code}` : `signal ${killer}`,
+    advice: "The last checkpoint is kept: run again with --resume",
+  });
+}

@@ -1,0 +1,91 @@
+import type { Augmentation } from "../data/augment.js";
+import type { Preprocessing } from "../data/preprocessing.js";
+import type { LossOptions } from "./losses.js";
+import type { SgdOptions, UpdateRule } from "./optimizer.js";
+import type { Schedule } from "./schedule.js";
+
+/** A stretch of training during which a fixed set of parameters is updated. */
+export interface Phase {
+  readonly name: string;
+  /** Update rule of every parameter that this phase trains, by initializer name. */
+  readonly trained: Readonly<Record<string, UpdateRule>>;
+}
+
+/** Which images a run uses. */
+export interface DataPlan {
+  /** As for `openDataset`: "cifar10:DIR", "folder:DIR", "synthetic". */
+  readonly spec: string;
+  readonly preprocessing: Preprocessing;
+  readonly augmentation: Augmentation;
+  /** Share of the training images that is held out for validation, 0 to below 1. */
+  readonly validation: number;
+  /** Use only so many training images; all of them where absent. */
+  readonly trainLimit?: number;
+}
+
+/**
+ * Everything a training stage depends on, as JSON: the same plan over the same files gives the same result.
+ */
+export interface TrainingPlan {
+  readonly stage: string;
+  /** ONNX files. */
+  readonly network: string;
+  readonly teacher?: string;
+  readonly result: string;
+  readonly checkpoint: string;
+  readonly data: DataPlan;
+  readonly seed: number;
+  /** Images in a batch. */
+  readonly batch: number;
+  /** Passes over the training images; a fraction is allowed. */
+  readonly epochs: number;
+  /** Phases take turns, each for so many epochs (a fraction is allowed). */
+  readonly phases: readonly Phase[];
+  readonly phaseEpochs: number;
+  readonly schedule: Schedule;
+  /** λ of λ‖c‖₁, for the parameters whose rule has L1. */
+  readonly l1Strength: number;
+  readonly optimizer: SgdOptions;
+  readonly loss: LossOptions;
+  readonly batchNormalization: "batch" | "frozen";
+  /** Names of the parameters whose share of zeros is reported. */
+  readonly sparse: readonly string[];
+  /** Threads of the runtime. */
+  readonly threads: number;
+  /** Seconds between checkpoints. */
+  readonly checkpointSeconds: number;
+}
+
+/** Where a stage stands, for progress lines. */
+export interface TrainingProgress {
+  readonly stage: string;
+  readonly phase: string;
+  /** Steps done and to do, over the whole stage. */
+  readonly step: number;
+  readonly steps: number;
+  /** Current epoch from 1, and epochs in all. */
+  readonly epoch: number;
+  readonly epochs: number;
+  /** Means over the current epoch so far. */
+  readonly loss: number;
+  readonly accuracy: number;
+  /** Share of exact zeros among the sparse parameters, 0 to 1. */
+  readonly sparsity: number;
+  readonly imagesPerSecond: number;
+  readonly secondsLeft: number;
+}
+
+/** One line of `metrics.jsonl`: how an epoch went. It holds nothing that depends on the machine's speed. */
+export interface EpochMetrics {
+  readonly stage: string;
+  readonly phase: string;
+  readonly epoch: number;
+  readonly step: number;
+  readonly learningRate: number;
+  /** Means over the epoch's training images. */
+  readonly loss: number;
+  readonly accuracy: number;
+  readonly sparsity: number;
+  /** Top-1 on the held-out validation images; absent where none are held out. */
+  readonly validation?: number;
+}
