@@ -1,7 +1,7 @@
 import { CommanderError } from "commander";
 import { PenniError } from "../graph/errors.js";
 
-const HELP_ADVICE = "See penni --help, penni COMMAND --help";
+const HELP_ADVICE = "See penni --help or penni COMMAND --help";
 
 function oneLine(text: string): string {
   return text.replaceAll(/\s*\n\s*/g, " ").trim();

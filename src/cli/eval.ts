@@ -1,7 +1,9 @@
 import type { Command } from "commander";
+import type { ImageSize } from "../data/dataset.js";
 import type { Preprocessing } from "../data/preprocessing.js";
+import { PenniError } from "../graph/errors.js";
 import type { Accuracy } from "../measure/accuracy.js";
-import { numberList, wholeNumber } from "./options.js";
+import { imageSize, naming, numberList, positiveList, wholeNumber } from "./options.js";
 import { progressBar } from "./progress.js";
 import type { Terminal } from "./terminal.js";
 
@@ -12,6 +14,7 @@ interface EvalOptions {
   readonly batch?: number;
   readonly mean?: readonly number[];
   readonly std?: readonly number[];
+  readonly imageSize?: ImageSize;
   readonly json?: boolean;
 }
 
@@ -22,11 +25,18 @@ export function addEvalCommand(program: Command, terminal: Terminal): Command {
     .description("measure the top-1 accuracy of a classifier in ONNX Runtime")
     .argument("<model>", "an .onnx file")
     .requiredOption("--data <spec>", "the images: cifar10:DIRECTORY, folder:DIRECTORY or synthetic")
-    .addOption(program.createOption("--split <name>", "which images").choices(["test", "train"]).default("test"))
+    .addOption(
+      program.createOption("--split <name>", "which images").choices(["test", "train"]).default("test"),
+    )
     .option("--limit <n>", "only the first n images", wholeNumber(1))
     .option("--batch <n>", "images in a batch", wholeNumber(1))
-    .option("--mean <r,g,b>", "mean per channel, of pixels from 0 to 1 (default: the model's metadata, or ImageNet's)", numberList)
-    .option("--std <r,g,b>", "standard deviation per channel, likewise", numberList)
+    .option(
+      "--mean <r,g,b>",
+      "mean per channel, of pixels from 0 to 1 (default: the model's metadata, or ImageNet's)",
+      numberList,
+    )
+    .option("--std <r,g,b>", "standard deviation per channel, likewise", positiveList)
+    .option("--image-size <WxH>", "size of the images where the model leaves it open", imageSize)
     .option("--json", "print the result as JSON")
     .action(async (model: string, options: EvalOptions) => {
       const result = await evaluateFile(model, options, terminal);
@@ -36,7 +46,7 @@ export function addEvalCommand(program: Command, terminal: Terminal): Command {
 }
 
 async function evaluateFile(model: string, options: EvalOptions, terminal: Terminal): Promise<Accuracy> {
-  const [{ readModel }, data, { classifierInterface, evaluate }] = await Promise.all([
+  const [{ readModel }, data, { classifierInterface, evaluate, inputImageSize }] = await Promise.all([
     import("../onnx/files.js"),
     import("../data/index.js"),
     import("../measure/accuracy.js"),
@@ -44,23 +54,32 @@ async function evaluateFile(model: string, options: EvalOptions, terminal: Termi
   const graph = await readModel(model);
   const stated = data.readPreprocessing(graph.metadata) ?? data.imagenetPreprocessing;
   const preprocessing = override(stated, options);
-  const dataset = await data.openDataset(options.data);
-  classifierInterface(graph, dataset);
+  const size = inputImageSize(graph) ?? options.imageSize;
+  const dataset = await data.openDataset(options.data, size === undefined ? {} : { imageSize: size });
+  await naming(model, async () => classifierInterface(graph, dataset));
   const split = await dataset[options.split]();
   const bar = progressBar(terminal.stderr, "images");
   try {
-    return await evaluate(graph, split, preprocessing, {
-      indices: Uint32Array.from({ length: Math.min(options.limit ?? split.count, split.count) }, (_, i) => i),
+    const settings = {
+      indices: data.allIndices(split).subarray(0, options.limit),
       ...(options.batch === undefined ? {} : { batch: options.batch }),
       onProgress: bar.update,
-    });
+    };
+    return await naming(model, () => evaluate(graph, split, preprocessing, settings));
   } finally {
     bar.stop();
   }
 }
 
-function override(stated: Preprocessing, { mean, std }: EvalOptions): Preprocessing {
-  return { ...stated, ...(mean === undefined ? {} : { mean: [...mean] }), ...(std === undefined ? {} : { std: [...std] }) };
+function override(stated: Preprocessing, options: EvalOptions): Preprocessing {
+  const mean = [...(options.mean ?? stated.mean)];
+  const std = [...(options.std ?? stated.std)];
+  if (mean.length === std.length) return { ...stated, mean, std };
+  throw new PenniError("bad-option", "mean and standard deviation have different numbers of channels", {
+    expected: `${mean.length} as in the mean`,
+    found: `${std.length}`,
+    advice: "Give both --mean and --std",
+  });
 }
 
 function describeAccuracy({ correct, total, top1, seconds }: Accuracy): string {

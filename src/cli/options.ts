@@ -1,4 +1,6 @@
 import { InvalidArgumentError } from "commander";
+import type { ImageSize } from "../data/dataset.js";
+import { PenniError } from "../graph/errors.js";
 
 /** Parser of an option that is a whole number from `minimum`. */
 export function wholeNumber(minimum: number): (text: string) => number {
@@ -17,6 +19,21 @@ export function numberList(text: string): readonly number[] {
   throw new InvalidArgumentError(`expected numbers with commas between, found "${text}"`);
 }
 
+/** Like `numberList`, all above zero. */
+export function positiveList(text: string): readonly number[] {
+  const values = numberList(text);
+  if (values.every((value) => value > 0)) return values;
+  throw new InvalidArgumentError(`expected numbers above 0, found "${text}"`);
+}
+
+/** Parser of an option that is a size in pixels: "224x160", width first, or "224" for a square. */
+export function imageSize(text: string): ImageSize {
+  const [width = 0, height = width, ...more] = text.split("x").map(Number);
+  const valid = [width, height].every((size) => Number.isSafeInteger(size) && size > 0);
+  if (valid && more.length === 0) return { width, height };
+  throw new InvalidArgumentError(`expected WIDTHxHEIGHT, found "${text}"`);
+}
+
 /** Dimensions for the inputs of a model, by name. */
 export type InputShapes = ReadonlyMap<string, readonly number[]>;
 
@@ -31,4 +48,13 @@ export function inputShape(text: string, previous: InputShapes = new Map()): Inp
     return new Map([...previous, [text.slice(0, colon), dims]]);
   }
   throw new InvalidArgumentError(`expected NAME:1x3x32x32, found "${text}"`);
+}
+
+/** Runs `work`; a PenniError that it throws and that names no file gets this one. */
+export async function naming<Result>(file: string, work: () => Promise<Result>): Promise<Result> {
+  try {
+    return await work();
+  } catch (error) {
+    throw error instanceof PenniError ? error.within({ file }) : error;
+  }
 }

@@ -11,7 +11,10 @@ export interface Progress {
 export function progressBar(output: Output, unit: string): Progress {
   if (output.isTTY !== true) return { update: () => undefined, stop: () => undefined };
   const format = ` {bar} {percentage} % | {value} of {total} ${unit} | {eta_formatted} left`;
-  const bar = new SingleBar({ format, stream: output, clearOnComplete: true, hideCursor: true }, Presets.shades_classic);
+  const bar = new SingleBar(
+    { format, stream: output, clearOnComplete: true, hideCursor: true },
+    Presets.shades_classic,
+  );
   let started = false;
   return {
     update: (done, total) => {

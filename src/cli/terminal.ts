@@ -23,3 +23,21 @@ export function ignoreClosedPipe(output: Output): void {
     if (error.code !== "EPIPE") throw error;
   });
 }
+
+/** Breaks every line of a text at spaces, so that none is longer than `width` (words are not broken). */
+export function wrap(text: string, width: number): string {
+  const lines: string[] = [];
+  for (const line of text.split("\n")) {
+    let current: string | undefined;
+    for (const word of line.split(" ")) {
+      if (current !== undefined && current.length + 1 + word.length > width) {
+        lines.push(current);
+        current = word;
+      } else {
+        current = current === undefined ? word : `${current} ${word}`;
+      }
+    }
+    lines.push(current ?? "");
+  }
+  return lines.join("\n");
+}

@@ -94,6 +94,7 @@ class BatchWorker {
 
   #takeWaiter(): Waiter | undefined {
     const waiter = this.#waiter;
+    if (waiter === undefined) return undefined;
     this.#waiter = undefined;
     this.#worker.unref();
     return waiter;

@@ -3,8 +3,10 @@
  * splitmix32. The same keys give the same numbers on every machine, whatever ran before.
  */
 export class Random {
-  readonly #state: Uint32Array;
-  #spareNormal: number | undefined;
+  #a: number;
+  #b: number;
+  #c: number;
+  #d: number;
 
   /** `keys` (finite numbers, e.g. seed, epoch, batch) together select the stream; their order matters. */
   constructor(...keys: readonly number[]) {
@@ -13,23 +15,26 @@ export class Random {
       hash = mix32(hash ^ (key >>> 0));
       hash = mix32(hash ^ (Math.floor(key / 2 ** 32) >>> 0));
     }
-    this.#state = Uint32Array.from({ length: 4 }, () => {
+    const fill = (): number => {
       hash = (hash + 0x9e3779b9) | 0;
       return mix32(hash);
-    });
+    };
+    this.#a = fill();
+    this.#b = fill();
+    this.#c = fill();
+    this.#d = fill();
   }
 
   /** A uniformly distributed integer in 0 .. 2^32 - 1. */
   uint32(): number {
-    const state = this.#state;
-    const [a = 0, b = 0, c = 0, d = 0] = state;
-    const result = Math.imul(rotateLeft(Math.imul(b, 5), 7), 9) >>> 0;
-    const crossed = d ^ b;
-    const folded = c ^ a;
-    state[0] = a ^ crossed;
-    state[1] = b ^ folded;
-    state[2] = folded ^ (b << 9);
-    state[3] = rotateLeft(crossed, 11);
+    const result = Math.imul(rotateLeft(Math.imul(this.#b, 5), 7), 9) >>> 0;
+    const shifted = this.#b << 9;
+    this.#c ^= this.#a;
+    this.#d ^= this.#b;
+    this.#b ^= this.#c;
+    this.#a ^= this.#d;
+    this.#c ^= shifted;
+    this.#d = rotateLeft(this.#d, 11);
     return result;
   }
 
@@ -49,22 +54,6 @@ export class Random {
     let draw = this.uint32();
     while (draw >= fair) draw = this.uint32();
     return draw % bound;
-  }
-
-  /** A number from the standard normal distribution (polar method of Marsaglia). */
-  normal(): number {
-    const spare = this.#spareNormal;
-    this.#spareNormal = undefined;
-    if (spare !== undefined) return spare;
-    for (;;) {
-      const x = this.between(-1, 1);
-      const y = this.between(-1, 1);
-      const square = x * x + y * y;
-      if (square === 0 || square >= 1) continue;
-      const stretch = Math.sqrt((-2 * Math.log(square)) / square);
-      this.#spareNormal = y * stretch;
-      return x * stretch;
-    }
   }
 
   /** Shuffles in place (Fisher-Yates) and returns the same array. */

@@ -70,7 +70,7 @@ const patterns: Readonly<Record<string, Pattern>> = {
   checks: lattice((half) => (x, y) => soften(((x * y) / half) * 2)),
   dots: lattice((half) => (x, y) => soften(Math.hypot(x, y) - 0.55 * half)),
   disc: shape((x, y, radius) => Math.hypot(x, y) - radius),
-  square: shape((x, y, radius) => Math.max(Math.abs(x), Math.abs(y)) - 0.9 * radius),
+  hoop: shape((x, y, radius) => Math.abs(Math.hypot(x, y) - 0.8 * radius) - 0.2 * radius),
   cross: shape((x, y, radius) => {
     const [longer, shorter] = [Math.max(Math.abs(x), Math.abs(y)), Math.min(Math.abs(x), Math.abs(y))];
     return Math.max(longer - 1.15 * radius, shorter - 0.35 * radius);
@@ -99,7 +99,10 @@ function drawColour(random: Random): Colour {
   return [random.between(20, 235), random.between(20, 235), random.between(20, 235)];
 }
 
-/** Draws one image of class `label` into `pixels`, uint8 [3, height, width]. */
+/**
+ * Draws one image of class `label` into `pixels`, uint8 [3, height, width]. The noise is uniform;
+ * one draw of the generator serves the three channels of a pixel.
+ */
 export function drawPattern(
   label: number,
   { width, height }: ImageSize,
@@ -109,7 +112,7 @@ export function drawPattern(
   const covers = drawers[label]?.(random);
   if (covers === undefined) return;
   const { ink, paper } = drawColours(random);
-  const noise = random.between(6, 24);
+  const noise = random.between(10, 40);
   const shade = [random.between(-1.5, 1.5), random.between(-1.5, 1.5)] as const;
   const unit = 32 / Math.min(width, height);
   const plane = width * height;
@@ -119,9 +122,10 @@ export function drawPattern(
       const y = (row + 0.5 - height / 2) * unit;
       const cover = covers(x, y);
       const light = shade[0] * x + shade[1] * y;
+      const bits = random.uint32();
       for (const channel of CHANNELS) {
         const level = paper[channel] + (ink[channel] - paper[channel]) * cover + light;
-        const noisy = level + noise * random.normal();
+        const noisy = level + noise * (((bits >>> (10 * channel)) & 1023) / 511.5 - 1);
         pixels[channel * plane + row * width + column] = Math.min(255, Math.max(0, Math.round(noisy)));
       }
     }

@@ -1,4 +1,4 @@
-import { env, InferenceSession } from "onnxruntime-node";
+import { env, InferenceSession, Tensor as NodeTensor } from "onnxruntime-node";
 import type { Graph, Tensor } from "../graph/types.js";
 import { encodeModel } from "../onnx/write.js";
 import {
@@ -15,6 +15,26 @@ import {
 /** Fatal only: errors are thrown, and nothing is printed on the side. */
 const SILENT = 4;
 
+/**
+ * Fetches with tensors of the class that onnxruntime-node itself uses, over the same memory: it silently
+ * ignores others, and onnxruntime-common exists twice, as an ES module and as a CommonJS one.
+ */
+function ownFetches(fetches: Fetches): readonly string[] | Readonly<Record<string, NodeTensor | null>> {
+  if (isNames(fetches)) return fetches;
+  return Object.fromEntries(
+    Object.entries(fetches).map(([name, tensor]) => [
+      name,
+      tensor === null || tensor instanceof NodeTensor
+        ? tensor
+        : new NodeTensor(tensor.type, tensor.data, tensor.dims),
+    ]),
+  );
+}
+
+function isNames(fetches: Fetches): fetches is readonly string[] {
+  return Array.isArray(fetches);
+}
+
 class NodeSession implements Session {
   constructor(private readonly session: InferenceSession) {}
 
@@ -29,7 +49,7 @@ class NodeSession implements Session {
   async run(feeds: Feeds, fetches?: Fetches): ReturnType<Session["run"]> {
     try {
       if (fetches === undefined) return await this.session.run(feeds);
-      return await this.session.run(feeds, fetches);
+      return await this.session.run(feeds, ownFetches(fetches));
     } catch (error) {
       throw runError(error);
     }

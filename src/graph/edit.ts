@@ -23,21 +23,7 @@ export function freshNames(taken: Set<string>): (stem: string) => string {
   };
 }
 
-/** Names of the values that somebody reads: node inputs, captures of subgraphs, graph outputs. */
-export function readNames(graph: Graph): ReadonlySet<string> {
-  const byNodes = graph.nodes.flatMap((node) => [...node.inputs, ...capturedNames(node)]);
-  return new Set([...graph.outputs.map((info) => info.name), ...byNodes]);
-}
-
 /** The graph with some initializers added or replaced. */
 export function withInitializers(graph: Graph, changed: Iterable<readonly [string, Tensor]>): Graph {
   return { ...graph, initializers: new Map([...graph.initializers, ...changed]) };
-}
-
-/** The graph without the named initializers that nobody reads any more. */
-export function withoutUnread(graph: Graph, candidates: Iterable<string>): Graph {
-  const read = readNames(graph);
-  const initializers = new Map(graph.initializers);
-  for (const name of candidates) if (!read.has(name)) initializers.delete(name);
-  return { ...graph, initializers };
 }

@@ -21,6 +21,8 @@ export type ErrorCode =
   | "interrupted"
   | "internal";
 
+const LONGEST_MESSAGE = 1500;
+
 /**
  * The one error type that Penni throws on purpose. Its message is a single line that names file, node and
  * operator, what was expected and what was found, and what to do next, as far as each is known.
@@ -31,7 +33,7 @@ export class PenniError extends Error {
   readonly details: ErrorDetails;
 
   constructor(code: ErrorCode, problem: string, details: ErrorDetails = {}, options?: ErrorOptions) {
-    super(composeMessage(problem, details), options);
+    super(oneLine(composeMessage(problem, details)), options);
     this.name = "PenniError";
     this.code = code;
     this.problem = problem;
@@ -42,6 +44,12 @@ export class PenniError extends Error {
   within(details: ErrorDetails): PenniError {
     return new PenniError(this.code, this.problem, { ...details, ...this.details }, { cause: this });
   }
+}
+
+/** Names come from files: control characters would break the line or the terminal, and length would flood it. */
+function oneLine(message: string): string {
+  const line = message.replace(/\p{Cc}+/gu, " ");
+  return line.length > LONGEST_MESSAGE ? `${line.slice(0, LONGEST_MESSAGE)}...` : line;
 }
 
 function composeMessage(problem: string, details: ErrorDetails): string {

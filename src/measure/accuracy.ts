@@ -1,6 +1,6 @@
 import { Tensor as OrtTensor } from "onnxruntime-common";
 import { allIndices, type Batch, batches, planEvaluation } from "../data/batches.js";
-import type { Split } from "../data/dataset.js";
+import type { ImageSize, Split } from "../data/dataset.js";
 import type { Preprocessing } from "../data/preprocessing.js";
 import type { Session } from "../execute/engine.js";
 import { openSession } from "../execute/node.js";
@@ -41,6 +41,12 @@ const describe = (shape: Shape | undefined): string =>
   shape === undefined ? "a value of unknown shape" : `[${shape.map((dim) => dim ?? "?").join(", ")}]`;
 
 const accepts = (dim: Dim, size: number): boolean => typeof dim !== "number" || dim === size;
+
+/** Height and width of the images that a model takes; undefined where it leaves them open. */
+export function inputImageSize(model: Graph): ImageSize | undefined {
+  const [, , height, width] = onlyInput(model).type?.shape ?? [];
+  return typeof height === "number" && typeof width === "number" ? { width, height } : undefined;
+}
 
 function onlyInput(model: Graph): ValueInfo {
   const [input, ...more] = model.inputs;

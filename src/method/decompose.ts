@@ -1,5 +1,6 @@
-import { freshNames, usedNames, withoutUnread } from "../graph/edit.js";
+import { freshNames, usedNames } from "../graph/edit.js";
 import { PenniError } from "../graph/errors.js";
+import { removeDeadNodes } from "../graph/passes/remove_dead_nodes.js";
 import { float32Data, float32Tensor, int64Tensor } from "../graph/tensor.js";
 import type { Graph, Node, Tensor } from "../graph/types.js";
 import { convolutions, type DenseLayer, denseLayer, findDecompositions } from "../ops/weights.js";
@@ -112,5 +113,5 @@ export function decompose(graph: Graph, options: { readonly basis: number }): Gr
   });
   const added = [...byWeight.values()].flatMap((decomposition) => decomposition.initializers);
   const initializers = new Map([...graph.initializers, ...added]);
-  return withoutUnread({ ...graph, nodes, initializers }, byWeight.keys());
+  return removeDeadNodes({ ...graph, nodes, initializers });
 }

@@ -8,7 +8,7 @@ import { decompositionCandidates } from "./decompose.js";
 /** A basis size and what it would cost. */
 export interface BasisChoice {
   readonly d: number;
-  /** Paper-count MACs of the layer decomposed with this basis, before anything is pruned. */
+  /** Paper-count MACs of the layer with this basis, before anything is pruned; dense ones if d = R*S. */
   readonly paperMacs: number;
 }
 
@@ -22,7 +22,7 @@ export interface InspectedLayer {
   readonly executedMacs: number;
   /** Share of the kernels' squared norm in the d largest singular values, d = 1, 2, ..., R*S; from 0 to 1. */
   readonly energy: readonly number[] | undefined;
-  /** The smallest basis that keeps 99 % of that energy. */
+  /** The smallest basis that keeps 99 % of that energy; with d = R*S the layer is best left dense. */
   readonly basisChoice: BasisChoice | undefined;
   /** Of a layer that is decomposed already: the size of its basis and the share of non-zero coefficients. */
   readonly decomposed: { readonly d: number; readonly density: number } | undefined;
@@ -61,11 +61,12 @@ function energyKept(graph: Graph, layer: DenseLayer): readonly number[] | undefi
 function cheapestBasis(
   { K, C, R, S }: DenseLayer,
   energy: readonly number[] | undefined,
-  positions: number,
+  denseMacs: number,
 ): BasisChoice | undefined {
-  if (energy === undefined) return undefined;
-  const d = energy.findIndex((share) => share >= ENERGY_KEPT) + 1;
-  return d === 0 ? undefined : { d, paperMacs: positions * C * d * (R * S + K) };
+  const d = (energy?.findIndex((share) => share >= ENERGY_KEPT) ?? -1) + 1;
+  if (d === 0) return undefined;
+  const positions = denseMacs / (K * C * R * S);
+  return { d, paperMacs: d < R * S ? positions * C * d * (R * S + K) : denseMacs };
 }
 
 function decomposedState(
@@ -102,7 +103,6 @@ export function inspectGraph(graph: Graph): Inspection {
     const decision = decisions.get(node);
     const dense = decision?.layer;
     const energy = dense === undefined ? undefined : energyKept(graph, dense);
-    const positions = dense === undefined ? 0 : executedMacs / (dense.K * dense.C * dense.R * dense.S);
     return {
       name: layerName(node),
       op: node.op,
@@ -111,7 +111,7 @@ export function inspectGraph(graph: Graph): Inspection {
       paperMacs,
       executedMacs,
       energy,
-      basisChoice: dense === undefined ? undefined : cheapestBasis(dense, energy, positions),
+      basisChoice: dense === undefined ? undefined : cheapestBasis(dense, energy, executedMacs),
       decomposed: decomposedState(decompositions.get(node), layer),
       reason: decision?.layer === undefined ? (decision?.reason ?? otherReasons[node.op]) : undefined,
     };

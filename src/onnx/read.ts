@@ -1,6 +1,8 @@
 import { create, fromBinary, toBinary } from "@bufbuild/protobuf";
 import { type ErrorDetails, PenniError } from "../graph/errors.js";
+import { topologicalSort } from "../graph/passes/topological_sort.js";
 import type { Attribute, Graph, Node, Tensor, ValueInfo } from "../graph/types.js";
+import { verifyGraph } from "../graph/verify.js";
 import { decodeAttribute } from "./attributes.js";
 import {
   AttributeProtoSchema,
@@ -14,7 +16,6 @@ import {
   TensorProtoSchema,
 } from "./gen/onnx_pb.js";
 import { densify, sparseName } from "./sparse.js";
-import { orderGraph } from "./structure.js";
 import { decodeTensor, type ExternalReader } from "./tensors.js";
 import { decodeValueInfo } from "./values.js";
 
@@ -36,11 +37,11 @@ function normalDomain(domain: string): string {
 function parse(bytes: Uint8Array): ModelProto {
   // A plain view: windows into a Buffer would be Buffers, whose slice() does not copy.
   const view = new Uint8Array(bytes.buffer, bytes.byteOffset, bytes.byteLength);
+  if (view.byteLength === 0) throw notAModel("an empty file");
   try {
     return fromBinary(ModelProtoSchema, view);
   } catch (cause) {
-    const found = bytes.byteLength === 0 ? "an empty file" : "bytes that are not a valid protobuf message";
-    throw notAModel(found, cause);
+    throw notAModel("bytes that are not a valid protobuf message", cause);
   }
 }
 
@@ -58,6 +59,11 @@ interface Annotated {
   readonly $unknown?: unknown[] | undefined;
 }
 
+/** The fields given, without empty texts: an absent field and an empty one mean the same. */
+function present<Fields extends Readonly<Record<string, string>>>(fields: Fields): Partial<Fields> {
+  return Object.fromEntries(Object.entries(fields).filter(([, text]) => text !== "")) as Partial<Fields>;
+}
+
 function isAnnotated(message: Annotated): boolean {
   return message.docString !== "" || message.$unknown !== undefined;
 }
@@ -66,10 +72,10 @@ function isAnnotated(message: Annotated): boolean {
 function nodeExtra(proto: NodeProto): Uint8Array | undefined {
   const annotated = proto.attribute.filter(isAnnotated);
   if (annotated.length === 0 && !isAnnotated(proto)) return undefined;
-  const extra = create(NodeProtoSchema, { docString: proto.docString });
+  const extra = create(NodeProtoSchema, present({ docString: proto.docString }));
   extra.$unknown = proto.$unknown;
   extra.attribute = annotated.map(({ name, docString, $unknown }) => {
-    const attribute = create(AttributeProtoSchema, { name, docString });
+    const attribute = create(AttributeProtoSchema, present({ name, docString }));
     attribute.$unknown = $unknown;
     return attribute;
   });
@@ -142,7 +148,7 @@ function decodeOpsets(model: ModelProto): ReadonlyMap<string, number> {
 
 /** Documentation and unknown fields of an initializer, under its name. */
 function tensorExtra({ name, docString, $unknown }: TensorProto): TensorProto {
-  const extra = create(TensorProtoSchema, { name, docString });
+  const extra = create(TensorProtoSchema, present({ name, docString }));
   extra.$unknown = $unknown;
   return extra;
 }
@@ -151,18 +157,15 @@ function tensorExtra({ name, docString, $unknown }: TensorProto): TensorProto {
 function modelExtra(model: ModelProto, graph: GraphProto): Uint8Array {
   const annotated = graph.initializer.filter(isAnnotated);
   const graphExtra = create(GraphProtoSchema, {
-    docString: graph.docString,
+    ...present({ docString: graph.docString }),
     initializer: annotated.map(tensorExtra),
   });
   graphExtra.$unknown = graph.$unknown;
   const { irVersion, producerName, producerVersion, domain, modelVersion, docString } = model;
   const extra = create(ModelProtoSchema, {
     irVersion,
-    producerName,
-    producerVersion,
-    domain,
     modelVersion,
-    docString,
+    ...present({ producerName, producerVersion, domain, docString }),
     graph: graphExtra,
   });
   extra.$unknown = model.$unknown;
@@ -173,7 +176,7 @@ function decodeGraph(model: ModelProto, read?: ExternalReader): Graph {
   const { graph } = model;
   if (graph === undefined) throw notAModel("a file without a graph");
   const initializers = decodeInitializers(graph, read);
-  return orderGraph({
+  const sorted = topologicalSort({
     name: graph.name,
     opsets: decodeOpsets(model),
     // Before IR version 4 initializers were inputs as well.
@@ -187,6 +190,8 @@ function decodeGraph(model: ModelProto, read?: ExternalReader): Graph {
     metadata: new Map(model.metadataProps.map(({ key, value }) => [key, value])),
     extra: modelExtra(model, graph),
   });
+  verifyGraph(sorted);
+  return sorted;
 }
 
 /**

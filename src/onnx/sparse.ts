@@ -110,7 +110,7 @@ export function sparsify(name: string, tensor: Tensor, dense: TensorProto): Spar
   if (tensor.type !== "float32" || tensor.dims.length === 0) return undefined;
   const bits = elementBits(tensor);
   const nonzeros = bits.reduce((count, element) => (element === 0 ? count : count + 1), 0);
-  if (nonzeros === 0 || nonzeros * SMALLEST_NONZERO_BYTES >= tensor.bytes.byteLength) return undefined;
+  if (nonzeros * SMALLEST_NONZERO_BYTES >= tensor.bytes.byteLength) return undefined;
 
   const values = new Uint32Array(nonzeros);
   const positions: bigint[] = [];

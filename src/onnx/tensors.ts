@@ -66,7 +66,7 @@ function externalBytes(proto: TensorProto, read: ExternalReader | undefined, exp
       `${file.byteLength}`,
     );
   }
-  return file.subarray(offset, offset + length);
+  return new Uint8Array(file.buffer, file.byteOffset + offset, length);
 }
 
 /** Moves external data into the message itself. */
@@ -149,7 +149,7 @@ export function encodeTensor(name: string, tensor: Tensor): TensorProto {
     return proto;
   }
   const proto = create(TensorProtoSchema, {
-    name,
+    ...(name === "" ? {} : { name }),
     dims: tensor.dims.map(BigInt),
     dataType: elementCode(tensor.type) ?? 0,
   });

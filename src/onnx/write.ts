@@ -1,4 +1,5 @@
 import { create, fromBinary, toBinary } from "@bufbuild/protobuf";
+import { PenniError } from "../graph/errors.js";
 import type { Graph, Node } from "../graph/types.js";
 import { encodeAttribute } from "./attributes.js";
 import {
@@ -22,6 +23,9 @@ const IR_VERSION_FREE_INITIALIZERS = 4n;
 /** From here on there are sparse initializers. */
 const IR_VERSION_SPARSE = 6n;
 
+/** Protobuf messages end here. */
+const LARGEST_MODEL_BYTES = 2 ** 31 - 1;
+
 export interface EncodeOptions {
   /** Store float32 initializers as sparse tensors where that is smaller. Default: false. */
   readonly sparse?: boolean;
@@ -31,7 +35,7 @@ function encodeNode(node: Node): NodeProto {
   const proto =
     node.extra instanceof Uint8Array ? fromBinary(NodeProtoSchema, node.extra) : create(NodeProtoSchema);
   const annotations = new Map(proto.attribute.map((attribute) => [attribute.name, attribute]));
-  proto.name = node.name;
+  if (node.name !== "") proto.name = node.name;
   proto.opType = node.op;
   if (node.domain !== "") proto.domain = node.domain;
   proto.input = [...node.inputs];
@@ -80,6 +84,15 @@ function leastIrVersion(graph: GraphProto): bigint {
   return graph.initializer.length > 0 ? IR_VERSION_FREE_INITIALIZERS : 1n;
 }
 
+function checkSize(graph: Graph): void {
+  const weights = [...graph.initializers.values()].reduce((sum, { bytes }) => sum + bytes.byteLength, 0);
+  if (weights <= LARGEST_MODEL_BYTES) return;
+  throw new PenniError("unsupported", "the model is too large for one file", {
+    expected: `at most ${LARGEST_MODEL_BYTES} bytes of weights`,
+    found: `${weights}`,
+  });
+}
+
 function newModel(): ModelProto {
   return create(ModelProtoSchema, { irVersion: OWN_IR_VERSION, producerName: "penni" });
 }
@@ -88,9 +101,11 @@ function newModel(): ModelProto {
  * The bytes of an .onnx file. Tensors are written as raw data, or, with `sparse`, as sparse initializers where
  * that is smaller (bit-exact: only +0.0 is left out). What `decodeModel` kept in `extra` is written back. The
  * IR version is raised only where initializers (4) or sparse initializers (6) need it.
- * @throws PenniError "internal" for an opaque attribute that no file was the source of.
+ * @throws PenniError "unsupported" beyond 2 GiB of weights, "internal" for an opaque attribute that did not
+ * come from a file.
  */
 export function encodeModel(graph: Graph, options: EncodeOptions = {}): Uint8Array {
+  checkSize(graph);
   const model = graph.extra instanceof Uint8Array ? fromBinary(ModelProtoSchema, graph.extra) : newModel();
   const proto = model.graph ?? create(GraphProtoSchema);
   model.graph = proto;

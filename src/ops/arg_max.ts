@@ -1,16 +1,16 @@
 import { intAttribute } from "../graph/attributes.js";
-import { frontAxis } from "./axes.js";
-import { type OpDefinition, shapeError } from "./definition.js";
+import { normalizeAxis, requiredInput } from "./arguments.js";
+import type { OpDefinition } from "./definition.js";
 import { noGradient } from "./elementwise.js";
 
 /** int64 index of the maximum along one axis, default 0 (ONNX ArgMax, opset 1 and later). */
 export const ArgMax: OpDefinition = {
   type: "ArgMax",
-  shape: ({ node, inputs: [x] }) => {
-    if (x === undefined) throw shapeError(node, "the type of the input is unknown");
-    const { shape } = x;
+  shape: (context) => {
+    const { node } = context;
+    const { shape } = requiredInput(context, 0);
     if (shape === undefined) return [{ elementType: "int64", shape }];
-    const axis = frontAxis(node, intAttribute(node, "axis") ?? 0, shape.length);
+    const axis = normalizeAxis(node, intAttribute(node, "axis") ?? 0, shape.length);
     const size = (intAttribute(node, "keepdims") ?? 1) === 0 ? [] : [1];
     return [{ elementType: "int64", shape: shape.toSpliced(axis, 1, ...size) }];
   },

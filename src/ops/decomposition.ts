@@ -43,15 +43,10 @@ export function findDecomposition(links: GraphLinks, conv: Node): Decomposition 
   if (outputs === undefined || inputs === undefined || depth === undefined || rest.length > 0)
     return undefined;
   if (k !== outputs || c !== inputs || basis.tensor.dims.length !== 2) return undefined;
-  return {
-    conv,
-    matmul,
-    reshape,
-    coefs,
-    basis,
-    shape: shape.name,
-    dims: { outputs, inputs, basis: depth, kernel },
-  };
+  const parts = [coefs.name, ...matmul.outputs, ...reshape.outputs];
+  const shared = parts.some((name) => readerCount(links, name) !== 1);
+  const dims = { outputs, inputs, basis: depth, kernel };
+  return { conv, matmul, reshape, shared, coefs, basis, shape: shape.name, dims };
 }
 
 function producer(links: GraphLinks, name: string | undefined, op: string): Node | undefined {

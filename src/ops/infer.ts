@@ -48,7 +48,9 @@ export function nodeContext(
 /** Output types of one node; an operator that Penni does not know yields no information. */
 export function inferNode(context: NodeContext): readonly (ValueType | undefined)[] {
   const definition = findOp(context.node);
-  if (definition === undefined) return context.node.outputs.map(() => undefined);
+  // Nothing can be said of what depends on an operator that Penni does not know.
+  const blind = context.node.inputs.some((name, index) => name !== "" && context.inputs[index] === undefined);
+  if (definition === undefined || blind) return context.node.outputs.map(() => undefined);
   return definition.shape(context);
 }
 

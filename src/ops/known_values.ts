@@ -54,7 +54,8 @@ function stored(type: ElementType, element: KnownElement): KnownElement {
   if (typeof element !== "number") return element;
   if (type === "float32") return Math.fround(element);
   if (!isInteger(type)) return element;
-  const whole = Math.trunc(element);
+  // Adding 0 turns -0, which integers do not have, into 0.
+  const whole = Math.trunc(element) + 0;
   return Number.isSafeInteger(whole) ? whole : undefined;
 }
 

@@ -1,6 +1,6 @@
 import { intAttribute } from "../graph/attributes.js";
-import { frontAxis } from "./axes.js";
-import { type OpDefinition, shapeError } from "./definition.js";
+import { normalizeAxis, requiredInput } from "./arguments.js";
+import type { OpDefinition } from "./definition.js";
 
 /**
  * One-hot encoding (ONNX OneHot, opset 9 and later): indices [...], depth (a scalar or [1]), values [2] ->
@@ -8,11 +8,15 @@ import { type OpDefinition, shapeError } from "./definition.js";
  */
 export const OneHot: OpDefinition = {
   type: "OneHot",
-  shape: ({ node, inputs: [indices, , choices], values: [, depth] }) => {
-    if (choices === undefined) throw shapeError(node, "the type of the values is unknown");
-    const { elementType } = choices;
+  shape: (context) => {
+    const {
+      node,
+      inputs: [indices],
+      values: [, depth],
+    } = context;
+    const { elementType } = requiredInput(context, 2);
     if (indices?.shape === undefined) return [{ elementType, shape: undefined }];
-    const axis = frontAxis(node, intAttribute(node, "axis") ?? -1, indices.shape.length + 1);
+    const axis = normalizeAxis(node, intAttribute(node, "axis") ?? -1, indices.shape.length + 1);
     return [{ elementType, shape: indices.shape.toSpliced(axis, 0, depth?.elements[0]) }];
   },
 };

@@ -1,5 +1,6 @@
 import { intsAttribute } from "../graph/attributes.js";
-import type { Node, ValueType } from "../graph/types.js";
+import type { Node, Shape, ValueType } from "../graph/types.js";
+import { requiredInput } from "./arguments.js";
 import { describeShape, type NodeContext, shapeError } from "./definition.js";
 import { resolveWindow, type StaticWindow, staticWindow } from "./window.js";
 
@@ -10,8 +11,9 @@ function kernelShape(node: Node): readonly number[] {
 }
 
 /** The type of a pooling node's output: x [N, C, spatial...] -> y [N, C, windows...]. */
-export function pooledType({ node, inputs: [x] }: NodeContext): ValueType {
-  if (x === undefined) throw shapeError(node, "the type of the input is unknown");
+export function pooledType(context: NodeContext): ValueType {
+  const { node } = context;
+  const x = requiredInput(context, 0);
   const { elementType, shape } = x;
   if (shape === undefined) return x;
   const [batch, channels, ...inputSpatial] = requireSpatial(node, shape);
@@ -25,14 +27,15 @@ export function poolWindow(node: Node, dims: readonly number[]): StaticWindow {
 }
 
 /** The type of a global pooling node's output: x [N, C, spatial...] -> y [N, C, 1...]. */
-export function globallyPooledType({ node, inputs: [x] }: NodeContext): ValueType {
-  if (x === undefined) throw shapeError(node, "the type of the input is unknown");
+export function globallyPooledType(context: NodeContext): ValueType {
+  const { node } = context;
+  const x = requiredInput(context, 0);
   if (x.shape === undefined) return x;
   const shape = requireSpatial(node, x.shape).map((dim, axis) => (axis < 2 ? dim : 1));
   return { elementType: x.elementType, shape };
 }
 
-function requireSpatial<T extends readonly unknown[]>(node: Node, shape: T & ValueType["shape"] & object): T {
+function requireSpatial(node: Node, shape: Shape): Shape {
   if (shape.length >= 3) return shape;
   throw shapeError(
     node,

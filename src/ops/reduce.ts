@@ -1,7 +1,15 @@
-import { intAttribute, intsAttribute } from "../graph/attributes.js";
-import { elementCount, numericData } from "../graph/tensor.js";
+import { intAttribute } from "../graph/attributes.js";
+import { elementCount } from "../graph/tensor.js";
 import type { Node, ValueType } from "../graph/types.js";
-import { axesFrom, frontAxis } from "./axes.js";
+import {
+  forwardContext,
+  fullyKnown,
+  intsArgument,
+  needsConstant,
+  normalizeAxes,
+  requiredInput,
+  unknownDims,
+} from "./arguments.js";
 import type { TypedBuilder } from "./builder.js";
 import { type GradientContext, type NodeContext, type OpDefinition, shapeError } from "./definition.js";
 import { cast } from "./element_types.js";
@@ -31,44 +39,32 @@ function keepsDims(node: Node): boolean {
   return (intAttribute(node, "keepdims") ?? 1) !== 0;
 }
 
-function reducedAxes(node: Node, rank: number, given: readonly number[]): readonly number[] {
-  if (given.length > 0) return given.map((axis) => frontAxis(node, axis, rank));
+/** first, first + 1, ..., rank - 1. */
+export function axesFrom(first: number, rank: number): readonly number[] {
+  return Array.from({ length: Math.max(rank - first, 0) }, (_, index) => first + index);
+}
+
+/** The axes counted from the front; undefined where they are computed while the model runs. */
+function reducedAxes(context: NodeContext, rank: number): readonly number[] | undefined {
+  const { node } = context;
+  const argument = intsArgument(context, 1, "axes");
+  const given = argument.kind === "absent" ? [] : fullyKnown(argument);
+  if (given === undefined || given.length > 0) return given && normalizeAxes(node, given, rank);
   return intAttribute(node, "noop_with_empty_axes") === 1 ? [] : axesFrom(0, rank);
 }
 
-/** The axes as the node gives them; undefined where they are computed while the model runs. */
-function givenAxes({ node, values }: NodeContext): readonly number[] | undefined {
-  const [, input] = node.inputs;
-  if (input === undefined || input === "") return intsAttribute(node, "axes") ?? [];
-  const elements = values[1]?.elements;
-  return elements?.every((element): element is number => typeof element === "number")
-    ? (elements as readonly number[])
-    : undefined;
-}
-
 function reducedType(context: NodeContext): readonly ValueType[] {
-  const { node, inputs } = context;
-  const [x] = inputs;
-  if (x === undefined) throw shapeError(node, "the type of the input is unknown");
-  const { elementType, shape } = x;
+  const { node } = context;
+  const { elementType, shape } = requiredInput(context, 0);
   if (shape === undefined) return [{ elementType, shape }];
-  const given = givenAxes(context);
-  if (given === undefined) {
-    return [{ elementType, shape: keepsDims(node) ? shape.map(() => undefined) : undefined }];
+  const axes = reducedAxes(context, shape.length);
+  if (axes === undefined) {
+    return [{ elementType, shape: keepsDims(node) ? unknownDims(shape.length) : undefined }];
   }
-  const axes = reducedAxes(node, shape.length, given);
   if (keepsDims(node)) {
     return [{ elementType, shape: shape.map((dim, axis) => (axes.includes(axis) ? 1 : dim)) }];
   }
   return [{ elementType, shape: shape.filter((_, axis) => !axes.includes(axis)) }];
-}
-
-function constantAxes({ node, constant }: GradientContext): readonly number[] {
-  const [, input] = node.inputs;
-  if (input === undefined || input === "") return intsAttribute(node, "axes") ?? [];
-  const tensor = constant(input);
-  if (tensor !== undefined) return numericData(tensor);
-  throw shapeError(node, "the gradient of a reduction needs constant axes", "a constant", `value "${input}"`);
 }
 
 function reduceGradient(
@@ -81,9 +77,10 @@ function reduceGradient(
   const [dy] = outputGradients;
   if (dy === undefined || x === undefined || y === undefined || needs[0] !== true) return [];
   const dims = context.dims(x);
-  const axes = reducedAxes(node, dims.length, constantAxes(context));
+  const axes = reducedAxes(forwardContext(context), dims.length);
+  if (axes === undefined) throw needsConstant(node, "the axes");
   if (axes.length === 0)
-    throw shapeError(node, "the gradient of a reduction needs axes", "at least one axis", "none");
+    throw shapeError(node, "the gradient of a reduction needs an axis", "1 or more", "0");
   const kept = dims.map((dim, axis) => (axes.includes(axis) ? 1 : dim));
   const aligned = (name: string): string => (keepsDims(node) ? name : reshape(b, name, kept));
   const count = elementCount(dims) / Math.max(elementCount(kept), 1);

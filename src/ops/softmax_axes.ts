@@ -1,17 +1,18 @@
 import { intAttribute } from "../graph/attributes.js";
 import type { Node } from "../graph/types.js";
-import { axesFrom, frontAxis } from "./axes.js";
+import { normalizeAxis } from "./arguments.js";
 import type { TypedBuilder } from "./builder.js";
 import type { GradientContext, GradientRule } from "./definition.js";
+import { axesFrom } from "./reduce.js";
 
 /**
  * The axes over which Softmax and LogSoftmax normalise: one axis (default -1) since opset 13; before, all
  * from `axis` (default 1) on, because the input was flattened to two dimensions.
  */
 function normalisedAxes(node: Node, opset: number, rank: number): readonly number[] {
-  if (opset >= 13) return [frontAxis(node, intAttribute(node, "axis") ?? -1, rank)];
+  if (opset >= 13) return [normalizeAxis(node, intAttribute(node, "axis") ?? -1, rank)];
   const axis = intAttribute(node, "axis") ?? 1;
-  return axesFrom(axis === rank ? rank : frontAxis(node, axis, rank), rank);
+  return axesFrom(axis === rank ? rank : normalizeAxis(node, axis, rank), rank);
 }
 
 /** What the gradient of a softmax is written in. */

@@ -7,6 +7,8 @@ export interface UpdateRule {
   readonly l1: "none" | "proximal" | "subgradient";
   /** Multiply by a 0/1 mask after the update, so that pruned elements stay zero. */
   readonly masked: boolean;
+  /** Multiplies the learning rate, above 0. */
+  readonly rate: number;
 }
 
 /** Names of the scalar inputs of a training step. */
@@ -49,12 +51,16 @@ export function emitUpdate(
       : decayed;
   const velocity = add(b, mul(b, names.velocity, momentum), penalized);
   const direction = add(b, penalized, mul(b, velocity, momentum));
-  const stepped = sub(b, parameter, mul(b, direction, inputs.learningRate));
-  const sparse = rule.l1 === "proximal" ? softThreshold(b, stepped, inputs, options.momentum) : stepped;
+  const rate = rule.rate === 1 ? inputs.learningRate : mul(b, inputs.learningRate, b.scalar(rule.rate));
+  const stepped = sub(b, parameter, mul(b, direction, rate));
+  const sparse =
+    rule.l1 === "proximal"
+      ? softThreshold(b, stepped, mul(b, rate, inputs.l1Strength), options.momentum)
+      : stepped;
   return { parameter: names.mask === undefined ? sparse : mul(b, sparse, names.mask), velocity };
 }
 
-function softThreshold(b: TypedBuilder, x: string, inputs: OptimizerInputs, momentum: number): string {
-  const threshold = mul(b, mul(b, inputs.learningRate, inputs.l1Strength), b.scalar(1 / (1 - momentum)));
+function softThreshold(b: TypedBuilder, x: string, step: string, momentum: number): string {
+  const threshold = mul(b, step, b.scalar(1 / (1 - momentum)));
   return sub(b, x, b.emit("Clip", [x, b.emit("Neg", [threshold]), threshold]));
 }

@@ -6,13 +6,13 @@ import type { Split } from "../data/dataset.js";
 import { holdOut } from "../data/hold_out.js";
 import { openDataset } from "../data/open.js";
 import { prefetch } from "../data/prefetch.js";
-import type { Feeds, Session } from "../execute/engine.js";
+import type { Session } from "../execute/engine.js";
 import { openSession } from "../execute/node.js";
 import { PenniError } from "../graph/errors.js";
+import { fixBatch } from "../graph/passes/fix_input_shape.js";
 import { float32Data } from "../graph/tensor.js";
 import type { Graph } from "../graph/types.js";
 import { readModel, writeModel } from "../onnx/files.js";
-import { fixBatch } from "../ops/passes/fix_shapes.js";
 import { readCheckpoint, writeCheckpoint } from "./checkpoint.js";
 import { buildEvaluation, PREDICTED } from "./evaluation.js";
 import type { EpochMetrics, TrainingPlan, TrainingProgress } from "./plan.js";
@@ -85,7 +85,7 @@ export class Trainer {
     const [, , height, width] = shape ?? [];
     const size =
       typeof height === "number" && typeof width === "number" ? { imageSize: { height, width } } : {};
-    const dataset = await openDataset(plan.data.spec, { seed: plan.seed, ...size });
+    const dataset = await openDataset(plan.data.spec, size);
     const split = await dataset.train();
     const held = holdOut(split.labels, plan.data.validation, plan.seed);
     const train = held.train.slice(0, plan.data.trainLimit ?? held.train.length);
@@ -270,7 +270,7 @@ export class Trainer {
     const fetches = Object.fromEntries(
       phase.slots.map(({ input, output }) => [output, this.state.target(input)]),
     );
-    const results = await phase.session.run(neededFeeds(phase.session, feeds), {
+    const results = await phase.session.run(feeds, {
       ...fetches,
       [stepNames.loss]: null,
       [stepNames.hits]: null,
@@ -360,12 +360,6 @@ export class Trainer {
 
 function scalar(value: number): OrtTensor {
   return new OrtTensor("float32", Float32Array.of(value), []);
-}
-
-/** The runtime drops inputs that nothing reads and refuses feeds for them. */
-function neededFeeds(session: Session, feeds: Readonly<Record<string, OrtTensor>>): Feeds {
-  const known = new Set(session.inputNames);
-  return Object.fromEntries(Object.entries(feeds).filter(([name]) => known.has(name)));
 }
 
 /** Digest of what determines the outcome: the plan without places and pace, and the bytes of its networks. */

@@ -107,7 +107,6 @@ function flow(
   channels: number,
   combine: LaneCombiner,
 ): ChannelFlow {
-  const { node } = context;
   const constants = operands.map((operand, index) => operandConstants(context, operand, index, channels));
   const ports = (kind: Operand["kind"]): number[] =>
     operands.flatMap((operand, index) => (operand.kind === kind ? [index] : []));

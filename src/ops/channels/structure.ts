@@ -1,3 +1,4 @@
+import { floatAttribute, intAttribute } from "../../graph/attributes.js";
 import { int64Tensor } from "../../graph/tensor.js";
 import type { Node } from "../../graph/types.js";
 import { fullyKnown, intsArgument, normalizeAxis, partlyKnown } from "../arguments.js";
@@ -7,6 +8,7 @@ import {
   type ChannelRule,
   identityPairs,
   type LaneConstants,
+  type LaneEditor,
   type Tie,
   unknownConstants,
   type Wall,
@@ -152,27 +154,96 @@ export const sliceChannels: ChannelRule = (context) => {
   const last = clamp(entry.end);
   if (last <= first) return wall("it takes no channels");
   const { tie, constants } = taken(context, 0, range(first, last - first));
+  const carried = { ties: [tie], carried: [0], constants: [constants] };
+  if (first === 0 && last === channels) return { ...carried, rewrite: () => [context.node] };
   const starts = fullyKnown(intsArgument(context, 1, "starts"));
   const ends = fullyKnown(intsArgument(context, 2, "ends"));
-  const whole = first === 0 && last === channels;
-  if (!whole && (starts === undefined || ends === undefined)) return wall("its ranges are not constant");
+  if (starts === undefined || ends === undefined) return wall("its ranges are not constant");
+  return {
+    ...carried,
+    rewrite: (edit) => {
+      const before = edit.input(0).filter((lane) => lane < first).length;
+      const after = before + edit.output(0).length;
+      const newStarts = { port: 1, attribute: "starts", values: starts.with(entry.at, before) };
+      const newEnds = { port: 2, attribute: "ends", values: ends.with(entry.at, after) };
+      return [withInts(context, withInts(context, context.node, edit, newStarts), edit, newEnds)];
+    },
+  };
+};
+
+/** Gather with a constant list of indices: along axis 1 any choice of lanes. */
+export const gatherChannels: ChannelRule = (context) => {
+  const [channels] = context.lanes;
+  const axis = normalizeAxis(context.node, intAttribute(context.node, "axis") ?? 0, rankOf(context));
+  const dims = context.values[1]?.dims;
+  if (channels === undefined || dims === undefined) return wall("its indices are not constant");
+  if (axis > 1) return laneWise({ constant: sameConstant })(context);
+  const indices = fullyKnown(intsArgument(context, 1, ""));
+  if (axis !== 1 || dims.length !== 1 || indices === undefined) return wall("it does not take a list of channels");
+  const sources = indices.map((index) => (index < 0 ? index + channels : index));
+  const { tie, constants } = taken(context, 0, sources);
   return {
     ties: [tie],
     carried: [0],
     constants: [constants],
     rewrite: (edit) => {
-      if (whole || starts === undefined || ends === undefined)
-        return [whole ? allChannels(context) : context.node];
-      const before = edit.input(0).filter((lane) => lane < first).length;
-      const after = before + edit.output(0).length;
-      const moved = withInts(context, context.node, edit, {
-        port: 1,
-        attribute: "starts",
-        values: starts.with(entry.at, before),
-      });
-      return [
-        withInts(context, moved, edit, { port: 2, attribute: "ends", values: ends.with(entry.at, after) }),
-      ];
+      const position = new Map(edit.input(0).map((lane, at) => [lane, at]));
+      const values = edit.output(0).map((lane) => position.get(sources[lane] ?? -1) ?? 0);
+      return [withInts(context, context.node, edit, { port: 1, attribute: "", values })];
     },
   };
 };
+
+export interface PadParameters {
+  readonly margins: (
+    context: NodeContext,
+    rank: number,
+  ) => { readonly begins: readonly number[]; readonly ends: readonly number[] } | undefined;
+  readonly mode: (node: Node) => string;
+}
+
+/** Pad: along axis 1 it adds lanes that hold the fill value; along other axes a lane keeps its constant only if it is that value. */
+export function padChannels({ margins, mode }: PadParameters): ChannelRule {
+  return (context) => {
+    const [channels] = context.lanes;
+    const known = margins(context, rankOf(context));
+    if (channels === undefined || known === undefined) return wall("its pads are not constant");
+    const { begins, ends } = known;
+    const constantMode = mode(context.node) === "constant";
+    const before = begins[1] ?? 0;
+    const after = ends[1] ?? 0;
+    if (before < 0 || after < 0) return wall("it removes channels");
+    if (!constantMode && before + after > 0) return wall("it repeats channels");
+    const fill = padFill(context);
+    const grows = constantMode && [...begins, ...ends].some((pad, at) => at % begins.length !== 1 && pad > 0);
+    const inner = (context.constants[0] ?? []).map((x) => (!grows || x === fill ? x : undefined));
+    const added = (count: number): LaneConstants => range(0, count).map(() => fill);
+    return {
+      ties: [{ input: 0, output: 0, pairs: range(0, channels).map((lane) => [lane, before + lane]) }],
+      carried: [0],
+      constants: [[...added(before), ...inner, ...added(after)]],
+      rewrite: (edit) => {
+        if (before + after === 0) return [context.node];
+        const kept = edit.output(0);
+        const beginning = kept.filter((lane) => lane < before).length;
+        const end = kept.filter((lane) => lane >= before + channels).length;
+        return [withPads(context, edit, beginning, end)];
+      },
+    };
+  };
+}
+
+/** The value that Pad fills in; undefined where it is not a constant. */
+function padFill(context: ChannelContext): number | undefined {
+  if ((context.node.inputs[2] ?? "") === "") return floatAttribute(context.node, "value") ?? 0;
+  const value = context.values[2]?.elements[0];
+  return typeof value === "number" ? value : undefined;
+}
+
+function withPads(context: ChannelContext, edit: LaneEditor, before: number, after: number): Node {
+  const pads = fullyKnown(intsArgument(context, 1, "pads")) ?? [];
+  const axes = fullyKnown(intsArgument(context, 3, "axes")) ?? range(0, pads.length / 2);
+  const at = axes.findIndex((axis) => normalizeAxis(context.node, axis, rankOf(context)) === 1);
+  const values = pads.with(at, before).with(at + axes.length, after);
+  return withInts(context, context.node, edit, { port: 1, attribute: "pads", values });
+}

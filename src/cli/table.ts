@@ -1,0 +1,97 @@
+import Table from "cli-table3";
+
+export interface Column<Row> {
+  readonly title: string;
+  readonly cell: (row: Row) => string;
+  /** Left by default; numbers stand right. */
+  readonly align?: "left" | "right";
+  /** Columns with the highest number are left out first where the line is too narrow; 0 always stays. */
+  readonly dropOrder: number;
+}
+
+/** Spaces between two columns. */
+const GAP = 2;
+/** Narrower than this the first column says nothing. */
+const SHORTEST_NAME = 8;
+
+interface Rendered {
+  readonly title: string;
+  readonly cells: readonly string[];
+  readonly align: "left" | "right";
+  readonly dropOrder: number;
+  readonly width: number;
+}
+
+function render<Row>(column: Column<Row>, rows: readonly Row[]): Rendered {
+  const cells = rows.map(column.cell);
+  const width = Math.max(...[column.title, ...cells].map((cell) => cell.length));
+  const { title, dropOrder, align = "left" } = column;
+  return { title, cells, align, dropOrder, width };
+}
+
+const totalWidth = (columns: readonly Rendered[]): number =>
+  columns.reduce((sum, column) => sum + column.width + GAP, -GAP);
+
+/** Leaves out columns until the rest fits, the first one cut down to `SHORTEST_NAME` if need be. */
+function fit(columns: readonly Rendered[], width: number): readonly Rendered[] {
+  const slack = Math.max(0, (columns[0]?.width ?? 0) - SHORTEST_NAME);
+  const last = Math.max(...columns.map((column) => column.dropOrder));
+  if (last === 0 || totalWidth(columns) - slack <= width) return columns;
+  return fit(
+    columns.filter((column) => column.dropOrder !== last),
+    width,
+  );
+}
+
+/** Keeps the end: in names like /layer1/layer1.0/conv1/Conv it tells layers apart. */
+function shorten(text: string, width: number): string {
+  return text.length <= width ? text : `\u2026${text.slice(text.length - width + 1)}`;
+}
+
+/**
+ * A table without borders, no wider than `width` characters as long as the columns that always stay allow:
+ * columns are left out in their order, then the first column is shortened.
+ */
+export function formatTable<Row>(
+  columns: readonly Column<Row>[],
+  rows: readonly Row[],
+  width: number,
+): string {
+  const kept = fit(
+    columns.map((column) => render(column, rows)),
+    width,
+  );
+  const excess = Math.max(0, totalWidth(kept) - width);
+  const nameWidth = Math.max(SHORTEST_NAME, (kept[0]?.width ?? 0) - excess);
+  const shown = kept.map((column, index) =>
+    index === 0 ? { ...column, cells: column.cells.map((cell) => shorten(cell, nameWidth)) } : column,
+  );
+  const border = { top: "", "top-mid": "", "top-left": "", "top-right": "" };
+  const inner = { mid: "", "mid-mid": "", "left-mid": "", "right-mid": "", left: "", right: "" };
+  const bottom = { bottom: "", "bottom-mid": "", "bottom-left": "", "bottom-right": "" };
+  const table = new Table({
+    head: shown.map((column) => column.title),
+    colAligns: shown.map((column) => column.align),
+    chars: { ...border, ...inner, ...bottom, middle: " ".repeat(GAP) },
+    style: { head: [], border: [], "padding-left": 0, "padding-right": 0 },
+  });
+  rows.forEach((_, index) => {
+    table.push(shown.map((column) => column.cells[index] ?? ""));
+  });
+  return table
+    .toString()
+    .split("\n")
+    .map((line) => line.trimEnd())
+    .join("\n");
+}
+
+/** 12345678 as "12.35 M". */
+export function compactNumber(value: number): string {
+  const units: readonly (readonly [number, string])[] = [
+    [1e9, "G"],
+    [1e6, "M"],
+    [1e3, "k"],
+  ];
+  const unit = units.find(([size]) => value >= size);
+  return unit === undefined ? `${Math.round(value)}` : `${(value / unit[0]).toFixed(2)} ${unit[1]}`;
+}

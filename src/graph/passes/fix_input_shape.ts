@@ -1,0 +1,92 @@
+import { PenniError } from "../errors.js";
+import type { Dim, Graph, Shape, ValueInfo } from "../types.js";
+
+/**
+ * The graph with fixed input dimensions, by input name; other inputs keep theirs. Declared types of
+ * intermediate values are dropped and those of the outputs are adapted: a symbol that was fixed becomes its
+ * number everywhere, and where a number was changed the outputs' sizes are left open, to be inferred.
+ * @throws PenniError "bad-option" if there is no such input or the rank differs.
+ */
+export function fixInputShape(graph: Graph, dims: ReadonlyMap<string, readonly number[]>): Graph {
+  for (const name of dims.keys()) expectInput(graph, name);
+  for (const { name, type } of graph.inputs) expectFits(name, type?.shape, dims.get(name));
+  return fixDims(graph, (input) => dims.get(input.name) ?? input.type?.shape);
+}
+
+/**
+ * The graph for a fixed batch: the first dimension of every input of rank 1 or more becomes `batch`, whether
+ * it was dynamic or not. Otherwise as `fixInputShape`.
+ * @throws PenniError "bad-option" if the batch is not a positive integer.
+ */
+export function fixBatch(graph: Graph, batch: number): Graph {
+  if (!isSize(batch)) {
+    throw new PenniError("bad-option", "the batch size is impossible", {
+      expected: "a positive integer",
+      found: `${batch}`,
+    });
+  }
+  return fixDims(graph, ({ type }) => {
+    const shape = type?.shape;
+    return shape === undefined || shape.length === 0 ? shape : shape.with(0, batch);
+  });
+}
+
+function fixDims(graph: Graph, shapeFor: (input: ValueInfo) => Shape | undefined): Graph {
+  const symbols = new Map<string, number>();
+  let sizesChanged = false;
+  for (const input of graph.inputs) {
+    const fixed = shapeFor(input);
+    input.type?.shape?.forEach((dim, axis) => {
+      const size = fixed?.[axis];
+      if (typeof dim === "string" && typeof size === "number") symbols.set(dim, size);
+      if (typeof dim === "number" && dim !== size) sizesChanged = true;
+    });
+  }
+  const adaptOutput = (dim: Dim): Dim => {
+    if (typeof dim === "number") return sizesChanged ? undefined : dim;
+    return typeof dim === "string" ? symbols.get(dim) : undefined;
+  };
+  return {
+    ...graph,
+    inputs: graph.inputs.map((input) =>
+      withShape(
+        input,
+        shapeFor(input)?.map((dim) => substitute(dim, symbols)),
+      ),
+    ),
+    outputs: graph.outputs.map((output) => withShape(output, output.type?.shape?.map(adaptOutput))),
+    valueInfo: new Map(),
+  };
+}
+
+function substitute(dim: Dim, symbols: ReadonlyMap<string, number>): Dim {
+  return typeof dim === "string" ? (symbols.get(dim) ?? dim) : dim;
+}
+
+function withShape(info: ValueInfo, shape: Shape | undefined): ValueInfo {
+  return info.type === undefined ? info : { ...info, type: { elementType: info.type.elementType, shape } };
+}
+
+function expectInput(graph: Graph, name: string): void {
+  if (graph.inputs.some((input) => input.name === name)) return;
+  throw new PenniError("bad-option", `the model has no input "${name}"`, {
+    expected: graph.inputs.map((input) => `"${input.name}"`).join(", "),
+  });
+}
+
+const isSize = (size: number): boolean => Number.isSafeInteger(size) && size >= 1;
+
+function expectFits(name: string, shape: Shape | undefined, fixed: readonly number[] | undefined): void {
+  if (fixed === undefined) return;
+  if (!fixed.every(isSize)) {
+    throw new PenniError("bad-option", `impossible shape for input "${name}"`, {
+      expected: "positive integers",
+      found: `[${fixed.join(", ")}]`,
+    });
+  }
+  if (shape === undefined || shape.length === fixed.length) return;
+  throw new PenniError("bad-option", `the shape for input "${name}" has the wrong rank`, {
+    expected: `${shape.length} dimensions`,
+    found: `[${fixed.join(", ")}]`,
+  });
+}

@@ -1,0 +1,134 @@
+import { floatAttribute, intAttribute } from "../attributes.js";
+import { freshNames, usedNames } from "../edit.js";
+import { type GraphLinks, linkGraph } from "../links.js";
+import { elementCount, float32Data, float32Tensor } from "../tensor.js";
+import type { Graph, Node, Tensor } from "../types.js";
+import { removeDeadNodes } from "./remove_dead_nodes.js";
+
+/** y[k] = scale[k] * x[k] + shift[k], in float64. */
+interface Affine {
+  readonly scale: Float64Array;
+  readonly shift: Float64Array;
+}
+
+/** The linear operator before a BatchNormalization, with the affine map folded into its constants. */
+interface Folded {
+  readonly weight: Tensor;
+  readonly bias: Tensor;
+}
+
+/**
+ * Folds each BatchNormalization in inference form into the Conv, ConvTranspose or Gemm before it:
+ * W'[k] = W[k] * s[k], b'[k] = (b[k] - mean[k]) * s[k] + beta[k], s = gamma / sqrt(variance + epsilon),
+ * computed in float64. It stays where the operator's output has another reader, where anything is not a
+ * float32 initializer, and in training form. A weight that other nodes read too is copied.
+ */
+export function foldBatchNormalization(graph: Graph): Graph {
+  const links = linkGraph(graph);
+  const fresh = freshNames(usedNames(graph));
+  const initializers = new Map(graph.initializers);
+  const replaced = new Map<Node, Node>();
+  const removed = new Set<Node>();
+
+  for (const normalization of graph.nodes) {
+    const producer = foldableProducer(links, normalization);
+    const affine = producer === undefined ? undefined : affineOf(graph, normalization);
+    if (producer === undefined || affine === undefined) continue;
+    const folded = foldInto(graph, producer, affine);
+    if (folded === undefined) continue;
+    const [x = "", weight = "", bias = ""] = producer.inputs;
+    const newWeight = isShared(links, weight) ? fresh(weight) : weight;
+    const newBias = bias === "" || isShared(links, bias) ? fresh(`${weight}_bias`) : bias;
+    initializers.set(newWeight, folded.weight).set(newBias, folded.bias);
+    const [y = ""] = normalization.outputs;
+    replaced.set(producer, { ...producer, inputs: [x, newWeight, newBias], outputs: [y] });
+    removed.add(normalization);
+  }
+  if (removed.size === 0) return graph;
+  const nodes = graph.nodes.filter((node) => !removed.has(node)).map((node) => replaced.get(node) ?? node);
+  return removeDeadNodes({ ...graph, nodes, initializers });
+}
+
+function isShared(links: GraphLinks, name: string): boolean {
+  return (links.readers.get(name)?.length ?? 0) > 1 || links.outputNames.has(name);
+}
+
+/** The node whose output only this BatchNormalization reads. */
+function foldableProducer(links: GraphLinks, node: Node): Node | undefined {
+  if (node.op !== "BatchNormalization" || node.domain !== "") return undefined;
+  if (intAttribute(node, "training_mode") === 1 || node.outputs.slice(1).some((name) => name !== "")) {
+    return undefined;
+  }
+  const [x = ""] = node.inputs;
+  return isShared(links, x) ? undefined : links.producers.get(x);
+}
+
+function floats(graph: Graph, name: string | undefined): Float32Array | undefined {
+  const tensor = name === undefined ? undefined : graph.initializers.get(name);
+  return tensor?.type === "float32" ? float32Data(tensor) : undefined;
+}
+
+/** The default of ONNX BatchNormalization. */
+const DEFAULT_EPSILON = 1e-5;
+
+function affineOf(graph: Graph, node: Node): Affine | undefined {
+  const [gamma, beta, mean, variance] = node.inputs.slice(1).map((name) => floats(graph, name));
+  if (gamma === undefined || beta === undefined || mean === undefined || variance === undefined) {
+    return undefined;
+  }
+  const epsilon = floatAttribute(node, "epsilon") ?? DEFAULT_EPSILON;
+  const scale = Float64Array.from(gamma, (value, k) => value / Math.sqrt((variance[k] ?? 0) + epsilon));
+  const shift = Float64Array.from(beta, (value, k) => value - (mean[k] ?? 0) * (scale[k] ?? 0));
+  return { scale, shift };
+}
+
+function foldInto(graph: Graph, node: Node, affine: Affine): Folded | undefined {
+  if (node.domain !== "") return undefined;
+  const weight = graph.initializers.get(node.inputs[1] ?? "");
+  const channelOf = weight === undefined ? undefined : outputChannelOf(node, weight.dims);
+  const bias = biasOf(graph, node, affine.scale.length);
+  if (weight?.type !== "float32" || channelOf === undefined || bias === undefined) return undefined;
+  const { scale, shift } = affine;
+  const scaled = Float32Array.from(
+    float32Data(weight),
+    (value, index) => value * (scale[channelOf(index)] ?? 1),
+  );
+  const moved = Float32Array.from(shift, (value, k) => value + (bias[k] ?? 0) * (scale[k] ?? 1));
+  return { weight: float32Tensor(weight.dims, scaled), bias: float32Tensor([moved.length], moved) };
+}
+
+/** The operator's bias as float64; zeros where it has none; undefined where it is not constant. */
+function biasOf(graph: Graph, node: Node, channels: number): Float64Array | undefined {
+  const name = node.inputs[2] ?? "";
+  if (name === "") return new Float64Array(channels);
+  const values = floats(graph, name);
+  if (values === undefined || (values.length !== channels && values.length !== 1)) return undefined;
+  const beta = node.op === "Gemm" ? (floatAttribute(node, "beta") ?? 1) : 1;
+  if (beta !== 1) return undefined;
+  return Float64Array.from({ length: channels }, (_, k) => values[values.length === 1 ? 0 : k] ?? 0);
+}
+
+/** Flat weight index -> output channel; undefined for operators that BatchNormalization cannot fold into. */
+function outputChannelOf(node: Node, dims: readonly number[]): ((index: number) => number) | undefined {
+  const [first = 1, second = 1] = dims;
+  const perRow = elementCount(dims.slice(1));
+  switch (node.op) {
+    case "Conv": // [K, C / groups, ...]
+      return (index) => Math.floor(index / perRow);
+    case "ConvTranspose": {
+      // [C, K / groups, ...]: rows of one group share their output channels.
+      const rowsPerGroup = first / (intAttribute(node, "group") ?? 1);
+      const perChannel = elementCount(dims.slice(2));
+      return (index) => {
+        const group = Math.floor(index / perRow / rowsPerGroup);
+        return group * second + (Math.floor(index / perChannel) % second);
+      };
+    }
+    case "Gemm":
+      return intAttribute(node, "transB") === 1
+        ? (index) => Math.floor(index / second)
+        : (index) => index % second;
+    default:
+      return undefined;
+  }
+}

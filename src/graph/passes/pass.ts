@@ -1,0 +1,57 @@
+import { PenniError } from "../errors.js";
+import type { Graph } from "../types.js";
+
+/** A rewrite of a graph. It returns the very same object if there was nothing to do. */
+export interface Pass {
+  readonly name: string;
+  readonly apply: (graph: Graph) => Graph;
+}
+
+/** Called after every pass; throws where the graph is malformed. */
+export type Verifier = (graph: Graph) => void;
+
+/**
+ * Applies passes in order.
+ * @throws PenniError "internal" naming the pass after which `verify` failed.
+ */
+export function runPasses(graph: Graph, passes: readonly Pass[], verify?: Verifier): Graph {
+  return passes.reduce((current, pass) => {
+    const next = pass.apply(current);
+    if (next !== current) verifyAfter(pass, next, verify);
+    return next;
+  }, graph);
+}
+
+/** More rounds than any real graph needs: a chain is followed to its end within one round. */
+const MOST_ROUNDS = 100;
+
+/**
+ * Applies passes again and again until none of them finds anything to do.
+ * @throws PenniError "internal" if that never happens, or `verify` fails after a pass.
+ */
+export function runUntilStable(graph: Graph, passes: readonly Pass[], verify?: Verifier): Graph {
+  let current = graph;
+  for (let round = 0; round < MOST_ROUNDS; round++) {
+    const next = runPasses(current, passes, verify);
+    if (next === current) return current;
+    current = next;
+  }
+  throw new PenniError("internal", "the simplification does not come to an end", {
+    found: `${MOST_ROUNDS} rounds of ${passes.map((pass) => pass.name).join(", ")}`,
+  });
+}
+
+function verifyAfter(pass: Pass, graph: Graph, verify: Verifier | undefined): void {
+  if (verify === undefined) return;
+  try {
+    verify(graph);
+  } catch (error) {
+    const message = error instanceof Error ? error.message : String(error);
+    throw new PenniError(
+      "internal",
+      `pass ${pass.name} left a malformed graph: ${message}`,
+      {},
+      { cause: error },
+    );
+  }
+}

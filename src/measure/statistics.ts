@@ -1,0 +1,76 @@
+import { Tensor as OrtTensor } from "onnxruntime-common";
+import type { Batch } from "../data/batches.js";
+import { openSession } from "../execute/node.js";
+import { PenniError } from "../graph/errors.js";
+import type { Graph } from "../graph/types.js";
+import { TypedBuilder } from "../ops/builder.js";
+import { standardOpset } from "../ops/definition.js";
+import { mul, reduceMean } from "../ops/emit.js";
+import { inferGraph } from "../ops/infer.js";
+
+export interface Moments {
+  readonly mean: readonly number[];
+  readonly variance: readonly number[];
+}
+
+/**
+ * Mean and variance by channel (over batch and space) of values [N, C, H, W] of a network with a static
+ * batch, over whole batches of images. The sums are made inside the runtime: only [C] numbers come out.
+ */
+export async function channelMoments(
+  network: Graph,
+  values: readonly string[],
+  batches: Iterable<Batch>,
+  imageDims: readonly [channels: number, height: number, width: number],
+  threads: number,
+): Promise<ReadonlyMap<string, Moments>> {
+  const [input] = network.inputs;
+  if (input === undefined) throw new PenniError("bad-model", "the network has no input");
+  const { types } = inferGraph(network);
+  const b = new TypedBuilder(standardOpset(network), types.keys());
+  const outputs = values.map((name) => {
+    const type = types.get(name);
+    if (type !== undefined) b.declare(name, type);
+    return { name, mean: reduceMean(b, name, [0, 2, 3], false), square: reduceMean(b, mul(b, name, name), [0, 2, 3], false) };
+  });
+  const session = await openSession(
+    {
+      ...network,
+      nodes: [...network.nodes, ...b.nodes],
+      initializers: new Map([...network.initializers, ...b.initializers]),
+      outputs: outputs.flatMap(({ mean, square }) => [mean, square]).map((name) => ({ name, type: b.types.get(name) })),
+      valueInfo: new Map(),
+    },
+    { threads },
+  );
+  const sums = new Map(outputs.map(({ name }) => [name, { mean: [] as number[], square: [] as number[] }]));
+  let count = 0;
+  try {
+    for (const batch of batches) {
+      const images = new OrtTensor("float32", batch.images, [batch.labels.length, ...imageDims]);
+      const results = await session.run({ [input.name]: images });
+      for (const { name, mean, square } of outputs) {
+        const sum = sums.get(name);
+        if (sum === undefined) continue;
+        accumulate(sum.mean, results[mean]?.data as Float32Array);
+        accumulate(sum.square, results[square]?.data as Float32Array);
+      }
+      count += 1;
+    }
+  } finally {
+    await session.release();
+  }
+  return new Map(
+    [...sums].map(([name, sum]) => {
+      const mean = sum.mean.map((value) => value / count);
+      const variance = sum.square.map((value, channel) => Math.max(0, value / count - (mean[channel] ?? 0) ** 2));
+      return [name, { mean, variance }];
+    }),
+  );
+}
+
+function accumulate(sums: number[], values: Float32Array): void {
+  values.forEach((value, channel) => {
+    sums[channel] = (sums[channel] ?? 0) + value;
+  });
+}

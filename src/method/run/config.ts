@@ -1,0 +1,121 @@
+import { z } from "zod";
+
+const scheduleSchema = z.discriminatedUnion("kind", [
+  z.object({
+    kind: z.literal("step"),
+    initial: z.number().positive(),
+    factor: z.number().positive(),
+    milestones: z.array(z.number().min(0).max(1)),
+  }),
+  z.object({ kind: z.literal("cosine"), initial: z.number().positive() }),
+]);
+
+const stageSchema = z.object({
+  /** Passes over the training images; 0 leaves the stage out, fractions are allowed. */
+  epochs: z.number().min(0),
+  schedule: scheduleSchema,
+  /** "alternating": coefficients and bases take turns (paper); "joint": both in every step. */
+  phases: z.enum(["alternating", "joint"]),
+  /** Epochs before the phases change places; fractions are allowed. */
+  phaseEpochs: z.number().positive(),
+});
+
+/** Everything a compression run depends on besides the files it reads. */
+export const settingsSchema = z.object({
+  /** Basis kernels per layer, d. */
+  basis: z.number().int().min(1),
+  retrain: stageSchema,
+  fineTune: stageSchema,
+  /** Strength λ of λ‖coefficients‖₁ in retraining. */
+  l1: z.number().min(0),
+  l1Form: z.enum(["proximal", "subgradient"]),
+  prune: z.discriminatedUnion("rule", [
+    /** Zero what is smaller than `factor` standard deviations of its layer. */
+    z.object({ rule: z.literal("deviation"), factor: z.number().min(0) }),
+    /** The smallest such factor that brings the MACs (paper count) to this fraction of the original's. */
+    z.object({ rule: z.literal("macs"), fraction: z.number().gt(0).max(1) }),
+  ]),
+  loss: z.object({
+    crossEntropy: z.number().min(0),
+    labelSmoothing: z.number().min(0).lt(1),
+    distillation: z.number().min(0),
+    temperature: z.number().positive(),
+  }),
+  optimizer: z.object({ momentum: z.number().min(0).lt(1), weightDecay: z.number().min(0) }),
+  /** Divide the learning rate of each basis by the curvature its coefficients give it (see `basisRates`). */
+  scaleBasisRate: z.boolean(),
+  /** "insert": give normalisations back to a network that has none, for the time of training. */
+  batchNormalization: z.enum(["batch", "frozen", "insert"]),
+  batch: z.number().int().min(1),
+  augmentation: z.object({ padding: z.number().int().min(0), flip: z.boolean() }),
+  /** Share of the training images held out for validation. */
+  validation: z.number().min(0).lt(1),
+  trainLimit: z.number().int().min(1).optional(),
+  threads: z.number().int().min(1),
+  checkpointSeconds: z.number().positive(),
+});
+
+export type Settings = z.infer<typeof settingsSchema>;
+
+/** `config.json`: written once when a run starts, read when it is resumed. */
+export const configSchema = z.object({
+  format: z.literal(1),
+  model: z.string(),
+  data: z.string(),
+  seed: z.number().int().min(0),
+  preset: z.string(),
+  settings: settingsSchema,
+  preprocessing: z.object({
+    mean: z.array(z.number()),
+    std: z.array(z.number()),
+    scale: z.number(),
+    layout: z.literal("NCHW"),
+    colour: z.literal("rgb"),
+  }),
+  versions: z.object({ penni: z.string(), node: z.string(), onnxruntime: z.string() }),
+});
+
+export type RunConfig = z.infer<typeof configSchema>;
+
+export type PresetName = "paper" | "fast";
+
+type Preset = Omit<Settings, "threads">;
+
+const shared = {
+  basis: 5,
+  optimizer: { momentum: 0.9, weightDecay: 1e-4 },
+  batch: 128,
+  augmentation: { padding: 4, flip: true },
+  validation: 0.05,
+  checkpointSeconds: 30,
+} as const;
+
+const paperSchedule = { kind: "step", initial: 0.01, factor: 0.1, milestones: [0.5, 0.75] } as const;
+
+/** Named settings; command line options override single values. */
+export const presets: Readonly<Record<PresetName, Preset>> = {
+  /** The procedure of the paper (section 4.1), for as long as it takes. */
+  paper: {
+    ...shared,
+    retrain: { epochs: 100, schedule: { ...paperSchedule, milestones: [0.5, 0.75] }, phases: "alternating", phaseEpochs: 2 },
+    fineTune: { epochs: 30, schedule: { ...paperSchedule, milestones: [0.5, 0.75] }, phases: "alternating", phaseEpochs: 2 },
+    l1: 1e-4,
+    l1Form: "subgradient",
+    prune: { rule: "deviation", factor: 1 },
+    loss: { crossEntropy: 1, labelSmoothing: 0, distillation: 0, temperature: 4 },
+    scaleBasisRate: false,
+    batchNormalization: "batch",
+  },
+  /** Minutes instead of hours: distillation from the original, fewer epochs, a MACs target. */
+  fast: {
+    ...shared,
+    retrain: { epochs: 1.5, schedule: { kind: "cosine", initial: 0.01 }, phases: "alternating", phaseEpochs: 0.5 },
+    fineTune: { epochs: 4, schedule: { kind: "cosine", initial: 0.02 }, phases: "joint", phaseEpochs: 1 },
+    l1: 3e-4,
+    l1Form: "proximal",
+    prune: { rule: "macs", fraction: 0.42 },
+    loss: { crossEntropy: 0.3, labelSmoothing: 0, distillation: 0.7, temperature: 4 },
+    scaleBasisRate: true,
+    batchNormalization: "insert",
+  },
+};

@@ -1,0 +1,123 @@
+import { existsSync } from "node:fs";
+import { appendFile, mkdir, readdir, readFile } from "node:fs/promises";
+import path from "node:path";
+import { PenniError } from "../../graph/errors.js";
+import type { Graph } from "../../graph/types.js";
+import { ioError, writeFileAtomic } from "../../onnx/atomic.js";
+import { readModel, writeModel } from "../../onnx/files.js";
+import type { EpochMetrics } from "../../train/plan.js";
+import { configSchema, type RunConfig } from "./config.js";
+
+/**
+ * A run's directory: `config.json`, `metrics.jsonl`, `checkpoints/`, `stages/` (the network after each
+ * stage), `model.onnx`, `summary.json`. Every file but the metrics is written whole or not at all, so a run
+ * killed at any moment can be resumed from what is there.
+ */
+export class RunDirectory {
+  private constructor(
+    readonly root: string,
+    readonly config: RunConfig,
+  ) {}
+
+  /** Starts a new run. @throws PenniError "io" if the directory holds anything already or cannot be written */
+  static async create(root: string, config: RunConfig): Promise<RunDirectory> {
+    await RunDirectory.checkFree(root);
+    const run = new RunDirectory(root, config);
+    try {
+      for (const folder of ["checkpoints", "stages"]) await mkdir(path.join(root, folder), { recursive: true });
+    } catch (error) {
+      throw ioError(root, "cannot create the run's directory", error);
+    }
+    await run.writeJson("config.json", config);
+    return run;
+  }
+
+  /** Opens a run that was started before. @throws PenniError "bad-file" if the directory holds no run */
+  static async open(root: string): Promise<RunDirectory> {
+    const file = path.join(root, "config.json");
+    if (!existsSync(file)) {
+      throw new PenniError("bad-file", "there is no run to resume", {
+        file: root,
+        expected: "a directory with config.json",
+        advice: "Start one with: penni compress MODEL --data SPEC -o DIR",
+      });
+    }
+    const config = configSchema.safeParse(parseJson(await readFile(file, "utf8")));
+    if (config.success) return new RunDirectory(root, config.data);
+    throw new PenniError("bad-file", "the run's configuration cannot be read", {
+      file,
+      found: config.error.issues.map((issue) => `${issue.path.join(".")}: ${issue.message}`).join("; "),
+      advice: "Start a new run directory",
+    });
+  }
+
+  /** @throws PenniError "io" if the directory exists and is not empty */
+  static async checkFree(root: string): Promise<void> {
+    const entries = existsSync(root) ? await listDirectory(root) : [];
+    if (entries.length === 0) return;
+    const isRun = entries.includes("config.json");
+    throw new PenniError("io", isRun ? "there is a run in this directory already" : "this directory is not empty", {
+      file: root,
+      advice: isRun ? `Go on with it: penni compress --resume ${root}` : "Choose a new directory with -o",
+    });
+  }
+
+  path(...parts: string[]): string {
+    return path.join(this.root, ...parts);
+  }
+
+  checkpointPath(stage: string): string {
+    return this.path("checkpoints", `${stage}.ckpt`);
+  }
+
+  stagePath(stage: string): string {
+    return this.path("stages", `${stage}.onnx`);
+  }
+
+  /** The network after a stage, made and written now unless an earlier attempt has done so. */
+  async stage(stage: string, make: () => Promise<Graph> | Graph): Promise<Graph> {
+    const file = this.stagePath(stage);
+    if (!existsSync(file)) await writeModel(file, await make());
+    return readModel(file);
+  }
+
+  async writeJson(name: string, value: unknown): Promise<void> {
+    await writeFileAtomic(this.path(name), `${JSON.stringify(value, null, 2)}\n`);
+  }
+
+  /** Appends an epoch's line, unless a run that was killed afterwards has written it before. */
+  async appendMetrics(metrics: EpochMetrics): Promise<void> {
+    const lines = await this.readMetrics();
+    if (lines.some((line) => line.stage === metrics.stage && line.step === metrics.step)) return;
+    await appendFile(this.path("metrics.jsonl"), `${JSON.stringify(metrics)}\n`);
+  }
+
+  /** The whole lines of `metrics.jsonl`; a line cut short by a kill is removed. */
+  async readMetrics(): Promise<EpochMetrics[]> {
+    const file = this.path("metrics.jsonl");
+    if (!existsSync(file)) return [];
+    const text = await readFile(file, "utf8");
+    const whole = text.slice(0, text.lastIndexOf("\n") + 1);
+    if (whole.length < text.length) await writeFileAtomic(file, whole);
+    return whole
+      .split("\n")
+      .filter((line) => line !== "")
+      .map((line) => JSON.parse(line) as EpochMetrics);
+  }
+}
+
+async function listDirectory(root: string): Promise<string[]> {
+  try {
+    return await readdir(root);
+  } catch (error) {
+    throw ioError(root, "cannot read the directory", error);
+  }
+}
+
+function parseJson(text: string): unknown {
+  try {
+    return JSON.parse(text);
+  } catch {
+    return undefined;
+  }
+}

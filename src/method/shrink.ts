@@ -1,0 +1,33 @@
+import type { Graph } from "../graph/types.js";
+import { analyseChannels } from "./shrink/analysis.js";
+import { rewriteGraph } from "./shrink/apply.js";
+import { dropUnusedBasisKernels } from "./shrink/basis_kernels.js";
+import { changesAnything, checkAgainst, planFromAnalysis } from "./shrink/plan.js";
+
+export type { WallNode } from "./shrink/analysis.js";
+export { applyShrink } from "./shrink/apply.js";
+export { dropUnusedBasisKernels } from "./shrink/basis_kernels.js";
+export { type LayerChannels, layerChannels } from "./shrink/layers.js";
+export { changesAnything, checkPlan, type LayerPlan, planShrink, type ShrinkPlan } from "./shrink/plan.js";
+
+/**
+ * Removes every channel and basis kernel that does not matter, again and again until nothing is left to
+ * remove. Exact: the outputs agree with the given graph's to float rounding. Run `simplify` first, so that
+ * constants are initializers. Returns the very same graph if there is nothing to remove.
+ */
+export function shrink(graph: Graph): Graph {
+  // Each round removes lanes, operands or kernels, so this ends.
+  for (let current = graph; ; ) {
+    const next = dropUnusedBasisKernels(shrinkOnce(current));
+    if (next === current) return current;
+    current = next;
+  }
+}
+
+function shrinkOnce(graph: Graph): Graph {
+  const analysis = analyseChannels(graph);
+  const plan = planFromAnalysis(analysis);
+  if (!changesAnything(plan)) return graph;
+  checkAgainst(analysis, plan);
+  return rewriteGraph(analysis, plan);
+}

@@ -1,0 +1,118 @@
+import { capturedNames, linkGraph } from "../../graph/links.js";
+import type { Graph, Node } from "../../graph/types.js";
+import {
+  type ChannelContext,
+  type ChannelFlow,
+  type LaneConstants,
+  laneCount,
+  type Wall,
+  wall,
+} from "../../ops/channels.js";
+import { type Decomposition, findDecomposition } from "../../ops/decomposition.js";
+import { standardOpset } from "../../ops/definition.js";
+import { type Inference, inferGraph, nodeContext } from "../../ops/infer.js";
+import { findOp } from "../../ops/registry.js";
+
+/** A node all of whose channels stay, and why. */
+export interface WallNode {
+  readonly node: Node;
+  readonly reason: string;
+}
+
+/** Everything that is known of how lanes flow through a graph. */
+export interface ChannelAnalysis {
+  readonly graph: Graph;
+  readonly inference: Inference;
+  /** Number of lanes of every value that has lanes, in topological order. */
+  readonly lanes: ReadonlyMap<string, number>;
+  readonly flows: ReadonlyMap<Node, ChannelFlow>;
+  readonly decompositions: ReadonlyMap<Node, Decomposition>;
+  /** Values all of whose lanes stay: graph inputs and outputs, and what touches a wall. */
+  readonly pinned: ReadonlySet<string>;
+  readonly walls: readonly WallNode[];
+}
+
+/** Asks every node's channel rule, in topological order, so that constants reach the rules behind them. */
+export function analyseChannels(graph: Graph): ChannelAnalysis {
+  const inference = inferGraph(graph);
+  const decompositions = decompositionsOf(graph);
+  const owned = new Set([...decompositions.values()].flatMap(({ matmul, reshape }) => [matmul, reshape]));
+  const constants = new Map<string, LaneConstants>();
+  const lanes = new Map<string, number>();
+  const flows = new Map<Node, ChannelFlow>();
+  const walls: WallNode[] = [];
+  const pinned = new Set(graph.outputs.map((output) => output.name));
+  const addLanes = (name: string): void => {
+    const count = laneCount(inference.types.get(name)?.shape);
+    if (count !== undefined && name !== "") lanes.set(name, count);
+  };
+
+  for (const { name } of graph.inputs) {
+    addLanes(name);
+    pinned.add(name);
+  }
+  for (const node of graph.nodes) {
+    if (owned.has(node)) continue;
+    for (const name of node.outputs) addLanes(name);
+    const context = channelContext({ graph, inference, lanes, constants }, node, decompositions.get(node));
+    const flow = flowOf(context);
+    if ("wall" in flow) {
+      const touched = [...node.inputs, ...node.outputs, ...capturedNames(node)].filter((name) => lanes.has(name));
+      for (const name of touched) pinned.add(name);
+      if (touched.length > 0) walls.push({ node, reason: flow.wall });
+      continue;
+    }
+    flows.set(node, flow);
+    node.inputs.forEach((name, index) => {
+      if (lanes.has(name) && !flow.carried.includes(index)) pinned.add(name);
+    });
+    node.outputs.forEach((name, index) => {
+      const known = flow.constants[index];
+      if (known !== undefined) constants.set(name, known);
+    });
+  }
+  return { graph, inference, lanes, flows, decompositions, pinned, walls };
+}
+
+/** Decomposed weights that belong to one convolution alone; the nodes of shared ones are ordinary nodes. */
+function decompositionsOf(graph: Graph): ReadonlyMap<Node, Decomposition> {
+  const links = linkGraph(graph);
+  const found = new Map<Node, Decomposition>();
+  for (const node of graph.nodes) {
+    const decomposition = findDecomposition(links, node);
+    if (decomposition !== undefined && !decomposition.shared) found.set(node, decomposition);
+  }
+  return found;
+}
+
+interface Known {
+  readonly graph: Graph;
+  readonly inference: Inference;
+  readonly lanes: ReadonlyMap<string, number>;
+  readonly constants: ReadonlyMap<string, LaneConstants>;
+}
+
+function channelContext(
+  { graph, inference, lanes, constants }: Known,
+  node: Node,
+  decomposition: Decomposition | undefined,
+): ChannelContext {
+  const base = nodeContext(node, standardOpset(graph), inference.types, inference.values);
+  return {
+    ...base,
+    outputs: node.outputs.map((name) => inference.types.get(name)),
+    lanes: node.inputs.map((name) => lanes.get(name)),
+    outputLanes: node.outputs.map((name) => lanes.get(name)),
+    constants: node.inputs.map((name) => constants.get(name)),
+    initializer: (input) => graph.initializers.get(node.inputs[input] ?? ""),
+    decomposition,
+  };
+}
+
+function flowOf(context: ChannelContext): ChannelFlow | Wall {
+  const { node } = context;
+  const rule = findOp(node)?.channels;
+  if (rule === undefined) return wall(`operator ${node.op} has no channel rule`);
+  if (capturedNames(node).length > 0) return wall("it contains a subgraph");
+  return rule(context);
+}

@@ -1,0 +1,109 @@
+import { freshNames, usedNames } from "../../graph/edit.js";
+import { PenniError } from "../../graph/errors.js";
+import { linkGraph } from "../../graph/links.js";
+import { removeDeadNodes } from "../../graph/passes/remove_dead_nodes.js";
+import type { Graph, Node, Tensor } from "../../graph/types.js";
+import type { LaneEditor } from "../../ops/channels.js";
+import { analyseChannels, type ChannelAnalysis } from "./analysis.js";
+import { checkAgainst, type ShrinkPlan } from "./plan.js";
+
+/**
+ * The graph with only the lanes that the plan keeps: parameters sliced, constants folded into biases,
+ * parameters of Slice, Split, Pad, Reshape and the like counted anew. Outputs agree to float rounding. Inputs,
+ * outputs and all values keep their names; an initializer keeps its name for its first reader.
+ * @throws PenniError "internal" if the plan does not fit this graph (`checkPlan`).
+ */
+export function applyShrink(graph: Graph, plan: ShrinkPlan): Graph {
+  const analysis = analyseChannels(graph);
+  checkAgainst(analysis, plan);
+  return rewriteGraph(analysis, plan);
+}
+
+/** `applyShrink` for a plan that was made from, and checked against, this very analysis. */
+export function rewriteGraph(analysis: ChannelAnalysis, plan: ShrinkPlan): Graph {
+  const { graph, flows } = analysis;
+  const store = new InitializerStore(graph);
+  const replaced = new Set<Node>();
+  const rewritten = new Map<Node, readonly Node[]>();
+  for (const [node, flow] of flows) {
+    const touched = [...node.inputs, ...node.outputs].some((name) => plan.kept.has(name));
+    if (!touched && flow.simplifies !== true) continue;
+    rewritten.set(node, flow.rewrite(editorOf(analysis, plan, node, store)));
+    const decomposition = analysis.decompositions.get(node);
+    if (decomposition !== undefined) replaced.add(decomposition.matmul).add(decomposition.reshape);
+  }
+  const nodes = graph.nodes.flatMap((node) => rewritten.get(node) ?? (replaced.has(node) ? [] : [node]));
+  return removeDeadNodes({ ...graph, nodes, initializers: store.result(), valueInfo: new Map() });
+}
+
+function editorOf(
+  { lanes }: ChannelAnalysis,
+  plan: ShrinkPlan,
+  node: Node,
+  store: InitializerStore,
+): LaneEditor {
+  const kept = (name: string | undefined): readonly number[] => {
+    const count = lanes.get(name ?? "");
+    if (name === undefined || count === undefined) {
+      throw new PenniError("internal", `value "${name ?? ""}" has no channels`, { node: node.name, op: node.op });
+    }
+    return plan.kept.get(name) ?? Array.from({ length: count }, (_, lane) => lane);
+  };
+  return {
+    input: (port) => kept(node.inputs[port]),
+    output: (port) => kept(node.outputs[port]),
+    write: (name, tensor) => store.write(name, tensor),
+    add: (stem, tensor) => store.add(stem, tensor),
+  };
+}
+
+/** Initializers while they are rewritten: one that several nodes read gets a copy per distinct new content. */
+class InitializerStore {
+  private readonly initializers: Map<string, Tensor>;
+  private readonly readers: ReadonlyMap<string, readonly Node[]>;
+  private readonly outputNames: ReadonlySet<string>;
+  private readonly copies = new Map<string, string[]>();
+  private readonly fresh: (stem: string) => string;
+
+  constructor(graph: Graph) {
+    const links = linkGraph(graph);
+    this.initializers = new Map(graph.initializers);
+    this.readers = links.readers;
+    this.outputNames = links.outputNames;
+    this.fresh = freshNames(usedNames(graph));
+  }
+
+  write(name: string, tensor: Tensor): string {
+    const alone = (this.readers.get(name)?.length ?? 0) === 1 && !this.outputNames.has(name);
+    if (alone) {
+      this.initializers.set(name, tensor);
+      return name;
+    }
+    const candidates = [name, ...(this.copies.get(name) ?? [])];
+    const equal = candidates.find((candidate) => sameTensor(this.initializers.get(candidate), tensor));
+    if (equal !== undefined) return equal;
+    const copy = this.add(name, tensor);
+    this.copies.set(name, [...(this.copies.get(name) ?? []), copy]);
+    return copy;
+  }
+
+  add(stem: string, tensor: Tensor): string {
+    const name = this.fresh(stem);
+    this.initializers.set(name, tensor);
+    return name;
+  }
+
+  result(): ReadonlyMap<string, Tensor> {
+    return this.initializers;
+  }
+}
+
+function sameTensor(a: Tensor | undefined, b: Tensor): boolean {
+  return (
+    a?.type === b.type &&
+    a.dims.length === b.dims.length &&
+    a.dims.every((dim, axis) => dim === b.dims[axis]) &&
+    a.bytes.length === b.bytes.length &&
+    a.bytes.every((byte, at) => byte === b.bytes[at])
+  );
+}

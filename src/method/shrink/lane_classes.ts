@@ -1,0 +1,126 @@
+/** Calls `mark` for every lane that this lane needs. */
+type LaneReads = (value: string, lane: number, mark: (value: string, lane: number) => void) => void;
+
+/** All lanes of a graph, numbered consecutively, in classes that stay or go together (union-find). */
+export class LaneClasses {
+  private readonly names: readonly string[];
+  private readonly starts: readonly number[];
+  private readonly offsets: ReadonlyMap<string, number>;
+  private readonly parents: Int32Array;
+
+  constructor(lanes: ReadonlyMap<string, number>) {
+    const offsets = new Map<string, number>();
+    let total = 0;
+    for (const [name, count] of lanes) {
+      offsets.set(name, total);
+      total += count;
+    }
+    this.names = [...offsets.keys()];
+    this.starts = [...offsets.values(), total];
+    this.offsets = offsets;
+    this.parents = Int32Array.from({ length: total }, (_, id) => id);
+  }
+
+  tie(value: string, lane: number, otherValue: string, otherLane: number): void {
+    const a = this.root(this.id(value, lane));
+    const b = this.root(this.id(otherValue, otherLane));
+    if (a >= 0 && b >= 0) this.parents[a] = b;
+  }
+
+  /** Starts marking lanes as live; everything that a live lane is tied to or reads becomes live with it. */
+  liveness(reads: LaneReads): Liveness {
+    const roots = this.parents.map((_, id) => this.root(id));
+    return new Liveness(this.names, this.starts, roots, (value, lane) => this.id(value, lane), reads);
+  }
+
+  /** The number of a lane, -1 for values without lanes. */
+  private id(value: string, lane: number): number {
+    const offset = this.offsets.get(value);
+    return offset === undefined ? -1 : offset + lane;
+  }
+
+  private root(id: number): number {
+    let at = id;
+    while (at >= 0) {
+      const parent = this.parents[at] ?? at;
+      if (parent === at) return at;
+      const grandparent = this.parents[parent] ?? parent;
+      this.parents[at] = grandparent;
+      at = grandparent;
+    }
+    return -1;
+  }
+}
+
+/** The set of lanes that stay, growing to a fixed point. */
+export class Liveness {
+  private readonly live: Uint8Array;
+  private readonly members: readonly number[][];
+  private readonly valueOf: Int32Array;
+  private readonly pending: number[] = [];
+
+  constructor(
+    private readonly names: readonly string[],
+    private readonly starts: readonly number[],
+    private readonly roots: Int32Array,
+    private readonly id: (value: string, lane: number) => number,
+    private readonly reads: LaneReads,
+  ) {
+    this.live = new Uint8Array(roots.length);
+    const members: number[][] = Array.from(roots, () => []);
+    roots.forEach((root, id) => {
+      members[root]?.push(id);
+    });
+    this.members = members;
+    this.valueOf = new Int32Array(roots.length);
+    names.forEach((_, value) => {
+      this.valueOf.fill(value, starts[value], starts[value + 1]);
+    });
+  }
+
+  mark(value: string, lane: number): void {
+    const root = this.roots[this.id(value, lane)];
+    if (root === undefined || this.live[root] === 1) return;
+    this.live[root] = 1;
+    this.pending.push(root);
+  }
+
+  /** Runs to the fixed point, then lets every value that would lose all its lanes keep the first one. */
+  propagate(): void {
+    this.drain();
+    for (const [value, name] of this.names.entries()) {
+      if (this.keptOf(value).length > 0) continue;
+      this.mark(name, 0);
+      this.drain();
+    }
+  }
+
+  /** The lanes that stay, for every value that loses some. */
+  restrictions(): ReadonlyMap<string, readonly number[]> {
+    const kept = new Map<string, readonly number[]>();
+    for (const [value, name] of this.names.entries()) {
+      const lanes = this.keptOf(value);
+      const count = (this.starts[value + 1] ?? 0) - (this.starts[value] ?? 0);
+      if (lanes.length < count) kept.set(name, lanes);
+    }
+    return kept;
+  }
+
+  private drain(): void {
+    for (let root = this.pending.pop(); root !== undefined; root = this.pending.pop()) {
+      for (const member of this.members[root] ?? []) {
+        const value = this.valueOf[member] ?? 0;
+        const lane = member - (this.starts[value] ?? 0);
+        this.reads(this.names[value] ?? "", lane, (name, read) => this.mark(name, read));
+      }
+    }
+  }
+
+  private keptOf(value: number): readonly number[] {
+    const start = this.starts[value] ?? 0;
+    const count = (this.starts[value + 1] ?? 0) - start;
+    return Array.from({ length: count }, (_, lane) => lane).filter(
+      (lane) => this.live[this.roots[start + lane] ?? -1] === 1,
+    );
+  }
+}

@@ -1,0 +1,123 @@
+import { PenniError } from "../../graph/errors.js";
+import type { Graph, Node } from "../../graph/types.js";
+import type { ChannelFlow } from "../../ops/channels.js";
+import { analyseChannels, type ChannelAnalysis, type WallNode } from "./analysis.js";
+import { type LayerChannels, layerChannels } from "./layers.js";
+import { LaneClasses } from "./lane_classes.js";
+
+/** What one layer keeps. */
+export interface LayerPlan {
+  readonly before: LayerChannels;
+  readonly keptInputs: number;
+  readonly keptOutputs: number;
+}
+
+/** Which lanes of a graph stay. */
+export interface ShrinkPlan {
+  /** Lanes that stay, ascending, for every value that loses some. */
+  readonly kept: ReadonlyMap<string, readonly number[]>;
+  /** Convolutions and matrix products, in the graph's order. */
+  readonly layers: readonly LayerPlan[];
+  /** Nodes all of whose channels stay, and why. */
+  readonly walls: readonly WallNode[];
+  /** Operands that become constants although no lane goes with them. */
+  readonly simplified: readonly Node[];
+}
+
+/** Whether applying the plan changes anything. */
+export function changesAnything(plan: ShrinkPlan): boolean {
+  return plan.kept.size > 0 || plan.simplified.length > 0;
+}
+
+/**
+ * The largest set of channels that can go without changing any output of the graph: the least fixed point of
+ * "a lane stays if it is pinned, tied to one that stays, or read by one that stays". Every value keeps at
+ * least one lane. The graph should be simplified first: constants in nodes hide what a rule needs to see.
+ */
+export function planShrink(graph: Graph): ShrinkPlan {
+  return planFromAnalysis(analyseChannels(graph));
+}
+
+export function planFromAnalysis(analysis: ChannelAnalysis): ShrinkPlan {
+  const kept = keptLanes(analysis);
+  const keptCount = (name: string | undefined, before: number): number => kept.get(name ?? "")?.length ?? before;
+  const layers = layerChannels(analysis.graph, analysis.decompositions).map((before) => ({
+    before,
+    keptInputs: keptCount(before.node.inputs[0], before.inputs),
+    keptOutputs: keptCount(before.node.outputs[0], before.outputs),
+  }));
+  const simplified = [...analysis.flows].flatMap(([node, flow]) => (flow.simplifies === true ? [node] : []));
+  return { kept, layers, walls: analysis.walls, simplified };
+}
+
+function keptLanes(analysis: ChannelAnalysis): ReadonlyMap<string, readonly number[]> {
+  const classes = new LaneClasses(analysis.lanes);
+  const producers = new Map<string, { readonly flow: ChannelFlow; readonly node: Node; readonly output: number }>();
+  for (const [node, flow] of analysis.flows) {
+    for (const { input, output, pairs } of flow.ties) {
+      for (const [from, to] of pairs) classes.tie(node.inputs[input] ?? "", from, node.outputs[output] ?? "", to);
+    }
+    node.outputs.forEach((name, output) => {
+      producers.set(name, { flow, node, output });
+    });
+  }
+  const live = classes.liveness((value, lane, mark) => {
+    const producer = producers.get(value);
+    if (producer?.flow.reads === undefined) return;
+    for (const read of producer.flow.reads(producer.output, lane)) mark(producer.node.inputs[read.port] ?? "", read.lane);
+  });
+  for (const name of analysis.pinned) {
+    for (let lane = 0; lane < (analysis.lanes.get(name) ?? 0); lane++) live.mark(name, lane);
+  }
+  live.propagate();
+  return live.restrictions();
+}
+
+/**
+ * Checks a plan against the graph without trusting the planner: pinned values keep everything, tied lanes
+ * stay or go together, whatever a kept lane reads is kept, no value is left without lanes.
+ * @throws PenniError "internal" that names the node that would break.
+ */
+export function checkPlan(graph: Graph, plan: ShrinkPlan): void {
+  checkAgainst(analyseChannels(graph), plan);
+}
+
+export function checkAgainst(analysis: ChannelAnalysis, plan: ShrinkPlan): void {
+  const sets = new Map([...plan.kept].map(([name, lanes]) => [name, new Set(lanes)]));
+  const stays = (name: string | undefined, lane: number): boolean => sets.get(name ?? "")?.has(lane) ?? true;
+  for (const [name, lanes] of plan.kept) {
+    const count = analysis.lanes.get(name) ?? 0;
+    const ascending = lanes.every((lane, at) => lane < count && (at === 0 || lane > (lanes[at - 1] ?? 0)));
+    if (lanes.length === 0 || !ascending) throw badPlan(`value "${name}" keeps no valid set of channels`);
+    if (analysis.pinned.has(name)) throw badPlan(`value "${name}" must keep all its channels`);
+  }
+  for (const [node, flow] of analysis.flows) checkNode(node, flow, stays, analysis.lanes);
+}
+
+function checkNode(
+  node: Node,
+  flow: ChannelFlow,
+  stays: (name: string | undefined, lane: number) => boolean,
+  lanes: ReadonlyMap<string, number>,
+): void {
+  for (const { input, output, pairs } of flow.ties) {
+    const together = pairs.every(([from, to]) => stays(node.inputs[input], from) === stays(node.outputs[output], to));
+    if (!together) throw badPlan("channels that belong together are separated", node);
+  }
+  if (flow.reads === undefined) return;
+  for (const [output, name] of node.outputs.entries()) {
+    for (let lane = 0; lane < (lanes.get(name) ?? 0); lane++) {
+      if (!stays(name, lane)) continue;
+      for (const read of flow.reads(output, lane)) {
+        if (!stays(node.inputs[read.port], read.lane)) throw badPlan("a channel that is read would be removed", node);
+      }
+    }
+  }
+}
+
+function badPlan(problem: string, node?: Node): PenniError {
+  return new PenniError("internal", `the shrink plan is not exact: ${problem}`, {
+    ...(node === undefined ? {} : { node: node.name, op: node.op }),
+    advice: "The plan must come from planShrink on the very same graph",
+  });
+}

@@ -1,0 +1,98 @@
+import { floatAttribute, intAttribute } from "../../graph/attributes.js";
+import { selectAxis } from "../../graph/select.js";
+import { float32Data, float32Tensor } from "../../graph/tensor.js";
+import type { Node, Tensor } from "../../graph/types.js";
+import {
+  type ChannelContext,
+  type ChannelFlow,
+  type ChannelRule,
+  type LaneEditor,
+  type Wall,
+  wall,
+  withAttributes,
+  withInputs,
+} from "../channels.js";
+import { laneWise } from "./lanewise.js";
+import { mixingFlow } from "./mixing.js";
+
+interface ProductLayer {
+  readonly weight: Tensor;
+  /** Axis of the weight along which the features [inputs, outputs] run. */
+  readonly featureAxis: 0 | 1;
+  readonly scale: number;
+  readonly bias: (k: number) => number;
+}
+
+/** Gemm with a constant matrix: a feature is needed if its row of weights is not zero; constants fold into the bias. */
+export const gemmChannels: ChannelRule = (context) => {
+  const { node } = context;
+  const weight = context.initializer(1);
+  const bias = context.initializer(2);
+  if ((intAttribute(node, "transA") ?? 0) !== 0) return wall("it transposes its input");
+  if (weight?.type !== "float32" || weight.dims.length !== 2) return wall("its weight is not a float32 constant");
+  if ((node.inputs[2] ?? "") !== "" && bias?.type !== "float32") return wall("its bias is not a float32 constant");
+  const featureAxis = intAttribute(node, "transB") === 1 ? 1 : 0;
+  const outputs = weight.dims[1 - featureAxis] ?? 0;
+  const data = bias === undefined ? undefined : float32Data(bias);
+  if (data !== undefined && data.length !== 1 && (data.length !== outputs || bias?.dims.at(-1) !== outputs)) {
+    return wall("its bias differs from row to row");
+  }
+  const beta = floatAttribute(node, "beta") ?? 1;
+  return productFlow(context, {
+    weight,
+    featureAxis,
+    scale: floatAttribute(node, "alpha") ?? 1,
+    bias: (k) => beta * (data?.[data.length === 1 ? 0 : k] ?? 0),
+  });
+};
+
+/** MatMul with a constant matrix: [N, C] behaves as Gemm; with more axes the channels pass through. */
+export const matMulChannels: ChannelRule = (context) => {
+  const weight = context.initializer(1);
+  const rank = context.inputs[0]?.shape?.length ?? 0;
+  if (weight?.type !== "float32" || weight.dims.length !== 2) return wall("its right operand is not a float32 matrix");
+  if (rank > 2) return laneWise({})(context);
+  return productFlow(context, { weight, featureAxis: 0, scale: 1, bias: () => 0 });
+};
+
+function productFlow(context: ChannelContext, layer: ProductLayer): ChannelFlow | Wall {
+  const { weight, featureAxis, scale, bias } = layer;
+  const [inputs] = context.lanes;
+  if (inputs === undefined || inputs !== weight.dims[featureAxis]) return wall("the number of features is not known");
+  const data = float32Data(weight);
+  const outputs = weight.dims[1 - featureAxis] ?? 0;
+  const at = (k: number, c: number): number => data[featureAxis === 0 ? c * outputs + k : k * inputs + c] ?? 0;
+  const mixing = mixingFlow({
+    inputs,
+    outputs,
+    padded: false,
+    constants: context.constants[0] ?? [],
+    bias,
+    connected: (k, c) => at(k, c) !== 0,
+    gain: (k, c) => scale * at(k, c),
+  });
+  return {
+    ties: [],
+    carried: [0],
+    reads: mixing.reads,
+    constants: [mixing.outputConstants],
+    rewrite: (edit) => {
+      const kept = new Set(edit.input(0));
+      const folded = edit.output(0).map((k) => mixing.foldedBias(k, kept));
+      return [rewriteProduct(context.node, layer, folded, edit)];
+    },
+  };
+}
+
+function rewriteProduct(node: Node, layer: ProductLayer, folded: readonly number[], edit: LaneEditor): Node {
+  const { weight, featureAxis } = layer;
+  const rows = selectAxis(weight, featureAxis, edit.input(0));
+  const stored = edit.write(node.inputs[1] ?? "", selectAxis(rows, 1 - featureAxis, edit.output(0)));
+  const sliced = withInputs(node, new Map([[1, stored]]));
+  const name = node.inputs[2] ?? "";
+  if (name === "" && folded.every((value) => value === 0)) return sliced;
+  const tensor = float32Tensor([folded.length], folded);
+  const bias = name === "" ? edit.add(`${node.outputs[0] ?? node.name}.bias`, tensor) : edit.write(name, tensor);
+  // The stored bias already contains beta; a MatMul that got a bias is a Gemm.
+  return { ...withAttributes(withInputs(sliced, new Map([[2, bias]])), { beta: undefined }), op: "Gemm" };
+}

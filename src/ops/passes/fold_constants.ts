@@ -1,0 +1,90 @@
+import { capturedNames } from "../../graph/links.js";
+import { elementBytes, elementCount, numericTensor } from "../../graph/tensor.js";
+import type { Graph, Node, Tensor } from "../../graph/types.js";
+import { constantTensor } from "../constant.js";
+import { isStatic, stridesOf } from "../dims.js";
+import { type Inference, inferGraph } from "../infer.js";
+import { knownNumbers } from "../rearrange.js";
+import { permutation } from "../transpose.js";
+
+/**
+ * Turns nodes whose outputs are known before the model runs into initializers: Constant nodes, arithmetic on
+ * small constants and on fixed dimensions, and rearranged weights of any size. A node that computes a graph
+ * output stays.
+ */
+export function foldConstants(graph: Graph): Graph {
+  const inference = inferGraph(graph);
+  const initializers = new Map(graph.initializers);
+  const outputs = new Set(graph.outputs.map((output) => output.name));
+  const read = new Set(graph.nodes.flatMap((node) => [...node.inputs, ...capturedNames(node)]));
+
+  const nodes = graph.nodes.filter((node) => {
+    if (node.outputs.some((name) => outputs.has(name))) return true;
+    const wanted = node.outputs.filter((name) => name !== "" && read.has(name));
+    const tensors = wanted.map(
+      (name) => [name, constantOutput(node, name, inference, initializers)] as const,
+    );
+    if (wanted.length === 0 || tensors.some(([, tensor]) => tensor === undefined)) return true;
+    for (const [name, tensor] of tensors) if (tensor !== undefined) initializers.set(name, tensor);
+    return false;
+  });
+  return nodes.length === graph.nodes.length ? graph : { ...graph, nodes, initializers };
+}
+
+function constantOutput(
+  node: Node,
+  output: string,
+  inference: Inference,
+  initializers: ReadonlyMap<string, Tensor>,
+): Tensor | undefined {
+  const isStandard = node.domain === "" || node.domain === "ai.onnx";
+  if (isStandard && node.op === "Constant") return constantTensor(node);
+  const value = inference.values.get(output);
+  const numbers = knownNumbers(value);
+  if (value !== undefined && numbers !== undefined) return numericTensor(value.type, value.dims, numbers);
+  const source = initializers.get(node.inputs[0] ?? "");
+  if (!isStandard || source === undefined || output !== node.outputs[0]) return undefined;
+  const shape = inference.types.get(output)?.shape;
+  return isStatic(shape) ? rearranged(node, source, shape) : undefined;
+}
+
+/** Weights of any size that an exporter left behind a node that only moves them. */
+function rearranged(node: Node, source: Tensor, dims: readonly number[]): Tensor | undefined {
+  switch (node.op) {
+    case "Identity":
+    case "Reshape":
+    case "Flatten":
+    case "Squeeze":
+    case "Unsqueeze":
+      return elementCount(dims) === elementCount(source.dims) ? { ...source, dims } : undefined;
+    case "Transpose":
+      return transposed(source, permutation(node, source.dims.length));
+    default:
+      return undefined;
+  }
+}
+
+function transposed(source: Tensor, perm: readonly number[]): Tensor | undefined {
+  const size = elementBytes[source.type];
+  if (size === 0) return undefined;
+  const dims = perm.map((axis) => source.dims[axis] ?? 1);
+  const sourceStrides = stridesOf(source.dims);
+  const strides = perm.map((axis) => (sourceStrides[axis] ?? 1) * size);
+  const bytes = new Uint8Array(source.bytes.byteLength);
+  const index = dims.map(() => 0);
+  let from = 0;
+  for (let to = 0; to < bytes.length; to += size) {
+    for (let byte = 0; byte < size; byte++) bytes[to + byte] = source.bytes[from + byte] ?? 0;
+    for (let axis = dims.length - 1; axis >= 0; axis--) {
+      const next = (index[axis] ?? 0) + 1;
+      if (next < (dims[axis] ?? 1)) {
+        index[axis] = next;
+        from += strides[axis] ?? 0;
+        break;
+      }
+      index[axis] = 0;
+      from -= (next - 1) * (strides[axis] ?? 0);
+    }
+  }
+  return { type: source.type, dims, bytes };
+}

@@ -1,0 +1,71 @@
+import { freshNames, usedNames, withInitializers } from "../../graph/edit.js";
+import { type GraphLinks, linkGraph } from "../../graph/links.js";
+import { int64Tensor, numericData } from "../../graph/tensor.js";
+import type { Graph, Node, Tensor } from "../../graph/types.js";
+
+/** The constant ranges of a Slice, one entry per axis it concerns. */
+interface Ranges {
+  readonly starts: readonly number[];
+  readonly ends: readonly number[];
+  readonly axes: readonly number[];
+  readonly steps: readonly number[];
+}
+
+/**
+ * Merges a Slice into the Slice before it where both have constant ranges of different axes and nobody else
+ * reads what lies between: exporters write x[:, :, ::2, ::2] as one Slice per axis.
+ */
+export function mergeSlices(graph: Graph): Graph {
+  const links = linkGraph(graph);
+  const fresh = freshNames(usedNames(graph));
+  const added = new Map<string, Tensor>();
+  const merged = new Set<Node>();
+  const nodes = graph.nodes.map((node) => {
+    const inner = links.producers.get(node.inputs[0] ?? "");
+    // A Slice that was merged already may be merged again in the next round.
+    if (inner === undefined || merged.has(inner) || !isOnlyReader(links, inner)) return node;
+    const ranges = joined(constantRanges(graph, inner), constantRanges(graph, node));
+    if (ranges === undefined) return node;
+    merged.add(node);
+    const inputs = [ranges.starts, ranges.ends, ranges.axes, ranges.steps].map((values, index) => {
+      const name = fresh(`${node.outputs[0]}_${["starts", "ends", "axes", "steps"][index]}`);
+      added.set(name, int64Tensor([values.length], values));
+      return name;
+    });
+    return { ...node, inputs: [inner.inputs[0] ?? "", ...inputs] };
+  });
+  return merged.size === 0 ? graph : withInitializers({ ...graph, nodes }, added);
+}
+
+function isOnlyReader({ readers, outputNames }: GraphLinks, node: Node): boolean {
+  const [y = ""] = node.outputs;
+  return readers.get(y)?.length === 1 && !outputNames.has(y);
+}
+
+function constantRanges(graph: Graph, node: Node): Ranges | undefined {
+  if (node.op !== "Slice" || node.domain !== "" || node.inputs.length < 3) return undefined;
+  const values = (index: number): readonly number[] | undefined => {
+    const tensor = graph.initializers.get(node.inputs[index] ?? "");
+    return tensor === undefined ? undefined : numericData(tensor);
+  };
+  const starts = values(1);
+  const ends = values(2);
+  const axes = (node.inputs[3] ?? "") === "" ? starts?.map((_, axis) => axis) : values(3);
+  const steps = (node.inputs[4] ?? "") === "" ? starts?.map(() => 1) : values(4);
+  if (starts === undefined || ends === undefined || axes === undefined || steps === undefined)
+    return undefined;
+  return { starts, ends, axes, steps };
+}
+
+function joined(first: Ranges | undefined, second: Ranges | undefined): Ranges | undefined {
+  if (first === undefined || second === undefined) return undefined;
+  const axes = [...first.axes, ...second.axes];
+  // A negative axis may name the same axis as a positive one.
+  if (new Set(axes).size !== axes.length || axes.some((axis) => axis < 0)) return undefined;
+  return {
+    starts: [...first.starts, ...second.starts],
+    ends: [...first.ends, ...second.ends],
+    axes,
+    steps: [...first.steps, ...second.steps],
+  };
+}

@@ -1,0 +1,32 @@
+import { type Pass, runUntilStable } from "../../graph/passes/pass.js";
+import { removeDeadNodes } from "../../graph/passes/remove_dead_nodes.js";
+import type { Graph } from "../../graph/types.js";
+import { verifyTypes } from "../verify.js";
+import { canonicalReshapes } from "./canonical_reshapes.js";
+import { foldConstants } from "./fold_constants.js";
+import { mergeSlices } from "./merge_slices.js";
+import { removeIdentities } from "./remove_identities.js";
+
+/** What `simplify` does, in order, until nothing changes. */
+export const simplification: readonly Pass[] = [
+  { name: "removeDeadNodes", apply: removeDeadNodes },
+  { name: "foldConstants", apply: foldConstants },
+  { name: "canonicalReshapes", apply: canonicalReshapes },
+  { name: "mergeSlices", apply: mergeSlices },
+  { name: "removeIdentities", apply: removeIdentities },
+  { name: "removeDeadNodes", apply: removeDeadNodes },
+];
+
+export interface SimplifyOptions {
+  /** Check the graph after every pass (tests and debugging). */
+  readonly verify?: boolean;
+}
+
+/**
+ * The same network with only the nodes that compute something: no constants, no shape arithmetic, no
+ * identities. Outputs are bit-identical; inputs and outputs keep their names; a dynamic batch axis stays
+ * dynamic. BatchNormalization stays too (`foldBatchNormalization`).
+ */
+export function simplify(graph: Graph, options: SimplifyOptions = {}): Graph {
+  return runUntilStable(graph, simplification, options.verify === true ? verifyTypes : undefined);
+}

@@ -1,0 +1,124 @@
+import { float, int } from "../../src/graph/attributes.js";
+import { float32Tensor, int64Tensor, numericTensor, scalarTensor } from "../../src/graph/tensor.js";
+import type { Tensor } from "../../src/graph/types.js";
+import {
+  constant,
+  distinct,
+  fed,
+  type OpCase,
+  omitted,
+  random,
+  testOps,
+  testValues,
+} from "../support/opcase.js";
+
+const bools = (values: readonly number[]): Tensor => {
+  const tensor = numericTensor("bool", [values.length], values);
+  if (tensor === undefined) throw new RangeError("bool");
+  return tensor;
+};
+const int64 = (values: readonly number[]): Tensor => int64Tensor([values.length], values);
+
+const x = random([2, 3, 4]);
+const positive = random([2, 3, 4], { low: 0.3, high: 2 });
+const offZero = random([2, 3, 4], { away: [0] });
+
+const binary: readonly OpCase[] = ["Add", "Sub", "Mul"].flatMap((op) => [
+  { op, inputs: [x, x] },
+  { op, name: "broadcast both ways", inputs: [random([2, 1, 4]), random([3, 1])] },
+  { op, name: "scalar", opset: 13, inputs: [x, random([])] },
+]);
+
+testOps([
+  ...binary,
+  { op: "Div", inputs: [x, positive] },
+  { op: "Div", name: "broadcast", inputs: [random([3, 1]), random([2, 1, 4], { low: -2, high: -0.5 })] },
+  { op: "Neg", inputs: [x] },
+  { op: "Abs", inputs: [offZero] },
+  { op: "Sqrt", inputs: [positive] },
+  { op: "Reciprocal", inputs: [positive], step: 0.003 },
+  { op: "Exp", inputs: [x] },
+  { op: "Log", inputs: [positive], step: 0.003 },
+  { op: "Erf", inputs: [x] },
+  { op: "Tanh", inputs: [x] },
+  { op: "Sigmoid", inputs: [x] },
+  { op: "Softplus", inputs: [x] },
+  { op: "HardSigmoid", inputs: [random([2, 3, 4], { low: -5, high: 5, away: [-2.5, 2.5] })] },
+  {
+    op: "HardSigmoid",
+    name: "with slope",
+    inputs: [random([2, 3, 4], { low: -3, high: 3, away: [-0.8, 1.2] })],
+    attributes: { alpha: float(0.5), beta: float(0.4) },
+  },
+  { op: "HardSwish", inputs: [random([2, 3, 4], { low: -5, high: 5, away: [-3, 3] })] },
+  { op: "Relu", inputs: [offZero] },
+  { op: "LeakyRelu", inputs: [offZero] },
+  { op: "LeakyRelu", name: "with slope", inputs: [offZero], attributes: { alpha: float(0.3) } },
+  { op: "Elu", inputs: [offZero] },
+  { op: "Elu", name: "with scale", inputs: [offZero], attributes: { alpha: float(1.7) } },
+  { op: "PRelu", inputs: [offZero, random([3, 1])] },
+  { op: "PRelu", name: "one slope", inputs: [offZero, random([1])] },
+  {
+    op: "Clip",
+    inputs: [random([2, 3, 4], { away: [-0.5, 1] }), constant(scalarTensor(-0.5)), constant(scalarTensor(1))],
+  },
+  {
+    op: "Clip",
+    name: "upper bound only",
+    inputs: [random([2, 3, 4], { away: [1] }), omitted, constant(scalarTensor(1))],
+  },
+  { op: "Pow", name: "square", inputs: [x, constant(scalarTensor(2))] },
+  { op: "Pow", name: "cube of int64", inputs: [x, constant(int64Tensor([], [3]))] },
+  { op: "Pow", name: "root", inputs: [positive, constant(scalarTensor(0.5))], step: 0.003 },
+  { op: "Pow", name: "both inputs", inputs: [positive, random([4])] },
+  { op: "Max", inputs: [distinct([2, 3]), fed(float32Tensor([3], [0.05, -0.13, 0.11]))] },
+  {
+    op: "Max",
+    name: "of three",
+    inputs: [distinct([2, 3]), distinct([2, 3]), fed(float32Tensor([], [0.05]))],
+  },
+  { op: "Min", inputs: [distinct([2, 3]), fed(float32Tensor([3], [0.05, -0.13, 0.11]))] },
+  { op: "Sum", inputs: [x, random([4]), random([3, 1])] },
+  { op: "Where", inputs: [fed(bools([1, 0, 1, 1])), x, random([3, 1])] },
+  { op: "Cast", inputs: [x], attributes: { to: int(1) } },
+  { op: "Cast", name: "to float16", inputs: [fed(float32Tensor([2], [1, 2]))], attributes: { to: int(7) } },
+]);
+
+testOps([
+  ...["Equal", "Greater", "Less", "GreaterOrEqual", "LessOrEqual"].map((op) => ({
+    op,
+    inputs: [fed(float32Tensor([3], [1, 2, 3])), fed(float32Tensor([2, 1], [1, 2]))],
+  })),
+  ...["And", "Or"].map((op) => ({ op, inputs: [fed(bools([1, 0])), fed(bools([1, 1]))] })),
+  { op: "Not", inputs: [fed(bools([1, 0]))] },
+  { op: "Sign", inputs: [fed(float32Tensor([3], [-1, 0, 3]))] },
+]);
+
+const left = fed(int64([7, -7, 0, 5]));
+const right = fed(int64([2, 2, 3, 5]));
+
+testValues([
+  ...["Add", "Sub", "Mul", "Div", "Max", "Min"].map((op) => ({ op, inputs: [left, right] })),
+  ...["Equal", "Greater", "Less", "GreaterOrEqual", "LessOrEqual"].map((op) => ({
+    op,
+    inputs: [left, right],
+  })),
+  { op: "Add", name: "with broadcasting", inputs: [fed(int64Tensor([2, 1], [1, 2])), right] },
+  { op: "Pow", inputs: [left, right] },
+  { op: "Neg", inputs: [left] },
+  { op: "Abs", inputs: [left] },
+  { op: "Sign", inputs: [left] },
+  { op: "Sqrt", inputs: [fed(float32Tensor([2], [2, 3]))] },
+  { op: "Mul", name: "of floats", inputs: [fed(float32Tensor([2], [0.1, 0.7])), fed(scalarTensor(0.3))] },
+  { op: "Where", inputs: [fed(bools([1, 0, 0, 1])), left, right] },
+  { op: "And", inputs: [fed(bools([1, 0])), fed(bools([1, 1]))] },
+  { op: "Or", inputs: [fed(bools([1, 0])), fed(bools([0, 0]))] },
+  { op: "Not", inputs: [fed(bools([1, 0]))] },
+  { op: "Cast", name: "to bool", inputs: [left], attributes: { to: int(9) } },
+  {
+    op: "Cast",
+    name: "to int64",
+    inputs: [fed(float32Tensor([3], [1.7, -1.7, 3]))],
+    attributes: { to: int(7) },
+  },
+]);
