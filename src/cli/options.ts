@@ -58,3 +58,12 @@ export async function naming<Result>(file: string, work: () => Promise<Result>):
     throw error instanceof PenniError ? error.within({ file }) : error;
   }
 }
+
+/** Parser of an option that is a number in [minimum, maximum]. */
+export function numberBetween(minimum: number, maximum: number): (text: string) => number {
+  return (text) => {
+    const value = Number(text);
+    if (text.trim() !== "" && value >= minimum && value <= maximum) return value;
+    throw new InvalidArgumentError(`expected a number from ${minimum} to ${maximum}, found "${text}"`);
+  };
+}

@@ -1,3 +1,4 @@
+import { PenniError } from "../graph/errors.js";
 import { type Augmentation, drawPlacement, unchanged, writeImage } from "./augment.js";
 import { imagePixels, type Split } from "./dataset.js";
 import { type LevelTable, levelTable, type Preprocessing } from "./preprocessing.js";
@@ -59,10 +60,18 @@ const AUGMENTATION_STREAM = 2;
 /**
  * The batches of one training epoch over the images `indices` of a split: shuffled, augmented, without the
  * incomplete last batch (the paper's and everyone's recipe: batch statistics need whole batches).
- * Throws `PenniError` "bad-data" if the preprocessing does not fit the images.
+ * Throws `PenniError` "bad-data" if the preprocessing does not fit the images, "bad-option" if there are too
+ * few of them for one batch.
  */
 export function planEpoch(split: Split, indices: Uint32Array, options: EpochOptions): BatchPlan {
   const { batch, preprocessing, augmentation, seed, epoch, startBatch = 0 } = options;
+  if (indices.length < batch) {
+    throw new PenniError("bad-option", "a batch is larger than the training data", {
+      expected: `at most ${indices.length} images in a batch`,
+      found: `${batch}`,
+      advice: "Use a smaller batch or more images.",
+    });
+  }
   return {
     split,
     indices: new Random(ORDER_STREAM, seed, epoch).shuffle(indices.slice()),
@@ -74,7 +83,10 @@ export function planEpoch(split: Split, indices: Uint32Array, options: EpochOpti
   };
 }
 
-/** All images `indices` of a split, once, in that order, as they are; the last batch may be incomplete. Throws as above. */
+/**
+ * All images `indices` of a split, once, in that order, as they are; the last batch may be incomplete.
+ * Throws `PenniError` "bad-data" if the preprocessing does not fit the images.
+ */
 export function planEvaluation(split: Split, indices: Uint32Array, options: EvaluationOptions): BatchPlan {
   const { batch, preprocessing } = options;
   const levels = levelTable(preprocessing, split.channels);

@@ -52,7 +52,9 @@ class BatchWorker {
 
   constructor(plan: BatchPlan) {
     this.#endBatch = plan.endBatch;
-    this.#worker = new Worker(new URL("./prefetch_worker.js", import.meta.url), { workerData: plan });
+    // Without execArgv the worker inherits options such as --input-type, which it cannot start with.
+    const options = { workerData: plan, execArgv: [] };
+    this.#worker = new Worker(new URL("./prefetch_worker.js", import.meta.url), options);
     this.#worker.unref();
     this.#worker.on("message", (batch: Batch) => this.#receive(batch));
     this.#worker.on("error", (cause) => this.#fail(cause));

@@ -5,6 +5,7 @@ import type { Attribute, Attributes, Node, Tensor } from "./types.js";
 export const int = (value: number): Attribute => ({ kind: "int", value: toInt64(value) });
 export const ints = (value: readonly number[]): Attribute => ({ kind: "ints", value: value.map(toInt64) });
 export const float = (value: number): Attribute => ({ kind: "float", value });
+export const floats = (value: readonly number[]): Attribute => ({ kind: "floats", value });
 export const text = (value: string): Attribute => ({ kind: "string", value });
 export const tensor = (value: Tensor): Attribute => ({ kind: "tensor", value });
 

@@ -31,14 +31,20 @@ export async function channelMoments(
   const outputs = values.map((name) => {
     const type = types.get(name);
     if (type !== undefined) b.declare(name, type);
-    return { name, mean: reduceMean(b, name, [0, 2, 3], false), square: reduceMean(b, mul(b, name, name), [0, 2, 3], false) };
+    return {
+      name,
+      mean: reduceMean(b, name, [0, 2, 3], false),
+      square: reduceMean(b, mul(b, name, name), [0, 2, 3], false),
+    };
   });
   const session = await openSession(
     {
       ...network,
       nodes: [...network.nodes, ...b.nodes],
       initializers: new Map([...network.initializers, ...b.initializers]),
-      outputs: outputs.flatMap(({ mean, square }) => [mean, square]).map((name) => ({ name, type: b.types.get(name) })),
+      outputs: outputs
+        .flatMap(({ mean, square }) => [mean, square])
+        .map((name) => ({ name, type: b.types.get(name) })),
       valueInfo: new Map(),
     },
     { threads },
@@ -63,7 +69,9 @@ export async function channelMoments(
   return new Map(
     [...sums].map(([name, sum]) => {
       const mean = sum.mean.map((value) => value / count);
-      const variance = sum.square.map((value, channel) => Math.max(0, value / count - (mean[channel] ?? 0) ** 2));
+      const variance = sum.square.map((value, channel) =>
+        Math.max(0, value / count - (mean[channel] ?? 0) ** 2),
+      );
       return [name, { mean, variance }];
     }),
   );

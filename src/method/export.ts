@@ -1,19 +1,106 @@
-import {
-  CLASS_NAMES_KEY,
-  PREPROCESSING_KEY,
-  type Preprocessing,
-} from "../data/preprocessing.js";
-import { freshNames, usedNames } from "../graph/edit.js";
-import { linkGraph } from "../graph/links.js";
+import { CLASS_NAMES_KEY, PREPROCESSING_KEY, type Preprocessing } from "../data/preprocessing.js";
 import { fixBatch } from "../graph/passes/fix_input_shape.js";
-import { removeDeadNodes } from "../graph/passes/remove_dead_nodes.js";
-import type { Graph, Node } from "../graph/types.js";
+import type { Graph, Node, ValueType } from "../graph/types.js";
 import { encodeModel } from "../onnx/write.js";
-import { type Decomposition, recogniseDecomposition } from "../ops/decomposition.js";
 import { inferGraph } from "../ops/infer.js";
-import { convolutions } from "../ops/weights.js";
+import { type DecomposedLayer, findDecompositions } from "../ops/weights.js";
 import { foldNormalization } from "./fold_normalization.js";
-import { type LayerForm, layerForms, type LayerParts } from "./layer_forms.js";
+import { type Fragment, formWriters, type LayerForm, layerGraph, replaceLayers } from "./layer_forms.js";
 
 /** The key of `metadata_props` under which a model carries its compression record as JSON. */
 export const COMPRESSION_KEY = "penni.compression";
+
+export interface ExportOptions {
+  /**
+   * Milliseconds of one run of each of several one-layer graphs (batch 1), measured by turns. Without it the
+   * factored form is not considered.
+   */
+  readonly measure?: (layers: readonly Graph[]) => Promise<readonly number[]>;
+  readonly preprocessing?: Preprocessing;
+  readonly classNames?: readonly string[];
+  /** How the model was compressed: anything that JSON can hold. */
+  readonly record?: unknown;
+}
+
+/** What was decided for one decomposed layer, and why. */
+export interface ExportedLayer {
+  /** The convolution's node name. */
+  readonly node: string;
+  readonly form: LayerForm;
+  /** Bytes of a file with this layer alone, in each form. */
+  readonly bytes: Readonly<Record<LayerForm, number>>;
+  /** Milliseconds of the layer alone, where measured; "merged" runs as "dense". */
+  readonly milliseconds: { readonly dense: number; readonly factored: number } | undefined;
+}
+
+export interface ExportResult {
+  readonly graph: Graph;
+  readonly layers: readonly ExportedLayer[];
+}
+
+/** The factored form must be faster than this share of the dense time: less is noise. */
+const CLEARLY_FASTER = 0.9;
+
+function smallest(bytes: Readonly<Record<LayerForm, number>>): LayerForm {
+  return bytes.merged <= bytes.dense ? "merged" : "dense";
+}
+
+interface Choice {
+  readonly fragment: Fragment;
+  readonly report: ExportedLayer;
+}
+
+async function chooseForm(
+  graph: Graph,
+  layer: DecomposedLayer,
+  input: ValueType,
+  measure: ExportOptions["measure"],
+): Promise<Choice> {
+  const fragments = {
+    merged: formWriters.merged(graph, layer),
+    dense: formWriters.dense(graph, layer),
+    factored: formWriters.factored(graph, layer),
+  };
+  const alone = (form: LayerForm): Graph => layerGraph(graph, layer, input, fragments[form]);
+  const size = (form: LayerForm): number => encodeModel(alone(form), { sparse: true }).length;
+  const bytes = { merged: size("merged"), dense: size("dense"), factored: size("factored") };
+  const times = await measure?.([alone("dense"), alone("factored")]);
+  const [dense, factored] = times ?? [];
+  const milliseconds = dense === undefined || factored === undefined ? undefined : { dense, factored };
+  const wins = milliseconds !== undefined && milliseconds.factored < CLEARLY_FASTER * milliseconds.dense;
+  const form = wins ? "factored" : smallest(bytes);
+  return { fragment: fragments[form], report: { node: layer.conv.name, form, bytes, milliseconds } };
+}
+
+function withMetadata(graph: Graph, { preprocessing, classNames, record }: ExportOptions): Graph {
+  const entries = Object.entries({
+    [PREPROCESSING_KEY]: preprocessing,
+    [CLASS_NAMES_KEY]: classNames,
+    [COMPRESSION_KEY]: record,
+  }).filter(([, value]) => value !== undefined);
+  const metadata = new Map(graph.metadata);
+  for (const [key, value] of entries) metadata.set(key, JSON.stringify(value));
+  return { ...graph, metadata };
+}
+
+/**
+ * The graph as it goes into a file: BatchNormalization folded exactly, each decomposed layer in its cheapest
+ * form, what a program needs to know in the metadata. Where `measure` finds the factored pair clearly faster
+ * than the dense kernel it is taken; otherwise, of the two forms that run as the dense kernel, the smaller
+ * one. Write the result with `encodeModel(graph, { sparse: true })`.
+ * @throws what `measure` throws; PenniError "shape" if the graph contradicts itself.
+ */
+export async function exportModel(graph: Graph, options: ExportOptions = {}): Promise<ExportResult> {
+  const folded = foldNormalization(graph);
+  const { types } = inferGraph(fixBatch(folded, 1));
+  const fragments = new Map<Node, Fragment>();
+  const layers: ExportedLayer[] = [];
+  for (const layer of findDecompositions(folded)) {
+    const input = types.get(layer.conv.inputs[0] ?? "") ?? { elementType: "float32", shape: undefined };
+    const isFixed = input.shape?.every((dim) => typeof dim === "number") === true;
+    const choice = await chooseForm(folded, layer, input, isFixed ? options.measure : undefined);
+    fragments.set(layer.conv, choice.fragment);
+    layers.push(choice.report);
+  }
+  return { graph: withMetadata(replaceLayers(folded, fragments), options), layers };
+}

@@ -1,8 +1,10 @@
+import { activation } from "./channels/lanewise.js";
 import { unaryOp } from "./elementwise.js";
 import { mul } from "./emit.js";
 
 /** y = |x| (ONNX Abs, opset 6 and later). dx = dy·sign(x). */
 export const Abs = unaryOp("Abs", {
   apply: Math.abs,
+  channels: activation(Math.abs),
   gradient: ({ b, x, dy }) => mul(b, dy, b.emit("Sign", [x])),
 });

@@ -7,6 +7,7 @@ import { unaryGradient } from "./elementwise.js";
 import { mul } from "./emit.js";
 import { pooledType, poolWindow } from "./pool.js";
 import type { StaticWindow } from "./window.js";
+import { averagePoolChannels } from "./channels/pooling.js";
 
 /**
  * y = mean of x [N, C, spatial...] over windows (ONNX AveragePool, opset 7 and later): of the elements inside
@@ -16,6 +17,7 @@ import type { StaticWindow } from "./window.js";
 export const AveragePool: OpDefinition = {
   type: "AveragePool",
   shape: (context) => [pooledType(context)],
+  channels: averagePoolChannels,
   gradient: unaryGradient(({ b, node, x, dy }) => {
     const dims = b.dims(x);
     const window = poolWindow(node, dims);

@@ -3,6 +3,7 @@ import type { Node, ValueType } from "../graph/types.js";
 import type { TypedBuilder } from "./builder.js";
 import { type NodeContext, type OpDefinition, shapeError } from "./definition.js";
 import { add, div, mul, reduceSum, reshape, sub } from "./emit.js";
+import { batchNormalizationChannels } from "./channels/normalization.js";
 
 /**
  * Batch normalization (ONNX BatchNormalization, opset 7 and later) over x [N, C, ...] with per-channel scale,
@@ -12,6 +13,7 @@ import { add, div, mul, reduceSum, reshape, sub } from "./emit.js";
 export const BatchNormalization: OpDefinition = {
   type: "BatchNormalization",
   shape: batchNormalizationShape,
+  channels: batchNormalizationChannels,
   // y = (x - mean) · r · scale + bias with r = 1 / sqrt(var + eps):
   // dx = dy · scale · r, dscale = Σ dy · (x - mean) · r, dbias = Σ dy.
   gradient: ({ builder: b, node, outputGradients: [dy], needs, dims }) => {

@@ -3,12 +3,14 @@ import type { ElementType, Node } from "../graph/types.js";
 import { type NodeContext, type OpDefinition, shapeError } from "./definition.js";
 import { cast, elementTypeOfCode, isFloat } from "./element_types.js";
 import { type KnownElement, mapKnown } from "./known_values.js";
+import { laneWise } from "./channels/lanewise.js";
 
 /** y = x as another element type (ONNX Cast, opset 6 and later). dx = dy cast back, between float types. */
 export const Cast: OpDefinition = {
   type: "Cast",
   shape: ({ node, inputs: [x] }) => [{ elementType: targetType(node), shape: x?.shape }],
   value: castValue,
+  channels: laneWise({}),
   gradient: ({ builder: b, node, outputGradients: [dy] }) => {
     const source = b.types.get(node.inputs[0] ?? "")?.elementType;
     if (dy === undefined || source === undefined || source === "other") return [];

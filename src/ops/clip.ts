@@ -1,5 +1,7 @@
-import { type OpDefinition, sameTypeAsFirstInput } from "./definition.js";
+import { floatAttribute } from "../graph/attributes.js";
+import { type NodeContext, type OpDefinition, sameTypeAsFirstInput } from "./definition.js";
 import { unaryGradient } from "./elementwise.js";
+import { activation } from "./channels/lanewise.js";
 
 /**
  * y = min(max(x, low), high), with the bounds as attributes (ONNX Clip, opset 6 to 10) or as optional inputs
@@ -8,5 +10,19 @@ import { unaryGradient } from "./elementwise.js";
 export const Clip: OpDefinition = {
   type: "Clip",
   shape: sameTypeAsFirstInput,
+  channels: activation(clipConstant),
   gradient: unaryGradient(({ b, x, y, dy }) => b.emit("Where", [b.emit("Equal", [x, y]), dy, b.scalar(0)])),
 };
+
+/** The clipped number; undefined where a bound is computed while the model runs. */
+function clipConstant(x: number, context: NodeContext): number | undefined {
+  const low = bound(context, 1, "min", -Infinity);
+  const high = bound(context, 2, "max", Infinity);
+  return low === undefined || high === undefined ? undefined : Math.min(Math.max(x, low), high);
+}
+
+function bound({ node, values }: NodeContext, input: number, attribute: string, none: number): number | undefined {
+  if ((node.inputs[input] ?? "") === "") return floatAttribute(node, attribute) ?? none;
+  const value = values[input]?.elements[0];
+  return typeof value === "number" ? value : undefined;
+}

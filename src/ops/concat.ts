@@ -4,6 +4,7 @@ import { normalizeAxis, requiredInput } from "./arguments.js";
 import { describeShape, type NodeContext, type OpDefinition, shapeError } from "./definition.js";
 import { slice } from "./emit.js";
 import { concatenatedValue } from "./rearrange.js";
+import { concatChannels } from "./channels/structure.js";
 
 /** Joins tensors along one axis (ONNX Concat, opset 4 and later). */
 export const Concat: OpDefinition = {
@@ -15,6 +16,7 @@ export const Concat: OpDefinition = {
     if (first === undefined || known.length !== values.length) return [undefined];
     return [concatenatedValue(known, concatAxis(node, first.dims.length))];
   },
+  channels: concatChannels(concatAxis),
   // dx_i = dy[offset_i : offset_i + size_i] along the axis.
   gradient: (context) => {
     const { node, builder, needs } = context;

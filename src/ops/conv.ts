@@ -4,6 +4,7 @@ import type { Dim, Node, ValueType } from "../graph/types.js";
 import { biasGradient, type ConvGeometry, inputGradient, weightGradient } from "./conv_gradient.js";
 import { describeShape, type NodeContext, type OpDefinition, shapeError, staticShape } from "./definition.js";
 import { resolveWindow, staticWindow } from "./window.js";
+import { convChannels } from "./channels/conv.js";
 
 /**
  * Convolution (ONNX Conv, opset 1 and later): x [N, C, ...], w [K, C/group, ...], optional bias [K] ->
@@ -14,6 +15,7 @@ export const Conv: OpDefinition = {
   type: "Conv",
   shape: convShape,
   cost: convCost,
+  channels: convChannels,
   // dx = dy ⋆ flipped wᵀ, dw = x ⋆ dy, db = Σ dy: see conv_gradient.ts.
   gradient: ({ builder, node, outputGradients: [dy], needs, dims }) => {
     const [x, weight] = node.inputs;

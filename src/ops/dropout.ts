@@ -1,6 +1,7 @@
 import { PenniError } from "../graph/errors.js";
 import { requiredInput } from "./arguments.js";
 import type { NodeContext, OpDefinition } from "./definition.js";
+import { laneWise } from "./channels/lanewise.js";
 
 /**
  * Dropout in inference form: y = x, mask all true (ONNX Dropout, opset 7 and later). dx = dy. Training mode
@@ -13,6 +14,7 @@ export const Dropout: OpDefinition = {
     return [x, { elementType: "bool", shape: x.shape }];
   },
   value: (context) => [isInferenceDropout(context) ? context.values[0] : undefined],
+  channels: laneWise({ constant: (x, context) => (isInferenceDropout(context) ? x : undefined) }),
   gradient: (context) => {
     const { node } = context;
     const mode = node.inputs[2] ?? "";

@@ -1,6 +1,8 @@
 import type { ElementType, Node, ValueType } from "../graph/types.js";
 import { broadcastShapes } from "./broadcast.js";
 import type { TypedBuilder } from "./builder.js";
+import { allOperands, broadcasting, type LaneCombiner } from "./channels/elementwise.js";
+import type { ChannelRule } from "./channels.js";
 import {
   type GradientRule,
   type NodeContext,
@@ -52,15 +54,17 @@ export interface UnaryOptions {
   readonly gradient: (parts: UnaryParts) => string;
   /** The function itself, where it occurs in shape arithmetic. */
   readonly apply?: (x: number) => number;
+  readonly channels?: ChannelRule;
 }
 
 /** The definition of an element-wise operator of one input (further inputs are parameters). */
-export function unaryOp(type: string, { gradient, apply }: UnaryOptions): OpDefinition {
+export function unaryOp(type: string, { gradient, apply, channels }: UnaryOptions): OpDefinition {
   return {
     type,
     shape: sameTypeAsFirstInput,
     gradient: unaryGradient(gradient),
     ...(apply === undefined ? {} : { value: numericValue(apply) }),
+    ...(channels === undefined ? {} : { channels }),
   };
 }
 
@@ -85,6 +89,8 @@ export interface BinaryOptions {
   readonly rightIdentity?: number;
   /** The same for the left operand: `1 * x`. */
   readonly leftIdentity?: number;
+  /** How constant lanes combine, where it takes less than all operands to tell. */
+  readonly lanes?: LaneCombiner;
   readonly leftGradient: (parts: BinaryParts) => string;
   readonly rightGradient: (parts: BinaryParts) => string;
 }
@@ -95,6 +101,7 @@ export function binaryOp(type: string, options: BinaryOptions): OpDefinition {
     type,
     shape: (context) => [broadcastType(context)],
     value: binaryValue(options),
+    channels: broadcasting(options.lanes ?? allOperands(options.apply)),
     gradient: ({ builder: b, node, outputGradients: [dy], needs }) => {
       const [left, right] = node.inputs;
       const [y] = node.outputs;
@@ -151,6 +158,7 @@ export function extremumOp(type: string, apply: (...numbers: number[]) => number
     type,
     shape: (context) => [broadcastType(context)],
     value: numericValue(apply),
+    channels: broadcasting(allOperands(apply)),
     gradient: ({ builder: b, node, outputGradients: [dy], needs }) => {
       const [y] = node.outputs;
       if (dy === undefined || y === undefined) return [];

@@ -1,5 +1,9 @@
 import { unaryOp } from "./elementwise.js";
 import { mul } from "./emit.js";
+import { activation } from "./channels/lanewise.js";
 
 /** y = eˣ (ONNX Exp, opset 6 and later). dx = dy·y. */
-export const Exp = unaryOp("Exp", { gradient: ({ b, y, dy }) => mul(b, dy, y) });
+export const Exp = unaryOp("Exp", {
+  channels: activation(Math.exp),
+  gradient: ({ b, y, dy }) => mul(b, dy, y),
+});

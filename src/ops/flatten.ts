@@ -1,12 +1,17 @@
 import { intAttribute } from "../graph/attributes.js";
 import type { ValueType } from "../graph/types.js";
 import { normalizeAxis, requiredInput } from "./arguments.js";
+import { flattenChannels } from "./channels/reshaping.js";
 import type { NodeContext, OpDefinition } from "./definition.js";
 import { productOfDims } from "./dims.js";
 import { reshapingOp } from "./reshaping.js";
 
 /** A matrix: dimensions before the axis times dimensions from it on (ONNX Flatten, opset 1 and later). */
-export const Flatten: OpDefinition = reshapingOp("Flatten", (context) => [flattenType(context)]);
+export const Flatten: OpDefinition = reshapingOp(
+  "Flatten",
+  (context) => [flattenType(context)],
+  flattenChannels,
+);
 
 function flattenType(context: NodeContext): ValueType {
   const { node } = context;

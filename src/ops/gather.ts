@@ -13,12 +13,14 @@ import {
 import { reshape } from "./emit.js";
 import { padOrCrop } from "./pad_or_crop.js";
 import { knownNumbers } from "./rearrange.js";
+import { gatherChannels } from "./channels/structure.js";
 
 /** Entries of one axis by index (ONNX Gather, opset 1 and later). */
 export const Gather: OpDefinition = {
   type: "Gather",
   shape: (context) => [gatherType(context)],
   value: (context) => [gatherValue(context)],
+  channels: gatherChannels,
   gradient: (context) => [gatherGradient(context)],
 };
 

@@ -11,6 +11,7 @@ import {
   staticShape,
 } from "./definition.js";
 import { mul } from "./emit.js";
+import { gemmChannels } from "./channels/gemm.js";
 
 /**
  * y = alpha·op(A)·op(B) + beta·C, op(X) being X or its transpose (ONNX Gemm, opset 7 and later; C [M, N] or
@@ -20,6 +21,7 @@ export const Gemm: OpDefinition = {
   type: "Gemm",
   shape: gemmShape,
   gradient: gemmGradient,
+  channels: gemmChannels,
   cost: ({ node, inputs: [a] }, [y]) => {
     const [rows, columns] = staticShape(node, a);
     const inner = (flag(node, "transA") ? rows : columns) ?? 0;

@@ -3,11 +3,13 @@ import type { OpDefinition } from "./definition.js";
 import { unaryGradient } from "./elementwise.js";
 import { globallyPooledType } from "./pool.js";
 import { spreadMean } from "./reduce.js";
+import { globalPoolChannels } from "./channels/pooling.js";
 
 /** y [N, C, 1, 1] = mean of x [N, C, H, W] (ONNX GlobalAveragePool, opset 1 and later). dx = dy / (H·W). */
 export const GlobalAveragePool: OpDefinition = {
   type: "GlobalAveragePool",
   shape: (context) => [globallyPooledType(context)],
+  channels: globalPoolChannels,
   gradient: unaryGradient(({ b, x, dy }) => {
     const dims = b.dims(x);
     return spreadMean(b, dy, elementCount(dims.slice(2)), dims);

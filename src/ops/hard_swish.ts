@@ -2,12 +2,14 @@ import { float } from "../graph/attributes.js";
 import { unaryOp } from "./elementwise.js";
 import { add, mul } from "./emit.js";
 import { hardSigmoidActive } from "./hard_sigmoid.js";
+import { activation } from "./channels/lanewise.js";
 
 /**
  * y = x·h with h = max(0, min(1, x/6 + 1/2)) (ONNX HardSwish, opset 14 and later).
  * dx = dy·(h + x/6·[0 < h < 1]).
  */
 export const HardSwish = unaryOp("HardSwish", {
+  channels: activation((x) => x * Math.max(0, Math.min(1, x / 6 + 0.5))),
   gradient: ({ b, x, dy }) => {
     const h = b.emit("HardSigmoid", [x], { attributes: { alpha: float(1 / 6), beta: float(0.5) } });
     const slope = mul(b, mul(b, x, b.scalar(1 / 6)), hardSigmoidActive(b, h));

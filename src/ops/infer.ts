@@ -108,8 +108,10 @@ export function inferGraph(graph: Graph): Inference {
   }
   for (const node of graph.nodes) {
     const context = nodeContext(node, opset, types, values);
-    const inferred = inferNode(context);
-    const propagated = propagateValues(findOp(node), context);
+    // Behind an operator that Penni does not know nothing can be said, unless the file declares it.
+    const isTyped = node.inputs.every((name) => name === "" || types.has(name));
+    const inferred = isTyped ? inferNode(context) : [];
+    const propagated = isTyped ? propagateValues(findOp(node), context) : [];
     node.outputs.forEach((name, index) => {
       if (name === "") return;
       const type = inferred[index];

@@ -1,5 +1,9 @@
 import { unaryOp } from "./elementwise.js";
 import { div } from "./emit.js";
+import { activation } from "./channels/lanewise.js";
 
 /** y = ln x (ONNX Log, opset 6 and later). dx = dy / x. */
-export const Log = unaryOp("Log", { gradient: ({ b, x, dy }) => div(b, dy, x) });
+export const Log = unaryOp("Log", {
+  channels: activation(Math.log),
+  gradient: ({ b, x, dy }) => div(b, dy, x),
+});

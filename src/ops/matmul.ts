@@ -12,6 +12,7 @@ import {
 } from "./definition.js";
 import { matMul, reshape, transpose } from "./emit.js";
 import { gemm } from "./gemm.js";
+import { matMulChannels } from "./channels/gemm.js";
 
 /**
  * Matrix product as NumPy's matmul (ONNX MatMul, opset 1 and later): A [..., M, K], B [..., K, N] ->
@@ -22,6 +23,7 @@ export const MatMul: OpDefinition = {
   type: "MatMul",
   shape: matMulShape,
   gradient: matMulGradient,
+  channels: matMulChannels,
   cost: ({ node, inputs: [a] }, [y]) =>
     elementCount(staticShape(node, y)) * (staticShape(node, a).at(-1) ?? 1),
 };

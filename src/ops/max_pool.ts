@@ -6,6 +6,7 @@ import { unaryGradient } from "./elementwise.js";
 import { add, slice } from "./emit.js";
 import { pooledType, poolWindow } from "./pool.js";
 import type { StaticWindow } from "./window.js";
+import { maxPoolChannels } from "./channels/pooling.js";
 
 /**
  * y = maximum of x [N, C, spatial...] over windows, and optionally the flat index of each (ONNX MaxPool, opset 8
@@ -17,6 +18,7 @@ export const MaxPool: OpDefinition = {
     const pooled = pooledType(context);
     return [pooled, { elementType: "int64", shape: pooled.shape }];
   },
+  channels: maxPoolChannels,
   gradient: unaryGradient(({ b, node, x, dy }) => {
     const dims = b.dims(x);
     const indices = maximumIndices(b, node, x);

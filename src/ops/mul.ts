@@ -1,11 +1,13 @@
 import { binaryOp } from "./elementwise.js";
 import { mul } from "./emit.js";
+import { productOfLanes } from "./channels/elementwise.js";
 
 /** Element-wise product with broadcasting (ONNX Mul, opset 7 and later). y = a·b: da = dy·b, db = dy·a. */
 export const Mul = binaryOp("Mul", {
   apply: (left, right) => left * right,
   leftIdentity: 1,
   rightIdentity: 1,
+  lanes: productOfLanes,
   leftGradient: ({ b, dy, right }) => mul(b, dy, right),
   rightGradient: ({ b, dy, left }) => mul(b, dy, left),
 });

@@ -1,8 +1,10 @@
+import { activation } from "./channels/lanewise.js";
 import { unaryOp } from "./elementwise.js";
 import { neg } from "./emit.js";
 
 /** y = -x (ONNX Neg, opset 6 and later). dx = -dy. */
 export const Neg = unaryOp("Neg", {
   apply: (x) => -x,
+  channels: activation((x) => -x),
   gradient: ({ b, dy }) => neg(b, dy),
 });

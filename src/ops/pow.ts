@@ -4,6 +4,7 @@ import { cast } from "./element_types.js";
 import { broadcastType } from "./elementwise.js";
 import { mul, sub } from "./emit.js";
 import { numericValue } from "./known_values.js";
+import { allOperands, broadcasting } from "./channels/elementwise.js";
 
 /**
  * y = xᵖ with broadcasting (ONNX Pow, opset 7 and later; from 12 the exponent may have another type).
@@ -13,6 +14,7 @@ export const Pow: OpDefinition = {
   type: "Pow",
   shape: (context) => [broadcastType(context)],
   value: numericValue(Math.pow),
+  channels: broadcasting(allOperands(Math.pow)),
   gradient: (context) => {
     const { node, outputGradients, needs } = context;
     const [x, exponent] = node.inputs;

@@ -1,6 +1,7 @@
 import { type GradientRule, type OpDefinition, sameTypeAsFirstInput } from "./definition.js";
 import { whereNegative } from "./elementwise.js";
 import { mul } from "./emit.js";
+import { broadcasting } from "./channels/elementwise.js";
 
 /**
  * y = x for x ≥ 0, slope·x below; the slope broadcasts to x (ONNX PRelu, opset 7 and later).
@@ -9,6 +10,7 @@ import { mul } from "./emit.js";
 export const PRelu: OpDefinition = {
   type: "PRelu",
   shape: sameTypeAsFirstInput,
+  channels: broadcasting(preluConstant),
   gradient: preluGradient,
 };
 
@@ -24,4 +26,9 @@ function preluGradient({
     needs[0] === true ? whereNegative(b, x, mul(b, dy, slope), dy) : undefined,
     needs[1] === true ? mul(b, dy, b.emit("Min", [x, b.scalar(0)])) : undefined,
   ];
+}
+
+function preluConstant([x, slope]: readonly (number | undefined)[]): number | undefined {
+  if (x === undefined || x >= 0) return x;
+  return slope === undefined ? undefined : x * slope;
 }

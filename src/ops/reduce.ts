@@ -11,6 +11,8 @@ import {
   unknownDims,
 } from "./arguments.js";
 import type { TypedBuilder } from "./builder.js";
+import { reductionChannels } from "./channels/pooling.js";
+import type { ChannelRule } from "./channels.js";
 import { type GradientContext, type NodeContext, type OpDefinition, shapeError } from "./definition.js";
 import { cast } from "./element_types.js";
 import { div, mul, reduceSum, reshape } from "./emit.js";
@@ -31,8 +33,12 @@ export interface ReductionParts {
  * The definition of a reduction (ONNX Reduce*): the axes are an attribute up to opset 17 (ReduceSum: 12) and
  * an optional input later; none mean all, or nothing with `noop_with_empty_axes`.
  */
-export function reduceOp(type: string, gradient: (parts: ReductionParts) => string): OpDefinition {
-  return { type, shape: reducedType, gradient: (context) => reduceGradient(context, gradient) };
+export function reduceOp(
+  type: string,
+  gradient: (parts: ReductionParts) => string,
+  channels: ChannelRule = reductionChannels(),
+): OpDefinition {
+  return { type, shape: reducedType, channels, gradient: (context) => reduceGradient(context, gradient) };
 }
 
 function keepsDims(node: Node): boolean {

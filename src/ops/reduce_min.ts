@@ -1,4 +1,6 @@
+import { sameConstant } from "./channels/lanewise.js";
+import { reductionChannels } from "./channels/pooling.js";
 import { extremumGradient, reduceOp } from "./reduce.js";
 
 /** y = min x over axes (ONNX ReduceMin, opset 1 and later). */
-export const ReduceMin = reduceOp("ReduceMin", extremumGradient);
+export const ReduceMin = reduceOp("ReduceMin", extremumGradient, reductionChannels(sameConstant));

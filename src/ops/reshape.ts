@@ -1,12 +1,18 @@
 import { intAttribute } from "../graph/attributes.js";
+import { elementCount } from "../graph/tensor.js";
 import type { Dim, Node, Shape, ValueType } from "../graph/types.js";
 import { intsArgument, partlyKnown, requiredInput } from "./arguments.js";
+import { reshapeChannels } from "./channels/reshaping.js";
 import { describeShape, type NodeContext, type OpDefinition, shapeError } from "./definition.js";
 import { isStatic, productOfDims } from "./dims.js";
 import { reshapingOp } from "./reshaping.js";
 
 /** New dimensions for the same elements (ONNX Reshape, opset 5 and later; 0 copies a dimension, -1 is inferred). */
-export const Reshape: OpDefinition = reshapingOp("Reshape", (context) => [reshapeType(context)]);
+export const Reshape: OpDefinition = reshapingOp(
+  "Reshape",
+  (context) => [reshapeType(context)],
+  reshapeChannels,
+);
 
 function reshapeType(context: NodeContext): ValueType {
   const { node } = context;
@@ -62,17 +68,18 @@ function mismatch(node: Node, shape: Shape, wanted: Shape): Error {
 
 /** product(shape) / product(taken), where symbols on both sides cancel. */
 function restOf(node: Node, shape: Shape, taken: Shape): Dim {
-  const left = [...shape];
-  const uncancelled = taken.filter((dim) => {
-    const at = typeof dim === "string" ? left.indexOf(dim) : -1;
-    if (at >= 0) left.splice(at, 1);
-    return at < 0;
-  });
-  const divisor = productOfDims(uncancelled);
-  if (divisor === 1) return productOfDims(left);
-  const dividend = productOfDims(left);
-  if (typeof dividend !== "number" || typeof divisor !== "number") return undefined;
-  if (divisor === 0) return dividend === 0 ? 0 : undefined;
-  if (dividend % divisor !== 0) throw mismatch(node, shape, taken);
-  return dividend / divisor;
+  const symbols = shape.filter((dim) => typeof dim !== "number");
+  for (const dim of taken) {
+    if (typeof dim === "number") continue;
+    const at = dim === undefined ? -1 : symbols.indexOf(dim);
+    if (at < 0) return undefined;
+    symbols.splice(at, 1);
+  }
+  const isNumber = (dim: Dim): dim is number => typeof dim === "number";
+  const dividend = elementCount(shape.filter(isNumber));
+  const divisor = elementCount(taken.filter(isNumber));
+  if (divisor === 0) return dividend === 0 && symbols.length === 0 ? 0 : undefined;
+  const factor = dividend / divisor;
+  if (symbols.length === 0 && !Number.isInteger(factor)) throw mismatch(node, shape, taken);
+  return productOfDims([factor, ...symbols]);
 }

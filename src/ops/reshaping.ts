@@ -1,3 +1,4 @@
+import type { ChannelRule } from "./channels.js";
 import type { GradientRule, OpDefinition, ShapeRule } from "./definition.js";
 import { reshape } from "./emit.js";
 import { reshapedValue } from "./rearrange.js";
@@ -10,10 +11,11 @@ const reshapeBack: GradientRule = (context) => {
 };
 
 /** An operator that only changes the dimensions of its first input: Reshape, Flatten, Squeeze, Unsqueeze. */
-export function reshapingOp(type: string, shape: ShapeRule): OpDefinition {
+export function reshapingOp(type: string, shape: ShapeRule, channels: ChannelRule): OpDefinition {
   return {
     type,
     shape,
+    channels,
     value: (context) => [reshapedValue(context.values[0], shape(context)[0]?.shape)],
     gradient: reshapeBack,
   };

@@ -15,6 +15,7 @@ import { stridesOf } from "./dims.js";
 import { reshape, slice, zeroPad } from "./emit.js";
 import { padOrCrop } from "./pad_or_crop.js";
 import { stridedValue } from "./rearrange.js";
+import { sliceChannels } from "./channels/structure.js";
 
 /** Strided ranges of some axes (ONNX Slice; attributes up to opset 9, inputs from 10). */
 export const Slice: OpDefinition = {
@@ -35,6 +36,7 @@ export const Slice: OpDefinition = {
       ),
     ];
   },
+  channels: sliceChannels,
   gradient: (context) => [sliceGradient(context)],
 };
 

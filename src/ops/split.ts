@@ -10,12 +10,14 @@ import {
 } from "./definition.js";
 import { stridesOf } from "./dims.js";
 import { stridedValue } from "./rearrange.js";
+import { splitChannels } from "./channels/structure.js";
 
 /** Parts along one axis (ONNX Split; sizes as attribute up to opset 12, as input from 13, num_outputs from 18). */
 export const Split: OpDefinition = {
   type: "Split",
   shape: splitTypes,
   value: splitValues,
+  channels: splitChannels({ axis: splitAxis, sizes: splitSizes }),
   gradient: (context) => [splitGradient(context)],
 };
 

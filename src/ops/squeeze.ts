@@ -1,11 +1,16 @@
 import type { Shape, ValueType } from "../graph/types.js";
 import { fullyKnown, intsArgument, normalizeAxes, requiredInput } from "./arguments.js";
+import { squeezeChannels } from "./channels/reshaping.js";
 import { describeShape, type NodeContext, type OpDefinition, shapeError } from "./definition.js";
 import { isStatic } from "./dims.js";
 import { reshapingOp } from "./reshaping.js";
 
 /** Removes unit dimensions (ONNX Squeeze; axes as attribute up to opset 12, as input from 13). */
-export const Squeeze: OpDefinition = reshapingOp("Squeeze", (context) => [squeezeType(context)]);
+export const Squeeze: OpDefinition = reshapingOp(
+  "Squeeze",
+  (context) => [squeezeType(context)],
+  squeezeChannels,
+);
 
 function squeezeType(context: NodeContext): ValueType {
   const { elementType, shape } = requiredInput(context, 0);

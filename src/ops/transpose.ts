@@ -5,6 +5,7 @@ import { type NodeContext, type OpDefinition, shapeError } from "./definition.js
 import { stridesOf } from "./dims.js";
 import { transpose } from "./emit.js";
 import { stridedValue } from "./rearrange.js";
+import { transposeChannels } from "./channels/reshaping.js";
 
 /** Permutation of the axes (ONNX Transpose, opset 1 and later). */
 export const Transpose: OpDefinition = {
@@ -22,6 +23,7 @@ export const Transpose: OpDefinition = {
       ),
     ];
   },
+  channels: transposeChannels(permutation),
   // dx = Transpose(dy) with the inverse permutation.
   gradient: (context) => {
     const { node, builder } = context;

@@ -1,10 +1,15 @@
 import type { Dim, Shape, ValueType } from "../graph/types.js";
 import { fullyKnown, intsArgument, normalizeAxes, requiredInput, unknownDims } from "./arguments.js";
+import { unsqueezeChannels } from "./channels/reshaping.js";
 import type { NodeContext, OpDefinition } from "./definition.js";
 import { reshapingOp } from "./reshaping.js";
 
 /** Inserts unit dimensions (ONNX Unsqueeze; axes as attribute up to opset 12, as input from 13). */
-export const Unsqueeze: OpDefinition = reshapingOp("Unsqueeze", (context) => [unsqueezeType(context)]);
+export const Unsqueeze: OpDefinition = reshapingOp(
+  "Unsqueeze",
+  (context) => [unsqueezeType(context)],
+  unsqueezeChannels,
+);
 
 function unsqueezeType(context: NodeContext): ValueType {
   const { elementType, shape } = requiredInput(context, 0);

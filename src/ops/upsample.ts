@@ -2,6 +2,7 @@ import { floatsAttribute } from "../graph/attributes.js";
 import { requiredInput, unknownDims } from "./arguments.js";
 import type { OpDefinition } from "./definition.js";
 import { scaledShape } from "./scaling.js";
+import { resizeChannels } from "./channels/pooling.js";
 
 /** Enlargement by given scales (ONNX Upsample; scales as attribute in opset 7, as input in 9; Resize since 10). */
 export const Upsample: OpDefinition = {
@@ -14,4 +15,5 @@ export const Upsample: OpDefinition = {
       { elementType, shape: scales === undefined ? unknownDims(shape.length) : scaledShape(shape, scales) },
     ];
   },
+  channels: resizeChannels,
 };

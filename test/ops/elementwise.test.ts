@@ -1,6 +1,10 @@
-import { float, int } from "../../src/graph/attributes.js";
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import { attributes, float, int } from "../../src/graph/attributes.js";
 import { float32Tensor, int64Tensor, numericTensor, scalarTensor } from "../../src/graph/tensor.js";
 import type { Tensor } from "../../src/graph/types.js";
+import { TypedBuilder } from "../../src/ops/builder.js";
+import { findOp } from "../../src/ops/registry.js";
 import {
   constant,
   distinct,
@@ -67,6 +71,13 @@ testOps([
     name: "upper bound only",
     inputs: [random([2, 3, 4], { away: [1] }), omitted, constant(scalarTensor(1))],
   },
+  {
+    op: "Clip",
+    name: "bounds as attributes",
+    opset: 10,
+    inputs: [fed(float32Tensor([3], [-1, 0, 2]))],
+    attributes: { min: float(0), max: float(1) },
+  },
   { op: "Pow", name: "square", inputs: [x, constant(scalarTensor(2))] },
   { op: "Pow", name: "cube of int64", inputs: [x, constant(int64Tensor([], [3]))] },
   { op: "Pow", name: "root", inputs: [positive, constant(scalarTensor(0.5))], step: 0.003 },
@@ -81,7 +92,7 @@ testOps([
   { op: "Sum", inputs: [x, random([4]), random([3, 1])] },
   { op: "Where", inputs: [fed(bools([1, 0, 1, 1])), x, random([3, 1])] },
   { op: "Cast", inputs: [x], attributes: { to: int(1) } },
-  { op: "Cast", name: "to float16", inputs: [fed(float32Tensor([2], [1, 2]))], attributes: { to: int(7) } },
+  { op: "Cast", name: "to int64", inputs: [fed(float32Tensor([2], [1, 2]))], attributes: { to: int(7) } },
 ]);
 
 testOps([
@@ -122,3 +133,43 @@ testValues([
     attributes: { to: int(7) },
   },
 ]);
+
+/** What the value rule makes of int64 operands with the given, perhaps symbolic, elements. */
+function symbolic(op: string, ...operands: readonly (readonly (number | string | undefined)[])[]): unknown {
+  const context = {
+    node: {
+      name: "n",
+      op,
+      domain: "",
+      inputs: operands.map((_, index) => `x${index}`),
+      outputs: ["y"],
+      attributes: attributes({}),
+    },
+    opset: 17,
+    inputs: [],
+    values: operands.map((elements) => ({ type: "int64" as const, dims: [elements.length], elements })),
+  };
+  return findOp({ op, domain: "" })?.value?.(context)[0]?.elements;
+}
+
+test("shape arithmetic keeps symbolic dimensions where it leaves them as they are", () => {
+  assert.deepEqual(symbolic("Mul", ["batch", 3], [1, 2]), ["batch", 6]);
+  assert.deepEqual(symbolic("Mul", [1], ["batch"]), ["batch"]);
+  assert.deepEqual(symbolic("Add", ["batch", "batch"], [0, 1]), ["batch", undefined]);
+  assert.deepEqual(symbolic("Sub", ["batch"], [0]), ["batch"]);
+  assert.deepEqual(symbolic("Div", ["batch", 7], [1, 2]), ["batch", 3]);
+  assert.deepEqual(symbolic("Equal", ["batch", "batch"], ["batch", 3]), [1, undefined]);
+  assert.deepEqual(symbolic("Where", [1, 0], ["batch", 5], [2, "height"]), ["batch", "height"]);
+});
+
+test("what an integer cannot hold is unknown", () => {
+  assert.deepEqual(symbolic("Div", [1], [0]), [undefined]);
+  assert.deepEqual(symbolic("Mul", [2 ** 40], [2 ** 40]), [undefined]);
+});
+
+test("operands that do not broadcast are an error that names the node and both shapes", () => {
+  const builder = new TypedBuilder(17);
+  builder.floats("a", [2, 3], new Float32Array(6));
+  builder.floats("b", [4], new Float32Array(4));
+  assert.throws(() => builder.emit("Mul", ["a", "b"]), /Mul.*do not broadcast.*\[2, 3\] and \[4\]/);
+});

@@ -1,4 +1,10 @@
+import assert from "node:assert/strict";
+import { test } from "node:test";
 import { float, int } from "../../src/graph/attributes.js";
+import type { Attribute } from "../../src/graph/types.js";
+import { TypedBuilder } from "../../src/ops/builder.js";
+import { inferNode, nodeContext } from "../../src/ops/infer.js";
+import { findOp } from "../../src/ops/registry.js";
 import { type OpCase, omitted, random, testOps } from "../support/opcase.js";
 
 const transposes: readonly OpCase[] = [0, 1].flatMap((transA) =>
@@ -30,3 +36,35 @@ testOps([
   { op: "MatMul", name: "of a vector and a matrix", inputs: [random([3]), random([3, 4])] },
   { op: "MatMul", name: "of matrices and a vector", inputs: [random([2, 4, 3]), random([3])] },
 ]);
+
+/** Multiply-accumulates of a product of two factors. */
+function macs(
+  op: string,
+  left: readonly number[],
+  right: readonly number[],
+  options: Readonly<Record<string, Attribute>> = {},
+): number | undefined {
+  const builder = new TypedBuilder(17);
+  builder.declare("a", { elementType: "float32", shape: left });
+  builder.declare("b", { elementType: "float32", shape: right });
+  builder.emit(op, ["a", "b"], { attributes: options });
+  const [node] = builder.nodes;
+  assert.ok(node);
+  const context = nodeContext(node, 17, builder.types, new Map());
+  return findOp(node)?.cost?.(
+    context,
+    inferNode(context).flatMap((type) => type ?? []),
+  );
+}
+
+test("a product of [M, K] and [K, N] costs M·K·N multiply-accumulates, times the stack", () => {
+  assert.equal(macs("Gemm", [2, 3], [3, 4]), 24);
+  assert.equal(macs("Gemm", [3, 2], [4, 3], { transA: int(1), transB: int(1) }), 24);
+  assert.equal(macs("MatMul", [5, 2, 3], [3, 4]), 120);
+  assert.equal(macs("MatMul", [3], [3]), 3);
+});
+
+test("factors that do not fit are an error that names the node and both shapes", () => {
+  assert.throws(() => macs("Gemm", [2, 3], [4, 5]), /Gemm.*\[2, 3\] and \[4, 5\]/);
+  assert.throws(() => macs("MatMul", [2, 3], [4, 5]), /MatMul.*\[2, 3\] and \[4, 5\]/);
+});

@@ -8,7 +8,7 @@ import { TypedBuilder } from "../../src/ops/builder.js";
 import { mul, reduceSum } from "../../src/ops/emit.js";
 import { tensorType } from "../../src/ops/infer.js";
 import { buildGradients } from "../../src/train/gradients.js";
-import { distinct, type OpCase, random, testOps } from "../support/opcase.js";
+import { distinct, fed, type OpCase, random, testOps } from "../support/opcase.js";
 
 type Attributes = Readonly<Record<string, Attribute>>;
 
@@ -26,12 +26,6 @@ const geometries: Readonly<Record<string, Attributes>> = {
   "ceil mode": { kernel_shape: ints([2, 2]), strides: ints([2, 2]), ceil_mode: int(1) },
   "ceil mode, padded": {
     kernel_shape: ints([3, 3]),
-    strides: ints([2, 2]),
-    pads: ints([1, 1, 1, 1]),
-    ceil_mode: int(1),
-  },
-  "ceil mode that drops a window": {
-    kernel_shape: ints([2, 2]),
     strides: ints([2, 2]),
     pads: ints([1, 1, 1, 1]),
     ceil_mode: int(1),
@@ -55,6 +49,19 @@ const cases: readonly OpCase[] = Object.entries(geometries).flatMap(([name, attr
 
 testOps([
   ...cases,
+  // No gradient: the shape inference with which ONNX Runtime loads a graph does not drop the window, though its
+  // kernels do, so that it refuses any graph that relies on the shape.
+  ...["MaxPool", "AveragePool"].map((op) => ({
+    op,
+    name: "ceil mode that drops a window",
+    inputs: [fed(float32Tensor([1, 1, 7, 6], new Float32Array(42)))],
+    attributes: {
+      kernel_shape: ints([2, 2]),
+      strides: ints([2, 2]),
+      pads: ints([1, 1, 1, 1]),
+      ceil_mode: int(1),
+    },
+  })),
   {
     op: "MaxPool",
     name: "dilated",

@@ -97,8 +97,18 @@ export const presets: Readonly<Record<PresetName, Preset>> = {
   /** The procedure of the paper (section 4.1), for as long as it takes. */
   paper: {
     ...shared,
-    retrain: { epochs: 100, schedule: { ...paperSchedule, milestones: [0.5, 0.75] }, phases: "alternating", phaseEpochs: 2 },
-    fineTune: { epochs: 30, schedule: { ...paperSchedule, milestones: [0.5, 0.75] }, phases: "alternating", phaseEpochs: 2 },
+    retrain: {
+      epochs: 100,
+      schedule: { ...paperSchedule, milestones: [0.5, 0.75] },
+      phases: "alternating",
+      phaseEpochs: 2,
+    },
+    fineTune: {
+      epochs: 30,
+      schedule: { ...paperSchedule, milestones: [0.5, 0.75] },
+      phases: "alternating",
+      phaseEpochs: 2,
+    },
     l1: 1e-4,
     l1Form: "subgradient",
     prune: { rule: "deviation", factor: 1 },
@@ -109,7 +119,12 @@ export const presets: Readonly<Record<PresetName, Preset>> = {
   /** Minutes instead of hours: distillation from the original, fewer epochs, a MACs target. */
   fast: {
     ...shared,
-    retrain: { epochs: 1.5, schedule: { kind: "cosine", initial: 0.01 }, phases: "alternating", phaseEpochs: 0.5 },
+    retrain: {
+      epochs: 1.5,
+      schedule: { kind: "cosine", initial: 0.01 },
+      phases: "alternating",
+      phaseEpochs: 0.5,
+    },
     fineTune: { epochs: 4, schedule: { kind: "cosine", initial: 0.02 }, phases: "joint", phaseEpochs: 1 },
     l1: 3e-4,
     l1Form: "proximal",

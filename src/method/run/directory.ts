@@ -1,5 +1,5 @@
 import { existsSync } from "node:fs";
-import { appendFile, mkdir, readdir, readFile } from "node:fs/promises";
+import { appendFile, mkdir, readdir, readFile, rename, rm } from "node:fs/promises";
 import path from "node:path";
 import { PenniError } from "../../graph/errors.js";
 import type { Graph } from "../../graph/types.js";
@@ -19,17 +19,23 @@ export class RunDirectory {
     readonly config: RunConfig,
   ) {}
 
-  /** Starts a new run. @throws PenniError "io" if the directory holds anything already or cannot be written */
-  static async create(root: string, config: RunConfig): Promise<RunDirectory> {
+  /**
+   * Starts a new run on a network. The directory appears whole or not at all.
+   * @throws PenniError "io" if the directory holds anything already or cannot be written
+   */
+  static async create(root: string, config: RunConfig, original: Graph): Promise<RunDirectory> {
     await RunDirectory.checkFree(root);
-    const run = new RunDirectory(root, config);
+    const draft = new RunDirectory(`${path.resolve(root)}.new-${process.pid}`, config);
     try {
-      for (const folder of ["checkpoints", "stages"]) await mkdir(path.join(root, folder), { recursive: true });
+      for (const folder of ["checkpoints", "stages"]) await mkdir(draft.path(folder), { recursive: true });
+      await writeModel(draft.stagePath("original"), original);
+      await draft.writeJson("config.json", config);
+      await rename(draft.root, root);
     } catch (error) {
+      await rm(draft.root, { recursive: true, force: true });
       throw ioError(root, "cannot create the run's directory", error);
     }
-    await run.writeJson("config.json", config);
-    return run;
+    return new RunDirectory(root, config);
   }
 
   /** Opens a run that was started before. @throws PenniError "bad-file" if the directory holds no run */
@@ -56,10 +62,14 @@ export class RunDirectory {
     const entries = existsSync(root) ? await listDirectory(root) : [];
     if (entries.length === 0) return;
     const isRun = entries.includes("config.json");
-    throw new PenniError("io", isRun ? "there is a run in this directory already" : "this directory is not empty", {
-      file: root,
-      advice: isRun ? `Go on with it: penni compress --resume ${root}` : "Choose a new directory with -o",
-    });
+    throw new PenniError(
+      "io",
+      isRun ? "there is a run in this directory already" : "this directory is not empty",
+      {
+        file: root,
+        advice: isRun ? `Go on with it: penni compress --resume ${root}` : "Choose a new directory with -o",
+      },
+    );
   }
 
   path(...parts: string[]): string {

@@ -57,7 +57,9 @@ export function analyseChannels(graph: Graph): ChannelAnalysis {
     const context = channelContext({ graph, inference, lanes, constants }, node, decompositions.get(node));
     const flow = flowOf(context);
     if ("wall" in flow) {
-      const touched = [...node.inputs, ...node.outputs, ...capturedNames(node)].filter((name) => lanes.has(name));
+      const touched = [...node.inputs, ...node.outputs, ...capturedNames(node)].filter((name) =>
+        lanes.has(name),
+      );
       for (const name of touched) pinned.add(name);
       if (touched.length > 0) walls.push({ node, reason: flow.wall });
       continue;

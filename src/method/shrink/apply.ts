@@ -45,7 +45,10 @@ function editorOf(
   const kept = (name: string | undefined): readonly number[] => {
     const count = lanes.get(name ?? "");
     if (name === undefined || count === undefined) {
-      throw new PenniError("internal", `value "${name ?? ""}" has no channels`, { node: node.name, op: node.op });
+      throw new PenniError("internal", `value "${name ?? ""}" has no channels`, {
+        node: node.name,
+        op: node.op,
+      });
     }
     return plan.kept.get(name) ?? Array.from({ length: count }, (_, lane) => lane);
   };

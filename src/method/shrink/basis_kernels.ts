@@ -19,7 +19,10 @@ export function dropUnusedBasisKernels(graph: Graph): Graph {
     if (links.readers.get(basis.name)?.length !== 1) continue;
     const used = usedKernels(coefs.tensor, dims.basis);
     if (used.length === dims.basis) continue;
-    changed.push([coefs.name, selectAxis(coefs.tensor, 2, used)], [basis.name, selectAxis(basis.tensor, 0, used)]);
+    changed.push(
+      [coefs.name, selectAxis(coefs.tensor, 2, used)],
+      [basis.name, selectAxis(basis.tensor, 0, used)],
+    );
   }
   return changed.length === 0 ? graph : withInitializers({ ...graph, valueInfo: new Map() }, changed);
 }

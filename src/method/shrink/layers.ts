@@ -50,6 +50,7 @@ function livePairs(coefs: Tensor, columns: number): number {
 }
 
 function denseLayer(graph: Graph, node: Node): Omit<LayerChannels, "node"> | undefined {
+  if (graph.initializers.has(node.inputs[0] ?? "")) return undefined;
   const dims = graph.initializers.get(node.inputs[1] ?? "")?.dims;
   const [first, second] = dims ?? [];
   if (first === undefined || second === undefined) return undefined;

@@ -2,8 +2,8 @@ import { PenniError } from "../../graph/errors.js";
 import type { Graph, Node } from "../../graph/types.js";
 import type { ChannelFlow } from "../../ops/channels.js";
 import { analyseChannels, type ChannelAnalysis, type WallNode } from "./analysis.js";
-import { type LayerChannels, layerChannels } from "./layers.js";
 import { LaneClasses } from "./lane_classes.js";
+import { type LayerChannels, layerChannels } from "./layers.js";
 
 /** What one layer keeps. */
 export interface LayerPlan {
@@ -40,7 +40,8 @@ export function planShrink(graph: Graph): ShrinkPlan {
 
 export function planFromAnalysis(analysis: ChannelAnalysis): ShrinkPlan {
   const kept = keptLanes(analysis);
-  const keptCount = (name: string | undefined, before: number): number => kept.get(name ?? "")?.length ?? before;
+  const keptCount = (name: string | undefined, before: number): number =>
+    kept.get(name ?? "")?.length ?? before;
   const layers = layerChannels(analysis.graph, analysis.decompositions).map((before) => ({
     before,
     keptInputs: keptCount(before.node.inputs[0], before.inputs),
@@ -52,10 +53,14 @@ export function planFromAnalysis(analysis: ChannelAnalysis): ShrinkPlan {
 
 function keptLanes(analysis: ChannelAnalysis): ReadonlyMap<string, readonly number[]> {
   const classes = new LaneClasses(analysis.lanes);
-  const producers = new Map<string, { readonly flow: ChannelFlow; readonly node: Node; readonly output: number }>();
+  const producers = new Map<
+    string,
+    { readonly flow: ChannelFlow; readonly node: Node; readonly output: number }
+  >();
   for (const [node, flow] of analysis.flows) {
     for (const { input, output, pairs } of flow.ties) {
-      for (const [from, to] of pairs) classes.tie(node.inputs[input] ?? "", from, node.outputs[output] ?? "", to);
+      for (const [from, to] of pairs)
+        classes.tie(node.inputs[input] ?? "", from, node.outputs[output] ?? "", to);
     }
     node.outputs.forEach((name, output) => {
       producers.set(name, { flow, node, output });
@@ -64,7 +69,8 @@ function keptLanes(analysis: ChannelAnalysis): ReadonlyMap<string, readonly numb
   const live = classes.liveness((value, lane, mark) => {
     const producer = producers.get(value);
     if (producer?.flow.reads === undefined) return;
-    for (const read of producer.flow.reads(producer.output, lane)) mark(producer.node.inputs[read.port] ?? "", read.lane);
+    for (const read of producer.flow.reads(producer.output, lane))
+      mark(producer.node.inputs[read.port] ?? "", read.lane);
   });
   for (const name of analysis.pinned) {
     for (let lane = 0; lane < (analysis.lanes.get(name) ?? 0); lane++) live.mark(name, lane);
@@ -101,7 +107,9 @@ function checkNode(
   lanes: ReadonlyMap<string, number>,
 ): void {
   for (const { input, output, pairs } of flow.ties) {
-    const together = pairs.every(([from, to]) => stays(node.inputs[input], from) === stays(node.outputs[output], to));
+    const together = pairs.every(
+      ([from, to]) => stays(node.inputs[input], from) === stays(node.outputs[output], to),
+    );
     if (!together) throw badPlan("channels that belong together are separated", node);
   }
   if (flow.reads === undefined) return;
@@ -109,7 +117,8 @@ function checkNode(
     for (let lane = 0; lane < (lanes.get(name) ?? 0); lane++) {
       if (!stays(name, lane)) continue;
       for (const read of flow.reads(output, lane)) {
-        if (!stays(node.inputs[read.port], read.lane)) throw badPlan("a channel that is read would be removed", node);
+        if (!stays(node.inputs[read.port], read.lane))
+          throw badPlan("a channel that is read would be removed", node);
       }
     }
   }

@@ -43,9 +43,11 @@ export const convChannels: ChannelRule = (context) => {
   if ("wall" in kernels) return kernels;
   const [channels] = context.lanes;
   const groups = intAttribute(context.node, "group") ?? 1;
-  if (channels === undefined || channels !== groups * kernels.perGroup) return wall("the number of channels is not known");
+  if (channels === undefined || channels !== groups * kernels.perGroup)
+    return wall("the number of channels is not known");
   const bias = context.initializer(2);
-  if ((context.node.inputs[2] ?? "") !== "" && bias?.type !== "float32") return wall("its bias is not a float32 constant");
+  if ((context.node.inputs[2] ?? "") !== "" && bias?.type !== "float32")
+    return wall("its bias is not a float32 constant");
 
   const layer = mixingLayer(context, kernels, channels, groups, bias);
   const mixing = mixingFlow(layer);
@@ -68,7 +70,8 @@ function readKernels(context: ChannelContext): Kernels | Wall {
   const rows = float32Data(tensor);
   const length = elementCount(tensor.dims.slice(2));
   const taps = decomposition?.dims.kernel ?? tensor.dims.slice(2);
-  const tapSums = decomposition === undefined ? Array.from({ length }, () => 1) : rowSums(decomposition.basis.tensor);
+  const tapSums =
+    decomposition === undefined ? Array.from({ length }, () => 1) : rowSums(decomposition.basis.tensor);
   return { tensor, name, rows, outputs, perGroup, length, tapSums, taps, decomposition };
 }
 
@@ -169,17 +172,29 @@ function rewriteDense(rewrite: Rewrite, edit: LaneEditor): readonly Node[] {
       if (c !== mixing.representative) return;
       for (let index = 0; index < length; index++) {
         let sum = rows[from + index] ?? 0;
-        for (const { lane, value } of merged) sum += ((rows[(k * perGroup + lane) * length + index] ?? 0) * value) / unit;
+        for (const { lane, value } of merged)
+          sum += ((rows[(k * perGroup + lane) * length + index] ?? 0) * value) / unit;
         kept[to + index] = sum;
       }
     });
   });
-  return withKernels(kernels, edit, rewriteBias(rewrite, edit, context.node), [outputs.length, inputs.length], kept);
+  return withKernels(
+    kernels,
+    edit,
+    rewriteBias(rewrite, edit, context.node),
+    [outputs.length, inputs.length],
+    kept,
+  );
 }
 
 /** Non-zero constant lanes that go. */
-function mergedLanes(constants: LaneConstants, kept: ReadonlySet<number>): readonly { lane: number; value: number }[] {
-  return constants.flatMap((value, lane) => (value === undefined || value === 0 || kept.has(lane) ? [] : [{ lane, value }]));
+function mergedLanes(
+  constants: LaneConstants,
+  kept: ReadonlySet<number>,
+): readonly { lane: number; value: number }[] {
+  return constants.flatMap((value, lane) =>
+    value === undefined || value === 0 || kept.has(lane) ? [] : [{ lane, value }],
+  );
 }
 
 function rewriteBias({ context, mixing }: Rewrite, edit: LaneEditor, node: Node): Node {
@@ -188,7 +203,8 @@ function rewriteBias({ context, mixing }: Rewrite, edit: LaneEditor, node: Node)
   const name = context.node.inputs[2] ?? "";
   if (name === "" && values.every((value) => value === 0)) return node;
   const tensor = float32Tensor([values.length], values);
-  const stored = name === "" ? edit.add(`${node.outputs[0] ?? node.name}.bias`, tensor) : edit.write(name, tensor);
+  const stored =
+    name === "" ? edit.add(`${node.outputs[0] ?? node.name}.bias`, tensor) : edit.write(name, tensor);
   return withInputs(node, new Map([[2, stored]]));
 }
 

@@ -29,8 +29,10 @@ export const gemmChannels: ChannelRule = (context) => {
   const weight = context.initializer(1);
   const bias = context.initializer(2);
   if ((intAttribute(node, "transA") ?? 0) !== 0) return wall("it transposes its input");
-  if (weight?.type !== "float32" || weight.dims.length !== 2) return wall("its weight is not a float32 constant");
-  if ((node.inputs[2] ?? "") !== "" && bias?.type !== "float32") return wall("its bias is not a float32 constant");
+  if (weight?.type !== "float32" || weight.dims.length !== 2)
+    return wall("its weight is not a float32 constant");
+  if ((node.inputs[2] ?? "") !== "" && bias?.type !== "float32")
+    return wall("its bias is not a float32 constant");
   const featureAxis = intAttribute(node, "transB") === 1 ? 1 : 0;
   const outputs = weight.dims[1 - featureAxis] ?? 0;
   const data = bias === undefined ? undefined : float32Data(bias);
@@ -50,7 +52,8 @@ export const gemmChannels: ChannelRule = (context) => {
 export const matMulChannels: ChannelRule = (context) => {
   const weight = context.initializer(1);
   const rank = context.inputs[0]?.shape?.length ?? 0;
-  if (weight?.type !== "float32" || weight.dims.length !== 2) return wall("its right operand is not a float32 matrix");
+  if (weight?.type !== "float32" || weight.dims.length !== 2)
+    return wall("its right operand is not a float32 matrix");
   if (rank > 2) return laneWise({})(context);
   return productFlow(context, { weight, featureAxis: 0, scale: 1, bias: () => 0 });
 };
@@ -58,10 +61,12 @@ export const matMulChannels: ChannelRule = (context) => {
 function productFlow(context: ChannelContext, layer: ProductLayer): ChannelFlow | Wall {
   const { weight, featureAxis, scale, bias } = layer;
   const [inputs] = context.lanes;
-  if (inputs === undefined || inputs !== weight.dims[featureAxis]) return wall("the number of features is not known");
+  if (inputs === undefined || inputs !== weight.dims[featureAxis])
+    return wall("the number of features is not known");
   const data = float32Data(weight);
   const outputs = weight.dims[1 - featureAxis] ?? 0;
-  const at = (k: number, c: number): number => data[featureAxis === 0 ? c * outputs + k : k * inputs + c] ?? 0;
+  const at = (k: number, c: number): number =>
+    data[featureAxis === 0 ? c * outputs + k : k * inputs + c] ?? 0;
   const mixing = mixingFlow({
     inputs,
     outputs,
@@ -92,7 +97,8 @@ function rewriteProduct(node: Node, layer: ProductLayer, folded: readonly number
   const name = node.inputs[2] ?? "";
   if (name === "" && folded.every((value) => value === 0)) return sliced;
   const tensor = float32Tensor([folded.length], folded);
-  const bias = name === "" ? edit.add(`${node.outputs[0] ?? node.name}.bias`, tensor) : edit.write(name, tensor);
+  const bias =
+    name === "" ? edit.add(`${node.outputs[0] ?? node.name}.bias`, tensor) : edit.write(name, tensor);
   // The stored bias already contains beta; a MatMul that got a bias is a Gemm.
   return { ...withAttributes(withInputs(sliced, new Map([[2, bias]])), { beta: undefined }), op: "Gemm" };
 }

@@ -38,11 +38,11 @@ export function laneWise({ constant, unless }: LaneWiseOptions): ChannelRule {
     const { lanes, outputLanes, node } = context;
     const [channels] = lanes;
     if (channels === undefined) return wall("the number of input channels is not known");
+    const reason = unless?.(context);
+    if (reason !== undefined) return wall(reason);
     if (outputLanes.some((count, port) => node.outputs[port] !== "" && count !== channels)) {
       return wall("the output has other channels than the input");
     }
-    const reason = unless?.(context);
-    if (reason !== undefined) return wall(reason);
     return laneWiseFlow(context, channels, constant);
   };
 }
@@ -52,13 +52,13 @@ function laneWiseFlow(
   channels: number,
   constant: LaneFunction = () => undefined,
 ): ChannelFlow {
-  const { node, constants } = context;
+  const { node, inputs, outputs, constants } = context;
   const before: LaneConstants = constants[0] ?? [];
   const after = before.map((x) => laneConstant(constant(x, context)));
   return {
     ties: node.outputs.map((_, output) => ({ input: 0, output, pairs: identityPairs(channels) })),
     carried: [0],
-    constants: node.outputs.map((_, output) => (output === 0 ? after : undefined)),
+    constants: outputs.map((type) => (type?.elementType === inputs[0]?.elementType ? after : undefined)),
     rewrite: () => [node],
   };
 }

@@ -1,6 +1,7 @@
-import { intAttribute } from "../../graph/attributes.js";
+import { intAttribute, intsAttribute, stringAttribute } from "../../graph/attributes.js";
+import type { Node } from "../../graph/types.js";
 import { fullyKnown, intsArgument, normalizeAxes } from "../arguments.js";
-import type { ChannelContext, ChannelRule } from "../channels.js";
+import type { ChannelRule } from "../channels.js";
 import { type LaneFunction, laneWise, ofConstant, sameConstant } from "./lanewise.js";
 
 /** MaxPool: padding never wins, so a constant stays; the indices output numbers elements across channels. */
@@ -10,20 +11,23 @@ export const maxPoolChannels: ChannelRule = laneWise({
 });
 
 /** AveragePool: a constant stays unless zeros of the padding take part in the average. */
-export function averagePoolChannels(isPadded: (context: ChannelContext) => boolean): ChannelRule {
-  return laneWise({
-    constant: ofConstant((x, context) => {
-      const countsPadding = intAttribute(context.node, "count_include_pad") === 1;
-      return x !== 0 && countsPadding && isPadded(context) ? undefined : x;
-    }),
-  });
+export const averagePoolChannels: ChannelRule = laneWise({
+  constant: ofConstant((x, { node }) => (x === 0 || !countsPadding(node) ? x : undefined)),
+});
+
+function countsPadding(node: Node): boolean {
+  if (intAttribute(node, "count_include_pad") !== 1) return false;
+  const autoPad = stringAttribute(node, "auto_pad") ?? "NOTSET";
+  const automatic = autoPad !== "NOTSET" && autoPad !== "VALID";
+  const padded = intsAttribute(node, "pads")?.some((pad) => pad !== 0) ?? false;
+  return padded || automatic || intAttribute(node, "ceil_mode") === 1;
 }
 
 /** GlobalAveragePool, GlobalMaxPool. */
 export const globalPoolChannels: ChannelRule = laneWise({ constant: sameConstant });
 
-/** Reductions over spatial axes; by default (mean, maximum, minimum) a constant stays. */
-export function reductionChannels(constant: LaneFunction = sameConstant): ChannelRule {
+/** Reductions over spatial axes; mean, maximum and minimum leave a constant as it is (`sameConstant`). */
+export function reductionChannels(constant: LaneFunction = () => undefined): ChannelRule {
   return laneWise({
     constant,
     unless: (context) => {

@@ -31,7 +31,8 @@ function regrouping(input: Shape, output: Shape): Regrouping | undefined {
   const [, to] = output;
   const before = extentOf(input);
   const after = extentOf(output);
-  if (typeof from !== "number" || typeof to !== "number" || before === undefined || after === undefined) return undefined;
+  if (typeof from !== "number" || typeof to !== "number" || before === undefined || after === undefined)
+    return undefined;
   // Equal products mean that the batch axis is left alone.
   if (from * before !== to * after || before * after === 0) return undefined;
   if (before % after === 0) return { finer: before / after };
@@ -39,7 +40,8 @@ function regrouping(input: Shape, output: Shape): Regrouping | undefined {
 }
 
 function regroupedConstants(before: LaneConstants, grouping: Regrouping, lanes: number): LaneConstants {
-  if ("finer" in grouping) return Array.from({ length: lanes }, (_, lane) => before[Math.floor(lane / grouping.finer)]);
+  if ("finer" in grouping)
+    return Array.from({ length: lanes }, (_, lane) => before[Math.floor(lane / grouping.finer)]);
   return Array.from({ length: lanes }, (_, lane) => {
     const [first, ...rest] = before.slice(lane * grouping.coarser, (lane + 1) * grouping.coarser);
     return rest.every((value) => value === first) ? laneConstant(first) : undefined;
@@ -85,7 +87,8 @@ export const reshapeChannels: ChannelRule = (context) => {
   const input = context.inputs[0]?.shape;
   const output = context.outputs[0]?.shape;
   const wanted = fullyKnown(intsArgument(context, 1, "shape"));
-  if (input === undefined || output === undefined || wanted === undefined) return wall("the shape is not known");
+  if (input === undefined || output === undefined || wanted === undefined)
+    return wall("the shape is not known");
   if (intAttribute(context.node, "allowzero") === 1 && wanted.includes(0)) return wall("a dimension is 0");
   const grouping = keepsFirstAxes(input, output, wanted) ? { finer: 1 } : regrouping(input, output);
   if (grouping === undefined) return wall("it mixes channels with other axes");

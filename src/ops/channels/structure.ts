@@ -179,7 +179,8 @@ export const gatherChannels: ChannelRule = (context) => {
   if (channels === undefined || dims === undefined) return wall("its indices are not constant");
   if (axis > 1) return laneWise({ constant: sameConstant })(context);
   const indices = fullyKnown(intsArgument(context, 1, ""));
-  if (axis !== 1 || dims.length !== 1 || indices === undefined) return wall("it does not take a list of channels");
+  if (axis !== 1 || dims.length !== 1 || indices === undefined)
+    return wall("it does not take a list of channels");
   const sources = indices.map((index) => (index < 0 ? index + channels : index));
   const { tie, constants } = taken(context, 0, sources);
   return {

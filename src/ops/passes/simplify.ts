@@ -5,6 +5,7 @@ import { verifyTypes } from "../verify.js";
 import { canonicalReshapes } from "./canonical_reshapes.js";
 import { foldConstants } from "./fold_constants.js";
 import { mergeSlices } from "./merge_slices.js";
+import { mergeTransposes } from "./merge_transposes.js";
 import { removeIdentities } from "./remove_identities.js";
 
 /** What `simplify` does, in order, until nothing changes. */
@@ -13,6 +14,7 @@ export const simplification: readonly Pass[] = [
   { name: "foldConstants", apply: foldConstants },
   { name: "canonicalReshapes", apply: canonicalReshapes },
   { name: "mergeSlices", apply: mergeSlices },
+  { name: "mergeTransposes", apply: mergeTransposes },
   { name: "removeIdentities", apply: removeIdentities },
   { name: "removeDeadNodes", apply: removeDeadNodes },
 ];

@@ -1,0 +1,107 @@
+import { Presets, SingleBar } from "cli-progress";
+import type { RunListener } from "../method/run/pipeline.js";
+import type { EpochMetrics, TrainingProgress } from "../train/plan.js";
+import type { Output } from "./terminal.js";
+
+/** Seconds between progress lines where the output is no terminal. */
+const PLAIN_INTERVAL_SECONDS = 30;
+
+export interface RunView extends RunListener {
+  stop(): void;
+}
+
+/** Shows a run: a live line on a terminal, a line now and then in a pipe or file. */
+export function runView(output: Output): RunView {
+  const bar = output.isTTY === true ? liveBar(output) : undefined;
+  const line = (text: string): void => {
+    bar?.stop();
+    output.write(`${text}\n`);
+  };
+  let lastPlain = 0;
+  const show = (text: string, done: number, total: number): void => {
+    if (bar !== undefined) {
+      bar.show(text, done, total);
+      return;
+    }
+    if (Date.now() - lastPlain < PLAIN_INTERVAL_SECONDS * 1000) return;
+    lastPlain = Date.now();
+    line(`  ${text}`);
+  };
+  return {
+    stage: (name) => line(`${name} ...`),
+    progress: (progress) => show(describeProgress(progress), progress.step, progress.steps),
+    images: (what, done, total) => show(`${what}: ${done} of ${total} images`, done, total),
+    epoch: (metrics) => line(`  ${describeEpoch(metrics)}`),
+    stop: () => bar?.stop(),
+  };
+}
+
+interface LiveBar {
+  show(text: string, done: number, total: number): void;
+  stop(): void;
+}
+
+function liveBar(output: Output): LiveBar {
+  let bar: SingleBar | undefined;
+  const open = (total: number): SingleBar => {
+    const opened = new SingleBar(
+      {
+        format: " {bar} {percentage}% {text}",
+        stream: output,
+        barsize: 16,
+        clearOnComplete: true,
+        hideCursor: true,
+      },
+      Presets.shades_classic,
+    );
+    opened.start(total, 0, { text: "" });
+    return opened;
+  };
+  return {
+    show: (text, done, total) => {
+      bar ??= open(total);
+      bar.setTotal(total);
+      bar.update(done, { text });
+    },
+    stop: () => {
+      bar?.stop();
+      bar = undefined;
+    },
+  };
+}
+
+function percent(share: number): string {
+  return `${(100 * share).toFixed(1)} %`;
+}
+
+/** 3725 -> "1 h 02 min"; 95 -> "1 min 35 s". */
+export function duration(seconds: number): string {
+  const whole = Math.max(0, Math.round(seconds));
+  const pad = (value: number): string => String(value).padStart(2, "0");
+  if (whole >= 3600) return `${Math.floor(whole / 3600)} h ${pad(Math.floor((whole % 3600) / 60))} min`;
+  if (whole >= 60) return `${Math.floor(whole / 60)} min ${pad(whole % 60)} s`;
+  return `${whole} s`;
+}
+
+function describeProgress(progress: TrainingProgress): string {
+  const { epoch, epochs, phase, imagesPerSecond, loss, accuracy, sparsity, secondsLeft } = progress;
+  return [
+    `epoch ${epoch}/${epochs} ${phase}`,
+    `${Math.round(imagesPerSecond)} images/s`,
+    `loss ${loss.toFixed(4)}`,
+    `top-1 ${percent(accuracy)}`,
+    `zeros ${percent(sparsity)}`,
+    `${duration(secondsLeft)} left`,
+  ].join(" | ");
+}
+
+function describeEpoch({ epoch, phase, loss, accuracy, sparsity, validation }: EpochMetrics): string {
+  const held = validation === undefined ? [] : [`validation top-1 ${percent(validation)}`];
+  const parts = [
+    `loss ${loss.toFixed(4)}`,
+    `top-1 ${percent(accuracy)}`,
+    `zeros ${percent(sparsity)}`,
+    ...held,
+  ];
+  return `epoch ${epoch} (${phase}): ${parts.join(", ")}`;
+}

@@ -1,0 +1,23 @@
+/** What a network costs and how well it does. */
+export interface Figures {
+  /** Paper count: non-zero coefficients, bases and the rest. */
+  readonly parameters: number;
+  /** Multiply-accumulates of one image as the paper counts them. */
+  readonly paperMacs: number;
+  /** Multiply-accumulates of one image that ONNX Runtime really runs. */
+  readonly executedMacs: number;
+  /** Bytes of the file. */
+  readonly bytes: number;
+  /** Median milliseconds of one image in onnxruntime-node, both networks by turns. */
+  readonly latencyMs: number;
+  /** Top-1 on the test split. */
+  readonly test: { readonly correct: number; readonly total: number };
+}
+
+/** `summary.json`: the outcome of a run. */
+export interface Summary {
+  readonly original: Figures;
+  readonly compressed: Figures;
+  /** Path of the exported model. */
+  readonly model: string;
+}

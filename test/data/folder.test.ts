@@ -1,0 +1,131 @@
+import assert from "node:assert/strict";
+import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import os from "node:os";
+import path from "node:path";
+import { after, test } from "node:test";
+import sharp, { type Sharp } from "sharp";
+import { imagePixels, openDataset, type Split } from "../../src/data/index.js";
+
+const root = mkdtempSync(path.join(os.tmpdir(), "penni-folder-"));
+after(() => rmSync(root, { recursive: true }));
+const imageSize = { width: 8, height: 8 };
+
+type Colour = readonly [number, number, number];
+const red: Colour = [250, 10, 20];
+const blue: Colour = [20, 10, 250];
+
+function plain([r, g, b]: Colour, width = 12, height = 12) {
+  return sharp({ create: { width, height, channels: 3, background: { r, g, b } } });
+}
+
+async function save(image: Sharp, file: string): Promise<void> {
+  mkdirSync(path.dirname(path.join(root, file)), { recursive: true });
+  await image.toFile(path.join(root, file));
+}
+
+/** Mean level of every channel of an image. */
+function meanColour(split: Split, index: number): number[] {
+  const pixels = imagePixels(split, index);
+  const plane = pixels.length / 3;
+  return [0, 1, 2].map((channel) => {
+    const values = pixels.subarray(channel * plane, (channel + 1) * plane);
+    return values.reduce((sum, value) => sum + value, 0) / plane;
+  });
+}
+
+/** Tolerance 4 levels: JPEG and WebP are lossy. */
+function assertColour(split: Split, index: number, expected: readonly number[]): void {
+  const found = meanColour(split, index);
+  assert.ok(
+    found.every((value, channel) => Math.abs(value - (expected[channel] ?? NaN)) <= 4),
+    `${found} instead of ${expected}`,
+  );
+}
+
+const openRoot = (folder: string) => openDataset(`folder:${path.join(root, folder)}`, { imageSize });
+
+test("reads PNG, JPEG and WebP from train and test folders", async () => {
+  await save(plain(blue), "both/train/blue/a.png");
+  await save(plain(blue), "both/train/blue/b.JPG");
+  await save(plain(red), "both/train/red/a.webp");
+  await save(plain(red), "both/test/red/a.jpeg");
+  await save(plain(blue), "both/test/blue/a.png");
+  writeFileSync(path.join(root, "both/train/red/notes.txt"), "not an image");
+  const dataset = await openRoot("both");
+  assert.deepEqual(dataset.classNames, ["blue", "red"]);
+  const train = await dataset.train();
+  assert.deepEqual([...train.labels], [0, 0, 1]);
+  [blue, blue, red].forEach((colour, index) => {
+    assertColour(train, index, colour);
+  });
+  const testing = await dataset.test();
+  assert.deepEqual([...testing.labels], [0, 1]);
+  assertColour(testing, 1, red);
+});
+
+test("grey, transparent and 16-bit images become RGB", async () => {
+  await save(plain([100, 100, 100]).toColourspace("b-w"), "kinds/train/x/1grey.png");
+  const half = {
+    create: { width: 8, height: 8, channels: 4 as const, background: { r: 200, g: 100, b: 0, alpha: 0.5 } },
+  };
+  await save(sharp(half), "kinds/train/x/2half.png");
+  await save(plain(red).toColourspace("rgb16"), "kinds/train/x/3deep.png");
+  await save(plain(red), "kinds/test/x/a.png");
+  const train = await (await openRoot("kinds")).train();
+  assertColour(train, 0, [100, 100, 100]);
+  assertColour(train, 1, [100, 50, 0]);
+  assertColour(train, 2, red);
+});
+
+test("an image that is not square is scaled to cover and cropped at the centre", async () => {
+  // 24x8: red on the left and on the right third, blue in the middle, which is what must remain.
+  const wide = plain(red, 24, 8).composite([
+    { input: await plain(blue, 8, 8).png().toBuffer(), left: 8, top: 0 },
+  ]);
+  await save(wide, "wide/train/x/a.png");
+  await save(plain(red), "wide/test/x/a.png");
+  const train = await (await openRoot("wide")).train();
+  assertColour(train, 0, blue);
+});
+
+test("without test images a fifth of every class is held out, always the same", async () => {
+  for (const [name, colour] of Object.entries({ blue, red })) {
+    for (let number = 0; number < 10; number += 1)
+      await save(plain(colour, 4, 4), `one/${name}/${number}.png`);
+  }
+  const dataset = await openRoot("one");
+  const [train, testing] = [await dataset.train(), await dataset.test()];
+  assert.deepEqual([train.count, testing.count], [16, 4]);
+  assert.deepEqual([...testing.labels], [0, 0, 1, 1]);
+  assertColour(testing, 3, red);
+  assert.deepEqual(await (await openRoot("one")).train(), train);
+});
+
+test("what cannot be used is an error that names it", async () => {
+  await save(plain(red), "broken/train/x/good.png");
+  await save(plain(red), "broken/test/x/good.png");
+  writeFileSync(path.join(root, "broken/train/x/zbad.png"), "no image");
+  await assert.rejects((await openRoot("broken")).train(), {
+    name: "PenniError",
+    code: "bad-data",
+    message: /zbad\.png: cannot read the image: expected a PNG/,
+  });
+  await save(plain(red), "empty/a/1.png");
+  mkdirSync(path.join(root, "empty/b"));
+  await assert.rejects(openRoot("empty"), {
+    code: "bad-data",
+    message: /empty.b: a class folder without images.*found nothing/,
+  });
+  await save(plain(red), "classes/train/a/1.png");
+  await save(plain(red), "classes/val/c/1.png");
+  await assert.rejects(openRoot("classes"), {
+    code: "bad-data",
+    message: /classes.val.*expected a, found c/,
+  });
+  await assert.rejects(openRoot("classes/val/c"), {
+    code: "bad-data",
+    message: /no class folders.*found 1\.png/,
+  });
+  await assert.rejects(openRoot("absent"), { code: "bad-data", message: /absent: no such folder/ });
+  await assert.rejects(openDataset(`folder:${root}`), { code: "bad-option", message: /size/ });
+});
