@@ -30,7 +30,7 @@ const columns: readonly Column<InspectedLayer>[] = [
 ];
 
 function bestBasis({ basisChoice, decomposed, energy }: InspectedLayer): string {
-  if (decomposed !== undefined) return `has ${decomposed.d}, ${percent(decomposed.density)} % non-zero`;
+  if (decomposed !== undefined) return `has ${decomposed.d} (${percent(decomposed.density)} %)`;
   if (basisChoice === undefined) return "";
   return basisChoice.d === energy?.length ? "all" : `${basisChoice.d}`;
 }
@@ -38,7 +38,7 @@ function bestBasis({ basisChoice, decomposed, energy }: InspectedLayer): string 
 const LEGEND =
   "MACs are multiply-accumulates of one input, by the paper's count. d=N: share of the kernels' energy (squared " +
   "norm, in %) that a basis of N kernels keeps; best d: the smallest that keeps 99 %; its MACs: the layer's with " +
-  "that basis, before pruning.";
+  'that basis, before pruning. "has N (P %)": decomposed with N kernels, P % of the coefficients are not zero.';
 
 /** What `penni inspect` prints, in lines of at most `width` characters. */
 export function describeInspection(inspection: Inspection, width: number): string {

@@ -11,6 +11,8 @@ export interface Column<Row> {
 
 /** Spaces between two columns. */
 const GAP = 2;
+/** The first column keeps this width, if it needs it, as long as another column can be left out. */
+const PREFERRED_NAME = 20;
 /** Narrower than this the first column says nothing. */
 const SHORTEST_NAME = 8;
 
@@ -32,9 +34,9 @@ function render<Row>(column: Column<Row>, rows: readonly Row[]): Rendered {
 const totalWidth = (columns: readonly Rendered[]): number =>
   columns.reduce((sum, column) => sum + column.width + GAP, -GAP);
 
-/** Leaves out columns until the rest fits, the first one cut down to `SHORTEST_NAME` if need be. */
+/** Leaves out columns until the rest fits, the first one cut down to `PREFERRED_NAME` if need be. */
 function fit(columns: readonly Rendered[], width: number): readonly Rendered[] {
-  const slack = Math.max(0, (columns[0]?.width ?? 0) - SHORTEST_NAME);
+  const slack = Math.max(0, (columns[0]?.width ?? 0) - PREFERRED_NAME);
   const last = Math.max(...columns.map((column) => column.dropOrder));
   if (last === 0 || totalWidth(columns) - slack <= width) return columns;
   return fit(

@@ -1,11 +1,14 @@
 import { CLASS_NAMES_KEY, PREPROCESSING_KEY, type Preprocessing } from "../data/preprocessing.js";
+import { withInitializers } from "../graph/edit.js";
 import { fixBatch } from "../graph/passes/fix_input_shape.js";
+import { float32Data, float32Tensor } from "../graph/tensor.js";
 import type { Graph, Node, ValueType } from "../graph/types.js";
 import { encodeModel } from "../onnx/write.js";
 import { inferGraph } from "../ops/infer.js";
 import { type DecomposedLayer, findDecompositions } from "../ops/weights.js";
 import { foldNormalization } from "./fold_normalization.js";
 import { type Fragment, formWriters, type LayerForm, layerGraph, replaceLayers } from "./layer_forms.js";
+import { prunableInitializers } from "./prune.js";
 
 /** The key of `metadata_props` under which a model carries its compression record as JSON. */
 export const COMPRESSION_KEY = "penni.compression";
@@ -72,6 +75,27 @@ async function chooseForm(
   return { fragment: fragments[form], report: { node: layer.conv.name, form, bytes, milliseconds } };
 }
 
+/**
+ * Pruned elements as +0: a mask or a folded scale may have left -0, which a sparse initializer would have to
+ * store. Weights are only multiplied and added, so nothing that matters depends on the sign of their zeros.
+ */
+function withPositiveZeros(graph: Graph): Graph {
+  const changed = prunableInitializers(graph).flatMap((name) => {
+    const tensor = graph.initializers.get(name);
+    if (tensor?.type !== "float32") return [];
+    return [
+      [
+        name,
+        float32Tensor(
+          tensor.dims,
+          float32Data(tensor).map((value) => value + 0),
+        ),
+      ] as const,
+    ];
+  });
+  return withInitializers(graph, changed);
+}
+
 function withMetadata(graph: Graph, { preprocessing, classNames, record }: ExportOptions): Graph {
   const entries = Object.entries({
     [PREPROCESSING_KEY]: preprocessing,
@@ -91,7 +115,7 @@ function withMetadata(graph: Graph, { preprocessing, classNames, record }: Expor
  * @throws what `measure` throws; PenniError "shape" if the graph contradicts itself.
  */
 export async function exportModel(graph: Graph, options: ExportOptions = {}): Promise<ExportResult> {
-  const folded = foldNormalization(graph);
+  const folded = withPositiveZeros(foldNormalization(graph));
   const { types } = inferGraph(fixBatch(folded, 1));
   const fragments = new Map<Node, Fragment>();
   const layers: ExportedLayer[] = [];

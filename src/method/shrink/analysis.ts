@@ -5,6 +5,7 @@ import {
   type ChannelFlow,
   type LaneConstants,
   laneCount,
+  unknownConstants,
   type Wall,
   wall,
 } from "../../ops/channels.js";
@@ -105,7 +106,10 @@ function channelContext(
     outputs: node.outputs.map((name) => inference.types.get(name)),
     lanes: node.inputs.map((name) => lanes.get(name)),
     outputLanes: node.outputs.map((name) => lanes.get(name)),
-    constants: node.inputs.map((name) => constants.get(name)),
+    constants: node.inputs.map((name) => {
+      const count = lanes.get(name);
+      return count === undefined ? undefined : (constants.get(name) ?? unknownConstants(count));
+    }),
     initializer: (input) => graph.initializers.get(node.inputs[input] ?? ""),
     decomposition,
   };
