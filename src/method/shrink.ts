@@ -3,12 +3,14 @@ import { analyseChannels } from "./shrink/analysis.js";
 import { rewriteGraph } from "./shrink/apply.js";
 import { dropUnusedBasisKernels } from "./shrink/basis_kernels.js";
 import { changesAnything, checkAgainst, planFromAnalysis } from "./shrink/plan.js";
+import { shufflesToGathers } from "./shrink/shuffles.js";
 
 export type { WallNode } from "./shrink/analysis.js";
 export { applyShrink } from "./shrink/apply.js";
 export { dropUnusedBasisKernels } from "./shrink/basis_kernels.js";
 export { type LayerChannels, layerChannels } from "./shrink/layers.js";
 export { changesAnything, checkPlan, type LayerPlan, planShrink, type ShrinkPlan } from "./shrink/plan.js";
+export { shufflesToGathers } from "./shrink/shuffles.js";
 
 /**
  * Removes every channel and basis kernel that does not matter, again and again until nothing is left to
@@ -16,10 +18,11 @@ export { changesAnything, checkPlan, type LayerPlan, planShrink, type ShrinkPlan
  * constants are initializers. Returns the very same graph if there is nothing to remove.
  */
 export function shrink(graph: Graph): Graph {
+  const start = shufflesToGathers(graph);
   // Each round removes lanes, operands or kernels, so this ends.
-  for (let current = graph; ; ) {
+  for (let current = start; ; ) {
     const next = dropUnusedBasisKernels(shrinkOnce(current));
-    if (next === current) return current;
+    if (next === current) return current === start ? graph : current;
     current = next;
   }
 }

@@ -1,10 +1,10 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { readModel } from "../../src/onnx/files.js";
 import { int, ints } from "../../src/graph/attributes.js";
 import { float32Data, float32Tensor } from "../../src/graph/tensor.js";
 import type { Graph } from "../../src/graph/types.js";
 import { checkPlan, layerChannels, planShrink, shrink } from "../../src/method/shrink.js";
+import { readModel } from "../../src/onnx/files.js";
 import { simplify } from "../../src/ops/passes/simplify.js";
 import { assertSameOutputs, Network } from "../support/network.js";
 import { randomSource } from "../support/opcase.js";
@@ -15,7 +15,11 @@ function widths(graph: Graph): readonly string[] {
   return layerChannels(graph).map(({ inputs, outputs }) => `${inputs}>${outputs}`);
 }
 
-async function assertShrinksTo(net: Network, outputs: readonly string[], expected: readonly string[]): Promise<Graph> {
+async function assertShrinksTo(
+  net: Network,
+  outputs: readonly string[],
+  expected: readonly string[],
+): Promise<Graph> {
   const graph = net.graph(outputs);
   const small = shrink(graph);
   await assertSameOutputs(graph, small, net.feeds());
@@ -49,7 +53,10 @@ test("before zero padding the constant channels are merged into one, zeros go", 
 test("channels of a residual stream stay or go together", async () => {
   const net = new Network(4);
   const stream = net.relu(net.conv("x", 6, { pad: 1 }));
-  const branch = net.conv(net.relu(net.conv(stream, 5, { pad: 1, deadInputs: [0, 1] })), 6, { pad: 1, deadInputs: [2] });
+  const branch = net.conv(net.relu(net.conv(stream, 5, { pad: 1, deadInputs: [0, 1] })), 6, {
+    pad: 1,
+    deadInputs: [2],
+  });
   const sum = net.relu(net.op("Add", [stream, branch]));
   // Channel 0 is read by nobody, channel 1 by the last convolution only.
   await assertShrinksTo(net, [net.conv(sum, 3, { deadInputs: [0] })], ["3>5", "5>4", "4>5", "5>3"]);
@@ -58,14 +65,24 @@ test("channels of a residual stream stay or go together", async () => {
 test("a branch that is constant becomes an operand and its convolutions go", async () => {
   const net = new Network(5);
   const stream = net.conv("x", 4, { pad: 1 });
-  const branch = net.conv(net.relu(net.conv(stream, 7, { pad: 1 })), 4, { bias: true, pad: 1, deadOutputs: [0, 1, 2, 3] });
+  const branch = net.conv(net.relu(net.conv(stream, 7, { pad: 1 })), 4, {
+    bias: true,
+    pad: 1,
+    deadOutputs: [0, 1, 2, 3],
+  });
   await assertShrinksTo(net, [net.conv(net.op("Add", [stream, branch]), 2)], ["3>4", "4>2"]);
 });
 
 test("an option-A shortcut: strided Slice and Pad of the channel axis", async () => {
   const net = new Network(6, [3, 8, 8]);
   const stream = net.relu(net.conv("x", 4, { pad: 1 }));
-  const strided = net.op("Slice", [stream, net.b.axes([0, 0]), net.b.axes([8, 8]), net.b.axes([2, 3]), net.b.axes([2, 2])]);
+  const strided = net.op("Slice", [
+    stream,
+    net.b.axes([0, 0]),
+    net.b.axes([8, 8]),
+    net.b.axes([2, 3]),
+    net.b.axes([2, 2]),
+  ]);
   const shortcut = net.op("Pad", [strided, net.b.axes([0, 2, 0, 0, 0, 2, 0, 0])]);
   const branch = net.conv(net.relu(net.conv(stream, 6, { pad: 1, stride: 2 })), 8, { pad: 1 });
   const sum = net.relu(net.op("Add", [branch, shortcut]));
@@ -123,7 +140,9 @@ test("depthwise and grouped convolutions lose whole groups", async () => {
 test("Squeeze-and-Excitation: the gate is [N, C, 1, 1]", async () => {
   const net = new Network(11);
   const hidden = net.relu(net.conv("x", 6));
-  const squeezed = net.relu(net.conv(net.op("GlobalAveragePool", [hidden]), 3, { kernel: 1, deadInputs: [5] }));
+  const squeezed = net.relu(
+    net.conv(net.op("GlobalAveragePool", [hidden]), 3, { kernel: 1, deadInputs: [5] }),
+  );
   const gate = net.op("Sigmoid", [net.conv(squeezed, 6, { kernel: 1, bias: true })]);
   const scaled = net.op("Mul", [hidden, gate]);
   await assertShrinksTo(net, [net.conv(scaled, 2, { deadInputs: [5] })], ["3>5", "5>3", "3>5", "5>2"]);
@@ -137,10 +156,13 @@ test("decomposed layers: rows of coefficients and unused basis kernels go", asyn
     [net.conv(hidden, 4, { basis: 4, deadInputs: [0, 2, 3] })],
     ["3>3", "3>4"],
   );
-  assert.deepEqual(layerChannels(small).map((layer) => layer.pairs), [
-    { total: 9, live: 9 },
-    { total: 12, live: 12 },
-  ]);
+  assert.deepEqual(
+    layerChannels(small).map((layer) => layer.pairs),
+    [
+      { total: 9, live: 9 },
+      { total: 12, live: 12 },
+    ],
+  );
 });
 
 test("a weight that two convolutions share is sliced for each of them", async () => {
@@ -148,7 +170,9 @@ test("a weight that two convolutions share is sliced for each of them", async ()
   const weight = net.parameter("weight", [4, 4, 3, 3]);
   const first = net.conv("x", 4);
   const both = [net.op("Conv", [first, weight]), net.op("Conv", [net.relu(first), weight])];
-  const outputs = both.map((value, at) => net.conv(value, 2, { kernel: 1, deadInputs: at === 0 ? [0] : [1, 2] }));
+  const outputs = both.map((value, at) =>
+    net.conv(value, 2, { kernel: 1, deadInputs: at === 0 ? [0] : [1, 2] }),
+  );
   await assertShrinksTo(net, outputs, ["3>4", "4>3", "4>2", "3>2", "2>2"]);
 });
 
@@ -158,7 +182,10 @@ test("walls keep their channels and are reported", async () => {
   const soft = net.op("Softmax", [hidden], { axis: int(1) });
   const graph = net.graph([net.conv(soft, 2, { deadInputs: [0, 1] })]);
   const plan = planShrink(graph);
-  assert.deepEqual(plan.walls.map(({ node }) => node.op), ["Softmax"]);
+  assert.deepEqual(
+    plan.walls.map(({ node }) => node.op),
+    ["Softmax"],
+  );
   assert.match(plan.walls[0]?.reason ?? "", /Softmax has no channel rule/);
   assert.equal(shrink(graph), graph);
 });
@@ -185,6 +212,62 @@ test("checkPlan refuses a plan that would change the outputs", () => {
   bad(new Map([hidden, rectified].map((name) => [name, []] as const)));
 });
 
+test("where a constant channel stops being constant it stays: zero padding, averages over padding", async () => {
+  const kernel = { kernel_shape: ints([2, 2]), pads: ints([1, 1, 0, 0]) };
+  const edge = { mode: { kind: "string", value: "edge" } } as const;
+  const through: Readonly<Record<string, readonly [string, (net: Network, x: string) => string]>> = {
+    "Pad with zeros": ["3>4", (net, x) => net.op("Pad", [x, net.b.axes([0, 0, 1, 0, 0, 0, 0, 1])])],
+    // Channel 1 holds 2 everywhere, but channel 3 no longer 0.
+    "Pad with the constant itself": [
+      "3>4",
+      (net, x) => net.op("Pad", [x, net.b.axes([0, 0, 1, 0, 0, 0, 0, 1]), net.b.scalar(2)]),
+    ],
+    "Pad with the edge": ["3>3", (net, x) => net.op("Pad", [x, net.b.axes([0, 0, 1, 0, 0, 0, 0, 1])], edge)],
+    "average with padding": [
+      "3>4",
+      (net, x) => net.op("AveragePool", [x], { ...kernel, count_include_pad: int(1) }),
+    ],
+    "average without padding": ["3>3", (net, x) => net.op("AveragePool", [x], kernel)],
+    maximum: ["3>3", (net, x) => net.op("MaxPool", [x], kernel)],
+  };
+  for (const [expected, layer] of Object.values(through)) {
+    const net = new Network(18);
+    const hidden = net.op("Clip", [
+      net.norm(net.conv("x", 5, { deadOutputs: [1, 3] }), [0, 50, 0, -50, 0]),
+      net.b.scalar(0),
+      net.b.scalar(2),
+    ]);
+    await assertShrinksTo(net, [net.conv(layer(net, hidden), 2)], [expected, `${expected.slice(2)}>2`]);
+  }
+});
+
+test("a channel shuffle becomes a choice of channels", async () => {
+  const net = new Network(19);
+  const hidden = net.relu(net.conv("x", 6));
+  const split = net.op("Reshape", [hidden, net.b.axes([-1, 2, 3, 4, 4])]);
+  const swapped = net.op("Transpose", [split], { perm: ints([0, 2, 1, 3, 4]) });
+  const shuffled = net.op("Reshape", [swapped, net.b.axes([-1, 6, 4, 4])]);
+  // In the order 0 3 1 4 2 5: what is left are channels 0, 4 and 5.
+  const small = await assertShrinksTo(
+    net,
+    [net.conv(shuffled, 2, { deadInputs: [1, 2, 4] })],
+    ["3>3", "3>2"],
+  );
+  assert.deepEqual(
+    small.nodes.map((node) => node.op),
+    ["Conv", "Relu", "Gather", "Conv"],
+  );
+});
+
+test("one lane per value may meet all lanes of another: gates of one channel, scalars", async () => {
+  const net = new Network(20);
+  const hidden = net.conv("x", 5);
+  const gate = net.op("Sigmoid", [net.conv("x", 1)]);
+  const scaled = net.op("Mul", [net.op("Mul", [hidden, gate]), net.b.scalar(0.5)]);
+  const shifted = net.op("Sub", [scaled, net.parameter("offset", [5, 1, 1])]);
+  await assertShrinksTo(net, [net.conv(shifted, 2, { deadInputs: [0, 2] })], ["3>3", "3>1", "3>2"]);
+});
+
 test("opset 11 forms: Pad, Split and Clip with attributes", async () => {
   const net = new Network(17, [3, 6, 6], 10);
   const hidden = net.op("Clip", [net.conv("x", 6)], {
@@ -209,12 +292,15 @@ test("ResNet-20 with option-A shortcuts", { skip: withoutShared("models/resnet20
     const [k = 1, c = 1] = weight.dims;
     const dead = Array.from({ length: c }, () => next() < 0.3);
     const taps = weight.dims.slice(2).reduce((a, b) => a * b, 1);
-    const data = float32Data(weight).map((value, at) => (dead[Math.floor(at / taps) % c] === true ? 0 : value));
+    const data = float32Data(weight).map((value, at) =>
+      dead[Math.floor(at / taps) % c] === true ? 0 : value,
+    );
     initializers.set(name, float32Tensor([k, c, ...weight.dims.slice(2)], data));
   }
   const pruned: Graph = { ...graph, initializers };
   const small = shrink(pruned);
-  const total = (of: Graph): number => layerChannels(of).reduce((sum, layer) => sum + layer.inputs * layer.outputs, 0);
+  const total = (of: Graph): number =>
+    layerChannels(of).reduce((sum, layer) => sum + layer.inputs * layer.outputs, 0);
   assert.ok(total(small) < 0.8 * total(pruned), `${total(small)} of ${total(pruned)} kernels are left`);
   assert.deepEqual(planShrink(pruned).walls, []);
   const image = Float32Array.from({ length: 2 * 3 * 32 * 32 }, () => 4 * next() - 2);

@@ -42,7 +42,8 @@ const height = ({ net }: State, x: string): number => Number(net.b.types.get(x)?
 function partner(state: State, x: string, at: Instruction, sameChannels: boolean): string {
   const { net, maps } = state;
   const fits = maps.filter(
-    (map) => height(state, map) === height(state, x) && (!sameChannels || net.channels(map) === net.channels(x)),
+    (map) =>
+      height(state, map) === height(state, x) && (!sameChannels || net.channels(map) === net.channels(x)),
   );
   const found = at.flag ? fits[at.other % Math.max(fits.length, 1)] : undefined;
   if (found !== undefined) return found;
@@ -67,7 +68,9 @@ const convolution: Step = (state, x, at) => {
     pad: kernel === 3 && (at.flag || height(state, x) < 5) ? 1 : 0,
     stride: at.other % 7 === 0 && height(state, x) > 4 ? 2 : 1,
     bias: at.other % 2 === 0,
-    ...(at.from % 2 === 0 ? { deadInputs: deadLanes(at, net.channels(x)) } : { deadOutputs: deadLanes(at, at.size) }),
+    ...(at.from % 2 === 0
+      ? { deadInputs: deadLanes(at, net.channels(x)) }
+      : { deadOutputs: deadLanes(at, at.size) }),
     ...(kernel === 3 && at.other % 5 === 0 ? { basis: 4, deadBasis: at.flag ? [1] : [] } : {}),
   });
 };
@@ -81,7 +84,12 @@ const steps: readonly Step[] = [
   (state, x, at) => (activations[at.other % activations.length] ?? convolution)(state, x, at),
   // Depthwise with one or two outputs per channel.
   ({ net }, x, at) =>
-    net.conv(x, net.channels(x) * (at.flag ? 2 : 1), { group: net.channels(x), pad: 1, bias: true, ...(at.from === 0 ? { deadOutputs: deadLanes(at, net.channels(x)) } : {}) }),
+    net.conv(x, net.channels(x) * (at.flag ? 2 : 1), {
+      group: net.channels(x),
+      pad: 1,
+      bias: true,
+      ...(at.from === 0 ? { deadOutputs: deadLanes(at, net.channels(x)) } : {}),
+    }),
   ({ net }, x, at) => {
     const groups = net.channels(x) % 2 === 0 ? 2 : 1;
     return net.conv(x, groups * at.size, { kernel: 1, group: groups, deadOutputs: deadLanes(at, at.size) });
@@ -101,20 +109,43 @@ const steps: readonly Step[] = [
     const start = at.other % net.channels(x);
     return net.op("Slice", [x, net.b.axes([start]), net.b.axes([start + at.size]), net.b.axes([1])]);
   },
-  ({ net }, x, at) => net.op("Pad", [x, net.b.axes([0, at.other % 3, 0, 0, 0, at.size % 3, 0, 0]), net.b.scalar(at.flag ? 0.5 : 0)]),
-  ({ net }, x, at) => net.op("Pad", [x, net.b.axes([0, 0, 1, 0, 0, 0, 0, 1])], at.flag ? { mode: { kind: "string", value: "edge" } } : {}),
+  ({ net }, x, at) =>
+    net.op("Pad", [
+      x,
+      net.b.axes([0, at.other % 3, 0, 0, 0, at.size % 3, 0, 0]),
+      net.b.scalar(at.flag ? 0.5 : 0),
+    ]),
+  ({ net }, x, at) =>
+    net.op(
+      "Pad",
+      [x, net.b.axes([0, 0, 1, 0, 0, 0, 0, 1])],
+      at.flag ? { mode: { kind: "string", value: "edge" } } : {},
+    ),
   ({ net }, x) => net.op("MaxPool", [x], { kernel_shape: ints([2, 2]), pads: ints([1, 1, 0, 0]) }),
   ({ net }, x, at) =>
-    net.op("AveragePool", [x], { kernel_shape: ints([2, 2]), pads: ints([0, 0, 1, 1]), count_include_pad: int(at.flag ? 1 : 0) }),
+    net.op("AveragePool", [x], {
+      kernel_shape: ints([2, 2]),
+      pads: ints([0, 0, 1, 1]),
+      count_include_pad: int(at.flag ? 1 : 0),
+    }),
   ({ net }, x, at) => {
-    const squeezed = net.relu(net.conv(net.op("GlobalAveragePool", [x]), at.size, { kernel: 1, deadOutputs: deadLanes(at, at.size) }));
+    const squeezed = net.relu(
+      net.conv(net.op("GlobalAveragePool", [x]), at.size, { kernel: 1, deadOutputs: deadLanes(at, at.size) }),
+    );
     const gate = net.conv(squeezed, net.channels(x), { kernel: 1, bias: true });
     return net.op("Mul", [x, net.op("HardSigmoid", [gate])]);
   },
   ({ net }, x) => net.op("Mul", [x, net.op("ReduceMean", [x], { axes: ints([2, 3]), keepdims: int(1) })]),
-  ({ net }, x, at) => net.op(at.flag ? "Mul" : "Add", [net.parameter("operand", at.other % 2 === 0 ? [1, net.channels(x), 1, 1] : [1]), x]),
+  ({ net }, x, at) =>
+    net.op(at.flag ? "Mul" : "Add", [
+      net.parameter("operand", at.other % 2 === 0 ? [1, net.channels(x), 1, 1] : [1]),
+      x,
+    ]),
   ({ net }, x, at) => {
-    const order = Array.from({ length: net.channels(x) }, (_, lane) => (lane * 5 + at.other) % net.channels(x));
+    const order = Array.from(
+      { length: net.channels(x) },
+      (_, lane) => (lane * 5 + at.other) % net.channels(x),
+    );
     return net.op("Gather", [x, net.b.axes(order)], { axis: int(1) });
   },
   ({ net }, x) => {
@@ -122,7 +153,10 @@ const steps: readonly Step[] = [
     if (count % 2 !== 0) return net.relu(x);
     const [, , h = 1, w = 1] = net.b.types.get(x)?.shape?.map(Number) ?? [];
     const grouped = net.op("Reshape", [x, net.b.axes([-1, 2, count / 2, h, w])]);
-    return net.op("Reshape", [net.op("Transpose", [grouped], { perm: ints([0, 2, 1, 3, 4]) }), net.b.axes([-1, count, h, w])]);
+    return net.op("Reshape", [
+      net.op("Transpose", [grouped], { perm: ints([0, 2, 1, 3, 4]) }),
+      net.b.axes([-1, count, h, w]),
+    ]);
   },
   // A wall.
   ({ net }, x) => net.op("Softmax", [x], { axis: int(1) }),
@@ -138,7 +172,11 @@ function classifier(state: State, x: string, at: Instruction): string {
   return net.gemm(hidden, 3, deadLanes(at, 3));
 }
 
-function networkOf(seed: number, program: readonly Instruction[], heads: readonly Instruction[]): { net: Network; graph: Graph } {
+function networkOf(
+  seed: number,
+  program: readonly Instruction[],
+  heads: readonly Instruction[],
+): { net: Network; graph: Graph } {
   const net = new Network(seed);
   const state: State = { net, maps: [net.conv("x", 6, { pad: 1 })] };
   for (const at of program) {
@@ -149,7 +187,9 @@ function networkOf(seed: number, program: readonly Instruction[], heads: readonl
   }
   const outputs = heads.map((at, index) => {
     const x = state.maps.at(-1 - (index === 0 ? 0 : at.other % state.maps.length)) ?? "x";
-    return at.size > 3 ? classifier(state, x, at) : net.conv(x, 2, { kernel: 1, deadInputs: deadLanes(at, net.channels(x)) });
+    return at.size > 3
+      ? classifier(state, x, at)
+      : net.conv(x, 2, { kernel: 1, deadInputs: deadLanes(at, net.channels(x)) });
   });
   return { net, graph: net.graph(outputs) };
 }
@@ -158,7 +198,8 @@ test("random networks give the same outputs after shrinking", async () => {
   let shrunk = 0;
   let layersBefore = 0;
   let layersAfter = 0;
-  const size = (graph: Graph): number => layerChannels(graph).reduce((sum, layer) => sum + layer.inputs * layer.outputs, 0);
+  const size = (graph: Graph): number =>
+    layerChannels(graph).reduce((sum, layer) => sum + layer.inputs * layer.outputs, 0);
   await fc.assert(
     fc.asyncProperty(
       fc.nat(),
@@ -174,7 +215,7 @@ test("random networks give the same outputs after shrinking", async () => {
         layersAfter += size(small);
       },
     ),
-    { numRuns: Number(process.env["PENNI_PROPERTY_RUNS"] ?? 150), seed: Number(process.env["PENNI_PROPERTY_SEED"] ?? 1) },
+    { numRuns: 200, seed: 1 },
   );
   // The networks are made so that there is much to remove: the test is not about nothing.
   assert.ok(shrunk > 100, `${shrunk} networks became smaller`);

@@ -75,7 +75,10 @@ export class Network {
     const rows = this.uniform(outputs * inputs * length, -bound, bound).map((value, at) => {
       const k = Math.floor(at / (inputs * length));
       const c = Math.floor(at / length) % inputs;
-      const dead = deadOutputs.includes(k) || deadInputs.includes(c) || (basis !== undefined && deadBasis.includes(at % length));
+      const dead =
+        deadOutputs.includes(k) ||
+        deadInputs.includes(c) ||
+        (basis !== undefined && deadBasis.includes(at % length));
       return dead ? 0 : value;
     });
     if (basis === undefined) return this.b.floats("weight", [outputs, inputs, kernel, kernel], rows);
@@ -102,8 +105,14 @@ export class Network {
 
   gemm(x: string, outputs: number, deadInputs: readonly number[] = []): string {
     const features = this.channels(x);
-    const weight = this.uniform(outputs * features).map((value, at) => (deadInputs.includes(at % features) ? 0 : value));
-    const inputs = [x, this.b.floats("matrix", [outputs, features], weight), this.parameter("offset", [outputs])];
+    const weight = this.uniform(outputs * features).map((value, at) =>
+      deadInputs.includes(at % features) ? 0 : value,
+    );
+    const inputs = [
+      x,
+      this.b.floats("matrix", [outputs, features], weight),
+      this.parameter("offset", [outputs]),
+    ];
     return this.op("Gemm", inputs, { transB: int(1) });
   }
 

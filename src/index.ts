@@ -1,0 +1,56 @@
+/**
+ * Penni as a library: every step of the command line as a function. Graphs are plain readonly data; each step
+ * takes one and gives a new one.
+ *
+ * @example
+ * const original = simplify(await readModel("resnet20.onnx"));
+ * const data = "cifar10:cifar-10-batches-bin";
+ * const schedule = { kind: "cosine", initial: 0.01 } as const;
+ * const decomposed = decompose(original, { basis: 5 });
+ * const retrained = await train(decomposed, { data, teacher: original, epochs: 2, schedule, l1: 3e-4 });
+ * const pruned = pruneCoefficients(retrained, { factor: 1 }).graph;
+ * const tuned = await train(pruned, { data, teacher: original, epochs: 4, schedule, holdZeros: true });
+ * const { graph } = await exportModel(shrink(tuned));
+ * await writeModel("small.onnx", graph, { sparse: true });
+ */
+
+export type { Augmentation, Dataset, OpenOptions, Preprocessing, Split } from "./data/index.js";
+export {
+  cifarAugmentation,
+  holdOut,
+  imagenetPreprocessing,
+  openDataset,
+  readPreprocessing,
+} from "./data/index.js";
+export type { Engine, Session, SessionOptions } from "./execute/engine.js";
+export { openSession, runGraph } from "./execute/node.js";
+export { type ErrorCode, type ErrorDetails, PenniError } from "./graph/errors.js";
+export { fixBatch, fixInputShape } from "./graph/passes/fix_input_shape.js";
+export { foldBatchNormalization } from "./graph/passes/fold_batch_normalization.js";
+export { float32Data, float32Tensor, int64Data, int64Tensor } from "./graph/tensor.js";
+export type * from "./graph/types.js";
+export { verifyGraph } from "./graph/verify.js";
+export { type Accuracy, type EvaluationSettings, evaluate } from "./measure/accuracy.js";
+export { type Agreement, largestDifference } from "./measure/agreement.js";
+export { countGraph, type GraphCount, type LayerCount } from "./measure/count.js";
+export { type Latency, type LatencySettings, measureLatency } from "./measure/latency.js";
+export { type DecompositionDecision, decompose, decompositionCandidates } from "./method/decompose.js";
+export { type ExportOptions, type ExportResult, exportModel } from "./method/export.js";
+export { inspectGraph } from "./method/inspect.js";
+export type { PhaseMode } from "./method/phases.js";
+export { type MacsTarget, type Pruning, pruneCoefficients, pruneToMacs } from "./method/prune.js";
+export { type PresetName, presets, type RunConfig, type Settings } from "./method/run/config.js";
+export { RunDirectory } from "./method/run/directory.js";
+export { compress, type RunListener, type StageName } from "./method/run/pipeline.js";
+export { type CompressRequest, prepareRun } from "./method/run/prepare.js";
+export type { Figures, Summary } from "./method/run/summary.js";
+export { planShrink, type ShrinkPlan, shrink } from "./method/shrink.js";
+export { type TrainOptions, train } from "./method/train.js";
+export { readModel, writeModel } from "./onnx/files.js";
+export { type DecodeOptions, decodeModel } from "./onnx/read.js";
+export { type EncodeOptions, encodeModel } from "./onnx/write.js";
+export { inferGraph } from "./ops/infer.js";
+export { type SimplifyOptions, simplify } from "./ops/passes/simplify.js";
+export { verifyTypes } from "./ops/verify.js";
+export type { EpochMetrics, TrainingPlan, TrainingProgress } from "./train/plan.js";
+export { learningRate, type Schedule } from "./train/schedule.js";

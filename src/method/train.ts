@@ -1,0 +1,104 @@
+import { mkdir, mkdtemp, rm } from "node:fs/promises";
+import { availableParallelism, tmpdir } from "node:os";
+import path from "node:path";
+import { imagenetPreprocessing, type Preprocessing, readPreprocessing } from "../data/preprocessing.js";
+import type { Graph } from "../graph/types.js";
+import { readModel, writeModel } from "../onnx/files.js";
+import { runTraining, type TrainingListener } from "../train/launch.js";
+import type { LossOptions } from "../train/losses.js";
+import type { Schedule } from "../train/schedule.js";
+import { type PhaseMode, type SparseRule, sparseParameters, trainingPhases } from "./phases.js";
+
+export interface TrainOptions {
+  /** The images: "cifar10:DIR", "folder:DIR", "synthetic". */
+  readonly data: string;
+  /** Passes over the training images; a fraction is allowed. */
+  readonly epochs: number;
+  readonly schedule: Schedule;
+  /** The original network: with one, the default loss matches its logits besides the labels. */
+  readonly teacher?: Graph;
+  readonly loss?: LossOptions;
+  /** Default: "alternating" where the network has bases. */
+  readonly phases?: PhaseMode;
+  /** Epochs before the phases take turns (1). */
+  readonly phaseEpochs?: number;
+  /** Keep coefficients that are exactly zero at zero: fine-tuning after `prune` (false). */
+  readonly holdZeros?: boolean;
+  /** λ of λ‖coefficients‖₁, by proximal steps (0). */
+  readonly l1?: number;
+  /** Images in a batch (128). */
+  readonly batch?: number;
+  /** Momentum 0.9 and weight decay 1e-4 by default. */
+  readonly optimizer?: { readonly momentum: number; readonly weightDecay: number };
+  /** Default: what the network's metadata say, or ImageNet's. */
+  readonly preprocessing?: Preprocessing;
+  /** Random crops with so many pixels of padding, and flips (4, true). */
+  readonly augmentation?: { readonly padding: number; readonly flip: boolean };
+  /** Share of the training images held out for validation (0.05). */
+  readonly validation?: number;
+  readonly batchNormalization?: "batch" | "frozen";
+  readonly seed?: number;
+  /** Threads of the runtime (one per core). */
+  readonly threads?: number;
+  /** Keeps networks and checkpoint here: the same call resumes. Without it a temporary directory is used. */
+  readonly directory?: string;
+  readonly listener?: TrainingListener;
+  readonly signal?: AbortSignal;
+}
+
+const labelsOnly: LossOptions = { crossEntropy: 1, labelSmoothing: 0, distillation: 0, temperature: 4 };
+const withTeacher: LossOptions = { crossEntropy: 0.3, labelSmoothing: 0, distillation: 0.7, temperature: 4 };
+
+/**
+ * Trains a network, decomposed or not, in a process of its own, and returns it with its new parameters.
+ * @throws PenniError "interrupted" when `signal` is aborted; "unsupported" naming an operator without a
+ *   gradient; "bad-data" if data and network do not fit; "training" if the loss stops being a number
+ */
+export async function train(graph: Graph, options: TrainOptions): Promise<Graph> {
+  const directory = options.directory ?? (await mkdtemp(path.join(tmpdir(), "penni-")));
+  try {
+    await mkdir(directory, { recursive: true });
+    return await trainIn(directory, graph, options);
+  } finally {
+    if (options.directory === undefined) await rm(directory, { recursive: true, force: true });
+  }
+}
+
+async function trainIn(directory: string, graph: Graph, options: TrainOptions): Promise<Graph> {
+  const file = (name: string): string => path.join(directory, name);
+  const { teacher, l1 = 0 } = options;
+  const sparse: SparseRule = { l1: l1 > 0 ? "proximal" : "none", masked: options.holdZeros === true };
+  await writeModel(file("network.onnx"), graph);
+  if (teacher !== undefined) await writeModel(file("teacher.onnx"), teacher);
+  await runTraining(
+    {
+      stage: "train",
+      network: file("network.onnx"),
+      ...(teacher === undefined ? {} : { teacher: file("teacher.onnx") }),
+      result: file("result.onnx"),
+      checkpoint: file("checkpoint.ckpt"),
+      data: {
+        spec: options.data,
+        preprocessing: options.preprocessing ?? readPreprocessing(graph.metadata) ?? imagenetPreprocessing,
+        augmentation: options.augmentation ?? { padding: 4, flip: true },
+        validation: options.validation ?? 0.05,
+      },
+      seed: options.seed ?? 0,
+      batch: options.batch ?? 128,
+      epochs: options.epochs,
+      phases: trainingPhases(graph, { mode: options.phases ?? "alternating", sparse, scaleBasisRate: true }),
+      phaseEpochs: options.phaseEpochs ?? 1,
+      schedule: options.schedule,
+      l1Strength: l1,
+      optimizer: options.optimizer ?? { momentum: 0.9, weightDecay: 1e-4 },
+      loss: options.loss ?? (teacher === undefined ? labelsOnly : withTeacher),
+      batchNormalization: options.batchNormalization ?? "batch",
+      sparse: sparseParameters(graph),
+      threads: options.threads ?? availableParallelism(),
+      checkpointSeconds: 30,
+    },
+    options.listener,
+    options.signal,
+  );
+  return readModel(file("result.onnx"));
+}
