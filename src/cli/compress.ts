@@ -5,8 +5,8 @@ import type { PresetName, Settings } from "../method/run/config.js";
 import type { RunDirectory } from "../method/run/directory.js";
 import { describeSummary } from "./compress_text.js";
 import { numberBetween, numberList, wholeNumber } from "./options.js";
-import { runView } from "./run_view.js";
 import { lineWidth, type Terminal } from "./terminal.js";
+import { compressRun, watched } from "./watched.js";
 
 interface CompressOptions {
   readonly data?: string;
@@ -76,34 +76,10 @@ async function runCommand(
   terminal: Terminal,
 ): Promise<void> {
   const run = await openRun(model, options);
-  const { compress } = await import("../method/run/pipeline.js");
-  const view = runView(terminal.stderr);
-  const controller = new AbortController();
-  const stop = (): void => {
-    view.stop();
-    terminal.stderr.write("stopping after this step; press Ctrl-C again to stop at once\n");
-    controller.abort();
-    process.once("SIGINT", () => process.exit(130));
-  };
-  process.once("SIGINT", stop);
-  try {
-    const summary = await compress(run, view, controller.signal);
-    view.stop();
-    const text =
-      options.json === true ? JSON.stringify(summary) : describeSummary(summary, lineWidth(terminal.stdout));
-    terminal.stdout.write(`${text}\n`);
-  } catch (error) {
-    view.stop();
-    if (!(error instanceof PenniError)) throw error;
-    throw error.code === "interrupted" || error.code === "training" ? withResume(error, run) : error;
-  } finally {
-    process.off("SIGINT", stop);
-  }
-}
-
-function withResume(error: PenniError, run: RunDirectory): PenniError {
-  const advice = `Go on with: penni compress --resume ${run.root}`;
-  return new PenniError(error.code, error.problem, { ...error.details, advice }, { cause: error });
+  const summary = await watched(terminal.stderr, (view, signal) => compressRun(run, view, signal));
+  const text =
+    options.json === true ? JSON.stringify(summary) : describeSummary(summary, lineWidth(terminal.stdout));
+  terminal.stdout.write(`${text}\n`);
 }
 
 async function openRun(model: string | undefined, options: CompressOptions): Promise<RunDirectory> {

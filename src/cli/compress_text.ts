@@ -34,7 +34,11 @@ const percent = (value: number): string => `${(100 * value).toFixed(2)} %`;
 
 /** The before/after table of a run and where its model is, no wider than `width` characters. */
 export function describeSummary(summary: Summary, width: number): string {
-  const { original, compressed } = summary;
+  return `${summaryTable(summary, width)}\n\n${summary.model}`;
+}
+
+/** The before/after table of a run, no wider than `width` characters. */
+export function summaryTable({ original, compressed }: Summary, width: number): string {
   const points = 100 * (share(compressed) - share(original));
   const accuracy: Row = {
     figure: "top-1, test split",
@@ -51,5 +55,5 @@ export function describeSummary(summary: Summary, width: number): string {
       ratio: `${((100 * after) / before).toFixed(1)} %`,
     };
   });
-  return `${formatTable(columns, [accuracy, ...costs], width)}\n\n${summary.model}`;
+  return formatTable(columns, [accuracy, ...costs], width);
 }

@@ -1,6 +1,7 @@
 import { readFileSync } from "node:fs";
 import { Command, CommanderError } from "commander";
 import { addCompressCommand } from "./compress.js";
+import { addDemoCommand } from "./demo.js";
 import { describeError } from "./describe_error.js";
 import { addEvalCommand } from "./eval.js";
 import { addInspectCommand } from "./inspect.js";
@@ -9,7 +10,12 @@ import { ignoreClosedPipe, type Output, type Terminal } from "./terminal.js";
 type AddCommand = (program: Command, terminal: Terminal) => Command;
 
 /** Every command, in the order of the help text. */
-const commands: readonly AddCommand[] = [addCompressCommand, addEvalCommand, addInspectCommand];
+const commands: readonly AddCommand[] = [
+  addCompressCommand,
+  addEvalCommand,
+  addInspectCommand,
+  addDemoCommand,
+];
 
 function packageVersion(): string {
   const file = new URL("../../../package.json", import.meta.url);

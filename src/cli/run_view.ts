@@ -7,6 +7,8 @@ import type { Output } from "./terminal.js";
 const PLAIN_INTERVAL_SECONDS = 30;
 
 export interface RunView extends RunListener {
+  /** Announces the next stage, of a run or around one. */
+  stage(name: string): void;
   stop(): void;
 }
 

@@ -2,12 +2,12 @@ import { int, intAttribute, ints } from "../graph/attributes.js";
 import { elementCount } from "../graph/tensor.js";
 import type { Node } from "../graph/types.js";
 import type { TypedBuilder } from "./builder.js";
+import { averagePoolChannels } from "./channels/pooling.js";
 import type { OpDefinition } from "./definition.js";
 import { unaryGradient } from "./elementwise.js";
 import { mul } from "./emit.js";
 import { pooledType, poolWindow } from "./pool.js";
 import type { StaticWindow } from "./window.js";
-import { averagePoolChannels } from "./channels/pooling.js";
 
 /**
  * y = mean of x [N, C, spatial...] over windows (ONNX AveragePool, opset 7 and later): of the elements inside

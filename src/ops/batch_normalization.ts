@@ -1,9 +1,9 @@
 import { floatAttribute } from "../graph/attributes.js";
 import type { Node, ValueType } from "../graph/types.js";
 import type { TypedBuilder } from "./builder.js";
+import { batchNormalizationChannels } from "./channels/normalization.js";
 import { type NodeContext, type OpDefinition, shapeError } from "./definition.js";
 import { add, div, mul, reduceSum, reshape, sub } from "./emit.js";
-import { batchNormalizationChannels } from "./channels/normalization.js";
 
 /**
  * Batch normalization (ONNX BatchNormalization, opset 7 and later) over x [N, C, ...] with per-channel scale,

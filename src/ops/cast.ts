@@ -1,9 +1,9 @@
 import { intAttribute } from "../graph/attributes.js";
 import type { ElementType, Node } from "../graph/types.js";
+import { laneWise } from "./channels/lanewise.js";
 import { type NodeContext, type OpDefinition, shapeError } from "./definition.js";
 import { cast, elementTypeOfCode, isFloat } from "./element_types.js";
 import { type KnownElement, mapKnown } from "./known_values.js";
-import { laneWise } from "./channels/lanewise.js";
 
 /** y = x as another element type (ONNX Cast, opset 6 and later). dx = dy cast back, between float types. */
 export const Cast: OpDefinition = {

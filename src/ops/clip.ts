@@ -1,7 +1,7 @@
 import { floatAttribute } from "../graph/attributes.js";
+import { activation } from "./channels/lanewise.js";
 import { type NodeContext, type OpDefinition, sameTypeAsFirstInput } from "./definition.js";
 import { unaryGradient } from "./elementwise.js";
-import { activation } from "./channels/lanewise.js";
 
 /**
  * y = min(max(x, low), high), with the bounds as attributes (ONNX Clip, opset 6 to 10) or as optional inputs
@@ -21,7 +21,12 @@ function clipConstant(x: number, context: NodeContext): number | undefined {
   return low === undefined || high === undefined ? undefined : Math.min(Math.max(x, low), high);
 }
 
-function bound({ node, values }: NodeContext, input: number, attribute: string, none: number): number | undefined {
+function bound(
+  { node, values }: NodeContext,
+  input: number,
+  attribute: string,
+  none: number,
+): number | undefined {
   if ((node.inputs[input] ?? "") === "") return floatAttribute(node, attribute) ?? none;
   const value = values[input]?.elements[0];
   return typeof value === "number" ? value : undefined;

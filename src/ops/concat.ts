@@ -1,10 +1,10 @@
 import { intAttribute } from "../graph/attributes.js";
 import type { Dim, Node, Shape, ValueType } from "../graph/types.js";
 import { normalizeAxis, requiredInput } from "./arguments.js";
+import { concatChannels } from "./channels/structure.js";
 import { describeShape, type NodeContext, type OpDefinition, shapeError } from "./definition.js";
 import { slice } from "./emit.js";
 import { concatenatedValue } from "./rearrange.js";
-import { concatChannels } from "./channels/structure.js";
 
 /** Joins tensors along one axis (ONNX Concat, opset 4 and later). */
 export const Concat: OpDefinition = {

@@ -1,10 +1,10 @@
 import { intAttribute, intsAttribute } from "../graph/attributes.js";
 import { elementCount } from "../graph/tensor.js";
 import type { Dim, Node, ValueType } from "../graph/types.js";
+import { convChannels } from "./channels/conv.js";
 import { biasGradient, type ConvGeometry, inputGradient, weightGradient } from "./conv_gradient.js";
 import { describeShape, type NodeContext, type OpDefinition, shapeError, staticShape } from "./definition.js";
 import { resolveWindow, staticWindow } from "./window.js";
-import { convChannels } from "./channels/conv.js";
 
 /**
  * Convolution (ONNX Conv, opset 1 and later): x [N, C, ...], w [K, C/group, ...], optional bias [K] ->

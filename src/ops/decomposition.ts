@@ -1,5 +1,5 @@
 import type { GraphLinks } from "../graph/links.js";
-import { int64Data } from "../graph/tensor.js";
+import { elementCount, int64Data } from "../graph/tensor.js";
 import type { Node, Tensor } from "../graph/types.js";
 
 /**
@@ -42,7 +42,9 @@ export function findDecomposition(links: GraphLinks, conv: Node): Decomposition 
   const [k, c, ...kernel] = [...int64Data(shape.tensor)].map(Number);
   if (outputs === undefined || inputs === undefined || depth === undefined || rest.length > 0)
     return undefined;
+  const [, taps] = basis.tensor.dims;
   if (k !== outputs || c !== inputs || basis.tensor.dims.length !== 2) return undefined;
+  if (elementCount(kernel) !== taps || kernel.some((size) => size < 1)) return undefined;
   const parts = [coefs.name, ...matmul.outputs, ...reshape.outputs];
   const shared = parts.some((name) => readerCount(links, name) !== 1);
   const dims = { outputs, inputs, basis: depth, kernel };

@@ -1,7 +1,7 @@
 import { PenniError } from "../graph/errors.js";
 import { requiredInput } from "./arguments.js";
-import type { NodeContext, OpDefinition } from "./definition.js";
 import { laneWise } from "./channels/lanewise.js";
+import type { NodeContext, OpDefinition } from "./definition.js";
 
 /**
  * Dropout in inference form: y = x, mask all true (ONNX Dropout, opset 7 and later). dx = dy. Training mode

@@ -1,7 +1,7 @@
 import { floatAttribute } from "../graph/attributes.js";
+import { activation } from "./channels/lanewise.js";
 import { unaryOp, whereNegative } from "./elementwise.js";
 import { add, mul } from "./emit.js";
-import { activation } from "./channels/lanewise.js";
 
 /** y = x for x ≥ 0, α·(eˣ - 1) below (ONNX Elu, opset 6 and later). dx = dy, below 0 dy·(y + α). */
 export const Elu = unaryOp("Elu", {

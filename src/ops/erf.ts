@@ -1,6 +1,6 @@
+import { laneWise } from "./channels/lanewise.js";
 import { unaryOp } from "./elementwise.js";
 import { mul, neg } from "./emit.js";
-import { laneWise } from "./channels/lanewise.js";
 
 /** y = erf x (ONNX Erf, opset 9 and later). dx = dy·2/√π·exp(-x²). */
 export const Erf = unaryOp("Erf", {

@@ -1,6 +1,6 @@
+import { activation } from "./channels/lanewise.js";
 import { unaryOp } from "./elementwise.js";
 import { mul } from "./emit.js";
-import { activation } from "./channels/lanewise.js";
 
 /** y = eˣ (ONNX Exp, opset 6 and later). dx = dy·y. */
 export const Exp = unaryOp("Exp", {

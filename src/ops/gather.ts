@@ -3,6 +3,7 @@ import { PenniError } from "../graph/errors.js";
 import { elementCount, numericData } from "../graph/tensor.js";
 import type { Node, ValueType } from "../graph/types.js";
 import { needsConstant, normalizeAxis, requiredInput } from "./arguments.js";
+import { gatherChannels } from "./channels/structure.js";
 import {
   type GradientContext,
   type KnownValue,
@@ -13,7 +14,6 @@ import {
 import { reshape } from "./emit.js";
 import { padOrCrop } from "./pad_or_crop.js";
 import { knownNumbers } from "./rearrange.js";
-import { gatherChannels } from "./channels/structure.js";
 
 /** Entries of one axis by index (ONNX Gather, opset 1 and later). */
 export const Gather: OpDefinition = {

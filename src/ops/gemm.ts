@@ -2,6 +2,7 @@ import { float, floatAttribute, int, intAttribute } from "../graph/attributes.js
 import { elementCount } from "../graph/tensor.js";
 import type { Dim, Node, ValueType } from "../graph/types.js";
 import type { TypedBuilder } from "./builder.js";
+import { gemmChannels } from "./channels/gemm.js";
 import {
   describeShape,
   type GradientContext,
@@ -11,7 +12,6 @@ import {
   staticShape,
 } from "./definition.js";
 import { mul } from "./emit.js";
-import { gemmChannels } from "./channels/gemm.js";
 
 /**
  * y = alpha·op(A)·op(B) + beta·C, op(X) being X or its transpose (ONNX Gemm, opset 7 and later; C [M, N] or

@@ -1,9 +1,9 @@
 import { elementCount } from "../graph/tensor.js";
+import { globalPoolChannels } from "./channels/pooling.js";
 import type { OpDefinition } from "./definition.js";
 import { unaryGradient } from "./elementwise.js";
 import { globallyPooledType } from "./pool.js";
 import { spreadMean } from "./reduce.js";
-import { globalPoolChannels } from "./channels/pooling.js";
 
 /** y [N, C, 1, 1] = mean of x [N, C, H, W] (ONNX GlobalAveragePool, opset 1 and later). dx = dy / (H·W). */
 export const GlobalAveragePool: OpDefinition = {

@@ -1,8 +1,8 @@
+import { globalPoolChannels } from "./channels/pooling.js";
 import type { OpDefinition } from "./definition.js";
 import { unaryGradient } from "./elementwise.js";
 import { globallyPooledType } from "./pool.js";
 import { axesFrom, extremumGradient } from "./reduce.js";
-import { globalPoolChannels } from "./channels/pooling.js";
 
 /** y [N, C, 1, 1] = maximum of x [N, C, H, W] (ONNX GlobalMaxPool, opset 1 and later); ties share dy evenly. */
 export const GlobalMaxPool: OpDefinition = {

@@ -1,9 +1,9 @@
 import { floatAttribute } from "../graph/attributes.js";
+import type { Node } from "../graph/types.js";
 import type { TypedBuilder } from "./builder.js";
+import { activation } from "./channels/lanewise.js";
 import { unaryOp } from "./elementwise.js";
 import { mul, sub } from "./emit.js";
-import { activation } from "./channels/lanewise.js";
-import type { Node } from "../graph/types.js";
 
 /** 1 where a hard sigmoid's output y lies strictly between 0 and 1, else 0: sign(y·(1 - y)). */
 export function hardSigmoidActive(b: TypedBuilder, y: string): string {

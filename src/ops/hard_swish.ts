@@ -1,8 +1,8 @@
 import { float } from "../graph/attributes.js";
+import { activation } from "./channels/lanewise.js";
 import { unaryOp } from "./elementwise.js";
 import { add, mul } from "./emit.js";
 import { hardSigmoidActive } from "./hard_sigmoid.js";
-import { activation } from "./channels/lanewise.js";
 
 /**
  * y = x·h with h = max(0, min(1, x/6 + 1/2)) (ONNX HardSwish, opset 14 and later).

@@ -1,5 +1,5 @@
-import { type OpDefinition, sameTypeAsFirstInput } from "./definition.js";
 import { laneWise, sameConstant } from "./channels/lanewise.js";
+import { type OpDefinition, sameTypeAsFirstInput } from "./definition.js";
 
 /** y = x (ONNX Identity, opset 1 and later). dx = dy. */
 export const Identity: OpDefinition = {

@@ -1,7 +1,7 @@
 import { floatAttribute } from "../graph/attributes.js";
+import { activation } from "./channels/lanewise.js";
 import { unaryOp, whereNegative } from "./elementwise.js";
 import { mul } from "./emit.js";
-import { activation } from "./channels/lanewise.js";
 
 /** y = x for x ≥ 0, α·x below (ONNX LeakyRelu, opset 6 and later). dx = dy for x ≥ 0, α·dy below. */
 export const LeakyRelu = unaryOp("LeakyRelu", {

@@ -1,6 +1,6 @@
+import { activation } from "./channels/lanewise.js";
 import { unaryOp } from "./elementwise.js";
 import { div } from "./emit.js";
-import { activation } from "./channels/lanewise.js";
 
 /** y = ln x (ONNX Log, opset 6 and later). dx = dy / x. */
 export const Log = unaryOp("Log", {

@@ -2,6 +2,7 @@ import { elementCount } from "../graph/tensor.js";
 import type { Shape, ValueType } from "../graph/types.js";
 import { broadcastShapes } from "./broadcast.js";
 import type { TypedBuilder } from "./builder.js";
+import { matMulChannels } from "./channels/gemm.js";
 import {
   describeShape,
   type GradientContext,
@@ -12,7 +13,6 @@ import {
 } from "./definition.js";
 import { matMul, reshape, transpose } from "./emit.js";
 import { gemm } from "./gemm.js";
-import { matMulChannels } from "./channels/gemm.js";
 
 /**
  * Matrix product as NumPy's matmul (ONNX MatMul, opset 1 and later): A [..., M, K], B [..., K, N] ->

@@ -1,12 +1,12 @@
 import { ints } from "../graph/attributes.js";
 import type { Node } from "../graph/types.js";
 import type { TypedBuilder } from "./builder.js";
+import { maxPoolChannels } from "./channels/pooling.js";
 import type { OpDefinition } from "./definition.js";
 import { unaryGradient } from "./elementwise.js";
 import { add, slice } from "./emit.js";
 import { pooledType, poolWindow } from "./pool.js";
 import type { StaticWindow } from "./window.js";
-import { maxPoolChannels } from "./channels/pooling.js";
 
 /**
  * y = maximum of x [N, C, spatial...] over windows, and optionally the flat index of each (ONNX MaxPool, opset 8

@@ -1,6 +1,6 @@
+import { productOfLanes } from "./channels/elementwise.js";
 import { binaryOp } from "./elementwise.js";
 import { mul } from "./emit.js";
-import { productOfLanes } from "./channels/elementwise.js";
 
 /** Element-wise product with broadcasting (ONNX Mul, opset 7 and later). y = a·b: da = dy·b, db = dy·a. */
 export const Mul = binaryOp("Mul", {

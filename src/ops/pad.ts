@@ -11,9 +11,9 @@ import {
   requiredInput,
   unknownDims,
 } from "./arguments.js";
+import { padChannels } from "./channels/structure.js";
 import { type GradientContext, type NodeContext, type OpDefinition, shapeError } from "./definition.js";
 import { type Margins, padOrCrop } from "./pad_or_crop.js";
-import { padChannels } from "./channels/structure.js";
 
 /** Padding or, with negative pads, cropping (ONNX Pad; attributes up to opset 10, inputs from 11, axes from 18). */
 export const Pad: OpDefinition = {

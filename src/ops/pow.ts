@@ -1,10 +1,10 @@
 import { elementCount, numericData } from "../graph/tensor.js";
+import { allOperands, broadcasting } from "./channels/elementwise.js";
 import type { GradientContext, OpDefinition } from "./definition.js";
 import { cast } from "./element_types.js";
 import { broadcastType } from "./elementwise.js";
 import { mul, sub } from "./emit.js";
 import { numericValue } from "./known_values.js";
-import { allOperands, broadcasting } from "./channels/elementwise.js";
 
 /**
  * y = xᵖ with broadcasting (ONNX Pow, opset 7 and later; from 12 the exponent may have another type).

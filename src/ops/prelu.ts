@@ -1,7 +1,7 @@
+import { broadcasting } from "./channels/elementwise.js";
 import { type GradientRule, type OpDefinition, sameTypeAsFirstInput } from "./definition.js";
 import { whereNegative } from "./elementwise.js";
 import { mul } from "./emit.js";
-import { broadcasting } from "./channels/elementwise.js";
 
 /**
  * y = x for x ≥ 0, slope·x below; the slope broadcasts to x (ONNX PRelu, opset 7 and later).

@@ -1,6 +1,6 @@
+import { activation } from "./channels/lanewise.js";
 import { unaryOp } from "./elementwise.js";
 import { mul, neg } from "./emit.js";
-import { activation } from "./channels/lanewise.js";
 
 /** y = 1 / x (ONNX Reciprocal, opset 6 and later). dx = -dy·y². */
 export const Reciprocal = unaryOp("Reciprocal", {

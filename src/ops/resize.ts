@@ -1,9 +1,9 @@
 import { intsAttribute, stringAttribute } from "../graph/attributes.js";
 import type { Dim, Node, Shape, ValueType } from "../graph/types.js";
 import { normalizeAxes, requiredInput, unknownDims } from "./arguments.js";
+import { resizeChannels } from "./channels/pooling.js";
 import { type KnownValue, type NodeContext, type OpDefinition, shapeError } from "./definition.js";
 import { scaledShape } from "./scaling.js";
-import { resizeChannels } from "./channels/pooling.js";
 
 /** Interpolation to given scales or sizes (ONNX Resize, opset 10 and later). */
 export const Resize: OpDefinition = {

@@ -10,12 +10,12 @@ import {
   unknownDims,
 } from "./arguments.js";
 import type { TypedBuilder } from "./builder.js";
+import { sliceChannels } from "./channels/structure.js";
 import { type GradientContext, type NodeContext, type OpDefinition, shapeError } from "./definition.js";
 import { stridesOf } from "./dims.js";
 import { reshape, slice, zeroPad } from "./emit.js";
 import { padOrCrop } from "./pad_or_crop.js";
 import { stridedValue } from "./rearrange.js";
-import { sliceChannels } from "./channels/structure.js";
 
 /** Strided ranges of some axes (ONNX Slice; attributes up to opset 9, inputs from 10). */
 export const Slice: OpDefinition = {

@@ -1,6 +1,6 @@
+import { activation } from "./channels/lanewise.js";
 import { unaryOp } from "./elementwise.js";
 import { mul } from "./emit.js";
-import { activation } from "./channels/lanewise.js";
 
 /** y = ln(1 + eˣ) (ONNX Softplus, opset 1 and later). dx = dy·sigmoid(x). */
 export const Softplus = unaryOp("Softplus", {

@@ -1,6 +1,7 @@
 import { int, intAttribute } from "../graph/attributes.js";
 import type { Dim, Node, ValueType } from "../graph/types.js";
 import { fullyKnown, intsArgument, normalizeAxis, requiredInput } from "./arguments.js";
+import { splitChannels } from "./channels/structure.js";
 import {
   type GradientContext,
   type KnownValue,
@@ -10,7 +11,6 @@ import {
 } from "./definition.js";
 import { stridesOf } from "./dims.js";
 import { stridedValue } from "./rearrange.js";
-import { splitChannels } from "./channels/structure.js";
 
 /** Parts along one axis (ONNX Split; sizes as attribute up to opset 12, as input from 13, num_outputs from 18). */
 export const Split: OpDefinition = {

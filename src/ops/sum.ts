@@ -1,6 +1,6 @@
+import { allOperands, broadcasting } from "./channels/elementwise.js";
 import type { OpDefinition } from "./definition.js";
 import { broadcastType } from "./elementwise.js";
-import { allOperands, broadcasting } from "./channels/elementwise.js";
 
 /** Sum of any number of broadcast inputs (ONNX Sum, opset 8 and later). y = Σᵢ xᵢ: dxᵢ = dy. */
 export const Sum: OpDefinition = {

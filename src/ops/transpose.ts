@@ -1,11 +1,11 @@
 import { intsAttribute } from "../graph/attributes.js";
 import type { Node, ValueType } from "../graph/types.js";
 import { normalizeAxes, requiredInput } from "./arguments.js";
+import { transposeChannels } from "./channels/reshaping.js";
 import { type NodeContext, type OpDefinition, shapeError } from "./definition.js";
 import { stridesOf } from "./dims.js";
 import { transpose } from "./emit.js";
 import { stridedValue } from "./rearrange.js";
-import { transposeChannels } from "./channels/reshaping.js";
 
 /** Permutation of the axes (ONNX Transpose, opset 1 and later). */
 export const Transpose: OpDefinition = {

@@ -1,8 +1,8 @@
 import { floatsAttribute } from "../graph/attributes.js";
 import { requiredInput, unknownDims } from "./arguments.js";
+import { resizeChannels } from "./channels/pooling.js";
 import type { OpDefinition } from "./definition.js";
 import { scaledShape } from "./scaling.js";
-import { resizeChannels } from "./channels/pooling.js";
 
 /** Enlargement by given scales (ONNX Upsample; scales as attribute in opset 7, as input in 9; Resize since 10). */
 export const Upsample: OpDefinition = {

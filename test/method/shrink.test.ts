@@ -34,6 +34,22 @@ test("a channel that nobody reads goes, with everything that made it", async () 
   assert.equal(shrink(small), small);
 });
 
+test("with a multiple, channels stay to make blocks, and the outputs are the same", async () => {
+  const net = new Network(11);
+  const hidden = net.relu(net.conv("x", 16, { pad: 1, bias: true }));
+  const graph = net.graph([net.conv(hidden, 4, { deadInputs: [0, 3, 5, 7, 8, 9, 15] })]);
+  for (const [multiple, width] of [
+    [1, 9],
+    [4, 12],
+    [8, 16],
+    [5, 10],
+  ] as const) {
+    const small = shrink(graph, { multiple });
+    await assertSameOutputs(graph, small, net.feeds());
+    assert.deepEqual(widths(small), [`3>${width}`, `${width}>4`]);
+  }
+});
+
 test("a dead channel after BatchNormalization and Relu is a constant: folded into a convolution without padding", async () => {
   const net = new Network(2);
   const shifted = net.norm(net.conv("x", 6, { deadOutputs: [1, 2, 4] }), [0, 50, -50, 0, 30, 0]);
@@ -174,6 +190,33 @@ test("a weight that two convolutions share is sliced for each of them", async ()
     net.conv(value, 2, { kernel: 1, deadInputs: at === 0 ? [0] : [1, 2] }),
   );
   await assertShrinksTo(net, outputs, ["3>4", "4>3", "4>2", "3>2", "2>2"]);
+});
+
+test("a decomposed weight that two convolutions share keeps its channels", async () => {
+  const net = new Network(21);
+  const first = net.conv("x", 4, { basis: 3, pad: 1 });
+  const weight = net.b.nodes.at(-1)?.inputs[1] ?? "";
+  const second = net.op("Conv", [net.conv("x", 3, { kernel: 1 }), weight]);
+  const outputs = [net.conv(first, 2, { deadInputs: [0] }), net.conv(second, 2, { deadInputs: [1] })];
+  const graph = net.graph(outputs);
+  assert.equal(shrink(graph), graph);
+  assert.match(
+    planShrink(graph)
+      .walls.map(({ reason }) => reason)
+      .join(),
+    /weight is not a float32 constant/,
+  );
+});
+
+test("heights and widths need not be known", async () => {
+  const net = new Network(22, [3, 7, 9], 17, ["batch", 3, "height", "width"]);
+  const hidden = net.op("MaxPool", [net.relu(net.conv("x", 5, { pad: 1, stride: 2 }))], {
+    kernel_shape: ints([2, 2]),
+  });
+  const sum = net.op("Add", [hidden, net.norm(net.conv(hidden, 5, { kernel: 1, deadInputs: [1, 2] }))]);
+  const rows = net.op("Reshape", [sum, net.b.axes([0, 5, -1])]);
+  const pooled = net.op("ReduceMean", [rows], { axes: ints([2]), keepdims: int(0) });
+  await assertShrinksTo(net, [net.gemm(pooled, 2, [1, 2])], ["3>3", "3>3", "3>2"]);
 });
 
 test("walls keep their channels and are reported", async () => {

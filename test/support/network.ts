@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { runGraph } from "../../src/execute/node.js";
 import { int, ints } from "../../src/graph/attributes.js";
 import { elementCount, float32Data, float32Tensor } from "../../src/graph/tensor.js";
-import type { Attribute, Graph, Tensor } from "../../src/graph/types.js";
+import type { Attribute, Graph, Shape, Tensor } from "../../src/graph/types.js";
 import { TypedBuilder } from "../../src/ops/builder.js";
 import { verifyTypes } from "../../src/ops/verify.js";
 import { randomSource } from "./opcase.js";
@@ -31,10 +31,11 @@ export class Network {
     readonly seed: number,
     private readonly inputShape: readonly number[] = [3, 6, 6],
     opset = 17,
+    declared: Shape = ["batch", ...inputShape],
   ) {
     this.b = new TypedBuilder(opset);
     this.next = randomSource(seed);
-    this.b.declare("x", { elementType: "float32", shape: ["batch", ...inputShape] });
+    this.b.declare("x", { elementType: "float32", shape: declared });
   }
 
   uniform(count: number, low = -1, high = 1): Float32Array {

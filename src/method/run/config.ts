@@ -46,6 +46,8 @@ export const settingsSchema = z.object({
   scaleBasisRate: z.boolean(),
   /** "insert": give normalisations back to a network that has none, for the time of training. */
   batchNormalization: z.enum(["batch", "frozen", "insert"]),
+  /** Shrinking leaves multiples of so many channels: ONNX Runtime's fast convolutions want blocks. */
+  channelMultiple: z.number().int().min(1),
   batch: z.number().int().min(1),
   augmentation: z.object({ padding: z.number().int().min(0), flip: z.boolean() }),
   /** Share of the training images held out for validation. */
@@ -84,6 +86,7 @@ type Preset = Omit<Settings, "threads">;
 const shared = {
   basis: 5,
   optimizer: { momentum: 0.9, weightDecay: 1e-4 },
+  channelMultiple: 8,
   batch: 128,
   augmentation: { padding: 4, flip: true },
   validation: 0.05,

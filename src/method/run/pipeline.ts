@@ -62,7 +62,10 @@ const stages: readonly Stage[] = [
   { name: "retrain", apply: retrainStage },
   { name: "prune", apply: pruneStage },
   { name: "fine-tune", apply: fineTuneStage },
-  { name: "shrink", apply: (graph) => shrink(graph) },
+  {
+    name: "shrink",
+    apply: (graph, { run }) => shrink(graph, { multiple: run.config.settings.channelMultiple }),
+  },
   { name: "export", apply: exportStage },
 ];
 

@@ -71,7 +71,9 @@ export function analyseChannels(graph: Graph): ChannelAnalysis {
     });
     node.outputs.forEach((name, index) => {
       const known = flow.constants[index];
-      if (known !== undefined) constants.set(name, known);
+      // Rules compute constants as ONNX Runtime does for float32 only.
+      const isFloat = inference.types.get(name)?.elementType === "float32";
+      if (known !== undefined && isFloat) constants.set(name, known);
     });
   }
   return { graph, inference, lanes, flows, decompositions, pinned, walls };

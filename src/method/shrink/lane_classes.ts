@@ -85,14 +85,13 @@ export class Liveness {
     this.pending.push(root);
   }
 
-  /** Runs to the fixed point, then lets every value that would lose all its lanes keep the first one. */
-  propagate(): void {
+  /**
+   * Runs to the fixed point, and lets every value keep as many lanes more, the first ones, as make their
+   * number a multiple of `multiple` (or all); at least one.
+   */
+  propagate(multiple: number): void {
     this.drain();
-    for (const [value, name] of this.names.entries()) {
-      if (this.keptOf(value).length > 0) continue;
-      this.mark(name, 0);
-      this.drain();
-    }
+    while (this.names.some((name, value) => this.roundUp(name, value, multiple))) this.drain();
   }
 
   /** The lanes that stay, for every value that loses some. */
@@ -100,10 +99,20 @@ export class Liveness {
     const kept = new Map<string, readonly number[]>();
     for (const [value, name] of this.names.entries()) {
       const lanes = this.keptOf(value);
-      const count = (this.starts[value + 1] ?? 0) - (this.starts[value] ?? 0);
-      if (lanes.length < count) kept.set(name, lanes);
+      if (lanes.length < this.countOf(value)) kept.set(name, lanes);
     }
     return kept;
+  }
+
+  /** Marks what a value lacks to a multiple; false if it lacks nothing. */
+  private roundUp(name: string, value: number, multiple: number): boolean {
+    const kept = new Set(this.keptOf(value));
+    const count = this.countOf(value);
+    const wanted = Math.min(count, Math.max(1, Math.ceil(kept.size / multiple) * multiple));
+    if (kept.size >= wanted) return false;
+    const dead = Array.from({ length: count }, (_, lane) => lane).filter((lane) => !kept.has(lane));
+    for (const lane of dead.slice(0, wanted - kept.size)) this.mark(name, lane);
+    return true;
   }
 
   private drain(): void {
@@ -116,10 +125,13 @@ export class Liveness {
     }
   }
 
+  private countOf(value: number): number {
+    return (this.starts[value + 1] ?? 0) - (this.starts[value] ?? 0);
+  }
+
   private keptOf(value: number): readonly number[] {
     const start = this.starts[value] ?? 0;
-    const count = (this.starts[value + 1] ?? 0) - start;
-    return Array.from({ length: count }, (_, lane) => lane).filter(
+    return Array.from({ length: this.countOf(value) }, (_, lane) => lane).filter(
       (lane) => this.live[this.roots[start + lane] ?? -1] === 1,
     );
   }

@@ -24,6 +24,11 @@ export interface ShrinkPlan {
   readonly simplified: readonly Node[];
 }
 
+export interface ShrinkOptions {
+  /** Keep so many channels that their number is a multiple of this, or all of them (1). */
+  readonly multiple?: number;
+}
+
 /** Whether applying the plan changes anything. */
 export function changesAnything(plan: ShrinkPlan): boolean {
   return plan.kept.size > 0 || plan.simplified.length > 0;
@@ -32,14 +37,18 @@ export function changesAnything(plan: ShrinkPlan): boolean {
 /**
  * The largest set of channels that can go without changing any output of the graph: the least fixed point of
  * "a lane stays if it is pinned, tied to one that stays, or read by one that stays". Every value keeps at
- * least one lane. The graph should be simplified first: constants in nodes hide what a rule needs to see.
+ * least one lane. The graph should be simplified first (constants in nodes hide what a rule needs to see), and
+ * channel shuffles are walls unless `shufflesToGathers` has rewritten them, as `shrink` does.
  */
-export function planShrink(graph: Graph): ShrinkPlan {
-  return planFromAnalysis(analyseChannels(graph));
+export function planShrink(graph: Graph, options: ShrinkOptions = {}): ShrinkPlan {
+  return planFromAnalysis(analyseChannels(graph), options);
 }
 
-export function planFromAnalysis(analysis: ChannelAnalysis): ShrinkPlan {
-  const kept = keptLanes(analysis);
+export function planFromAnalysis(
+  analysis: ChannelAnalysis,
+  { multiple = 1 }: ShrinkOptions = {},
+): ShrinkPlan {
+  const kept = keptLanes(analysis, multiple);
   const keptCount = (name: string | undefined, before: number): number =>
     kept.get(name ?? "")?.length ?? before;
   const layers = layerChannels(analysis.graph, analysis.decompositions).map((before) => ({
@@ -51,7 +60,7 @@ export function planFromAnalysis(analysis: ChannelAnalysis): ShrinkPlan {
   return { kept, layers, walls: analysis.walls, simplified };
 }
 
-function keptLanes(analysis: ChannelAnalysis): ReadonlyMap<string, readonly number[]> {
+function keptLanes(analysis: ChannelAnalysis, multiple: number): ReadonlyMap<string, readonly number[]> {
   const classes = new LaneClasses(analysis.lanes);
   const producers = new Map<
     string,
@@ -75,7 +84,7 @@ function keptLanes(analysis: ChannelAnalysis): ReadonlyMap<string, readonly numb
   for (const name of analysis.pinned) {
     for (let lane = 0; lane < (analysis.lanes.get(name) ?? 0); lane++) live.mark(name, lane);
   }
-  live.propagate();
+  live.propagate(multiple);
   return live.restrictions();
 }
 

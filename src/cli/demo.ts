@@ -1,0 +1,135 @@
+import { availableParallelism } from "node:os";
+import path from "node:path";
+import type { Command } from "commander";
+import type { Settings } from "../method/run/config.js";
+import type { Summary } from "../method/run/summary.js";
+import type { TrainingPlan } from "../train/plan.js";
+import { summaryTable } from "./compress_text.js";
+import { claimDemoFolder, type DemoFolder } from "./demo_folder.js";
+import { wholeNumber } from "./options.js";
+import { duration, type RunView } from "./run_view.js";
+import { lineWidth, type Terminal, wrap } from "./terminal.js";
+import { advising, compressRun, watched } from "./watched.js";
+
+interface DemoOptions {
+  readonly out: string;
+  readonly seed: number;
+}
+
+const DATA = "synthetic";
+/** Neither crops at the full four pixels nor mirrors: a mirrored rising stripe is a falling one. */
+const augmentation = { padding: 2, flip: false } as const;
+const BATCH = 64;
+const VALIDATION = 0.05;
+const TRAIN_EPOCHS = 10;
+
+/** `penni demo`: the main job from nothing, in a few minutes. */
+export function addDemoCommand(program: Command, terminal: Terminal): Command {
+  return program
+    .command("demo")
+    .description("train a small CNN on generated images, compress it and compare the two (a few minutes)")
+    .option("-o, --out <dir>", "directory of the demo: new, empty, or of an earlier demo", "penni-demo")
+    .option("--seed <n>", "seed of everything random", wholeNumber(0), 0)
+    .action((options: DemoOptions) => runDemo(options, terminal));
+}
+
+async function runDemo({ out, seed }: DemoOptions, terminal: Terminal): Promise<void> {
+  const started = performance.now();
+  const folder = await claimDemoFolder(out);
+  const summary = await watched(terminal.stderr, async (view, signal) => {
+    await trainOriginal(folder, seed, view, signal);
+    return compressOriginal(folder, seed, view, signal);
+  });
+  const seconds = (performance.now() - started) / 1000;
+  terminal.stdout.write(`${describeOutcome(summary, folder, seconds, lineWidth(terminal.stdout))}\n`);
+}
+
+/** Trains the demo's network from its random start on the synthetic images. */
+async function trainOriginal(
+  folder: DemoFolder,
+  seed: number,
+  view: RunView,
+  signal: AbortSignal,
+): Promise<void> {
+  const [
+    { demoNetwork, demoPreprocessing },
+    { openDataset },
+    { trainableParameters },
+    { writeModel },
+    training,
+  ] = await Promise.all([
+    import("./demo_network.js"),
+    import("../data/open.js"),
+    import("../method/parameters.js"),
+    import("../onnx/files.js"),
+    import("../train/launch.js"),
+  ]);
+  const { classNames } = await openDataset(DATA);
+  const network = demoNetwork({ classes: classNames.length, seed });
+  const initial = path.join(folder.training, "initial.onnx");
+  await writeModel(initial, network);
+  const rule = { l1: "none", masked: false, rate: 1 } as const;
+  const trained = Object.fromEntries([...trainableParameters(network).keys()].map((name) => [name, rule]));
+  const plan: TrainingPlan = {
+    stage: "train",
+    network: initial,
+    result: folder.original,
+    checkpoint: path.join(folder.training, "train.ckpt"),
+    data: { spec: DATA, preprocessing: demoPreprocessing, augmentation, validation: VALIDATION },
+    seed,
+    batch: BATCH,
+    epochs: TRAIN_EPOCHS,
+    phases: [{ name: "all", trained }],
+    phaseEpochs: TRAIN_EPOCHS,
+    schedule: { kind: "cosine", initial: 0.1 },
+    l1Strength: 0,
+    optimizer: { momentum: 0.9, weightDecay: 5e-4 },
+    loss: { crossEntropy: 1, labelSmoothing: 0.05, distillation: 0, temperature: 1 },
+    batchNormalization: "batch",
+    sparse: [],
+    threads: availableParallelism(),
+    checkpointSeconds: 60,
+  };
+  view.stage(`train a network on ${classNames.length} classes of generated images`);
+  await advising("Run the demo again: it starts anew", () => training.runTraining(plan, view, signal));
+}
+
+async function compressOriginal(
+  folder: DemoFolder,
+  seed: number,
+  view: RunView,
+  signal: AbortSignal,
+): Promise<Summary> {
+  const { prepareRun } = await import("../method/run/prepare.js");
+  const run = await prepareRun({
+    model: folder.original,
+    data: DATA,
+    out: folder.compression,
+    preset: "fast",
+    settings: await compressionSettings(),
+    seed,
+  });
+  return compressRun(run, view, signal);
+}
+
+/** The fast preset, sized for a small network on few images. */
+async function compressionSettings(): Promise<Settings> {
+  const { presets } = await import("../method/run/config.js");
+  const { fast } = presets;
+  return {
+    ...fast,
+    retrain: { ...fast.retrain, epochs: 2 },
+    fineTune: { ...fast.fineTune, epochs: 4 },
+    prune: { rule: "macs", fraction: 0.35 },
+    batch: BATCH,
+    augmentation,
+    validation: VALIDATION,
+    threads: availableParallelism(),
+  };
+}
+
+function describeOutcome(summary: Summary, folder: DemoFolder, seconds: number, width: number): string {
+  const files = [`original:   ${folder.original}`, `compressed: ${summary.model}`];
+  const closing = `Both load in any ONNX Runtime. The demo took ${duration(seconds)}.`;
+  return [summaryTable(summary, width), "", ...files, "", wrap(closing, width)].join("\n");
+}

@@ -1,0 +1,52 @@
+import { mkdir, readdir, rm } from "node:fs/promises";
+import path from "node:path";
+import { PenniError } from "../graph/errors.js";
+import { ioError, writeFileAtomic } from "../onnx/atomic.js";
+
+/** Present in every directory that the demo made, and in no other. */
+const MARKER = "penni-demo.json";
+
+/** Everything that the demo puts into its directory. */
+export interface DemoFolder {
+  readonly root: string;
+  /** The trained network. */
+  readonly original: string;
+  /** Initial weights and checkpoints of its training. */
+  readonly training: string;
+  /** Run directory of the compression. */
+  readonly compression: string;
+}
+
+/**
+ * Makes a directory ready for the demo: creates it, or clears out what an earlier demo left in it. Other files
+ * that somebody keeps there stay.
+ * @throws PenniError "io" if it holds anything but an earlier demo, or cannot be written
+ */
+export async function claimDemoFolder(root: string): Promise<DemoFolder> {
+  const folder: DemoFolder = {
+    root,
+    original: path.join(root, "original.onnx"),
+    training: path.join(root, "training"),
+    compression: path.join(root, "compression"),
+  };
+  try {
+    await mkdir(root, { recursive: true });
+    const entries = await readdir(root);
+    if (entries.length > 0 && !entries.includes(MARKER)) throw occupied(root);
+    const made = [folder.original, folder.training, folder.compression];
+    for (const entry of made) await rm(entry, { recursive: true, force: true });
+    await writeFileAtomic(path.join(root, MARKER), `${JSON.stringify({ madeBy: "penni demo" })}\n`);
+    await mkdir(folder.training);
+  } catch (error) {
+    throw ioError(root, "cannot prepare the demo's directory", error);
+  }
+  return folder;
+}
+
+function occupied(root: string): PenniError {
+  return new PenniError("io", "this directory is not empty and holds no earlier demo", {
+    file: root,
+    expected: `a new or empty directory, or one with ${MARKER}`,
+    advice: "Choose another one with -o",
+  });
+}

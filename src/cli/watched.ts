@@ -1,0 +1,55 @@
+import { PenniError } from "../graph/errors.js";
+import type { RunDirectory } from "../method/run/directory.js";
+import type { Summary } from "../method/run/summary.js";
+import { type RunView, runView } from "./run_view.js";
+import type { Output } from "./terminal.js";
+
+/** Exit status of a program that Ctrl-C ended: 128 + SIGINT. */
+const INTERRUPTED_STATUS = 130;
+
+/**
+ * Does long work under a live view. The first Ctrl-C aborts the signal that the work gets, so that it stops
+ * cleanly; the second ends the process.
+ */
+export async function watched<Result>(
+  output: Output,
+  work: (view: RunView, signal: AbortSignal) => Promise<Result>,
+): Promise<Result> {
+  const view = runView(output);
+  const controller = new AbortController();
+  const stopAtOnce = (): void => {
+    view.stop();
+    process.exit(INTERRUPTED_STATUS);
+  };
+  const stop = (): void => {
+    view.stop();
+    output.write("stopping after this step; press Ctrl-C again to stop at once\n");
+    controller.abort();
+    process.once("SIGINT", stopAtOnce);
+  };
+  process.once("SIGINT", stop);
+  try {
+    return await work(view, controller.signal);
+  } finally {
+    view.stop();
+    process.off("SIGINT", stop);
+    process.off("SIGINT", stopAtOnce);
+  }
+}
+
+/** Compresses in a run directory; where that stops before the end, the error says how to go on. */
+export async function compressRun(run: RunDirectory, view: RunView, signal: AbortSignal): Promise<Summary> {
+  const { compress } = await import("../method/run/pipeline.js");
+  return advising(`Go on with: penni compress --resume ${run.root}`, () => compress(run, view, signal));
+}
+
+/** Does work; where it is interrupted or a training fails, the error ends with this advice. */
+export async function advising<Result>(advice: string, work: () => Promise<Result>): Promise<Result> {
+  try {
+    return await work();
+  } catch (error) {
+    if (!(error instanceof PenniError)) throw error;
+    if (error.code !== "interrupted" && error.code !== "training") throw error;
+    throw new PenniError(error.code, error.problem, { ...error.details, advice }, { cause: error });
+  }
+}
