@@ -5,6 +5,7 @@ import { z } from "zod";
 import { PenniError } from "../graph/errors.js";
 import { elementCount } from "../graph/tensor.js";
 import { writeFileAtomic } from "../onnx/atomic.js";
+import { type EpochMetrics, epochMetricsSchema } from "./plan.js";
 
 /** Everything a training stage needs to go on as if it had never stopped. */
 export interface Checkpoint {
@@ -16,6 +17,8 @@ export interface Checkpoint {
   readonly lossSum: number;
   readonly hits: number;
   readonly images: number;
+  /** Metrics of the epochs that are done. */
+  readonly history: readonly EpochMetrics[];
   readonly tensors: ReadonlyMap<string, CheckpointTensor>;
 }
 
@@ -33,6 +36,7 @@ const headerSchema = z.object({
   lossSum: z.number(),
   hits: z.number(),
   images: z.number(),
+  history: z.array(epochMetricsSchema),
   tensors: z.array(z.object({ name: z.string(), dims: z.array(z.number().int().min(0)) })),
 });
 

@@ -1,3 +1,4 @@
+import { z } from "zod";
 import type { Augmentation } from "../data/augment.js";
 import type { Preprocessing } from "../data/preprocessing.js";
 import type { LossOptions } from "./losses.js";
@@ -33,6 +34,8 @@ export interface TrainingPlan {
   readonly teacher?: string;
   readonly result: string;
   readonly checkpoint: string;
+  /** File to which each epoch's metrics are appended as a line of JSON; none where absent. */
+  readonly metrics?: string;
   readonly data: DataPlan;
   readonly seed: number;
   /** Images in a batch. */
@@ -76,16 +79,22 @@ export interface TrainingProgress {
 }
 
 /** One line of `metrics.jsonl`: how an epoch went. It holds nothing that depends on the machine's speed. */
-export interface EpochMetrics {
-  readonly stage: string;
-  readonly phase: string;
-  readonly epoch: number;
-  readonly step: number;
-  readonly learningRate: number;
-  /** Means over the epoch's training images. */
-  readonly loss: number;
-  readonly accuracy: number;
-  readonly sparsity: number;
-  /** Top-1 on the held-out validation images; absent where none are held out. */
-  readonly validation?: number;
-}
+export const epochMetricsSchema = z
+  .object({
+    stage: z.string(),
+    /** The phase of the epoch's last step. */
+    phase: z.string(),
+    epoch: z.number(),
+    /** Steps done in the stage. */
+    step: z.number(),
+    learningRate: z.number(),
+    /** Means over the epoch's training images. */
+    loss: z.number(),
+    accuracy: z.number(),
+    sparsity: z.number(),
+    /** Top-1 on the held-out validation images; absent where none are held out. */
+    validation: z.number().optional(),
+  })
+  .readonly();
+
+export type EpochMetrics = z.infer<typeof epochMetricsSchema>;

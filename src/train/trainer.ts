@@ -48,6 +48,12 @@ interface Teacher {
   readonly output: string;
 }
 
+/** A session that predicts with the present parameters: the image input first, then the state. */
+interface Evaluation {
+  readonly session: Session;
+  readonly inputs: readonly string[];
+}
+
 interface EpochSums {
   lossSum: number;
   hits: number;
@@ -64,6 +70,7 @@ const PROGRESS_INTERVAL_MS = 200;
 export class Trainer {
   private readonly state = new TrainingState();
   private readonly sums: EpochSums = { lossSum: 0, hits: 0, images: 0 };
+  private readonly history: EpochMetrics[] = [];
   private step = 0;
   private speed = 0;
   private lastProgress = 0;
@@ -118,9 +125,10 @@ export class Trainer {
 
     while (this.step < this.steps) {
       const stopped = await this.trainEpoch(phases, teacher);
-      if (!stopped) await this.finishEpoch(phases, evaluation);
+      const metrics = stopped ? undefined : await this.finishEpoch(phases, evaluation);
       await this.save();
-      if (stopped) return "stopped";
+      if (metrics === undefined) return "stopped";
+      this.hooks.epoch(metrics);
     }
     await writeModel(this.plan.result, this.state.applyTo(await readModel(this.plan.network)));
     return "done";
@@ -184,7 +192,7 @@ export class Trainer {
     return { session, input: imageInput(network).name, output };
   }
 
-  private async loadEvaluation() {
+  private async loadEvaluation(): Promise<Evaluation> {
     const graph = buildEvaluation(this.network, new Set(this.state.snapshot().keys()));
     return {
       session: await openSession(graph, { threads: this.plan.threads }),
@@ -202,6 +210,9 @@ export class Trainer {
       images: checkpoint.images,
     });
     this.state.restore(checkpoint.tensors);
+    this.history.push(...checkpoint.history);
+    // Whoever listened before may not have heard of the last ones.
+    for (const metrics of checkpoint.history) this.hooks.epoch(metrics);
   }
 
   private async save(): Promise<void> {
@@ -209,6 +220,7 @@ export class Trainer {
       fingerprint: this.fingerprint,
       step: this.step,
       ...this.sums,
+      history: this.history,
       tensors: this.state.snapshot(),
     });
   }
@@ -317,11 +329,11 @@ export class Trainer {
 
   private async finishEpoch(
     phases: readonly LoadedPhase[],
-    evaluation: { session: Session; inputs: readonly string[] } | undefined,
-  ): Promise<void> {
+    evaluation: Evaluation | undefined,
+  ): Promise<EpochMetrics> {
     const { images, lossSum, hits } = this.sums;
     const validation = evaluation === undefined ? {} : { validation: await this.validate(evaluation) };
-    this.hooks.epoch({
+    const metrics: EpochMetrics = {
       stage: this.plan.stage,
       phase: this.phaseAt(phases, this.step - 1).name,
       epoch: Math.ceil(this.step / this.stepsPerEpoch),
@@ -331,12 +343,14 @@ export class Trainer {
       accuracy: hits / images,
       sparsity: this.state.zeroShare(this.plan.sparse),
       ...validation,
-    });
+    };
+    this.history.push(metrics);
     Object.assign(this.sums, { lossSum: 0, hits: 0, images: 0 });
+    return metrics;
   }
 
   /** Top-1 on the validation images with the present parameters. */
-  private async validate(evaluation: { session: Session; inputs: readonly string[] }): Promise<number> {
+  private async validate(evaluation: Evaluation): Promise<number> {
     const { batch, data } = this.plan;
     const { channels, height, width } = this.split;
     const plan = planEvaluation(this.split, this.validationIndices, {

@@ -99,7 +99,12 @@ export class RunDirectory {
   async appendMetrics(metrics: EpochMetrics): Promise<void> {
     const lines = await this.readMetrics();
     if (lines.some((line) => line.stage === metrics.stage && line.step === metrics.step)) return;
-    await appendFile(this.path("metrics.jsonl"), `${JSON.stringify(metrics)}\n`);
+    const file = this.path("metrics.jsonl");
+    try {
+      await appendFile(file, `${JSON.stringify(metrics)}\n`);
+    } catch (error) {
+      throw ioError(file, "cannot append to the metrics", error);
+    }
   }
 
   /** The whole lines of `metrics.jsonl`; a line cut short by a kill is removed. */

@@ -16,6 +16,7 @@ import { readModel, writeModel } from "../../onnx/files.js";
 import { encodeModel } from "../../onnx/write.js";
 import { simplify } from "../../ops/passes/simplify.js";
 import { runTraining, type TrainingListener } from "../../train/launch.js";
+import type { EpochMetrics, TrainingPlan } from "../../train/plan.js";
 import { decompose } from "../decompose.js";
 import { exportModel } from "../export.js";
 import { insertNormalization, normalizationSites } from "../insert_normalization.js";
@@ -138,22 +139,30 @@ async function normalize(graph: Graph, { run, dataset }: RunContext): Promise<Gr
   return insertNormalization(graph, moments);
 }
 
-async function retrainStage(graph: Graph, { run, listener, signal }: RunContext): Promise<Graph> {
-  const plan = retrainPlan(graph, run);
-  return plan === undefined ? graph : trained(plan, listener, signal);
+function retrainStage(graph: Graph, context: RunContext): Promise<Graph> | Graph {
+  const plan = retrainPlan(graph, context.run);
+  return plan === undefined ? graph : trained(plan, context);
 }
 
-async function fineTuneStage(graph: Graph, { run, listener, signal }: RunContext): Promise<Graph> {
-  const plan = fineTunePlan(graph, run);
-  return plan === undefined ? graph : trained(plan, listener, signal);
+function fineTuneStage(graph: Graph, context: RunContext): Promise<Graph> | Graph {
+  const plan = fineTunePlan(graph, context.run);
+  return plan === undefined ? graph : trained(plan, context);
 }
 
-async function trained(
-  plan: Parameters<typeof runTraining>[0],
-  listener: RunListener,
-  signal: AbortSignal | undefined,
-): Promise<Graph> {
-  if (!existsSync(plan.result)) await runTraining(plan, listener, signal);
+/** The trained network; each epoch's metrics are appended, in order, before anybody goes on. */
+async function trained(plan: TrainingPlan, { run, listener, signal }: RunContext): Promise<Graph> {
+  let written: Promise<void> = Promise.resolve();
+  const epoch = (metrics: EpochMetrics): void => {
+    written = written.then(() => run.appendMetrics(metrics));
+    // A failure is thrown below, when the stage ends; until then nobody waits for it.
+    written.catch(() => undefined);
+    listener.epoch?.(metrics);
+  };
+  try {
+    if (!existsSync(plan.result)) await runTraining(plan, { ...listener, epoch }, signal);
+  } finally {
+    await written;
+  }
   return readModel(plan.result);
 }
 
