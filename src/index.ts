@@ -51,6 +51,7 @@ export { type DecodeOptions, decodeModel } from "./onnx/read.js";
 export { type EncodeOptions, encodeModel } from "./onnx/write.js";
 export { inferGraph } from "./ops/infer.js";
 export { type SimplifyOptions, simplify } from "./ops/passes/simplify.js";
+export { upgradeOpset } from "./ops/passes/upgrade_opset.js";
 export { verifyTypes } from "./ops/verify.js";
 export type { EpochMetrics, TrainingPlan, TrainingProgress } from "./train/plan.js";
 export { learningRate, type Schedule } from "./train/schedule.js";

@@ -4,7 +4,7 @@ import { PenniError } from "../graph/errors.js";
 import type { PresetName, Settings } from "../method/run/config.js";
 import type { RunDirectory } from "../method/run/directory.js";
 import { describeSummary } from "./compress_text.js";
-import { numberBetween, numberList, wholeNumber } from "./options.js";
+import { numberBetween, numberList, positiveList, wholeNumber } from "./options.js";
 import { lineWidth, type Terminal } from "./terminal.js";
 import { compressRun, watched } from "./watched.js";
 
@@ -29,6 +29,7 @@ interface CompressOptions {
   readonly trainLimit?: number;
   readonly mean?: readonly number[];
   readonly std?: readonly number[];
+  readonly checkpointSeconds?: number;
   readonly json?: boolean;
 }
 
@@ -65,26 +66,34 @@ export function addCompressCommand(program: Command, terminal: Terminal): Comman
     .option("--validation <f>", "share of the training images held out", numberBetween(0, 0.9))
     .option("--train-limit <n>", "use only so many training images", wholeNumber(1))
     .option("--mean <r,g,b>", "mean per channel, of pixels from 0 to 1", numberList)
-    .option("--std <r,g,b>", "standard deviation per channel, likewise", numberList)
+    .option("--std <r,g,b>", "standard deviation per channel, likewise", positiveList)
+    .option("--checkpoint-seconds <s>", "seconds between checkpoints (30)", numberBetween(0.01, 1e6))
     .option("--json", "print the outcome as JSON")
-    .action((model: string | undefined, options: CompressOptions) => runCommand(model, options, terminal));
+    .action((model: string | undefined, options: CompressOptions, command: Command) =>
+      runCommand(model, options, command, terminal),
+    );
 }
 
 async function runCommand(
   model: string | undefined,
   options: CompressOptions,
+  command: Command,
   terminal: Terminal,
 ): Promise<void> {
-  const run = await openRun(model, options);
+  const run = await openRun(model, options, command);
   const summary = await watched(terminal.stderr, (view, signal) => compressRun(run, view, signal));
   const text =
     options.json === true ? JSON.stringify(summary) : describeSummary(summary, lineWidth(terminal.stdout));
   terminal.stdout.write(`${text}\n`);
 }
 
-async function openRun(model: string | undefined, options: CompressOptions): Promise<RunDirectory> {
+async function openRun(
+  model: string | undefined,
+  options: CompressOptions,
+  command: Command,
+): Promise<RunDirectory> {
   if (options.resume !== undefined) {
-    checkResumeAlone(model, options);
+    checkResumeAlone(model, command);
     const { RunDirectory } = await import("../method/run/directory.js");
     return RunDirectory.open(options.resume);
   }
@@ -109,10 +118,18 @@ async function openRun(model: string | undefined, options: CompressOptions): Pro
   });
 }
 
-function checkResumeAlone(model: string | undefined, { data, out }: CompressOptions): void {
-  if (model === undefined && data === undefined && out === undefined) return;
+/** Options that say nothing about the run itself. */
+const besideResume: readonly string[] = ["resume", "json", "verbose"];
+
+function checkResumeAlone(model: string | undefined, command: Command): void {
+  const given = command.options.filter(
+    (option) => command.getOptionValueSource(option.attributeName()) === "cli",
+  );
+  const extra = given.filter((option) => !besideResume.includes(option.attributeName()));
+  if (model === undefined && extra.length === 0) return;
   throw new PenniError("bad-option", "--resume goes on with the run's own model, data and settings", {
-    expected: "penni compress --resume DIR, without MODEL, --data and -o",
+    expected: "penni compress --resume DIR",
+    found: [...(model === undefined ? [] : [model]), ...extra.map((option) => option.long)].join(", "),
   });
 }
 
@@ -136,6 +153,7 @@ async function settingsFrom(options: CompressOptions): Promise<Settings> {
       batch: options.batch,
       validation: options.validation,
       trainLimit: options.trainLimit,
+      checkpointSeconds: options.checkpointSeconds,
     }),
     ...(targetMacs === undefined ? {} : { prune: { rule: "macs", fraction: targetMacs } }),
     ...(deviations === undefined ? {} : { prune: { rule: "deviation", factor: deviations } }),

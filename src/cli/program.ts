@@ -1,11 +1,12 @@
 import { readFileSync } from "node:fs";
 import { Command, CommanderError } from "commander";
+import { PenniError } from "../graph/errors.js";
 import { addCompressCommand } from "./compress.js";
 import { addDemoCommand } from "./demo.js";
 import { describeError } from "./describe_error.js";
 import { addEvalCommand } from "./eval.js";
 import { addInspectCommand } from "./inspect.js";
-import { ignoreClosedPipe, type Output, type Terminal } from "./terminal.js";
+import { INTERRUPTED_STATUS, ignoreClosedPipe, type Output, type Terminal } from "./terminal.js";
 
 type AddCommand = (program: Command, terminal: Terminal) => Command;
 
@@ -41,7 +42,7 @@ function createProgram(terminal: Terminal): Command {
 
 /**
  * Runs one command line (without node and script). Errors become one line on stderr, and with --verbose
- * their stack trace. Returns the exit status: 0, or 1 after any error.
+ * their stack trace. Returns the exit status: 0, 1 after an error, or 130 where Ctrl-C stopped the work.
  */
 export async function runCommandLine(
   args: readonly string[],
@@ -61,6 +62,7 @@ export async function runCommandLine(
     if (error instanceof CommanderError && error.exitCode === 0) return 0;
     stderr.write(`penni: ${describeError(error)}\n`);
     if (args.includes("--verbose") && error instanceof Error) stderr.write(`${error.stack}\n`);
-    return 1;
+    const interrupted = error instanceof PenniError && error.code === "interrupted";
+    return interrupted ? INTERRUPTED_STATUS : 1;
   }
 }

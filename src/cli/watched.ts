@@ -2,10 +2,7 @@ import { PenniError } from "../graph/errors.js";
 import type { RunDirectory } from "../method/run/directory.js";
 import type { Summary } from "../method/run/summary.js";
 import { type RunView, runView } from "./run_view.js";
-import type { Output } from "./terminal.js";
-
-/** Exit status of a program that Ctrl-C ended: 128 + SIGINT. */
-const INTERRUPTED_STATUS = 130;
+import { INTERRUPTED_STATUS, type Output } from "./terminal.js";
 
 /**
  * Does long work under a live view. The first Ctrl-C aborts the signal that the work gets, so that it stops

@@ -156,7 +156,7 @@ function checkReachable(fraction: number, minimum: number): void {
   throw new PenniError("bad-option", "the MACs target cannot be reached by pruning coefficients", {
     expected: `at least ${minimum.toFixed(4)} of the original MACs, what bases and dense layers cost alone`,
     found: `${fraction}`,
-    advice: "Raise the target or choose a smaller --basis",
+    advice: "Raise --target-macs or choose a smaller --basis",
   });
 }
 

@@ -59,6 +59,11 @@ async function syncDirectory(directory: string): Promise<void> {
   }
 }
 
+/** Whether a file of this name is what `writeFileAtomic` leaves behind when the process is killed. */
+export function isTemporaryFile(name: string): boolean {
+  return /^\.penni-\d+-[0-9a-f]{12}\.tmp$/.test(name);
+}
+
 /**
  * Writes a file so that its name shows the old or the new contents and nothing in between: into a temporary
  * file beside it, flushed to disk, then renamed. The temporary file is removed on failure.
@@ -68,7 +73,8 @@ async function syncDirectory(directory: string): Promise<void> {
 export async function writeFileAtomic(file: string, contents: Uint8Array | string): Promise<number> {
   const bytes = typeof contents === "string" ? new TextEncoder().encode(contents) : contents;
   const directory = path.dirname(file);
-  const temporary = path.join(directory, `.penni-${process.pid}-${randomBytes(6).toString("hex")}.tmp`);
+  const name = `.penni-${process.pid}-${randomBytes(6).toString("hex")}.tmp`;
+  const temporary = path.join(directory, name);
   try {
     await writeDurably(temporary, bytes);
     await rename(temporary, file);

@@ -3,9 +3,11 @@ import type { TypedBuilder } from "./builder.js";
 
 /** Emitters for operators whose form depends on the operator set version, and for frequent idioms. */
 
-/** ReduceSum: axes are an input since opset 13. */
+/** ReduceSum: axes are an attribute up to opset 12, an input from 13. */
 export function reduceSum(b: TypedBuilder, x: string, axes: readonly number[], keepdims: boolean): string {
-  return b.emit("ReduceSum", [x, b.axes(axes)], { attributes: { keepdims: int(keepdims ? 1 : 0) } });
+  const keep = { keepdims: int(keepdims ? 1 : 0) };
+  if (b.opset >= 13) return b.emit("ReduceSum", [x, b.axes(axes)], { attributes: keep });
+  return b.emit("ReduceSum", [x], { attributes: { ...keep, axes: ints(axes) } });
 }
 
 /** ReduceMean: axes are an attribute up to opset 17, an input from 18. */

@@ -4,7 +4,7 @@ import { readFile } from "node:fs/promises";
 import { z } from "zod";
 import { PenniError } from "../graph/errors.js";
 import { elementCount } from "../graph/tensor.js";
-import { writeFileAtomic } from "../onnx/atomic.js";
+import { ioError, writeFileAtomic } from "../onnx/atomic.js";
 import { type EpochMetrics, epochMetricsSchema } from "./plan.js";
 
 /** Everything a training stage needs to go on as if it had never stopped. */
@@ -60,18 +60,12 @@ export function decodeCheckpoint(bytes: Uint8Array, file: string): Checkpoint {
   const buffer = Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength);
   const body = buffer.subarray(0, Math.max(0, buffer.byteLength - DIGEST_BYTES));
   const digest = createHash("sha256").update(body).digest();
-  if (
-    !digest.equals(buffer.subarray(body.byteLength)) ||
-    !body.subarray(0, MAGIC.length).equals(Buffer.from(MAGIC))
-  ) {
-    throw new PenniError("bad-file", "this is not a whole checkpoint of this version of Penni", {
-      file,
-      advice: "Delete it to start the stage again",
-    });
-  }
+  const isWhole = digest.equals(buffer.subarray(body.byteLength));
+  if (!isWhole || !body.subarray(0, MAGIC.length).equals(Buffer.from(MAGIC))) throw damaged(file);
   const headerStart = MAGIC.length + 4;
   const headerEnd = headerStart + body.readUInt32LE(MAGIC.length);
-  const header = headerSchema.parse(JSON.parse(body.subarray(headerStart, headerEnd).toString()));
+  const { data: header } = headerSchema.safeParse(parseJson(body.subarray(headerStart, headerEnd)));
+  if (header === undefined) throw damaged(file);
   const tensors = new Map<string, CheckpointTensor>();
   let offset = headerEnd;
   for (const { name, dims } of header.tensors) {
@@ -84,8 +78,31 @@ export function decodeCheckpoint(bytes: Uint8Array, file: string): Checkpoint {
   return { ...header, tensors };
 }
 
+function damaged(file: string): PenniError {
+  return new PenniError("bad-file", "this is not a whole checkpoint of this version of Penni", {
+    file,
+    advice: "Delete it to start the stage again",
+  });
+}
+
+function parseJson(bytes: Uint8Array): unknown {
+  try {
+    return JSON.parse(new TextDecoder().decode(bytes));
+  } catch {
+    return undefined;
+  }
+}
+
 export async function writeCheckpoint(file: string, checkpoint: Checkpoint): Promise<void> {
   await writeFileAtomic(file, encodeCheckpoint(checkpoint));
+}
+
+async function readBytes(file: string): Promise<Uint8Array> {
+  try {
+    return await readFile(file);
+  } catch (error) {
+    throw ioError(file, "cannot read the checkpoint", error);
+  }
 }
 
 /**
@@ -94,7 +111,7 @@ export async function writeCheckpoint(file: string, checkpoint: Checkpoint): Pro
  */
 export async function readCheckpoint(file: string, fingerprint: string): Promise<Checkpoint | undefined> {
   if (!existsSync(file)) return undefined;
-  const checkpoint = decodeCheckpoint(await readFile(file), file);
+  const checkpoint = decodeCheckpoint(await readBytes(file), file);
   if (checkpoint.fingerprint === fingerprint) return checkpoint;
   throw new PenniError("bad-file", "this checkpoint belongs to another network or to other options", {
     file,

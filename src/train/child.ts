@@ -5,20 +5,23 @@ import { Trainer } from "./trainer.js";
 
 let stopRequested = false;
 
-function send(message: FromTrainer): void {
-  process.send?.(message);
+/** Resolves when the message is on its way. That nobody is there to take it is told by "disconnect". */
+function send(message: FromTrainer): Promise<void> {
+  return new Promise((resolve) => {
+    process.send?.(message, undefined, undefined, () => resolve());
+  });
 }
 
 async function run(plan: Extract<ToTrainer, { kind: "start" }>["plan"]): Promise<void> {
   try {
     const outcome = await Trainer.run(plan, {
-      progress: (progress) => send({ kind: "progress", progress }),
-      epoch: (metrics) => send({ kind: "epoch", metrics }),
+      progress: (progress) => void send({ kind: "progress", progress }),
+      epoch: (metrics) => void send({ kind: "epoch", metrics }),
       stopRequested: () => stopRequested,
     });
-    send({ kind: outcome });
+    await send({ kind: outcome });
   } catch (error) {
-    send(failure(error));
+    await send(failure(error));
   }
   process.disconnect();
 }

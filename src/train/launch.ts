@@ -43,10 +43,13 @@ function outcome(child: ChildProcess, plan: TrainingPlan, listener: TrainingList
       else if (message.kind === "stopped") result = interrupted(plan);
       else result = new PenniError(message.code, message.problem, message.details);
     });
-    child.on("error", (error) =>
-      reject(new PenniError("training", `cannot start the training process: ${error.message}`)),
-    );
-    child.on("exit", (code, killer) => {
+    child.on("error", (error) => {
+      // A process that has started and cannot be told something is ending: "close" follows and says how.
+      if (child.pid !== undefined) return;
+      reject(new PenniError("training", `cannot start the training process: ${error.message}`));
+    });
+    // Not "exit", which may come before the last messages.
+    child.on("close", (code, killer) => {
       if (result === "done") resolve();
       else reject(result ?? died(code, killer));
     });

@@ -34,8 +34,6 @@ export interface TrainingPlan {
   readonly teacher?: string;
   readonly result: string;
   readonly checkpoint: string;
-  /** File to which each epoch's metrics are appended as a line of JSON; none where absent. */
-  readonly metrics?: string;
   readonly data: DataPlan;
   readonly seed: number;
   /** Images in a batch. */

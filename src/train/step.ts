@@ -5,6 +5,7 @@ import { emitBatchNormalizationTraining } from "../ops/batch_normalization_train
 import { TypedBuilder } from "../ops/builder.js";
 import { standardOpset } from "../ops/definition.js";
 import { reduceSum } from "../ops/emit.js";
+import { TARGET_OPSET } from "../ops/passes/upgrade_opset.js";
 import { buildGradients } from "./gradients.js";
 import { emitLoss, type LossOptions } from "./losses.js";
 import { emitUpdate, type SgdOptions, type UpdateRule } from "./optimizer.js";
@@ -59,13 +60,15 @@ export const stepNames = {
  * @param network static shapes, one image input [N, C, H, W], first output logits (or a softmax of them) [N, K]
  * @param state names of all initializers that are state (any phase trains them): they become inputs, so that
  *   the steps of several phases share one set of parameters
- * @throws PenniError "unsupported" if an operator on a gradient's path has no gradient
+ * @throws PenniError "unsupported" if an operator on a gradient's path has no gradient, or the network's operator
+ *   set is older than version 13
  */
 export function buildTrainingStep(
   network: Graph,
   state: ReadonlySet<string>,
   options: StepOptions,
 ): TrainingStep {
+  expectOpset(network);
   const b = new TypedBuilder(standardOpset(network), valueNames(network));
   const inputs: ValueInfo[] = [];
   const declareInput = (name: string, type: ValueType): string => {
@@ -132,6 +135,17 @@ export function buildTrainingStep(
     metadata: new Map(),
   };
   return { graph, parameters, velocities, statistics: forward.statistics, masks, constants, needsTeacher };
+}
+
+/** Gradients are written in the forms of operator set 13. */
+function expectOpset(network: Graph): void {
+  const opset = standardOpset(network);
+  if (opset >= TARGET_OPSET) return;
+  throw new PenniError("unsupported", "the network's operator set is too old to train", {
+    expected: `opset ${TARGET_OPSET} or later`,
+    found: `opset ${opset}`,
+    advice: "Run upgradeOpset on the model first",
+  });
 }
 
 /** All names a graph uses, so that fresh ones do not collide. */

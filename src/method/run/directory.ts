@@ -1,12 +1,15 @@
 import { existsSync } from "node:fs";
-import { appendFile, mkdir, readdir, readFile, rename, rm } from "node:fs/promises";
+import { appendFile, mkdir, readdir, readFile, rename, rm, rmdir } from "node:fs/promises";
 import path from "node:path";
 import { PenniError } from "../../graph/errors.js";
 import type { Graph } from "../../graph/types.js";
-import { ioError, writeFileAtomic } from "../../onnx/atomic.js";
+import { ioError, isTemporaryFile, writeFileAtomic } from "../../onnx/atomic.js";
 import { readModel, writeModel } from "../../onnx/files.js";
-import type { EpochMetrics } from "../../train/plan.js";
+import { type EpochMetrics, epochMetricsSchema } from "../../train/plan.js";
 import { configSchema, type RunConfig } from "./config.js";
+
+const CONFIG = "config.json";
+const FOLDERS = ["checkpoints", "stages"] as const;
 
 /**
  * A run's directory: `config.json`, `metrics.jsonl`, `checkpoints/`, `stages/` (the network after each
@@ -20,19 +23,29 @@ export class RunDirectory {
   ) {}
 
   /**
-   * Starts a new run on a network. The directory appears whole or not at all.
+   * Starts a new run on a network. The directory appears whole or not at all; one that is there already (it
+   * may be a mount point, which cannot be replaced) gets `config.json` last.
    * @throws PenniError "io" if the directory holds anything already or cannot be written
    */
   static async create(root: string, config: RunConfig, original: Graph): Promise<RunDirectory> {
     await RunDirectory.checkFree(root);
-    const draft = new RunDirectory(`${path.resolve(root)}.new-${process.pid}`, config);
+    const target = path.resolve(root);
+    const isThere = existsSync(target);
+    const draft = new RunDirectory(
+      isThere ? path.join(target, ".new") : `${target}.new-${process.pid}`,
+      config,
+    );
+    let made: string | undefined;
     try {
-      for (const folder of ["checkpoints", "stages"]) await mkdir(draft.path(folder), { recursive: true });
+      made = await mkdir(draft.root, { recursive: true });
+      for (const folder of FOLDERS) await mkdir(draft.path(folder));
       await writeModel(draft.stagePath("original"), original);
-      await draft.writeJson("config.json", config);
-      await rename(draft.root, root);
+      await draft.writeJson(CONFIG, config);
+      if (isThere) await moveEntries(draft.root, target, [...FOLDERS, CONFIG]);
+      else await rename(draft.root, target);
     } catch (error) {
-      await rm(draft.root, { recursive: true, force: true });
+      const written = isThere ? [draft.root, ...FOLDERS.map((name) => path.join(target, name))] : [made];
+      for (const entry of written) if (entry !== undefined) await rm(entry, { recursive: true, force: true });
       throw ioError(root, "cannot create the run's directory", error);
     }
     return new RunDirectory(root, config);
@@ -40,7 +53,7 @@ export class RunDirectory {
 
   /** Opens a run that was started before. @throws PenniError "bad-file" if the directory holds no run */
   static async open(root: string): Promise<RunDirectory> {
-    const file = path.join(root, "config.json");
+    const file = path.join(root, CONFIG);
     if (!existsSync(file)) {
       throw new PenniError("bad-file", "there is no run to resume", {
         file: root,
@@ -48,8 +61,12 @@ export class RunDirectory {
         advice: "Start one with: penni compress MODEL --data SPEC -o DIR",
       });
     }
-    const config = configSchema.safeParse(parseJson(await readFile(file, "utf8")));
-    if (config.success) return new RunDirectory(root, config.data);
+    const config = configSchema.safeParse(parseJson(await readText(file)));
+    if (config.success) {
+      const run = new RunDirectory(root, config.data);
+      await run.removeTemporaryFiles();
+      return run;
+    }
     throw new PenniError("bad-file", "the run's configuration cannot be read", {
       file,
       found: config.error.issues.map((issue) => `${issue.path.join(".")}: ${issue.message}`).join("; "),
@@ -61,7 +78,7 @@ export class RunDirectory {
   static async checkFree(root: string): Promise<void> {
     const entries = existsSync(root) ? await listDirectory(root) : [];
     if (entries.length === 0) return;
-    const isRun = entries.includes("config.json");
+    const isRun = entries.includes(CONFIG);
     throw new PenniError(
       "io",
       isRun ? "there is a run in this directory already" : "this directory is not empty",
@@ -111,14 +128,44 @@ export class RunDirectory {
   async readMetrics(): Promise<EpochMetrics[]> {
     const file = this.path("metrics.jsonl");
     if (!existsSync(file)) return [];
-    const text = await readFile(file, "utf8");
+    const text = await readText(file);
     const whole = text.slice(0, text.lastIndexOf("\n") + 1);
     if (whole.length < text.length) await writeFileAtomic(file, whole);
     return whole
       .split("\n")
-      .filter((line) => line !== "")
-      .map((line) => JSON.parse(line) as EpochMetrics);
+      .slice(0, -1)
+      .map((line, index) => parseMetrics(file, line, index + 1));
   }
+
+  /** Removes what writing left behind when a kill cut it short. */
+  private async removeTemporaryFiles(): Promise<void> {
+    for (const folder of ["", ...FOLDERS].map((name) => this.path(name))) {
+      const names = existsSync(folder) ? await listDirectory(folder) : [];
+      for (const name of names.filter(isTemporaryFile)) await rm(path.join(folder, name), { force: true });
+    }
+  }
+}
+
+async function moveEntries(from: string, to: string, names: readonly string[]): Promise<void> {
+  for (const name of names) await rename(path.join(from, name), path.join(to, name));
+  await rmdir(from);
+}
+
+async function readText(file: string): Promise<string> {
+  try {
+    return await readFile(file, "utf8");
+  } catch (error) {
+    throw ioError(file, "cannot read the file", error);
+  }
+}
+
+function parseMetrics(file: string, line: string, number: number): EpochMetrics {
+  const metrics = epochMetricsSchema.safeParse(parseJson(line));
+  if (metrics.success) return metrics.data;
+  throw new PenniError("bad-file", `line ${number} of the metrics is damaged`, {
+    file,
+    advice: "Remove the line",
+  });
 }
 
 async function listDirectory(root: string): Promise<string[]> {

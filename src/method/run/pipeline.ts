@@ -1,4 +1,3 @@
-import { existsSync } from "node:fs";
 import { batches, planEvaluation } from "../../data/batches.js";
 import type { Dataset } from "../../data/dataset.js";
 import { holdOut } from "../../data/hold_out.js";
@@ -15,6 +14,7 @@ import { channelMoments } from "../../measure/statistics.js";
 import { readModel, writeModel } from "../../onnx/files.js";
 import { encodeModel } from "../../onnx/write.js";
 import { simplify } from "../../ops/passes/simplify.js";
+import { upgradeOpset } from "../../ops/passes/upgrade_opset.js";
 import { runTraining, type TrainingListener } from "../../train/launch.js";
 import type { EpochMetrics, TrainingPlan } from "../../train/plan.js";
 import { decompose } from "../decompose.js";
@@ -58,7 +58,7 @@ interface Stage {
 
 /** The method, in order. Each stage's result is kept in `stages/`, and a resumed run skips what is there. */
 const stages: readonly Stage[] = [
-  { name: "simplify", apply: (graph) => simplify(graph) },
+  { name: "simplify", apply: (graph) => simplify(upgradeOpset(graph)) },
   { name: "decompose", apply: decomposeStage },
   { name: "retrain", apply: retrainStage },
   { name: "prune", apply: pruneStage },
@@ -159,7 +159,8 @@ async function trained(plan: TrainingPlan, { run, listener, signal }: RunContext
     listener.epoch?.(metrics);
   };
   try {
-    if (!existsSync(plan.result)) await runTraining(plan, { ...listener, epoch }, signal);
+    // Also where the result is there already: the epochs in its checkpoint may not all be in the metrics.
+    await runTraining(plan, { ...listener, epoch }, signal);
   } finally {
     await written;
   }

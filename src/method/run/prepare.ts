@@ -1,17 +1,33 @@
 import { readFileSync } from "node:fs";
 import path from "node:path";
-import { imagenetPreprocessing, type Preprocessing, readPreprocessing } from "../../data/preprocessing.js";
+import type { Split } from "../../data/dataset.js";
+import { holdOut } from "../../data/hold_out.js";
+import {
+  imagenetPreprocessing,
+  levelTable,
+  type Preprocessing,
+  readPreprocessing,
+} from "../../data/preprocessing.js";
 import { PenniError } from "../../graph/errors.js";
 import { fixBatch } from "../../graph/passes/fix_input_shape.js";
+import { elementCount } from "../../graph/tensor.js";
 import type { Graph } from "../../graph/types.js";
+import { countGraph } from "../../measure/count.js";
 import { readModel } from "../../onnx/files.js";
+import { standardOpset } from "../../ops/definition.js";
+import { inferGraph } from "../../ops/infer.js";
 import { simplify } from "../../ops/passes/simplify.js";
+import { upgradeOpset } from "../../ops/passes/upgrade_opset.js";
 import { buildTrainingStep } from "../../train/step.js";
 import { decompose, decompositionCandidates } from "../decompose.js";
 import { trainableParameters } from "../parameters.js";
-import type { RunConfig, Settings } from "./config.js";
+import { pruneToMacs } from "../prune.js";
+import { type RunConfig, type Settings, settingsSchema } from "./config.js";
 import { RunDirectory } from "./directory.js";
 import { openFittingDataset } from "./pipeline.js";
+
+/** The first operator set with Clip and Pad in the form that training steps use. */
+const OLDEST_TRAINABLE_OPSET = 11;
 
 /** What the user asks for. */
 export interface CompressRequest {
@@ -35,12 +51,20 @@ export interface CompressRequest {
  */
 export async function prepareRun(request: CompressRequest): Promise<RunDirectory> {
   await RunDirectory.checkFree(request.out);
+  checkSettings(request.settings);
   const original = await readModel(request.model);
+  const preprocessing: Preprocessing = {
+    ...(readPreprocessing(original.metadata) ?? imagenetPreprocessing),
+    ...request.preprocessing,
+  };
   await naming(request.model, async () => {
     checkCompressible(original, request.settings);
     const dataset = await openFittingDataset(original, request.data);
-    await dataset.train();
+    const train = await dataset.train();
     await dataset.test();
+    levelTable(preprocessing, dataset.channels);
+    checkClasses(original, train);
+    checkEnoughImages(train, request);
   });
   const config: RunConfig = {
     format: 1,
@@ -49,10 +73,7 @@ export async function prepareRun(request: CompressRequest): Promise<RunDirectory
     seed: request.seed,
     preset: request.preset,
     settings: request.settings,
-    preprocessing: {
-      ...(readPreprocessing(original.metadata) ?? imagenetPreprocessing),
-      ...request.preprocessing,
-    },
+    preprocessing,
     versions: versions(),
   };
   return RunDirectory.create(request.out, config, original);
@@ -68,8 +89,49 @@ async function naming<Result>(file: string, work: () => Promise<Result>): Promis
   }
 }
 
+function checkSettings(settings: Settings): void {
+  const { error } = settingsSchema.safeParse(settings);
+  if (error === undefined) return;
+  throw new PenniError("bad-option", "a setting is impossible", {
+    found: error.issues.map((issue) => `${issue.path.join(".")}: ${issue.message}`).join("; "),
+    advice: "See penni compress --help",
+  });
+}
+
+/** Every class of the data needs a score; a model may know more classes. */
+function checkClasses(model: Graph, { labels }: Split): void {
+  const [output] = model.outputs;
+  const shape =
+    output === undefined ? undefined : inferGraph(fixBatch(model, 1)).types.get(output.name)?.shape;
+  const scores = shape?.slice(1).filter((dim) => typeof dim === "number");
+  if (output === undefined || shape === undefined || scores?.length !== shape.length - 1) return;
+  const needed = labels.reduce((most, label) => Math.max(most, label), 0) + 1;
+  if (elementCount(scores) >= needed) return;
+  throw new PenniError("bad-data", `the model's output "${output.name}" has too few classes for the data`, {
+    expected: `${needed} or more`,
+    found: `[${shape.join(", ")}]`,
+    advice: "Choose the data set that the model was trained for",
+  });
+}
+
+function checkEnoughImages({ labels }: Split, { settings, seed }: CompressRequest): void {
+  if (!hasTraining(settings)) return;
+  const { train } = holdOut(labels, settings.validation, seed);
+  const count = Math.min(train.length, settings.trainLimit ?? train.length);
+  if (count >= settings.batch) return;
+  throw new PenniError("bad-data", "there are fewer training images than one batch", {
+    expected: `at least ${settings.batch}`,
+    found: `${count}`,
+    advice: "Give more images or a smaller --batch",
+  });
+}
+
+function hasTraining({ retrain, fineTune }: Settings): boolean {
+  return retrain.epochs + fineTune.epochs > 0;
+}
+
 function checkCompressible(original: Graph, settings: Settings): void {
-  const graph = simplify(original);
+  const graph = simplify(upgradeOpset(original));
   const candidates = decompositionCandidates(graph);
   if (candidates.length === 0) {
     throw new PenniError("unsupported", "there is nothing to compress: the model has no convolution", {
@@ -77,12 +139,27 @@ function checkCompressible(original: Graph, settings: Settings): void {
       found: [...new Set(graph.nodes.map((node) => node.op))].slice(0, 8).join(", ") || "no nodes",
     });
   }
-  if (settings.retrain.epochs + settings.fineTune.epochs === 0) return;
-  checkGradients(decompose(graph, settings), settings);
+  const decomposed = decompose(graph, settings);
+  if (hasTraining(settings)) checkGradients(decomposed, settings);
+  if (settings.prune.rule === "macs") checkTarget(graph, decomposed, settings.prune.fraction);
+}
+
+/** Whether a MACs target can be reached does not depend on the coefficients: pruning them all must be enough. */
+function checkTarget(graph: Graph, decomposed: Graph, fraction: number): void {
+  const originalMacs = countGraph(fixBatch(graph, 1)).executedMacs;
+  pruneToMacs(fixBatch(decomposed, 1), { fraction, originalMacs });
 }
 
 /** Builds the training step once, so that an operator without a gradient is named before the run starts. */
 function checkGradients(decomposed: Graph, settings: Settings): void {
+  const opset = standardOpset(decomposed);
+  if (opset < OLDEST_TRAINABLE_OPSET) {
+    throw new PenniError("unsupported", "training cannot be written in the model's operator set", {
+      expected: `opset ${OLDEST_TRAINABLE_OPSET} or later`,
+      found: `opset ${opset}`,
+      advice: "Export the model again with a later opset, or convert it with onnx.version_converter",
+    });
+  }
   const network = fixBatch(decomposed, settings.batch);
   const rule = { l1: "none", masked: false, rate: 1 } as const;
   const trained = new Map([...trainableParameters(network).keys()].map((name) => [name, rule]));

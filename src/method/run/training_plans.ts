@@ -47,7 +47,8 @@ function stagePlan(graph: Graph, run: RunDirectory, request: StageRequest): Trai
   return {
     stage: request.name,
     network: run.stagePath(request.from),
-    teacher: run.stagePath("original"),
+    // Not the original: a fixed batch in its reshapes would not fit the batch of the training.
+    teacher: run.stagePath("simplify"),
     result: run.path("checkpoints", `${request.name}.onnx`),
     checkpoint: run.checkpointPath(request.name),
     data: {

@@ -1,8 +1,8 @@
 import { intAttribute } from "../../graph/attributes.js";
 import { freshNames, usedNames, withInitializers } from "../../graph/edit.js";
 import { linkGraph } from "../../graph/links.js";
-import { int64Tensor } from "../../graph/tensor.js";
-import type { Graph, Node, Shape, Tensor } from "../../graph/types.js";
+import { int64Tensor, numericData } from "../../graph/tensor.js";
+import type { Dim, Graph, Node, Shape, Tensor, ValueType } from "../../graph/types.js";
 import { inferGraph } from "../infer.js";
 
 const RESHAPING: ReadonlySet<string> = new Set(["Reshape", "Flatten", "Squeeze", "Unsqueeze"]);
@@ -13,19 +13,24 @@ const isReshaping = (node: Node | undefined): node is Node =>
 /**
  * Gives reshapes whose shape is computed while the model runs a constant one where the result's shape is
  * known up to dimensions that can be copied (0) or inferred (-1), and turns chains of Reshape, Flatten,
- * Squeeze and Unsqueeze into one Reshape.
+ * Squeeze and Unsqueeze into one Reshape. In a model with a fixed batch, reshapes that keep the batch axis copy
+ * it instead of naming its size, so that `fixBatch` can change it.
  */
 export function canonicalReshapes(graph: Graph): Graph {
   const { types } = inferGraph(graph);
+  const keepsBatch = batchKeeping(graph, types);
   const { producers } = linkGraph(graph);
   const fresh = freshNames(usedNames(graph));
   const added = new Map<string, Tensor>();
   const nodes = graph.nodes.map((node) => {
     if (!isReshaping(node)) return node;
     const root = rootOf(node, producers);
-    const isConstant = node.op !== "Reshape" || graph.initializers.has(node.inputs[1] ?? "");
-    if (isConstant && root === node.inputs[0]) return node;
-    const dims = constantShape(types.get(root)?.shape, types.get(node.outputs[0] ?? "")?.shape);
+    const copiesBatch = keepsBatch(root, node.outputs[0] ?? "");
+    const stated = graph.initializers.get(node.inputs[1] ?? "");
+    const isConstant = node.op !== "Reshape" || stated !== undefined;
+    const namesBatch = copiesBatch && node.op === "Reshape" && stated !== undefined && startsWithSize(stated);
+    if (isConstant && !namesBatch && root === node.inputs[0]) return node;
+    const dims = constantShape(types.get(root)?.shape, types.get(node.outputs[0] ?? "")?.shape, copiesBatch);
     if (dims === undefined) return node;
     const shape = fresh(`${node.outputs[0]}_shape`);
     added.set(shape, int64Tensor([dims.length], dims));
@@ -41,10 +46,43 @@ function rootOf(node: Node, producers: ReadonlyMap<string, Node>): string {
   return isReshaping(producer) && intAttribute(producer, "allowzero") !== 1 ? rootOf(producer, producers) : x;
 }
 
-/** The shape argument of a Reshape from `input` to `output`; undefined where it is not constant. */
-function constantShape(input: Shape | undefined, output: Shape | undefined): readonly number[] | undefined {
+/**
+ * Whether the first axis of two values, one reshaped from the other, is the fixed batch of the graph's inputs:
+ * of the same size, and in values that depend on those inputs (a weight may have such an axis too).
+ */
+function batchKeeping(
+  graph: Graph,
+  types: ReadonlyMap<string, ValueType>,
+): (root: string, output: string) => boolean {
+  const batches = new Set<Dim>(
+    graph.inputs.map(({ type }) => type?.shape?.[0]).filter((dim) => typeof dim === "number"),
+  );
+  if (batches.size === 0) return () => false;
+  const dependent = new Set(graph.inputs.map((input) => input.name));
+  for (const node of graph.nodes) {
+    if (!node.inputs.some((name) => dependent.has(name))) continue;
+    for (const name of node.outputs) dependent.add(name);
+  }
+  return (root, output) => {
+    const batch = types.get(root)?.shape?.[0];
+    return dependent.has(root) && batches.has(batch) && batch === types.get(output)?.shape?.[0];
+  };
+}
+
+const startsWithSize = (shape: Tensor): boolean => (numericData(shape)[0] ?? 0) > 0;
+
+/**
+ * The shape argument of a Reshape from `input` to `output`; undefined where it is not constant.
+ * @param copiesBatch copy the first dimension also where its size is known
+ */
+function constantShape(
+  input: Shape | undefined,
+  output: Shape | undefined,
+  copiesBatch: boolean,
+): readonly number[] | undefined {
   if (output === undefined || output.includes(0)) return undefined;
   const dims = output.map((dim, axis) => {
+    if (axis === 0 && copiesBatch) return 0;
     if (typeof dim === "number") return dim;
     return dim !== undefined && dim === input?.[axis] ? 0 : -1;
   });

@@ -1,0 +1,68 @@
+import { type ChildProcess, spawn } from "node:child_process";
+import { existsSync, readFileSync } from "node:fs";
+import path from "node:path";
+import { setTimeout as sleep } from "node:timers/promises";
+import { projectRoot } from "./shared.js";
+
+const main = path.join(projectRoot, "dist/src/cli/main.js");
+
+export interface Ended {
+  readonly status: number | null;
+  readonly signal: NodeJS.Signals | null;
+  readonly stdout: string;
+  readonly stderr: string;
+}
+
+/** A `penni` command in a process group of its own. */
+export class PenniProcess {
+  readonly ended: Promise<Ended>;
+  private readonly child: ChildProcess;
+  private hasEnded = false;
+
+  constructor(args: readonly string[]) {
+    this.child = spawn(process.execPath, [main, ...args], { detached: true });
+    const text = { stdout: "", stderr: "" };
+    for (const name of ["stdout", "stderr"] as const) {
+      this.child[name]?.on("data", (chunk: Buffer) => {
+        text[name] += chunk.toString();
+      });
+    }
+    this.ended = new Promise((resolve, reject) => {
+      this.child.on("error", reject);
+      this.child.on("close", (status, signal) => {
+        this.hasEnded = true;
+        resolve({ status, signal, ...text });
+      });
+    });
+  }
+
+  /** Waits until `condition` holds or the process has ended; whether the condition holds. */
+  async until(condition: () => boolean): Promise<boolean> {
+    while (!this.hasEnded) {
+      if (condition()) return true;
+      await sleep(5);
+    }
+    return condition();
+  }
+
+  private get id(): number {
+    return this.child.pid ?? 0;
+  }
+
+  signal(name: NodeJS.Signals): void {
+    if (!this.hasEnded && this.id > 0) process.kill(this.id, name);
+  }
+
+  signalGroup(name: NodeJS.Signals): void {
+    if (!this.hasEnded && this.id > 0) process.kill(-this.id, name);
+  }
+
+  /** Kills the training process that this command has started; false if there is none. Linux only. */
+  killTrainer(): boolean {
+    const list = `/proc/${this.id}/task/${this.id}/children`;
+    const [first = ""] = existsSync(list) ? readFileSync(list, "utf8").trim().split(" ") : [];
+    if (first === "") return false;
+    process.kill(Number(first), "SIGKILL");
+    return true;
+  }
+}

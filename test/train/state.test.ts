@@ -1,0 +1,86 @@
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import { PenniError } from "../../src/graph/errors.js";
+import { float32Data, float32Tensor } from "../../src/graph/tensor.js";
+import { nonZeroMask, TrainingState } from "../../src/train/state.js";
+import { smallNetwork } from "../support/small_models.js";
+
+function stateOf(values: Readonly<Record<string, readonly number[]>>): TrainingState {
+  const state = new TrainingState();
+  for (const [name, data] of Object.entries(values)) {
+    state.declare(name, [data.length], Float32Array.from(data));
+  }
+  return state;
+}
+
+const slot = (name: string) => ({ input: name, output: `${name}'`, dims: [2] });
+
+test("a step's target becomes what the next step reads; others stay", () => {
+  const state = stateOf({ a: [1, 2], b: [3, 4] });
+  (state.target("a").data as Float32Array).set([5, 6]);
+  assert.deepEqual([...state.data("a")], [1, 2]);
+  state.advance([slot("a")]);
+  assert.deepEqual(
+    [[...state.data("a")], [...state.data("b")]],
+    [
+      [5, 6],
+      [3, 4],
+    ],
+  );
+  assert.notEqual(state.target("a").data, state.tensor("a").data);
+});
+
+test("a value is declared once, as a copy, from zeros where nothing is given", () => {
+  const data = Float32Array.of(1, 2);
+  const state = new TrainingState();
+  state.declare("a", [2], data);
+  data[0] = 9;
+  state.declare("a", [2]);
+  state.declare("velocity", [3]);
+  assert.deepEqual(
+    [[...state.data("a")], [...state.data("velocity")]],
+    [
+      [1, 2],
+      [0, 0, 0],
+    ],
+  );
+});
+
+test("a snapshot restores the state", () => {
+  const state = stateOf({ a: [1, 2], b: [3, 4] });
+  state.advance([slot("b")]);
+  const other = stateOf({ a: [0, 0], b: [0, 0] });
+  other.restore(state.snapshot());
+  assert.deepEqual(other.snapshot(), state.snapshot());
+});
+
+test("zeroShare counts exact zeros of the named values, -0 too", () => {
+  const state = stateOf({ a: [0, -0, 1e-30, 2], b: [0] });
+  assert.deepEqual([state.zeroShare(["a"]), state.zeroShare(["a", "b"]), state.zeroShare([])], [0.5, 0.6, 0]);
+});
+
+test("applyTo replaces the initializers that it knows, in a copy", () => {
+  const network = smallNetwork();
+  const state = stateOf({ gamma: [1, 2, 3, 4], "penni/velocity/gamma": [0, 0, 0, 0] });
+  const changed = state.applyTo(network);
+  state.data("gamma").fill(7);
+  const gamma = changed.initializers.get("gamma");
+  assert.deepEqual(gamma && [...float32Data(gamma)], [1, 2, 3, 4]);
+  assert.equal(changed.initializers.get("w1"), network.initializers.get("w1"));
+  assert.deepEqual([...changed.initializers.keys()], [...network.initializers.keys()]);
+});
+
+test("an unknown value is an error of Penni's own", () => {
+  assert.throws(() => stateOf({}).tensor("a"), PenniError);
+});
+
+test("nonZeroMask is one where a value is not exactly zero", () => {
+  const mask = nonZeroMask(float32Tensor([2, 2], [0, -0, 1e-30, -3]));
+  assert.deepEqual(
+    [[...(mask.data as Float32Array)], mask.dims],
+    [
+      [0, 0, 1, 1],
+      [2, 2],
+    ],
+  );
+});
