@@ -33,3 +33,15 @@ function heldOutCount(members: number, fraction: number): number {
   if (fraction <= 0 || members < 2) return 0;
   return Math.min(members, Math.max(1, Math.round(members * fraction)));
 }
+
+/** What separates the random numbers of samples from those of held-out parts. */
+const SAMPLE_STREAM = 3;
+
+/**
+ * `count` of the given indices (or all), drawn at random for a seed, ascending: datasets are often sorted by
+ * class, so their first images are no sample.
+ */
+export function sampleIndices(indices: Uint32Array, count: number, seed: number): Uint32Array {
+  if (count >= indices.length) return indices;
+  return new Random(SAMPLE_STREAM, seed).shuffle(indices.slice()).slice(0, count).sort();
+}

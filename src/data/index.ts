@@ -10,7 +10,7 @@ export {
   planEvaluation,
 } from "./batches.js";
 export { allocateSplit, type Dataset, type ImageSize, imagePixels, type Split } from "./dataset.js";
-export { type HeldOut, holdOut } from "./hold_out.js";
+export { type HeldOut, holdOut, sampleIndices } from "./hold_out.js";
 export { type OpenOptions, openDataset } from "./open.js";
 export { prefetch } from "./prefetch.js";
 export {

@@ -1,8 +1,9 @@
 import { attributes, float } from "../graph/attributes.js";
 import { freshNames, usedNames } from "../graph/edit.js";
-import { float32Tensor } from "../graph/tensor.js";
+import { linkGraph } from "../graph/links.js";
+import { elementCount, float32Data, float32Tensor } from "../graph/tensor.js";
 import type { Graph, Node, Tensor } from "../graph/types.js";
-import { convolutions } from "../ops/weights.js";
+import { convolutions, denseLayer } from "../ops/weights.js";
 
 /** Mean and variance of every channel of a value. */
 export interface ChannelStatistics {
@@ -11,6 +12,14 @@ export interface ChannelStatistics {
 }
 
 const EPSILON = 1e-5;
+/**
+ * Norm that each filter gets. Before a normalisation the norm does not matter to the output, but a step of
+ * size η turns a filter by η / norm², and folding leaves small norms (0.7 in ResNet-20, whose filters had
+ * 1.9): without this the network would train at several times the learning rate.
+ */
+const FILTER_NORM = 2;
+/** A filter below this norm is dead and stays as it is. */
+const DEAD_NORM = 1e-3;
 
 /** Outputs of convolutions: where `insertNormalization` wants statistics. */
 export function normalizationSites(graph: Graph): readonly string[] {
@@ -26,21 +35,30 @@ export function normalizationSites(graph: Graph): readonly string[] {
 export function insertNormalization(graph: Graph, statistics: ReadonlyMap<string, ChannelStatistics>): Graph {
   const fresh = freshNames(usedNames(graph));
   const initializers = new Map(graph.initializers);
+  const { readers } = linkGraph(graph);
+  const store = (name: string, tensor: Tensor): string => {
+    initializers.set(name, tensor);
+    return name;
+  };
   const nodes = graph.nodes.flatMap((node): Node[] => {
     const [output] = node.outputs;
     const found = output === undefined ? undefined : statistics.get(output);
     if (output === undefined || found === undefined) return [node];
+    const isOwn = node.inputs.slice(1).every((name) => (readers.get(name)?.length ?? 0) <= 1);
+    const gains = isOwn ? filterGains(graph, node) : undefined;
+    for (const name of gains === undefined ? [] : node.inputs.slice(1)) {
+      const tensor = graph.initializers.get(name);
+      if (tensor !== undefined && gains !== undefined) store(name, scaleRows(tensor, gains));
+    }
     const raw = fresh(`${output}/raw`);
-    const inputs = Object.entries(identityParameters(found)).map(([part, tensor]) => {
-      const name = fresh(`${output}/${part}`);
-      initializers.set(name, tensor);
-      return name;
-    });
+    const parameters = Object.entries(undoing(found, gains)).map(([part, tensor]) =>
+      store(fresh(`${output}/${part}`), tensor),
+    );
     const normalization: Node = {
       name: fresh(`${output}/BatchNormalization`),
       op: "BatchNormalization",
       domain: "",
-      inputs: [raw, ...inputs],
+      inputs: [raw, ...parameters],
       outputs: [output],
       attributes: attributes({ epsilon: float(EPSILON), momentum: float(0.9) }),
     };
@@ -49,13 +67,46 @@ export function insertNormalization(graph: Graph, statistics: ReadonlyMap<string
   return { ...graph, nodes, initializers };
 }
 
-/** scale = sqrt(var + eps) and bias = mean undo the normalisation; in ONNX's order of inputs. */
-function identityParameters({ mean, variance }: ChannelStatistics): Record<string, Tensor> {
+/** The factor by which each filter is scaled; undefined where the weight is no float32 constant. */
+function filterGains(graph: Graph, conv: Node): readonly number[] | undefined {
+  const layer = denseLayer(graph, conv);
+  const weight = typeof layer === "string" ? undefined : graph.initializers.get(layer.weight);
+  if (weight === undefined) return undefined;
+  const rows = rowsOf(weight);
+  return rows.map((row) => {
+    const norm = Math.hypot(...row);
+    return norm < DEAD_NORM ? 1 : FILTER_NORM / norm;
+  });
+}
+
+/** The slices of a tensor along its first axis. */
+function rowsOf(tensor: Tensor): readonly Float32Array[] {
+  const [count = 0, ...rest] = tensor.dims;
+  const data = float32Data(tensor);
+  const length = elementCount(rest);
+  return Array.from({ length: count }, (_, row) => data.subarray(row * length, (row + 1) * length));
+}
+
+function scaleRows(tensor: Tensor, gains: readonly number[]): Tensor {
+  const scaled = rowsOf(tensor).flatMap((row, index) => [...row.map((value) => value * (gains[index] ?? 1))]);
+  return float32Tensor(tensor.dims, scaled);
+}
+
+/**
+ * The normalisation, in ONNX's order of inputs, of g·x that gives back x: mean g·m, variance g²·v,
+ * scale sqrt(g²·v + eps) / g, bias m.
+ */
+function undoing(
+  { mean, variance }: ChannelStatistics,
+  gains: readonly number[] | undefined,
+): Record<string, Tensor> {
   const vector = (values: readonly number[]): Tensor => float32Tensor([values.length], values);
+  const gain = (channel: number): number => gains?.[channel] ?? 1;
+  const scaled = variance.map((value, channel) => Math.fround(gain(channel) ** 2 * value));
   return {
-    scale: vector(variance.map((value) => Math.sqrt(Math.fround(value) + EPSILON))),
+    scale: vector(scaled.map((value, channel) => Math.sqrt(value + EPSILON) / gain(channel))),
     bias: vector(mean),
-    mean: vector(mean),
-    variance: vector(variance),
+    mean: vector(mean.map((value, channel) => gain(channel) * value)),
+    variance: vector(scaled),
   };
 }

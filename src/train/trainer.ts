@@ -3,55 +3,33 @@ import { readFile } from "node:fs/promises";
 import { Tensor as OrtTensor } from "onnxruntime-common";
 import { type Batch, planEpoch, planEvaluation } from "../data/batches.js";
 import type { Split } from "../data/dataset.js";
-import { holdOut } from "../data/hold_out.js";
+import { holdOut, sampleIndices } from "../data/hold_out.js";
 import { openDataset } from "../data/open.js";
 import { prefetch } from "../data/prefetch.js";
-import type { Session } from "../execute/engine.js";
-import { openSession } from "../execute/node.js";
 import { PenniError } from "../graph/errors.js";
 import { fixBatch } from "../graph/passes/fix_input_shape.js";
-import { float32Data } from "../graph/tensor.js";
 import type { Graph } from "../graph/types.js";
 import { readModel, writeModel } from "../onnx/files.js";
 import { readCheckpoint, writeCheckpoint } from "./checkpoint.js";
-import { buildEvaluation, PREDICTED } from "./evaluation.js";
+import { PREDICTED } from "./evaluation.js";
 import type { EpochMetrics, TrainingPlan, TrainingProgress } from "./plan.js";
 import { learningRate } from "./schedule.js";
-import { nonZeroMask, TrainingState } from "./state.js";
 import {
-  buildTrainingStep,
-  imageInput,
-  logitsOf,
-  type StateSlot,
-  stepNames,
-  type TrainingStep,
-} from "./step.js";
+  type Evaluation,
+  type LoadedPhase,
+  loadEvaluation,
+  loadPhases,
+  loadTeacher,
+  type Teacher,
+} from "./sessions.js";
+import { TrainingState } from "./state.js";
+import { imageInput, stepNames } from "./step.js";
 
 /** Where a trainer reports to; `stopRequested` is asked between steps. */
 export interface TrainerHooks {
   progress(progress: TrainingProgress): void;
   epoch(metrics: EpochMetrics): void;
   stopRequested(): boolean;
-}
-
-interface LoadedPhase {
-  readonly name: string;
-  readonly step: TrainingStep;
-  readonly session: Session;
-  readonly masks: ReadonlyMap<string, OrtTensor>;
-  readonly slots: readonly StateSlot[];
-}
-
-interface Teacher {
-  readonly session: Session;
-  readonly input: string;
-  readonly output: string;
-}
-
-/** A session that predicts with the present parameters: the image input first, then the state. */
-interface Evaluation {
-  readonly session: Session;
-  readonly inputs: readonly string[];
 }
 
 interface EpochSums {
@@ -95,7 +73,7 @@ export class Trainer {
     const dataset = await openDataset(plan.data.spec, size);
     const split = await dataset.train();
     const held = holdOut(split.labels, plan.data.validation, plan.seed);
-    const train = held.train.slice(0, plan.data.trainLimit ?? held.train.length);
+    const train = sampleIndices(held.train, plan.data.trainLimit ?? held.train.length, plan.seed);
     const trainer = new Trainer(
       plan,
       hooks,
@@ -118,9 +96,12 @@ export class Trainer {
 
   private async train(): Promise<"done" | "stopped"> {
     this.checkData();
-    const phases = await this.loadPhases();
-    const teacher = await this.loadTeacher();
-    const evaluation = this.validationIndices.length > 0 ? await this.loadEvaluation() : undefined;
+    const phases = await loadPhases(this.network, this.plan, this.state);
+    const teacher = await loadTeacher(this.plan);
+    const evaluation =
+      this.validationIndices.length > 0
+        ? await loadEvaluation(this.network, this.plan, this.state)
+        : undefined;
     await this.resume();
 
     while (this.step < this.steps) {
@@ -141,63 +122,6 @@ export class Trainer {
       found: `${this.trainIndices.length}`,
       advice: "Give more images or a smaller --batch",
     });
-  }
-
-  private async loadPhases(): Promise<LoadedPhase[]> {
-    const shared = new Set(this.plan.phases.flatMap((phase) => Object.keys(phase.trained)));
-    for (const node of this.network.nodes) {
-      if (node.op === "BatchNormalization") for (const name of node.inputs.slice(3, 5)) shared.add(name);
-    }
-    const loaded: LoadedPhase[] = [];
-    for (const phase of this.plan.phases) {
-      const step = buildTrainingStep(this.network, shared, {
-        trained: new Map(Object.entries(phase.trained)),
-        batchNormalization: this.plan.batchNormalization,
-        loss: this.plan.loss,
-        optimizer: this.plan.optimizer,
-      });
-      for (const name of shared) this.declareFromNetwork(name);
-      const slots = [...step.parameters.values(), ...step.velocities.values(), ...step.statistics.values()];
-      for (const { input, dims } of slots) this.state.declare(input, dims);
-      const masks = new Map(
-        [...step.masks].map(([name, input]) => [input, nonZeroMask(this.initializer(name))] as const),
-      );
-      const session = await openSession(step.graph, { threads: this.plan.threads });
-      loaded.push({ name: phase.name, step, session, masks, slots });
-    }
-    return loaded;
-  }
-
-  private initializer(name: string) {
-    const tensor = this.network.initializers.get(name);
-    if (tensor !== undefined) return tensor;
-    throw new PenniError("internal", `the network has no parameter "${name}"`, { file: this.plan.network });
-  }
-
-  private declareFromNetwork(name: string): void {
-    const tensor = this.initializer(name);
-    this.state.declare(name, tensor.dims, float32Data(tensor));
-  }
-
-  private async loadTeacher(): Promise<Teacher | undefined> {
-    if (this.plan.loss.distillation === 0 || this.plan.teacher === undefined) return undefined;
-    const network = fixBatch(await readModel(this.plan.teacher), this.plan.batch);
-    const output = logitsOf(network);
-    const session = await openSession(
-      { ...network, outputs: [{ name: output, type: undefined }] },
-      {
-        threads: this.plan.threads,
-      },
-    );
-    return { session, input: imageInput(network).name, output };
-  }
-
-  private async loadEvaluation(): Promise<Evaluation> {
-    const graph = buildEvaluation(this.network, new Set(this.state.snapshot().keys()));
-    return {
-      session: await openSession(graph, { threads: this.plan.threads }),
-      inputs: graph.inputs.map((i) => i.name),
-    };
   }
 
   private async resume(): Promise<void> {

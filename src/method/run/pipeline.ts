@@ -1,6 +1,6 @@
-import { batches, planEvaluation } from "../../data/batches.js";
+import { allIndices, batches, planEvaluation } from "../../data/batches.js";
 import type { Dataset } from "../../data/dataset.js";
-import { holdOut } from "../../data/hold_out.js";
+import { holdOut, sampleIndices } from "../../data/hold_out.js";
 import { openDataset } from "../../data/open.js";
 import { withInitializers } from "../../graph/edit.js";
 import { PenniError } from "../../graph/errors.js";
@@ -34,6 +34,7 @@ export interface RunListener extends TrainingListener {
 
 export type StageName =
   | "simplify"
+  | "normalize"
   | "decompose"
   | "retrain"
   | "prune"
@@ -59,7 +60,11 @@ interface Stage {
 /** The method, in order. Each stage's result is kept in `stages/`, and a resumed run skips what is there. */
 const stages: readonly Stage[] = [
   { name: "simplify", apply: (graph) => simplify(upgradeOpset(graph)) },
-  { name: "decompose", apply: decomposeStage },
+  { name: "normalize", apply: normalizeStage },
+  {
+    name: "decompose",
+    apply: (graph, { run }) => decompose(graph, { basis: run.config.settings.basis }),
+  },
   { name: "retrain", apply: retrainStage },
   { name: "prune", apply: pruneStage },
   { name: "fine-tune", apply: fineTuneStage },
@@ -115,16 +120,14 @@ async function originalMacs(run: RunDirectory): Promise<number> {
   return countGraph(fixBatch(await readModel(run.stagePath("simplify")), 1)).executedMacs;
 }
 
-async function decomposeStage(graph: Graph, context: RunContext): Promise<Graph> {
-  const { basis, batchNormalization } = context.run.config.settings;
-  const decomposed = decompose(graph, { basis });
-  const hasNone = graph.nodes.every((node) => node.op !== "BatchNormalization");
-  return batchNormalization === "insert" && hasNone ? normalize(decomposed, context) : decomposed;
-}
-
-/** Gives the network normalisations with the statistics of its convolutions on some training images. */
-async function normalize(graph: Graph, { run, dataset }: RunContext): Promise<Graph> {
+/**
+ * Gives a network without normalisations some, with the statistics of its convolutions on a few training
+ * images.
+ */
+async function normalizeStage(graph: Graph, { run, dataset }: RunContext): Promise<Graph> {
   const { settings, preprocessing } = run.config;
+  const hasSome = graph.nodes.some((node) => node.op === "BatchNormalization");
+  if (hasSome || settings.batchNormalization !== "insert") return graph;
   const split = await dataset.train();
   const { train } = holdOut(split.labels, settings.validation, run.config.seed);
   const batch = Math.min(settings.batch, train.length);
@@ -132,7 +135,7 @@ async function normalize(graph: Graph, { run, dataset }: RunContext): Promise<Gr
   const moments = await channelMoments(
     fixBatch(graph, batch),
     normalizationSites(graph),
-    batches(planEvaluation(split, train.slice(0, count), { batch, preprocessing })),
+    batches(planEvaluation(split, sampleIndices(train, count, run.config.seed), { batch, preprocessing })),
     [split.channels, split.height, split.width],
     settings.threads,
   );
@@ -210,7 +213,7 @@ async function exportStage(graph: Graph, context: RunContext): Promise<Graph> {
 /** Refuses an export whose logits differ from those of the network before shrinking. */
 async function checkExport(unshrunk: Graph, exported: Graph, { run, dataset }: RunContext): Promise<void> {
   const split = await dataset.train();
-  const indices = Uint32Array.from({ length: Math.min(AGREEMENT_IMAGES, split.count) }, (_, index) => index);
+  const indices = sampleIndices(allIndices(split), AGREEMENT_IMAGES, run.config.seed);
   const { difference } = await largestDifference(
     unshrunk,
     exported,
