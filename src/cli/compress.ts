@@ -22,6 +22,8 @@ interface CompressOptions {
   readonly lr?: number;
   readonly fineTuneLr?: number;
   readonly l1?: number;
+  readonly distillation?: number;
+  readonly labelSmoothing?: number;
   readonly batch?: number;
   readonly seed: number;
   readonly threads?: number;
@@ -60,6 +62,12 @@ export function addCompressCommand(program: Command, terminal: Terminal): Comman
     .option("--lr <x>", "first learning rate of retraining", numberBetween(1e-12, 1e3))
     .option("--fine-tune-lr <x>", "first learning rate of fine-tuning", numberBetween(1e-12, 1e3))
     .option("--l1 <x>", "strength of the L1 penalty on the coefficients", numberBetween(0, 1e3))
+    .option(
+      "--distillation <w>",
+      "weight of the original's outputs in the loss; the labels get the rest",
+      numberBetween(0, 1),
+    )
+    .option("--label-smoothing <s>", "share of each label spread over all classes", numberBetween(0, 0.99))
     .option("--batch <n>", "images in a batch", wholeNumber(1))
     .option("--seed <n>", "seed of everything random", wholeNumber(0), 0)
     .option("--threads <n>", "threads of the runtime (default: one per core)", wholeNumber(1))
@@ -137,7 +145,8 @@ function checkResumeAlone(model: string | undefined, command: Command): void {
 async function settingsFrom(options: CompressOptions): Promise<Settings> {
   const { presets } = await import("../method/run/config.js");
   const preset = presets[options.preset];
-  const { targetMacs, deviations, phaseEpochs } = options;
+  const { targetMacs, deviations, phaseEpochs, distillation, labelSmoothing } = options;
+  const shares = distillation === undefined ? {} : { distillation, crossEntropy: 1 - distillation };
   const stage = (name: "retrain" | "fineTune", epochs?: number, rate?: number): Settings["retrain"] => ({
     ...preset[name],
     ...given({ epochs, phaseEpochs }),
@@ -155,6 +164,7 @@ async function settingsFrom(options: CompressOptions): Promise<Settings> {
       trainLimit: options.trainLimit,
       checkpointSeconds: options.checkpointSeconds,
     }),
+    loss: { ...preset.loss, ...shares, ...given({ labelSmoothing }) },
     ...(targetMacs === undefined ? {} : { prune: { rule: "macs", fraction: targetMacs } }),
     ...(deviations === undefined ? {} : { prune: { rule: "deviation", factor: deviations } }),
     threads: options.threads ?? availableParallelism(),

@@ -87,13 +87,14 @@ export function duration(seconds: number): string {
 
 function describeProgress(progress: TrainingProgress): string {
   const { epoch, epochs, phase, imagesPerSecond, loss, accuracy, sparsity, secondsLeft } = progress;
+  // The most wanted first: a narrow terminal cuts the line off.
   return [
     `epoch ${epoch}/${epochs} ${phase}`,
+    `${duration(secondsLeft)} left`,
     `${Math.round(imagesPerSecond)} images/s`,
     `loss ${loss.toFixed(4)}`,
     `top-1 ${percent(accuracy)}`,
     `zeros ${percent(sparsity)}`,
-    `${duration(secondsLeft)} left`,
   ].join(" | ");
 }
 

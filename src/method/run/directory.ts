@@ -37,7 +37,7 @@ export class RunDirectory {
     );
     let made: string | undefined;
     try {
-      made = await mkdir(draft.root, { recursive: true });
+      made = await makeDirectory(draft.root);
       for (const folder of FOLDERS) await mkdir(draft.path(folder));
       await writeModel(draft.stagePath("original"), original);
       await draft.writeJson(CONFIG, config);
@@ -144,6 +144,17 @@ export class RunDirectory {
       for (const name of names.filter(isTemporaryFile)) await rm(path.join(folder, name), { force: true });
     }
   }
+}
+
+/**
+ * Makes a directory and those above it that are missing; returns the first one made. (Node's own way to do so
+ * never ends where the system answers "no such directory" all the time, as /proc does.)
+ */
+async function makeDirectory(directory: string): Promise<string> {
+  const parent = path.dirname(directory);
+  const first = existsSync(parent) ? directory : await makeDirectory(parent);
+  await mkdir(directory);
+  return first;
 }
 
 async function moveEntries(from: string, to: string, names: readonly string[]): Promise<void> {

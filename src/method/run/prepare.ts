@@ -14,7 +14,6 @@ import { elementCount } from "../../graph/tensor.js";
 import type { Graph } from "../../graph/types.js";
 import { countGraph } from "../../measure/count.js";
 import { readModel } from "../../onnx/files.js";
-import { standardOpset } from "../../ops/definition.js";
 import { inferGraph } from "../../ops/infer.js";
 import { simplify } from "../../ops/passes/simplify.js";
 import { upgradeOpset } from "../../ops/passes/upgrade_opset.js";
@@ -25,9 +24,6 @@ import { pruneToMacs } from "../prune.js";
 import { type RunConfig, type Settings, settingsSchema } from "./config.js";
 import { RunDirectory } from "./directory.js";
 import { openFittingDataset } from "./pipeline.js";
-
-/** The first operator set with Clip and Pad in the form that training steps use. */
-const OLDEST_TRAINABLE_OPSET = 11;
 
 /** What the user asks for. */
 export interface CompressRequest {
@@ -152,14 +148,6 @@ function checkTarget(graph: Graph, decomposed: Graph, fraction: number): void {
 
 /** Builds the training step once, so that an operator without a gradient is named before the run starts. */
 function checkGradients(decomposed: Graph, settings: Settings): void {
-  const opset = standardOpset(decomposed);
-  if (opset < OLDEST_TRAINABLE_OPSET) {
-    throw new PenniError("unsupported", "training cannot be written in the model's operator set", {
-      expected: `opset ${OLDEST_TRAINABLE_OPSET} or later`,
-      found: `opset ${opset}`,
-      advice: "Export the model again with a later opset, or convert it with onnx.version_converter",
-    });
-  }
   const network = fixBatch(decomposed, settings.batch);
   const rule = { l1: "none", masked: false, rate: 1 } as const;
   const trained = new Map([...trainableParameters(network).keys()].map((name) => [name, rule]));
