@@ -107,7 +107,8 @@ function checkScores(scores: OrtTensor, output: string, batch: number, split: Sp
   });
 }
 
-function bestClass(scores: Float32Array): number {
+/** Index of the largest score, the first of equals. */
+export function bestClass(scores: Float32Array): number {
   return scores.reduce((best, score, index) => (score > (scores[best] ?? 0) ? index : best), 0);
 }
 

@@ -1,15 +1,17 @@
 import { Tensor as OrtTensor } from "onnxruntime-common";
-import { batches, planEvaluation } from "../data/batches.js";
+import { type Batch, batches, planEvaluation } from "../data/batches.js";
 import type { Split } from "../data/dataset.js";
 import type { Preprocessing } from "../data/preprocessing.js";
 import { openSession } from "../execute/node.js";
 import type { Graph } from "../graph/types.js";
-import { classifierInterface } from "./accuracy.js";
+import { bestClass, classifierInterface } from "./accuracy.js";
 
 /** How far two classifiers are apart on the same images. */
 export interface Agreement {
   /** Largest absolute difference of their outputs. NaN if one of them is not a number. */
   readonly difference: number;
+  /** Largest absolute output of the first one. */
+  readonly magnitude: number;
   /** Images for which both have the largest output at the same class. */
   readonly samePredictions: number;
   readonly images: number;
@@ -23,44 +25,65 @@ export async function largestDifference(
   preprocessing: Preprocessing,
   indices: Uint32Array,
 ): Promise<Agreement> {
-  const ports = [first, second].map((graph) => ({ graph, ...classifierInterface(graph, split) }));
-  const batch = ports.find((port) => port.fixedBatch !== undefined)?.fixedBatch ?? 64;
-  const sessions = await Promise.all(
-    ports.map(async (port) => ({ port, session: await openSession(port.graph) })),
-  );
-  let difference = 0;
-  let samePredictions = 0;
+  const fixed = [first, second].map((graph) => classifierInterface(graph, split).fixedBatch);
+  const batch = fixed.find((size) => size !== undefined) ?? 64;
+  const a = await openClassifier(first, split, batch);
+  const b = await openClassifier(second, split, batch);
+  let agreement: Agreement = { difference: 0, magnitude: 0, samePredictions: 0, images: 0 };
   try {
     for (const images of batches(planEvaluation(split, indices, { batch, preprocessing }))) {
-      const tensor = new OrtTensor("float32", images.images, [
+      agreement = compareBatch(
+        agreement,
+        await a.scores(images),
+        await b.scores(images),
+        images.count,
         batch,
-        split.channels,
-        split.height,
-        split.width,
-      ]);
-      const outputs: Float32Array[] = [];
-      for (const { port, session } of sessions) {
-        const results = await session.run({ [port.input]: tensor }, [port.output]);
-        outputs.push(results[port.output]?.data as Float32Array);
-      }
-      const [a = new Float32Array(), b = new Float32Array()] = outputs;
-      const classes = a.length / batch;
-      for (let image = 0; image < images.count; image++) {
-        const [left, right] = [a, b].map((scores) => scores.subarray(image * classes, (image + 1) * classes));
-        if (left === undefined || right === undefined) continue;
-        difference = left.reduce(
-          (most, score, k) => Math.max(most, Math.abs(score - (right[k] ?? NaN))),
-          difference,
-        );
-        if (largestIndex(left) === largestIndex(right)) samePredictions += 1;
-      }
+      );
     }
   } finally {
-    for (const { session } of sessions) await session.release();
+    await a.release();
+    await b.release();
   }
-  return { difference, samePredictions, images: indices.length };
+  return agreement;
 }
 
-function largestIndex(scores: Float32Array): number {
-  return scores.reduce((best, score, index) => (score > (scores[best] ?? 0) ? index : best), 0);
+interface OpenClassifier {
+  /** float32 [batch · classes]. */
+  scores(images: Batch): Promise<Float32Array>;
+  release(): Promise<void>;
+}
+
+async function openClassifier(graph: Graph, split: Split, batch: number): Promise<OpenClassifier> {
+  const { input, output } = classifierInterface(graph, split);
+  const { channels, height, width } = split;
+  const session = await openSession(graph);
+  return {
+    scores: async ({ images }) => {
+      const feeds = { [input]: new OrtTensor("float32", images, [batch, channels, height, width]) };
+      return (await session.run(feeds, [output]))[output]?.data as Float32Array;
+    },
+    release: () => session.release(),
+  };
+}
+
+function compareBatch(
+  before: Agreement,
+  a: Float32Array,
+  b: Float32Array,
+  count: number,
+  batch: number,
+): Agreement {
+  const classes = a.length / batch;
+  let { difference, magnitude, samePredictions } = before;
+  for (let image = 0; image < count; image++) {
+    const left = a.subarray(image * classes, (image + 1) * classes);
+    const right = b.subarray(image * classes, (image + 1) * classes);
+    left.forEach((score, k) => {
+      // Math.max keeps a NaN.
+      difference = Math.max(difference, Math.abs(score - (right[k] ?? NaN)));
+      magnitude = Math.max(magnitude, Math.abs(score));
+    });
+    if (bestClass(left) === bestClass(right)) samePredictions += 1;
+  }
+  return { difference, magnitude, samePredictions, images: before.images + count };
 }

@@ -75,7 +75,7 @@ const stages: readonly Stage[] = [
   { name: "export", apply: exportStage },
 ];
 
-/** Logits of the exported and of the unshrunk network may differ by so much, absolutely. */
+/** Outputs of the exported and of the unshrunk network may differ by this share of the largest, or of 1. */
 const EXPORT_TOLERANCE = 1e-3;
 const STATISTICS_IMAGES = 512;
 const AGREEMENT_IMAGES = 256;
@@ -214,17 +214,13 @@ async function exportStage(graph: Graph, context: RunContext): Promise<Graph> {
 async function checkExport(unshrunk: Graph, exported: Graph, { run, dataset }: RunContext): Promise<void> {
   const split = await dataset.train();
   const indices = sampleIndices(allIndices(split), AGREEMENT_IMAGES, run.config.seed);
-  const { difference } = await largestDifference(
-    unshrunk,
-    exported,
-    split,
-    run.config.preprocessing,
-    indices,
-  );
-  if (difference <= EXPORT_TOLERANCE) return;
+  const { preprocessing } = run.config;
+  const found = await largestDifference(unshrunk, exported, split, preprocessing, indices);
+  const tolerance = EXPORT_TOLERANCE * Math.max(1, found.magnitude);
+  if (found.difference <= tolerance) return;
   throw new PenniError("internal", "the exported network does not compute what the trained one does", {
-    expected: `outputs within ${EXPORT_TOLERANCE}`,
-    found: `a difference of ${difference}`,
+    expected: `outputs within ${tolerance}`,
+    found: `a difference of ${found.difference}`,
     advice: "This is a fault of Penni; please report it with the model",
   });
 }
