@@ -19,7 +19,7 @@ const figures: readonly Figure[] = [
   { name: "MACs (paper count)", value: (f) => f.paperMacs, text: compactNumber },
   { name: "MACs (executed)", value: (f) => f.executedMacs, text: compactNumber },
   { name: "file, bytes", value: (f) => f.bytes, text: (value) => value.toLocaleString("en-US") },
-  { name: "latency, ms", value: (f) => f.latencyMs, text: (value) => value.toFixed(2) },
+  { name: "latency, ms, 1 thread", value: (f) => f.latencyMs, text: (value) => value.toFixed(2) },
 ];
 
 const columns: readonly Column<Row>[] = [

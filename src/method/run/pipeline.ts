@@ -77,6 +77,9 @@ const stages: readonly Stage[] = [
 
 /** Outputs of the exported and of the unshrunk network may differ by this share of the largest, or of 1. */
 const EXPORT_TOLERANCE = 1e-3;
+/** One thread: with more, a small network's time falls into one of two groups by chance, twice as far apart. */
+const LATENCY_THREADS = 1;
+const LATENCY_RUNS = 200;
 const STATISTICS_IMAGES = 512;
 const AGREEMENT_IMAGES = 256;
 
@@ -202,7 +205,7 @@ async function exportStage(graph: Graph, context: RunContext): Promise<Graph> {
       ...counts,
     },
     measure: async (layers) => {
-      const times = await measureLatency(layers, { threads: settings.threads });
+      const times = await measureLatency(layers, { threads: LATENCY_THREADS });
       return times.map((time) => time.medianMs);
     },
   });
@@ -240,7 +243,10 @@ async function summarize(original: Graph, exported: Graph, context: RunContext):
     const { correct, total } = await evaluate(graph, test, run.config.preprocessing, { threads, onProgress });
     return { correct, total };
   };
-  const [before, after] = await measureLatency([original, exported], { threads });
+  const [before, after] = await measureLatency([original, exported], {
+    threads: LATENCY_THREADS,
+    runs: LATENCY_RUNS,
+  });
   const simplified = await readModel(run.stagePath("simplify"));
   const shrunk = await readModel(run.stagePath("shrink"));
   return {

@@ -8,7 +8,7 @@ export interface Figures {
   readonly executedMacs: number;
   /** Bytes of the file. */
   readonly bytes: number;
-  /** Median milliseconds of one image in onnxruntime-node, both networks by turns. */
+  /** Median milliseconds of one image in onnxruntime-node on one thread, both networks by turns. */
   readonly latencyMs: number;
   /** Top-1 on the test split. */
   readonly test: { readonly correct: number; readonly total: number };
