@@ -198,8 +198,8 @@ test("a run that was interrupted, lost its trainer and was killed thrice ends as
 
   if (process.platform === "linux") {
     const second = resume(root);
-    assert.ok(await second.until(() => lineCount(root) >= 1));
-    assert.ok(second.killTrainer());
+    // Tried until there is a trainer to kill: how far the first attempt got, and so when it starts, varies.
+    assert.ok(await second.until(() => second.killTrainer()));
     const lost = await second.ended;
     assert.equal(lost.status, 1, lost.stderr);
     assertAdvises(lost.stderr, root, /training process ended unexpectedly: found signal SIGKILL/);
