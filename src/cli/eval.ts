@@ -1,7 +1,5 @@
 import type { Command } from "commander";
 import type { ImageSize } from "../data/dataset.js";
-import type { Preprocessing } from "../data/preprocessing.js";
-import { PenniError } from "../graph/errors.js";
 import type { Accuracy } from "../measure/accuracy.js";
 import { imageSize, naming, numberList, positiveList, wholeNumber } from "./options.js";
 import { progressBar } from "./progress.js";
@@ -53,7 +51,7 @@ async function evaluateFile(model: string, options: EvalOptions, terminal: Termi
   ]);
   const graph = await readModel(model);
   const stated = data.readPreprocessing(graph.metadata) ?? data.imagenetPreprocessing;
-  const preprocessing = override(stated, options);
+  const preprocessing = data.overridePreprocessing(stated, options);
   const size = inputImageSize(graph) ?? options.imageSize;
   const dataset = await data.openDataset(options.data, size === undefined ? {} : { imageSize: size });
   await naming(model, async () => classifierInterface(graph, dataset));
@@ -69,17 +67,6 @@ async function evaluateFile(model: string, options: EvalOptions, terminal: Termi
   } finally {
     bar.stop();
   }
-}
-
-function override(stated: Preprocessing, options: EvalOptions): Preprocessing {
-  const mean = [...(options.mean ?? stated.mean)];
-  const std = [...(options.std ?? stated.std)];
-  if (mean.length === std.length) return { ...stated, mean, std };
-  throw new PenniError("bad-option", "mean and standard deviation have different numbers of channels", {
-    expected: `${mean.length} as in the mean`,
-    found: `${std.length}`,
-    advice: "Give both --mean and --std",
-  });
 }
 
 function describeAccuracy({ correct, total, top1, seconds }: Accuracy): string {

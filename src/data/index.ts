@@ -16,6 +16,7 @@ export { prefetch } from "./prefetch.js";
 export {
   CLASS_NAMES_KEY,
   imagenetPreprocessing,
+  overridePreprocessing,
   PREPROCESSING_KEY,
   type Preprocessing,
   readClassNames,

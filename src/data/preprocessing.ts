@@ -34,6 +34,24 @@ export const imagenetPreprocessing: Preprocessing = {
 };
 
 /**
+ * Preprocessing with the mean or standard deviation that somebody states in place of its own.
+ * Throws `PenniError` "bad-option" if they are not of the same number of channels then.
+ */
+export function overridePreprocessing(
+  stated: Preprocessing,
+  override: { readonly mean?: readonly number[]; readonly std?: readonly number[] },
+): Preprocessing {
+  const mean = [...(override.mean ?? stated.mean)];
+  const std = [...(override.std ?? stated.std)];
+  if (mean.length === std.length) return { ...stated, mean, std };
+  throw new PenniError("bad-option", "mean and standard deviation have different numbers of channels", {
+    expected: `${mean.length} as in the mean`,
+    found: `${std.length}`,
+    advice: "Give both --mean and --std",
+  });
+}
+
+/**
  * The preprocessing that a model's metadata states, or undefined where it states none.
  * Throws `PenniError` "bad-model" if what it states cannot be understood.
  */

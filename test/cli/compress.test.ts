@@ -94,6 +94,11 @@ const refusals: readonly (readonly [string, readonly string[], RegExp])[] = [
     [five, ...data, "--basis", "1"],
     /too few classes.*expected 10 or more, found \[1, 5\]/,
   ],
+  [
+    "a standard deviation for one channel of three",
+    [tiny, ...data, "--std", "0.2"],
+    /different numbers of channels.*expected 3 as in the mean, found 1/,
+  ],
   ["open dimensions", [open, ...data], /open\.onnx: .*expected .*found /],
   ["a missing data directory", [tiny, ...from(`cifar10:${file("none")}`)], /none/],
   ["a wrong data directory", [tiny, ...from(`folder:${occupied}`)], /occupied/],

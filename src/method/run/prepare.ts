@@ -5,6 +5,7 @@ import { holdOut } from "../../data/hold_out.js";
 import {
   imagenetPreprocessing,
   levelTable,
+  overridePreprocessing,
   type Preprocessing,
   readPreprocessing,
 } from "../../data/preprocessing.js";
@@ -49,10 +50,10 @@ export async function prepareRun(request: CompressRequest): Promise<RunDirectory
   await RunDirectory.checkFree(request.out);
   checkSettings(request.settings);
   const original = await readModel(request.model);
-  const preprocessing: Preprocessing = {
-    ...(readPreprocessing(original.metadata) ?? imagenetPreprocessing),
-    ...request.preprocessing,
-  };
+  const preprocessing = overridePreprocessing(
+    readPreprocessing(original.metadata) ?? imagenetPreprocessing,
+    request.preprocessing ?? {},
+  );
   await naming(request.model, async () => {
     checkCompressible(original, request.settings);
     const dataset = await openFittingDataset(original, request.data);
