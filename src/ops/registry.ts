@@ -183,8 +183,3 @@ export function findOp(node: Pick<Node, "op" | "domain">): OpDefinition | undefi
   if (node.domain === "penni") return composites.get(node.op);
   return node.domain === "" || node.domain === "ai.onnx" ? byType.get(node.op) : undefined;
 }
-
-/** Names of all operators that have a definition, sorted. */
-export function knownOps(): readonly string[] {
-  return [...byType.keys()].sort();
-}
