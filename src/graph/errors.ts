@@ -18,6 +18,7 @@ export type ErrorCode =
   | "bad-option"
   | "io"
   | "training"
+  | "diverged"
   | "interrupted"
   | "internal";
 

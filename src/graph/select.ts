@@ -1,6 +1,22 @@
 import { elementBytes, elementCount } from "./tensor.js";
 import type { Tensor } from "./types.js";
 
+/** Which indices of each axis stay; undefined (or past the end) for an axis that stays whole. */
+export type Selection = readonly (readonly number[] | undefined)[];
+
+/** These indices along one axis, everything along the others. */
+export function alongAxis(axis: number, indices: readonly number[]): Selection {
+  return [...Array.from({ length: axis }, () => undefined), indices];
+}
+
+/** The tensor restricted along several axes; the very same tensor if all of them stay whole. */
+export function selectAxes(tensor: Tensor, selection: Selection): Tensor {
+  return selection.reduce<Tensor>(
+    (selected, indices, axis) => (indices === undefined ? selected : selectAxis(selected, axis, indices)),
+    tensor,
+  );
+}
+
 /** The tensor restricted to `indices` along `axis` (NumPy's `take`), as a copy; any element type of fixed size. */
 export function selectAxis(tensor: Tensor, axis: number, indices: readonly number[]): Tensor {
   const extent = tensor.dims[axis] ?? 1;

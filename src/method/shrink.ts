@@ -1,13 +1,13 @@
+import { composeMappings, identityMapping } from "../graph/mapping.js";
 import type { Graph } from "../graph/types.js";
 import { analyseChannels } from "./shrink/analysis.js";
-import { rewriteGraph } from "./shrink/apply.js";
+import { rewriteGraph, type Shrunk } from "./shrink/apply.js";
 import { dropUnusedBasisKernels } from "./shrink/basis_kernels.js";
 import { changesAnything, checkAgainst, planFromAnalysis, type ShrinkOptions } from "./shrink/plan.js";
 import { shufflesToGathers } from "./shrink/shuffles.js";
 
 export type { WallNode } from "./shrink/analysis.js";
-export { applyShrink } from "./shrink/apply.js";
-export { dropUnusedBasisKernels } from "./shrink/basis_kernels.js";
+export { applyShrink, type Shrunk } from "./shrink/apply.js";
 export { type LayerChannels, layerChannels } from "./shrink/layers.js";
 export {
   changesAnything,
@@ -27,19 +27,31 @@ export { shufflesToGathers } from "./shrink/shuffles.js";
  * channels are slower on 61 of them than on 64.
  */
 export function shrink(graph: Graph, options: ShrinkOptions = {}): Graph {
-  const start = shufflesToGathers(graph);
-  // Each round removes lanes, operands or kernels, so this ends.
-  for (let current = start; ; ) {
-    const next = dropUnusedBasisKernels(shrinkOnce(current, options));
-    if (next === current) return current === start ? graph : current;
-    current = next;
-  }
+  return shrinkWithMapping(graph, options).graph;
 }
 
-function shrinkOnce(graph: Graph, options: ShrinkOptions): Graph {
-  const analysis = analyseChannels(graph);
+/** `shrink`, and which elements of which old initializer each new one keeps. */
+export function shrinkWithMapping(graph: Graph, options: ShrinkOptions = {}): Shrunk {
+  const start = shufflesToGathers(graph);
+  let current: Shrunk = { graph: start, mapping: identityMapping(graph) };
+  // Each round removes lanes, operands or kernels, so this ends.
+  for (;;) {
+    const smaller = dropUnusedKernelsAfter(shrinkOnce(current.graph, options));
+    if (smaller.graph === current.graph) break;
+    current = { graph: smaller.graph, mapping: composeMappings(current.mapping, smaller.mapping) };
+  }
+  return current.graph === start ? { graph, mapping: identityMapping(graph) } : current;
+}
+
+function dropUnusedKernelsAfter({ graph, mapping }: Shrunk): Shrunk {
+  const dropped = dropUnusedBasisKernels(graph);
+  return { graph: dropped.graph, mapping: composeMappings(mapping, dropped.mapping) };
+}
+
+function shrinkOnce(graph: Graph, options: ShrinkOptions): Shrunk {
+  const analysis = analyseChannels(graph, options.mode ?? "inference");
   const plan = planFromAnalysis(analysis, options);
-  if (!changesAnything(plan)) return graph;
+  if (!changesAnything(plan)) return { graph, mapping: identityMapping(graph) };
   checkAgainst(analysis, plan);
   return rewriteGraph(analysis, plan);
 }

@@ -7,6 +7,7 @@ import type { OpDefinition } from "./definition.js";
 import { unaryGradient } from "./elementwise.js";
 import { mul } from "./emit.js";
 import { pooledType, poolWindow } from "./pool.js";
+import { spreadMean } from "./reduce.js";
 import type { StaticWindow } from "./window.js";
 
 /**
@@ -21,10 +22,17 @@ export const AveragePool: OpDefinition = {
   gradient: unaryGradient(({ b, node, x, dy }) => {
     const dims = b.dims(x);
     const window = poolWindow(node, dims);
+    if (isWholeImage(window, dims.slice(2))) return spreadMean(b, dy, elementCount(dims.slice(2)), dims);
     const scaled = mul(b, dy, inverseCounts(b, node, window, dims.slice(2)));
     return sumWindows(b, scaled, window, dims);
   }),
 };
+
+/** Whether the only window is the input itself. */
+function isWholeImage({ kernel, output, pads, dilations }: StaticWindow, input: readonly number[]): boolean {
+  const isOne = output.every((size) => size === 1) && pads.every((pad) => pad === 0);
+  return isOne && kernel.every((size, axis) => size === input[axis] && dilations[axis] === 1);
+}
 
 /** How many elements each window along one axis averages. */
 function countsAlongAxis(

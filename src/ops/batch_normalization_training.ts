@@ -1,114 +1,99 @@
-import { floatAttribute } from "../graph/attributes.js";
+import { float, floatAttribute } from "../graph/attributes.js";
 import { PenniError } from "../graph/errors.js";
 import { elementCount } from "../graph/tensor.js";
 import type { Node } from "../graph/types.js";
-import {
-  allButChannels,
-  channelSum,
-  epsilonOf,
-  inverseStandardDeviation,
-  perChannel,
-} from "./batch_normalization.js";
+import { allButChannels, epsilonOf, inverseStandardDeviation, perChannel } from "./batch_normalization.js";
+import { channelDot } from "./batch_normalization_gradient.js";
 import type { TypedBuilder } from "./builder.js";
-import { type OpDefinition, shapeError } from "./definition.js";
+import { compositeInputs, emitComposite } from "./composite.js";
+import type { NodeContext, OpDefinition } from "./definition.js";
+import { shapeError } from "./definition.js";
 import { add, mul, reduceMean, reshape, sub } from "./emit.js";
 
 /**
- * Batch normalization on batch statistics, a composite of Penni's own: inputs x [N, C, ...], scale, bias,
- * running mean and running variance [C]; outputs y, x - mean, 1 / sqrt(var + eps) [1, C, 1, ...], and the new
- * running statistics. It exists only while gradients are built: what is emitted are standard operators, and
- * the gradient is the closed form over them, with fewer passes over memory than differentiating each.
+ * Batch normalization on batch statistics, a composite: x [N, C, ...], scale, bias, running mean and running
+ * variance [C] -> y and c = x - mean (as x), r = 1 / sqrt(var + eps) [C], and the new running statistics [C],
+ * updated as PyTorch does: running · momentum + batch · (1 - momentum), the variance there unbiased.
  */
 export const BatchNormalizationTraining: OpDefinition = {
   type: "BatchNormalizationTraining",
-  shape: ({ node }) => {
-    throw shapeError(node, "a composite is emitted as standard operators and has no shape of its own");
+  shape: ({ node, inputs: [x, scale] }: NodeContext) => {
+    if (x === undefined || scale === undefined) throw shapeError(node, "the type of an input is unknown");
+    return [x, x, scale, scale, scale];
   },
-  // With c = x - mean, r = 1 / sqrt(var + eps), M elements per channel:
-  // dbias = Σ dy, dscale = r Σ dy · c, dx = scale · r · (dy - dbias / M - c · r² · (Σ dy · c) / M).
-  gradient: ({ builder: b, node, outputGradients: [dy], needs, dims }) => {
-    const [x, scale] = node.inputs;
+  gradient: ({ builder: b, node, outputGradients: [dy], needs }) => {
+    const [, scale] = node.inputs;
     const [, centered, inverseStd] = node.outputs;
-    if (
-      dy === undefined ||
-      x === undefined ||
-      scale === undefined ||
-      centered === undefined ||
-      inverseStd === undefined
-    ) {
+    if (dy === undefined || scale === undefined || centered === undefined || inverseStd === undefined)
       return [];
-    }
-    const shape = dims(x);
-    const perValue = b.scalar(-1 / elementsPerChannel(shape));
-    const sumDy = channelSum(b, dy);
-    const dot = channelDot(b, dy, centered);
-    const dScale = mul(b, dot, reshape(b, inverseStd, [-1]));
-    if (needs[0] !== true) return [undefined, dScale, sumDy];
-    const gain = mul(b, perChannel(b, scale, shape.length), inverseStd);
-    const share = mul(b, gain, perValue);
-    const shift = mul(b, share, perChannel(b, sumDy, shape.length));
-    const slope = mul(b, share, mul(b, mul(b, inverseStd, inverseStd), perChannel(b, dot, shape.length)));
-    const dx = add(b, add(b, mul(b, dy, gain), mul(b, centered, slope)), shift);
-    return [dx, dScale, sumDy];
+    return emitComposite(
+      b,
+      "BatchNormalizationGradient",
+      [dy, centered, scale, inverseStd],
+      [needs[0] === true, needs[1] === true, needs[2] === true],
+    ).map((name) => (name === "" ? undefined : name));
+  },
+  expand: (b, node) => {
+    const [x = "", scale = "", bias = ""] = compositeInputs(node, 5);
+    const rank = b.dims(x).length;
+    const mean = reduceMean(b, x, allButChannels(rank), true);
+    const centered = sub(b, x, mean);
+    const variance = mul(b, channelDot(b, centered, centered), b.scalar(1 / elementsPerChannel(b.dims(x))));
+    const inverseStd = inverseStandardDeviation(b, variance, epsilonOf(node));
+    const gain = perChannel(b, mul(b, inverseStd, scale), rank);
+    const y = add(b, mul(b, centered, gain), perChannel(b, bias, rank));
+    return [
+      y,
+      centered,
+      inverseStd,
+      ...runningStatistics(b, node, b.dims(x), reshape(b, mean, [-1]), variance),
+    ];
   },
 };
 
-/** The forward pass of one BatchNormalization node on batch statistics. */
-export interface EmittedBatchNormalization {
-  /** Stands for the emitted nodes when gradients are built. */
-  readonly composite: Node;
-  readonly runningMean: string;
-  readonly runningVariance: string;
-}
-
-/**
- * Emits `node` (ONNX BatchNormalization, inference form) on batch statistics, with the running statistics
- * updated as PyTorch does: running · momentum + batch · (1 - momentum), the variance there unbiased.
- */
-export function emitBatchNormalizationTraining(b: TypedBuilder, node: Node): EmittedBatchNormalization {
-  const [x, scale, bias, runningMean, runningVariance] = node.inputs;
-  const [y] = node.outputs;
-  if (
-    x === undefined ||
-    scale === undefined ||
-    bias === undefined ||
-    runningMean === undefined ||
-    runningVariance === undefined ||
-    y === undefined
-  ) {
-    throw new PenniError("bad-model", "an input or output is missing", { node: node.name, op: node.op });
-  }
-  const shape = b.dims(x);
-  const count = elementsPerChannel(shape);
-  const mean = reduceMean(b, x, allButChannels(shape.length), true);
-  const centered = sub(b, x, mean);
-  const variance = mul(b, channelDot(b, centered, centered), b.scalar(1 / count));
-  const inverseStd = perChannel(b, inverseStandardDeviation(b, variance, epsilonOf(node)), shape.length);
-  const gain = mul(b, inverseStd, perChannel(b, scale, shape.length));
-  b.emit("Add", [mul(b, centered, gain), perChannel(b, bias, shape.length)], { outputs: [y] });
-
+/** The new running mean and variance [C] of a BatchNormalizationTraining node over x of the given dimensions. */
+export function runningStatistics(
+  b: TypedBuilder,
+  node: Node,
+  dims: readonly number[],
+  mean: string,
+  variance: string,
+): readonly [mean: string, variance: string] {
+  const [, , , runningMean = "", runningVariance = ""] = compositeInputs(node, 5);
+  const count = elementsPerChannel(dims);
   const momentum = floatAttribute(node, "momentum") ?? 0.9;
   const unbiased = (1 - momentum) * (count / Math.max(1, count - 1));
-  const newMean = blend(b, runningMean, momentum, reshape(b, mean, [-1]), 1 - momentum);
-  const newVariance = blend(b, runningVariance, momentum, variance, unbiased);
-  const composite: Node = {
+  return [
+    blend(b, runningMean, momentum, mean, 1 - momentum),
+    blend(b, runningVariance, momentum, variance, unbiased),
+  ];
+}
+
+/** The node that stands for `node` (ONNX BatchNormalization, inference form) in training. */
+export function batchNormalizationTraining(b: TypedBuilder, node: Node): Node {
+  const [y] = node.outputs;
+  if (y === undefined || node.inputs.length < 5)
+    throw new PenniError("bad-model", "an input or output is missing", { node: node.name, op: node.op });
+  return {
     ...node,
     op: BatchNormalizationTraining.type,
     domain: "penni",
-    outputs: [y, centered, inverseStd, newMean, newVariance],
+    outputs: [
+      y,
+      ...["centered", "inverse_std", "mean", "variance"].map((stem) => b.freshName(`${y}/${stem}`)),
+    ],
+    attributes: new Map([
+      ["epsilon", float(epsilonOf(node))],
+      ["momentum", float(floatAttribute(node, "momentum") ?? 0.9)],
+    ]),
   };
-  return { composite, runningMean: newMean, runningVariance: newVariance };
 }
 
 function blend(b: TypedBuilder, old: string, keep: number, batch: string, take: number): string {
   return add(b, mul(b, old, b.scalar(keep)), mul(b, batch, b.scalar(take)));
 }
 
-function elementsPerChannel(dims: readonly number[]): number {
+/** Elements of x [N, C, ...] that share a channel. */
+export function elementsPerChannel(dims: readonly number[]): number {
   return elementCount(dims) / (dims[1] ?? 1);
-}
-
-/** Σ over batch and space of a · c, by channel: [N, C, ...] twice -> [C]. */
-function channelDot(b: TypedBuilder, a: string, c: string): string {
-  return channelSum(b, mul(b, a, c));
 }

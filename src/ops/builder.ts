@@ -11,6 +11,10 @@ export interface EmitOptions {
   readonly outputs?: readonly string[];
   /** Stem of the fresh name. */
   readonly hint?: string;
+  /** Default: the standard domain. */
+  readonly domain?: string;
+  /** Types of the outputs, for operators without a shape rule. */
+  readonly types?: readonly ValueType[];
 }
 
 /**
@@ -98,18 +102,22 @@ export class TypedBuilder {
     });
   }
 
-  /** Emits a node of the standard domain with one output and returns that output's name. */
+  /** Emits a node with one output (or the given ones) and returns the first output's name. */
   emit(op: string, inputs: readonly string[], options: EmitOptions = {}): string {
     const outputs = options.outputs ?? [this.freshName(options.hint ?? op.toLowerCase())];
-    const [first] = outputs;
+    const first = outputs.find((name) => name !== "");
     if (first === undefined) throw new PenniError("internal", "a node needs an output", { op });
     this.append({
       name: this.freshName(`${first}/${op}`),
       op,
-      domain: "",
+      domain: options.domain ?? "",
       inputs,
       outputs,
       attributes: attributes(options.attributes ?? {}),
+    });
+    options.types?.forEach((type, index) => {
+      const name = outputs[index];
+      if (name !== undefined && name !== "") this.types.set(name, type);
     });
     return first;
   }

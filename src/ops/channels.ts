@@ -1,3 +1,4 @@
+import type { Selection } from "../graph/select.js";
 import type { Attribute, Node, Shape, Tensor, ValueType } from "../graph/types.js";
 import type { Decomposition } from "./decomposition.js";
 import type { NodeContext } from "./definition.js";
@@ -25,7 +26,14 @@ export interface Tie {
   readonly pairs: readonly (readonly [number, number])[];
 }
 
+/**
+ * What the graph is run for: inference, or training in which BatchNormalization has its stored statistics ("frozen")
+ * or normalises with those of the batch ("batch").
+ */
+export type ForwardMode = "inference" | "frozen" | "batch";
+
 export interface ChannelContext extends NodeContext {
+  readonly mode: ForwardMode;
   readonly outputs: readonly (ValueType | undefined)[];
   /** Number of lanes per input; undefined for initializers, omitted inputs and values without lanes. */
   readonly lanes: readonly (number | undefined)[];
@@ -43,7 +51,13 @@ export interface LaneEditor {
   /** Lanes that stay, ascending. */
   input(port: number): readonly number[];
   output(port: number): readonly number[];
-  /** Stores a new version of the initializer `name`; returns the name to use (another reader may need the old one). */
+  /**
+   * Restricts the float32 or other initializer `name` to some elements, after which `adjust` may change values in
+   * place (float32 only; constants of dropped lanes are folded in so); returns the name to use (another reader
+   * may need the old one).
+   */
+  select(name: string, kept: Selection, adjust?: (elements: Float32Array) => void): string;
+  /** Stores a new version of the initializer `name` that is no selection of its elements; returns as `select`. */
   write(name: string, tensor: Tensor): string;
   /** Stores a new initializer under a fresh name. */
   add(stem: string, tensor: Tensor): string;

@@ -1,8 +1,9 @@
-import { intAttribute, intsAttribute } from "../graph/attributes.js";
+import { intAttribute, ints, intsAttribute } from "../graph/attributes.js";
 import { elementCount } from "../graph/tensor.js";
 import type { Dim, Node, ValueType } from "../graph/types.js";
 import { convChannels } from "./channels/conv.js";
-import { biasGradient, type ConvGeometry, inputGradient, weightGradient } from "./conv_gradient.js";
+import { emitComposite } from "./composite.js";
+import { type ConvGeometry, convAttributes } from "./conv_gradient.js";
 import { describeShape, type NodeContext, type OpDefinition, shapeError, staticShape } from "./definition.js";
 import { resolveWindow, staticWindow } from "./window.js";
 
@@ -16,15 +17,18 @@ export const Conv: OpDefinition = {
   shape: convShape,
   cost: convCost,
   channels: convChannels,
-  // dx = dy ⋆ flipped wᵀ, dw = x ⋆ dy, db = Σ dy: see conv_gradient.ts.
-  gradient: ({ builder, node, outputGradients: [dy], needs, dims }) => {
+  // dx = dy ⋆ flipped wᵀ, dw = x ⋆ dy, db = Σ dy.
+  gradient: ({ builder: b, node, outputGradients: [dy], needs, dims }) => {
     const [x, weight] = node.inputs;
     if (dy === undefined || x === undefined || weight === undefined) return [];
     const geometry = convGeometry(node, dims(x), dims(weight));
+    const attributes = convAttributes(geometry);
+    const one = (op: string, inputs: readonly string[], shape: readonly number[]): string | undefined =>
+      emitComposite(b, op, inputs, [true], { ...attributes, gradient_shape: ints(shape) })[0];
     return [
-      needs[0] === true ? inputGradient(builder, geometry, dy, weight) : undefined,
-      needs[1] === true ? weightGradient(builder, geometry, x, dy) : undefined,
-      needs[2] === true ? biasGradient(builder, dy) : undefined,
+      needs[0] === true ? one("ConvInputGradient", [dy, weight], dims(x)) : undefined,
+      needs[1] === true ? one("ConvWeightGradient", [x, dy], dims(weight)) : undefined,
+      needs[2] === true ? emitComposite(b, "ChannelSum", [dy], [true])[0] : undefined,
     ];
   },
 };

@@ -176,11 +176,6 @@ function gradientFromShifts(b: TypedBuilder, geometry: ConvGeometry, x: string, 
   return reshape(b, transpose(b, byTap, [0, 2, 1]), [outputChannels, inputChannels, ...kernel]);
 }
 
-/** db[k] = Σ over n, p, q of dy[n, k, p, q]. */
-export function biasGradient(b: TypedBuilder, dy: string): string {
-  return reduceSum(b, dy, [0, 2, 3], false);
-}
-
 function at(values: readonly number[], index: number): number {
   const value = values[index];
   if (value === undefined) throw new RangeError(`no element ${index}`);

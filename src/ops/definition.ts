@@ -54,6 +54,12 @@ export type GradientRule = (context: GradientContext) => readonly (string | unde
 /** Multiply-accumulates of the node for its (static) shapes. Operators without a rule cost none. */
 export type CostRule = (context: NodeContext, outputs: readonly ValueType[]) => number;
 
+/**
+ * Writes a composite of Penni's own in standard operators.
+ * @returns the names of the outputs, undefined where the node omits one
+ */
+export type ExpandRule = (builder: TypedBuilder, node: Node) => readonly (string | undefined)[];
+
 /** Everything Penni knows about one operator. Each absent part is a clear error or a safe fallback. */
 export interface OpDefinition {
   readonly type: string;
@@ -62,6 +68,8 @@ export interface OpDefinition {
   readonly gradient?: GradientRule;
   readonly channels?: ChannelRule;
   readonly cost?: CostRule;
+  /** Composites (domain "penni") only. */
+  readonly expand?: ExpandRule;
 }
 
 /** The error for a node whose inputs contradict its operator. */

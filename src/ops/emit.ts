@@ -43,6 +43,11 @@ export function slice(b: TypedBuilder, x: string, ranges: readonly SliceRange[])
   ]);
 }
 
+/** Gather with constant indices along one axis. */
+export function gather(b: TypedBuilder, x: string, axis: number, indices: readonly number[]): string {
+  return b.emit("Gather", [x, b.axes(indices)], { attributes: { axis: int(axis) } });
+}
+
 /** Zero padding with ONNX's order of pads: all begins, then all ends. */
 export function zeroPad(b: TypedBuilder, x: string, pads: readonly number[]): string {
   return b.emit("Pad", [x, b.axes(pads)]);

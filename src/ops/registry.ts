@@ -5,14 +5,18 @@ import { And } from "./and.js";
 import { ArgMax } from "./arg_max.js";
 import { AveragePool } from "./average_pool.js";
 import { BatchNormalization } from "./batch_normalization.js";
+import { BatchNormalizationGradient } from "./batch_normalization_gradient.js";
 import { BatchNormalizationTraining } from "./batch_normalization_training.js";
 import { Cast } from "./cast.js";
+import { ChannelSum } from "./channel_sum.js";
 import { Clip } from "./clip.js";
 import { Concat } from "./concat.js";
 import { Constant } from "./constant.js";
 import { ConstantOfShape } from "./constant_of_shape.js";
 import { Conv } from "./conv.js";
+import { ConvInputGradient } from "./conv_input_gradient.js";
 import { ConvTranspose } from "./conv_transpose.js";
+import { ConvWeightGradient } from "./conv_weight_gradient.js";
 import type { OpDefinition } from "./definition.js";
 import { DepthToSpace } from "./depth_to_space.js";
 import { Div } from "./div.js";
@@ -62,6 +66,7 @@ import { ReduceMin } from "./reduce_min.js";
 import { ReduceSum } from "./reduce_sum.js";
 import { ReduceSumSquare } from "./reduce_sum_square.js";
 import { Relu } from "./relu.js";
+import { ReluGradient } from "./relu_gradient.js";
 import { Reshape } from "./reshape.js";
 import { Resize } from "./resize.js";
 import { Shape } from "./shape.js";
@@ -73,6 +78,7 @@ import { Softmax } from "./softmax.js";
 import { Softplus } from "./softplus.js";
 import { SpaceToDepth } from "./space_to_depth.js";
 import { Split } from "./split.js";
+import { SpreadOut } from "./spread_out.js";
 import { Sqrt } from "./sqrt.js";
 import { Squeeze } from "./squeeze.js";
 import { Sub } from "./sub.js";
@@ -173,9 +179,17 @@ const byType: ReadonlyMap<string, OpDefinition> = new Map(
   definitions.map((definition) => [definition.type, definition]),
 );
 
-/** Penni's own composites (domain "penni"): they exist only while gradients are built, never in a file. */
+/** Penni's own composites (domain "penni"): they exist only in a training step that is not lowered yet. */
 const composites: ReadonlyMap<string, OpDefinition> = new Map(
-  [BatchNormalizationTraining].map((definition) => [definition.type, definition]),
+  [
+    BatchNormalizationGradient,
+    BatchNormalizationTraining,
+    ChannelSum,
+    ConvInputGradient,
+    ConvWeightGradient,
+    ReluGradient,
+    SpreadOut,
+  ].map((definition) => [definition.type, definition]),
 );
 
 /** The definition of a node's operator; undefined for custom domains and operators Penni does not know. */

@@ -13,9 +13,10 @@ import type { TypedBuilder } from "./builder.js";
 import { sliceChannels } from "./channels/structure.js";
 import { type GradientContext, type NodeContext, type OpDefinition, shapeError } from "./definition.js";
 import { stridesOf } from "./dims.js";
-import { reshape, slice, zeroPad } from "./emit.js";
+import { slice } from "./emit.js";
 import { padOrCrop } from "./pad_or_crop.js";
 import { stridedValue } from "./rearrange.js";
+import { spreadOut } from "./spread_out.js";
 
 /** Strided ranges of some axes (ONNX Slice; attributes up to opset 9, inputs from 10). */
 export const Slice: OpDefinition = {
@@ -161,7 +162,11 @@ function sliceGradient(context: GradientContext): string | undefined {
   const ranges = sliceRanges(forwardContext(context), dims);
   if (ranges === undefined) throw needsConstant(node, "starts, ends, axes and steps");
   const ascending = ranges.map(ascendingRange);
-  const spread = spreadOut(builder, reversed(builder, dy, ranges), ascending);
+  const spread = spreadOut(
+    builder,
+    reversed(builder, dy, ranges),
+    ascending.map(({ step }) => step),
+  );
   const sizes = ascending.map((range) => range.count * range.step);
   return padOrCrop(builder, spread, sizes, {
     begins: ascending.map((range) => range.start),
@@ -180,17 +185,4 @@ function reversed(builder: TypedBuilder, dy: string, ranges: readonly TakenRange
     step < 0 && count > 1 ? [{ axis, start: -1, end: -Infinity, step: -1 }] : [],
   );
   return descending.length === 0 ? dy : slice(builder, dy, descending);
-}
-
-/** Puts step - 1 zeros behind every element of the strided axes: [n] -> [n, 1] -> [n, step] -> [n * step]. */
-function spreadOut(builder: TypedBuilder, dy: string, ranges: readonly TakenRange[]): string {
-  if (ranges.every((range) => range.step === 1)) return dy;
-  const split = ranges.flatMap(({ step, count }) => (step === 1 ? [count] : [count, 1]));
-  const ends = ranges.flatMap(({ step }) => (step === 1 ? [0] : [0, step - 1]));
-  const padded = zeroPad(builder, reshape(builder, dy, split), [...ends.map(() => 0), ...ends]);
-  return reshape(
-    builder,
-    padded,
-    ranges.map(({ step, count }) => count * step),
-  );
 }

@@ -1,11 +1,13 @@
 import { int } from "../graph/attributes.js";
 import { PenniError } from "../graph/errors.js";
 import type { Graph, Node, ValueInfo, ValueType } from "../graph/types.js";
-import { emitBatchNormalizationTraining } from "../ops/batch_normalization_training.js";
+import { batchNormalizationTraining } from "../ops/batch_normalization_training.js";
 import { TypedBuilder } from "../ops/builder.js";
 import { standardOpset } from "../ops/definition.js";
 import { reduceSum } from "../ops/emit.js";
+import { expandComposites, namesOf } from "../ops/passes/expand_composites.js";
 import { TARGET_OPSET } from "../ops/passes/upgrade_opset.js";
+import { blockLayout } from "./blocked/pass.js";
 import { buildGradients } from "./gradients.js";
 import { emitLoss, type LossOptions } from "./losses.js";
 import { emitUpdate, type SgdOptions, type UpdateRule } from "./optimizer.js";
@@ -18,6 +20,11 @@ export interface StepOptions {
   readonly batchNormalization: "batch" | "frozen";
   readonly loss: LossOptions;
   readonly optimizer: SgdOptions;
+  /**
+   * Channels of a block, to run on ONNX Runtime's blocked layout (CPU provider only: see `blocked/pass.ts`);
+   * standard operators where it is absent.
+   */
+  readonly block?: number;
 }
 
 /** A value that a step takes in and gives back updated. */
@@ -69,7 +76,7 @@ export function buildTrainingStep(
   options: StepOptions,
 ): TrainingStep {
   expectOpset(network);
-  const b = new TypedBuilder(standardOpset(network), valueNames(network));
+  const b = new TypedBuilder(standardOpset(network), namesOf(network));
   const inputs: ValueInfo[] = [];
   const declareInput = (name: string, type: ValueType): string => {
     inputs.push({ name, type });
@@ -81,9 +88,9 @@ export function buildTrainingStep(
   const image = imageInput(network);
   declareInput(image.name, image.type);
   const initializers = declareInitializers(b, network, state, floatInput);
-  const forward = emitForward(b, network, options.batchNormalization);
+  const statistics = emitForward(b, network, options.batchNormalization);
 
-  const logits = logitsOf(network, forward.nodes);
+  const logits = logitsOf(network);
   const [batch, classes] = logitDims(b, logits);
   const labels = declareInput(stepNames.labels, { elementType: "int64", shape: [batch] });
   const needsTeacher = options.loss.distillation > 0;
@@ -91,10 +98,8 @@ export function buildTrainingStep(
   const learningRate = floatInput(stepNames.learningRate, []);
   const l1Strength = floatInput(stepNames.l1Strength, []);
 
-  const lossStart = b.nodes.length;
   const loss = emitLoss(b, logits, labels, teacher, options.loss);
-  const walked = [...forward.nodes, ...b.nodes.slice(lossStart)];
-  const gradients = buildGradients(b, walked, loss, [...options.trained.keys()]);
+  const gradients = buildGradients(b, [...b.nodes], loss, [...options.trained.keys()]);
 
   const parameters = new Map<string, StateSlot>();
   const velocities = new Map<string, StateSlot>();
@@ -120,9 +125,9 @@ export function buildTrainingStep(
   b.emit("Identity", [loss], { outputs: [stepNames.loss] });
   b.emit("Identity", [hits], { outputs: [stepNames.hits] });
 
-  const slots = [...parameters.values(), ...velocities.values(), ...forward.statistics.values()];
+  const slots = [...parameters.values(), ...velocities.values(), ...statistics.values()];
   const outputs = [stepNames.loss, stepNames.hits, ...slots.map((slot) => slot.output)];
-  const updated = new Set([...parameters.keys(), ...forward.statistics.keys()]);
+  const updated = new Set([...parameters.keys(), ...statistics.keys()]);
   const constants = new Map(initializers.filter((name) => !updated.has(name)).map((name) => [name, name]));
   const graph: Graph = {
     ...network,
@@ -134,7 +139,16 @@ export function buildTrainingStep(
     valueInfo: new Map(),
     metadata: new Map(),
   };
-  return { graph, parameters, velocities, statistics: forward.statistics, masks, constants, needsTeacher };
+  const lowered = options.block === undefined ? expandComposites(graph) : blockLayout(graph, options.block);
+  return {
+    graph: lowered,
+    parameters,
+    velocities,
+    statistics,
+    masks,
+    constants,
+    needsTeacher,
+  };
 }
 
 /** Gradients are written in the forms of operator set 13. */
@@ -146,15 +160,6 @@ function expectOpset(network: Graph): void {
     found: `opset ${opset}`,
     advice: "Run upgradeOpset on the model first",
   });
-}
-
-/** All names a graph uses, so that fresh ones do not collide. */
-function valueNames(graph: Graph): string[] {
-  return [
-    ...graph.inputs.map((input) => input.name),
-    ...graph.initializers.keys(),
-    ...graph.nodes.flatMap((node) => [node.name, ...node.outputs]),
-  ];
 }
 
 /** The only image input of a network. */
@@ -184,33 +189,26 @@ function declareInitializers(
   return declared;
 }
 
-interface ForwardPass {
-  /** The nodes gradients are walked over: a composite in place of what was emitted for it. */
-  readonly nodes: readonly Node[];
-  readonly statistics: ReadonlyMap<string, StateSlot>;
-}
-
-function emitForward(b: TypedBuilder, network: Graph, mode: StepOptions["batchNormalization"]): ForwardPass {
-  const nodes: Node[] = [];
+/** Appends the network; in mode "batch" its batch normalizations on batch statistics. Returns the running ones. */
+function emitForward(
+  b: TypedBuilder,
+  network: Graph,
+  mode: StepOptions["batchNormalization"],
+): ReadonlyMap<string, StateSlot> {
   const statistics = new Map<string, StateSlot>();
   for (const node of network.nodes) {
     if (mode === "frozen" || node.op !== "BatchNormalization") {
       b.append(node);
-      nodes.push(node);
       continue;
     }
-    const emitted = emitBatchNormalizationTraining(b, node);
-    nodes.push(emitted.composite);
-    const [, , , mean, variance] = node.inputs;
-    for (const [name, output] of [
-      [mean, emitted.runningMean],
-      [variance, emitted.runningVariance],
-    ]) {
-      if (name !== undefined && output !== undefined)
-        statistics.set(name, { input: name, output, dims: b.dims(name) });
-    }
+    const training = batchNormalizationTraining(b, node);
+    b.append(training);
+    const [, , , mean = "", variance = ""] = node.inputs;
+    const [, , , newMean = "", newVariance = ""] = training.outputs;
+    statistics.set(mean, { input: mean, output: newMean, dims: b.dims(mean) });
+    statistics.set(variance, { input: variance, output: newVariance, dims: b.dims(variance) });
   }
-  return { nodes, statistics };
+  return statistics;
 }
 
 /** The logits: the network's first output, or the input of the softmax that produces it. */

@@ -9,6 +9,7 @@ import type { Attribute, Graph, Node, Shape, Tensor, ValueType } from "../../src
 import { TypedBuilder } from "../../src/ops/builder.js";
 import { mul, reduceSum } from "../../src/ops/emit.js";
 import { inferNode, knownValue, nodeContext, tensorType } from "../../src/ops/infer.js";
+import { expandComposites } from "../../src/ops/passes/expand_composites.js";
 import { findOp } from "../../src/ops/registry.js";
 import { buildGradients } from "../../src/train/gradients.js";
 
@@ -260,7 +261,7 @@ async function ruleGradients(
 ): Promise<ReadonlyMap<string, Tensor>> {
   const forward = [...builder.nodes];
   const names = buildGradients(builder, forward, loss, instance.differentiated);
-  const graph = graphOf(instance, builder.nodes, builder.initializers, [...names.values()]);
+  const graph = expandComposites(graphOf(instance, builder.nodes, builder.initializers, [...names.values()]));
   const outputs = await runGraph(graph, instance.fed);
   return new Map(
     [...names].flatMap(([input, gradient]) => {

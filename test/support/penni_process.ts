@@ -17,11 +17,12 @@ export interface Ended {
 export class PenniProcess {
   readonly ended: Promise<Ended>;
   private readonly child: ChildProcess;
+  private readonly text = { stdout: "", stderr: "" };
   private hasEnded = false;
 
   constructor(args: readonly string[]) {
     this.child = spawn(process.execPath, [main, ...args], { detached: true });
-    const text = { stdout: "", stderr: "" };
+    const { text } = this;
     for (const name of ["stdout", "stderr"] as const) {
       this.child[name]?.on("data", (chunk: Buffer) => {
         text[name] += chunk.toString();
@@ -45,7 +46,12 @@ export class PenniProcess {
     return condition();
   }
 
-  private get id(): number {
+  /** What it has said on stderr so far. */
+  get output(): string {
+    return this.text.stderr;
+  }
+
+  get id(): number {
     return this.child.pid ?? 0;
   }
 
@@ -57,12 +63,18 @@ export class PenniProcess {
     if (!this.hasEnded && this.id > 0) process.kill(-this.id, name);
   }
 
-  /** Kills the training process that this command has started; false if there is none. Linux only. */
-  killTrainer(): boolean {
+  /** The training process that this command has started; undefined if there is none. Linux only. */
+  get trainerId(): number | undefined {
     const list = `/proc/${this.id}/task/${this.id}/children`;
     const [first = ""] = existsSync(list) ? readFileSync(list, "utf8").trim().split(" ") : [];
-    if (first === "") return false;
-    process.kill(Number(first), "SIGKILL");
+    return first === "" ? undefined : Number(first);
+  }
+
+  /** Kills the training process; false if there is none. Linux only. */
+  killTrainer(): boolean {
+    const id = this.trainerId;
+    if (id === undefined) return false;
+    process.kill(id, "SIGKILL");
     return true;
   }
 }

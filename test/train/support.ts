@@ -3,6 +3,7 @@ import { runGraph } from "../../src/execute/node.js";
 import { elementCount, float32Data, float32Tensor } from "../../src/graph/tensor.js";
 import type { Graph, Tensor } from "../../src/graph/types.js";
 import { TypedBuilder } from "../../src/ops/builder.js";
+import { expandComposites } from "../../src/ops/passes/expand_composites.js";
 import { randomSource } from "../support/opcase.js";
 
 /** A float32 tensor of random numbers in [low, high), the same for the same seed. */
@@ -21,13 +22,13 @@ export function builderOver(feeds: ReadonlyMap<string, Tensor>, opset = 17): Typ
   return b;
 }
 
-/** What a builder has collected, as a graph that takes `feeds` and gives `outputs`. */
+/** What a builder has collected, in standard operators, as a graph that takes `feeds` and gives `outputs`. */
 export function graphFrom(
   b: TypedBuilder,
   feeds: ReadonlyMap<string, Tensor>,
   outputs: readonly string[],
 ): Graph {
-  return {
+  return expandComposites({
     name: "built",
     opsets: new Map([["", b.opset]]),
     inputs: [...feeds.keys()].map((name) => ({ name, type: b.types.get(name) })),
@@ -36,7 +37,7 @@ export function graphFrom(
     initializers: b.initializers,
     valueInfo: new Map(),
     metadata: new Map(),
-  };
+  });
 }
 
 /** The values that ONNX Runtime computes for `outputs`, in order. */

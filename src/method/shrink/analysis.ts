@@ -1,8 +1,10 @@
-import { capturedNames, linkGraph } from "../../graph/links.js";
+import { capturedNames, type GraphLinks, linkGraph } from "../../graph/links.js";
+import { elementCount } from "../../graph/tensor.js";
 import type { Graph, Node } from "../../graph/types.js";
 import {
   type ChannelContext,
   type ChannelFlow,
+  type ForwardMode,
   type LaneConstants,
   laneCount,
   unknownConstants,
@@ -23,6 +25,7 @@ export interface WallNode {
 /** Everything that is known of how lanes flow through a graph. */
 export interface ChannelAnalysis {
   readonly graph: Graph;
+  readonly mode: ForwardMode;
   readonly inference: Inference;
   /** Number of lanes of every value that has lanes, in topological order. */
   readonly lanes: ReadonlyMap<string, number>;
@@ -33,10 +36,15 @@ export interface ChannelAnalysis {
   readonly walls: readonly WallNode[];
 }
 
-/** Asks every node's channel rule, in topological order, so that constants reach the rules behind them. */
-export function analyseChannels(graph: Graph): ChannelAnalysis {
+/**
+ * Asks every node's channel rule, in topological order, so that constants reach the rules behind them. For
+ * training, a parameter that several nodes read makes walls of them: sliced differently it
+ * would become several.
+ */
+export function analyseChannels(graph: Graph, mode: ForwardMode): ChannelAnalysis {
   const inference = inferGraph(graph);
-  const decompositions = decompositionsOf(graph);
+  const links = linkGraph(graph);
+  const decompositions = decompositionsOf(links);
   const owned = new Set([...decompositions.values()].flatMap(({ matmul, reshape }) => [matmul, reshape]));
   const constants = new Map<string, LaneConstants>();
   const lanes = new Map<string, number>();
@@ -55,8 +63,13 @@ export function analyseChannels(graph: Graph): ChannelAnalysis {
   for (const node of graph.nodes) {
     if (owned.has(node)) continue;
     for (const name of node.outputs) addLanes(name);
-    const context = channelContext({ graph, inference, lanes, constants }, node, decompositions.get(node));
-    const flow = flowOf(context);
+    const context = channelContext(
+      { graph, mode, inference, lanes, constants },
+      node,
+      decompositions.get(node),
+    );
+    const shared = mode !== "inference" ? sharedParameter(links, node) : undefined;
+    const flow = shared === undefined ? flowOf(context) : wall(`it shares "${shared}" with another node`);
     if ("wall" in flow) {
       const touched = [...node.inputs, ...node.outputs, ...capturedNames(node)].filter((name) =>
         lanes.has(name),
@@ -76,35 +89,45 @@ export function analyseChannels(graph: Graph): ChannelAnalysis {
       if (known !== undefined && isFloat) constants.set(name, known);
     });
   }
-  return { graph, inference, lanes, flows, decompositions, pinned, walls };
+  return { graph, mode, inference, lanes, flows, decompositions, pinned, walls };
 }
 
 /** Decomposed weights that belong to one convolution alone; the nodes of shared ones are ordinary nodes. */
-function decompositionsOf(graph: Graph): ReadonlyMap<Node, Decomposition> {
-  const links = linkGraph(graph);
+function decompositionsOf(links: GraphLinks): ReadonlyMap<Node, Decomposition> {
   const found = new Map<Node, Decomposition>();
-  for (const node of graph.nodes) {
+  for (const node of links.graph.nodes) {
     const decomposition = findDecomposition(links, node);
     if (decomposition !== undefined && !decomposition.shared) found.set(node, decomposition);
   }
   return found;
 }
 
+/** A float32 tensor among a node's inputs that is more than a scalar and read elsewhere too. */
+function sharedParameter({ graph, readers }: GraphLinks, node: Node): string | undefined {
+  return node.inputs.find((name) => {
+    const tensor = graph.initializers.get(name);
+    const isParameter = tensor?.type === "float32" && elementCount(tensor.dims) > 1;
+    return isParameter && (readers.get(name)?.length ?? 0) > 1;
+  });
+}
+
 interface Known {
   readonly graph: Graph;
+  readonly mode: ForwardMode;
   readonly inference: Inference;
   readonly lanes: ReadonlyMap<string, number>;
   readonly constants: ReadonlyMap<string, LaneConstants>;
 }
 
 function channelContext(
-  { graph, inference, lanes, constants }: Known,
+  { graph, mode, inference, lanes, constants }: Known,
   node: Node,
   decomposition: Decomposition | undefined,
 ): ChannelContext {
   const base = nodeContext(node, standardOpset(graph), inference.types, inference.values);
   return {
     ...base,
+    mode,
     outputs: node.outputs.map((name) => inference.types.get(name)),
     lanes: node.inputs.map((name) => lanes.get(name)),
     outputLanes: node.outputs.map((name) => lanes.get(name)),

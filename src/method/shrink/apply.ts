@@ -1,7 +1,10 @@
 import { freshNames, usedNames } from "../../graph/edit.js";
 import { PenniError } from "../../graph/errors.js";
 import { linkGraph } from "../../graph/links.js";
+import { everything, type InitializerMapping, type KeptElements } from "../../graph/mapping.js";
 import { removeDeadNodes } from "../../graph/passes/remove_dead_nodes.js";
+import { type Selection, selectAxes } from "../../graph/select.js";
+import { float32Data, float32Tensor } from "../../graph/tensor.js";
 import type { Graph, Node, Tensor } from "../../graph/types.js";
 import type { LaneEditor } from "../../ops/channels.js";
 import { analyseChannels, type ChannelAnalysis } from "./analysis.js";
@@ -14,13 +17,19 @@ import { checkAgainst, type ShrinkPlan } from "./plan.js";
  * @throws PenniError "internal" if the plan does not fit this graph (`checkPlan`).
  */
 export function applyShrink(graph: Graph, plan: ShrinkPlan): Graph {
-  const analysis = analyseChannels(graph);
+  const analysis = analyseChannels(graph, plan.mode);
   checkAgainst(analysis, plan);
-  return rewriteGraph(analysis, plan);
+  return rewriteGraph(analysis, plan).graph;
+}
+
+/** A smaller graph, and where its initializers come from. */
+export interface Shrunk {
+  readonly graph: Graph;
+  readonly mapping: InitializerMapping;
 }
 
 /** `applyShrink` for a plan that was made from, and checked against, this very analysis. */
-export function rewriteGraph(analysis: ChannelAnalysis, plan: ShrinkPlan): Graph {
+export function rewriteGraph(analysis: ChannelAnalysis, plan: ShrinkPlan): Shrunk {
   const { graph, flows } = analysis;
   const store = new InitializerStore(graph);
   const replaced = new Set<Node>();
@@ -33,7 +42,9 @@ export function rewriteGraph(analysis: ChannelAnalysis, plan: ShrinkPlan): Graph
     if (decomposition !== undefined) replaced.add(decomposition.matmul).add(decomposition.reshape);
   }
   const nodes = graph.nodes.flatMap((node) => rewritten.get(node) ?? (replaced.has(node) ? [] : [node]));
-  return removeDeadNodes({ ...graph, nodes, initializers: store.result(), valueInfo: new Map() });
+  const rewrittenGraph = { ...graph, nodes, initializers: store.result(), valueInfo: new Map() };
+  const small = removeDeadNodes(rewrittenGraph);
+  return { graph: small, mapping: store.mapping(small) };
 }
 
 function editorOf(
@@ -55,6 +66,7 @@ function editorOf(
   return {
     input: (port) => kept(node.inputs[port]),
     output: (port) => kept(node.outputs[port]),
+    select: (name, elements, adjust) => store.select(name, elements, adjust),
     write: (name, tensor) => store.write(name, tensor),
     add: (stem, tensor) => store.add(stem, tensor),
   };
@@ -63,12 +75,14 @@ function editorOf(
 /** Initializers while they are rewritten: one that several nodes read gets a copy per distinct new content. */
 class InitializerStore {
   private readonly initializers: Map<string, Tensor>;
+  /** Origins of what was written; undefined for what has none. */
+  private readonly origins = new Map<string, KeptElements | undefined>();
   private readonly readers: ReadonlyMap<string, readonly Node[]>;
   private readonly outputNames: ReadonlySet<string>;
   private readonly copies = new Map<string, string[]>();
   private readonly fresh: (stem: string) => string;
 
-  constructor(graph: Graph) {
+  constructor(private readonly graph: Graph) {
     const links = linkGraph(graph);
     this.initializers = new Map(graph.initializers);
     this.readers = links.readers;
@@ -76,7 +90,23 @@ class InitializerStore {
     this.fresh = freshNames(usedNames(graph));
   }
 
+  select(name: string, kept: Selection, adjust?: (elements: Float32Array) => void): string {
+    const source = this.graph.initializers.get(name);
+    if (source === undefined) throw new PenniError("internal", `there is no initializer "${name}"`);
+    const selected = selectAxes(source, kept);
+    const stored = adjust === undefined ? { tensor: selected, folded: false } : adjusted(selected, adjust);
+    const target = this.place(name, stored.tensor);
+    this.origins.set(target, { source: name, dims: source.dims, kept, folded: stored.folded });
+    return target;
+  }
+
   write(name: string, tensor: Tensor): string {
+    const target = this.place(name, tensor);
+    this.origins.set(target, undefined);
+    return target;
+  }
+
+  private place(name: string, tensor: Tensor): string {
     const alone = (this.readers.get(name)?.length ?? 0) === 1 && !this.outputNames.has(name);
     if (alone) {
       this.initializers.set(name, tensor);
@@ -93,12 +123,35 @@ class InitializerStore {
   add(stem: string, tensor: Tensor): string {
     const name = this.fresh(stem);
     this.initializers.set(name, tensor);
+    this.origins.set(name, undefined);
     return name;
   }
 
   result(): ReadonlyMap<string, Tensor> {
     return this.initializers;
   }
+
+  /** Origins of the initializers that are left in the rewritten graph. */
+  mapping(rewritten: Graph): InitializerMapping {
+    const origins = new Map<string, KeptElements>();
+    for (const [name, { dims }] of rewritten.initializers) {
+      const origin = this.origins.has(name) ? this.origins.get(name) : everything(name, dims);
+      if (origin !== undefined) origins.set(name, origin);
+    }
+    return origins;
+  }
+}
+
+/** The adjusted tensor, and whether adjusting changed any value. */
+function adjusted(
+  tensor: Tensor,
+  adjust: (elements: Float32Array) => void,
+): { readonly tensor: Tensor; readonly folded: boolean } {
+  const before = float32Data(tensor);
+  const elements = Float32Array.from(before);
+  adjust(elements);
+  const folded = elements.some((value, at) => value !== before[at]);
+  return { tensor: float32Tensor(tensor.dims, elements), folded };
 }
 
 function sameTensor(a: Tensor | undefined, b: Tensor): boolean {

@@ -1,17 +1,19 @@
 import { withInitializers } from "../../graph/edit.js";
 import { linkGraph } from "../../graph/links.js";
-import { selectAxis } from "../../graph/select.js";
+import { everything, identityMapping } from "../../graph/mapping.js";
+import { type Selection, selectAxes } from "../../graph/select.js";
 import { float32Data } from "../../graph/tensor.js";
 import type { Graph, Tensor } from "../../graph/types.js";
 import { findDecomposition } from "../../ops/decomposition.js";
+import type { Shrunk } from "./apply.js";
 
 /**
  * Drops the basis kernels whose coefficients are all zero; every layer keeps at least one. A basis that several
- * layers share stays as it is. Returns the very same graph if there is nothing to drop.
+ * layers share stays as it is. The very same graph if there is nothing to drop.
  */
-export function dropUnusedBasisKernels(graph: Graph): Graph {
+export function dropUnusedBasisKernels(graph: Graph): Shrunk {
   const links = linkGraph(graph);
-  const changed: [string, Tensor][] = [];
+  const kept: [string, Tensor, Selection][] = [];
   for (const node of graph.nodes) {
     const decomposition = findDecomposition(links, node);
     if (decomposition === undefined || decomposition.shared) continue;
@@ -19,12 +21,15 @@ export function dropUnusedBasisKernels(graph: Graph): Graph {
     if (links.readers.get(basis.name)?.length !== 1) continue;
     const used = usedKernels(coefs.tensor, dims.basis);
     if (used.length === dims.basis) continue;
-    changed.push(
-      [coefs.name, selectAxis(coefs.tensor, 2, used)],
-      [basis.name, selectAxis(basis.tensor, 0, used)],
-    );
+    kept.push([coefs.name, coefs.tensor, [undefined, undefined, used]], [basis.name, basis.tensor, [used]]);
   }
-  return changed.length === 0 ? graph : withInitializers({ ...graph, valueInfo: new Map() }, changed);
+  if (kept.length === 0) return { graph, mapping: identityMapping(graph) };
+  const selected = kept.map(([name, tensor, kept]) => [name, selectAxes(tensor, kept)] as const);
+  const origins = kept.map(([name, { dims }, kept]) => [name, { ...everything(name, dims), kept }] as const);
+  return {
+    graph: withInitializers({ ...graph, valueInfo: new Map() }, selected),
+    mapping: new Map([...identityMapping(graph), ...origins]),
+  };
 }
 
 function usedKernels(coefs: Tensor, basis: number): readonly number[] {

@@ -1,6 +1,6 @@
 import { PenniError } from "../../graph/errors.js";
 import type { Graph, Node } from "../../graph/types.js";
-import type { ChannelFlow } from "../../ops/channels.js";
+import type { ChannelFlow, ForwardMode } from "../../ops/channels.js";
 import { analyseChannels, type ChannelAnalysis, type WallNode } from "./analysis.js";
 import { LaneClasses } from "./lane_classes.js";
 import { type LayerChannels, layerChannels } from "./layers.js";
@@ -14,6 +14,7 @@ export interface LayerPlan {
 
 /** Which lanes of a graph stay. */
 export interface ShrinkPlan {
+  readonly mode: ForwardMode;
   /** Lanes that stay, ascending, for every value that loses some. */
   readonly kept: ReadonlyMap<string, readonly number[]>;
   /** Convolutions and matrix products, in the graph's order. */
@@ -27,6 +28,8 @@ export interface ShrinkPlan {
 export interface ShrinkOptions {
   /** Keep so many channels that their number is a multiple of this, or all of them (1). */
   readonly multiple?: number;
+  /** What the graph computes the same for ("inference"). */
+  readonly mode?: ForwardMode;
 }
 
 /** Whether applying the plan changes anything. */
@@ -41,7 +44,7 @@ export function changesAnything(plan: ShrinkPlan): boolean {
  * channel shuffles are walls unless `shufflesToGathers` has rewritten them, as `shrink` does.
  */
 export function planShrink(graph: Graph, options: ShrinkOptions = {}): ShrinkPlan {
-  return planFromAnalysis(analyseChannels(graph), options);
+  return planFromAnalysis(analyseChannels(graph, options.mode ?? "inference"), options);
 }
 
 export function planFromAnalysis(
@@ -57,7 +60,7 @@ export function planFromAnalysis(
     keptOutputs: keptCount(before.node.outputs[0], before.outputs),
   }));
   const simplified = [...analysis.flows].flatMap(([node, flow]) => (flow.simplifies === true ? [node] : []));
-  return { kept, layers, walls: analysis.walls, simplified };
+  return { mode: analysis.mode, kept, layers, walls: analysis.walls, simplified };
 }
 
 function keptLanes(analysis: ChannelAnalysis, multiple: number): ReadonlyMap<string, readonly number[]> {
@@ -94,7 +97,7 @@ function keptLanes(analysis: ChannelAnalysis, multiple: number): ReadonlyMap<str
  * @throws PenniError "internal" that names the node that would break.
  */
 export function checkPlan(graph: Graph, plan: ShrinkPlan): void {
-  checkAgainst(analyseChannels(graph), plan);
+  checkAgainst(analyseChannels(graph, plan.mode), plan);
 }
 
 export function checkAgainst(analysis: ChannelAnalysis, plan: ShrinkPlan): void {

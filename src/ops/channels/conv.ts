@@ -1,5 +1,5 @@
 import { int, intAttribute } from "../../graph/attributes.js";
-import { elementCount, float32Data, float32Tensor, int64Tensor } from "../../graph/tensor.js";
+import { elementCount, float32Data, int64Tensor } from "../../graph/tensor.js";
 import type { Node, Tensor } from "../../graph/types.js";
 import {
   type ChannelContext,
@@ -15,13 +15,13 @@ import {
 import type { Decomposition } from "../decomposition.js";
 import { resolveWindow } from "../window.js";
 import { type MixingFlow, type MixingLayer, mixingFlow } from "./mixing.js";
+import { withBias } from "./parameters.js";
 
 /**
  * The kernels of a convolution, dense or decomposed, as vectors of length n: the taps themselves, or the
  * coefficients over a basis. Either way a kernel is linear in its vector.
  */
 interface Kernels {
-  readonly tensor: Tensor;
   readonly name: string;
   /** [K, C / group, n], row-major. */
   readonly rows: Float32Array;
@@ -72,7 +72,7 @@ function readKernels(context: ChannelContext): Kernels | Wall {
   const taps = decomposition?.dims.kernel ?? tensor.dims.slice(2);
   const tapSums =
     decomposition === undefined ? Array.from({ length }, () => 1) : rowSums(decomposition.basis.tensor);
-  return { tensor, name, rows, outputs, perGroup, length, tapSums, taps, decomposition };
+  return { name, rows, outputs, perGroup, length, tapSums, taps, decomposition };
 }
 
 function rowSums(matrix: Tensor): readonly number[] {
@@ -143,48 +143,47 @@ interface Rewrite {
   readonly mixing: MixingFlow;
 }
 
-function rewriteGrouped({ context, kernels, layer, mixing }: Rewrite, edit: LaneEditor): readonly Node[] {
-  const { rows, perGroup, length } = kernels;
-  const block = perGroup * length;
+function rewriteGrouped(rewrite: Rewrite, edit: LaneEditor): readonly Node[] {
+  const { context, kernels } = rewrite;
+  const { name, perGroup } = kernels;
   const outputs = edit.output(0);
-  const kept = new Float32Array(outputs.length * block);
-  outputs.forEach((k, at) => {
-    kept.set(rows.subarray(k * block, (k + 1) * block), at * block);
-  });
   const node = withAttributes(context.node, { group: int(edit.input(0).length / perGroup) });
-  const withBias = rewriteBias({ context, kernels, layer, mixing }, edit, node);
-  return withKernels(kernels, edit, withBias, [outputs.length, perGroup], kept);
+  const stored = edit.select(name, [outputs]);
+  return withKernels(kernels, edit, rewriteBias(rewrite, edit, node), stored, [outputs.length, perGroup]);
 }
 
 function rewriteDense(rewrite: Rewrite, edit: LaneEditor): readonly Node[] {
-  const { context, kernels, layer, mixing } = rewrite;
-  const { rows, perGroup, length } = kernels;
+  const { context, kernels } = rewrite;
   const inputs = edit.input(0);
   const outputs = edit.output(0);
-  const merged = layer.padded ? mergedLanes(layer.constants, new Set(inputs)) : [];
-  const unit = layer.constants[mixing.representative ?? -1] ?? 1;
-  const kept = new Float32Array(outputs.length * inputs.length * length);
-  outputs.forEach((k, row) => {
-    inputs.forEach((c, column) => {
-      const to = (row * inputs.length + column) * length;
-      const from = (k * perGroup + c) * length;
-      kept.set(rows.subarray(from, from + length), to);
-      if (c !== mixing.representative) return;
-      for (let index = 0; index < length; index++) {
-        let sum = rows[from + index] ?? 0;
-        for (const { lane, value } of merged)
-          sum += ((rows[(k * perGroup + lane) * length + index] ?? 0) * value) / unit;
-        kept[to + index] = sum;
-      }
-    });
+  const stored = edit.select(kernels.name, [outputs, inputs], (elements) => {
+    mergeConstants(rewrite, inputs, outputs, elements);
   });
-  return withKernels(
-    kernels,
-    edit,
-    rewriteBias(rewrite, edit, context.node),
-    [outputs.length, inputs.length],
-    kept,
-  );
+  const node = rewriteBias(rewrite, edit, context.node);
+  return withKernels(kernels, edit, node, stored, [outputs.length, inputs.length]);
+}
+
+/** Adds to the representative's kernels, in the kept ones [outputs, inputs, n], those of the constant lanes that go. */
+function mergeConstants(
+  { kernels, layer, mixing }: Rewrite,
+  inputs: readonly number[],
+  outputs: readonly number[],
+  elements: Float32Array,
+): void {
+  const merged = layer.padded ? mergedLanes(layer.constants, new Set(inputs)) : [];
+  const column = inputs.indexOf(mixing.representative ?? -1);
+  const unit = layer.constants[mixing.representative ?? -1];
+  if (column < 0 || unit === undefined || merged.length === 0) return;
+  const { rows, perGroup, length } = kernels;
+  outputs.forEach((k, row) => {
+    const to = (row * inputs.length + column) * length;
+    for (let index = 0; index < length; index++) {
+      let sum = elements[to + index] ?? 0;
+      for (const { lane, value } of merged)
+        sum += ((rows[(k * perGroup + lane) * length + index] ?? 0) * value) / unit;
+      elements[to + index] = sum;
+    }
+  });
 }
 
 /** Non-zero constant lanes that go. */
@@ -197,26 +196,20 @@ function mergedLanes(
   );
 }
 
-function rewriteBias({ context, mixing }: Rewrite, edit: LaneEditor, node: Node): Node {
+function rewriteBias({ mixing }: Rewrite, edit: LaneEditor, node: Node): Node {
   const kept = new Set(edit.input(0));
   const values = edit.output(0).map((k) => mixing.foldedBias(k, kept));
-  const name = context.node.inputs[2] ?? "";
-  if (name === "" && values.every((value) => value === 0)) return node;
-  const tensor = float32Tensor([values.length], values);
-  const stored =
-    name === "" ? edit.add(`${node.outputs[0] ?? node.name}.bias`, tensor) : edit.write(name, tensor);
-  return withInputs(node, new Map([[2, stored]]));
+  return withBias({ node, axis: 0 }, edit, values);
 }
 
 /** The convolution over new kernels [K, C, n], behind the nodes that compute its weight if it is decomposed. */
 function withKernels(
-  { tensor, name, taps, decomposition }: Kernels,
+  { taps, decomposition }: Kernels,
   edit: LaneEditor,
   node: Node,
+  stored: string,
   dims: readonly [number, number],
-  rows: Float32Array,
 ): readonly Node[] {
-  const stored = edit.write(name, float32Tensor([...dims, ...tensor.dims.slice(2)], rows));
   if (decomposition === undefined) return [withInputs(node, new Map([[1, stored]]))];
   const shape = edit.write(decomposition.shape, int64Tensor([2 + taps.length], [...dims, ...taps]));
   return [

@@ -1,4 +1,4 @@
-import { selectAxis } from "../../graph/select.js";
+import { alongAxis, selectAxis } from "../../graph/select.js";
 import { float32Data, float32Tensor } from "../../graph/tensor.js";
 import type { Dim, Node, Shape, Tensor } from "../../graph/types.js";
 import {
@@ -165,7 +165,7 @@ function rewrite({ node, outputs }: ChannelContext, operands: readonly Operand[]
   operands.forEach((operand, index) => {
     const name = node.inputs[index] ?? "";
     if (operand.kind === "parameter") {
-      replaced.set(index, edit.write(name, selectAxis(operand.tensor, operand.axis, kept)));
+      replaced.set(index, edit.select(name, alongAxis(operand.axis, kept)));
     }
     if (operand.kind === "constant") {
       const dims = Array.from({ length: rank }, (_, axis) => (axis === 1 ? kept.length : 1));

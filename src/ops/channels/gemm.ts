@@ -1,6 +1,5 @@
 import { floatAttribute, intAttribute } from "../../graph/attributes.js";
-import { selectAxis } from "../../graph/select.js";
-import { float32Data, float32Tensor } from "../../graph/tensor.js";
+import { float32Data } from "../../graph/tensor.js";
 import type { Node, Tensor } from "../../graph/types.js";
 import {
   type ChannelContext,
@@ -14,6 +13,7 @@ import {
 } from "../channels.js";
 import { laneWise } from "./lanewise.js";
 import { mixingFlow } from "./mixing.js";
+import { withBias } from "./parameters.js";
 
 interface ProductLayer {
   readonly weight: Tensor;
@@ -21,6 +21,8 @@ interface ProductLayer {
   readonly featureAxis: 0 | 1;
   readonly scale: number;
   readonly bias: (k: number) => number;
+  /** Axis of the bias along which the outputs run; undefined if there is none, or it is scaled. */
+  readonly biasAxis: number | undefined;
 }
 
 /** Gemm with a constant matrix: a feature is needed if its row of weights is not zero; constants fold into the bias. */
@@ -45,6 +47,7 @@ export const gemmChannels: ChannelRule = (context) => {
     featureAxis,
     scale: floatAttribute(node, "alpha") ?? 1,
     bias: (k) => beta * (data?.[data.length === 1 ? 0 : k] ?? 0),
+    biasAxis: beta === 1 && bias?.dims.at(-1) === outputs ? bias.dims.length - 1 : undefined,
   });
 };
 
@@ -55,7 +58,7 @@ export const matMulChannels: ChannelRule = (context) => {
   if (weight?.type !== "float32" || weight.dims.length !== 2)
     return wall("its right operand is not a float32 matrix");
   if (rank > 2) return laneWise({})(context);
-  return productFlow(context, { weight, featureAxis: 0, scale: 1, bias: () => 0 });
+  return productFlow(context, { weight, featureAxis: 0, scale: 1, bias: () => 0, biasAxis: undefined });
 };
 
 function productFlow(context: ChannelContext, layer: ProductLayer): ChannelFlow | Wall {
@@ -90,15 +93,12 @@ function productFlow(context: ChannelContext, layer: ProductLayer): ChannelFlow 
 }
 
 function rewriteProduct(node: Node, layer: ProductLayer, folded: readonly number[], edit: LaneEditor): Node {
-  const { weight, featureAxis } = layer;
-  const rows = selectAxis(weight, featureAxis, edit.input(0));
-  const stored = edit.write(node.inputs[1] ?? "", selectAxis(rows, 1 - featureAxis, edit.output(0)));
+  const { featureAxis, biasAxis } = layer;
+  const [inputs, outputs] = [edit.input(0), edit.output(0)];
+  const stored = edit.select(node.inputs[1] ?? "", featureAxis === 0 ? [inputs, outputs] : [outputs, inputs]);
   const sliced = withInputs(node, new Map([[1, stored]]));
-  const name = node.inputs[2] ?? "";
-  if (name === "" && folded.every((value) => value === 0)) return sliced;
-  const tensor = float32Tensor([folded.length], folded);
-  const bias =
-    name === "" ? edit.add(`${node.outputs[0] ?? node.name}.bias`, tensor) : edit.write(name, tensor);
+  const biased = withBias({ node: sliced, axis: biasAxis }, edit, folded);
+  if (biased === sliced) return sliced;
   // The stored bias already contains beta; a MatMul that got a bias is a Gemm.
-  return { ...withAttributes(withInputs(sliced, new Map([[2, bias]])), { beta: undefined }), op: "Gemm" };
+  return { ...withAttributes(biased, { beta: undefined }), op: "Gemm" };
 }

@@ -1,5 +1,4 @@
 import { floatAttribute, intAttribute } from "../../graph/attributes.js";
-import { selectAxis } from "../../graph/select.js";
 import { float32Data } from "../../graph/tensor.js";
 import type { Tensor } from "../../graph/types.js";
 import { type ChannelRule, identityPairs, laneConstant, wall, withInputs } from "../channels.js";
@@ -7,11 +6,12 @@ import { type ChannelRule, identityPairs, laneConstant, wall, withInputs } from 
 const parameterPorts = [1, 2, 3, 4];
 
 /**
- * BatchNormalization with frozen statistics: y = scale * (x - mean) / sqrt(var + epsilon) + bias per lane.
- * A lane with scale 0 is the constant `bias`.
+ * BatchNormalization: y = scale * (x - mean) / sqrt(var + epsilon) + bias per lane. With statistics of the batch a
+ * constant lane is its own mean, so it becomes the constant `bias`. A lane with scale 0 is `bias` too, but
+ * networks start training with such scales: only for inference is that final.
  */
 export const batchNormalizationChannels: ChannelRule = (context) => {
-  const { node, lanes, constants } = context;
+  const { node, lanes, constants, mode } = context;
   const [channels] = lanes;
   if (channels === undefined) return wall("the number of input channels is not known");
   if (intAttribute(node, "training_mode") === 1)
@@ -25,8 +25,9 @@ export const batchNormalizationChannels: ChannelRule = (context) => {
   const normalise = (x: number | undefined, lane: number): number | undefined => {
     const gain = scale?.[lane] ?? 0;
     const shift = bias?.[lane] ?? 0;
-    if (gain === 0) return shift;
+    if (gain === 0 && mode === "inference") return shift;
     if (x === undefined) return undefined;
+    if (mode === "batch") return shift;
     return (gain * (x - (mean?.[lane] ?? 0))) / Math.sqrt((variance?.[lane] ?? 0) + epsilon) + shift;
   };
   return {
@@ -35,9 +36,8 @@ export const batchNormalizationChannels: ChannelRule = (context) => {
     constants: [(constants[0] ?? []).map((x, lane) => laneConstant(normalise(x, lane)))],
     rewrite: (edit) => {
       const kept = edit.output(0);
-      const sliced = tensors.map(
-        (tensor, index) =>
-          [index + 1, edit.write(node.inputs[index + 1] ?? "", selectAxis(tensor, 0, kept))] as const,
+      const sliced = parameterPorts.map(
+        (port) => [port, edit.select(node.inputs[port] ?? "", [kept])] as const,
       );
       return [withInputs(node, new Map(sliced))];
     },

@@ -1,6 +1,7 @@
 import { ints } from "../../graph/attributes.js";
 import { PenniError } from "../../graph/errors.js";
-import { numericTensor } from "../../graph/tensor.js";
+import { alongAxis } from "../../graph/select.js";
+import { float32Tensor, numericTensor } from "../../graph/tensor.js";
 import type { Node } from "../../graph/types.js";
 import { type ChannelContext, type LaneEditor, withAttributes, withInputs } from "../channels.js";
 
@@ -27,4 +28,30 @@ export function withInts(
   }
   const stored = context.initializer(port) === undefined ? edit.add(name, tensor) : edit.write(name, tensor);
   return withInputs(node, new Map([[port, stored]]));
+}
+
+/** The bias of a layer: input 2 of its node. */
+export interface LayerBias {
+  readonly node: Node;
+  /** Axis along which the outputs run; undefined where its elements are not the outputs' biases as they stand. */
+  readonly axis: number | undefined;
+}
+
+/** The layer's node with these biases for the outputs that stay; without an input where it has none and needs none. */
+export function withBias({ node, axis }: LayerBias, edit: LaneEditor, values: readonly number[]): Node {
+  const name = node.inputs[2] ?? "";
+  if (name === "" && values.every((value) => value === 0)) return node;
+  return withInputs(node, new Map([[2, storedBias(name, { node, axis }, edit, values)]]));
+}
+
+function storedBias(
+  name: string,
+  { node, axis }: LayerBias,
+  edit: LaneEditor,
+  values: readonly number[],
+): string {
+  if (name === "")
+    return edit.add(`${node.outputs[0] ?? node.name}.bias`, float32Tensor([values.length], values));
+  if (axis === undefined) return edit.write(name, float32Tensor([values.length], values));
+  return edit.select(name, alongAxis(axis, edit.output(0)), (elements) => elements.set(values));
 }

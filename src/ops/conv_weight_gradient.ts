@@ -1,0 +1,24 @@
+import { intsAttribute } from "../graph/attributes.js";
+import type { Node } from "../graph/types.js";
+import { compositeInputs, floatType } from "./composite.js";
+import { convGeometry } from "./conv.js";
+import { type ConvGeometry, weightGradient } from "./conv_gradient.js";
+import type { OpDefinition } from "./definition.js";
+
+/**
+ * Gradient of Conv to its weight, a composite: x [N, C, H, W], dy [N, K, P, Q] -> dw [K, C/group, R, S], with
+ * the attributes of the convolution and `gradient_shape`, the dimensions of dw.
+ */
+export const ConvWeightGradient: OpDefinition = {
+  type: "ConvWeightGradient",
+  shape: ({ node }) => [floatType(intsAttribute(node, "gradient_shape") ?? [])],
+  expand: (b, node) => {
+    const [x = "", dy = ""] = compositeInputs(node, 2);
+    return [weightGradient(b, weightGradientGeometry(node, b.dims(x)), x, dy)];
+  },
+};
+
+/** The geometry of the convolution whose gradient to the weight `node` is. */
+export function weightGradientGeometry(node: Node, x: readonly number[]): ConvGeometry {
+  return convGeometry(node, x, intsAttribute(node, "gradient_shape") ?? []);
+}

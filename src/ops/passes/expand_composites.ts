@@ -1,0 +1,51 @@
+import { PenniError } from "../../graph/errors.js";
+import type { Graph, Node } from "../../graph/types.js";
+import { TypedBuilder } from "../builder.js";
+import { PENNI_DOMAIN } from "../composite.js";
+import { standardOpset } from "../definition.js";
+import { findOp } from "../registry.js";
+
+/** All names a graph uses, so that fresh ones do not collide. */
+export function namesOf(graph: Graph): string[] {
+  return [
+    ...graph.inputs.map((input) => input.name),
+    ...graph.initializers.keys(),
+    ...graph.nodes.flatMap((node) => [node.name, ...node.outputs]),
+  ];
+}
+
+/** A builder over a graph's inputs and initializers, its nodes still to be appended. All inputs need types. */
+export function builderFor(graph: Graph): TypedBuilder {
+  const b = new TypedBuilder(standardOpset(graph), namesOf(graph));
+  for (const { name, type } of graph.inputs) if (type !== undefined) b.declare(name, type);
+  for (const [name, tensor] of graph.initializers) b.setInitializer(name, tensor);
+  return b;
+}
+
+/** Writes every composite of Penni's own in standard operators, so that any ONNX runtime can run the graph. */
+export function expandComposites(graph: Graph): Graph {
+  const b = builderFor(graph);
+  const renamed = new Map<string, string>();
+  for (const node of graph.nodes) {
+    const present = { ...node, inputs: node.inputs.map((name) => renamed.get(name) ?? name) };
+    if (node.domain !== PENNI_DOMAIN) b.append(present);
+    else for (const [from, to] of expandComposite(b, present)) renamed.set(from, to);
+  }
+  for (const { name } of graph.outputs) {
+    const source = renamed.get(name);
+    if (source !== undefined) b.emit("Identity", [source], { outputs: [name] });
+  }
+  return { ...graph, nodes: b.nodes, initializers: b.initializers };
+}
+
+/** Emits a composite in standard operators; pairs of its outputs with the values that stand for them. */
+export function expandComposite(b: TypedBuilder, node: Node): readonly (readonly [string, string])[] {
+  const expand = findOp(node)?.expand;
+  if (expand === undefined)
+    throw new PenniError("internal", "a composite has no expansion", { node: node.name, op: node.op });
+  const values = expand(b, node);
+  return node.outputs.flatMap((name, index) => {
+    const value = values[index];
+    return name === "" || value === undefined ? [] : [[name, value] as const];
+  });
+}

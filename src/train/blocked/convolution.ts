@@ -1,0 +1,48 @@
+import type { Node } from "../../graph/types.js";
+import { convGeometry } from "../../ops/conv.js";
+import type { ConvGeometry } from "../../ops/conv_gradient.js";
+import { blockedFilter, narrowFilter } from "./filters.js";
+import type { Layouts } from "./layouts.js";
+
+/** Padding to whole blocks may at most double the work; beyond that the plain form is as good. */
+export const MOST_WASTE = 2;
+
+export function waste(layouts: Layouts, channels: number): number {
+  return layouts.padded(channels) / channels;
+}
+
+/** Whether the blocked convolution from `inputs` to `outputs` channels is worth its padding. */
+export function isWorthwhile(layouts: Layouts, inputs: number, outputs: number): boolean {
+  const inputWaste = inputs < layouts.block ? 1 : waste(layouts, inputs);
+  return inputWaste * waste(layouts, outputs) <= MOST_WASTE;
+}
+
+/** Conv with one group, as a blocked convolution with its filter arranged in the graph. */
+export function convolution(layouts: Layouts, node: Node): boolean {
+  const [x = "", weight = "", bias = ""] = node.inputs;
+  const [y = ""] = node.outputs;
+  if (!layouts.isImage(x)) return false;
+  const geometry = convGeometry(node, layouts.dims(x), layouts.dims(weight));
+  const { inputChannels, outputChannels, groups } = geometry;
+  if (groups > 1 || !isWorthwhile(layouts, inputChannels, outputChannels)) return false;
+  const isNarrow = inputChannels < layouts.block;
+  const value = layouts.conv({
+    ...window(geometry),
+    x: isNarrow ? layouts.plain(x) : layouts.blocked(x),
+    filter: isNarrow ? narrowFilter(layouts, layouts.plain(weight)) : sharedFilter(layouts, weight),
+    ...(bias === "" ? {} : { bias: layouts.pad(layouts.plain(bias)) }),
+    output: layouts.blockedDims(y),
+  });
+  layouts.setBlocked(y, value);
+  return true;
+}
+
+function window(geometry: ConvGeometry) {
+  const { kernel, strides, dilations, pads } = geometry;
+  return { kernel, strides, dilations, pads };
+}
+
+/** The blocked filter of a weight, which the gradient to the input starts from as well. */
+export function sharedFilter(layouts: Layouts, weight: string): string {
+  return layouts.once(`filter ${weight}`, () => blockedFilter(layouts, layouts.plain(weight)));
+}

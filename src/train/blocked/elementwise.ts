@@ -1,0 +1,112 @@
+import { ints, text } from "../../graph/attributes.js";
+import type { Node } from "../../graph/types.js";
+import { compositeInputs } from "../../ops/composite.js";
+import { mul } from "../../ops/emit.js";
+import { STEEP } from "../../ops/relu_gradient.js";
+import { stepsOf } from "../../ops/spread_out.js";
+import type { Layouts } from "./layouts.js";
+
+/** Relu: part of the convolution before it where nothing else reads that. */
+export function relu(layouts: Layouts, node: Node): boolean {
+  const [x = ""] = node.inputs;
+  const [y = ""] = node.outputs;
+  if (!layouts.isBlocked(x)) return false;
+  const conv = layouts.openConv(x);
+  if (conv === undefined) return unary(layouts, node);
+  layouts.activate(conv, "Relu");
+  layouts.setBlocked(y, layouts.blocked(x));
+  return true;
+}
+
+/** dy where y > 0, else 0; the mask is min(max(y · 1e30, 0), 1), one pass with the depthwise convolution. */
+export function reluGradient(layouts: Layouts, node: Node): boolean {
+  const [dy = "", y = ""] = compositeInputs(node, 2);
+  const [dx = ""] = node.outputs;
+  if (!layouts.isImage(y) || !layouts.isBlocked(y)) return false;
+  const [, channels = 1] = layouts.dims(y);
+  const mask = layouts.scale(layouts.blocked(y), layouts.fill(channels, STEEP), { activation: "Clip01" });
+  layouts.setBlocked(dx, mul(layouts.b, layouts.blocked(dy), mask));
+  return true;
+}
+
+/** SpreadOut along height and width: every element is repeated, then all but the first are masked away. */
+export function spreadOut(layouts: Layouts, node: Node): boolean {
+  const [x = ""] = compositeInputs(node, 1);
+  const [y = ""] = node.outputs;
+  const [batchStep, channelStep, rowStep = 1, columnStep = 1] = stepsOf(node);
+  if (!layouts.isImage(x) || batchStep !== 1 || channelStep !== 1) return false;
+  const { b, block } = layouts;
+  const dims = layouts.blockedDims(y);
+  const [, channels = 1, height = 1, width = 1] = dims;
+  const repeated = layouts.emit("Upsample", [layouts.blocked(x)], dims, {
+    scales: ints([1, 1, rowStep, columnStep]),
+    mode: text("nearest"),
+  });
+  const mask = layouts.once(`first ${channels} ${height} ${width} ${rowStep} ${columnStep}`, () => {
+    const isFirst = (index: number): boolean => {
+      const position = Math.floor(index / block) % (height * width);
+      return Math.floor(position / width) % rowStep === 0 && position % columnStep === 0;
+    };
+    const data = Float32Array.from({ length: channels * height * width }, (_, index) =>
+      isFirst(index) ? 1 : 0,
+    );
+    return b.floats("first_of_step", [1, channels, height, width], data);
+  });
+  layouts.setBlocked(y, mul(b, repeated, mask));
+  return true;
+}
+
+/** Add of two images of one shape: the end of the convolution that computes one of them, if there is one. */
+export function add(layouts: Layouts, node: Node): boolean {
+  const [left = "", right = ""] = node.inputs;
+  const [y = ""] = node.outputs;
+  if (!areAlike(layouts, [left, right])) return false;
+  for (const [own, other] of [
+    [left, right],
+    [right, left],
+  ] as const) {
+    const conv = layouts.openConv(own);
+    const [x = "", filter = "", bias = "", sum] = conv?.inputs ?? [];
+    if (conv === undefined || sum !== undefined) continue;
+    const addend = layouts.blocked(other);
+    layouts.replaceLast(conv, { inputs: [x, filter, bias, addend] });
+    layouts.setBlocked(y, layouts.blocked(own));
+    return true;
+  }
+  return elementwise(layouts, node);
+}
+
+/** An operator on images of one shape, or on scalars, that maps zeros to zero: the same in either layout. */
+export function elementwise(layouts: Layouts, node: Node): boolean {
+  const [y = ""] = node.outputs;
+  const images = node.inputs.filter((name) => layouts.isImage(name));
+  if (images.length !== node.inputs.length || !areAlike(layouts, images)) return false;
+  return apply(layouts, node, y);
+}
+
+function unary(layouts: Layouts, node: Node): boolean {
+  const [x = ""] = node.inputs;
+  const [y = ""] = node.outputs;
+  return layouts.isBlocked(x) && apply(layouts, node, y);
+}
+
+function apply(layouts: Layouts, node: Node, y: string): boolean {
+  const value = layouts.b.emit(
+    node.op,
+    node.inputs.map((name) => layouts.blocked(name)),
+    { attributes: Object.fromEntries(node.attributes) },
+  );
+  layouts.setBlocked(y, value);
+  return true;
+}
+
+/** Whether all values are images of one shape, one of them blocked already. */
+function areAlike(layouts: Layouts, names: readonly string[]): boolean {
+  const [first] = names;
+  if (first === undefined || !names.every((name) => layouts.isImage(name))) return false;
+  const shape = layouts.dims(first).join();
+  return (
+    names.every((name) => layouts.dims(name).join() === shape) &&
+    names.some((name) => layouts.isBlocked(name))
+  );
+}

@@ -1,0 +1,111 @@
+import { gather, reshape, slice, transpose, zeroPad } from "../../ops/emit.js";
+import type { Layouts } from "./layouts.js";
+
+/**
+ * Arrangements of a weight w [K, C, R, S] for the runtime's blocked convolutions, with K and C padded to
+ * whole blocks (b). They are made anew in every step, because the weight changes in every step; a transposition of
+ * single numbers is slow in the runtime, so all but one pass here move whole blocks, and that one is ReorderInput or
+ * ReorderOutput, which is fast.
+ */
+export interface FilterShape {
+  readonly outputs: number;
+  readonly inputs: number;
+  readonly kernel: readonly [number, number];
+}
+
+/** w padded with zeros to `outputs` and `inputs` channels. */
+function padWeight(layouts: Layouts, weight: string, shape: FilterShape): string {
+  const [outputs = 1, inputs = 1] = layouts.b.dims(weight);
+  const missing = [shape.outputs - outputs, shape.inputs - inputs] as const;
+  if (missing[0] === 0 && missing[1] === 0) return weight;
+  return zeroPad(layouts.b, weight, [0, 0, 0, 0, missing[0], missing[1], 0, 0]);
+}
+
+/** For an input of whole blocks: [K/b, C/b, R, S, b of C, b of K]. */
+export function blockedFilter(layouts: Layouts, weight: string): string {
+  const { b } = layouts;
+  const shape = paddedShape(layouts, weight);
+  const { outputs, inputs, kernel } = shape;
+  const byInput = layouts.toBlocked(padWeight(layouts, weight, shape), [outputs, inputs, ...kernel]);
+  const rows = [1, outputs, inputs * kernel[0] * kernel[1], 1];
+  return reshape(b, layouts.toBlocked(reshape(b, byInput, rows), rows), [outputs, inputs, ...kernel]);
+}
+
+/** For a plain input of fewer channels than a block: [K/b, C, R, S, b of K]. */
+export function narrowFilter(layouts: Layouts, weight: string): string {
+  const [outputs = 1, inputs = 1, ...kernel] = layouts.b.dims(weight);
+  const padded = layouts.padded(outputs);
+  const shape = { outputs: padded, inputs, kernel: [kernel[0] ?? 1, kernel[1] ?? 1] as const };
+  const dims = [1, padded, inputs, shape.kernel[0] * shape.kernel[1]];
+  const arranged = layouts.toBlocked(reshape(layouts.b, padWeight(layouts, weight, shape), dims), dims);
+  return reshape(layouts.b, arranged, [padded, inputs, ...shape.kernel]);
+}
+
+/** For the gradient to the input: C and K change places and the taps are reversed, from the blocked filter. */
+export function blockedInputGradientFilter(layouts: Layouts, weight: string, filter: string): string {
+  const { outputs, inputs, kernel } = paddedShape(layouts, weight);
+  const swapped = swapChannels(layouts, weight, filter);
+  const reversed = gather(layouts.b, swapped, 2, reversedTaps(kernel[0] * kernel[1]));
+  return reshape(layouts.b, reversed, [inputs, outputs, ...kernel]);
+}
+
+/** A blocked filter with C and K changed: [C/b, K/b, R·S, b of K · b of C]. */
+function swapChannels(layouts: Layouts, weight: string, filter: string): string {
+  const { b, block } = layouts;
+  const { outputs, inputs, kernel } = paddedShape(layouts, weight);
+  const taps = kernel[0] * kernel[1];
+  const [outputBlocks, inputBlocks] = [outputs / block, inputs / block];
+  // Each tap's b x b tile is transposed by reordering it as an image of b channels and b positions.
+  const tiles = [outputBlocks * inputBlocks * taps, block, block, 1];
+  const transposed = layouts.toPlain(reshape(b, filter, tiles), tiles);
+  const byOutput = reshape(b, transposed, [outputBlocks, inputBlocks, taps, block * block]);
+  return outputBlocks === 1 || inputBlocks === 1
+    ? reshape(b, byOutput, [inputBlocks, outputBlocks, taps, block * block])
+    : transpose(b, byOutput, [1, 0, 2, 3]);
+}
+
+/**
+ * For the gradient to the input of a convolution with strides, one filter for each position of an element of x
+ * within its stride: `windows` names the tap (undefined: none) at each place of each of them.
+ * Result: [positions · C, K, window], as blocks.
+ */
+export function stridedInputGradientFilter(
+  layouts: Layouts,
+  weight: string,
+  filter: string,
+  windows: readonly (readonly (number | undefined)[])[],
+): string {
+  const { b, block } = layouts;
+  const { outputs, inputs, kernel } = paddedShape(layouts, weight);
+  const none = kernel[0] * kernel[1];
+  const [places = 0] = windows.map((window) => window.length);
+  const withZero = zeroPad(b, swapChannels(layouts, weight, filter), [0, 0, 0, 0, 0, 0, 1, 0]);
+  const taken = gather(
+    b,
+    withZero,
+    2,
+    windows.flat().map((tap) => tap ?? none),
+  );
+  const tile = places * block * block;
+  const byChannel = reshape(b, taken, [inputs / block, outputs / block, windows.length, tile]);
+  return transpose(b, byChannel, [2, 0, 1, 3]);
+}
+
+/** For the gradient to the input where the output has fewer channels than a block: [C/b, K, R, S, b of C], reversed. */
+export function narrowInputGradientFilter(layouts: Layouts, weight: string): string {
+  const [, , height = 1, width = 1] = layouts.b.dims(weight);
+  const swapped = transpose(layouts.b, weight, [1, 0, 2, 3]);
+  const flipped = [height, width].flatMap((size, axis) =>
+    size === 1 ? [] : [{ axis: axis + 2, start: -1, end: -Infinity, step: -1 }],
+  );
+  return narrowFilter(layouts, flipped.length === 0 ? swapped : slice(layouts.b, swapped, flipped));
+}
+
+export function paddedShape(layouts: Layouts, weight: string): FilterShape {
+  const [outputs = 1, inputs = 1, height = 1, width = 1] = layouts.b.dims(weight);
+  return { outputs: layouts.padded(outputs), inputs: layouts.padded(inputs), kernel: [height, width] };
+}
+
+function reversedTaps(taps: number): number[] {
+  return Array.from({ length: taps }, (_, tap) => taps - 1 - tap);
+}

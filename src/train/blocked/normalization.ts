@@ -1,0 +1,91 @@
+import type { Node } from "../../graph/types.js";
+import { epsilonOf, inverseStandardDeviation } from "../../ops/batch_normalization.js";
+import { inputGradientFactors } from "../../ops/batch_normalization_gradient.js";
+import { elementsPerChannel, runningStatistics } from "../../ops/batch_normalization_training.js";
+import { compositeInputs } from "../../ops/composite.js";
+import { add, mul, neg, sub } from "../../ops/emit.js";
+import type { Layouts } from "./layouts.js";
+
+/** x less a constant per channel that is near its mean. */
+interface Shifted {
+  readonly value: string;
+  /** What was subtracted, [C]; undefined for zero. */
+  readonly by: string | undefined;
+}
+
+/**
+ * BatchNormalizationTraining in three passes: Σ x', Σ x'², and scale and shift, where x' = x - running mean: that
+ * is near zero mean, so E[x'²] - E[x']² loses no digits, and subtracting it costs nothing at the end of the
+ * convolution that computes x. x' stands for the output x - mean; `residualMeans` has what is between them.
+ */
+export function batchNormalization(layouts: Layouts, node: Node): boolean {
+  const [x = "", scale = "", bias = "", runningMean = ""] = compositeInputs(node, 5);
+  if (!layouts.isBlocked(x)) return false;
+  const { b } = layouts;
+  const dims = layouts.dims(x);
+  const [, channels = 1] = dims;
+  const perElement = b.scalar(1 / elementsPerChannel(dims));
+  const shifted = nearZeroMean(layouts, x, layouts.plain(runningMean), perElement);
+  const mean = mul(b, layouts.channelSum(shifted.value, channels), perElement);
+  const square = mul(b, layouts.channelDot(shifted.value, shifted.value, channels), perElement);
+  const variance = b.emit("Max", [sub(b, square, mul(b, mean, mean)), b.scalar(0)]);
+  const inverseStd = inverseStandardDeviation(b, variance, epsilonOf(node));
+  const gain = mul(b, inverseStd, layouts.plain(scale));
+  const y = layouts.scale(shifted.value, layouts.pad(gain), {
+    bias: layouts.pad(sub(b, layouts.plain(bias), mul(b, gain, mean))),
+  });
+  const [yName = "", centeredName = "", stdName = "", meanName = "", varianceName = ""] = node.outputs;
+  layouts.setBlocked(yName, y);
+  layouts.setBlocked(centeredName, shifted.value);
+  layouts.residualMeans.set(centeredName, mean);
+  layouts.setPlain(stdName, inverseStd);
+  const batchMean = shifted.by === undefined ? mean : add(b, mean, shifted.by);
+  const [newMean, newVariance] = runningStatistics(b, node, dims, batchMean, variance);
+  layouts.setPlain(meanName, newMean);
+  layouts.setPlain(varianceName, newVariance);
+  return true;
+}
+
+/** x less the running mean where a convolution can subtract it, else less its own mean, in a pass of its own. */
+function nearZeroMean(layouts: Layouts, x: string, runningMean: string, perElement: string): Shifted {
+  const { b } = layouts;
+  const [, channels = 1] = layouts.dims(x);
+  const value = layouts.blocked(x);
+  const conv = layouts.openConv(x);
+  if (conv === undefined) {
+    const mean = mul(b, layouts.channelSum(value, channels), perElement);
+    const ones = layouts.fill(channels, 1);
+    return { value: layouts.scale(value, ones, { bias: layouts.pad(neg(b, mean)) }), by: mean };
+  }
+  const [input = "", filter = "", bias = "", ...sum] = conv.inputs;
+  const shift = layouts.pad(neg(b, runningMean));
+  const shiftedBias = bias === "" ? shift : add(b, bias, shift);
+  layouts.replaceLast(conv, { inputs: [input, filter, shiftedBias, ...sum] });
+  return { value, by: runningMean };
+}
+
+/**
+ * BatchNormalizationGradient in four passes: two sums, and dx = gain · dy + (slope · x' + shift); with m the mean of x',
+ * Σ dy · (x' - m) = Σ dy · x' - m Σ dy.
+ */
+export function batchNormalizationGradient(layouts: Layouts, node: Node): boolean {
+  const [dy = "", centered = "", scale = "", inverseStd = ""] = compositeInputs(node, 4);
+  const mean = layouts.residualMeans.get(centered);
+  if (mean === undefined) return false;
+  const { b } = layouts;
+  const [, channels = 1] = layouts.dims(dy);
+  const [blockedDy, shifted] = [layouts.blocked(dy), layouts.blocked(centered)];
+  const sum = layouts.channelSum(blockedDy, channels);
+  const dot = sub(b, layouts.channelDot(blockedDy, shifted, channels), mul(b, mean, sum));
+  const std = layouts.plain(inverseStd);
+  const [dx = "", dScale = "", dBias = ""] = node.outputs;
+  layouts.setPlain(dScale, mul(b, dot, std));
+  layouts.setPlain(dBias, sum);
+  if (dx === "") return true;
+  const names = { scale: layouts.plain(scale), inverseStd: std, sum, dot };
+  const { gain, slope, shift } = inputGradientFactors(b, names, layouts.dims(dy));
+  const bias = layouts.pad(sub(b, shift, mul(b, slope, mean)));
+  const fromShifted = layouts.scale(shifted, layouts.pad(slope), { bias });
+  layouts.setBlocked(dx, layouts.scale(blockedDy, layouts.pad(gain), { sum: fromShifted }));
+  return true;
+}

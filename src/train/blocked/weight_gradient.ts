@@ -1,0 +1,212 @@
+import { int } from "../../graph/attributes.js";
+import type { Node } from "../../graph/types.js";
+import { compositeInputs } from "../../ops/composite.js";
+import type { ConvGeometry } from "../../ops/conv_gradient.js";
+import { weightGradientGeometry } from "../../ops/conv_weight_gradient.js";
+import { reduceSum, reshape, slice, transpose, zeroPad } from "../../ops/emit.js";
+import { MOST_WASTE, waste } from "./convolution.js";
+import type { Layouts } from "./layouts.js";
+
+/** ConvWeightGradient of a convolution with one group, in the form that is faster for its shape. */
+export function convolutionWeightGradient(layouts: Layouts, node: Node): boolean {
+  const [x = "", dy = ""] = compositeInputs(node, 2);
+  const [dw = ""] = node.outputs;
+  const geometry = weightGradientGeometry(node, layouts.dims(x));
+  const { batch, inputChannels, outputChannels, groups, kernel } = geometry;
+  if (groups > 1 || waste(layouts, outputChannels) > MOST_WASTE) return false;
+  if (isSmallMap(geometry) && layouts.isBlocked(x)) {
+    layouts.setPlain(dw, productOfPatches(layouts, geometry, x, dy));
+    return true;
+  }
+  const images = largestDivisor(batch, MOST_IMAGES);
+  const sums = swappedConvolution(layouts, geometry, { x, dy, images });
+  layouts.setPlain(dw, arrange(layouts, sums, [outputChannels, inputChannels, ...kernel]));
+  return true;
+}
+
+/** Below so many positions the loops of the swapped convolution are too short (`bench/weight-gradient.ts`). */
+const SMALL_MAP = 16;
+
+/** Kernels of one tap are matrix products already, whatever the map. */
+function isSmallMap({ output, kernel, strides }: ConvGeometry): boolean {
+  const isPointwise = kernel[0] * kernel[1] === 1 && strides.every((stride) => stride === 1);
+  return isPointwise || output[0] * output[1] <= SMALL_MAP;
+}
+
+/**
+ * dw as one matrix product: dy [K, N·P·Q] with the patches of x [C/b·R·S·b, N·P·Q] transposed. Each tap's share of the
+ * patches is a depthwise convolution with a kernel that is 1 there.
+ */
+function productOfPatches(layouts: Layouts, geometry: ConvGeometry, x: string, dy: string): string {
+  const { b, block } = layouts;
+  const { batch, inputChannels, outputChannels, kernel, output } = geometry;
+  const blocks = layouts.padded(inputChannels) / block;
+  const taps = kernel[0] * kernel[1];
+  const positions = batch * output[0] * output[1];
+  const input = reshape(b, blocksFirst(layouts, x), [blocks * batch, block, ...geometry.input]);
+  const shares = Array.from({ length: taps }, (_, tap) =>
+    reshape(b, tapOf(layouts, geometry, input, tap), [blocks, 1, positions * block]),
+  );
+  const patches = taps === 1 ? (shares[0] ?? "") : b.emit("Concat", shares, { attributes: { axis: int(1) } });
+  const rows = [blocks * taps, block, positions, 1];
+  const columns = reshape(b, layouts.toPlain(reshape(b, patches, rows), rows), [
+    blocks * taps * block,
+    positions,
+  ]);
+  const dyRows = [layouts.padded(outputChannels) / block, block, positions, 1];
+  const gradients = layouts.toPlain(reshape(b, blocksFirst(layouts, dy), dyRows), dyRows);
+  const dyMatrix = reshape(b, gradients, [layouts.padded(outputChannels), positions]);
+  const product = b.emit("Gemm", [dyMatrix, columns], { attributes: { transB: int(1) } });
+  const dims = [layouts.padded(outputChannels), blocks * block, ...kernel];
+  const plain = layouts.toPlain(reshape(b, product, dims), [dims[0] ?? 1, inputChannels, ...kernel]);
+  if (dims[0] === outputChannels) return plain;
+  return slice(b, plain, [{ axis: 0, start: 0, end: outputChannels }]);
+}
+
+/** What one tap of the kernel reads of each patch: blocked images of one block [.., b, H, W] -> [.., b, P, Q]. */
+function tapOf(layouts: Layouts, geometry: ConvGeometry, input: string, tap: number): string {
+  const { kernel, output, strides, dilations, pads } = geometry;
+  const { b, block } = layouts;
+  const taps = kernel[0] * kernel[1];
+  if (taps === 1 && pads.every((pad) => pad === 0) && strides.every((stride) => stride === 1)) return input;
+  const filter = layouts.once(`tap ${tap} of ${kernel.join()}`, () => {
+    const oneHot = Float32Array.from({ length: taps * block }, (_, index) =>
+      Math.floor(index / block) === tap ? 1 : 0,
+    );
+    return b.floats("one_hot_tap", [block, 1, ...kernel], oneHot);
+  });
+  const [images = 1] = b.dims(input);
+  return layouts.conv({
+    x: input,
+    filter,
+    groups: block,
+    kernel,
+    strides,
+    dilations,
+    pads,
+    output: [images, block, ...output],
+  });
+}
+
+/** A blocked value [N, C/b, ...] with its blocks first: [C/b, N, ...]. */
+function blocksFirst(layouts: Layouts, name: string): string {
+  const { block } = layouts;
+  const [batch = 1, channels = 1, height = 1, width = 1] = layouts.blockedDims(name);
+  return swapBlocks(layouts, layouts.blocked(name), [batch, channels / block, height * width * block]);
+}
+
+function swapBlocks(layouts: Layouts, x: string, dims: readonly [number, number, number]): string {
+  const [batch, blocks] = dims;
+  if (blocks === 1 || batch === 1) return x;
+  return transpose(layouts.b, reshape(layouts.b, x, dims), [1, 0, 2]);
+}
+
+/** Images that are summed inside one convolution: fewer than a block, so that x is read in the plain layout. */
+const MOST_IMAGES = 8;
+
+/**
+ * dw[k, c, r, s] = Σ over n, p, q of dy[n, k, p, q] · x[n, c, p·stride + r·dilation, q·stride + s·dilation] as
+ * a convolution in which batch and channels of x change places: input xᵀ [C, N, H, W], kernels dy, stride and
+ * dilation swapped. The batch is cut into groups of a few images: so the kernels are dy's own blocks, in place,
+ * and x is read plain. Columns are padded beforehand, because the runtime computes padded columns one at a time.
+ * Returns the blocked sums [C, K/b, R, S, b].
+ */
+function swappedConvolution(
+  layouts: Layouts,
+  geometry: ConvGeometry,
+  { x, dy, images }: { readonly x: string; readonly dy: string; readonly images: number },
+): string {
+  const { b, block } = layouts;
+  const { batch, output, kernel, strides, dilations } = geometry;
+  const padding = swappedPadding(geometry);
+  const input = channelsFirst(layouts, x, padding.columns);
+  const [channels = 1] = b.dims(input);
+  const groups = batch / images;
+  const outputs = layouts.padded(geometry.outputChannels);
+  const positions = output[0] * output[1];
+  const byImage = reshape(b, layouts.blocked(dy), [groups, images, outputs / block, positions * block]);
+  const filter = outputs === block ? byImage : transpose(b, byImage, [0, 2, 1, 3]);
+  const extent = [kernel[0] + padding.excess[0], kernel[1] + padding.excess[1]] as const;
+  const value = layouts.conv({
+    x: input,
+    filter: reshape(b, filter, [groups * outputs, images, ...output]),
+    groups,
+    kernel: output,
+    strides: dilations,
+    dilations: strides,
+    pads: [padding.rows[0], 0, padding.rows[1], 0],
+    output: [channels, groups * outputs, ...extent],
+  });
+  const blocks = reshape(b, value, [channels, groups, (outputs / block) * extent[0], extent[1], block]);
+  const summed = reduceSum(b, blocks, [1], false);
+  const byRow = reshape(b, summed, [channels, outputs / block, extent[0], extent[1], block]);
+  if (padding.excess[0] === 0 && padding.excess[1] === 0) return byRow;
+  return slice(b, byRow, [
+    { axis: 2, start: 0, end: kernel[0] },
+    { axis: 3, start: 0, end: kernel[1] },
+  ]);
+}
+
+interface SwappedPadding {
+  /** Zeros above and below. */
+  readonly rows: readonly [number, number];
+  /** Zeros to the left and right. */
+  readonly columns: readonly [number, number];
+  /** Rows and columns of the result that no tap of the kernel stands for: strides may leave a rest. */
+  readonly excess: readonly [number, number];
+}
+
+function swappedPadding({ input, kernel, output, strides, dilations, pads }: ConvGeometry): SwappedPadding {
+  const along = (axis: 0 | 1): { readonly zeros: readonly [number, number]; readonly excess: number } => {
+    const reach = (kernel[axis] - 1) * dilations[axis] + (output[axis] - 1) * strides[axis] + 1;
+    const missing = reach - input[axis] - pads[axis];
+    const excess = missing < 0 ? Math.floor(-missing / dilations[axis]) : 0;
+    return { zeros: [pads[axis], Math.max(0, missing)], excess };
+  };
+  const [rows, columns] = [along(0), along(1)];
+  return { rows: rows.zeros, columns: columns.zeros, excess: [rows.excess, columns.excess] };
+}
+
+/** x as [C, N, H, W] with zero columns on both sides; C padded to whole blocks if x comes blocked. */
+function channelsFirst(layouts: Layouts, x: string, [left, right]: readonly [number, number]): string {
+  const { b, block } = layouts;
+  if (!layouts.isBlocked(x)) {
+    const plain = layouts.plain(x);
+    const padded = left + right === 0 ? plain : zeroPad(b, plain, [0, 0, 0, left, 0, 0, 0, right]);
+    return transpose(b, padded, [1, 0, 2, 3]);
+  }
+  const [batch = 1, channels = 1, height = 1, width = 1] = layouts.blockedDims(x);
+  const columns = width + left + right;
+  const blocked = layouts.blocked(x);
+  const padded =
+    columns === width
+      ? blocked
+      : layouts.scale(blocked, layouts.fill(channels, 1), { pads: [0, left, 0, right] });
+  const blocks = channels / block;
+  const byBlock = swapBlocks(layouts, padded, [batch, blocks, height * columns * block]);
+  const dims = [blocks, block, batch * height, columns];
+  return reshape(b, layouts.toPlain(reshape(b, byBlock, dims), dims), [channels, batch, height, columns]);
+}
+
+/** [C, K/b, R, S, b] -> [K, C, R, S] without the padding. */
+function arrange(layouts: Layouts, sums: string, dims: readonly number[]): string {
+  const { b, block } = layouts;
+  const [outputs = 1, inputs = 1, height = 1, width = 1] = dims;
+  const [channels = 1, blocks = 1] = b.dims(sums);
+  const taps = height * width;
+  const byOutput = swapBlocks(layouts, sums, [channels, blocks, taps * block]);
+  const reordered = layouts.toPlain(reshape(b, byOutput, [1, blocks * block, channels, taps]), [
+    1,
+    outputs,
+    channels,
+    taps,
+  ]);
+  const padded = reshape(b, reordered, [outputs, channels, height, width]);
+  return channels === inputs ? padded : slice(b, padded, [{ axis: 1, start: 0, end: inputs }]);
+}
+
+function largestDivisor(value: number, most: number): number {
+  let divisor = Math.min(value, most);
+  while (value % divisor !== 0) divisor--;
+  return divisor;
+}

@@ -1,0 +1,270 @@
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import fc from "fast-check";
+import { blockSize } from "../../../src/execute/block_size.js";
+import { runGraph } from "../../../src/execute/node.js";
+import { int, ints } from "../../../src/graph/attributes.js";
+import { float32Data } from "../../../src/graph/tensor.js";
+import type { Graph, Node, Tensor } from "../../../src/graph/types.js";
+import { verifyGraph } from "../../../src/graph/verify.js";
+import { batchNormalizationTraining } from "../../../src/ops/batch_normalization_training.js";
+import type { TypedBuilder } from "../../../src/ops/builder.js";
+import { add, mul, reduceSum } from "../../../src/ops/emit.js";
+import { expandComposites } from "../../../src/ops/passes/expand_composites.js";
+import { blockLayout } from "../../../src/train/blocked/pass.js";
+import { buildGradients } from "../../../src/train/gradients.js";
+import { builderOver, randomIn } from "../support.js";
+
+const block = await blockSize();
+const skip = block === undefined ? "this build of ONNX Runtime has no blocked layout here" : false;
+
+/** Relative to the largest element of each value: float32 sums of up to a few thousand products in another order. */
+const TOLERANCE = 2e-4;
+
+interface ConvCase {
+  readonly batch: number;
+  readonly channels: readonly [number, number];
+  readonly input: readonly [number, number];
+  readonly kernel: readonly [number, number];
+  readonly strides: readonly [number, number];
+  readonly dilations: readonly [number, number];
+  readonly pads: readonly [number, number, number, number];
+  readonly bias: boolean;
+}
+
+const base: ConvCase = {
+  batch: 8,
+  channels: [16, 32],
+  input: [8, 6],
+  kernel: [3, 3],
+  strides: [1, 1],
+  dilations: [1, 1],
+  pads: [1, 1, 1, 1],
+  bias: false,
+};
+
+/** A builder, its constants and what is to be differentiated. */
+interface Made {
+  readonly b: TypedBuilder;
+  readonly feeds: ReadonlyMap<string, Tensor>;
+}
+
+function parameter({ b, feeds }: Made, name: string, dims: readonly number[], low = -1, high = 1): string {
+  (feeds as Map<string, Tensor>).set(name, randomIn(dims, feeds.size + 1, low, high));
+  return b.declare(name, { elementType: "float32", shape: dims });
+}
+
+function start(dims: readonly number[]): Made {
+  const feeds = new Map([["x", randomIn(dims, 99)]]);
+  return { b: builderOver(feeds, 13), feeds };
+}
+
+function conv(made: Made, x: string, outputs: number, options: Partial<ConvCase> = {}): string {
+  const { kernel, strides, dilations, pads, bias } = { ...base, ...options };
+  const [, channels = 1] = made.b.dims(x);
+  const name = made.b.freshName("w");
+  const weight = parameter(made, name, [outputs, channels, ...kernel], -0.3, 0.3);
+  const inputs = bias ? [x, weight, parameter(made, `${name}_bias`, [outputs])] : [x, weight];
+  return made.b.emit("Conv", inputs, {
+    attributes: {
+      kernel_shape: ints(kernel),
+      strides: ints(strides),
+      dilations: ints(dilations),
+      pads: ints(pads),
+      group: int(1),
+    },
+  });
+}
+
+function normalize(made: Made, x: string): string {
+  const [, channels = 1] = made.b.dims(x);
+  const name = made.b.freshName("bn");
+  const inputs = [
+    x,
+    parameter(made, `${name}_scale`, [channels], 0.5, 1.5),
+    parameter(made, `${name}_bias`, [channels]),
+    parameter(made, `${name}_mean`, [channels]),
+    parameter(made, `${name}_variance`, [channels], 0.5, 1),
+  ];
+  const node: Node = {
+    name,
+    op: "BatchNormalization",
+    domain: "",
+    inputs,
+    outputs: [made.b.freshName(`${name}_y`)],
+    attributes: new Map(),
+  };
+  const training = batchNormalizationTraining(made.b, node);
+  made.b.append(training);
+  statistics.push(...training.outputs.slice(3));
+  return training.outputs[0] ?? "";
+}
+
+/** Running statistics of the graph that is being made: outputs as well. */
+let statistics: string[] = [];
+
+/** Outputs of the graph: y, the gradients of Σ y · weights to all parameters and x, and the running statistics. */
+function withGradients(made: Made, y: string): Graph {
+  const { b } = made;
+  const weights = parameter(made, "loss_weights", b.dims(y));
+  const product = mul(b, y, weights);
+  const loss = reduceSum(
+    b,
+    product,
+    b.dims(product).map((_, axis) => axis),
+    false,
+  );
+  const wanted = [...made.feeds.keys()].filter((name) => !/mean|variance|loss/.test(name));
+  const gradients = buildGradients(b, [...b.nodes], loss, wanted);
+  const outputs = new Set([y, ...gradients.values(), ...statistics]);
+  return {
+    name: "made",
+    opsets: new Map([["", 13]]),
+    inputs: [...made.feeds.keys()].map((name) => ({ name, type: b.types.get(name) })),
+    outputs: [...outputs].map((name) => ({ name, type: b.types.get(name) })),
+    nodes: b.nodes,
+    initializers: b.initializers,
+    valueInfo: new Map(),
+    metadata: new Map(),
+  };
+}
+
+/** All outputs of the graph on blocked values equal those of the graph in standard operators. */
+async function assertSame(dims: readonly number[], make: (made: Made) => string): Promise<Graph> {
+  assert.ok(block !== undefined);
+  statistics = [];
+  const made = start(dims);
+  const graph = withGradients(made, make(made));
+  const blocked = blockLayout(graph, block);
+  verifyGraph(blocked);
+  const [expected, actual] = [
+    await runGraph(expandComposites(graph), made.feeds, { threads: 1 }),
+    await runGraph(blocked, made.feeds, { threads: 1 }),
+  ];
+  assert.deepEqual([...actual.keys()], [...expected.keys()]);
+  for (const [name, tensor] of expected) {
+    const wanted = float32Data(tensor);
+    const found = float32Data(actual.get(name) ?? tensor);
+    const scale = wanted.reduce((most, value) => Math.max(most, Math.abs(value)), 1e-3);
+    wanted.forEach((value, index) => {
+      const error = Math.abs((found[index] ?? Number.NaN) - value);
+      assert.ok(error <= TOLERANCE * scale, `${name}[${index}]: ${found[index]}, expected ${value}`);
+    });
+  }
+  return blocked;
+}
+
+const count = (graph: Graph, op: string): number => graph.nodes.filter((node) => node.op === op).length;
+
+const convCases: Readonly<Record<string, Partial<ConvCase>>> = {
+  "3x3": {},
+  "3x3 with bias": { bias: true },
+  "three input channels": { channels: [3, 16] },
+  "channels that are not whole blocks": { channels: [24, 20] },
+  "fewer channels than a block on both sides": { channels: [5, 9] },
+  "stride 2": { strides: [2, 2] },
+  "stride 2 on odd sizes": { strides: [2, 2], input: [7, 9] },
+  "stride 2 without padding": { strides: [2, 2], pads: [0, 0, 0, 0] },
+  "stride 2x1": { strides: [2, 1] },
+  "stride 3": { strides: [3, 3], input: [9, 12] },
+  "stride 2, 7x7": {
+    strides: [2, 2],
+    kernel: [7, 7],
+    pads: [3, 3, 3, 3],
+    channels: [3, 16],
+    input: [12, 12],
+  },
+  "1x1": { kernel: [1, 1], pads: [0, 0, 0, 0] },
+  "1x1 with stride 2": { kernel: [1, 1], pads: [0, 0, 0, 0], strides: [2, 2] },
+  "1x3": { kernel: [1, 3], pads: [0, 1, 0, 1] },
+  "3x1": { kernel: [3, 1], pads: [1, 0, 1, 0] },
+  "5x5": { kernel: [5, 5], pads: [2, 2, 2, 2] },
+  "dilation 2": { dilations: [2, 2], pads: [2, 2, 2, 2] },
+  "stride 2 and dilation 2": { strides: [2, 2], dilations: [2, 2], pads: [2, 2, 2, 2] },
+  "uneven padding": { pads: [0, 1, 2, 0] },
+  "padding beyond the kernel": { kernel: [1, 1], pads: [1, 1, 1, 1] },
+  "an odd batch": { batch: 7 },
+  "a batch of one": { batch: 1 },
+  "a batch of 12": { batch: 12 },
+};
+
+for (const [name, options] of Object.entries(convCases)) {
+  test(`blocked convolution and its gradients: ${name} (relative 2e-4)`, { skip }, async () => {
+    const { batch, channels, input } = { ...base, ...options };
+    const blocked = await assertSame([batch, channels[0], ...input], (made) =>
+      conv(made, made.b.emit("Relu", ["x"]), channels[1], options),
+    );
+    assert.ok(count(blocked, "ReorderOutput") > 0, "nothing was blocked");
+  });
+}
+
+test("a residual block: normalizations, activations and additions end convolutions", { skip }, async () => {
+  const blocked = await assertSame([8, 16, 6, 6], (made) => {
+    const { b } = made;
+    const x = b.emit("Relu", [normalize(made, conv(made, "x", 16))]);
+    const y = b.emit("Relu", [normalize(made, conv(made, x, 16))]);
+    return b.emit("Relu", [add(b, normalize(made, conv(made, y, 16)), x)]);
+  });
+  assert.equal(count(blocked, "Relu"), 0);
+});
+
+test("normalization of channels that are not whole blocks", { skip }, async () => {
+  await assertSame([4, 3, 6, 6], (made) => made.b.emit("Relu", [normalize(made, conv(made, "x", 13))]));
+});
+
+test("normalization of constant channels keeps their zeros", { skip }, async () => {
+  await assertSame([4, 3, 6, 6], (made) => {
+    const y = conv(made, "x", 16);
+    return made.b.emit("Relu", [normalize(made, mul(made.b, y, made.b.scalar(0)))]);
+  });
+});
+
+test("pooling, and a strided slice as a shortcut", { skip }, async () => {
+  await assertSame([4, 16, 8, 8], (made) => {
+    const { b } = made;
+    const x = conv(made, "x", 16);
+    const window = { kernel_shape: ints([2, 2]), strides: ints([2, 2]) };
+    const maximum = b.emit("MaxPool", [x], { attributes: window });
+    const average = b.emit("AveragePool", [x], { attributes: window });
+    const ranges = [b.axes([0, 0]), b.axes([8, 8]), b.axes([2, 3]), b.axes([2, 2])];
+    const every = b.emit("Slice", [x, ...ranges]);
+    return b.emit("GlobalAveragePool", [conv(made, add(b, add(b, maximum, average), every), 32)]);
+  });
+});
+
+test("operators that know only the plain layout are in between", { skip }, async () => {
+  await assertSame([4, 16, 6, 6], (made) => {
+    const { b } = made;
+    const x = conv(made, "x", 16);
+    const squashed = b.emit("Sigmoid", [x]);
+    const joined = b.emit("Concat", [squashed, x], { attributes: { axis: int(1) } });
+    return conv(made, joined, 16);
+  });
+});
+
+test("a value that is also an output stays readable", { skip }, async () => {
+  await assertSame([4, 16, 6, 6], (made) => made.b.emit("Relu", [conv(made, "x", 16)]));
+});
+
+test("random convolutions", { skip }, async () => {
+  const size = fc.integer({ min: 1, max: 3 });
+  const pair = <T>(arbitrary: fc.Arbitrary<T>) => fc.tuple(arbitrary, arbitrary);
+  const cases = fc.record({
+    batch: fc.integer({ min: 1, max: 9 }),
+    channels: pair(fc.integer({ min: 1, max: 36 })),
+    input: pair(fc.integer({ min: 7, max: 10 })),
+    kernel: pair(size),
+    strides: pair(size),
+    dilations: pair(fc.integer({ min: 1, max: 2 })),
+    pads: fc.tuple(...[0, 1, 2, 3].map(() => fc.integer({ min: 0, max: 2 }))),
+    bias: fc.boolean(),
+  });
+  await fc.assert(
+    fc.asyncProperty(cases, async ({ pads: [top = 0, left = 0, bottom = 0, right = 0], ...options }) => {
+      await assertSame([options.batch, options.channels[0], ...options.input], (made) =>
+        conv(made, "x", options.channels[1], { ...options, pads: [top, left, bottom, right] }),
+      );
+    }),
+    { numRuns: 40, seed: 1 },
+  );
+});
