@@ -1,10 +1,11 @@
 import { availableParallelism } from "node:os";
 import { type Command, Option } from "commander";
+import type { Device } from "../execute/device.js";
 import { PenniError } from "../graph/errors.js";
 import type { PresetName, Settings } from "../method/run/config.js";
 import type { RunDirectory } from "../method/run/directory.js";
 import { describeSummary } from "./compress_text.js";
-import { numberBetween, numberList, positiveList, wholeNumber } from "./options.js";
+import { deviceOption, numberBetween, numberList, positiveList, wholeNumber } from "./options.js";
 import { lineWidth, type Terminal } from "./terminal.js";
 import { compressRun, watched } from "./watched.js";
 
@@ -27,6 +28,7 @@ interface CompressOptions {
   readonly batch?: number;
   readonly seed: number;
   readonly threads?: number;
+  readonly device: Device;
   readonly validation?: number;
   readonly trainLimit?: number;
   readonly mean?: readonly number[];
@@ -71,6 +73,7 @@ export function addCompressCommand(program: Command, terminal: Terminal): Comman
     .option("--batch <n>", "images in a batch", wholeNumber(1))
     .option("--seed <n>", "seed of everything random", wholeNumber(0), 0)
     .option("--threads <n>", "threads of the runtime (default: one per core)", wholeNumber(1))
+    .addOption(deviceOption("where the training steps run"))
     .option("--validation <f>", "share of the training images held out", numberBetween(0, 0.9))
     .option("--train-limit <n>", "use only so many training images", wholeNumber(1))
     .option("--mean <r,g,b>", "mean per channel, of pixels from 0 to 1", numberList)
@@ -103,7 +106,8 @@ async function openRun(
   if (options.resume !== undefined) {
     checkResumeAlone(model, command);
     const { RunDirectory } = await import("../method/run/directory.js");
-    return RunDirectory.open(options.resume);
+    const elsewhere = command.getOptionValueSource("device") === "cli" ? options.device : undefined;
+    return RunDirectory.open(options.resume, elsewhere);
   }
   const { data, out, seed, preset, mean, std } = options;
   if (model === undefined || data === undefined || out === undefined) {
@@ -111,7 +115,11 @@ async function openRun(
       expected: "penni compress MODEL --data SPEC -o DIR, or penni compress --resume DIR",
     });
   }
-  const { prepareRun } = await import("../method/run/prepare.js");
+  const [{ prepareRun }, { resolveDevice }] = await Promise.all([
+    import("../method/run/prepare.js"),
+    import("../execute/resolve.js"),
+  ]);
+  await resolveDevice(options.device);
   return prepareRun({
     model,
     data,
@@ -126,8 +134,8 @@ async function openRun(
   });
 }
 
-/** Options that say nothing about the run itself. */
-const besideResume: readonly string[] = ["resume", "json", "verbose"];
+/** Options that say nothing about the run itself, but where it goes on and what is printed. */
+const besideResume: readonly string[] = ["resume", "device", "json", "verbose"];
 
 function checkResumeAlone(model: string | undefined, command: Command): void {
   const given = command.options.filter(
@@ -168,6 +176,7 @@ async function settingsFrom(options: CompressOptions): Promise<Settings> {
     ...(targetMacs === undefined ? {} : { prune: { rule: "macs", fraction: targetMacs } }),
     ...(deviations === undefined ? {} : { prune: { rule: "deviation", factor: deviations } }),
     threads: options.threads ?? availableParallelism(),
+    device: options.device,
   };
 }
 

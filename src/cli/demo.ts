@@ -36,10 +36,11 @@ export function addDemoCommand(program: Command, terminal: Terminal): Command {
 async function runDemo({ out, seed }: DemoOptions, terminal: Terminal): Promise<void> {
   const started = performance.now();
   const folder = await claimDemoFolder(out);
-  const summary = await watched(terminal.stderr, async (view, signal) => {
+  const work = watched(terminal.stderr, async (view, signal) => {
     await trainOriginal(folder, seed, view, signal);
     return compressOriginal(folder, seed, view, signal);
   });
+  const summary = await work.finally(() => folder.lock.release());
   const seconds = (performance.now() - started) / 1000;
   terminal.stdout.write(`${describeOutcome(summary, folder, seconds, lineWidth(terminal.stdout))}\n`);
 }
@@ -91,7 +92,8 @@ async function trainOriginal(
     checkpointSeconds: 60,
   };
   view.stage(`train a network on ${classNames.length} classes of generated images`);
-  await advising("Run the demo again: it starts anew", () => training.runTraining(plan, view, signal));
+  const listener = { ...view, started: (pid: number) => folder.lock.cover(pid) };
+  await advising("Run the demo again: it starts anew", () => training.runTraining(plan, listener, signal));
 }
 
 async function compressOriginal(

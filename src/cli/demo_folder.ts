@@ -1,6 +1,7 @@
 import { mkdir, readdir, rm } from "node:fs/promises";
 import path from "node:path";
 import { PenniError } from "../graph/errors.js";
+import type { RunLock } from "../method/run/lock.js";
 import { ioError, writeFileAtomic } from "../onnx/atomic.js";
 
 /** Present in every directory that the demo made, and in no other. */
@@ -15,32 +16,39 @@ export interface DemoFolder {
   readonly training: string;
   /** Run directory of the compression. */
   readonly compression: string;
+  /** To be released when the demo is over. */
+  readonly lock: RunLock;
 }
 
 /**
  * Makes a directory ready for the demo: creates it, or clears out what an earlier demo left in it. Other files
  * that somebody keeps there stay.
- * @throws PenniError "io" if it holds anything but an earlier demo, or cannot be written
+ * @throws PenniError "io" if it holds anything but an earlier demo, if a demo is running there, or if it cannot be
+ *   written
  */
 export async function claimDemoFolder(root: string): Promise<DemoFolder> {
-  const folder: DemoFolder = {
+  const places = {
     root,
     original: path.join(root, "original.onnx"),
     training: path.join(root, "training"),
     compression: path.join(root, "compression"),
   };
+  const { isLockFile, RunLock } = await import("../method/run/lock.js");
+  let lock: RunLock | undefined;
   try {
     await mkdir(root, { recursive: true });
-    const entries = await readdir(root);
+    const entries = (await readdir(root)).filter((name) => !isLockFile(name));
     if (entries.length > 0 && !entries.includes(MARKER)) throw occupied(root);
-    const made = [folder.original, folder.training, folder.compression];
+    lock = await RunLock.acquire(root);
+    const made = [places.original, places.training, places.compression];
     for (const entry of made) await rm(entry, { recursive: true, force: true });
     await writeFileAtomic(path.join(root, MARKER), `${JSON.stringify({ madeBy: "penni demo" })}\n`);
-    await mkdir(folder.training);
+    await mkdir(places.training);
+    return { ...places, lock };
   } catch (error) {
+    await lock?.release();
     throw ioError(root, "cannot prepare the demo's directory", error);
   }
-  return folder;
 }
 
 function occupied(root: string): PenniError {

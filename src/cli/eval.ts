@@ -1,7 +1,8 @@
 import type { Command } from "commander";
 import type { ImageSize } from "../data/dataset.js";
+import type { Device } from "../execute/device.js";
 import type { Accuracy } from "../measure/accuracy.js";
-import { imageSize, naming, numberList, positiveList, wholeNumber } from "./options.js";
+import { deviceOption, imageSize, naming, numberList, positiveList, wholeNumber } from "./options.js";
 import { progressBar } from "./progress.js";
 import type { Terminal } from "./terminal.js";
 
@@ -13,6 +14,7 @@ interface EvalOptions {
   readonly mean?: readonly number[];
   readonly std?: readonly number[];
   readonly imageSize?: ImageSize;
+  readonly device: Device;
   readonly json?: boolean;
 }
 
@@ -35,6 +37,7 @@ export function addEvalCommand(program: Command, terminal: Terminal): Command {
     )
     .option("--std <r,g,b>", "standard deviation per channel, likewise", positiveList)
     .option("--image-size <WxH>", "size of the images where the model leaves it open", imageSize)
+    .addOption(deviceOption("where the model runs"))
     .option("--json", "print the result as JSON")
     .action(async (model: string, options: EvalOptions) => {
       const result = await evaluateFile(model, options, terminal);
@@ -44,17 +47,19 @@ export function addEvalCommand(program: Command, terminal: Terminal): Command {
 }
 
 async function evaluateFile(model: string, options: EvalOptions, terminal: Terminal): Promise<Accuracy> {
-  const [{ readModel }, data, { classifierInterface, evaluate, inputImageSize }] = await Promise.all([
+  const [{ resolveDevice }, { readModel }, data, measure] = await Promise.all([
+    import("../execute/resolve.js"),
     import("../onnx/files.js"),
     import("../data/index.js"),
     import("../measure/accuracy.js"),
   ]);
+  const { provider } = await resolveDevice(options.device);
   const graph = await readModel(model);
   const stated = data.readPreprocessing(graph.metadata) ?? data.imagenetPreprocessing;
   const preprocessing = data.overridePreprocessing(stated, options);
-  const size = inputImageSize(graph) ?? options.imageSize;
+  const size = measure.inputImageSize(graph) ?? options.imageSize;
   const dataset = await data.openDataset(options.data, size === undefined ? {} : { imageSize: size });
-  await naming(model, async () => classifierInterface(graph, dataset));
+  await naming(model, async () => measure.classifierInterface(graph, dataset));
   const split = await dataset[options.split]();
   const bar = progressBar(terminal.stderr, "images");
   try {
@@ -62,8 +67,9 @@ async function evaluateFile(model: string, options: EvalOptions, terminal: Termi
       indices: data.allIndices(split).subarray(0, options.limit),
       ...(options.batch === undefined ? {} : { batch: options.batch }),
       onProgress: bar.update,
+      provider,
     };
-    return await naming(model, () => evaluate(graph, split, preprocessing, settings));
+    return await naming(model, () => measure.evaluate(graph, split, preprocessing, settings));
   } finally {
     bar.stop();
   }

@@ -1,5 +1,6 @@
-import { InvalidArgumentError } from "commander";
+import { InvalidArgumentError, Option } from "commander";
 import type { ImageSize } from "../data/dataset.js";
+import { devices } from "../execute/device.js";
 import { PenniError } from "../graph/errors.js";
 
 /** Parser of an option that is a whole number from `minimum`. */
@@ -9,6 +10,11 @@ export function wholeNumber(minimum: number): (text: string) => number {
     if (text.trim() !== "" && Number.isSafeInteger(value) && value >= minimum) return value;
     throw new InvalidArgumentError(`expected a whole number from ${minimum}, found "${text}"`);
   };
+}
+
+/** The option --device. */
+export function deviceOption(purpose: string): Option {
+  return new Option("--device <name>", purpose).choices(devices).default("cpu");
 }
 
 /** Parser of an option that is a list of numbers, one per channel: "0.485,0.456,0.406". */

@@ -33,6 +33,7 @@ export function runView(output: Output): RunView {
     stage: (name) => line(`${name} ...`),
     progress: (progress) => show(describeProgress(progress), progress.step, progress.steps),
     images: (what, done, total) => show(`${what}: ${done} of ${total} images`, done, total),
+    notice: (text) => line(`  ${text}`),
     epoch: (metrics) => line(`  ${describeEpoch(metrics)}`),
     stop: () => bar?.stop(),
   };

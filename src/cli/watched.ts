@@ -40,13 +40,15 @@ export async function compressRun(run: RunDirectory, view: RunView, signal: Abor
   return advising(`Go on with: penni compress --resume ${run.root}`, () => compress(run, view, signal));
 }
 
-/** Does work; where it is interrupted or a training fails, the error ends with this advice. */
+/** Does work; where it is interrupted, a training fails or a file cannot be written, the error ends with this advice. */
 export async function advising<Result>(advice: string, work: () => Promise<Result>): Promise<Result> {
   try {
     return await work();
   } catch (error) {
     if (!(error instanceof PenniError)) throw error;
-    if (error.code !== "interrupted" && error.code !== "training") throw error;
-    throw new PenniError(error.code, error.problem, { ...error.details, advice }, { cause: error });
+    const { code, problem, details } = error;
+    if (code !== "interrupted" && code !== "training" && code !== "io") throw error;
+    const first = code === "io" && details.advice !== undefined ? `${details.advice}. ` : "";
+    throw new PenniError(code, problem, { ...details, advice: `${first}${advice}` }, { cause: error });
   }
 }

@@ -2,6 +2,7 @@ import { Tensor as OrtTensor } from "onnxruntime-common";
 import { allIndices, type Batch, batches, planEvaluation } from "../data/batches.js";
 import type { ImageSize, Split } from "../data/dataset.js";
 import type { Preprocessing } from "../data/preprocessing.js";
+import type { Provider } from "../execute/device.js";
 import type { Session } from "../execute/engine.js";
 import { openSession } from "../execute/node.js";
 import { PenniError } from "../graph/errors.js";
@@ -14,6 +15,8 @@ export interface EvaluationSettings {
   readonly indices?: Uint32Array;
   /** Threads of the runtime; by default one per core. */
   readonly threads?: number;
+  /** Where the model runs; by default the CPU. */
+  readonly provider?: Provider;
   /** Called after each batch with the number of images that are done, and how many there are. */
   readonly onProgress?: (done: number, total: number) => void;
 }
@@ -132,10 +135,11 @@ export async function evaluate(
   settings: EvaluationSettings = {},
 ): Promise<Accuracy> {
   const ports = classifierInterface(model, split);
-  const session = await openSession(
-    model,
-    settings.threads === undefined ? {} : { threads: settings.threads },
-  );
+  const { threads, provider } = settings;
+  const session = await openSession(model, {
+    ...(threads === undefined ? {} : { threads }),
+    ...(provider === undefined ? {} : { provider }),
+  });
   try {
     return await evaluateSession(session, ports, split, preprocessing, settings);
   } finally {

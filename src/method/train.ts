@@ -2,12 +2,14 @@ import { mkdir, mkdtemp, rm } from "node:fs/promises";
 import { availableParallelism, tmpdir } from "node:os";
 import path from "node:path";
 import { imagenetPreprocessing, type Preprocessing, readPreprocessing } from "../data/preprocessing.js";
+import type { Device } from "../execute/device.js";
 import type { Graph } from "../graph/types.js";
 import { readModel, writeModel } from "../onnx/files.js";
 import { runTraining, type TrainingListener } from "../train/launch.js";
 import type { LossOptions } from "../train/losses.js";
 import type { Schedule } from "../train/schedule.js";
 import { type PhaseMode, type SparseRule, sparseParameters, trainingPhases } from "./phases.js";
+import { RunLock } from "./run/lock.js";
 
 export interface TrainOptions {
   /** The images: "cifar10:DIR", "folder:DIR", "synthetic". */
@@ -40,6 +42,8 @@ export interface TrainOptions {
   readonly seed?: number;
   /** Threads of the runtime (one per core). */
   readonly threads?: number;
+  /** Where the steps run ("cpu"). */
+  readonly device?: Device;
   /** Keeps networks and checkpoint here: the same call resumes. Without it a temporary directory is used. */
   readonly directory?: string;
   readonly listener?: TrainingListener;
@@ -52,15 +56,27 @@ const withTeacher: LossOptions = { crossEntropy: 0.3, labelSmoothing: 0, distill
 /**
  * Trains a network, decomposed or not, in a process of its own, and returns it with its new parameters.
  * @throws PenniError "interrupted" when `signal` is aborted; "unsupported" naming an operator without a
- *   gradient; "bad-data" if data and network do not fit; "training" if the loss stops being a number
+ *   gradient; "bad-data" if data and network do not fit; "diverged" if the loss explodes however small the
+ *   learning rate; "io" if another process trains in the directory
  */
 export async function train(graph: Graph, options: TrainOptions): Promise<Graph> {
   const directory = options.directory ?? (await mkdtemp(path.join(tmpdir(), "penni-")));
   try {
     await mkdir(directory, { recursive: true });
-    return await trainIn(directory, graph, options);
+    return await trainLocked(directory, graph, options);
   } finally {
     if (options.directory === undefined) await rm(directory, { recursive: true, force: true });
+  }
+}
+
+async function trainLocked(directory: string, graph: Graph, options: TrainOptions): Promise<Graph> {
+  const { listener = {} } = options;
+  const lock = await RunLock.acquire(directory, (text) => listener.notice?.(text));
+  const started = (pid: number): Promise<void> => lock.cover(pid);
+  try {
+    return await trainIn(directory, graph, { ...options, listener: { ...listener, started } });
+  } finally {
+    await lock.release();
   }
 }
 
@@ -95,6 +111,7 @@ async function trainIn(directory: string, graph: Graph, options: TrainOptions): 
       batchNormalization: options.batchNormalization ?? "batch",
       sparse: sparseParameters(graph),
       threads: options.threads ?? availableParallelism(),
+      device: options.device ?? "cpu",
       checkpointSeconds: 30,
     },
     options.listener,

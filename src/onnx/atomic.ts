@@ -1,4 +1,5 @@
 import { randomBytes } from "node:crypto";
+import { existsSync } from "node:fs";
 import { type FileHandle, open, rename, rm } from "node:fs/promises";
 import path from "node:path";
 import { PenniError } from "../graph/errors.js";
@@ -67,16 +68,22 @@ export function isTemporaryFile(name: string): boolean {
 /**
  * Writes a file so that its name shows the old or the new contents and nothing in between: into a temporary
  * file beside it, flushed to disk, then renamed. The temporary file is removed on failure.
+ * @param previous where the old contents are kept, if there are any
  * @returns the number of bytes written.
  * @throws PenniError "io" naming the file.
  */
-export async function writeFileAtomic(file: string, contents: Uint8Array | string): Promise<number> {
+export async function writeFileAtomic(
+  file: string,
+  contents: Uint8Array | string,
+  previous?: string,
+): Promise<number> {
   const bytes = typeof contents === "string" ? new TextEncoder().encode(contents) : contents;
   const directory = path.dirname(file);
   const name = `.penni-${process.pid}-${randomBytes(6).toString("hex")}.tmp`;
   const temporary = path.join(directory, name);
   try {
     await writeDurably(temporary, bytes);
+    if (previous !== undefined && existsSync(file)) await rename(file, previous);
     await rename(temporary, file);
   } catch (error) {
     await rm(temporary, { force: true }).catch(() => undefined);

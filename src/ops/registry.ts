@@ -47,6 +47,7 @@ import { LRN } from "./lrn.js";
 import { MatMul } from "./matmul.js";
 import { Max } from "./max.js";
 import { MaxPool } from "./max_pool.js";
+import { MaxPoolGradient } from "./max_pool_gradient.js";
 import { MaxUnpool } from "./max_unpool.js";
 import { Min } from "./min.js";
 import { Mul } from "./mul.js";
@@ -187,6 +188,7 @@ const composites: ReadonlyMap<string, OpDefinition> = new Map(
     ChannelSum,
     ConvInputGradient,
     ConvWeightGradient,
+    MaxPoolGradient,
     ReluGradient,
     SpreadOut,
   ].map((definition) => [definition.type, definition]),

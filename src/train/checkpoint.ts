@@ -1,22 +1,31 @@
 import { createHash } from "node:crypto";
-import { existsSync } from "node:fs";
-import { readFile } from "node:fs/promises";
 import { z } from "zod";
 import { PenniError } from "../graph/errors.js";
 import { elementCount } from "../graph/tensor.js";
-import { ioError, writeFileAtomic } from "../onnx/atomic.js";
-import { type EpochMetrics, epochMetricsSchema } from "./plan.js";
+import { type LossTrend, lossTrendSchema } from "./divergence.js";
+import { type EpochMetrics, epochMetricsSchema, type Recovery, recoverySchema } from "./plan.js";
+
+/** What a checkpoint belongs to: nothing else may go on from it. */
+export interface StageIdentity {
+  /** Digest of the network and its teacher. */
+  readonly networks: string;
+  /** What else determines the outcome, as JSON by name of the option. */
+  readonly options: Readonly<Record<string, string>>;
+}
 
 /** Everything a training stage needs to go on as if it had never stopped. */
 export interface Checkpoint {
-  /** Digest of the plan and the network it belongs to. */
-  readonly fingerprint: string;
+  readonly identity: StageIdentity;
   /** Steps done. */
   readonly step: number;
   /** Sums over the current epoch so far. */
   readonly lossSum: number;
   readonly hits: number;
   readonly images: number;
+  /** Absent before the first step. */
+  readonly trend?: LossTrend;
+  /** How often the loss went bad, in order; each halved the learning rate. */
+  readonly recoveries: readonly Recovery[];
   /** Metrics of the epochs that are done. */
   readonly history: readonly EpochMetrics[];
   readonly tensors: ReadonlyMap<string, CheckpointTensor>;
@@ -27,15 +36,19 @@ export interface CheckpointTensor {
   readonly data: Float32Array;
 }
 
-const MAGIC = "PENNI-CHECKPOINT-1\n";
+/** Each version starts with its own such line and ends with the SHA-256 of all that is before it. */
+const MAGIC = "PENNI-CHECKPOINT-2\n";
+const ANY_VERSION = /^PENNI-CHECKPOINT-(\d+)\n/;
 const DIGEST_BYTES = 32;
 
 const headerSchema = z.object({
-  fingerprint: z.string(),
+  identity: z.object({ networks: z.string(), options: z.record(z.string(), z.string()) }),
   step: z.number().int().min(0),
   lossSum: z.number(),
   hits: z.number(),
   images: z.number(),
+  trend: lossTrendSchema.optional(),
+  recoveries: z.array(recoverySchema),
   history: z.array(epochMetricsSchema),
   tensors: z.array(z.object({ name: z.string(), dims: z.array(z.number().int().min(0)) })),
 });
@@ -55,34 +68,85 @@ export function encodeCheckpoint(checkpoint: Checkpoint): Uint8Array {
   return Buffer.concat([body, createHash("sha256").update(body).digest()]);
 }
 
-/** @throws PenniError "bad-file" if the bytes are not a whole, unchanged checkpoint */
-export function decodeCheckpoint(bytes: Uint8Array, file: string): Checkpoint {
+/**
+ * @returns "damaged" if the bytes are not a whole, unchanged checkpoint
+ * @throws PenniError "bad-file" naming the file if they are one of another version of Penni
+ */
+export function decodeCheckpoint(bytes: Uint8Array, file: string): Checkpoint | "damaged" {
   const buffer = Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength);
   const body = buffer.subarray(0, Math.max(0, buffer.byteLength - DIGEST_BYTES));
   const digest = createHash("sha256").update(body).digest();
-  const isWhole = digest.equals(buffer.subarray(body.byteLength));
-  if (!isWhole || !body.subarray(0, MAGIC.length).equals(Buffer.from(MAGIC))) throw damaged(file);
+  if (!digest.equals(buffer.subarray(body.byteLength))) return "damaged";
+  const [magic, version] = ANY_VERSION.exec(body.toString("latin1", 0, 2 * MAGIC.length)) ?? [];
+  if (version !== undefined && magic !== MAGIC) throw otherVersion(file, version);
+  if (magic === undefined) return "damaged";
   const headerStart = MAGIC.length + 4;
   const headerEnd = headerStart + body.readUInt32LE(MAGIC.length);
   const { data: header } = headerSchema.safeParse(parseJson(body.subarray(headerStart, headerEnd)));
-  if (header === undefined) throw damaged(file);
+  if (header === undefined) return "damaged";
+  const { trend, ...rest } = header;
+  const tensors = readTensors(header.tensors, body.subarray(headerEnd));
+  return { ...rest, ...(trend === undefined ? {} : { trend }), tensors };
+}
+
+function readTensors(
+  listed: readonly { readonly name: string; readonly dims: readonly number[] }[],
+  bytes: Uint8Array,
+): Map<string, CheckpointTensor> {
   const tensors = new Map<string, CheckpointTensor>();
-  let offset = headerEnd;
-  for (const { name, dims } of header.tensors) {
+  let offset = 0;
+  for (const { name, dims } of listed) {
     const size = elementCount(dims) * 4;
     // A copy, because the data need not be aligned within the file.
-    const data = new Float32Array(Uint8Array.from(body.subarray(offset, offset + size)).buffer);
+    const data = new Float32Array(Uint8Array.from(bytes.subarray(offset, offset + size)).buffer);
     tensors.set(name, { dims, data });
     offset += size;
   }
-  return { ...header, tensors };
+  return tensors;
 }
 
-function damaged(file: string): PenniError {
-  return new PenniError("bad-file", "this is not a whole checkpoint of this version of Penni", {
+function otherVersion(file: string, version: string): PenniError {
+  return new PenniError("bad-file", "this checkpoint was written by another version of Penni", {
     file,
-    advice: "Delete it to start the stage again",
+    expected: `checkpoint format ${ANY_VERSION.exec(MAGIC)?.[1]}`,
+    found: `checkpoint format ${version}`,
+    advice:
+      "Resume with the version the run was started with, or delete the checkpoint to start its stage again",
   });
+}
+
+/**
+ * @throws PenniError "bad-file" if the checkpoint in `file` belongs to other networks, or to other options,
+ *   naming them
+ */
+export function checkIdentity(checkpoint: Checkpoint, expected: StageIdentity, file: string): void {
+  const { networks, options } = checkpoint.identity;
+  if (networks !== expected.networks) {
+    throw new PenniError("bad-file", "this checkpoint belongs to another model", {
+      file,
+      advice: "Put back the checkpoint of this run, or delete this one to start its stage again",
+    });
+  }
+  const names = new Set([...Object.keys(options), ...Object.keys(expected.options)]);
+  const different = [...names].filter((name) => options[name] !== expected.options[name]);
+  if (different.length === 0) return;
+  throw new PenniError("bad-file", "this checkpoint belongs to a run with other options", {
+    file,
+    expected: describeOptions(different, expected.options),
+    found: describeOptions(different, options),
+    advice: "Resume with the options the run was started with, or start a new run directory",
+  });
+}
+
+const LONGEST_VALUE = 60;
+
+function describeOptions(names: readonly string[], options: StageIdentity["options"]): string {
+  return names
+    .map((name) => {
+      const value = options[name] ?? "nothing";
+      return value.length > LONGEST_VALUE ? `${name} of its own` : `${name} ${value}`;
+    })
+    .join(", ");
 }
 
 function parseJson(bytes: Uint8Array): unknown {
@@ -91,30 +155,4 @@ function parseJson(bytes: Uint8Array): unknown {
   } catch {
     return undefined;
   }
-}
-
-export async function writeCheckpoint(file: string, checkpoint: Checkpoint): Promise<void> {
-  await writeFileAtomic(file, encodeCheckpoint(checkpoint));
-}
-
-async function readBytes(file: string): Promise<Uint8Array> {
-  try {
-    return await readFile(file);
-  } catch (error) {
-    throw ioError(file, "cannot read the checkpoint", error);
-  }
-}
-
-/**
- * The checkpoint in `file`, or undefined if there is none.
- * @throws PenniError "bad-file" if it is damaged or belongs to another plan or network
- */
-export async function readCheckpoint(file: string, fingerprint: string): Promise<Checkpoint | undefined> {
-  if (!existsSync(file)) return undefined;
-  const checkpoint = decodeCheckpoint(await readBytes(file), file);
-  if (checkpoint.fingerprint === fingerprint) return checkpoint;
-  throw new PenniError("bad-file", "this checkpoint belongs to another network or to other options", {
-    file,
-    advice: "Resume with the options the run was started with, or start a new run directory",
-  });
 }

@@ -17,6 +17,7 @@ async function run(plan: Extract<ToTrainer, { kind: "start" }>["plan"]): Promise
     const outcome = await Trainer.run(plan, {
       progress: (progress) => void send({ kind: "progress", progress }),
       epoch: (metrics) => void send({ kind: "epoch", metrics }),
+      notice: (text) => void send({ kind: "notice", text }),
       stopRequested: () => stopRequested,
     });
     await send({ kind: outcome });

@@ -6,6 +6,10 @@ import type { EpochMetrics, TrainingPlan, TrainingProgress } from "./plan.js";
 export interface TrainingListener {
   progress?(progress: TrainingProgress): void;
   epoch?(metrics: EpochMetrics): void;
+  /** Given the id of the training process before it begins; it waits until this is done. */
+  started?(pid: number): Promise<void>;
+  /** Something the user should know, in one line. */
+  notice?(text: string): void;
 }
 
 /**
@@ -14,7 +18,7 @@ export interface TrainingListener {
  *
  * @throws PenniError what the stage threw; "interrupted" after an abort; "training" if the process dies
  */
-export function runTraining(
+export async function runTraining(
   plan: TrainingPlan,
   listener: TrainingListener = {},
   signal?: AbortSignal,
@@ -23,14 +27,26 @@ export function runTraining(
     stdio: ["ignore", "inherit", "inherit", "ipc"],
     serialization: "advanced",
   });
+  const ended = outcome(child, plan, listener);
+  // Awaited below; until then a failure waits there.
+  ended.catch(() => undefined);
   const tell = (message: ToTrainer): void => {
     if (child.connected) child.send(message);
   };
   const stop = (): void => tell({ kind: "stop" });
-  signal?.addEventListener("abort", stop, { once: true });
-  tell({ kind: "start", plan });
-  if (signal?.aborted === true) stop();
-  return outcome(child, plan, listener).finally(() => signal?.removeEventListener("abort", stop));
+  try {
+    if (child.pid !== undefined) await listener.started?.(child.pid);
+    signal?.addEventListener("abort", stop, { once: true });
+    tell({ kind: "start", plan });
+    if (signal?.aborted === true) stop();
+    await ended;
+  } catch (error) {
+    child.kill();
+    await ended.catch(() => undefined);
+    throw error;
+  } finally {
+    signal?.removeEventListener("abort", stop);
+  }
 }
 
 function outcome(child: ChildProcess, plan: TrainingPlan, listener: TrainingListener): Promise<void> {
@@ -39,6 +55,7 @@ function outcome(child: ChildProcess, plan: TrainingPlan, listener: TrainingList
     child.on("message", (message: FromTrainer) => {
       if (message.kind === "progress") listener.progress?.(message.progress);
       else if (message.kind === "epoch") listener.epoch?.(message.metrics);
+      else if (message.kind === "notice") listener.notice?.(message.text);
       else if (message.kind === "done") result = "done";
       else if (message.kind === "stopped") result = interrupted(plan);
       else result = new PenniError(message.code, message.problem, message.details);

@@ -8,6 +8,8 @@ export type ToTrainer = { readonly kind: "start"; readonly plan: TrainingPlan } 
 export type FromTrainer =
   | { readonly kind: "progress"; readonly progress: TrainingProgress }
   | { readonly kind: "epoch"; readonly metrics: EpochMetrics }
+  /** Something the user should know. */
+  | { readonly kind: "notice"; readonly text: string }
   /** The result file is written. */
   | { readonly kind: "done" }
   /** Stopped on request; a checkpoint is written. */

@@ -1,6 +1,7 @@
 import { z } from "zod";
 import type { Augmentation } from "../data/augment.js";
 import type { Preprocessing } from "../data/preprocessing.js";
+import type { Device } from "../execute/device.js";
 import type { LossOptions } from "./losses.js";
 import type { SgdOptions, UpdateRule } from "./optimizer.js";
 import type { Schedule } from "./schedule.js";
@@ -53,6 +54,8 @@ export interface TrainingPlan {
   readonly sparse: readonly string[];
   /** Threads of the runtime. */
   readonly threads: number;
+  /** Where the steps run; "cpu" where absent. "auto" is resolved anew whenever the stage is started. */
+  readonly device?: Device;
   /** Seconds between checkpoints. */
   readonly checkpointSeconds: number;
 }
@@ -76,6 +79,22 @@ export interface TrainingProgress {
   readonly secondsLeft: number;
 }
 
+/** That a stage went back to a checkpoint, with a smaller learning rate. */
+export const recoverySchema = z
+  .object({
+    /** What was wrong. */
+    problem: z.string(),
+    /** Steps that were done when it was found. */
+    step: z.number(),
+    /** Steps of the checkpoint that the stage went on from. */
+    backTo: z.number(),
+    /** What the schedule's learning rate is multiplied by from then on. */
+    rateFactor: z.number(),
+  })
+  .readonly();
+
+export type Recovery = z.infer<typeof recoverySchema>;
+
 /** One line of `metrics.jsonl`: how an epoch went. It holds nothing that depends on the machine's speed. */
 export const epochMetricsSchema = z
   .object({
@@ -92,6 +111,8 @@ export const epochMetricsSchema = z
     sparsity: z.number(),
     /** Top-1 on the held-out validation images; absent where none are held out. */
     validation: z.number().optional(),
+    /** How often the stage had to go back since the epoch before; absent where it did not. */
+    recoveries: z.array(recoverySchema).optional(),
   })
   .readonly();
 

@@ -1,6 +1,8 @@
-import type { Tensor as OrtTensor } from "onnxruntime-common";
+import { blockSize } from "../execute/block_size.js";
+import type { Provider } from "../execute/device.js";
 import type { Session } from "../execute/engine.js";
-import { openSession } from "../execute/node.js";
+import { nodeEngine, openSession } from "../execute/node.js";
+import { type ResidentValues, residentValues } from "../execute/resident.js";
 import { PenniError } from "../graph/errors.js";
 import { fixBatch } from "../graph/passes/fix_input_shape.js";
 import { float32Data } from "../graph/tensor.js";
@@ -17,7 +19,7 @@ export interface LoadedPhase {
   readonly step: TrainingStep;
   readonly session: Session;
   /** By input name of the step. */
-  readonly masks: ReadonlyMap<string, OrtTensor>;
+  readonly masks: ResidentValues;
   /** Everything the step takes in and gives back. */
   readonly slots: readonly StateSlot[];
 }
@@ -40,12 +42,14 @@ export async function loadPhases(
   network: Graph,
   plan: TrainingPlan,
   state: TrainingState,
+  provider: Provider,
 ): Promise<LoadedPhase[]> {
   const names = stateNames(network, plan);
   for (const name of names) {
     const tensor = initializer(network, name);
     state.declare(name, tensor.dims, float32Data(tensor));
   }
+  const block = provider === "cpu" ? await blockSize() : undefined;
   const loaded: LoadedPhase[] = [];
   for (const phase of plan.phases) {
     const step = buildTrainingStep(network, names, {
@@ -53,13 +57,22 @@ export async function loadPhases(
       batchNormalization: plan.batchNormalization,
       loss: plan.loss,
       optimizer: plan.optimizer,
+      ...(block === undefined ? {} : { block }),
     });
     const slots = [...step.parameters.values(), ...step.velocities.values(), ...step.statistics.values()];
     for (const { input, dims } of slots) state.declare(input, dims);
-    const masks = new Map(
-      [...step.masks].map(([name, input]) => [input, nonZeroMask(initializer(network, name))] as const),
-    );
-    const session = await openSession(step.graph, { threads: plan.threads });
+    const masks = residentValues(nodeEngine, provider);
+    for (const [name, input] of step.masks) {
+      const mask = nonZeroMask(initializer(network, name));
+      masks.declare(input, mask.dims, mask.data as Float32Array);
+    }
+    const residentOutputs = slots.map(({ output }) => output);
+    const session = await openSession(step.graph, {
+      threads: plan.threads,
+      provider,
+      memoryPattern: false,
+      residentOutputs,
+    });
     loaded.push({ name: phase.name, step, session, masks, slots });
   }
   return loaded;
@@ -81,12 +94,12 @@ function initializer(network: Graph, name: string): Tensor {
 }
 
 /** The teacher's session; undefined if the loss does not ask for one. */
-export async function loadTeacher(plan: TrainingPlan): Promise<Teacher | undefined> {
+export async function loadTeacher(plan: TrainingPlan, provider: Provider): Promise<Teacher | undefined> {
   if (plan.loss.distillation === 0 || plan.teacher === undefined) return undefined;
   const network = fixBatch(await readModel(plan.teacher), plan.batch);
   const output = logitsOf(network);
   const logitsOnly = { ...network, outputs: [{ name: output, type: undefined }] };
-  const session = await openSession(logitsOnly, { threads: plan.threads });
+  const session = await openSession(logitsOnly, { threads: plan.threads, provider });
   return { session, input: imageInput(network).name, output };
 }
 
@@ -94,8 +107,9 @@ export async function loadEvaluation(
   network: Graph,
   plan: TrainingPlan,
   state: TrainingState,
+  provider: Provider,
 ): Promise<Evaluation> {
   const graph = buildEvaluation(network, new Set(state.snapshot().keys()));
-  const session = await openSession(graph, { threads: plan.threads });
+  const session = await openSession(graph, { threads: plan.threads, provider });
   return { session, inputs: graph.inputs.map((input) => input.name) };
 }

@@ -1,67 +1,77 @@
 import { Tensor as OrtTensor } from "onnxruntime-common";
-import { PenniError } from "../graph/errors.js";
+import type { Feeds } from "../execute/engine.js";
+import { HostValues, type ResidentValues } from "../execute/resident.js";
 import { elementCount, float32Data } from "../graph/tensor.js";
 import type { Graph, Tensor } from "../graph/types.js";
 import type { CheckpointTensor } from "./checkpoint.js";
 import type { StateSlot } from "./step.js";
 
 /**
- * The values that a training run carries from step to step, each in two preallocated tensors: a step reads
- * one and writes the other, then they change places.
+ * The values that a training run carries from step to step. On a device that keeps them, everything that looks
+ * at values (`data`, `snapshot`, `applyTo`, `zeroShare`) sees them as of the last `read`.
  */
 export class TrainingState {
-  private readonly current = new Map<string, OrtTensor>();
-  private readonly next = new Map<string, OrtTensor>();
+  constructor(private readonly values: ResidentValues = new HostValues()) {}
 
   /** Takes a value under `name`, starting from `data` or from zeros. */
   declare(name: string, dims: readonly number[], data?: Float32Array): void {
-    if (this.current.has(name)) return;
+    if (this.values.has(name)) return;
     const start = data === undefined ? new Float32Array(elementCount(dims)) : Float32Array.from(data);
-    this.current.set(name, new OrtTensor("float32", start, [...dims]));
-    this.next.set(name, new OrtTensor("float32", new Float32Array(start.length), [...dims]));
+    this.values.declare(name, dims, start);
   }
 
-  /** The tensor a step reads. */
-  tensor(name: string): OrtTensor {
-    return lookUp(this.current, name);
+  /** What a session is fed for the named values. */
+  feeds(names: readonly string[]): Promise<Feeds> {
+    return this.values.feeds(names);
   }
 
-  /** The tensor a step writes. */
-  target(name: string): OrtTensor {
-    return lookUp(this.next, name);
+  /** What a step is asked for, by output name, so that its results can become the next state. */
+  fetches(slots: readonly StateSlot[]): Readonly<Record<string, OrtTensor | null>> {
+    return this.values.fetches(slots);
+  }
+
+  /** Takes what a step computed. The present state stays as it is until `advance`. */
+  receive(slots: readonly StateSlot[], results: Feeds): void {
+    this.values.receive(slots, results);
+  }
+
+  /** Makes what the last step computed the present state. */
+  advance(slots: readonly StateSlot[]): void {
+    this.values.advance(slots);
+  }
+
+  /** Brings what can be looked at up to date; nothing to do where the state is in the host's memory. */
+  read(): Promise<void> {
+    return this.values.read();
   }
 
   data(name: string): Float32Array {
-    return this.tensor(name).data as Float32Array;
+    return this.values.data(name);
   }
 
-  /** After a step: what was written becomes what is read. */
-  advance(slots: Iterable<StateSlot>): void {
-    for (const { input } of slots) {
-      const read = lookUp(this.current, input);
-      this.current.set(input, lookUp(this.next, input));
-      this.next.set(input, read);
-    }
+  /** Frees what is on the device; before the sessions of the steps are released. */
+  release(): Promise<void> {
+    return this.values.release();
   }
 
   snapshot(): Map<string, CheckpointTensor> {
     return new Map(
-      [...this.current].map(([name, tensor]) => [
+      [...this.values.names].map((name) => [
         name,
-        { dims: tensor.dims, data: tensor.data as Float32Array },
+        { dims: this.values.dims(name), data: this.values.data(name) },
       ]),
     );
   }
 
   restore(tensors: ReadonlyMap<string, CheckpointTensor>): void {
-    for (const [name, { data }] of tensors) this.data(name).set(data);
+    for (const [name, { data }] of tensors) this.values.write(name, data);
   }
 
   /** The network with the present values as its initializers. */
   applyTo(network: Graph): Graph {
     const initializers = new Map<string, Tensor>(
       [...network.initializers].map(([name, tensor]) => {
-        if (!this.current.has(name)) return [name, tensor];
+        if (!this.values.has(name)) return [name, tensor];
         const copy = Uint8Array.from(bytesOf(this.data(name)));
         return [name, { ...tensor, bytes: copy }];
       }),
@@ -84,12 +94,6 @@ export class TrainingState {
 
 function bytesOf(data: Float32Array): Uint8Array {
   return new Uint8Array(data.buffer, data.byteOffset, data.byteLength);
-}
-
-function lookUp(tensors: ReadonlyMap<string, OrtTensor>, name: string): OrtTensor {
-  const tensor = tensors.get(name);
-  if (tensor !== undefined) return tensor;
-  throw new PenniError("internal", `training state has no value "${name}"`);
 }
 
 /** A 0/1 mask of the elements of a tensor that are not exactly zero. */

@@ -1,36 +1,32 @@
 import { createHash } from "node:crypto";
 import { readFile } from "node:fs/promises";
-import { Tensor as OrtTensor } from "onnxruntime-common";
-import { type Batch, planEpoch, planEvaluation } from "../data/batches.js";
+import { planEpoch, planEvaluation } from "../data/batches.js";
 import type { Split } from "../data/dataset.js";
 import { holdOut, sampleIndices } from "../data/hold_out.js";
 import { openDataset } from "../data/open.js";
 import { prefetch } from "../data/prefetch.js";
 import { PenniError } from "../graph/errors.js";
 import { fixBatch } from "../graph/passes/fix_input_shape.js";
-import type { Graph } from "../graph/types.js";
 import { readModel, writeModel } from "../onnx/files.js";
-import { readCheckpoint, writeCheckpoint } from "./checkpoint.js";
-import { PREDICTED } from "./evaluation.js";
-import type { EpochMetrics, TrainingPlan, TrainingProgress } from "./plan.js";
+import type { Checkpoint, StageIdentity } from "./checkpoint.js";
+import { CheckpointStore } from "./checkpoint_store.js";
+import { followLoss, guessingLoss, type LossTrend, lossProblem, stateProblem } from "./divergence.js";
+import type { EpochMetrics, Recovery, TrainingPlan, TrainingProgress } from "./plan.js";
 import { learningRate } from "./schedule.js";
-import {
-  type Evaluation,
-  type LoadedPhase,
-  loadEvaluation,
-  loadPhases,
-  loadTeacher,
-  type Teacher,
-} from "./sessions.js";
-import { TrainingState } from "./state.js";
-import { imageInput, stepNames } from "./step.js";
+import { imageInput } from "./step.js";
+import { type StepOutcome, Workbench } from "./workbench.js";
 
 /** Where a trainer reports to; `stopRequested` is asked between steps. */
 export interface TrainerHooks {
   progress(progress: TrainingProgress): void;
   epoch(metrics: EpochMetrics): void;
+  /** Something the user should know, in one line. */
+  notice(text: string): void;
   stopRequested(): boolean;
 }
+
+/** How far training got: to the end of an epoch, or to a state that cannot be gone on from. */
+type EpochOutcome = "epoch" | "stopped" | "finished" | { readonly problem: string };
 
 interface EpochSums {
   lossSum: number;
@@ -39,6 +35,9 @@ interface EpochSums {
 }
 
 const PROGRESS_INTERVAL_MS = 200;
+/** A stage goes back to its checkpoint so many times, each time with half the learning rate. */
+const MOST_RECOVERIES = 3;
+const RECOVERY_FACTOR = 0.5;
 
 /**
  * Runs one training stage: loads plan, network, data and the checkpoint if there is one, then trains to the
@@ -46,21 +45,26 @@ const PROGRESS_INTERVAL_MS = 200;
  * a run that stopped anywhere goes on exactly where its checkpoint was taken.
  */
 export class Trainer {
-  private readonly state = new TrainingState();
   private readonly sums: EpochSums = { lossSum: 0, hits: 0, images: 0 };
-  private readonly history: EpochMetrics[] = [];
+  private history: readonly EpochMetrics[] = [];
+  private recoveries: readonly Recovery[] = [];
+  private trend: LossTrend | undefined;
+  /** Epochs that are done but in no checkpoint yet. */
+  private unreported: readonly EpochMetrics[] = [];
   private step = 0;
+  /** Long ago: the state a stage starts from is saved as soon as its loss is known to be good. */
+  private savedAt = 0;
   private speed = 0;
   private lastProgress = 0;
 
   private constructor(
     private readonly plan: TrainingPlan,
     private readonly hooks: TrainerHooks,
-    private readonly network: Graph,
+    private readonly workbench: Workbench,
     private readonly split: Split,
     private readonly trainIndices: Uint32Array,
     private readonly validationIndices: Uint32Array,
-    private readonly fingerprint: string,
+    private readonly checkpoints: CheckpointStore,
   ) {}
 
   /** @returns "done" if the result is written, "stopped" if a stop was requested and a checkpoint is written */
@@ -74,16 +78,18 @@ export class Trainer {
     const split = await dataset.train();
     const held = holdOut(split.labels, plan.data.validation, plan.seed);
     const train = sampleIndices(held.train, plan.data.trainLimit ?? held.train.length, plan.seed);
-    const trainer = new Trainer(
-      plan,
-      hooks,
-      network,
-      split,
-      train,
-      held.validation,
-      await fingerprintOf(plan),
-    );
-    return trainer.train();
+    const workbench = await Workbench.open(network, plan, [split.channels, split.height, split.width]);
+    const { provider, reason } = workbench.device;
+    if (provider !== plan.device && plan.device !== undefined)
+      hooks.notice(`training on ${provider}: ${reason}`);
+    try {
+      const notice = (text: string): void => hooks.notice(text);
+      const store = new CheckpointStore(plan.checkpoint, await identityOf(plan), notice);
+      const trainer = new Trainer(plan, hooks, workbench, split, train, held.validation, store);
+      return await trainer.train();
+    } finally {
+      await workbench.release();
+    }
   }
 
   private get stepsPerEpoch(): number {
@@ -96,22 +102,14 @@ export class Trainer {
 
   private async train(): Promise<"done" | "stopped"> {
     this.checkData();
-    const phases = await loadPhases(this.network, this.plan, this.state);
-    const teacher = await loadTeacher(this.plan);
-    const evaluation =
-      this.validationIndices.length > 0
-        ? await loadEvaluation(this.network, this.plan, this.state)
-        : undefined;
     await this.resume();
-
-    while (this.step < this.steps) {
-      const stopped = await this.trainEpoch(phases, teacher);
-      const metrics = stopped ? undefined : await this.finishEpoch(phases, evaluation);
-      await this.save();
-      if (metrics === undefined) return "stopped";
-      this.hooks.epoch(metrics);
+    let outcome: EpochOutcome = this.step < this.steps ? "epoch" : "finished";
+    while (outcome !== "finished") {
+      if (outcome === "stopped") return "stopped";
+      if (outcome !== "epoch") await this.goBack(outcome.problem);
+      outcome = await this.trainEpoch();
     }
-    await writeModel(this.plan.result, this.state.applyTo(await readModel(this.plan.network)));
+    await writeModel(this.plan.result, await this.workbench.applyTo(await readModel(this.plan.network)));
     return "done";
   }
 
@@ -125,32 +123,89 @@ export class Trainer {
   }
 
   private async resume(): Promise<void> {
-    const checkpoint = await readCheckpoint(this.plan.checkpoint, this.fingerprint);
+    const checkpoint = await this.checkpoints.read();
     if (checkpoint === undefined) return;
-    this.step = checkpoint.step;
-    Object.assign(this.sums, {
-      lossSum: checkpoint.lossSum,
-      hits: checkpoint.hits,
-      images: checkpoint.images,
-    });
-    this.state.restore(checkpoint.tensors);
-    this.history.push(...checkpoint.history);
+    this.goOnFrom(checkpoint);
+    this.savedAt = Date.now();
     // Whoever listened before may not have heard of the last ones.
     for (const metrics of checkpoint.history) this.hooks.epoch(metrics);
   }
 
-  private async save(): Promise<void> {
-    await writeCheckpoint(this.plan.checkpoint, {
-      fingerprint: this.fingerprint,
-      step: this.step,
-      ...this.sums,
-      history: this.history,
-      tensors: this.state.snapshot(),
-    });
+  private goOnFrom({ step, lossSum, hits, images, trend, recoveries, history, tensors }: Checkpoint): void {
+    this.step = step;
+    Object.assign(this.sums, { lossSum, hits, images });
+    this.trend = trend;
+    this.recoveries = recoveries;
+    this.history = history;
+    this.unreported = [];
+    this.workbench.restore(tensors);
   }
 
-  /** Trains to the end of the current epoch (or of the stage); true if a stop was requested before. */
-  private async trainEpoch(phases: readonly LoadedPhase[], teacher: Teacher | undefined): Promise<boolean> {
+  /**
+   * Goes back to the last checkpoint, with half the learning rate and no momentum: what is in the velocities
+   * led to the trouble.
+   * @throws PenniError "diverged" after three times, or if there is nothing to go back to
+   */
+  private async goBack(problem: string): Promise<void> {
+    const found = `${problem} at step ${this.step + 1} of stage "${this.plan.stage}"`;
+    const checkpoint = await this.checkpoints.read();
+    if (checkpoint === undefined) throw badStart(found);
+    if (checkpoint.recoveries.length >= MOST_RECOVERIES) throw this.gaveUp(found);
+    const rateFactor = this.rateFactor * RECOVERY_FACTOR;
+    const recovery: Recovery = { problem, step: this.step, backTo: checkpoint.step, rateFactor };
+    this.goOnFrom({ ...checkpoint, tensors: this.workbench.atRest(checkpoint.tensors) });
+    this.recoveries = [...checkpoint.recoveries, recovery];
+    await this.write();
+    const attempt = `attempt ${this.recoveries.length} of ${MOST_RECOVERIES}`;
+    this.hooks.notice(
+      `${found}: back to step ${checkpoint.step} with ${rateFactor} times the learning rate (${attempt})`,
+    );
+  }
+
+  private gaveUp(found: string): PenniError {
+    const rate = this.rateAt(this.step).toPrecision(2);
+    return new PenniError(
+      "diverged",
+      `training diverges, ${MOST_RECOVERIES} smaller learning rates included`,
+      {
+        found: `${found}, at learning rate ${rate}`,
+        advice: `Start a new run with a learning rate (--lr, --fine-tune-lr) well below ${rate}`,
+      },
+    );
+  }
+
+  private get isSaveDue(): boolean {
+    return this.unreported.length > 0 || Date.now() - this.savedAt > this.plan.checkpointSeconds * 1000;
+  }
+
+  /** Saves the present state and reports the epochs that are safe now; what is wrong with it if it is not good. */
+  private async save(): Promise<string | undefined> {
+    const problem = stateProblem(await this.workbench.snapshot());
+    if (problem !== undefined) return problem;
+    await this.write();
+    for (const metrics of this.unreported) this.hooks.epoch(metrics);
+    this.unreported = [];
+    return undefined;
+  }
+
+  private async write(): Promise<void> {
+    const { step, trend, recoveries, history } = this;
+    await this.checkpoints.write({
+      step,
+      ...this.sums,
+      ...(trend === undefined ? {} : { trend }),
+      recoveries,
+      history,
+      tensors: await this.workbench.snapshot(),
+    });
+    this.savedAt = Date.now();
+  }
+
+  /**
+   * Trains to the end of the current epoch. The loss of a step judges the state that the step before it left,
+   * so a state is saved, and the stage is finished, one step later, before that step takes effect.
+   */
+  private async trainEpoch(): Promise<EpochOutcome> {
     const { data, seed, batch } = this.plan;
     const epochPlan = planEpoch(this.split, this.trainIndices, {
       batch,
@@ -160,76 +215,51 @@ export class Trainer {
       epoch: Math.floor(this.step / this.stepsPerEpoch),
       startBatch: this.step % this.stepsPerEpoch,
     });
-    let savedAt = Date.now();
     for await (const images of prefetch(epochPlan)) {
-      if (this.hooks.stopRequested()) return true;
-      if (this.step >= this.steps) return false;
-      await this.trainBatch(this.phaseAt(phases, this.step), teacher, images);
-      if (Date.now() - savedAt > this.plan.checkpointSeconds * 1000) {
-        await this.save();
-        savedAt = Date.now();
-      }
+      const started = performance.now();
+      const phase = this.phaseAt(this.step);
+      const outcome = await this.workbench.runStep(phase, images, this.rateAt(this.step));
+      const isFinished = this.step === this.steps;
+      const isStopped = this.hooks.stopRequested();
+      const isDue = isFinished || isStopped || this.isSaveDue;
+      const problem = this.problemOf(outcome) ?? (isDue ? await this.save() : undefined);
+      if (problem !== undefined) return { problem };
+      if (isFinished) return "finished";
+      if (isStopped) return "stopped";
+      this.workbench.commit(phase);
+      this.count(outcome);
+      this.report(phase, performance.now() - started);
+      if (this.step % this.stepsPerEpoch === 0 || this.step === this.steps) await this.finishEpoch(phase);
     }
-    return false;
+    return "epoch";
   }
 
-  private phaseAt(phases: readonly LoadedPhase[], step: number): LoadedPhase {
+  private phaseAt(step: number): number {
     const phaseSteps = Math.max(1, Math.round(this.plan.phaseEpochs * this.stepsPerEpoch));
-    const phase = phases[Math.floor(step / phaseSteps) % phases.length];
-    if (phase === undefined) throw new PenniError("internal", "a training stage needs a phase");
-    return phase;
+    return Math.floor(step / phaseSteps) % this.plan.phases.length;
+  }
+
+  private get rateFactor(): number {
+    return RECOVERY_FACTOR ** this.recoveries.length;
   }
 
   private rateAt(step: number): number {
-    return learningRate(this.plan.schedule, step / this.steps);
+    return this.rateFactor * learningRate(this.plan.schedule, step / this.steps);
   }
 
-  private async trainBatch(phase: LoadedPhase, teacher: Teacher | undefined, batch: Batch): Promise<void> {
-    const started = performance.now();
-    const { channels, height, width } = this.split;
-    const images = new OrtTensor("float32", batch.images, [this.plan.batch, channels, height, width]);
-    const labels = new OrtTensor("int64", batch.labels, [this.plan.batch]);
-    const feeds: Record<string, OrtTensor> = {
-      [imageInput(this.network).name]: images,
-      [stepNames.labels]: labels,
-      [stepNames.learningRate]: scalar(this.rateAt(this.step)),
-      [stepNames.l1Strength]: scalar(this.plan.l1Strength),
-      ...Object.fromEntries(phase.masks),
-    };
-    if (teacher !== undefined) {
-      const known = await teacher.session.run({ [teacher.input]: images });
-      const logits = known[teacher.output];
-      if (logits !== undefined) feeds[stepNames.teacher] = logits;
-    }
-    for (const { input } of phase.slots) feeds[input] = this.state.tensor(input);
-    for (const name of phase.step.constants.keys()) feeds[name] = this.state.tensor(name);
-    const fetches = Object.fromEntries(
-      phase.slots.map(({ input, output }) => [output, this.state.target(input)]),
-    );
-    const results = await phase.session.run(feeds, {
-      ...fetches,
-      [stepNames.loss]: null,
-      [stepNames.hits]: null,
-    });
-    this.state.advance(phase.slots);
-    this.count(Number(results[stepNames.loss]?.data[0]), Number(results[stepNames.hits]?.data[0]));
-    this.report(phase, performance.now() - started);
+  private problemOf({ loss }: StepOutcome): string | undefined {
+    return lossProblem(loss, this.trend, guessingLoss(this.plan.loss, this.workbench.classes));
   }
 
-  private count(loss: number, hits: number): void {
-    if (!Number.isFinite(loss)) {
-      throw new PenniError("training", "the loss is not a finite number any more", {
-        found: `${loss} at step ${this.step + 1} of stage "${this.plan.stage}"`,
-        advice: "Start again with a smaller --lr",
-      });
-    }
+  private count({ loss, hits }: StepOutcome): void {
     this.step += 1;
+    this.trend = followLoss(this.trend, loss);
     this.sums.lossSum += loss * this.plan.batch;
     this.sums.hits += hits;
     this.sums.images += this.plan.batch;
   }
 
-  private report(phase: LoadedPhase, milliseconds: number): void {
+  private report(phase: number, milliseconds: number): void {
     const imagesPerSecond = (1000 * this.plan.batch) / milliseconds;
     this.speed = this.speed === 0 ? imagesPerSecond : 0.9 * this.speed + 0.1 * imagesPerSecond;
     const now = Date.now();
@@ -238,79 +268,74 @@ export class Trainer {
     const { images, lossSum, hits } = this.sums;
     this.hooks.progress({
       stage: this.plan.stage,
-      phase: phase.name,
+      phase: this.workbench.phaseName(phase),
       step: this.step,
       steps: this.steps,
       epoch: Math.floor((this.step - 1) / this.stepsPerEpoch) + 1,
       epochs: Math.ceil(this.plan.epochs),
       loss: lossSum / images,
       accuracy: hits / images,
-      sparsity: this.state.zeroShare(this.plan.sparse),
+      sparsity: this.workbench.lastSparsity(),
       imagesPerSecond: this.speed,
       secondsLeft: ((this.steps - this.step) * this.plan.batch) / this.speed,
     });
   }
 
-  private async finishEpoch(
-    phases: readonly LoadedPhase[],
-    evaluation: Evaluation | undefined,
-  ): Promise<EpochMetrics> {
+  /** Makes the metrics of the epoch whose last step, of this phase, is done. */
+  private async finishEpoch(phase: number): Promise<void> {
     const { images, lossSum, hits } = this.sums;
-    const validation = evaluation === undefined ? {} : { validation: await this.validate(evaluation) };
+    const told = this.history.flatMap((metrics) => metrics.recoveries ?? []).length;
+    const recoveries = this.recoveries.slice(told);
     const metrics: EpochMetrics = {
       stage: this.plan.stage,
-      phase: this.phaseAt(phases, this.step - 1).name,
+      phase: this.workbench.phaseName(phase),
       epoch: Math.ceil(this.step / this.stepsPerEpoch),
       step: this.step,
       learningRate: this.rateAt(this.step - 1),
       loss: lossSum / images,
       accuracy: hits / images,
-      sparsity: this.state.zeroShare(this.plan.sparse),
-      ...validation,
+      sparsity: await this.workbench.sparsity(),
+      ...(await this.validation()),
+      ...(recoveries.length === 0 ? {} : { recoveries }),
     };
-    this.history.push(metrics);
+    this.history = [...this.history, metrics];
+    this.unreported = [...this.unreported, metrics];
     Object.assign(this.sums, { lossSum: 0, hits: 0, images: 0 });
-    return metrics;
   }
 
-  /** Top-1 on the validation images with the present parameters. */
-  private async validate(evaluation: Evaluation): Promise<number> {
+  /** Top-1 on the validation images with the present parameters, where there are any. */
+  private async validation(): Promise<Pick<EpochMetrics, "validation">> {
+    if (this.validationIndices.length === 0) return {};
     const { batch, data } = this.plan;
-    const { channels, height, width } = this.split;
     const plan = planEvaluation(this.split, this.validationIndices, {
       batch,
       preprocessing: data.preprocessing,
     });
-    let hits = 0;
-    for await (const { images, labels, count } of prefetch(plan)) {
-      const feeds: Record<string, OrtTensor> = {};
-      for (const name of evaluation.inputs.slice(1)) feeds[name] = this.state.tensor(name);
-      const [image] = evaluation.inputs;
-      if (image !== undefined)
-        feeds[image] = new OrtTensor("float32", images, [batch, channels, height, width]);
-      const results = await evaluation.session.run(feeds);
-      const predicted = results[PREDICTED]?.data as BigInt64Array;
-      for (let index = 0; index < count; index++) if (predicted[index] === labels[index]) hits += 1;
-    }
-    return hits / this.validationIndices.length;
+    return { validation: (await this.workbench.validate(prefetch(plan))) / this.validationIndices.length };
   }
 }
 
-function scalar(value: number): OrtTensor {
-  return new OrtTensor("float32", Float32Array.of(value), []);
+function badStart(found: string): PenniError {
+  return new PenniError("diverged", "a training stage starts from a network with no usable loss", {
+    found,
+    advice:
+      "Check that the network's weights are finite and that --mean and --std are those it was trained with",
+  });
 }
 
-/** Digest of what determines the outcome: the plan without places and pace, and the bytes of its networks. */
-async function fingerprintOf(plan: TrainingPlan): Promise<string> {
+/** What determines the outcome: the plan without places and pace, and the bytes of its networks. */
+async function identityOf(plan: TrainingPlan): Promise<StageIdentity> {
   const {
     network,
     teacher,
     result: _result,
     checkpoint: _checkpoint,
-    checkpointSeconds: _seconds,
-    ...settings
+    checkpointSeconds: _pace,
+    device: _place,
+    ...rest
   } = plan;
-  const hash = createHash("sha256").update(JSON.stringify(settings));
+  const hash = createHash("sha256");
   for (const file of [network, teacher]) if (file !== undefined) hash.update(await readFile(file));
-  return hash.digest("hex");
+  const options = Object.entries(rest).map(([name, value]) => [name, JSON.stringify(value)]);
+  return { networks: hash.digest("hex"), options: Object.fromEntries(options) };
 }

@@ -89,12 +89,15 @@ test("a file in the directory's place is an error that names it", async () => {
 
 test("an earlier demo is cleared out; what somebody else put there stays", async () => {
   const root = path.join(folder, "nested", "demo");
-  const { original, training, compression } = await claimDemoFolder(root);
+  const { original, training, compression, lock } = await claimDemoFolder(root);
   mkdirSync(compression);
   for (const file of [original, path.join(training, "train.ckpt"), path.join(compression, "config.json")]) {
     writeFileSync(file, "old");
   }
   writeFileSync(path.join(root, "notes.txt"), "mine");
+  await assert.rejects(claimDemoFolder(root), /demo: another run works in this directory/);
+  assert.equal(readFileSync(original, "utf8"), "old");
+  await lock.release();
   await claimDemoFolder(root);
   assert.deepEqual([original, compression].map(existsSync), [false, false]);
   assert.deepEqual(readdirSync(training), []);

@@ -3,7 +3,9 @@ import { readFile } from "node:fs/promises";
 import { test } from "node:test";
 import { Tensor as OrtTensor } from "onnxruntime-common";
 import { batches, imagenetPreprocessing, openDataset, planEvaluation } from "../../src/data/index.js";
+import { type Provider, providers } from "../../src/execute/device.js";
 import { openSession } from "../../src/execute/node.js";
+import { resolveDevice } from "../../src/execute/resolve.js";
 import { fixBatch } from "../../src/graph/passes/fix_input_shape.js";
 import { float32Data } from "../../src/graph/tensor.js";
 import { trainableParameters } from "../../src/method/parameters.js";
@@ -22,10 +24,34 @@ interface Golden {
 
 const BATCH = 64;
 
-/** PyTorch 1.13's step: loss to 1e-5 absolute, gradient norms to 1e-3 relative, running statistics to 1e-4. */
-test("one ResNet-20 step agrees with PyTorch", {
-  skip: withoutShared("golden/resnet-cifar10.json"),
-}, async () => {
+/** How far loss (absolute), gradients (of their norm) and running statistics (relative above 1) may be off. */
+interface Tolerance {
+  readonly loss: number;
+  readonly gradient: number;
+  readonly statistics: number;
+}
+
+/**
+ * Against PyTorch 1.13 on the CPU. A device sums in another order, and CUDA may round the factors of products
+ * to 10 bits (TF32).
+ */
+const tolerances: Readonly<Record<Provider, Tolerance>> = {
+  cpu: { loss: 1e-5, gradient: 1e-3, statistics: 1e-4 },
+  webgpu: { loss: 1e-3, gradient: 1e-2, statistics: 1e-3 },
+  cuda: { loss: 1e-2, gradient: 3e-2, statistics: 1e-2 },
+};
+
+for (const provider of providers) {
+  test(`one ResNet-20 step on ${provider} agrees with PyTorch`, {
+    skip: withoutShared("golden/resnet-cifar10.json"),
+  }, async (t) => {
+    const device = await resolveDevice(provider).catch((error: Error) => error);
+    if (device instanceof Error) return t.skip(device.message);
+    await checkStep(provider, tolerances[provider]);
+  });
+}
+
+async function checkStep(provider: Provider, tolerance: Tolerance): Promise<void> {
   const golden = JSON.parse(await readFile(sharedPath("golden/resnet-cifar10.json"), "utf8")) as Golden;
   const network = simplify(fixBatch(await readModel(sharedPath("models/resnet20.onnx")), BATCH));
   const rule = { l1: "none", masked: false, rate: 1 } as const;
@@ -62,22 +88,25 @@ test("one ResNet-20 step agrees with PyTorch", {
     const size = slot.dims.reduce((product, dim) => product * dim, 1);
     feeds[slot.input] = new OrtTensor("float32", new Float32Array(size), [...slot.dims]);
   }
-  const session = await openSession(step.graph);
+  const session = await openSession(step.graph, { provider });
   const results = await session.run(feeds);
   const values = (name: string | undefined): Float32Array => results[name ?? ""]?.data as Float32Array;
 
-  assert.ok(Math.abs((values(stepNames.loss)[0] ?? NaN) - golden.step.loss) < 1e-5);
+  assert.ok(Math.abs((values(stepNames.loss)[0] ?? NaN) - golden.step.loss) < tolerance.loss);
   assert.equal(Object.keys(golden.step.grads).length, step.velocities.size);
   for (const [name, expected] of Object.entries(golden.step.grads)) {
     const gradient = values(step.velocities.get(name)?.output);
     const norm = Math.hypot(...gradient);
     assert.ok(
-      Math.abs(norm - expected.l2) <= 1e-3 * expected.l2,
+      Math.abs(norm - expected.l2) <= tolerance.gradient * expected.l2,
       `${name}: norm ${norm}, expected ${expected.l2}`,
     );
     expected.first.forEach((value, index) => {
       const difference = Math.abs((gradient[index] ?? NaN) - value);
-      assert.ok(difference <= 1e-3 * expected.l2, `${name}[${index}]: ${gradient[index]}, expected ${value}`);
+      assert.ok(
+        difference <= tolerance.gradient * expected.l2,
+        `${name}[${index}]: ${gradient[index]}, expected ${value}`,
+      );
     });
   }
   for (const [name, expected] of Object.entries(golden.step.running_stats_after)) {
@@ -85,9 +114,9 @@ test("one ResNet-20 step agrees with PyTorch", {
     expected.forEach((value, index) => {
       const difference = Math.abs((found[index] ?? NaN) - value);
       assert.ok(
-        difference <= 1e-4 * Math.max(1, Math.abs(value)),
+        difference <= tolerance.statistics * Math.max(1, Math.abs(value)),
         `${name}[${index}]: ${found[index]}, expected ${value}`,
       );
     });
   }
-});
+}

@@ -15,9 +15,11 @@ function stateOf(values: Readonly<Record<string, readonly number[]>>): TrainingS
 
 const slot = (name: string) => ({ input: name, output: `${name}'`, dims: [2] });
 
-test("a step's target becomes what the next step reads; others stay", () => {
+test("what a step writes becomes what the next step reads; others stay", async () => {
   const state = stateOf({ a: [1, 2], b: [3, 4] });
-  (state.target("a").data as Float32Array).set([5, 6]);
+  const written = state.fetches([slot("a")])["a'"];
+  assert.ok(written);
+  (written.data as Float32Array).set([5, 6]);
   assert.deepEqual([...state.data("a")], [1, 2]);
   state.advance([slot("a")]);
   assert.deepEqual(
@@ -27,7 +29,9 @@ test("a step's target becomes what the next step reads; others stay", () => {
       [3, 4],
     ],
   );
-  assert.notEqual(state.target("a").data, state.tensor("a").data);
+  const { a } = await state.feeds(["a"]);
+  assert.equal(a, written);
+  assert.notEqual(state.fetches([slot("a")])["a'"]?.data, a?.data);
 });
 
 test("a value is declared once, as a copy, from zeros where nothing is given", () => {
@@ -70,8 +74,9 @@ test("applyTo replaces the initializers that it knows, in a copy", () => {
   assert.deepEqual([...changed.initializers.keys()], [...network.initializers.keys()]);
 });
 
-test("an unknown value is an error of Penni's own", () => {
-  assert.throws(() => stateOf({}).tensor("a"), PenniError);
+test("an unknown value is an error of Penni's own", async () => {
+  await assert.rejects(stateOf({}).feeds(["a"]), PenniError);
+  assert.throws(() => stateOf({}).data("a"), PenniError);
 });
 
 test("nonZeroMask is one where a value is not exactly zero", () => {

@@ -1,4 +1,5 @@
 import { z } from "zod";
+import { devices } from "../../execute/device.js";
 
 const scheduleSchema = z.discriminatedUnion("kind", [
   z.object({
@@ -54,6 +55,8 @@ export const settingsSchema = z.object({
   validation: z.number().min(0).lt(1),
   trainLimit: z.number().int().min(1).optional(),
   threads: z.number().int().min(1),
+  /** Where the training steps run. */
+  device: z.enum(devices).default("cpu"),
   checkpointSeconds: z.number().positive(),
 });
 
@@ -91,6 +94,7 @@ const shared = {
   augmentation: { padding: 4, flip: true },
   validation: 0.05,
   checkpointSeconds: 30,
+  device: "cpu",
 } as const;
 
 /** A training stage of the paper: 0.01, divided by 10 at 50 % and 75 %; phases swap every two epochs. */

@@ -1,14 +1,19 @@
+import { randomBytes } from "node:crypto";
 import { existsSync } from "node:fs";
 import { appendFile, mkdir, readdir, readFile, rename, rm, rmdir } from "node:fs/promises";
 import path from "node:path";
+import type { Device } from "../../execute/device.js";
 import { PenniError } from "../../graph/errors.js";
 import type { Graph } from "../../graph/types.js";
 import { ioError, isTemporaryFile, writeFileAtomic } from "../../onnx/atomic.js";
 import { readModel, writeModel } from "../../onnx/files.js";
 import { type EpochMetrics, epochMetricsSchema } from "../../train/plan.js";
 import { configSchema, type RunConfig } from "./config.js";
+import { isLockFile, RunLock } from "./lock.js";
 
 const CONFIG = "config.json";
+/** Where a run is put together in a directory that is there already. */
+const DRAFT = ".new";
 const FOLDERS = ["checkpoints", "stages"] as const;
 
 /**
@@ -30,29 +35,65 @@ export class RunDirectory {
   static async create(root: string, config: RunConfig, original: Graph): Promise<RunDirectory> {
     await RunDirectory.checkFree(root);
     const target = path.resolve(root);
-    const isThere = existsSync(target);
-    const draft = new RunDirectory(
-      isThere ? path.join(target, ".new") : `${target}.new-${process.pid}`,
-      config,
-    );
-    let made: string | undefined;
     try {
-      made = await makeDirectory(draft.root);
-      for (const folder of FOLDERS) await mkdir(draft.path(folder));
-      await writeModel(draft.stagePath("original"), original);
-      await draft.writeJson(CONFIG, config);
-      if (isThere) await moveEntries(draft.root, target, [...FOLDERS, CONFIG]);
-      else await rename(draft.root, target);
+      if (existsSync(target)) await RunDirectory.fill(target, config, original);
+      else await RunDirectory.make(target, config, original);
     } catch (error) {
-      const written = isThere ? [draft.root, ...FOLDERS.map((name) => path.join(target, name))] : [made];
-      for (const entry of written) if (entry !== undefined) await rm(entry, { recursive: true, force: true });
       throw ioError(root, "cannot create the run's directory", error);
     }
     return new RunDirectory(root, config);
   }
 
-  /** Opens a run that was started before. @throws PenniError "bad-file" if the directory holds no run */
-  static async open(root: string): Promise<RunDirectory> {
+  /** Makes a directory that is not there, under another name first. */
+  private static async make(target: string, config: RunConfig, original: Graph): Promise<void> {
+    const draft = new RunDirectory(`${target}.new-${randomBytes(6).toString("hex")}`, config);
+    const first = await makeDirectory(draft.root);
+    try {
+      await draft.writeStart(original);
+      await rename(draft.root, target);
+    } catch (error) {
+      await rm(draft.root, { recursive: true, force: true });
+      await removeEmpty(path.dirname(draft.root), first);
+      // Somebody else may have been faster.
+      await RunDirectory.checkFree(target);
+      throw error;
+    }
+  }
+
+  /** Fills a directory that is there, its configuration last. */
+  private static async fill(target: string, config: RunConfig, original: Graph): Promise<void> {
+    const lock = await RunLock.acquire(target);
+    try {
+      await checkEmpty(target);
+      const draft = new RunDirectory(path.join(target, DRAFT), config);
+      try {
+        await rm(draft.root, { recursive: true, force: true });
+        await mkdir(draft.root);
+        await draft.writeStart(original);
+        for (const name of [...FOLDERS, CONFIG]) await rename(draft.path(name), path.join(target, name));
+        await rmdir(draft.root);
+      } catch (error) {
+        for (const name of [DRAFT, ...FOLDERS])
+          await rm(path.join(target, name), { recursive: true, force: true });
+        throw error;
+      }
+    } finally {
+      await lock.release();
+    }
+  }
+
+  private async writeStart(original: Graph): Promise<void> {
+    for (const folder of FOLDERS) await mkdir(this.path(folder));
+    await writeModel(this.stagePath("original"), original);
+    await this.writeJson(CONFIG, this.config);
+  }
+
+  /**
+   * Opens a run that was started before.
+   * @param device where to go on, if not where the run was started
+   * @throws PenniError "bad-file" if the directory holds no run
+   */
+  static async open(root: string, device?: Device): Promise<RunDirectory> {
     const file = path.join(root, CONFIG);
     if (!existsSync(file)) {
       throw new PenniError("bad-file", "there is no run to resume", {
@@ -63,9 +104,8 @@ export class RunDirectory {
     }
     const config = configSchema.safeParse(parseJson(await readText(file)));
     if (config.success) {
-      const run = new RunDirectory(root, config.data);
-      await run.removeTemporaryFiles();
-      return run;
+      const { settings } = config.data;
+      return new RunDirectory(root, { ...config.data, settings: { ...settings, ...(device && { device }) } });
     }
     throw new PenniError("bad-file", "the run's configuration cannot be read", {
       file,
@@ -74,19 +114,11 @@ export class RunDirectory {
     });
   }
 
-  /** @throws PenniError "io" if the directory exists and is not empty */
+  /** @throws PenniError "io" if the directory exists and is not empty, or another process works in it */
   static async checkFree(root: string): Promise<void> {
-    const entries = existsSync(root) ? await listDirectory(root) : [];
-    if (entries.length === 0) return;
-    const isRun = entries.includes(CONFIG);
-    throw new PenniError(
-      "io",
-      isRun ? "there is a run in this directory already" : "this directory is not empty",
-      {
-        file: root,
-        advice: isRun ? `Go on with it: penni compress --resume ${root}` : "Choose a new directory with -o",
-      },
-    );
+    if (!existsSync(root)) return;
+    await RunLock.checkFree(root);
+    await checkEmpty(root);
   }
 
   path(...parts: string[]): string {
@@ -137,13 +169,28 @@ export class RunDirectory {
       .map((line, index) => parseMetrics(file, line, index + 1));
   }
 
-  /** Removes what writing left behind when a kill cut it short. */
-  private async removeTemporaryFiles(): Promise<void> {
+  /** Removes what writing left behind when a kill cut it short; only for whoever has locked the directory. */
+  async removeTemporaryFiles(): Promise<void> {
     for (const folder of ["", ...FOLDERS].map((name) => this.path(name))) {
       const names = existsSync(folder) ? await listDirectory(folder) : [];
       for (const name of names.filter(isTemporaryFile)) await rm(path.join(folder, name), { force: true });
     }
   }
+}
+
+/** @throws PenniError "io" if the directory holds anything but locks and what a killed start left behind */
+async function checkEmpty(root: string): Promise<void> {
+  const entries = (await listDirectory(root)).filter((name) => name !== DRAFT && !isLockFile(name));
+  if (entries.length === 0) return;
+  const isRun = entries.includes(CONFIG);
+  throw new PenniError(
+    "io",
+    isRun ? "there is a run in this directory already" : "this directory is not empty",
+    {
+      file: root,
+      advice: isRun ? `Go on with it: penni compress --resume ${root}` : "Choose a new directory with -o",
+    },
+  );
 }
 
 /**
@@ -157,9 +204,15 @@ async function makeDirectory(directory: string): Promise<string> {
   return first;
 }
 
-async function moveEntries(from: string, to: string, names: readonly string[]): Promise<void> {
-  for (const name of names) await rename(path.join(from, name), path.join(to, name));
-  await rmdir(from);
+/** Removes a directory and those above it up to `last`, as far as they are empty. */
+async function removeEmpty(directory: string, last: string): Promise<void> {
+  if (!directory.startsWith(last)) return;
+  try {
+    await rmdir(directory);
+  } catch {
+    return;
+  }
+  await removeEmpty(path.dirname(directory), last);
 }
 
 async function readText(file: string): Promise<string> {

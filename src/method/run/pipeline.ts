@@ -23,6 +23,7 @@ import { insertNormalization, normalizationSites } from "../insert_normalization
 import { pruneCoefficients, pruneToMacs } from "../prune.js";
 import { shrink } from "../shrink.js";
 import type { RunDirectory } from "./directory.js";
+import { RunLock } from "./lock.js";
 import type { Figures, Summary } from "./summary.js";
 import { fineTunePlan, retrainPlan } from "./training_plans.js";
 
@@ -46,6 +47,7 @@ export type StageName =
 /** What every stage may use. */
 interface RunContext {
   readonly run: RunDirectory;
+  readonly lock: RunLock;
   readonly dataset: Dataset;
   readonly listener: RunListener;
   readonly signal: AbortSignal | undefined;
@@ -86,16 +88,28 @@ const AGREEMENT_IMAGES = 256;
 /**
  * Runs (or resumes) the whole compression in a run directory that holds `stages/original.onnx`, and returns
  * its figures. The test images are used once, at the end, after every choice is made.
- * @throws PenniError "interrupted" when `signal` is aborted; what the stages throw
+ * @throws PenniError "io" if another process works in the directory; "interrupted" when `signal` is aborted; what
+ *   the stages throw
  */
 export async function compress(
   run: RunDirectory,
   listener: RunListener = {},
   signal?: AbortSignal,
 ): Promise<Summary> {
+  const lock = await RunLock.acquire(run.root, (text) => listener.notice?.(text));
+  try {
+    await run.removeTemporaryFiles();
+    return await compressLocked({ run, lock, listener, signal });
+  } finally {
+    await lock.release();
+  }
+}
+
+async function compressLocked(given: Omit<RunContext, "dataset">): Promise<Summary> {
+  const { run, listener, signal } = given;
   const original = await readModel(run.stagePath("original"));
   const dataset = await openFittingDataset(original, run.config.data);
-  const context: RunContext = { run, dataset, listener, signal };
+  const context: RunContext = { ...given, dataset };
   let graph = original;
   for (const stage of stages) {
     if (signal?.aborted === true) throw new PenniError("interrupted", `stopped before stage "${stage.name}"`);
@@ -156,7 +170,7 @@ function fineTuneStage(graph: Graph, context: RunContext): Promise<Graph> | Grap
 }
 
 /** The trained network; each epoch's metrics are appended, in order, before anybody goes on. */
-async function trained(plan: TrainingPlan, { run, listener, signal }: RunContext): Promise<Graph> {
+async function trained(plan: TrainingPlan, { run, lock, listener, signal }: RunContext): Promise<Graph> {
   let written: Promise<void> = Promise.resolve();
   const epoch = (metrics: EpochMetrics): void => {
     written = written.then(() => run.appendMetrics(metrics));
@@ -166,7 +180,7 @@ async function trained(plan: TrainingPlan, { run, listener, signal }: RunContext
   };
   try {
     // Also where the result is there already: the epochs in its checkpoint may not all be in the metrics.
-    await runTraining(plan, { ...listener, epoch }, signal);
+    await runTraining(plan, { ...listener, epoch, started: (pid) => lock.cover(pid) }, signal);
   } finally {
     await written;
   }

@@ -70,6 +70,7 @@ function stagePlan(graph: Graph, run: RunDirectory, request: StageRequest): Trai
     batchNormalization: settings.batchNormalization === "frozen" ? "frozen" : "batch",
     sparse: sparseParameters(graph),
     threads: settings.threads,
+    device: settings.device,
     checkpointSeconds: settings.checkpointSeconds,
   };
 }

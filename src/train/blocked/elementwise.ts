@@ -1,7 +1,6 @@
-import { ints, text } from "../../graph/attributes.js";
 import type { Node } from "../../graph/types.js";
 import { compositeInputs } from "../../ops/composite.js";
-import { mul } from "../../ops/emit.js";
+import { mul, reshape } from "../../ops/emit.js";
 import { STEEP } from "../../ops/relu_gradient.js";
 import { stepsOf } from "../../ops/spread_out.js";
 import type { Layouts } from "./layouts.js";
@@ -38,10 +37,7 @@ export function spreadOut(layouts: Layouts, node: Node): boolean {
   const { b, block } = layouts;
   const dims = layouts.blockedDims(y);
   const [, channels = 1, height = 1, width = 1] = dims;
-  const repeated = layouts.emit("Upsample", [layouts.blocked(x)], dims, {
-    scales: ints([1, 1, rowStep, columnStep]),
-    mode: text("nearest"),
-  });
+  const repeated = layouts.repeat(layouts.blocked(x), [rowStep, columnStep]);
   const mask = layouts.once(`first ${channels} ${height} ${width} ${rowStep} ${columnStep}`, () => {
     const isFirst = (index: number): boolean => {
       const position = Math.floor(index / block) % (height * width);
@@ -60,7 +56,7 @@ export function spreadOut(layouts: Layouts, node: Node): boolean {
 export function add(layouts: Layouts, node: Node): boolean {
   const [left = "", right = ""] = node.inputs;
   const [y = ""] = node.outputs;
-  if (!areAlike(layouts, [left, right])) return false;
+  if (!areAlike(layouts, [left, right])) return channelwise(layouts, node);
   for (const [own, other] of [
     [left, right],
     [right, left],
@@ -76,12 +72,34 @@ export function add(layouts: Layouts, node: Node): boolean {
   return elementwise(layouts, node);
 }
 
-/** An operator on images of one shape, or on scalars, that maps zeros to zero: the same in either layout. */
+/** Mul of two images of one shape, or of an image with a number per channel. */
+export function multiply(layouts: Layouts, node: Node): boolean {
+  return elementwise(layouts, node) || channelwise(layouts, node);
+}
+
+/** An operator on images of one shape that maps zeros to zero: the same in either layout. */
 export function elementwise(layouts: Layouts, node: Node): boolean {
   const [y = ""] = node.outputs;
-  const images = node.inputs.filter((name) => layouts.isImage(name));
-  if (images.length !== node.inputs.length || !areAlike(layouts, images)) return false;
-  return apply(layouts, node, y);
+  return areAlike(layouts, node.inputs) && apply(layouts, node, y);
+}
+
+/** Add or Mul of a blocked image and a vector over its channels, [1, C, 1, 1] or [C, 1, 1]. */
+function channelwise(layouts: Layouts, node: Node): boolean {
+  const [y = ""] = node.outputs;
+  const image = node.inputs.find((name) => layouts.isImage(name) && layouts.isBlocked(name));
+  const vector = node.inputs.find((name) => name !== image);
+  if (image === undefined || vector === undefined) return false;
+  const [, channels = 1] = layouts.dims(image);
+  const shape = layouts.dims(vector).join();
+  if (shape !== `1,${channels},1,1` && shape !== `${channels},1,1`) return false;
+  const padded = layouts.pad(reshape(layouts.b, layouts.plain(vector), [channels]));
+  const value = layouts.blocked(image);
+  const ones = layouts.fill(channels, 1);
+  layouts.setBlocked(
+    y,
+    node.op === "Mul" ? layouts.scale(value, padded) : layouts.scale(value, ones, { bias: padded }),
+  );
+  return true;
 }
 
 function unary(layouts: Layouts, node: Node): boolean {

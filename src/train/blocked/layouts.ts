@@ -178,6 +178,15 @@ export class Layouts {
     });
   }
 
+  /** Every element of a blocked image [N, C, H, W] repeated over a patch of the given size. */
+  repeat(x: string, [rows = 1, columns = 1]: readonly number[]): string {
+    const [batch = 1, channels = 1, height = 1, width = 1] = this.b.dims(x);
+    return this.emit("Upsample", [x], [batch, channels, height * rows, width * columns], {
+      scales: ints([1, 1, rows, columns]),
+      mode: text("nearest"),
+    });
+  }
+
   /** Sum over batch and space by channel, without the padding: blocked x -> [channels]. */
   channelSum(x: string, channels: number): string {
     const [batch = 1, padded = 1, height = 1, width = 1] = this.b.dims(x);

@@ -89,3 +89,17 @@ export function batchNormalizationGradient(layouts: Layouts, node: Node): boolea
   layouts.setBlocked(dx, layouts.scale(blockedDy, layouts.pad(gain), { sum: fromShifted }));
   return true;
 }
+
+/** BatchNormalization in its inference form: one scale and shift. */
+export function frozenBatchNormalization(layouts: Layouts, node: Node): boolean {
+  const [x = "", scale = "", bias = "", mean = "", variance = ""] = node.inputs.map((name, index) =>
+    index === 0 ? name : layouts.plain(name),
+  );
+  const [y = "", ...others] = node.outputs;
+  if (!layouts.isBlocked(x) || others.some((name) => name !== "")) return false;
+  const { b } = layouts;
+  const gain = mul(b, scale, inverseStandardDeviation(b, variance, epsilonOf(node)));
+  const shift = sub(b, bias, mul(b, gain, mean));
+  layouts.setBlocked(y, layouts.scale(layouts.blocked(x), layouts.pad(gain), { bias: layouts.pad(shift) }));
+  return true;
+}

@@ -3,11 +3,11 @@ import { PENNI_DOMAIN } from "../../ops/composite.js";
 import { inferGraph } from "../../ops/infer.js";
 import { builderFor, expandComposite } from "../../ops/passes/expand_composites.js";
 import { convolution } from "./convolution.js";
-import { add, elementwise, relu, reluGradient, spreadOut } from "./elementwise.js";
+import { add, elementwise, multiply, relu, reluGradient, spreadOut } from "./elementwise.js";
 import { convolutionInputGradient } from "./input_gradient.js";
 import { BLOCKED_DOMAIN, Layouts } from "./layouts.js";
-import { batchNormalization, batchNormalizationGradient } from "./normalization.js";
-import { channelSum, pooling } from "./pooling.js";
+import { batchNormalization, batchNormalizationGradient, frozenBatchNormalization } from "./normalization.js";
+import { channelSum, maxPoolGradient, pooling } from "./pooling.js";
 import { convolutionWeightGradient } from "./weight_gradient.js";
 
 /** Emits a node on blocked values and says so; false, with nothing emitted, where it does not apply. */
@@ -17,10 +17,11 @@ type Rule = (layouts: Layouts, node: Node) => boolean;
 const standardRules: Readonly<Record<string, Rule>> = {
   Add: add,
   AveragePool: pooling,
+  BatchNormalization: frozenBatchNormalization,
   Conv: convolution,
   GlobalAveragePool: pooling,
   MaxPool: pooling,
-  Mul: elementwise,
+  Mul: multiply,
   Relu: relu,
   Sub: elementwise,
 };
@@ -32,6 +33,7 @@ const compositeRules: Readonly<Record<string, Rule>> = {
   ChannelSum: channelSum,
   ConvInputGradient: convolutionInputGradient,
   ConvWeightGradient: convolutionWeightGradient,
+  MaxPoolGradient: maxPoolGradient,
   ReluGradient: reluGradient,
   SpreadOut: spreadOut,
 };

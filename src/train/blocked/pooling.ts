@@ -1,5 +1,11 @@
+import { ints } from "../../graph/attributes.js";
+import { elementCount } from "../../graph/tensor.js";
 import type { Node } from "../../graph/types.js";
 import { compositeInputs } from "../../ops/composite.js";
+import { div, mul, sub } from "../../ops/emit.js";
+import { poolWindow } from "../../ops/pool.js";
+import { STEEP } from "../../ops/relu_gradient.js";
+import type { StaticWindow } from "../../ops/window.js";
 import type { Layouts } from "./layouts.js";
 
 /** MaxPool, AveragePool and GlobalAveragePool: the runtime has each of them for blocked images too. */
@@ -15,6 +21,44 @@ export function pooling(layouts: Layouts, node: Node): boolean {
   );
   layouts.setBlocked(y, value);
   return true;
+}
+
+/**
+ * MaxPoolGradient where the windows tile the image: each maximum, repeated over its window, is compared with the
+ * window's elements; those equal to it share dy.
+ */
+export function maxPoolGradient(layouts: Layouts, node: Node): boolean {
+  const [dy = "", x = "", y = ""] = compositeInputs(node, 3);
+  const [dx = ""] = node.outputs;
+  if (!layouts.isBlocked(x) || !layouts.isBlocked(y)) return false;
+  const dims = layouts.blockedDims(x);
+  const [, channels = 1] = dims;
+  const window = poolWindow(node, layouts.dims(x));
+  const { kernel } = window;
+  if (!isTiling(window, dims.slice(2))) return false;
+  const { b } = layouts;
+  const below = sub(b, layouts.repeat(layouts.blocked(y), kernel), layouts.blocked(x));
+  const isMaximum = layouts.scale(below, layouts.fill(channels, -STEEP), {
+    bias: layouts.fill(channels, 1),
+    activation: "Clip01",
+  });
+  const share = layouts.emit("AveragePool", [isMaximum], layouts.blockedDims(y), {
+    kernel_shape: ints(kernel),
+    strides: ints(kernel),
+  });
+  const maxima = mul(b, share, b.scalar(elementCount(kernel)));
+  const shared = layouts.repeat(div(b, layouts.blocked(dy), maxima), kernel);
+  layouts.setBlocked(dx, mul(b, shared, isMaximum));
+  return true;
+}
+
+/** Whether every element lies in exactly one window. */
+function isTiling({ kernel, strides, dilations, pads }: StaticWindow, input: readonly number[]): boolean {
+  return (
+    kernel.every((size, axis) => strides[axis] === size && (input[axis] ?? 0) % size === 0) &&
+    dilations.every((dilation) => dilation === 1) &&
+    pads.every((pad) => pad === 0)
+  );
 }
 
 /** ChannelSum of a blocked image. */

@@ -75,6 +75,31 @@ test("a directory with a run, or with anything else, is refused and not touched"
   assert.deepEqual(await readdir(other), ["notes.txt"]);
 });
 
+test("of several runs that start in one directory at the same moment exactly one gets it", async () => {
+  for (const root of [path.join(await place(), "new"), await place()]) {
+    const starts = Array.from({ length: 5 }, () => RunDirectory.create(root, config, tinyCnn()));
+    const outcomes = await Promise.allSettled(starts);
+    assert.equal(outcomes.filter(({ status }) => status === "fulfilled").length, 1);
+    for (const outcome of outcomes)
+      if (outcome.status === "rejected")
+        assert.match(
+          String(outcome.reason),
+          /another run works in this directory|a run in this directory already/,
+        );
+    assert.deepEqual((await readdir(root)).sort(), ["checkpoints", "config.json", "stages"]);
+    assert.deepEqual(await readdir(path.join(root, "stages")), ["original.onnx"]);
+    await RunDirectory.open(root);
+  }
+});
+
+test("what a killed start left in an empty directory is no hindrance", async () => {
+  const root = await place();
+  await mkdir(path.join(root, ".new", "stages"), { recursive: true });
+  await writeFile(path.join(root, "run-1.lock"), "");
+  await RunDirectory.create(root, config, tinyCnn());
+  assert.deepEqual((await readdir(root)).sort(), ["checkpoints", "config.json", "stages"]);
+});
+
 test("a run that cannot be created leaves nothing behind", async () => {
   const parent = await place();
   await writeFile(path.join(parent, "file"), "");
@@ -108,14 +133,14 @@ test("what is no run, or a damaged one, cannot be opened", async () => {
   await assert.rejects(RunDirectory.open(root), /config\.json: .*seed/);
 });
 
-test("opening removes what a kill left of half-written files, and nothing else", async () => {
+test("a locked run removes what a kill left of half-written files, and nothing else", async () => {
   const root = await place();
   const run = await RunDirectory.create(root, config, tinyCnn());
   for (const parts of [["stages"], ["checkpoints"], []]) {
     await writeFile(run.path(...parts, ".penni-123-0123456789ab.tmp"), "half");
     await writeFile(run.path(...parts, ".penni-notes"), "mine");
   }
-  await RunDirectory.open(root);
+  await (await RunDirectory.open(root)).removeTemporaryFiles();
   assert.deepEqual((await readdir(root)).sort(), [".penni-notes", "checkpoints", "config.json", "stages"]);
   assert.deepEqual((await readdir(run.path("stages"))).sort(), [".penni-notes", "original.onnx"]);
   assert.deepEqual(await readdir(run.path("checkpoints")), [".penni-notes"]);

@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { spawnSync } from "node:child_process";
-import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync } from "node:fs";
+import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, truncateSync } from "node:fs";
 import { readFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import path from "node:path";
@@ -21,6 +21,7 @@ import type { Graph, Tensor } from "../../../src/graph/types.js";
 import { countGraph } from "../../../src/measure/count.js";
 import { COMPRESSION_KEY } from "../../../src/method/export.js";
 import { prunableInitializers } from "../../../src/method/prune.js";
+import { isRunning } from "../../../src/method/run/processes.js";
 import type { Summary } from "../../../src/method/run/summary.js";
 import { readModel, writeModel } from "../../../src/onnx/files.js";
 import { PenniProcess } from "../../support/penni_process.js";
@@ -219,6 +220,7 @@ test("a run that was interrupted, lost its trainer and was killed thrice ends as
 
   const last = await resume(root).ended;
   assert.equal(last.status, 0, last.stderr);
+  assert.deepEqual(readdirSync(root).sort(), readdirSync(whole).sort());
   assert.equal(metricsOf(root), metricsOf(whole));
   for (const name of readdirSync(path.join(whole, "stages"))) {
     // The export measures which form of a layer is faster, and two tiny ones may change places.
@@ -232,19 +234,67 @@ test("a run that was interrupted, lost its trainer and was killed thrice ends as
   assert.ok(worst(await logits(one, x), await logits(other, x)) <= 1e-4);
 });
 
-test("a run whose checkpoints no longer fit on the disk says so, and goes on when they do", async () => {
-  const root = path.join(folder, "full");
+/** Starts (or, where it is there, resumes) a run until a moment. */
+async function runUntil(root: string, moment: () => boolean): Promise<PenniProcess> {
+  const started = existsSync(root) ? resume(root) : new PenniProcess(compressArguments(root));
+  assert.ok(await started.until(moment));
+  return started;
+}
+
+test("a trainer whose parent was killed ends, and a run resumed at once waits for that", {
+  skip: process.platform !== "linux" && "needs /proc",
+}, async () => {
+  const root = path.join(folder, "orphaned");
+  const first = await runUntil(root, () => existsSync(path.join(root, "checkpoints/retrain.ckpt")));
+  const trainer = first.trainerId;
+  assert.ok(trainer);
+  // As long as it is stopped, it is in the middle of a step as far as anybody can tell.
+  process.kill(trainer, "SIGSTOP");
+  first.signal("SIGKILL");
+  const resumed = resume(root);
+  assert.ok(await resumed.until(() => resumed.output.includes(`waiting for process ${trainer}`)));
+  process.kill(trainer, "SIGCONT");
+  const { status, stderr } = await resumed.ended;
+  assert.equal(status, 0, stderr);
+  assert.ok(!isRunning({ pid: trainer }));
+  assert.equal(metricsOf(root), metricsOf(whole));
+});
+
+/** Runs with files limited to 10 kB, less than a checkpoint, in units of 512 bytes. */
+function resumeOnFullDisk(root: string) {
   const main = path.join(projectRoot, "dist/src/cli/main.js");
-  const args = compressArguments(root).map((text, index, all) =>
-    /epochs$/.test(all[index - 1] ?? "") ? "1" : text,
-  );
-  // 10 kB, in units of 512 bytes: the network fits, a checkpoint with momentum does not.
-  const command = ["-c", 'ulimit -f 20; exec "$@"', "sh", process.execPath, main, ...args];
-  const full = spawnSync("/bin/sh", command, { encoding: "utf8" });
+  const command = ["-c", 'ulimit -f 20; exec "$@"', "sh", process.execPath, main];
+  return spawnSync("/bin/sh", [...command, "compress", "--resume", root], { encoding: "utf8" });
+}
+
+test("a run is not disturbed by a second one, nor lost by a full disk or a checkpoint cut in half", async () => {
+  const root = path.join(folder, "tried");
+  const checkpoints = path.join(root, "checkpoints");
+  const first = await runUntil(root, () => existsSync(path.join(checkpoints, "retrain.previous.ckpt")));
+  // Holds still, so that it cannot come to its end before the others have started.
+  first.signalGroup("SIGSTOP");
+  const others = [resume(root), new PenniProcess(compressArguments(root))];
+  for (const { status, stderr } of await Promise.all(others.map((other) => other.ended))) {
+    assert.equal(status, 1, stderr);
+    assert.match(
+      stderr,
+      /^penni: [^\n]*tried: another run works in this directory: found process \d+ on host/,
+    );
+    assert.ok(stderr.includes(`process ${first.id} on`), stderr);
+  }
+  first.signalGroup("SIGKILL");
+  await first.ended;
+
+  const before = readdirSync(checkpoints).filter((name) => name.endsWith(".ckpt"));
+  const full = resumeOnFullDisk(root);
   assert.equal(full.status, 1, full.stderr);
-  assert.match(full.stderr, /\npenni: [^\n]*retrain\.ckpt: cannot write the file: found EFBIG[^\n]*\n$/);
-  assert.deepEqual(readdirSync(path.join(root, "checkpoints")), []);
-  const resumed = await resume(root).ended;
-  assert.equal(resumed.status, 0, resumed.stderr);
-  assert.equal(lineCount(root), 2);
+  assertAdvises(full.stderr, root, /^penni: .*retrain\.ckpt: cannot write the file: found EFBIG\./);
+  assert.deepEqual(readdirSync(checkpoints).sort(), before.sort());
+
+  const file = path.join(checkpoints, "retrain.ckpt");
+  truncateSync(file, Math.floor(readFileSync(file).byteLength / 2));
+  const { status, stderr } = await resume(root).ended;
+  assert.equal(status, 0, stderr);
+  assert.match(stderr, /retrain\.ckpt is damaged: going on from the checkpoint before it, at step \d+\n/);
+  assert.equal(metricsOf(root), metricsOf(whole));
 });

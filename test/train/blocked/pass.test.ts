@@ -219,6 +219,18 @@ test("normalization of constant channels keeps their zeros", { skip }, async () 
   });
 });
 
+test("frozen normalization, and numbers per channel", { skip }, async () => {
+  await assertSame([4, 3, 6, 6], (made) => {
+    const { b } = made;
+    const x = conv(made, "x", 20);
+    const factor = parameter(made, "factor", [1, 20, 1, 1]);
+    const term = parameter(made, "term", [20, 1, 1]);
+    const names = ["scale", "bias", "frozen_mean", "frozen_variance"];
+    const statistics = names.map((name) => parameter(made, name, [20], 0.5, 1));
+    return b.emit("BatchNormalization", [add(b, mul(b, x, factor), term), ...statistics]);
+  });
+});
+
 test("pooling, and a strided slice as a shortcut", { skip }, async () => {
   await assertSame([4, 16, 8, 8], (made) => {
     const { b } = made;

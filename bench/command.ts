@@ -1,0 +1,27 @@
+import { type Command, CommanderError } from "commander";
+import { PenniError } from "../src/graph/errors.js";
+
+/** Runs a benchmark's command line: errors become one line on stderr and exit status 1. */
+export async function runBenchmark(program: Command): Promise<void> {
+  program.exitOverride().configureOutput({ writeErr: () => undefined });
+  try {
+    await program.parseAsync();
+  } catch (error) {
+    if (error instanceof CommanderError && error.exitCode === 0) return;
+    process.stderr.write(`${program.name()}: ${describe(error)}\n`);
+    process.exitCode = 1;
+  }
+}
+
+function describe(error: unknown): string {
+  if (error instanceof CommanderError) return error.message.replace(/^error: /, "");
+  return error instanceof PenniError ? error.message : String(error);
+}
+
+/** Middle value; the mean of the two middle ones where their number is even. NaN of nothing. */
+export function median(values: readonly number[]): number {
+  const sorted = values.toSorted((a, b) => a - b);
+  const upper = sorted[sorted.length >> 1] ?? Number.NaN;
+  if (sorted.length % 2 === 1) return upper;
+  return (upper + (sorted[(sorted.length >> 1) - 1] ?? upper)) / 2;
+}

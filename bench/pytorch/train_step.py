@@ -1,0 +1,65 @@
+"""
+One side of `npm run bench:train`: times training steps of a network in PyTorch on the CPU.
+
+    python3 train_step.py NETWORK BATCH THREADS WARMUP [BASIS]
+
+Reads a number of steps from each line of stdin, runs them and answers with one line of JSON,
+{"milliseconds": [...]}; the first line says that the warm-up is done. With BASIS the network is decomposed
+into so many basis kernels per layer, and the coefficients train.
+"""
+
+import json
+import sys
+import time
+
+import torch
+import torch.nn.functional as F
+
+from networks import CLASSES, NETWORKS, decompose, train_phase
+
+
+def answer(value):
+    print(json.dumps(value), flush=True)
+
+
+def training_step(name, batch, basis):
+    model = NETWORKS[name]()
+    if basis is not None:
+        train_phase(decompose(model, basis), "coefficients")
+    model.train()
+    optimizer = torch.optim.SGD(
+        [parameter for parameter in model.parameters() if parameter.requires_grad],
+        lr=0.01,
+        momentum=0.9,
+        nesterov=True,
+        weight_decay=1e-4,
+    )
+    images = torch.randn(batch, 3, 32, 32)
+    labels = torch.randint(0, CLASSES, (batch,))
+
+    def step():
+        optimizer.zero_grad(set_to_none=True)
+        loss = F.cross_entropy(model(images), labels)
+        loss.backward()
+        optimizer.step()
+        return loss.item()
+
+    return step
+
+
+def timed(step):
+    start = time.perf_counter()
+    step()
+    return 1000 * (time.perf_counter() - start)
+
+
+def main():
+    name, batch, threads, warmup, *basis = sys.argv[1:]
+    torch.set_num_threads(int(threads))
+    step = training_step(name, int(batch), int(basis[0]) if basis else None)
+    answer({"milliseconds": [timed(step) for _ in range(int(warmup))]})
+    for line in sys.stdin:
+        answer({"milliseconds": [timed(step) for _ in range(int(line))]})
+
+
+main()

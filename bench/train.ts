@@ -1,0 +1,159 @@
+/**
+ * Images per second of one training step (forward, backward, update) of the paper's networks, ours against
+ * PyTorch's on the CPU: `npm run bench:train -- [--networks LIST] [--repetitions N] [--threads N] [--device NAME] [--json]`.
+ * Each side is a process of its own; they take turns, and the medians of all timed steps are compared.
+ */
+import { availableParallelism } from "node:os";
+import { setTimeout as sleep } from "node:timers/promises";
+import { fileURLToPath } from "node:url";
+import { Command, InvalidArgumentError } from "commander";
+import { deviceOption, wholeNumber } from "../src/cli/options.js";
+import { formatTable } from "../src/cli/table.js";
+import { lineWidth } from "../src/cli/terminal.js";
+import type { Device } from "../src/execute/device.js";
+import { median, runBenchmark } from "./command.js";
+import { benchmarkNetworks, type NetworkName } from "./networks.js";
+import { findPyTorch, PYTORCH_ADVICE, pytorchScript } from "./pytorch.js";
+import { Side } from "./side.js";
+
+interface TrainOptions {
+  readonly networks: readonly NetworkName[];
+  readonly repetitions: number;
+  readonly threads: number;
+  readonly device: Device;
+  readonly decomposed?: boolean;
+  readonly json?: boolean;
+}
+
+/** What one row measures. */
+interface Case {
+  readonly network: NetworkName;
+  readonly batch: number;
+  readonly threads: number;
+  /** What our side runs on; PyTorch runs on the CPU. */
+  readonly device: Device;
+  /** Kernels of each layer's basis where the network is decomposed and its coefficients train. */
+  readonly basis?: number;
+}
+
+/** Images per second, and the largest resident memory of each process; null where there is no PyTorch. */
+interface Row {
+  readonly network: string;
+  readonly batch: number;
+  readonly ours: number;
+  readonly torch: number | null;
+  readonly ratio: number | null;
+  readonly peakMiB: number | null;
+  readonly torchPeakMiB: number | null;
+}
+
+const WARMUP_STEPS = 3;
+const STEPS_PER_TURN = 2;
+/** Between two turns: thread pools spin for a while after their last work. */
+const PAUSE_MS = 300;
+/** The paper's basis. */
+const BASIS = 5;
+
+const names = Object.keys(benchmarkNetworks) as NetworkName[];
+
+function networkList(text: string): readonly NetworkName[] {
+  return text.split(",").map((part) => {
+    const name = names.find((known) => known === part.trim());
+    if (name !== undefined) return name;
+    throw new InvalidArgumentError(`expected some of ${names.join(",")}, found "${part}"`);
+  });
+}
+
+const program = new Command("bench:train")
+  .description("images per second of a training step, against PyTorch on the CPU")
+  .option("--networks <list>", `some of ${names.join(",")}`, networkList, names)
+  .option("--repetitions <n>", "turns of each side", wholeNumber(1), 7)
+  .option(
+    "--threads <n>",
+    "threads of each side (default: one per core)",
+    wholeNumber(1),
+    availableParallelism(),
+  )
+  .addOption(deviceOption("what our side runs on"))
+  .option("--decomposed", "also time the coefficient phase of the decomposed networks")
+  .option("--json", "print the rows as one JSON object")
+  .action(runTrain);
+
+async function runTrain(options: TrainOptions): Promise<void> {
+  const python = findPyTorch();
+  if (python === undefined) process.stderr.write(`${PYTORCH_ADVICE}\n`);
+  const rows: Row[] = [];
+  for (const example of cases(options)) {
+    process.stderr.write(`${label(example)} ...\n`);
+    rows.push(await measure(example, python, options.repetitions));
+  }
+  process.stdout.write(`${options.json === true ? JSON.stringify({ rows }) : describe(rows)}\n`);
+}
+
+function cases({ networks, threads, device, decomposed }: TrainOptions): readonly Case[] {
+  return networks.flatMap((network) => {
+    const plain: Case = { network, batch: benchmarkNetworks[network].batch, threads, device };
+    return decomposed === true ? [plain, { ...plain, basis: BASIS }] : [plain];
+  });
+}
+
+function label({ network, basis }: Case): string {
+  return basis === undefined ? network : `${network}, coefficients (d = ${basis})`;
+}
+
+async function measure(example: Case, python: string | undefined, repetitions: number): Promise<Row> {
+  const { network, batch, threads, device } = example;
+  const common = [network, batch, threads, WARMUP_STEPS].map(String);
+  const basis = example.basis === undefined ? [] : [String(example.basis)];
+  const ourScript = fileURLToPath(new URL("train_side.js", import.meta.url));
+  const sides: Side[] = [];
+  try {
+    sides.push(await Side.start("Penni", process.execPath, [ourScript, ...common, device, ...basis]));
+    if (python !== undefined)
+      sides.push(await Side.start("PyTorch", python, [pytorchScript("train_step.py"), ...common, ...basis]));
+    const [ours = Number.NaN, torch] = await takeTurns(sides, repetitions);
+    const speed = (milliseconds: number): number => (1000 * batch) / milliseconds;
+    return {
+      network: label(example),
+      batch,
+      ours: speed(ours),
+      torch: torch === undefined ? null : speed(torch),
+      ratio: torch === undefined ? null : torch / ours,
+      peakMiB: sides[0]?.peakMiB() ?? null,
+      torchPeakMiB: sides[1]?.peakMiB() ?? null,
+    };
+  } finally {
+    for (const side of sides) await side.stop();
+  }
+}
+
+/** Median milliseconds of a step, by side. */
+async function takeTurns(sides: readonly Side[], repetitions: number): Promise<readonly number[]> {
+  const times = sides.map((): number[] => []);
+  for (let turn = 0; turn < repetitions; turn++) {
+    for (const [index, side] of sides.entries()) {
+      await sleep(PAUSE_MS);
+      times[index]?.push(...(await side.run(STEPS_PER_TURN)));
+    }
+  }
+  return times.map(median);
+}
+
+function describe(rows: readonly Row[]): string {
+  const number = (value: number | null, digits: number): string => value?.toFixed(digits) ?? "-";
+  return formatTable(
+    [
+      { title: "network", cell: (row) => row.network, dropOrder: 0 },
+      { title: "batch", cell: (row) => `${row.batch}`, align: "right", dropOrder: 0 },
+      { title: "images/s", cell: (row) => number(row.ours, 1), align: "right", dropOrder: 0 },
+      { title: "PyTorch", cell: (row) => number(row.torch, 1), align: "right", dropOrder: 0 },
+      { title: "ratio", cell: (row) => number(row.ratio, 2), align: "right", dropOrder: 0 },
+      { title: "peak MiB", cell: (row) => number(row.peakMiB, 0), align: "right", dropOrder: 0 },
+      { title: "PyTorch", cell: (row) => number(row.torchPeakMiB, 0), align: "right", dropOrder: 0 },
+    ],
+    rows,
+    lineWidth(process.stdout),
+  );
+}
+
+await runBenchmark(program);

@@ -1,0 +1,30 @@
+/**
+ * Our side of `npm run bench:train`, as `pytorch/train_step.py` is the other one:
+ * `node train_side.js NETWORK BATCH THREADS WARMUP DEVICE [BASIS]`. Reads a number of steps from each line of stdin,
+ * runs them and answers with one line of JSON, `{"milliseconds": [...]}`; the first line says that the warm-up
+ * is done.
+ */
+import { createInterface } from "node:readline";
+import type { Device } from "../src/execute/device.js";
+import { decompose } from "../src/method/decompose.js";
+import { benchmarkNetworks, type NetworkName } from "./networks.js";
+import { type BenchTraining, openTraining } from "./training.js";
+
+const [name, batch, threads, warmup, device, basis] = process.argv.slice(2);
+const network = benchmarkNetworks[name as NetworkName].build();
+const training = await openTraining(
+  basis === undefined ? network : decompose(network, { basis: Number(basis) }),
+  { batch: Number(batch), threads: Number(threads), device: device as Device },
+);
+await answer(training, Number(warmup));
+for await (const line of createInterface({ input: process.stdin })) await answer(training, Number(line));
+
+async function answer(run: BenchTraining, steps: number): Promise<void> {
+  const milliseconds: number[] = [];
+  for (let index = 0; index < steps; index++) {
+    const started = performance.now();
+    await run.step();
+    milliseconds.push(performance.now() - started);
+  }
+  process.stdout.write(`${JSON.stringify({ milliseconds })}\n`);
+}

@@ -1,0 +1,182 @@
+/**
+ * A whole compression of ResNet-20 on CIFAR-10, ours against the authors' published procedure in PyTorch
+ * (`pytorch/penni_run.py`: dense weights in every step, nothing shrunk), one after the other, with the same
+ * number of epochs over the same number of images:
+ * `npm run bench:run -- [--epochs N] [--fine-tune-epochs N] [--train-limit N] [-- OPTION OF COMPRESS ...]`.
+ */
+import { spawn } from "node:child_process";
+import { mkdir, mkdtemp, readdir, rm, stat } from "node:fs/promises";
+import { availableParallelism, tmpdir } from "node:os";
+import path from "node:path";
+import { createInterface } from "node:readline";
+import { fileURLToPath } from "node:url";
+import { Command } from "commander";
+import { z } from "zod";
+import { numberBetween, wholeNumber } from "../src/cli/options.js";
+import { formatTable } from "../src/cli/table.js";
+import { lineWidth } from "../src/cli/terminal.js";
+import { PenniError } from "../src/graph/errors.js";
+import { fixBatch } from "../src/graph/passes/fix_input_shape.js";
+import type { Graph } from "../src/graph/types.js";
+import { countGraph } from "../src/measure/count.js";
+import { decompose } from "../src/method/decompose.js";
+import type { Summary } from "../src/method/run/summary.js";
+import { shrink } from "../src/method/shrink.js";
+import { readModel } from "../src/onnx/files.js";
+import { simplify } from "../src/ops/passes/simplify.js";
+import { upgradeOpset } from "../src/ops/passes/upgrade_opset.js";
+import { runBenchmark } from "./command.js";
+import { findPyTorch, PYTORCH_ADVICE, pytorchScript } from "./pytorch.js";
+import { readWeights, writeWeights } from "./pytorch_weights.js";
+
+interface RunOptions {
+  readonly model: string;
+  readonly data: string;
+  readonly epochs: number;
+  readonly fineTuneEpochs: number;
+  readonly trainLimit?: number;
+  readonly threads: number;
+  readonly out?: string;
+  readonly json?: boolean;
+}
+
+/** How one side's run went. */
+interface Outcome {
+  /** From the trained network to the compressed one; loading and testing are left out. */
+  readonly seconds: number;
+  /** Top-1 on the test images, 0 to 1. */
+  readonly test: number;
+  /** As shares of the original's: non-zero parameters, and multiply-accumulates (paper count). */
+  readonly parameters: number;
+  readonly macs: number;
+}
+
+const BASIS = 5;
+
+const program = new Command("bench:run")
+  .description("a whole compression of ResNet-20, against the published procedure in PyTorch")
+  .option("--model <file>", "the trained ResNet-20", "../shared/models/resnet20.onnx")
+  .option("--data <dir>", "CIFAR-10 in its binary layout", "../shared/data/cifar10")
+  .option("--epochs <n>", "epochs of retraining", numberBetween(0, 1e6), 8)
+  .option("--fine-tune-epochs <n>", "epochs of fine-tuning", numberBetween(0, 1e6), 4)
+  .option("--train-limit <n>", "use only so many training images", wholeNumber(1))
+  .option(
+    "--threads <n>",
+    "threads of each side (default: one per core)",
+    wholeNumber(1),
+    availableParallelism(),
+  )
+  .option("-o, --out <dir>", "keep both runs here (default: a temporary directory that is removed)")
+  .option("--json", "print the outcome as one JSON object")
+  .argument("[compress...]", "options of penni compress, after --")
+  .action(runBoth);
+
+async function runBoth(extra: readonly string[], options: RunOptions): Promise<void> {
+  const python = findPyTorch();
+  if (python === undefined) process.stderr.write(`${PYTORCH_ADVICE}\n`);
+  const folder = options.out ?? (await mkdtemp(path.join(tmpdir(), "penni-run-")));
+  try {
+    await mkdir(folder, { recursive: true });
+    const ours = await compressHere(path.join(folder, "penni"), options, extra);
+    const torch = python === undefined ? undefined : await compressInPyTorch(python, folder, options);
+    const ratio = torch === undefined ? null : ours.seconds / torch.seconds;
+    const text =
+      options.json === true ? JSON.stringify({ ours, torch: torch ?? null, ratio }) : describe(ours, torch);
+    process.stdout.write(`${text}\n`);
+  } finally {
+    if (options.out === undefined) await rm(folder, { recursive: true, force: true });
+  }
+}
+
+async function compressHere(root: string, options: RunOptions, extra: readonly string[]): Promise<Outcome> {
+  const main = fileURLToPath(new URL("../src/cli/main.js", import.meta.url));
+  const data = `cifar10:${options.data}`;
+  const args = ["compress", options.model, "--data", data, "-o", root, ...lengths(options), "--json"];
+  const lines = await output(process.execPath, [main, ...args, ...extra]);
+  const { original, compressed } = JSON.parse(lines.join("\n")) as Summary;
+  return {
+    seconds: await compressionSeconds(root),
+    test: compressed.test.correct / compressed.test.total,
+    parameters: compressed.parameters / original.parameters,
+    macs: compressed.paperMacs / original.executedMacs,
+  };
+}
+
+/** Options that both sides know. */
+function lengths({ epochs, fineTuneEpochs, trainLimit, threads }: RunOptions): readonly string[] {
+  const numbers = { "--epochs": epochs, "--fine-tune-epochs": fineTuneEpochs, "--threads": threads };
+  const limit = trainLimit === undefined ? {} : { "--train-limit": trainLimit };
+  return Object.entries({ ...numbers, ...limit })
+    .flat()
+    .map(String);
+}
+
+/** Seconds from the start of a run to its last stage, by the times of the files that it leaves. */
+async function compressionSeconds(root: string): Promise<number> {
+  const written = async (...parts: string[]): Promise<number> =>
+    (await stat(path.join(root, ...parts))).mtimeMs;
+  const stages = await readdir(path.join(root, "stages"));
+  const times = await Promise.all(stages.map((file) => written("stages", file)));
+  return (Math.max(...times) - (await written("config.json"))) / 1000;
+}
+
+const totalsSchema = z.object({ stage: z.literal("done"), seconds: z.number(), test: z.number() });
+
+async function compressInPyTorch(python: string, folder: string, options: RunOptions): Promise<Outcome> {
+  const graph = simplify(upgradeOpset(await readModel(options.model)));
+  const weights = path.join(folder, "original.f32");
+  const result = path.join(folder, "pytorch.f32");
+  await writeWeights(weights, graph);
+  const files = ["--data", options.data, "--weights", weights, "--result", result, "--basis", String(BASIS)];
+  const lines = await output(python, [pytorchScript("penni_run.py"), ...files, ...lengths(options)]);
+  const { seconds, test } = totalsSchema.parse(JSON.parse(lines.at(-1) ?? ""));
+  const compressed = await readWeights(result, decompose(graph, { basis: BASIS }));
+  return { seconds, test, ...compression(graph, shrink(compressed)) };
+}
+
+function compression(original: Graph, compressed: Graph): Pick<Outcome, "parameters" | "macs"> {
+  const before = countGraph(fixBatch(original, 1));
+  const after = countGraph(fixBatch(compressed, 1));
+  return {
+    parameters: after.parameters / before.parameters,
+    macs: after.paperMacs / before.executedMacs,
+  };
+}
+
+/** Runs a program and returns the lines it prints, which are shown on stderr as they come. */
+async function output(command: string, args: readonly string[]): Promise<readonly string[]> {
+  const child = spawn(command, args, { stdio: ["ignore", "pipe", "inherit"] });
+  const status = new Promise<number | null>((resolve, reject) => {
+    child.once("error", reject);
+    child.once("close", resolve);
+  });
+  const lines: string[] = [];
+  for await (const line of createInterface({ input: child.stdout })) {
+    process.stderr.write(`${line}\n`);
+    lines.push(line);
+  }
+  if ((await status) === 0) return lines;
+  throw new PenniError("training", `${path.basename(command)} ended with status ${await status}`, {
+    advice: "What it printed stands above",
+  });
+}
+
+function describe(ours: Outcome, torch: Outcome | undefined): string {
+  const rows = [{ name: "Penni", ...ours }, ...(torch === undefined ? [] : [{ name: "PyTorch", ...torch }])];
+  const percent = (share: number): string => `${(100 * share).toFixed(2)} %`;
+  const table = formatTable(
+    [
+      { title: "", cell: (row) => row.name, dropOrder: 0 },
+      { title: "seconds", cell: (row) => row.seconds.toFixed(1), align: "right", dropOrder: 0 },
+      { title: "top-1, test", cell: (row) => percent(row.test), align: "right", dropOrder: 0 },
+      { title: "parameters", cell: (row) => percent(row.parameters), align: "right", dropOrder: 0 },
+      { title: "MACs (paper count)", cell: (row) => percent(row.macs), align: "right", dropOrder: 0 },
+    ],
+    rows,
+    lineWidth(process.stdout),
+  );
+  if (torch === undefined) return table;
+  return `${table}\n\ntime, ours to PyTorch's: ${(ours.seconds / torch.seconds).toFixed(2)}`;
+}
+
+await runBenchmark(program);
