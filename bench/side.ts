@@ -12,6 +12,7 @@ export class Side {
     private readonly name: string,
     private readonly child: ChildProcess,
     private readonly lines: AsyncIterator<string>,
+    private readonly closed: Promise<unknown>,
   ) {}
 
   /**
@@ -21,7 +22,8 @@ export class Side {
   static async start(name: string, program: string, args: readonly string[]): Promise<Side> {
     const child = spawn(program, args, { stdio: ["pipe", "pipe", "inherit"] });
     const lines = createInterface({ input: child.stdout })[Symbol.asyncIterator]();
-    const side = new Side(name, child, lines);
+    const closed = new Promise((resolve) => child.once("close", resolve));
+    const side = new Side(name, child, lines, closed);
     await side.answer();
     return side;
   }
@@ -39,15 +41,14 @@ export class Side {
 
   /** Ends the process. */
   async stop(): Promise<void> {
-    if (this.child.exitCode !== null) return;
-    const closed = new Promise((resolve) => this.child.once("close", resolve));
     this.child.stdin?.end();
-    await closed;
+    await this.closed;
   }
 
   private async answer(): Promise<readonly number[]> {
     const line = await this.lines.next();
     if (line.done !== true) return answerSchema.parse(JSON.parse(line.value)).milliseconds;
+    await this.closed;
     throw new PenniError("training", `the process of ${this.name} ended unexpectedly`, {
       found: `exit status ${this.child.exitCode}, signal ${this.child.signalCode}`,
       advice: "What it printed stands above",

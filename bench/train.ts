@@ -11,6 +11,7 @@ import { deviceOption, wholeNumber } from "../src/cli/options.js";
 import { formatTable } from "../src/cli/table.js";
 import { lineWidth } from "../src/cli/terminal.js";
 import type { Device } from "../src/execute/device.js";
+import { resolveDevice } from "../src/execute/resolve.js";
 import { median, runBenchmark } from "./command.js";
 import { benchmarkNetworks, type NetworkName } from "./networks.js";
 import { findPyTorch, PYTORCH_ADVICE, pytorchScript } from "./pytorch.js";
@@ -80,10 +81,12 @@ const program = new Command("bench:train")
   .action(runTrain);
 
 async function runTrain(options: TrainOptions): Promise<void> {
+  const { provider } = await resolveDevice(options.device);
+  if (options.device === "auto") process.stderr.write(`device: ${provider}\n`);
   const python = findPyTorch();
   if (python === undefined) process.stderr.write(`${PYTORCH_ADVICE}\n`);
   const rows: Row[] = [];
-  for (const example of cases(options)) {
+  for (const example of cases({ ...options, device: provider })) {
     process.stderr.write(`${label(example)} ...\n`);
     rows.push(await measure(example, python, options.repetitions));
   }

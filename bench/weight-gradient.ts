@@ -3,6 +3,7 @@
  * `npm run build && node dist/bench/weight-gradient.js [THREADS]`
  */
 import { performance } from "node:perf_hooks";
+import { blockSize } from "../src/execute/block_size.js";
 import { toOrtTensor } from "../src/execute/engine.js";
 import { openSession } from "../src/execute/node.js";
 import { float32Tensor } from "../src/graph/tensor.js";
@@ -12,7 +13,9 @@ import {
   type WeightGradientFormulation,
   weightGradients,
 } from "../src/ops/conv_gradient.js";
-import { reduceSum } from "../src/ops/emit.js";
+import { add, reduceSum, slice } from "../src/ops/emit.js";
+import { BLOCKED_DOMAIN, Layouts } from "../src/train/blocked/layouts.js";
+import { type BlockedWeightGradient, blockedWeightGradients } from "../src/train/blocked/weight_gradient.js";
 
 const shapes: readonly {
   batch: number;
@@ -31,25 +34,32 @@ const shapes: readonly {
   { batch: 32, from: 64, to: 64, size: 32, stride: 1, kernel: 3 },
   { batch: 32, from: 256, to: 256, size: 8, stride: 1, kernel: 3 },
   { batch: 32, from: 512, to: 512, size: 4, stride: 1, kernel: 3 },
+  { batch: 64, from: 512, to: 512, size: 2, stride: 1, kernel: 3 },
 ];
 
 function random(count: number): Float32Array {
   return Float32Array.from({ length: count }, () => Math.random() - 0.5);
 }
 
-async function gflops(geometry: ConvGeometry, formulation: WeightGradientFormulation, threads: number) {
+/** Emits something of "x" and "dy" whose time is taken. */
+type Emit = (b: TypedBuilder, geometry: ConvGeometry) => string;
+
+/** Median milliseconds of what `emit` emits, and of the sum of its elements. */
+async function milliseconds(geometry: ConvGeometry, emit: Emit, threads: number): Promise<number> {
   const { batch, inputChannels, outputChannels, input, output } = geometry;
   const xDims = [batch, inputChannels, ...input];
   const dyDims = [batch, outputChannels, ...output];
   const b = new TypedBuilder(13);
   b.declare("x", { elementType: "float32", shape: xDims });
   b.declare("dy", { elementType: "float32", shape: dyDims });
-  const dw = weightGradients[formulation](b, geometry, "x", "dy");
-  const sum = reduceSum(b, dw, [0, 1, 2, 3], false);
+  const sum = reduceSum(b, emit(b, geometry), [0, 1, 2, 3], false);
   const session = await openSession(
     {
       name: "weight_gradient",
-      opsets: new Map([["", 13]]),
+      opsets: new Map([
+        ["", 13],
+        [BLOCKED_DOMAIN, 1],
+      ]),
       inputs: ["x", "dy"].map((name) => ({ name, type: b.types.get(name) })),
       outputs: [{ name: sum, type: { elementType: "float32", shape: [] } }],
       nodes: b.nodes,
@@ -70,12 +80,42 @@ async function gflops(geometry: ConvGeometry, formulation: WeightGradientFormula
     times.push(performance.now() - start);
   }
   await session.release();
-  const median = times.slice(1).sort((p, q) => p - q)[3] ?? 0;
-  const taps = geometry.kernel[0] * geometry.kernel[1];
-  return (2 * batch * outputChannels * inputChannels * taps * output[0] * output[1]) / median / 1e6;
+  return times.slice(1).sort((p, q) => p - q)[3] ?? 0;
+}
+
+function gflops(
+  { batch, inputChannels, outputChannels, kernel, output }: ConvGeometry,
+  time: number,
+): number {
+  const products = batch * outputChannels * inputChannels * kernel[0] * kernel[1] * output[0] * output[1];
+  return (2 * products) / time / 1e6;
+}
+
+/** x and dy as blocked values, which in a training step they are already. */
+function blockedOperands(b: TypedBuilder, block: number): Layouts {
+  const layouts = new Layouts(b, block, new Map(b.types), new Map());
+  for (const name of ["x", "dy"]) layouts.blocked(name);
+  return layouts;
+}
+
+/** Milliseconds of a form on blocked values, without those of blocking x and dy for it. */
+async function blockedMilliseconds(
+  geometry: ConvGeometry,
+  form: BlockedWeightGradient,
+  block: number,
+  threads: number,
+): Promise<number> {
+  const emit: Emit = (b) => blockedWeightGradients[form](blockedOperands(b, block), geometry, "x", "dy");
+  const blocking: Emit = (b) => {
+    const layouts = blockedOperands(b, block);
+    const ends = ["x", "dy"].map((name) => slice(b, layouts.blocked(name), [{ axis: 0, start: 0, end: 1 }]));
+    return ends.map((end) => reduceSum(b, end, [0, 1, 2, 3], true)).reduce((sum, end) => add(b, sum, end));
+  };
+  return (await milliseconds(geometry, emit, threads)) - (await milliseconds(geometry, blocking, threads));
 }
 
 const threads = Number(process.argv[2] ?? 2);
+const block = await blockSize();
 for (const { batch, from, to, size, stride, kernel } of shapes) {
   const pad = (kernel - 1) / 2;
   const geometry: ConvGeometry = {
@@ -93,7 +133,14 @@ for (const { batch, from, to, size, stride, kernel } of shapes) {
   const cells: string[] = [];
   for (const formulation of Object.keys(weightGradients) as WeightGradientFormulation[]) {
     if (formulation === "shifts" && stride !== 1) continue;
-    cells.push(`${formulation} ${(await gflops(geometry, formulation, threads)).toFixed(1)}`);
+    const emit: Emit = (b) => weightGradients[formulation](b, geometry, "x", "dy");
+    const time = await milliseconds(geometry, emit, threads);
+    cells.push(`${formulation} ${gflops(geometry, time).toFixed(0)}`);
+  }
+  for (const form of Object.keys(blockedWeightGradients) as BlockedWeightGradient[]) {
+    if (block === undefined || from < block) continue;
+    const time = await blockedMilliseconds(geometry, form, block, threads);
+    cells.push(`blocked ${form} ${gflops(geometry, time).toFixed(0)}`);
   }
   console.log(`${from}->${to} @${size} s${stride} k${kernel} n${batch}: ${cells.join("  ")}`);
 }

@@ -63,7 +63,7 @@ async function trainOriginal(
     import("../data/open.js"),
     import("../method/parameters.js"),
     import("../onnx/files.js"),
-    import("../train/launch.js"),
+    import("../method/training/launch.js"),
   ]);
   const { classNames } = await openDataset(DATA);
   const network = demoNetwork({ classes: classNames.length, seed });

@@ -5,7 +5,7 @@ import { imagenetPreprocessing, type Preprocessing, readPreprocessing } from "..
 import type { Device } from "../execute/device.js";
 import type { Graph } from "../graph/types.js";
 import { readModel, writeModel } from "../onnx/files.js";
-import { runTraining, type TrainingListener } from "../train/launch.js";
+import { runTraining, type TrainingListener } from "./training/launch.js";
 import type { LossOptions } from "../train/losses.js";
 import type { Schedule } from "../train/schedule.js";
 import { type PhaseMode, type SparseRule, sparseParameters, trainingPhases } from "./phases.js";

@@ -13,6 +13,14 @@ export interface Phase {
   readonly trained: Readonly<Record<string, UpdateRule>>;
 }
 
+/** When a network is made smaller in the middle of its training: at the start of an epoch. */
+export interface ShrinkingRule {
+  /** Channels stay so as to make their numbers multiples of this, from 1. */
+  readonly multiple: number;
+  /** Share of the executed multiply-accumulates that must go to be worth new sessions, 0 to below 1. */
+  readonly minimumGain: number;
+}
+
 /** Which images a run uses. */
 export interface DataPlan {
   /** As for `openDataset`: "cifar10:DIR", "folder:DIR", "synthetic". */
@@ -52,6 +60,8 @@ export interface TrainingPlan {
   readonly batchNormalization: "batch" | "frozen";
   /** Names of the parameters whose share of zeros is reported. */
   readonly sparse: readonly string[];
+  /** Where absent, the network keeps its size. */
+  readonly shrinking?: ShrinkingRule;
   /** Threads of the runtime. */
   readonly threads: number;
   /** Where the steps run; "cpu" where absent. "auto" is resolved anew whenever the stage is started. */
@@ -73,7 +83,7 @@ export interface TrainingProgress {
   /** Means over the current epoch so far. */
   readonly loss: number;
   readonly accuracy: number;
-  /** Share of exact zeros among the sparse parameters, 0 to 1. */
+  /** Share of exact zeros among the sparse parameters, 0 to 1; what shrinking has removed counts as zeros. */
   readonly sparsity: number;
   readonly imagesPerSecond: number;
   readonly secondsLeft: number;
@@ -109,6 +119,8 @@ export const epochMetricsSchema = z
     loss: z.number(),
     accuracy: z.number(),
     sparsity: z.number(),
+    /** Executed multiply-accumulates of one image, of the network as it was trained in this epoch. */
+    macs: z.number(),
     /** Top-1 on the held-out validation images; absent where none are held out. */
     validation: z.number().optional(),
     /** How often the stage had to go back since the epoch before; absent where it did not. */
@@ -117,3 +129,15 @@ export const epochMetricsSchema = z
   .readonly();
 
 export type EpochMetrics = z.infer<typeof epochMetricsSchema>;
+
+/** One line of `timing.jsonl`: how long an epoch's training steps took in this process. */
+export interface EpochTiming {
+  readonly stage: string;
+  readonly epoch: number;
+  /** Steps that were timed: fewer than the epoch has if the stage was resumed in its middle. */
+  readonly steps: number;
+  /** Of these steps with their data, without validation, checkpoints and rebuilding. */
+  readonly seconds: number;
+  /** As in the epoch's metrics. */
+  readonly macs: number;
+}

@@ -8,7 +8,7 @@ import type { StateSlot } from "./step.js";
 
 /**
  * The values that a training run carries from step to step. On a device that keeps them, everything that looks
- * at values (`data`, `snapshot`, `applyTo`, `zeroShare`) sees them as of the last `read`.
+ * at values (`data`, `snapshot`, `applyTo`, `nonZeros`) sees them as of the last `read`.
  */
 export class TrainingState {
   constructor(private readonly values: ResidentValues = new HostValues()) {}
@@ -79,16 +79,11 @@ export class TrainingState {
     return { ...network, initializers };
   }
 
-  /** Share of exact zeros among the elements of the named values, 0 to 1; 0 where there are none. */
-  zeroShare(names: readonly string[]): number {
-    let zeros = 0;
-    let elements = 0;
-    for (const name of names) {
-      const data = this.data(name);
-      elements += data.length;
-      for (const value of data) if (value === 0) zeros += 1;
-    }
-    return elements === 0 ? 0 : zeros / elements;
+  /** Number of elements of the named values that are not exactly zero. */
+  nonZeros(names: readonly string[]): number {
+    let count = 0;
+    for (const name of names) for (const value of this.data(name)) if (value !== 0) count += 1;
+    return count;
   }
 }
 

@@ -129,16 +129,19 @@ export class Workbench {
     return this.state.snapshot();
   }
 
-  /** A state as it was, but with all velocities at zero. */
-  atRest(tensors: ReadonlyMap<string, CheckpointTensor>): Map<string, CheckpointTensor> {
-    const velocities = this.phases.flatMap(({ step }) => [...step.velocities.values()]);
-    const moving = new Set(velocities.map(({ input }) => input));
-    return new Map(
-      [...tensors].map(([name, { dims, data }]) => [
-        name,
-        { dims, data: moving.has(name) ? new Float32Array(data.length) : data },
-      ]),
-    );
+  /** The momentum by parameter; shares the state's memory. */
+  async velocities(): Promise<Map<string, Float32Array>> {
+    await this.state.read();
+    return new Map([...this.velocityInputs()].map(([name, input]) => [name, this.state.data(input)]));
+  }
+
+  /** Replaces the momentum; of parameters that are not in `velocities` it becomes zero. */
+  setVelocities(velocities: ReadonlyMap<string, Float32Array>): void {
+    const inputs = this.velocityInputs();
+    const tensors = [...this.state.snapshot()].flatMap(([input, { dims, data }]) => {
+      const name = inputs.get(input);
+      return [];
+    });
   }
 
   restore(tensors: ReadonlyMap<string, CheckpointTensor>): void {
@@ -151,15 +154,14 @@ export class Workbench {
     return this.state.applyTo(network);
   }
 
-  /** Share of exact zeros among the plan's sparse parameters, 0 to 1. */
-  async sparsity(): Promise<number> {
-    await this.state.read();
-    return this.lastSparsity();
+  /** Brings `nonZeros` up to date; nothing to do where the state is in the host's memory. */
+  read(): Promise<void> {
+    return this.state.read();
   }
 
-  /** The same without waiting for a device: as of the last time the state was read from it. */
-  lastSparsity(): number {
-    return this.state.zeroShare(this.plan.sparse);
+  /** Number of elements of the plan's sparse parameters that are not exactly zero, as of the last read. */
+  nonZeros(): number {
+    return this.state.nonZeros(this.plan.sparse);
   }
 
   /** Frees the sessions' memory. */

@@ -10,7 +10,7 @@ import type { Graph } from "../../src/graph/types.js";
 import { trainingPhases } from "../../src/method/phases.js";
 import { writeModel } from "../../src/onnx/files.js";
 import { followLoss, guessingLoss, lossProblem, stateProblem } from "../../src/train/divergence.js";
-import { runTraining } from "../../src/train/launch.js";
+import { runTraining } from "../../src/method/training/launch.js";
 import type { EpochMetrics, TrainingPlan } from "../../src/train/plan.js";
 import type { Schedule } from "../../src/train/schedule.js";
 import { tinyCnn } from "../support/tiny_cnn.js";

@@ -3,6 +3,7 @@ import { readFile } from "node:fs/promises";
 import { test } from "node:test";
 import { Tensor as OrtTensor } from "onnxruntime-common";
 import { batches, imagenetPreprocessing, openDataset, planEvaluation } from "../../src/data/index.js";
+import { blockSize } from "../../src/execute/block_size.js";
 import { type Provider, providers } from "../../src/execute/device.js";
 import { openSession } from "../../src/execute/node.js";
 import { resolveDevice } from "../../src/execute/resolve.js";
@@ -51,7 +52,15 @@ for (const provider of providers) {
   });
 }
 
-async function checkStep(provider: Provider, tolerance: Tolerance): Promise<void> {
+test("one ResNet-20 step on the runtime's blocked layout agrees with PyTorch", {
+  skip: withoutShared("golden/resnet-cifar10.json"),
+}, async (t) => {
+  const block = await blockSize();
+  if (block === undefined) return t.skip("this build of ONNX Runtime has no blocked layout here");
+  await checkStep("cpu", tolerances.cpu, block);
+});
+
+async function checkStep(provider: Provider, tolerance: Tolerance, block?: number): Promise<void> {
   const golden = JSON.parse(await readFile(sharedPath("golden/resnet-cifar10.json"), "utf8")) as Golden;
   const network = simplify(fixBatch(await readModel(sharedPath("models/resnet20.onnx")), BATCH));
   const rule = { l1: "none", masked: false, rate: 1 } as const;
@@ -65,6 +74,7 @@ async function checkStep(provider: Provider, tolerance: Tolerance): Promise<void
     batchNormalization: "batch",
     loss: { crossEntropy: 1, labelSmoothing: 0, distillation: 0, temperature: 1 },
     optimizer: { momentum: 0, weightDecay: 0 },
+    ...(block === undefined ? {} : { block }),
   });
 
   const split = await (await openDataset(`cifar10:${sharedPath("data/cifar10")}`)).test();

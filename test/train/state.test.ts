@@ -58,7 +58,7 @@ test("a snapshot restores the state", () => {
   assert.deepEqual(other.snapshot(), state.snapshot());
 });
 
-test("zeroShare counts exact zeros of the named values, -0 too", () => {
+test("nonZeros counts what is not exactly zero in the named values; -0 is", () => {
   const state = stateOf({ a: [0, -0, 1e-30, 2], b: [0] });
   assert.deepEqual([state.zeroShare(["a"]), state.zeroShare(["a", "b"]), state.zeroShare([])], [0.5, 0.6, 0]);
 });

@@ -15,7 +15,7 @@ import { readModel, writeModel } from "../../onnx/files.js";
 import { encodeModel } from "../../onnx/write.js";
 import { simplify } from "../../ops/passes/simplify.js";
 import { upgradeOpset } from "../../ops/passes/upgrade_opset.js";
-import { runTraining, type TrainingListener } from "../../train/launch.js";
+import { runTraining, type TrainingListener } from "../training/launch.js";
 import type { EpochMetrics, TrainingPlan } from "../../train/plan.js";
 import { decompose } from "../decompose.js";
 import { exportModel } from "../export.js";

@@ -7,24 +7,29 @@ import { reduceSum, reshape, slice, transpose, zeroPad } from "../../ops/emit.js
 import { MOST_WASTE, waste } from "./convolution.js";
 import type { Layouts } from "./layouts.js";
 
+/** dw [K, C, R, S] (plain) from x and dy. */
+type WeightGradientForm = (layouts: Layouts, geometry: ConvGeometry, x: string, dy: string) => string;
+
+export type BlockedWeightGradient = "swap" | "product";
+
+/** The forms of the weight gradient on blocked values; which is faster depends on the shape. */
+export const blockedWeightGradients: Readonly<Record<BlockedWeightGradient, WeightGradientForm>> = {
+  swap: bySwapping,
+  product: byProduct,
+};
+
 /** ConvWeightGradient of a convolution with one group, in the form that is faster for its shape. */
 export function convolutionWeightGradient(layouts: Layouts, node: Node): boolean {
   const [x = "", dy = ""] = compositeInputs(node, 2);
   const [dw = ""] = node.outputs;
   const geometry = weightGradientGeometry(node, layouts.dims(x));
-  const { batch, inputChannels, outputChannels, groups, kernel } = geometry;
-  if (groups > 1 || waste(layouts, outputChannels) > MOST_WASTE) return false;
-  if (isSmallMap(geometry) && layouts.isBlocked(x)) {
-    layouts.setPlain(dw, productOfPatches(layouts, geometry, x, dy));
-    return true;
-  }
-  const images = largestDivisor(batch, MOST_IMAGES);
-  const sums = swappedConvolution(layouts, geometry, { x, dy, images });
-  layouts.setPlain(dw, arrange(layouts, sums, [outputChannels, inputChannels, ...kernel]));
+  if (geometry.groups > 1 || waste(layouts, geometry.outputChannels) > MOST_WASTE) return false;
+  const form = layouts.isBlocked(x) && isSmallMap(geometry) ? "product" : "swap";
+  layouts.setPlain(dw, blockedWeightGradients[form](layouts, geometry, x, dy));
   return true;
 }
 
-/** Below so many positions the loops of the swapped convolution are too short (`bench/weight-gradient.ts`). */
+/** Up to so many positions the loops of the swapped convolution are too short (`bench/weight-gradient.ts`). */
 const SMALL_MAP = 16;
 
 /** Kernels of one tap are matrix products already, whatever the map. */
@@ -37,7 +42,7 @@ function isSmallMap({ output, kernel, strides }: ConvGeometry): boolean {
  * dw as one matrix product: dy [K, N·P·Q] with the patches of x [C/b·R·S·b, N·P·Q] transposed. Each tap's share of the
  * patches is a depthwise convolution with a kernel that is 1 there.
  */
-function productOfPatches(layouts: Layouts, geometry: ConvGeometry, x: string, dy: string): string {
+function byProduct(layouts: Layouts, geometry: ConvGeometry, x: string, dy: string): string {
   const { b, block } = layouts;
   const { batch, inputChannels, outputChannels, kernel, output } = geometry;
   const blocks = layouts.padded(inputChannels) / block;
@@ -109,15 +114,21 @@ const MOST_IMAGES = 8;
  * a convolution in which batch and channels of x change places: input xᵀ [C, N, H, W], kernels dy, stride and
  * dilation swapped. The batch is cut into groups of a few images: so the kernels are dy's own blocks, in place,
  * and x is read plain. Columns are padded beforehand, because the runtime computes padded columns one at a time.
- * Returns the blocked sums [C, K/b, R, S, b].
  */
-function swappedConvolution(
-  layouts: Layouts,
-  geometry: ConvGeometry,
-  { x, dy, images }: { readonly x: string; readonly dy: string; readonly images: number },
-): string {
+function bySwapping(layouts: Layouts, geometry: ConvGeometry, x: string, dy: string): string {
+  const { inputChannels, outputChannels, kernel } = geometry;
+  return arrange(layouts, swappedConvolution(layouts, geometry, x, dy), [
+    outputChannels,
+    inputChannels,
+    ...kernel,
+  ]);
+}
+
+/** The sums [C, K/b, R, S, b]. */
+function swappedConvolution(layouts: Layouts, geometry: ConvGeometry, x: string, dy: string): string {
   const { b, block } = layouts;
   const { batch, output, kernel, strides, dilations } = geometry;
+  const images = largestDivisor(batch, MOST_IMAGES);
   const padding = swappedPadding(geometry);
   const input = channelsFirst(layouts, x, padding.columns);
   const [channels = 1] = b.dims(input);

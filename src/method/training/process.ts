@@ -1,7 +1,8 @@
 /** Entry of a training process, started by `launch.ts`: one plan, then it ends. */
-import { PenniError } from "../graph/errors.js";
+import { PenniError } from "../../graph/errors.js";
+import { Trainer, type TrainerHooks } from "../../train/trainer.js";
+import { shrinkForTraining } from "../shrink_for_training.js";
 import type { FromTrainer, ToTrainer } from "./messages.js";
-import { Trainer } from "./trainer.js";
 
 let stopRequested = false;
 
@@ -14,12 +15,14 @@ function send(message: FromTrainer): Promise<void> {
 
 async function run(plan: Extract<ToTrainer, { kind: "start" }>["plan"]): Promise<void> {
   try {
-    const outcome = await Trainer.run(plan, {
+    const hooks: TrainerHooks = {
       progress: (progress) => void send({ kind: "progress", progress }),
       epoch: (metrics) => void send({ kind: "epoch", metrics }),
+      timing: (timing) => void send({ kind: "timing", timing }),
       notice: (text) => void send({ kind: "notice", text }),
       stopRequested: () => stopRequested,
-    });
+    };
+    const outcome = await Trainer.run(plan, hooks, shrinkForTraining);
     await send({ kind: outcome });
   } catch (error) {
     await send(failure(error));

@@ -1,11 +1,12 @@
 import { type ChildProcess, fork } from "node:child_process";
-import { PenniError } from "../graph/errors.js";
+import { PenniError } from "../../graph/errors.js";
+import type { EpochMetrics, EpochTiming, TrainingPlan, TrainingProgress } from "../../train/plan.js";
 import type { FromTrainer, ToTrainer } from "./messages.js";
-import type { EpochMetrics, TrainingPlan, TrainingProgress } from "./plan.js";
 
 export interface TrainingListener {
   progress?(progress: TrainingProgress): void;
   epoch?(metrics: EpochMetrics): void;
+  timing?(timing: EpochTiming): void;
   /** Given the id of the training process before it begins; it waits until this is done. */
   started?(pid: number): Promise<void>;
   /** Something the user should know, in one line. */
@@ -23,7 +24,7 @@ export async function runTraining(
   listener: TrainingListener = {},
   signal?: AbortSignal,
 ): Promise<void> {
-  const child = fork(new URL("./child.js", import.meta.url), {
+  const child = fork(new URL("./process.js", import.meta.url), {
     stdio: ["ignore", "inherit", "inherit", "ipc"],
     serialization: "advanced",
   });
@@ -55,6 +56,7 @@ function outcome(child: ChildProcess, plan: TrainingPlan, listener: TrainingList
     child.on("message", (message: FromTrainer) => {
       if (message.kind === "progress") listener.progress?.(message.progress);
       else if (message.kind === "epoch") listener.epoch?.(message.metrics);
+      else if (message.kind === "timing") listener.timing?.(message.timing);
       else if (message.kind === "notice") listener.notice?.(message.text);
       else if (message.kind === "done") result = "done";
       else if (message.kind === "stopped") result = interrupted(plan);

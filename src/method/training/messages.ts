@@ -1,5 +1,5 @@
-import type { ErrorCode, ErrorDetails } from "../graph/errors.js";
-import type { EpochMetrics, TrainingPlan, TrainingProgress } from "./plan.js";
+import type { ErrorCode, ErrorDetails } from "../../graph/errors.js";
+import type { EpochMetrics, EpochTiming, TrainingPlan, TrainingProgress } from "../../train/plan.js";
 
 /** What the parent process sends to a training process. */
 export type ToTrainer = { readonly kind: "start"; readonly plan: TrainingPlan } | { readonly kind: "stop" };
@@ -8,6 +8,7 @@ export type ToTrainer = { readonly kind: "start"; readonly plan: TrainingPlan } 
 export type FromTrainer =
   | { readonly kind: "progress"; readonly progress: TrainingProgress }
   | { readonly kind: "epoch"; readonly metrics: EpochMetrics }
+  | { readonly kind: "timing"; readonly timing: EpochTiming }
   /** Something the user should know. */
   | { readonly kind: "notice"; readonly text: string }
   /** The result file is written. */
