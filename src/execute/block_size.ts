@@ -6,15 +6,19 @@ import { runGraph } from "./node.js";
 /** More channels than any processor's block has. */
 const CHANNELS = 64;
 
+/** With blocks of 16 (AVX-512), and of 8 (AVX2, emulated). */
+const TESTED_ARCHITECTURE = "x64";
+
 let known: Promise<number | undefined> | undefined;
 
 /**
  * Channels of a block of ONNX Runtime's own blocked layout on this processor (16 with AVX-512, else 8);
- * undefined where the runtime has none. Asked of the runtime once per process: an image of two pixels is
- * reordered, and the second pixel of the first channel comes right behind the first block.
+ * undefined where the runtime has none, and on processors on which Penni's use of it was never tested. Asked of
+ * the runtime once per process: an image of two pixels is reordered, and the second pixel of the first channel
+ * comes right behind the first block.
  */
 export function blockSize(): Promise<number | undefined> {
-  known ??= probe();
+  known ??= process.arch === TESTED_ARCHITECTURE ? probe() : Promise.resolve(undefined);
   return known;
 }
 

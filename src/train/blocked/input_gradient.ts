@@ -61,6 +61,15 @@ function strided(layouts: Layouts, node: Node, geometry: ConvGeometry): boolean 
   const windows = rows.windows.flatMap((row) =>
     columns.windows.map((column) => row.flatMap((r) => column.map((s) => tapAt(geometry, r, s)))),
   );
+  const [height, width] = [input[0] / strides[0], input[1] / strides[1]];
+  const pads = [
+    -rows.first,
+    -columns.first,
+    height - output[0] + rows.first + rows.size - 1,
+    width - output[1] + columns.first + columns.size - 1,
+  ];
+  // Padding beyond the reach of the kernel: the last outputs meet nothing of x.
+  if (pads.some((pad) => pad < 0)) return false;
   const { b, block } = layouts;
   const [, channels = 1] = layouts.blockedDims(dx);
   const kernel = [rows.size, columns.size] as const;
@@ -71,17 +80,11 @@ function strided(layouts: Layouts, node: Node, geometry: ConvGeometry): boolean 
     sharedFilter(layouts, weight),
     windows,
   );
-  const [height, width] = [input[0] / strides[0], input[1] / strides[1]];
   const value = layouts.conv({
     x: layouts.blocked(dy),
     filter: reshape(b, filter, [positions * channels, layouts.padded(outputChannels), ...kernel]),
     kernel,
-    pads: [
-      -rows.first,
-      -columns.first,
-      height - output[0] + rows.first + rows.size - 1,
-      width - output[1] + columns.first + columns.size - 1,
-    ],
+    pads,
     output: [batch, positions * channels, height, width],
   });
   const apart = reshape(b, value, [batch, strides[0], strides[1], channels / block, height, width, block]);

@@ -24,9 +24,18 @@ export function convolutionWeightGradient(layouts: Layouts, node: Node): boolean
   const [dw = ""] = node.outputs;
   const geometry = weightGradientGeometry(node, layouts.dims(x));
   if (geometry.groups > 1 || waste(layouts, geometry.outputChannels) > MOST_WASTE) return false;
-  const form = layouts.isBlocked(x) && isSmallMap(geometry) ? "product" : "swap";
+  const form = chooseForm(layouts, geometry, x);
+  if (form === undefined) return false;
   layouts.setPlain(dw, blockedWeightGradients[form](layouts, geometry, x, dy));
   return true;
+}
+
+function chooseForm(layouts: Layouts, geometry: ConvGeometry, x: string): BlockedWeightGradient | undefined {
+  const { batch } = geometry;
+  // In the swapped convolution the batch is the channels, of which the runtime wants whole blocks.
+  const isSwappable = batch < layouts.block || batch % layouts.block === 0;
+  if (layouts.isBlocked(x) && (isSmallMap(geometry) || !isSwappable)) return "product";
+  return isSwappable ? "swap" : undefined;
 }
 
 /** Up to so many positions the loops of the swapped convolution are too short (`bench/weight-gradient.ts`). */
@@ -106,7 +115,7 @@ function swapBlocks(layouts: Layouts, x: string, dims: readonly [number, number,
   return transpose(layouts.b, reshape(layouts.b, x, dims), [1, 0, 2]);
 }
 
-/** Images that are summed inside one convolution: fewer than a block, so that x is read in the plain layout. */
+/** Images that are summed inside one convolution; fewer than a block, so that x is read in the plain layout. */
 const MOST_IMAGES = 8;
 
 /**
@@ -128,7 +137,7 @@ function bySwapping(layouts: Layouts, geometry: ConvGeometry, x: string, dy: str
 function swappedConvolution(layouts: Layouts, geometry: ConvGeometry, x: string, dy: string): string {
   const { b, block } = layouts;
   const { batch, output, kernel, strides, dilations } = geometry;
-  const images = largestDivisor(batch, MOST_IMAGES);
+  const images = largestDivisor(batch, Math.min(MOST_IMAGES, block - 1));
   const padding = swappedPadding(geometry);
   const input = channelsFirst(layouts, x, padding.columns);
   const [channels = 1] = b.dims(input);
