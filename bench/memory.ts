@@ -124,6 +124,7 @@ async function growthOverSteps({ batch, steps, threads }: MemoryOptions): Promis
       {
         progress: ({ step }) => samples.push({ step, memory: residentMiB() }),
         epoch: () => undefined,
+        timing: () => undefined,
         notice: () => undefined,
         stopRequested: () => false,
       },

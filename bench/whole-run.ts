@@ -4,28 +4,24 @@
  * number of epochs over the same number of images:
  * `npm run bench:run -- [--epochs N] [--fine-tune-epochs N] [--train-limit N] [-- OPTION OF COMPRESS ...]`.
  */
-import { spawn } from "node:child_process";
-import { mkdir, mkdtemp, readdir, rm, stat } from "node:fs/promises";
+import { mkdir, mkdtemp, rm } from "node:fs/promises";
 import { availableParallelism, tmpdir } from "node:os";
 import path from "node:path";
-import { createInterface } from "node:readline";
-import { fileURLToPath } from "node:url";
 import { Command } from "commander";
 import { z } from "zod";
 import { numberBetween, wholeNumber } from "../src/cli/options.js";
 import { formatTable } from "../src/cli/table.js";
 import { lineWidth } from "../src/cli/terminal.js";
-import { PenniError } from "../src/graph/errors.js";
 import { fixBatch } from "../src/graph/passes/fix_input_shape.js";
 import type { Graph } from "../src/graph/types.js";
 import { countGraph } from "../src/measure/count.js";
 import { decompose } from "../src/method/decompose.js";
-import type { Summary } from "../src/method/run/summary.js";
 import { shrink } from "../src/method/shrink.js";
 import { readModel } from "../src/onnx/files.js";
 import { simplify } from "../src/ops/passes/simplify.js";
 import { upgradeOpset } from "../src/ops/passes/upgrade_opset.js";
 import { runBenchmark } from "./command.js";
+import { type CompressionOutcome, compressOnce, output } from "./compression_run.js";
 import { findPyTorch, PYTORCH_ADVICE, pytorchScript } from "./pytorch.js";
 import { readWeights, writeWeights } from "./pytorch_weights.js";
 
@@ -38,17 +34,6 @@ interface RunOptions {
   readonly threads: number;
   readonly out?: string;
   readonly json?: boolean;
-}
-
-/** How one side's run went. */
-interface Outcome {
-  /** From the trained network to the compressed one; loading and testing are left out. */
-  readonly seconds: number;
-  /** Top-1 on the test images, 0 to 1. */
-  readonly test: number;
-  /** As shares of the original's: non-zero parameters, and multiply-accumulates (paper count). */
-  readonly parameters: number;
-  readonly macs: number;
 }
 
 const BASIS = 5;
@@ -77,7 +62,13 @@ async function runBoth(extra: readonly string[], options: RunOptions): Promise<v
   const folder = options.out ?? (await mkdtemp(path.join(tmpdir(), "penni-run-")));
   try {
     await mkdir(folder, { recursive: true });
-    const ours = await compressHere(path.join(folder, "penni"), options, extra);
+    const ours = await compressOnce(path.join(folder, "penni"), [
+      options.model,
+      "--data",
+      `cifar10:${options.data}`,
+      ...lengths(options),
+      ...extra,
+    ]);
     const torch = python === undefined ? undefined : await compressInPyTorch(python, folder, options);
     const ratio = torch === undefined ? null : ours.seconds / torch.seconds;
     const text =
@@ -86,20 +77,6 @@ async function runBoth(extra: readonly string[], options: RunOptions): Promise<v
   } finally {
     if (options.out === undefined) await rm(folder, { recursive: true, force: true });
   }
-}
-
-async function compressHere(root: string, options: RunOptions, extra: readonly string[]): Promise<Outcome> {
-  const main = fileURLToPath(new URL("../src/cli/main.js", import.meta.url));
-  const data = `cifar10:${options.data}`;
-  const args = ["compress", options.model, "--data", data, "-o", root, ...lengths(options), "--json"];
-  const lines = await output(process.execPath, [main, ...args, ...extra]);
-  const { original, compressed } = JSON.parse(lines.join("\n")) as Summary;
-  return {
-    seconds: await compressionSeconds(root),
-    test: compressed.test.correct / compressed.test.total,
-    parameters: compressed.parameters / original.parameters,
-    macs: compressed.paperMacs / original.executedMacs,
-  };
 }
 
 /** Options that both sides know. */
@@ -111,18 +88,13 @@ function lengths({ epochs, fineTuneEpochs, trainLimit, threads }: RunOptions): r
     .map(String);
 }
 
-/** Seconds from the start of a run to its last stage, by the times of the files that it leaves. */
-async function compressionSeconds(root: string): Promise<number> {
-  const written = async (...parts: string[]): Promise<number> =>
-    (await stat(path.join(root, ...parts))).mtimeMs;
-  const stages = await readdir(path.join(root, "stages"));
-  const times = await Promise.all(stages.map((file) => written("stages", file)));
-  return (Math.max(...times) - (await written("config.json"))) / 1000;
-}
-
 const totalsSchema = z.object({ stage: z.literal("done"), seconds: z.number(), test: z.number() });
 
-async function compressInPyTorch(python: string, folder: string, options: RunOptions): Promise<Outcome> {
+async function compressInPyTorch(
+  python: string,
+  folder: string,
+  options: RunOptions,
+): Promise<CompressionOutcome> {
   const graph = simplify(upgradeOpset(await readModel(options.model)));
   const weights = path.join(folder, "original.f32");
   const result = path.join(folder, "pytorch.f32");
@@ -134,7 +106,7 @@ async function compressInPyTorch(python: string, folder: string, options: RunOpt
   return { seconds, test, ...compression(graph, shrink(compressed)) };
 }
 
-function compression(original: Graph, compressed: Graph): Pick<Outcome, "parameters" | "macs"> {
+function compression(original: Graph, compressed: Graph): Pick<CompressionOutcome, "parameters" | "macs"> {
   const before = countGraph(fixBatch(original, 1));
   const after = countGraph(fixBatch(compressed, 1));
   return {
@@ -143,25 +115,7 @@ function compression(original: Graph, compressed: Graph): Pick<Outcome, "paramet
   };
 }
 
-/** Runs a program and returns the lines it prints, which are shown on stderr as they come. */
-async function output(command: string, args: readonly string[]): Promise<readonly string[]> {
-  const child = spawn(command, args, { stdio: ["ignore", "pipe", "inherit"] });
-  const status = new Promise<number | null>((resolve, reject) => {
-    child.once("error", reject);
-    child.once("close", resolve);
-  });
-  const lines: string[] = [];
-  for await (const line of createInterface({ input: child.stdout })) {
-    process.stderr.write(`${line}\n`);
-    lines.push(line);
-  }
-  if ((await status) === 0) return lines;
-  throw new PenniError("training", `${path.basename(command)} ended with status ${await status}`, {
-    advice: "What it printed stands above",
-  });
-}
-
-function describe(ours: Outcome, torch: Outcome | undefined): string {
+function describe(ours: CompressionOutcome, torch: CompressionOutcome | undefined): string {
   const rows = [{ name: "Penni", ...ours }, ...(torch === undefined ? [] : [{ name: "PyTorch", ...torch }])];
   const percent = (share: number): string => `${(100 * share).toFixed(2)} %`;
   const table = formatTable(

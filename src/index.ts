@@ -53,5 +53,11 @@ export { inferGraph } from "./ops/infer.js";
 export { type SimplifyOptions, simplify } from "./ops/passes/simplify.js";
 export { upgradeOpset } from "./ops/passes/upgrade_opset.js";
 export { verifyTypes } from "./ops/verify.js";
-export type { EpochMetrics, TrainingPlan, TrainingProgress } from "./train/plan.js";
+export type {
+  EpochMetrics,
+  EpochTiming,
+  ShrinkingRule,
+  TrainingPlan,
+  TrainingProgress,
+} from "./train/plan.js";
 export { learningRate, type Schedule } from "./train/schedule.js";

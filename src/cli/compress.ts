@@ -25,6 +25,7 @@ interface CompressOptions {
   readonly l1?: number;
   readonly distillation?: number;
   readonly labelSmoothing?: number;
+  readonly shrinkWhileTraining: boolean;
   readonly batch?: number;
   readonly seed: number;
   readonly threads?: number;
@@ -70,6 +71,7 @@ export function addCompressCommand(program: Command, terminal: Terminal): Comman
       numberBetween(0, 1),
     )
     .option("--label-smoothing <s>", "share of each label spread over all classes", numberBetween(0, 0.99))
+    .option("--no-shrink-while-training", "keep dead channels until the training is over")
     .option("--batch <n>", "images in a batch", wholeNumber(1))
     .option("--seed <n>", "seed of everything random", wholeNumber(0), 0)
     .option("--threads <n>", "threads of the runtime (default: one per core)", wholeNumber(1))
@@ -172,6 +174,7 @@ async function settingsFrom(options: CompressOptions): Promise<Settings> {
       trainLimit: options.trainLimit,
       checkpointSeconds: options.checkpointSeconds,
     }),
+    ...(options.shrinkWhileTraining ? {} : { shrinkWhileTraining: "off" }),
     loss: { ...preset.loss, ...shares, ...given({ labelSmoothing }) },
     ...(targetMacs === undefined ? {} : { prune: { rule: "macs", fraction: targetMacs } }),
     ...(deviations === undefined ? {} : { prune: { rule: "deviation", factor: deviations } }),

@@ -58,13 +58,3 @@ function composeAxis(
 export function keptElements({ dims, kept }: KeptElements, data: Float32Array): Float32Array {
   return Float32Array.from(float32Data(selectAxes(float32Tensor(dims, data), kept)));
 }
-
-/**
- * The 0/1 mask of a parameter of the shrunk graph, from the one before: where a removed channel was folded into an
- * element that used to be masked, the element is free from now on.
- * @param values the parameter in the shrunk graph
- */
-export function keptMask(origin: KeptElements, mask: Float32Array, values: Float32Array): Float32Array {
-  const carried = keptElements(origin, mask);
-  return origin.folded ? carried.map((bit, at) => (values[at] === 0 ? bit : 1)) : carried;
-}

@@ -5,11 +5,12 @@ import { imagenetPreprocessing, type Preprocessing, readPreprocessing } from "..
 import type { Device } from "../execute/device.js";
 import type { Graph } from "../graph/types.js";
 import { readModel, writeModel } from "../onnx/files.js";
-import { runTraining, type TrainingListener } from "./training/launch.js";
 import type { LossOptions } from "../train/losses.js";
+import type { ShrinkingRule } from "../train/plan.js";
 import type { Schedule } from "../train/schedule.js";
 import { type PhaseMode, type SparseRule, sparseParameters, trainingPhases } from "./phases.js";
 import { RunLock } from "./run/lock.js";
+import { runTraining, type TrainingListener } from "./training/launch.js";
 
 export interface TrainOptions {
   /** The images: "cifar10:DIR", "folder:DIR", "synthetic". */
@@ -28,6 +29,8 @@ export interface TrainOptions {
   readonly holdZeros?: boolean;
   /** λ of λ‖coefficients‖₁, by proximal steps (0). */
   readonly l1?: number;
+  /** Remove dead channels at the start of epochs, where the result computes the same as with them (no). */
+  readonly shrinking?: ShrinkingRule;
   /** Images in a batch (128). */
   readonly batch?: number;
   /** Momentum 0.9 and weight decay 1e-4 by default. */
@@ -110,6 +113,7 @@ async function trainIn(directory: string, graph: Graph, options: TrainOptions): 
       loss: options.loss ?? (teacher === undefined ? labelsOnly : withTeacher),
       batchNormalization: options.batchNormalization ?? "batch",
       sparse: sparseParameters(graph),
+      ...(options.shrinking === undefined ? {} : { shrinking: options.shrinking }),
       threads: options.threads ?? availableParallelism(),
       device: options.device ?? "cpu",
       checkpointSeconds: 30,

@@ -29,6 +29,8 @@ export interface Checkpoint {
   /** Metrics of the epochs that are done. */
   readonly history: readonly EpochMetrics[];
   readonly tensors: ReadonlyMap<string, CheckpointTensor>;
+  /** The network that is trained, as an ONNX file, if it is no longer the stage's own but a smaller one. */
+  readonly network?: Uint8Array;
 }
 
 export interface CheckpointTensor {
@@ -37,7 +39,7 @@ export interface CheckpointTensor {
 }
 
 /** Each version starts with its own such line and ends with the SHA-256 of all that is before it. */
-const MAGIC = "PENNI-CHECKPOINT-2\n";
+const MAGIC = "PENNI-CHECKPOINT-3\n";
 const ANY_VERSION = /^PENNI-CHECKPOINT-(\d+)\n/;
 const DIGEST_BYTES = 32;
 
@@ -51,20 +53,24 @@ const headerSchema = z.object({
   recoveries: z.array(recoverySchema),
   history: z.array(epochMetricsSchema),
   tensors: z.array(z.object({ name: z.string(), dims: z.array(z.number().int().min(0)) })),
+  /** Bytes of the network. */
+  network: z.number().int().positive().optional(),
 });
 
-/** Layout: magic, length of the header (uint32), header (JSON), float32 data in order, SHA-256 of it all. */
+/**
+ * Layout: magic, length of the header (uint32), header (JSON), float32 data in order, the network if there is one,
+ * SHA-256 of it all.
+ */
 export function encodeCheckpoint(checkpoint: Checkpoint): Uint8Array {
-  const { tensors, ...rest } = checkpoint;
-  const header = Buffer.from(
-    JSON.stringify({ ...rest, tensors: [...tensors].map(([name, { dims }]) => ({ name, dims })) }),
-  );
+  const { tensors, network, ...rest } = checkpoint;
+  const listed = [...tensors].map(([name, { dims }]) => ({ name, dims }));
+  const header = Buffer.from(JSON.stringify({ ...rest, tensors: listed, network: network?.byteLength }));
   const length = Buffer.alloc(4);
   length.writeUInt32LE(header.byteLength);
   const data = [...tensors.values()].map(({ data }) =>
     Buffer.from(data.buffer, data.byteOffset, data.byteLength),
   );
-  const body = Buffer.concat([Buffer.from(MAGIC), length, header, ...data]);
+  const body = Buffer.concat([Buffer.from(MAGIC), length, header, ...data, network ?? new Uint8Array()]);
   return Buffer.concat([body, createHash("sha256").update(body).digest()]);
 }
 
@@ -84,9 +90,15 @@ export function decodeCheckpoint(bytes: Uint8Array, file: string): Checkpoint | 
   const headerEnd = headerStart + body.readUInt32LE(MAGIC.length);
   const { data: header } = headerSchema.safeParse(parseJson(body.subarray(headerStart, headerEnd)));
   if (header === undefined) return "damaged";
-  const { trend, ...rest } = header;
+  const { trend, network, ...rest } = header;
   const tensors = readTensors(header.tensors, body.subarray(headerEnd));
-  return { ...rest, ...(trend === undefined ? {} : { trend }), tensors };
+  return {
+    ...rest,
+    ...(trend === undefined ? {} : { trend }),
+    tensors,
+    // A copy, so that the whole file need not stay in memory.
+    ...(network === undefined ? {} : { network: Uint8Array.from(body.subarray(-network)) }),
+  };
 }
 
 function readTensors(

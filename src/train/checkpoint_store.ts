@@ -1,3 +1,4 @@
+import { createHash } from "node:crypto";
 import { existsSync } from "node:fs";
 import { readFile, rename } from "node:fs/promises";
 import path from "node:path";
@@ -10,6 +11,7 @@ import {
   encodeCheckpoint,
   type StageIdentity,
 } from "./checkpoint.js";
+import type { TrainingPlan } from "./plan.js";
 
 /**
  * The checkpoints of a training stage: the latest in `file`, and the one before it beside it, in case the
@@ -82,4 +84,21 @@ async function readBytes(file: string): Promise<Uint8Array> {
   } catch (error) {
     throw ioError(file, "cannot read the checkpoint", error);
   }
+}
+
+/** What determines the outcome of a stage: the plan without places and pace, and the bytes of its networks. */
+export async function stageIdentity(plan: TrainingPlan): Promise<StageIdentity> {
+  const {
+    network,
+    teacher,
+    result: _result,
+    checkpoint: _checkpoint,
+    checkpointSeconds: _pace,
+    device: _place,
+    ...rest
+  } = plan;
+  const hash = createHash("sha256");
+  for (const file of [network, teacher]) if (file !== undefined) hash.update(await readFile(file));
+  const options = Object.entries(rest).map(([name, value]) => [name, JSON.stringify(value)]);
+  return { networks: hash.digest("hex"), options: Object.fromEntries(options) };
 }

@@ -49,6 +49,11 @@ export class TrainingState {
     return this.values.data(name);
   }
 
+  /** Replaces a value by a copy of `data`. */
+  write(name: string, data: Float32Array): void {
+    this.values.write(name, data);
+  }
+
   /** Frees what is on the device; before the sessions of the steps are released. */
   release(): Promise<void> {
     return this.values.release();
@@ -64,7 +69,7 @@ export class TrainingState {
   }
 
   restore(tensors: ReadonlyMap<string, CheckpointTensor>): void {
-    for (const [name, { data }] of tensors) this.values.write(name, data);
+    for (const [name, { data }] of tensors) this.write(name, data);
   }
 
   /** The network with the present values as its initializers. */

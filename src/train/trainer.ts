@@ -1,25 +1,26 @@
-import { createHash } from "node:crypto";
-import { readFile } from "node:fs/promises";
 import { planEpoch, planEvaluation } from "../data/batches.js";
 import type { Split } from "../data/dataset.js";
 import { holdOut, sampleIndices } from "../data/hold_out.js";
 import { openDataset } from "../data/open.js";
 import { prefetch } from "../data/prefetch.js";
 import { PenniError } from "../graph/errors.js";
-import { fixBatch } from "../graph/passes/fix_input_shape.js";
 import { readModel, writeModel } from "../onnx/files.js";
-import type { Checkpoint, StageIdentity } from "./checkpoint.js";
-import { CheckpointStore } from "./checkpoint_store.js";
+import type { Checkpoint } from "./checkpoint.js";
+import { CheckpointStore, stageIdentity } from "./checkpoint_store.js";
 import { followLoss, guessingLoss, type LossTrend, lossProblem, stateProblem } from "./divergence.js";
-import type { EpochMetrics, Recovery, TrainingPlan, TrainingProgress } from "./plan.js";
+import type { EpochMetrics, EpochTiming, Recovery, TrainingPlan, TrainingProgress } from "./plan.js";
 import { learningRate } from "./schedule.js";
+import type { Shrinker } from "./shrinking.js";
 import { imageInput } from "./step.js";
-import { type StepOutcome, Workbench } from "./workbench.js";
+import { TrainedNetwork } from "./trained_network.js";
+import type { StepOutcome, Workbench } from "./workbench.js";
 
 /** Where a trainer reports to; `stopRequested` is asked between steps. */
 export interface TrainerHooks {
   progress(progress: TrainingProgress): void;
+  /** Once it is in a checkpoint; after resuming, those before come again. */
   epoch(metrics: EpochMetrics): void;
+  timing(timing: EpochTiming): void;
   /** Something the user should know, in one line. */
   notice(text: string): void;
   stopRequested(): boolean;
@@ -32,6 +33,11 @@ interface EpochSums {
   lossSum: number;
   hits: number;
   images: number;
+}
+
+interface Clock {
+  steps: number;
+  milliseconds: number;
 }
 
 const PROGRESS_INTERVAL_MS = 200;
@@ -52,25 +58,35 @@ export class Trainer {
   /** Epochs that are done but in no checkpoint yet. */
   private unreported: readonly EpochMetrics[] = [];
   private step = 0;
+  /** The step at whose beginning it was last seen whether the network can shrink; in a checkpoint that is its own. */
+  private shrunkAt = -1;
   /** Long ago: the state a stage starts from is saved as soon as its loss is known to be good. */
   private savedAt = 0;
+  /** Of the current epoch. */
+  private readonly clock: Clock = { steps: 0, milliseconds: 0 };
   private speed = 0;
   private lastProgress = 0;
 
   private constructor(
     private readonly plan: TrainingPlan,
     private readonly hooks: TrainerHooks,
-    private readonly workbench: Workbench,
+    private readonly network: TrainedNetwork,
     private readonly split: Split,
     private readonly trainIndices: Uint32Array,
     private readonly validationIndices: Uint32Array,
     private readonly checkpoints: CheckpointStore,
   ) {}
 
-  /** @returns "done" if the result is written, "stopped" if a stop was requested and a checkpoint is written */
-  static async run(plan: TrainingPlan, hooks: TrainerHooks): Promise<"done" | "stopped"> {
-    const network = fixBatch(await readModel(plan.network), plan.batch);
-    const { shape } = imageInput(network).type;
+  /**
+   * @param shrinker used where the plan asks for shrinking
+   * @returns "done" if the result is written, "stopped" if a stop was requested and a checkpoint is written
+   */
+  static async run(
+    plan: TrainingPlan,
+    hooks: TrainerHooks,
+    shrinker?: Shrinker,
+  ): Promise<"done" | "stopped"> {
+    const { shape } = imageInput(await readModel(plan.network)).type;
     const [, , height, width] = shape ?? [];
     const size =
       typeof height === "number" && typeof width === "number" ? { imageSize: { height, width } } : {};
@@ -78,18 +94,24 @@ export class Trainer {
     const split = await dataset.train();
     const held = holdOut(split.labels, plan.data.validation, plan.seed);
     const train = sampleIndices(held.train, plan.data.trainLimit ?? held.train.length, plan.seed);
-    const workbench = await Workbench.open(network, plan, [split.channels, split.height, split.width]);
-    const { provider, reason } = workbench.device;
+    const notice = (text: string): void => hooks.notice(text);
+    const store = new CheckpointStore(plan.checkpoint, await stageIdentity(plan), notice);
+    const checkpoint = await store.read();
+    const imageDims = [split.channels, split.height, split.width] as const;
+    const network = await TrainedNetwork.open({ plan, imageDims, shrinker }, checkpoint?.network);
+    const { provider, reason } = network.workbench.device;
     if (provider !== plan.device && plan.device !== undefined)
       hooks.notice(`training on ${provider}: ${reason}`);
     try {
-      const notice = (text: string): void => hooks.notice(text);
-      const store = new CheckpointStore(plan.checkpoint, await identityOf(plan), notice);
-      const trainer = new Trainer(plan, hooks, workbench, split, train, held.validation, store);
-      return await trainer.train();
+      const trainer = new Trainer(plan, hooks, network, split, train, held.validation, store);
+      return await trainer.train(checkpoint);
     } finally {
-      await workbench.release();
+      await network.release();
     }
+  }
+
+  private get workbench(): Workbench {
+    return this.network.workbench;
   }
 
   private get stepsPerEpoch(): number {
@@ -100,16 +122,16 @@ export class Trainer {
     return Math.round(this.plan.epochs * this.stepsPerEpoch);
   }
 
-  private async train(): Promise<"done" | "stopped"> {
+  private async train(checkpoint: Checkpoint | undefined): Promise<"done" | "stopped"> {
     this.checkData();
-    await this.resume();
+    if (checkpoint !== undefined) await this.resume(checkpoint);
     let outcome: EpochOutcome = this.step < this.steps ? "epoch" : "finished";
     while (outcome !== "finished") {
       if (outcome === "stopped") return "stopped";
       if (outcome !== "epoch") await this.goBack(outcome.problem);
       outcome = await this.trainEpoch();
     }
-    await writeModel(this.plan.result, await this.workbench.applyTo(await readModel(this.plan.network)));
+    await writeModel(this.plan.result, await this.network.present());
     return "done";
   }
 
@@ -122,22 +144,24 @@ export class Trainer {
     });
   }
 
-  private async resume(): Promise<void> {
-    const checkpoint = await this.checkpoints.read();
-    if (checkpoint === undefined) return;
-    this.goOnFrom(checkpoint);
+  private async resume(checkpoint: Checkpoint): Promise<void> {
+    await this.goOnFrom(checkpoint);
     this.savedAt = Date.now();
     // Whoever listened before may not have heard of the last ones.
     for (const metrics of checkpoint.history) this.hooks.epoch(metrics);
   }
 
-  private goOnFrom({ step, lossSum, hits, images, trend, recoveries, history, tensors }: Checkpoint): void {
+  private async goOnFrom(checkpoint: Checkpoint): Promise<void> {
+    const { step, lossSum, hits, images, trend, recoveries, history, tensors, network } = checkpoint;
     this.step = step;
+    this.shrunkAt = step;
     Object.assign(this.sums, { lossSum, hits, images });
+    Object.assign(this.clock, { steps: 0, milliseconds: 0 });
     this.trend = trend;
     this.recoveries = recoveries;
     this.history = history;
     this.unreported = [];
+    await this.network.goTo(network);
     this.workbench.restore(tensors);
   }
 
@@ -153,7 +177,8 @@ export class Trainer {
     if (checkpoint.recoveries.length >= MOST_RECOVERIES) throw this.gaveUp(found);
     const rateFactor = this.rateFactor * RECOVERY_FACTOR;
     const recovery: Recovery = { problem, step: this.step, backTo: checkpoint.step, rateFactor };
-    this.goOnFrom({ ...checkpoint, tensors: this.workbench.atRest(checkpoint.tensors) });
+    await this.goOnFrom(checkpoint);
+    this.workbench.setVelocities(new Map());
     this.recoveries = [...checkpoint.recoveries, recovery];
     await this.write();
     const attempt = `attempt ${this.recoveries.length} of ${MOST_RECOVERIES}`;
@@ -190,6 +215,7 @@ export class Trainer {
 
   private async write(): Promise<void> {
     const { step, trend, recoveries, history } = this;
+    const { shrunk } = this.network;
     await this.checkpoints.write({
       step,
       ...this.sums,
@@ -197,6 +223,7 @@ export class Trainer {
       recoveries,
       history,
       tensors: await this.workbench.snapshot(),
+      ...(shrunk === undefined ? {} : { network: shrunk }),
     });
     this.savedAt = Date.now();
   }
@@ -206,6 +233,7 @@ export class Trainer {
    * so a state is saved, and the stage is finished, one step later, before that step takes effect.
    */
   private async trainEpoch(): Promise<EpochOutcome> {
+    await this.shrink();
     const { data, seed, batch } = this.plan;
     const epochPlan = planEpoch(this.split, this.trainIndices, {
       batch,
@@ -215,10 +243,11 @@ export class Trainer {
       epoch: Math.floor(this.step / this.stepsPerEpoch),
       startBatch: this.step % this.stepsPerEpoch,
     });
+    let started = performance.now();
     for await (const images of prefetch(epochPlan)) {
-      const started = performance.now();
       const phase = this.phaseAt(this.step);
       const outcome = await this.workbench.runStep(phase, images, this.rateAt(this.step));
+      const milliseconds = performance.now() - started;
       const isFinished = this.step === this.steps;
       const isStopped = this.hooks.stopRequested();
       const isDue = isFinished || isStopped || this.isSaveDue;
@@ -227,11 +256,29 @@ export class Trainer {
       if (isFinished) return "finished";
       if (isStopped) return "stopped";
       this.workbench.commit(phase);
-      this.count(outcome);
-      this.report(phase, performance.now() - started);
+      this.count(outcome, milliseconds);
+      this.report(phase, milliseconds);
       if (this.step % this.stepsPerEpoch === 0 || this.step === this.steps) await this.finishEpoch(phase);
+      started = performance.now();
     }
     return "epoch";
+  }
+
+  /**
+   * Makes the network smaller where an epoch begins and that is worth it. Checkpoints of a step are taken after
+   * this, with the network as it is then, and a stage that goes on from one does not ask again: so it depends on
+   * nothing but the step and its state.
+   */
+  private async shrink(): Promise<void> {
+    if (this.step % this.stepsPerEpoch !== 0 || this.step === this.shrunkAt || this.step >= this.steps)
+      return;
+    this.shrunkAt = this.step;
+    const macs = await this.network.shrink();
+    if (macs === undefined) return;
+    const epoch = this.step / this.stepsPerEpoch + 1;
+    this.hooks.notice(
+      `shrunk before epoch ${epoch}: ${millions(macs.before)} -> ${millions(macs.after)} M MACs a forward pass`,
+    );
   }
 
   private phaseAt(step: number): number {
@@ -251,8 +298,10 @@ export class Trainer {
     return lossProblem(loss, this.trend, guessingLoss(this.plan.loss, this.workbench.classes));
   }
 
-  private count({ loss, hits }: StepOutcome): void {
+  private count({ loss, hits }: StepOutcome, milliseconds: number): void {
     this.step += 1;
+    this.clock.steps += 1;
+    this.clock.milliseconds += milliseconds;
     this.trend = followLoss(this.trend, loss);
     this.sums.lossSum += loss * this.plan.batch;
     this.sums.hits += hits;
@@ -275,7 +324,7 @@ export class Trainer {
       epochs: Math.ceil(this.plan.epochs),
       loss: lossSum / images,
       accuracy: hits / images,
-      sparsity: this.workbench.lastSparsity(),
+      sparsity: this.network.lastSparsity(),
       imagesPerSecond: this.speed,
       secondsLeft: ((this.steps - this.step) * this.plan.batch) / this.speed,
     });
@@ -286,21 +335,28 @@ export class Trainer {
     const { images, lossSum, hits } = this.sums;
     const told = this.history.flatMap((metrics) => metrics.recoveries ?? []).length;
     const recoveries = this.recoveries.slice(told);
+    const { stage } = this.plan;
+    const { macs } = this.network;
+    const epoch = Math.ceil(this.step / this.stepsPerEpoch);
     const metrics: EpochMetrics = {
-      stage: this.plan.stage,
+      stage,
       phase: this.workbench.phaseName(phase),
-      epoch: Math.ceil(this.step / this.stepsPerEpoch),
+      epoch,
       step: this.step,
       learningRate: this.rateAt(this.step - 1),
       loss: lossSum / images,
       accuracy: hits / images,
-      sparsity: await this.workbench.sparsity(),
+      sparsity: await this.network.sparsity(),
+      macs,
       ...(await this.validation()),
       ...(recoveries.length === 0 ? {} : { recoveries }),
     };
     this.history = [...this.history, metrics];
     this.unreported = [...this.unreported, metrics];
     Object.assign(this.sums, { lossSum: 0, hits: 0, images: 0 });
+    const { steps, milliseconds } = this.clock;
+    this.hooks.timing({ stage, epoch, steps, seconds: milliseconds / 1000, macs });
+    Object.assign(this.clock, { steps: 0, milliseconds: 0 });
   }
 
   /** Top-1 on the validation images with the present parameters, where there are any. */
@@ -323,19 +379,7 @@ function badStart(found: string): PenniError {
   });
 }
 
-/** What determines the outcome: the plan without places and pace, and the bytes of its networks. */
-async function identityOf(plan: TrainingPlan): Promise<StageIdentity> {
-  const {
-    network,
-    teacher,
-    result: _result,
-    checkpoint: _checkpoint,
-    checkpointSeconds: _pace,
-    device: _place,
-    ...rest
-  } = plan;
-  const hash = createHash("sha256");
-  for (const file of [network, teacher]) if (file !== undefined) hash.update(await readFile(file));
-  const options = Object.entries(rest).map(([name, value]) => [name, JSON.stringify(value)]);
-  return { networks: hash.digest("hex"), options: Object.fromEntries(options) };
+function millions(macs: number): string {
+  const format = new Intl.NumberFormat("en", { maximumSignificantDigits: 3, useGrouping: false });
+  return format.format(macs / 1e6);
 }

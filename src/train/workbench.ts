@@ -37,6 +37,8 @@ export type ImageDims = readonly [number, number, number];
  * release this one and open that one with the state it shall start from.
  */
 export class Workbench {
+  private isReleased = false;
+
   private constructor(
     private readonly plan: TrainingPlan,
     private readonly imageDims: ImageDims,
@@ -137,11 +139,10 @@ export class Workbench {
 
   /** Replaces the momentum; of parameters that are not in `velocities` it becomes zero. */
   setVelocities(velocities: ReadonlyMap<string, Float32Array>): void {
-    const inputs = this.velocityInputs();
-    const tensors = [...this.state.snapshot()].flatMap(([input, { dims, data }]) => {
-      const name = inputs.get(input);
-      return [];
-    });
+    for (const [name, input] of this.velocityInputs()) {
+      const zeros = new Float32Array(this.state.data(input).length);
+      this.state.write(input, velocities.get(name) ?? zeros);
+    }
   }
 
   restore(tensors: ReadonlyMap<string, CheckpointTensor>): void {
@@ -164,11 +165,19 @@ export class Workbench {
     return this.state.nonZeros(this.plan.sparse);
   }
 
-  /** Frees the sessions' memory. */
+  /** Frees the sessions' memory; a second time does nothing. */
   async release(): Promise<void> {
+    if (this.isReleased) return;
+    this.isReleased = true;
     for (const values of [this.state, ...this.phases.map(({ masks }) => masks)]) await values.release();
     for (const { session } of [...this.phases, this.teacher, this.evaluation].filter(isLoaded))
       await session.release();
+  }
+
+  /** The state's name of every parameter's momentum. */
+  private velocityInputs(): Map<string, string> {
+    const slots = this.phases.flatMap(({ step }) => [...step.velocities]);
+    return new Map(slots.map(([name, { input }]) => [name, input]));
   }
 
   private phaseAt(index: number): LoadedPhase {

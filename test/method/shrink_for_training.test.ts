@@ -1,8 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { keptElements, keptMask } from "../../src/graph/mapping.js";
+import { keptElements } from "../../src/graph/mapping.js";
 import { fixBatch } from "../../src/graph/passes/fix_input_shape.js";
-import { float32Data } from "../../src/graph/tensor.js";
 import type { Graph } from "../../src/graph/types.js";
 import { trainableParameters } from "../../src/method/parameters.js";
 import { layerChannels, shrink, shrinkWithMapping } from "../../src/method/shrink.js";
@@ -162,27 +161,6 @@ test("before zero padding one constant channel stands for all and gets their gra
   );
   const position = shrunk.mapping.get("shift")?.kept[0]?.indexOf(4) ?? -1;
   assert.ok(Math.abs((got.velocities.get("shift")?.[position] ?? Number.NaN) - merged) < 1e-5);
-});
-
-test("a mask opens where a removed channel was folded in, and nowhere else", async () => {
-  const { network } = deadNetwork({ channels: [1, 4], shift: [0.3, 0.4, 0.1, 0.2, 0.8, 0.5] });
-  const coefs = float32Data(initializer(network, "coefs_2"));
-  // Coefficients [5, 6, 4]: those of channel 4 masked, and some others.
-  const mask = coefs.map((_, at) => (Math.floor(at / 4) % 6 === 4 || at % 7 === 0 ? 0 : 1));
-  const pruned = withValues(
-    network,
-    new Map([["coefs_2", coefs.map((value, at) => value * (mask[at] ?? 0))]]),
-  );
-  const shrunk = shrunkOf(pruned);
-  const origin = shrunk.mapping.get("coefs_2");
-  assert.ok(origin?.folded === true);
-  const values = float32Data(initializer(shrunk.graph, "coefs_2"));
-  const found = keptMask(origin, mask, values);
-  assert.deepEqual(
-    [...found],
-    [...values].map((value) => (value === 0 ? 0 : 1)),
-  );
-  assert.ok(found.some((bit, at) => bit !== keptElements(origin, mask)[at]));
 });
 
 test("names stay; what goes, what is new and what it saves is told", () => {

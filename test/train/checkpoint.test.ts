@@ -32,6 +32,7 @@ const checkpoint: Checkpoint = {
       loss: 1.5,
       accuracy: 0.5,
       sparsity: 0,
+      macs: 1234,
     },
   ],
   tensors: new Map([
@@ -51,6 +52,11 @@ test("a checkpoint survives encoding bit for bit, wherever its bytes lie", () =>
   }
 });
 
+test("a checkpoint carries the network of a stage that has shrunk", () => {
+  const shrunk = { ...checkpoint, network: Uint8Array.from({ length: 1001 }, (_, index) => index) };
+  assert.deepEqual(decodeCheckpoint(encodeCheckpoint(shrunk), "x.ckpt"), shrunk);
+});
+
 test("a checkpoint cut anywhere is damaged", () => {
   const bytes = encodeCheckpoint(checkpoint);
   for (let length = 0; length < bytes.byteLength; length += 7) {
@@ -68,7 +74,7 @@ test("a checkpoint with one flipped bit anywhere is damaged", () => {
 });
 
 test("a foreign file is damaged", () => {
-  for (const text of ["", "hello", "PENNI-CHECKPOINT-2\n", "x".repeat(1000)])
+  for (const text of ["", "hello", "PENNI-CHECKPOINT-3\n", "x".repeat(1000)])
     assert.equal(decodeCheckpoint(Buffer.from(text), "x.ckpt"), "damaged");
 });
 
@@ -77,7 +83,7 @@ test("a whole checkpoint of another version is an error that names the file and 
     const body = Buffer.from(`PENNI-CHECKPOINT-${version}\nwhatever it holds`);
     const bytes = Buffer.concat([body, createHash("sha256").update(body).digest()]);
     const message = new RegExp(
-      `^x\\.ckpt: .*another version.*expected .* 2, found checkpoint format ${version}`,
+      `^x\\.ckpt: .*another version.*expected .* 3, found checkpoint format ${version}`,
     );
     assert.throws(() => decodeCheckpoint(bytes, "x.ckpt"), { code: "bad-file", message });
   }

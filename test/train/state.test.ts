@@ -60,7 +60,7 @@ test("a snapshot restores the state", () => {
 
 test("nonZeros counts what is not exactly zero in the named values; -0 is", () => {
   const state = stateOf({ a: [0, -0, 1e-30, 2], b: [0] });
-  assert.deepEqual([state.zeroShare(["a"]), state.zeroShare(["a", "b"]), state.zeroShare([])], [0.5, 0.6, 0]);
+  assert.deepEqual([state.nonZeros(["a"]), state.nonZeros(["a", "b"]), state.nonZeros([])], [2, 2, 0]);
 });
 
 test("applyTo replaces the initializers that it knows, in a copy", () => {

@@ -49,6 +49,11 @@ export const settingsSchema = z.object({
   batchNormalization: z.enum(["batch", "frozen", "insert"]),
   /** Shrinking leaves multiples of so many channels: ONNX Runtime's fast convolutions want blocks. */
   channelMultiple: z.number().int().min(1),
+  /** Removing dead channels at the start of each training epoch that finds enough of them; see `ShrinkingRule`. */
+  shrinkWhileTraining: z.union([
+    z.literal("off"),
+    z.object({ multiple: z.number().int().min(1), minimumGain: z.number().min(0).lt(1) }),
+  ]),
   batch: z.number().int().min(1),
   augmentation: z.object({ padding: z.number().int().min(0), flip: z.boolean() }),
   /** Share of the training images held out for validation. */
@@ -90,6 +95,7 @@ const shared = {
   basis: 5,
   optimizer: { momentum: 0.9, weightDecay: 1e-4 },
   channelMultiple: 8,
+  shrinkWhileTraining: { multiple: 8, minimumGain: 0.02 },
   batch: 128,
   augmentation: { padding: 4, flip: true },
   validation: 0.05,

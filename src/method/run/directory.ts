@@ -7,7 +7,7 @@ import { PenniError } from "../../graph/errors.js";
 import type { Graph } from "../../graph/types.js";
 import { ioError, isTemporaryFile, writeFileAtomic } from "../../onnx/atomic.js";
 import { readModel, writeModel } from "../../onnx/files.js";
-import { type EpochMetrics, epochMetricsSchema } from "../../train/plan.js";
+import { type EpochMetrics, type EpochTiming, epochMetricsSchema } from "../../train/plan.js";
 import { configSchema, type RunConfig } from "./config.js";
 import { isLockFile, RunLock } from "./lock.js";
 
@@ -17,9 +17,9 @@ const DRAFT = ".new";
 const FOLDERS = ["checkpoints", "stages"] as const;
 
 /**
- * A run's directory: `config.json`, `metrics.jsonl`, `checkpoints/`, `stages/` (the network after each
- * stage), `model.onnx`, `summary.json`. Every file but the metrics is written whole or not at all, so a run
- * killed at any moment can be resumed from what is there.
+ * A run's directory: `config.json`, `metrics.jsonl`, `timing.jsonl`, `checkpoints/`, `stages/` (the network after
+ * each stage), `model.onnx`, `summary.json`. Every file but the two of lines is written whole or not at all, so a
+ * run killed at any moment can be resumed from what is there.
  */
 export class RunDirectory {
   private constructor(
@@ -148,12 +148,12 @@ export class RunDirectory {
   async appendMetrics(metrics: EpochMetrics): Promise<void> {
     const lines = await this.readMetrics();
     if (lines.some((line) => line.stage === metrics.stage && line.step === metrics.step)) return;
-    const file = this.path("metrics.jsonl");
-    try {
-      await appendFile(file, `${JSON.stringify(metrics)}\n`);
-    } catch (error) {
-      throw ioError(file, "cannot append to the metrics", error);
-    }
+    await appendLine(this.path("metrics.jsonl"), metrics);
+  }
+
+  /** Appends how long an epoch took. An epoch that was cut short and resumed has several lines. */
+  async appendTiming(timing: EpochTiming): Promise<void> {
+    await appendLine(this.path("timing.jsonl"), timing);
   }
 
   /** The whole lines of `metrics.jsonl`; a line cut short by a kill is removed. */
@@ -213,6 +213,14 @@ async function removeEmpty(directory: string, last: string): Promise<void> {
     return;
   }
   await removeEmpty(path.dirname(directory), last);
+}
+
+async function appendLine(file: string, value: unknown): Promise<void> {
+  try {
+    await appendFile(file, `${JSON.stringify(value)}\n`);
+  } catch (error) {
+    throw ioError(file, "cannot append to the file", error);
+  }
 }
 
 async function readText(file: string): Promise<string> {

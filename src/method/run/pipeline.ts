@@ -15,13 +15,13 @@ import { readModel, writeModel } from "../../onnx/files.js";
 import { encodeModel } from "../../onnx/write.js";
 import { simplify } from "../../ops/passes/simplify.js";
 import { upgradeOpset } from "../../ops/passes/upgrade_opset.js";
-import { runTraining, type TrainingListener } from "../training/launch.js";
-import type { EpochMetrics, TrainingPlan } from "../../train/plan.js";
+import type { EpochMetrics, EpochTiming, TrainingPlan } from "../../train/plan.js";
 import { decompose } from "../decompose.js";
 import { exportModel } from "../export.js";
 import { insertNormalization, normalizationSites } from "../insert_normalization.js";
 import { pruneCoefficients, pruneToMacs } from "../prune.js";
 import { shrink } from "../shrink.js";
+import { runTraining, type TrainingListener } from "../training/launch.js";
 import type { RunDirectory } from "./directory.js";
 import { RunLock } from "./lock.js";
 import type { Figures, Summary } from "./summary.js";
@@ -172,15 +172,22 @@ function fineTuneStage(graph: Graph, context: RunContext): Promise<Graph> | Grap
 /** The trained network; each epoch's metrics are appended, in order, before anybody goes on. */
 async function trained(plan: TrainingPlan, { run, lock, listener, signal }: RunContext): Promise<Graph> {
   let written: Promise<void> = Promise.resolve();
-  const epoch = (metrics: EpochMetrics): void => {
-    written = written.then(() => run.appendMetrics(metrics));
+  const append = (write: () => Promise<void>): void => {
+    written = written.then(write);
     // A failure is thrown below, when the stage ends; until then nobody waits for it.
     written.catch(() => undefined);
+  };
+  const epoch = (metrics: EpochMetrics): void => {
+    append(() => run.appendMetrics(metrics));
     listener.epoch?.(metrics);
+  };
+  const timing = (taken: EpochTiming): void => {
+    append(() => run.appendTiming(taken));
+    listener.timing?.(taken);
   };
   try {
     // Also where the result is there already: the epochs in its checkpoint may not all be in the metrics.
-    await runTraining(plan, { ...listener, epoch, started: (pid) => lock.cover(pid) }, signal);
+    await runTraining(plan, { ...listener, epoch, timing, started: (pid) => lock.cover(pid) }, signal);
   } finally {
     await written;
   }

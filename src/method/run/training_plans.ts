@@ -69,6 +69,7 @@ function stagePlan(graph: Graph, run: RunDirectory, request: StageRequest): Trai
     loss: settings.loss,
     batchNormalization: settings.batchNormalization === "frozen" ? "frozen" : "batch",
     sparse: sparseParameters(graph),
+    ...(settings.shrinkWhileTraining === "off" ? {} : { shrinking: settings.shrinkWhileTraining }),
     threads: settings.threads,
     device: settings.device,
     checkpointSeconds: settings.checkpointSeconds,

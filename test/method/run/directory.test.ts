@@ -43,6 +43,7 @@ const epoch = (stage: string, step: number): EpochMetrics => ({
   loss: 1 / 3,
   accuracy: 0.25,
   sparsity: 0,
+  macs: 1234,
 });
 
 test("a new run holds its configuration and the original, and can be opened again", async () => {

@@ -108,11 +108,15 @@ test("compress ends with its summary on stdout and in summary.json", () => {
   );
 });
 
-test("metrics.jsonl has a line for each epoch, in order", () => {
-  const lines = metricsOf(whole)
+const linesOf = (text: string) =>
+  text
     .trimEnd()
     .split("\n")
     .map((line) => JSON.parse(line));
+
+test("metrics.jsonl and timing.jsonl have a line for each epoch, in order", () => {
+  const lines = linesOf(metricsOf(whole));
+  const timings = linesOf(readFileSync(path.join(whole, "timing.jsonl"), "utf8"));
   const expected = [
     ...Array.from({ length: EPOCHS }, (_, index) => ["retrain", index + 1]),
     ...Array.from({ length: FINE_TUNE_EPOCHS }, (_, index) => ["fine-tune", index + 1]),
@@ -121,13 +125,19 @@ test("metrics.jsonl has a line for each epoch, in order", () => {
     lines.map((line) => [line.stage, line.epoch]),
     expected,
   );
+  assert.deepEqual(
+    timings.map(({ stage, epoch, macs }) => [stage, epoch, macs]),
+    lines.map(({ stage, epoch, macs }) => [stage, epoch, macs]),
+  );
+  for (const { steps, seconds } of timings) assert.ok(steps > 0 && seconds > 0);
   for (const line of lines) {
     assert.ok(line.loss > 0 && line.accuracy >= 0 && line.accuracy <= 1 && line.validation <= 1);
   }
 });
 
 test("the run's directory holds nothing half-written and nothing unknown", () => {
-  const entries = ["checkpoints", "config.json", "metrics.jsonl", "model.onnx", "stages", "summary.json"];
+  const files = ["config.json", "metrics.jsonl", "model.onnx", "summary.json", "timing.jsonl"];
+  const entries = [...files, "checkpoints", "stages"].sort();
   assert.deepEqual(readdirSync(whole).sort(), entries);
   for (const part of ["checkpoints", "stages"]) {
     assert.ok(readdirSync(path.join(whole, part)).every((name) => !name.startsWith(".")));
