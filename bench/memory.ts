@@ -15,6 +15,7 @@ import { Command, Option } from "commander";
 import { wholeNumber } from "../src/cli/options.js";
 import type { Graph } from "../src/graph/types.js";
 import { decompose } from "../src/method/decompose.js";
+import { trainerEnvironment, trainerFlags } from "../src/method/training/launch.js";
 import { writeModel } from "../src/onnx/files.js";
 import { Trainer } from "../src/train/trainer.js";
 import { median, runBenchmark } from "./command.js";
@@ -81,7 +82,8 @@ async function inOwnProcess(part: Part, options: MemoryOptions): Promise<Growth>
     String(value),
   ]);
   const script = fileURLToPath(import.meta.url);
-  const { stdout } = await promisify(execFile)(process.execPath, [script, "--part", part, ...numbers]);
+  const command = [...trainerFlags, script, "--part", part, ...numbers];
+  const { stdout } = await promisify(execFile)(process.execPath, command, { env: trainerEnvironment });
   return JSON.parse(stdout) as Growth;
 }
 

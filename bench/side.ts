@@ -19,8 +19,13 @@ export class Side {
    * Starts a side and waits until its warm-up is done.
    * @throws PenniError "training" if it ends before
    */
-  static async start(name: string, program: string, args: readonly string[]): Promise<Side> {
-    const child = spawn(program, args, { stdio: ["pipe", "pipe", "inherit"] });
+  static async start(
+    name: string,
+    program: string,
+    args: readonly string[],
+    env: NodeJS.ProcessEnv = process.env,
+  ): Promise<Side> {
+    const child = spawn(program, args, { stdio: ["pipe", "pipe", "inherit"], env });
     const lines = createInterface({ input: child.stdout })[Symbol.asyncIterator]();
     const closed = new Promise((resolve) => child.once("close", resolve));
     const side = new Side(name, child, lines, closed);

@@ -12,6 +12,7 @@ import { formatTable } from "../src/cli/table.js";
 import { lineWidth } from "../src/cli/terminal.js";
 import type { Device } from "../src/execute/device.js";
 import { resolveDevice } from "../src/execute/resolve.js";
+import { trainerEnvironment, trainerFlags } from "../src/method/training/launch.js";
 import { median, runBenchmark } from "./command.js";
 import { benchmarkNetworks, type NetworkName } from "./networks.js";
 import { findPyTorch, PYTORCH_ADVICE, pytorchScript } from "./pytorch.js";
@@ -111,7 +112,8 @@ async function measure(example: Case, python: string | undefined, repetitions: n
   const ourScript = fileURLToPath(new URL("train_side.js", import.meta.url));
   const sides: Side[] = [];
   try {
-    sides.push(await Side.start("Penni", process.execPath, [ourScript, ...common, device, ...basis]));
+    const ourCommand = [...trainerFlags, ourScript, ...common, device, ...basis];
+    sides.push(await Side.start("Penni", process.execPath, ourCommand, trainerEnvironment));
     if (python !== undefined)
       sides.push(await Side.start("PyTorch", python, [pytorchScript("train_step.py"), ...common, ...basis]));
     const [ours = Number.NaN, torch] = await takeTurns(sides, repetitions);

@@ -172,6 +172,8 @@ export class Workbench {
     for (const values of [this.state, ...this.phases.map(({ masks }) => masks)]) await values.release();
     for (const { session } of [...this.phases, this.teacher, this.evaluation].filter(isLoaded))
       await session.release();
+    // The networks and the state are garbage now, megabytes of it that little else would make the engine collect.
+    globalThis.gc?.();
   }
 
   /** The state's name of every parameter's momentum. */

