@@ -19,6 +19,11 @@ export interface SessionOptions {
    * then needs 60 to 75 % of the memory, at the same speed.
    */
   readonly memoryPattern?: boolean;
+  /**
+   * Whether the session's threads wait for more work by turning (default). Where sessions take turns, the threads of
+   * the one that is done keep the processor from the other: a teacher then cost twice its time.
+   */
+  readonly spinning?: boolean;
   /** Where the graph runs; default "cpu". What the provider lacks runs on the CPU. */
   readonly provider?: Provider;
   /**

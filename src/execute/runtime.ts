@@ -164,6 +164,7 @@ function sessionSettings(
     threads,
     optimization = "all",
     memoryPattern = true,
+    spinning = true,
     residentOutputs = [],
   }: SessionOptions,
 ): InferenceSession.SessionOptions {
@@ -173,6 +174,7 @@ function sessionSettings(
     executionProviders: [name],
     graphOptimizationLevel: optimization,
     enableMemPattern: memoryPattern,
+    ...(spinning ? {} : { extra: { session: { intra_op: { allow_spinning: "0" } } } }),
     logSeverityLevel: SILENT,
     ...(threads === undefined ? {} : { intraOpNumThreads: threads }),
     ...(resident.length === 0 ? {} : { preferredOutputLocation: locations }),

@@ -99,7 +99,7 @@ export async function loadTeacher(plan: TrainingPlan, provider: Provider): Promi
   const network = fixBatch(await readModel(plan.teacher), plan.batch);
   const output = logitsOf(network);
   const logitsOnly = { ...network, outputs: [{ name: output, type: undefined }] };
-  const session = await openSession(logitsOnly, { threads: plan.threads, provider });
+  const session = await openSession(logitsOnly, { threads: plan.threads, provider, spinning: false });
   return { session, input: imageInput(network).name, output };
 }
 
@@ -110,6 +110,6 @@ export async function loadEvaluation(
   provider: Provider,
 ): Promise<Evaluation> {
   const graph = buildEvaluation(network, new Set(state.snapshot().keys()));
-  const session = await openSession(graph, { threads: plan.threads, provider });
+  const session = await openSession(graph, { threads: plan.threads, provider, spinning: false });
   return { session, inputs: graph.inputs.map((input) => input.name) };
 }
