@@ -11,7 +11,7 @@ function oneLine(text: string): string {
 export function describeError(error: unknown): string {
   if (error instanceof PenniError) return oneLine(error.message);
   if (error instanceof CommanderError) {
-    return `${oneLine(error.message.replace(/^error: /, ""))}. ${HELP_ADVICE}`;
+    return `${oneLine(error.message.replace(/^error: /, "").replace(/\.$/, ""))}. ${HELP_ADVICE}`;
   }
   const message = error instanceof Error ? error.message : String(error);
   return `unexpected error: ${oneLine(message)}. Run the command again with --verbose and report it`;

@@ -29,6 +29,13 @@ test("a device that there is none of is an error that names all there are", asyn
   }
 });
 
+test("a device that does not exist is one line with one full stop", async () => {
+  const out = path.join(folder, "tpu");
+  const { status, stderr } = await penni("compress", model, ...data, "-o", out, "--device", "tpu");
+  assert.equal(status, 1);
+  assert.match(stderr, /Allowed choices are cpu, webgpu, cuda, auto\. See penni --help/);
+});
+
 test("a device that is not usable is an error before anything is written", async (t) => {
   const unusable = await resolveDevice("cuda").catch((error: unknown) => error);
   if (!(unusable instanceof PenniError)) return t.skip("CUDA is usable here");
