@@ -72,9 +72,18 @@ export function add(layouts: Layouts, node: Node): boolean {
   return elementwise(layouts, node);
 }
 
-/** Mul of two images of one shape, or of an image with a number per channel. */
+/** Mul of two images of one shape, or of an image with a number or a number per channel. */
 export function multiply(layouts: Layouts, node: Node): boolean {
-  return elementwise(layouts, node) || channelwise(layouts, node);
+  return elementwise(layouts, node) || multiplyByScalar(layouts, node) || channelwise(layouts, node);
+}
+
+function multiplyByScalar(layouts: Layouts, node: Node): boolean {
+  const [y = ""] = node.outputs;
+  const image = node.inputs.find((name) => layouts.isImage(name) && layouts.isBlocked(name));
+  const scalar = node.inputs.find((name) => name !== image);
+  if (image === undefined || scalar === undefined || layouts.dims(scalar).length > 0) return false;
+  layouts.setBlocked(y, mul(layouts.b, layouts.blocked(image), layouts.plain(scalar)));
+  return true;
 }
 
 /** An operator on images of one shape that maps zeros to zero: the same in either layout. */

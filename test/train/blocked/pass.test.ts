@@ -4,7 +4,7 @@ import fc from "fast-check";
 import { blockSize } from "../../../src/execute/block_size.js";
 import { runGraph } from "../../../src/execute/node.js";
 import { int, ints } from "../../../src/graph/attributes.js";
-import { float32Data } from "../../../src/graph/tensor.js";
+import { float32Data, float32Tensor } from "../../../src/graph/tensor.js";
 import type { Graph, Node, Tensor } from "../../../src/graph/types.js";
 import { verifyGraph } from "../../../src/graph/verify.js";
 import { batchNormalizationTraining } from "../../../src/ops/batch_normalization_training.js";
@@ -13,7 +13,7 @@ import { add, mul, reduceSum } from "../../../src/ops/emit.js";
 import { expandComposites } from "../../../src/ops/passes/expand_composites.js";
 import { blockLayout } from "../../../src/train/blocked/pass.js";
 import { buildGradients } from "../../../src/train/gradients.js";
-import { builderOver, randomIn } from "../support.js";
+import { assertNear, builderOver, randomIn } from "../support.js";
 
 const block = await blockSize();
 const skip = block === undefined ? "this build of ONNX Runtime has no blocked layout here" : false;
@@ -237,6 +237,30 @@ test("frozen normalization, and numbers per channel", { skip }, async () => {
     const statistics = names.map((name) => parameter(made, name, [20], 0.5, 1));
     return b.emit("BatchNormalization", [add(b, mul(b, x, factor), term), ...statistics]);
   });
+});
+
+test("equal maxima of a window share its gradient evenly", { skip }, async () => {
+  assert.ok(block !== undefined);
+  statistics = [];
+  const made = start([2, 3, 4, 4]);
+  const { b, feeds } = made;
+  const nothing = mul(b, conv(made, "x", 16), b.scalar(0));
+  const image = add(b, nothing, parameter(made, "image", [2, 16, 4, 4]));
+  (feeds as Map<string, Tensor>).set("image", float32Tensor([2, 16, 4, 4], new Float32Array(512).fill(0.5)));
+  const window = { kernel_shape: ints([2, 2]), strides: ints([2, 2]) };
+  const graph = withGradients(made, b.emit("MaxPool", [image], { attributes: window }));
+  const [, ...gradients] = graph.outputs.map(({ name }) => name);
+  const outputs = await runGraph(blockLayout(graph, block), feeds, { threads: 1 });
+  const weights = float32Data(feeds.get("loss_weights") ?? float32Tensor([0], []));
+  const expected = Array.from({ length: 512 }, (_, index) => {
+    const [row, column] = [Math.floor(index / 4) % 4, index % 4];
+    return (weights[Math.floor(index / 16) * 4 + (row >> 1) * 2 + (column >> 1)] ?? Number.NaN) / 4;
+  });
+  const found = gradients
+    .map((name) => outputs.get(name))
+    .find((tensor) => tensor?.dims.join() === "2,16,4,4");
+  assert.ok(found);
+  assertNear(float32Data(found), expected, 1e-6, "gradient");
 });
 
 test("pooling, and a strided slice as a shortcut", { skip }, async () => {
