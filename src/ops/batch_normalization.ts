@@ -1,5 +1,5 @@
 import { floatAttribute } from "../graph/attributes.js";
-import type { Node, ValueType } from "../graph/types.js";
+import type { Graph, Node, ValueType } from "../graph/types.js";
 import type { TypedBuilder } from "./builder.js";
 import { batchNormalizationChannels } from "./channels/normalization.js";
 import { type NodeContext, type OpDefinition, shapeError } from "./definition.js";
@@ -46,6 +46,13 @@ function batchNormalizationShape({
   if (x === undefined) throw shapeError(node, "the type of the input is unknown");
   const types = [x, mean, variance, mean, variance];
   return node.outputs.map((_, index) => types[index] ?? x);
+}
+
+/** Names of the running means and variances of a network. */
+export function runningStatisticsOf(network: Graph): readonly string[] {
+  return network.nodes
+    .filter((node) => node.op === "BatchNormalization")
+    .flatMap((node) => node.inputs.slice(3, 5));
 }
 
 /** The `epsilon` attribute, 1e-5 where it is absent. */

@@ -5,7 +5,7 @@ import type { Node } from "../graph/types.js";
 import { allButChannels, epsilonOf, inverseStandardDeviation, perChannel } from "./batch_normalization.js";
 import { channelDot } from "./batch_normalization_gradient.js";
 import type { TypedBuilder } from "./builder.js";
-import { compositeInputs, emitComposite } from "./composite.js";
+import { compositeInputs, emitComposite, PENNI_DOMAIN } from "./composite.js";
 import type { NodeContext, OpDefinition } from "./definition.js";
 import { shapeError } from "./definition.js";
 import { add, mul, reduceMean, reshape, sub } from "./emit.js";
@@ -77,7 +77,7 @@ export function batchNormalizationTraining(b: TypedBuilder, node: Node): Node {
   return {
     ...node,
     op: BatchNormalizationTraining.type,
-    domain: "penni",
+    domain: PENNI_DOMAIN,
     outputs: [
       y,
       ...["centered", "inverse_std", "mean", "variance"].map((stem) => b.freshName(`${y}/${stem}`)),

@@ -32,8 +32,7 @@ export function convAttributes(geometry: ConvGeometry) {
  * one group, padding no larger than the kernel's reach), else the transposed convolution of dy.
  */
 export function inputGradient(b: TypedBuilder, geometry: ConvGeometry, dy: string, weight: string): string {
-  const reach = [0, 1].map((axis) => at(geometry.dilations, axis) * (at(geometry.kernel, axis) - 1));
-  const pads = geometry.pads.map((pad, index) => at(reach, index % 2) - pad);
+  const pads = unstridedPads(geometry);
   const plain = geometry.strides.every((stride) => stride === 1) && geometry.groups === 1;
   if (!plain || pads.some((pad) => pad < 0)) return transposedConvolution(b, geometry, dy, weight);
   return b.emit("Conv", [dy, flipKernels(b, transpose(b, weight, [1, 0, 2, 3]), geometry.kernel)], {
@@ -42,7 +41,13 @@ export function inputGradient(b: TypedBuilder, geometry: ConvGeometry, dy: strin
   });
 }
 
-function flipKernels(b: TypedBuilder, weight: string, kernel: readonly [number, number]): string {
+/** Pads of the convolution of dy that is dx for stride 1; negative ones where x is padded beyond the reach. */
+export function unstridedPads({ dilations, kernel, pads }: ConvGeometry): readonly number[] {
+  return pads.map((pad, index) => at(dilations, index % 2) * (at(kernel, index % 2) - 1) - pad);
+}
+
+/** w with the order of its taps reversed. */
+export function flipKernels(b: TypedBuilder, weight: string, kernel: readonly [number, number]): string {
   const flipped = [0, 1].filter((axis) => at(kernel, axis) > 1);
   if (flipped.length === 0) return weight;
   return slice(

@@ -10,6 +10,7 @@ import { BatchNormalizationTraining } from "./batch_normalization_training.js";
 import { Cast } from "./cast.js";
 import { ChannelSum } from "./channel_sum.js";
 import { Clip } from "./clip.js";
+import { PENNI_DOMAIN } from "./composite.js";
 import { Concat } from "./concat.js";
 import { Constant } from "./constant.js";
 import { ConstantOfShape } from "./constant_of_shape.js";
@@ -196,6 +197,6 @@ const composites: ReadonlyMap<string, OpDefinition> = new Map(
 
 /** The definition of a node's operator; undefined for custom domains and operators Penni does not know. */
 export function findOp(node: Pick<Node, "op" | "domain">): OpDefinition | undefined {
-  if (node.domain === "penni") return composites.get(node.op);
+  if (node.domain === PENNI_DOMAIN) return composites.get(node.op);
   return node.domain === "" || node.domain === "ai.onnx" ? byType.get(node.op) : undefined;
 }

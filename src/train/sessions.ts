@@ -8,6 +8,7 @@ import { fixBatch } from "../graph/passes/fix_input_shape.js";
 import { float32Data } from "../graph/tensor.js";
 import type { Graph, Tensor } from "../graph/types.js";
 import { readModel } from "../onnx/files.js";
+import { runningStatisticsOf } from "../ops/batch_normalization.js";
 import { buildEvaluation } from "./evaluation.js";
 import type { TrainingPlan } from "./plan.js";
 import { nonZeroMask, type TrainingState } from "./state.js";
@@ -81,9 +82,7 @@ export async function loadPhases(
 /** What any phase trains, and the running statistics. */
 function stateNames(network: Graph, plan: TrainingPlan): ReadonlySet<string> {
   const trained = plan.phases.flatMap((phase) => Object.keys(phase.trained));
-  const statistics = network.nodes
-    .filter((node) => node.op === "BatchNormalization")
-    .flatMap((node) => node.inputs.slice(3, 5));
+  const statistics = runningStatisticsOf(network);
   return new Set([...trained, ...statistics]);
 }
 

@@ -6,6 +6,7 @@ import type { Graph } from "../../src/graph/types.js";
 import { decompose } from "../../src/method/decompose.js";
 import { trainingPhases } from "../../src/method/phases.js";
 import { encodeModel } from "../../src/onnx/write.js";
+import { runningStatisticsOf } from "../../src/ops/batch_normalization.js";
 import { simplify } from "../../src/ops/passes/simplify.js";
 import { buildTrainingStep, stepNames } from "../../src/train/step.js";
 import type { CasePhase, CaseTensor, TrainingCase, TrainingOutcome } from "./device_training.js";
@@ -40,9 +41,7 @@ function stateTensor(network: Graph, name: string, dims: readonly number[]): Cas
 /** Steps of coefficients and bases in turn on a small decomposed network, with BatchNormalization and L1. */
 export function smallTrainingCase(steps = 3): TrainingCase {
   const decomposed = decompose(simplify(fixBatch(network(), BATCH)), { basis: 5 });
-  const statistics = decomposed.nodes
-    .filter((node) => node.op === "BatchNormalization")
-    .flatMap((node) => node.inputs.slice(3, 5));
+  const statistics = runningStatisticsOf(decomposed);
   const alternating = trainingPhases(decomposed, {
     mode: "alternating",
     sparse: { l1: "proximal", masked: false },

@@ -2,6 +2,7 @@ import assert from "node:assert/strict";
 import { runGraph } from "../../src/execute/node.js";
 import { float32Data, float32Tensor, int64Tensor, scalarTensor } from "../../src/graph/tensor.js";
 import type { Graph, Tensor } from "../../src/graph/types.js";
+import { runningStatisticsOf } from "../../src/ops/batch_normalization.js";
 import type { SgdOptions, UpdateRule } from "../../src/train/optimizer.js";
 import { buildTrainingStep, stepNames } from "../../src/train/step.js";
 
@@ -33,9 +34,7 @@ export async function runTrainingStep(
   { velocities, masks }: { readonly velocities: Values; readonly masks?: Values },
 ): Promise<StepResult> {
   const trained = new Map([...settings.trained].filter(([name]) => network.initializers.has(name)));
-  const statistics = network.nodes
-    .filter((node) => node.op === "BatchNormalization")
-    .flatMap((node) => node.inputs.slice(3, 5));
+  const statistics = runningStatisticsOf(network);
   const state = new Set([...trained.keys(), ...statistics]);
   const step = buildTrainingStep(network, state, {
     trained,

@@ -11,6 +11,7 @@ import { fixBatch } from "../../src/graph/passes/fix_input_shape.js";
 import { float32Data } from "../../src/graph/tensor.js";
 import { trainableParameters } from "../../src/method/parameters.js";
 import { readModel } from "../../src/onnx/files.js";
+import { runningStatisticsOf } from "../../src/ops/batch_normalization.js";
 import { simplify } from "../../src/ops/passes/simplify.js";
 import { buildTrainingStep, stepNames } from "../../src/train/step.js";
 import { sharedPath, withoutShared } from "../support/shared.js";
@@ -65,9 +66,7 @@ async function checkStep(provider: Provider, tolerance: Tolerance, block?: numbe
   const network = simplify(fixBatch(await readModel(sharedPath("models/resnet20.onnx")), BATCH));
   const rule = { l1: "none", masked: false, rate: 1 } as const;
   const trained = new Map([...trainableParameters(network).keys()].map((name) => [name, rule]));
-  const statistics = network.nodes
-    .filter((node) => node.op === "BatchNormalization")
-    .flatMap((node) => node.inputs.slice(3, 5));
+  const statistics = runningStatisticsOf(network);
   // Without momentum and decay, the velocity after one step is the gradient.
   const step = buildTrainingStep(network, new Set([...trained.keys(), ...statistics]), {
     trained,

@@ -1,4 +1,5 @@
-import { gather, reshape, slice, transpose, zeroPad } from "../../ops/emit.js";
+import { flipKernels } from "../../ops/conv_gradient.js";
+import { gather, reshape, transpose, zeroPad } from "../../ops/emit.js";
 import type { Layouts } from "./layouts.js";
 
 /**
@@ -95,10 +96,7 @@ export function stridedInputGradientFilter(
 export function narrowInputGradientFilter(layouts: Layouts, weight: string): string {
   const [, , height = 1, width = 1] = layouts.b.dims(weight);
   const swapped = transpose(layouts.b, weight, [1, 0, 2, 3]);
-  const flipped = [height, width].flatMap((size, axis) =>
-    size === 1 ? [] : [{ axis: axis + 2, start: -1, end: -Infinity, step: -1 }],
-  );
-  return narrowFilter(layouts, flipped.length === 0 ? swapped : slice(layouts.b, swapped, flipped));
+  return narrowFilter(layouts, flipKernels(layouts.b, swapped, [height, width]));
 }
 
 export function paddedShape(layouts: Layouts, weight: string): FilterShape {

@@ -1,6 +1,6 @@
 import type { Node } from "../../graph/types.js";
 import { compositeInputs } from "../../ops/composite.js";
-import type { ConvGeometry } from "../../ops/conv_gradient.js";
+import { type ConvGeometry, unstridedPads } from "../../ops/conv_gradient.js";
 import { inputGradientGeometry } from "../../ops/conv_input_gradient.js";
 import { reshape, transpose } from "../../ops/emit.js";
 import { isWorthwhile, sharedFilter } from "./convolution.js";
@@ -26,10 +26,7 @@ function unstrided(layouts: Layouts, node: Node, geometry: ConvGeometry): boolea
   const [dy = "", weight = ""] = compositeInputs(node, 2);
   const [dx = ""] = node.outputs;
   const { kernel, dilations } = geometry;
-  const pads = geometry.pads.map((pad, index) => {
-    const axis = index % 2 === 0 ? 0 : 1;
-    return dilations[axis] * (kernel[axis] - 1) - pad;
-  });
+  const pads = unstridedPads(geometry);
   if (pads.some((pad) => pad < 0)) return false;
   const isNarrow = geometry.outputChannels < layouts.block;
   const value = layouts.conv({
