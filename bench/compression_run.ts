@@ -27,10 +27,15 @@ export async function compressOnce(root: string, args: readonly string[]): Promi
   const { original, compressed } = JSON.parse(lines.join("\n")) as Summary;
   return {
     seconds: await compressionSeconds(root),
-    test: compressed.test.correct / compressed.test.total,
+    test: top1(compressed),
     parameters: compressed.parameters / original.parameters,
     macs: compressed.paperMacs / original.executedMacs,
   };
+}
+
+function top1({ test }: Summary["compressed"]): number {
+  if (test === undefined) throw new PenniError("bad-data", "this benchmark needs labelled images");
+  return test.correct / test.total;
 }
 
 /** Seconds from the start of a run to its last stage, by the times of the files that it leaves. */

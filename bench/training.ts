@@ -87,5 +87,5 @@ function randomBatch(count: number): Batch {
   const images = new Float32Array(count * channels * height * width);
   for (let index = 0; index < images.length; index++) images[index] = random.between(-1, 1);
   const labels = BigInt64Array.from({ length: count }, () => BigInt(random.below(CLASSES)));
-  return { index: 0, images, labels, count };
+  return { index: 0, images, labels, size: count, count };
 }

@@ -32,7 +32,7 @@ const trained = await train(network, {
   listener: {
     epoch: ({ epoch, loss, accuracy, validation }) =>
       console.log(
-        `epoch ${epoch}: loss ${loss.toFixed(3)}, top-1 ${accuracy.toFixed(3)}, validation ${validation}`,
+        `epoch ${epoch}: loss ${loss.toFixed(3)}, top-1 ${accuracy?.toFixed(3)}, validation ${validation}`,
       ),
   },
 });

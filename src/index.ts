@@ -25,34 +25,48 @@ export {
 export type { Engine, Session, SessionOptions } from "./execute/engine.js";
 export { openSession, runGraph } from "./execute/node.js";
 export { type ErrorCode, type ErrorDetails, PenniError } from "./graph/errors.js";
-export { fixBatch, fixInputShape } from "./graph/passes/fix_input_shape.js";
+export { fixBatch, fixInputShape, specializeInputs } from "./graph/passes/fix_input_shape.js";
 export { foldBatchNormalization } from "./graph/passes/fold_batch_normalization.js";
 export { float32Data, float32Tensor, int64Data, int64Tensor } from "./graph/tensor.js";
 export type * from "./graph/types.js";
 export { verifyGraph } from "./graph/verify.js";
 export { type Accuracy, type EvaluationSettings, evaluate } from "./measure/accuracy.js";
-export { type Agreement, largestDifference } from "./measure/agreement.js";
+export { type Agreement, largestDifference, type OutputAgreement } from "./measure/agreement.js";
 export { countGraph, type GraphCount, type LayerCount } from "./measure/count.js";
 export { type Latency, type LatencySettings, measureLatency } from "./measure/latency.js";
 export { type DecompositionDecision, decompose, decompositionCandidates } from "./method/decompose.js";
 export { type ExportOptions, type ExportResult, exportModel } from "./method/export.js";
+export { floatOutputs, type Trainability, trainability } from "./method/frozen.js";
 export { inspectGraph } from "./method/inspect.js";
 export type { PhaseMode } from "./method/phases.js";
 export { type MacsTarget, type Pruning, pruneCoefficients, pruneToMacs } from "./method/prune.js";
-export { type PresetName, presets, type RunConfig, type Settings } from "./method/run/config.js";
+export { modelRemarks, type Remark, type RemarkKind } from "./method/remarks.js";
+export { presets, type RunConfig, type Settings } from "./method/run/config.js";
 export { RunDirectory } from "./method/run/directory.js";
+export type { PresetName } from "./method/run/names.js";
+export type { OutputChoice } from "./method/run/outputs.js";
 export { compress, type RunListener, type StageName } from "./method/run/pipeline.js";
 export { type CompressRequest, prepareRun } from "./method/run/prepare.js";
 export type { Figures, Summary } from "./method/run/summary.js";
+export {
+  type Effect,
+  type LayerSensitivity,
+  measureSensitivity,
+  type Sensitivity,
+  type SensitivitySettings,
+} from "./method/sensitivity.js";
 export { planShrink, type ShrinkPlan, shrink } from "./method/shrink.js";
 export { type TrainOptions, train } from "./method/train.js";
-export { readModel, writeModel } from "./onnx/files.js";
+export { readModel, type WriteOptions, writeModel } from "./onnx/files.js";
 export { type DecodeOptions, decodeModel } from "./onnx/read.js";
 export { type EncodeOptions, encodeModel } from "./onnx/write.js";
 export { inferGraph } from "./ops/infer.js";
+export { importModel } from "./ops/passes/import_model.js";
 export { type SimplifyOptions, simplify } from "./ops/passes/simplify.js";
 export { upgradeOpset } from "./ops/passes/upgrade_opset.js";
 export { verifyTypes } from "./ops/verify.js";
+export type { LossOptions } from "./train/losses.js";
+export type { OutputLoss } from "./train/outputs.js";
 export type {
   EpochMetrics,
   EpochTiming,

@@ -1,54 +1,54 @@
-import { availableParallelism } from "node:os";
 import { type Command, Option } from "commander";
-import type { Device } from "../execute/device.js";
 import { PenniError } from "../graph/errors.js";
-import type { PresetName, Settings } from "../method/run/config.js";
 import type { RunDirectory } from "../method/run/directory.js";
+import { presetNames, starts } from "../method/run/names.js";
+import { lossNames, type SettingOptions, settingsFrom } from "./compress_settings.js";
 import { describeSummary } from "./compress_text.js";
-import { deviceOption, numberBetween, numberList, positiveList, wholeNumber } from "./options.js";
+import {
+  basisSize,
+  deviceOption,
+  type InputShapes,
+  inputShape,
+  numberBetween,
+  numberList,
+  positiveList,
+  wholeNumber,
+} from "./options.js";
+import { outputLoss } from "./output_loss.js";
 import { lineWidth, type Terminal } from "./terminal.js";
 import { compressRun, watched } from "./watched.js";
 
-interface CompressOptions {
+interface CompressOptions extends SettingOptions {
   readonly data?: string;
   readonly out?: string;
   readonly resume?: string;
-  readonly preset: PresetName;
-  readonly basis?: number;
-  readonly targetMacs?: number;
-  readonly deviations?: number;
-  readonly epochs?: number;
-  readonly fineTuneEpochs?: number;
-  readonly phaseEpochs?: number;
-  readonly lr?: number;
-  readonly fineTuneLr?: number;
-  readonly l1?: number;
-  readonly distillation?: number;
-  readonly labelSmoothing?: number;
-  readonly shrinkWhileTraining: boolean;
-  readonly batch?: number;
   readonly seed: number;
-  readonly threads?: number;
-  readonly device: Device;
-  readonly validation?: number;
-  readonly trainLimit?: number;
+  readonly inputShape?: InputShapes;
+  readonly externalData?: boolean;
   readonly mean?: readonly number[];
   readonly std?: readonly number[];
-  readonly checkpointSeconds?: number;
   readonly json?: boolean;
+  readonly plan?: boolean;
 }
 
 /** `penni compress`: the whole method on a model of the user's. */
 export function addCompressCommand(program: Command, terminal: Terminal): Command {
   return program
     .command("compress")
-    .description("decompose, retrain, prune, fine-tune, shrink and export a classifier")
+    .description("decompose, retrain, prune, fine-tune, shrink and export a network")
     .argument("[model]", "an .onnx file")
-    .option("--data <spec>", "the images: cifar10:DIRECTORY, folder:DIRECTORY or synthetic")
+    .option("--data <spec>", "the images: cifar10:DIR, folder:DIR, images:DIR (no labels) or synthetic")
     .option("-o, --out <dir>", "directory of the run: new or empty")
     .option("--resume <dir>", "go on with a run that was stopped or killed")
-    .addOption(new Option("--preset <name>", "named settings").choices(["fast", "paper"]).default("fast"))
-    .option("--basis <d>", "basis kernels per layer", wholeNumber(1))
+    .addOption(new Option("--preset <name>", "named settings").choices(presetNames).default("fast"))
+    .addOption(
+      new Option(
+        "--start <name>",
+        "bases and coefficients from the kernels (svd) or from images (calibrate)",
+      ).choices(starts),
+    )
+    .option("--calibration-images <n>", "images of a calibrated start (512)", wholeNumber(1))
+    .option("--basis <d|auto>", "basis kernels per layer; auto, calibrated, for each layer", basisSize)
     .addOption(
       new Option("--target-macs <f>", "prune to this fraction of the original's MACs (paper count)")
         .argParser(numberBetween(0, 1))
@@ -65,6 +65,17 @@ export function addCompressCommand(program: Command, terminal: Terminal): Comman
     .option("--lr <x>", "first learning rate of retraining", numberBetween(1e-12, 1e3))
     .option("--fine-tune-lr <x>", "first learning rate of fine-tuning", numberBetween(1e-12, 1e3))
     .option("--l1 <x>", "strength of the L1 penalty on the coefficients", numberBetween(0, 1e3))
+    .addOption(
+      new Option(
+        "--loss <name>",
+        "learn from labels, from the original's outputs (distill: any network, no labels), or from both",
+      ).choices(lossNames),
+    )
+    .option(
+      "--output-loss <NAME=LOSS>",
+      "with --loss distill, how an output is matched: kl, mse or smooth-l1; kl@AXIS sets the axis of the classes, :WEIGHT a weight (repeatable)",
+      outputLoss,
+    )
     .option(
       "--distillation <w>",
       "weight of the original's outputs in the loss; the labels get the rest",
@@ -78,9 +89,16 @@ export function addCompressCommand(program: Command, terminal: Terminal): Comman
     .addOption(deviceOption("where the training steps run"))
     .option("--validation <f>", "share of the training images held out", numberBetween(0, 0.9))
     .option("--train-limit <n>", "use only so many training images", wholeNumber(1))
+    .option(
+      "--input-shape <NAME:DIMS>",
+      "dimensions of an input that the model leaves open, as input:1x3x224x224",
+      inputShape,
+    )
+    .option("--external-data", "put the weights of the result into a file of their own, model.onnx.data")
     .option("--mean <r,g,b>", "mean per channel, of pixels from 0 to 1", numberList)
     .option("--std <r,g,b>", "standard deviation per channel, likewise", positiveList)
     .option("--checkpoint-seconds <s>", "seconds between checkpoints (30)", numberBetween(0.01, 1e6))
+    .option("--plan", "only print what would be decomposed, pruned and removed; train and write nothing")
     .option("--json", "print the outcome as JSON")
     .action((model: string | undefined, options: CompressOptions, command: Command) =>
       runCommand(model, options, command, terminal),
@@ -93,10 +111,30 @@ async function runCommand(
   command: Command,
   terminal: Terminal,
 ): Promise<void> {
+  if (options.plan === true) return printPlan(model, options, command, terminal);
   const run = await openRun(model, options, command);
   const summary = await watched(terminal.stderr, (view, signal) => compressRun(run, view, signal));
   const text =
     options.json === true ? JSON.stringify(summary) : describeSummary(summary, lineWidth(terminal.stdout));
+  terminal.stdout.write(`${text}\n`);
+}
+
+async function printPlan(
+  model: string | undefined,
+  options: CompressOptions,
+  command: Command,
+  terminal: Terminal,
+): Promise<void> {
+  const [{ planModel, planRunDirectory }, { describePlan }] = await Promise.all([
+    import("./plan.js"),
+    import("./plan_text.js"),
+  ]);
+  if (options.resume !== undefined) checkResumeAlone(model, command);
+  const plan =
+    options.resume === undefined
+      ? await planModel(model, await settingsFrom(options), options.inputShape)
+      : await planRunDirectory(options.resume);
+  const text = options.json === true ? JSON.stringify(plan) : describePlan(plan, lineWidth(terminal.stdout));
   terminal.stdout.write(`${text}\n`);
 }
 
@@ -129,6 +167,9 @@ async function openRun(
     preset,
     seed,
     settings: await settingsFrom(options),
+    ...(options.externalData === undefined ? {} : { externalData: options.externalData }),
+    ...(options.inputShape === undefined ? {} : { inputShapes: options.inputShape }),
+    ...(options.outputLoss === undefined ? {} : { outputs: options.outputLoss }),
     preprocessing: {
       ...(mean === undefined ? {} : { mean: [...mean] }),
       ...(std === undefined ? {} : { std: [...std] }),
@@ -137,7 +178,7 @@ async function openRun(
 }
 
 /** Options that say nothing about the run itself, but where it goes on and what is printed. */
-const besideResume: readonly string[] = ["resume", "device", "json", "verbose"];
+const besideResume: readonly string[] = ["resume", "device", "json", "plan", "verbose"];
 
 function checkResumeAlone(model: string | undefined, command: Command): void {
   const given = command.options.filter(
@@ -149,45 +190,4 @@ function checkResumeAlone(model: string | undefined, command: Command): void {
     expected: "penni compress --resume DIR",
     found: [...(model === undefined ? [] : [model]), ...extra.map((option) => option.long)].join(", "),
   });
-}
-
-/** The preset's settings with what the command line says in their place. */
-async function settingsFrom(options: CompressOptions): Promise<Settings> {
-  const { presets } = await import("../method/run/config.js");
-  const preset = presets[options.preset];
-  const { targetMacs, deviations, phaseEpochs, distillation, labelSmoothing } = options;
-  const shares = distillation === undefined ? {} : { distillation, crossEntropy: 1 - distillation };
-  const stage = (name: "retrain" | "fineTune", epochs?: number, rate?: number): Settings["retrain"] => ({
-    ...preset[name],
-    ...given({ epochs, phaseEpochs }),
-    schedule: { ...preset[name].schedule, ...given({ initial: rate }) },
-  });
-  return {
-    ...preset,
-    retrain: stage("retrain", options.epochs, options.lr),
-    fineTune: stage("fineTune", options.fineTuneEpochs, options.fineTuneLr),
-    ...given({
-      basis: options.basis,
-      l1: options.l1,
-      batch: options.batch,
-      validation: options.validation,
-      trainLimit: options.trainLimit,
-      checkpointSeconds: options.checkpointSeconds,
-    }),
-    ...(options.shrinkWhileTraining ? {} : { shrinkWhileTraining: "off" }),
-    loss: { ...preset.loss, ...shares, ...given({ labelSmoothing }) },
-    ...(targetMacs === undefined ? {} : { prune: { rule: "macs", fraction: targetMacs } }),
-    ...(deviations === undefined ? {} : { prune: { rule: "deviation", factor: deviations } }),
-    threads: options.threads ?? availableParallelism(),
-    device: options.device,
-  };
-}
-
-/** The entries that are not undefined. */
-function given<Entries extends Readonly<Record<string, number | undefined>>>(
-  entries: Entries,
-): { [Key in keyof Entries]?: number } {
-  return Object.fromEntries(Object.entries(entries).filter(([, value]) => value !== undefined)) as {
-    [Key in keyof Entries]?: number;
-  };
 }

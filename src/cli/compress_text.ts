@@ -1,5 +1,6 @@
 import type { Figures, Summary } from "../method/run/summary.js";
 import { type Column, compactNumber, formatTable } from "./table.js";
+import { wrap } from "./terminal.js";
 
 interface Row {
   readonly figure: string;
@@ -29,23 +30,62 @@ const columns: readonly Column<Row>[] = [
   { title: "", cell: (row) => row.ratio, align: "right", dropOrder: 1 },
 ];
 
-const share = ({ test }: Figures): number => test.correct / test.total;
 const percent = (value: number): string => `${(100 * value).toFixed(2)} %`;
 
-/** The before/after table of a run and where its model is, no wider than `width` characters. */
-export function describeSummary(summary: Summary, width: number): string {
-  return `${summaryTable(summary, width)}\n\n${summary.model}`;
-}
+type Test = NonNullable<Figures["test"]>;
 
-/** The before/after table of a run, no wider than `width` characters. */
-export function summaryTable({ original, compressed }: Summary, width: number): string {
+/** How right both networks are about the labels. */
+function accuracyRow(original: Test, compressed: Test): Row {
+  const share = ({ correct, total }: Test): number => correct / total;
   const points = 100 * (share(compressed) - share(original));
-  const accuracy: Row = {
+  return {
     figure: "top-1, test split",
     original: percent(share(original)),
     compressed: percent(share(compressed)),
     ratio: `${points >= 0 ? "+" : ""}${points.toFixed(2)} points`,
   };
+}
+
+/** How far the compressed network's outputs are from the original's. */
+function agreementRows({ outputs }: NonNullable<Summary["agreement"]>): readonly Row[] {
+  return outputs.flatMap(({ output, error, sameClass }) => {
+    const row = (what: string, original: string, compressed: string): Row => ({
+      figure: `${what}, ${output}`,
+      original,
+      compressed,
+      ratio: "",
+    });
+    return [
+      ...(sameClass === undefined ? [] : [row("same class", percent(1), percent(sameClass))]),
+      row("error", percent(0), error === null ? "not finite" : percent(error)),
+    ];
+  });
+}
+
+/** The before/after table of a run and where its model is, no wider than `width` characters. */
+export function describeSummary(summary: Summary, width: number): string {
+  const { agreement, model } = summary;
+  const parts = [
+    summaryTable(summary, width),
+    ...(agreement === undefined ? [] : [describeAgreement(agreement, width)]),
+    model,
+  ];
+  return parts.join("\n\n");
+}
+
+/** What the errors in the table are shares of. */
+function describeAgreement({ images }: NonNullable<Summary["agreement"]>, width: number): string {
+  const text = `Errors are root mean squares on ${images} test images, as shares of the original output's deviation from image to image.`;
+  return wrap(text, width);
+}
+
+/** The before/after table of a run, no wider than `width` characters. */
+export function summaryTable({ original, compressed, agreement }: Summary, width: number): string {
+  const isTested = original.test !== undefined && compressed.test !== undefined;
+  const quality = [
+    ...(isTested ? [accuracyRow(original.test, compressed.test)] : []),
+    ...(agreement === undefined ? [] : agreementRows(agreement)),
+  ];
   const costs = figures.map(({ name, value, text }): Row => {
     const [before, after] = [value(original), value(compressed)];
     return {
@@ -55,5 +95,5 @@ export function summaryTable({ original, compressed }: Summary, width: number): 
       ratio: `${((100 * after) / before).toFixed(1)} %`,
     };
   });
-  return formatTable(columns, [accuracy, ...costs], width);
+  return formatTable(columns, [...quality, ...costs], width);
 }

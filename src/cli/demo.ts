@@ -54,19 +54,18 @@ async function trainOriginal(
 ): Promise<void> {
   const [
     { demoNetwork, demoPreprocessing },
-    { openDataset },
+    { patternNames },
     { trainableParameters },
     { writeModel },
     training,
   ] = await Promise.all([
     import("./demo_network.js"),
-    import("../data/open.js"),
+    import("../data/synthetic_patterns.js"),
     import("../method/parameters.js"),
     import("../onnx/files.js"),
     import("../method/training/launch.js"),
   ]);
-  const { classNames } = await openDataset(DATA);
-  const network = demoNetwork({ classes: classNames.length, seed });
+  const network = demoNetwork({ classes: patternNames.length, seed });
   const initial = path.join(folder.training, "initial.onnx");
   await writeModel(initial, network);
   const rule = { l1: "none", masked: false, rate: 1 } as const;
@@ -91,7 +90,7 @@ async function trainOriginal(
     threads: availableParallelism(),
     checkpointSeconds: 60,
   };
-  view.stage(`train a network on ${classNames.length} classes of generated images`);
+  view.stage(`train a network on ${patternNames.length} classes of generated images`);
   const listener = { ...view, started: (pid: number) => folder.lock.cover(pid) };
   await advising("Run the demo again: it starts anew", () => training.runTraining(plan, listener, signal));
 }

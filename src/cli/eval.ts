@@ -2,7 +2,16 @@ import type { Command } from "commander";
 import type { ImageSize } from "../data/dataset.js";
 import type { Device } from "../execute/device.js";
 import type { Accuracy } from "../measure/accuracy.js";
-import { deviceOption, imageSize, naming, numberList, positiveList, wholeNumber } from "./options.js";
+import {
+  deviceOption,
+  type InputShapes,
+  imageSize,
+  inputShape,
+  naming,
+  numberList,
+  positiveList,
+  wholeNumber,
+} from "./options.js";
 import { progressBar } from "./progress.js";
 import type { Terminal } from "./terminal.js";
 
@@ -14,6 +23,7 @@ interface EvalOptions {
   readonly mean?: readonly number[];
   readonly std?: readonly number[];
   readonly imageSize?: ImageSize;
+  readonly inputShape?: InputShapes;
   readonly device: Device;
   readonly json?: boolean;
 }
@@ -37,6 +47,7 @@ export function addEvalCommand(program: Command, terminal: Terminal): Command {
     )
     .option("--std <r,g,b>", "standard deviation per channel, likewise", positiveList)
     .option("--image-size <WxH>", "size of the images where the model leaves it open", imageSize)
+    .option("--input-shape <NAME:DIMS>", "the same as dimensions of an input, as input:1x3x32x32", inputShape)
     .addOption(deviceOption("where the model runs"))
     .option("--json", "print the result as JSON")
     .action(async (model: string, options: EvalOptions) => {
@@ -47,14 +58,16 @@ export function addEvalCommand(program: Command, terminal: Terminal): Command {
 }
 
 async function evaluateFile(model: string, options: EvalOptions, terminal: Terminal): Promise<Accuracy> {
-  const [{ resolveDevice }, { readModel }, data, measure] = await Promise.all([
+  const [{ resolveDevice }, { readModel }, { specializeInputs }, data, measure] = await Promise.all([
     import("../execute/resolve.js"),
     import("../onnx/files.js"),
+    import("../graph/passes/fix_input_shape.js"),
     import("../data/index.js"),
     import("../measure/accuracy.js"),
   ]);
   const { provider } = await resolveDevice(options.device);
-  const graph = await readModel(model);
+  const given = await readModel(model);
+  const graph = await naming(model, async () => specializeInputs(given, options.inputShape ?? new Map()));
   const stated = data.readPreprocessing(graph.metadata) ?? data.imagenetPreprocessing;
   const preprocessing = data.overridePreprocessing(stated, options);
   const size = measure.inputImageSize(graph) ?? options.imageSize;

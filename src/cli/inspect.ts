@@ -1,10 +1,12 @@
 import type { Command } from "commander";
-import type { Inspection } from "../method/inspect.js";
-import { describeInspection } from "./inspect_text.js";
-import { type InputShapes, inputShape, naming } from "./options.js";
+import type { Graph } from "../graph/types.js";
+import { describeInspection, type InspectedModel } from "./inspect_text.js";
+import { type InputShapes, inputShape, naming, wholeNumber } from "./options.js";
 import { lineWidth, type Terminal } from "./terminal.js";
 
 interface InspectOptions {
+  readonly shrink?: boolean;
+  readonly multiple: number;
   readonly inputShape?: InputShapes;
   readonly json?: boolean;
 }
@@ -16,8 +18,14 @@ export function addInspectCommand(program: Command, terminal: Terminal): Command
     .description("show what each layer costs, how compressible it is, and what cannot be compressed")
     .argument("<model>", "an .onnx file")
     .option("--input-shape <NAME:DIMS>", "dimensions of an input, as input:1x3x32x32", inputShape)
+    .option(
+      "--shrink",
+      "show instead which channels can be removed now, exactly, and which nodes keep theirs",
+    )
+    .option("--multiple <n>", "with --shrink: keep channels in multiples of this", wholeNumber(1), 1)
     .option("--json", "print everything as JSON")
     .action(async (model: string, options: InspectOptions) => {
+      if (options.shrink === true) return inspectShrink(model, options, terminal);
       const inspection = await inspectFile(model, options.inputShape ?? new Map());
       const text =
         options.json === true
@@ -27,16 +35,46 @@ export function addInspectCommand(program: Command, terminal: Terminal): Command
     });
 }
 
-async function inspectFile(model: string, shapes: InputShapes): Promise<Inspection> {
-  const [{ readModel }, { fixBatch, fixInputShape }, { simplify }, { inspectGraph }] = await Promise.all([
+async function inspectFile(model: string, shapes: InputShapes): Promise<InspectedModel> {
+  const [{ inspectGraph }, { modelRemarks }] = await Promise.all([
+    import("../method/inspect.js"),
+    import("../method/remarks.js"),
+  ]);
+  return withImported(model, shapes, (graph, given) => ({
+    ...inspectGraph(graph),
+    remarks: modelRemarks(given, graph),
+  }));
+}
+
+/** `penni inspect --shrink`: what `shrink` would remove of the model as it stands. */
+async function inspectShrink(model: string, options: InspectOptions, terminal: Terminal): Promise<void> {
+  const [{ reportShrink }, { describeShrinkReport }] = await Promise.all([
+    import("../method/shrink/report.js"),
+    import("./shrink_text.js"),
+  ]);
+  const { multiple, inputShape: shapes = new Map() } = options;
+  const shrink = await withImported(model, shapes, (graph) => reportShrink(graph, { multiple }));
+  const text =
+    options.json === true
+      ? JSON.stringify({ model, shrink }, undefined, 2)
+      : describeShrinkReport(shrink, lineWidth(terminal.stdout));
+  terminal.stdout.write(`${text}\n`);
+}
+
+/** What `use` makes of the model's graph with fixed input dimensions, and of the file's own; errors name the file. */
+async function withImported<Result>(
+  model: string,
+  shapes: InputShapes,
+  use: (graph: Graph, given: Graph) => Result,
+): Promise<Result> {
+  const [{ readModel }, { fixBatch, fixInputShape }, { importModel }] = await Promise.all([
     import("../onnx/files.js"),
     import("../graph/passes/fix_input_shape.js"),
-    import("../ops/passes/simplify.js"),
-    import("../method/inspect.js"),
+    import("../ops/passes/import_model.js"),
   ]);
   const graph = await readModel(model);
   return naming(model, async () => {
     const fixed = shapes.size > 0 ? fixInputShape(graph, shapes) : fixBatch(graph, 1);
-    return inspectGraph(simplify(fixed));
+    return use(importModel(fixed), graph);
   });
 }

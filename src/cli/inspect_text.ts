@@ -1,6 +1,12 @@
 import type { InspectedLayer, Inspection } from "../method/inspect.js";
+import type { Remark } from "../method/remarks.js";
 import { type Column, compactNumber, formatTable } from "./table.js";
 import { wrap } from "./terminal.js";
+
+/** What `penni inspect` finds in a model. */
+export interface InspectedModel extends Inspection {
+  readonly remarks: readonly Remark[];
+}
 
 const percent = (share: number | undefined): string =>
   share === undefined ? "" : (100 * share).toFixed(share === 1 ? 0 : 1);
@@ -38,10 +44,10 @@ function bestBasis({ basisChoice, decomposed, energy }: InspectedLayer): string 
 const LEGEND =
   "MACs are multiply-accumulates of one input, by the paper's count. d=N: share of the kernels' energy (squared " +
   "norm, in %) that a basis of N kernels keeps; best d: the smallest that keeps 99 %; its MACs: the layer's with " +
-  'that basis, before pruning. "has N (P %)": decomposed with N kernels, P % of the coefficients are not zero.';
+  'that basis, before pruning; "all": no basis saves anything, so the weights are pruned as they are. "has N (P %)": decomposed with N kernels, P % of the coefficients are not zero.';
 
 /** What `penni inspect` prints, in lines of at most `width` characters. */
-export function describeInspection(inspection: Inspection, width: number): string {
+export function describeInspection(inspection: InspectedModel, width: number): string {
   const { layers, parameters, paperMacs, executedMacs } = inspection;
   const computing = layers.filter((layer) => layer.executedMacs > 0);
   const totals = [
@@ -49,7 +55,13 @@ export function describeInspection(inspection: Inspection, width: number): strin
     `${executedMacs} MACs executed by ONNX Runtime.`,
   ].join(" ");
   const table = computing.length === 0 ? [] : [formatTable(columns, computing, width)];
-  const remarks = [totals, LEGEND, ...describeElementwise(layers), ...describeLimits(inspection)];
+  const remarks = [
+    totals,
+    LEGEND,
+    ...describeElementwise(layers),
+    ...describeLimits(inspection),
+    ...describeRemarks(inspection),
+  ];
   return [...table, ...remarks.map((remark) => wrap(remark, width))].join("\n\n");
 }
 
@@ -83,9 +95,21 @@ function describeLimits({ layers, convolutions, uncounted }: Inspection): readon
   const lines = [...groups].map(([reason, found]) => `- ${reason}: ${listNames(found)}`);
   if (uncounted.length > 0) {
     const operators = [...new Set(uncounted.map((node) => node.op))].join(", ");
-    lines.push(`- unknown to Penni, so not counted (${operators}): ${listNames(uncounted)}`);
+    lines.push(
+      `- unknown to Penni, or behind what is, so not counted (${operators}): ${listNames(uncounted)}`,
+    );
   }
   return lines.length === 0 ? [] : [["Not decomposed:", ...lines].join("\n")];
+}
+
+function describeRemarks({ remarks }: InspectedModel): readonly string[] {
+  if (remarks.length === 0) return [];
+  const lines = remarks.map(({ problem, nodes, advice }) => {
+    const operators = [...new Set(nodes.map(({ op }) => op))].join(", ");
+    const where = nodes.length === 0 ? "" : `${listNames(nodes)} (${operators}): `;
+    return `- ${where}${problem}. ${advice}.`;
+  });
+  return [["Remarks:", ...lines].join("\n")];
 }
 
 const NAMES_SHOWN = 4;

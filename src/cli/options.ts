@@ -73,3 +73,8 @@ export function numberBetween(minimum: number, maximum: number): (text: string) 
     throw new InvalidArgumentError(`expected a number from ${minimum} to ${maximum}, found "${text}"`);
   };
 }
+
+/** Parser of an option that is a number of basis kernels, or "auto". */
+export function basisSize(text: string): number | "auto" {
+  return text === "auto" ? "auto" : wholeNumber(1)(text);
+}

@@ -6,6 +6,7 @@ import { addDemoCommand } from "./demo.js";
 import { describeError } from "./describe_error.js";
 import { addEvalCommand } from "./eval.js";
 import { addInspectCommand } from "./inspect.js";
+import { addSensitivityCommand } from "./sensitivity.js";
 import { INTERRUPTED_STATUS, ignoreClosedPipe, type Output, type Terminal } from "./terminal.js";
 
 type AddCommand = (program: Command, terminal: Terminal) => Command;
@@ -15,6 +16,7 @@ const commands: readonly AddCommand[] = [
   addCompressCommand,
   addEvalCommand,
   addInspectCommand,
+  addSensitivityCommand,
   addDemoCommand,
 ];
 

@@ -1,4 +1,5 @@
 import { Presets, SingleBar } from "cli-progress";
+import type { OutputAgreement } from "../measure/agreement.js";
 import type { RunListener } from "../method/run/pipeline.js";
 import type { EpochMetrics, TrainingProgress } from "../train/plan.js";
 import type { Output } from "./terminal.js";
@@ -33,6 +34,8 @@ export function runView(output: Output): RunView {
     stage: (name) => line(`${name} ...`),
     progress: (progress) => show(describeProgress(progress), progress.step, progress.steps),
     images: (what, done, total) => show(`${what}: ${done} of ${total} images`, done, total),
+    layers: (what, done, total, layer) =>
+      show(`${what} layer ${done + 1} of ${total}: ${layer}`, done, total),
     notice: (text) => line(`  ${text}`),
     epoch: (metrics) => line(`  ${describeEpoch(metrics)}`),
     stop: () => bar?.stop(),
@@ -94,18 +97,36 @@ function describeProgress(progress: TrainingProgress): string {
     `${duration(secondsLeft)} left`,
     `${Math.round(imagesPerSecond)} images/s`,
     `loss ${loss.toFixed(4)}`,
-    `top-1 ${percent(accuracy)}`,
+    ...(accuracy === undefined ? [] : [`top-1 ${percent(accuracy)}`]),
     `zeros ${percent(sparsity)}`,
   ].join(" | ");
 }
 
-function describeEpoch({ epoch, phase, loss, accuracy, sparsity, validation }: EpochMetrics): string {
-  const held = validation === undefined ? [] : [`validation top-1 ${percent(validation)}`];
+function describeEpoch(metrics: EpochMetrics): string {
+  const { epoch, phase, loss, accuracy, sparsity, validation, outputs = [] } = metrics;
   const parts = [
     `loss ${loss.toFixed(4)}`,
-    `top-1 ${percent(accuracy)}`,
+    ...(accuracy === undefined ? [] : [`top-1 ${percent(accuracy)}`]),
     `zeros ${percent(sparsity)}`,
-    ...held,
+    ...(validation === undefined ? [] : [`validation top-1 ${percent(validation)}`]),
+    ...describeOutputs(outputs),
   ];
   return `epoch ${epoch} (${phase}): ${parts.join(", ")}`;
+}
+
+/** Outputs that a line has room for. */
+const MOST_OUTPUTS = 4;
+
+function describeOutputs(outputs: readonly OutputAgreement[]): string[] {
+  const shown = outputs.slice(0, MOST_OUTPUTS).map(({ output, error, sameClass }) => {
+    const same = sameClass === undefined ? "" : ` (same class ${percent(sameClass)})`;
+    return `validation error of ${output} ${relativeError(error)}${same}`;
+  });
+  const more = outputs.length - shown.length;
+  return more > 0 ? [...shown, `and ${more} more outputs`] : shown;
+}
+
+/** The error of an output as a share of its deviation from image to image. */
+function relativeError(error: number | null): string {
+  return error === null ? "not finite" : percent(error);
 }

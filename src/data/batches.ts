@@ -8,12 +8,14 @@ import { Random } from "./random.js";
 export interface Batch {
   /** Position in the epoch, from 0. */
   readonly index: number;
-  /** Images that count; the rest, in an incomplete batch, are zeros with label 0. */
+  /** Images in a batch. */
+  readonly size: number;
+  /** Images that count; the rest, in an incomplete batch, are zeros (with label 0). */
   readonly count: number;
   /** float32 [batch, channels, height, width], normalised. */
   readonly images: Float32Array<ArrayBuffer>;
-  /** int64 [batch], the class of each image. */
-  readonly labels: BigInt64Array<ArrayBuffer>;
+  /** int64 [batch], the class of each image; undefined where the images have no labels. */
+  readonly labels: BigInt64Array<ArrayBuffer> | undefined;
 }
 
 /** What one training epoch looks like. The same options give the same batches, bit for bit. */
@@ -95,22 +97,27 @@ export function planEvaluation(split: Split, indices: Uint32Array, options: Eval
 }
 
 /** The indices of all images of a split. */
-export function allIndices(split: Split): Uint32Array {
-  return Uint32Array.from(split.labels, (_, index) => index);
+export function allIndices({ count }: Pick<Split, "count">): Uint32Array {
+  return Uint32Array.from({ length: count }, (_, index) => index);
 }
 
 /** Room for one batch. */
 export interface BatchBuffers {
   readonly images: Float32Array<ArrayBuffer>;
-  readonly labels: BigInt64Array<ArrayBuffer>;
+  readonly labels: BigInt64Array<ArrayBuffer> | undefined;
 }
 
 export function allocateBatch({ split, batch }: BatchPlan): BatchBuffers {
   const { channels, height, width } = split;
   return {
     images: new Float32Array(batch * channels * height * width),
-    labels: new BigInt64Array(batch),
+    labels: split.labels === undefined ? undefined : new BigInt64Array(batch),
   };
+}
+
+/** The memory of a batch's arrays, for handing it to another thread. */
+export function batchMemory({ images, labels }: BatchBuffers): ArrayBuffer[] {
+  return labels === undefined ? [images.buffer] : [images.buffer, labels.buffer];
 }
 
 /**
@@ -127,11 +134,11 @@ export function writeBatch(plan: BatchPlan, index: number, buffers: BatchBuffers
     const pixels = imagePixels(split, image);
     const placement = training === undefined ? unchanged : drawPlacement(training.augmentation, random);
     writeImage(pixels, split, placement, levels, images, position * imageSize);
-    labels[position] = BigInt(split.labels[image] ?? 0);
+    if (labels !== undefined) labels[position] = BigInt(split.labels?.[image] ?? 0);
   });
   images.fill(0, used.length * imageSize);
-  labels.fill(0n, used.length);
-  return { index, count: used.length, images, labels };
+  labels?.fill(0n, used.length);
+  return { index, size: batch, count: used.length, images, labels };
 }
 
 /** The batches of a plan, each made when it is asked for. See `prefetch` for making them in advance. */

@@ -1,22 +1,28 @@
 import { PenniError } from "../graph/errors.js";
 
-/** Images of one part of a dataset with their labels, all of the same size and held in memory. */
+/** Images of one part of a dataset, all of the same size and held in memory. */
 export interface Split {
   readonly count: number;
   readonly channels: number;
   readonly height: number;
   readonly width: number;
-  /** Class of each image, an index into the dataset's class names. */
-  readonly labels: Uint16Array;
+  /** Class of each image, an index into the dataset's class names; undefined where the images have no labels. */
+  readonly labels: Uint16Array | undefined;
   /** uint8 [count, channels, height, width]. Use `imagePixels` to read one image. */
   readonly pixels: Uint8Array;
 }
 
-/** A labelled set of images. Splits are read when they are first asked for, and then kept. */
+/** A split whose images have labels. */
+export interface LabelledSplit extends Split {
+  readonly labels: Uint16Array;
+}
+
+/** A set of images. Splits are read when they are first asked for, and then kept. */
 export interface Dataset {
   /** What the user asked for, e.g. "cifar10:DIR". */
   readonly name: string;
-  readonly classNames: readonly string[];
+  /** Undefined where the images have no labels. */
+  readonly classNames: readonly string[] | undefined;
   readonly channels: number;
   readonly height: number;
   readonly width: number;
@@ -32,19 +38,23 @@ export interface ImageSize {
   readonly height: number;
 }
 
-/** A split whose images and labels are to be filled in. */
+/** A split whose images (and labels) are to be filled in. */
 export type SplitShape = Pick<Split, "count" | "channels" | "height" | "width">;
 
 /**
  * A split of zeros, in shared memory so that the thread that prepares batches reads the very same images.
  * Throws `PenniError` "bad-data" if the images do not fit into memory.
  */
-export function allocateSplit({ count, channels, height, width }: SplitShape): Split {
+export function allocateSplit(shape: SplitShape): LabelledSplit {
+  return { ...allocateImages(shape), labels: new Uint16Array(new SharedArrayBuffer(2 * shape.count)) };
+}
+
+/** The same for images without labels. */
+export function allocateImages({ count, channels, height, width }: SplitShape): Split {
   const bytes = count * channels * height * width;
   try {
     const pixels = new Uint8Array(new SharedArrayBuffer(bytes));
-    const labels = new Uint16Array(new SharedArrayBuffer(2 * count));
-    return { count, channels, height, width, labels, pixels };
+    return { count, channels, height, width, labels: undefined, pixels };
   } catch (cause) {
     throw new PenniError(
       "bad-data",
@@ -53,6 +63,19 @@ export function allocateSplit({ count, channels, height, width }: SplitShape): S
       { cause },
     );
   }
+}
+
+/**
+ * The class of each image.
+ * @throws PenniError "bad-data" if the images have no labels
+ */
+export function labelsOf({ labels }: Pick<Split, "labels">): Uint16Array {
+  if (labels !== undefined) return labels;
+  throw new PenniError("bad-data", "the images have no labels", {
+    expected: "one sub-folder per class, or a labelled data set",
+    found: "images without classes",
+    advice: "Without labels, penni compress --loss distill compares a network with its original",
+  });
 }
 
 /** The pixels of one image, uint8 [channels, height, width]: a window, not a copy. */

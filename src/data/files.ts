@@ -1,4 +1,4 @@
-import { readdir, stat } from "node:fs/promises";
+import { readdir, readFile, stat } from "node:fs/promises";
 import path from "node:path";
 import { PenniError } from "../graph/errors.js";
 
@@ -12,11 +12,21 @@ export function badData(
   return new PenniError("bad-data", problem, { file, ...details }, { cause });
 }
 
-/** What is there: "file", "folder", or undefined for nothing. */
+/** What is there: "file", "folder", or undefined for nothing that can be read (a pipe would wait for ever). */
 export async function entryKind(file: string): Promise<"file" | "folder" | undefined> {
   const status = await stat(file).catch(() => undefined);
-  if (status === undefined) return undefined;
-  return status.isDirectory() ? "folder" : "file";
+  if (status?.isDirectory() === true) return "folder";
+  return status?.isFile() === true ? "file" : undefined;
+}
+
+/** The contents of a file of at most `maxBytes` bytes. Throws `PenniError` "bad-data" if it cannot be read. */
+export async function readWhole(file: string, maxBytes: number): Promise<Uint8Array> {
+  const unreadable = (cause: unknown): never => {
+    throw badData(file, "cannot read the file", { advice: "Check its permissions." }, cause);
+  };
+  const { size } = await stat(file).catch(unreadable);
+  if (size <= maxBytes) return readFile(file).catch(unreadable);
+  throw badData(file, "the file is too large", { expected: `at most ${maxBytes} bytes`, found: `${size}` });
 }
 
 /** Names of the visible sub-folders and files of a folder, sorted by code unit on every machine. */

@@ -1,3 +1,4 @@
+import type { Split } from "./dataset.js";
 import { Random } from "./random.js";
 
 /** Indices into a split, ascending, without an index in common. */
@@ -8,21 +9,27 @@ export interface HeldOut {
 
 /**
  * Holds a validation part out of training data, the same fraction (0 to 1) of every class, rounded, and at
- * least one image of a class that has two. The same labels, fraction and seed always give the same parts.
+ * least one image of a class that has two. Images without labels are taken together, as if of one class. The same
+ * labels, fraction and seed always give the same parts.
  */
-export function holdOut(labels: Uint16Array, fraction: number, seed: number): HeldOut {
+export function holdOut(
+  { count, labels }: Pick<Split, "count" | "labels">,
+  fraction: number,
+  seed: number,
+): HeldOut {
   const byClass = new Map<number, number[]>();
-  labels.forEach((label, index) => {
-    const members = byClass.get(label);
-    if (members === undefined) byClass.set(label, [index]);
+  for (let index = 0; index < count; index += 1) {
+    const group = labels?.[index] ?? 0;
+    const members = byClass.get(group);
+    if (members === undefined) byClass.set(group, [index]);
     else members.push(index);
-  });
-  const isHeldOut = new Uint8Array(labels.length);
+  }
+  const isHeldOut = new Uint8Array(count);
   for (const [label, members] of byClass) {
     const shuffled = new Random(seed, label).shuffle(members);
     for (const index of shuffled.slice(0, heldOutCount(members.length, fraction))) isHeldOut[index] = 1;
   }
-  const indices = Uint32Array.from(labels, (_, index) => index);
+  const indices = Uint32Array.from(isHeldOut, (_, index) => index);
   return {
     train: indices.filter((index) => isHeldOut[index] === 0),
     validation: indices.filter((index) => isHeldOut[index] === 1),

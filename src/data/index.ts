@@ -9,7 +9,16 @@ export {
   planEpoch,
   planEvaluation,
 } from "./batches.js";
-export { allocateSplit, type Dataset, type ImageSize, imagePixels, type Split } from "./dataset.js";
+export {
+  allocateImages,
+  allocateSplit,
+  type Dataset,
+  type ImageSize,
+  imagePixels,
+  type LabelledSplit,
+  labelsOf,
+  type Split,
+} from "./dataset.js";
 export { type HeldOut, holdOut, sampleIndices } from "./hold_out.js";
 export { type OpenOptions, openDataset } from "./open.js";
 export { prefetch } from "./prefetch.js";

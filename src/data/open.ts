@@ -2,6 +2,7 @@ import { PenniError } from "../graph/errors.js";
 import { openCifar10 } from "./cifar10.js";
 import type { Dataset, ImageSize } from "./dataset.js";
 import { openFolder } from "./folder.js";
+import type { LabelSource } from "./image_files.js";
 import { SYNTHETIC_COUNT, syntheticDataset } from "./synthetic.js";
 
 /** What a dataset is opened for. */
@@ -23,7 +24,7 @@ interface SpecRequest {
   readonly seed: number;
 }
 
-const EXPECTED = "cifar10:DIR, folder:DIR, synthetic or synthetic:COUNT";
+const EXPECTED = "cifar10:DIR, folder:DIR, images:DIR, synthetic or synthetic:COUNT";
 
 const kinds: Readonly<Record<string, (request: SpecRequest) => Promise<Dataset>>> = {
   cifar10: async (request) => {
@@ -36,15 +37,8 @@ const kinds: Readonly<Record<string, (request: SpecRequest) => Promise<Dataset>>
       advice: "Use a model with an input of 32x32 or other images (folder:DIR).",
     });
   },
-  folder: async (request) => {
-    const folder = location(request);
-    const { imageSize: size, spec: name, seed } = request;
-    if (size !== undefined) return openFolder({ name, folder, size, seed });
-    throw new PenniError("bad-option", "the size of the images is not known", {
-      expected: "a model whose input has a fixed height and width",
-      advice: "Give the image size.",
-    });
-  },
+  folder: (request) => openImages(request, "classes"),
+  images: (request) => openImages(request, "none"),
   synthetic: async (request) => {
     const { imageSize: size, spec: name, seed } = request;
     return syntheticDataset({ name, count: count(request), seed, ...(size === undefined ? {} : { size }) });
@@ -52,7 +46,8 @@ const kinds: Readonly<Record<string, (request: SpecRequest) => Promise<Dataset>>
 };
 
 /**
- * Opens a dataset by its specification: `cifar10:DIR`, `folder:DIR`, `synthetic` or `synthetic:COUNT`
+ * Opens a dataset by its specification: `cifar10:DIR`, `folder:DIR` (sub-folders are classes; without any, the images
+ * have no labels), `images:DIR` (all images at any depth, without labels), `synthetic` or `synthetic:COUNT`
  * (training images; a quarter as many test images on top). Images are read when a split is asked for.
  * Throws `PenniError` "bad-option" for a specification that is none of these, "bad-data" that names the path
  * if what is there is not what it should be.
@@ -64,6 +59,16 @@ export async function openDataset(spec: string, options: OpenOptions = {}): Prom
   if (open === undefined) throw badSpec(spec);
   const argument = colon < 0 ? undefined : spec.slice(colon + 1);
   return open({ spec, argument, imageSize: options.imageSize, seed: options.seed ?? 0 });
+}
+
+async function openImages(request: SpecRequest, labels: LabelSource): Promise<Dataset> {
+  const folder = location(request);
+  const { imageSize: size, spec: name, seed } = request;
+  if (size !== undefined) return openFolder({ name, folder, size, labels, seed });
+  throw new PenniError("bad-option", "the size of the images is not known", {
+    expected: "a model whose input has a fixed height and width",
+    advice: "Give the image size.",
+  });
 }
 
 function badSpec(spec: string): PenniError {

@@ -1,6 +1,6 @@
 import { Worker } from "node:worker_threads";
 import { PenniError } from "../graph/errors.js";
-import { allocateBatch, type Batch, type BatchBuffers, type BatchPlan } from "./batches.js";
+import { allocateBatch, type Batch, type BatchBuffers, type BatchPlan, batchMemory } from "./batches.js";
 
 /** Batches in flight: one that the caller works on and two that are ready or in preparation. */
 const RING = 3;
@@ -65,7 +65,7 @@ class BatchWorker {
   request(index: number, { images, labels }: BatchBuffers): void {
     if (index >= this.#endBatch) return;
     const request: BatchRequest = { index, buffers: { images, labels } };
-    this.#worker.postMessage(request, [images.buffer, labels.buffer]);
+    this.#worker.postMessage(request, batchMemory(request.buffers));
   }
 
   next(): Promise<Batch> {

@@ -1,4 +1,4 @@
-import type { Graph, Node } from "./types.js";
+import type { Graph, InnerNode, Node } from "./types.js";
 
 /** Who writes and who reads each value of a graph. */
 export interface GraphLinks {
@@ -14,6 +14,13 @@ export interface GraphLinks {
 export function capturedNames(node: Node): readonly string[] {
   return [...node.attributes.values()].flatMap((attribute) =>
     attribute.kind === "opaque" ? attribute.captures : [],
+  );
+}
+
+/** The nodes inside the subgraphs of a node, at any depth. */
+export function innerNodes(node: Node): readonly InnerNode[] {
+  return [...node.attributes.values()].flatMap((attribute) =>
+    attribute.kind === "opaque" ? (attribute.inner ?? []) : [],
   );
 }
 

@@ -1,5 +1,6 @@
 import { PenniError } from "./errors.js";
-import type { ElementType, Tensor } from "./types.js";
+import { halfToNumber } from "./float16.js";
+import type { ElementType, Shape, Tensor } from "./types.js";
 
 /** Bytes of one element; 0 for types that have no fixed size. */
 export const elementBytes: Readonly<Record<ElementType, number>> = {
@@ -23,6 +24,19 @@ export const elementBytes: Readonly<Record<ElementType, number>> = {
 /** Number of elements; 1 for a scalar. */
 export function elementCount(dims: readonly number[]): number {
   return dims.reduce((product, dim) => product * dim, 1);
+}
+
+/** As many axes as NumPy allows; no network comes near. */
+const LARGEST_RANK = 64;
+
+/**
+ * Whether a tensor can have this shape: not too many axes, sizes that are exact integers from 0 on, and so many
+ * elements that they can be counted exactly. Files may claim anything else.
+ */
+export function isPossibleShape(shape: Shape): boolean {
+  const sizes = shape.filter((dim) => typeof dim === "number");
+  const areSizes = sizes.every((size) => Number.isSafeInteger(size) && size >= 0);
+  return shape.length <= LARGEST_RANK && areSizes && elementCount(sizes) <= Number.MAX_SAFE_INTEGER;
 }
 
 /** An aligned buffer with the bytes of a tensor: the tensor's own memory where its alignment allows. */
@@ -71,16 +85,6 @@ const numericReaders: Readonly<Partial<Record<ElementType, NumericReader>>> = {
   uint64: (view, at) => Number(view.getBigUint64(at, true)),
   bool: (view, at) => view.getUint8(at),
 };
-
-/** IEEE 754 binary16 bits as a number. */
-export function halfToNumber(bits: number): number {
-  const sign = bits & 0x8000 ? -1 : 1;
-  const exponent = (bits >> 10) & 0x1f;
-  const fraction = bits & 0x3ff;
-  if (exponent === 0) return sign * fraction * 2 ** -24;
-  if (exponent === 31) return fraction === 0 ? sign * Infinity : NaN;
-  return sign * (1 + fraction / 1024) * 2 ** (exponent - 15);
-}
 
 /** The elements of any numeric tensor as JavaScript numbers (64-bit integers beyond 2^53 are rounded). */
 export function numericData(tensor: Tensor): number[] {
@@ -134,7 +138,7 @@ const numericWriters: Readonly<Partial<Record<ElementType, (values: readonly num
   bool: (values) => Uint8Array.from(values, (value) => (value === 0 ? 0 : 1)),
 };
 
-/** A tensor of the given element type from JavaScript numbers, or undefined if the type cannot be written. */
+/** A tensor of the given element type from JavaScript numbers, or undefined if it cannot be written in that type. */
 export function numericTensor(
   type: ElementType,
   dims: readonly number[],
@@ -142,7 +146,8 @@ export function numericTensor(
 ): Tensor | undefined {
   checkCount(dims, values.length);
   const write = numericWriters[type];
-  return write === undefined ? undefined : { type, dims, bytes: write(values) };
+  const isWritable = type.startsWith("float") || values.every(Number.isFinite);
+  return write === undefined || !isWritable ? undefined : { type, dims, bytes: write(values) };
 }
 
 function checkCount(dims: readonly number[], found: number): void {

@@ -50,8 +50,16 @@ export type Attribute =
   | { readonly kind: "floats"; readonly value: readonly number[] }
   | { readonly kind: "strings"; readonly value: readonly string[] }
   | { readonly kind: "tensor"; readonly value: Tensor }
-  /** `captures`: names of values outside a subgraph that it reads. */
-  | { readonly kind: "opaque"; readonly value: Opaque; readonly captures: readonly string[] };
+  /** `captures`: names of values outside a subgraph that it reads; `inner`: the nodes inside, at any depth. */
+  | {
+      readonly kind: "opaque";
+      readonly value: Opaque;
+      readonly captures: readonly string[];
+      readonly inner?: readonly InnerNode[];
+    };
+
+/** What is known of a node inside a subgraph. */
+export type InnerNode = Pick<Node, "name" | "op" | "domain">;
 
 export type Attributes = ReadonlyMap<string, Attribute>;
 

@@ -1,12 +1,14 @@
 import { Tensor as OrtTensor } from "onnxruntime-common";
 import { allIndices, type Batch, batches, planEvaluation } from "../data/batches.js";
-import type { ImageSize, Split } from "../data/dataset.js";
+import { type ImageSize, labelsOf, type Split } from "../data/dataset.js";
 import type { Preprocessing } from "../data/preprocessing.js";
 import type { Provider } from "../execute/device.js";
 import type { Session } from "../execute/engine.js";
 import { openSession } from "../execute/node.js";
 import { PenniError } from "../graph/errors.js";
-import type { Dim, Graph, Shape, ValueInfo } from "../graph/types.js";
+import { elementCount } from "../graph/tensor.js";
+import type { Dim, ElementType, Graph, Shape, ValueInfo } from "../graph/types.js";
+import { float32Interface } from "../ops/passes/float16.js";
 
 export interface EvaluationSettings {
   /** Images in a batch (100); a model with a fixed batch dimension keeps its own. */
@@ -39,6 +41,8 @@ export interface ClassifierInterface {
 }
 
 const DEFAULT_BATCH = 100;
+/** Types of an input for normalised images; float16 is cast on the way (`float32Interface`). */
+const IMAGE_TYPES: readonly ElementType[] = ["float32", "float16"];
 
 const describe = (shape: Shape | undefined): string =>
   shape === undefined ? "a value of unknown shape" : `[${shape.map((dim) => dim ?? "?").join(", ")}]`;
@@ -57,6 +61,7 @@ function onlyInput(model: Graph): ValueInfo {
   throw new PenniError("bad-data", "images go into models with a single input", {
     expected: "1 input",
     found: `${model.inputs.length}: ${model.inputs.map((info) => info.name).join(", ") || "none"}`,
+    advice: "Make the other inputs constants, or export the model without them",
   });
 }
 
@@ -71,9 +76,9 @@ export function classifierInterface(
   const input = onlyInput(model);
   const { channels, height, width } = images;
   const shape = input.type?.shape;
-  if (input.type !== undefined && input.type.elementType !== "float32") {
+  if (input.type !== undefined && !IMAGE_TYPES.includes(input.type.elementType)) {
     throw new PenniError("bad-data", `the model's input "${input.name}" does not take normalised images`, {
-      expected: "float32",
+      expected: IMAGE_TYPES.join(" or "),
       found: input.type.elementType,
     });
   }
@@ -100,7 +105,7 @@ export function classifierInterface(
 /** Classes that the model scores, from the dimensions of what it computed. */
 function checkScores(scores: OrtTensor, output: string, batch: number, split: Split): number {
   const classes = scores.dims.slice(1).reduce((product, dim) => product * dim, 1);
-  const largest = split.labels.reduce((most, label) => Math.max(most, label), 0);
+  const largest = labelsOf(split).reduce((most, label) => Math.max(most, label), 0);
   const fits = scores.type === "float32" && scores.dims[0] === batch && scores.dims.length >= 2;
   if (fits && classes > largest) return classes;
   throw new PenniError("bad-data", `the model's output "${output}" is no score per class of the data`, {
@@ -119,14 +124,15 @@ function countCorrect(scores: Float32Array, classes: number, batch: Batch): numb
   let correct = 0;
   for (let row = 0; row < batch.count; row++) {
     const best = bestClass(scores.subarray(row * classes, (row + 1) * classes));
-    if (BigInt(best) === batch.labels[row]) correct++;
+    if (BigInt(best) === batch.labels?.[row]) correct++;
   }
   return correct;
 }
 
 /**
  * Top-1 accuracy of a classifier on images of a split, computed by ONNX Runtime.
- * @throws PenniError "bad-data" if model, images and classes do not fit, "bad-model" if it does not run.
+ * @throws PenniError "bad-data" if model, images and classes do not fit or the images have no labels, "bad-model" if it
+ *   does not run.
  */
 export async function evaluate(
   model: Graph,
@@ -135,8 +141,9 @@ export async function evaluate(
   settings: EvaluationSettings = {},
 ): Promise<Accuracy> {
   const ports = classifierInterface(model, split);
+  labelsOf(split);
   const { threads, provider } = settings;
-  const session = await openSession(model, {
+  const session = await openSession(float32Interface(model), {
     ...(threads === undefined ? {} : { threads }),
     ...(provider === undefined ? {} : { provider }),
   });
@@ -145,6 +152,18 @@ export async function evaluate(
   } finally {
     await session.release();
   }
+}
+
+/** Numbers in the images of one batch: 1 GiB of float32. */
+const LARGEST_BATCH_ELEMENTS = 2 ** 28;
+
+function checkBatch(size: number, elements: number): void {
+  if (size >= 1 && elements <= LARGEST_BATCH_ELEMENTS) return;
+  throw new PenniError("bad-data", "batches of this size cannot be made", {
+    expected: `at least 1 image, at most ${LARGEST_BATCH_ELEMENTS} numbers`,
+    found: `${size} images, ${elements} numbers`,
+    advice: "Choose another --batch, or export the model with a dynamic batch",
+  });
 }
 
 async function evaluateSession(
@@ -156,6 +175,7 @@ async function evaluateSession(
 ): Promise<Accuracy> {
   const size = fixedBatch ?? batch;
   const dims = [size, split.channels, split.height, split.width];
+  checkBatch(size, elementCount(dims));
   const started = performance.now();
   let correct = 0;
   let done = 0;

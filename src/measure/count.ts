@@ -2,11 +2,11 @@ import { PenniError } from "../graph/errors.js";
 import { elementCount, float32Data } from "../graph/tensor.js";
 import type { Graph, Node, Tensor, ValueType } from "../graph/types.js";
 import { standardOpset } from "../ops/definition.js";
-import { type Inference, inferGraph, nodeContext, staticDims } from "../ops/infer.js";
+import { type Inference, inferGraph, nodeContext } from "../ops/infer.js";
 import { findOp } from "../ops/registry.js";
-import { convolutions, type DecomposedLayer, denseLayer, findDecompositions } from "../ops/weights.js";
+import { convolutions, type DecomposedLayer, findDecompositions, prunableWeight } from "../ops/weights.js";
 
-/** The initializer of a layer whose zeros save arithmetic: coefficients, or the weight of a 1x1 convolution. */
+/** The initializer of a layer whose zeros save arithmetic: coefficients, or the weight of a dense convolution. */
 export interface SparseWeight {
   readonly initializer: string;
   readonly nonZeros: number;
@@ -36,19 +36,19 @@ export interface GraphCount {
   readonly elements: number;
   readonly paperMacs: number;
   readonly executedMacs: number;
-  /** Nodes whose operator Penni does not know: their arithmetic is missing from the totals. */
+  /** Nodes that Penni does not know, or that lie behind such: their arithmetic is missing from the totals. */
   readonly uncounted: readonly Node[];
 }
 
 /** Inputs that hold no parameters although they may be float constants: statistics, bounds, sizes. */
-const notParameters: Readonly<Record<string, readonly number[]>> = {
-  BatchNormalization: [3, 4],
-  Clip: [1, 2],
-  Dropout: [1],
-  Pad: [2],
-  Resize: [1, 2],
-  Upsample: [1],
-};
+const notParameters: ReadonlyMap<string, readonly number[]> = new Map([
+  ["BatchNormalization", [3, 4]],
+  ["Clip", [1, 2]],
+  ["Dropout", [1]],
+  ["Pad", [2]],
+  ["Resize", [1, 2]],
+  ["Upsample", [1]],
+]);
 
 function countNonZeros(tensor: Tensor | undefined): number {
   if (tensor === undefined) return 0;
@@ -78,7 +78,7 @@ class ParameterOwners {
   }
 
   private sources(node: Node): readonly string[] {
-    const skipped = notParameters[node.op] ?? [];
+    const skipped = notParameters.get(node.op) ?? [];
     const names = node.inputs.flatMap((name, index) =>
       skipped.includes(index) ? [] : (this.behind.get(name) ?? []),
     );
@@ -86,29 +86,38 @@ class ParameterOwners {
   }
 }
 
-function outputPositions(inference: Inference, node: Node): number {
-  const dims = staticDims(inference.types, node.outputs[0] ?? "");
-  return elementCount(dims) / (dims[1] ?? 1);
+function outputPositions({ types }: Inference, node: Node): number {
+  const [batch, , ...spatial] = types.get(node.outputs[0] ?? "")?.shape ?? [];
+  const dims = [batch, ...spatial];
+  return dims.every((dim) => typeof dim === "number") ? elementCount(dims) : 0;
+}
+
+/** Whether the arithmetic of a node cannot be told, as a shape behind an unknown operator is not known. */
+function isObscure(node: Node, { types }: Inference): boolean {
+  if (findOp(node)?.cost === undefined) return false;
+  const isOpen = (name: string): boolean =>
+    name !== "" && types.get(name)?.shape?.every((dim) => typeof dim === "number") !== true;
+  return [...node.inputs, ...node.outputs].some(isOpen);
 }
 
 interface SparseLayer {
   readonly initializer: string;
   readonly weightDims: readonly number[];
-  /** Basis arithmetic at each output position: R*S for each of the C*d maps. */
+  /** Basis arithmetic at each output position: R*S for each map, d for every input channel of every group. */
   readonly basisMacs: number;
 }
 
-function decomposedAsSparse({ coefs, K, C, R, S, d }: DecomposedLayer): SparseLayer {
-  return { initializer: coefs, weightDims: [K, C, R, S], basisMacs: R * S * C * d };
+function decomposedAsSparse({ coefs, K, C, R, S, d, groups }: DecomposedLayer): SparseLayer {
+  return { initializer: coefs, weightDims: [K, C, R, S], basisMacs: R * S * C * groups * d };
 }
 
-/** The convolutions whose zeros the paper counts: decomposed ones, and 1x1 ones of group 1. */
+/** The convolutions whose zeros the paper counts: decomposed ones, and those whose weights are pruned directly. */
 function sparseLayers(graph: Graph): ReadonlyMap<Node, SparseLayer> {
   const layers = new Map<Node, SparseLayer>();
   for (const conv of convolutions(graph)) {
-    const layer = denseLayer(graph, conv);
-    if (typeof layer === "string" || layer.groups !== 1 || layer.R * layer.S !== 1) continue;
-    layers.set(conv, { initializer: layer.weight, weightDims: [layer.K, layer.C, 1, 1], basisMacs: 0 });
+    const dense = prunableWeight(graph, conv);
+    if (dense === undefined) continue;
+    layers.set(conv, { initializer: dense.weight, weightDims: dense.dims, basisMacs: 0 });
   }
   for (const layer of findDecompositions(graph)) layers.set(layer.conv, decomposedAsSparse(layer));
   return layers;
@@ -116,7 +125,7 @@ function sparseLayers(graph: Graph): ReadonlyMap<Node, SparseLayer> {
 
 function executedMacs(graph: Graph, node: Node, inference: Inference): number {
   const cost = findOp(node)?.cost;
-  if (cost === undefined) return 0;
+  if (cost === undefined || isObscure(node, inference)) return 0;
   const context = nodeContext(node, standardOpset(graph), inference.types, inference.values);
   const outputs = node.outputs.map(
     (name): ValueType => inference.types.get(name) ?? { elementType: "other", shape: undefined },
@@ -165,9 +174,10 @@ const total = (layers: readonly LayerCount[], pick: (layer: LayerCount) => numbe
 
 /**
  * Counts parameters and multiply-accumulates of a graph as it stands, both ways (design.md, "Counting").
- * *Paper*: for each decomposed layer R*S for each of the C*d basis maps plus one per non-zero coefficient, for
- * each 1x1 convolution one per non-zero weight, all times the output positions; parameters are non-zero
- * coefficients, bases and the rest (running statistics are no parameters). *Executed*: the dense arithmetic
+ * *Paper*: for each decomposed layer R*S for each of the basis maps (d for every input channel, whatever its group)
+ * plus one per non-zero coefficient, for each other convolution but depthwise ones one per non-zero weight, all
+ * times the output positions; parameters are non-zero coefficients and weights of convolutions, bases and the rest
+ * (running statistics are no parameters). *Executed*: the dense arithmetic
  * that ONNX Runtime does, which folds the product of coefficients and basis when it loads the model. For a
  * graph that is decomposed but not yet shrunk, the executed count is that of the original network. Only
  * multiplications of weights count (convolution, matrix products); element-wise operators cost nothing.
@@ -183,7 +193,7 @@ export function countGraph(graph: Graph): GraphCount {
   for (const node of graph.nodes) {
     const parameters = owners.visit(node);
     if (parameters === undefined) continue;
-    if (findOp(node) === undefined) uncounted.push(node);
+    if (findOp(node) === undefined || isObscure(node, inference)) uncounted.push(node);
     const layer = countNode(graph, node, parameters, inference, sparse.get(node));
     if (layer.elements > 0 || layer.executedMacs > 0) layers.push(layer);
   }

@@ -4,6 +4,7 @@ import { openSession } from "../execute/node.js";
 import { PenniError } from "../graph/errors.js";
 import { elementCount } from "../graph/tensor.js";
 import type { Graph } from "../graph/types.js";
+import { float32Interface } from "../ops/passes/float16.js";
 
 export interface LatencySettings {
   /** Measured runs of each model (50). */
@@ -55,9 +56,10 @@ async function timeOnce(session: Session, feeds: Feeds): Promise<number> {
  * @throws PenniError "shape" if an input's dimensions are not fixed, "bad-model" if a model does not run.
  */
 export async function measureLatency(
-  models: readonly Graph[],
+  given: readonly Graph[],
   { runs = 50, warmup = 10, threads }: LatencySettings = {},
 ): Promise<readonly Latency[]> {
+  const models = given.map(float32Interface);
   const feeds = models.map(sampleFeeds);
   const sessions: Session[] = [];
   const times: number[][] = models.map(() => []);

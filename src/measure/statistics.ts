@@ -53,7 +53,7 @@ export async function channelMoments(
   let count = 0;
   try {
     for (const batch of batches) {
-      const images = new OrtTensor("float32", batch.images, [batch.labels.length, ...imageDims]);
+      const images = new OrtTensor("float32", batch.images, [batch.size, ...imageDims]);
       const results = await session.run({ [input.name]: images });
       for (const { name, mean, square } of outputs) {
         const sum = sums.get(name);

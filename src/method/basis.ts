@@ -1,4 +1,5 @@
 import { EigenvalueDecomposition, Matrix } from "ml-matrix";
+import { PenniError } from "../graph/errors.js";
 import { float32Data } from "../graph/tensor.js";
 import type { Tensor } from "../graph/types.js";
 
@@ -42,7 +43,13 @@ function gramMatrix(rows: Float32Array, columns: number): Matrix {
  * harmless in float64 for float32 data.
  */
 export function spectrum(rows: Float32Array, columns: number): Spectrum {
-  const evd = new EigenvalueDecomposition(gramMatrix(rows, columns), { assumeSymmetric: true });
+  const gram = gramMatrix(rows, columns);
+  if (!gram.to1DArray().every(Number.isFinite)) {
+    throw new PenniError("bad-model", "a weight holds numbers that are not finite", {
+      advice: "The model is damaged: export it again",
+    });
+  }
+  const evd = new EigenvalueDecomposition(gram, { assumeSymmetric: true });
   const order = evd.realEigenvalues.map((_, index) => index);
   order.sort((a, b) => (evd.realEigenvalues[b] ?? 0) - (evd.realEigenvalues[a] ?? 0));
   return {

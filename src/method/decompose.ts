@@ -1,26 +1,64 @@
 import { freshNames, usedNames } from "../graph/edit.js";
 import { PenniError } from "../graph/errors.js";
 import { removeDeadNodes } from "../graph/passes/remove_dead_nodes.js";
-import { float32Data, float32Tensor, int64Tensor } from "../graph/tensor.js";
+import { elementCount, float32Data, float32Tensor, int64Tensor } from "../graph/tensor.js";
 import type { Graph, Node, Tensor } from "../graph/types.js";
-import { convolutions, type DenseLayer, denseLayer, findDecompositions } from "../ops/weights.js";
-import { factorise } from "./basis.js";
+import {
+  convolutions,
+  type DenseLayer,
+  denseLayer,
+  findDecompositions,
+  isDepthwise,
+} from "../ops/weights.js";
+import { type Factors, factorise } from "./basis.js";
 
 /** A convolution that has something to decompose, or the reason why it is left as it is. */
 export type DecompositionDecision =
   | { readonly conv: Node; readonly layer: DenseLayer }
   | { readonly conv: Node; readonly layer?: never; readonly reason: string };
 
+/** For each number of spatial axes that has no decomposition, what such a convolution is called. */
+const otherRanks: Readonly<Record<number, string>> = { 1: "one-dimensional", 3: "three-dimensional" };
+
+/** Why a convolution has nothing to decompose; undefined where it has. */
+function obstacle(graph: Graph, conv: Node): string | undefined {
+  const weight = graph.initializers.get(conv.inputs[1] ?? "");
+  if (weight?.type !== "float32") return undefined;
+  if (isDepthwise(conv, weight)) {
+    return "a depthwise convolution has one kernel per channel, so a shared basis saves nothing: kept as it is";
+  }
+  const kernel = weight.dims.slice(2);
+  const rank = otherRanks[kernel.length];
+  if (elementCount(kernel) === 1) return "a 1x1 convolution has no kernel to share: its weights are pruned";
+  return rank === undefined
+    ? undefined
+    : `bases are two-dimensional and it is ${rank}: its weights are pruned`;
+}
+
+/** Kernels with more taps stay as they are: the cost of a basis grows with the cube of R*S. */
+const LARGEST_KERNEL = 256;
+
+/** Why the weights themselves, as numbers, cannot be decomposed; undefined where they can. */
+function flaw(graph: Graph, { weight, K, C, R, S }: DenseLayer): string | undefined {
+  if (K * C * R * S === 0) return "its weight is empty";
+  if (R * S > LARGEST_KERNEL) return `its kernels have more than ${LARGEST_KERNEL} taps`;
+  const tensor = graph.initializers.get(weight);
+  const isSound = tensor === undefined || float32Data(tensor).every(Number.isFinite);
+  return isSound ? undefined : "its weight holds numbers that are not finite";
+}
+
+/** Whether the weight comes out of DequantizeLinear. */
+function readsQuantized(graph: Graph, conv: Node): boolean {
+  const weight = conv.inputs[1] ?? "";
+  if (graph.initializers.has(weight)) return false;
+  return graph.nodes.some(({ op, outputs }) => op === "DequantizeLinear" && outputs.includes(weight));
+}
+
 function decide(graph: Graph, conv: Node, decomposed: ReadonlySet<Node>): DenseLayer | string {
   if (decomposed.has(conv)) return "it is decomposed already";
-  const layer = denseLayer(graph, conv);
-  if (typeof layer === "string") return layer;
-  if (layer.groups !== 1) {
-    return layer.C === 1
-      ? "a depthwise convolution has one kernel per channel"
-      : "it is a grouped convolution";
-  }
-  return layer.R * layer.S === 1 ? "a 1x1 convolution has no kernel to share: it is pruned instead" : layer;
+  if (readsQuantized(graph, conv)) return "its weight is quantized: start from the float32 model";
+  const layer = obstacle(graph, conv) ?? denseLayer(graph, conv);
+  return typeof layer === "string" ? layer : (flaw(graph, layer) ?? layer);
 }
 
 /** For every convolution, in the graph's order: whether it can share a basis, and why not. */
@@ -32,9 +70,23 @@ export function decompositionCandidates(graph: Graph): readonly DecompositionDec
   });
 }
 
-/** The largest basis that still saves something in this layer: less than R*S, at most the rank. */
-function fits(layer: DenseLayer, d: number): boolean {
-  return d < layer.R * layer.S && d <= layer.K * layer.C;
+/**
+ * Whether d basis kernels save arithmetic in a layer at all, before anything is pruned: fewer taps than a kernel has,
+ * and fewer maps of each input channel (R*S products each) than kernels that read it. A layer of a few outputs per
+ * group is cheaper as it is.
+ */
+export function basisSaves(
+  { K, R, S, groups }: Pick<DenseLayer, "K" | "R" | "S" | "groups">,
+  d: number,
+): boolean {
+  return d < R * S && d < K / groups;
+}
+
+export interface DecomposeOptions {
+  /** Basis kernels of each layer, d, from 1. */
+  readonly basis: number;
+  /** Weights to leave as they are: those that no training could repair. */
+  readonly frozen?: ReadonlySet<string>;
 }
 
 interface Decomposition {
@@ -44,13 +96,12 @@ interface Decomposition {
 }
 
 function decomposeWeight(
-  weight: Tensor,
+  factors: Factors,
   layer: DenseLayer,
-  d: number,
   fresh: (stem: string) => string,
 ): Decomposition {
   const { K, C, R, S } = layer;
-  const factors = factorise(float32Data(weight), R * S, d);
+  const d = factors.basis.length / (R * S);
   const [coefs, basis, shape] = [".coefs", ".basis", ".shape"].map((suffix) =>
     fresh(layer.weight + suffix),
   ) as [string, string, string];
@@ -85,33 +136,55 @@ function checkBasis(d: number): void {
 }
 
 /**
- * Gives every convolution with weight W [K, C, R, S], R*S > 1 and group 1, its own basis of `basis` shared
+ * Gives every convolution with weight W [K, C, R, S] (C inputs per group), R*S > 1, its own basis of `basis` shared
  * kernels (PENNI, section 3.1): the uncentred SVD W = U S V' of the (K*C) x (R*S) matrix of kernels, basis =
  * the top rows of V' (orthonormal), coefs = U S. In the graph: `Conv(x, Reshape(MatMul(coefs, basis), shape))`
  * with initializers `WEIGHT.coefs` [K, C, d], `WEIGHT.basis` [d, R*S] and `WEIGHT.shape`. A weight that
- * several convolutions share is decomposed once. Layers where d kernels are no fewer than R*S stay as they are.
+ * several convolutions share is decomposed once. Depthwise layers, and those where so many kernels save nothing
+ * (`basisSaves`), stay as they are.
  * @throws PenniError "bad-option" unless `basis` is a whole number from 1.
  */
-export function decompose(graph: Graph, options: { readonly basis: number }): Graph {
+export function decompose(graph: Graph, options: DecomposeOptions): Graph {
   const d = options.basis;
   checkBasis(d);
-  const layers = new Map<Node, DenseLayer>();
-  for (const { conv, layer } of decompositionCandidates(graph)) {
-    if (layer !== undefined && fits(layer, d)) layers.set(conv, layer);
-  }
+  return withFactors(graph, (layer) => {
+    const weight = graph.initializers.get(layer.weight);
+    const stays = options.frozen?.has(layer.weight) === true || !basisSaves(layer, d);
+    return weight === undefined || stays ? undefined : factorise(float32Data(weight), layer.R * layer.S, d);
+  });
+}
+
+/**
+ * Replaces the weights of convolutions that can share a basis by the given factors, wherever there are some:
+ * coefs [K, C, d] and basis [d, R*S], as `decompose` writes them. A weight that several convolutions share is
+ * replaced once.
+ */
+export function withFactors(graph: Graph, factorsOf: (layer: DenseLayer) => Factors | undefined): Graph {
+  const layers = new Map(
+    decompositionCandidates(graph).flatMap(({ conv, layer }) =>
+      layer === undefined ? [] : [[conv, layer] as const],
+    ),
+  );
   const fresh = freshNames(usedNames(graph));
-  const byWeight = new Map<string, Decomposition>();
+  const byWeight = new Map<string, Decomposition | undefined>();
+  const decompositionOf = (layer: DenseLayer): Decomposition | undefined => {
+    if (byWeight.has(layer.weight)) return byWeight.get(layer.weight);
+    const factors = factorsOf(layer);
+    const decomposition = factors === undefined ? undefined : decomposeWeight(factors, layer, fresh);
+    byWeight.set(layer.weight, decomposition);
+    return decomposition;
+  };
+  const written = new Set<Decomposition>();
   const nodes = graph.nodes.flatMap((node) => {
     const layer = layers.get(node);
-    const weight = graph.initializers.get(layer?.weight ?? "");
-    if (layer === undefined || weight === undefined) return [node];
-    const known = byWeight.get(layer.weight);
-    const decomposition = known ?? decomposeWeight(weight, layer, d, fresh);
-    byWeight.set(layer.weight, decomposition);
+    const decomposition = layer === undefined ? undefined : decompositionOf(layer);
+    if (decomposition === undefined) return [node];
     const inputs = node.inputs.map((input, index) => (index === 1 ? decomposition.output : input));
-    return [...(known === undefined ? decomposition.nodes : []), { ...node, inputs }];
+    const before = written.has(decomposition) ? [] : decomposition.nodes;
+    written.add(decomposition);
+    return [...before, { ...node, inputs }];
   });
-  const added = [...byWeight.values()].flatMap((decomposition) => decomposition.initializers);
+  const added = [...written].flatMap((decomposition) => decomposition.initializers);
   const initializers = new Map([...graph.initializers, ...added]);
   return removeDeadNodes({ ...graph, nodes, initializers });
 }

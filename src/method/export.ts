@@ -5,6 +5,7 @@ import { float32Data, float32Tensor } from "../graph/tensor.js";
 import type { Graph, Node, ValueType } from "../graph/types.js";
 import { encodeModel } from "../onnx/write.js";
 import { inferGraph } from "../ops/infer.js";
+import { hasHalfWeights, withHalfWeights, withInterfaceOf } from "../ops/passes/float16.js";
 import { type DecomposedLayer, findDecompositions } from "../ops/weights.js";
 import { foldNormalization } from "./fold_normalization.js";
 import { type Fragment, formWriters, type LayerForm, layerGraph, replaceLayers } from "./layer_forms.js";
@@ -21,6 +22,11 @@ export interface ExportOptions {
   readonly measure?: (layers: readonly Graph[]) => Promise<readonly number[]>;
   readonly preprocessing?: Preprocessing;
   readonly classNames?: readonly string[];
+  /**
+   * The model as the user gave it: where it has weights, inputs or outputs of float16, so has the export. (Its
+   * arithmetic is float32 either way.)
+   */
+  readonly original?: Graph;
   /** How the model was compressed: anything that JSON can hold. */
   readonly record?: unknown;
 }
@@ -107,6 +113,12 @@ function withMetadata(graph: Graph, { preprocessing, classNames, record }: Expor
   return { ...graph, metadata };
 }
 
+/** The float32 network with weights, inputs and outputs of float16 where the original has them. */
+function inFormatOf(original: Graph | undefined, graph: Graph): Graph {
+  if (original === undefined) return graph;
+  return withInterfaceOf(hasHalfWeights(original) ? withHalfWeights(graph) : graph, original);
+}
+
 /**
  * The graph as it goes into a file: BatchNormalization folded exactly, each decomposed layer in its cheapest
  * form, what a program needs to know in the metadata. Where `measure` finds the factored pair clearly faster
@@ -126,5 +138,6 @@ export async function exportModel(graph: Graph, options: ExportOptions = {}): Pr
     fragments.set(layer.conv, choice.fragment);
     layers.push(choice.report);
   }
-  return { graph: withMetadata(replaceLayers(folded, fragments), options), layers };
+  const written = inFormatOf(options.original, replaceLayers(folded, fragments));
+  return { graph: withMetadata(written, options), layers };
 }

@@ -3,7 +3,7 @@ import type { Graph, Node } from "../graph/types.js";
 import { countGraph, type GraphCount, type LayerCount } from "../measure/count.js";
 import { type DecomposedLayer, type DenseLayer, findDecompositions } from "../ops/weights.js";
 import { spectrum } from "./basis.js";
-import { decompositionCandidates } from "./decompose.js";
+import { basisSaves, decompositionCandidates } from "./decompose.js";
 
 /** A basis size and what it would cost. */
 export interface BasisChoice {
@@ -59,14 +59,16 @@ function energyKept(graph: Graph, layer: DenseLayer): readonly number[] | undefi
 }
 
 function cheapestBasis(
-  { K, C, R, S }: DenseLayer,
+  layer: DenseLayer,
   energy: readonly number[] | undefined,
   denseMacs: number,
 ): BasisChoice | undefined {
+  const { K, C, R, S, groups } = layer;
   const d = (energy?.findIndex((share) => share >= ENERGY_KEPT) ?? -1) + 1;
   if (d === 0) return undefined;
+  if (!basisSaves(layer, d)) return { d: R * S, paperMacs: denseMacs };
   const positions = denseMacs / (K * C * R * S);
-  return { d, paperMacs: d < R * S ? positions * C * d * (R * S + K) : denseMacs };
+  return { d, paperMacs: positions * C * d * (R * S * groups + K) };
 }
 
 function decomposedState(
@@ -83,11 +85,11 @@ export function layerName(node: Node): string {
 }
 
 /** Why layers without kernels to share stay as they are; operators not named need no reason. */
-const otherReasons: Readonly<Record<string, string>> = {
-  Gemm: "a fully connected layer has no kernels to share",
-  MatMul: "a matrix product has no kernels to share",
-  ConvTranspose: "transposed convolutions are not decomposed",
-};
+const otherReasons: ReadonlyMap<string, string> = new Map([
+  ["Gemm", "a fully connected layer has no kernels to share"],
+  ["MatMul", "a matrix product has no kernels to share"],
+  ["ConvTranspose", "transposed convolutions are not decomposed"],
+]);
 
 /**
  * What Penni would find in a graph whose input dimensions are fixed: each layer's cost, the singular-value
@@ -113,7 +115,7 @@ export function inspectGraph(graph: Graph): Inspection {
       energy,
       basisChoice: dense === undefined ? undefined : cheapestBasis(dense, energy, executedMacs),
       decomposed: decomposedState(decompositions.get(node), layer),
-      reason: decision?.layer === undefined ? (decision?.reason ?? otherReasons[node.op]) : undefined,
+      reason: decision?.layer === undefined ? (decision?.reason ?? otherReasons.get(node.op)) : undefined,
     };
   });
   return {

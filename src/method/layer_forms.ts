@@ -55,11 +55,13 @@ const dense: FormWriter = (graph, layer) => {
 };
 
 /**
- * y = Conv1x1(Conv(x, W1, group = C), W2): W1 [C*d, 1, R, S] repeats the basis for each channel (expanded when
- * the runtime loads the model), W2 [K, C*d, 1, 1] holds the coefficients. Exact, borders included.
+ * y = Conv1x1(Conv(x, W1, group = N), W2, group = G): of the N = G*C input channels, W1 [N*d, 1, R, S] repeats the
+ * basis for each (expanded when the runtime loads the model), W2 [K, C*d, 1, 1] holds the coefficients. Exact,
+ * borders included.
  */
 const factored: FormWriter = (graph, layer) => {
-  const { conv, K, C, R, S, d } = layer;
+  const { conv, K, C, R, S, d, groups } = layer;
+  const channels = C * groups;
   const fresh = freshNames(usedNames(graph));
   const [x = "", , ...bias] = conv.inputs;
   const names = (suffix: string): string => fresh(`${conv.outputs[0]}.${suffix}`);
@@ -78,12 +80,12 @@ const factored: FormWriter = (graph, layer) => {
     name: names("BasisConv"),
     inputs: [x, bases],
     outputs: [maps],
-    attributes: new Map([...conv.attributes, ["group", int(C)]]),
+    attributes: new Map([...conv.attributes, ["group", int(channels)]]),
   };
   const pointwiseConv: Node = {
     ...conv,
     inputs: [maps, pointwise, ...bias],
-    attributes: attributes({ kernel_shape: ints([1, 1]) }),
+    attributes: attributes({ kernel_shape: ints([1, 1]), group: int(groups) }),
   };
   const [coefs] = factors(graph, layer);
   return {
@@ -94,8 +96,8 @@ const factored: FormWriter = (graph, layer) => {
       pointwiseConv,
     ],
     initializers: [
-      [repeats, int64Tensor([3], [C, d, R * S])],
-      [shape, int64Tensor([4], [C * d, 1, R, S])],
+      [repeats, int64Tensor([3], [channels, d, R * S])],
+      [shape, int64Tensor([4], [channels * d, 1, R, S])],
       [pointwise, float32Tensor([K, C * d, 1, 1], coefs)],
     ],
   };

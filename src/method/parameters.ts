@@ -1,27 +1,34 @@
+import { linkGraph } from "../graph/links.js";
 import { elementCount, float32Data } from "../graph/tensor.js";
-import type { Graph } from "../graph/types.js";
+import type { Graph, Node } from "../graph/types.js";
 import { findOp } from "../ops/registry.js";
 import { findDecompositions } from "../ops/weights.js";
 import { spectrum } from "./basis.js";
 import { prunableInitializers } from "./prune.js";
 
-/** What a trained tensor is to the method. */
-export type ParameterRole = "coefficients" | "basis" | "pointwise" | "other";
+/** What a trained tensor is to the method; "pruned": the weight of a convolution that is pruned but not decomposed. */
+export type ParameterRole = "coefficients" | "basis" | "pruned" | "other";
 
 /** Inputs that hold weights, by operator; bounds, statistics and other constants are never trained. */
 const weightInputs: Readonly<Record<string, readonly number[]>> = {
   Conv: [1, 2],
+  ConvTranspose: [1, 2],
   Gemm: [1, 2],
   MatMul: [0, 1],
   BatchNormalization: [1, 2],
+  InstanceNormalization: [1, 2],
+  GroupNormalization: [1, 2],
+  LayerNormalization: [1, 2],
   PRelu: [1],
-  Add: [0, 1],
 };
+
+/** Layers whose bias an exporter may have written as an Add behind them. */
+const biasedLayers: ReadonlySet<string> = new Set(["Conv", "ConvTranspose", "Gemm", "MatMul"]);
 
 /**
  * All float32 initializers that training changes, by name with their role: weights and biases of
- * convolutions, fully connected layers, normalisations and slopes. Scalars that are merely added are
- * constants of the network, not weights.
+ * convolutions, fully connected layers, normalisations and slopes. What is added elsewhere, anchors of a detector or
+ * the mean of its images, and scalars are constants of the network, not weights.
  */
 export function trainableParameters(graph: Graph): ReadonlyMap<string, ParameterRole> {
   const roles = new Map<string, ParameterRole>();
@@ -29,18 +36,26 @@ export function trainableParameters(graph: Graph): ReadonlyMap<string, Parameter
     roles.set(layer.coefs, "coefficients");
     roles.set(layer.basis, "basis");
   }
-  for (const name of prunableInitializers(graph)) if (!roles.has(name)) roles.set(name, "pointwise");
+  for (const name of prunableInitializers(graph)) if (!roles.has(name)) roles.set(name, "pruned");
+  const { producers } = linkGraph(graph);
   for (const node of graph.nodes) {
     if (findOp(node) === undefined) continue;
-    for (const index of weightInputs[node.op] ?? []) {
+    const weights = node.op === "Add" ? biasInputs(graph, node, producers) : weightInputs[node.op];
+    for (const index of weights ?? []) {
       const name = node.inputs[index] ?? "";
-      const tensor = graph.initializers.get(name);
-      if (tensor?.type !== "float32" || roles.has(name)) continue;
-      if (node.op === "Add" && elementCount(tensor.dims) <= 1) continue;
-      roles.set(name, "other");
+      if (graph.initializers.get(name)?.type === "float32" && !roles.has(name)) roles.set(name, "other");
     }
   }
   return roles;
+}
+
+/** The input of an Add that is the bias of the layer that computes the other one. */
+function biasInputs(graph: Graph, node: Node, producers: ReadonlyMap<string, Node>): readonly number[] {
+  return [0, 1].filter((index) => {
+    const bias = graph.initializers.get(node.inputs[index] ?? "");
+    const layer = producers.get(node.inputs[1 - index] ?? "");
+    return bias !== undefined && elementCount(bias.dims) > 1 && biasedLayers.has(layer?.op ?? "");
+  });
 }
 
 /**

@@ -3,11 +3,11 @@ import { PenniError } from "../graph/errors.js";
 import { float32Data, float32Tensor } from "../graph/tensor.js";
 import type { Graph, Tensor } from "../graph/types.js";
 import { countGraph } from "../measure/count.js";
-import { convolutions, denseLayer, findDecompositions } from "../ops/weights.js";
+import { convolutions, findDecompositions, prunableWeight } from "../ops/weights.js";
 
 /** What pruning did to one initializer. */
 export interface PrunedLayer {
-  /** Coefficients of a decomposed layer, or the weight of a 1x1 convolution. */
+  /** Coefficients of a decomposed layer, or the weight of a dense convolution. */
   readonly initializer: string;
   readonly elements: number;
   readonly nonZeros: number;
@@ -30,15 +30,15 @@ export interface LayerScales {
   readonly scales?: ReadonlyMap<string, number>;
 }
 
-/** Names of the initializers that pruning may thin out, each once, in the graph's order. */
+/**
+ * Names of the initializers that pruning may thin out, each once, in the graph's order: the coefficients of
+ * decomposed convolutions, and the weights of all other convolutions but depthwise ones.
+ */
 export function prunableInitializers(graph: Graph): readonly string[] {
   const coefs = new Map(findDecompositions(graph).map((layer) => [layer.conv, layer.coefs]));
   const names = convolutions(graph).flatMap((conv) => {
-    const decomposed = coefs.get(conv);
-    if (decomposed !== undefined) return [decomposed];
-    const layer = denseLayer(graph, conv);
-    const pointwise = typeof layer !== "string" && layer.groups === 1 && layer.R * layer.S === 1;
-    return pointwise ? [layer.weight] : [];
+    const initializer = coefs.get(conv) ?? prunableWeight(graph, conv)?.weight;
+    return initializer === undefined ? [] : [initializer];
   });
   return [...new Set(names)];
 }
@@ -93,8 +93,8 @@ function applyFactor(graph: Graph, layers: readonly Candidate[], factor: number)
 
 /**
  * The paper's pruning rule (section 3.3): coefficients smaller in magnitude than `factor` standard deviations of
- * their layer's coefficients become zero; the weights of 1x1 convolutions (group 1) the same way. The paper's
- * factor is 1. What is zero already stays masked.
+ * their layer's coefficients become zero; the weights of convolutions that are not decomposed (1x1 ones, and those
+ * where a basis saves nothing) the same way. The paper's factor is 1. What is zero already stays masked.
  * @throws PenniError "bad-option" unless the factor is a finite number from 0.
  */
 export function pruneCoefficients(graph: Graph, options: { readonly factor: number } & LayerScales): Pruning {

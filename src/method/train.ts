@@ -8,12 +8,13 @@ import { readModel, writeModel } from "../onnx/files.js";
 import type { LossOptions } from "../train/losses.js";
 import type { ShrinkingRule } from "../train/plan.js";
 import type { Schedule } from "../train/schedule.js";
+import type { Reference } from "../train/step.js";
 import { type PhaseMode, type SparseRule, sparseParameters, trainingPhases } from "./phases.js";
 import { RunLock } from "./run/lock.js";
 import { runTraining, type TrainingListener } from "./training/launch.js";
 
 export interface TrainOptions {
-  /** The images: "cifar10:DIR", "folder:DIR", "synthetic". */
+  /** The images: "cifar10:DIR", "folder:DIR", "images:DIR", "synthetic". */
   readonly data: string;
   /** Passes over the training images; a fraction is allowed. */
   readonly epochs: number;
@@ -21,6 +22,11 @@ export interface TrainOptions {
   /** The original network: with one, the default loss matches its logits besides the labels. */
   readonly teacher?: Graph;
   readonly loss?: LossOptions;
+  /**
+   * "original" for images without labels: only the teacher's outputs are learned from, those of `loss.outputs` or
+   * else a classifier's logits ("labels").
+   */
+  readonly reference?: Reference;
   /** Default: "alternating" where the network has bases. */
   readonly phases?: PhaseMode;
   /** Epochs before the phases take turns (1). */
@@ -55,6 +61,13 @@ export interface TrainOptions {
 
 const labelsOnly: LossOptions = { crossEntropy: 1, labelSmoothing: 0, distillation: 0, temperature: 4 };
 const withTeacher: LossOptions = { crossEntropy: 0.3, labelSmoothing: 0, distillation: 0.7, temperature: 4 };
+
+const teacherOnly: LossOptions = { crossEntropy: 0, labelSmoothing: 0, distillation: 1, temperature: 4 };
+
+function defaultLoss({ teacher, reference }: TrainOptions): LossOptions {
+  if (reference === "original") return teacherOnly;
+  return teacher === undefined ? labelsOnly : withTeacher;
+}
 
 /**
  * Trains a network, decomposed or not, in a process of its own, and returns it with its new parameters.
@@ -110,7 +123,8 @@ async function trainIn(directory: string, graph: Graph, options: TrainOptions): 
       schedule: options.schedule,
       l1Strength: l1,
       optimizer: options.optimizer ?? { momentum: 0.9, weightDecay: 1e-4 },
-      loss: options.loss ?? (teacher === undefined ? labelsOnly : withTeacher),
+      loss: options.loss ?? defaultLoss(options),
+      ...(options.reference === undefined ? {} : { reference: options.reference }),
       batchNormalization: options.batchNormalization ?? "batch",
       sparse: sparseParameters(graph),
       ...(options.shrinking === undefined ? {} : { shrinking: options.shrinking }),

@@ -37,10 +37,10 @@ export function ioError(file: string, problem: string, error: unknown): PenniErr
   );
 }
 
-async function writeDurably(file: string, contents: Uint8Array): Promise<void> {
+async function writeDurably(file: string, parts: readonly Uint8Array[]): Promise<void> {
   const handle = await open(file, "wx");
   try {
-    await handle.writeFile(contents);
+    for (const part of parts) await handle.writeFile(part);
     await handle.sync();
   } finally {
     await handle.close();
@@ -68,21 +68,22 @@ export function isTemporaryFile(name: string): boolean {
 /**
  * Writes a file so that its name shows the old or the new contents and nothing in between: into a temporary
  * file beside it, flushed to disk, then renamed. The temporary file is removed on failure.
+ * @param contents in one piece or several, one after the other
  * @param previous where the old contents are kept, if there are any
  * @returns the number of bytes written.
  * @throws PenniError "io" naming the file.
  */
 export async function writeFileAtomic(
   file: string,
-  contents: Uint8Array | string,
+  contents: Uint8Array | string | readonly Uint8Array[],
   previous?: string,
 ): Promise<number> {
-  const bytes = typeof contents === "string" ? new TextEncoder().encode(contents) : contents;
+  const parts = partsOf(contents);
   const directory = path.dirname(file);
   const name = `.penni-${process.pid}-${randomBytes(6).toString("hex")}.tmp`;
   const temporary = path.join(directory, name);
   try {
-    await writeDurably(temporary, bytes);
+    await writeDurably(temporary, parts);
     if (previous !== undefined && existsSync(file)) await rename(file, previous);
     await rename(temporary, file);
   } catch (error) {
@@ -90,5 +91,10 @@ export async function writeFileAtomic(
     throw ioError(file, "cannot write the file", error);
   }
   await syncDirectory(directory);
-  return bytes.byteLength;
+  return parts.reduce((sum, part) => sum + part.byteLength, 0);
+}
+
+function partsOf(contents: Uint8Array | string | readonly Uint8Array[]): readonly Uint8Array[] {
+  if (typeof contents === "string") return [new TextEncoder().encode(contents)];
+  return contents instanceof Uint8Array ? [contents] : contents;
 }

@@ -1,6 +1,6 @@
 import { create, fromBinary, isFieldSet, toBinary } from "@bufbuild/protobuf";
 import { PenniError } from "../graph/errors.js";
-import type { Attribute } from "../graph/types.js";
+import type { Attribute, InnerNode } from "../graph/types.js";
 import {
   type AttributeProto,
   AttributeProtoSchema,
@@ -8,6 +8,11 @@ import {
   type GraphProto,
 } from "./gen/onnx_pb.js";
 import { decodeTensor, type ExternalReader, encodeTensor, inlineExternal } from "./tensors.js";
+
+/** The standard domain has two spellings. */
+export function normalDomain(domain: string): string {
+  return domain === "ai.onnx" ? "" : domain;
+}
 
 /** Files of IR version 1 leave the type out: what is set tells. UNDEFINED where nothing does. */
 function attributeType(proto: AttributeProto): AttributeType {
@@ -60,6 +65,16 @@ function attributeCaptures(proto: AttributeProto): string[] {
   return [...new Set(subgraphs(proto).flatMap((graph) => [...capturedNames(graph)]))];
 }
 
+/** The nodes of all subgraphs below an attribute, at any depth. */
+function innerNodes(proto: AttributeProto): InnerNode[] {
+  return subgraphs(proto).flatMap(({ node }) =>
+    node.flatMap(({ name, opType, domain, attribute }) => [
+      { name, op: opType, domain: normalDomain(domain) },
+      ...attribute.flatMap(innerNodes),
+    ]),
+  );
+}
+
 /** Moves external data of all tensors below an attribute into the message. */
 function inlineAll(proto: AttributeProto, read: ExternalReader | undefined): void {
   for (const tensor of proto.t === undefined ? proto.tensors : [proto.t, ...proto.tensors]) {
@@ -82,6 +97,7 @@ function opaque(proto: AttributeProto, read: ExternalReader | undefined): Attrib
     kind: "opaque",
     value: toBinary(AttributeProtoSchema, proto),
     captures: attributeCaptures(proto),
+    inner: innerNodes(proto),
   };
 }
 

@@ -1,33 +1,81 @@
-import { readFileSync, realpathSync, type Stats, statSync } from "node:fs";
+import { closeSync, openSync, readFileSync, readSync, realpathSync, type Stats, statSync } from "node:fs";
 import { readFile, stat } from "node:fs/promises";
 import path from "node:path";
 import { PenniError } from "../graph/errors.js";
 import type { Graph } from "../graph/types.js";
 import { ioError, writeFileAtomic } from "./atomic.js";
 import { decodeModel } from "./read.js";
-import type { ExternalReader } from "./tensors.js";
-import { type EncodeOptions, encodeModel } from "./write.js";
+import type { ExternalData, ExternalReader } from "./tensors.js";
+import { type EncodeOptions, encodeModel, encodeModelWithData, isTooLarge } from "./write.js";
 
 /** Protobuf messages, and what Node reads at once, end here. */
 const LARGEST_FILE_BYTES = 2 ** 31 - 1;
 
+function checkIsFile(file: string, stats: Stats): void {
+  if (stats.isFile()) return;
+  const found = stats.isDirectory() ? "a directory" : "a device or pipe";
+  throw new PenniError("io", "cannot read the file", {
+    file,
+    expected: "a file",
+    found,
+    advice: "Name a file",
+  });
+}
+
 function checkReadable(file: string, stats: Stats): void {
-  if (!stats.isFile()) {
-    const found = stats.isDirectory() ? "a directory" : "a device or pipe";
-    throw new PenniError("io", "cannot read the file", {
-      file,
-      expected: "a file",
-      found,
-      advice: "Name a file",
-    });
+  checkIsFile(file, stats);
+  if (stats.size <= LARGEST_FILE_BYTES) return;
+  throw new PenniError("unsupported", "the file is too large", {
+    file,
+    expected: `at most ${LARGEST_FILE_BYTES} bytes`,
+    found: `${stats.size}`,
+    advice: "Export the model with external data",
+  });
+}
+
+/** A data file: in memory as a whole, or, where it is too large for that, read piece by piece. */
+function dataFile(file: string, size: number): ExternalData {
+  if (size > LARGEST_FILE_BYTES) return largeDataFile(file, size);
+  const bytes = readFileSync(file);
+  return {
+    byteLength: bytes.byteLength,
+    read: (offset, length) => new Uint8Array(bytes.buffer, bytes.byteOffset + offset, length),
+  };
+}
+
+/** All pieces together are no larger than the file, so that overlapping tensors cannot fill the memory. */
+function largeDataFile(file: string, size: number): ExternalData {
+  let left = size;
+  return {
+    byteLength: size,
+    read: (offset, length) => {
+      left -= length;
+      if (left < 0) {
+        throw new PenniError("bad-model", "the tensors of the model overlap in its data file", {
+          file,
+          expected: `${size} bytes in all`,
+          found: `${size - left}`,
+        });
+      }
+      return readPiece(file, offset, length);
+    },
+  };
+}
+
+function readPiece(file: string, offset: number, length: number): Uint8Array {
+  const bytes = new Uint8Array(length);
+  const descriptor = openSync(file, "r");
+  try {
+    for (let done = 0; done < length; ) {
+      const count = Math.min(length - done, LARGEST_FILE_BYTES);
+      const read = readSync(descriptor, bytes, done, count, offset + done);
+      if (read === 0) throw new PenniError("io", "the model's data file became shorter", { file });
+      done += read;
+    }
+  } finally {
+    closeSync(descriptor);
   }
-  if (stats.size > LARGEST_FILE_BYTES) {
-    throw new PenniError("unsupported", "the file is too large", {
-      file,
-      expected: `at most ${LARGEST_FILE_BYTES} bytes`,
-      found: `${stats.size}`,
-    });
-  }
+  return bytes;
 }
 
 function leavesDirectory(directory: string, file: string): boolean {
@@ -37,33 +85,37 @@ function leavesDirectory(directory: string, file: string): boolean {
 
 /** Reads external data below a directory, each file once; symbolic links may not lead out of it. */
 function externalReader(directory: string): ExternalReader {
-  const cache = new Map<string, Uint8Array>();
+  // By the file's own name: a location has many spellings.
+  const contents = new Map<string, ExternalData>();
   const refuse = (location: string): PenniError =>
     new PenniError("bad-model", "the model refers to a data file outside its own directory", {
       expected: "a path below the model's directory",
       found: `"${location}"`,
       advice: "Put the data file beside the model and export it again",
     });
-  const load = (location: string): Uint8Array => {
+  const load = (location: string, file: string): ExternalData => {
+    const target = realpathSync(file);
+    const known = contents.get(target);
+    if (known !== undefined) return known;
+    if (leavesDirectory(realpathSync(directory), target)) throw refuse(location);
+    const stats = statSync(target);
+    checkIsFile(file, stats);
+    const data = dataFile(target, stats.size);
+    contents.set(target, data);
+    return data;
+  };
+  return (location) => {
     if (location.includes("\0") || path.isAbsolute(location) || path.win32.isAbsolute(location)) {
       throw refuse(location);
     }
     const file = path.join(directory, location);
     if (leavesDirectory(directory, file)) throw refuse(location);
     try {
-      const target = realpathSync(file);
-      if (leavesDirectory(realpathSync(directory), target)) throw refuse(location);
-      checkReadable(file, statSync(target));
-      return readFileSync(target);
+      return load(location, file);
     } catch (error) {
       if (error instanceof PenniError) throw error;
       throw ioError(file, "cannot read the model's data file", error);
     }
-  };
-  return (location) => {
-    const bytes = cache.get(location) ?? load(location);
-    cache.set(location, bytes);
-    return bytes;
   };
 }
 
@@ -83,11 +135,25 @@ export async function readModel(file: string): Promise<Graph> {
   return decodeModel(bytes, { file, external: externalReader(path.dirname(path.resolve(file))) });
 }
 
+export interface WriteOptions extends EncodeOptions {
+  /**
+   * Put the weights into a file of their own beside the model, NAME.onnx.data. Default: where they take more than the
+   * 2 GiB that a model's own file can hold.
+   */
+  readonly externalData?: boolean;
+}
+
 /**
- * Writes an .onnx file, whole or not at all (weights inside; see `encodeModel` for sparse ones).
- * @returns the size of the file in bytes.
+ * Writes an .onnx file, whole or not at all (weights inside, or in a data file that is written before it; see
+ * `encodeModel` for sparse ones).
+ * @returns the size of what was written in bytes.
  * @throws PenniError "io" naming the file if it cannot be written.
  */
-export async function writeModel(file: string, graph: Graph, options: EncodeOptions = {}): Promise<number> {
-  return writeFileAtomic(file, encodeModel(graph, options));
+export async function writeModel(file: string, graph: Graph, options: WriteOptions = {}): Promise<number> {
+  const { externalData = isTooLarge(graph) } = options;
+  if (!externalData) return writeFileAtomic(file, encodeModel(graph, options));
+  const dataName = `${path.basename(file)}.data`;
+  const { model, data } = encodeModelWithData(graph, dataName, options);
+  const dataBytes = await writeFileAtomic(path.join(path.dirname(file), dataName), data);
+  return dataBytes + (await writeFileAtomic(file, model));
 }

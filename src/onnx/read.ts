@@ -3,7 +3,7 @@ import { type ErrorDetails, PenniError } from "../graph/errors.js";
 import { topologicalSort } from "../graph/passes/topological_sort.js";
 import type { Attribute, Graph, Node, Tensor, ValueInfo } from "../graph/types.js";
 import { verifyGraph } from "../graph/verify.js";
-import { decodeAttribute } from "./attributes.js";
+import { decodeAttribute, normalDomain } from "./attributes.js";
 import {
   AttributeProtoSchema,
   type GraphProto,
@@ -19,7 +19,13 @@ import { densify, sparseName } from "./sparse.js";
 import { decodeTensor, type ExternalReader } from "./tensors.js";
 import { decodeValueInfo } from "./values.js";
 
-/** What all sparse tensors of a file may take together when expanded. */
+/**
+ * What all sparse tensors of a file may take together when expanded: that much, and so many bytes for each byte of the
+ * file, so that a few bytes do not fill the memory while a pruned network still has its zeros.
+ */
+const DENSIFIED_BYTES = 2 ** 26;
+const DENSIFIED_BYTES_PER_BYTE = 256;
+/** More than that is never allowed. */
 const LARGEST_DENSIFIED_BYTES = 2 ** 31;
 
 export interface DecodeOptions {
@@ -27,11 +33,6 @@ export interface DecodeOptions {
   readonly file?: string;
   /** Reads a file of external data; without it a model that has some is refused. */
   readonly external?: ExternalReader;
-}
-
-/** The standard domain has two spellings. */
-function normalDomain(domain: string): string {
-  return domain === "ai.onnx" ? "" : domain;
 }
 
 function parse(bytes: Uint8Array): ModelProto {
@@ -112,7 +113,11 @@ function decodeNode(proto: NodeProto, read?: ExternalReader): Node {
   }
 }
 
-function decodeInitializers(graph: GraphProto, read?: ExternalReader): ReadonlyMap<string, Tensor> {
+function decodeInitializers(
+  graph: GraphProto,
+  fileBytes: number,
+  read?: ExternalReader,
+): ReadonlyMap<string, Tensor> {
   const initializers = new Map<string, Tensor>();
   const define = (name: string, tensor: Tensor): void => {
     if (name === "") throw new PenniError("bad-model", "an initializer has no name");
@@ -120,7 +125,7 @@ function decodeInitializers(graph: GraphProto, read?: ExternalReader): ReadonlyM
     initializers.set(name, tensor);
   };
   for (const proto of graph.initializer) define(proto.name, decodeTensor(proto, read));
-  let allowance = LARGEST_DENSIFIED_BYTES;
+  let allowance = Math.min(DENSIFIED_BYTES + DENSIFIED_BYTES_PER_BYTE * fileBytes, LARGEST_DENSIFIED_BYTES);
   for (const proto of graph.sparseInitializer) {
     const tensor = densify(proto, allowance, read);
     allowance -= tensor.bytes.byteLength;
@@ -172,10 +177,10 @@ function modelExtra(model: ModelProto, graph: GraphProto): Uint8Array {
   return toBinary(ModelProtoSchema, extra);
 }
 
-function decodeGraph(model: ModelProto, read?: ExternalReader): Graph {
+function decodeGraph(model: ModelProto, fileBytes: number, read?: ExternalReader): Graph {
   const { graph } = model;
   if (graph === undefined) throw notAModel("a file without a graph");
-  const initializers = decodeInitializers(graph, read);
+  const initializers = decodeInitializers(graph, fileBytes, read);
   const sorted = topologicalSort({
     name: graph.name,
     opsets: decodeOpsets(model),
@@ -203,7 +208,7 @@ function decodeGraph(model: ModelProto, read?: ExternalReader): Graph {
  */
 export function decodeModel(bytes: Uint8Array, options: DecodeOptions = {}): Graph {
   try {
-    return decodeGraph(parse(bytes), options.external);
+    return decodeGraph(parse(bytes), bytes.byteLength, options.external);
   } catch (error) {
     if (error instanceof PenniError && options.file !== undefined) throw error.within({ file: options.file });
     throw error;

@@ -9,11 +9,10 @@ import {
 } from "./gen/onnx_pb.js";
 import { checkedDims, decodeTensor, describeDims, type ExternalReader, tensorError } from "./tensors.js";
 
-/** TensorProto.DataType codes of the two parts of a sparse tensor. */
-const FLOAT_CODE = 1;
+/** TensorProto.DataType code of the indices of a sparse tensor. */
 const INT64_CODE = 7;
-/** The least that a non-zero costs: four bytes of value and one of index. */
-const SMALLEST_NONZERO_BYTES = 5;
+/** The least that an index costs. */
+const SMALLEST_INDEX_BYTES = 1;
 
 const INDEX_TYPES: readonly string[] = ["int64", "int32", "int16", "int8"];
 
@@ -95,24 +94,41 @@ export function densify(proto: SparseTensorProto, allowance: number, read?: Exte
   return { type: values.type, dims, bytes };
 }
 
-/** The bits of a float32 tensor's elements: only +0.0, all bits zero, may be left out of a sparse form. */
-function elementBits(tensor: Tensor): Uint32Array {
-  const { bytes } = tensor;
-  const aligned = bytes.byteOffset % 4 === 0 ? bytes : new Uint8Array(bytes);
-  return new Uint32Array(aligned.buffer, aligned.byteOffset, aligned.byteLength / 4);
+/** Unsigned integers that are as wide as the elements of the types that may be stored sparse. */
+const BITS = { float32: Uint32Array, float16: Uint16Array } as const;
+
+function isSparseType(type: string): type is keyof typeof BITS {
+  return Object.hasOwn(BITS, type);
+}
+
+/** The bits of a tensor's elements: only +0.0, all bits zero, may be left out of a sparse form. */
+function elementBits({ bytes }: Tensor, type: keyof typeof BITS): Uint32Array | Uint16Array {
+  const size = elementBytes[type];
+  const aligned = bytes.byteOffset % size === 0 ? bytes : new Uint8Array(bytes);
+  const { buffer, byteOffset, byteLength } = aligned;
+  return type === "float32"
+    ? new Uint32Array(buffer, byteOffset, byteLength / size)
+    : new Uint16Array(buffer, byteOffset, byteLength / size);
+}
+
+function countNonZeros(bits: Uint32Array | Uint16Array): number {
+  let count = 0;
+  for (const element of bits) if (element !== 0) count += 1;
+  return count;
 }
 
 /**
- * The sparse form of a float32 tensor (values as raw data, linear int64 indices as packed varints of one to
+ * The sparse form of a float32 or float16 tensor (values as raw data, linear int64 indices as packed varints of one to
  * a few bytes each), or undefined where it would not be smaller than `dense`, the encoded dense form.
  */
 export function sparsify(name: string, tensor: Tensor, dense: TensorProto): SparseTensorProto | undefined {
-  if (tensor.type !== "float32" || tensor.dims.length === 0) return undefined;
-  const bits = elementBits(tensor);
-  const nonzeros = bits.reduce((count, element) => (element === 0 ? count : count + 1), 0);
-  if (nonzeros * SMALLEST_NONZERO_BYTES >= tensor.bytes.byteLength) return undefined;
+  const { type } = tensor;
+  if (!isSparseType(type) || tensor.dims.length === 0) return undefined;
+  const bits = elementBits(tensor, type);
+  const nonzeros = countNonZeros(bits);
+  if (nonzeros * (elementBytes[type] + SMALLEST_INDEX_BYTES) >= tensor.bytes.byteLength) return undefined;
 
-  const values = new Uint32Array(nonzeros);
+  const values = new BITS[type](nonzeros);
   const positions: bigint[] = [];
   bits.forEach((element, position) => {
     if (element === 0) return;
@@ -122,7 +138,7 @@ export function sparsify(name: string, tensor: Tensor, dense: TensorProto): Spar
   const dims = [BigInt(nonzeros)];
   const sparse = create(SparseTensorProtoSchema, {
     dims: tensor.dims.map(BigInt),
-    values: { name, dims, dataType: FLOAT_CODE, rawData: new Uint8Array(values.buffer) },
+    values: { name, dims, dataType: dense.dataType, rawData: new Uint8Array(values.buffer) },
     indices: { dims, dataType: INT64_CODE, int64Data: positions },
   });
   const smaller =

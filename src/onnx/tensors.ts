@@ -1,12 +1,19 @@
 import { create, fromBinary, toBinary } from "@bufbuild/protobuf";
 import { PenniError } from "../graph/errors.js";
-import { elementBytes } from "../graph/tensor.js";
+import { elementBytes, elementCount, isPossibleShape } from "../graph/tensor.js";
 import type { Tensor } from "../graph/types.js";
 import { elementCode, elementFormat, STRING_CODE } from "./elements.js";
 import { type TensorProto, TensorProto_DataLocation, TensorProtoSchema } from "./gen/onnx_pb.js";
 
-/** The whole contents of an external-data file, by its location as written in the model. */
-export type ExternalReader = (location: string) => Uint8Array;
+/** A file of external data. */
+export interface ExternalData {
+  readonly byteLength: number;
+  /** Bytes of the file, all of which must be there: a window into it, or a copy. */
+  read(offset: number, length: number): Uint8Array;
+}
+
+/** The file of external data at a location as written in the model. */
+export type ExternalReader = (location: string) => ExternalData;
 
 /** The error for a tensor that contradicts itself or the file. */
 export function tensorError(name: string, problem: string, expected?: string, found?: string): PenniError {
@@ -18,21 +25,18 @@ export function tensorError(name: string, problem: string, expected?: string, fo
 }
 
 /** Dimensions for messages, shortened. */
-export function describeDims(dims: readonly (number | bigint)[]): string {
+export function describeDims(dims: readonly (number | bigint | string)[]): string {
   return `[${dims.slice(0, 8).join(", ")}${dims.length > 8 ? ", ..." : ""}]`;
 }
 
 /**
  * Dimensions as numbers and their product.
- * @throws PenniError "bad-model" if one is negative or the product leaves the exact integers.
+ * @throws PenniError "bad-model" if no tensor can have them (`isPossibleShape`).
  */
 export function checkedDims(name: string, dims: readonly bigint[]): { dims: number[]; count: number } {
   const sizes = dims.map(Number);
-  const count = sizes.includes(0) ? 0 : sizes.reduce((product, size) => product * size, 1);
-  if (sizes.some((size) => !Number.isSafeInteger(size) || size < 0) || !Number.isSafeInteger(count)) {
-    throw tensorError(name, "has impossible dimensions", "sizes from 0 on", describeDims(dims));
-  }
-  return { dims: sizes, count };
+  if (isPossibleShape(sizes)) return { dims: sizes, count: elementCount(sizes) };
+  throw tensorError(name, "has impossible dimensions", "sizes from 0 on", describeDims(dims));
 }
 
 /** Value of an external_data entry that holds a number of bytes. */
@@ -66,7 +70,7 @@ function externalBytes(proto: TensorProto, read: ExternalReader | undefined, exp
       `${file.byteLength}`,
     );
   }
-  return new Uint8Array(file.buffer, file.byteOffset + offset, length);
+  return file.read(offset, length);
 }
 
 /** Moves external data into the message itself. */

@@ -1,5 +1,6 @@
 import { create, fromBinary, toBinary } from "@bufbuild/protobuf";
 import { PenniError } from "../graph/errors.js";
+import { isPossibleShape } from "../graph/tensor.js";
 import type { Dim, ValueInfo, ValueType } from "../graph/types.js";
 import { elementCode, elementTypeOf } from "./elements.js";
 import {
@@ -9,24 +10,25 @@ import {
   type ValueInfoProto,
   ValueInfoProtoSchema,
 } from "./gen/onnx_pb.js";
+import { describeDims } from "./tensors.js";
 
-function decodeDim(dim: TensorShapeProto["dim"][number], value: string): Dim {
+function decodeDim(dim: TensorShapeProto["dim"][number]): Dim {
   if (dim.value.case === "dimParam") return dim.value.value === "" ? undefined : dim.value.value;
   // Exporters write -1 for "unknown".
   if (dim.value.case === undefined || dim.value.value < 0n) return undefined;
-  const size = Number(dim.value.value);
-  if (Number.isSafeInteger(size)) return size;
-  throw new PenniError("bad-model", `value "${value}" has an impossible dimension`, { found: `${size}` });
+  return Number(dim.value.value);
 }
 
 /** The type of a tensor value; undefined for sequences, maps and the like. */
 function decodeType(type: TypeProto | undefined, value: string): ValueType | undefined {
   if (type?.value.case !== "tensorType") return undefined;
   const { elemType, shape } = type.value.value;
-  return {
-    elementType: elementTypeOf(elemType),
-    shape: shape?.dim.map((dim) => decodeDim(dim, value)),
-  };
+  const dims = shape?.dim.map(decodeDim);
+  if (dims === undefined || isPossibleShape(dims))
+    return { elementType: elementTypeOf(elemType), shape: dims };
+  throw new PenniError("bad-model", `value "${value}" has an impossible shape`, {
+    found: describeDims(dims.map((dim) => dim ?? "?")),
+  });
 }
 
 function encodeDim(dim: Dim) {
@@ -63,7 +65,7 @@ function sameBytes(a: Uint8Array, b: Uint8Array): boolean {
 
 /**
  * A value's declaration. `extra` is the encoded message, kept only where name and type do not say it all.
- * @throws PenniError "bad-model" for dimensions beyond the exact integers.
+ * @throws PenniError "bad-model" for a shape that no tensor can have.
  */
 export function decodeValueInfo(proto: ValueInfoProto): ValueInfo {
   const { name } = proto;

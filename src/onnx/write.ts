@@ -11,6 +11,8 @@ import {
   NodeProtoSchema,
   OperatorSetIdProtoSchema,
   StringStringEntryProtoSchema,
+  type TensorProto,
+  TensorProto_DataLocation,
 } from "./gen/onnx_pb.js";
 import { sparsify } from "./sparse.js";
 import { encodeTensor } from "./tensors.js";
@@ -52,7 +54,37 @@ function encodeNode(node: Node): NodeProto {
   return proto;
 }
 
-function encodeInitializers(graph: Graph, proto: GraphProto, sparse: boolean): void {
+/** Tensors with fewer bytes stay in the model's own file. */
+const SMALLEST_EXTERNAL_BYTES = 1024;
+/** Where tensors start in a data file: multiples of this, as processors like them. */
+const DATA_ALIGNMENT = 64;
+
+/** Collects what goes into a data file. */
+class DataParts {
+  readonly parts: Uint8Array[] = [];
+  private size = 0;
+
+  constructor(private readonly location: string) {}
+
+  /** Moves the raw data of a message here, if it is large enough, and leaves a reference. */
+  take(proto: TensorProto): void {
+    const { rawData } = proto;
+    if (rawData.byteLength < SMALLEST_EXTERNAL_BYTES) return;
+    const padding = (DATA_ALIGNMENT - (this.size % DATA_ALIGNMENT)) % DATA_ALIGNMENT;
+    if (padding > 0) this.parts.push(new Uint8Array(padding));
+    const offset = this.size + padding;
+    this.parts.push(rawData);
+    this.size = offset + rawData.byteLength;
+    const entries = { location: this.location, offset: `${offset}`, length: `${rawData.byteLength}` };
+    proto.externalData = Object.entries(entries).map(([key, value]) =>
+      create(StringStringEntryProtoSchema, { key, value }),
+    );
+    proto.dataLocation = TensorProto_DataLocation.EXTERNAL;
+    proto.rawData = new Uint8Array(0);
+  }
+}
+
+function encodeInitializers(graph: Graph, proto: GraphProto, sparse: boolean, data?: DataParts): void {
   const annotations = new Map(proto.initializer.map((tensor) => [tensor.name, tensor]));
   proto.initializer = [];
   for (const [name, tensor] of graph.initializers) {
@@ -64,17 +96,19 @@ function encodeInitializers(graph: Graph, proto: GraphProto, sparse: boolean): v
       if (annotation.docString !== "") annotated.docString = annotation.docString;
       annotated.$unknown = annotation.$unknown;
     }
-    if (smaller === undefined) proto.initializer.push(dense);
-    else proto.sparseInitializer.push(smaller);
+    if (smaller === undefined) {
+      data?.take(dense);
+      proto.initializer.push(dense);
+    } else proto.sparseInitializer.push(smaller);
   }
 }
 
-function encodeGraph(graph: Graph, proto: GraphProto, sparse: boolean): void {
+function encodeGraph(graph: Graph, proto: GraphProto, sparse: boolean, data?: DataParts): void {
   proto.name = graph.name === "" ? "graph" : graph.name;
   proto.input = graph.inputs.map(encodeValueInfo);
   proto.output = graph.outputs.map(encodeValueInfo);
   proto.node = graph.nodes.map(encodeNode);
-  encodeInitializers(graph, proto, sparse);
+  encodeInitializers(graph, proto, sparse, data);
   const known = new Set([...graph.initializers.keys(), ...graph.nodes.flatMap(({ outputs }) => outputs)]);
   proto.valueInfo = [...graph.valueInfo.values()].filter(({ name }) => known.has(name)).map(encodeValueInfo);
 }
@@ -84,12 +118,24 @@ function leastIrVersion(graph: GraphProto): bigint {
   return graph.initializer.length > 0 ? IR_VERSION_FREE_INITIALIZERS : 1n;
 }
 
+function weightBytes(graph: Graph): number {
+  return [...graph.initializers.values()].reduce((sum, { bytes }) => sum + bytes.byteLength, 0);
+}
+
+/** What a model's file may hold besides weights. */
+const RESERVED_BYTES = 2 ** 24;
+
+/** Whether the weights of a model need a data file of their own. */
+export function isTooLarge(graph: Graph): boolean {
+  return weightBytes(graph) > LARGEST_MODEL_BYTES - RESERVED_BYTES;
+}
+
 function checkSize(graph: Graph): void {
-  const weights = [...graph.initializers.values()].reduce((sum, { bytes }) => sum + bytes.byteLength, 0);
-  if (weights <= LARGEST_MODEL_BYTES) return;
+  if (!isTooLarge(graph)) return;
   throw new PenniError("unsupported", "the model is too large for one file", {
     expected: `at most ${LARGEST_MODEL_BYTES} bytes of weights`,
-    found: `${weights}`,
+    found: `${weightBytes(graph)}`,
+    advice: "It can be inspected, decomposed, shrunk and written with external data, but not run",
   });
 }
 
@@ -106,10 +152,34 @@ function newModel(): ModelProto {
  */
 export function encodeModel(graph: Graph, options: EncodeOptions = {}): Uint8Array {
   checkSize(graph);
+  return encodeWith(graph, options);
+}
+
+/** A model whose larger weights are in a file of their own. */
+export interface ModelWithData {
+  readonly model: Uint8Array;
+  /** The data file, part by part; weights are not copied. */
+  readonly data: readonly Uint8Array[];
+}
+
+/**
+ * As `encodeModel`, with the larger weights as external data; sparse ones stay in the model.
+ * @param location name of the data file, as the model states it: relative to the model's directory
+ */
+export function encodeModelWithData(
+  graph: Graph,
+  location: string,
+  options: EncodeOptions = {},
+): ModelWithData {
+  const data = new DataParts(location);
+  return { model: encodeWith(graph, options, data), data: data.parts };
+}
+
+function encodeWith(graph: Graph, options: EncodeOptions, data?: DataParts): Uint8Array {
   const model = graph.extra instanceof Uint8Array ? fromBinary(ModelProtoSchema, graph.extra) : newModel();
   const proto = model.graph ?? create(GraphProtoSchema);
   model.graph = proto;
-  encodeGraph(graph, proto, options.sparse ?? false);
+  encodeGraph(graph, proto, options.sparse ?? false, data);
   const least = leastIrVersion(proto);
   if (model.irVersion < least) model.irVersion = least;
   model.opsetImport = [...graph.opsets].map(([domain, version]) =>

@@ -1,5 +1,6 @@
 import { intAttribute } from "../graph/attributes.js";
 import { normalizeAxis, requiredInput } from "./arguments.js";
+import { searchChannels } from "./channels/pooling.js";
 import type { OpDefinition } from "./definition.js";
 import { noGradient } from "./elementwise.js";
 
@@ -14,5 +15,6 @@ export const ArgMax: OpDefinition = {
     const size = (intAttribute(node, "keepdims") ?? 1) === 0 ? [] : [1];
     return [{ elementType: "int64", shape: shape.toSpliced(axis, 1, ...size) }];
   },
+  channels: searchChannels((node, rank) => normalizeAxis(node, intAttribute(node, "axis") ?? 0, rank)),
   gradient: noGradient,
 };

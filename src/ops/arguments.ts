@@ -2,7 +2,7 @@ import { intsAttribute } from "../graph/attributes.js";
 import { PenniError } from "../graph/errors.js";
 import { numericData } from "../graph/tensor.js";
 import type { Dim, Node, Shape, ValueType } from "../graph/types.js";
-import { type GradientContext, type NodeContext, shapeError } from "./definition.js";
+import { describeShape, type GradientContext, type NodeContext, shapeError } from "./definition.js";
 
 /** Parameters that old operator sets keep in an attribute and newer ones in a constant input. */
 export type IntsArgument =
@@ -67,6 +67,42 @@ export function requiredInput({ node, inputs }: NodeContext, index: number): Val
   const type = inputs[index];
   if (type !== undefined) return type;
   throw shapeError(node, `the type of input ${index} is unknown or the input is missing`);
+}
+
+/**
+ * Checks that inputs from number `first` on, as far as they are there and known, hold one number per channel: [C].
+ * @throws PenniError "shape" if one does not.
+ */
+export function checkPerChannel({ node, inputs }: NodeContext, first: number, channels: Dim): void {
+  inputs.slice(first).forEach((type, index) => {
+    if (type?.shape === undefined || node.inputs[first + index] === "") return;
+    const [size] = type.shape;
+    const fits = typeof size !== "number" || typeof channels !== "number" || size === channels;
+    if (type.shape.length === 1 && fits) return;
+    throw shapeError(
+      node,
+      `input ${first + index} does not hold one number per channel`,
+      describeShape([channels]),
+      describeShape(type.shape),
+    );
+  });
+}
+
+/** Far more elements than the constants in the gradient of any real window have. */
+const LARGEST_CONSTANT = 2 ** 24;
+
+/**
+ * Checks the number of elements of a constant that is about to be made from parameters of a model.
+ * @throws PenniError "unsupported" if it would not fit into memory.
+ */
+export function checkConstantSize(node: Node, elements: number): void {
+  if (elements <= LARGEST_CONSTANT) return;
+  throw new PenniError("unsupported", "the gradient of such large windows is not supported", {
+    node: node.name,
+    op: node.op,
+    expected: `constants of at most ${LARGEST_CONSTANT} elements`,
+    found: `${elements}`,
+  });
 }
 
 /** A shape of known rank with unknown dimensions. */

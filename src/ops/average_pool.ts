@@ -1,6 +1,7 @@
 import { int, intAttribute, ints } from "../graph/attributes.js";
 import { elementCount } from "../graph/tensor.js";
 import type { Node } from "../graph/types.js";
+import { checkConstantSize } from "./arguments.js";
 import type { TypedBuilder } from "./builder.js";
 import { averagePoolChannels } from "./channels/pooling.js";
 import type { OpDefinition } from "./definition.js";
@@ -23,6 +24,7 @@ export const AveragePool: OpDefinition = {
     const dims = b.dims(x);
     const window = poolWindow(node, dims);
     if (isWholeImage(window, dims.slice(2))) return spreadMean(b, dy, elementCount(dims.slice(2)), dims);
+    checkConstantSize(node, (dims[1] ?? 1) * elementCount(window.kernel));
     const scaled = mul(b, dy, inverseCounts(b, node, window, dims.slice(2)));
     return sumWindows(b, scaled, window, dims);
   }),
@@ -58,6 +60,10 @@ function countsAlongAxis(
 /** 1 / count for every window, as a constant that broadcasts to y; a scalar where all counts are equal. */
 function inverseCounts(b: TypedBuilder, node: Node, window: StaticWindow, input: readonly number[]): string {
   const includePad = intAttribute(node, "count_include_pad") === 1;
+  window.output.forEach((size, axis) => {
+    checkConstantSize(node, size * (window.kernel[axis] ?? 1));
+  });
+  checkConstantSize(node, elementCount(window.output));
   const counts = input
     .map((size, axis) => countsAlongAxis(window, axis, size, includePad))
     .reduce((outer, inner) => outer.flatMap((a) => inner.map((c) => a * c)), [1]);

@@ -1,5 +1,7 @@
-import { floatAttribute } from "../graph/attributes.js";
+import { floatAttribute, intAttribute } from "../graph/attributes.js";
+import { PenniError } from "../graph/errors.js";
 import type { Graph, Node, ValueType } from "../graph/types.js";
+import { checkPerChannel } from "./arguments.js";
 import type { TypedBuilder } from "./builder.js";
 import { batchNormalizationChannels } from "./channels/normalization.js";
 import { type NodeContext, type OpDefinition, shapeError } from "./definition.js";
@@ -17,6 +19,14 @@ export const BatchNormalization: OpDefinition = {
   // y = (x - mean) · r · scale + bias with r = 1 / sqrt(var + eps):
   // dx = dy · scale · r, dscale = Σ dy · (x - mean) · r, dbias = Σ dy.
   gradient: ({ builder: b, node, outputGradients: [dy], needs, dims }) => {
+    if (intAttribute(node, "training_mode") === 1) {
+      throw new PenniError("unsupported", "BatchNormalization in training mode has no gradient", {
+        node: node.name,
+        op: node.op,
+        expected: "training_mode absent or 0",
+        advice: "Export the model in inference mode",
+      });
+    }
     const [x, scale, , mean, variance] = node.inputs;
     if (
       dy === undefined ||
@@ -39,11 +49,14 @@ export const BatchNormalization: OpDefinition = {
   },
 };
 
-function batchNormalizationShape({
-  node,
-  inputs: [x, , , mean, variance],
-}: NodeContext): readonly ValueType[] {
+function batchNormalizationShape(context: NodeContext): readonly ValueType[] {
+  const {
+    node,
+    inputs: [x, , , mean, variance],
+  } = context;
   if (x === undefined) throw shapeError(node, "the type of the input is unknown");
+  // Up to opset 8 a normalization per element had parameters of other shapes (`spatial` = 0).
+  if (intAttribute(node, "spatial") !== 0) checkPerChannel(context, 1, x.shape?.[1]);
   const types = [x, mean, variance, mean, variance];
   return node.outputs.map((_, index) => types[index] ?? x);
 }

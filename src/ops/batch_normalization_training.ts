@@ -2,11 +2,12 @@ import { float, floatAttribute } from "../graph/attributes.js";
 import { PenniError } from "../graph/errors.js";
 import { elementCount } from "../graph/tensor.js";
 import type { Node } from "../graph/types.js";
+import { checkPerChannel } from "./arguments.js";
 import { allButChannels, epsilonOf, inverseStandardDeviation, perChannel } from "./batch_normalization.js";
 import { channelDot } from "./batch_normalization_gradient.js";
 import type { TypedBuilder } from "./builder.js";
 import { compositeInputs, emitComposite, PENNI_DOMAIN } from "./composite.js";
-import type { NodeContext, OpDefinition } from "./definition.js";
+import type { OpDefinition } from "./definition.js";
 import { shapeError } from "./definition.js";
 import { add, mul, reduceMean, reshape, sub } from "./emit.js";
 
@@ -17,8 +18,13 @@ import { add, mul, reduceMean, reshape, sub } from "./emit.js";
  */
 export const BatchNormalizationTraining: OpDefinition = {
   type: "BatchNormalizationTraining",
-  shape: ({ node, inputs: [x, scale] }: NodeContext) => {
+  shape: (context) => {
+    const {
+      node,
+      inputs: [x, scale],
+    } = context;
     if (x === undefined || scale === undefined) throw shapeError(node, "the type of an input is unknown");
+    checkPerChannel(context, 1, x.shape?.[1]);
     return [x, x, scale, scale, scale];
   },
   gradient: ({ builder: b, node, outputGradients: [dy], needs }) => {

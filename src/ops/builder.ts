@@ -1,9 +1,10 @@
 import { attributes } from "../graph/attributes.js";
 import { PenniError } from "../graph/errors.js";
-import { float32Tensor, int64Tensor, scalarTensor } from "../graph/tensor.js";
+import { float32Tensor, int64Tensor, numericTensor, scalarTensor } from "../graph/tensor.js";
 import type { Attribute, Node, Tensor, ValueType } from "../graph/types.js";
 import type { KnownValue } from "./definition.js";
-import { inferNode, knownValue, nodeContext, staticDims, tensorType } from "./infer.js";
+import { inferNode, inferValues, knownValue, nodeContext, staticDims, tensorType } from "./infer.js";
+import { knownNumbers } from "./rearrange.js";
 
 export interface EmitOptions {
   readonly attributes?: Readonly<Record<string, Attribute | undefined>>;
@@ -89,16 +90,31 @@ export class TypedBuilder {
     return name;
   }
 
-  /** Appends an existing node as it is and infers its types. */
+  /** The constant behind a name: an initializer, or what small constants and fixed dimensions were made into. */
+  constantTensor(name: string): Tensor | undefined {
+    const initializer = this.initializers.get(name);
+    if (initializer !== undefined) return initializer;
+    const value = this.values.get(name);
+    const numbers = knownNumbers(value);
+    return value === undefined || numbers === undefined
+      ? undefined
+      : numericTensor(value.type, value.dims, numbers);
+  }
+
+  /** Appends an existing node as it is and infers its types and, where they are constants, its values. */
   append(node: Node): void {
     const context = nodeContext(node, this.opset, this.types, this.values);
     const inferred = inferNode(context);
+    const isTyped = context.inputs.every((type, index) => type !== undefined || node.inputs[index] === "");
+    const values = isTyped ? inferValues(context, inferred) : [];
     this.nodes.push(node);
     node.outputs.forEach((name, index) => {
       const type = inferred[index];
+      const value = values[index];
       if (name === "") return;
       this.usedNames.add(name);
       if (type !== undefined) this.types.set(name, type);
+      if (value !== undefined) this.values.set(name, value);
     });
   }
 

@@ -40,6 +40,16 @@ export interface ChannelContext extends NodeContext {
   readonly outputLanes: readonly (number | undefined)[];
   /** Known constants per input, parallel to `lanes`. */
   readonly constants: readonly (LaneConstants | undefined)[];
+  /**
+   * The nodes that read an output (once per input that names it), with what is known of their inputs; undefined if it
+   * is also read otherwise: it is an output of the graph, or a subgraph captures it.
+   */
+  readers(output: number): readonly NodeContext[] | undefined;
+  /**
+   * What constants other than zero add to a zero-padded Conv goes into a map behind it, where its positions are
+   * known; otherwise one of these channels stays and stands for all.
+   */
+  readonly borderMap: boolean;
   /** The tensor behind an input, if it is an initializer. */
   initializer(input: number): Tensor | undefined;
   /** The decomposed weight of this Conv node, if it has one. */
@@ -61,6 +71,8 @@ export interface LaneEditor {
   write(name: string, tensor: Tensor): string;
   /** Stores a new initializer under a fresh name. */
   add(stem: string, tensor: Tensor): string;
+  /** A fresh name for a value. */
+  fresh(stem: string): string;
 }
 
 /** How one node carries lanes. */
@@ -72,6 +84,8 @@ export interface ChannelFlow {
   readonly reads?: (output: number, lane: number) => Iterable<LaneRef>;
   /** Known constants per output. */
   readonly constants: readonly (LaneConstants | undefined)[];
+  /** Padded Conv that keeps a constant channel in whose place a map could stand: its positions, the kernel's taps. */
+  readonly border?: { readonly positions: number; readonly taps: number };
   /** True if `rewrite` improves the node even where no lane is dropped. */
   readonly simplifies?: boolean;
   /** The nodes that replace this one (and, for a decomposed Conv, those of its weight). */
@@ -88,11 +102,17 @@ export type ChannelRule = (context: ChannelContext) => ChannelFlow | Wall;
 
 export const wall = (reason: string): Wall => ({ wall: reason });
 
+/**
+ * More channels, or features after a Flatten, than any network has whose lanes are worth following (512 maps of 14x14
+ * make 100,352); a file may claim any number, and each lane costs memory.
+ */
+const MOST_LANES = 2 ** 17;
+
 /** The number of lanes of a shape: its axis 1, where that is a number. */
 export function laneCount(shape: Shape | undefined): number | undefined {
   if (shape === undefined || shape.length < 2) return undefined;
   const [, lanes] = shape;
-  return typeof lanes === "number" && lanes > 0 ? lanes : undefined;
+  return typeof lanes === "number" && lanes > 0 && lanes <= MOST_LANES ? lanes : undefined;
 }
 
 /** Rounds a computed constant to float32; undefined where it is not a finite number. */

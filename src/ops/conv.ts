@@ -1,39 +1,87 @@
 import { intAttribute, ints, intsAttribute } from "../graph/attributes.js";
+import { PenniError } from "../graph/errors.js";
 import { elementCount } from "../graph/tensor.js";
-import type { Dim, Node, ValueType } from "../graph/types.js";
+import type { Attribute, Dim, Node, ValueType } from "../graph/types.js";
+import { checkPerChannel } from "./arguments.js";
 import { convChannels } from "./channels/conv.js";
 import { emitComposite } from "./composite.js";
 import { type ConvGeometry, convAttributes } from "./conv_gradient.js";
-import { describeShape, type NodeContext, type OpDefinition, shapeError, staticShape } from "./definition.js";
+import {
+  describeShape,
+  type GradientContext,
+  type NodeContext,
+  type OpDefinition,
+  shapeError,
+  staticShape,
+} from "./definition.js";
+import { reshape } from "./emit.js";
 import { resolveWindow, staticWindow } from "./window.js";
 
 /**
  * Convolution (ONNX Conv, opset 1 and later): x [N, C, ...], w [K, C/group, ...], optional bias [K] ->
  * y [N, K, ...]; any number of spatial axes, strides, dilations, pads, auto_pad, groups.
- * Gradients exist for two spatial axes.
+ * Gradients exist for one and two spatial axes.
  */
 export const Conv: OpDefinition = {
   type: "Conv",
   shape: convShape,
   cost: convCost,
   channels: convChannels,
-  // dx = dy ⋆ flipped wᵀ, dw = x ⋆ dy, db = Σ dy.
-  gradient: ({ builder: b, node, outputGradients: [dy], needs, dims }) => {
-    const [x, weight] = node.inputs;
-    if (dy === undefined || x === undefined || weight === undefined) return [];
-    const geometry = convGeometry(node, dims(x), dims(weight));
-    const attributes = convAttributes(geometry);
-    const one = (op: string, inputs: readonly string[], shape: readonly number[]): string | undefined =>
-      emitComposite(b, op, inputs, [true], { ...attributes, gradient_shape: ints(shape) })[0];
-    return [
-      needs[0] === true ? one("ConvInputGradient", [dy, weight], dims(x)) : undefined,
-      needs[1] === true ? one("ConvWeightGradient", [x, dy], dims(weight)) : undefined,
-      needs[2] === true ? emitComposite(b, "ChannelSum", [dy], [true])[0] : undefined,
-    ];
-  },
+  gradient: convGradient,
 };
 
-function convShape({ node, inputs: [x, weight] }: NodeContext): readonly ValueType[] {
+/** dx = dy ⋆ flipped wᵀ, dw = x ⋆ dy, db = Σ dy; with one spatial axis as a plane of height 1. */
+function convGradient({
+  builder: b,
+  node,
+  outputGradients: [dy],
+  needs,
+  dims,
+}: GradientContext): readonly (string | undefined)[] {
+  const [x, weight] = node.inputs;
+  if (dy === undefined || x === undefined || weight === undefined) return [];
+  const planar = (name: string): string =>
+    dims(name).length === 3 ? reshape(b, name, planeDims(dims(name))) : name;
+  const geometry = convGeometry(node, dims(x), dims(weight));
+  const attributes = convAttributes(geometry);
+  const one = (op: string, inputs: readonly string[], shape: readonly number[]): string | undefined => {
+    const gradientShape = { gradient_shape: ints(planeDims(shape)) };
+    const [result] = emitComposite(b, op, inputs.map(planar), [true], { ...attributes, ...gradientShape });
+    return result === undefined || shape.length !== 3 ? result : reshape(b, result, shape);
+  };
+  return [
+    needs[0] === true ? one("ConvInputGradient", [dy, weight], dims(x)) : undefined,
+    needs[1] === true ? one("ConvWeightGradient", [x, dy], dims(weight)) : undefined,
+    needs[2] === true ? emitComposite(b, "ChannelSum", [dy], [true])[0] : undefined,
+  ];
+}
+
+/** Dimensions [A, B, L] as [A, B, 1, L]; others as they are. */
+function planeDims(dims: readonly number[]): readonly number[] {
+  return dims.length === 3 ? [...dims.slice(0, 2), 1, ...dims.slice(2)] : dims;
+}
+
+/** A convolution over one spatial axis as one over planes of height 1. */
+function planarNode(node: Node): Node {
+  const lead = (name: string, first: number): readonly (readonly [string, Attribute])[] => {
+    const values = intsAttribute(node, name);
+    return values === undefined ? [] : [[name, ints(values.flatMap((value) => [first, value]))]];
+  };
+  const attributes = new Map([
+    ...node.attributes,
+    ...lead("kernel_shape", 1),
+    ...lead("strides", 1),
+    ...lead("dilations", 1),
+    ...lead("pads", 0),
+  ]);
+  return { ...node, attributes };
+}
+
+function convShape(context: NodeContext): readonly ValueType[] {
+  const {
+    node,
+    inputs: [x, weight],
+  } = context;
   if (x === undefined || weight === undefined) throw shapeError(node, "the type of an input is unknown");
   const { elementType } = x;
   if (x.shape === undefined) return [{ elementType, shape: undefined }];
@@ -47,6 +95,7 @@ function convShape({ node, inputs: [x, weight] }: NodeContext): readonly ValueTy
     );
   const kernel = kernelSize(node, weight.shape, inputSpatial.length);
   checkWeight(node, channels, weight.shape, x.shape);
+  checkPerChannel(context, 2, weight.shape?.[0]);
   const spatial: readonly Dim[] =
     kernel === undefined
       ? inputSpatial.map(() => undefined)
@@ -106,12 +155,12 @@ function convCost({ node, inputs: [, weight] }: NodeContext, [output]: readonly 
 }
 
 /**
- * The geometry of a two-dimensional convolution node.
+ * The geometry of a convolution over planes, or over one axis as over planes of height 1.
  * @throws PenniError "unsupported" for another number of spatial axes
  */
 export function convGeometry(node: Node, x: readonly number[], weight: readonly number[]): ConvGeometry {
-  const [batch, inputChannels, height, width, ...more] = x;
-  const [outputChannels, , kernelHeight, kernelWidth] = weight;
+  const [batch, inputChannels, height, width, ...more] = planeDims(x);
+  const [outputChannels, , kernelHeight, kernelWidth] = planeDims(weight);
   if (
     batch === undefined ||
     inputChannels === undefined ||
@@ -122,15 +171,16 @@ export function convGeometry(node: Node, x: readonly number[], weight: readonly 
     kernelWidth === undefined ||
     more.length > 0
   ) {
-    throw shapeError(
-      node,
-      "gradients exist for two-dimensional convolutions",
-      "an input of rank 4",
-      describeShape(x),
-    );
+    throw new PenniError("unsupported", "gradients exist for convolutions over one or two axes", {
+      node: node.name,
+      op: node.op,
+      expected: "an input of rank 3 or 4",
+      found: describeShape(x),
+    });
   }
   const kernel = [kernelHeight, kernelWidth] as const;
-  const window = staticWindow({ node, inputSpatial: [height, width], kernel });
+  const flat = x.length === 3 ? planarNode(node) : node;
+  const window = staticWindow({ node: flat, inputSpatial: [height, width], kernel });
   return {
     batch,
     inputChannels,

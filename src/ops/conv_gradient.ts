@@ -110,7 +110,8 @@ function gradientFromPatches(b: TypedBuilder, geometry: ConvGeometry, x: string,
   return reshape(b, transpose(b, summed, [0, 2, 1]), [outputChannels, perGroup, kernel[0], kernel[1]]);
 }
 
-function extractPatches(b: TypedBuilder, geometry: ConvGeometry, x: string): string {
+/** im2col: x [N, C, H, W] -> [N, C*R*S, P, Q], channel by channel, each with its taps in order. */
+export function extractPatches(b: TypedBuilder, geometry: ConvGeometry, x: string): string {
   const { inputChannels, kernel } = geometry;
   const taps = kernel[0] * kernel[1];
   const untouched = taps === 1 && geometry.strides.every((stride) => stride === 1);

@@ -27,6 +27,9 @@ export interface Decomposition {
   };
 }
 
+/** More kernels than the largest basis that Penni makes has; analysing one takes time with the cube of their number. */
+const LARGEST_BASIS = 256;
+
 /** Recognises the decomposed weight of a Conv node; undefined where the weight is anything else. */
 export function findDecomposition(links: GraphLinks, conv: Node): Decomposition | undefined {
   if (conv.op !== "Conv") return undefined;
@@ -42,8 +45,9 @@ export function findDecomposition(links: GraphLinks, conv: Node): Decomposition 
   const [k, c, ...kernel] = [...int64Data(shape.tensor)].map(Number);
   if (outputs === undefined || inputs === undefined || depth === undefined || rest.length > 0)
     return undefined;
-  const [, taps] = basis.tensor.dims;
+  const [rows, taps] = basis.tensor.dims;
   if (k !== outputs || c !== inputs || basis.tensor.dims.length !== 2) return undefined;
+  if (rows !== depth || depth < 1 || depth > LARGEST_BASIS) return undefined;
   if (elementCount(kernel) !== taps || kernel.some((size) => size < 1)) return undefined;
   const parts = [coefs.name, ...matmul.outputs, ...reshape.outputs];
   const shared = parts.some((name) => readerCount(links, name) !== 1);

@@ -41,7 +41,7 @@ export interface GradientContext {
   readonly needs: readonly boolean[];
   /** Static dimensions of a value of the forward or the backward graph. */
   dims(name: string): readonly number[];
-  /** The constant behind a name, if it is an initializer. */
+  /** The constant behind a name: an initializer, or a small value that is known before the model runs. */
   constant(name: string): Tensor | undefined;
 }
 

@@ -40,6 +40,11 @@ const integers: readonly ElementType[] = [
   "uint64",
 ];
 
+/** The number by which ONNX names an element type. */
+export function elementTypeCode(type: Exclude<ElementType, "other">): number {
+  return codes[type];
+}
+
 export function isInteger(type: ElementType): boolean {
   return integers.includes(type);
 }

@@ -139,6 +139,7 @@ export function comparisonOp(
   return {
     type,
     shape: (context) => [broadcastType(context, "bool")],
+    channels: broadcasting(() => undefined),
     value: ({ node, values }) => [mapKnown(node, "bool", values, compare)],
     gradient: noGradient,
   };

@@ -2,6 +2,7 @@ import { elementCount } from "../graph/tensor.js";
 import type { Shape } from "../graph/types.js";
 import { intsArgument, partlyKnown, requiredInput } from "./arguments.js";
 import { broadcastShapes } from "./broadcast.js";
+import { expandChannels } from "./channels/resizing.js";
 import type { NodeContext, OpDefinition } from "./definition.js";
 import { isStatic, stridesOf } from "./dims.js";
 import { LARGEST_GENERATED, stridedValue } from "./rearrange.js";
@@ -9,6 +10,7 @@ import { LARGEST_GENERATED, stridedValue } from "./rearrange.js";
 /** Broadcasting to a shape (ONNX Expand, opset 8 and later). dx = dy summed over the broadcast axes, which the driver does. */
 export const Expand: OpDefinition = {
   type: "Expand",
+  channels: expandChannels,
   shape: (context) => [{ elementType: requiredInput(context, 0).elementType, shape: expandedShape(context) }],
   value: (context) => {
     const [x] = context.values;

@@ -1,8 +1,8 @@
 import { int, intAttribute } from "../graph/attributes.js";
-import { PenniError } from "../graph/errors.js";
 import { elementCount, numericData } from "../graph/tensor.js";
 import type { Node, ValueType } from "../graph/types.js";
 import { needsConstant, normalizeAxis, requiredInput } from "./arguments.js";
+import { type AxisTap, adjointAlongAxes } from "./axis_map.js";
 import { gatherChannels } from "./channels/structure.js";
 import {
   type GradientContext,
@@ -56,7 +56,8 @@ function position(node: Node, index: number, size: number): number {
 }
 
 // dx[indices[i]] = dy[i], zero elsewhere. With distinct indices that is a Gather of dy by the inverse
-// mapping, where entries that were not taken read a row of zeros appended to dy.
+// mapping, where entries that were not taken read a row of zeros appended to dy. Else it is a product with the matrix
+// of what went where.
 function gatherGradient(context: GradientContext): string | undefined {
   const { node, builder } = context;
   const [dy] = context.outputGradients;
@@ -68,14 +69,11 @@ function gatherGradient(context: GradientContext): string | undefined {
   const constant = context.constant(indexName);
   if (constant === undefined) throw needsConstant(node, "the indices");
   const taken = numericData(constant).map((index) => position(node, index, size));
-  if (new Set(taken).size !== taken.length) {
-    throw new PenniError("unsupported", "the gradient needs distinct indices", {
-      node: node.name,
-      op: node.op,
-    });
-  }
   const flat = dims.with(axis, taken.length);
   const rows = constant.dims.length === 1 ? dy : reshape(builder, dy, flat);
+  if (new Set(taken).size !== taken.length) {
+    return adjointAlongAxes(builder, rows, [{ axis, inputs: size, taps: taken.map(copied) }]);
+  }
   const inverse = Array.from({ length: size }, (_, index) => {
     const at = taken.indexOf(index);
     return at < 0 ? taken.length : at;
@@ -84,3 +82,5 @@ function gatherGradient(context: GradientContext): string | undefined {
   const extended = padOrCrop(builder, rows, flat, { begins: margin.map(() => 0), ends: margin });
   return builder.emit("Gather", [extended, builder.axes(inverse)], { attributes: { axis: int(axis) } });
 }
+
+const copied = (input: number): readonly AxisTap[] => [{ input, weight: 1 }];

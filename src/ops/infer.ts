@@ -1,13 +1,8 @@
 import { PenniError } from "../graph/errors.js";
-import { elementCount, numericData } from "../graph/tensor.js";
+import { elementCount, isPossibleShape, numericData } from "../graph/tensor.js";
 import type { Graph, Node, Shape, Tensor, ValueType } from "../graph/types.js";
-import {
-  describeShape,
-  type KnownValue,
-  type NodeContext,
-  type OpDefinition,
-  standardOpset,
-} from "./definition.js";
+import { describeShape, type KnownValue, type NodeContext, shapeError, standardOpset } from "./definition.js";
+import { isStatic } from "./dims.js";
 import { findOp } from "./registry.js";
 
 /** Values with more elements than this are not propagated: shape arithmetic is small, weights are not. */
@@ -45,20 +40,42 @@ export function nodeContext(
   };
 }
 
-/** Output types of one node; an operator that Penni does not know yields no information. */
+/**
+ * Output types of one node; an operator that Penni does not know yields no information.
+ * @throws PenniError "shape" if the node contradicts its inputs or its result would have an impossible shape.
+ */
 export function inferNode(context: NodeContext): readonly (ValueType | undefined)[] {
   const definition = findOp(context.node);
   // Nothing can be said of what depends on an operator that Penni does not know.
   const blind = context.node.inputs.some((name, index) => name !== "" && context.inputs[index] === undefined);
   if (definition === undefined || blind) return context.node.outputs.map(() => undefined);
-  return definition.shape(context);
+  const types = definition.shape(context);
+  for (const { shape } of types) if (shape !== undefined) checkPossible(context.node, shape);
+  return types;
 }
 
-function propagateValues(
-  definition: OpDefinition | undefined,
+/** Parameters of a hostile model make sizes that are negative, fractions, or beyond counting. */
+function checkPossible(node: Node, shape: Shape): void {
+  if (isPossibleShape(shape)) return;
+  throw shapeError(
+    node,
+    "the result would have an impossible shape",
+    "sizes from 0 on",
+    describeShape(shape),
+  );
+}
+
+function isLarge(type: ValueType | undefined): boolean {
+  return isStatic(type?.shape) && elementCount(type.shape) > LARGEST_PROPAGATED;
+}
+
+/** Known values of the outputs of one node whose inputs are all typed, as far as they are small. */
+export function inferValues(
   context: NodeContext,
+  types: readonly (ValueType | undefined)[],
 ): readonly (KnownValue | undefined)[] {
-  if (definition?.value === undefined) return [];
+  const definition = findOp(context.node);
+  if (definition?.value === undefined || types.some(isLarge)) return [];
   return definition
     .value(context)
     .map((value) =>
@@ -111,7 +128,7 @@ export function inferGraph(graph: Graph): Inference {
     // Behind an operator that Penni does not know nothing can be said, unless the file declares it.
     const isTyped = node.inputs.every((name) => name === "" || types.has(name));
     const inferred = isTyped ? inferNode(context) : [];
-    const propagated = isTyped ? propagateValues(findOp(node), context) : [];
+    const propagated = isTyped ? inferValues(context, inferred) : [];
     node.outputs.forEach((name, index) => {
       if (name === "") return;
       const type = inferred[index];

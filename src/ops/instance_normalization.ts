@@ -1,7 +1,33 @@
-import { type OpDefinition, sameTypeAsFirstInput } from "./definition.js";
+import { channelSum, epsilonOf, perChannel } from "./batch_normalization.js";
+import { instanceNormalizationChannels } from "./channels/normalization.js";
+import { type GradientContext, type OpDefinition, sameTypeAsFirstInput } from "./definition.js";
+import { mul } from "./emit.js";
+import { axesFrom } from "./reduce.js";
+import { standardize, standardizeGradient } from "./standardize.js";
 
-/** Normalization over the pixels of each sample and channel (ONNX InstanceNormalization, opset 6 and later). */
+/**
+ * Normalization over the pixels of each sample and channel (ONNX InstanceNormalization, opset 6 and later):
+ * x [N, C, ...] -> x̂ · scale + bias, both [C].
+ */
 export const InstanceNormalization: OpDefinition = {
   type: "InstanceNormalization",
+  channels: instanceNormalizationChannels,
   shape: sameTypeAsFirstInput,
+  gradient: instanceNormalizationGradient,
 };
+
+function instanceNormalizationGradient(context: GradientContext): readonly (string | undefined)[] {
+  const { builder: b, node, needs } = context;
+  const [dy] = context.outputGradients;
+  const [x, scale] = node.inputs;
+  if (dy === undefined || x === undefined || scale === undefined) return [];
+  const rank = context.dims(x).length;
+  const standardized = standardize(b, x, axesFrom(2, rank), epsilonOf(node));
+  return [
+    needs[0] === true
+      ? standardizeGradient(b, mul(b, dy, perChannel(b, scale, rank)), standardized)
+      : undefined,
+    needs[1] === true ? channelSum(b, mul(b, dy, standardized.values)) : undefined,
+    needs[2] === true ? channelSum(b, dy) : undefined,
+  ];
+}

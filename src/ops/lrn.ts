@@ -1,4 +1,68 @@
-import { type OpDefinition, sameTypeAsFirstInput } from "./definition.js";
+import { floatAttribute, int, intAttribute, ints } from "../graph/attributes.js";
+import type { Node } from "../graph/types.js";
+import type { TypedBuilder } from "./builder.js";
+import { wall } from "./channels.js";
+import { type OpDefinition, sameTypeAsFirstInput, shapeError } from "./definition.js";
+import { unaryGradient } from "./elementwise.js";
+import { add, div, mul, reshape, sub } from "./emit.js";
 
-/** Local response normalization across channels (ONNX LRN, opset 1 and later). */
-export const LRN: OpDefinition = { type: "LRN", shape: sameTypeAsFirstInput };
+/**
+ * Local response normalization across channels (ONNX LRN, opset 1 and later): y = x / s^β with
+ * s = k + α/n · Σ x² over the n channels around each one.
+ * dx = dy / s^β - 2αβ/n · x · Σ dy·y / s over the channels in whose windows x lies.
+ */
+export const LRN: OpDefinition = {
+  type: "LRN",
+  channels: () => wall("it normalises each channel with its neighbours"),
+  shape: sameTypeAsFirstInput,
+  gradient: unaryGradient(({ b, node, x, y, dy }) => {
+    const { size, alpha, beta, bias } = parametersOf(node);
+    const before = Math.floor((size - 1) / 2);
+    const window = { before, after: size - 1 - before };
+    const mirrored = { before: window.after, after: window.before };
+    const sums = channelWindowMean(b, mul(b, x, x), window);
+    const s = add(b, mul(b, sums, b.scalar(alpha)), b.scalar(bias));
+    const direct = mul(b, dy, b.emit("Pow", [s, b.scalar(-beta)]));
+    const shared = channelWindowMean(b, div(b, mul(b, dy, y), s), mirrored);
+    return sub(b, direct, mul(b, mul(b, x, shared), b.scalar(2 * alpha * beta)));
+  }),
+};
+
+interface Parameters {
+  readonly size: number;
+  readonly alpha: number;
+  readonly beta: number;
+  readonly bias: number;
+}
+
+function parametersOf(node: Node): Parameters {
+  const size = intAttribute(node, "size");
+  if (size === undefined || size < 1) {
+    throw shapeError(node, 'attribute "size" is missing or not positive', "1 or more", `${size}`);
+  }
+  return {
+    size,
+    alpha: floatAttribute(node, "alpha") ?? 1e-4,
+    beta: floatAttribute(node, "beta") ?? 0.75,
+    bias: floatAttribute(node, "bias") ?? 1,
+  };
+}
+
+/** Mean over the channels from `before` to `after` each one; those beyond the ends count as zeros. */
+function channelWindowMean(
+  b: TypedBuilder,
+  x: string,
+  { before, after }: { readonly before: number; readonly after: number },
+): string {
+  const dims = b.dims(x);
+  const [batch = 1, channels = 1] = dims;
+  const rows = reshape(b, x, [batch, 1, channels, -1]);
+  const means = b.emit("AveragePool", [rows], {
+    attributes: {
+      kernel_shape: ints([before + after + 1, 1]),
+      pads: ints([before, 0, after, 0]),
+      count_include_pad: int(1),
+    },
+  });
+  return reshape(b, means, dims);
+}

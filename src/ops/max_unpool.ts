@@ -1,4 +1,5 @@
 import { intsAttribute } from "../graph/attributes.js";
+import { wall } from "./channels.js";
 import { type OpDefinition, shapeError } from "./definition.js";
 
 /**
@@ -7,6 +8,7 @@ import { type OpDefinition, shapeError } from "./definition.js";
  */
 export const MaxUnpool: OpDefinition = {
   type: "MaxUnpool",
+  channels: () => wall("its indices count across channels"),
   shape: ({ node, inputs: [x, , size], values: [, , shape] }) => {
     if (x === undefined) throw shapeError(node, "the type of the input is unknown");
     const { elementType } = x;

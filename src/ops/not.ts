@@ -1,3 +1,4 @@
+import { laneWise } from "./channels/lanewise.js";
 import { type OpDefinition, sameTypeAsFirstInput } from "./definition.js";
 import { noGradient } from "./elementwise.js";
 import { numericValue } from "./known_values.js";
@@ -7,5 +8,6 @@ export const Not: OpDefinition = {
   type: "Not",
   shape: sameTypeAsFirstInput,
   value: numericValue((x) => (x === 0 ? 1 : 0)),
+  channels: laneWise(),
   gradient: noGradient,
 };

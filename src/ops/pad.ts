@@ -11,6 +11,7 @@ import {
   requiredInput,
   unknownDims,
 } from "./arguments.js";
+import { type AxisMap, adjointAlongAxes } from "./axis_map.js";
 import { padChannels } from "./channels/structure.js";
 import { type GradientContext, type NodeContext, type OpDefinition, shapeError } from "./definition.js";
 import { type Margins, padOrCrop } from "./pad_or_crop.js";
@@ -92,25 +93,44 @@ function paddedDim(node: Node, dim: Dim, begin: Dim, end: Dim): Dim {
   throw shapeError(node, "negative pads remove more than there is", `at most ${dim}`, `${-begin - end}`);
 }
 
-// Constant mode: dx = Pad(dy, -pads).
+// Constant mode: dx = Pad(dy, -pads). In the others every element of y is an element of x, which collects dy from all
+// places it was copied to.
 function padGradient(context: GradientContext): string | undefined {
   const { node, builder } = context;
   const [dy] = context.outputGradients;
   const [x] = node.inputs;
-  if (dy === undefined || x === undefined) return undefined;
-  const mode = padMode(node);
-  if (mode !== "constant") {
-    throw new PenniError("unsupported", "the gradient of this padding mode is not implemented", {
-      node: node.name,
-      op: node.op,
-      expected: "constant",
-      found: mode,
-    });
-  }
-  const margins = padMargins(forwardContext(context), context.dims(x).length);
+  if (dy === undefined || x === undefined || context.needs[0] !== true) return undefined;
+  const dims = context.dims(x);
+  const margins = padMargins(forwardContext(context), dims.length);
   if (margins === undefined) throw needsConstant(node, "the pads");
+  const mode = padMode(node);
+  if (mode !== "constant") return adjointAlongAxes(builder, dy, copyMaps(dims, margins, sources[mode]));
   return padOrCrop(builder, dy, context.dims(node.outputs[0] ?? ""), {
     begins: margins.begins.map((margin) => -margin),
     ends: margins.ends.map((margin) => -margin),
+  });
+}
+
+/** Which element of an axis of the given size stands at a position that may lie before (negative) or behind it. */
+type Source = (position: number, size: number) => number;
+
+const sources: Readonly<Record<Exclude<PadMode, "constant">, Source>> = {
+  edge: (position, size) => Math.min(Math.max(position, 0), size - 1),
+  wrap: (position, size) => ((position % size) + size) % size,
+  reflect: (position, size) => {
+    const period = Math.max(2 * (size - 1), 1);
+    const folded = ((position % period) + period) % period;
+    return folded < size ? folded : period - folded;
+  },
+};
+
+function copyMaps(dims: readonly number[], { begins, ends }: Margins, source: Source): readonly AxisMap[] {
+  return dims.flatMap((inputs, axis) => {
+    const [begin = 0, end = 0] = [begins[axis], ends[axis]];
+    if (begin === 0 && end === 0) return [];
+    const taps = Array.from({ length: inputs + begin + end }, (_, at) => [
+      { input: source(at - begin, inputs), weight: 1 },
+    ]);
+    return [{ axis, inputs, taps }];
   });
 }

@@ -10,7 +10,7 @@ import { mul } from "./emit.js";
 export const PRelu: OpDefinition = {
   type: "PRelu",
   shape: sameTypeAsFirstInput,
-  channels: broadcasting(preluConstant),
+  channels: broadcasting(preluConstant, { shapedBy: 0 }),
   gradient: preluGradient,
 };
 

@@ -13,9 +13,18 @@ import {
 import type { TypedBuilder } from "./builder.js";
 import { reductionChannels } from "./channels/pooling.js";
 import type { ChannelRule } from "./channels.js";
-import { type GradientContext, type NodeContext, type OpDefinition, shapeError } from "./definition.js";
+import {
+  type GradientContext,
+  type KnownValue,
+  type NodeContext,
+  type OpDefinition,
+  shapeError,
+} from "./definition.js";
+import { isStatic, stridesOf } from "./dims.js";
 import { cast } from "./element_types.js";
 import { div, mul, reduceSum, reshape } from "./emit.js";
+import type { KnownElement } from "./known_values.js";
+import { stridedValue } from "./rearrange.js";
 
 /** What the gradient of a reduction is written in; y and dy have the reduced axes with size 1. */
 export interface ReductionParts {
@@ -37,8 +46,49 @@ export function reduceOp(
   type: string,
   gradient: (parts: ReductionParts) => string,
   channels: ChannelRule = reductionChannels(),
+  /** The reduction itself, where it occurs in shape arithmetic. */
+  apply?: (elements: readonly KnownElement[]) => KnownElement,
 ): OpDefinition {
-  return { type, shape: reducedType, channels, gradient: (context) => reduceGradient(context, gradient) };
+  return {
+    type,
+    shape: reducedType,
+    channels,
+    gradient: (context) => reduceGradient(context, gradient),
+    ...(apply === undefined ? {} : { value: (context: NodeContext) => [reducedValue(context, apply)] }),
+  };
+}
+
+function reducedValue(
+  context: NodeContext,
+  apply: (elements: readonly KnownElement[]) => KnownElement,
+): KnownValue | undefined {
+  const [x] = context.values;
+  const shape = reducedType(context)[0]?.shape;
+  const axes = x === undefined ? undefined : reducedAxes(context, x.dims.length);
+  if (x === undefined || axes === undefined || !isStatic(shape)) return undefined;
+  const strides = stridesOf(x.dims);
+  const pick = (chosen: readonly number[]): KnownValue =>
+    stridedValue(
+      { ...x, elements: x.elements.map((_, at) => at) },
+      chosen.map((axis) => x.dims[axis] ?? 1),
+      chosen.map((axis) => strides[axis] ?? 0),
+    );
+  const others = x.dims.map((_, axis) => axis).filter((axis) => !axes.includes(axis));
+  const within = pick(axes).elements.map(Number);
+  const elements = pick(others).elements.map((start) =>
+    apply(within.map((offset) => x.elements[Number(start) + offset])),
+  );
+  return { type: x.type, dims: shape, elements };
+}
+
+/** A function of numbers alone: unknown and symbolic elements make the result unknown. */
+export function ofNumbers(
+  apply: (numbers: readonly number[]) => number,
+): (elements: readonly KnownElement[]) => KnownElement {
+  return (elements) => {
+    const numbers = elements.filter((element) => typeof element === "number");
+    return numbers.length === elements.length && numbers.length > 0 ? apply(numbers) : undefined;
+  };
 }
 
 function keepsDims(node: Node): boolean {

@@ -8,6 +8,8 @@ import { BatchNormalization } from "./batch_normalization.js";
 import { BatchNormalizationGradient } from "./batch_normalization_gradient.js";
 import { BatchNormalizationTraining } from "./batch_normalization_training.js";
 import { Cast } from "./cast.js";
+import { Ceil } from "./ceil.js";
+import { Celu } from "./celu.js";
 import { ChannelSum } from "./channel_sum.js";
 import { Clip } from "./clip.js";
 import { PENNI_DOMAIN } from "./composite.js";
@@ -28,12 +30,15 @@ import { Erf } from "./erf.js";
 import { Exp } from "./exp.js";
 import { Expand } from "./expand.js";
 import { Flatten } from "./flatten.js";
+import { Floor } from "./floor.js";
 import { Gather } from "./gather.js";
+import { Gelu } from "./gelu.js";
 import { Gemm } from "./gemm.js";
 import { GlobalAveragePool } from "./global_average_pool.js";
 import { GlobalMaxPool } from "./global_max_pool.js";
 import { Greater } from "./greater.js";
 import { GreaterOrEqual } from "./greater_or_equal.js";
+import { GroupNormalization } from "./group_normalization.js";
 import { HardSigmoid } from "./hard_sigmoid.js";
 import { HardSwish } from "./hard_swish.js";
 import { Identity } from "./identity.js";
@@ -51,6 +56,8 @@ import { MaxPool } from "./max_pool.js";
 import { MaxPoolGradient } from "./max_pool_gradient.js";
 import { MaxUnpool } from "./max_unpool.js";
 import { Min } from "./min.js";
+import { Mish } from "./mish.js";
+import { Mod } from "./mod.js";
 import { Mul } from "./mul.js";
 import { Neg } from "./neg.js";
 import { Not } from "./not.js";
@@ -61,16 +68,21 @@ import { Pow } from "./pow.js";
 import { PRelu } from "./prelu.js";
 import { Range } from "./range.js";
 import { Reciprocal } from "./reciprocal.js";
+import { ReduceL1 } from "./reduce_l1.js";
 import { ReduceL2 } from "./reduce_l2.js";
+import { ReduceLogSumExp } from "./reduce_log_sum_exp.js";
 import { ReduceMax } from "./reduce_max.js";
 import { ReduceMean } from "./reduce_mean.js";
 import { ReduceMin } from "./reduce_min.js";
+import { ReduceProd } from "./reduce_prod.js";
 import { ReduceSum } from "./reduce_sum.js";
 import { ReduceSumSquare } from "./reduce_sum_square.js";
 import { Relu } from "./relu.js";
 import { ReluGradient } from "./relu_gradient.js";
 import { Reshape } from "./reshape.js";
 import { Resize } from "./resize.js";
+import { Round } from "./round.js";
+import { Selu } from "./selu.js";
 import { Shape } from "./shape.js";
 import { Sigmoid } from "./sigmoid.js";
 import { Sign } from "./sign.js";
@@ -78,6 +90,7 @@ import { Size } from "./size.js";
 import { Slice } from "./slice.js";
 import { Softmax } from "./softmax.js";
 import { Softplus } from "./softplus.js";
+import { Softsign } from "./softsign.js";
 import { SpaceToDepth } from "./space_to_depth.js";
 import { Split } from "./split.js";
 import { SpreadOut } from "./spread_out.js";
@@ -86,11 +99,13 @@ import { Squeeze } from "./squeeze.js";
 import { Sub } from "./sub.js";
 import { Sum } from "./sum.js";
 import { Tanh } from "./tanh.js";
+import { ThresholdedRelu } from "./thresholded_relu.js";
 import { Tile } from "./tile.js";
 import { Transpose } from "./transpose.js";
 import { Unsqueeze } from "./unsqueeze.js";
 import { Upsample } from "./upsample.js";
 import { Where } from "./where.js";
+import { Xor } from "./xor.js";
 
 const definitions: readonly OpDefinition[] = [
   Abs,
@@ -100,6 +115,8 @@ const definitions: readonly OpDefinition[] = [
   AveragePool,
   BatchNormalization,
   Cast,
+  Ceil,
+  Celu,
   Clip,
   Concat,
   Constant,
@@ -115,12 +132,15 @@ const definitions: readonly OpDefinition[] = [
   Exp,
   Expand,
   Flatten,
+  Floor,
   Gather,
+  Gelu,
   Gemm,
   GlobalAveragePool,
   GlobalMaxPool,
   Greater,
   GreaterOrEqual,
+  GroupNormalization,
   HardSigmoid,
   HardSwish,
   Identity,
@@ -137,6 +157,8 @@ const definitions: readonly OpDefinition[] = [
   MaxPool,
   MaxUnpool,
   Min,
+  Mish,
+  Mod,
   Mul,
   Neg,
   Not,
@@ -147,15 +169,20 @@ const definitions: readonly OpDefinition[] = [
   PRelu,
   Range,
   Reciprocal,
+  ReduceL1,
   ReduceL2,
+  ReduceLogSumExp,
   ReduceMax,
   ReduceMean,
   ReduceMin,
+  ReduceProd,
   ReduceSum,
   ReduceSumSquare,
   Relu,
   Reshape,
   Resize,
+  Round,
+  Selu,
   Shape,
   Sigmoid,
   Sign,
@@ -163,6 +190,7 @@ const definitions: readonly OpDefinition[] = [
   Slice,
   Softmax,
   Softplus,
+  Softsign,
   SpaceToDepth,
   Split,
   Sqrt,
@@ -170,11 +198,13 @@ const definitions: readonly OpDefinition[] = [
   Sub,
   Sum,
   Tanh,
+  ThresholdedRelu,
   Tile,
   Transpose,
   Unsqueeze,
   Upsample,
   Where,
+  Xor,
 ];
 
 const byType: ReadonlyMap<string, OpDefinition> = new Map(

@@ -1,23 +1,34 @@
 import { intsAttribute, stringAttribute } from "../graph/attributes.js";
 import type { Dim, Node, Shape, ValueType } from "../graph/types.js";
-import { normalizeAxes, requiredInput, unknownDims } from "./arguments.js";
-import { resizeChannels } from "./channels/pooling.js";
-import { type KnownValue, type NodeContext, type OpDefinition, shapeError } from "./definition.js";
+import { forwardContext, needsConstant, normalizeAxes, requiredInput, unknownDims } from "./arguments.js";
+import { adjointAlongAxes } from "./axis_map.js";
+import { resizeChannels } from "./channels/resizing.js";
+import {
+  type GradientContext,
+  type KnownValue,
+  type NodeContext,
+  type OpDefinition,
+  shapeError,
+} from "./definition.js";
+import { resizeMaps } from "./interpolation.js";
 import { scaledShape } from "./scaling.js";
 
-/** Interpolation to given scales or sizes (ONNX Resize, opset 10 and later). */
+/**
+ * Interpolation to given scales or sizes (ONNX Resize, opset 10 and later). It is linear in x, so its gradient is the
+ * adjoint: every element of dx collects dy from the elements that were made of it, with the same weights.
+ */
 export const Resize: OpDefinition = {
   type: "Resize",
   shape: (context) => [resizeType(context)],
   channels: resizeChannels,
+  gradient: (context) => [resizeGradient(context)],
 };
 
 function resizeType(context: NodeContext): ValueType {
   const { node, values } = context;
   const { elementType, shape } = requiredInput(context, 0);
   if (shape === undefined) return { elementType, shape };
-  // Opset 10 has inputs (X, scales); later ones (X, roi, scales, sizes).
-  const scales = node.inputs.length === 2 ? values[1] : values[2];
+  const scales = values[scalesInput(node)];
   const sizes = values[3];
   if (sizes !== undefined && sizes.elements.length > 0) {
     const exact = (stringAttribute(node, "keep_aspect_ratio_policy") ?? "stretch") === "stretch";
@@ -29,6 +40,9 @@ function resizeType(context: NodeContext): ValueType {
   return { elementType, shape: scaledShape(shape, spread(node, scales, ones)) };
 }
 
+/** Opset 10 has inputs (X, scales); later ones (X, roi, scales, sizes). */
+const scalesInput = (node: Node): number => (node.inputs.length === 2 ? 1 : 2);
+
 /** Puts the values of the listed axes (opset 18; all axes by default) over the rest. */
 function spread(node: Node, value: KnownValue, rest: Shape): Shape {
   const axes = normalizeAxes(node, intsAttribute(node, "axes") ?? rest.map((_, axis) => axis), rest.length);
@@ -36,4 +50,26 @@ function spread(node: Node, value: KnownValue, rest: Shape): Shape {
     throw shapeError(node, "wrong number of scales or sizes", `${axes.length}`, `${value.elements.length}`);
   }
   return rest.map((dim, axis): Dim => (axes.includes(axis) ? value.elements[axes.indexOf(axis)] : dim));
+}
+
+function resizeGradient(context: GradientContext): string | undefined {
+  const { node, builder, dims } = context;
+  const [dy] = context.outputGradients;
+  const [x] = node.inputs;
+  const [y] = node.outputs;
+  if (dy === undefined || x === undefined || y === undefined || context.needs[0] !== true) return undefined;
+  const maps = resizeMaps(node, dims(x), dims(y), statedScales(context, dims(x).length));
+  return adjointAlongAxes(builder, dy, maps);
+}
+
+/** The scale of every axis; undefined where the node states sizes. */
+function statedScales(context: GradientContext, rank: number): readonly number[] | undefined {
+  const { node } = context;
+  if ((node.inputs[3] ?? "") !== "") return undefined;
+  const value = forwardContext(context).values[scalesInput(node)];
+  const ones = Array.from({ length: rank }, () => 1);
+  const scales = value === undefined ? undefined : spread(node, value, ones);
+  const known = scales?.filter((scale) => typeof scale === "number");
+  if (known?.length !== rank) throw needsConstant(node, "the scales");
+  return known;
 }

@@ -1,3 +1,4 @@
+import { laneWise } from "./channels/lanewise.js";
 import { type OpDefinition, sameTypeAsFirstInput } from "./definition.js";
 import { noGradient } from "./elementwise.js";
 import { numericValue } from "./known_values.js";
@@ -7,5 +8,7 @@ export const Sign: OpDefinition = {
   type: "Sign",
   shape: sameTypeAsFirstInput,
   value: numericValue(Math.sign),
+  // A constant that is computed may be 0 where the runtime finds a little more: its sign is not known.
+  channels: laneWise(),
   gradient: noGradient,
 };

@@ -1,10 +1,11 @@
 import { type OpDefinition, sameTypeAsFirstInput } from "./definition.js";
 import { mul, reduceSum, sub } from "./emit.js";
-import { softmaxGradient } from "./softmax_axes.js";
+import { softmaxChannels, softmaxGradient } from "./softmax_axes.js";
 
 /** y = eˣ / Σ eˣ (ONNX Softmax, opset 1 and later). dx = y·(dy - Σ dy·y). */
 export const Softmax: OpDefinition = {
   type: "Softmax",
+  channels: softmaxChannels,
   shape: sameTypeAsFirstInput,
   gradient: softmaxGradient(({ b, y, dy, axes }) =>
     mul(b, y, sub(b, dy, reduceSum(b, mul(b, dy, y), axes, true))),

@@ -2,6 +2,8 @@ import { intAttribute } from "../graph/attributes.js";
 import type { Node } from "../graph/types.js";
 import { normalizeAxis } from "./arguments.js";
 import type { TypedBuilder } from "./builder.js";
+import { alongAxesChannels } from "./channels/normalization.js";
+import type { ChannelRule } from "./channels.js";
 import type { GradientContext, GradientRule } from "./definition.js";
 import { axesFrom } from "./reduce.js";
 
@@ -14,6 +16,11 @@ function normalisedAxes(node: Node, opset: number, rank: number): readonly numbe
   const axis = intAttribute(node, "axis") ?? 1;
   return axesFrom(axis === rank ? rank : normalizeAxis(node, axis, rank), rank);
 }
+
+/** Lane by lane unless the channels are among the normalised axes. */
+export const softmaxChannels: ChannelRule = alongAxesChannels(({ node, opset }, rank) =>
+  normalisedAxes(node, opset, rank),
+);
 
 /** What the gradient of a softmax is written in. */
 export interface SoftmaxParts {

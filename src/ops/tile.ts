@@ -8,12 +8,14 @@ import {
   requiredInput,
   unknownDims,
 } from "./arguments.js";
+import { tileChannels } from "./channels/resizing.js";
 import { type GradientContext, type NodeContext, type OpDefinition, shapeError } from "./definition.js";
 import { reduceSum, reshape } from "./emit.js";
 
 /** Repetition along every axis (ONNX Tile, opset 6 and later). */
 export const Tile: OpDefinition = {
   type: "Tile",
+  channels: tileChannels,
   shape: (context) => [tileType(context)],
   gradient: (context) => [tileGradient(context)],
 };

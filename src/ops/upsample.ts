@@ -1,6 +1,6 @@
 import { floatsAttribute } from "../graph/attributes.js";
 import { requiredInput, unknownDims } from "./arguments.js";
-import { resizeChannels } from "./channels/pooling.js";
+import { resizeChannels } from "./channels/resizing.js";
 import type { OpDefinition } from "./definition.js";
 import { scaledShape } from "./scaling.js";
 

@@ -1,5 +1,5 @@
 import { linkGraph } from "../graph/links.js";
-import type { Graph, Node } from "../graph/types.js";
+import type { Graph, Node, Tensor } from "../graph/types.js";
 import { groupCount } from "./conv.js";
 import { findDecomposition } from "./decomposition.js";
 
@@ -15,7 +15,10 @@ export interface DenseLayer {
   readonly groups: number;
 }
 
-/** A convolution whose weight is Reshape(MatMul(coefs [K, C, d], basis [d, R*S]), [K, C, R, S]). */
+/**
+ * A convolution whose weight is Reshape(MatMul(coefs [K, C, d], basis [d, R*S]), [K, C, R, S]); C counts the inputs
+ * of one group.
+ */
 export interface DecomposedLayer {
   readonly conv: Node;
   /** Name of the float32 initializer [K, C, d]. */
@@ -27,6 +30,7 @@ export interface DecomposedLayer {
   readonly R: number;
   readonly S: number;
   readonly d: number;
+  readonly groups: number;
 }
 
 /** The Conv nodes of a graph, in its order. */
@@ -49,6 +53,29 @@ export function denseLayer(graph: Graph, conv: Node): DenseLayer | string {
   return { conv, weight, K, C, R, S, groups: groupCount(conv) };
 }
 
+/** Whether each input channel has kernels of its own: group > 1 and a weight [K, 1, ...]. */
+export function isDepthwise(conv: Node, weight: Pick<Tensor, "dims">): boolean {
+  return groupCount(conv) > 1 && weight.dims[1] === 1;
+}
+
+/** A dense convolution weight whose zeros save arithmetic, one product at each output position. */
+export interface PrunableWeight {
+  readonly weight: string;
+  /** [K, C, ...kernel]. */
+  readonly dims: readonly number[];
+}
+
+/**
+ * The float32 weight of a convolution that is not decomposed and can be pruned directly: any but a depthwise one,
+ * whose few weights are worth more than they cost. Undefined for all others.
+ */
+export function prunableWeight(graph: Graph, conv: Node): PrunableWeight | undefined {
+  const weight = conv.inputs[1] ?? "";
+  const tensor = graph.initializers.get(weight);
+  if (tensor?.type !== "float32" || isDepthwise(conv, tensor)) return undefined;
+  return { weight, dims: tensor.dims };
+}
+
 /** All decomposed convolutions, in the graph's order. */
 export function findDecompositions(graph: Graph): readonly DecomposedLayer[] {
   const links = linkGraph(graph);
@@ -57,6 +84,7 @@ export function findDecompositions(graph: Graph): readonly DecomposedLayer[] {
     const [R, S, ...more] = found?.dims.kernel ?? [];
     if (found === undefined || R === undefined || S === undefined || more.length > 0) return [];
     const { outputs: K, inputs: C, basis: d } = found.dims;
-    return [{ conv, coefs: found.coefs.name, basis: found.basis.name, K, C, R, S, d }];
+    const groups = groupCount(conv);
+    return [{ conv, coefs: found.coefs.name, basis: found.basis.name, K, C, R, S, d, groups }];
   });
 }

@@ -1,3 +1,4 @@
+import { broadcasting } from "./channels/elementwise.js";
 import type { OpDefinition } from "./definition.js";
 import { broadcastType } from "./elementwise.js";
 import { type KnownElement, mapKnown } from "./known_values.js";
@@ -14,6 +15,7 @@ export const Where: OpDefinition = {
   value: ({ node, values }) => [
     values[1] === undefined ? undefined : mapKnown(node, values[1].type, values, choose),
   ],
+  channels: broadcasting(([, whenTrue, whenFalse]) => (whenTrue === whenFalse ? whenTrue : undefined)),
   gradient: ({ builder: b, node, outputGradients: [dy], needs }) => {
     const [condition] = node.inputs;
     if (dy === undefined || condition === undefined) return [];

@@ -1,6 +1,7 @@
 import { z } from "zod";
 import type { CheckpointTensor } from "./checkpoint.js";
 import type { LossOptions } from "./losses.js";
+import type { OutputLoss, OutputMeasure } from "./outputs.js";
 
 /** The loss has exploded when it is more than so many times what can be expected. */
 const EXPLOSION = 10;
@@ -19,14 +20,33 @@ export const lossTrendSchema = z
 /** How the loss has gone so far. */
 export type LossTrend = z.infer<typeof lossTrendSchema>;
 
+/** An output that is matched, and how many classes its scores tell apart (1 where they are no scores). */
+export interface MatchedClasses {
+  readonly loss: OutputLoss;
+  readonly classes: number;
+}
+
 /**
- * The loss of a network that gives every class the same score, at most: ln K for the cross-entropy, and for
- * the distillation T² times the divergence of a teacher that is sure of one class, which is ln K too.
- * @param classes K, from 1
+ * The loss of a network that gives every class the same score and everything else as its mean, at most: ln K for the
+ * cross-entropy, for a divergence T² times that of a teacher that is sure of one class (ln K too), for squared errors
+ * in units of the deviation 1, for smooth L1 half of that.
+ * @param classes K of the labels, from 1
  */
-export function guessingLoss(options: LossOptions, classes: number): number {
-  const { crossEntropy, distillation, temperature } = options;
-  return (crossEntropy + distillation * temperature ** 2) * Math.log(classes);
+export function guessingLoss(
+  { crossEntropy, distillation, temperature }: LossOptions,
+  matched: readonly MatchedClasses[],
+  classes: number,
+): number {
+  const costs: Readonly<Record<OutputMeasure, (classes: number) => number>> = {
+    kl: (count) => temperature ** 2 * Math.log(count),
+    mse: () => 1,
+    "smooth-l1": () => 0.5,
+  };
+  const distance = matched.reduce(
+    (sum, each) => sum + each.loss.weight * costs[each.loss.measure](each.classes),
+    0,
+  );
+  return crossEntropy * Math.log(classes) + distillation * distance;
 }
 
 /** The trend with one more loss; without a trend, the first loss starts it. */

@@ -1,21 +1,39 @@
 import { int } from "../graph/attributes.js";
+import { removeDeadNodes } from "../graph/passes/remove_dead_nodes.js";
 import type { Graph, ValueInfo } from "../graph/types.js";
 import { TypedBuilder } from "../ops/builder.js";
 import { standardOpset } from "../ops/definition.js";
 import { tensorType } from "../ops/infer.js";
-import { logitsOf } from "./step.js";
+import { logitsOf } from "./outputs.js";
 
-/** Output of an evaluation graph: int64 [N], the class with the largest logit. */
+/** Output of a classifier's evaluation graph: int64 [N], the class with the largest logit. */
 export const PREDICTED = "penni/predicted";
 
 /**
- * The network in inference form with its state as inputs (after the image input), so that one session
- * evaluates every version of the parameters.
+ * A classifier in inference form with its state as inputs (after the image input), so that one session evaluates
+ * every version of the parameters. Its output is `PREDICTED`.
  */
 export function buildEvaluation(network: Graph, state: ReadonlySet<string>): Graph {
   const logits = logitsOf(network);
   const b = new TypedBuilder(standardOpset(network), [...network.initializers.keys()]);
   b.emit("ArgMax", [logits], { attributes: { axis: int(1), keepdims: int(0) }, outputs: [PREDICTED] });
+  return withStateInputs(
+    {
+      ...network,
+      nodes: [...network.nodes, ...b.nodes],
+      outputs: [{ name: PREDICTED, type: undefined }],
+    },
+    state,
+  );
+}
+
+/** The same for some outputs of any network. */
+export function buildOutputs(network: Graph, state: ReadonlySet<string>, outputs: readonly string[]): Graph {
+  const wanted = network.outputs.filter(({ name }) => outputs.includes(name));
+  return withStateInputs(removeDeadNodes({ ...network, outputs: wanted }), state);
+}
+
+function withStateInputs(network: Graph, state: ReadonlySet<string>): Graph {
   const stateInputs: ValueInfo[] = [];
   const initializers = new Map(network.initializers);
   for (const [name, tensor] of network.initializers) {
@@ -26,8 +44,6 @@ export function buildEvaluation(network: Graph, state: ReadonlySet<string>): Gra
   return {
     ...network,
     inputs: [...network.inputs, ...stateInputs],
-    outputs: [{ name: PREDICTED, type: undefined }],
-    nodes: [...network.nodes, ...b.nodes],
     initializers,
     valueInfo: new Map(),
   };

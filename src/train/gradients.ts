@@ -11,6 +11,8 @@ import { findOp } from "../ops/registry.js";
  * appended to the builder). All shapes must be static. Only what lies between a wanted value and the loss is
  * walked; the gradient of a broadcast input is summed back to the input's shape here, once for all rules.
  *
+ * @param onBlocked called for every node on the path that has no gradient, with the reason; its inputs then get none
+ *   from it. Without, the first such node ends the work.
  * @returns for every wanted value that reaches the loss, the name of its gradient (of the value's shape)
  * @throws PenniError "unsupported" naming the node if an operator on the path has no gradient
  */
@@ -19,6 +21,7 @@ export function buildGradients(
   nodes: readonly Node[],
   loss: string,
   wanted: readonly string[],
+  onBlocked?: (node: Node, reason: PenniError) => void,
 ): Map<string, string> {
   const dependent = valuesDependingOn(nodes, new Set(wanted));
   const partials = new Map<string, string[]>([[loss, [onesLike(builder, loss)]]]);
@@ -38,7 +41,11 @@ export function buildGradients(
     if (!node.inputs.some((name) => dependent.has(name))) continue;
     const outputGradients = node.outputs.map((name) => (name === "" ? undefined : total(name)));
     if (outputGradients.every((gradient) => gradient === undefined)) continue;
-    const gradients = differentiate(builder, node, outputGradients, dependent);
+    const gradients = attempt(
+      () => differentiate(builder, node, outputGradients, dependent),
+      node,
+      onBlocked,
+    );
     node.inputs.forEach((name, index) => {
       const gradient = gradients[index];
       if (gradient === undefined || !dependent.has(name)) return;
@@ -52,6 +59,22 @@ export function buildGradients(
       return gradient === undefined ? [] : [[name, gradient] as const];
     }),
   );
+}
+
+/** What `differentiate` gives; nothing where the node blocks the way and somebody wants to know. */
+function attempt(
+  differentiateNode: () => readonly (string | undefined)[],
+  node: Node,
+  onBlocked: ((node: Node, reason: PenniError) => void) | undefined,
+): readonly (string | undefined)[] {
+  if (onBlocked === undefined) return differentiateNode();
+  try {
+    return differentiateNode();
+  } catch (error) {
+    if (!(error instanceof PenniError) || error.code !== "unsupported") throw error;
+    onBlocked(node, error);
+    return [];
+  }
 }
 
 function valuesDependingOn(nodes: readonly Node[], sources: ReadonlySet<string>): ReadonlySet<string> {
@@ -93,7 +116,7 @@ function differentiate(
     outputGradients,
     needs: node.inputs.map((name) => dependent.has(name)),
     dims: (name) => builder.dims(name),
-    constant: (name) => builder.initializers.get(name),
+    constant: (name) => builder.constantTensor(name),
   });
 }
 

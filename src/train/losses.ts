@@ -1,7 +1,8 @@
 import { int } from "../graph/attributes.js";
-import { float32Tensor } from "../graph/tensor.js";
+import { float32Tensor, scalarTensor } from "../graph/tensor.js";
 import type { TypedBuilder } from "../ops/builder.js";
 import { add, mul, neg, reduceMean, reduceSum, sub } from "../ops/emit.js";
+import type { ClassAxis, OutputLoss } from "./outputs.js";
 
 /** What a training step minimises; weights add up as given, they need not sum to one. */
 export interface LossOptions {
@@ -9,10 +10,26 @@ export interface LossOptions {
   readonly crossEntropy: number;
   /** Share of the target spread evenly over all classes, 0 to below 1. */
   readonly labelSmoothing: number;
-  /** Weight of the distance to the original network's logits; 0 leaves it out. */
+  /** Weight of the distance to the original network's outputs; 0 leaves it out. */
   readonly distillation: number;
   /** Softening of both distributions in the distillation, above 0 (Hinton et al. 2015). */
   readonly temperature: number;
+  /** The outputs that the distillation matches; where absent, a classifier's logits. */
+  readonly outputs?: readonly OutputLoss[] | undefined;
+}
+
+/** The values that a loss compares. */
+export interface LossValues {
+  /** float32 [N, K] and int64 [N]; needed iff cross-entropy is on. */
+  readonly classified?: { readonly logits: string; readonly labels: string } | undefined;
+  /** With the original's value of the same dimensions. */
+  readonly matched: readonly MatchedValue[];
+}
+
+export interface MatchedValue {
+  readonly loss: OutputLoss;
+  readonly value: string;
+  readonly teacher: string;
 }
 
 /** Mean over the batch of −Σ_k t_k log softmax(z)_k with smoothed one-hot targets t. logits: [N, K], labels: int64 [N]. */
@@ -21,42 +38,99 @@ function crossEntropy(b: TypedBuilder, logits: string, labels: string, smoothing
   const off = smoothing / classes;
   const onOff = b.constant("smoothed_targets", float32Tensor([2], [off, 1 - smoothing + off]));
   const targets = b.emit("OneHot", [labels, b.axes([classes]), onOff], { attributes: { axis: int(-1) } });
-  return neg(b, meanOverBatch(b, mul(b, targets, logSoftmax(b, logits))));
+  return neg(b, meanOfSums(b, mul(b, targets, logSoftmax(b, logits, 1)), 1));
 }
 
-/** T² · mean over the batch of KL(softmax(teacher / T) ‖ softmax(z / T)). Both: [N, K]. */
-function distillation(b: TypedBuilder, logits: string, teacher: string, temperature: number): string {
-  const soften = (name: string): string => logSoftmax(b, mul(b, name, b.scalar(1 / temperature)));
-  const teacherLog = soften(teacher);
-  const divergence = mul(b, b.emit("Exp", [teacherLog]), sub(b, teacherLog, soften(logits)));
-  return mul(b, meanOverBatch(b, divergence), b.scalar(temperature * temperature));
-}
-
-function logSoftmax(b: TypedBuilder, x: string): string {
-  return b.emit("LogSoftmax", [x], { attributes: { axis: int(1) } });
-}
-
-/** Sum over classes, mean over the batch, as a scalar: [N, K] -> []. */
-function meanOverBatch(b: TypedBuilder, x: string): string {
-  return reduceMean(b, reduceSum(b, x, [1], false), [0], false);
-}
-
-/** Emits the weighted loss as a scalar and returns its name. `teacher` is needed iff distillation is on. */
-export function emitLoss(
+/** T² · mean over batch and positions of KL(softmax(teacher / T) ‖ softmax(z / T)), classes along `axis`. */
+function softmaxDivergence(
   b: TypedBuilder,
-  logits: string,
-  labels: string,
-  teacher: string | undefined,
-  options: LossOptions,
+  { value, teacher }: MatchedValue,
+  axis: number,
+  temperature: number,
 ): string {
+  const soften = (name: string): string => logSoftmax(b, mul(b, name, b.scalar(1 / temperature)), axis);
+  const teacherLog = soften(teacher);
+  const divergence = mul(b, b.emit("Exp", [teacherLog]), sub(b, teacherLog, soften(value)));
+  return mul(b, meanOfSums(b, divergence, axis), b.scalar(temperature * temperature));
+}
+
+/**
+ * T² · mean over all elements of the divergence of two-class distributions with probabilities sigmoid(t / T) and
+ * sigmoid(z / T), which is softplus(z') − softplus(t') − sigmoid(t')·(z' − t') with z' = z / T and t' = t / T.
+ */
+function sigmoidDivergence(b: TypedBuilder, { value, teacher }: MatchedValue, temperature: number): string {
+  const [z, t] = [value, teacher].map((name) => mul(b, name, b.scalar(1 / temperature)));
+  const softplus = (x = ""): string => b.emit("Softplus", [x]);
+  const slope = mul(b, b.emit("Sigmoid", [t ?? ""]), sub(b, z ?? "", t ?? ""));
+  const divergence = sub(b, sub(b, softplus(z), softplus(t)), slope);
+  return mul(b, meanOfAll(b, divergence), b.scalar(temperature * temperature));
+}
+
+/** e = (value − teacher) / deviation. */
+function relativeError(b: TypedBuilder, { loss, value, teacher }: MatchedValue): string {
+  return mul(b, sub(b, value, teacher), b.scalar(1 / loss.deviation));
+}
+
+/** Mean of e². */
+function squaredError(b: TypedBuilder, matched: MatchedValue): string {
+  const error = relativeError(b, matched);
+  return meanOfAll(b, mul(b, error, error));
+}
+
+/** Mean of c·(e − c/2) with c = e clipped to [−1, 1]: e²/2 inside, |e| − 1/2 outside. */
+function smoothL1(b: TypedBuilder, matched: MatchedValue): string {
+  const error = relativeError(b, matched);
+  const bounds = [-1, 1].map((bound) => b.constant("bound", scalarTensor(bound)));
+  const clipped = b.emit("Clip", [error, ...bounds]);
+  return meanOfAll(b, mul(b, clipped, sub(b, error, mul(b, clipped, b.scalar(0.5)))));
+}
+
+function divergence(b: TypedBuilder, matched: MatchedValue, axis: ClassAxis, temperature: number): string {
+  return axis === "each"
+    ? sigmoidDivergence(b, matched, temperature)
+    : softmaxDivergence(b, matched, axis, temperature);
+}
+
+/** The distance of one output to the original's, a scalar. */
+function distance(b: TypedBuilder, matched: MatchedValue, temperature: number): string {
+  const { loss } = matched;
+  switch (loss.measure) {
+    case "kl":
+      return divergence(b, matched, loss.axis, temperature);
+    case "mse":
+      return squaredError(b, matched);
+    case "smooth-l1":
+      return smoothL1(b, matched);
+  }
+}
+
+function logSoftmax(b: TypedBuilder, x: string, axis: number): string {
+  return b.emit("LogSoftmax", [x], { attributes: { axis: int(axis) } });
+}
+
+/** Sum over one axis, mean over the others, as a scalar. */
+function meanOfSums(b: TypedBuilder, x: string, axis: number): string {
+  return meanOfAll(b, reduceSum(b, x, [axis], false));
+}
+
+function meanOfAll(b: TypedBuilder, x: string): string {
+  const axes = b.dims(x).map((_, axis) => axis);
+  return reduceMean(b, x, axes, false);
+}
+
+/** Emits the weighted loss as a scalar and returns its name. */
+export function emitLoss(b: TypedBuilder, values: LossValues, options: LossOptions): string {
   const terms: string[] = [];
-  if (options.crossEntropy > 0) {
+  const { classified, matched } = values;
+  if (options.crossEntropy > 0 && classified !== undefined) {
+    const { logits, labels } = classified;
     terms.push(
       mul(b, crossEntropy(b, logits, labels, options.labelSmoothing), b.scalar(options.crossEntropy)),
     );
   }
-  if (options.distillation > 0 && teacher !== undefined) {
-    terms.push(mul(b, distillation(b, logits, teacher, options.temperature), b.scalar(options.distillation)));
+  for (const each of matched) {
+    const weight = b.scalar(options.distillation * each.loss.weight);
+    terms.push(mul(b, distance(b, each, options.temperature), weight));
   }
   const [first, ...rest] = terms;
   return rest.reduce((sum, term) => add(b, sum, term), first ?? b.scalar(0));

@@ -5,6 +5,7 @@ import type { Device } from "../execute/device.js";
 import type { LossOptions } from "./losses.js";
 import type { SgdOptions, UpdateRule } from "./optimizer.js";
 import type { Schedule } from "./schedule.js";
+import type { Reference } from "./step.js";
 
 /** A stretch of training during which a fixed set of parameters is updated. */
 export interface Phase {
@@ -23,7 +24,7 @@ export interface ShrinkingRule {
 
 /** Which images a run uses. */
 export interface DataPlan {
-  /** As for `openDataset`: "cifar10:DIR", "folder:DIR", "synthetic". */
+  /** As for `openDataset`: "cifar10:DIR", "folder:DIR", "images:DIR", "synthetic". */
   readonly spec: string;
   readonly preprocessing: Preprocessing;
   readonly augmentation: Augmentation;
@@ -57,6 +58,8 @@ export interface TrainingPlan {
   readonly l1Strength: number;
   readonly optimizer: SgdOptions;
   readonly loss: LossOptions;
+  /** Default: "labels". With "original", images need no labels, and the loss must not ask for any. */
+  readonly reference?: Reference;
   readonly batchNormalization: "batch" | "frozen";
   /** Names of the parameters whose share of zeros is reported. */
   readonly sparse: readonly string[];
@@ -82,7 +85,8 @@ export interface TrainingProgress {
   readonly epochs: number;
   /** Means over the current epoch so far. */
   readonly loss: number;
-  readonly accuracy: number;
+  /** Top-1; absent where the labels are no reference. */
+  readonly accuracy?: number;
   /** Share of exact zeros among the sparse parameters, 0 to 1; what shrinking has removed counts as zeros. */
   readonly sparsity: number;
   readonly imagesPerSecond: number;
@@ -105,6 +109,14 @@ export const recoverySchema = z
 
 export type Recovery = z.infer<typeof recoverySchema>;
 
+const outputAgreementSchema = z
+  .object({
+    output: z.string(),
+    error: z.number().nullable(),
+    sameClass: z.number().optional(),
+  })
+  .readonly();
+
 /** One line of `metrics.jsonl`: how an epoch went. It holds nothing that depends on the machine's speed. */
 export const epochMetricsSchema = z
   .object({
@@ -117,12 +129,15 @@ export const epochMetricsSchema = z
     learningRate: z.number(),
     /** Means over the epoch's training images. */
     loss: z.number(),
-    accuracy: z.number(),
+    /** Top-1; absent where the labels are no reference. */
+    accuracy: z.number().optional(),
     sparsity: z.number(),
     /** Executed multiply-accumulates of one image, of the network as it was trained in this epoch. */
     macs: z.number(),
-    /** Top-1 on the held-out validation images; absent where none are held out. */
+    /** Top-1 on the held-out validation images; absent where none are held out or the labels are no reference. */
     validation: z.number().optional(),
+    /** On the validation images, where the original is the reference: see `OutputAgreement`. */
+    outputs: z.array(outputAgreementSchema).optional(),
     /** How often the stage had to go back since the epoch before; absent where it did not. */
     recoveries: z.array(recoverySchema).optional(),
   })

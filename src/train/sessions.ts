@@ -9,10 +9,11 @@ import { float32Data } from "../graph/tensor.js";
 import type { Graph, Tensor } from "../graph/types.js";
 import { readModel } from "../onnx/files.js";
 import { runningStatisticsOf } from "../ops/batch_normalization.js";
-import { buildEvaluation } from "./evaluation.js";
+import { buildEvaluation, buildOutputs } from "./evaluation.js";
+import { comparedValue, type OutputLoss } from "./outputs.js";
 import type { TrainingPlan } from "./plan.js";
 import { nonZeroMask, type TrainingState } from "./state.js";
-import { buildTrainingStep, imageInput, logitsOf, type StateSlot, type TrainingStep } from "./step.js";
+import { buildTrainingStep, imageInput, matchedOutputs, type StateSlot, type TrainingStep } from "./step.js";
 
 /** The training step of one phase, ready to run. */
 export interface LoadedPhase {
@@ -25,11 +26,13 @@ export interface LoadedPhase {
   readonly slots: readonly StateSlot[];
 }
 
-/** The network whose logits are to be matched. */
+/** The network whose outputs are to be matched. */
 export interface Teacher {
   readonly session: Session;
   readonly input: string;
-  readonly output: string;
+  readonly losses: readonly OutputLoss[];
+  /** The value that the loss compares, by the name of the output that is matched. */
+  readonly values: ReadonlyMap<string, string>;
 }
 
 /** A session that predicts with the present parameters: the image input first, then the state. */
@@ -57,6 +60,7 @@ export async function loadPhases(
       trained: new Map(Object.entries(phase.trained)),
       batchNormalization: plan.batchNormalization,
       loss: plan.loss,
+      ...(plan.reference === undefined ? {} : { reference: plan.reference }),
       optimizer: plan.optimizer,
       ...(block === undefined ? {} : { block }),
     });
@@ -92,23 +96,35 @@ function initializer(network: Graph, name: string): Tensor {
   throw new PenniError("internal", `the network has no parameter "${name}"`);
 }
 
-/** The teacher's session; undefined if the loss does not ask for one. */
+/**
+ * The teacher's session; undefined if the loss does not ask for one. Its outputs are the values to match and the
+ * outputs themselves.
+ * @throws PenniError "bad-option" if the loss asks for a teacher that the plan does not have
+ */
 export async function loadTeacher(plan: TrainingPlan, provider: Provider): Promise<Teacher | undefined> {
-  if (plan.loss.distillation === 0 || plan.teacher === undefined) return undefined;
+  if (plan.loss.distillation === 0) return undefined;
+  if (plan.teacher === undefined)
+    throw new PenniError("bad-option", "the loss matches outputs of an original that is not given");
   const network = fixBatch(await readModel(plan.teacher), plan.batch);
-  const output = logitsOf(network);
-  const logitsOnly = { ...network, outputs: [{ name: output, type: undefined }] };
-  const session = await openSession(logitsOnly, { threads: plan.threads, provider, spinning: false });
-  return { session, input: imageInput(network).name, output };
+  const losses = matchedOutputs(network, plan.loss);
+  const values = new Map(losses.map((loss) => [loss.output, comparedValue(network, loss)]));
+  const outputs = [...new Set([...values.values(), ...values.keys()])];
+  const matched = { ...network, outputs: outputs.map((name) => ({ name, type: undefined })) };
+  const session = await openSession(matched, { threads: plan.threads, provider, spinning: false });
+  return { session, input: imageInput(network).name, losses, values };
 }
 
+/** What is evaluated on the validation images: a classifier's predictions, or the outputs that are matched. */
 export async function loadEvaluation(
   network: Graph,
   plan: TrainingPlan,
   state: TrainingState,
   provider: Provider,
 ): Promise<Evaluation> {
-  const graph = buildEvaluation(network, new Set(state.snapshot().keys()));
+  const names = new Set(state.snapshot().keys());
+  const outputs = matchedOutputs(network, plan.loss).map(({ output }) => output);
+  const graph =
+    plan.reference === "original" ? buildOutputs(network, names, outputs) : buildEvaluation(network, names);
   const session = await openSession(graph, { threads: plan.threads, provider, spinning: false });
   return { session, inputs: graph.inputs.map((input) => input.name) };
 }

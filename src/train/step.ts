@@ -1,16 +1,26 @@
 import { int } from "../graph/attributes.js";
 import { PenniError } from "../graph/errors.js";
-import type { Graph, Node, ValueInfo, ValueType } from "../graph/types.js";
+import { removeDeadNodes } from "../graph/passes/remove_dead_nodes.js";
+import type { Graph, ValueInfo, ValueType } from "../graph/types.js";
 import { batchNormalizationTraining } from "../ops/batch_normalization_training.js";
 import { TypedBuilder } from "../ops/builder.js";
 import { standardOpset } from "../ops/definition.js";
 import { reduceSum } from "../ops/emit.js";
-import { expandComposites, namesOf } from "../ops/passes/expand_composites.js";
+import { declareTypes, expandComposites, namesOf } from "../ops/passes/expand_composites.js";
 import { TARGET_OPSET } from "../ops/passes/upgrade_opset.js";
 import { blockLayout } from "./blocked/pass.js";
 import { buildGradients } from "./gradients.js";
-import { emitLoss, type LossOptions } from "./losses.js";
+import { emitLoss, type LossOptions, type LossValues, type MatchedValue } from "./losses.js";
 import { emitUpdate, type SgdOptions, type UpdateRule } from "./optimizer.js";
+import { classifierLoss, comparedValue, logitsOf, type OutputLoss } from "./outputs.js";
+
+/**
+ * What a network is judged by: the labels of the images, of which a step counts those it gets right, or the original
+ * network's outputs alone, which takes no labels.
+ */
+export const references = ["labels", "original"] as const;
+
+export type Reference = (typeof references)[number];
 
 /** What a training step does besides the network itself. */
 export interface StepOptions {
@@ -19,6 +29,8 @@ export interface StepOptions {
   /** "batch": batch statistics, running ones updated; "frozen": running statistics as constants. */
   readonly batchNormalization: "batch" | "frozen";
   readonly loss: LossOptions;
+  /** Default: "labels". */
+  readonly reference?: Reference;
   readonly optimizer: SgdOptions;
   /**
    * Channels of a block, to run on ONNX Runtime's blocked layout (CPU provider only: see `blocked/pass.ts`);
@@ -34,7 +46,7 @@ export interface StateSlot {
   readonly dims: readonly number[];
 }
 
-/** One training step as a graph: state and batch in, updated state, loss and hits out. */
+/** One training step as a graph: state and batch in, updated state, loss and (with labels) hits out. */
 export interface TrainingStep {
   readonly graph: Graph;
   /** Parameters, by initializer name of the network. */
@@ -47,14 +59,13 @@ export interface TrainingStep {
   readonly masks: ReadonlyMap<string, string>;
   /** Parameters that are inputs but not updated by this step. */
   readonly constants: ReadonlyMap<string, string>;
-  /** Whether the step takes the original network's logits as input `stepNames.teacher`. */
-  readonly needsTeacher: boolean;
+  /** Inputs that take the original network's values, by the name of the output that is matched. */
+  readonly teachers: ReadonlyMap<string, string>;
 }
 
 /** Names of a step's own inputs and outputs; the network's values never start with "penni/". */
 export const stepNames = {
   labels: "penni/labels",
-  teacher: "penni/teacher_logits",
   learningRate: "penni/learning_rate",
   l1Strength: "penni/l1_strength",
   loss: "penni/loss",
@@ -62,19 +73,21 @@ export const stepNames = {
 } as const;
 
 /**
- * Builds the training step of a classifier: forward, loss, backward, update.
+ * Builds a training step: forward, loss, backward, update.
  *
- * @param network static shapes, one image input [N, C, H, W], first output logits (or a softmax of them) [N, K]
+ * @param network static shapes, one image input [N, C, H, W]; with labels the first output has logits (or a softmax
+ *   of them) [N, K]
  * @param state names of all initializers that are state (any phase trains them): they become inputs, so that
  *   the steps of several phases share one set of parameters
  * @throws PenniError "unsupported" if an operator on a gradient's path has no gradient, or the network's operator
  *   set is older than version 13
  */
 export function buildTrainingStep(
-  network: Graph,
+  whole: Graph,
   state: ReadonlySet<string>,
   options: StepOptions,
 ): TrainingStep {
+  const network = options.reference === "original" ? matchedPart(whole, options.loss) : whole;
   expectOpset(network);
   const b = new TypedBuilder(standardOpset(network), namesOf(network));
   const inputs: ValueInfo[] = [];
@@ -88,17 +101,19 @@ export function buildTrainingStep(
   const image = imageInput(network);
   declareInput(image.name, image.type);
   const initializers = declareInitializers(b, network, state, floatInput);
+  declareTypes(b, network);
   const statistics = emitForward(b, network, options.batchNormalization);
 
-  const logits = logitsOf(network);
-  const [batch, classes] = logitDims(b, logits);
-  const labels = declareInput(stepNames.labels, { elementType: "int64", shape: [batch] });
-  const needsTeacher = options.loss.distillation > 0;
-  const teacher = needsTeacher ? floatInput(stepNames.teacher, [batch, classes]) : undefined;
+  const classified =
+    options.reference === "original" ? undefined : classifierValues(b, network, declareInput);
+  const matched = matchedOutputs(network, options.loss).map((loss): MatchedValue => {
+    const value = comparedValue(network, loss);
+    return { loss, value, teacher: floatInput(`penni/teacher/${loss.output}`, b.dims(value)) };
+  });
   const learningRate = floatInput(stepNames.learningRate, []);
   const l1Strength = floatInput(stepNames.l1Strength, []);
 
-  const loss = emitLoss(b, logits, labels, teacher, options.loss);
+  const loss = emitLoss(b, { classified, matched }, options.loss);
   const gradients = buildGradients(b, [...b.nodes], loss, [...options.trained.keys()]);
 
   const parameters = new Map<string, StateSlot>();
@@ -121,12 +136,12 @@ export function buildTrainingStep(
     parameters.set(name, { input: name, output: update.parameter, dims });
     velocities.set(name, { input: velocity, output: update.velocity, dims });
   }
-  const hits = emitHits(b, logits, labels);
   b.emit("Identity", [loss], { outputs: [stepNames.loss] });
-  b.emit("Identity", [hits], { outputs: [stepNames.hits] });
+  if (classified !== undefined) b.emit("Identity", [emitHits(b, classified)], { outputs: [stepNames.hits] });
 
   const slots = [...parameters.values(), ...velocities.values(), ...statistics.values()];
-  const outputs = [stepNames.loss, stepNames.hits, ...slots.map((slot) => slot.output)];
+  const told = classified === undefined ? [stepNames.loss] : [stepNames.loss, stepNames.hits];
+  const outputs = [...told, ...slots.map((slot) => slot.output)];
   const updated = new Set([...parameters.keys(), ...statistics.keys()]);
   const constants = new Map(initializers.filter((name) => !updated.has(name)).map((name) => [name, name]));
   const graph: Graph = {
@@ -136,19 +151,33 @@ export function buildTrainingStep(
     outputs: outputs.map((name) => ({ name, type: b.types.get(name) })),
     nodes: b.nodes,
     initializers: b.initializers,
-    valueInfo: new Map(),
     metadata: new Map(),
   };
   const lowered = options.block === undefined ? expandComposites(graph) : blockLayout(graph, options.block);
   return {
-    graph: lowered,
+    graph: { ...lowered, valueInfo: new Map() },
     parameters,
     velocities,
     statistics,
     masks,
     constants,
-    needsTeacher,
+    teachers: new Map(matched.map(({ loss: { output }, teacher }) => [output, teacher])),
   };
+}
+
+/** The outputs that a loss matches. */
+export function matchedOutputs(
+  network: Graph,
+  { distillation, outputs }: LossOptions,
+): readonly OutputLoss[] {
+  if (distillation === 0) return [];
+  return outputs ?? [classifierLoss(network)];
+}
+
+/** What the matched outputs are computed from: a network may have outputs besides that cannot be trained. */
+function matchedPart(network: Graph, loss: LossOptions): Graph {
+  const matched = new Set(matchedOutputs(network, loss).map(({ output }) => output));
+  return removeDeadNodes({ ...network, outputs: network.outputs.filter(({ name }) => matched.has(name)) });
 }
 
 /** Gradients are written in the forms of operator set 13. */
@@ -211,27 +240,28 @@ function emitForward(
   return statistics;
 }
 
-/** The logits: the network's first output, or the input of the softmax that produces it. */
-export function logitsOf(network: Graph, nodes: readonly Node[] = network.nodes): string {
-  const [output] = network.outputs;
-  if (output === undefined) throw new PenniError("bad-model", "the network has no output");
-  const producer = nodes.find((node) => node.outputs.includes(output.name));
-  const isSoftmax = producer?.op === "Softmax" || producer?.op === "LogSoftmax";
-  return (isSoftmax ? producer.inputs[0] : undefined) ?? output.name;
-}
+type ClassifierValues = NonNullable<LossValues["classified"]>;
 
-function logitDims(b: TypedBuilder, logits: string): readonly [number, number] {
+/** The logits of a classifier, and a new input for the labels. */
+function classifierValues(
+  b: TypedBuilder,
+  network: Graph,
+  declareInput: (name: string, type: ValueType) => string,
+): ClassifierValues {
+  const logits = logitsOf(network);
   const dims = b.dims(logits);
-  const [batch, classes] = dims;
-  if (dims.length === 2 && batch !== undefined && classes !== undefined) return [batch, classes];
+  const [batch] = dims;
+  if (dims.length === 2 && batch !== undefined)
+    return { logits, labels: declareInput(stepNames.labels, { elementType: "int64", shape: [batch] }) };
   throw new PenniError("unsupported", `output "${logits}" is not a classifier's`, {
     expected: "logits of shape [batch, classes]",
     found: `[${dims.join(", ")}]`,
+    advice: "--loss distill trains any network from the original's outputs, without labels",
   });
 }
 
 /** Number of images of the batch whose largest logit is the label's. */
-function emitHits(b: TypedBuilder, logits: string, labels: string): string {
+function emitHits(b: TypedBuilder, { logits, labels }: ClassifierValues): string {
   const predicted = b.emit("ArgMax", [logits], { attributes: { axis: int(1), keepdims: int(0) } });
   const matches = b.emit("Cast", [b.emit("Equal", [predicted, labels])], { attributes: { to: int(1) } });
   return reduceSum(b, matches, [0], false);

@@ -1,5 +1,5 @@
 import { planEpoch, planEvaluation } from "../data/batches.js";
-import type { Split } from "../data/dataset.js";
+import { labelsOf, type Split } from "../data/dataset.js";
 import { holdOut, sampleIndices } from "../data/hold_out.js";
 import { openDataset } from "../data/open.js";
 import { prefetch } from "../data/prefetch.js";
@@ -7,7 +7,7 @@ import { PenniError } from "../graph/errors.js";
 import { readModel, writeModel } from "../onnx/files.js";
 import type { Checkpoint } from "./checkpoint.js";
 import { CheckpointStore, stageIdentity } from "./checkpoint_store.js";
-import { followLoss, guessingLoss, type LossTrend, lossProblem, stateProblem } from "./divergence.js";
+import { followLoss, type LossTrend, lossProblem, stateProblem } from "./divergence.js";
 import type { EpochMetrics, EpochTiming, Recovery, TrainingPlan, TrainingProgress } from "./plan.js";
 import { learningRate } from "./schedule.js";
 import type { Shrinker } from "./shrinking.js";
@@ -92,7 +92,8 @@ export class Trainer {
       typeof height === "number" && typeof width === "number" ? { imageSize: { height, width } } : {};
     const dataset = await openDataset(plan.data.spec, size);
     const split = await dataset.train();
-    const held = holdOut(split.labels, plan.data.validation, plan.seed);
+    if (plan.reference !== "original") labelsOf(split);
+    const held = holdOut(split, plan.data.validation, plan.seed);
     const train = sampleIndices(held.train, plan.data.trainLimit ?? held.train.length, plan.seed);
     const notice = (text: string): void => hooks.notice(text);
     const store = new CheckpointStore(plan.checkpoint, await stageIdentity(plan), notice);
@@ -295,7 +296,7 @@ export class Trainer {
   }
 
   private problemOf({ loss }: StepOutcome): string | undefined {
-    return lossProblem(loss, this.trend, guessingLoss(this.plan.loss, this.workbench.classes));
+    return lossProblem(loss, this.trend, this.workbench.guessing);
   }
 
   private count({ loss, hits }: StepOutcome, milliseconds: number): void {
@@ -323,7 +324,7 @@ export class Trainer {
       epoch: Math.floor((this.step - 1) / this.stepsPerEpoch) + 1,
       epochs: Math.ceil(this.plan.epochs),
       loss: lossSum / images,
-      accuracy: hits / images,
+      ...this.accuracy(hits / images),
       sparsity: this.network.lastSparsity(),
       imagesPerSecond: this.speed,
       secondsLeft: ((this.steps - this.step) * this.plan.batch) / this.speed,
@@ -345,7 +346,7 @@ export class Trainer {
       step: this.step,
       learningRate: this.rateAt(this.step - 1),
       loss: lossSum / images,
-      accuracy: hits / images,
+      ...this.accuracy(hits / images),
       sparsity: await this.network.sparsity(),
       macs,
       ...(await this.validation()),
@@ -359,15 +360,26 @@ export class Trainer {
     Object.assign(this.clock, { steps: 0, milliseconds: 0 });
   }
 
-  /** Top-1 on the validation images with the present parameters, where there are any. */
-  private async validation(): Promise<Pick<EpochMetrics, "validation">> {
-    if (this.validationIndices.length === 0) return {};
+  /** Where the labels are the reference. */
+  private accuracy(top1: number): { readonly accuracy?: number } {
+    return this.isLabelled ? { accuracy: top1 } : {};
+  }
+
+  private get isLabelled(): boolean {
+    return this.plan.reference !== "original";
+  }
+
+  /** What the present parameters make of the validation images, where there are any. */
+  private async validation(): Promise<Pick<EpochMetrics, "validation" | "outputs">> {
+    const { length } = this.validationIndices;
+    if (length === 0) return {};
     const { batch, data } = this.plan;
     const plan = planEvaluation(this.split, this.validationIndices, {
       batch,
       preprocessing: data.preprocessing,
     });
-    return { validation: (await this.workbench.validate(prefetch(plan))) / this.validationIndices.length };
+    if (!this.isLabelled) return { outputs: [...(await this.workbench.compareOutputs(prefetch(plan)))] };
+    return { validation: (await this.workbench.countHits(prefetch(plan))) / length };
   }
 }
 

@@ -1,13 +1,17 @@
 import { Tensor as OrtTensor } from "onnxruntime-common";
 import type { Batch } from "../data/batches.js";
+import type { Feeds } from "../execute/engine.js";
 import { nodeEngine } from "../execute/node.js";
 import { residentValues } from "../execute/resident.js";
 import { type ResolvedDevice, resolveDevice } from "../execute/resolve.js";
 import { PenniError } from "../graph/errors.js";
 import type { Graph } from "../graph/types.js";
+import { type OutputAgreement, OutputComparison } from "../measure/agreement.js";
 import { inferGraph } from "../ops/infer.js";
 import type { CheckpointTensor } from "./checkpoint.js";
+import { guessingLoss } from "./divergence.js";
 import { PREDICTED } from "./evaluation.js";
+import { comparedOutput, comparedValue, logitsOf } from "./outputs.js";
 import type { TrainingPlan } from "./plan.js";
 import {
   type Evaluation,
@@ -18,13 +22,13 @@ import {
   type Teacher,
 } from "./sessions.js";
 import { TrainingState } from "./state.js";
-import { imageInput, logitsOf, stepNames } from "./step.js";
+import { imageInput, matchedOutputs, stepNames } from "./step.js";
 
 /** What a step tells about its batch, seen with the parameters before the step's update. */
 export interface StepOutcome {
   /** Mean over the batch. */
   readonly loss: number;
-  /** Images of the batch whose largest logit is the label's. */
+  /** Images of the batch whose largest logit is the label's; 0 where the labels are no reference. */
   readonly hits: number;
 }
 
@@ -43,8 +47,8 @@ export class Workbench {
     private readonly plan: TrainingPlan,
     private readonly imageDims: ImageDims,
     readonly device: ResolvedDevice,
-    /** Classes that the network has scores for. */
-    readonly classes: number,
+    /** What a network costs that has learned nothing: see `guessingLoss`. */
+    readonly guessing: number,
     private readonly image: string,
     private readonly state: TrainingState,
     private readonly phases: readonly LoadedPhase[],
@@ -67,8 +71,8 @@ export class Workbench {
     const evaluation =
       plan.data.validation > 0 ? await loadEvaluation(network, plan, state, provider) : undefined;
     const image = imageInput(network).name;
-    const classes = classCount(network);
-    return new Workbench(plan, imageDims, device, classes, image, state, phases, teacher, evaluation);
+    const guessing = guessingCost(network, plan);
+    return new Workbench(plan, imageDims, device, guessing, image, state, phases, teacher, evaluation);
   }
 
   phaseName(phase: number): string {
@@ -85,22 +89,22 @@ export class Workbench {
     const images = this.imageTensor(batch.images);
     const feeds: Record<string, OrtTensor> = {
       [this.image]: images,
-      [stepNames.labels]: new OrtTensor("int64", batch.labels, [this.plan.batch]),
       [stepNames.learningRate]: scalar(rate),
       [stepNames.l1Strength]: scalar(this.plan.l1Strength),
-      ...(await this.taught(images)),
+      ...this.labels(batch),
+      ...(await this.taught(images, step.teachers)),
       ...(await masks.feeds([...masks.names])),
       ...(await this.state.feeds([...slots.map(({ input }) => input), ...step.constants.keys()])),
     };
     const results = await session.run(feeds, {
       ...this.state.fetches(slots),
       [stepNames.loss]: null,
-      [stepNames.hits]: null,
+      ...(this.isLabelled ? { [stepNames.hits]: null } : {}),
     });
     this.state.receive(slots, results);
     return {
       loss: Number(results[stepNames.loss]?.data[0]),
-      hits: Number(results[stepNames.hits]?.data[0]),
+      hits: Number(results[stepNames.hits]?.data[0] ?? 0),
     };
   }
 
@@ -110,19 +114,36 @@ export class Workbench {
   }
 
   /** Number of images whose class is predicted right with the present parameters. */
-  async validate(batches: AsyncIterable<Batch>): Promise<number> {
+  async countHits(batches: AsyncIterable<Batch>): Promise<number> {
+    let hits = 0;
+    for await (const { images, labels, count } of batches) {
+      const results = await this.evaluate(this.imageTensor(images));
+      const predicted = results[PREDICTED]?.data as BigInt64Array;
+      for (let index = 0; index < count; index++) if (predicted[index] === labels?.[index]) hits += 1;
+    }
+    return hits;
+  }
+
+  /** How well the matched outputs agree with the original's, with the present parameters. */
+  async compareOutputs(batches: AsyncIterable<Batch>): Promise<readonly OutputAgreement[]> {
+    const { teacher } = this;
+    if (teacher === undefined) throw new PenniError("internal", "the plan has no original to compare with");
+    const comparison = new OutputComparison(teacher.losses.map(comparedOutput));
+    const names = teacher.losses.map(({ output }) => output);
+    for await (const { images, size, count } of batches) {
+      const feed = this.imageTensor(images);
+      const first = await teacher.session.run({ [teacher.input]: feed }, names);
+      comparison.add({ first, second: await this.evaluate(feed), size, count });
+    }
+    return comparison.results;
+  }
+
+  private async evaluate(images: OrtTensor): Promise<Feeds> {
     const { evaluation } = this;
     if (evaluation === undefined)
       throw new PenniError("internal", "the plan holds out no images for validation");
     const [image = "", ...stateInputs] = evaluation.inputs;
-    let hits = 0;
-    for await (const { images, labels, count } of batches) {
-      const feeds = { [image]: this.imageTensor(images), ...(await this.state.feeds(stateInputs)) };
-      const results = await evaluation.session.run(feeds);
-      const predicted = results[PREDICTED]?.data as BigInt64Array;
-      for (let index = 0; index < count; index++) if (predicted[index] === labels[index]) hits += 1;
-    }
-    return hits;
+    return evaluation.session.run({ [image]: images, ...(await this.state.feeds(stateInputs)) });
   }
 
   /** The present state by name; shares its memory. */
@@ -192,20 +213,45 @@ export class Workbench {
     return new OrtTensor("float32", images, [this.plan.batch, ...this.imageDims]);
   }
 
-  /** What the teacher makes of the images, as a feed; nothing where there is no teacher. */
-  private async taught(images: OrtTensor): Promise<Record<string, OrtTensor>> {
+  private get isLabelled(): boolean {
+    return this.plan.reference !== "original";
+  }
+
+  /** The labels as a feed; nothing where they are no reference. */
+  private labels({ labels }: Batch): Feeds {
+    if (!this.isLabelled) return {};
+    if (labels === undefined)
+      throw new PenniError("internal", "the images of a labelled step have no labels");
+    return { [stepNames.labels]: new OrtTensor("int64", labels, [this.plan.batch]) };
+  }
+
+  /** What the teacher makes of the images, as feeds of a step; nothing where there is no teacher. */
+  private async taught(images: OrtTensor, inputs: ReadonlyMap<string, string>): Promise<Feeds> {
     if (this.teacher === undefined) return {};
-    const { session, input, output } = this.teacher;
-    const known = await session.run({ [input]: images });
-    const logits = known[output];
-    return logits === undefined ? {} : { [stepNames.teacher]: logits };
+    const { session, input, values } = this.teacher;
+    const known = await session.run({ [input]: images }, [...new Set(values.values())]);
+    return Object.fromEntries(
+      [...inputs].flatMap(([output, name]) => {
+        const value = known[values.get(output) ?? ""];
+        return value === undefined ? [] : [[name, value] as const];
+      }),
+    );
   }
 }
 
-function classCount(network: Graph): number {
-  const classes = inferGraph(network).types.get(logitsOf(network))?.shape?.[1];
-  if (typeof classes === "number") return classes;
-  throw new PenniError("internal", "the number of classes is not known");
+function guessingCost(network: Graph, plan: TrainingPlan): number {
+  const { types } = inferGraph(network);
+  const size = (value: string, axis: number): number => {
+    const dim = types.get(value)?.shape?.at(axis);
+    if (typeof dim === "number") return dim;
+    throw new PenniError("internal", `the number of classes of "${value}" is not known`);
+  };
+  const matched = matchedOutputs(network, plan.loss).map((loss) => {
+    if (loss.measure !== "kl") return { loss, classes: 1 };
+    return { loss, classes: loss.axis === "each" ? 2 : size(comparedValue(network, loss), loss.axis) };
+  });
+  const classes = plan.loss.crossEntropy > 0 ? size(logitsOf(network), 1) : 1;
+  return guessingLoss(plan.loss, matched, classes);
 }
 
 function isLoaded<Part>(part: Part | undefined): part is Part {

@@ -10,7 +10,7 @@ import type { Graph } from "../../src/graph/types.js";
 import { decompose } from "../../src/method/decompose.js";
 import { writeModel } from "../../src/onnx/files.js";
 import { projectRoot, sharedPath, withoutShared } from "../support/shared.js";
-import { node, smallGraph, smallNetwork } from "../support/small_models.js";
+import { conv, node, randomTensor, smallGraph, smallNetwork } from "../support/small_models.js";
 
 const folder = mkdtempSync(path.join(tmpdir(), "penni-cli-"));
 after(() => rmSync(folder, { recursive: true, force: true }));
@@ -148,8 +148,8 @@ test("inspect --json is complete", async () => {
 });
 
 test("inspect of a compressed model shows basis and density", async () => {
-  const file = await modelFile("decomposed.onnx", decompose(smallNetwork(), { basis: 4 }));
-  assert.match((await penni(["inspect", file])).stdout, /c1\/Conv.*has 4 \(100 %\)/);
+  const file = await modelFile("decomposed.onnx", decompose(smallNetwork(), { basis: 3 }));
+  assert.match((await penni(["inspect", file])).stdout, /c1\/Conv.*has 3 \(100 %\)/);
 });
 
 for (const columns of [40, 60, 80, 120]) {
@@ -159,6 +159,47 @@ for (const columns of [40, 60, 80, 120]) {
     assert(longest <= columns, `a line of ${longest} characters`);
   });
 }
+
+test("inspect tells what it cannot treat, with node, operator and advice", async () => {
+  const graph = smallNetwork("N");
+  const custom = { ...node("Mystery", ["y"], "z"), domain: "org.example" };
+  const file = await modelFile("odd.onnx", {
+    ...graph,
+    opsets: new Map([...graph.opsets, ["org.example", 1]]),
+    nodes: [...graph.nodes, custom],
+    outputs: [{ name: "z", type: { elementType: "float32", shape: ["N", 5] } }],
+  });
+  const { stdout } = await penni(["inspect", file]);
+  assert.match(stdout, /Remarks:\n- z\/Mystery \(Mystery\): an operator of another domain \(org\.example\)/);
+  assert.match(stdout.replaceAll("\n", " "), /no gradient passes this.*--preset calibrate/);
+  const { remarks } = JSON.parse((await penni(["inspect", file, "--json"])).stdout);
+  assert.deepEqual(
+    remarks.map(({ kind }: { kind: string }) => kind),
+    ["unknown-operator", "no-gradient"],
+  );
+});
+
+test("eval takes the dimensions that the model leaves open, and refuses those that do not fit", async () => {
+  const graph = smallGraph(
+    ["N", 3, "H", "W"],
+    [
+      conv({ name: "c", input: "x", weight: "w", kernel: 3 }),
+      node("GlobalAveragePool", ["c"], "p"),
+      node("Flatten", ["p"], "y"),
+    ],
+    { w: randomTensor([10, 3, 3, 3], 1) },
+  );
+  const file = await modelFile("open.onnx", graph);
+  const args = ["eval", file, "--data", "synthetic:40", "--json", "--input-shape"];
+  const { status, stdout, stderr } = await penni([...args, "x:1x3x12x10"]);
+  assert.equal(status, 0, stderr);
+  assert.equal(JSON.parse(stdout).total, 10);
+  assertRefused(
+    await penni([...args, "z:1x3x12x10"]),
+    /open\.onnx: the model has no input "z": expected "x"/,
+  );
+  assertRefused(await penni([...args, "x:1x3x12"]), /wrong rank.*expected 4 dimensions/);
+});
 
 test("inspect of a model without convolutions says so", async () => {
   const file = await modelFile("relu.onnx", smallGraph([1, 4], [node("Relu", ["x"], "y")], {}));

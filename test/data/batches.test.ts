@@ -8,6 +8,7 @@ import {
   cifarAugmentation,
   type EpochOptions,
   imagenetPreprocessing,
+  labelsOf,
   openDataset,
   planEpoch,
   planEvaluation,
@@ -29,13 +30,13 @@ interface Kept {
   readonly index: number;
   readonly count: number;
   readonly images: Float32Array;
-  readonly labels: bigint[];
+  readonly labels: readonly bigint[] | undefined;
 }
 
 async function collect(source: ReturnType<typeof batches> | ReturnType<typeof prefetch>): Promise<Kept[]> {
   const kept: Kept[] = [];
   for await (const { index, count, images, labels } of source) {
-    kept.push({ index, count, images: images.slice(), labels: [...labels] });
+    kept.push({ index, count, images: images.slice(), labels: labels && [...labels] });
   }
   return kept;
 }
@@ -79,13 +80,24 @@ test("evaluation takes every image once, in order, and pads the last batch", asy
     evaluated.map(({ count }) => count),
     [16, 16, 16, 2],
   );
-  const labels = evaluated.flatMap(({ labels, count }) => labels.slice(0, count));
-  assert.deepEqual(labels, Array.from(split.labels, BigInt));
+  const labels = evaluated.flatMap(({ labels = [], count }) => labels.slice(0, count));
+  assert.deepEqual(labels, Array.from(labelsOf(split), BigInt));
   const last = evaluated[3];
   assert.ok(last?.images.subarray(2 * 3072).every((value) => value === 0));
-  assert.ok(last?.labels.slice(2).every((label) => label === 0n));
+  assert.ok(last?.labels?.slice(2).every((label) => label === 0n));
   const red = (split.pixels[0] ?? 0) / 255;
   assert.ok(Math.abs((evaluated[0]?.images[0] ?? NaN) - (red - 0.485) / 0.229) < 1e-6);
+});
+
+test("images without labels make batches without labels, prefetched ones too", async () => {
+  const plan = planEpoch({ ...split, labels: undefined }, indices, options);
+  const epoch = await made(plan);
+  assert.ok(epoch.every(({ labels }) => labels === undefined));
+  assert.deepEqual(
+    epoch.map(({ images }) => images),
+    (await made(planEpoch(split, indices, options))).map(({ images }) => images),
+  );
+  assert.deepEqual(await collect(prefetch(plan)), epoch);
 });
 
 test("prefetching gives the same batches", async () => {

@@ -1,10 +1,10 @@
 import assert from "node:assert/strict";
-import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { mkdirSync, mkdtempSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
 import os from "node:os";
 import path from "node:path";
 import { after, test } from "node:test";
 import sharp, { type Sharp } from "sharp";
-import { imagePixels, openDataset, type Split } from "../../src/data/index.js";
+import { imagePixels, labelsOf, openDataset, type Split } from "../../src/data/index.js";
 
 const root = mkdtempSync(path.join(os.tmpdir(), "penni-folder-"));
 after(() => rmSync(root, { recursive: true }));
@@ -43,6 +43,7 @@ function assertColour(split: Split, index: number, expected: readonly number[]):
 }
 
 const openRoot = (folder: string) => openDataset(`folder:${path.join(root, folder)}`, { imageSize });
+const openTree = (folder: string) => openDataset(`images:${path.join(root, folder)}`, { imageSize });
 
 test("reads PNG, JPEG and WebP from train and test folders", async () => {
   await save(plain(blue), "both/train/blue/a.png");
@@ -54,12 +55,12 @@ test("reads PNG, JPEG and WebP from train and test folders", async () => {
   const dataset = await openRoot("both");
   assert.deepEqual(dataset.classNames, ["blue", "red"]);
   const train = await dataset.train();
-  assert.deepEqual([...train.labels], [0, 0, 1]);
+  assert.deepEqual([...labelsOf(train)], [0, 0, 1]);
   [blue, blue, red].forEach((colour, index) => {
     assertColour(train, index, colour);
   });
   const testing = await dataset.test();
-  assert.deepEqual([...testing.labels], [0, 1]);
+  assert.deepEqual([...labelsOf(testing)], [0, 1]);
   assertColour(testing, 1, red);
 });
 
@@ -96,9 +97,38 @@ test("without test images a fifth of every class is held out, always the same", 
   const dataset = await openRoot("one");
   const [train, testing] = [await dataset.train(), await dataset.test()];
   assert.deepEqual([train.count, testing.count], [16, 4]);
-  assert.deepEqual([...testing.labels], [0, 0, 1, 1]);
+  assert.deepEqual([...labelsOf(testing)], [0, 0, 1, 1]);
   assertColour(testing, 3, red);
   assert.deepEqual(await (await openRoot("one")).train(), train);
+});
+
+test("images without class folders have no labels; images:DIR takes all at any depth", async () => {
+  for (let number = 0; number < 10; number += 1) await save(plain(red, 4, 4), `flat/${number}.png`);
+  const flat = await openRoot("flat");
+  assert.equal(flat.classNames, undefined);
+  const [train, testing] = [await flat.train(), await flat.test()];
+  assert.deepEqual([train.count, testing.count], [8, 2]);
+  assert.deepEqual([train.labels, testing.labels], [undefined, undefined]);
+  assertColour(testing, 1, red);
+
+  await save(plain(red), "tree/2023/a/1.png");
+  await save(plain(blue), "tree/2024/1.png");
+  await save(plain(blue), "tree/2024/b/1.png");
+  // A link in a circle, as file systems allow.
+  symlinkSync(path.join(root, "tree"), path.join(root, "tree/2024/b/up"));
+  const all = await openTree("tree");
+  assert.equal((await all.train()).count + (await all.test()).count, 3);
+  assert.equal((await all.train()).labels, undefined);
+  // None of its sub-folders holds an image itself: no classes.
+  await save(plain(red), "deep/a/b/1.png");
+  assert.equal((await openRoot("deep")).classNames, undefined);
+
+  await save(plain(red), "parted/train/1.png");
+  await save(plain(blue), "parted/test/1.png");
+  const parted = await openRoot("parted");
+  assertColour(await parted.train(), 0, red);
+  assertColour(await parted.test(), 0, blue);
+  assert.throws(() => labelsOf(testing), { code: "bad-data", message: /no labels/ });
 });
 
 test("what cannot be used is an error that names it", async () => {
@@ -122,10 +152,15 @@ test("what cannot be used is an error that names it", async () => {
     code: "bad-data",
     message: /classes.val.*expected a, found c/,
   });
-  await assert.rejects(openRoot("classes/val/c"), {
+  await save(plain(red), "mixed/a/1.png");
+  await save(plain(red), "mixed/b.png");
+  await assert.rejects(openRoot("mixed"), {
     code: "bad-data",
-    message: /no class folders.*found 1\.png/,
+    message: /mixed: images beside class folders: .*found b\.png beside a\..*images:DIR/,
   });
+  mkdirSync(path.join(root, "nothing/deep"), { recursive: true });
+  await assert.rejects(openRoot("nothing"), { code: "bad-data", message: /nothing: no images.*found deep/ });
+  await assert.rejects(openTree("nothing"), { code: "bad-data", message: /nothing: no images/ });
   await assert.rejects(openRoot("absent"), { code: "bad-data", message: /absent: no such folder/ });
   await assert.rejects(openDataset(`folder:${root}`), { code: "bad-option", message: /size/ });
 });

@@ -36,15 +36,17 @@ test("shuffling keeps the items", () => {
 
 test("a held-out part has its share of every class, nothing in common with the rest, and is seeded", () => {
   const labels = Uint16Array.from({ length: 230 }, (_, index) => (index < 200 ? index % 2 : 2));
-  const { train, validation } = holdOut(labels, 0.1, 5);
+  const split = { count: labels.length, labels };
+  const { train, validation } = holdOut(split, 0.1, 5);
   assert.deepEqual(
     [...train, ...validation].sort((a, b) => a - b),
     Array.from(labels, (_, index) => index),
   );
   const perClass = [0, 1, 2].map((label) => validation.filter((index) => labels[index] === label).length);
   assert.deepEqual(perClass, [10, 10, 3]);
-  assert.deepEqual(holdOut(labels, 0.1, 5).validation, validation);
-  assert.notDeepEqual(holdOut(labels, 0.1, 6).validation, validation);
-  assert.equal(holdOut(labels, 0, 5).validation.length, 0);
-  assert.equal(holdOut(Uint16Array.of(0, 0, 1), 0.01, 5).validation.length, 1);
+  assert.deepEqual(holdOut(split, 0.1, 5).validation, validation);
+  assert.notDeepEqual(holdOut(split, 0.1, 6).validation, validation);
+  assert.equal(holdOut(split, 0, 5).validation.length, 0);
+  assert.equal(holdOut({ count: 3, labels: Uint16Array.of(0, 0, 1) }, 0.01, 5).validation.length, 1);
+  assert.equal(holdOut({ count: 230, labels: undefined }, 0.1, 5).validation.length, 23);
 });

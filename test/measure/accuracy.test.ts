@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { allocateSplit, imagenetPreprocessing, type Split } from "../../src/data/index.js";
+import { allocateSplit, imagenetPreprocessing, type LabelledSplit } from "../../src/data/index.js";
 import { int } from "../../src/graph/attributes.js";
 import { PenniError } from "../../src/graph/errors.js";
 import type { Graph } from "../../src/graph/types.js";
@@ -11,7 +11,7 @@ import { node, randomTensor, smallGraph, smallNetwork } from "../support/small_m
 const plain = { ...imagenetPreprocessing, mean: [0, 0, 0], std: [1, 1, 1] };
 
 /** Images of one bright channel each; the label is that channel, wrong for every fourth image. */
-function channelImages(count: number): Split {
+function channelImages(count: number): LabelledSplit {
   const split = allocateSplit({ count, channels: 3, height: 4, width: 4 });
   for (let image = 0; image < count; image++) {
     const channel = image % 3;
@@ -72,7 +72,7 @@ const refusals: readonly { readonly name: string; readonly model: Graph; readonl
       ...channelClassifier(1),
       inputs: [{ name: "x", type: { elementType: "uint8", shape: [1, 3, 4, 4] } }],
     },
-    message: /expected float32, found uint8/,
+    message: /expected float32 or float16, found uint8/,
   },
 ];
 

@@ -1,11 +1,19 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
+import { Tensor as OrtTensor } from "onnxruntime-common";
 import { allIndices, openDataset } from "../../src/data/index.js";
 import { imagenetPreprocessing } from "../../src/data/preprocessing.js";
 import { withInitializers } from "../../src/graph/edit.js";
 import { float32Data, float32Tensor } from "../../src/graph/tensor.js";
 import type { Graph } from "../../src/graph/types.js";
-import { largestDifference } from "../../src/measure/agreement.js";
+import { evaluate } from "../../src/measure/accuracy.js";
+import {
+  type ComparedOutput,
+  largestDifference,
+  type OutputAgreement,
+  OutputComparison,
+} from "../../src/measure/agreement.js";
+import { outputDeviations } from "../../src/measure/output_deviation.js";
 import { tinyCnn } from "../support/tiny_cnn.js";
 
 const split = await (await openDataset("synthetic:50", { imageSize: { width: 16, height: 16 } })).train();
@@ -37,4 +45,99 @@ test("the largest difference of the outputs and the changed predictions are foun
 
 test("an output that is not a number is never agreement", async () => {
   assert.ok(Number.isNaN((await compare(withOffset(Number.NaN))).difference));
+});
+
+/** Two batches of two images each; the second image of the last one does not count. */
+function agreement(
+  compared: Omit<ComparedOutput, "output">,
+  dims: readonly number[],
+  values: readonly (readonly [readonly number[], readonly number[]])[],
+): OutputAgreement | undefined {
+  const comparison = new OutputComparison([{ output: "y", ...compared }]);
+  const tensor = (data: readonly number[]) => ({
+    y: new OrtTensor("float32", Float32Array.from(data), dims),
+  });
+  values.forEach(([first, second], index) => {
+    comparison.add({ first: tensor(first), second: tensor(second), size: 2, count: 2 - index });
+  });
+  return comparison.results[0];
+}
+
+test("the error of an output is its root mean square in units of the deviation, over the images that count", () => {
+  const numbers = agreement(
+    { deviation: 2 },
+    [2, 2],
+    [
+      [
+        [1, 2, 3, 4],
+        [1, 2, 3, 7],
+      ],
+      [
+        [0, 0, 0, 0],
+        [0, 3, 99, 99],
+      ],
+    ],
+  );
+  assert.deepEqual(numbers, { output: "y", error: Math.sqrt(18 / 6) / 2 });
+  const broken = agreement(
+    { deviation: 1 },
+    [2, 1],
+    [
+      [
+        [1, 1],
+        [1, Number.NaN],
+      ],
+    ],
+  );
+  assert.deepEqual(broken, { output: "y", error: null });
+});
+
+test("class scores: the same largest one at each position, and no error from a shift of all classes", () => {
+  // [2 images, 2 classes, 2 positions]: at the second position of the second image another class wins.
+  const scores = agreement(
+    { deviation: 1, axis: 1 },
+    [2, 2, 2],
+    [
+      [
+        [1, 5, 0, 0, 1, 0, 2, 3],
+        [4, 5, 3, 0, 1, 1, 2, 0],
+      ],
+    ],
+  );
+  assert.equal(scores?.sameClass, 0.75);
+  // Differences there are -1 and 3: 4² / 2 after their mean is taken off.
+  assert.ok(Math.abs((scores?.error ?? Number.NaN) - Math.sqrt(8 / 8)) < 1e-12);
+  const probabilities = agreement(
+    { deviation: 1, axis: "each" },
+    [2, 2],
+    [
+      [
+        [0.1, 0.6, 0.9, 0.4],
+        [0.4, 0.3, 0.8, 0.4],
+      ],
+    ],
+  );
+  assert.equal(probabilities?.sameClass, 0.75);
+});
+
+test("the deviation of an output is that from image to image, not over its elements", async () => {
+  const images = { split, indices: allIndices(split), preprocessing: imagenetPreprocessing, threads: 1 };
+  const [output = ""] = network.outputs.map(({ name }) => name);
+  const plain = (await outputDeviations(network, [output], images)).get(output);
+  const shifted = (await outputDeviations(withOffset(1000), [output], images)).get(output);
+  assert.ok(plain && "deviation" in plain && shifted && "deviation" in shifted);
+  assert.ok(plain.deviation > 0.01);
+  // float32 of numbers around 1000 has steps of 6e-5.
+  assert.ok(Math.abs(plain.deviation - shifted.deviation) < 1e-4, `${plain.deviation}, ${shifted.deviation}`);
+  const same = { ...images, indices: new Uint32Array(5).fill(7) };
+  const constant = (await outputDeviations(network, [output], same)).get(output);
+  assert.deepEqual(constant, { problem: "it is the same for every image" });
+});
+
+test("images without labels have no accuracy", async () => {
+  const unlabelled = { ...split, labels: undefined };
+  await assert.rejects(evaluate(network, unlabelled, imagenetPreprocessing), {
+    code: "bad-data",
+    message: /no labels/,
+  });
 });

@@ -102,21 +102,21 @@ for (const form of ["merged", "dense", "factored"] satisfies LayerForm[]) {
   });
 }
 
-/** One decomposed convolution from `channels` to as many, half of its coefficients pruned. */
-function oneLayer(channels: number): Graph {
+/** One decomposed convolution from `channels` to as many, by default with half of its coefficients pruned. */
+function oneLayer(channels: number, basis = 5, factor = 0.7): Graph {
   const layer = conv({ name: "y", input: "x", weight: "w", kernel: 3 });
   const graph = smallGraph(["N", channels, 8, 8], [layer], {
     w: randomTensor([channels, channels, 3, 3], 1),
   });
-  return pruneCoefficients(decompose(graph, { basis: 5 }), { factor: 0.7 }).graph;
+  return pruneCoefficients(decompose(graph, { basis }), { factor }).graph;
 }
 
 test("without measuring, the smaller of the two forms that run as a dense kernel is taken", async () => {
-  for (const [channels, expected] of [
-    [3, "dense"],
-    [16, "merged"],
+  for (const [start, expected] of [
+    [oneLayer(9, 8, 0), "dense"],
+    [oneLayer(16), "merged"],
   ] as const) {
-    const { graph, layers } = await exportModel(oneLayer(channels));
+    const { graph, layers } = await exportModel(start);
     const [layer] = layers;
     assert(layer !== undefined);
     assert.equal(layer.form, expected);

@@ -6,6 +6,7 @@ import {
   readdirSync,
   readFileSync,
   rmSync,
+  statSync,
   symlinkSync,
   writeFileSync,
 } from "node:fs";
@@ -13,10 +14,13 @@ import { tmpdir } from "node:os";
 import path from "node:path";
 import { after, test } from "node:test";
 import { fileURLToPath } from "node:url";
+import { InferenceSession } from "onnxruntime-node";
+import { fromOrtTensor, toOrtTensor } from "../../src/execute/engine.js";
 import { runGraph } from "../../src/execute/node.js";
 import { type ErrorCode, PenniError } from "../../src/graph/errors.js";
 import { writeFileAtomic } from "../../src/onnx/atomic.js";
 import { readModel, writeModel } from "../../src/onnx/files.js";
+import { encodeModelWithData } from "../../src/onnx/write.js";
 import { bits, declare, floatBytes, matMulGraph, modelBytes, randomFeeds } from "./models.js";
 
 const directory = mkdtempSync(path.join(tmpdir(), "penni-files-"));
@@ -63,6 +67,43 @@ test("external data is read and written inside", async () => {
   const feeds = new Map([["x", { type: "float32" as const, dims: [2], bytes: floatBytes([10, 10]) }]]);
   const [result] = [...(await runGraph(again, feeds)).values()];
   assert.deepEqual(result?.bytes, floatBytes([20, 30]));
+});
+
+test("a model is written with external data on request, and ONNX Runtime reads it there", async () => {
+  const graph = matMulGraph(
+    40,
+    30,
+    Float32Array.from({ length: 1200 }, (_, index) => index / 7),
+  );
+  const initializers = new Map(graph.initializers);
+  initializers.set("small", { type: "float32", dims: [2], bytes: floatBytes([1, 2]) });
+  const place = path.join(directory, "written");
+  mkdirSync(place);
+  const file = path.join(place, "large.onnx");
+  const bytes = await writeModel(file, { ...graph, initializers }, { externalData: true });
+  assert.deepEqual(readdirSync(place).sort(), ["large.onnx", "large.onnx.data"]);
+  const sizes = ["large.onnx", "large.onnx.data"].map((name) => statSync(path.join(place, name)).size);
+  assert.equal(sizes[0] === undefined || sizes[1] === undefined ? 0 : sizes[0] + sizes[1], bytes);
+  assert.equal(sizes[1], 4800);
+  const read = await readModel(file);
+  assert.deepEqual(
+    [...read.initializers].map(([name, tensor]) => [name, tensor.bytes.slice()]),
+    [...initializers].map(([name, tensor]) => [name, tensor.bytes.slice()]),
+  );
+
+  const feeds = randomFeeds(graph, 1);
+  const session = await InferenceSession.create(file);
+  const fed = Object.fromEntries([...feeds].map(([name, tensor]) => [name, toOrtTensor(tensor)]));
+  const results = await session.run(fed);
+  const expected = await runGraph(graph, feeds);
+  for (const [name, tensor] of expected) {
+    const found = results[name];
+    assert.ok(found !== undefined);
+    assert.deepEqual(fromOrtTensor(found).bytes, tensor.bytes);
+  }
+  // Sparse weights stay in the model.
+  const zeros = matMulGraph(40, 30, new Float32Array(1200));
+  assert.deepEqual(encodeModelWithData(zeros, "x.data", { sparse: true }).data, []);
 });
 
 test("external data that lies outside the model's directory, or is too short, is refused", async () => {

@@ -118,14 +118,26 @@ testOps([
   ...cases,
   { op: "Conv", name: "without bias", inputs: [random([2, 2, 3, 3]), random([2, 2, 2, 2])] },
   { op: "Conv", name: "of opset 11", opset: 11, inputs: [random([1, 2, 3, 3]), random([2, 2, 2, 2])] },
+  {
+    op: "Conv",
+    name: "of one dimension in two groups",
+    inputs: [random([2, 4, 7]), random([4, 2, 3]), random([4])],
+    attributes: { group: int(2), strides: ints([2]), dilations: ints([2]), pads: ints([1, 2]) },
+  },
+  {
+    op: "Conv",
+    name: "of one dimension with auto_pad SAME_LOWER",
+    inputs: [random([2, 2, 6]), random([3, 2, 4])],
+    attributes: { auto_pad: text("SAME_LOWER"), kernel_shape: ints([4]) },
+  },
 ]);
 
-test("the gradient of a one-dimensional convolution is an error that names the node", async () => {
+test("the gradient of a three-dimensional convolution is an error that names the node", async () => {
   await assert.rejects(
-    () => checkGradient({ op: "Conv", inputs: [random([1, 2, 5]), random([2, 2, 3])] }),
+    () => checkGradient({ op: "Conv", inputs: [random([1, 2, 3, 3, 3]), random([2, 2, 2, 2, 2])] }),
     (error: unknown) => {
       assert.ok(error instanceof PenniError);
-      assert.match(error.message, /node "node" \(Conv\).*two-dimensional/);
+      assert.match(error.message, /node "node" \(Conv\).*one or two axes/);
       return true;
     },
   );

@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { attributes, float, int } from "../../src/graph/attributes.js";
+import { attributes, float, int, text } from "../../src/graph/attributes.js";
 import { float32Tensor, int64Tensor, numericTensor, scalarTensor } from "../../src/graph/tensor.js";
 import type { Tensor } from "../../src/graph/types.js";
 import { TypedBuilder } from "../../src/ops/builder.js";
@@ -47,6 +47,27 @@ testOps([
   { op: "Tanh", inputs: [x] },
   { op: "Sigmoid", inputs: [x] },
   { op: "Softplus", inputs: [x] },
+  { op: "Softsign", inputs: [x] },
+  {
+    op: "Mod",
+    inputs: [random([3, 4], { low: 2.1, high: 2.9 }), random([4], { low: 1.5, high: 1.9 })],
+    attributes: { fmod: int(1) },
+  },
+  { op: "Mish", opset: 18, inputs: [x] },
+  { op: "Gelu", opset: 20, inputs: [x] },
+  { op: "Gelu", name: "approximated", opset: 20, inputs: [x], attributes: { approximate: text("tanh") } },
+  { op: "Selu", inputs: [offZero] },
+  {
+    op: "Selu",
+    name: "with parameters",
+    inputs: [offZero],
+    attributes: { alpha: float(2), gamma: float(0.5) },
+  },
+  { op: "Celu", inputs: [x] },
+  { op: "Celu", name: "with slope", inputs: [x], attributes: { alpha: float(0.4) } },
+  { op: "ThresholdedRelu", inputs: [random([2, 3, 4], { away: [1] })] },
+  ...["Floor", "Ceil", "Round"].map((op) => ({ op, inputs: [fed(float32Tensor([3], [-1.5, 0.5, 2.5]))] })),
+  { op: "Xor", inputs: [fed(bools([0, 1])), fed(bools([1, 1]))] },
   { op: "HardSigmoid", inputs: [random([2, 3, 4], { low: -5, high: 5, away: [-2.5, 2.5] })] },
   {
     op: "HardSigmoid",
@@ -109,6 +130,18 @@ const left = fed(int64([7, -7, 0, 5]));
 const right = fed(int64([2, 2, 3, 5]));
 
 testValues([
+  { op: "Mod", inputs: [constant(int64([7, -7, 7, -7])), constant(int64([3, 3, -3, -3]))] },
+  {
+    op: "Mod",
+    name: "as fmod",
+    inputs: [constant(float32Tensor([2], [-5.5, 5.5])), constant(float32Tensor([2], [2, -2]))],
+    attributes: { fmod: int(1) },
+  },
+  ...["Floor", "Ceil", "Round"].map((op) => ({
+    op,
+    inputs: [constant(float32Tensor([6], [-1.5, -0.5, -0.2, 0.5, 1.5, 2.5]))],
+  })),
+  { op: "Xor", inputs: [constant(bools([0, 0, 1, 1])), constant(bools([0, 1, 0, 1]))] },
   ...["Add", "Sub", "Mul", "Div", "Max", "Min"].map((op) => ({ op, inputs: [left, right] })),
   ...["Equal", "Greater", "Less", "GreaterOrEqual", "LessOrEqual"].map((op) => ({
     op,

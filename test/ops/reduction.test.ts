@@ -1,13 +1,38 @@
 import { int, ints } from "../../src/graph/attributes.js";
 import { float32Tensor, int64Tensor, scalarTensor } from "../../src/graph/tensor.js";
-import { constant, distinct, fed, type OpCase, random, testOps } from "../support/opcase.js";
+import {
+  type CaseInput,
+  constant,
+  distinct,
+  fed,
+  type OpCase,
+  random,
+  testOps,
+  testValues,
+} from "../support/opcase.js";
 
 const axesInput = constant(int64Tensor([2], [-1, 1]));
-const reductions = ["ReduceMean", "ReduceSum", "ReduceMax", "ReduceMin", "ReduceSumSquare", "ReduceL2"];
+const reductions = [
+  "ReduceMean",
+  "ReduceSum",
+  "ReduceMax",
+  "ReduceMin",
+  "ReduceSumSquare",
+  "ReduceL2",
+  "ReduceL1",
+  "ReduceLogSumExp",
+  "ReduceProd",
+];
+
+function inputOf(op: string): CaseInput {
+  if (op === "ReduceMax" || op === "ReduceMin") return distinct([2, 3, 4]);
+  if (op === "ReduceL1") return random([2, 3, 4], { away: [0] });
+  return op === "ReduceProd" ? random([2, 3, 4], { low: 0.5, high: 1.5 }) : random([2, 3, 4]);
+}
 
 /** Both forms of the axes; ReduceSum has them as an input since opset 13 already. */
 const cases: readonly OpCase[] = reductions.flatMap((op) => {
-  const x = op === "ReduceMax" || op === "ReduceMin" ? distinct([2, 3, 4]) : random([2, 3, 4]);
+  const x = inputOf(op);
   return [
     {
       op,
@@ -75,3 +100,18 @@ testOps([
   { op: "LogSoftmax", opset: 13, inputs: [random([2, 3, 4])] },
   { op: "LogSoftmax", name: "on axis 1", inputs: [random([2, 3, 4])], attributes: { axis: int(1) } },
 ]);
+
+const numbers = constant(int64Tensor([2, 3], [4, 2, 5, 3, 7, 1]));
+testValues(
+  ["ReduceProd", "ReduceSum", "ReduceMax", "ReduceMin"].flatMap((op) => [
+    { op, name: "over all axes", opset: 18, inputs: [numbers] },
+    { op, name: "over rows", opset: 18, inputs: [numbers, constant(int64Tensor([1], [0]))] },
+    {
+      op,
+      name: "over columns, dropped",
+      opset: 18,
+      inputs: [numbers, constant(int64Tensor([1], [1]))],
+      attributes: { keepdims: int(0) },
+    },
+  ]),
+);

@@ -269,6 +269,20 @@ const of = (opset: number, node: Node, initializers: Graph["initializers"] = new
     initializers,
   });
 
+const bodyOf = (...ops: string[]) => ({
+  kind: "opaque" as const,
+  value: undefined,
+  captures: [],
+  inner: ops.map((op, index) => ({ name: `inner${index}`, op, domain: "" })),
+});
+
+test("a subgraph whose operators mean the same passes through", () => {
+  const loop = nodeOf("Loop", ["x"], ["y"], { body: bodyOf("Relu", "Conv") });
+  const upgraded = upgradeOpset(of(11, loop));
+  assert.deepEqual(upgraded.nodes, [loop]);
+  assert.equal(upgraded.opsets.get("ai.onnx"), 13);
+});
+
 const scales = (...values: number[]) => new Map([["s", floatsOf(...values)]]);
 const refused: readonly (readonly [what: string, graph: Graph, message: RegExp])[] = [
   [
@@ -277,9 +291,9 @@ const refused: readonly (readonly [what: string, graph: Graph, message: RegExp])
     /expected opset 7 or later, found opset 6\. Export the model with opset 13/,
   ],
   [
-    "a subgraph",
-    of(11, nodeOf("Loop", ["x"], ["y"])),
-    /node "y\/Loop" \(Loop\): .*subgraphs.*found opset 11\. Export the model with opset 13/,
+    "a subgraph with an operator that changed",
+    of(11, nodeOf("Loop", ["x"], ["y"], { body: bodyOf("Relu", "Softmax") })),
+    /node "y\/Loop" \(Loop\): .*subgraph.*found opset 11, with "inner1" \(Softmax\) inside\. Export the model with opset 13/,
   ],
   [
     "normalization per element",

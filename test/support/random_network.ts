@@ -1,6 +1,7 @@
 import fc from "fast-check";
 import { float, int, ints } from "../../src/graph/attributes.js";
 import type { Graph } from "../../src/graph/types.js";
+import { reduceMean } from "../../src/ops/emit.js";
 import { Network } from "./network.js";
 
 /** One instruction of a random network; numbers are reduced to what is possible where it is carried out. */
@@ -22,25 +23,37 @@ export const instruction: fc.Arbitrary<Instruction> = fc.record({
   flag: fc.boolean(),
 });
 
-/** A network under construction: all feature maps made so far, the newest last. */
-interface State {
+/** A network under construction: all feature maps [N, C, H, W] made so far, the newest last. */
+export interface State {
   readonly net: Network;
   readonly maps: string[];
 }
 
-type Step = (state: State, x: string, instruction: Instruction) => string | readonly string[];
+/** Makes new maps of a map. */
+export type Step = (state: State, x: string, instruction: Instruction) => string | readonly string[];
 
-const deadLanes = ({ dead }: Instruction, count: number): number[] =>
+export const deadLanes = ({ dead }: Instruction, count: number): number[] =>
   Array.from({ length: count }, (_, lane) => lane).filter((lane) => dead[lane % dead.length] === true);
 
-const height = ({ net }: State, x: string): number => Number(net.b.types.get(x)?.shape?.[2]);
+/** [C, H, W] of a map. */
+export function mapDims({ net }: State, x: string): [channels: number, height: number, width: number] {
+  const [, channels, height, width] = net.b.types.get(x)?.shape ?? [];
+  return [Number(channels), Number(height), Number(width)];
+}
+
+const sameSize = (state: State, a: string, b: string): boolean => {
+  const [[, h1, w1], [, h2, w2]] = [mapDims(state, a), mapDims(state, b)];
+  return h1 === h2 && w1 === w2;
+};
+
+/** The shorter side. */
+const shortSide = (state: State, x: string): number => Math.min(...mapDims(state, x).slice(1));
 
 /** Another map that `fits`, or x convolved into something new of the same size. */
-function partner(state: State, x: string, at: Instruction, sameChannels: boolean): string {
+export function partner(state: State, x: string, at: Instruction, sameChannels: boolean): string {
   const { net, maps } = state;
   const fits = maps.filter(
-    (map) =>
-      height(state, map) === height(state, x) && (!sameChannels || net.channels(map) === net.channels(x)),
+    (map) => sameSize(state, map, x) && (!sameChannels || net.channels(map) === net.channels(x)),
   );
   const found = at.flag ? fits[at.other % Math.max(fits.length, 1)] : undefined;
   if (found !== undefined) return found;
@@ -59,11 +72,11 @@ const activations: readonly Step[] = [
 
 const convolution: Step = (state, x, at) => {
   const { net } = state;
-  const kernel = height(state, x) >= 3 && at.other % 3 > 0 ? 3 : 1;
+  const kernel = shortSide(state, x) >= 3 && at.other % 3 > 0 ? 3 : 1;
   return net.conv(x, at.size, {
     kernel,
-    pad: kernel === 3 && (at.flag || height(state, x) < 5) ? 1 : 0,
-    stride: at.other % 7 === 0 && height(state, x) > 4 ? 2 : 1,
+    pad: kernel === 3 && (at.flag || shortSide(state, x) < 5) ? 1 : 0,
+    stride: at.other % 7 === 0 && shortSide(state, x) > 4 ? 2 : 1,
     bias: at.other % 2 === 0,
     ...(at.from % 2 === 0
       ? { deadInputs: deadLanes(at, net.channels(x)) }
@@ -72,7 +85,8 @@ const convolution: Step = (state, x, at) => {
   });
 };
 
-const steps: readonly Step[] = [
+/** Steps all of whose operators have a gradient. */
+export const trainableSteps: readonly Step[] = [
   convolution,
   convolution,
   convolution,
@@ -132,7 +146,7 @@ const steps: readonly Step[] = [
     const gate = net.conv(squeezed, net.channels(x), { kernel: 1, bias: true });
     return net.op("Mul", [x, net.op("HardSigmoid", [gate])]);
   },
-  ({ net }, x) => net.op("Mul", [x, net.op("ReduceMean", [x], { axes: ints([2, 3]), keepdims: int(1) })]),
+  ({ net }, x) => net.op("Mul", [x, reduceMean(net.b, x, [2, 3], true)]),
   ({ net }, x, at) =>
     net.op(at.flag ? "Mul" : "Add", [
       net.parameter("operand", at.other % 2 === 0 ? [1, net.channels(x), 1, 1] : [1]),
@@ -169,13 +183,8 @@ function classifier(state: State, x: string, at: Instruction): string {
   return net.gemm(hidden, 3, deadLanes(at, 3));
 }
 
-/** The network that a program makes; a large head is a classifier, another one a 1x1 convolution. */
-export function networkOf(
-  seed: number,
-  program: readonly Instruction[],
-  heads: readonly Instruction[],
-): { net: Network; graph: Graph } {
-  const net = new Network(seed);
+/** Carries out a program. */
+export function grow(net: Network, program: readonly Instruction[], steps: readonly Step[]): State {
   const state: State = { net, maps: [net.conv("x", 6, { pad: 1 })] };
   for (const at of program) {
     // Mostly the newest map, so that networks become deep.
@@ -183,11 +192,30 @@ export function networkOf(
     const made = (steps[at.step % steps.length] ?? convolution)(state, x, at);
     state.maps.push(...(typeof made === "string" ? [made] : made));
   }
-  const outputs = heads.map((at, index) => {
+  return state;
+}
+
+/** What the heads make of the newest map (the first head) or of any. */
+export function headsOf(state: State, heads: readonly Instruction[], tables: readonly Step[]): string[] {
+  return heads.flatMap((at, index) => {
     const x = state.maps.at(-1 - (index === 0 ? 0 : at.other % state.maps.length)) ?? "x";
-    return at.size > 3
-      ? classifier(state, x, at)
-      : net.conv(x, 2, { kernel: 1, deadInputs: deadLanes(at, net.channels(x)) });
+    return (tables[at.step % tables.length] ?? simpleHead)(state, x, at);
   });
-  return { net, graph: net.graph(outputs) };
+}
+
+/** A large head is a classifier, another one a 1x1 convolution. */
+export const simpleHead: Step = (state, x, at) =>
+  at.size > 3
+    ? classifier(state, x, at)
+    : state.net.conv(x, 2, { kernel: 1, deadInputs: deadLanes(at, state.net.channels(x)) });
+
+/** The network that a program makes, of steps that can be trained. */
+export function networkOf(
+  seed: number,
+  program: readonly Instruction[],
+  heads: readonly Instruction[],
+): { net: Network; graph: Graph } {
+  const net = new Network(seed);
+  const state = grow(net, program, trainableSteps);
+  return { net, graph: net.graph(headsOf(state, heads, [simpleHead])) };
 }

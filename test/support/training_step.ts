@@ -16,6 +16,8 @@ export interface StepSettings {
   readonly learningRate: number;
   readonly l1Strength: number;
   readonly batchNormalization: "batch" | "frozen";
+  /** As for `buildTrainingStep`. */
+  readonly block?: number;
 }
 
 /** What a training step computed; parameters and statistics replace those of the network. */
@@ -41,6 +43,7 @@ export async function runTrainingStep(
     batchNormalization: settings.batchNormalization,
     loss: { crossEntropy: 1, labelSmoothing: 0, distillation: 0, temperature: 1 },
     optimizer: settings.optimizer,
+    ...(settings.block === undefined ? {} : { block: settings.block }),
   });
   const feeds = new Map<string, Tensor>([
     [network.inputs[0]?.name ?? "", batch.images],

@@ -91,12 +91,24 @@ const cosine = (initial: number): Schedule => ({ kind: "cosine", initial });
 const plain = (epochs: readonly EpochMetrics[]): EpochMetrics[] =>
   epochs.map(({ recoveries: _recoveries, ...rest }) => rest);
 
+const output = { output: "y", weight: 1, deviation: 7 };
 const loss = { crossEntropy: 1, labelSmoothing: 0, distillation: 0, temperature: 4 };
 
 test("guessing costs ln K, times T² for the distillation's part", () => {
-  assert.equal(guessingLoss(loss, 10), Math.log(10));
+  assert.equal(guessingLoss(loss, [], 10), Math.log(10));
   const mixed = { ...loss, crossEntropy: 0.3, distillation: 0.7 };
-  assert.ok(Math.abs(guessingLoss(mixed, 1000) - (0.3 + 0.7 * 16) * Math.log(1000)) < 1e-12);
+  const matched = [{ loss: { ...output, measure: "kl", axis: 1 } as const, classes: 1000 }];
+  assert.ok(Math.abs(guessingLoss(mixed, matched, 1000) - (0.3 + 0.7 * 16) * Math.log(1000)) < 1e-12);
+});
+
+test("guessing costs the variance of outputs that are numbers, in units of it, weighted", () => {
+  const distilled = { ...loss, crossEntropy: 0, distillation: 2 };
+  const matched = [
+    { loss: { ...output, measure: "mse" } as const, classes: 1 },
+    { loss: { ...output, weight: 3, measure: "smooth-l1" } as const, classes: 1 },
+    { loss: { ...output, measure: "kl", axis: "each" } as const, classes: 2 },
+  ];
+  assert.equal(guessingLoss(distilled, matched, 1), 2 * (1 + 3 * 0.5 + 16 * Math.log(2)));
 });
 
 test("a loss that is no finite number is a problem from the first step on", () => {

@@ -81,7 +81,7 @@ async function checkStep(provider: Provider, tolerance: Tolerance, block?: numbe
   const [batch] = batches(
     planEvaluation(split, first, { batch: BATCH, preprocessing: imagenetPreprocessing }),
   );
-  assert.ok(batch !== undefined);
+  assert.ok(batch?.labels !== undefined);
   const feeds: Record<string, OrtTensor> = {
     input: new OrtTensor("float32", batch.images, [BATCH, 3, 32, 32]),
     [stepNames.labels]: new OrtTensor("int64", batch.labels, [BATCH]),

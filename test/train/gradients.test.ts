@@ -1,5 +1,6 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
+import { floats } from "../../src/graph/attributes.js";
 import { PenniError } from "../../src/graph/errors.js";
 import { float32Data } from "../../src/graph/tensor.js";
 import type { Tensor } from "../../src/graph/types.js";
@@ -62,35 +63,37 @@ for (const dims of [[], [1], [4], [3, 1], [1, 4], [1, 3, 1], [2, 1, 4]] as const
   });
 }
 
-/** w meets "x" behind or before an LRN, which has no gradient. */
-function withLrn(where: "on the path" | "before w" | "beside the loss") {
+/** w meets "x" behind or before an Upsample, which no operator set that is trained has and which has no gradient. */
+function withUpsample(where: "on the path" | "before w" | "beside the loss") {
   const feeds = new Map<string, Tensor>([
     ["x", randomIn([1, 4, 2, 2], 1)],
     ["w", randomIn([1, 4, 1, 1], 2)],
   ]);
   const b = builderOver(feeds);
-  const lrn = (input: string): string => {
-    b.append({ ...node("LRN", [input], `lrn(${input})`), name: "the LRN", attributes: new Map() });
-    return `lrn(${input})`;
+  const upsample = (input: string): string => {
+    const output = `upsample(${input})`;
+    const scales = new Map([["scales", floats([1, 1, 1, 1])]]);
+    b.append({ ...node("Upsample", [input], output), name: "the Upsample", attributes: scales });
+    return output;
   };
-  const product = mul(b, where === "before w" ? lrn("x") : "x", "w");
-  const beside = where === "before w" ? product : lrn(product);
+  const product = mul(b, where === "before w" ? upsample("x") : "x", "w");
+  const beside = where === "before w" ? product : upsample(product);
   const loss = total(b, where === "on the path" ? beside : product);
   return { b, feeds, build: () => buildGradients(b, [...b.nodes], loss, ["w"]) };
 }
 
 test("an operator without a gradient between parameter and loss is an error that names node and operator", () => {
-  assert.throws(withLrn("on the path").build, (error: unknown) => {
+  assert.throws(withUpsample("on the path").build, (error: unknown) => {
     assert.ok(error instanceof PenniError);
     assert.equal(error.code, "unsupported");
-    assert.match(error.message, /node "the LRN" \(LRN\).*has no gradient/);
+    assert.match(error.message, /node "the Upsample" \(Upsample\).*has no gradient/);
     return true;
   });
 });
 
 for (const where of ["before w", "beside the loss"] as const) {
   test(`an operator without a gradient ${where} is not touched`, () => {
-    assert.deepEqual([...withLrn(where).build().keys()], ["w"]);
+    assert.deepEqual([...withUpsample(where).build().keys()], ["w"]);
   });
 }
 

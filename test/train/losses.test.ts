@@ -1,9 +1,11 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { float32Data } from "../../src/graph/tensor.js";
+import { float32Data, float32Tensor } from "../../src/graph/tensor.js";
 import type { Tensor } from "../../src/graph/types.js";
+import type { TypedBuilder } from "../../src/ops/builder.js";
 import { buildGradients } from "../../src/train/gradients.js";
 import { emitLoss, type LossOptions } from "../../src/train/losses.js";
+import type { OutputLoss } from "../../src/train/outputs.js";
 import { assertNear, builderOver, compute, differences, randomIn } from "./support.js";
 
 const BATCH = 3;
@@ -63,13 +65,20 @@ const cases: readonly (LossOptions & { readonly name: string })[] = [
   { name: "both, weighted", crossEntropy: 0.3, labelSmoothing: 0.2, distillation: 0.7, temperature: 4 },
 ];
 
+/** The loss over "z", "labels" and "teacher" as a classifier's. */
+function emitClassifierLoss(b: TypedBuilder, options: LossOptions): string {
+  const loss = { output: "z", measure: "kl", axis: 1, weight: 1, deviation: 1 } as const;
+  const matched = options.distillation > 0 ? [{ loss, value: "z", teacher: "teacher" }] : [];
+  return emitLoss(b, { classified: { logits: "z", labels: "labels" }, matched }, options);
+}
+
 for (const { name, ...options } of cases) {
   test(`${name}: value (1e-6) and gradient (1e-6) against float64`, async () => {
     const reference = (z: readonly number[]): number =>
       options.crossEntropy * crossEntropy(z, options.labelSmoothing) +
       (options.distillation === 0 ? 0 : options.distillation * distillation(z, options.temperature));
     const b = builderOver(feeds);
-    const loss = emitLoss(b, "z", "labels", options.distillation > 0 ? "teacher" : undefined, options);
+    const loss = emitClassifierLoss(b, options);
     const gradient = buildGradients(b, [...b.nodes], loss, ["z"]).get("z");
     assert.ok(gradient !== undefined);
     const used = new Map([...feeds].filter(([input]) => b.nodes.some((node) => node.inputs.includes(input))));
@@ -84,9 +93,129 @@ test("huge logits give a finite loss and gradient", async () => {
   const huge = new Map(feeds).set("z", randomIn([BATCH, CLASSES], 3, -1e4, 1e4));
   const b = builderOver(huge);
   const options = { crossEntropy: 1, labelSmoothing: 0.1, distillation: 1, temperature: 4 };
-  const loss = emitLoss(b, "z", "labels", "teacher", options);
+  const loss = emitClassifierLoss(b, options);
   const gradient = buildGradients(b, [...b.nodes], loss, ["z"]).get("z") ?? "";
   for (const values of await compute(b, huge, [loss, gradient])) {
     assert.ok(values.every(Number.isFinite));
   }
+});
+
+const MAP = [2, 3, 2, 2] as const;
+const count = 24;
+const mapFeeds = new Map<string, Tensor>([
+  [
+    "z",
+    float32Tensor(
+      MAP,
+      Array.from({ length: count }, (_, i) => 3 * Math.sin(i)),
+    ),
+  ],
+  [
+    "t",
+    float32Tensor(
+      MAP,
+      Array.from({ length: count }, (_, i) => 3 * Math.cos(2 * i)),
+    ),
+  ],
+]);
+
+const common = { output: "y", weight: 1, deviation: 1.5 };
+
+interface Golden {
+  readonly loss: OutputLoss;
+  readonly value: number;
+  /** Of the first elements, and the norm of all. */
+  readonly gradient: readonly number[];
+  readonly norm: number;
+}
+
+/**
+ * PyTorch 1.13, float64, z = 3 sin(i) and t = 3 cos(2i) for i = 0..23 as [2, 3, 2, 2], T = 2, deviation d = 1.5:
+ * - kl, axis 1: F.kl_div(F.log_softmax(z / T, 1), F.log_softmax(t / T, 1), log_target=True, reduction="sum") / 8 * T * T
+ * - kl, each: torch.distributions.kl_divergence(Bernoulli(logits=t / T), Bernoulli(logits=z / T)).mean() * T * T
+ * - mse: F.mse_loss(z / d, t / d);  smooth-l1: F.smooth_l1_loss(z / d, t / d)
+ */
+const golden: Readonly<Record<string, Golden>> = {
+  "kl over an axis": {
+    loss: { ...common, measure: "kl", axis: 1 },
+    value: 3.354133595,
+    gradient: [-0.159236811, 0.118872416, 0.178867958, -0.111401729],
+    norm: 0.560788485,
+  },
+  "kl of each element": {
+    loss: { ...common, measure: "kl", axis: "each" },
+    value: 1.031608218,
+    gradient: [-0.02646454, 0.035881956, 0.043633405, -0.021314244],
+    norm: 0.137726957,
+  },
+  mse: {
+    loss: { ...common, measure: "mse" },
+    value: 4.155470242,
+    gradient: [-0.111111111, 0.139735313, 0.173660116, -0.091005587],
+    norm: 0.554808625,
+  },
+  "smooth-l1": {
+    loss: { ...common, measure: "smooth-l1" },
+    value: 1.282556577,
+    gradient: [-0.027777778, 0.027777778, 0.027777778, -0.027777778],
+    norm: 0.121812405,
+  },
+};
+
+const distilled = { crossEntropy: 0, labelSmoothing: 0, distillation: 1, temperature: 2 };
+
+async function lossAndGradient(
+  values: ReadonlyMap<string, Tensor>,
+  loss: OutputLoss,
+): Promise<readonly Float32Array[]> {
+  const b = builderOver(values);
+  const value = emitLoss(b, { matched: [{ loss, value: "z", teacher: "t" }] }, distilled);
+  const gradient = buildGradients(b, [...b.nodes], value, ["z"]).get("z") ?? "";
+  return compute(b, values, [value, gradient]);
+}
+
+for (const [name, { loss, value, gradient, norm }] of Object.entries(golden)) {
+  test(`${name}: value and gradient as PyTorch's (2e-6), gradient as finite differences (2e-3)`, async () => {
+    const [found = [], dz = new Float32Array()] = await lossAndGradient(mapFeeds, loss);
+    assertNear(found, [value], 2e-6, "loss");
+    assertNear(dz.slice(0, 4), gradient, 2e-6, "gradient");
+    assertNear([Math.hypot(...dz)], [norm], 2e-6, "norm of the gradient");
+    const z = float32Data(mapFeeds.get("z") ?? float32Tensor([0], []));
+    for (const index of [0, 5, 23]) {
+      const moved = async (by: number): Promise<number> => {
+        const data = Array.from(z).with(index, (z[index] ?? 0) + by);
+        const [at] = await lossAndGradient(new Map(mapFeeds).set("z", float32Tensor(MAP, data)), loss);
+        return at?.[0] ?? Number.NaN;
+      };
+      const step = 1e-2;
+      const slope = ((await moved(step)) - (await moved(-step))) / (2 * step);
+      assertNear([dz[index] ?? Number.NaN], [slope], 2e-3, `gradient of element ${index}`);
+    }
+  });
+}
+
+test("several outputs add up with their weights, and the same output costs nothing", async () => {
+  const b = builderOver(mapFeeds);
+  const loss = { ...common, measure: "mse" } as const;
+  const total = emitLoss(
+    b,
+    {
+      matched: [
+        { loss: { ...loss, weight: 2 }, value: "z", teacher: "t" },
+        { loss: { ...common, weight: 0.5, measure: "smooth-l1" }, value: "z", teacher: "t" },
+        { loss: { ...common, measure: "kl", axis: "each" }, value: "z", teacher: "z" },
+        { loss: { ...common, measure: "kl", axis: 1 }, value: "t", teacher: "t" },
+      ],
+    },
+    { ...distilled, distillation: 0.7 },
+  );
+  const [value = []] = await compute(b, mapFeeds, [total]);
+  assertNear(value, [0.7 * (2 * 4.155470242 + 0.5 * 1.282556577)], 5e-6, "loss");
+});
+
+test("huge scores give a finite divergence and gradient", async () => {
+  const huge = new Map([...mapFeeds.keys()].map((name, at) => [name, randomIn(MAP, 7 + at, -1e4, 1e4)]));
+  for (const axis of [1, "each"] as const)
+    for (const values of await lossAndGradient(huge, { ...common, measure: "kl", axis }))
+      assert.ok(values.every(Number.isFinite));
 });

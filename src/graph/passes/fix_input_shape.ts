@@ -2,15 +2,31 @@ import { PenniError } from "../errors.js";
 import type { Dim, Graph, Shape, ValueInfo } from "../types.js";
 
 /**
- * The graph with fixed input dimensions, by input name; other inputs keep theirs. Declared types of
- * intermediate values are dropped and those of the outputs are adapted: a symbol that was fixed becomes its
- * number everywhere, and where a number was changed the outputs' sizes are left open, to be inferred.
+ * The graph with fixed input dimensions, by input name; other inputs keep theirs. Declared types of intermediate
+ * values and of the outputs are adapted: a symbol that was fixed becomes its number everywhere. Where a number was
+ * changed, the outputs' sizes are left open, to be inferred, and the types of intermediate values are dropped.
  * @throws PenniError "bad-option" if there is no such input or the rank differs.
  */
 export function fixInputShape(graph: Graph, dims: ReadonlyMap<string, readonly number[]>): Graph {
-  for (const name of dims.keys()) expectInput(graph, name);
-  for (const { name, type } of graph.inputs) expectFits(name, type?.shape, dims.get(name));
+  checkShapes(graph, dims);
   return fixDims(graph, (input) => dims.get(input.name) ?? input.type?.shape);
+}
+
+/**
+ * `fixInputShape` for a model that is to be compressed or evaluated: an input whose first dimension is open keeps it,
+ * so that the batch can still be chosen; only the other dimensions are fixed.
+ * @throws PenniError as `fixInputShape`
+ */
+export function specializeInputs(graph: Graph, dims: ReadonlyMap<string, readonly number[]>): Graph {
+  if (dims.size === 0) return graph;
+  checkShapes(graph, dims);
+  return fixDims(graph, ({ name, type }) => {
+    const fixed = dims.get(name);
+    const batch = type?.shape?.[0];
+    return fixed === undefined || typeof batch === "number"
+      ? (fixed ?? type?.shape)
+      : [batch, ...fixed.slice(1)];
+  });
 }
 
 /**
@@ -31,6 +47,11 @@ export function fixBatch(graph: Graph, batch: number): Graph {
   });
 }
 
+function checkShapes(graph: Graph, dims: ReadonlyMap<string, readonly number[]>): void {
+  for (const name of dims.keys()) expectInput(graph, name);
+  for (const { name, type } of graph.inputs) expectFits(name, type?.shape, dims.get(name));
+}
+
 function fixDims(graph: Graph, shapeFor: (input: ValueInfo) => Shape | undefined): Graph {
   const symbols = new Map<string, number>();
   let sizesChanged = false;
@@ -42,20 +63,27 @@ function fixDims(graph: Graph, shapeFor: (input: ValueInfo) => Shape | undefined
       if (typeof dim === "number" && dim !== size) sizesChanged = true;
     });
   }
-  const adaptOutput = (dim: Dim): Dim => {
+  const inputs = graph.inputs.map((input) =>
+    withShape(
+      input,
+      shapeFor(input)?.map((dim) => substitute(dim, symbols)),
+    ),
+  );
+  const open = new Set(inputs.flatMap(({ type }) => type?.shape ?? []));
+  const adapt = (dim: Dim): Dim => {
     if (typeof dim === "number") return sizesChanged ? undefined : dim;
-    return typeof dim === "string" ? symbols.get(dim) : undefined;
+    const adapted = substitute(dim, symbols);
+    return typeof adapted === "number" || open.has(adapted) ? adapted : undefined;
   };
   return {
     ...graph,
-    inputs: graph.inputs.map((input) =>
-      withShape(
-        input,
-        shapeFor(input)?.map((dim) => substitute(dim, symbols)),
-      ),
-    ),
-    outputs: graph.outputs.map((output) => withShape(output, output.type?.shape?.map(adaptOutput))),
-    valueInfo: new Map(),
+    inputs,
+    outputs: graph.outputs.map((output) => withShape(output, output.type?.shape?.map(adapt))),
+    valueInfo: sizesChanged
+      ? new Map()
+      : new Map(
+          [...graph.valueInfo].map(([name, info]) => [name, withShape(info, info.type?.shape?.map(adapt))]),
+        ),
   };
 }
 

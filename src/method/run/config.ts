@@ -1,5 +1,8 @@
 import { z } from "zod";
 import { devices } from "../../execute/device.js";
+import { outputLossSchema } from "../../train/outputs.js";
+import { references } from "../../train/step.js";
+import { type PresetName, starts } from "./names.js";
 
 const scheduleSchema = z.discriminatedUnion("kind", [
   z.object({
@@ -24,7 +27,15 @@ const stageSchema = z.object({
 /** Everything a compression run depends on besides the files it reads. */
 export const settingsSchema = z.object({
   /** Basis kernels per layer, d. */
-  basis: z.number().int().min(1),
+  /** Basis kernels of each layer; "auto", with a calibrated start, chooses for each layer. */
+  basis: z.union([z.number().int().min(1), z.literal("auto")]),
+  /**
+   * Where bases and coefficients come from: the kernels alone (paper, section 3.1), or what they do on unlabelled
+   * images, pruned to the target at once (`calibrate`).
+   */
+  start: z.enum(starts).default("svd"),
+  /** Images of a calibrated start. */
+  calibrationImages: z.number().int().min(1).default(512),
   retrain: stageSchema,
   fineTune: stageSchema,
   /** Strength λ of λ‖coefficients‖₁ in retraining. */
@@ -41,6 +52,8 @@ export const settingsSchema = z.object({
     labelSmoothing: z.number().min(0).lt(1),
     distillation: z.number().min(0),
     temperature: z.number().positive(),
+    /** The outputs to match, where there are no labels to learn from besides. */
+    outputs: z.array(outputLossSchema).min(1).optional(),
   }),
   optimizer: z.object({ momentum: z.number().min(0).lt(1), weightDecay: z.number().min(0) }),
   /** Divide the learning rate of each basis by the curvature its coefficients give it (see `basisRates`). */
@@ -73,8 +86,16 @@ export const configSchema = z.object({
   model: z.string(),
   data: z.string(),
   seed: z.number().int().min(0),
+  /** Dimensions of inputs that the model's file leaves open, as `stages/original.onnx` has them. */
+  inputShapes: z.record(z.string(), z.array(z.number().int().min(1))).optional(),
+  /** Whether the result's weights go into a file of their own; by default only where they must. */
+  externalData: z.boolean().optional(),
   preset: z.string(),
   settings: settingsSchema,
+  /** What the networks are judged by; "labels" where absent. */
+  reference: z.enum(references).optional(),
+  /** Outputs that cannot be matched to the original's, and why. */
+  leftOut: z.array(z.object({ output: z.string(), reason: z.string() })).optional(),
   preprocessing: z.object({
     mean: z.array(z.number()),
     std: z.array(z.number()),
@@ -87,12 +108,12 @@ export const configSchema = z.object({
 
 export type RunConfig = z.infer<typeof configSchema>;
 
-export type PresetName = "paper" | "fast";
-
 type Preset = Omit<Settings, "threads">;
 
 const shared = {
   basis: 5,
+  start: "svd",
+  calibrationImages: 512,
   optimizer: { momentum: 0.9, weightDecay: 1e-4 },
   channelMultiple: 8,
   shrinkWhileTraining: { multiple: 8, minimumGain: 0.02 },
@@ -144,4 +165,30 @@ export const presets: Readonly<Record<PresetName, Preset>> = {
     scaleBasisRate: true,
     batchNormalization: "insert",
   },
+  /** Minutes, without labels and without training: the calibrated start alone. */
+  calibrate: {
+    ...shared,
+    basis: "auto",
+    start: "calibrate",
+    retrain: { epochs: 0, schedule: { kind: "cosine", initial: 0.01 }, phases: "joint", phaseEpochs: 1 },
+    fineTune: { epochs: 0, schedule: { kind: "cosine", initial: 0.02 }, phases: "joint", phaseEpochs: 1 },
+    l1: 0,
+    l1Form: "proximal",
+    prune: { rule: "macs", fraction: 0.58 },
+    loss: { crossEntropy: 0, labelSmoothing: 0, distillation: 1, temperature: 4 },
+    scaleBasisRate: true,
+    batchNormalization: "insert",
+  },
 };
+
+export function hasTraining({ retrain, fineTune }: Pick<Settings, "retrain" | "fineTune">): boolean {
+  return retrain.epochs + fineTune.epochs > 0;
+}
+
+/** Where the basis is chosen for each layer, the smallest that is tried for 3x3 kernels stands for all. */
+const SMALLEST_AUTOMATIC_BASIS = 4;
+
+/** One number of basis kernels for all layers. */
+export function fixedBasis({ basis }: Pick<Settings, "basis">): number {
+  return basis === "auto" ? SMALLEST_AUTOMATIC_BASIS : basis;
+}

@@ -1,4 +1,4 @@
-import { allIndices, batches, planEvaluation } from "../../data/batches.js";
+import { batches, planEvaluation } from "../../data/batches.js";
 import type { Dataset } from "../../data/dataset.js";
 import { holdOut, sampleIndices } from "../../data/hold_out.js";
 import { openDataset } from "../../data/open.js";
@@ -6,52 +6,32 @@ import { withInitializers } from "../../graph/edit.js";
 import { PenniError } from "../../graph/errors.js";
 import { fixBatch } from "../../graph/passes/fix_input_shape.js";
 import type { Graph } from "../../graph/types.js";
-import { classifierInterface, evaluate, inputImageSize } from "../../measure/accuracy.js";
-import { largestDifference } from "../../measure/agreement.js";
+import { classifierInterface, inputImageSize } from "../../measure/accuracy.js";
 import { countGraph } from "../../measure/count.js";
 import { measureLatency } from "../../measure/latency.js";
 import { channelMoments } from "../../measure/statistics.js";
 import { readModel, writeModel } from "../../onnx/files.js";
-import { encodeModel } from "../../onnx/write.js";
-import { simplify } from "../../ops/passes/simplify.js";
-import { upgradeOpset } from "../../ops/passes/upgrade_opset.js";
+import { hasHalfWeights } from "../../ops/passes/float16.js";
+import { importModel } from "../../ops/passes/import_model.js";
 import type { EpochMetrics, EpochTiming, TrainingPlan } from "../../train/plan.js";
 import { decompose } from "../decompose.js";
 import { exportModel } from "../export.js";
 import { insertNormalization, normalizationSites } from "../insert_normalization.js";
 import { pruneCoefficients, pruneToMacs } from "../prune.js";
 import { shrink } from "../shrink.js";
-import { runTraining, type TrainingListener } from "../training/launch.js";
+import { runTraining } from "../training/launch.js";
+import { calibrateStage } from "./calibrate_stage.js";
+import { fixedBasis, hasTraining } from "./config.js";
+import type { RunContext, RunListener, StageName } from "./context.js";
 import type { RunDirectory } from "./directory.js";
+import { describeFrozen, frozenIn, sparing } from "./frozen.js";
 import { RunLock } from "./lock.js";
-import type { Figures, Summary } from "./summary.js";
+import { checkExport, counts, LATENCY_THREADS, summarize } from "./outcome.js";
+import { describeMatching } from "./outputs.js";
+import type { Summary } from "./summary.js";
 import { fineTunePlan, retrainPlan } from "./training_plans.js";
 
-/** What a run tells about itself while it goes on. */
-export interface RunListener extends TrainingListener {
-  stage?(name: StageName): void;
-  images?(what: string, done: number, total: number): void;
-}
-
-export type StageName =
-  | "simplify"
-  | "normalize"
-  | "decompose"
-  | "retrain"
-  | "prune"
-  | "fine-tune"
-  | "shrink"
-  | "export"
-  | "measure";
-
-/** What every stage may use. */
-interface RunContext {
-  readonly run: RunDirectory;
-  readonly lock: RunLock;
-  readonly dataset: Dataset;
-  readonly listener: RunListener;
-  readonly signal: AbortSignal | undefined;
-}
+export type { RunListener, StageName } from "./context.js";
 
 interface Stage {
   readonly name: StageName;
@@ -61,11 +41,11 @@ interface Stage {
 
 /** The method, in order. Each stage's result is kept in `stages/`, and a resumed run skips what is there. */
 const stages: readonly Stage[] = [
-  { name: "simplify", apply: (graph) => simplify(upgradeOpset(graph)) },
+  { name: "simplify", apply: (graph) => importModel(graph) },
   { name: "normalize", apply: normalizeStage },
   {
     name: "decompose",
-    apply: (graph, { run }) => decompose(graph, { basis: run.config.settings.basis }),
+    apply: decomposeStage,
   },
   { name: "retrain", apply: retrainStage },
   { name: "prune", apply: pruneStage },
@@ -77,13 +57,7 @@ const stages: readonly Stage[] = [
   { name: "export", apply: exportStage },
 ];
 
-/** Outputs of the exported and of the unshrunk network may differ by this share of the largest, or of 1. */
-const EXPORT_TOLERANCE = 1e-3;
-/** One thread: with more, a small network's time falls into one of two groups by chance, twice as far apart. */
-const LATENCY_THREADS = 1;
-const LATENCY_RUNS = 200;
 const STATISTICS_IMAGES = 512;
-const AGREEMENT_IMAGES = 256;
 
 /**
  * Runs (or resumes) the whole compression in a run directory that holds `stages/original.onnx`, and returns
@@ -110,6 +84,8 @@ async function compressLocked(given: Omit<RunContext, "dataset">): Promise<Summa
   const original = await readModel(run.stagePath("original"));
   const dataset = await openFittingDataset(original, run.config.data);
   const context: RunContext = { ...given, dataset };
+  for (const line of describeMatching(run.config)) listener.notice?.(line);
+  for (const line of describeFrozen(frozenIn(importModel(original), run.config))) listener.notice?.(line);
   let graph = original;
   for (const stage of stages) {
     if (signal?.aborted === true) throw new PenniError("interrupted", `stopped before stage "${stage.name}"`);
@@ -117,7 +93,11 @@ async function compressLocked(given: Omit<RunContext, "dataset">): Promise<Summa
     const before = graph;
     graph = await run.stage(stage.name, () => stage.apply(before, context));
   }
-  const bytes = await writeModel(run.path("model.onnx"), graph, { sparse: true });
+  const { externalData } = run.config;
+  const bytes = await writeModel(run.path("model.onnx"), graph, {
+    sparse: true,
+    ...(externalData === undefined ? {} : { externalData }),
+  });
   listener.stage?.("measure");
   const summary = await summarize(original, { graph, bytes }, context);
   await run.writeJson("summary.json", summary);
@@ -144,9 +124,9 @@ async function originalMacs(run: RunDirectory): Promise<number> {
 async function normalizeStage(graph: Graph, { run, dataset }: RunContext): Promise<Graph> {
   const { settings, preprocessing } = run.config;
   const hasSome = graph.nodes.some((node) => node.op === "BatchNormalization");
-  if (hasSome || settings.batchNormalization !== "insert") return graph;
+  if (hasSome || settings.batchNormalization !== "insert" || !hasTraining(settings)) return graph;
   const split = await dataset.train();
-  const { train } = holdOut(split.labels, settings.validation, run.config.seed);
+  const { train } = holdOut(split, settings.validation, run.config.seed);
   const batch = Math.min(settings.batch, train.length);
   const count = Math.max(batch, Math.floor(Math.min(STATISTICS_IMAGES, train.length) / batch) * batch);
   const moments = await channelMoments(
@@ -157,6 +137,14 @@ async function normalizeStage(graph: Graph, { run, dataset }: RunContext): Promi
     settings.threads,
   );
   return insertNormalization(graph, moments);
+}
+
+/** Bases and coefficients, from the kernels alone or from images. */
+function decomposeStage(graph: Graph, context: RunContext): Promise<Graph> | Graph {
+  const { settings } = context.run.config;
+  if (settings.start === "calibrate") return calibrateStage(graph, context);
+  const { frozen } = frozenIn(graph, context.run.config);
+  return decompose(graph, { basis: fixedBasis(settings), frozen });
 }
 
 function retrainStage(graph: Graph, context: RunContext): Promise<Graph> | Graph {
@@ -196,10 +184,12 @@ async function trained(plan: TrainingPlan, { run, lock, listener, signal }: RunC
 
 async function pruneStage(graph: Graph, { run }: RunContext): Promise<Graph> {
   const rule = run.config.settings.prune;
-  if (rule.rule === "deviation") return pruneCoefficients(graph, { factor: rule.factor }).graph;
+  const scales = sparing(frozenIn(graph, run.config).frozen);
+  if (rule.rule === "deviation") return pruneCoefficients(graph, { factor: rule.factor, scales }).graph;
   const pruning = pruneToMacs(fixBatch(graph, 1), {
     fraction: rule.fraction,
     originalMacs: await originalMacs(run),
+    scales,
   });
   const changed = pruning.layers.flatMap(({ initializer }) => {
     const tensor = pruning.graph.initializers.get(initializer);
@@ -211,10 +201,13 @@ async function pruneStage(graph: Graph, { run }: RunContext): Promise<Graph> {
 async function exportStage(graph: Graph, context: RunContext): Promise<Graph> {
   const { run, dataset } = context;
   const { settings, preprocessing, preset, model, seed, versions } = run.config;
-  const counts = figures(graph);
+  const { classNames } = dataset;
+  const isLabelled = run.config.reference !== "original" && classNames !== undefined;
+  const original = await readModel(run.stagePath("original"));
   const exported = await exportModel(graph, {
+    original,
     preprocessing,
-    classNames: dataset.classNames,
+    ...(isLabelled ? { classNames } : {}),
     record: {
       method: "PENNI",
       model,
@@ -222,8 +215,9 @@ async function exportStage(graph: Graph, context: RunContext): Promise<Graph> {
       seed,
       basis: settings.basis,
       prune: settings.prune,
+      weights: hasHalfWeights(original) ? "float16" : "float32",
       versions,
-      ...counts,
+      ...counts(graph),
     },
     measure: async (layers) => {
       const times = await measureLatency(layers, { threads: LATENCY_THREADS });
@@ -232,61 +226,4 @@ async function exportStage(graph: Graph, context: RunContext): Promise<Graph> {
   });
   await checkExport(await readModel(run.stagePath("fine-tune")), exported.graph, context);
   return exported.graph;
-}
-
-/** Refuses an export whose logits differ from those of the network before shrinking. */
-async function checkExport(unshrunk: Graph, exported: Graph, { run, dataset }: RunContext): Promise<void> {
-  const split = await dataset.train();
-  const indices = sampleIndices(allIndices(split), AGREEMENT_IMAGES, run.config.seed);
-  const { preprocessing } = run.config;
-  const found = await largestDifference(unshrunk, exported, split, preprocessing, indices);
-  const tolerance = EXPORT_TOLERANCE * Math.max(1, found.magnitude);
-  if (found.difference <= tolerance) return;
-  throw new PenniError("internal", "the exported network does not compute what the trained one does", {
-    expected: `outputs within ${tolerance}`,
-    found: `a difference of ${found.difference}`,
-    advice: "This is a fault of Penni; please report it with the model",
-  });
-}
-
-/** Counts of a network for one image. */
-function figures(graph: Graph): Omit<Figures, "bytes" | "latencyMs" | "test"> {
-  const { parameters, paperMacs, executedMacs } = countGraph(fixBatch(graph, 1));
-  return { parameters, paperMacs, executedMacs };
-}
-
-async function summarize(
-  original: Graph,
-  exported: { readonly graph: Graph; readonly bytes: number },
-  context: RunContext,
-): Promise<Summary> {
-  const { run, dataset, listener } = context;
-  const { threads } = run.config.settings;
-  const test = await dataset.test();
-  const accuracy = async (what: string, graph: Graph): Promise<Figures["test"]> => {
-    const onProgress = (done: number, total: number): void => listener.images?.(what, done, total);
-    const { correct, total } = await evaluate(graph, test, run.config.preprocessing, { threads, onProgress });
-    return { correct, total };
-  };
-  const [before, after] = await measureLatency([original, exported.graph], {
-    threads: LATENCY_THREADS,
-    runs: LATENCY_RUNS,
-  });
-  const simplified = await readModel(run.stagePath("simplify"));
-  const shrunk = await readModel(run.stagePath("shrink"));
-  return {
-    original: {
-      ...figures(simplified),
-      bytes: encodeModel(original).byteLength,
-      latencyMs: before?.medianMs ?? 0,
-      test: await accuracy("original", original),
-    },
-    compressed: {
-      ...figures(shrunk),
-      bytes: exported.bytes,
-      latencyMs: after?.medianMs ?? 0,
-      test: await accuracy("compressed", exported.graph),
-    },
-    model: run.path("model.onnx"),
-  };
 }

@@ -1,7 +1,7 @@
 import { readFileSync } from "node:fs";
 import path from "node:path";
-import type { Split } from "../../data/dataset.js";
-import { holdOut } from "../../data/hold_out.js";
+import { labelsOf, type Split } from "../../data/dataset.js";
+import { holdOut, sampleIndices } from "../../data/hold_out.js";
 import {
   imagenetPreprocessing,
   levelTable,
@@ -10,20 +10,23 @@ import {
   readPreprocessing,
 } from "../../data/preprocessing.js";
 import { PenniError } from "../../graph/errors.js";
-import { fixBatch } from "../../graph/passes/fix_input_shape.js";
+import { fixBatch, specializeInputs } from "../../graph/passes/fix_input_shape.js";
 import { elementCount } from "../../graph/tensor.js";
 import type { Graph } from "../../graph/types.js";
 import { countGraph } from "../../measure/count.js";
 import { readModel } from "../../onnx/files.js";
 import { inferGraph } from "../../ops/infer.js";
-import { simplify } from "../../ops/passes/simplify.js";
-import { upgradeOpset } from "../../ops/passes/upgrade_opset.js";
-import { buildTrainingStep } from "../../train/step.js";
+import { importModel } from "../../ops/passes/import_model.js";
+import type { OutputLoss } from "../../train/outputs.js";
+import { buildTrainingStep, type Reference } from "../../train/step.js";
 import { decompose, decompositionCandidates } from "../decompose.js";
 import { trainableParameters } from "../parameters.js";
-import { pruneToMacs } from "../prune.js";
-import { type RunConfig, type Settings, settingsSchema } from "./config.js";
+import { prunableInitializers, pruneToMacs } from "../prune.js";
+import { FROM_FLOAT, quantizedNode } from "../remarks.js";
+import { fixedBasis, hasTraining, type RunConfig, type Settings, settingsSchema } from "./config.js";
 import { RunDirectory } from "./directory.js";
+import { frozenIn, sparing } from "./frozen.js";
+import { type MatchedOutputs, matchOutputs, type OutputChoice } from "./outputs.js";
 import { openFittingDataset } from "./pipeline.js";
 
 /** What the user asks for. */
@@ -36,7 +39,16 @@ export interface CompressRequest {
   readonly out: string;
   readonly preset: string;
   readonly settings: Settings;
+  /**
+   * How outputs are matched where the loss has no part for the labels (`crossEntropy` is 0), by name; the others by
+   * what they are.
+   */
+  readonly outputs?: ReadonlyMap<string, OutputChoice>;
   readonly seed: number;
+  /** Dimensions of inputs that the model leaves open; its batch stays as it is. */
+  readonly inputShapes?: ReadonlyMap<string, readonly number[]>;
+  /** Put the result's weights into a file of their own, `model.onnx.data`; by default only where they must. */
+  readonly externalData?: boolean;
   /** In place of what the model's metadata say. */
   readonly preprocessing?: Partial<Pick<Preprocessing, "mean" | "std">>;
 }
@@ -49,31 +61,48 @@ export interface CompressRequest {
 export async function prepareRun(request: CompressRequest): Promise<RunDirectory> {
   await RunDirectory.checkFree(request.out);
   checkSettings(request.settings);
-  const original = await readModel(request.model);
+  const given = await readModel(request.model);
+  const original = await naming(request.model, async () =>
+    specializeInputs(given, request.inputShapes ?? new Map()),
+  );
   const preprocessing = overridePreprocessing(
     readPreprocessing(original.metadata) ?? imagenetPreprocessing,
     request.preprocessing ?? {},
   );
-  await naming(request.model, async () => {
-    checkCompressible(original, request.settings);
+  const judgement = await naming(request.model, async () => {
+    const graph = importModel(original);
+    const labelled = usesLabels(request.settings);
+    const decomposed = checkCompressible(graph, request.settings, labelled);
+    if (labelled) checkTrainable(decomposed, request.settings, "labels", true);
     const dataset = await openFittingDataset(original, request.data);
     const train = await dataset.train();
     await dataset.test();
     levelTable(preprocessing, dataset.channels);
-    checkClasses(original, train);
     checkEnoughImages(train, request);
+    if (!labelled) return judge(graph, decomposed, train, preprocessing, request);
+    checkClasses(original, train);
+    return {};
   });
+  const { outputs, ...judged } = judgement;
+  const { settings } = request;
   const config: RunConfig = {
     format: 1,
     model: path.resolve(request.model),
     data: absoluteSpec(request.data),
     seed: request.seed,
     preset: request.preset,
-    settings: request.settings,
+    settings: outputs === undefined ? settings : { ...settings, loss: { ...settings.loss, outputs } },
+    ...judged,
+    ...(request.inputShapes === undefined ? {} : { inputShapes: shapesOf(request.inputShapes) }),
+    ...(request.externalData === undefined ? {} : { externalData: request.externalData }),
     preprocessing,
     versions: versions(),
   };
   return RunDirectory.create(request.out, config, original);
+}
+
+function shapesOf(shapes: ReadonlyMap<string, readonly number[]>): RunConfig["inputShapes"] {
+  return Object.fromEntries([...shapes].map(([name, dims]) => [name, [...dims]]));
 }
 
 /** Errors from within name the model's file. */
@@ -88,21 +117,38 @@ async function naming<Result>(file: string, work: () => Promise<Result>): Promis
 
 function checkSettings(settings: Settings): void {
   const { error } = settingsSchema.safeParse(settings);
-  if (error === undefined) return;
+  if (error === undefined) {
+    checkAutomaticBasis(settings);
+    return;
+  }
   throw new PenniError("bad-option", "a setting is impossible", {
     found: error.issues.map((issue) => `${issue.path.join(".")}: ${issue.message}`).join("; "),
     advice: "See penni compress --help",
   });
 }
 
+/** Bases are chosen for each layer by what they save and lose: for a calibrated start with a target. */
+function checkAutomaticBasis({ basis, start, prune }: Settings): void {
+  if (basis !== "auto" || (start === "calibrate" && prune.rule === "macs")) return;
+  throw new PenniError(
+    "bad-option",
+    "--basis auto chooses a basis for each layer by what it saves and loses",
+    {
+      expected: "--start calibrate and --target-macs",
+      found: start === "calibrate" ? "--deviations" : `--start ${start}`,
+      advice: "Give a number of basis kernels, such as --basis 5",
+    },
+  );
+}
+
 /** Every class of the data needs a score; a model may know more classes. */
-function checkClasses(model: Graph, { labels }: Split): void {
+function checkClasses(model: Graph, train: Split): void {
+  const needed = classCount(labelsOf(train));
   const [output] = model.outputs;
   const shape =
     output === undefined ? undefined : inferGraph(fixBatch(model, 1)).types.get(output.name)?.shape;
   const scores = shape?.slice(1).filter((dim) => typeof dim === "number");
   if (output === undefined || shape === undefined || scores?.length !== shape.length - 1) return;
-  const needed = labels.reduce((most, label) => Math.max(most, label), 0) + 1;
   if (elementCount(scores) >= needed) return;
   throw new PenniError("bad-data", `the model's output "${output.name}" has too few classes for the data`, {
     expected: `${needed} or more`,
@@ -111,9 +157,13 @@ function checkClasses(model: Graph, { labels }: Split): void {
   });
 }
 
-function checkEnoughImages({ labels }: Split, { settings, seed }: CompressRequest): void {
+function classCount(labels: Uint16Array): number {
+  return labels.reduce((most, label) => Math.max(most, label), 0) + 1;
+}
+
+function checkEnoughImages(split: Split, { settings, seed }: CompressRequest): void {
   if (!hasTraining(settings)) return;
-  const { train } = holdOut(labels, settings.validation, seed);
+  const { train } = holdOut(split, settings.validation, seed);
   const count = Math.min(train.length, settings.trainLimit ?? train.length);
   if (count >= settings.batch) return;
   throw new PenniError("bad-data", "there are fewer training images than one batch", {
@@ -123,41 +173,167 @@ function checkEnoughImages({ labels }: Split, { settings, seed }: CompressReques
   });
 }
 
-function hasTraining({ retrain, fineTune }: Settings): boolean {
-  return retrain.epochs + fineTune.epochs > 0;
+/** Whether the loss compares anything with the labels; without, every network can be trained. */
+function usesLabels({ loss }: Settings): boolean {
+  return loss.crossEntropy > 0 || loss.distillation === 0;
 }
 
-function checkCompressible(original: Graph, settings: Settings): void {
-  const graph = simplify(upgradeOpset(original));
-  const candidates = decompositionCandidates(graph);
-  if (candidates.length === 0) {
-    throw new PenniError("unsupported", "there is nothing to compress: the model has no convolution", {
-      expected: "a convolutional network",
-      found: [...new Set(graph.nodes.map((node) => node.op))].slice(0, 8).join(", ") || "no nodes",
-    });
-  }
-  const decomposed = decompose(graph, settings);
-  if (hasTraining(settings)) checkGradients(decomposed, settings);
-  if (settings.prune.rule === "macs") checkTarget(graph, decomposed, settings.prune.fraction);
+/**
+ * Refuses a network without anything to compress, and says why it is so.
+ * @throws PenniError "unsupported"
+ */
+function expectCompressible(graph: Graph): void {
+  if (prunableInitializers(graph).length > 0) return;
+  const [obstacle] = decompositionCandidates(graph);
+  const quantized = quantizedNode(graph);
+  const details =
+    quantized === undefined
+      ? { advice: "penni inspect says more about each layer" }
+      : { node: quantized.name, op: quantized.op, advice: FROM_FLOAT };
+  throw new PenniError("unsupported", "there is nothing to compress", {
+    ...details,
+    expected: "a network with convolutions of float32 weights",
+    found:
+      obstacle === undefined
+        ? `no convolution, but ${[...new Set(graph.nodes.map((node) => node.op))].slice(0, 8).join(", ") || "no nodes"}`
+        : `convolutions that stay as they are, as ${obstacle.layer === undefined ? obstacle.reason : "they are not pruned"}`,
+  });
+}
+
+/** The network decomposed, if there is anything to compress and the target can be reached. */
+function checkCompressible(graph: Graph, settings: Settings, labelled: boolean): Graph {
+  expectCompressible(graph);
+  // Which outputs will be matched, and so what is frozen, is not known yet where there are no labels.
+  const frozen = labelled ? untrainedPart(graph, settings) : new Set<string>();
+  const decomposed = decompose(graph, { basis: fixedBasis(settings), frozen });
+  if (settings.prune.rule === "macs") checkTarget(graph, decomposed, settings.prune.fraction, frozen);
+  return decomposed;
+}
+
+/**
+ * The weights that cannot be trained on labels.
+ * @throws PenniError "unsupported" naming a node without a gradient if that are all of them
+ */
+function untrainedPart(graph: Graph, settings: Settings): ReadonlySet<string> {
+  const { frozen, blockades, isTrainable } = frozenIn(graph, { settings });
+  const [first] = blockades;
+  if (first !== undefined && !isTrainable) throw first.reason;
+  return frozen;
 }
 
 /** Whether a MACs target can be reached does not depend on the coefficients: pruning them all must be enough. */
-function checkTarget(graph: Graph, decomposed: Graph, fraction: number): void {
+function checkTarget(graph: Graph, decomposed: Graph, fraction: number, frozen: ReadonlySet<string>): void {
   const originalMacs = countGraph(fixBatch(graph, 1)).executedMacs;
-  pruneToMacs(fixBatch(decomposed, 1), { fraction, originalMacs });
+  pruneToMacs(fixBatch(decomposed, 1), { fraction, originalMacs, scales: sparing(frozen) });
 }
 
-/** Builds the training step once, so that an operator without a gradient is named before the run starts. */
-function checkGradients(decomposed: Graph, settings: Settings): void {
+/** Images on which it is seen how the original's outputs vary. */
+const DEVIATION_IMAGES = 64;
+
+/** What a run without a part for the labels in its loss adds to the configuration. */
+interface Judgement extends Pick<RunConfig, "reference" | "leftOut"> {
+  readonly outputs?: OutputLoss[];
+}
+
+/** How the outputs are matched, and whether the labels, if there are any, are still what the result is judged by. */
+async function judge(
+  graph: Graph,
+  decomposed: Graph,
+  split: Split,
+  preprocessing: Preprocessing,
+  { settings, seed, outputs: choices = new Map() }: CompressRequest,
+): Promise<Judgement> {
+  const labelClasses = split.labels === undefined ? undefined : classCount(split.labels);
+  const { train } = holdOut(split, settings.validation, seed);
+  const indices = sampleIndices(train, DEVIATION_IMAGES, seed);
+  const { matched, leftOut } = await preferringWhole((mayFreeze) =>
+    matchOutputs({
+      network: graph,
+      choices,
+      labelClasses,
+      images: { split, indices, preprocessing, threads: settings.threads },
+      trainingProblem: (losses) => trainingProblem(decomposed, settings, losses, mayFreeze),
+    }),
+  );
+  return {
+    outputs: [...matched],
+    ...(isLabelledClassifier(graph, matched, labelClasses) ? {} : { reference: "original" }),
+    ...(leftOut.length === 0 ? {} : { leftOut: [...leftOut] }),
+  };
+}
+
+/** Matches outputs with gradients to all weights before them; where there are none, those with gradients to some. */
+async function preferringWhole(
+  match: (mayFreeze: boolean) => Promise<MatchedOutputs>,
+): Promise<MatchedOutputs> {
+  try {
+    return await match(false);
+  } catch (error) {
+    if (error instanceof PenniError && error.code === "unsupported") return match(true);
+    throw error;
+  }
+}
+
+/** Whether the first output has class scores [N, K], for at least as many classes as the labels have. */
+function isLabelledClassifier(
+  graph: Graph,
+  matched: readonly OutputLoss[],
+  labelClasses: number | undefined,
+): boolean {
+  const [first] = graph.outputs;
+  const loss = matched.find(({ output }) => output === first?.name);
+  if (loss?.measure !== "kl" || loss.axis !== 1 || labelClasses === undefined) return false;
+  const shape = inferGraph(fixBatch(graph, 1)).types.get(loss.output)?.shape;
+  const [, classes] = shape ?? [];
+  return shape?.length === 2 && typeof classes === "number" && classes >= labelClasses;
+}
+
+/** Why the network cannot be trained on these outputs; undefined if it can, or is not trained at all. */
+function trainingProblem(
+  decomposed: Graph,
+  settings: Settings,
+  outputs: readonly OutputLoss[],
+  mayFreeze: boolean,
+): string | undefined {
+  try {
+    const loss = { ...settings.loss, outputs: [...outputs] };
+    checkTrainable(decomposed, { ...settings, loss }, "original", mayFreeze);
+    return undefined;
+  } catch (error) {
+    if (error instanceof PenniError && (error.code === "unsupported" || error.code === "shape"))
+      return error.message;
+    throw error;
+  }
+}
+
+/**
+ * Builds the training step once, if there is any training, so that what stands in its way is named before the run starts.
+ * @param mayFreeze whether weights that no gradient reaches are left out, as long as others remain
+ * @throws PenniError "unsupported" naming an operator without a gradient, or if there is nothing to train
+ */
+function checkTrainable(
+  decomposed: Graph,
+  settings: Settings,
+  reference: Reference,
+  mayFreeze: boolean,
+): void {
+  if (!hasTraining(settings)) return;
   const network = fixBatch(decomposed, settings.batch);
+  const found = frozenIn(decomposed, { settings, reference });
+  const [blockade] = found.blockades;
+  if (blockade !== undefined && !(mayFreeze && found.isTrainable)) throw blockade.reason;
   const rule = { l1: "none", masked: false, rate: 1 } as const;
-  const trained = new Map([...trainableParameters(network).keys()].map((name) => [name, rule]));
-  buildTrainingStep(network, new Set(trained.keys()), {
+  const names = [...trainableParameters(network).keys()].filter((name) => !found.frozen.has(name));
+  const trained = new Map(names.map((name) => [name, rule]));
+  const { parameters } = buildTrainingStep(network, new Set(trained.keys()), {
     trained,
     batchNormalization: "frozen",
     loss: settings.loss,
+    reference,
     optimizer: settings.optimizer,
   });
+  if (parameters.size > 0) return;
+  throw new PenniError("unsupported", "no weight leads to what the loss compares");
 }
 
 /** A run may be resumed from another directory, so paths in the specification are made absolute. */

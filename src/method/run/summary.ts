@@ -1,3 +1,5 @@
+import type { OutputAgreement } from "../../measure/agreement.js";
+
 /** What a network costs and how well it does. */
 export interface Figures {
   /** Paper count: non-zero coefficients, bases and the rest. */
@@ -10,14 +12,16 @@ export interface Figures {
   readonly bytes: number;
   /** Median milliseconds of one image in onnxruntime-node on one thread, both networks by turns. */
   readonly latencyMs: number;
-  /** Top-1 on the test split. */
-  readonly test: { readonly correct: number; readonly total: number };
+  /** Top-1 on the test split; absent where the labels are no reference. */
+  readonly test?: { readonly correct: number; readonly total: number };
 }
 
 /** `summary.json`: the outcome of a run. */
 export interface Summary {
   readonly original: Figures;
   readonly compressed: Figures;
+  /** How well the compressed network's outputs agree with the original's on the test images, where there are no labels. */
+  readonly agreement?: { readonly images: number; readonly outputs: readonly OutputAgreement[] };
   /** Path of the exported model. */
   readonly model: string;
 }

@@ -3,11 +3,13 @@ import type { TrainingPlan } from "../../train/plan.js";
 import { type SparseRule, sparseParameters, trainingPhases } from "../phases.js";
 import type { Settings } from "./config.js";
 import type { RunDirectory } from "./directory.js";
+import { frozenIn } from "./frozen.js";
 
 /** Alternating retraining with L1 on the coefficients (paper, section 3.2); undefined if it has no epochs. */
 export function retrainPlan(graph: Graph, run: RunDirectory): TrainingPlan | undefined {
-  const { l1Form, l1, retrain } = run.config.settings;
-  const sparse: SparseRule = { l1: l1Form, masked: false };
+  const { l1Form, l1, retrain, start } = run.config.settings;
+  // A calibrated start is pruned already: its zeros are what it was made for.
+  const sparse: SparseRule = { l1: l1Form, masked: start === "calibrate" };
   return stagePlan(graph, run, {
     name: "retrain",
     from: "decompose",
@@ -44,6 +46,8 @@ function stagePlan(graph: Graph, run: RunDirectory, request: StageRequest): Trai
   const { config } = run;
   const { settings } = config;
   const { phases: mode, epochs, phaseEpochs, schedule } = request.settings;
+  const { frozen } = frozenIn(graph, config);
+  const { scaleBasisRate } = settings;
   return {
     stage: request.name,
     network: run.stagePath(request.from),
@@ -61,14 +65,15 @@ function stagePlan(graph: Graph, run: RunDirectory, request: StageRequest): Trai
     seed: config.seed,
     batch: settings.batch,
     epochs,
-    phases: trainingPhases(graph, { mode, sparse: request.sparse, scaleBasisRate: settings.scaleBasisRate }),
+    phases: trainingPhases(graph, { mode, sparse: request.sparse, scaleBasisRate, frozen }),
     phaseEpochs,
     schedule,
     l1Strength: request.l1Strength,
     optimizer: settings.optimizer,
     loss: settings.loss,
+    ...(config.reference === undefined ? {} : { reference: config.reference }),
     batchNormalization: settings.batchNormalization === "frozen" ? "frozen" : "batch",
-    sparse: sparseParameters(graph),
+    sparse: sparseParameters(graph).filter((name) => !frozen.has(name)),
     ...(settings.shrinkWhileTraining === "off" ? {} : { shrinking: settings.shrinkWhileTraining }),
     threads: settings.threads,
     device: settings.device,

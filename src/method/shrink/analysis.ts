@@ -12,7 +12,7 @@ import {
   wall,
 } from "../../ops/channels.js";
 import { type Decomposition, findDecomposition } from "../../ops/decomposition.js";
-import { standardOpset } from "../../ops/definition.js";
+import { type NodeContext, standardOpset } from "../../ops/definition.js";
 import { type Inference, inferGraph, nodeContext } from "../../ops/infer.js";
 import { findOp } from "../../ops/registry.js";
 
@@ -40,8 +40,13 @@ export interface ChannelAnalysis {
  * Asks every node's channel rule, in topological order, so that constants reach the rules behind them. For
  * training, a parameter that several nodes read makes walls of them: sliced differently it
  * would become several.
+ * @param borderMaps values whose constant channels zero-padded convolutions are to take from a map (`borderMap`)
  */
-export function analyseChannels(graph: Graph, mode: ForwardMode): ChannelAnalysis {
+export function analyseChannels(
+  graph: Graph,
+  mode: ForwardMode,
+  borderMaps: ReadonlySet<string> = new Set(),
+): ChannelAnalysis {
   const inference = inferGraph(graph);
   const links = linkGraph(graph);
   const decompositions = decompositionsOf(links);
@@ -64,7 +69,7 @@ export function analyseChannels(graph: Graph, mode: ForwardMode): ChannelAnalysi
     if (owned.has(node)) continue;
     for (const name of node.outputs) addLanes(name);
     const context = channelContext(
-      { graph, mode, inference, lanes, constants },
+      { links, mode, inference, lanes, constants, borderMaps },
       node,
       decompositions.get(node),
     );
@@ -112,19 +117,23 @@ function sharedParameter({ graph, readers }: GraphLinks, node: Node): string | u
 }
 
 interface Known {
-  readonly graph: Graph;
+  readonly links: GraphLinks;
   readonly mode: ForwardMode;
   readonly inference: Inference;
   readonly lanes: ReadonlyMap<string, number>;
   readonly constants: ReadonlyMap<string, LaneConstants>;
+  readonly borderMaps: ReadonlySet<string>;
 }
 
 function channelContext(
-  { graph, mode, inference, lanes, constants }: Known,
+  { links, mode, inference, lanes, constants, borderMaps }: Known,
   node: Node,
   decomposition: Decomposition | undefined,
 ): ChannelContext {
-  const base = nodeContext(node, standardOpset(graph), inference.types, inference.values);
+  const { graph } = links;
+  const contextOf = (one: Node): NodeContext =>
+    nodeContext(one, standardOpset(graph), inference.types, inference.values);
+  const base = contextOf(node);
   return {
     ...base,
     mode,
@@ -135,9 +144,17 @@ function channelContext(
       const count = lanes.get(name);
       return count === undefined ? undefined : (constants.get(name) ?? unknownConstants(count));
     }),
+    borderMap: borderMaps.has(node.inputs[0] ?? ""),
+    readers: (output) => readersOf(links, node.outputs[output] ?? "")?.map(contextOf),
     initializer: (input) => graph.initializers.get(node.inputs[input] ?? ""),
     decomposition,
   };
+}
+
+function readersOf({ readers, outputNames }: GraphLinks, name: string): readonly Node[] | undefined {
+  const nodes = readers.get(name) ?? [];
+  const isCaptured = nodes.some((node) => capturedNames(node).includes(name));
+  return isCaptured || outputNames.has(name) ? undefined : nodes;
 }
 
 function flowOf(context: ChannelContext): ChannelFlow | Wall {

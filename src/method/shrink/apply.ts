@@ -5,7 +5,7 @@ import { everything, type InitializerMapping, type KeptElements } from "../../gr
 import { removeDeadNodes } from "../../graph/passes/remove_dead_nodes.js";
 import { type Selection, selectAxes } from "../../graph/select.js";
 import { float32Data, float32Tensor } from "../../graph/tensor.js";
-import type { Graph, Node, Tensor } from "../../graph/types.js";
+import type { Graph, Node, Tensor, ValueInfo, ValueType } from "../../graph/types.js";
 import type { LaneEditor } from "../../ops/channels.js";
 import { analyseChannels, type ChannelAnalysis } from "./analysis.js";
 import { checkAgainst, type ShrinkPlan } from "./plan.js";
@@ -42,9 +42,33 @@ export function rewriteGraph(analysis: ChannelAnalysis, plan: ShrinkPlan): Shrun
     if (decomposition !== undefined) replaced.add(decomposition.matmul).add(decomposition.reshape);
   }
   const nodes = graph.nodes.flatMap((node) => rewritten.get(node) ?? (replaced.has(node) ? [] : [node]));
-  const rewrittenGraph = { ...graph, nodes, initializers: store.result(), valueInfo: new Map() };
-  const small = removeDeadNodes(rewrittenGraph);
+  const valueInfo = declaredTypes(analysis, plan);
+  const small = removeDeadNodes({ ...graph, nodes, initializers: store.result(), valueInfo });
   return { graph: small, mapping: store.mapping(small) };
+}
+
+/**
+ * What the file declares of values that are left: behind an operator that Penni does not know nothing else tells their
+ * types. The weights of decomposed layers may have other dimensions now.
+ */
+function declaredTypes(
+  { graph, decompositions }: ChannelAnalysis,
+  { kept }: ShrinkPlan,
+): ReadonlyMap<string, ValueInfo> {
+  const weights = [...decompositions.values()].flatMap(({ matmul, reshape }) => [matmul, reshape]);
+  const gone = new Set(weights.flatMap(({ outputs }) => outputs));
+  const declared = [...graph.valueInfo].flatMap(([name, info]) => {
+    const lanes = kept.get(name);
+    if (gone.has(name)) return [];
+    return [
+      [name, lanes === undefined ? info : { ...info, type: withLanes(info.type, lanes.length) }] as const,
+    ];
+  });
+  return new Map(declared);
+}
+
+function withLanes(type: ValueType | undefined, lanes: number): ValueType | undefined {
+  return type?.shape === undefined ? type : { ...type, shape: type.shape.with(1, lanes) };
 }
 
 function editorOf(
@@ -69,6 +93,7 @@ function editorOf(
     select: (name, elements, adjust) => store.select(name, elements, adjust),
     write: (name, tensor) => store.write(name, tensor),
     add: (stem, tensor) => store.add(stem, tensor),
+    fresh: (stem) => store.fresh(stem),
   };
 }
 
@@ -80,7 +105,7 @@ class InitializerStore {
   private readonly readers: ReadonlyMap<string, readonly Node[]>;
   private readonly outputNames: ReadonlySet<string>;
   private readonly copies = new Map<string, string[]>();
-  private readonly fresh: (stem: string) => string;
+  readonly fresh: (stem: string) => string;
 
   constructor(private readonly graph: Graph) {
     const links = linkGraph(graph);

@@ -18,7 +18,7 @@ export function dropUnusedBasisKernels(graph: Graph): Shrunk {
     const decomposition = findDecomposition(links, node);
     if (decomposition === undefined || decomposition.shared) continue;
     const { coefs, basis, dims } = decomposition;
-    if (links.readers.get(basis.name)?.length !== 1) continue;
+    if (links.readers.get(basis.name)?.length !== 1 || links.outputNames.has(basis.name)) continue;
     const used = usedKernels(coefs.tensor, dims.basis);
     if (used.length === dims.basis) continue;
     kept.push([coefs.name, coefs.tensor, [undefined, undefined, used]], [basis.name, basis.tensor, [used]]);
@@ -27,7 +27,7 @@ export function dropUnusedBasisKernels(graph: Graph): Shrunk {
   const selected = kept.map(([name, tensor, kept]) => [name, selectAxes(tensor, kept)] as const);
   const origins = kept.map(([name, { dims }, kept]) => [name, { ...everything(name, dims), kept }] as const);
   return {
-    graph: withInitializers({ ...graph, valueInfo: new Map() }, selected),
+    graph: withInitializers(graph, selected),
     mapping: new Map([...identityMapping(graph), ...origins]),
   };
 }

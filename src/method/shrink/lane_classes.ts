@@ -58,6 +58,8 @@ export class Liveness {
   private readonly members: readonly number[][];
   private readonly valueOf: Int32Array;
   private readonly pending: number[] = [];
+  /** How many lanes of each value are not live yet. */
+  private readonly missing: Int32Array;
 
   constructor(
     private readonly names: readonly string[],
@@ -76,12 +78,23 @@ export class Liveness {
     names.forEach((_, value) => {
       this.valueOf.fill(value, starts[value], starts[value + 1]);
     });
+    this.missing = Int32Array.from(names, (_, value) => this.countOf(value));
+  }
+
+  /** Whether all lanes of a value are live; a value without lanes has none that are not. */
+  isComplete(value: string): boolean {
+    const first = this.id(value, 0);
+    return first < 0 || this.missing[this.valueOf[first] ?? 0] === 0;
   }
 
   mark(value: string, lane: number): void {
     const root = this.roots[this.id(value, lane)];
     if (root === undefined || this.live[root] === 1) return;
     this.live[root] = 1;
+    for (const member of this.members[root] ?? []) {
+      const owner = this.valueOf[member] ?? 0;
+      this.missing[owner] = (this.missing[owner] ?? 0) - 1;
+    }
     this.pending.push(root);
   }
 

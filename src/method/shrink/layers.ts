@@ -1,11 +1,18 @@
+import { intAttribute } from "../../graph/attributes.js";
 import { linkGraph } from "../../graph/links.js";
 import { float32Data } from "../../graph/tensor.js";
 import type { Graph, Node, Tensor } from "../../graph/types.js";
+import { groupCount } from "../../ops/conv.js";
 import { type Decomposition, findDecomposition } from "../../ops/decomposition.js";
 
 /** Size of one layer as it stands. */
 export interface LayerChannels {
   readonly node: Node;
+  /** Name of its initializer: weight, or coefficients. */
+  readonly weight: string;
+  readonly groups: number;
+  /** Axis of the weight along which the outputs run; the inputs run along the other one of axes 0 and 1. */
+  readonly outputAxis: 0 | 1;
   /** Channels (features) in and out. */
   readonly inputs: number;
   readonly outputs: number;
@@ -15,8 +22,8 @@ export interface LayerChannels {
 }
 
 /**
- * Channels of every Conv and Gemm/MatMul with a constant weight, in the graph's order. A layer keeps its output value's
- * name when the graph is shrunk, so two lists can be compared by `node.outputs[0]`.
+ * Channels of every Conv, ConvTranspose and Gemm/MatMul with a constant weight, in the graph's order. A layer keeps its
+ * output value's name when the graph is shrunk, so two lists can be compared by `node.outputs[0]`.
  */
 export function layerChannels(
   graph: Graph,
@@ -30,36 +37,60 @@ export function layerChannels(
   });
 }
 
-function decomposedLayer({ dims, coefs }: Decomposition): Omit<LayerChannels, "node"> {
+function decomposedLayer({ conv, dims, coefs }: Decomposition): Omit<LayerChannels, "node"> {
   const { outputs, inputs, basis } = dims;
+  const groups = groupCount(conv);
+  const total = groups * inputs * basis;
   return {
-    inputs,
+    weight: coefs.name,
+    groups,
+    outputAxis: 0,
+    inputs: groups * inputs,
     outputs,
     basis,
-    pairs: { total: inputs * basis, live: livePairs(coefs.tensor, inputs * basis) },
+    pairs: { total, live: livePairs(coefs.tensor, groups).reduce((sum, flag) => sum + flag, 0) },
   };
 }
 
-/** Columns of coefs [K, C * d] that are not zero throughout. */
-function livePairs(coefs: Tensor, columns: number): number {
-  const used = new Uint8Array(columns);
+/**
+ * Which (channel, basis kernel) pairs of coefficients [K, C / groups, d] any output uses: 1 or 0, as [C, d]
+ * row-major. The others need not be computed.
+ */
+export function livePairs(coefs: Tensor, groups: number): Uint8Array {
+  const [outputs = 0, perGroup = 0, basis = 0] = coefs.dims;
+  const columns = perGroup * basis;
+  const groupSize = (outputs / groups) * columns;
+  const used = new Uint8Array(columns * groups);
   float32Data(coefs).forEach((value, at) => {
-    if (value !== 0) used[at % columns] = 1;
+    if (value !== 0) used[Math.floor(at / groupSize) * columns + (at % columns)] = 1;
   });
-  return used.reduce((sum, flag) => sum + flag, 0);
+  return used;
 }
 
 function denseLayer(graph: Graph, node: Node): Omit<LayerChannels, "node"> | undefined {
-  if (graph.initializers.has(node.inputs[0] ?? "")) return undefined;
-  const dims = graph.initializers.get(node.inputs[1] ?? "")?.dims;
-  const [first, second] = dims ?? [];
-  if (first === undefined || second === undefined) return undefined;
-  if (node.op === "Conv") {
-    const group = node.attributes.get("group");
-    return { inputs: second * (group?.kind === "int" ? Number(group.value) : 1), outputs: first };
+  if (node.domain !== "" || graph.initializers.has(node.inputs[0] ?? "")) return undefined;
+  const weight = node.inputs[1] ?? "";
+  const [first, second] = graph.initializers.get(weight)?.dims ?? [];
+  const layout = weightLayout(node);
+  if (first === undefined || second === undefined || layout === undefined) return undefined;
+  const { groups, outputAxis } = layout;
+  const sizes = outputAxis === 0 ? [second * groups, first] : [first, second * groups];
+  const [inputs = 0, outputs = 0] = sizes;
+  return { weight, ...layout, inputs, outputs };
+}
+
+/** How a layer's weight holds its channels; undefined for other operators. */
+function weightLayout(node: Node): Pick<LayerChannels, "groups" | "outputAxis"> | undefined {
+  switch (node.op) {
+    case "Conv":
+      return { groups: groupCount(node), outputAxis: 0 };
+    case "ConvTranspose":
+      return { groups: groupCount(node), outputAxis: 1 };
+    case "Gemm":
+      return { groups: 1, outputAxis: intAttribute(node, "transB") === 1 ? 0 : 1 };
+    case "MatMul":
+      return { groups: 1, outputAxis: 1 };
+    default:
+      return undefined;
   }
-  if (node.op !== "Gemm" && node.op !== "MatMul") return undefined;
-  const transposed = node.attributes.get("transB");
-  const flipped = transposed?.kind === "int" && transposed.value !== 0n;
-  return flipped ? { inputs: second, outputs: first } : { inputs: first, outputs: second };
 }

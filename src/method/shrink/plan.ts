@@ -2,7 +2,7 @@ import { PenniError } from "../../graph/errors.js";
 import type { Graph, Node } from "../../graph/types.js";
 import type { ChannelFlow, ForwardMode } from "../../ops/channels.js";
 import { analyseChannels, type ChannelAnalysis, type WallNode } from "./analysis.js";
-import { LaneClasses } from "./lane_classes.js";
+import { LaneClasses, type Liveness } from "./lane_classes.js";
 import { type LayerChannels, layerChannels } from "./layers.js";
 
 /** What one layer keeps. */
@@ -78,9 +78,11 @@ function keptLanes(analysis: ChannelAnalysis, multiple: number): ReadonlyMap<str
       producers.set(name, { flow, node, output });
     });
   }
-  const live = classes.liveness((value, lane, mark) => {
+  const live: Liveness = classes.liveness((value, lane, mark) => {
     const producer = producers.get(value);
-    if (producer?.flow.reads === undefined) return;
+    // What a lane of a wide layer reads takes time to find out, and there is mostly nothing left to mark.
+    if (producer?.flow.reads === undefined || producer.node.inputs.every((name) => live.isComplete(name)))
+      return;
     for (const read of producer.flow.reads(producer.output, lane))
       mark(producer.node.inputs[read.port] ?? "", read.lane);
   });
@@ -109,13 +111,20 @@ export function checkAgainst(analysis: ChannelAnalysis, plan: ShrinkPlan): void 
     if (lanes.length === 0 || !ascending) throw badPlan(`value "${name}" keeps no valid set of channels`);
     if (analysis.pinned.has(name)) throw badPlan(`value "${name}" must keep all its channels`);
   }
-  for (const [node, flow] of analysis.flows) checkNode(node, flow, stays, analysis.lanes);
+  const loses = (name: string): boolean => sets.has(name);
+  for (const [node, flow] of analysis.flows) checkNode(node, flow, { stays, loses }, analysis.lanes);
+}
+
+interface LaneQuestions {
+  readonly stays: (name: string | undefined, lane: number) => boolean;
+  /** Whether a value loses any lane. */
+  readonly loses: (name: string) => boolean;
 }
 
 function checkNode(
   node: Node,
   flow: ChannelFlow,
-  stays: (name: string | undefined, lane: number) => boolean,
+  { stays, loses }: LaneQuestions,
   lanes: ReadonlyMap<string, number>,
 ): void {
   for (const { input, output, pairs } of flow.ties) {
@@ -124,7 +133,7 @@ function checkNode(
     );
     if (!together) throw badPlan("channels that belong together are separated", node);
   }
-  if (flow.reads === undefined) return;
+  if (flow.reads === undefined || !node.inputs.some((name) => loses(name))) return;
   for (const [output, name] of node.outputs.entries()) {
     for (let lane = 0; lane < (lanes.get(name) ?? 0); lane++) {
       if (!stays(name, lane)) continue;

@@ -47,11 +47,12 @@ function findShuffle(
   last: Node,
   shape: (name: string | undefined) => Shape | undefined,
 ): Shuffle | undefined {
-  if (last.op !== "Reshape") return undefined;
+  if (!isStandard(last, "Reshape")) return undefined;
   const transpose = links.producers.get(last.inputs[0] ?? "");
   const first = links.producers.get(transpose?.inputs[0] ?? "");
   const [source] = first?.inputs ?? [];
-  if (transpose?.op !== "Transpose" || first?.op !== "Reshape" || source === undefined) return undefined;
+  if (!isStandard(transpose, "Transpose") || !isStandard(first, "Reshape") || source === undefined)
+    return undefined;
   const [before, split, after] = [shape(source), shape(first.outputs[0]), shape(last.outputs[0])];
   if (before === undefined || split === undefined || after === undefined) return undefined;
   const swap = [0, 2, 1, ...before.slice(2).map((_, axis) => axis + 3)];
@@ -62,6 +63,10 @@ function findShuffle(
     return undefined;
   const keeps = groups * perGroup === channels && same([splitBatch, ...splitSpatial], [batch, ...spatial]);
   return keeps && same(after, before) ? { source, groups, channels } : undefined;
+}
+
+function isStandard(node: Node | undefined, op: string): node is Node {
+  return node?.op === op && node.domain === "";
 }
 
 /** Whether two shapes are known to be equal. */

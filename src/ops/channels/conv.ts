@@ -1,35 +1,24 @@
 import { int, intAttribute } from "../../graph/attributes.js";
-import { elementCount, float32Data, int64Tensor } from "../../graph/tensor.js";
+import { elementCount, float32Data, float32Tensor, int64Tensor } from "../../graph/tensor.js";
 import type { Node, Tensor } from "../../graph/types.js";
 import {
   type ChannelContext,
   type ChannelRule,
-  type LaneConstants,
   type LaneEditor,
-  type Tie,
   type Wall,
   wall,
   withAttributes,
   withInputs,
 } from "../channels.js";
 import type { Decomposition } from "../decomposition.js";
-import { resolveWindow } from "../window.js";
-import { type MixingFlow, type MixingLayer, mixingFlow } from "./mixing.js";
-import { withBias } from "./parameters.js";
+import { resolveWindow, staticWindow } from "../window.js";
+import { innerTaps } from "./border.js";
+import { groupTies, type Kernels, kernelVector, mixingLayer, selectKernels } from "./kernels.js";
+import { type MixingFlow, type MixingLayer, mergedLanes, mixingFlow } from "./mixing.js";
+import { constantBias, withBias } from "./parameters.js";
 
-/**
- * The kernels of a convolution, dense or decomposed, as vectors of length n: the taps themselves, or the
- * coefficients over a basis. Either way a kernel is linear in its vector.
- */
-interface Kernels {
-  readonly name: string;
-  /** [K, C / group, n], row-major. */
-  readonly rows: Float32Array;
-  readonly outputs: number;
-  readonly perGroup: number;
-  readonly length: number;
-  /** For each entry of a vector, the sum of the taps it stands for. */
-  readonly tapSums: readonly number[];
+/** Of a Conv also the extents of its kernels, and where they come from. */
+interface ConvKernels extends Kernels {
   readonly taps: readonly number[];
   readonly decomposition: Decomposition | undefined;
 }
@@ -41,38 +30,65 @@ interface Kernels {
 export const convChannels: ChannelRule = (context) => {
   const kernels = readKernels(context);
   if ("wall" in kernels) return kernels;
-  const [channels] = context.lanes;
-  const groups = intAttribute(context.node, "group") ?? 1;
-  if (channels === undefined || channels !== groups * kernels.perGroup)
-    return wall("the number of channels is not known");
-  const bias = context.initializer(2);
-  if ((context.node.inputs[2] ?? "") !== "" && bias?.type !== "float32")
-    return wall("its bias is not a float32 constant");
-
-  const layer = mixingLayer(context, kernels, channels, groups, bias);
+  const bias = constantBias(context);
+  if (typeof bias === "object") return bias;
+  const padded = isPadded(context, kernels.taps);
+  const border = padded && kernels.groups === 1 ? borderOf(context, kernels.taps) : undefined;
+  const layer = mixingLayer(kernels, {
+    padded,
+    mapped: context.borderMap && border !== undefined,
+    constants: context.constants[0] ?? [],
+    bias,
+  });
   const mixing = mixingFlow(layer);
-  const rewrite = { context, kernels, layer, mixing };
-  const common = { carried: [0], constants: [mixing.outputConstants] };
-  if (groups > 1) {
-    return { ...common, ties: groupTies(kernels, groups), rewrite: (edit) => rewriteGrouped(rewrite, edit) };
-  }
-  return { ...common, ties: [], reads: mixing.reads, rewrite: (edit) => rewriteDense(rewrite, edit) };
+  return {
+    carried: [0],
+    constants: [mixing.outputConstants],
+    ...(border === undefined || mixing.representative === undefined
+      ? {}
+      : { border: { positions: border.length, taps: elementCount(kernels.taps) } }),
+    ...(kernels.groups > 1 ? { ties: groupTies(kernels) } : { ties: [], reads: mixing.reads }),
+    rewrite: (edit) => rewriteConv({ context, kernels, layer, mixing, border }, edit),
+  };
 };
 
-function readKernels(context: ChannelContext): Kernels | Wall {
-  const { decomposition, node } = context;
+/** Taps of all windows together up to which borders are looked at: 7x7 kernels on a map of 146x146. */
+const LARGEST_BORDER = 2 ** 20;
+
+/** The taps inside the map at each position of the output; undefined where that is not known or too much. */
+function borderOf({ node, inputs }: ChannelContext, kernel: readonly number[]): Border | undefined {
+  const spatial = inputs[0]?.shape?.slice(2) ?? [];
+  if (!spatial.every((dim): dim is number => typeof dim === "number")) return undefined;
+  const window = staticWindow({ node, inputSpatial: spatial, kernel });
+  if (elementCount(window.output) * elementCount(kernel) > LARGEST_BORDER) return undefined;
+  return innerTaps(window, spatial);
+}
+
+function readKernels(context: ChannelContext): ConvKernels | Wall {
+  const { decomposition, node, lanes } = context;
   const tensor = decomposition?.coefs.tensor ?? context.initializer(1);
   const name = decomposition?.coefs.name ?? node.inputs[1] ?? "";
   const [outputs, perGroup] = tensor?.dims ?? [];
   if (tensor?.type !== "float32" || outputs === undefined || perGroup === undefined) {
     return wall("its weight is not a float32 constant");
   }
-  const rows = float32Data(tensor);
+  const groups = intAttribute(node, "group") ?? 1;
+  const inputs = groups * perGroup;
+  if (lanes[0] !== inputs) return wall("the number of channels is not known");
   const length = elementCount(tensor.dims.slice(2));
-  const taps = decomposition?.dims.kernel ?? tensor.dims.slice(2);
-  const tapSums =
-    decomposition === undefined ? Array.from({ length }, () => 1) : rowSums(decomposition.basis.tensor);
-  return { name, rows, outputs, perGroup, length, tapSums, taps, decomposition };
+  return {
+    name,
+    rows: float32Data(tensor),
+    outputsFirst: true,
+    outputs,
+    inputs,
+    groups,
+    length,
+    taps: decomposition?.dims.kernel ?? tensor.dims.slice(2),
+    tapSums:
+      decomposition === undefined ? Array.from({ length }, () => 1) : rowSums(decomposition.basis.tensor),
+    decomposition,
+  };
 }
 
 function rowSums(matrix: Tensor): readonly number[] {
@@ -83,128 +99,86 @@ function rowSums(matrix: Tensor): readonly number[] {
   );
 }
 
-function mixingLayer(
-  context: ChannelContext,
-  kernels: Kernels,
-  inputs: number,
-  groups: number,
-  biasTensor: Tensor | undefined,
-): MixingLayer {
-  const { rows, outputs, perGroup, length, tapSums } = kernels;
-  const bias = biasTensor === undefined ? undefined : float32Data(biasTensor);
-  const perGroupOutputs = outputs / groups;
-  /** Where the kernel from input c to output k starts; undefined if they are in different groups. */
-  const start = (k: number, c: number): number | undefined => {
-    const local = c - Math.floor(k / perGroupOutputs) * perGroup;
-    return local < 0 || local >= perGroup ? undefined : (k * perGroup + local) * length;
-  };
-  return {
-    inputs,
-    outputs,
-    padded: isPadded(context, kernels.taps),
-    constants: context.constants[0] ?? [],
-    bias: (k) => bias?.[k] ?? 0,
-    connected: (k, c) => {
-      const at = start(k, c);
-      if (at === undefined) return false;
-      for (let index = 0; index < length; index++) if (rows[at + index] !== 0) return true;
-      return false;
-    },
-    gain: (k, c) => {
-      const at = start(k, c);
-      if (at === undefined) return 0;
-      return tapSums.reduce((sum, taps, index) => sum + taps * (rows[at + index] ?? 0), 0);
-    },
-  };
-}
-
 function isPadded({ node, inputs }: ChannelContext, kernel: readonly number[]): boolean {
   const inputSpatial = inputs[0]?.shape?.slice(2) ?? [];
   const { pads } = resolveWindow({ node, inputSpatial, kernel });
   return pads === undefined || pads.some((pad) => pad !== 0);
 }
 
-function groupTies({ outputs, perGroup }: Kernels, groups: number): readonly Tie[] {
-  const perGroupOutputs = outputs / groups;
-  const pairs = Array.from({ length: groups }, (_, group) => {
-    const firstInput = group * perGroup;
-    const firstOutput = group * perGroupOutputs;
-    const ins = Array.from({ length: perGroup }, (_, c) => [firstInput + c, firstOutput] as const);
-    const outs = Array.from({ length: perGroupOutputs }, (_, k) => [firstInput, firstOutput + k] as const);
-    return [...ins, ...outs];
-  });
-  return [{ input: 0, output: 0, pairs: pairs.flat() }];
-}
+type Border = ReturnType<typeof innerTaps>;
 
 interface Rewrite {
   readonly context: ChannelContext;
-  readonly kernels: Kernels;
+  readonly kernels: ConvKernels;
   readonly layer: MixingLayer;
   readonly mixing: MixingFlow;
+  readonly border: Border | undefined;
 }
 
-function rewriteGrouped(rewrite: Rewrite, edit: LaneEditor): readonly Node[] {
-  const { context, kernels } = rewrite;
-  const { name, perGroup } = kernels;
-  const outputs = edit.output(0);
-  const node = withAttributes(context.node, { group: int(edit.input(0).length / perGroup) });
-  const stored = edit.select(name, [outputs]);
-  return withKernels(kernels, edit, rewriteBias(rewrite, edit, node), stored, [outputs.length, perGroup]);
+function rewriteConv(rewrite: Rewrite, edit: LaneEditor): readonly Node[] {
+  const { context, kernels, layer, mixing } = rewrite;
+  const { inputs, groups } = kernels;
+  const stored = selectKernels(kernels, edit, layer, mixing);
+  const kept = edit.input(0);
+  const group = (groups * kept.length) / inputs;
+  const grouped = groups > 1 ? withAttributes(context.node, { group: int(group) }) : context.node;
+  const keptSet = new Set(kept);
+  const values = edit.output(0).map((k) => mixing.foldedBias(k, keptSet));
+  const node = withBias({ node: grouped, axis: 0 }, edit, values);
+  const dims = [edit.output(0).length, groups > 1 ? inputs / groups : kept.length] as const;
+  const replaced = withKernels(kernels, edit, node, stored, dims);
+  return layer.mapped === true ? withBorderMap(rewrite, edit, replaced) : replaced;
 }
 
-function rewriteDense(rewrite: Rewrite, edit: LaneEditor): readonly Node[] {
-  const { context, kernels } = rewrite;
-  const inputs = edit.input(0);
-  const outputs = edit.output(0);
-  const stored = edit.select(kernels.name, [outputs, inputs], (elements) => {
-    mergeConstants(rewrite, inputs, outputs, elements);
+/** The convolution and behind it an Add of what the constant lanes that went contribute, position by position. */
+function withBorderMap(
+  { context, kernels, layer, border = [] }: Rewrite,
+  edit: LaneEditor,
+  replaced: readonly Node[],
+): readonly Node[] {
+  const merged = mergedLanes(layer.constants, new Set(edit.input(0)));
+  const [y = ""] = context.node.outputs;
+  if (merged.length === 0) return replaced;
+  const kept = edit.output(0);
+  const values = kept.flatMap((k) => {
+    const taps = combinedTaps(kernels, k, merged);
+    return border.map((inside) => inside.reduce((sum, tap) => sum + (taps[tap] ?? 0), 0));
   });
-  const node = rewriteBias(rewrite, edit, context.node);
-  return withKernels(kernels, edit, node, stored, [outputs.length, inputs.length]);
+  const dims = [1, kept.length, ...(context.outputs[0]?.shape?.slice(2).map(Number) ?? [])];
+  const map = edit.add(`${y}.border`, float32Tensor(dims, values));
+  const inner = edit.fresh(`${y}.inner`);
+  return [
+    ...replaced.map((node) => (node.outputs[0] === y ? { ...node, outputs: [inner] } : node)),
+    {
+      name: edit.fresh(`${y}/Add`),
+      op: "Add",
+      domain: "",
+      inputs: [inner, map],
+      outputs: [y],
+      attributes: new Map(),
+    },
+  ];
 }
 
-/** Adds to the representative's kernels, in the kept ones [outputs, inputs, n], those of the constant lanes that go. */
-function mergeConstants(
-  { kernels, layer, mixing }: Rewrite,
-  inputs: readonly number[],
-  outputs: readonly number[],
-  elements: Float32Array,
-): void {
-  const merged = layer.padded ? mergedLanes(layer.constants, new Set(inputs)) : [];
-  const column = inputs.indexOf(mixing.representative ?? -1);
-  const unit = layer.constants[mixing.representative ?? -1];
-  if (column < 0 || unit === undefined || merged.length === 0) return;
-  const { rows, perGroup, length } = kernels;
-  outputs.forEach((k, row) => {
-    const to = (row * inputs.length + column) * length;
-    for (let index = 0; index < length; index++) {
-      let sum = elements[to + index] ?? 0;
-      for (const { lane, value } of merged)
-        sum += ((rows[(k * perGroup + lane) * length + index] ?? 0) * value) / unit;
-      elements[to + index] = sum;
-    }
-  });
-}
-
-/** Non-zero constant lanes that go. */
-function mergedLanes(
-  constants: LaneConstants,
-  kept: ReadonlySet<number>,
-): readonly { lane: number; value: number }[] {
-  return constants.flatMap((value, lane) =>
-    value === undefined || value === 0 || kept.has(lane) ? [] : [{ lane, value }],
-  );
-}
-
-function rewriteBias({ mixing }: Rewrite, edit: LaneEditor, node: Node): Node {
-  const kept = new Set(edit.input(0));
-  const values = edit.output(0).map((k) => mixing.foldedBias(k, kept));
-  return withBias({ node, axis: 0 }, edit, values);
+/** The taps with which output k reads these constant lanes, times their constants, summed up. */
+function combinedTaps(kernels: ConvKernels, k: number, lanes: ReturnType<typeof mergedLanes>): Float64Array {
+  const taps = new Float64Array(elementCount(kernels.taps));
+  const basis =
+    kernels.decomposition === undefined ? undefined : float32Data(kernels.decomposition.basis.tensor);
+  for (const { lane, value } of lanes) {
+    kernelVector(kernels, k, lane)?.forEach((entry, index) => {
+      if (basis === undefined) taps[index] = (taps[index] ?? 0) + value * entry;
+      else
+        for (let tap = 0; tap < taps.length; tap++)
+          taps[tap] = (taps[tap] ?? 0) + value * entry * (basis[index * taps.length + tap] ?? 0);
+    });
+  }
+  return taps;
 }
 
 /** The convolution over new kernels [K, C, n], behind the nodes that compute its weight if it is decomposed. */
 function withKernels(
-  { taps, decomposition }: Kernels,
+  { taps, decomposition }: ConvKernels,
   edit: LaneEditor,
   node: Node,
   stored: string,

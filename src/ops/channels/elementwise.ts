@@ -32,12 +32,17 @@ type Operand =
   /** Does not vary along the output's lanes and is left alone. */
   | { readonly kind: "uniform" };
 
+export interface BroadcastingOptions {
+  /** An input that the others broadcast to, but which broadcasts to none: it stays whatever it holds. */
+  readonly shapedBy?: number;
+}
+
 /**
  * Rule of element-wise operators with broadcasting (Add, Mul, PRelu, ...): lanes meet along the output's
  * axis 1. An operand that is constant in every lane, beside another one that has the full output shape,
  * becomes an initializer [1, C, 1, ...], which frees the branch that computed it.
  */
-export function broadcasting(combine: LaneCombiner): ChannelRule {
+export function broadcasting(combine: LaneCombiner, { shapedBy }: BroadcastingOptions = {}): ChannelRule {
   return (context) => {
     const [channels] = context.outputLanes;
     const shape = context.outputs[0]?.shape;
@@ -48,7 +53,7 @@ export function broadcasting(combine: LaneCombiner): ChannelRule {
       if ("wall" in operand) return operand;
       operands.push(operand);
     }
-    return flow(context, foldConstants(context, operands, shape), channels, combine);
+    return flow(context, foldConstants(context, operands, shape, shapedBy), channels, combine);
   };
 }
 
@@ -73,9 +78,10 @@ function foldConstants(
   context: ChannelContext,
   operands: readonly Operand[],
   output: Shape,
+  shapedBy: number | undefined,
 ): readonly Operand[] {
   const values = operands.map((operand, index) =>
-    operand.kind === "lanes" ? allKnown(context.constants[index]) : undefined,
+    operand.kind === "lanes" && index !== shapedBy ? allKnown(context.constants[index]) : undefined,
   );
   const carrier = operands.some(
     (operand, index) =>

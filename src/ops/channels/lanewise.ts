@@ -33,7 +33,7 @@ export interface LaneWiseOptions {
  * Rule of operators whose output lane j depends on lane j of input 0 alone and whose other inputs do not
  * depend on the number of lanes: activations, pooling, spatial reductions, ...
  */
-export function laneWise({ constant, unless }: LaneWiseOptions): ChannelRule {
+export function laneWise({ constant, unless }: LaneWiseOptions = {}): ChannelRule {
   return (context) => {
     const { lanes, outputLanes, node } = context;
     const [channels] = lanes;

@@ -11,6 +11,8 @@ export interface MixingLayer {
   bias(k: number): number;
   /** Whether zero padding makes a constant input vary at the borders. */
   readonly padded: boolean;
+  /** Padded layers: whether a map of biases takes up what the constant lanes add, in place of a representative. */
+  readonly mapped?: boolean;
   /** Known constants of the input lanes. */
   readonly constants: LaneConstants;
 }
@@ -29,7 +31,8 @@ export interface MixingFlow {
 }
 
 export function mixingFlow(layer: MixingLayer): MixingFlow {
-  const representative = layer.padded ? largestConstant(layer.constants) : undefined;
+  const needsOne = layer.padded && layer.mapped !== true;
+  const representative = needsOne ? largestConstant(layer.constants) : undefined;
   return {
     reads: (_, lane) => readsOf(layer, representative, lane),
     outputConstants: Array.from({ length: layer.outputs }, (_, k) => laneConstant(outputConstant(layer, k))),
@@ -73,4 +76,14 @@ function outputConstant(layer: MixingLayer, k: number): number | undefined {
     sum += value * layer.gain(k, c);
   }
   return sum;
+}
+
+/** Lanes with a constant other than zero that are not kept. */
+export function mergedLanes(
+  constants: LaneConstants,
+  kept: ReadonlySet<number>,
+): readonly { readonly lane: number; readonly value: number }[] {
+  return constants.flatMap((value, lane) =>
+    value === undefined || value === 0 || kept.has(lane) ? [] : [{ lane, value }],
+  );
 }

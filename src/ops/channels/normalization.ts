@@ -1,8 +1,53 @@
 import { floatAttribute, intAttribute } from "../../graph/attributes.js";
 import { float32Data } from "../../graph/tensor.js";
-import type { Tensor } from "../../graph/types.js";
-import { type ChannelRule, identityPairs, laneConstant, wall, withInputs } from "../channels.js";
+import type { Node, Tensor } from "../../graph/types.js";
+import {
+  type ChannelContext,
+  type ChannelFlow,
+  type ChannelRule,
+  identityPairs,
+  type LaneConstants,
+  laneConstant,
+  wall,
+  withInputs,
+} from "../channels.js";
+import { laneWise } from "./lanewise.js";
 
+/** A normalization with a scale per lane. */
+interface LaneNormalization {
+  readonly node: Node;
+  readonly lanes: number;
+  /** Inputs with one parameter per lane. */
+  readonly ports: readonly number[];
+  readonly constants: LaneConstants;
+}
+
+/** The flow of a normalization that treats every lane by itself with its own parameters. */
+function normalizationFlow({ node, lanes, ports, constants }: LaneNormalization): ChannelFlow {
+  return {
+    ties: [{ input: 0, output: 0, pairs: identityPairs(lanes) }],
+    carried: [0],
+    constants: [constants],
+    rewrite: (edit) => {
+      const kept = edit.output(0);
+      const sliced = ports.map((port) => [port, edit.select(node.inputs[port] ?? "", [kept])] as const);
+      return [withInputs(node, new Map(sliced))];
+    },
+  };
+}
+
+/** The parameters at these inputs as numbers; undefined unless all are float32 constants. */
+function parametersAt(
+  context: ChannelContext,
+  ports: readonly number[],
+): readonly Float32Array[] | undefined {
+  const tensors = ports.map((port) => context.initializer(port));
+  if (!tensors.every((tensor): tensor is Tensor => tensor?.type === "float32")) return undefined;
+  return tensors.map(float32Data);
+}
+
+const noParameters = wall("its parameters are not float32 constants");
+const unknownChannels = wall("the number of input channels is not known");
 const parameterPorts = [1, 2, 3, 4];
 
 /**
@@ -13,14 +58,12 @@ const parameterPorts = [1, 2, 3, 4];
 export const batchNormalizationChannels: ChannelRule = (context) => {
   const { node, lanes, constants, mode } = context;
   const [channels] = lanes;
-  if (channels === undefined) return wall("the number of input channels is not known");
+  if (channels === undefined) return unknownChannels;
   if (intAttribute(node, "training_mode") === 1)
     return wall("it normalises with the statistics of the batch");
-  const tensors = parameterPorts.map((port) => context.initializer(port));
-  if (!tensors.every((tensor): tensor is Tensor => tensor?.type === "float32")) {
-    return wall("its parameters are not float32 constants");
-  }
-  const [scale, bias, mean, variance] = tensors.map(float32Data);
+  const parameters = parametersAt(context, parameterPorts);
+  if (parameters === undefined) return noParameters;
+  const [scale, bias, mean, variance] = parameters;
   const epsilon = floatAttribute(node, "epsilon") ?? 1e-5;
   const normalise = (x: number | undefined, lane: number): number | undefined => {
     const gain = scale?.[lane] ?? 0;
@@ -30,16 +73,44 @@ export const batchNormalizationChannels: ChannelRule = (context) => {
     if (mode === "batch") return shift;
     return (gain * (x - (mean?.[lane] ?? 0))) / Math.sqrt((variance?.[lane] ?? 0) + epsilon) + shift;
   };
-  return {
-    ties: [{ input: 0, output: 0, pairs: identityPairs(channels) }],
-    carried: [0],
-    constants: [(constants[0] ?? []).map((x, lane) => laneConstant(normalise(x, lane)))],
-    rewrite: (edit) => {
-      const kept = edit.output(0);
-      const sliced = parameterPorts.map(
-        (port) => [port, edit.select(node.inputs[port] ?? "", [kept])] as const,
-      );
-      return [withInputs(node, new Map(sliced))];
-    },
-  };
+  return normalizationFlow({
+    node,
+    lanes: channels,
+    ports: parameterPorts,
+    constants: (constants[0] ?? []).map((x, lane) => laneConstant(normalise(x, lane))),
+  });
 };
+
+/**
+ * InstanceNormalization: every lane of every sample by its own mean and variance, so that a constant leaves as the
+ * bias, and so does everything where the scale is 0 (final for inference only, as above).
+ */
+export const instanceNormalizationChannels: ChannelRule = (context) => {
+  const { node, lanes, constants, mode } = context;
+  const [channels] = lanes;
+  if (channels === undefined) return unknownChannels;
+  const parameters = parametersAt(context, [1, 2]);
+  if (parameters === undefined) return noParameters;
+  const [scale, bias] = parameters;
+  const isFlat = (x: number | undefined, lane: number): boolean =>
+    x !== undefined || (mode === "inference" && scale?.[lane] === 0);
+  return normalizationFlow({
+    node,
+    lanes: channels,
+    ports: [1, 2],
+    constants: (constants[0] ?? []).map((x, lane) => (isFlat(x, lane) ? bias?.[lane] : undefined)),
+  });
+};
+
+/** Softmax, LayerNormalization and the like, where the axes that they normalise over leave the channels alone. */
+export function alongAxesChannels(
+  axesOf: (context: ChannelContext, rank: number) => readonly number[],
+): ChannelRule {
+  return laneWise({
+    unless: (context) => {
+      const rank = context.inputs[0]?.shape?.length;
+      if (rank === undefined) return "the shape is not known";
+      return axesOf(context, rank).some((axis) => axis < 2) ? "it normalises over the channels" : undefined;
+    },
+  });
+}

@@ -1,9 +1,16 @@
 import { ints } from "../../graph/attributes.js";
 import { PenniError } from "../../graph/errors.js";
 import { alongAxis } from "../../graph/select.js";
-import { float32Tensor, numericTensor } from "../../graph/tensor.js";
+import { float32Data, float32Tensor, numericTensor } from "../../graph/tensor.js";
 import type { Node } from "../../graph/types.js";
-import { type ChannelContext, type LaneEditor, withAttributes, withInputs } from "../channels.js";
+import {
+  type ChannelContext,
+  type LaneEditor,
+  type Wall,
+  wall,
+  withAttributes,
+  withInputs,
+} from "../channels.js";
 
 /**
  * The node with new values for a list of integers that lives in input number `port` or, where that is absent,
@@ -28,6 +35,15 @@ export function withInts(
   }
   const stored = context.initializer(port) === undefined ? edit.add(name, tensor) : edit.write(name, tensor);
   return withInputs(node, new Map([[port, stored]]));
+}
+
+/** The bias of output k of a convolution: input 2, zeros where there is none; a wall where it is no constant. */
+export function constantBias(context: ChannelContext): ((k: number) => number) | Wall {
+  const tensor = context.initializer(2);
+  if ((context.node.inputs[2] ?? "") === "") return () => 0;
+  if (tensor?.type !== "float32") return wall("its bias is not a float32 constant");
+  const data = float32Data(tensor);
+  return (k) => data[k] ?? 0;
 }
 
 /** The bias of a layer: input 2 of its node. */

@@ -4,23 +4,37 @@ import { fullyKnown, intsArgument, normalizeAxes } from "../arguments.js";
 import type { ChannelRule } from "../channels.js";
 import { type LaneFunction, laneWise, ofConstant, sameConstant } from "./lanewise.js";
 
-/** MaxPool: padding never wins, so a constant stays; the indices output numbers elements across channels. */
+/**
+ * MaxPool: padding never wins, so a constant stays, except that the taps of a dilated window may all lie in the
+ * padding; the indices output numbers elements across channels.
+ */
 export const maxPoolChannels: ChannelRule = laneWise({
-  constant: sameConstant,
+  constant: ofConstant((x, { node }) => (mayMissTheMap(node) ? undefined : x)),
   unless: ({ node }) => ((node.outputs[1] ?? "") === "" ? undefined : "its indices count across channels"),
 });
 
-/** AveragePool: a constant stays unless zeros of the padding take part in the average. */
-export const averagePoolChannels: ChannelRule = laneWise({
-  constant: ofConstant((x, { node }) => (x === 0 || !countsPadding(node) ? x : undefined)),
-});
+/** Whether a window may have no tap inside the map. */
+function mayMissTheMap(node: Node): boolean {
+  return (intsAttribute(node, "dilations") ?? []).some((dilation) => dilation > 1) && mayPad(node);
+}
 
-function countsPadding(node: Node): boolean {
-  if (intAttribute(node, "count_include_pad") !== 1) return false;
+function mayPad(node: Node): boolean {
   const autoPad = stringAttribute(node, "auto_pad") ?? "NOTSET";
   const automatic = autoPad !== "NOTSET" && autoPad !== "VALID";
   const padded = intsAttribute(node, "pads")?.some((pad) => pad !== 0) ?? false;
   return padded || automatic || intAttribute(node, "ceil_mode") === 1;
+}
+
+/** AveragePool: a constant stays unless zeros of the padding take part in the average, or nothing does. */
+export const averagePoolChannels: ChannelRule = laneWise({
+  constant: ofConstant((x, { node }) => {
+    if (mayMissTheMap(node)) return undefined;
+    return x === 0 || !countsPadding(node) ? x : undefined;
+  }),
+});
+
+function countsPadding(node: Node): boolean {
+  return intAttribute(node, "count_include_pad") === 1 && mayPad(node);
 }
 
 /** GlobalAveragePool, GlobalMaxPool. */
@@ -40,7 +54,13 @@ export function reductionChannels(constant: LaneFunction = () => undefined): Cha
   });
 }
 
-/** Resize and Upsample by scales: interpolation never mixes channels. */
-export const resizeChannels: ChannelRule = laneWise({
-  unless: ({ node }) => ((node.inputs[3] ?? "") === "" ? undefined : "it states sizes instead of scales"),
-});
+/** Reductions to the place of an extremum, along one spatial axis. */
+export function searchChannels(axisOf: (node: Node, rank: number) => number): ChannelRule {
+  return laneWise({
+    unless: ({ node, inputs }) => {
+      const rank = inputs[0]?.shape?.length;
+      if (rank === undefined) return "the shape is not known";
+      return axisOf(node, rank) < 2 ? "it searches the batch or the channel axis" : undefined;
+    },
+  });
+}

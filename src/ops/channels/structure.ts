@@ -89,9 +89,9 @@ export interface SplitParameters {
 export function splitChannels({ axis, sizes }: SplitParameters): ChannelRule {
   const elsewhere = laneWise({ constant: sameConstant });
   return (context) => {
-    if (axis(context.node, rankOf(context)) !== 1) return elsewhere(context);
     const [channels] = context.lanes;
     if (channels === undefined) return unknownCount;
+    if (axis(context.node, rankOf(context)) !== 1) return elsewhere(context);
     const parts = sizes(context, channels);
     if (!parts.every((size) => typeof size === "number" && size > 0))
       return wall("the sizes of the parts are not known");
@@ -144,8 +144,9 @@ function sliceOfChannels(context: ChannelContext): AxisEntry | "none" | undefine
 /** Slice: along axis 1 a run of lanes with step 1; along other axes all lanes. */
 export const sliceChannels: ChannelRule = (context) => {
   const [channels] = context.lanes;
+  if (channels === undefined) return unknownCount;
   const entry = sliceOfChannels(context);
-  if (entry === undefined || channels === undefined) return wall("it is not known which channels it takes");
+  if (entry === undefined) return wall("it is not known which channels it takes");
   if (entry === "none") return laneWise({ constant: sameConstant })(context);
   if (entry.step !== 1) return wall("it takes channels with a step");
   const clamp = (position: number): number =>
@@ -174,9 +175,10 @@ export const sliceChannels: ChannelRule = (context) => {
 /** Gather with a constant list of indices: along axis 1 any choice of lanes. */
 export const gatherChannels: ChannelRule = (context) => {
   const [channels] = context.lanes;
+  if (channels === undefined) return unknownCount;
   const axis = normalizeAxis(context.node, intAttribute(context.node, "axis") ?? 0, rankOf(context));
   const dims = context.values[1]?.dims;
-  if (channels === undefined || dims === undefined) return wall("its indices are not constant");
+  if (dims === undefined) return wall("its indices are not constant");
   if (axis > 1) return laneWise({ constant: sameConstant })(context);
   const indices = fullyKnown(intsArgument(context, 1, ""));
   if (axis !== 1 || dims.length !== 1 || indices === undefined)
@@ -207,8 +209,9 @@ export interface PadParameters {
 export function padChannels({ margins, mode }: PadParameters): ChannelRule {
   return (context) => {
     const [channels] = context.lanes;
+    if (channels === undefined) return unknownCount;
     const known = margins(context, rankOf(context));
-    if (channels === undefined || known === undefined) return wall("its pads are not constant");
+    if (known === undefined) return wall("its pads are not constant");
     const { begins, ends } = known;
     const constantMode = mode(context.node) === "constant";
     const before = begins[1] ?? 0;

@@ -1,6 +1,5 @@
 import { intAttribute } from "../../graph/attributes.js";
 import { freshNames, usedNames, withInitializers } from "../../graph/edit.js";
-import { linkGraph } from "../../graph/links.js";
 import { int64Tensor, numericData } from "../../graph/tensor.js";
 import type { Dim, Graph, Node, Shape, Tensor, ValueType } from "../../graph/types.js";
 import { inferGraph } from "../infer.js";
@@ -19,12 +18,12 @@ const isReshaping = (node: Node | undefined): node is Node =>
 export function canonicalReshapes(graph: Graph): Graph {
   const { types } = inferGraph(graph);
   const keepsBatch = batchKeeping(graph, types);
-  const { producers } = linkGraph(graph);
+  const roots = rootsOf(graph);
   const fresh = freshNames(usedNames(graph));
   const added = new Map<string, Tensor>();
   const nodes = graph.nodes.map((node) => {
-    if (!isReshaping(node)) return node;
-    const root = rootOf(node, producers);
+    const root = roots.get(node);
+    if (root === undefined) return node;
     const copiesBatch = keepsBatch(root, node.outputs[0] ?? "");
     const stated = graph.initializers.get(node.inputs[1] ?? "");
     const isConstant = node.op !== "Reshape" || stated !== undefined;
@@ -39,11 +38,17 @@ export function canonicalReshapes(graph: Graph): Graph {
   return added.size === 0 ? graph : withInitializers({ ...graph, nodes }, added);
 }
 
-/** The value at the start of the chain of reshapes that ends in this node. */
-function rootOf(node: Node, producers: ReadonlyMap<string, Node>): string {
-  const [x = ""] = node.inputs;
-  const producer = producers.get(x);
-  return isReshaping(producer) && intAttribute(producer, "allowzero") !== 1 ? rootOf(producer, producers) : x;
+/** The value at the start of the chain of reshapes that ends in each of these nodes. */
+function rootsOf(graph: Graph): ReadonlyMap<Node, string> {
+  const roots = new Map<Node, string>();
+  const behind = new Map<string, string>();
+  for (const node of graph.nodes.filter(isReshaping)) {
+    const [x = ""] = node.inputs;
+    const root = behind.get(x) ?? x;
+    roots.set(node, root);
+    if (intAttribute(node, "allowzero") !== 1) behind.set(node.outputs[0] ?? "", root);
+  }
+  return roots;
 }
 
 /**

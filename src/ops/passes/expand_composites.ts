@@ -14,9 +14,19 @@ export function namesOf(graph: Graph): string[] {
   ];
 }
 
+/**
+ * Tells a builder the types that the file declares. Those of operators that Penni knows are inferred when they are
+ * appended; behind all others these are all that is known.
+ */
+export function declareTypes(b: TypedBuilder, graph: Graph): void {
+  for (const [name, { type }] of graph.valueInfo) if (type !== undefined) b.types.set(name, type);
+  for (const { name, type } of graph.outputs) if (type?.shape !== undefined) b.types.set(name, type);
+}
+
 /** A builder over a graph's inputs and initializers, its nodes still to be appended. All inputs need types. */
 export function builderFor(graph: Graph): TypedBuilder {
   const b = new TypedBuilder(standardOpset(graph), namesOf(graph));
+  declareTypes(b, graph);
   for (const { name, type } of graph.inputs) if (type !== undefined) b.declare(name, type);
   for (const [name, tensor] of graph.initializers) b.setInitializer(name, tensor);
   return b;

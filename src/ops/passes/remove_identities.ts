@@ -15,26 +15,28 @@ const sameShape: IdentityTest = ({ inputs: [x] }, output) =>
   x.shape.length === output?.length &&
   x.shape.every((dim, axis) => dim !== undefined && dim === output[axis]);
 
-const identityTests: Readonly<Partial<Record<string, IdentityTest>>> = {
-  Identity: () => true,
-  Dropout: isInferenceDropout,
-  Reshape: sameShape,
-  Flatten: sameShape,
-  Squeeze: sameShape,
-  Unsqueeze: sameShape,
-  Expand: sameShape,
-  Tile: sameShape,
-  Concat: ({ node }) => node.inputs.length === 1,
-  Split: ({ node }) => node.outputs.length === 1,
-  Slice: isWholeSlice,
-  Transpose: ({ node, inputs: [x] }) =>
-    x?.shape !== undefined && permutation(node, x.shape.length).every((from, axis) => from === axis),
-  Pad: (context) => {
-    const rank = context.inputs[0]?.shape?.length;
-    const margins = rank === undefined ? undefined : padMargins(context, rank);
-    return margins !== undefined && [...margins.begins, ...margins.ends].every((margin) => margin === 0);
-  },
-};
+const identityTests: ReadonlyMap<string, IdentityTest> = new Map<string, IdentityTest>(
+  Object.entries({
+    Identity: () => true,
+    Dropout: isInferenceDropout,
+    Reshape: sameShape,
+    Flatten: sameShape,
+    Squeeze: sameShape,
+    Unsqueeze: sameShape,
+    Expand: sameShape,
+    Tile: sameShape,
+    Concat: ({ node }) => node.inputs.length === 1,
+    Split: ({ node }) => node.outputs.length === 1,
+    Slice: isWholeSlice,
+    Transpose: ({ node, inputs: [x] }) =>
+      x?.shape !== undefined && permutation(node, x.shape.length).every((from, axis) => from === axis),
+    Pad: (context) => {
+      const rank = context.inputs[0]?.shape?.length;
+      const margins = rank === undefined ? undefined : padMargins(context, rank);
+      return margins !== undefined && [...margins.begins, ...margins.ends].every((margin) => margin === 0);
+    },
+  }),
+);
 
 /**
  * Removes nodes that provably return their input: Identity, Dropout at inference, Cast to the same type,
@@ -68,7 +70,7 @@ function findIdentities(graph: Graph): ReadonlySet<Node> {
     const output = types.get(y);
     const [input] = context.inputs;
     if (node.op === "Cast") return input !== undefined && input.elementType === output?.elementType;
-    return identityTests[node.op]?.(context, output?.shape) ?? false;
+    return identityTests.get(node.op)?.(context, output?.shape) ?? false;
   };
   return new Set(graph.nodes.filter(isIdentity));
 }

@@ -1,10 +1,10 @@
 import { freshNames, usedNames, withInitializers } from "../../graph/edit.js";
 import { PenniError } from "../../graph/errors.js";
-import { capturedNames, linkGraph } from "../../graph/links.js";
-import type { Graph, Node, Tensor } from "../../graph/types.js";
+import { innerNodes, linkGraph } from "../../graph/links.js";
+import type { Graph, InnerNode, Node, Tensor } from "../../graph/types.js";
 import { standardOpset } from "../definition.js";
 import { inferGraph } from "../infer.js";
-import { type UpgradeContext, upgradeRules } from "./upgrade_rules.js";
+import { type UpgradeContext, type UpgradeRule, upgradeRules } from "./upgrade_rules.js";
 
 /** The version of the standard operator set that everything behind the first step is written for. */
 export const TARGET_OPSET = 13;
@@ -17,8 +17,9 @@ const STANDARD_DOMAINS: readonly string[] = ["", "ai.onnx"];
  * Brings a model of standard operator set 7 to 12 to 13, node by node, exactly: the outputs are bit-identical in
  * ONNX Runtime and keep their names. Operators whose form did not change pass through, as do other domains.
  * A model of version 13 or later is returned as it is (the same object).
- * @throws PenniError "unsupported" naming the node that cannot be upgraded (subgraphs; forms that version 13
- *   lacks), or if the model is older than version 7
+ * Subgraphs stay as they are.
+ * @throws PenniError "unsupported" naming the node that cannot be upgraded (forms that version 13 lacks; a subgraph
+ *   with an operator whose form changed), or if the model is older than version 7
  */
 export function upgradeOpset(graph: Graph): Graph {
   const usesStandard = STANDARD_DOMAINS.some((domain) => graph.opsets.has(domain));
@@ -61,19 +62,27 @@ function upgradeContext(graph: Graph, opset: number, added: Map<string, Tensor>)
   };
 }
 
-const WITH_SUBGRAPHS: ReadonlySet<string> = new Set(["If", "Loop", "Scan"]);
-
 function upgradeNode(node: Node, context: UpgradeContext): readonly Node[] {
-  const isStandard = STANDARD_DOMAINS.includes(node.domain);
-  if ((isStandard && WITH_SUBGRAPHS.has(node.op)) || capturedNames(node).length > 0) {
-    throw new PenniError("unsupported", "a node with subgraphs cannot be brought to a later operator set", {
-      node: node.name,
-      op: node.op,
-      expected: "a model of opset 13 or later",
-      found: `opset ${context.opset}`,
-      advice: "Export the model with opset 13 or later",
-    });
-  }
-  const rule = isStandard ? upgradeRules.get(node.op) : undefined;
-  return rule === undefined || context.opset >= rule.changedIn ? [node] : rule.rewrite(node, context);
+  checkSubgraphs(node, context);
+  const rule = ruleFor(node, context);
+  return rule === undefined ? [node] : rule.rewrite(node, context);
+}
+
+/** The rule for a standard operator that had another form in the model's operator set. */
+function ruleFor({ op, domain }: InnerNode, { opset }: UpgradeContext): UpgradeRule | undefined {
+  const rule = STANDARD_DOMAINS.includes(domain) ? upgradeRules.get(op) : undefined;
+  return rule === undefined || opset >= rule.changedIn ? undefined : rule;
+}
+
+/** Subgraphs are left as they are, so what is in them must mean the same in the later operator set. */
+function checkSubgraphs(node: Node, context: UpgradeContext): void {
+  const changed = innerNodes(node).find((inner) => ruleFor(inner, context) !== undefined);
+  if (changed === undefined) return;
+  throw new PenniError("unsupported", "a subgraph cannot be brought to a later operator set", {
+    node: node.name,
+    op: node.op,
+    expected: "a model of opset 13 or later",
+    found: `opset ${context.opset}, with "${changed.name}" (${changed.op}) inside`,
+    advice: "Export the model with opset 13 or later",
+  });
 }

@@ -1,0 +1,212 @@
+/**
+ * Compression from unlabelled images without training (`calibrate`) against plain SVD with magnitude pruning at the same
+ * budgets: accuracy of both on the whole test set over a curve of budgets, and the time of each calibration.
+ *
+ *   node dist/bench/calibrate.js [--model FILE | --network resnet18] [--images 512] [--fractions 0.7,0.58,...]
+ *       [--basis 5] [--json] [--report FILE.html]
+ *
+ * `--network` takes an untrained network of `bench/networks.ts`: then only times and the outputs' errors mean something.
+ */
+import { writeFile } from "node:fs/promises";
+import { availableParallelism } from "node:os";
+import { Command } from "commander";
+import { numberList, wholeNumber } from "../src/cli/options.js";
+import { holdOut, sampleIndices } from "../src/data/hold_out.js";
+import { allIndices, type Dataset, openDataset, type Preprocessing } from "../src/data/index.js";
+import { imagenetPreprocessing, readPreprocessing } from "../src/data/preprocessing.js";
+import { withInitializers } from "../src/graph/edit.js";
+import { fixBatch } from "../src/graph/passes/fix_input_shape.js";
+import type { Graph } from "../src/graph/types.js";
+import { evaluate } from "../src/measure/accuracy.js";
+import { NodeCalibration } from "../src/measure/calibration.js";
+import { countGraph } from "../src/measure/count.js";
+import { calibrationLayers } from "../src/method/calibrate/layers.js";
+import { analyseLayers, calibrateTo } from "../src/method/calibrate.js";
+import { decompose } from "../src/method/decompose.js";
+import { pruneToMacs } from "../src/method/prune.js";
+import { readModel } from "../src/onnx/files.js";
+import { simplify } from "../src/ops/passes/simplify.js";
+import { upgradeOpset } from "../src/ops/passes/upgrade_opset.js";
+import { lineChart } from "../src/report/line_chart.js";
+import { page } from "../src/report/page.js";
+import { runBenchmark } from "./command.js";
+import { benchmarkNetworks, type NetworkName } from "./networks.js";
+
+const shared = (file: string): string => new URL(`../../../shared/${file}`, import.meta.url).pathname;
+
+interface Options {
+  readonly model: string;
+  readonly network?: NetworkName;
+  readonly data: string;
+  readonly images: number;
+  readonly fractions: readonly number[];
+  readonly basis?: number;
+  readonly threads: number;
+  readonly seed: number;
+  readonly report?: string;
+  readonly json?: boolean;
+}
+
+interface Row {
+  /** Multiply-accumulates (paper count) as a fraction of the original's: asked, and of either result. */
+  readonly fraction: number;
+  readonly calibrated: { readonly macs: number; readonly top1: number; readonly seconds: number };
+  /** Absent where the budget is out of its reach. */
+  readonly svd?: { readonly macs: number; readonly top1: number };
+}
+
+interface Result {
+  readonly original: number;
+  readonly analysisSeconds: number;
+  readonly peakMiB: number;
+  readonly rows: readonly Row[];
+}
+
+async function measure(options: Options): Promise<Result> {
+  const graph = simplify(upgradeOpset(await networkOf(options)));
+  const dataset = await openDataset(options.data);
+  const preprocessing = readPreprocessing(graph.metadata) ?? imagenetPreprocessing;
+  const split = await dataset.train();
+  const { train } = holdOut(split, 0.05, options.seed);
+  const { threads } = options;
+  const runtime = await NodeCalibration.open(graph, {
+    split,
+    indices: sampleIndices(train, options.images, options.seed),
+    preprocessing,
+    replaceable: calibrationLayers(graph).map((layer) => layer.weight),
+    threads,
+  });
+  const settings = { basis: options.basis ?? "auto" } as const;
+  try {
+    const started = performance.now();
+    const analysis = await analyseLayers(graph, runtime, settings);
+    const analysisSeconds = secondsSince(started);
+    const rows: Row[] = [];
+    for (const fraction of options.fractions) {
+      const start = performance.now();
+      const { graph: calibrated } = await calibrateTo(fraction, graph, analysis, runtime, settings);
+      const seconds = secondsSince(start);
+      const judge = (network: Graph): Promise<Judged> =>
+        judged(graph, network, dataset, preprocessing, threads);
+      const svd = svdWithMagnitudes(graph, fraction, options.basis ?? 5);
+      rows.push({
+        fraction,
+        calibrated: { ...(await judge(calibrated)), seconds },
+        ...(svd === undefined ? {} : { svd: await judge(svd) }),
+      });
+      process.stderr.write(`${JSON.stringify(rows.at(-1))}\n`);
+    }
+    const { top1 } = await judged(graph, graph, dataset, preprocessing, threads);
+    const peakMiB = process.resourceUsage().maxRSS / 1024;
+    return { original: top1, analysisSeconds, peakMiB, rows };
+  } finally {
+    await runtime.release();
+  }
+}
+
+function networkOf({ model, network }: Options): Promise<Graph> | Graph {
+  return network === undefined ? readModel(model) : benchmarkNetworks[network].build();
+}
+
+const secondsSince = (start: number): number => (performance.now() - start) / 1000;
+
+interface Judged {
+  readonly macs: number;
+  readonly top1: number;
+}
+
+async function judged(
+  original: Graph,
+  network: Graph,
+  dataset: Dataset,
+  preprocessing: Preprocessing,
+  threads: number,
+): Promise<Judged> {
+  const test = await dataset.test();
+  const { top1 } = await evaluate(network, test, preprocessing, { threads, indices: allIndices(test) });
+  const macs = countGraph(fixBatch(network, 1)).paperMacs / countGraph(fixBatch(original, 1)).executedMacs;
+  return { macs, top1 };
+}
+
+/** Rank-d kernels, the smallest coefficients removed; undefined where removing all is not enough. */
+function svdWithMagnitudes(graph: Graph, fraction: number, basis: number): Graph | undefined {
+  const decomposed = decompose(graph, { basis });
+  try {
+    const originalMacs = countGraph(fixBatch(graph, 1)).executedMacs;
+    const { graph: pruned } = pruneToMacs(fixBatch(decomposed, 1), { fraction, originalMacs });
+    return withInitializers(decomposed, [...pruned.initializers]);
+  } catch {
+    return undefined;
+  }
+}
+
+const percent = (share: number): string => `${(100 * share).toFixed(2)} %`;
+
+function describe({ original, analysisSeconds, peakMiB, rows }: Result): string {
+  const lines = rows.map(({ fraction, calibrated, svd }) =>
+    [
+      percent(fraction),
+      percent(calibrated.macs),
+      percent(calibrated.top1),
+      `${(100 * (calibrated.top1 - original)).toFixed(2)}`,
+      svd === undefined ? "-" : percent(svd.top1),
+      `${calibrated.seconds.toFixed(1)} s`,
+    ].join("\t"),
+  );
+  return [
+    `original ${percent(original)}; analysis ${analysisSeconds.toFixed(1)} s (once); peak ${peakMiB.toFixed(0)} MiB`,
+    "asked\tMACs\tcalibrated\tpoints\tSVD + magnitudes\tfitting",
+    ...lines,
+  ].join("\n");
+}
+
+function curves({ original, rows }: Result, title: string): string {
+  const reduction = (macs: number): number => 100 * (1 - macs);
+  const chart = lineChart({
+    title: "Top-1 on the test set against multiply-accumulates removed (paper count)",
+    xLabel: "multiply-accumulates removed, %",
+    yLabel: "top-1, %",
+    series: [
+      {
+        name: "calibrated",
+        points: rows.map(({ calibrated: { macs, top1 } }) => [reduction(macs), 100 * top1]),
+      },
+      {
+        name: "SVD + magnitudes",
+        points: rows.flatMap(({ svd }) =>
+          svd === undefined ? [] : [[reduction(svd.macs), 100 * svd.top1] as const],
+        ),
+      },
+      { name: "original", points: [0, 80].map((removed) => [removed, 100 * original]) },
+    ],
+  });
+  return page({ title, sections: [{ title: "No labels, no training", charts: [chart] }] });
+}
+
+const program = new Command("bench:calibrate")
+  .option("--model <file>", "an .onnx file", shared("models/resnet20.onnx"))
+  .option("--network <name>", "an untrained network of bench/networks.ts in its place")
+  .option("--data <spec>", "the images", `cifar10:${shared("data/cifar10")}`)
+  .option("--images <n>", "calibration images", wholeNumber(1), 512)
+  .option("--fractions <list>", "budgets", numberList, [0.7, 0.58, 0.5, 0.46, 0.4, 0.3, 0.2])
+  .option(
+    "--basis <d>",
+    "one number of basis kernels (default: chosen for each layer; SVD: 5)",
+    wholeNumber(1),
+  )
+  .option("--threads <n>", "threads of the runtime", wholeNumber(1), availableParallelism())
+  .option("--seed <n>", "seed of the choice of images", wholeNumber(0), 0)
+  .option("--report <file>", "write the curves as an HTML page")
+  .option("--json", "print JSON")
+  .action(async (options: Options) => {
+    const result = await measure(options);
+    if (options.report !== undefined) {
+      await writeFile(
+        options.report,
+        curves(result, `Calibrated compression of ${options.network ?? options.model}`),
+      );
+    }
+    process.stdout.write(`${options.json === true ? JSON.stringify(result) : describe(result)}\n`);
+  });
+
+await runBenchmark(program);

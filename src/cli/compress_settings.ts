@@ -1,0 +1,115 @@
+import { availableParallelism } from "node:os";
+import type { Device } from "../execute/device.js";
+import { PenniError } from "../graph/errors.js";
+import type { Settings } from "../method/run/config.js";
+import type { PresetName } from "../method/run/names.js";
+import type { OutputChoice } from "../method/run/outputs.js";
+
+/** What training learns from: the labels, the original's outputs, or both. */
+export const lossNames = ["labels", "mixed", "distill"] as const;
+
+export type LossName = (typeof lossNames)[number];
+
+/** The options of `penni compress` that are settings of a run. */
+export interface SettingOptions {
+  readonly preset: PresetName;
+  readonly basis?: number | "auto";
+  readonly start?: Settings["start"];
+  readonly calibrationImages?: number;
+  readonly targetMacs?: number;
+  readonly deviations?: number;
+  readonly epochs?: number;
+  readonly fineTuneEpochs?: number;
+  readonly phaseEpochs?: number;
+  readonly lr?: number;
+  readonly fineTuneLr?: number;
+  readonly l1?: number;
+  readonly loss?: LossName;
+  readonly outputLoss?: ReadonlyMap<string, OutputChoice>;
+  readonly distillation?: number;
+  readonly labelSmoothing?: number;
+  readonly shrinkWhileTraining: boolean;
+  readonly batch?: number;
+  readonly threads?: number;
+  readonly device: Device;
+  readonly validation?: number;
+  readonly trainLimit?: number;
+  readonly checkpointSeconds?: number;
+}
+
+type Shares = Pick<Settings["loss"], "crossEntropy" | "distillation">;
+
+const shares: Readonly<Record<LossName, Shares>> = {
+  labels: { crossEntropy: 1, distillation: 0 },
+  mixed: { crossEntropy: 0.3, distillation: 0.7 },
+  distill: { crossEntropy: 0, distillation: 1 },
+};
+
+/**
+ * The preset's settings with what the command line says in their place.
+ * @throws PenniError "bad-option" if two options contradict each other
+ */
+export async function settingsFrom(options: SettingOptions): Promise<Settings> {
+  const { presets } = await import("../method/run/config.js");
+  const preset = presets[options.preset];
+  const { targetMacs, deviations, phaseEpochs } = options;
+  const stage = (name: "retrain" | "fineTune", epochs?: number, rate?: number): Settings["retrain"] => ({
+    ...preset[name],
+    ...given({ epochs, phaseEpochs }),
+    schedule: { ...preset[name].schedule, ...given({ initial: rate }) },
+  });
+  return {
+    ...preset,
+    retrain: stage("retrain", options.epochs, options.lr),
+    fineTune: stage("fineTune", options.fineTuneEpochs, options.fineTuneLr),
+    ...(options.basis === undefined ? {} : { basis: options.basis }),
+    ...(options.start === undefined ? {} : { start: options.start }),
+    ...given({
+      calibrationImages: options.calibrationImages,
+      l1: options.l1,
+      batch: options.batch,
+      validation: options.validation,
+      trainLimit: options.trainLimit,
+      checkpointSeconds: options.checkpointSeconds,
+    }),
+    ...(options.shrinkWhileTraining ? {} : { shrinkWhileTraining: "off" }),
+    loss: lossFrom(options, preset.loss),
+    ...(targetMacs === undefined ? {} : { prune: { rule: "macs", fraction: targetMacs } }),
+    ...(deviations === undefined ? {} : { prune: { rule: "deviation", factor: deviations } }),
+    threads: options.threads ?? availableParallelism(),
+    device: options.device,
+  };
+}
+
+function lossFrom(options: SettingOptions, preset: Settings["loss"]): Settings["loss"] {
+  const { loss, outputLoss, distillation, labelSmoothing } = options;
+  if (distillation !== undefined && loss !== undefined && loss !== "mixed")
+    throw contradiction("--distillation", "the shares of --loss mixed", `--loss ${loss}`);
+  const weights = {
+    ...preset,
+    ...(loss === undefined ? {} : shares[loss]),
+    ...(distillation === undefined ? {} : { distillation, crossEntropy: 1 - distillation }),
+  };
+  if (weights.crossEntropy === 0 && labelSmoothing !== undefined)
+    throw contradiction("--label-smoothing", "a loss with labels", "--loss distill");
+  if (weights.crossEntropy > 0 && outputLoss !== undefined)
+    throw contradiction(
+      "--output-loss",
+      "--loss distill",
+      loss === undefined ? `the loss with labels of --preset ${options.preset}` : `--loss ${loss}`,
+    );
+  return { ...weights, ...given({ labelSmoothing }) };
+}
+
+function contradiction(option: string, expected: string, found: string): PenniError {
+  return new PenniError("bad-option", `${option} has nothing to change here`, { expected, found });
+}
+
+/** The entries that are not undefined. */
+function given<Entries extends Readonly<Record<string, number | undefined>>>(
+  entries: Entries,
+): { [Key in keyof Entries]?: number } {
+  return Object.fromEntries(Object.entries(entries).filter(([, value]) => value !== undefined)) as {
+    [Key in keyof Entries]?: number;
+  };
+}

@@ -1,0 +1,39 @@
+import { PenniError } from "../graph/errors.js";
+import type { Settings } from "../method/run/config.js";
+import type { RunPlan } from "../method/run/plan.js";
+import { type InputShapes, naming } from "./options.js";
+
+/**
+ * The plan of a run on a model's file.
+ * @throws PenniError "bad-option" without a model; errors name the file
+ */
+export async function planModel(
+  model: string | undefined,
+  settings: Settings,
+  shapes: InputShapes = new Map(),
+): Promise<RunPlan> {
+  if (model === undefined) {
+    throw new PenniError("bad-option", "there is no model to plan for", {
+      expected: "penni compress MODEL --plan, or penni compress --resume DIR --plan",
+    });
+  }
+  return planFile(model, settings, shapes);
+}
+
+/** The plan of a run that was started, on its original network. */
+export async function planRunDirectory(root: string): Promise<RunPlan> {
+  const { RunDirectory } = await import("../method/run/directory.js");
+  const run = await RunDirectory.open(root);
+  return planFile(run.stagePath("original"), run.config.settings, new Map());
+}
+
+async function planFile(file: string, settings: Settings, shapes: InputShapes): Promise<RunPlan> {
+  const [{ readModel }, { specializeInputs }, { importModel }, { planRun }] = await Promise.all([
+    import("../onnx/files.js"),
+    import("../graph/passes/fix_input_shape.js"),
+    import("../ops/passes/import_model.js"),
+    import("../method/run/plan.js"),
+  ]);
+  const graph = await readModel(file);
+  return naming(file, async () => planRun(importModel(specializeInputs(graph, shapes)), settings));
+}

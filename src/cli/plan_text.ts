@@ -1,0 +1,52 @@
+import type { PlannedLayer, RunPlan } from "../method/run/plan.js";
+import { describeShrinkReport } from "./shrink_text.js";
+import { type Column, compactNumber, formatTable } from "./table.js";
+import { wrap } from "./terminal.js";
+
+type DecomposedLayer = Extract<PlannedLayer, { readonly d: number }>;
+
+const columns: readonly Column<DecomposedLayer>[] = [
+  { title: "layer", cell: (layer) => layer.name, dropOrder: 0 },
+  { title: "weight", cell: (layer) => layer.weightDims.join("x"), dropOrder: 1 },
+  { title: "basis", cell: (layer) => `${layer.d}`, align: "right", dropOrder: 0 },
+];
+
+/** What `penni compress --plan` prints, in lines of at most `width` characters. */
+export function describePlan(plan: RunPlan, width: number): string {
+  const decomposed = plan.layers.filter((layer) => "d" in layer);
+  const table = decomposed.length === 0 ? [] : [formatTable(columns, decomposed, width)];
+  const remarks = [describeRest(plan.layers), describeTarget(plan)].filter((text) => text !== "");
+  const shrinking =
+    `Were it pruned now, before any training (channels stay in multiples of ${plan.channelMultiple}; training brings ` +
+    "other zeros):";
+  return [
+    ...table,
+    ...remarks.map((text) => wrap(text, width)),
+    wrap(shrinking, width),
+    describeShrinkReport(plan.shrink, width),
+  ].join("\n\n");
+}
+
+function describeRest(layers: readonly PlannedLayer[]): string {
+  const reasons = new Map<string, string[]>();
+  for (const layer of layers) {
+    if ("reason" in layer) reasons.set(layer.reason, [...(reasons.get(layer.reason) ?? []), layer.name]);
+  }
+  if (reasons.size === 0) return "";
+  const lines = [...reasons].map(([reason, names]) => `- ${reason}: ${names.join(", ")}`);
+  return ["Not decomposed:", ...lines].join("\n");
+}
+
+function describeTarget({ prune, paperMacs }: RunPlan): string {
+  const { original, decomposed, pruned } = paperMacs;
+  const percent = (macs: number): string =>
+    `${compactNumber(macs)} (${((100 * macs) / original).toFixed(1)} %)`;
+  const rule =
+    prune.rule === "macs"
+      ? `coefficients go until ${100 * prune.fraction} % of the original's MACs are left`
+      : `coefficients below ${prune.factor} standard deviations of their layer go`;
+  return (
+    `Pruning: ${rule}. MACs of one image (paper count): original ${compactNumber(original)}, ` +
+    `decomposed ${percent(decomposed)}, pruned ${percent(pruned)}.`
+  );
+}

@@ -1,0 +1,106 @@
+import { PenniError } from "../graph/errors.js";
+import type { Node } from "../graph/types.js";
+
+/** A convolution of a network whose input columns are to be compared with wanted outputs. */
+export interface MomentsRequest {
+  /** The Conv node: its geometry; its weight only by its dimensions. */
+  readonly conv: Node;
+  /** The value [N, C, H, W] that it reads. */
+  readonly input: string;
+  /** The value [N, K, P, Q] that it should give. */
+  readonly target: string;
+}
+
+/**
+ * What a linear layer's inputs and wanted outputs are like on the calibration images: all that least squares needs.
+ * Averages over images and output positions, about the means, so that a bias is always chosen best.
+ */
+export interface LayerMoments {
+  /** Samples that were averaged. */
+  readonly rows: number;
+  /** Input columns: channels of a group times kernel taps, in the order of a weight's elements. */
+  readonly n: number;
+  /** Output channels of the group. */
+  readonly outputs: number;
+  /** Averages E[x x'], row-major [n, n]. */
+  readonly gram: Float64Array;
+  /** Averages E[y x'], row-major [outputs, n]. */
+  readonly cross: Float64Array;
+  /** Variance of each wanted output. */
+  readonly variance: Float64Array;
+  readonly inputMean: Float64Array;
+  readonly targetMean: Float64Array;
+}
+
+/**
+ * From what was seen of z, the input columns followed by the outputs, in batches of `rowsPerBatch` samples each. The
+ * spread of a batch's means about the mean of all comes on top of the spread within batches (Chan et al. 1979).
+ * @param squares row-major [n + outputs, n + outputs]: the sum over all samples of z z' about their batch's mean
+ * @param batchMeans the mean of z in each batch
+ */
+export function centredMoments(
+  squares: Float64Array,
+  batchMeans: readonly Float64Array[],
+  rowsPerBatch: number,
+  n: number,
+): LayerMoments {
+  const [first = new Float64Array(0)] = batchMeans;
+  const size = first.length;
+  const outputs = size - n;
+  const batches = batchMeans.length;
+  const rows = batches * rowsPerBatch;
+  const mean = first.map((_, i) => batchMeans.reduce((sum, means) => sum + (means[i] ?? 0), 0) / batches);
+  const offsets = batchMeans.map((means) => means.map((value, i) => value - (mean[i] ?? 0)));
+  const covariance = (i: number, j: number): number =>
+    offsets.reduce(
+      (sum, offset) => sum + ((offset[i] ?? 0) * (offset[j] ?? 0)) / batches,
+      (squares[i * size + j] ?? 0) / rows,
+    );
+  const gram = new Float64Array(n * n);
+  for (let i = 0; i < n; i++) for (let j = 0; j < n; j++) gram[i * n + j] = covariance(i, j);
+  const cross = new Float64Array(outputs * n);
+  for (let k = 0; k < outputs; k++) for (let j = 0; j < n; j++) cross[k * n + j] = covariance(n + k, j);
+  const variance = Float64Array.from({ length: outputs }, (_, k) => Math.max(0, covariance(n + k, n + k)));
+  return { rows, n, outputs, gram, cross, variance, inputMean: mean.slice(0, n), targetMean: mean.slice(n) };
+}
+
+/**
+ * The same layer with a penalty strength * average variance of the columns * |w - weight|^2: where the images say
+ * nothing (dead inputs, fewer samples than columns), the weights stay what they were.
+ * @param weight row-major [outputs, n]
+ */
+export function anchored(moments: LayerMoments, weight: ArrayLike<number>, strength: number): LayerMoments {
+  const { n, outputs } = moments;
+  const gram = moments.gram.slice();
+  let trace = 0;
+  for (let i = 0; i < n; i++) trace += gram[i * n + i] ?? 0;
+  // A layer whose inputs never change has no scale of its own; any positive one makes it keep its weights.
+  const ridge = strength * (trace > 0 ? trace / n : 1);
+  for (let i = 0; i < n; i++) gram[i * n + i] = (gram[i * n + i] ?? 0) + ridge;
+  const cross = moments.cross.map((value, index) => value + ridge * (weight[index] ?? 0));
+  const variance = moments.variance.map((value, k) => {
+    let square = 0;
+    for (let i = 0; i < n; i++) square += (weight[k * n + i] ?? 0) ** 2;
+    return value + ridge * square;
+  });
+  return { ...moments, n, outputs, gram, cross, variance };
+}
+
+/** Moments of a weight that several layers share, each about its own means (which are those of the first here). */
+export function combined(moments: readonly LayerMoments[]): LayerMoments {
+  const [first, ...others] = moments;
+  if (first === undefined) throw new PenniError("internal", "no moments to combine");
+  if (others.length === 0) return first;
+  const rows = moments.reduce((sum, part) => sum + part.rows, 0);
+  const average = (pick: (part: LayerMoments) => Float64Array): Float64Array =>
+    pick(first).map((_, index) =>
+      moments.reduce((sum, part) => sum + ((pick(part)[index] ?? 0) * part.rows) / rows, 0),
+    );
+  return {
+    ...first,
+    rows,
+    gram: average((part) => part.gram),
+    cross: average((part) => part.cross),
+    variance: average((part) => part.variance),
+  };
+}

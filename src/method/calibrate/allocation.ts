@@ -1,0 +1,142 @@
+import { PenniError } from "../../graph/errors.js";
+
+/** What one output channel costs in error when coefficients are spared. */
+export interface RowCurve {
+  /** Error with all coefficients, already weighted (see `LayerOption`). */
+  readonly base: number;
+  /** Error added by sparing the first m + 1 coefficients, weighted; never decreasing. */
+  readonly added: Float64Array;
+}
+
+/** One way to compute a layer. Errors are in units of the network's output error. */
+export interface LayerOption {
+  /** Basis kernels; 0: the layer stays dense, without error. */
+  readonly d: number;
+  /** Multiply-accumulates for one image that do not depend on the coefficients. */
+  readonly fixedMacs: number;
+  /** Multiply-accumulates for one image of one coefficient. */
+  readonly macsPerCoefficient: number;
+  readonly rows: readonly RowCurve[];
+}
+
+/** What was decided for a layer. */
+export interface LayerChoice {
+  /** Index into the layer's options. */
+  readonly option: number;
+  /** Coefficients that stay, for each output channel. */
+  readonly kept: readonly number[];
+  readonly macs: number;
+  /** Expected contribution to the network's output error. */
+  readonly error: number;
+}
+
+/** Bisections of the price of a multiply-accumulate: the budget is met to about 1e-9 of the price's range. */
+const BISECTIONS = 60;
+/** Logarithms of the cheapest and the dearest price. */
+const PRICES = { lowest: -60, highest: 10 };
+
+/**
+ * Distributes a budget of multiply-accumulates over layers: with a price for each multiply-accumulate every layer
+ * takes the option, and every output channel the number of coefficients, with the least error plus price, and the
+ * price is raised until the budget is met (a Lagrangian relaxation; optimal for the budget that it ends at).
+ * @throws PenniError "bad-option" if even the cheapest choice exceeds the budget
+ */
+export function allocate(
+  layers: readonly (readonly LayerOption[])[],
+  budget: number,
+): readonly LayerChoice[] {
+  const first = atBestPrice(layers, budget);
+  // A layer that changes its basis at the last price leaves a gap: what is left goes to coefficients alone.
+  const fixed = layers.map((options, index) => {
+    const { option = 0 } = first[index] ?? {};
+    return options.slice(option, option + 1);
+  });
+  const again = atBestPrice(fixed, budget);
+  return again.map((choice, index) => ({ ...choice, option: first[index]?.option ?? 0 }));
+}
+
+function atBestPrice(layers: readonly (readonly LayerOption[])[], budget: number): readonly LayerChoice[] {
+  const at = (logarithm: number): readonly LayerChoice[] =>
+    layers.map((options) => cheapestOption(options, Math.exp(logarithm)));
+  const total = (choices: readonly LayerChoice[]): number =>
+    choices.reduce((sum, choice) => sum + choice.macs, 0);
+  let { lowest, highest } = PRICES;
+  const least = total(at(highest));
+  if (least > budget) {
+    throw new PenniError("bad-option", "so few multiply-accumulates cannot be reached", {
+      expected: `at least ${Math.ceil(least)} in the layers that can be compressed`,
+      found: `${Math.floor(budget)}`,
+      advice: "Give a higher --target-macs",
+    });
+  }
+  if (total(at(lowest)) <= budget) return at(lowest);
+  for (let step = 0; step < BISECTIONS; step++) {
+    const middle = (lowest + highest) / 2;
+    if (total(at(middle)) > budget) lowest = middle;
+    else highest = middle;
+  }
+  return spendRest(layers, at(highest), at(lowest), budget);
+}
+
+/**
+ * Rows whose number of coefficients jumps at the last price (their curves are not convex there) take as many more as
+ * the budget still allows.
+ * @param dearer the choices just below that price, beyond the budget
+ */
+function spendRest(
+  layers: readonly (readonly LayerOption[])[],
+  chosen: readonly LayerChoice[],
+  dearer: readonly LayerChoice[],
+  budget: number,
+): readonly LayerChoice[] {
+  let rest = budget - chosen.reduce((sum, choice) => sum + choice.macs, 0);
+  return chosen.map((choice, index) => {
+    const option = layers[index]?.[choice.option];
+    const other = dearer[index];
+    if (option === undefined || other?.option !== choice.option) return choice;
+    const kept = choice.kept.map((count, k) => {
+      const more = Math.min((other.kept[k] ?? 0) - count, Math.floor(rest / option.macsPerCoefficient));
+      if (more <= 0) return count;
+      rest -= more * option.macsPerCoefficient;
+      return count + more;
+    });
+    return withCounts(option, choice.option, kept);
+  });
+}
+
+function cheapestOption(options: readonly LayerOption[], price: number): LayerChoice {
+  const choices = options.map((option, index) => chooseRows(option, index, price));
+  return choices.reduce((best, choice) =>
+    choice.error + price * choice.macs < best.error + price * best.macs ? choice : best,
+  );
+}
+
+function chooseRows(option: LayerOption, index: number, price: number): LayerChoice {
+  const kept = option.rows.map((row) => cheapestCount(row, price * option.macsPerCoefficient));
+  return withCounts(option, index, kept);
+}
+
+function withCounts(option: LayerOption, index: number, kept: readonly number[]): LayerChoice {
+  const { fixedMacs, macsPerCoefficient, rows } = option;
+  const coefficients = kept.reduce((sum, count) => sum + count, 0);
+  const error = rows.reduce((sum, row, k) => sum + row.base + addedError(row, kept[k] ?? 0), 0);
+  return { option: index, kept, macs: fixedMacs + coefficients * macsPerCoefficient, error };
+}
+
+function addedError({ added }: RowCurve, kept: number): number {
+  return kept === added.length ? 0 : (added[added.length - kept - 1] ?? 0);
+}
+
+/** How many coefficients to keep when each costs `price`. */
+function cheapestCount({ added }: RowCurve, price: number): number {
+  const n = added.length;
+  let best = n;
+  let least = price * n;
+  for (let removed = 1; removed <= n; removed++) {
+    const cost = (added[removed - 1] ?? 0) + price * (n - removed);
+    if (cost >= least) continue;
+    least = cost;
+    best = n - removed;
+  }
+  return best;
+}

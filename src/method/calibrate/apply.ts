@@ -1,0 +1,71 @@
+import { freshNames, usedNames, withInitializers } from "../../graph/edit.js";
+import { linkGraph } from "../../graph/links.js";
+import { float32Data, float32Tensor } from "../../graph/tensor.js";
+import type { Graph, Node } from "../../graph/types.js";
+import type { LayerMoments } from "../../measure/moments.js";
+import type { CalibrationLayer } from "./layers.js";
+import { normalizationAfter } from "./normalization.js";
+
+/** The graph with another weight for a layer; for each of its convolutions the bias that goes with it. */
+export function withLayer(
+  graph: Graph,
+  { convs, weight, K, C, R, S }: CalibrationLayer,
+  kernels: Float32Array,
+  biases: readonly Float64Array[],
+): Graph {
+  const changed = withInitializers(graph, [[weight, float32Tensor([K, C, R, S], kernels)]]);
+  return convs.reduce(
+    (current, conv, index) => withBias(current, conv.outputs[0] ?? "", biases[index] ?? new Float64Array(K)),
+    changed,
+  );
+}
+
+/** What has to be added to a layer's linear result so that its mean is the wanted one. */
+export function biasFor(groups: readonly LayerMoments[], kernels: Float32Array): Float64Array {
+  const biases: number[] = [];
+  let row = 0;
+  for (const { n, outputs, inputMean, targetMean } of groups) {
+    for (let k = 0; k < outputs; k++, row += n) {
+      let mean = 0;
+      for (let i = 0; i < n; i++) mean += (kernels[row + i] ?? 0) * (inputMean[i] ?? 0);
+      biases.push((targetMean[k] ?? 0) - mean);
+    }
+  }
+  return Float64Array.from(biases);
+}
+
+/**
+ * Gives the convolution that computes `output` this bias: in its own where it has one; else in the running mean of
+ * the normalization that alone reads it, which costs nothing; else in a new one.
+ */
+function withBias(graph: Graph, output: string, bias: Float64Array): Graph {
+  const links = linkGraph(graph);
+  const conv = links.producers.get(output);
+  if (conv === undefined) return graph;
+  const normalization = normalizationAfter(links, conv);
+  const hasBias = (conv.inputs[2] ?? "") !== "";
+  if (hasBias || normalization === undefined) return withInput(graph, conv, 2, bias);
+  const mean = graph.initializers.get(normalization.inputs[3] ?? "");
+  const before = mean === undefined ? new Float32Array(bias.length) : float32Data(mean);
+  return withInput(
+    graph,
+    normalization,
+    3,
+    Float64Array.from(bias, (value, k) => (before[k] ?? 0) - value),
+  );
+}
+
+/** The graph with a constant vector as an input of a node; under a new name, as others may read the old one. */
+function withInput(graph: Graph, node: Node, index: number, values: Float64Array): Graph {
+  const old = node.inputs[index] ?? "";
+  const readers = graph.nodes.filter((other) => other.inputs.includes(old)).length;
+  const own = old !== "" && readers === 1 && !graph.outputs.some((output) => output.name === old);
+  const name = own ? old : freshNames(usedNames(graph))(`${node.outputs[0]}.bias`);
+  const inputs = Array.from({ length: Math.max(index + 1, node.inputs.length) }, (_, at) =>
+    at === index ? name : (node.inputs[at] ?? ""),
+  );
+  const nodes = graph.nodes.map((other) => (other === node ? { ...node, inputs } : other));
+  return withInitializers({ ...graph, nodes }, [
+    [name, float32Tensor([values.length], Float32Array.from(values))],
+  ]);
+}

@@ -1,0 +1,279 @@
+import { EigenvalueDecomposition, Matrix } from "ml-matrix";
+import { PenniError } from "../../graph/errors.js";
+import type { LayerMoments } from "../../measure/moments.js";
+import { Cholesky, mirrorLower } from "./symmetric.js";
+
+/** A layer W[k, c, :] = sum over b of coefs[k, c, b] * basis[b, :] and what it is made for. */
+export interface BasisProblem {
+  readonly moments: LayerMoments;
+  /** Kernel taps, R*S. */
+  readonly taps: number;
+  /** Input channels of the group: n = channels * taps. */
+  readonly channels: number;
+  /** How much the squared error of each output counts. */
+  readonly importance: Float64Array;
+  /** What the layer's kernels were, row-major [outputs, channels * taps]. */
+  readonly weight: ArrayLike<number>;
+}
+
+/** The layer in terms of its coefficients: columns are (channel, basis) pairs, channels * d of them. */
+export interface CoefficientProblem {
+  readonly columns: number;
+  /** Row-major [columns, columns]. */
+  readonly gram: Float64Array;
+  /** Row-major [outputs, columns]. */
+  readonly cross: Float64Array;
+  /** Variance of each wanted output. */
+  readonly variance: Float64Array;
+  readonly importance: Float64Array;
+}
+
+/**
+ * A first basis, row-major [d, taps], orthonormal: the directions that keep most of the kernels' effect when a tap
+ * pair counts as much as the inputs it meets: with S the second moments of the taps, averaged over channels, the
+ * leading eigenvectors of S^1/2 (sum of w w') S^1/2, taken back by S^-1/2. All groups of a layer share it.
+ */
+export function weightedBasis(groups: readonly BasisProblem[], d: number): Float64Array {
+  const { taps } = firstOf(groups);
+  const moments = sumOver(groups, tapMoments);
+  const { values, vectors } = eigen(moments);
+  const largest = Math.max(...values);
+  const roots = values.map((value) => Math.sqrt(Math.max(value, 1e-9 * largest, Number.MIN_VALUE)));
+  const scaled = (power: number): Matrix =>
+    vectors.mmul(Matrix.diag(roots.map((root) => root ** power))).mmul(vectors.transpose());
+  const root = scaled(1);
+  const weighted = root.mmul(sumOver(groups, kernelMoments)).mmul(root);
+  const spectrum = eigen(weighted);
+  const order = spectrum.values.map((_, index) => index);
+  order.sort((a, b) => (spectrum.values[b] ?? 0) - (spectrum.values[a] ?? 0));
+  const back = scaled(-1);
+  const leading = order.slice(0, d).map((index) => spectrum.vectors.getColumn(index));
+  const rows = leading.map((vector) => back.mmul(Matrix.columnVector(vector)).to1DArray());
+  const basis = Float64Array.from(rows.flat());
+  orthonormalise(basis, d, taps);
+  return basis;
+}
+
+function eigen(matrix: Matrix): { values: number[]; vectors: Matrix } {
+  const decomposition = new EigenvalueDecomposition(matrix, { assumeSymmetric: true });
+  return { values: decomposition.realEigenvalues, vectors: decomposition.eigenvectorMatrix };
+}
+
+function firstOf(groups: readonly BasisProblem[]): BasisProblem {
+  const [first] = groups;
+  if (first === undefined) throw new PenniError("internal", "a layer without groups");
+  return first;
+}
+
+function sumOver(groups: readonly BasisProblem[], part: (group: BasisProblem) => Matrix): Matrix {
+  return groups.map(part).reduce((sum, matrix) => sum.add(matrix));
+}
+
+/** Average over channels of the blocks [taps, taps] on the diagonal of the Gram matrix. */
+function tapMoments({ moments: { gram, n }, taps, channels }: BasisProblem): Matrix {
+  return accumulate(taps, (sums) => {
+    for (let c = 0; c < channels; c++) {
+      for (let r = 0; r < taps; r++) {
+        for (let s = 0; s < taps; s++) {
+          const at = r * taps + s;
+          sums[at] = (sums[at] ?? 0) + (gram[(c * taps + r) * n + c * taps + s] ?? 0) / channels;
+        }
+      }
+    }
+  });
+}
+
+/** Sum over kernels of w w', [taps, taps], each with the importance of its output. */
+function kernelMoments({ taps, importance, weight, moments: { n } }: BasisProblem): Matrix {
+  return accumulate(taps, (sums) => {
+    for (let start = 0; start < weight.length; start += taps) {
+      const scale = importance[Math.floor(start / n)] ?? 0;
+      for (let r = 0; r < taps; r++) {
+        const left = scale * (weight[start + r] ?? 0);
+        for (let s = 0; s < taps; s++) {
+          const at = r * taps + s;
+          sums[at] = (sums[at] ?? 0) + left * (weight[start + s] ?? 0);
+        }
+      }
+    }
+  });
+}
+
+function accumulate(size: number, fill: (sums: Float64Array) => void): Matrix {
+  const sums = new Float64Array(size * size);
+  fill(sums);
+  return Matrix.from1DArray(size, size, sums);
+}
+
+/** Makes the rows of a row-major [d, taps] matrix orthonormal, by Gram-Schmidt, twice for the digits. */
+export function orthonormalise(basis: Float64Array, d: number, taps: number): void {
+  for (let b = 0; b < d; b++) {
+    const row = basis.subarray(b * taps, (b + 1) * taps);
+    for (let pass = 0; pass < 2; pass++) {
+      for (let a = 0; a < b; a++) {
+        const other = basis.subarray(a * taps, (a + 1) * taps);
+        const overlap = row.reduce((sum, value, tap) => sum + value * (other[tap] ?? 0), 0);
+        row.forEach((value, tap) => {
+          row[tap] = value - overlap * (other[tap] ?? 0);
+        });
+      }
+      const norm = Math.sqrt(row.reduce((sum, value) => sum + value * value, 0));
+      row.forEach((value, tap) => {
+        row[tap] = norm > 0 ? value / norm : 0;
+      });
+    }
+  }
+}
+
+/** The layer's moments in terms of its coefficients on a basis [d, taps]. */
+export function coefficientProblem(
+  { moments, taps, channels, importance }: BasisProblem,
+  basis: Float64Array,
+  d: number,
+): CoefficientProblem {
+  const { n, outputs, gram, cross, variance } = moments;
+  const columns = channels * d;
+  const half = projectRows(gram, n, { taps, channels, basis, d });
+  // gram is symmetric: projecting the rows of the transposed half projects the other side.
+  const projected = projectRows(transposed(half, n, columns), columns, { taps, channels, basis, d });
+  mirrorLower(projected, columns);
+  return {
+    columns,
+    gram: projected,
+    cross: projectRows(cross, outputs, { taps, channels, basis, d }),
+    variance,
+    importance,
+  };
+}
+
+interface Projection {
+  readonly taps: number;
+  readonly channels: number;
+  readonly basis: Float64Array;
+  readonly d: number;
+}
+
+/** [count, channels * taps] . basis' for each channel: [count, channels * d]. */
+function projectRows(
+  rows: Float64Array,
+  count: number,
+  { taps, channels, basis, d }: Projection,
+): Float64Array {
+  const result = new Float64Array(count * channels * d);
+  let out = 0;
+  for (let start = 0; start < count * channels * taps; start += taps) {
+    for (let b = 0; b < d; b++) {
+      let sum = 0;
+      for (let tap = 0; tap < taps; tap++) sum += (rows[start + tap] ?? 0) * (basis[b * taps + tap] ?? 0);
+      result[out++] = sum;
+    }
+  }
+  return result;
+}
+
+function transposed(matrix: Float64Array, rows: number, columns: number): Float64Array {
+  const result = new Float64Array(matrix.length);
+  for (let i = 0; i < rows; i++) {
+    for (let j = 0; j < columns; j++) result[j * rows + i] = matrix[i * columns + j] ?? 0;
+  }
+  return result;
+}
+
+/**
+ * The basis with the smallest error for given coefficients (one list [outputs, channels * d] for each group), by one
+ * linear system of d * taps unknowns:
+ * Q[(b,r),(b',r')] = sum over c, c' of M[(c,b),(c',b')] gram[(c,r),(c',r')], M the sum over outputs of coefs coefs'.
+ */
+export function bestBasis(
+  groups: readonly BasisProblem[],
+  coefs: readonly Float64Array[],
+  d: number,
+): Float64Array {
+  const size = d * firstOf(groups).taps;
+  const matrix = new Float64Array(size * size);
+  const right = new Float64Array(size);
+  groups.forEach((group, index) => {
+    const values = coefs[index] ?? new Float64Array(0);
+    addBasisProducts(matrix, group, values, d);
+    addBasisTargets(right, group, values, d);
+  });
+  addRidge(matrix, size);
+  Cholesky.ofMoments(matrix, size).solveInPlace(right);
+  return right;
+}
+
+function addBasisProducts(matrix: Float64Array, group: BasisProblem, coefs: Float64Array, d: number): void {
+  const { taps, channels, moments } = group;
+  const size = d * taps;
+  const products = coefficientProducts(group, coefs, d);
+  const columns = channels * d;
+  for (let left = 0; left < columns; left++) {
+    const c = Math.floor(left / d);
+    const b = left % d;
+    for (let right = 0; right < columns; right++) {
+      const product = products[left * columns + right] ?? 0;
+      if (product === 0) continue;
+      const e = Math.floor(right / d);
+      const a = right % d;
+      for (let r = 0; r < taps; r++) {
+        const target = (b * taps + r) * size + a * taps;
+        const source = (c * taps + r) * moments.n + e * taps;
+        for (let s = 0; s < taps; s++) {
+          matrix[target + s] = (matrix[target + s] ?? 0) + product * (moments.gram[source + s] ?? 0);
+        }
+      }
+    }
+  }
+}
+
+/** The sum over outputs of importance * coefs coefs', [channels * d, channels * d]. */
+function coefficientProducts(
+  { channels, moments: { outputs }, importance }: BasisProblem,
+  coefs: Float64Array,
+  d: number,
+): Float64Array {
+  const columns = channels * d;
+  const products = new Float64Array(columns * columns);
+  for (let k = 0; k < outputs; k++) {
+    addOuter(products, coefs.subarray(k * columns, (k + 1) * columns), importance[k] ?? 0);
+  }
+  mirrorLower(products, columns);
+  return products;
+}
+
+function addBasisTargets(
+  right: Float64Array,
+  { taps, channels, importance, moments: { n, outputs, cross } }: BasisProblem,
+  coefs: Float64Array,
+  d: number,
+): void {
+  const columns = channels * d;
+  for (let k = 0; k < outputs; k++) {
+    for (let column = 0; column < columns; column++) {
+      const scale = (importance[k] ?? 0) * (coefs[k * columns + column] ?? 0);
+      if (scale === 0) continue;
+      const from = k * n + Math.floor(column / d) * taps;
+      const to = (column % d) * taps;
+      for (let r = 0; r < taps; r++) right[to + r] = (right[to + r] ?? 0) + scale * (cross[from + r] ?? 0);
+    }
+  }
+}
+
+/** Adds scale * v v' to what is on and below the diagonal. */
+function addOuter(matrix: Float64Array, v: Float64Array, scale: number): void {
+  const n = v.length;
+  for (let i = 0; i < n; i++) {
+    const left = scale * (v[i] ?? 0);
+    if (left === 0) continue;
+    const row = matrix.subarray(i * n, i * n + i + 1);
+    for (let j = 0; j <= i; j++) row[j] = (row[j] ?? 0) + left * (v[j] ?? 0);
+  }
+}
+
+/** A basis kernel that no coefficient uses would leave the system without a solution. */
+function addRidge(matrix: Float64Array, n: number): void {
+  let trace = 0;
+  for (let i = 0; i < n; i++) trace += matrix[i * n + i] ?? 0;
+  const ridge = 1e-10 * (trace > 0 ? trace / n : 1);
+  for (let i = 0; i < n; i++) matrix[i * n + i] = (matrix[i * n + i] ?? 0) + ridge;
+}

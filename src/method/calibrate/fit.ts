@@ -1,0 +1,175 @@
+import {
+  type BasisProblem,
+  bestBasis,
+  type CoefficientProblem,
+  coefficientProblem,
+  orthonormalise,
+  weightedBasis,
+} from "./basis_fit.js";
+import { type CoefficientSolver, exactSolver, type RowFit } from "./solver.js";
+
+/** Rounds of alternating least squares, for a basis with all coefficients and again for the sparse ones. */
+const ROUNDS = 3;
+
+/** A basis, how well a layer can be computed with it, and what each coefficient is worth. */
+export interface BasisFit {
+  readonly d: number;
+  /** Row-major [d, taps]; orthonormal rows. A layer of single taps has the basis [1]. */
+  readonly basis: Float64Array;
+  readonly problems: readonly CoefficientProblem[];
+  /** For each output of the layer, in order, over all groups. */
+  readonly rows: readonly RowFit[];
+}
+
+/** Coefficients and basis of a layer after removal. */
+export interface SparseFit {
+  readonly d: number;
+  /** [d, taps]. */
+  readonly basis: Float64Array;
+  /** [K, C, d] with C the channels of a group; what was removed is exactly zero. */
+  readonly coefs: Float64Array;
+}
+
+/** Layers with more coefficients for each output than this take the solver for wide layers. */
+export const WIDE_COLUMNS = 640;
+
+/**
+ * The best basis of d kernels for a layer (alternating least squares for basis and coefficients, from the
+ * activation-weighted decomposition), and the order in which its coefficients can be spared.
+ * @param wide solves layers of more than `WIDE_COLUMNS` columns
+ */
+export async function fitBasis(
+  groups: readonly BasisProblem[],
+  d: number,
+  wide: CoefficientSolver,
+): Promise<BasisFit> {
+  const pointwise = groups.every(({ taps }) => taps === 1);
+  let basis = pointwise ? Float64Array.of(1) : weightedBasis(groups, d);
+  let problems = problemsOn(groups, basis, d);
+  let coefs = await allDense(problems, wide);
+  for (let round = 0; round < ROUNDS && !pointwise; round++) {
+    basis = bestBasis(groups, coefs, d);
+    orthonormalise(basis, d, basis.length / d);
+    problems = problemsOn(groups, basis, d);
+    coefs = await allDense(problems, wide);
+  }
+  const rows: RowFit[] = [];
+  for (const [group, problem] of problems.entries()) {
+    rows.push(...(await solverFor(problem, wide).paths(problem, coefs[group] ?? new Float64Array(0))));
+  }
+  return { d, basis, problems, rows };
+}
+
+function solverFor({ columns }: CoefficientProblem, wide: CoefficientSolver): CoefficientSolver {
+  return columns > WIDE_COLUMNS ? wide : exactSolver;
+}
+
+async function allDense(
+  problems: readonly CoefficientProblem[],
+  wide: CoefficientSolver,
+): Promise<readonly Float64Array[]> {
+  const coefs: Float64Array[] = [];
+  for (const problem of problems) coefs.push(await solverFor(problem, wide).dense(problem));
+  return coefs;
+}
+
+function problemsOn(
+  groups: readonly BasisProblem[],
+  basis: Float64Array,
+  d: number,
+): readonly CoefficientProblem[] {
+  return groups.map((group) => coefficientProblem(group, basis, d));
+}
+
+/**
+ * Keeps `kept[k]` coefficients of each output k, as its path has them, and fits coefficients and basis once more,
+ * by turns, for some rounds.
+ */
+export async function fitSparse(
+  groups: readonly BasisProblem[],
+  fit: BasisFit,
+  kept: readonly number[],
+  wide: CoefficientSolver,
+  rounds = ROUNDS,
+): Promise<SparseFit> {
+  const { d } = fit;
+  const supports = fit.rows.map(({ path }, k) => path.order.slice(path.order.length - (kept[k] ?? 0)).sort());
+  let { basis, problems } = fit;
+  let coefs = await allSparse(problems, supports, wide);
+  const pointwise = groups.every(({ taps }) => taps === 1);
+  for (let round = 0; round < rounds && !pointwise; round++) {
+    basis = bestBasis(groups, coefs, d);
+    normaliseKernels(basis, d);
+    problems = problemsOn(groups, basis, d);
+    coefs = await allSparse(problems, supports, wide);
+  }
+  return { d, basis, coefs: concatenated(coefs) };
+}
+
+async function allSparse(
+  problems: readonly CoefficientProblem[],
+  supports: readonly Int32Array[],
+  wide: CoefficientSolver,
+): Promise<readonly Float64Array[]> {
+  const coefs: Float64Array[] = [];
+  let first = 0;
+  for (const problem of problems) {
+    const outputs = problem.variance.length;
+    const own = supports.slice(first, first + outputs);
+    coefs.push(await solverFor(problem, wide).on(problem, own));
+    first += outputs;
+  }
+  return coefs;
+}
+
+/** Unit kernels; their directions must stay as they are, because the zeros belong to them. */
+function normaliseKernels(basis: Float64Array, d: number): void {
+  const taps = basis.length / d;
+  for (let b = 0; b < d; b++) {
+    const row = basis.subarray(b * taps, (b + 1) * taps);
+    const norm = Math.sqrt(row.reduce((sum, value) => sum + value * value, 0));
+    row.forEach((value, tap) => {
+      row[tap] = norm > 0 ? value / norm : 0;
+    });
+  }
+}
+
+/** The kernels [K, C, taps] with the smallest error when none is removed. */
+export async function denseKernels(
+  groups: readonly BasisProblem[],
+  wide: CoefficientSolver,
+): Promise<Float32Array> {
+  const problems = groups.map(({ moments: { n, gram, cross, variance }, importance }) => ({
+    columns: n,
+    gram,
+    cross,
+    variance,
+    importance,
+  }));
+  return Float32Array.from(concatenated(await allDense(problems, wide)));
+}
+
+/** The kernels [K * C, taps] that coefficients [K * C, d] and a basis [d, taps] stand for. */
+export function mergedKernels({ d, basis, coefs }: SparseFit): Float32Array {
+  const taps = basis.length / d;
+  const kernels = new Float32Array((coefs.length / d) * taps);
+  coefs.forEach((value, index) => {
+    if (value === 0) return;
+    const to = Math.floor(index / d) * taps;
+    const from = (index % d) * taps;
+    for (let tap = 0; tap < taps; tap++) {
+      kernels[to + tap] = (kernels[to + tap] ?? 0) + value * (basis[from + tap] ?? 0);
+    }
+  });
+  return kernels;
+}
+
+function concatenated(parts: readonly Float64Array[]): Float64Array {
+  const whole = new Float64Array(parts.reduce((sum, part) => sum + part.length, 0));
+  let at = 0;
+  for (const part of parts) {
+    whole.set(part, at);
+    at += part.length;
+  }
+  return whole;
+}

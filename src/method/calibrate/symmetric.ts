@@ -1,0 +1,134 @@
+import { PenniError } from "../../graph/errors.js";
+
+/**
+ * A symmetric positive definite matrix as its Cholesky factor A = L L'. Our own, beside ml-matrix: the layers here
+ * need factors and inverses of up to some thousand rows, where contiguous rows are ten times as fast.
+ */
+export class Cholesky {
+  /** @param factor row-major [n, n]; what is above the diagonal is not used. */
+  private constructor(
+    private readonly factor: Float64Array,
+    readonly n: number,
+  ) {}
+
+  /**
+   * Factorises a row-major symmetric [n, n] matrix, which is left as it is.
+   * @throws PenniError "internal" if the matrix is not positive definite
+   */
+  static of(matrix: Float64Array, n: number): Cholesky {
+    const factor = lowerFactor(matrix, n, 0);
+    if (factor !== undefined) return new Cholesky(factor, n);
+    throw new PenniError("internal", "the second moments of a layer's inputs are not positive definite", {
+      expected: "positive pivots",
+      found: `a [${n}, ${n}] matrix without`,
+    });
+  }
+
+  /**
+   * `of`, for second moments from single precision: where rounding has made a matrix indefinite, its diagonal is
+   * raised, by 1e-5 of its largest element and then ten times as much, until it is not.
+   * @throws PenniError "internal" if that is not enough, as where values are not finite
+   */
+  static ofMoments(matrix: Float64Array, n: number): Cholesky {
+    let largest = 0;
+    for (let i = 0; i < n; i++) largest = Math.max(largest, matrix[i * n + i] ?? 0);
+    for (const share of RAISES) {
+      const factor = lowerFactor(matrix, n, share * largest);
+      if (factor !== undefined) return new Cholesky(factor, n);
+    }
+    return Cholesky.of(matrix, n);
+  }
+
+  /** Replaces b, [n], by the solution x of A x = b. */
+  solveInPlace(b: Float64Array): void {
+    const { factor, n } = this;
+    for (let i = 0; i < n; i++) {
+      const row = factor.subarray(i * n, i * n + i + 1);
+      b[i] = ((b[i] ?? 0) - dot(row, b, i)) / (row[i] ?? 1);
+    }
+    for (let i = n - 1; i >= 0; i--) {
+      const row = factor.subarray(i * n, i * n + i + 1);
+      const x = (b[i] ?? 0) / (row[i] ?? 1);
+      b[i] = x;
+      for (let j = 0; j < i; j++) b[j] = (b[j] ?? 0) - x * (row[j] ?? 0);
+    }
+  }
+
+  /** The inverse of A, row-major [n, n], by A^-1 = L^-T L^-1. */
+  inverse(): Float64Array {
+    const { n } = this;
+    const lower = this.invertedFactor();
+    const inverse = new Float64Array(n * n);
+    for (let k = 0; k < n; k++) {
+      const row = lower.subarray(k * n, k * n + k + 1);
+      for (let i = 0; i <= k; i++) {
+        const scale = row[i] ?? 0;
+        const target = inverse.subarray(i * n, i * n + i + 1);
+        for (let j = 0; j <= i; j++) target[j] = (target[j] ?? 0) + scale * (row[j] ?? 0);
+      }
+    }
+    mirrorLower(inverse, n);
+    return inverse;
+  }
+
+  /** L^-1, row by row: row i is (e_i - sum over j < i of L_ij * row j) / L_ii. */
+  private invertedFactor(): Float64Array {
+    const { factor, n } = this;
+    const inverted = new Float64Array(n * n);
+    for (let i = 0; i < n; i++) {
+      const row = inverted.subarray(i * n, i * n + i + 1);
+      for (let j = 0; j < i; j++) {
+        const scale = factor[i * n + j] ?? 0;
+        const above = inverted.subarray(j * n, j * n + j + 1);
+        for (let t = 0; t <= j; t++) row[t] = (row[t] ?? 0) - scale * (above[t] ?? 0);
+      }
+      const pivot = factor[i * n + i] ?? 1;
+      for (let t = 0; t < i; t++) row[t] = (row[t] ?? 0) / pivot;
+      row[i] = 1 / pivot;
+    }
+    return inverted;
+  }
+}
+
+/** Shares of the largest diagonal element that are added to the diagonal, one after another. */
+const RAISES: readonly number[] = [0, 1e-5, 1e-4, 1e-3];
+
+/** L of A + raise * 1 = L L'; undefined if there is none. */
+function lowerFactor(matrix: Float64Array, n: number, raise: number): Float64Array | undefined {
+  const factor = matrix.slice();
+  for (let i = 0; i < n; i++) {
+    const row = factor.subarray(i * n, i * n + i + 1);
+    for (let j = 0; j < i; j++) {
+      const other = factor.subarray(j * n, j * n + j + 1);
+      row[j] = ((row[j] ?? 0) - dot(row, other, j)) / (other[j] ?? 1);
+    }
+    const pivot = (row[i] ?? 0) + raise - dot(row, row, i);
+    if (!(pivot > 0)) return undefined;
+    row[i] = Math.sqrt(pivot);
+  }
+  return factor;
+}
+
+function dot(a: Float64Array, b: Float64Array, count: number): number {
+  let sum = 0;
+  for (let i = 0; i < count; i++) sum += (a[i] ?? 0) * (b[i] ?? 0);
+  return sum;
+}
+
+/** Copies what is below the diagonal of a row-major [n, n] matrix above it. */
+export function mirrorLower(matrix: Float64Array, n: number): void {
+  for (let i = 0; i < n; i++) {
+    for (let j = 0; j < i; j++) matrix[j * n + i] = matrix[i * n + j] ?? 0;
+  }
+}
+
+/** The rows and columns `indices` of a row-major symmetric [n, n] matrix. */
+export function principalMinor(matrix: Float64Array, n: number, indices: ArrayLike<number>): Float64Array {
+  const count = indices.length;
+  const minor = new Float64Array(count * count);
+  for (let i = 0; i < count; i++) {
+    const from = (indices[i] ?? 0) * n;
+    for (let j = 0; j < count; j++) minor[i * count + j] = matrix[from + (indices[j] ?? 0)] ?? 0;
+  }
+  return minor;
+}

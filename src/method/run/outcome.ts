@@ -1,0 +1,130 @@
+import { allIndices } from "../../data/batches.js";
+import { sampleIndices } from "../../data/hold_out.js";
+import { PenniError } from "../../graph/errors.js";
+import { fixBatch } from "../../graph/passes/fix_input_shape.js";
+import type { Graph } from "../../graph/types.js";
+import { evaluate } from "../../measure/accuracy.js";
+import { OutputComparison, outputDifferences, runPair } from "../../measure/agreement.js";
+import { countGraph } from "../../measure/count.js";
+import { measureLatency } from "../../measure/latency.js";
+import { readModel } from "../../onnx/files.js";
+import { encodeModel } from "../../onnx/write.js";
+import { hasHalfWeights } from "../../ops/passes/float16.js";
+import { comparedOutput } from "../../train/outputs.js";
+import type { RunContext } from "./context.js";
+import type { Figures, Summary } from "./summary.js";
+
+/**
+ * Outputs of the exported and of the unshrunk network may differ by this share of the largest, or of 1. Weights that
+ * are stored as float16 are rounded at the eleventh bit.
+ */
+const EXPORT_TOLERANCE = { float32: 1e-3, float16: 2e-2 } as const;
+const AGREEMENT_IMAGES = 256;
+/** One thread: with more, a small network's time falls into one of two groups by chance, twice as far apart. */
+export const LATENCY_THREADS = 1;
+const LATENCY_RUNS = 200;
+
+/** Counts of a network for one image. */
+export function counts(graph: Graph): Pick<Figures, "parameters" | "paperMacs" | "executedMacs"> {
+  const { parameters, paperMacs, executedMacs } = countGraph(fixBatch(graph, 1));
+  return { parameters, paperMacs, executedMacs };
+}
+
+/** Refuses an export whose outputs differ from those of the network before shrinking. */
+export async function checkExport(
+  unshrunk: Graph,
+  exported: Graph,
+  { run, dataset }: RunContext,
+): Promise<void> {
+  const split = await dataset.train();
+  const indices = sampleIndices(allIndices(split), AGREEMENT_IMAGES, run.config.seed);
+  const { preprocessing, settings } = run.config;
+  const first = unshrunk.outputs.slice(0, 1);
+  const outputs = settings.loss.outputs?.map(({ output }) => output) ?? first.map(({ name }) => name);
+  const pair = { first: unshrunk, second: exported, split, preprocessing, indices };
+  const share = EXPORT_TOLERANCE[hasHalfWeights(exported) ? "float16" : "float32"];
+  for (const { output, difference, magnitude } of await outputDifferences(pair, outputs)) {
+    const tolerance = share * Math.max(1, magnitude);
+    if (difference <= tolerance) continue;
+    throw new PenniError("internal", "the exported network does not compute what the trained one does", {
+      expected: `values of output "${output}" within ${tolerance}`,
+      found: `a difference of ${difference}`,
+      advice: "This is a fault of Penni; please report it with the model",
+    });
+  }
+}
+
+/** What the run has come to, on the test images. */
+export async function summarize(
+  original: Graph,
+  exported: { readonly graph: Graph; readonly bytes: number },
+  context: RunContext,
+): Promise<Summary> {
+  const { run } = context;
+  const [before, after] = await measureLatency([original, exported.graph], {
+    threads: LATENCY_THREADS,
+    runs: LATENCY_RUNS,
+  });
+  const simplified = await readModel(run.stagePath("simplify"));
+  const shrunk = await readModel(run.stagePath("shrink"));
+  const costs = {
+    original: {
+      ...counts(simplified),
+      bytes: encodeModel(original).byteLength,
+      latencyMs: before?.medianMs ?? 0,
+    },
+    compressed: { ...counts(shrunk), bytes: exported.bytes, latencyMs: after?.medianMs ?? 0 },
+  };
+  const model = run.path("model.onnx");
+  if (run.config.reference === "original")
+    return { ...costs, agreement: await compare(original, exported.graph, context), model };
+  return {
+    original: { ...costs.original, test: await accuracy("original", original, context) },
+    compressed: { ...costs.compressed, test: await accuracy("compressed", exported.graph, context) },
+    model,
+  };
+}
+
+async function accuracy(
+  what: string,
+  graph: Graph,
+  context: RunContext,
+): Promise<NonNullable<Figures["test"]>> {
+  const { run, dataset, listener } = context;
+  const { threads } = run.config.settings;
+  const onProgress = (done: number, total: number): void => listener.images?.(what, done, total);
+  const test = await dataset.test();
+  const { correct, total } = await evaluate(graph, test, run.config.preprocessing, { threads, onProgress });
+  return { correct, total };
+}
+
+/** How well the matched outputs agree on the test images. */
+async function compare(
+  first: Graph,
+  second: Graph,
+  context: RunContext,
+): Promise<NonNullable<Summary["agreement"]>> {
+  const { run, dataset, listener } = context;
+  const { preprocessing, settings } = run.config;
+  const split = await dataset.test();
+  const outputs = (settings.loss.outputs ?? []).map(comparedOutput);
+  const comparison = new OutputComparison(outputs);
+  const pair = {
+    first,
+    second,
+    split,
+    preprocessing,
+    indices: allIndices(split),
+    threads: settings.threads,
+  };
+  let images = 0;
+  for await (const batch of runPair(
+    pair,
+    outputs.map(({ output }) => output),
+  )) {
+    comparison.add(batch);
+    images += batch.count;
+    listener.images?.("original and compressed", images, split.count);
+  }
+  return { images, outputs: comparison.results };
+}

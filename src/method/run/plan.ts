@@ -1,0 +1,71 @@
+import { fixBatch } from "../../graph/passes/fix_input_shape.js";
+import type { Graph } from "../../graph/types.js";
+import { countGraph } from "../../measure/count.js";
+import { findDecompositions } from "../../ops/weights.js";
+import { decompose, decompositionCandidates } from "../decompose.js";
+import { layerName } from "../inspect.js";
+import { pruneCoefficients, pruneToMacs } from "../prune.js";
+import { reportShrink, type ShrinkReport } from "../shrink/report.js";
+import { fixedBasis, type Settings } from "./config.js";
+
+/** A convolution, and what becomes of it: a basis of d kernels, or none for this reason. */
+export type PlannedLayer = { readonly name: string } & (
+  | { readonly weightDims: readonly [K: number, C: number, R: number, S: number]; readonly d: number }
+  | { readonly reason: string }
+);
+
+/** What a run would do to a network, found without images and without training. */
+export interface RunPlan {
+  readonly layers: readonly PlannedLayer[];
+  readonly prune: Settings["prune"];
+  /** Multiply-accumulates of one image, paper count: as given, decomposed, pruned now. */
+  readonly paperMacs: { readonly original: number; readonly decomposed: number; readonly pruned: number };
+  readonly channelMultiple: number;
+  /** What shrinking would remove if the network were pruned now; training brings other zeros. */
+  readonly shrink: ShrinkReport;
+}
+
+export type PlannedSettings = Pick<Settings, "basis" | "prune" | "channelMultiple">;
+
+/**
+ * Goes through decomposition, pruning and shrinking of a network as it stands.
+ * @param graph imported (`importModel`); spatial dimensions are fixed
+ * @throws PenniError "bad-option" if the MACs target cannot be reached; "shape" if a dimension other than the batch is open
+ */
+export function planRun(graph: Graph, settings: PlannedSettings): RunPlan {
+  const { prune, channelMultiple } = settings;
+  const basis = fixedBasis(settings);
+  const original = fixBatch(graph, 1);
+  const decomposed = decompose(original, { basis });
+  const pruned = pruneBy(prune, decomposed, countGraph(original).executedMacs);
+  return {
+    layers: plannedLayers(original, decomposed),
+    prune,
+    paperMacs: {
+      original: countGraph(original).paperMacs,
+      decomposed: countGraph(decomposed).paperMacs,
+      pruned: countGraph(pruned).paperMacs,
+    },
+    channelMultiple,
+    shrink: reportShrink(pruned, { multiple: channelMultiple }),
+  };
+}
+
+function plannedLayers(original: Graph, decomposed: Graph): readonly PlannedLayer[] {
+  const bases = new Map(findDecompositions(decomposed).map((layer) => [layer.conv.outputs[0], layer]));
+  return decompositionCandidates(original).map((decision) => {
+    const name = layerName(decision.conv);
+    const basis = bases.get(decision.conv.outputs[0]);
+    if (basis !== undefined) return { name, weightDims: [basis.K, basis.C, basis.R, basis.S], d: basis.d };
+    return {
+      name,
+      reason: decision.layer === undefined ? decision.reason : "so many kernels would save nothing",
+    };
+  });
+}
+
+function pruneBy(rule: Settings["prune"], graph: Graph, originalMacs: number): Graph {
+  return rule.rule === "deviation"
+    ? pruneCoefficients(graph, { factor: rule.factor }).graph
+    : pruneToMacs(graph, { fraction: rule.fraction, originalMacs }).graph;
+}

@@ -1,0 +1,276 @@
+import { Tensor as OrtTensor } from "onnxruntime-common";
+import { batches, planEvaluation } from "../../data/batches.js";
+import type { Split } from "../../data/dataset.js";
+import type { Preprocessing } from "../../data/preprocessing.js";
+import type { Provider } from "../../execute/device.js";
+import type { Session, SessionOptions } from "../../execute/engine.js";
+import { openSession } from "../../execute/node.js";
+import { PenniError } from "../../graph/errors.js";
+import type { Graph, ValueType } from "../../graph/types.js";
+import { classifierInterface } from "../../measure/accuracy.js";
+import { type OutputChange, OutputComparison, type Scores } from "../../measure/output_change.js";
+import { inferGraph } from "../../ops/infer.js";
+import { type Continuation, continuation } from "./continuation.js";
+import { batchSize, divideLayers } from "./economy.js";
+import type { StudiedLayer } from "./layers.js";
+import { type Variant, variantWeight } from "./variants.js";
+
+export interface StudyOptions {
+  readonly graph: Graph;
+  readonly split: Split;
+  readonly preprocessing: Preprocessing;
+  /** The images to use. */
+  readonly indices: Uint32Array;
+  readonly labels?: boolean;
+  readonly batch?: number;
+  readonly threads?: number;
+  readonly provider?: Provider;
+  readonly signal?: AbortSignal;
+  readonly onProgress?: (done: number, total: number) => void;
+}
+
+/** One change of one layer that is to be tried. */
+export interface StudiedVariant {
+  readonly layer: StudiedLayer;
+  readonly variant: Variant;
+}
+
+export interface StudyResult {
+  /** Images that were used. */
+  readonly images: number;
+  readonly outputs: readonly string[];
+  /** The original compared with itself. */
+  readonly original: OutputChange;
+  readonly changes: ReadonlyMap<StudiedVariant, OutputChange>;
+}
+
+/** What the runtime takes and gives, by name. */
+type Values = Readonly<Record<string, OrtTensor>>;
+
+interface ImageBatch {
+  /** float32 [count, channels, height, width]. */
+  readonly images: OrtTensor;
+  readonly labels: BigInt64Array | undefined;
+  readonly count: number;
+}
+
+/** Layers whose variants share a session, and what runs in it. */
+interface LayerGroup extends Continuation {
+  readonly layers: readonly StudiedLayer[];
+}
+
+/** What is compared of a network's outputs. */
+interface Comparable {
+  readonly outputs: readonly string[];
+  readonly scores: Scores | undefined;
+  readonly isLabelled: boolean;
+}
+
+/**
+ * Tries changes of single layers on some images. The network itself runs in one session, which also gives the values
+ * at which the rest is cut off; for each group of neighbouring layers another one runs only what depends on them, with
+ * their weights as inputs.
+ */
+export class Study {
+  private readonly input: string;
+  private readonly batch: number;
+  private readonly indices: Uint32Array;
+  private readonly types: ReadonlyMap<string, ValueType>;
+  private done = 0;
+
+  /** @throws PenniError "bad-data" if network and images do not fit. */
+  constructor(private readonly options: StudyOptions) {
+    const { graph, split, indices, batch } = options;
+    const { input, fixedBatch } = classifierInterface(graph, split);
+    this.input = input;
+    this.batch = fixedBatch ?? Math.min(batch ?? batchSize(graph, input, split), Math.max(1, indices.length));
+    this.indices = fixedBatch === undefined ? indices : wholeBatches(indices, fixedBatch);
+    this.types = inferGraph(graph).types;
+  }
+
+  /** @throws PenniError "bad-data", "unsupported" or "interrupted"; see `measureSensitivity`. */
+  async run(variants: readonly StudiedVariant[]): Promise<StudyResult> {
+    const groups = this.groups(variants);
+    const original = await this.openOriginal(groups);
+    try {
+      const total = this.indices.length * (1 + variants.length);
+      const { comparable, change } = await this.evaluateOriginal(original, total);
+      const changes = new Map<StudiedVariant, OutputChange>();
+      for (const group of groups) {
+        const own = variants.filter(({ layer }) => group.layers.includes(layer));
+        const found = await this.runGroup(group, own, original, comparable, total);
+        for (const [variant, effect] of found) changes.set(variant, effect);
+      }
+      return { images: this.indices.length, outputs: comparable.outputs, original: change, changes };
+    } finally {
+      await original.release();
+    }
+  }
+
+  private groups(variants: readonly StudiedVariant[]): readonly LayerGroup[] {
+    const { graph, split } = this.options;
+    const counts = new Map<StudiedLayer, number>();
+    for (const { layer } of variants) counts.set(layer, (counts.get(layer) ?? 0) + 1);
+    return divideLayers(graph, this.input, split, counts).map((layers) => ({
+      layers,
+      ...continuation(graph, this.types, layers),
+    }));
+  }
+
+  /** The network with everything that groups need from it as further outputs. */
+  private openOriginal(groups: readonly LayerGroup[]): Promise<Session> {
+    const { graph } = this.options;
+    const given = new Set([...graph.inputs, ...graph.outputs].map(({ name }) => name));
+    const entries = new Set(groups.flatMap((group) => group.entries));
+    const added = [...entries].filter((name) => !given.has(name));
+    const outputs = [...graph.outputs, ...added.map((name) => ({ name, type: this.types.get(name) }))];
+    // It runs once where variants run many times: its threads must not keep the processor from theirs.
+    return openSession({ ...graph, outputs }, { ...this.sessionOptions(), spinning: false });
+  }
+
+  private sessionOptions(): SessionOptions {
+    const { threads, provider } = this.options;
+    return { ...(threads === undefined ? {} : { threads }), ...(provider === undefined ? {} : { provider }) };
+  }
+
+  private *imageBatches(): Generator<ImageBatch, void, undefined> {
+    const { split, preprocessing, labels: useLabels = true } = this.options;
+    const size = [split.channels, split.height, split.width] as const;
+    const plan = planEvaluation(split, this.indices, { batch: this.batch, preprocessing });
+    for (const { images, labels, count } of batches(plan)) {
+      const used = images.slice(0, (count * images.length) / this.batch);
+      yield {
+        images: new OrtTensor("float32", used, [count, ...size]),
+        labels: useLabels ? labels?.slice(0, count) : undefined,
+        count,
+      };
+    }
+  }
+
+  private async evaluateOriginal(
+    original: Session,
+    total: number,
+  ): Promise<{ readonly comparable: Comparable; readonly change: OutputChange }> {
+    const names = this.options.graph.outputs.map(({ name }) => name);
+    let found: { readonly comparable: Comparable; readonly comparison: OutputComparison } | undefined;
+    for (const batch of this.imageBatches()) {
+      this.checkRunning();
+      const values = await original.run({ [this.input]: batch.images }, names);
+      const comparable = found?.comparable ?? this.comparableOutputs(values, batch);
+      const { outputs, scores, isLabelled } = comparable;
+      const comparison = found?.comparison ?? new OutputComparison(outputs.length, scores);
+      const data = outputs.map((name) => float32Of(values[name]));
+      comparison.add({ original: data, changed: data, labels: isLabelled ? batch.labels : undefined });
+      found = { comparable, comparison };
+      this.report(batch.count, total);
+    }
+    if (found === undefined) throw new PenniError("bad-data", "there are no images to measure with");
+    return { comparable: found.comparable, change: found.comparison.result() };
+  }
+
+  private comparableOutputs(values: Values, { labels, count }: ImageBatch): Comparable {
+    const names = this.options.graph.outputs.map(({ name }) => name);
+    const outputs = names.filter((name) => values[name]?.type === "float32");
+    if (outputs.length === 0) {
+      const found = names.map((name) => `${name}: ${values[name]?.type ?? "?"}`).join(", ");
+      throw new PenniError("unsupported", "the model has no output that can be compared", {
+        expected: "float32",
+        found,
+        advice: "Export the network without what follows its last real computation",
+      });
+    }
+    const classes = classCount(values[outputs[0] ?? ""]?.dims ?? [], count);
+    const scores = classes === undefined ? undefined : { output: 0, classes };
+    const isLabelled = labels !== undefined && scores !== undefined;
+    if (isLabelled) this.checkLabels(scores.classes, outputs[0] ?? "");
+    return { outputs, scores, isLabelled };
+  }
+
+  private checkLabels(classes: number, output: string): void {
+    const largest = this.options.split.labels?.reduce((most, label) => Math.max(most, label), 0) ?? 0;
+    if (largest < classes) return;
+    throw new PenniError(
+      "bad-data",
+      `the model's output "${output}" has too few classes for the data's labels`,
+      {
+        expected: `${largest + 1} or more`,
+        found: `${classes}`,
+        advice: "Choose the data set that the model was trained for, or compare outputs with --no-labels",
+      },
+    );
+  }
+
+  private async runGroup(
+    group: LayerGroup,
+    variants: readonly StudiedVariant[],
+    original: Session,
+    { outputs, scores, isLabelled }: Comparable,
+    total: number,
+  ): Promise<ReadonlyMap<StudiedVariant, OutputChange>> {
+    const affected = group.graph.outputs.map(({ name }) => name).filter((name) => outputs.includes(name));
+    const fetched = [...new Set([...outputs, ...group.entries])].filter((name) => name !== this.input);
+    const weights = Object.fromEntries(
+      group.layers.map((layer) => [layer.weight, weightTensor(layer, layer.kernels)]),
+    );
+    const changed = variants.map((studied) => {
+      const { layer, variant } = studied;
+      const weight = { [layer.weight]: weightTensor(layer, variantWeight(layer, variant)) };
+      return { studied, weight, comparison: new OutputComparison(outputs.length, scores) };
+    });
+    const session = await openSession(group.graph, this.sessionOptions());
+    try {
+      for (const batch of this.imageBatches()) {
+        const { images, labels, count } = batch;
+        const values = { ...(await original.run({ [this.input]: images }, fetched)), [this.input]: images };
+        const entries = Object.fromEntries(group.entries.map((name) => [name, values[name]]));
+        for (const { weight, comparison } of changed) {
+          this.checkRunning();
+          const results = await session.run({ ...(entries as Values), ...weights, ...weight }, affected);
+          comparison.add({
+            original: outputs.map((name) => float32Of(values[name])),
+            changed: outputs.map((name) => float32Of(results[name] ?? values[name])),
+            labels: isLabelled ? labels : undefined,
+          });
+          this.report(count, total);
+        }
+      }
+    } finally {
+      await session.release();
+    }
+    return new Map(changed.map(({ studied, comparison }) => [studied, comparison.result()]));
+  }
+
+  private checkRunning(): void {
+    if (this.options.signal?.aborted !== true) return;
+    throw new PenniError("interrupted", "stopped before every layer was measured; nothing is written");
+  }
+
+  private report(images: number, total: number): void {
+    this.done += images;
+    this.options.onProgress?.(this.done, total);
+  }
+}
+
+/** Images for a network whose batch is fixed: what does not fill the last batch is left out. */
+function wholeBatches(indices: Uint32Array, batch: number): Uint32Array {
+  const count = indices.length - (indices.length % batch);
+  if (count > 0) return indices.subarray(0, count);
+  throw new PenniError("bad-data", "there are fewer images than the batch that the model fixes", {
+    expected: `at least ${batch} images`,
+    found: `${indices.length}`,
+    advice: "Use more images, or export the model with a dynamic batch axis",
+  });
+}
+
+/** Classes of scores [batch, classes] or [batch, classes, 1, 1]; undefined for anything else. */
+function classCount([images, classes = 1, ...rest]: readonly number[], batch: number): number | undefined {
+  return images === batch && classes > 1 && rest.every((dim) => dim === 1) ? classes : undefined;
+}
+
+function weightTensor({ dims }: StudiedLayer, values: Float32Array): OrtTensor {
+  return new OrtTensor("float32", values, dims);
+}
+
+function float32Of(tensor: OrtTensor | undefined): Float32Array {
+  return tensor?.data instanceof Float32Array ? tensor.data : new Float32Array();
+}

@@ -1,0 +1,87 @@
+import { z } from "zod";
+import { intAttribute } from "../graph/attributes.js";
+import { PenniError } from "../graph/errors.js";
+import type { Graph, Node } from "../graph/types.js";
+import type { ComparedOutput } from "../measure/agreement.js";
+
+/** How the distance of an output to the original's is measured. */
+export const outputMeasures = ["kl", "mse", "smooth-l1"] as const;
+
+export type OutputMeasure = (typeof outputMeasures)[number];
+
+/**
+ * Where the classes of an output are that "kl" compares: an axis, or "each": every element is the score of a class
+ * of its own, against its opposite (a sigmoid's).
+ */
+const classAxisSchema = z.union([z.literal("each"), z.number().int().min(1)]);
+
+export type ClassAxis = z.infer<typeof classAxisSchema>;
+
+const matchedOutput = {
+  /** Name of an output of the network. */
+  output: z.string(),
+  /** Weight among the outputs. */
+  weight: z.number().positive(),
+  /**
+   * How far the original's output differs from image to image: root of the mean (over elements) variance (over
+   * images). Errors are counted in units of it, so that outputs of different size weigh the same.
+   */
+  deviation: z.number().positive(),
+};
+
+/** How one output of a network is matched to the original's. */
+export const outputLossSchema = z.discriminatedUnion("measure", [
+  /** T²-scaled Kullback-Leibler divergence of the class probabilities (Hinton et al. 2015). */
+  z.object({ ...matchedOutput, measure: z.literal("kl"), axis: classAxisSchema }).readonly(),
+  /** Mean of e² of the errors e in units of the deviation. */
+  z.object({ ...matchedOutput, measure: z.literal("mse") }).readonly(),
+  /** Mean of e²/2 up to |e| = 1 and of |e| - 1/2 beyond (PyTorch's SmoothL1Loss, beta 1). */
+  z.object({ ...matchedOutput, measure: z.literal("smooth-l1") }).readonly(),
+]);
+
+export type OutputLoss = z.infer<typeof outputLossSchema>;
+
+/** The activation that ends an output, and what goes into it. */
+export interface FinalActivation {
+  readonly op: "Softmax" | "LogSoftmax" | "Sigmoid";
+  readonly input: string;
+  /** The axis as the node states it, possibly negative; the default of ONNX opset 13 where it states none. */
+  readonly axis: number;
+}
+
+/** The softmax or sigmoid that produces a value; undefined if none does. */
+export function finalActivation(nodes: readonly Node[], value: string): FinalActivation | undefined {
+  const producer = nodes.find((node) => node.outputs.includes(value));
+  const [input] = producer?.inputs ?? [];
+  if (producer === undefined || input === undefined || producer.domain !== "") return undefined;
+  const { op } = producer;
+  if (op !== "Softmax" && op !== "LogSoftmax" && op !== "Sigmoid") return undefined;
+  return { op, input, axis: intAttribute(producer, "axis") ?? -1 };
+}
+
+/** The logits of a classifier: its first output, or the input of the softmax that produces it. */
+export function logitsOf(network: Graph): string {
+  const [output] = network.outputs;
+  if (output === undefined) throw new PenniError("bad-model", "the network has no output");
+  const activation = finalActivation(network.nodes, output.name);
+  return activation === undefined || activation.op === "Sigmoid" ? output.name : activation.input;
+}
+
+/** The value that a loss compares: scores before their softmax or sigmoid for "kl", else the output itself. */
+export function comparedValue(network: Graph, { output, measure }: OutputLoss): string {
+  if (measure !== "kl") return output;
+  return finalActivation(network.nodes, output)?.input ?? output;
+}
+
+/** What of an output is reported. */
+export function comparedOutput(loss: OutputLoss): ComparedOutput {
+  const { output, deviation } = loss;
+  return loss.measure === "kl" ? { output, deviation, axis: loss.axis } : { output, deviation };
+}
+
+/** What is matched where nothing is said: a classifier's logits, its first output. */
+export function classifierLoss(network: Graph): OutputLoss {
+  const [output] = network.outputs;
+  if (output === undefined) throw new PenniError("bad-model", "the network has no output");
+  return { output: output.name, measure: "kl", axis: 1, weight: 1, deviation: 1 };
+}

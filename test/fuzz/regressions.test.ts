@@ -1,0 +1,262 @@
+import assert from "node:assert/strict";
+import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import path from "node:path";
+import { after, test } from "node:test";
+import { imagenetPreprocessing, openDataset } from "../../src/data/index.js";
+import { int, ints, text } from "../../src/graph/attributes.js";
+import { type ErrorCode, PenniError } from "../../src/graph/errors.js";
+import { float32Tensor, int64Tensor, numericTensor } from "../../src/graph/tensor.js";
+import type { Graph, Tensor } from "../../src/graph/types.js";
+import { evaluate } from "../../src/measure/accuracy.js";
+import { countGraph } from "../../src/measure/count.js";
+import { spectrum } from "../../src/method/basis.js";
+import { decompose, decompositionCandidates } from "../../src/method/decompose.js";
+import { inspectGraph } from "../../src/method/inspect.js";
+import { shrink } from "../../src/method/shrink.js";
+import { readModel } from "../../src/onnx/files.js";
+import { decodeModel } from "../../src/onnx/read.js";
+import { inferGraph } from "../../src/ops/infer.js";
+import { simplify } from "../../src/ops/passes/simplify.js";
+import { findDecompositions } from "../../src/ops/weights.js";
+import { buildTrainingStep } from "../../src/train/step.js";
+import { declare, floatBytes, modelBytes } from "../onnx/models.js";
+import { conv, node, randomTensor, smallGraph } from "../support/small_models.js";
+
+// Faults that the fuzzer found, or that were found while it was written; each failed before it was fixed.
+
+function refused(code: ErrorCode, message: RegExp) {
+  return (error: unknown): boolean => {
+    assert.ok(error instanceof PenniError, `${error}`);
+    assert.equal(error.code, code, error.message);
+    assert.match(error.message, message);
+    return true;
+  };
+}
+
+for (const op of ["constructor", "toString", "__proto__", "hasOwnProperty"]) {
+  test(`an operator called ${op} is unknown, not a property of every object`, () => {
+    const graph = smallGraph([1, 3, 8, 8], [node(op, ["x"], "z"), node("Relu", ["z"], "y")], {});
+    assert.equal(simplify(graph).nodes.length, 2);
+    assert.deepEqual(
+      countGraph(graph).uncounted.map((uncounted) => uncounted.op),
+      [op],
+    );
+    const weighted = smallGraph([1, 4], [node(op, ["x", "w"], "y")], { w: randomTensor([4], 1) });
+    assert.equal(inspectGraph(weighted).layers[0]?.reason, undefined);
+  });
+}
+
+const impossible: Readonly<Record<string, readonly [string, Tensor]>> = {
+  "Expand to a negative size": ["Expand", int64Tensor([2], [2 ** 40, -1])],
+  "Expand to more elements than can be counted": ["Expand", int64Tensor([3], [2 ** 40, 2 ** 40, 1])],
+  "Reshape to a fraction": ["Reshape", float32Tensor([2], [1.5, 2])],
+  "Tile by a negative number": ["Tile", int64Tensor([2], [-1, 1])],
+  "Tile beyond the exact integers": ["Tile", int64Tensor([2], [2 ** 62, 2])],
+};
+
+for (const [name, [op, parameter]] of Object.entries(impossible)) {
+  test(`${name} is refused, and nothing is allocated`, () => {
+    const graph = smallGraph([1, 1], [node(op, ["one", "p"], "z"), node("Add", ["x", "z"], "y")], {
+      one: float32Tensor([1, 1], [1]),
+      p: parameter,
+    });
+    assert.throws(() => simplify(graph), refused("shape", /impossible|malformed|number of elements/));
+  });
+}
+
+test("ConstantOfShape with a negative size is refused", () => {
+  const graph = smallGraph([1, 1], [node("ConstantOfShape", ["p"], "z"), node("Add", ["x", "z"], "y")], {
+    p: int64Tensor([1], [-1]),
+  });
+  assert.throws(() => simplify(graph), refused("shape", /impossible shape/));
+});
+
+test("a value of more axes than any tensor has is refused when the file is read", () => {
+  const dims = Array.from({ length: 65 }, () => 1);
+  const input = modelBytes({ input: [declare("x", 1, dims)], output: [declare("x", 1, dims)] });
+  assert.throws(() => decodeModel(input), refused("bad-model", /impossible shape/));
+  const tensor = { name: "w", dims: dims.map(BigInt), dataType: 1, floatData: [1] };
+  const initializer = modelBytes({ initializer: [tensor], output: [{ name: "w" }] });
+  assert.throws(() => decodeModel(initializer), refused("bad-model", /impossible dimensions/));
+});
+
+test("a sparse tensor may not become much larger than its file", () => {
+  const bytes = modelBytes({
+    sparseInitializer: [
+      {
+        dims: [2n ** 28n],
+        values: { name: "c", dims: [0n], dataType: 1 },
+        indices: { dims: [0n], dataType: 7 },
+      },
+    ],
+    output: [{ name: "c" }],
+  });
+  assert.throws(() => decodeModel(bytes), refused("bad-model", /too large when not sparse/));
+});
+
+test("a value of 2^41 channels costs shrinking no memory", () => {
+  const graph = smallGraph([1, 2, 8, 8], [node("Tile", ["x", "p"], "z"), node("Relu", ["z"], "y")], {
+    p: int64Tensor([4], [1, 2 ** 40, 1, 1]),
+  });
+  assert.equal(shrink(graph), graph);
+});
+
+test("the border of a map of 2^31 positions is not looked at", () => {
+  const padded = { pads: ints([0, 2 ** 31, 0, 0]), kernel_shape: ints([3, 3]) };
+  const graph = smallGraph([1, 2, 8, 8], [node("Conv", ["x", "w"], "c", padded), node("Relu", ["c"], "y")], {
+    w: randomTensor([4, 2, 3, 3], 1),
+  });
+  assert.equal(shrink(graph), graph);
+});
+
+test("spreading 2^16 constant channels over blocks takes no time", () => {
+  const graph = smallGraph(
+    [1, 2, 2, 2],
+    [
+      node("Tile", ["x", "p"], "t"),
+      node("DepthToSpace", ["t"], "z", { blocksize: int(2) }),
+      node("Relu", ["z"], "y"),
+    ],
+    { p: int64Tensor([4], [1, 2 ** 15, 1, 1]) },
+  );
+  assert.equal(shrink(graph), graph);
+});
+
+for (const value of [Number.NaN, Number.POSITIVE_INFINITY]) {
+  test(`a layer whose weights hold ${value} stays as it is, and says so`, () => {
+    const weight = float32Tensor([4, 2, 3, 3], new Float32Array(72).fill(value));
+    const layer = conv({ name: "y", input: "x", weight: "w", kernel: 3 });
+    const graph = smallGraph([1, 2, 8, 8], [layer], { w: weight });
+    const [decision] = decompositionCandidates(graph);
+    assert.match(decision !== undefined && "reason" in decision ? decision.reason : "", /not finite/);
+    assert.deepEqual(decompose(graph, { basis: 5 }).nodes, graph.nodes);
+    assert.equal(inspectGraph(graph).layers.length, 1);
+    assert.throws(() => spectrum(new Float32Array(18).fill(value), 9), refused("bad-model", /not finite/));
+  });
+}
+
+test("kernels too large for a basis stay as they are", () => {
+  const layer = conv({ name: "y", input: "x", weight: "w", kernel: 65 });
+  const graph = smallGraph([1, 2, 65, 65], [layer], { w: randomTensor([2, 2, 65, 65], 1) });
+  assert.deepEqual(decompose(graph, { basis: 5 }).nodes, graph.nodes);
+});
+
+test("coefficients that do not fit their basis are no decomposition", () => {
+  const whole = smallGraph([1, 2, 8, 8], [conv({ name: "y", input: "x", weight: "w", kernel: 3 })], {
+    w: randomTensor([4, 2, 3, 3], 1),
+  });
+  const decomposed = decompose(whole, { basis: 2 });
+  assert.equal(findDecompositions(decomposed).length, 1);
+  const initializers = new Map(decomposed.initializers).set("w.coefs", float32Tensor([4, 2, 0], []));
+  assert.equal(findDecompositions({ ...decomposed, initializers }).length, 0);
+  const many = new Map(decomposed.initializers).set("w.coefs", randomTensor([4, 2, 5000], 1));
+  assert.equal(findDecompositions({ ...decomposed, initializers: many }).length, 0);
+});
+
+test("an empty weight is no layer to decompose", () => {
+  const layer = conv({ name: "y", input: "x", weight: "w", kernel: 3 });
+  const graph = smallGraph([1, 2, 8, 8], [layer], { w: float32Tensor([0, 2, 3, 3], []) });
+  assert.deepEqual(decompose(graph, { basis: 5 }).nodes, graph.nodes);
+});
+
+/** Conv - BatchNormalization, the parameters of which can be replaced. */
+function normalized(changes: Readonly<Record<string, Tensor>>): Graph {
+  const vector = (value: number): Tensor => float32Tensor([4], new Float32Array(4).fill(value));
+  return smallGraph(
+    [2, 2, 8, 8],
+    [
+      conv({ name: "c", input: "x", weight: "w", bias: "b", kernel: 3 }),
+      node("BatchNormalization", ["c", "gamma", "beta", "mean", "variance"], "y"),
+    ],
+    {
+      w: randomTensor([4, 2, 3, 3], 1),
+      b: vector(0),
+      gamma: vector(1),
+      beta: vector(0),
+      mean: vector(0),
+      variance: vector(1),
+      ...changes,
+    },
+  );
+}
+
+for (const name of ["b", "gamma", "beta", "mean", "variance"]) {
+  for (const dims of [[], [0], [3], [1, 4]]) {
+    test(`a parameter per channel of shape [${dims}] in place of [4] is refused: ${name}`, () => {
+      const wrong = randomTensor(dims, 2);
+      const message = /does not hold one number per channel: expected \[4\]/;
+      assert.throws(() => inferGraph(normalized({ [name]: wrong })), refused("shape", message));
+    });
+  }
+}
+
+test("parameters per channel of the right shape are accepted", () => {
+  assert.deepEqual(inferGraph(normalized({})).types.get("y")?.shape, [2, 4, 8, 8]);
+});
+
+test("the gradient of an average over a window of 2^40 elements is refused", () => {
+  const window = { kernel_shape: ints([2 ** 40, 1]), auto_pad: text("SAME_UPPER") };
+  const pooled = node("AveragePool", ["c"], "p", window);
+  const layer = conv({ name: "c", input: "x", weight: "w", kernel: 3 });
+  const graph = smallGraph([1, 2, 8, 8], [layer, pooled, node("Flatten", ["p"], "y")], {
+    w: randomTensor([2, 2, 3, 3], 1),
+  });
+  const trained = new Map([["w", { l1: "none", masked: false, rate: 1 }]] as const);
+  const options = {
+    trained,
+    batchNormalization: "frozen",
+    loss: { crossEntropy: 1, labelSmoothing: 0, distillation: 0, temperature: 1 },
+    optimizer: { momentum: 0.9, weightDecay: 0 },
+  } as const;
+  const build = () => buildTrainingStep(graph, new Set(["w"]), options);
+  assert.throws(build, refused("unsupported", /such large windows/));
+});
+
+for (const batch of [0, 2 ** 40]) {
+  test(`a model with a fixed batch of ${batch} images is not evaluated`, async () => {
+    const graph = smallGraph([batch, 3, 8, 8], [node("Flatten", ["x"], "y")], {});
+    const data = await openDataset("synthetic:40", { imageSize: { width: 8, height: 8 } });
+    const evaluation = evaluate(graph, await data.test(), imagenetPreprocessing);
+    await assert.rejects(evaluation, refused("bad-data", /batches of this size/));
+  });
+}
+
+test("a chain of 20,000 reshapes does not exhaust the stack", () => {
+  const names = Array.from({ length: 20_000 }, (_, index) => `v${index}`);
+  const chain = names.map((name, index) => node("Flatten", [names[index - 1] ?? "x"], name));
+  const graph = smallGraph(["N", 2, 8, 8], [...chain, node("Relu", [names.at(-1) ?? ""], "y")], {});
+  assert.deepEqual(
+    simplify(graph).nodes.map(({ op }) => op),
+    ["Reshape", "Relu"],
+  );
+});
+
+test("numbers that are no integers are not written as integers", () => {
+  assert.equal(numericTensor("int64", [1], [Number.NaN]), undefined);
+  assert.equal(numericTensor("int32", [1], [Number.POSITIVE_INFINITY]), undefined);
+  assert.equal(numericTensor("float32", [1], [Number.NaN])?.bytes.length, 4);
+});
+
+test("other spellings of a data file's name do not read it again", async () => {
+  const folder = mkdtempSync(path.join(tmpdir(), "penni-spellings-"));
+  after(() => rmSync(folder, { recursive: true }));
+  const data = floatBytes([1, 2]);
+  writeFileSync(path.join(folder, "data.bin"), data);
+  const spellings = ["data.bin", "./data.bin", "././data.bin", ".//data.bin"];
+  const initializer = spellings.map((value, index) => ({
+    name: `w${index}`,
+    dims: [2n],
+    dataType: 1,
+    dataLocation: 1,
+    externalData: [{ key: "location", value }],
+  }));
+  const file = path.join(folder, "model.onnx");
+  writeFileSync(
+    file,
+    modelBytes({ initializer, output: spellings.map((_, index) => ({ name: `w${index}` })) }),
+  );
+  const { initializers } = await readModel(file);
+  const buffers = new Set([...initializers.values()].map(({ bytes }) => bytes.buffer));
+  assert.equal(buffers.size, 1);
+});

@@ -1,0 +1,179 @@
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import { holdOut } from "../../src/data/hold_out.js";
+import { openDataset } from "../../src/data/open.js";
+import { imagenetPreprocessing } from "../../src/data/preprocessing.js";
+import { int, ints } from "../../src/graph/attributes.js";
+import { withInitializers } from "../../src/graph/edit.js";
+import { fixBatch } from "../../src/graph/passes/fix_input_shape.js";
+import type { Graph } from "../../src/graph/types.js";
+import { NodeCalibration } from "../../src/measure/calibration.js";
+import { countGraph } from "../../src/measure/count.js";
+import { calibrationLayers } from "../../src/method/calibrate/layers.js";
+import { type Calibration, calibrate } from "../../src/method/calibrate.js";
+import { decompose } from "../../src/method/decompose.js";
+import { foldNormalization } from "../../src/method/fold_normalization.js";
+import { pruneToMacs } from "../../src/method/prune.js";
+import { simplify } from "../../src/ops/passes/simplify.js";
+import { verifyTypes } from "../../src/ops/verify.js";
+import { findDecompositions } from "../../src/ops/weights.js";
+import { Network } from "../support/network.js";
+import { TINY_SIZE, tinyCnn } from "../support/tiny_cnn.js";
+
+const dataset = await openDataset("synthetic:300", { imageSize: { width: TINY_SIZE, height: TINY_SIZE } });
+const split = await dataset.train();
+const { train, validation } = holdOut(split, 0.3, 0);
+
+async function runtimeOf(graph: Graph, indices = train.slice(0, 64)): Promise<NodeCalibration> {
+  return NodeCalibration.open(graph, {
+    split,
+    indices,
+    preprocessing: imagenetPreprocessing,
+    replaceable: calibrationLayers(graph).map((layer) => layer.weight),
+    threads: 1,
+  });
+}
+
+async function calibrated(
+  graph: Graph,
+  fraction: number,
+  basis: number | "auto" = "auto",
+): Promise<Calibration> {
+  const runtime = await runtimeOf(graph);
+  try {
+    return await calibrate(graph, runtime, { fraction, basis });
+  } finally {
+    await runtime.release();
+  }
+}
+
+/** Relative error of another network's outputs on images that calibration has not seen. */
+async function outputError(original: Graph, other: Graph): Promise<number> {
+  const { outputs } = original;
+  const merged = { ...other, outputs };
+  const { runGraph } = await import("../../src/execute/node.js");
+  const { batches, planEvaluation } = await import("../../src/data/batches.js");
+  const { float32Data, float32Tensor } = await import("../../src/graph/tensor.js");
+  const plan = planEvaluation(split, validation.slice(0, 32), {
+    batch: 32,
+    preprocessing: imagenetPreprocessing,
+  });
+  let error = 0;
+  for (const { images } of batches(plan)) {
+    const feeds = new Map([["x", float32Tensor([32, 3, TINY_SIZE, TINY_SIZE], images)]]);
+    const [want, got] = [await runGraph(original, feeds), await runGraph(merged, feeds)];
+    for (const [name, tensor] of want) {
+      const wanted = float32Data(tensor);
+      const found = got.get(name);
+      assert.ok(found !== undefined);
+      const mean = wanted.reduce((sum, value) => sum + value, 0) / wanted.length;
+      const variance = wanted.reduce((sum, value) => sum + (value - mean) ** 2, 0);
+      const values = float32Data(found);
+      error += wanted.reduce((sum, value, index) => sum + (value - (values[index] ?? 0)) ** 2, 0) / variance;
+    }
+  }
+  return error / outputs.length;
+}
+
+const share = (original: Graph, other: Graph): number =>
+  countGraph(fixBatch(other, 1)).paperMacs / countGraph(fixBatch(original, 1)).executedMacs;
+
+const networks: Readonly<Record<string, () => Graph>> = {
+  "a residual network": () => tinyCnn(),
+  "the same, normalizations folded": () => foldNormalization(tinyCnn()),
+  "grouped, depthwise, dilated and asymmetrically padded": () => {
+    const net = new Network(5, [3, TINY_SIZE, TINY_SIZE]);
+    const stem = net.relu(net.norm(net.conv("x", 12, { pad: 1 })));
+    const grouped = net.relu(net.conv(stem, 16, { pad: 1, group: 2, bias: true }));
+    const depthwise = net.relu(net.norm(net.conv(grouped, 16, { pad: 1, group: 16 })));
+    const dilated = net.relu(
+      net.op("Conv", [depthwise, net.parameter("wide", [12, 16, 3, 3], -0.2, 0.2)], {
+        pads: ints([2, 1, 1, 2]),
+        dilations: ints([2, 1]),
+      }),
+    );
+    const mixed = net.relu(net.norm(net.conv(dilated, 12, { kernel: 1 })));
+    return net.graph([net.gemm(net.op("Flatten", [net.op("GlobalAveragePool", [mixed])]), 10)]);
+  },
+  "a shared weight and two outputs": () => {
+    const net = new Network(6, [3, TINY_SIZE, TINY_SIZE]);
+    const stem = net.relu(net.conv("x", 10, { pad: 1, bias: true }));
+    const weight = net.parameter("shared", [10, 10, 3, 3], -0.2, 0.2);
+    const pads = { pads: ints([1, 1, 1, 1]), group: int(1) };
+    const once = net.relu(net.op("Conv", [stem, weight], pads));
+    const twice = net.op("Conv", [once, weight], pads);
+    return net.graph([twice, net.op("GlobalAveragePool", [net.conv(twice, 6, { kernel: 1 })])]);
+  },
+};
+
+for (const [name, build] of Object.entries(networks)) {
+  test(`${name}: the target is met, by fewer errors than SVD and magnitudes leave`, async () => {
+    const graph = simplify(build());
+    const fraction = 0.6;
+    const { graph: result, layers } = await calibrated(graph, fraction);
+    verifyTypes(result);
+    assert.ok(share(graph, result) <= fraction + 1e-6, `${share(graph, result)}`);
+    assert.ok(share(graph, result) > fraction - 0.05);
+    assert.ok(layers.some(({ d }) => d > 0));
+    const originalMacs = countGraph(fixBatch(graph, 1)).executedMacs;
+    const plain = pruneToMacs(fixBatch(decompose(graph, { basis: 5 }), 1), { fraction, originalMacs });
+    const svd = withInitializers(decompose(graph, { basis: 5 }), [...plain.graph.initializers]);
+    const [mine, theirs] = [await outputError(graph, result), await outputError(graph, svd)];
+    assert.ok(mine < 0.7 * theirs, `${mine} against ${theirs}`);
+  });
+}
+
+test("without anything to remove the network stays what it was", async () => {
+  const graph = simplify(tinyCnn());
+  const { graph: result, layers } = await calibrated(graph, 1);
+  assert.ok((await outputError(graph, result)) < 1e-6);
+  assert.deepEqual(new Set(layers.map(({ d }) => d)), new Set([0]));
+});
+
+test("a basis that is asked for is used wherever it can be", async () => {
+  const graph = simplify(tinyCnn());
+  const { graph: result } = await calibrated(graph, 0.7, 3);
+  const bases = findDecompositions(result).map(({ d }) => d);
+  assert.deepEqual(bases, [3, 3, 3]);
+});
+
+test("a target out of reach, and an interruption, are said", async () => {
+  const graph = simplify(tinyCnn());
+  await assert.rejects(calibrated(graph, 0.01, 5), { code: "bad-option" });
+  const runtime = await runtimeOf(graph);
+  try {
+    const signal = AbortSignal.abort();
+    await assert.rejects(calibrate(graph, runtime, { fraction: 0.6, basis: "auto", signal }), {
+      code: "interrupted",
+    });
+  } finally {
+    await runtime.release();
+  }
+});
+
+test("later layers correct earlier ones: fitted alone each leaves more error", async () => {
+  const graph = simplify(tinyCnn());
+  const runtime = await runtimeOf(graph);
+  try {
+    const blind = {
+      outputError: (replaced: Parameters<NodeCalibration["outputError"]>[0]) => runtime.outputError(replaced),
+      product: runtime.product,
+      // Every layer is shown what it gets in the original network.
+      moments: (_: Graph, requests: Parameters<NodeCalibration["moments"]>[1]) =>
+        runtime.moments(
+          graph,
+          requests.map(({ conv }) => ({ conv, input: conv.inputs[0] ?? "", target: conv.outputs[0] ?? "" })),
+        ),
+    };
+    const options = { fraction: 0.5, basis: "auto" } as const;
+    const together = await calibrate(graph, runtime, options);
+    const alone = await calibrate(graph, blind, options);
+    const [with_, without] = [
+      await outputError(graph, together.graph),
+      await outputError(graph, alone.graph),
+    ];
+    assert.ok(with_ < without, `${with_} against ${without}`);
+  } finally {
+    await runtime.release();
+  }
+});

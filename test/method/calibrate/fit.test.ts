@@ -1,0 +1,148 @@
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import { factorise } from "../../../src/method/basis.js";
+import { allocate, type LayerOption } from "../../../src/method/calibrate/allocation.js";
+import { basisSizes } from "../../../src/method/calibrate/candidates.js";
+import { fitBasis, fitSparse, mergedKernels } from "../../../src/method/calibrate/fit.js";
+import { exactSolver } from "../../../src/method/calibrate/solver.js";
+import { errorOf, layerProblem, uniform } from "./support.js";
+
+const all = (fit: { rows: readonly { path: { order: Int32Array } }[] }): number[] =>
+  fit.rows.map(({ path }) => path.order.length);
+
+/** Sum over outputs of the squared error of merged kernels. */
+function totalError(problem: ReturnType<typeof layerProblem>, kernels: ArrayLike<number>): number {
+  const { n, gram, cross, variance } = problem.moments;
+  return variance.reduce((sum, whole, k) => {
+    const row = Float64Array.from({ length: n }, (_, i) => kernels[k * n + i] ?? 0);
+    return sum + errorOf(gram, cross.slice(k * n, (k + 1) * n), whole, row);
+  }, 0);
+}
+
+test("a layer whose kernels share a basis of d is found exactly, in every group", async () => {
+  const [taps, d, channels, outputs] = [9, 3, 4, 6];
+  const basis = uniform(d * taps, 1);
+  const groups = [2, 3].map((seed) => {
+    const coefs = uniform(outputs * channels * d, seed);
+    const weight = Float64Array.from({ length: outputs * channels * taps }, (_, index) => {
+      const kernel = Math.floor(index / taps);
+      let sum = 0;
+      for (let b = 0; b < d; b++)
+        sum += (coefs[kernel * d + b] ?? 0) * (basis[b * taps + (index % taps)] ?? 0);
+      return sum;
+    });
+    return layerProblem({ outputs, channels, taps }, seed + 10, weight);
+  });
+  const fit = await fitBasis(groups, d, exactSolver);
+  for (const row of fit.rows) assert.ok(row.error < 1e-8, `${row.error}`);
+  const kernels = mergedKernels(await fitSparse(groups, fit, all(fit), exactSolver));
+  groups
+    .flatMap((group) => [...Array.from(group.weight)])
+    .forEach((value, index) => {
+      assert.ok(Math.abs(value - (kernels[index] ?? Number.NaN)) < 1e-4, `${index}`);
+    });
+});
+
+test("the fit beats the SVD of the kernels, and predicts its own error", async () => {
+  for (let seed = 0; seed < 10; seed++) {
+    const problem = layerProblem({ outputs: 5, channels: 3, taps: 9, noise: 0.01 }, 100 + seed);
+    const weight = Float32Array.from(problem.weight);
+    for (const d of [2, 4, 6]) {
+      const fit = await fitBasis([problem], d, exactSolver);
+      const kernels = mergedKernels(await fitSparse([problem], fit, all(fit), exactSolver, 0));
+      const error = totalError(problem, kernels);
+      const predicted = fit.rows.reduce((sum, row) => sum + row.error, 0);
+      assert.ok(Math.abs(error - predicted) < 1e-4 * (1 + predicted), `${error} ${predicted}`);
+      const svd = factorise(weight, 9, d);
+      const plain = mergedKernels({
+        d,
+        basis: Float64Array.from(svd.basis),
+        coefs: Float64Array.from(svd.coefs),
+      });
+      assert.ok(error <= totalError(problem, plain) + 1e-6);
+    }
+  }
+});
+
+test("sparse coefficients keep as many as asked, and rounds of refitting only help", async () => {
+  const problem = layerProblem({ outputs: 6, channels: 4, taps: 9, noise: 0.01 }, 7);
+  const fit = await fitBasis([problem], 5, exactSolver);
+  const kept = fit.rows.map((_, k) => 3 + k);
+  const once = await fitSparse([problem], fit, kept, exactSolver, 0);
+  const again = await fitSparse([problem], fit, kept, exactSolver);
+  for (const { coefs } of [once, again]) {
+    const counts = kept.map(
+      (_, k) => coefs.slice(k * 20, (k + 1) * 20).filter((value) => value !== 0).length,
+    );
+    assert.deepEqual(counts, kept);
+  }
+  const before = totalError(problem, mergedKernels(once));
+  const predicted = fit.rows.reduce(
+    (sum, { path, error }, k) => sum + error + (path.error[19 - (kept[k] ?? 0)] ?? 0),
+    0,
+  );
+  assert.ok(Math.abs(before - predicted) < 1e-4 * (1 + predicted));
+  assert.ok(totalError(problem, mergedKernels(again)) <= before + 1e-6);
+});
+
+test("basis sizes leave something to save", () => {
+  assert.deepEqual(basisSizes(9), [2, 3, 4, 5, 6, 7]);
+  assert.deepEqual(basisSizes(3), [2]);
+  assert.deepEqual(basisSizes(1), []);
+});
+
+const dense: LayerOption = { d: 0, fixedMacs: 100, macsPerCoefficient: 0, rows: [] };
+
+/** A layer with ten coefficients in each of two outputs. */
+function sparse(d: number, fixedMacs: number, scale: number): LayerOption {
+  const added = Float64Array.from({ length: 10 }, (_, m) => scale * (m + 1) ** 2);
+  return {
+    d,
+    fixedMacs,
+    macsPerCoefficient: 4,
+    rows: [
+      { base: scale, added },
+      { base: scale, added },
+    ],
+  };
+}
+
+const cost = (choices: readonly { macs: number }[]): number =>
+  choices.reduce((sum, { macs }) => sum + macs, 0);
+
+test("a budget is met and used; what matters more keeps more", () => {
+  const layers = [
+    [dense, sparse(4, 10, 1)],
+    [dense, sparse(4, 10, 5)],
+  ];
+  for (let budget = 22; budget <= 200; budget += 3) {
+    const choices = allocate(layers, budget);
+    assert.ok(cost(choices) <= budget);
+    // A coefficient costs 4; a layer that uses all of an option's coefficients can stop 10 short of dense.
+    assert.ok(cost(choices) > budget - 14 || cost(choices) === 200, `${cost(choices)} of ${budget}`);
+    const kept = choices.map((choice) => choice.macs);
+    assert.ok((kept[0] ?? 0) <= (kept[1] ?? 0));
+  }
+  assert.deepEqual(
+    allocate(layers, 200).map((choice) => choice.option),
+    [0, 0],
+  );
+  assert.throws(() => allocate(layers, 19), { code: "bad-option" });
+});
+
+test("the choice is the best there is, where curves are convex", () => {
+  const layers = [[sparse(2, 0, 1)], [sparse(2, 0, 3)]];
+  for (const budget of [40, 60, 100]) {
+    const found = allocate(layers, budget).reduce((sum, choice) => sum + choice.error, 0);
+    let best = Number.POSITIVE_INFINITY;
+    const loss = (scale: number, kept: number): number =>
+      scale + (kept === 10 ? 0 : scale * (10 - kept) ** 2);
+    for (let a = 0; a <= 10; a++)
+      for (let b = 0; b <= 10; b++)
+        for (let c = 0; c <= 10; c++) {
+          const d = Math.min(10, budget / 4 - a - b - c);
+          if (d >= 0) best = Math.min(best, loss(1, a) + loss(1, b) + loss(3, c) + loss(3, d));
+        }
+    assert.ok(found <= best * 1.02 + 1e-9, `${found} where ${best} is possible`);
+  }
+});
