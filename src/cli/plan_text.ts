@@ -15,7 +15,9 @@ const columns: readonly Column<DecomposedLayer>[] = [
 export function describePlan(plan: RunPlan, width: number): string {
   const decomposed = plan.layers.filter((layer) => "d" in layer);
   const table = decomposed.length === 0 ? [] : [formatTable(columns, decomposed, width)];
-  const remarks = [describeRest(plan.layers), describeTarget(plan)].filter((text) => text !== "");
+  const remarks = [describeStart(plan), describeRest(plan.layers), describeTarget(plan)].filter(
+    (text) => text !== "",
+  );
   const shrinking =
     `Were it pruned now, before any training (channels stay in multiples of ${plan.channelMultiple}; training brings ` +
     "other zeros):";
@@ -25,6 +27,14 @@ export function describePlan(plan: RunPlan, width: number): string {
     wrap(shrinking, width),
     describeShrinkReport(plan.shrink, width),
   ].join("\n\n");
+}
+
+function describeStart({ start }: RunPlan): string {
+  if (start === "svd") return "";
+  return (
+    "Bases and coefficients will be chosen from images, for each layer by what it matters. Without images this plan " +
+    "has one number of basis kernels for all layers, and removes the smallest coefficients."
+  );
 }
 
 function describeRest(layers: readonly PlannedLayer[]): string {
@@ -43,7 +53,7 @@ function describeTarget({ prune, paperMacs }: RunPlan): string {
     `${compactNumber(macs)} (${((100 * macs) / original).toFixed(1)} %)`;
   const rule =
     prune.rule === "macs"
-      ? `coefficients go until ${100 * prune.fraction} % of the original's MACs are left`
+      ? `coefficients go until ${Number((100 * prune.fraction).toFixed(2))} % of the original's MACs are left`
       : `coefficients below ${prune.factor} standard deviations of their layer go`;
   return (
     `Pruning: ${rule}. MACs of one image (paper count): original ${compactNumber(original)}, ` +

@@ -2,25 +2,15 @@ import { existsSync } from "node:fs";
 import { mkdir, readdir } from "node:fs/promises";
 import path from "node:path";
 import { type Command, InvalidArgumentError } from "commander";
-import type { ImageSize } from "../data/dataset.js";
 import type { Device } from "../execute/device.js";
 import type { Sensitivity } from "../method/sensitivity.js";
-import {
-  deviceOption,
-  type InputShapes,
-  imageSize,
-  inputShape,
-  naming,
-  numberList,
-  positiveList,
-  wholeNumber,
-} from "./options.js";
+import { addImageOptions, type ImageOptions, openModelAndImages } from "./model_and_images.js";
+import { deviceOption, naming, numberList, wholeNumber } from "./options.js";
 import { describeSensitivity } from "./sensitivity_text.js";
 import { lineWidth, type Terminal } from "./terminal.js";
 import { watched } from "./watched.js";
 
-interface SensitivityOptions {
-  readonly data: string;
+interface SensitivityOptions extends ImageOptions {
   readonly images: number;
   readonly layers?: readonly string[];
   readonly basis: number;
@@ -28,13 +18,8 @@ interface SensitivityOptions {
   readonly sparsity?: readonly number[];
   readonly labels: boolean;
   readonly seed: number;
-  readonly batch?: number;
   readonly threads?: number;
   readonly device: Device;
-  readonly mean?: readonly number[];
-  readonly std?: readonly number[];
-  readonly imageSize?: ImageSize;
-  readonly inputShape?: InputShapes;
   readonly out?: string;
   readonly report?: string;
   readonly json?: boolean;
@@ -42,29 +27,20 @@ interface SensitivityOptions {
 
 /** `penni sensitivity`: what becomes of the network when a single layer is compressed. */
 export function addSensitivityCommand(program: Command, terminal: Terminal): Command {
-  return program
+  const command = program
     .command("sensitivity")
     .description("measure, layer by layer, how much accuracy few basis kernels or coefficients cost")
     .argument("<model>", "an .onnx file")
-    .requiredOption("--data <spec>", "the images: cifar10:DIRECTORY, folder:DIRECTORY or synthetic")
     .option("--images <n>", "how many of the training images, drawn at random", wholeNumber(1), 256)
     .option("--layers <names>", 'only these layers, with commas between; "*" stands for anything', nameList)
     .option("--basis <d>", "basis kernels of layers that lose coefficients", wholeNumber(1), 5)
     .option("--ranks <list>", "numbers of basis kernels to try (default: 1 to 9, then some)", countList)
     .option("--sparsity <list>", "shares of coefficients to remove (default: 0.25,0.5,0.75,0.9)", shareList)
     .option("--no-labels", "compare outputs with the original's even where the images have labels")
-    .option("--seed <n>", "seed of the choice of images", wholeNumber(0), 0)
-    .option("--batch <n>", "images in a batch", wholeNumber(1))
+    .option("--seed <n>", "seed of the choice of images", wholeNumber(0), 0);
+  return addImageOptions(command)
     .option("--threads <n>", "threads of the runtime (default: one per core)", wholeNumber(1))
     .addOption(deviceOption("where the model runs"))
-    .option(
-      "--mean <r,g,b>",
-      "mean per channel, of pixels from 0 to 1 (default: the model's metadata, or ImageNet's)",
-      numberList,
-    )
-    .option("--std <r,g,b>", "standard deviation per channel, likewise", positiveList)
-    .option("--image-size <WxH>", "size of the images where the model leaves it open", imageSize)
-    .option("--input-shape <NAME:DIMS>", "the same as dimensions of an input, as input:1x3x32x32", inputShape)
     .option("-o, --out <dir>", "write sensitivity.json and sensitivity.html into this directory")
     .option("--report <file>", "write the report with pictures, an HTML file")
     .option("--json", "print the result as JSON")
@@ -130,28 +106,17 @@ async function measureFile(
   signal: AbortSignal,
   onProgress: (done: number, total: number) => void,
 ): Promise<Sensitivity> {
-  const [{ resolveDevice }, { readModel }, { specializeInputs }, { importModel }, data, accuracy, method] =
-    await Promise.all([
-      import("../execute/resolve.js"),
-      import("../onnx/files.js"),
-      import("../graph/passes/fix_input_shape.js"),
-      import("../ops/passes/import_model.js"),
-      import("../data/index.js"),
-      import("../measure/accuracy.js"),
-      import("../method/sensitivity.js"),
-    ]);
+  const [{ resolveDevice }, { importModel }, { measureSensitivity }] = await Promise.all([
+    import("../execute/resolve.js"),
+    import("../ops/passes/import_model.js"),
+    import("../method/sensitivity.js"),
+  ]);
   const { provider } = await resolveDevice(options.device);
-  const given = await readModel(model);
-  const original = await naming(model, async () => specializeInputs(given, options.inputShape ?? new Map()));
-  const stated = data.readPreprocessing(original.metadata) ?? data.imagenetPreprocessing;
-  const preprocessing = data.overridePreprocessing(stated, options);
-  const size = accuracy.inputImageSize(original) ?? options.imageSize;
-  const dataset = await data.openDataset(options.data, size === undefined ? {} : { imageSize: size });
+  const { graph: original, dataset, preprocessing } = await openModelAndImages(model, options);
   return naming(model, async () => {
-    accuracy.classifierInterface(original, dataset);
     const graph = importModel(original);
     const { images, basis, labels, seed, layers, ranks, sparsity, batch, threads } = options;
-    return method.measureSensitivity(graph, await dataset.train(), preprocessing, {
+    return measureSensitivity(graph, await dataset.train(), preprocessing, {
       images,
       basis,
       labels,

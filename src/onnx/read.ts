@@ -15,6 +15,7 @@ import {
   type TensorProto,
   TensorProtoSchema,
 } from "./gen/onnx_pb.js";
+import { decodesToMoreThan } from "./size_check.js";
 import { densify, sparseName } from "./sparse.js";
 import { decodeTensor, type ExternalReader } from "./tensors.js";
 import { decodeValueInfo } from "./values.js";
@@ -35,15 +36,23 @@ export interface DecodeOptions {
   readonly external?: ExternalReader;
 }
 
+/** About 0.5 GiB once decoded. Weights are not among them unless they are 64-bit integers outside raw data. */
+const MOST_INTEGERS = 2 ** 23;
+
 function parse(bytes: Uint8Array): ModelProto {
   // A plain view: windows into a Buffer would be Buffers, whose slice() does not copy.
   const view = new Uint8Array(bytes.buffer, bytes.byteOffset, bytes.byteLength);
   if (view.byteLength === 0) throw notAModel("an empty file");
   try {
-    return fromBinary(ModelProtoSchema, view);
+    if (!decodesToMoreThan(MOST_INTEGERS, ModelProtoSchema, view)) return fromBinary(ModelProtoSchema, view);
   } catch (cause) {
     throw notAModel("bytes that are not a valid protobuf message", cause);
   }
+  throw new PenniError("bad-file", "the model has too many parts to be read into memory", {
+    expected: `at most ${MOST_INTEGERS} integers and nodes (a node counted as 16 integers or more)`,
+    found: "more",
+    advice: "Export it again, with the weights as raw data",
+  });
 }
 
 function notAModel(found: string, cause?: unknown): PenniError {

@@ -20,6 +20,35 @@ export function knownTensor(tensor: Tensor): KnownValue | undefined {
 }
 
 /**
+ * Walks a strided array of shape `dims` in row-major order: `visit` gets, for each index i, how many came before
+ * and the flat position `offset + sum_a i[a] * strides[a]`.
+ */
+export function forEachPosition(
+  dims: readonly number[],
+  strides: readonly number[],
+  offset: number,
+  visit: (order: number, position: number) => void,
+): void {
+  const count = elementCount(dims);
+  const index = dims.map(() => 0);
+  let position = offset;
+  for (let order = 0; order < count; order++) {
+    visit(order, position);
+    for (let axis = dims.length - 1; axis >= 0; axis--) {
+      const next = (index[axis] ?? 0) + 1;
+      const stride = strides[axis] ?? 0;
+      if (next < (dims[axis] ?? 1)) {
+        index[axis] = next;
+        position += stride;
+        break;
+      }
+      index[axis] = 0;
+      position -= (next - 1) * stride;
+    }
+  }
+}
+
+/**
  * A value of shape `dims` whose element at index i is the source's element at flat offset
  * `offset + sum_a i[a] * strides[a]`: Slice, Transpose and Expand are nothing else.
  */
@@ -29,14 +58,11 @@ export function stridedValue(
   strides: readonly number[],
   offset = 0,
 ): KnownValue {
-  let positions = elementCount(dims) === 0 ? [] : [offset];
-  dims.forEach((dim, axis) => {
-    const stride = strides[axis] ?? 0;
-    positions = positions.flatMap((position) =>
-      Array.from({ length: dim }, (_, index) => position + index * stride),
-    );
+  const elements: KnownValue["elements"][number][] = new Array(elementCount(dims));
+  forEachPosition(dims, strides, offset, (order, position) => {
+    elements[order] = source.elements[position];
   });
-  return { type: source.type, dims, elements: positions.map((position) => source.elements[position]) };
+  return { type: source.type, dims, elements };
 }
 
 /** The same elements with other dimensions; undefined where those do not fit or are not all known. */

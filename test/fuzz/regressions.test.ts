@@ -260,3 +260,14 @@ test("other spellings of a data file's name do not read it again", async () => {
   const buffers = new Set([...initializers.values()].map(({ bytes }) => bytes.buffer));
   assert.equal(buffers.size, 1);
 });
+
+test("a small file that would become gigabytes of objects is refused before it is decoded", () => {
+  const emptyNodes = new Uint8Array(2 ** 22 + 2);
+  for (let at = 0; at < emptyNodes.length; at += 2) emptyNodes[at] = (1 << 3) | 2;
+  const length = [0x82, 0x80, 0x80, 0x02];
+  const header = [(7 << 3) | 2, ...length];
+  const bytes = new Uint8Array(header.length + emptyNodes.length);
+  bytes.set(header);
+  bytes.set(emptyNodes, header.length);
+  assert.throws(() => decodeModel(bytes), refused("bad-file", /too many parts/));
+});

@@ -17,6 +17,7 @@ export type PlannedLayer = { readonly name: string } & (
 /** What a run would do to a network, found without images and without training. */
 export interface RunPlan {
   readonly layers: readonly PlannedLayer[];
+  readonly start: Settings["start"];
   readonly prune: Settings["prune"];
   /** Multiply-accumulates of one image, paper count: as given, decomposed, pruned now. */
   readonly paperMacs: { readonly original: number; readonly decomposed: number; readonly pruned: number };
@@ -25,7 +26,7 @@ export interface RunPlan {
   readonly shrink: ShrinkReport;
 }
 
-export type PlannedSettings = Pick<Settings, "basis" | "prune" | "channelMultiple">;
+export type PlannedSettings = Pick<Settings, "basis" | "start" | "prune" | "channelMultiple">;
 
 /**
  * Goes through decomposition, pruning and shrinking of a network as it stands.
@@ -33,13 +34,14 @@ export type PlannedSettings = Pick<Settings, "basis" | "prune" | "channelMultipl
  * @throws PenniError "bad-option" if the MACs target cannot be reached; "shape" if a dimension other than the batch is open
  */
 export function planRun(graph: Graph, settings: PlannedSettings): RunPlan {
-  const { prune, channelMultiple } = settings;
+  const { start, prune, channelMultiple } = settings;
   const basis = fixedBasis(settings);
   const original = fixBatch(graph, 1);
   const decomposed = decompose(original, { basis });
   const pruned = pruneBy(prune, decomposed, countGraph(original).executedMacs);
   return {
     layers: plannedLayers(original, decomposed),
+    start,
     prune,
     paperMacs: {
       original: countGraph(original).paperMacs,

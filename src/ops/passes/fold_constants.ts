@@ -4,7 +4,7 @@ import type { Graph, Node, Tensor } from "../../graph/types.js";
 import { constantTensor } from "../constant.js";
 import { isStatic, stridesOf } from "../dims.js";
 import { type Inference, inferGraph } from "../infer.js";
-import { knownNumbers } from "../rearrange.js";
+import { forEachPosition, knownNumbers } from "../rearrange.js";
 import { permutation } from "../transpose.js";
 
 /**
@@ -71,20 +71,8 @@ function transposed(source: Tensor, perm: readonly number[]): Tensor | undefined
   const sourceStrides = stridesOf(source.dims);
   const strides = perm.map((axis) => (sourceStrides[axis] ?? 1) * size);
   const bytes = new Uint8Array(source.bytes.byteLength);
-  const index = dims.map(() => 0);
-  let from = 0;
-  for (let to = 0; to < bytes.length; to += size) {
-    for (let byte = 0; byte < size; byte++) bytes[to + byte] = source.bytes[from + byte] ?? 0;
-    for (let axis = dims.length - 1; axis >= 0; axis--) {
-      const next = (index[axis] ?? 0) + 1;
-      if (next < (dims[axis] ?? 1)) {
-        index[axis] = next;
-        from += strides[axis] ?? 0;
-        break;
-      }
-      index[axis] = 0;
-      from -= (next - 1) * (strides[axis] ?? 0);
-    }
-  }
+  forEachPosition(dims, strides, 0, (order, position) => {
+    for (let byte = 0; byte < size; byte++) bytes[order * size + byte] = source.bytes[position + byte] ?? 0;
+  });
   return { type: source.type, dims, bytes };
 }
