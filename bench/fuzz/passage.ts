@@ -6,7 +6,7 @@ import type { Graph } from "../../src/graph/types.js";
 import { verifyGraph } from "../../src/graph/verify.js";
 import { countGraph } from "../../src/measure/count.js";
 import { decompose } from "../../src/method/decompose.js";
-import { foldNormalization } from "../../src/method/fold_normalization.js";
+import { foldNormalization } from "../../src/ops/passes/fold_normalization.js";
 import { inspectGraph } from "../../src/method/inspect.js";
 import { trainableParameters } from "../../src/method/parameters.js";
 import { pruneCoefficients } from "../../src/method/prune.js";

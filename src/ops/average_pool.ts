@@ -57,6 +57,17 @@ function countsAlongAxis(
   });
 }
 
+/** How many elements each window averages, window by window. @param input spatial dimensions */
+export function windowCounts(
+  window: StaticWindow,
+  input: readonly number[],
+  includePad: boolean,
+): readonly number[] {
+  return input
+    .map((size, axis) => countsAlongAxis(window, axis, size, includePad))
+    .reduce<readonly number[]>((outer, inner) => outer.flatMap((a) => inner.map((c) => a * c)), [1]);
+}
+
 /** 1 / count for every window, as a constant that broadcasts to y; a scalar where all counts are equal. */
 function inverseCounts(b: TypedBuilder, node: Node, window: StaticWindow, input: readonly number[]): string {
   const includePad = intAttribute(node, "count_include_pad") === 1;
@@ -64,9 +75,7 @@ function inverseCounts(b: TypedBuilder, node: Node, window: StaticWindow, input:
     checkConstantSize(node, size * (window.kernel[axis] ?? 1));
   });
   checkConstantSize(node, elementCount(window.output));
-  const counts = input
-    .map((size, axis) => countsAlongAxis(window, axis, size, includePad))
-    .reduce((outer, inner) => outer.flatMap((a) => inner.map((c) => a * c)), [1]);
+  const counts = windowCounts(window, input, includePad);
   const [first = 1] = counts;
   if (counts.every((count) => count === first)) return b.scalar(1 / first);
   return b.floats(

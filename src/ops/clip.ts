@@ -16,12 +16,13 @@ export const Clip: OpDefinition = {
 
 /** The clipped number; undefined where a bound is computed while the model runs. */
 function clipConstant(x: number, context: NodeContext): number | undefined {
-  const low = bound(context, 1, "min", -Infinity);
-  const high = bound(context, 2, "max", Infinity);
+  const low = clipBound(context, 1, "min", -Infinity);
+  const high = clipBound(context, 2, "max", Infinity);
   return low === undefined || high === undefined ? undefined : Math.min(Math.max(x, low), high);
 }
 
-function bound(
+/** A bound of a Clip node, `none` where it is absent; undefined where it is computed while the model runs. */
+export function clipBound(
   { node, values }: NodeContext,
   input: number,
   attribute: string,

@@ -12,7 +12,7 @@ import { countGraph } from "../../src/measure/count.js";
 import { calibrationLayers } from "../../src/method/calibrate/layers.js";
 import { type Calibration, calibrate } from "../../src/method/calibrate.js";
 import { decompose } from "../../src/method/decompose.js";
-import { foldNormalization } from "../../src/method/fold_normalization.js";
+import { foldNormalization } from "../../src/ops/passes/fold_normalization.js";
 import { pruneToMacs } from "../../src/method/prune.js";
 import { simplify } from "../../src/ops/passes/simplify.js";
 import { verifyTypes } from "../../src/ops/verify.js";

@@ -13,7 +13,7 @@ import type { Graph, Tensor } from "../../src/graph/types.js";
 import { countGraph } from "../../src/measure/count.js";
 import { decompose } from "../../src/method/decompose.js";
 import { COMPRESSION_KEY, exportModel } from "../../src/method/export.js";
-import { foldNormalization } from "../../src/method/fold_normalization.js";
+import { foldNormalization } from "../../src/ops/passes/fold_normalization.js";
 import { formWriters, type LayerForm, replaceLayers } from "../../src/method/layer_forms.js";
 import { pruneCoefficients } from "../../src/method/prune.js";
 import { readModel } from "../../src/onnx/files.js";

@@ -1,0 +1,73 @@
+import { broadcast, constant, KernelBuilder, load, multiplyAdd, plus, times } from "../kernel_builder.js";
+import type { Kernel } from "../loops.js";
+import { destination, type Epilogue, epilogueName, storeCells } from "./epilogue.js";
+import { blockShape, overPixelBlocks, type PixelGrid } from "./pixel_blocks.js";
+
+/** A convolution that makes `maps` planes of each input plane: of a factored layer's basis, or depthwise. */
+export interface ChannelConvolution {
+  readonly channels: number;
+  readonly maps: number;
+  readonly taps: readonly number[];
+  readonly inputPlane: number;
+  readonly outputPlane: number;
+  readonly grid: PixelGrid;
+  /** Whether all channels have the same kernels, as in a basis: weights [taps, maps], else [channels, taps, maps]. */
+  readonly shared: boolean;
+  readonly bias: boolean;
+  readonly epilogue: Epilogue;
+}
+
+const ACCUMULATORS = 12;
+
+/** Parameters: input planes, weights, (bias [channels * maps],) (residual,) output planes. */
+export function channelConvKernel(conv: ChannelConvolution, width: number): Kernel {
+  const { channels, maps, taps, inputPlane, outputPlane, grid, shared, epilogue } = conv;
+  const k = new KernelBuilder(
+    `${shared ? "basis" : "depthwise"}_conv_${channels}_times_${maps}${epilogueName(epilogue)}`,
+    `${maps} convolutions of each of ${channels} planes to ${grid.rows} x ${grid.columns}, ${taps.length} taps.`,
+  );
+  const input = k.input("input");
+  const weights = k.input("weights");
+  const bias = conv.bias ? k.input("bias") : undefined;
+  const ending = destination(k, epilogue);
+  k.loop("channel", 0, channels, 1, (channel) => {
+    const kernel = shared ? 0 : k.index("kernel", times(channel, taps.length * maps)).read;
+    for (let first = 0; first < maps; first += ACCUMULATORS) {
+      const count = Math.min(ACCUMULATORS, maps - first);
+      const shape = blockShape(grid, width, Math.max(1, Math.floor(ACCUMULATORS / count)));
+      overPixelBlocks(k, grid, width, shape, (from, to, cells) => {
+        const plane = k.index("plane", plus(from, times(channel, inputPlane))).read;
+        const sums = Array.from({ length: count }, (_, map) => {
+          const place = plus(times(channel, maps), first + map);
+          const initial = bias === undefined ? constant(0) : broadcast(bias, place);
+          return cells.map(() => k.value("sum", "vector", initial));
+        });
+        taps.forEach((offset, tap) => {
+          const loaded = cells.map(
+            (cell) => k.value("x", "vector", load(input, plus(plane, cell.input, offset))).read,
+          );
+          sums.forEach((row, map) => {
+            const place = plus(kernel, tap * maps + first + map);
+            const weight = k.value("weight", "vector", broadcast(weights, place)).read;
+            row.forEach((sum, cell) => {
+              const x = loaded[cell];
+              if (x !== undefined) sum.set(multiplyAdd(x, weight, sum.read));
+            });
+          });
+        });
+        sums.forEach((row, map) => {
+          const start = times(plus(times(channel, maps), first + map), outputPlane);
+          storeCells(
+            k,
+            ending,
+            epilogue,
+            plus(start, to),
+            cells,
+            row.map((sum) => sum.read),
+          );
+        });
+      });
+    }
+  });
+  return k.build();
+}

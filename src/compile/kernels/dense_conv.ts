@@ -1,0 +1,174 @@
+import { broadcast, KernelBuilder, load, multiplyAdd, plus, times } from "../kernel_builder.js";
+import type { Index, Kernel, Pointer } from "../loops.js";
+import { type Destination, destination, type Epilogue, epilogueName, storeCells } from "./epilogue.js";
+import {
+  type BlockShape,
+  blockShape,
+  blockSizes,
+  type Cell,
+  overPixelBlocks,
+  type PixelGrid,
+} from "./pixel_blocks.js";
+
+/** A convolution over planes that need no padding any more, of one group. */
+export interface TapConvolution {
+  /** Input planes (C) and output planes (K). */
+  readonly inputs: number;
+  readonly outputs: number;
+  /** Where the kernel's taps lie in a plane, relative to the output position. */
+  readonly taps: readonly number[];
+  readonly inputPlane: number;
+  readonly outputPlane: number;
+  readonly grid: PixelGrid;
+  readonly epilogue: Epilogue;
+}
+
+/** How many output channels and vectors of positions are computed at once. */
+export interface DenseBlocking {
+  readonly outputs: number;
+  readonly shape: BlockShape;
+}
+
+/** Vector registers that hold sums; the others of 16 hold what is multiplied. */
+const ACCUMULATORS = 12;
+
+const LARGEST_OUTPUT_BLOCK = 8;
+
+/** The blocking with the fewest loads and multiply-adds in all. */
+export function denseBlocking({ outputs, grid }: TapConvolution, width: number): DenseBlocking {
+  let best: DenseBlocking | undefined;
+  let least = Number.POSITIVE_INFINITY;
+  for (let block = 1; block <= Math.min(LARGEST_OUTPUT_BLOCK, outputs); block++) {
+    const shape = blockShape(grid, width, Math.floor(ACCUMULATORS / block));
+    const cost = instructions(outputs, block, blockSizes(grid, width, shape));
+    if (cost >= least) continue;
+    least = cost;
+    best = { outputs: block, shape };
+  }
+  if (best === undefined) throw new Error("a convolution without outputs");
+  return best;
+}
+
+function instructions(outputs: number, block: number, sizes: readonly number[]): number {
+  const one = (channels: number): number =>
+    sizes.reduce((sum, vectors) => sum + vectors + channels + 2 * vectors * channels, 0);
+  const rest = outputs % block;
+  return Math.floor(outputs / block) * one(block) + (rest === 0 ? 0 : one(rest));
+}
+
+/** Weights [K, C, taps] in the order in which the kernel reads them: by block of outputs, [C, taps, block]. */
+export function packDenseWeights(
+  weights: Float32Array,
+  { inputs, outputs, taps }: Pick<TapConvolution, "inputs" | "outputs" | "taps">,
+  { outputs: block }: DenseBlocking,
+): Float32Array {
+  const perOutput = inputs * taps.length;
+  const packed = new Float32Array(weights.length);
+  let to = 0;
+  for (let first = 0; first < outputs; first += block) {
+    const last = Math.min(first + block, outputs);
+    for (let i = 0; i < perOutput; i++) {
+      for (let output = first; output < last; output++) packed[to++] = weights[output * perOutput + i] ?? 0;
+    }
+  }
+  return packed;
+}
+
+/** More taps than this are looped over, so that code stays small. */
+const MOST_UNROLLED_TAPS = 25;
+
+/**
+ * Every kernel weight times every position: sums of a block of output channels and positions stay in registers.
+ * Parameters: input planes, packed weights, bias [K], (residual,) output planes.
+ */
+export function denseConvKernel(conv: TapConvolution, blocking: DenseBlocking, width: number): Kernel {
+  const { inputs, outputs, taps, grid, epilogue } = conv;
+  const k = new KernelBuilder(
+    `dense_conv_${inputs}_to_${outputs}${epilogueName(epilogue)}`,
+    `Convolution of ${inputs} planes to ${outputs} planes of ${grid.rows} x ${grid.columns}, ${taps.length} taps.`,
+  );
+  const input = k.input("input");
+  const weights = k.input("weights");
+  const bias = k.input("bias");
+  const ending = destination(k, epilogue);
+  const tapTable = taps.length > MOST_UNROLLED_TAPS ? k.input("taps", "i32") : undefined;
+  const whole = outputs - (outputs % blocking.outputs);
+  const outputBlock = (first: Index, channels: number): void =>
+    overPixelBlocks(k, grid, width, blocking.shape, (from, to, cells) =>
+      sumBlock(k, conv, { input, weights, bias, ending, tapTable }, { first, channels, from, to, cells }),
+    );
+  k.loop("output_channel", 0, whole, blocking.outputs, (first) => outputBlock(first, blocking.outputs));
+  if (whole < outputs) outputBlock(whole, outputs - whole);
+  return k.build();
+}
+
+/** Whether the kernel takes the table of tap positions as its last argument. */
+export function needsTapTable({ taps }: Pick<TapConvolution, "taps">): boolean {
+  return taps.length > MOST_UNROLLED_TAPS;
+}
+
+interface DenseParameters {
+  readonly input: Pointer;
+  readonly weights: Pointer;
+  readonly bias: Pointer;
+  readonly ending: Destination;
+  readonly tapTable: Pointer | undefined;
+}
+
+interface OutputBlock {
+  readonly first: Index;
+  readonly channels: number;
+  readonly from: Index;
+  readonly to: Index;
+  readonly cells: readonly Cell[];
+}
+
+function sumBlock(
+  k: KernelBuilder,
+  { inputs, taps, inputPlane, outputPlane, epilogue }: TapConvolution,
+  { input, weights, bias, ending, tapTable }: DenseParameters,
+  { first, channels, from, to, cells }: OutputBlock,
+): void {
+  const sums = Array.from({ length: channels }, (_, channel) => {
+    const initial = broadcast(bias, plus(first, channel));
+    return cells.map(() => k.value("sum", "vector", initial));
+  });
+  const weightsHere = k.index("w", times(first, inputs * taps.length)).read;
+  k.loop("input_channel", 0, inputs, 1, (channel) => {
+    const plane = k.index("p", plus(from, times(channel, inputPlane))).read;
+    const kernel = k.index("v", plus(weightsHere, times(channel, taps.length * channels))).read;
+    const addTap = (tap: Index, position: Index): void => {
+      const loaded = cells.map(
+        (cell) => k.value("x", "vector", load(input, plus(plane, position, cell.input))).read,
+      );
+      sums.forEach((row, output) => {
+        const weight = k.value(
+          "weight",
+          "vector",
+          broadcast(weights, plus(kernel, times(tap, channels), output)),
+        ).read;
+        row.forEach((sum, cell) => {
+          const x = loaded[cell];
+          if (x !== undefined) sum.set(multiplyAdd(x, weight, sum.read));
+        });
+      });
+    };
+    if (tapTable === undefined) for (const [tap, position] of taps.entries()) addTap(tap, position);
+    else {
+      k.loop("tap", 0, taps.length, 1, (tap) => {
+        addTap(tap, { kind: "entry", pointer: tapTable.name, position: tap });
+      });
+    }
+  });
+  sums.forEach((row, channel) => {
+    const plane = plus(times(plus(first, channel), outputPlane), to);
+    storeCells(
+      k,
+      ending,
+      epilogue,
+      plane,
+      cells,
+      row.map((sum) => sum.read),
+    );
+  });
+}

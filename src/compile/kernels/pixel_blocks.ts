@@ -1,0 +1,97 @@
+import type { KernelBuilder } from "../kernel_builder.js";
+import { plus, times } from "../kernel_builder.js";
+import type { Index } from "../loops.js";
+
+/** How the output positions of a convolution lie in its input and output, all in elements. */
+export interface PixelGrid {
+  readonly rows: number;
+  readonly columns: number;
+  /** Distance in the input of two output rows. Neighbouring columns are neighbours. */
+  readonly inputRow: number;
+  readonly outputRow: number;
+}
+
+/** One vector of neighbouring output positions, relative to its block. */
+export interface Cell {
+  readonly input: number;
+  readonly output: number;
+  /** Lanes to be stored where the row is narrower than a vector. */
+  readonly count: number | undefined;
+}
+
+export interface BlockShape {
+  readonly rows: number;
+  readonly vectors: number;
+}
+
+/** A grid whose rows follow each other without gaps, in input and output, as one long row. */
+export function flattened(grid: PixelGrid): PixelGrid {
+  const { rows, columns, inputRow, outputRow } = grid;
+  if (inputRow !== columns || outputRow !== columns) return grid;
+  const all = rows * columns;
+  return { rows: 1, columns: all, inputRow: all, outputRow: all };
+}
+
+/** Blocks of at most `most` vectors, as even as possible. */
+export function blockShape(grid: PixelGrid, width: number, most: number): BlockShape {
+  const vectors = Math.ceil(grid.columns / width);
+  const even = (count: number, limit: number): number => Math.ceil(count / Math.ceil(count / limit));
+  if (vectors >= most) return { rows: 1, vectors: even(vectors, most) };
+  return { rows: even(grid.rows, Math.max(1, Math.floor(most / vectors))), vectors };
+}
+
+/** The sizes in vectors of all blocks that a grid is covered with. */
+export function blockSizes(grid: PixelGrid, width: number, shape: BlockShape): readonly number[] {
+  const vectors = Math.ceil(grid.columns / width);
+  const across = split(vectors, shape.vectors);
+  return split(grid.rows, shape.rows).flatMap((rows) => across.map((count) => rows * count));
+}
+
+function split(count: number, size: number): readonly number[] {
+  const whole = Array.from({ length: Math.floor(count / size) }, () => size);
+  return count % size === 0 ? whole : [...whole, count % size];
+}
+
+/**
+ * Covers a grid with blocks of vectors. The last vector of a row ends with the row, and may compute some positions a
+ * second time; only rows narrower than a vector are stored in part.
+ * @param body gets a block's position in input and output, and its vectors
+ */
+export function overPixelBlocks(
+  k: KernelBuilder,
+  grid: PixelGrid,
+  width: number,
+  shape: BlockShape,
+  body: (input: Index, output: Index, cells: readonly Cell[]) => void,
+): void {
+  const overRows = (rows: number, y: Index): void => {
+    const inputRow = times(y, grid.inputRow);
+    const outputRow = times(y, grid.outputRow);
+    const cells = (starts: readonly number[]): readonly Cell[] =>
+      Array.from({ length: rows }, (_, row) =>
+        starts.map((start) => ({
+          input: row * grid.inputRow + start,
+          output: row * grid.outputRow + start,
+          count: grid.columns < width ? grid.columns : undefined,
+        })),
+      ).flat();
+    const inBlock = Array.from({ length: shape.vectors }, (_, index) => index * width);
+    const step = shape.vectors * width;
+    const whole = Math.floor(grid.columns / step) * step;
+    k.loop("x", 0, whole, step, (x) => body(plus(inputRow, x), plus(outputRow, x), cells(inBlock)));
+    const rest = lastStarts(grid.columns, width, whole);
+    if (rest.length > 0) body(inputRow, outputRow, cells(rest));
+  };
+  const wholeRows = grid.rows - (grid.rows % shape.rows);
+  k.loop("y", 0, wholeRows, shape.rows, (y) => overRows(shape.rows, y));
+  if (wholeRows < grid.rows) overRows(grid.rows - wholeRows, wholeRows);
+}
+
+/** Where the vectors begin that cover the columns from `whole` on. */
+function lastStarts(columns: number, width: number, whole: number): readonly number[] {
+  const starts: number[] = [];
+  for (let start = whole; start < columns; start += width) {
+    starts.push(Math.max(0, Math.min(start, columns - width)));
+  }
+  return starts;
+}

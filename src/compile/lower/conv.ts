@@ -1,0 +1,268 @@
+import { PenniError } from "../../graph/errors.js";
+import { convGeometry, groupCount } from "../../ops/conv.js";
+import type { ConvGeometry } from "../../ops/conv_gradient.js";
+import { type ConvWork, fastestKind } from "../cost_model.js";
+import { channelConvKernel } from "../kernels/channel_conv.js";
+import {
+  denseBlocking,
+  denseConvKernel,
+  needsTapTable,
+  packDenseWeights,
+  type TapConvolution,
+} from "../kernels/dense_conv.js";
+import { noEpilogue } from "../kernels/epilogue.js";
+import { type PaddedLayout, paddedLayout, padKernel } from "../kernels/pad.js";
+import { flattened, type PixelGrid } from "../kernels/pixel_blocks.js";
+import { findNonZeros, sparseConvKernel } from "../kernels/sparse_conv.js";
+import type { Location } from "../program.js";
+import { behind } from "../program_builder.js";
+import type { ConvFactors, Lowering, LoweringContext } from "./definition.js";
+
+/** One image of a convolution's input, ready for kernels that know no borders. */
+interface Planes {
+  readonly location: Location;
+  readonly layout: PaddedLayout;
+}
+
+/** The weights of a convolution [K, C/groups, taps], and how it is to be computed. */
+interface ConvPlan {
+  readonly geometry: ConvGeometry;
+  readonly weights: Float32Array;
+  readonly bias: Float32Array;
+  readonly factors: ConvFactors | undefined;
+}
+
+/** Convolution over one or two axes with a constant weight, in the form that the cost model finds fastest. */
+export const lowerConv: Lowering = (context) => {
+  const geometry = convGeometry(context.node, context.inputDims(0), context.inputDims(1));
+  const weights =
+    context.convFactors === undefined ? context.constantData(1) : mergedKernels(context.convFactors);
+  const bias = context.hasInput(2) ? context.constantData(2) : new Float32Array(geometry.outputChannels);
+  if (weights === undefined || bias === undefined) {
+    throw new PenniError("unsupported", "the convolution's weight or bias is computed while the model runs", {
+      node: context.node.name,
+      op: context.node.op,
+      expected: "constants",
+    });
+  }
+  const plan: ConvPlan = { geometry, weights, bias, factors: context.convFactors };
+  const input = context.read(0);
+  const output = context.write();
+  const inputSize = geometry.inputChannels * geometry.input[0] * geometry.input[1];
+  const outputSize = geometry.outputChannels * geometry.output[0] * geometry.output[1];
+  for (let image = 0; image < geometry.batch; image++) {
+    const residual = context.residual === undefined ? [] : [behind(context.residual, image * outputSize)];
+    const planes = preparePlanes(context, geometry, behind(input, image * inputSize));
+    convolve(context, plan, planes, [...residual, behind(output, image * outputSize)]);
+  }
+};
+
+/** coefs [K, C, d] . basis [d, taps], summed in float64. */
+function mergedKernels({ coefs, basis, d, taps }: ConvFactors): Float32Array {
+  const kernels = new Float32Array((coefs.length / d) * taps);
+  for (let kernel = 0; kernel < coefs.length / d; kernel++) {
+    for (let tap = 0; tap < taps; tap++) {
+      let sum = 0;
+      for (let b = 0; b < d; b++) sum += (coefs[kernel * d + b] ?? 0) * (basis[b * taps + tap] ?? 0);
+      kernels[kernel * taps + tap] = sum;
+    }
+  }
+  return kernels;
+}
+
+/** Copies the input into planes with borders and with strided columns set apart, where there is anything to do. */
+function preparePlanes(context: LoweringContext, geometry: ConvGeometry, input: Location): Planes {
+  const [height, width] = geometry.input;
+  const [top, left, bottom, right] = geometry.pads;
+  const [, stride] = geometry.strides;
+  // What the caller owns must not be read beyond its end, as a vector wider than a row would.
+  const isOwn = input.buffer.kind === "value";
+  const isReady = [top, left, bottom, right].every((pad) => pad === 0) && stride === 1;
+  if (isReady && (isOwn || geometry.output[1] >= context.width)) {
+    return { location: input, layout: { segment: width, row: width, plane: height * width } };
+  }
+  const planes = { channels: geometry.inputChannels, height, width, top, bottom, left, right, stride };
+  const layout = paddedLayout(planes);
+  const location = context.scratch(geometry.inputChannels * layout.plane);
+  context.call(padKernel(planes, 0, context.width), [input, location]);
+  return { location, layout };
+}
+
+/** Where the taps of a kernel lie in prepared planes. */
+function tapOffsets(geometry: ConvGeometry, layout: PaddedLayout): readonly number[] {
+  const [rows, columns] = geometry.kernel;
+  const [down, across] = geometry.dilations;
+  const [, stride] = geometry.strides;
+  return Array.from({ length: rows * columns }, (_, tap) => {
+    const column = (tap % columns) * across;
+    const segment = (column % stride) * layout.segment + Math.floor(column / stride);
+    return Math.floor(tap / columns) * down * layout.row + segment;
+  });
+}
+
+/** @param ends the residual, if there is one, and the output of one image */
+function convolve(context: LoweringContext, plan: ConvPlan, planes: Planes, ends: readonly Location[]): void {
+  const { geometry } = plan;
+  const groups = groupCount(context.node);
+  const [rows, columns] = geometry.output;
+  const grid: PixelGrid = flattened({
+    rows,
+    columns,
+    inputRow: planes.layout.row * geometry.strides[0],
+    outputRow: columns,
+  });
+  const taps = tapOffsets(geometry, planes.layout);
+  const conv: TapConvolution = {
+    inputs: geometry.inputChannels / groups,
+    outputs: geometry.outputChannels / groups,
+    taps,
+    inputPlane: planes.layout.plane,
+    outputPlane: rows * columns,
+    grid,
+    epilogue: context.epilogue,
+  };
+  if (groups > 1 && conv.inputs === 1) {
+    convolveChannels(context, plan, conv, groups, planes, ends);
+    return;
+  }
+  for (let group = 0; group < groups; group++) {
+    const part: GroupPart = {
+      weights: slicePart(plan.weights, group, groups),
+      bias: slicePart(plan.bias, group, groups),
+      factors: plan.factors && { ...plan.factors, coefs: slicePart(plan.factors.coefs, group, groups) },
+      input: behind(planes.location, group * conv.inputs * conv.inputPlane),
+      ends: ends.map((end) => behind(end, group * conv.outputs * conv.outputPlane)),
+    };
+    convolveGroup(context, conv, part);
+  }
+}
+
+/** One group of a convolution. */
+interface GroupPart {
+  readonly weights: Float32Array;
+  readonly bias: Float32Array;
+  readonly factors: ConvFactors | undefined;
+  readonly input: Location;
+  readonly ends: readonly Location[];
+}
+
+function slicePart(data: Float32Array, part: number, parts: number): Float32Array {
+  const size = data.length / parts;
+  return data.slice(part * size, (part + 1) * size);
+}
+
+function convolveGroup(context: LoweringContext, conv: TapConvolution, part: GroupPart): void {
+  const { factors } = part;
+  const work: ConvWork = {
+    dense: part.weights.length,
+    nonZeros: countNonZeros(part.weights),
+    factored: factors && {
+      basis: conv.inputs * factors.d * factors.taps,
+      nonZeros: countNonZeros(factors.coefs),
+    },
+  };
+  const kind = fastestKind(work, context.rates);
+  if (kind === "factored" && factors !== undefined) {
+    convolveFactored(context, conv, part, factors);
+    return;
+  }
+  if (kind === "sparse") {
+    convolveSparse(context, conv, part.weights, part);
+    return;
+  }
+  convolveDense(context, conv, part);
+}
+
+function countNonZeros(data: Float32Array): number {
+  return data.reduce((count, value) => (value === 0 ? count : count + 1), 0);
+}
+
+function convolveDense(context: LoweringContext, conv: TapConvolution, part: GroupPart): void {
+  const blocking = denseBlocking(conv, context.width);
+  const packed = context.weights(packDenseWeights(part.weights, conv, blocking));
+  const table = needsTapTable(conv) ? [context.weights(Int32Array.from(conv.taps))] : [];
+  const kernel = denseConvKernel(conv, blocking, context.width);
+  const pixels = conv.grid.rows * conv.grid.columns;
+  const bias = context.weights(part.bias);
+  context.call(kernel, [part.input, packed, bias, ...part.ends, ...table], part.weights.length * pixels);
+}
+
+function convolveSparse(
+  context: LoweringContext,
+  conv: TapConvolution,
+  weights: Float32Array,
+  { input, bias, ends }: Pick<GroupPart, "input" | "bias" | "ends">,
+): void {
+  const nonZeros = findNonZeros(weights, conv);
+  const tables = [nonZeros.counts, nonZeros.steps, nonZeros.values, bias].map((table) =>
+    context.weights(table),
+  );
+  const kernel = sparseConvKernel(conv, nonZeros, context.width);
+  const pixels = conv.grid.rows * conv.grid.columns;
+  context.call(kernel, [input, ...tables, ...ends], nonZeros.values.length * pixels);
+}
+
+/** The basis convolution, every input plane to d maps, then the sparse product with the coefficients. */
+function convolveFactored(
+  context: LoweringContext,
+  conv: TapConvolution,
+  part: GroupPart,
+  { coefs, basis, d, taps }: ConvFactors,
+): void {
+  const pixels = conv.outputPlane;
+  const { rows, columns } = conv.grid;
+  const maps = context.scratch(conv.inputs * d * pixels);
+  const kernel = channelConvKernel(
+    {
+      channels: conv.inputs,
+      maps: d,
+      taps: conv.taps,
+      inputPlane: conv.inputPlane,
+      outputPlane: pixels,
+      grid: conv.grid,
+      shared: true,
+      bias: false,
+      epilogue: noEpilogue,
+    },
+    context.width,
+  );
+  const byTap = Float32Array.from(
+    { length: taps * d },
+    (_, i) => basis[(i % d) * taps + Math.floor(i / d)] ?? 0,
+  );
+  context.call(kernel, [part.input, context.weights(byTap), maps], conv.inputs * d * taps * pixels);
+  const all = rows * columns;
+  const pointwise: TapConvolution = {
+    ...conv,
+    inputs: conv.inputs * d,
+    taps: [0],
+    inputPlane: pixels,
+    grid: { rows: 1, columns: all, inputRow: all, outputRow: all },
+  };
+  convolveSparse(context, pointwise, coefs, { ...part, input: maps });
+}
+
+/** A depthwise convolution, perhaps with a multiplier. */
+function convolveChannels(
+  context: LoweringContext,
+  { weights, bias }: ConvPlan,
+  conv: TapConvolution,
+  groups: number,
+  planes: Planes,
+  ends: readonly Location[],
+): void {
+  const taps = conv.taps.length;
+  const maps = conv.outputs;
+  const kernel = channelConvKernel(
+    { ...conv, channels: groups, maps, shared: false, bias: true },
+    context.width,
+  );
+  // From [channels, maps, taps] to [channels, taps, maps].
+  const packed = Float32Array.from({ length: weights.length }, (_, i) => {
+    const channel = Math.floor(i / (taps * maps));
+    const tap = Math.floor(i / maps) % taps;
+    return weights[(channel * maps + (i % maps)) * taps + tap] ?? 0;
+  });
+  const macs = weights.length * conv.outputPlane;
+  context.call(kernel, [planes.location, context.weights(packed), context.weights(bias), ...ends], macs);
+}

@@ -1,0 +1,47 @@
+import type { Tensor } from "../../graph/types.js";
+import type { NodeContext } from "../../ops/definition.js";
+import type { KernelRates } from "../cost_model.js";
+import type { Epilogue } from "../kernels/epilogue.js";
+import type { Kernel } from "../loops.js";
+import type { Location } from "../program.js";
+
+/** The factors of a decomposed convolution: coefficients [K, C/groups, d] and basis [d, taps]. */
+export interface ConvFactors {
+  readonly coefs: Float32Array;
+  readonly basis: Float32Array;
+  readonly d: number;
+  readonly taps: number;
+}
+
+/** An operation of the network: a node, and what was fused to its end. */
+export interface LoweringContext extends NodeContext {
+  readonly epilogue: Epilogue;
+  /** The other summand of the epilogue, if it has one. */
+  readonly residual: Location | undefined;
+  /** Of a decomposed convolution. */
+  readonly convFactors: ConvFactors | undefined;
+  readonly rates: KernelRates;
+  /** Lanes of the target's vectors. */
+  readonly width: number;
+  /** Dimensions of an input or output. */
+  inputDims(index: number): readonly number[];
+  outputDims(index?: number): readonly number[];
+  /** The constant behind an input, of any size; undefined if it is computed or absent. */
+  constant(index: number): Tensor | undefined;
+  /** The elements of an input's constant as float32; undefined if it is computed or absent. */
+  constantData(index: number): Float32Array | undefined;
+  hasInput(index: number): boolean;
+  /** Where an input lies: constants are put among the weights. */
+  read(index: number): Location;
+  /** A place for an output. */
+  write(index?: number): Location;
+  /** Makes an output out of memory that holds its elements already. */
+  alias(location: Location, index?: number): void;
+  /** Memory for the steps of this operation. @param size in elements */
+  scratch(size: number): Location;
+  weights(data: Float32Array | Uint16Array | Int32Array): Location;
+  call(kernel: Kernel, locations: readonly Location[], multiplyAccumulates?: number): void;
+}
+
+/** Turns one operation into calls of kernels. All dimensions are known, and the batch is whatever the graph says. */
+export type Lowering = (context: LoweringContext) => void;

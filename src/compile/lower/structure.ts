@@ -1,0 +1,128 @@
+import { PenniError } from "../../graph/errors.js";
+import { elementCount } from "../../graph/tensor.js";
+import { concatAxis } from "../../ops/concat.js";
+import { stridesOf } from "../../ops/dims.js";
+import { padMargins, padMode } from "../../ops/pad.js";
+import { sliceRanges } from "../../ops/slice.js";
+import { splitAxis } from "../../ops/split.js";
+import { permutation } from "../../ops/transpose.js";
+import { behind } from "../program_builder.js";
+import type { Lowering, LoweringContext } from "./definition.js";
+import { copyStrided, fill, flatPosition, viewOf } from "./movement.js";
+
+// Operators that only move elements.
+
+/** The same elements with other dimensions. */
+export const lowerReshape: Lowering = (context) => context.alias(context.read(0));
+
+export const lowerTranspose: Lowering = (context) => {
+  const dims = context.inputDims(0);
+  const strides = stridesOf(dims);
+  const axes = permutation(context.node, dims.length);
+  const from = { location: context.read(0), strides: axes.map((axis) => strides[axis] ?? 0) };
+  copyStrided(context, context.outputDims(), from, viewOf(context.write(), context.outputDims()));
+};
+
+export const lowerSlice: Lowering = (context) => {
+  const dims = context.inputDims(0);
+  const ranges = sliceRanges(context, dims);
+  if (ranges === undefined) throw notConstant(context, "starts, ends, axes and steps");
+  const strides = stridesOf(dims);
+  const start = flatPosition(
+    dims,
+    ranges.map((range) => range.start),
+  );
+  const location = behind(context.read(0), start);
+  if (isOneBlock(dims, context.outputDims())) return context.alias(location);
+  const from = { location, strides: strides.map((stride, axis) => stride * (ranges[axis]?.step ?? 1)) };
+  copyStrided(context, context.outputDims(), from, viewOf(context.write(), context.outputDims()));
+};
+
+export const lowerSplit: Lowering = (context) => {
+  const dims = context.inputDims(0);
+  const axis = splitAxis(context.node, dims.length);
+  const input = context.read(0);
+  let start = 0;
+  context.node.outputs.forEach((name, index) => {
+    if (name === "") return;
+    const part = context.outputDims(index);
+    const view = viewOf(
+      input,
+      dims,
+      dims.map((_, other) => (other === axis ? start : 0)),
+    );
+    start += part[axis] ?? 0;
+    if (isOneBlock(dims, part)) context.alias(view.location, index);
+    else copyStrided(context, part, view, viewOf(context.write(index), part));
+  });
+};
+
+/** Whether a part of an array, with these dimensions and steps of 1, lies in one piece. */
+function isOneBlock(dims: readonly number[], part: readonly number[]): boolean {
+  const first = part.findIndex((dim) => dim !== 1);
+  return part.every((dim, axis) => axis <= first || dim === dims[axis]);
+}
+
+export const lowerConcat: Lowering = (context) => {
+  const dims = context.outputDims();
+  const axis = concatAxis(context.node, dims.length);
+  const output = context.write();
+  let start = 0;
+  context.node.inputs.forEach((_, index) => {
+    const part = context.inputDims(index);
+    const to = viewOf(
+      output,
+      dims,
+      dims.map((_dim, other) => (other === axis ? start : 0)),
+    );
+    if (elementCount(part) > 0) copyStrided(context, part, viewOf(context.read(index), part), to);
+    start += part[axis] ?? 0;
+  });
+};
+
+/** Padding with a constant; negative pads crop. */
+export const lowerPad: Lowering = (context) => {
+  const dims = context.inputDims(0);
+  const margins = padMargins(context, dims.length);
+  const value = context.hasInput(2) ? context.constantData(2)?.[0] : 0;
+  const mode = padMode(context.node);
+  if (mode !== "constant") throw unsupported(context, "constant padding", `mode "${mode}"`);
+  const begins = knownNumbers(margins?.begins);
+  const ends = knownNumbers(margins?.ends);
+  if (begins === undefined || ends === undefined || value === undefined)
+    throw notConstant(context, "pads and value");
+  const outputDims = context.outputDims();
+  const output = context.write();
+  fill(context, output, elementCount(outputDims), value);
+  const inner = dims.map((dim, axis) => dim + Math.min(0, begins[axis] ?? 0) + Math.min(0, ends[axis] ?? 0));
+  const from = viewOf(
+    context.read(0),
+    dims,
+    begins.map((begin) => Math.max(0, -begin)),
+  );
+  const to = viewOf(
+    output,
+    outputDims,
+    begins.map((begin) => Math.max(0, begin)),
+  );
+  copyStrided(context, inner, from, to);
+};
+
+function knownNumbers(values: readonly unknown[] | undefined): readonly number[] | undefined {
+  return values?.every((value): value is number => typeof value === "number")
+    ? (values as number[])
+    : undefined;
+}
+
+export function notConstant({ node }: LoweringContext, what: string): PenniError {
+  return new PenniError("unsupported", `${what} must be constant`, { node: node.name, op: node.op });
+}
+
+export function unsupported({ node }: LoweringContext, expected: string, found: string): PenniError {
+  return new PenniError("unsupported", "this form of the operator cannot be compiled", {
+    node: node.name,
+    op: node.op,
+    expected,
+    found,
+  });
+}

@@ -1,0 +1,77 @@
+import type { Buffer, Program } from "./program.js";
+
+/** Values begin at multiples of this many 4-byte elements: a cache line. */
+const ALIGNMENT = 16;
+
+/**
+ * Elements behind each buffer that nobody else uses while it lives: a vector that begins at its last element may be
+ * loaded whole. As many as the longest vector holds.
+ */
+const SLACK = 16;
+
+/** Where each value and scratch buffer lies in the arena. */
+export interface MemoryPlan {
+  /** Size of the arena in 4-byte elements. */
+  readonly size: number;
+  /** Positions in elements, by buffer id. */
+  readonly offsets: ReadonlyMap<number, number>;
+}
+
+interface Lifetime {
+  readonly buffer: Buffer;
+  readonly first: number;
+  last: number;
+  readonly size: number;
+}
+
+/**
+ * Places buffers so that those in use at the same step do not overlap: the largest first, each at the lowest position
+ * that is free for all of its life.
+ */
+export function planMemory(program: Pick<Program, "steps">): MemoryPlan {
+  const lifetimes = findLifetimes(program.steps);
+  const placed: { readonly lifetime: Lifetime; readonly offset: number }[] = [];
+  const largestFirst = lifetimes.toSorted((a, b) => b.size - a.size || a.first - b.first);
+  for (const lifetime of largestFirst) {
+    const others = placed.filter((other) => overlap(other.lifetime, lifetime));
+    placed.push({ lifetime, offset: lowestGap(others, lifetime.size) });
+  }
+  return {
+    size: placed.reduce((size, { lifetime, offset }) => Math.max(size, offset + lifetime.size), 0),
+    offsets: new Map(placed.map(({ lifetime, offset }) => [lifetime.buffer.id, offset])),
+  };
+}
+
+function findLifetimes(steps: Program["steps"]): readonly Lifetime[] {
+  const lifetimes = new Map<number, Lifetime>();
+  steps.forEach((step, index) => {
+    for (const { buffer } of step.arguments) {
+      if (buffer.kind !== "value" && buffer.kind !== "scratch") continue;
+      const known = lifetimes.get(buffer.id);
+      if (known !== undefined) known.last = index;
+      else
+        lifetimes.set(buffer.id, { buffer, first: index, last: index, size: aligned(buffer.size + SLACK) });
+    }
+  });
+  return [...lifetimes.values()];
+}
+
+function overlap(a: Lifetime, b: Lifetime): boolean {
+  return a.first <= b.last && b.first <= a.last;
+}
+
+function aligned(size: number): number {
+  return Math.ceil(size / ALIGNMENT) * ALIGNMENT;
+}
+
+function lowestGap(
+  others: readonly { readonly lifetime: Lifetime; readonly offset: number }[],
+  size: number,
+): number {
+  let position = 0;
+  for (const other of others.toSorted((a, b) => a.offset - b.offset)) {
+    if (other.offset - position >= size) return position;
+    position = Math.max(position, other.offset + other.lifetime.size);
+  }
+  return position;
+}

@@ -1,0 +1,54 @@
+import type { ElementType } from "../graph/types.js";
+import type { Kernel } from "./loops.js";
+
+/** A stretch of memory while a program is put together: where it lies is decided at the end. */
+export interface Buffer {
+  readonly kind: "value" | "scratch" | "weights" | "input" | "output";
+  readonly id: number;
+  /** In 4-byte units for values and scratch; in bytes for weights. */
+  readonly size: number;
+}
+
+/** A place in a buffer. */
+export interface Location {
+  readonly buffer: Buffer;
+  /** In elements of float32; weights of other types begin at multiples of it too. */
+  readonly offset: number;
+}
+
+/** One call of a kernel. */
+export interface Step {
+  readonly kernel: Kernel;
+  /** One for each of the kernel's parameters. */
+  readonly arguments: readonly Location[];
+  /** The node of the model that it belongs to. */
+  readonly node: string;
+  readonly op: string;
+  /** Products that are really computed; 0 for what only moves or adds. */
+  readonly multiplyAccumulates: number;
+}
+
+/** What the user hands in or gets back. */
+export interface Port {
+  readonly name: string;
+  readonly dims: readonly number[];
+  /** The model's type; the program itself computes in float32. */
+  readonly elementType: ElementType;
+  readonly buffer: Buffer;
+}
+
+/** A compiled network before it is printed: calls in order, and the constants they read. */
+export interface Program {
+  readonly name: string;
+  readonly inputs: readonly Port[];
+  readonly outputs: readonly Port[];
+  readonly steps: readonly Step[];
+  /** Constants, each aligned to `WEIGHT_ALIGNMENT` bytes. */
+  readonly weights: Uint8Array;
+  /** Byte positions of weight buffers in `weights`, by buffer id. */
+  readonly weightOffsets: ReadonlyMap<number, number>;
+  readonly metadata: ReadonlyMap<string, string>;
+}
+
+/** Enough for any vector load that a compiler may want to align. */
+export const WEIGHT_ALIGNMENT = 16;

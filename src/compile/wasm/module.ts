@@ -1,0 +1,187 @@
+import { CLASS_NAMES_KEY, PREPROCESSING_KEY } from "../../data/preprocessing.js";
+import { uniqueKernels } from "../kernel_pool.js";
+import type { Kernel } from "../loops.js";
+import { planMemory } from "../memory_plan.js";
+import type { Location, Port, Program } from "../program.js";
+import { ByteWriter } from "./bytes.js";
+import { functionBody } from "./function_body.js";
+import { control, integer, valueTypes } from "./instructions.js";
+
+const PAGE = 65536;
+
+const sectionIds = { custom: 0, type: 1, function: 3, memory: 5, export: 7, code: 10, data: 11 } as const;
+
+/** Custom section with what the loader must know, as JSON (`ModuleDescription`). */
+export const DESCRIPTION_SECTION = "penni";
+/** Custom section with the content of a code section that uses relaxed SIMD, in place of the module's own. */
+export const RELAXED_SECTION = "penni.relaxed";
+
+/** An input or output of a compiled module. */
+export interface ModulePort {
+  readonly name: string;
+  readonly dims: readonly number[];
+  readonly type: string;
+  /** Address of its float32 elements in the module's memory. */
+  readonly address: number;
+}
+
+export interface ModuleDescription {
+  readonly inputs: readonly ModulePort[];
+  readonly outputs: readonly ModulePort[];
+  /** JSON, as in the model's metadata. */
+  readonly preprocessing?: unknown;
+  readonly classNames?: unknown;
+}
+
+/** The memory of a module: weights, then inputs and outputs, then the arena; in bytes. */
+interface Layout {
+  readonly bytes: number;
+  addressOf(location: Location): number;
+}
+
+/**
+ * A WebAssembly module without imports that exports `memory` and `run`: weights inside, float32 inputs and outputs at
+ * the addresses that its custom section "penni" names.
+ */
+export function wasmModule(program: Program): Uint8Array {
+  const layout = memoryLayout(program);
+  const { kernels, indexOf } = uniqueKernels(program.steps.map((step) => step.kernel));
+  const module = new ByteWriter().bytes([0x00, 0x61, 0x73, 0x6d, 0x01, 0x00, 0x00, 0x00]);
+  section(module, "type", typeSection(kernels));
+  section(module, "function", functionSection(kernels));
+  section(
+    module,
+    "memory",
+    new ByteWriter()
+      .unsigned(1)
+      .byte(0)
+      .unsigned(Math.ceil(layout.bytes / PAGE)),
+  );
+  section(module, "export", exportSection(kernels.length));
+  const run = runFunction(program, layout, indexOf);
+  section(module, "code", codeSection(kernels, run, false));
+  if (program.weights.length > 0) section(module, "data", dataSection(program.weights));
+  customSection(module, RELAXED_SECTION, codeSection(kernels, run, true).view());
+  const description = new TextEncoder().encode(JSON.stringify(describe(program, layout)));
+  customSection(module, DESCRIPTION_SECTION, description);
+  return module.view().slice();
+}
+
+function memoryLayout(program: Program): Layout {
+  const plan = planMemory(program);
+  const ports = new Map<number, number>();
+  let end = aligned(program.weights.length);
+  for (const { buffer } of [...program.inputs, ...program.outputs]) {
+    if (ports.has(buffer.id)) continue;
+    ports.set(buffer.id, end);
+    end = aligned(end + 4 * buffer.size + PAGE_SLACK);
+  }
+  const arena = end;
+  const bases: Readonly<Record<Location["buffer"]["kind"], (id: number) => number | undefined>> = {
+    weights: (id) => program.weightOffsets.get(id),
+    input: (id) => ports.get(id),
+    output: (id) => ports.get(id),
+    value: (id) => arenaAddress(id),
+    scratch: (id) => arenaAddress(id),
+  };
+  function arenaAddress(id: number): number | undefined {
+    const offset = plan.offsets.get(id);
+    return offset === undefined ? undefined : arena + 4 * offset;
+  }
+  return {
+    bytes: arena + 4 * plan.size,
+    addressOf({ buffer, offset }) {
+      const base = bases[buffer.kind](buffer.id);
+      if (base === undefined) throw new Error(`buffer ${buffer.id} has no place in memory`);
+      return base + 4 * offset;
+    },
+  };
+}
+
+/** A vector that begins at the last element of an input may be loaded whole. */
+const PAGE_SLACK = 64;
+
+function aligned(bytes: number): number {
+  return Math.ceil(bytes / 64) * 64;
+}
+
+function describe(program: Program, layout: Layout): ModuleDescription {
+  const port = ({ name, dims, elementType, buffer }: Port): ModulePort => {
+    return { name, dims, type: elementType, address: layout.addressOf({ buffer, offset: 0 }) };
+  };
+  const json = (key: string): unknown => {
+    const text = program.metadata.get(key);
+    return text === undefined ? undefined : JSON.parse(text);
+  };
+  return {
+    inputs: program.inputs.map(port),
+    outputs: program.outputs.map(port),
+    preprocessing: json(PREPROCESSING_KEY),
+    classNames: json(CLASS_NAMES_KEY),
+  };
+}
+
+/** Function types by number of parameters, all i32; type 0 is that of `run`. */
+function parameterCounts(kernels: readonly Kernel[]): readonly number[] {
+  return [...new Set([0, ...kernels.map((kernel) => kernel.parameters.length)])];
+}
+
+function typeSection(kernels: readonly Kernel[]): ByteWriter {
+  const counts = parameterCounts(kernels);
+  const content = new ByteWriter().unsigned(counts.length);
+  for (const count of counts) {
+    content.byte(0x60).vector(new Uint8Array(count).fill(valueTypes.i32)).unsigned(0);
+  }
+  return content;
+}
+
+function functionSection(kernels: readonly Kernel[]): ByteWriter {
+  const counts = parameterCounts(kernels);
+  const content = new ByteWriter().unsigned(kernels.length + 1);
+  for (const kernel of kernels) content.unsigned(counts.indexOf(kernel.parameters.length));
+  return content.unsigned(0);
+}
+
+function exportSection(runIndex: number): ByteWriter {
+  return new ByteWriter()
+    .unsigned(2)
+    .text("memory")
+    .byte(2)
+    .unsigned(0)
+    .text("run")
+    .byte(0)
+    .unsigned(runIndex);
+}
+
+function codeSection(kernels: readonly Kernel[], run: Uint8Array, relaxed: boolean): ByteWriter {
+  const content = new ByteWriter().unsigned(kernels.length + 1);
+  for (const kernel of kernels) content.vector(functionBody(kernel, { relaxed }));
+  return content.vector(run);
+}
+
+function runFunction(program: Program, layout: Layout, indexOf: (kernel: Kernel) => number): Uint8Array {
+  const body = new ByteWriter().unsigned(0);
+  for (const step of program.steps) {
+    for (const location of step.arguments) body.byte(integer.constant).signed(layout.addressOf(location));
+    body.byte(control.call).unsigned(indexOf(step.kernel));
+  }
+  return body.byte(control.end).view();
+}
+
+function dataSection(weights: Uint8Array): ByteWriter {
+  return new ByteWriter()
+    .unsigned(1)
+    .unsigned(0)
+    .byte(integer.constant)
+    .signed(0)
+    .byte(control.end)
+    .vector(weights);
+}
+
+function section(module: ByteWriter, name: keyof typeof sectionIds, content: ByteWriter): void {
+  module.byte(sectionIds[name]).vector(content.view());
+}
+
+function customSection(module: ByteWriter, name: string, content: Uint8Array): void {
+  section(module, "custom", new ByteWriter().text(name).bytes(content));
+}
