@@ -2,6 +2,7 @@ import { broadcast, constant, KernelBuilder, load, multiplyAdd, plus, times } fr
 import type { Kernel } from "../loops.js";
 import { destination, type Epilogue, epilogueName, storeCells } from "./epilogue.js";
 import { blockShape, overPixelBlocks, type PixelGrid } from "./pixel_blocks.js";
+import { overTaps, REGISTERS, tapParameter } from "./taps.js";
 
 /** A convolution that makes `maps` planes of each input plane: of a factored layer's basis, or depthwise. */
 export interface ChannelConvolution {
@@ -17,9 +18,10 @@ export interface ChannelConvolution {
   readonly epilogue: Epilogue;
 }
 
-const ACCUMULATORS = 12;
+/** Maps of a plane that are computed together. */
+const MOST_MAPS = 9;
 
-/** Parameters: input planes, weights, (bias [channels * maps],) (residual,) output planes. */
+/** Parameters: input planes, weights, (taps,) (bias [channels * maps],) (residual,) output planes. */
 export function channelConvKernel(conv: ChannelConvolution, width: number): Kernel {
   const { channels, maps, taps, inputPlane, outputPlane, grid, shared, epilogue } = conv;
   const k = new KernelBuilder(
@@ -28,13 +30,14 @@ export function channelConvKernel(conv: ChannelConvolution, width: number): Kern
   );
   const input = k.input("input");
   const weights = k.input("weights");
+  const tapTable = tapParameter(k, taps);
   const bias = conv.bias ? k.input("bias") : undefined;
   const ending = destination(k, epilogue);
   k.loop("channel", 0, channels, 1, (channel) => {
     const kernel = shared ? 0 : k.index("kernel", times(channel, taps.length * maps)).read;
-    for (let first = 0; first < maps; first += ACCUMULATORS) {
-      const count = Math.min(ACCUMULATORS, maps - first);
-      const shape = blockShape(grid, width, Math.max(1, Math.floor(ACCUMULATORS / count)));
+    for (let first = 0; first < maps; first += MOST_MAPS) {
+      const count = Math.min(MOST_MAPS, maps - first);
+      const shape = blockShape(grid, width, Math.max(1, Math.floor((REGISTERS - count) / (count + 1))));
       overPixelBlocks(k, grid, width, shape, (from, to, cells) => {
         const plane = k.index("plane", plus(from, times(channel, inputPlane))).read;
         const sums = Array.from({ length: count }, (_, map) => {
@@ -42,13 +45,13 @@ export function channelConvKernel(conv: ChannelConvolution, width: number): Kern
           const initial = bias === undefined ? constant(0) : broadcast(bias, place);
           return cells.map(() => k.value("sum", "vector", initial));
         });
-        taps.forEach((offset, tap) => {
+        overTaps(k, taps, tapTable, (tap, offset) => {
           const loaded = cells.map(
             (cell) => k.value("x", "vector", load(input, plus(plane, cell.input, offset))).read,
           );
+          const place = plus(kernel, times(tap, maps));
           sums.forEach((row, map) => {
-            const place = plus(kernel, tap * maps + first + map);
-            const weight = k.value("weight", "vector", broadcast(weights, place)).read;
+            const weight = k.value("weight", "vector", broadcast(weights, plus(place, first + map))).read;
             row.forEach((sum, cell) => {
               const x = loaded[cell];
               if (x !== undefined) sum.set(multiplyAdd(x, weight, sum.read));

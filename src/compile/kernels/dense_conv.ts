@@ -9,6 +9,7 @@ import {
   overPixelBlocks,
   type PixelGrid,
 } from "./pixel_blocks.js";
+import { overTaps, REGISTERS, tapParameter } from "./taps.js";
 
 /** A convolution over planes that need no padding any more, of one group. */
 export interface TapConvolution {
@@ -29,9 +30,6 @@ export interface DenseBlocking {
   readonly shape: BlockShape;
 }
 
-/** Vector registers that hold sums; the others of 16 hold what is multiplied. */
-const ACCUMULATORS = 12;
-
 const LARGEST_OUTPUT_BLOCK = 8;
 
 /** The blocking with the fewest loads and multiply-adds in all. */
@@ -39,7 +37,7 @@ export function denseBlocking({ outputs, grid }: TapConvolution, width: number):
   let best: DenseBlocking | undefined;
   let least = Number.POSITIVE_INFINITY;
   for (let block = 1; block <= Math.min(LARGEST_OUTPUT_BLOCK, outputs); block++) {
-    const shape = blockShape(grid, width, Math.floor(ACCUMULATORS / block));
+    const shape = blockShape(grid, width, Math.max(1, Math.floor((REGISTERS - block) / (block + 1))));
     const cost = instructions(outputs, block, blockSizes(grid, width, shape));
     if (cost >= least) continue;
     least = cost;
@@ -74,12 +72,10 @@ export function packDenseWeights(
   return packed;
 }
 
-/** More taps than this are looped over, so that code stays small. */
-const MOST_UNROLLED_TAPS = 25;
-
 /**
  * Every kernel weight times every position: sums of a block of output channels and positions stay in registers.
- * Parameters: input planes, packed weights, bias [K], (residual,) output planes.
+ * Parameters: input planes, packed weights, (taps,) bias [K],
+ * (residual,) output planes.
  */
 export function denseConvKernel(conv: TapConvolution, blocking: DenseBlocking, width: number): Kernel {
   const { inputs, outputs, taps, grid, epilogue } = conv;
@@ -89,9 +85,9 @@ export function denseConvKernel(conv: TapConvolution, blocking: DenseBlocking, w
   );
   const input = k.input("input");
   const weights = k.input("weights");
+  const tapTable = tapParameter(k, taps);
   const bias = k.input("bias");
   const ending = destination(k, epilogue);
-  const tapTable = taps.length > MOST_UNROLLED_TAPS ? k.input("taps", "i32") : undefined;
   const whole = outputs - (outputs % blocking.outputs);
   const outputBlock = (first: Index, channels: number): void =>
     overPixelBlocks(k, grid, width, blocking.shape, (from, to, cells) =>
@@ -100,11 +96,6 @@ export function denseConvKernel(conv: TapConvolution, blocking: DenseBlocking, w
   k.loop("output_channel", 0, whole, blocking.outputs, (first) => outputBlock(first, blocking.outputs));
   if (whole < outputs) outputBlock(whole, outputs - whole);
   return k.build();
-}
-
-/** Whether the kernel takes the table of tap positions as its last argument. */
-export function needsTapTable({ taps }: Pick<TapConvolution, "taps">): boolean {
-  return taps.length > MOST_UNROLLED_TAPS;
 }
 
 interface DenseParameters {
@@ -137,28 +128,19 @@ function sumBlock(
   k.loop("input_channel", 0, inputs, 1, (channel) => {
     const plane = k.index("p", plus(from, times(channel, inputPlane))).read;
     const kernel = k.index("v", plus(weightsHere, times(channel, taps.length * channels))).read;
-    const addTap = (tap: Index, position: Index): void => {
+    overTaps(k, taps, tapTable, (tap, position) => {
       const loaded = cells.map(
         (cell) => k.value("x", "vector", load(input, plus(plane, position, cell.input))).read,
       );
+      const place = plus(kernel, times(tap, channels));
       sums.forEach((row, output) => {
-        const weight = k.value(
-          "weight",
-          "vector",
-          broadcast(weights, plus(kernel, times(tap, channels), output)),
-        ).read;
+        const weight = k.value("weight", "vector", broadcast(weights, plus(place, output))).read;
         row.forEach((sum, cell) => {
           const x = loaded[cell];
           if (x !== undefined) sum.set(multiplyAdd(x, weight, sum.read));
         });
       });
-    };
-    if (tapTable === undefined) for (const [tap, position] of taps.entries()) addTap(tap, position);
-    else {
-      k.loop("tap", 0, taps.length, 1, (tap) => {
-        addTap(tap, { kind: "entry", pointer: tapTable.name, position: tap });
-      });
-    }
+    });
   });
   sums.forEach((row, channel) => {
     const plane = plus(times(plus(first, channel), outputPlane), to);

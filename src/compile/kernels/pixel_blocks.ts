@@ -42,12 +42,17 @@ export function blockShape(grid: PixelGrid, width: number, most: number): BlockS
 
 /** The sizes in vectors of all blocks that a grid is covered with. */
 export function blockSizes(grid: PixelGrid, width: number, shape: BlockShape): readonly number[] {
-  const vectors = Math.ceil(grid.columns / width);
-  const across = split(vectors, shape.vectors);
-  return split(grid.rows, shape.rows).flatMap((rows) => across.map((count) => rows * count));
+  const across = evenParts(Math.ceil(grid.columns / width), shape.vectors);
+  return wholeParts(grid.rows, shape.rows).flatMap((rows) => across.map((count) => rows * count));
 }
 
-function split(count: number, size: number): readonly number[] {
+/** As few parts as can be, of at most `most`, that differ by one at most; the larger ones first. */
+function evenParts(count: number, most: number): readonly number[] {
+  const parts = Math.ceil(count / most);
+  return Array.from({ length: parts }, (_, part) => Math.ceil((count - part) / parts));
+}
+
+function wholeParts(count: number, size: number): readonly number[] {
   const whole = Array.from({ length: Math.floor(count / size) }, () => size);
   return count % size === 0 ? whole : [...whole, count % size];
 }
@@ -75,16 +80,33 @@ export function overPixelBlocks(
           count: grid.columns < width ? grid.columns : undefined,
         })),
       ).flat();
-    const inBlock = Array.from({ length: shape.vectors }, (_, index) => index * width);
-    const step = shape.vectors * width;
-    const whole = Math.floor(grid.columns / step) * step;
-    k.loop("x", 0, whole, step, (x) => body(plus(inputRow, x), plus(outputRow, x), cells(inBlock)));
-    const rest = lastStarts(grid.columns, width, whole);
-    if (rest.length > 0) body(inputRow, outputRow, cells(rest));
+    const block = (vectors: number, x: Index): void => {
+      const starts = Array.from({ length: vectors }, (_, index) => index * width);
+      body(plus(inputRow, x), plus(outputRow, x), cells(starts));
+    };
+    let start = 0;
+    for (const { vectors, count } of runs(evenParts(Math.ceil(grid.columns / width), shape.vectors))) {
+      const end = start + vectors * width * count;
+      // The last block of a row that does not end with a vector is moved back.
+      const whole = end > grid.columns ? count - 1 : count;
+      const step = vectors * width;
+      const after = start + whole * step;
+      k.loop("x", start, after, step, (x) => block(vectors, x));
+      if (whole < count) body(inputRow, outputRow, cells(lastStarts(grid.columns, width, after)));
+      start = end;
+    }
   };
   const wholeRows = grid.rows - (grid.rows % shape.rows);
   k.loop("y", 0, wholeRows, shape.rows, (y) => overRows(shape.rows, y));
   if (wholeRows < grid.rows) overRows(grid.rows - wholeRows, wholeRows);
+}
+
+/** Equal neighbours of a list, counted. */
+function runs(sizes: readonly number[]): readonly { readonly vectors: number; readonly count: number }[] {
+  return [...new Set(sizes)].map((vectors) => ({
+    vectors,
+    count: sizes.filter((size) => size === vectors).length,
+  }));
 }
 
 /** Where the vectors begin that cover the columns from `whole` on. */

@@ -46,7 +46,7 @@ function smallIntegers(values: ArrayLike<number>): Uint16Array | Int32Array {
 }
 
 /** Vectors of positions whose sums stay in registers while the weights of an output go by. */
-const POSITIONS_AT_ONCE = 8;
+const POSITIONS_AT_ONCE = 7;
 
 /**
  * Only weights that are not zero are multiplied. Parameters: input planes, counts, steps, values, bias [K], (residual,)

@@ -6,7 +6,6 @@ import { channelConvKernel } from "../kernels/channel_conv.js";
 import {
   denseBlocking,
   denseConvKernel,
-  needsTapTable,
   packDenseWeights,
   type TapConvolution,
 } from "../kernels/dense_conv.js";
@@ -14,6 +13,7 @@ import { noEpilogue } from "../kernels/epilogue.js";
 import { type PaddedLayout, paddedLayout, padKernel } from "../kernels/pad.js";
 import { flattened, type PixelGrid } from "../kernels/pixel_blocks.js";
 import { findNonZeros, sparseConvKernel } from "../kernels/sparse_conv.js";
+import { tapTables } from "../kernels/taps.js";
 import type { Location } from "../program.js";
 import { behind } from "../program_builder.js";
 import type { ConvFactors, Lowering, LoweringContext } from "./definition.js";
@@ -167,7 +167,7 @@ function convolveGroup(context: LoweringContext, conv: TapConvolution, part: Gro
     return;
   }
   if (kind === "sparse") {
-    convolveSparse(context, conv, part.weights, part);
+    convolveSparse(context, conv, part);
     return;
   }
   convolveDense(context, conv, part);
@@ -180,26 +180,43 @@ function countNonZeros(data: Float32Array): number {
 function convolveDense(context: LoweringContext, conv: TapConvolution, part: GroupPart): void {
   const blocking = denseBlocking(conv, context.width);
   const packed = context.weights(packDenseWeights(part.weights, conv, blocking));
-  const table = needsTapTable(conv) ? [context.weights(Int32Array.from(conv.taps))] : [];
+  const tables = tapTables(conv.taps).map((table) => context.weights(table));
   const kernel = denseConvKernel(conv, blocking, context.width);
   const pixels = conv.grid.rows * conv.grid.columns;
   const bias = context.weights(part.bias);
-  context.call(kernel, [part.input, packed, bias, ...part.ends, ...table], part.weights.length * pixels);
+  context.call(kernel, [part.input, packed, ...tables, bias, ...part.ends], part.weights.length * pixels);
 }
 
-function convolveSparse(
+function convolveSparse(context: LoweringContext, conv: TapConvolution, part: GroupPart): void {
+  sparseProduct(context, conv, part.weights, part.bias)(part.input, part.ends);
+}
+
+/** A sparse convolution that can be called for several places. */
+function sparseProduct(
   context: LoweringContext,
   conv: TapConvolution,
   weights: Float32Array,
-  { input, bias, ends }: Pick<GroupPart, "input" | "bias" | "ends">,
-): void {
+  bias: Float32Array,
+): (input: Location, ends: readonly Location[]) => void {
   const nonZeros = findNonZeros(weights, conv);
   const tables = [nonZeros.counts, nonZeros.steps, nonZeros.values, bias].map((table) =>
     context.weights(table),
   );
   const kernel = sparseConvKernel(conv, nonZeros, context.width);
-  const pixels = conv.grid.rows * conv.grid.columns;
-  context.call(kernel, [input, ...tables, ...ends], nonZeros.values.length * pixels);
+  const products = nonZeros.values.length * conv.grid.rows * conv.grid.columns;
+  return (input, ends) => context.call(kernel, [input, ...tables, ...ends], products);
+}
+
+/** Elements of float32 in a cache line. */
+const CACHE_LINE = 16;
+
+/**
+ * The distance between planes, in elements, at which the same position of many planes falls into different sets of a
+ * cache: an odd number of lines.
+ */
+function spreadOverCache(plane: number): number {
+  const lines = Math.ceil(plane / CACHE_LINE);
+  return (lines % 2 === 0 ? lines + 1 : lines) * CACHE_LINE;
 }
 
 /** The basis convolution, every input plane to d maps, then the sparse product with the coefficients. */
@@ -209,17 +226,19 @@ function convolveFactored(
   part: GroupPart,
   { coefs, basis, d, taps }: ConvFactors,
 ): void {
-  const pixels = conv.outputPlane;
-  const { rows, columns } = conv.grid;
-  const maps = context.scratch(conv.inputs * d * pixels);
-  const kernel = channelConvKernel(
+  const { rows, columns, inputRow } = conv.grid;
+  const tileRows = rowsOfTile(rows, columns * conv.inputs * d);
+  const pixels = tileRows * columns;
+  const mapPlane = spreadOverCache(pixels);
+  const maps = context.scratch(conv.inputs * d * mapPlane);
+  const basisConv = channelConvKernel(
     {
       channels: conv.inputs,
       maps: d,
       taps: conv.taps,
       inputPlane: conv.inputPlane,
-      outputPlane: pixels,
-      grid: conv.grid,
+      outputPlane: mapPlane,
+      grid: { ...conv.grid, rows: tileRows },
       shared: true,
       bias: false,
       epilogue: noEpilogue,
@@ -230,16 +249,34 @@ function convolveFactored(
     { length: taps * d },
     (_, i) => basis[(i % d) * taps + Math.floor(i / d)] ?? 0,
   );
-  context.call(kernel, [part.input, context.weights(byTap), maps], conv.inputs * d * taps * pixels);
-  const all = rows * columns;
+  const basisWeights = [byTap, ...tapTables(conv.taps)].map((table) => context.weights(table));
   const pointwise: TapConvolution = {
     ...conv,
     inputs: conv.inputs * d,
     taps: [0],
-    inputPlane: pixels,
-    grid: { rows: 1, columns: all, inputRow: all, outputRow: all },
+    inputPlane: mapPlane,
+    grid: { rows: 1, columns: pixels, inputRow: pixels, outputRow: pixels },
   };
-  convolveSparse(context, pointwise, coefs, { ...part, input: maps });
+  const sparse = sparseProduct(context, pointwise, coefs, part.bias);
+  for (let row = 0; row < rows; row += tileRows) {
+    const input = behind(part.input, row * inputRow);
+    context.call(basisConv, [input, ...basisWeights, maps], conv.inputs * d * taps * pixels);
+    sparse(
+      maps,
+      part.ends.map((end) => behind(end, row * columns)),
+    );
+  }
+}
+
+/** Elements of the maps between the two stages that are worked on at once, so that they stay in a near cache. */
+const TILE_ELEMENTS = 49152;
+
+/** Rows at a time, all tiles alike. */
+function rowsOfTile(rows: number, elementsOfRow: number): number {
+  const most = Math.max(1, Math.floor(TILE_ELEMENTS / elementsOfRow));
+  let tile = Math.min(rows, most);
+  while (rows % tile !== 0) tile--;
+  return tile;
 }
 
 /** A depthwise convolution, perhaps with a multiplier. */
@@ -263,6 +300,7 @@ function convolveChannels(
     const tap = Math.floor(i / maps) % taps;
     return weights[(channel * maps + (i % maps)) * taps + tap] ?? 0;
   });
+  const tables = [packed, ...tapTables(conv.taps), bias].map((table) => context.weights(table));
   const macs = weights.length * conv.outputPlane;
-  context.call(kernel, [planes.location, context.weights(packed), context.weights(bias), ...ends], macs);
+  context.call(kernel, [planes.location, ...tables, ...ends], macs);
 }
