@@ -14,11 +14,12 @@ import { promisify } from "node:util";
 import { Command, Option } from "commander";
 import { wholeNumber } from "../src/cli/options.js";
 import type { Graph } from "../src/graph/types.js";
+import { median } from "../src/measure/median.js";
 import { decompose } from "../src/method/decompose.js";
 import { trainerEnvironment, trainerFlags } from "../src/method/training/launch.js";
 import { writeModel } from "../src/onnx/files.js";
 import { Trainer } from "../src/train/trainer.js";
-import { median, runBenchmark } from "./command.js";
+import { runBenchmark } from "./command.js";
 import { benchmarkNetworks } from "./networks.js";
 import { benchPlan, openTraining } from "./training.js";
 

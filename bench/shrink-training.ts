@@ -10,8 +10,9 @@ import { Command } from "commander";
 import { wholeNumber } from "../src/cli/options.js";
 import { formatTable } from "../src/cli/table.js";
 import { lineWidth } from "../src/cli/terminal.js";
+import { median } from "../src/measure/median.js";
 import type { EpochTiming } from "../src/train/plan.js";
-import { median, runBenchmark } from "./command.js";
+import { runBenchmark } from "./command.js";
 import { type CompressionOutcome, compressOnce } from "./compression_run.js";
 
 interface ShrinkOptions {

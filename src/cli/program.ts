@@ -1,6 +1,8 @@
 import { readFileSync } from "node:fs";
 import { Command, CommanderError } from "commander";
 import { PenniError } from "../graph/errors.js";
+import { addBenchCommand } from "./bench.js";
+import { addCompileCommand } from "./compile.js";
 import { addCompressCommand } from "./compress.js";
 import { addDemoCommand } from "./demo.js";
 import { describeError } from "./describe_error.js";
@@ -14,9 +16,11 @@ type AddCommand = (program: Command, terminal: Terminal) => Command;
 /** Every command, in the order of the help text. */
 const commands: readonly AddCommand[] = [
   addCompressCommand,
+  addCompileCommand,
   addEvalCommand,
   addInspectCommand,
   addSensitivityCommand,
+  addBenchCommand,
   addDemoCommand,
 ];
 

@@ -1,5 +1,5 @@
 import { PenniError } from "../graph/errors.js";
-import { fixBatch } from "../graph/passes/fix_input_shape.js";
+import { fixOpenBatch } from "../graph/passes/fix_input_shape.js";
 import { removeDeadNodes } from "../graph/passes/remove_dead_nodes.js";
 import { elementCount, float32Data, numericData } from "../graph/tensor.js";
 import type { Graph, Node, Tensor, ValueInfo } from "../graph/types.js";
@@ -9,7 +9,9 @@ import { foldNormalization } from "../ops/passes/fold_normalization.js";
 import { importModel } from "../ops/passes/import_model.js";
 import { findDecompositions } from "../ops/weights.js";
 import type { KernelRates } from "./cost_model.js";
+import { evaluateConstants } from "./evaluate_constants.js";
 import { fuseOperations, type Operation } from "./fuse.js";
+import { INTERPRETER_LANES } from "./interpreter.js";
 import { constant } from "./kernel_builder.js";
 import { stridedKernel } from "./kernels/strided.js";
 import type { ConvFactors, LoweringContext } from "./lower/definition.js";
@@ -36,9 +38,18 @@ export function compileProgram(model: Graph, target: Target): Program {
   return new ProgramCompiler(graph, target).compile();
 }
 
-/** One batch, no BatchNormalization where it can be folded, nothing that is known beforehand. */
+/** A batch of one where it is open, no BatchNormalization where it can be folded, nothing that is known beforehand. */
 export function prepareGraph(model: Graph): Graph {
-  return importModel(foldNormalization(importModel(fixBatch(model, 1))));
+  const imported = importModel(fixOpenBatch(model, 1));
+  return importModel(
+    foldNormalization(evaluateConstants(imported, compileForInterpreter, factorMakers(imported))),
+  );
+}
+
+function compileForInterpreter(graph: Graph): Program {
+  checkOperators(graph);
+  const rates = { dense: 1, sparse: 1, basis: 1 };
+  return new ProgramCompiler(graph, { width: INTERPRETER_LANES, rates }).compile();
 }
 
 function checkOperators(graph: Graph): void {
@@ -99,8 +110,15 @@ class ProgramCompiler {
 
   private port(info: ValueInfo, kind: "input" | "output"): Port {
     const dims = staticDims(this.inference.types, info.name);
+    const elementType = this.inference.types.get(info.name)?.elementType ?? "float32";
+    if (elementType === "string" || elementType === "other") {
+      throw new PenniError("unsupported", `the ${kind} "${info.name}" cannot be compiled`, {
+        expected: "numbers",
+        found: elementType === "string" ? "strings" : "elements of an unknown type",
+      });
+    }
     const { buffer } = this.builder.buffer(kind, elementCount(dims));
-    return { name: info.name, dims, elementType: info.type?.elementType ?? "float32", buffer };
+    return { name: info.name, dims, elementType, buffer };
   }
 
   private lower(operation: Operation): void {

@@ -13,7 +13,7 @@ export function uniqueKernels(all: readonly Kernel[]): KernelPool {
   const indices = new Map<Kernel, number>();
   const uses = new Map<string, number>();
   for (const kernel of new Set(all)) {
-    const code = JSON.stringify([kernel.parameters, kernel.body]);
+    const code = JSON.stringify([kernel.parameters, kernel.body], exactNumbers);
     let index = indexByCode.get(code);
     if (index === undefined) {
       index = kernels.length;
@@ -32,4 +32,10 @@ export function uniqueKernels(all: readonly Kernel[]): KernelPool {
       return index;
     },
   };
+}
+
+/** JSON has neither infinities nor NaN nor a negative zero. */
+function exactNumbers(_: string, value: unknown): unknown {
+  if (typeof value !== "number" || (Number.isFinite(value) && !Object.is(value, -0))) return value;
+  return Object.is(value, -0) ? "-0" : `${value}`;
 }

@@ -15,11 +15,29 @@ export interface StepDetails {
   readonly multiplyAccumulates?: number;
 }
 
+interface Constant {
+  readonly buffer: Buffer;
+  readonly bytes: Uint8Array;
+  readonly offset: number;
+}
+
+/** FNV-1a, 32 bits. */
+function hashOf(bytes: Uint8Array): number {
+  let hash = 0x811c9dc5;
+  for (const byte of bytes) hash = Math.imul(hash ^ byte, 0x01000193);
+  return hash;
+}
+
+function areEqual(a: Uint8Array, b: Uint8Array): boolean {
+  return a.length === b.length && a.every((byte, index) => byte === b[index]);
+}
+
 /** Collects the parts of a program. */
 export class ProgramBuilder {
   private nextId = 0;
   private readonly steps: Step[] = [];
-  private readonly constants: { readonly bytes: Uint8Array; readonly offset: number }[] = [];
+  private readonly constants: Constant[] = [];
+  private readonly constantsByHash = new Map<string, readonly Constant[]>();
   private readonly weightOffsets = new Map<number, number>();
   private weightBytes = 0;
 
@@ -28,11 +46,17 @@ export class ProgramBuilder {
     return { buffer: { kind, id: this.nextId++, size }, offset: 0 };
   }
 
+  /** Equal constants are kept once. */
   constant(data: Float32Array | Uint16Array | Int32Array): Location {
-    const buffer: Buffer = { kind: "weights", id: this.nextId++, size: data.byteLength };
     const bytes = new Uint8Array(data.buffer, data.byteOffset, data.byteLength);
+    const key = `${data.constructor.name} ${bytes.length} ${hashOf(bytes)}`;
+    const known = this.constantsByHash.get(key)?.find((constant) => areEqual(constant.bytes, bytes));
+    if (known !== undefined) return { buffer: known.buffer, offset: 0 };
+    const buffer: Buffer = { kind: "weights", id: this.nextId++, size: data.byteLength };
+    const constant: Constant = { buffer, bytes, offset: this.weightBytes };
+    this.constants.push(constant);
+    this.constantsByHash.set(key, [...(this.constantsByHash.get(key) ?? []), constant]);
     this.weightOffsets.set(buffer.id, this.weightBytes);
-    this.constants.push({ bytes, offset: this.weightBytes });
     this.weightBytes += Math.ceil(data.byteLength / WEIGHT_ALIGNMENT) * WEIGHT_ALIGNMENT;
     return { buffer, offset: 0 };
   }

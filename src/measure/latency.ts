@@ -5,6 +5,7 @@ import { PenniError } from "../graph/errors.js";
 import { elementCount } from "../graph/tensor.js";
 import type { Graph } from "../graph/types.js";
 import { float32Interface } from "../ops/passes/float16.js";
+import { median } from "./median.js";
 
 export interface LatencySettings {
   /** Measured runs of each model (50). */
@@ -21,14 +22,8 @@ export interface Latency {
   readonly minMs: number;
 }
 
-function median(sorted: readonly number[]): number {
-  const middle = sorted.length >> 1;
-  const upper = sorted[middle] ?? 0;
-  return sorted.length % 2 === 1 ? upper : (upper + (sorted[middle - 1] ?? upper)) / 2;
-}
-
 /** Inputs of batch 1 (unknown first dimensions count as the batch), filled with a fixed pattern. */
-function sampleFeeds(model: Graph): Feeds {
+export function sampleFeeds(model: Graph): Feeds {
   const entries = model.inputs.map(({ name, type }): [string, OrtTensor] => {
     const dims = type?.shape?.map((dim, axis) => (typeof dim !== "number" && axis === 0 ? 1 : dim));
     if (type?.elementType !== "float32" || !dims?.every((dim): dim is number => typeof dim === "number")) {
@@ -77,7 +72,6 @@ export async function measureLatency(
     for (const session of sessions) await session.release();
   }
   return times.map((samples) => {
-    const sorted = samples.toSorted((a, b) => a - b);
-    return { medianMs: median(sorted), minMs: sorted[0] ?? 0 };
+    return { medianMs: median(samples), minMs: Math.min(...samples) };
   });
 }

@@ -70,6 +70,14 @@ export function requiredInput({ node, inputs }: NodeContext, index: number): Val
 }
 
 /**
+ * Checks that the first `count` inputs, which the operator requires, are there.
+ * @throws PenniError "shape" if one is missing.
+ */
+export function checkRequiredInputs(context: NodeContext, count: number): void {
+  for (let index = 0; index < count; index++) requiredInput(context, index);
+}
+
+/**
  * Checks that inputs from number `first` on, as far as they are there and known, hold one number per channel: [C].
  * @throws PenniError "shape" if one does not.
  */
@@ -88,7 +96,7 @@ export function checkPerChannel({ node, inputs }: NodeContext, first: number, ch
   });
 }
 
-/** Far more elements than the constants in the gradient of any real window have. */
+/** Far more elements than the constants in the gradient of any real layer have. */
 const LARGEST_CONSTANT = 2 ** 24;
 
 /**
@@ -97,7 +105,7 @@ const LARGEST_CONSTANT = 2 ** 24;
  */
 export function checkConstantSize(node: Node, elements: number): void {
   if (elements <= LARGEST_CONSTANT) return;
-  throw new PenniError("unsupported", "the gradient of such large windows is not supported", {
+  throw new PenniError("unsupported", "the gradient would need too large a constant", {
     node: node.name,
     op: node.op,
     expected: `constants of at most ${LARGEST_CONSTANT} elements`,

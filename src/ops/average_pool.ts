@@ -62,10 +62,20 @@ export function windowCounts(
   window: StaticWindow,
   input: readonly number[],
   includePad: boolean,
-): readonly number[] {
+): Float32Array {
   return input
     .map((size, axis) => countsAlongAxis(window, axis, size, includePad))
-    .reduce<readonly number[]>((outer, inner) => outer.flatMap((a) => inner.map((c) => a * c)), [1]);
+    .reduce(outerProduct, Float32Array.of(1));
+}
+
+function outerProduct(outer: Float32Array, inner: readonly number[]): Float32Array {
+  const product = new Float32Array(outer.length * inner.length);
+  outer.forEach((a, row) => {
+    inner.forEach((b, column) => {
+      product[row * inner.length + column] = a * b;
+    });
+  });
+  return product;
 }
 
 /** 1 / count for every window, as a constant that broadcasts to y; a scalar where all counts are equal. */

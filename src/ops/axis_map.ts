@@ -1,4 +1,7 @@
+import { PenniError } from "../graph/errors.js";
 import { elementCount } from "../graph/tensor.js";
+import type { Node } from "../graph/types.js";
+import { checkConstantSize } from "./arguments.js";
 import type { TypedBuilder } from "./builder.js";
 import { matMul, reduceSum, reshape } from "./emit.js";
 
@@ -16,15 +19,47 @@ export interface AxisTap {
   readonly weight: number;
 }
 
+/** Far more elements than an axis of any feature map has. */
+const LONGEST_AXIS = 2 ** 16;
+
+/**
+ * Checks the size of an axis, known from a model, of which something is about to be written down for each element.
+ * @throws PenniError "unsupported" if there are too many
+ */
+export function checkAxisLength(node: Node, size: number): void {
+  if (size <= LONGEST_AXIS) return;
+  throw new PenniError("unsupported", "axes as long as this are not supported", {
+    node: node.name,
+    op: node.op,
+    expected: `at most ${LONGEST_AXIS} elements`,
+    found: `${size}`,
+  });
+}
+
+/**
+ * The map of an axis whose sizes come from a model, with the taps of output o = 0, 1, ...
+ * @throws PenniError "unsupported" as `checkAxisLength`
+ */
+export function axisMap(
+  node: Node,
+  axis: number,
+  [inputs, outputs]: readonly [number, number],
+  tapsOf: (output: number) => readonly AxisTap[],
+): AxisMap {
+  checkAxisLength(node, Math.max(inputs, outputs));
+  return { axis, inputs, taps: Array.from({ length: outputs }, (_, output) => tapsOf(output)) };
+}
+
 /**
  * The adjoint of linear maps along several axes: dy (as y) -> dx (as x), dx[i] = Σ weight · dy[o] over all taps
  * that read i.
+ * @throws PenniError "unsupported" naming the node if a map's matrix would be too large
  */
-export function adjointAlongAxes(b: TypedBuilder, dy: string, maps: readonly AxisMap[]): string {
-  return maps.reduce((gradient, map) => adjointAlongAxis(b, gradient, map), dy);
+export function adjointAlongAxes(b: TypedBuilder, node: Node, dy: string, maps: readonly AxisMap[]): string {
+  return maps.reduce((gradient, map) => adjointAlongAxis(b, node, gradient, map), dy);
 }
 
-function adjointAlongAxis(b: TypedBuilder, dy: string, map: AxisMap): string {
+function adjointAlongAxis(b: TypedBuilder, node: Node, dy: string, map: AxisMap): string {
   const dims = b.dims(dy);
   const { axis, inputs, taps } = map;
   const [before, after] = [elementCount(dims.slice(0, axis)), elementCount(dims.slice(axis + 1))];
@@ -35,6 +70,7 @@ function adjointAlongAxis(b: TypedBuilder, dy: string, map: AxisMap): string {
     return reshape(b, reduceSum(b, runs, [2], false), dims.with(axis, inputs));
   }
   const outputs = taps.length;
+  checkConstantSize(node, inputs * outputs);
   const matrix = new Float32Array(inputs * outputs);
   taps.forEach((row, output) => {
     for (const { input, weight } of row) {

@@ -1,10 +1,10 @@
 import { floatAttribute, intAttribute } from "../graph/attributes.js";
 import { PenniError } from "../graph/errors.js";
 import type { Graph, Node, ValueType } from "../graph/types.js";
-import { checkPerChannel } from "./arguments.js";
+import { checkPerChannel, checkRequiredInputs, requiredInput } from "./arguments.js";
 import type { TypedBuilder } from "./builder.js";
 import { batchNormalizationChannels } from "./channels/normalization.js";
-import { type NodeContext, type OpDefinition, shapeError } from "./definition.js";
+import type { NodeContext, OpDefinition } from "./definition.js";
 import { add, div, mul, reduceSum, reshape, sub } from "./emit.js";
 
 /**
@@ -50,15 +50,14 @@ export const BatchNormalization: OpDefinition = {
 };
 
 function batchNormalizationShape(context: NodeContext): readonly ValueType[] {
-  const {
-    node,
-    inputs: [x, , , mean, variance],
-  } = context;
-  if (x === undefined) throw shapeError(node, "the type of the input is unknown");
+  checkRequiredInputs(context, 5);
+  const x = requiredInput(context, 0);
+  const mean = requiredInput(context, 3);
+  const variance = requiredInput(context, 4);
   // Up to opset 8 a normalization per element had parameters of other shapes (`spatial` = 0).
-  if (intAttribute(node, "spatial") !== 0) checkPerChannel(context, 1, x.shape?.[1]);
-  const types = [x, mean, variance, mean, variance];
-  return node.outputs.map((_, index) => types[index] ?? x);
+  if (intAttribute(context.node, "spatial") !== 0) checkPerChannel(context, 1, x.shape?.[1]);
+  // Training mode: the new running statistics, and up to opset 13 those of the batch.
+  return [x, mean, variance, mean, variance];
 }
 
 /** Names of the running means and variances of a network. */

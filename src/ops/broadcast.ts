@@ -1,5 +1,5 @@
 import type { Dim, Node, Shape } from "../graph/types.js";
-import { describeShape, shapeError } from "./definition.js";
+import { describeShape, type NodeContext, shapeError } from "./definition.js";
 
 function broadcastDim(node: Node, a: Dim, b: Dim, shapes: readonly Shape[]): Dim {
   if (a === 1) return b;
@@ -15,6 +15,32 @@ function broadcastDim(node: Node, a: Dim, b: Dim, shapes: readonly Shape[]): Dim
   // A known size other than 1 decides; two different symbols decide nothing.
   if (typeof a === "number") return a;
   return typeof b === "number" ? b : undefined;
+}
+
+/**
+ * Checks that an input, as far as its shape is known, broadcasts to a shape and does not enlarge it (ONNX
+ * "Unidirectional Broadcasting").
+ * @throws PenniError "shape" if it does not.
+ */
+export function checkBroadcastsTo(
+  { node, inputs }: NodeContext,
+  index: number,
+  target: Shape | undefined,
+): void {
+  const shape = inputs[index]?.shape;
+  if (shape === undefined || target === undefined) return;
+  const lead = target.length - shape.length;
+  const fits = shape.every((dim, axis) => {
+    const wanted = target[lead + axis];
+    return dim === 1 || typeof dim !== "number" || typeof wanted !== "number" || dim === wanted;
+  });
+  if (lead >= 0 && fits) return;
+  throw shapeError(
+    node,
+    `input ${index} does not broadcast to the result`,
+    `what broadcasts to ${describeShape(target)}`,
+    describeShape(shape),
+  );
 }
 
 /** NumPy-style multidirectional broadcasting (ONNX "Broadcasting in ONNX"). */

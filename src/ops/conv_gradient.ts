@@ -86,6 +86,12 @@ export function weightGradient(b: TypedBuilder, geometry: ConvGeometry, x: strin
   return weightGradients[chooseFormulation(geometry)](b, geometry, x, dy);
 }
 
+/** Elements of the constant that `weightGradient` writes for such shapes. */
+export function weightGradientConstant(geometry: ConvGeometry): number {
+  const taps = geometry.kernel[0] * geometry.kernel[1];
+  return chooseFormulation(geometry) === "patches" ? geometry.inputChannels * taps * taps : 0;
+}
+
 /** Measured with `bench/weight-gradient.ts`: patches win until the channels are many and the map is small. */
 function chooseFormulation(geometry: ConvGeometry): WeightGradientFormulation {
   const { groups, inputChannels, output, strides } = geometry;

@@ -2,6 +2,7 @@ import { int, ints, intsAttribute, stringAttribute } from "../graph/attributes.j
 import { PenniError } from "../graph/errors.js";
 import { elementCount } from "../graph/tensor.js";
 import type { Dim, Node, Shape, ValueType } from "../graph/types.js";
+import { checkPerChannel, requiredInput } from "./arguments.js";
 import type { TypedBuilder } from "./builder.js";
 import { convTransposeChannels } from "./channels/conv_transpose.js";
 import { emitComposite } from "./composite.js";
@@ -29,12 +30,14 @@ export const ConvTranspose: OpDefinition = {
   gradient: convTransposeGradient,
 };
 
-function convTransposeShape({ node, inputs: [x, weight] }: NodeContext): readonly ValueType[] {
-  if (x === undefined) throw shapeError(node, "the type of the input is unknown");
+function convTransposeShape(context: NodeContext): readonly ValueType[] {
+  const { node } = context;
+  const x = requiredInput(context, 0);
+  const weight = requiredInput(context, 1);
   const { elementType } = x;
-  if (x.shape === undefined || weight?.shape === undefined) return [{ elementType, shape: undefined }];
-  const [batch, , ...inputSpatial] = x.shape;
-  const [, perGroup, ...kernel] = weight.shape;
+  if (x.shape === undefined || weight.shape === undefined) return [{ elementType, shape: undefined }];
+  const [batch, inputs, ...inputSpatial] = x.shape;
+  const [rows, perGroup, ...kernel] = weight.shape;
   if (kernel.length !== inputSpatial.length) {
     throw shapeError(
       node,
@@ -43,13 +46,17 @@ function convTransposeShape({ node, inputs: [x, weight] }: NodeContext): readonl
       describeShape(weight.shape),
     );
   }
+  if (typeof inputs === "number" && typeof rows === "number" && inputs !== rows) {
+    throw shapeError(node, "the weight does not fit the channels of the input", `${inputs} rows`, `${rows}`);
+  }
   const channels = typeof perGroup === "number" ? perGroup * groupCount(node) : undefined;
-  const spatial = axesOf(node, inputSpatial, kernel).map((axis) => axis.output);
+  checkPerChannel(context, 2, channels);
+  const spatial = transposedAxes(node, inputSpatial, kernel).map((axis) => axis.output);
   return [{ elementType, shape: [batch, channels, ...spatial] }];
 }
 
 /** One spatial axis of a transposed convolution. */
-interface TransposedAxis {
+export interface TransposedAxis {
   readonly stride: number;
   readonly dilation: number;
   readonly output: Dim;
@@ -57,7 +64,8 @@ interface TransposedAxis {
   readonly cut: readonly [begin: number, end: number] | undefined;
 }
 
-function axesOf(node: Node, input: Shape, kernel: Shape): readonly TransposedAxis[] {
+/** The spatial axes of a transposed convolution. @param input spatial dimensions of x @param kernel those of w */
+export function transposedAxes(node: Node, input: Shape, kernel: Shape): readonly TransposedAxis[] {
   return input.map((size, axis): TransposedAxis => {
     const stride = intsAttribute(node, "strides")?.[axis] ?? 1;
     const dilation = intsAttribute(node, "dilations")?.[axis] ?? 1;
@@ -112,7 +120,7 @@ function convTransposeGradient(context: GradientContext): readonly (string | und
       found: describeShape(dims(x)),
     });
   }
-  const axes = axesOf(node, dims(x).slice(2), kernel);
+  const axes = transposedAxes(node, dims(x).slice(2), kernel);
   const { image, pads } = asImage(b, dy, axes);
   const attributes = {
     kernel_shape: ints(kernel),

@@ -1,8 +1,9 @@
 import { intsAttribute } from "../graph/attributes.js";
 import type { Node } from "../graph/types.js";
+import { checkConstantSize } from "./arguments.js";
 import { compositeInputs, floatType } from "./composite.js";
 import { convGeometry } from "./conv.js";
-import { type ConvGeometry, weightGradient } from "./conv_gradient.js";
+import { type ConvGeometry, weightGradient, weightGradientConstant } from "./conv_gradient.js";
 import type { OpDefinition } from "./definition.js";
 
 /**
@@ -14,7 +15,9 @@ export const ConvWeightGradient: OpDefinition = {
   shape: ({ node }) => [floatType(intsAttribute(node, "gradient_shape") ?? [])],
   expand: (b, node) => {
     const [x = "", dy = ""] = compositeInputs(node, 2);
-    return [weightGradient(b, weightGradientGeometry(node, b.dims(x)), x, dy)];
+    const geometry = weightGradientGeometry(node, b.dims(x));
+    checkConstantSize(node, weightGradientConstant(geometry));
+    return [weightGradient(b, geometry, x, dy)];
   },
 };
 

@@ -23,7 +23,7 @@ export interface NodeContext {
   readonly values: readonly (KnownValue | undefined)[];
 }
 
-/** Types of all outputs, in order. Throws `PenniError` "shape" where the inputs contradict the operator. */
+/** Types of all outputs that the operator can have, in order. Throws `PenniError` "shape" where the inputs contradict the operator. */
 export type ShapeRule = (context: NodeContext) => readonly ValueType[];
 
 /** Known values of the outputs; called only for nodes whose inputs and outputs are small. */

@@ -2,7 +2,7 @@ import { int, intAttribute } from "../graph/attributes.js";
 import { elementCount, numericData } from "../graph/tensor.js";
 import type { Node, ValueType } from "../graph/types.js";
 import { needsConstant, normalizeAxis, requiredInput } from "./arguments.js";
-import { type AxisTap, adjointAlongAxes } from "./axis_map.js";
+import { type AxisTap, adjointAlongAxes, checkAxisLength } from "./axis_map.js";
 import { gatherChannels } from "./channels/structure.js";
 import {
   type GradientContext,
@@ -39,7 +39,7 @@ function gatherValue({ node, values: [data, indices] }: NodeContext): KnownValue
   const axis = normalizeAxis(node, intAttribute(node, "axis") ?? 0, data.dims.length);
   const size = data.dims[axis] ?? 1;
   const inner = elementCount(data.dims.slice(axis + 1));
-  const positions = wanted.map((index) => position(node, index, size));
+  const positions = wanted.map((index) => gatheredPosition(node, index, size));
   const elements = Array.from({ length: elementCount(data.dims.slice(0, axis)) }, (_, block) =>
     positions.flatMap((at) => {
       const start = (block * size + at) * inner;
@@ -49,7 +49,8 @@ function gatherValue({ node, values: [data, indices] }: NodeContext): KnownValue
   return { type: data.type, dims: data.dims.toSpliced(axis, 1, ...indices.dims), elements };
 }
 
-function position(node: Node, index: number, size: number): number {
+/** An index counted from the front. @throws PenniError "shape" if it lies outside the axis */
+export function gatheredPosition(node: Node, index: number, size: number): number {
   const at = index < 0 ? index + size : index;
   if (at >= 0 && at < size) return at;
   throw shapeError(node, "an index lies outside the axis", `[${-size}, ${size - 1}]`, `${index}`);
@@ -68,16 +69,15 @@ function gatherGradient(context: GradientContext): string | undefined {
   const size = dims[axis] ?? 0;
   const constant = context.constant(indexName);
   if (constant === undefined) throw needsConstant(node, "the indices");
-  const taken = numericData(constant).map((index) => position(node, index, size));
+  const taken = numericData(constant).map((index) => gatheredPosition(node, index, size));
   const flat = dims.with(axis, taken.length);
   const rows = constant.dims.length === 1 ? dy : reshape(builder, dy, flat);
   if (new Set(taken).size !== taken.length) {
-    return adjointAlongAxes(builder, rows, [{ axis, inputs: size, taps: taken.map(copied) }]);
+    return adjointAlongAxes(builder, node, rows, [{ axis, inputs: size, taps: taken.map(copied) }]);
   }
-  const inverse = Array.from({ length: size }, (_, index) => {
-    const at = taken.indexOf(index);
-    return at < 0 ? taken.length : at;
-  });
+  checkAxisLength(node, size);
+  const places = new Map(taken.map((index, at) => [index, at]));
+  const inverse = Array.from({ length: size }, (_, index) => places.get(index) ?? taken.length);
   const margin = flat.map((_, at) => (at === axis && taken.length < size ? 1 : 0));
   const extended = padOrCrop(builder, rows, flat, { begins: margin.map(() => 0), ends: margin });
   return builder.emit("Gather", [extended, builder.axes(inverse)], { attributes: { axis: int(axis) } });

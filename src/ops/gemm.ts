@@ -1,6 +1,8 @@
 import { float, floatAttribute, int, intAttribute } from "../graph/attributes.js";
 import { elementCount } from "../graph/tensor.js";
 import type { Dim, Node, ValueType } from "../graph/types.js";
+import { requiredInput } from "./arguments.js";
+import { checkBroadcastsTo } from "./broadcast.js";
 import type { TypedBuilder } from "./builder.js";
 import { gemmChannels } from "./channels/gemm.js";
 import {
@@ -34,17 +36,17 @@ function flag(node: Node, name: "transA" | "transB"): boolean {
 }
 
 /** Rows and columns of a factor as it is multiplied. */
-function factor(node: Node, type: ValueType | undefined, transposed: boolean): readonly [Dim, Dim] {
-  const shape = type?.shape;
+function factor(node: Node, { shape }: ValueType, transposed: boolean): readonly [Dim, Dim] {
   if (shape === undefined) return [undefined, undefined];
   if (shape.length !== 2) throw shapeError(node, "a factor is no matrix", "rank 2", describeShape(shape));
   const [rows, columns] = shape;
   return transposed ? [columns, rows] : [rows, columns];
 }
 
-function gemmShape({ node, inputs: [a, b] }: NodeContext): readonly ValueType[] {
-  const elementType = a?.elementType ?? b?.elementType;
-  if (elementType === undefined) throw shapeError(node, "the types of both factors are unknown");
+function gemmShape(context: NodeContext): readonly ValueType[] {
+  const { node } = context;
+  const a = requiredInput(context, 0);
+  const b = requiredInput(context, 1);
   const [rows, innerA] = factor(node, a, flag(node, "transA"));
   const [innerB, columns] = factor(node, b, flag(node, "transB"));
   if (typeof innerA === "number" && typeof innerB === "number" && innerA !== innerB) {
@@ -52,10 +54,12 @@ function gemmShape({ node, inputs: [a, b] }: NodeContext): readonly ValueType[] 
       node,
       "the factors do not fit each other",
       `${innerA} rows in the second`,
-      `${innerB} (${describeShape(a?.shape)} and ${describeShape(b?.shape)})`,
+      `${innerB} (${describeShape(a.shape)} and ${describeShape(b.shape)})`,
     );
   }
-  return [{ elementType, shape: [rows, columns] }];
+  const shape = [rows, columns];
+  checkBroadcastsTo(context, 2, shape);
+  return [{ elementType: a.elementType, shape }];
 }
 
 export interface GemmOptions {

@@ -1,8 +1,15 @@
 import { intAttribute } from "../graph/attributes.js";
-import type { Node } from "../graph/types.js";
+import type { Node, ValueType } from "../graph/types.js";
+import { requiredInput } from "./arguments.js";
 import { channelSum, epsilonOf, perChannel } from "./batch_normalization.js";
 import { wall } from "./channels.js";
-import { type GradientContext, type OpDefinition, sameTypeAsFirstInput, shapeError } from "./definition.js";
+import {
+  describeShape,
+  type GradientContext,
+  type NodeContext,
+  type OpDefinition,
+  shapeError,
+} from "./definition.js";
 import { mul, reduceSum, reshape } from "./emit.js";
 import { expand } from "./reduce.js";
 import { standardize, standardizeGradient } from "./standardize.js";
@@ -14,9 +21,24 @@ import { standardize, standardizeGradient } from "./standardize.js";
 export const GroupNormalization: OpDefinition = {
   type: "GroupNormalization",
   channels: () => wall("it normalises over groups of channels"),
-  shape: sameTypeAsFirstInput,
+  shape: groupNormalizationShape,
   gradient: groupNormalizationGradient,
 };
+
+function groupNormalizationShape(context: NodeContext): readonly ValueType[] {
+  const x = requiredInput(context, 0);
+  const [scale, bias] = [requiredInput(context, 1).shape, requiredInput(context, 2).shape];
+  if (scale === undefined || bias === undefined) return [x];
+  const [size] = scale;
+  const fits = size === bias[0] || typeof size !== "number" || typeof bias[0] !== "number";
+  if (scale.length === 1 && bias.length === 1 && fits) return [x];
+  throw shapeError(
+    context.node,
+    "scale and bias are not vectors of the same length",
+    "one number per group or channel each",
+    `${describeShape(scale)} and ${describeShape(bias)}`,
+  );
+}
 
 function groupNormalizationGradient(context: GradientContext): readonly (string | undefined)[] {
   const { builder: b, node, needs } = context;

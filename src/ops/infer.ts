@@ -42,7 +42,8 @@ export function nodeContext(
 
 /**
  * Output types of one node; an operator that Penni does not know yields no information.
- * @throws PenniError "shape" if the node contradicts its inputs or its result would have an impossible shape.
+ * @throws PenniError "shape" if the node contradicts its inputs, has more outputs than its operator, or its result
+ *   would have an impossible shape.
  */
 export function inferNode(context: NodeContext): readonly (ValueType | undefined)[] {
   const definition = findOp(context.node);
@@ -50,8 +51,20 @@ export function inferNode(context: NodeContext): readonly (ValueType | undefined
   const blind = context.node.inputs.some((name, index) => name !== "" && context.inputs[index] === undefined);
   if (definition === undefined || blind) return context.node.outputs.map(() => undefined);
   const types = definition.shape(context);
+  checkOutputCount(context.node, types.length);
   for (const { shape } of types) if (shape !== undefined) checkPossible(context.node, shape);
   return types;
+}
+
+/** Nothing would be known of a further output, which no runtime gives. */
+function checkOutputCount(node: Node, most: number): void {
+  if (node.outputs.slice(most).every((name) => name === "")) return;
+  throw shapeError(
+    node,
+    "it has more outputs than its operator",
+    `at most ${most}`,
+    `${node.outputs.length}`,
+  );
 }
 
 /** Parameters of a hostile model make sizes that are negative, fractions, or beyond counting. */

@@ -1,6 +1,7 @@
+import { checkPerChannel, checkRequiredInputs, requiredInput } from "./arguments.js";
 import { channelSum, epsilonOf, perChannel } from "./batch_normalization.js";
 import { instanceNormalizationChannels } from "./channels/normalization.js";
-import { type GradientContext, type OpDefinition, sameTypeAsFirstInput } from "./definition.js";
+import type { GradientContext, OpDefinition } from "./definition.js";
 import { mul } from "./emit.js";
 import { axesFrom } from "./reduce.js";
 import { standardize, standardizeGradient } from "./standardize.js";
@@ -12,7 +13,12 @@ import { standardize, standardizeGradient } from "./standardize.js";
 export const InstanceNormalization: OpDefinition = {
   type: "InstanceNormalization",
   channels: instanceNormalizationChannels,
-  shape: sameTypeAsFirstInput,
+  shape: (context) => {
+    checkRequiredInputs(context, 3);
+    const x = requiredInput(context, 0);
+    checkPerChannel(context, 1, x.shape?.[1]);
+    return [x];
+  },
   gradient: instanceNormalizationGradient,
 };
 

@@ -1,7 +1,7 @@
 import { floatAttribute, intAttribute, stringAttribute } from "../graph/attributes.js";
 import { PenniError } from "../graph/errors.js";
 import type { Node } from "../graph/types.js";
-import type { AxisMap, AxisTap } from "./axis_map.js";
+import { type AxisMap, type AxisTap, axisMap } from "./axis_map.js";
 
 /** One axis of a Resize. */
 interface ResizedAxis {
@@ -80,7 +80,7 @@ function choose<T>(table: Readonly<Record<string, T>>, node: Node, attribute: st
 }
 
 function unsupported(node: Node, attribute: string, expected: string, found: string): PenniError {
-  return new PenniError("unsupported", `the gradient does not know this ${attribute}`, {
+  return new PenniError("unsupported", `this ${attribute} is not known`, {
     node: node.name,
     op: node.op,
     expected,
@@ -93,7 +93,7 @@ function unsupported(node: Node, attribute: string, expected: string, found: str
  * The linear map along each axis that a Resize node changes (ONNX Resize, opset 11 and later): nearest, linear and cubic
  * interpolation; indices beyond the borders read the border.
  * @param scales as the node states them, or undefined where it states sizes
- * @throws PenniError "unsupported" for antialiasing, cropping and unequal handling of aspect ratios
+ * @throws PenniError "unsupported" for antialiasing, cropping, unequal handling of aspect ratios and very long axes
  */
 export function resizeMaps(
   node: Node,
@@ -114,9 +114,8 @@ export function resizeMaps(
       ...tap,
       input: Math.min(Math.max(tap.input, 0), inputs - 1),
     });
-    const rows = Array.from({ length: outputs }, (_, at) =>
-      taps(coordinate(at, { inputs, outputs, scale }), node, inputs).map(clamp),
-    );
-    return [{ axis, inputs, taps: rows }];
+    const rowOf = (at: number): readonly AxisTap[] =>
+      taps(coordinate(at, { inputs, outputs, scale }), node, inputs).map(clamp);
+    return [axisMap(node, axis, [inputs, outputs], rowOf)];
   });
 }

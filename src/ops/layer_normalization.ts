@@ -1,7 +1,8 @@
 import { intAttribute } from "../graph/attributes.js";
 import { PenniError } from "../graph/errors.js";
-import { normalizeAxis, requiredInput } from "./arguments.js";
+import { checkRequiredInputs, normalizeAxis, requiredInput } from "./arguments.js";
 import { epsilonOf } from "./batch_normalization.js";
+import { checkBroadcastsTo } from "./broadcast.js";
 import { alongAxesChannels } from "./channels/normalization.js";
 import type { GradientContext, OpDefinition } from "./definition.js";
 import { mul } from "./emit.js";
@@ -22,11 +23,15 @@ export const LayerNormalization: OpDefinition = {
   }),
   shape: (context) => {
     const { node } = context;
+    checkRequiredInputs(context, 2);
     const x = requiredInput(context, 0);
-    const { shape } = x;
-    if (shape === undefined) return [x];
+    const { elementType, shape } = x;
+    const unknown = { elementType, shape: undefined };
+    if (shape === undefined) return [x, unknown, unknown];
+    checkBroadcastsTo(context, 1, shape);
+    checkBroadcastsTo(context, 2, shape);
     const axis = normalizeAxis(node, intAttribute(node, "axis") ?? -1, shape.length);
-    const statistics = { elementType: x.elementType, shape: shape.map((dim, at) => (at < axis ? dim : 1)) };
+    const statistics = { elementType, shape: shape.map((dim, at) => (at < axis ? dim : 1)) };
     return [x, statistics, statistics];
   },
   gradient: layerNormalizationGradient,

@@ -16,7 +16,7 @@ export const LRN: OpDefinition = {
   channels: () => wall("it normalises each channel with its neighbours"),
   shape: sameTypeAsFirstInput,
   gradient: unaryGradient(({ b, node, x, y, dy }) => {
-    const { size, alpha, beta, bias } = parametersOf(node);
+    const { size, alpha, beta, bias } = lrnParameters(node);
     const before = Math.floor((size - 1) / 2);
     const window = { before, after: size - 1 - before };
     const mirrored = { before: window.after, after: window.before };
@@ -28,14 +28,15 @@ export const LRN: OpDefinition = {
   }),
 };
 
-interface Parameters {
+export interface LrnParameters {
   readonly size: number;
   readonly alpha: number;
   readonly beta: number;
   readonly bias: number;
 }
 
-function parametersOf(node: Node): Parameters {
+/** The attributes of an LRN node. */
+export function lrnParameters(node: Node): LrnParameters {
   const size = intAttribute(node, "size");
   if (size === undefined || size < 1) {
     throw shapeError(node, 'attribute "size" is missing or not positive', "1 or more", `${size}`);

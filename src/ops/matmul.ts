@@ -1,5 +1,6 @@
 import { elementCount } from "../graph/tensor.js";
 import type { Shape, ValueType } from "../graph/types.js";
+import { requiredInput } from "./arguments.js";
 import { broadcastShapes } from "./broadcast.js";
 import type { TypedBuilder } from "./builder.js";
 import { matMulChannels } from "./channels/gemm.js";
@@ -28,10 +29,12 @@ export const MatMul: OpDefinition = {
     elementCount(staticShape(node, y)) * (staticShape(node, a).at(-1) ?? 1),
 };
 
-function matMulShape({ node, inputs: [a, b] }: NodeContext): readonly ValueType[] {
-  const elementType = a?.elementType ?? b?.elementType;
-  if (elementType === undefined) throw shapeError(node, "the types of both factors are unknown");
-  if (a?.shape === undefined || b?.shape === undefined) return [{ elementType, shape: undefined }];
+function matMulShape(context: NodeContext): readonly ValueType[] {
+  const { node } = context;
+  const a = requiredInput(context, 0);
+  const b = requiredInput(context, 1);
+  const { elementType } = a;
+  if (a.shape === undefined || b.shape === undefined) return [{ elementType, shape: undefined }];
   if (a.shape.length === 0 || b.shape.length === 0) {
     throw shapeError(node, "a factor is a scalar", "rank 1 or more", "rank 0");
   }

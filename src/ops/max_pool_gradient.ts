@@ -1,4 +1,6 @@
 import { ints } from "../graph/attributes.js";
+import { PenniError } from "../graph/errors.js";
+import { elementCount } from "../graph/tensor.js";
 import type { Node } from "../graph/types.js";
 import type { TypedBuilder } from "./builder.js";
 import { compositeInputs } from "./composite.js";
@@ -21,7 +23,7 @@ export const MaxPoolGradient: OpDefinition = {
     const [dy = "", x = ""] = compositeInputs(node, 3);
     const dims = b.dims(x);
     const indices = maximumIndices(b, node, x);
-    const parts = disjointGroups(poolWindow(node, dims)).map((group) =>
+    const parts = disjointGroups(node, poolWindow(node, dims)).map((group) =>
       scatter(b, everyOther(b, dy, group), everyOther(b, indices, group), dims.slice(2)),
     );
     return [parts.reduce((sum, part) => add(b, sum, part))];
@@ -42,25 +44,40 @@ interface Stride {
   readonly step: number;
 }
 
+/** Each group is a handful of nodes. Windows of 31x31 at every element make fewer. */
+const MOST_GROUPS = 1024;
+
 /**
  * Splits the windows into groups whose members do not overlap, so that no element of x is the maximum of two
  * windows of a group. Each group is a stride by spatial axis; there is one group if the windows are disjoint.
  */
-function disjointGroups({
-  kernel,
-  strides,
-  dilations,
-  output,
-}: StaticWindow): readonly (readonly Stride[])[] {
-  return kernel.reduce<readonly (readonly Stride[])[]>(
-    (groups, size, axis) => {
-      const extent = (size - 1) * (dilations[axis] ?? 1) + 1;
-      const step = Math.min(Math.ceil(extent / (strides[axis] ?? 1)), output[axis] ?? 1);
-      return groups.flatMap((group) =>
-        Array.from({ length: step }, (_, start) => [...group, { start, step }]),
-      );
-    },
+function disjointGroups(
+  node: Node,
+  { kernel, strides, dilations, output }: StaticWindow,
+): readonly (readonly Stride[])[] {
+  const steps = kernel.map((size, axis) => {
+    const extent = (size - 1) * (dilations[axis] ?? 1) + 1;
+    return Math.min(Math.ceil(extent / (strides[axis] ?? 1)), output[axis] ?? 1);
+  });
+  checkGroupCount(node, elementCount(steps));
+  return steps.reduce<readonly (readonly Stride[])[]>(
+    (groups, step) =>
+      groups.flatMap((group) => Array.from({ length: step }, (_, start) => [...group, { start, step }])),
     [[]],
+  );
+}
+
+function checkGroupCount(node: Node, count: number): void {
+  if (count <= MOST_GROUPS) return;
+  throw new PenniError(
+    "unsupported",
+    "the gradient of windows that overlap as much as this is not supported",
+    {
+      node: node.name,
+      op: node.op,
+      expected: `at most ${MOST_GROUPS} windows over an element`,
+      found: `${count}`,
+    },
   );
 }
 

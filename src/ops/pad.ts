@@ -11,7 +11,7 @@ import {
   requiredInput,
   unknownDims,
 } from "./arguments.js";
-import { type AxisMap, adjointAlongAxes } from "./axis_map.js";
+import { type AxisMap, adjointAlongAxes, axisMap } from "./axis_map.js";
 import { padChannels } from "./channels/structure.js";
 import { type GradientContext, type NodeContext, type OpDefinition, shapeError } from "./definition.js";
 import { type Margins, padOrCrop } from "./pad_or_crop.js";
@@ -104,7 +104,9 @@ function padGradient(context: GradientContext): string | undefined {
   const margins = padMargins(forwardContext(context), dims.length);
   if (margins === undefined) throw needsConstant(node, "the pads");
   const mode = padMode(node);
-  if (mode !== "constant") return adjointAlongAxes(builder, dy, copyMaps(dims, margins, sources[mode]));
+  if (mode !== "constant") {
+    return adjointAlongAxes(builder, node, dy, copyMaps(node, dims, margins, mode));
+  }
   return padOrCrop(builder, dy, context.dims(node.outputs[0] ?? ""), {
     begins: margins.begins.map((margin) => -margin),
     ends: margins.ends.map((margin) => -margin),
@@ -124,13 +126,21 @@ const sources: Readonly<Record<Exclude<PadMode, "constant">, Source>> = {
   },
 };
 
-function copyMaps(dims: readonly number[], { begins, ends }: Margins, source: Source): readonly AxisMap[] {
+/** What padding with copies takes from where, axis by axis. */
+export function copyMaps(
+  node: Node,
+  dims: readonly number[],
+  { begins, ends }: Margins,
+  mode: Exclude<PadMode, "constant">,
+): readonly AxisMap[] {
+  const source = sources[mode];
   return dims.flatMap((inputs, axis) => {
     const [begin = 0, end = 0] = [begins[axis], ends[axis]];
     if (begin === 0 && end === 0) return [];
-    const taps = Array.from({ length: inputs + begin + end }, (_, at) => [
-      { input: source(at - begin, inputs), weight: 1 },
-    ]);
-    return [{ axis, inputs, taps }];
+    return [
+      axisMap(node, axis, [inputs, inputs + begin + end], (at) => [
+        { input: source(at - begin, inputs), weight: 1 },
+      ]),
+    ];
   });
 }

@@ -1,5 +1,7 @@
+import { checkRequiredInputs, requiredInput } from "./arguments.js";
+import { checkBroadcastsTo } from "./broadcast.js";
 import { broadcasting } from "./channels/elementwise.js";
-import { type GradientRule, type OpDefinition, sameTypeAsFirstInput } from "./definition.js";
+import type { GradientRule, OpDefinition } from "./definition.js";
 import { whereNegative } from "./elementwise.js";
 import { mul } from "./emit.js";
 
@@ -9,7 +11,12 @@ import { mul } from "./emit.js";
  */
 export const PRelu: OpDefinition = {
   type: "PRelu",
-  shape: sameTypeAsFirstInput,
+  shape: (context) => {
+    checkRequiredInputs(context, 2);
+    const x = requiredInput(context, 0);
+    checkBroadcastsTo(context, 1, x.shape);
+    return [x];
+  },
   channels: broadcasting(preluConstant, { shapedBy: 0 }),
   gradient: preluGradient,
 };

@@ -100,8 +100,8 @@ export function axesFrom(first: number, rank: number): readonly number[] {
   return Array.from({ length: Math.max(rank - first, 0) }, (_, index) => first + index);
 }
 
-/** The axes counted from the front; undefined where they are computed while the model runs. */
-function reducedAxes(context: NodeContext, rank: number): readonly number[] | undefined {
+/** The axes that a Reduce* node reduces, counted from the front; undefined where they are computed while the model runs. */
+export function reducedAxes(context: NodeContext, rank: number): readonly number[] | undefined {
   const { node } = context;
   const argument = intsArgument(context, 1, "axes");
   const given = argument.kind === "absent" ? [] : fullyKnown(argument);

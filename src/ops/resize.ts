@@ -1,7 +1,7 @@
 import { intsAttribute, stringAttribute } from "../graph/attributes.js";
 import type { Dim, Node, Shape, ValueType } from "../graph/types.js";
 import { forwardContext, needsConstant, normalizeAxes, requiredInput, unknownDims } from "./arguments.js";
-import { adjointAlongAxes } from "./axis_map.js";
+import { type AxisMap, adjointAlongAxes } from "./axis_map.js";
 import { resizeChannels } from "./channels/resizing.js";
 import {
   type GradientContext,
@@ -58,18 +58,25 @@ function resizeGradient(context: GradientContext): string | undefined {
   const [x] = node.inputs;
   const [y] = node.outputs;
   if (dy === undefined || x === undefined || y === undefined || context.needs[0] !== true) return undefined;
-  const maps = resizeMaps(node, dims(x), dims(y), statedScales(context, dims(x).length));
-  return adjointAlongAxes(builder, dy, maps);
+  const maps = resizedAxes(forwardContext(context), dims(x), dims(y));
+  if (maps === undefined) throw needsConstant(node, "the scales");
+  return adjointAlongAxes(builder, node, dy, maps);
 }
 
-/** The scale of every axis; undefined where the node states sizes. */
-function statedScales(context: GradientContext, rank: number): readonly number[] | undefined {
+/**
+ * The linear maps that a Resize node is made of; undefined where its scales are computed while the model runs.
+ * @throws PenniError as `resizeMaps`
+ */
+export function resizedAxes(
+  context: NodeContext,
+  input: readonly number[],
+  output: readonly number[],
+): readonly AxisMap[] | undefined {
   const { node } = context;
-  if ((node.inputs[3] ?? "") !== "") return undefined;
-  const value = forwardContext(context).values[scalesInput(node)];
-  const ones = Array.from({ length: rank }, () => 1);
+  if ((node.inputs[3] ?? "") !== "") return resizeMaps(node, input, output, undefined);
+  const value = context.values[scalesInput(node)];
+  const ones = input.map(() => 1);
   const scales = value === undefined ? undefined : spread(node, value, ones);
   const known = scales?.filter((scale) => typeof scale === "number");
-  if (known?.length !== rank) throw needsConstant(node, "the scales");
-  return known;
+  return known?.length === input.length ? resizeMaps(node, input, output, known) : undefined;
 }

@@ -11,7 +11,7 @@ import { axesFrom } from "./reduce.js";
  * The axes over which Softmax and LogSoftmax normalise: one axis (default -1) since opset 13; before, all
  * from `axis` (default 1) on, because the input was flattened to two dimensions.
  */
-function normalisedAxes(node: Node, opset: number, rank: number): readonly number[] {
+export function normalisedAxes(node: Node, opset: number, rank: number): readonly number[] {
   if (opset >= 13) return [normalizeAxis(node, intAttribute(node, "axis") ?? -1, rank)];
   const axis = intAttribute(node, "axis") ?? 1;
   return axesFrom(axis === rank ? rank : normalizeAxis(node, axis, rank), rank);

@@ -7,7 +7,7 @@ import path from "node:path";
 import { projectRoot } from "./shared.js";
 
 /** Where Debian puts Chromium, with a Vulkan driver that computes on the CPU (SwiftShader) beside it. */
-const CHROMIUM = "/usr/bin/chromium";
+export const CHROMIUM = "/usr/bin/chromium";
 const CHROMIUM_LIBRARIES = "/usr/lib/chromium";
 
 /** For `skip`: false, or the reason. */
@@ -47,9 +47,11 @@ const contentTypes: Readonly<Record<string, string>> = {
 const importMap = {
   imports: {
     "onnxruntime-common": "/node_modules/onnxruntime-common/dist/esm/index.js",
+    "onnxruntime-web/wasm": "/node_modules/onnxruntime-web/dist/ort.wasm.bundle.min.mjs",
     "onnxruntime-web/webgpu": "/node_modules/onnxruntime-web/dist/ort.webgpu.bundle.min.mjs",
     "@bufbuild/protobuf": "/node_modules/@bufbuild/protobuf/dist/esm/index.js",
     "@bufbuild/protobuf/codegenv2": "/node_modules/@bufbuild/protobuf/dist/esm/codegenv2/index.js",
+    "@bufbuild/protobuf/wire": "/node_modules/@bufbuild/protobuf/dist/esm/wire/index.js",
   },
 };
 

@@ -5,16 +5,9 @@ import type { Graph, Tensor } from "../../src/graph/types.js";
 import { decompose } from "../../src/method/decompose.js";
 import { verifyTypes } from "../../src/ops/verify.js";
 import { findDecompositions } from "../../src/ops/weights.js";
-import type { StepOptions } from "../../src/train/step.js";
-import { convnext } from "../support/zoo/convnext.js";
-import { deeplab, detector, unet } from "../support/zoo/dense_prediction.js";
-import { caffeStyle, dynamoStyle, kerasStyle } from "../support/zoo/exporters.js";
-import { googlenet, inceptionV3 } from "../support/zoo/inception.js";
-import type { Layers, ZooNetwork } from "../support/zoo/layers.js";
-import { efficientnet, mnasnet, mobilenetV2, mobilenetV3, shufflenet } from "../support/zoo/mobile.js";
-import { alexnet, densenet, squeezenet, vgg } from "../support/zoo/plain.js";
+import { type ZooCase, zoo } from "../support/zoo/families.js";
+import type { Layers } from "../support/zoo/layers.js";
 import { withProbe } from "../support/zoo/probe.js";
-import { bottleneckResnet, regnet, resnet } from "../support/zoo/residual.js";
 import { checkShapes, exported, imported, pruned, shrunk } from "../support/zoo/stages.js";
 import {
   assertFinite,
@@ -24,47 +17,6 @@ import {
   largestGradientError,
   zeroGradients,
 } from "../support/zoo/training.js";
-
-interface ZooCase {
-  readonly build: () => ZooNetwork;
-  /** How its training step normalises; bench/zoo.ts tries both. */
-  readonly mode: StepOptions["batchNormalization"];
-  /** What it predicts; default: logits. */
-  readonly outputs?: "logits" | "maps";
-  /** Whether all its channels may stay, because operators that mix channels stand between all layers. */
-  readonly isWalled?: boolean;
-}
-
-const zoo: Readonly<Record<string, ZooCase>> = {
-  AlexNet: { build: alexnet, mode: "frozen" },
-  VGG: { build: () => vgg(false), mode: "frozen" },
-  "VGG with BatchNormalization": { build: () => vgg(true), mode: "batch" },
-  SqueezeNet: { build: squeezenet, mode: "frozen" },
-  DenseNet: { build: densenet, mode: "batch" },
-  ResNet: { build: resnet, mode: "batch" },
-  "ResNet of bottlenecks": { build: () => bottleneckResnet({ group: 1, ratio: 1 / 2 }), mode: "frozen" },
-  ResNeXt: { build: () => bottleneckResnet({ group: 4, ratio: 1 }), mode: "batch" },
-  "Wide ResNet": { build: () => bottleneckResnet({ group: 1, ratio: 1 }), mode: "frozen" },
-  GoogLeNet: { build: googlenet, mode: "batch" },
-  "Inception v3": { build: inceptionV3, mode: "frozen" },
-  "ShuffleNet v2": { build: shufflenet, mode: "batch" },
-  "MobileNet v2": { build: mobilenetV2, mode: "frozen" },
-  "MobileNet v3": { build: mobilenetV3, mode: "batch" },
-  MNASNet: { build: mnasnet, mode: "frozen" },
-  EfficientNet: { build: efficientnet, mode: "batch" },
-  "RegNet X": { build: () => regnet("X"), mode: "frozen" },
-  "RegNet Y": { build: () => regnet("Y"), mode: "batch" },
-  ConvNeXt: { build: () => convnext("steps"), mode: "frozen", isWalled: true },
-  "ConvNeXt with LayerNormalization": { build: () => convnext("operator"), mode: "frozen", isWalled: true },
-  "U-Net with ConvTranspose": { build: () => unet("transpose"), mode: "frozen", outputs: "maps" },
-  "U-Net with Resize by scales": { build: () => unet("nearest"), mode: "frozen", outputs: "maps" },
-  "U-Net with Resize to sizes": { build: () => unet("bilinear"), mode: "frozen", outputs: "maps" },
-  DeepLab: { build: deeplab, mode: "frozen", outputs: "maps" },
-  "single-shot detector": { build: detector, mode: "batch", outputs: "maps" },
-  "Keras network from tf2onnx": { build: kerasStyle, mode: "batch" },
-  "network from torch.export": { build: dynamoStyle, mode: "frozen" },
-  "network from Caffe": { build: caffeStyle, mode: "frozen" },
-};
 
 const block = await blockSize();
 const BATCH = 4;

@@ -33,7 +33,28 @@ export function paddedLayout({
 }: PaddedPlanes): PaddedLayout {
   const segment = Math.ceil((left + width + right) / stride);
   const row = segment * stride;
-  return { segment, row, plane: (top + height + bottom) * row };
+  return { segment, row, plane: spreadOverCache((top + height + bottom) * row) };
+}
+
+/** Elements of float32 in a cache line. */
+const CACHE_LINE = 16;
+
+/** Smaller planes are left as they are: there the gaps would cost more memory than they save. */
+const SMALLEST_SPREAD = 256;
+
+/**
+ * The distance between planes of `size` elements at which the same position of many planes falls into different sets
+ * of a cache: an odd number of lines.
+ */
+export function spreadOverCache(size: number): number {
+  if (size < SMALLEST_SPREAD) return size;
+  const lines = Math.ceil(size / CACHE_LINE);
+  return (lines % 2 === 0 ? lines + 1 : lines) * CACHE_LINE;
+}
+
+/** Whether the same position of all planes of `size` elements falls into the same set of a cache of 4 KiB a way. */
+export function sharesCacheSet(size: number): boolean {
+  return size % 1024 === 0;
 }
 
 /**
@@ -46,7 +67,7 @@ export function padKernel(planes: PaddedPlanes, fill: number, lanes: number): Ke
   const layout = paddedLayout(planes);
   const k = new KernelBuilder(
     `pad_${channels}x${height}x${width}`,
-    `Copies ${channels} planes of ${height} x ${width} into planes of ${layout.plane / layout.row} x ${layout.row}` +
+    `Copies ${channels} planes of ${height} x ${width} into planes of ${top + height + planes.bottom} x ${layout.row}` +
       `${stride === 1 ? "" : `, each row dealt to ${stride} segments`}.`,
   );
   const input = k.input("input");
@@ -74,7 +95,7 @@ export function padKernel(planes: PaddedPlanes, fill: number, lanes: number): Ke
         fillRange(plus(first, part.count), layout.segment - part.before - part.count);
       }
     });
-    const below = layout.plane - (top + height) * layout.row;
+    const below = planes.bottom * layout.row;
     fillRange(plus(plane, (top + height) * layout.row), below);
   });
   return k.build();

@@ -32,12 +32,24 @@ export function flattened(grid: PixelGrid): PixelGrid {
   return { rows: 1, columns: all, inputRow: all, outputRow: all };
 }
 
-/** Blocks of at most `most` vectors, as even as possible. */
+/** The blocks of at most `most` vectors of which the fewest cover the grid; among these the widest, as even as possible. */
 export function blockShape(grid: PixelGrid, width: number, most: number): BlockShape {
-  const vectors = Math.ceil(grid.columns / width);
-  const even = (count: number, limit: number): number => Math.ceil(count / Math.ceil(count / limit));
-  if (vectors >= most) return { rows: 1, vectors: even(vectors, most) };
-  return { rows: even(grid.rows, Math.max(1, Math.floor(most / vectors))), vectors };
+  const across = Math.ceil(grid.columns / width);
+  let best: BlockShape = { rows: 1, vectors: 1 };
+  let fewest = Number.POSITIVE_INFINITY;
+  for (let vectors = Math.min(across, most); vectors >= 1; vectors--) {
+    const rows = Math.min(grid.rows, Math.floor(most / vectors));
+    const count = Math.ceil(grid.rows / rows) * Math.ceil(across / vectors);
+    if (count >= fewest) continue;
+    fewest = count;
+    best = { rows: evenSize(grid.rows, rows), vectors: evenSize(across, vectors) };
+  }
+  return best;
+}
+
+/** The size of the larger parts where `count` is split into parts of at most `most` as evenly as possible. */
+function evenSize(count: number, most: number): number {
+  return Math.ceil(count / Math.ceil(count / most));
 }
 
 /** The sizes in vectors of all blocks that a grid is covered with. */

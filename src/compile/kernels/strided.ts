@@ -67,7 +67,7 @@ interface Merged {
 }
 
 /** Joins neighbouring axes over which every operand moves evenly, and leaves out axes of one element. */
-function mergeAxes(dims: readonly number[], operands: readonly StridedOperand[]): Merged {
+export function mergeAxes(dims: readonly number[], operands: readonly StridedOperand[]): Merged {
   const merged: { dims: number[]; operands: number[][] } = { dims: [], operands: operands.map(() => []) };
   dims.forEach((dim, axis) => {
     if (dim === 1) return;

@@ -10,7 +10,13 @@ import {
   type TapConvolution,
 } from "../kernels/dense_conv.js";
 import { noEpilogue } from "../kernels/epilogue.js";
-import { type PaddedLayout, paddedLayout, padKernel } from "../kernels/pad.js";
+import {
+  type PaddedLayout,
+  paddedLayout,
+  padKernel,
+  sharesCacheSet,
+  spreadOverCache,
+} from "../kernels/pad.js";
 import { flattened, type PixelGrid } from "../kernels/pixel_blocks.js";
 import { findNonZeros, sparseConvKernel } from "../kernels/sparse_conv.js";
 import { tapTables } from "../kernels/taps.js";
@@ -70,6 +76,9 @@ function mergedKernels({ coefs, basis, d, taps }: ConvFactors): Float32Array {
   return kernels;
 }
 
+/** So many outputs read an input plane often enough for a copy of it to pay. */
+const MANY_READS = 16;
+
 /** Copies the input into planes with borders and with strided columns set apart, where there is anything to do. */
 function preparePlanes(context: LoweringContext, geometry: ConvGeometry, input: Location): Planes {
   const [height, width] = geometry.input;
@@ -78,7 +87,9 @@ function preparePlanes(context: LoweringContext, geometry: ConvGeometry, input: 
   // What the caller owns must not be read beyond its end, as a vector wider than a row would.
   const isOwn = input.buffer.kind === "value";
   const isReady = [top, left, bottom, right].every((pad) => pad === 0) && stride === 1;
-  if (isReady && (isOwn || geometry.output[1] >= context.width)) {
+  // A copy costs less than planes that drive each other out of the cache.
+  const isCrowded = geometry.outputChannels >= MANY_READS && sharesCacheSet(height * width);
+  if (isReady && !isCrowded && (isOwn || geometry.output[1] >= context.width)) {
     return { location: input, layout: { segment: width, row: width, plane: height * width } };
   }
   const planes = { channels: geometry.inputChannels, height, width, top, bottom, left, right, stride };
@@ -207,18 +218,6 @@ function sparseProduct(
   return (input, ends) => context.call(kernel, [input, ...tables, ...ends], products);
 }
 
-/** Elements of float32 in a cache line. */
-const CACHE_LINE = 16;
-
-/**
- * The distance between planes, in elements, at which the same position of many planes falls into different sets of a
- * cache: an odd number of lines.
- */
-function spreadOverCache(plane: number): number {
-  const lines = Math.ceil(plane / CACHE_LINE);
-  return (lines % 2 === 0 ? lines + 1 : lines) * CACHE_LINE;
-}
-
 /** The basis convolution, every input plane to d maps, then the sparse product with the coefficients. */
 function convolveFactored(
   context: LoweringContext,
@@ -290,12 +289,10 @@ function convolveChannels(
 ): void {
   const taps = conv.taps.length;
   const maps = conv.outputs;
-  const kernel = channelConvKernel(
-    { ...conv, channels: groups, maps, shared: false, bias: true },
-    context.width,
-  );
+  const shared = repeats(weights, maps * taps);
+  const kernel = channelConvKernel({ ...conv, channels: groups, maps, shared, bias: true }, context.width);
   // From [channels, maps, taps] to [channels, taps, maps].
-  const packed = Float32Array.from({ length: weights.length }, (_, i) => {
+  const packed = Float32Array.from({ length: shared ? maps * taps : weights.length }, (_, i) => {
     const channel = Math.floor(i / (taps * maps));
     const tap = Math.floor(i / maps) % taps;
     return weights[(channel * maps + (i % maps)) * taps + tap] ?? 0;
@@ -303,4 +300,9 @@ function convolveChannels(
   const tables = [packed, ...tapTables(conv.taps), bias].map((table) => context.weights(table));
   const macs = weights.length * conv.outputPlane;
   context.call(kernel, [planes.location, ...tables, ...ends], macs);
+}
+
+/** Whether all channels have the same kernels, as in a factored layer that was written out. */
+function repeats(weights: Float32Array, perChannel: number): boolean {
+  return weights.every((value, at) => value === weights[at % perChannel]);
 }

@@ -1,8 +1,10 @@
 import { stridesOf } from "../../ops/dims.js";
-import { binary, constant } from "../kernel_builder.js";
+import { isInteger } from "../../ops/element_types.js";
+import { constant } from "../kernel_builder.js";
 import { bounded } from "../kernels/epilogue.js";
+import { once, type Place } from "../kernels/functions.js";
 import { type StridedMap, stridedKernel } from "../kernels/strided.js";
-import type { BinaryOp } from "../loops.js";
+import type { Value } from "../loops.js";
 import type { Lowering, LoweringContext } from "./definition.js";
 import { broadcastStrides } from "./strides.js";
 
@@ -30,15 +32,49 @@ export function lowerElementwise(
   context.call(kernel, [...sources, context.write()]);
 }
 
-export const unaryLowering = (compute: StridedMap["compute"]): Lowering => {
-  return (context) => lowerElementwise(context, 1, compute);
+/** An element of the output from those of the inputs. */
+export type ElementFunction<Operands extends readonly Value[]> = (
+  place: Place,
+  operands: Operands,
+  context: LoweringContext,
+) => Value;
+
+export type UnaryFunction = ElementFunction<readonly [Value]>;
+export type BinaryFunction = ElementFunction<readonly [Value, Value]>;
+
+export const unaryLowering = (compute: UnaryFunction): Lowering => {
+  return (context) =>
+    lowerElementwise(context, 1, ([x = constant(0)], k, lanes) => {
+      const place = { k, lanes };
+      return compute(place, [once(place, x, "x")], context);
+    });
 };
 
-export const binaryLowering = (op: BinaryOp): Lowering => {
+export const binaryLowering = (compute: BinaryFunction): Lowering => {
   return (context) =>
-    lowerElementwise(context, 2, ([left, right]) => {
-      if (left === undefined || right === undefined) throw new Error("a binary operation without operands");
-      return binary(op, left, right);
+    lowerElementwise(context, 2, ([left = constant(0), right = constant(0)], k, lanes) => {
+      const place = { k, lanes };
+      return compute(place, [once(place, left, "a"), once(place, right, "b")], context);
+    });
+};
+
+/** A function of three elements. */
+export const choiceLowering = (compute: ElementFunction<readonly [Value, Value, Value]>): Lowering => {
+  return (context) =>
+    lowerElementwise(context, 3, ([a, b, c], k, lanes) => {
+      if (a === undefined || b === undefined || c === undefined) throw new Error("a choice without operands");
+      return compute({ k, lanes }, [a, b, c], context);
+    });
+};
+
+/** A function of two elements, over any number of inputs. */
+export const foldingLowering = (compute: BinaryFunction): Lowering => {
+  return (context) =>
+    lowerElementwise(context, context.node.inputs.length, (values, k, lanes) => {
+      const place = { k, lanes };
+      return values
+        .map((value) => once(place, value, "x"))
+        .reduce((left, right) => once(place, compute(place, [left, right], context)));
     });
 };
 
@@ -54,3 +90,9 @@ export const boundsLowering = (
     lowerElementwise(context, 1, ([x]) => bounded(x ?? constant(0), limits));
   };
 };
+
+/** Whether an input holds integers, which are kept as float32: exact up to 2^24. */
+export function holdsIntegers({ inputs }: LoweringContext, index = 0): boolean {
+  const type = inputs[index]?.elementType;
+  return type !== undefined && isInteger(type);
+}

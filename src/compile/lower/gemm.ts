@@ -1,32 +1,96 @@
 import { floatAttribute, intAttribute } from "../../graph/attributes.js";
-import { gemmKernel } from "../kernels/gemm.js";
-import type { Lowering } from "./definition.js";
-import { unsupported } from "./structure.js";
+import { elementCount } from "../../graph/tensor.js";
+import { stridesOf } from "../../ops/dims.js";
+import { type BiasStrides, type DenseProduct, gemmKernel } from "../kernels/gemm.js";
+import type { Location } from "../program.js";
+import type { Lowering, LoweringContext } from "./definition.js";
+import { copyStrided, viewOf } from "./movement.js";
+import { broadcastStrides } from "./strides.js";
 
-/** y = alpha x . W + beta b with constant W and b. */
+/** y = alpha op(x) . op(w) + beta b. */
 export const lowerGemm: Lowering = (context) => {
   const [rows = 1, outputs = 1] = context.outputDims();
-  const weights = context.constantData(1);
-  const bias = context.hasInput(2) ? context.constantData(2) : new Float32Array(1);
-  if (weights === undefined || bias === undefined || intAttribute(context.node, "transA") === 1) {
-    throw unsupported(
-      context,
-      "a constant second factor and bias, and a first factor as it is",
-      "another form",
+  const isTransposed = intAttribute(context.node, "transA") === 1;
+  const inputs = context.inputDims(0)[isTransposed ? 0 : 1] ?? 1;
+  const x = isTransposed ? transposedInput(context, 0) : context.read(0);
+  const w = intAttribute(context.node, "transB") === 1 ? transposedInput(context, 1) : context.read(1);
+  const bias = context.hasInput(2) ? biasStrides(context.inputDims(2), [rows, outputs]) : undefined;
+  const product: DenseProduct = {
+    rows,
+    inputs,
+    outputs,
+    alpha: floatAttribute(context.node, "alpha") ?? 1,
+    beta: bias === undefined ? 1 : (floatAttribute(context.node, "beta") ?? 1),
+    bias,
+    batch: [],
+  };
+  multiply(context, product, x, w, bias === undefined ? [] : [context.read(2)]);
+};
+
+/** A bias that is broadcast to [rows, outputs]. */
+function biasStrides(dims: readonly number[], product: readonly number[]): BiasStrides {
+  const [row = 0, column = 0] = broadcastStrides(dims, product);
+  return { row, column: column === 0 ? 0 : 1 };
+}
+
+/** A matrix [a, b] as [b, a]: weights are turned beforehand. */
+function transposedInput(context: LoweringContext, index: number): Location {
+  const [rows = 1, columns = 1] = context.inputDims(index);
+  const data = context.constantData(index);
+  if (data !== undefined) {
+    return context.weights(
+      Float32Array.from(
+        { length: data.length },
+        (_, i) => data[(i % rows) * columns + Math.floor(i / rows)] ?? 0,
+      ),
     );
   }
-  const inputs = weights.length / outputs;
-  const transposed = intAttribute(context.node, "transB") === 1;
-  const alpha = floatAttribute(context.node, "alpha") ?? 1;
-  const beta = floatAttribute(context.node, "beta") ?? 1;
-  const matrix = Float32Array.from({ length: weights.length }, (_, i) => {
-    const [input, output] = [Math.floor(i / outputs), i % outputs];
-    return alpha * (weights[transposed ? output * inputs + input : i] ?? 0);
-  });
-  if (bias.length !== 1 && bias.length !== outputs)
-    throw unsupported(context, "a bias of one row", "a matrix");
-  const row = Float32Array.from({ length: outputs }, (_, i) => beta * (bias[bias.length === 1 ? 0 : i] ?? 0));
-  const kernel = gemmKernel({ rows, inputs, outputs }, context.width);
-  const locations = [context.read(0), context.weights(matrix), context.weights(row), context.write()];
-  context.call(kernel, locations, rows * weights.length);
+  const turned = context.scratch(rows * columns);
+  const from = { location: context.read(index), strides: [1, columns] };
+  copyStrided(context, [columns, rows], from, viewOf(turned, [columns, rows]));
+  return turned;
+}
+
+/** x [..., rows, inputs] . w [..., inputs, outputs] with broadcast leading axes; a factor of rank 1 is a row or a column. */
+export const lowerMatMul: Lowering = (context) => {
+  const left = context.inputDims(0);
+  const right = context.inputDims(1);
+  const row = left.length === 1 ? [1, ...left] : left;
+  const column = right.length === 1 ? [...right, 1] : right;
+  const [rows = 1, inputs = 1] = row.slice(-2);
+  const outputs = column.at(-1) ?? 1;
+  const matrices = broadcastDims(row.slice(0, -2), column.slice(0, -2));
+  const [x, w] = [row, column].map((dims) => broadcastStrides(dims.slice(0, -2), matrices));
+  const isShared = w?.every((stride) => stride === 0) ?? true;
+  const stacked = elementCount(matrices);
+  const plain = { inputs, outputs, alpha: 1, beta: 1, bias: undefined };
+  // All matrices of x meet the same one: they are one tall matrix.
+  const isStack =
+    isShared && x?.every((stride, axis) => stride === stridesOf(matrices)[axis] || matrices[axis] === 1);
+  const product: DenseProduct = isStack
+    ? { ...plain, rows: rows * stacked, batch: [] }
+    : {
+        ...plain,
+        rows,
+        batch: matrices.map((size, axis) => ({ size, x: x?.[axis] ?? 0, w: w?.[axis] ?? 0 })),
+      };
+  multiply(context, product, context.read(0), context.read(1), []);
 };
+
+function broadcastDims(a: readonly number[], b: readonly number[]): readonly number[] {
+  const rank = Math.max(a.length, b.length);
+  const at = (dims: readonly number[], axis: number): number => dims[axis - rank + dims.length] ?? 1;
+  return Array.from({ length: rank }, (_, axis) => (at(a, axis) === 1 ? at(b, axis) : at(a, axis)));
+}
+
+function multiply(
+  context: LoweringContext,
+  product: DenseProduct,
+  x: Location,
+  w: Location,
+  bias: readonly Location[],
+): void {
+  const matrices = product.batch.reduce((count, { size }) => count * size, 1);
+  const macs = matrices * product.rows * product.inputs * product.outputs;
+  context.call(gemmKernel(product, context.width), [x, w, ...bias, context.write()], macs);
+}

@@ -1,7 +1,7 @@
 import { elementCount } from "../../graph/tensor.js";
 import { stridesOf } from "../../ops/dims.js";
 import { constant } from "../kernel_builder.js";
-import { stridedKernel } from "../kernels/strided.js";
+import { type StridedMap, stridedKernel } from "../kernels/strided.js";
 import type { Location } from "../program.js";
 import { behind } from "../program_builder.js";
 import type { LoweringContext } from "./definition.js";
@@ -12,6 +12,23 @@ export interface StridedView {
   readonly strides: readonly number[];
 }
 
+/** Computes every element of a view from those of others, all of the same dimensions. */
+export function mapViews(
+  context: LoweringContext,
+  map: Pick<StridedMap, "name" | "dims" | "compute">,
+  from: readonly StridedView[],
+  to: StridedView,
+): void {
+  const { name, dims, compute } = map;
+  if (elementCount(dims) === 0) return;
+  const comment = `${name}: ${dims.join(" x ")} elements.`;
+  const kernel = stridedKernel({ name, comment, dims, inputs: from, output: to, compute }, context.width);
+  context.call(
+    kernel,
+    [...from, to].map((view) => view.location),
+  );
+}
+
 /** Copies elements between two views of the same dimensions. */
 export function copyStrided(
   context: LoweringContext,
@@ -19,23 +36,12 @@ export function copyStrided(
   from: StridedView,
   to: StridedView,
 ): void {
-  if (elementCount(dims) === 0) return;
-  const kernel = stridedKernel(
-    {
-      name: "copy",
-      comment: `Copies ${dims.join(" x ")} elements.`,
-      dims,
-      inputs: [{ strides: from.strides }],
-      output: { strides: to.strides },
-      compute: ([x]) => x ?? constant(0),
-    },
-    context.width,
-  );
-  context.call(kernel, [from.location, to.location]);
+  mapViews(context, { name: "copy", dims, compute: ([x]) => x ?? constant(0) }, [from], to);
 }
 
 /** Fills `count` consecutive elements. */
 export function fill(context: LoweringContext, location: Location, count: number, value: number): void {
+  if (count === 0) return;
   const kernel = stridedKernel(
     {
       name: "fill",

@@ -1,21 +1,12 @@
 import { intAttribute } from "../../graph/attributes.js";
-import { elementCount } from "../../graph/tensor.js";
 import { windowCounts } from "../../ops/average_pool.js";
 import { poolWindow } from "../../ops/pool.js";
 import { paddedLayout, padKernel } from "../kernels/pad.js";
 import { flattened } from "../kernels/pixel_blocks.js";
 import { type Pooling, poolKernel } from "../kernels/pool.js";
-import { rowSumKernel } from "../kernels/reduce_mean.js";
 import type { Location } from "../program.js";
 import type { Lowering, LoweringContext } from "./definition.js";
-import { unsupported } from "./structure.js";
-
-export const lowerGlobalAveragePool: Lowering = (context) => {
-  const dims = context.inputDims(0);
-  const count = elementCount(dims.slice(2));
-  const kernel = rowSumKernel(elementCount(dims.slice(0, 2)), count, 1 / count);
-  context.call(kernel, [context.read(0), context.write()]);
-};
+import { unsupported } from "./errors.js";
 
 export const lowerMaxPool: Lowering = (context) => {
   if (context.node.outputs.length > 1) throw unsupported(context, "one output", "the indices as a second");

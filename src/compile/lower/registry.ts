@@ -1,19 +1,45 @@
-import { binary, constant } from "../kernel_builder.js";
-import { boundsOf } from "./bounds.js";
-import { lowerConv } from "./conv.js";
-import type { Lowering } from "./definition.js";
-import { binaryLowering, boundsLowering, unaryLowering } from "./elementwise.js";
-import { lowerGemm } from "./gemm.js";
-import { lowerAveragePool, lowerGlobalAveragePool, lowerMaxPool } from "./pool.js";
+import { activations, isCastable } from "./activations.js";
+import { binaryFunctions, chosen, foldingFunctions } from "./arithmetic.js";
+import { lowerGather, lowerResize } from "./axis_maps.js";
 import {
-  lowerConcat,
-  lowerPad,
-  lowerReshape,
-  lowerSlice,
-  lowerSplit,
-  lowerTranspose,
-  notConstant,
-} from "./structure.js";
+  lowerDepthToSpace,
+  lowerDropout,
+  lowerExpand,
+  lowerOneHot,
+  lowerSpaceToDepth,
+  lowerTile,
+} from "./blocks.js";
+import { boundsOf } from "./bounds.js";
+import { lowerConstant, lowerConstantOfShape, lowerDimensions, lowerRange } from "./constants.js";
+import { lowerConv } from "./conv.js";
+import { lowerConvTranspose } from "./conv_transpose.js";
+import type { Lowering } from "./definition.js";
+import {
+  binaryLowering,
+  boundsLowering,
+  choiceLowering,
+  foldingLowering,
+  unaryLowering,
+} from "./elementwise.js";
+import { notConstant, unsupported } from "./errors.js";
+import { lowerGemm, lowerMatMul } from "./gemm.js";
+import {
+  lowerBatchNormalization,
+  lowerGroupNormalization,
+  lowerInstanceNormalization,
+  lowerLayerNormalization,
+  lowerLrn,
+} from "./normalize.js";
+import { lowerAveragePool, lowerMaxPool } from "./pool.js";
+import {
+  lowerArgMax,
+  lowerGlobalAveragePool,
+  lowerGlobalMaxPool,
+  lowerReduceLogSumExp,
+  reductionLowerings,
+} from "./reduce.js";
+import { lowerLogSoftmax, lowerSoftmax } from "./softmax.js";
+import { lowerConcat, lowerPad, lowerReshape, lowerSlice, lowerSplit, lowerTranspose } from "./structure.js";
 
 const lowerBounds = boundsLowering((context) => {
   const bounds = boundsOf(context);
@@ -21,32 +47,69 @@ const lowerBounds = boundsLowering((context) => {
   return bounds;
 });
 
+const lowerCast: Lowering = (context) => {
+  if (!isCastable(context.node)) throw unsupported(context, "a numeric type", "another");
+  unaryLowering(activations.Cast)(context);
+};
+
 /** How each operator of the standard domain is compiled; what is not here cannot be. */
 export const lowerings: Readonly<Record<string, Lowering>> = {
-  Add: binaryLowering("add"),
+  ...mapValues(activations, unaryLowering),
+  ...mapValues(binaryFunctions, binaryLowering),
+  ...mapValues(foldingFunctions, foldingLowering),
+  ...reductionLowerings,
+  ArgMax: lowerArgMax,
   AveragePool: lowerAveragePool,
+  BatchNormalization: lowerBatchNormalization,
+  Cast: lowerCast,
   Clip: lowerBounds,
   Concat: lowerConcat,
+  Constant: lowerConstant,
+  ConstantOfShape: lowerConstantOfShape,
   Conv: lowerConv,
-  Div: binaryLowering("divide"),
-  Dropout: lowerReshape,
+  ConvTranspose: lowerConvTranspose,
+  DepthToSpace: lowerDepthToSpace,
+  Dropout: lowerDropout,
+  Expand: lowerExpand,
   Flatten: lowerReshape,
+  Gather: lowerGather,
   Gemm: lowerGemm,
   GlobalAveragePool: lowerGlobalAveragePool,
+  GlobalMaxPool: lowerGlobalMaxPool,
+  GroupNormalization: lowerGroupNormalization,
   Identity: lowerReshape,
+  InstanceNormalization: lowerInstanceNormalization,
+  LayerNormalization: lowerLayerNormalization,
+  LogSoftmax: lowerLogSoftmax,
+  LRN: lowerLrn,
+  MatMul: lowerMatMul,
   MaxPool: lowerMaxPool,
-  Mul: binaryLowering("multiply"),
-  Neg: unaryLowering(([x]) => binary("subtract", constant(0), x ?? constant(0))),
+  OneHot: lowerOneHot,
   Pad: lowerPad,
+  Range: lowerRange,
+  ReduceLogSumExp: lowerReduceLogSumExp,
   Relu: lowerBounds,
   Reshape: lowerReshape,
+  Resize: lowerResize,
+  Shape: lowerDimensions,
+  Size: lowerDimensions,
   Slice: lowerSlice,
+  Softmax: lowerSoftmax,
+  SpaceToDepth: lowerSpaceToDepth,
   Split: lowerSplit,
   Squeeze: lowerReshape,
-  Sub: binaryLowering("subtract"),
+  Tile: lowerTile,
   Transpose: lowerTranspose,
   Unsqueeze: lowerReshape,
+  Where: choiceLowering(chosen),
 };
+
+function mapValues<From, To>(
+  record: Readonly<Record<string, From>>,
+  convert: (value: From) => To,
+): Readonly<Record<string, To>> {
+  return Object.fromEntries(Object.entries(record).map(([name, value]) => [name, convert(value)]));
+}
 
 export function findLowering({
   op,

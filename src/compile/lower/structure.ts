@@ -1,13 +1,14 @@
-import { PenniError } from "../../graph/errors.js";
 import { elementCount } from "../../graph/tensor.js";
 import { concatAxis } from "../../ops/concat.js";
 import { stridesOf } from "../../ops/dims.js";
-import { padMargins, padMode } from "../../ops/pad.js";
+import { copyMaps, padMargins, padMode } from "../../ops/pad.js";
 import { sliceRanges } from "../../ops/slice.js";
 import { splitAxis } from "../../ops/split.js";
 import { permutation } from "../../ops/transpose.js";
 import { behind } from "../program_builder.js";
-import type { Lowering, LoweringContext } from "./definition.js";
+import { lowerAxisMaps } from "./axis_maps.js";
+import type { Lowering } from "./definition.js";
+import { notConstant } from "./errors.js";
 import { copyStrided, fill, flatPosition, viewOf } from "./movement.js";
 
 // Operators that only move elements.
@@ -33,7 +34,8 @@ export const lowerSlice: Lowering = (context) => {
     ranges.map((range) => range.start),
   );
   const location = behind(context.read(0), start);
-  if (isOneBlock(dims, context.outputDims())) return context.alias(location);
+  const isEven = ranges.every((range) => range.step === 1 || range.count === 1);
+  if (isEven && isOneBlock(dims, context.outputDims())) return context.alias(location);
   const from = { location, strides: strides.map((stride, axis) => stride * (ranges[axis]?.step ?? 1)) };
   copyStrided(context, context.outputDims(), from, viewOf(context.write(), context.outputDims()));
 };
@@ -60,7 +62,7 @@ export const lowerSplit: Lowering = (context) => {
 /** Whether a part of an array, with these dimensions and steps of 1, lies in one piece. */
 function isOneBlock(dims: readonly number[], part: readonly number[]): boolean {
   const first = part.findIndex((dim) => dim !== 1);
-  return part.every((dim, axis) => axis <= first || dim === dims[axis]);
+  return first < 0 || part.every((dim, axis) => axis <= first || dim === dims[axis]);
 }
 
 export const lowerConcat: Lowering = (context) => {
@@ -80,21 +82,24 @@ export const lowerConcat: Lowering = (context) => {
   });
 };
 
-/** Padding with a constant; negative pads crop. */
+/** Padding with a constant or with copies; negative pads crop. */
 export const lowerPad: Lowering = (context) => {
   const dims = context.inputDims(0);
   const margins = padMargins(context, dims.length);
   const value = context.hasInput(2) ? context.constantData(2)?.[0] : 0;
   const mode = padMode(context.node);
-  if (mode !== "constant") throw unsupported(context, "constant padding", `mode "${mode}"`);
-  const begins = knownNumbers(margins?.begins);
-  const ends = knownNumbers(margins?.ends);
-  if (begins === undefined || ends === undefined || value === undefined)
-    throw notConstant(context, "pads and value");
+  if (margins === undefined || value === undefined) throw notConstant(context, "pads and value");
+  if (mode !== "constant") {
+    lowerAxisMaps(context, copyMaps(context.node, dims, margins, mode));
+    return;
+  }
+  const { begins, ends } = margins;
   const outputDims = context.outputDims();
   const output = context.write();
   fill(context, output, elementCount(outputDims), value);
-  const inner = dims.map((dim, axis) => dim + Math.min(0, begins[axis] ?? 0) + Math.min(0, ends[axis] ?? 0));
+  const inner = dims.map((dim, axis) =>
+    Math.max(0, dim + Math.min(0, begins[axis] ?? 0) + Math.min(0, ends[axis] ?? 0)),
+  );
   const from = viewOf(
     context.read(0),
     dims,
@@ -107,22 +112,3 @@ export const lowerPad: Lowering = (context) => {
   );
   copyStrided(context, inner, from, to);
 };
-
-function knownNumbers(values: readonly unknown[] | undefined): readonly number[] | undefined {
-  return values?.every((value): value is number => typeof value === "number")
-    ? (values as number[])
-    : undefined;
-}
-
-export function notConstant({ node }: LoweringContext, what: string): PenniError {
-  return new PenniError("unsupported", `${what} must be constant`, { node: node.name, op: node.op });
-}
-
-export function unsupported({ node }: LoweringContext, expected: string, found: string): PenniError {
-  return new PenniError("unsupported", "this form of the operator cannot be compiled", {
-    node: node.name,
-    op: node.op,
-    expected,
-    found,
-  });
-}

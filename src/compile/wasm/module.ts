@@ -1,4 +1,5 @@
-import { CLASS_NAMES_KEY, PREPROCESSING_KEY } from "../../data/preprocessing.js";
+import { PenniError } from "../../graph/errors.js";
+import { type Preprocessing, readClassNames, readPreprocessing } from "../../graph/image_metadata.js";
 import { uniqueKernels } from "../kernel_pool.js";
 import type { Kernel } from "../loops.js";
 import { planMemory } from "../memory_plan.js";
@@ -8,6 +9,8 @@ import { functionBody } from "./function_body.js";
 import { control, integer, valueTypes } from "./instructions.js";
 
 const PAGE = 65536;
+/** 4 GiB: what 32-bit addresses reach. */
+const MOST_PAGES = 65536;
 
 const sectionIds = { custom: 0, type: 1, function: 3, memory: 5, export: 7, code: 10, data: 11 } as const;
 
@@ -28,9 +31,9 @@ export interface ModulePort {
 export interface ModuleDescription {
   readonly inputs: readonly ModulePort[];
   readonly outputs: readonly ModulePort[];
-  /** JSON, as in the model's metadata. */
-  readonly preprocessing?: unknown;
-  readonly classNames?: unknown;
+  /** What the model's metadata states; the loader's `classify` needs it. */
+  readonly preprocessing: Preprocessing | undefined;
+  readonly classNames: readonly string[] | undefined;
 }
 
 /** The memory of a module: weights, then inputs and outputs, then the arena; in bytes. */
@@ -42,21 +45,17 @@ interface Layout {
 /**
  * A WebAssembly module without imports that exports `memory` and `run`: weights inside, float32 inputs and outputs at
  * the addresses that its custom section "penni" names.
+ * @throws PenniError "bad-model" if the model's metadata states a preprocessing or class names that make no sense,
+ *   "unsupported" if the memory that it needs is beyond what WebAssembly has
  */
 export function wasmModule(program: Program): Uint8Array {
   const layout = memoryLayout(program);
+  const pages = memoryPages(layout);
   const { kernels, indexOf } = uniqueKernels(program.steps.map((step) => step.kernel));
   const module = new ByteWriter().bytes([0x00, 0x61, 0x73, 0x6d, 0x01, 0x00, 0x00, 0x00]);
   section(module, "type", typeSection(kernels));
   section(module, "function", functionSection(kernels));
-  section(
-    module,
-    "memory",
-    new ByteWriter()
-      .unsigned(1)
-      .byte(0)
-      .unsigned(Math.ceil(layout.bytes / PAGE)),
-  );
+  section(module, "memory", new ByteWriter().unsigned(1).byte(0).unsigned(pages));
   section(module, "export", exportSection(kernels.length));
   const run = runFunction(program, layout, indexOf);
   section(module, "code", codeSection(kernels, run, false));
@@ -98,6 +97,15 @@ function memoryLayout(program: Program): Layout {
   };
 }
 
+function memoryPages({ bytes }: Layout): number {
+  const pages = Math.ceil(bytes / PAGE);
+  if (pages <= MOST_PAGES) return pages;
+  throw new PenniError("unsupported", "the model needs more memory than WebAssembly has", {
+    expected: `at most ${MOST_PAGES * PAGE} bytes`,
+    found: `${bytes}`,
+  });
+}
+
 /** A vector that begins at the last element of an input may be loaded whole. */
 const PAGE_SLACK = 64;
 
@@ -109,15 +117,11 @@ function describe(program: Program, layout: Layout): ModuleDescription {
   const port = ({ name, dims, elementType, buffer }: Port): ModulePort => {
     return { name, dims, type: elementType, address: layout.addressOf({ buffer, offset: 0 }) };
   };
-  const json = (key: string): unknown => {
-    const text = program.metadata.get(key);
-    return text === undefined ? undefined : JSON.parse(text);
-  };
   return {
     inputs: program.inputs.map(port),
     outputs: program.outputs.map(port),
-    preprocessing: json(PREPROCESSING_KEY),
-    classNames: json(CLASS_NAMES_KEY),
+    preprocessing: readPreprocessing(program.metadata),
+    classNames: readClassNames(program.metadata),
   };
 }
 

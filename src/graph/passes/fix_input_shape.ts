@@ -47,6 +47,16 @@ export function fixBatch(graph: Graph, batch: number): Graph {
   });
 }
 
+/** `fixBatch` for a model that may state its batch: only a first dimension that is open becomes `batch`. */
+export function fixOpenBatch(graph: Graph, batch: number): Graph {
+  return fixDims(graph, ({ type }) => {
+    const shape = type?.shape;
+    return shape === undefined || shape.length === 0 || typeof shape[0] === "number"
+      ? shape
+      : shape.with(0, batch);
+  });
+}
+
 function checkShapes(graph: Graph, dims: ReadonlyMap<string, readonly number[]>): void {
   for (const name of dims.keys()) expectInput(graph, name);
   for (const { name, type } of graph.inputs) expectFits(name, type?.shape, dims.get(name));

@@ -6,6 +6,7 @@ import type { Device } from "../../execute/device.js";
 import { PenniError } from "../../graph/errors.js";
 import type { Graph } from "../../graph/types.js";
 import { ioError, isTemporaryFile, writeFileAtomic } from "../../onnx/atomic.js";
+import { makeDirectory, removeEmpty } from "../../onnx/directories.js";
 import { readModel, writeModel } from "../../onnx/files.js";
 import { type EpochMetrics, type EpochTiming, epochMetricsSchema } from "../../train/plan.js";
 import { configSchema, type RunConfig } from "./config.js";
@@ -191,28 +192,6 @@ async function checkEmpty(root: string): Promise<void> {
       advice: isRun ? `Go on with it: penni compress --resume ${root}` : "Choose a new directory with -o",
     },
   );
-}
-
-/**
- * Makes a directory and those above it that are missing; returns the first one made. (Node's own way to do so
- * never ends where the system answers "no such directory" all the time, as /proc does.)
- */
-async function makeDirectory(directory: string): Promise<string> {
-  const parent = path.dirname(directory);
-  const first = existsSync(parent) ? directory : await makeDirectory(parent);
-  await mkdir(directory);
-  return first;
-}
-
-/** Removes a directory and those above it up to `last`, as far as they are empty. */
-async function removeEmpty(directory: string, last: string): Promise<void> {
-  if (!directory.startsWith(last)) return;
-  try {
-    await rmdir(directory);
-  } catch {
-    return;
-  }
-  await removeEmpty(path.dirname(directory), last);
 }
 
 async function appendLine(file: string, value: unknown): Promise<void> {

@@ -104,7 +104,15 @@ export class Liveness {
    */
   propagate(multiple: number): void {
     this.drain();
-    while (this.names.some((name, value) => this.roundUp(name, value, multiple))) this.drain();
+    // All values in each pass: a graph may have thousands that nobody reads.
+    for (let grown = true; grown; ) {
+      grown = false;
+      for (const [value, name] of this.names.entries()) {
+        if (!this.roundUp(name, value, multiple)) continue;
+        this.drain();
+        grown = true;
+      }
+    }
   }
 
   /** The lanes that stay, for every value that loses some. */

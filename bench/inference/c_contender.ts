@@ -1,0 +1,91 @@
+import { type ChildProcess, execFileSync, spawn } from "node:child_process";
+import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import path from "node:path";
+import { createInterface, type Interface } from "node:readline";
+import { cFiles } from "../../src/compile/c/files.js";
+import { compileProgram } from "../../src/compile/compile.js";
+import { targets } from "../../src/compile/targets.js";
+import type { Graph } from "../../src/graph/types.js";
+import type { Contender } from "../../src/measure/by_turns.js";
+
+const NAME = "network";
+
+/** Runs as often as each line of input says and prints the nanoseconds of every run. */
+const HARNESS = `#define _POSIX_C_SOURCE 199309L
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <time.h>
+#include "${NAME}.h"
+
+static float input[NETWORK_INPUT_ELEMENTS];
+static float output[NETWORK_OUTPUT_ELEMENTS];
+
+int main(void)
+{
+    void *scratch = aligned_alloc(64, ((size_t)NETWORK_SCRATCH_BYTES + 63) / 64 * 64);
+    int count;
+    for (size_t i = 0; i < NETWORK_INPUT_ELEMENTS; i++) input[i] = sinf((float)i);
+    while (scanf("%d", &count) == 1) {
+        for (int run = 0; run < count; run++) {
+            struct timespec start, end;
+            clock_gettime(CLOCK_MONOTONIC, &start);
+            ${NAME}_run(input, output, scratch);
+            clock_gettime(CLOCK_MONOTONIC, &end);
+            printf("%lld ", (end.tv_sec - start.tv_sec) * 1000000000LL + (end.tv_nsec - start.tv_nsec));
+        }
+        printf("\\n");
+        fflush(stdout);
+    }
+    free(scratch);
+    return 0;
+}
+`;
+
+/** A network as a program of its own, compiled with -O3 -march=native. */
+export class CContender implements Contender {
+  private constructor(
+    readonly engine: string,
+    private readonly directory: string,
+    private readonly child: ChildProcess,
+    private readonly lines: Interface,
+  ) {}
+
+  /** @throws Error if the C compiler is missing or fails */
+  static build(engine: string, graph: Graph, compiler: string): CContender {
+    const directory = mkdtempSync(path.join(tmpdir(), "penni-bench-c-"));
+    const program = compileProgram(graph, targets.c);
+    for (const { name, content } of cFiles(program, { name: NAME, weights: "inside", example: false })) {
+      writeFileSync(path.join(directory, name), content);
+    }
+    writeFileSync(path.join(directory, "main.c"), HARNESS);
+    const sources = [`${NAME}.c`, "main.c"];
+    execFileSync(compiler, ["-O3", "-march=native", ...sources, "-lm", "-o", "main"], { cwd: directory });
+    const child = spawn("./main", { cwd: directory, stdio: ["pipe", "pipe", "inherit"] });
+    const { stdout } = child;
+    if (stdout === null) throw new Error("the program has no output");
+    return new CContender(engine, directory, child, createInterface({ input: stdout }));
+  }
+
+  sample(count: number): Promise<readonly number[]> {
+    return new Promise((resolve, reject) => {
+      this.child.once("error", reject);
+      this.lines.once("line", (line) =>
+        resolve(
+          line
+            .trim()
+            .split(" ")
+            .map((ns) => Number(ns) / 1e6),
+        ),
+      );
+      this.child.stdin?.write(`${count}\n`);
+    });
+  }
+
+  close(): void {
+    this.child.stdin?.end();
+    this.lines.close();
+    rmSync(this.directory, { recursive: true, force: true });
+  }
+}

@@ -1,0 +1,129 @@
+import path from "node:path";
+import { type Command, Option } from "commander";
+import type { TargetName } from "../compile/targets.js";
+import { PenniError } from "../graph/errors.js";
+import type { Graph } from "../graph/types.js";
+import type { NewFile } from "../onnx/directories.js";
+import { type Compilation, type CompiledFile, describeCompilation } from "./compile_text.js";
+import { type InputShapes, inputShape, naming, numberList, positiveList } from "./options.js";
+import { lineWidth, type Terminal } from "./terminal.js";
+
+const targetNames: readonly TargetName[] = ["wasm", "c"];
+const weightPlaces = ["inside", "separate", "binary"] as const;
+
+interface CompileOptions {
+  readonly target: TargetName;
+  readonly out: string;
+  readonly name?: string;
+  readonly weights?: (typeof weightPlaces)[number];
+  readonly example?: boolean;
+  readonly inputShape?: InputShapes;
+  readonly mean?: readonly number[];
+  readonly std?: readonly number[];
+  readonly json?: boolean;
+}
+
+/** `penni compile`: a model as a WebAssembly module or as C, without ONNX Runtime. */
+export function addCompileCommand(program: Command, terminal: Terminal): Command {
+  return program
+    .command("compile")
+    .description("turn a model into a WebAssembly module or C code that runs its sparsity")
+    .argument("<model>", "an .onnx file")
+    .addOption(new Option("--target <name>", "what to write").choices(targetNames).makeOptionMandatory())
+    .requiredOption("-o, --out <dir>", "directory of the result: new or empty")
+    .option("--name <name>", "name of the files and of C functions (default: the model file's)")
+    .addOption(
+      new Option(
+        "--weights <place>",
+        "for C: in the code, in a .c file of their own, or in a binary file (default: inside)",
+      ).choices(weightPlaces),
+    )
+    .option("--example", "also write a page (WebAssembly) or a program (C) that classifies an image")
+    .option("--input-shape <NAME:DIMS>", "dimensions of an input, as input:1x3x32x32", inputShape)
+    .option(
+      "--mean <r,g,b>",
+      "mean per channel, of pixels from 0 to 1 (default: the model's metadata, or ImageNet's)",
+      numberList,
+    )
+    .option("--std <r,g,b>", "standard deviation per channel, likewise", positiveList)
+    .option("--json", "print the result as JSON")
+    .action(async (model: string, options: CompileOptions) => {
+      const { target } = options;
+      const compilation = await compileFile(model, options);
+      const text =
+        options.json === true
+          ? JSON.stringify({ model, target, ...compilation }, undefined, 2)
+          : describeCompilation(compilation, lineWidth(terminal.stdout));
+      terminal.stdout.write(`${text}\n`);
+    });
+}
+
+async function compileFile(model: string, options: CompileOptions): Promise<Compilation> {
+  const [{ checkFreeDirectory, writeDirectory }, { readModel }, { cName, checkName }] = await Promise.all([
+    import("../onnx/directories.js"),
+    import("../onnx/files.js"),
+    import("../compile/c/names.js"),
+  ]);
+  const { out, name = cName(path.basename(model, ".onnx")) } = options;
+  checkName(name);
+  checkWeights(options);
+  await checkFreeDirectory(out);
+  const given = await readModel(model);
+  const { files, summary } = await naming(model, () => compileGraph(given, name, options));
+  const sizes = await Promise.all(files.map(measureFile));
+  await writeDirectory(out, files);
+  return { directory: out, files: sizes, ...summary };
+}
+
+function checkWeights({ target, weights }: CompileOptions): void {
+  if (target === "c" || weights === undefined) return;
+  throw new PenniError("bad-option", "--weights is for C", {
+    expected: "--target c",
+    found: `--target ${target}`,
+    advice: "A WebAssembly module always holds its weights: leave --weights out",
+  });
+}
+
+async function compileGraph(given: Graph, name: string, options: CompileOptions) {
+  const [{ fixInputShape }, { compileProgram }, { targets }, { summarizeProgram }] = await Promise.all([
+    import("../graph/passes/fix_input_shape.js"),
+    import("../compile/compile.js"),
+    import("../compile/targets.js"),
+    import("../compile/summary.js"),
+  ]);
+  const { target, weights = "inside", example = false, inputShape: shapes = new Map() } = options;
+  const fixed = shapes.size === 0 ? given : fixInputShape(given, shapes);
+  const program = compileProgram(await withPreprocessing(fixed, options), targets[target]);
+  const summary = summarizeProgram(program);
+  if (target === "c") {
+    const { cFiles } = await import("../compile/c/files.js");
+    return { summary, files: cFiles(program, { name, weights, example }) };
+  }
+  const [{ wasmModule }, { wasmExample }] = await Promise.all([
+    import("../compile/wasm/module.js"),
+    import("./wasm_example.js"),
+  ]);
+  const module = wasmModule(program);
+  const files: readonly NewFile[] = [{ name: `${name}.wasm`, content: module }];
+  return { summary, files: example ? [...files, ...(await wasmExample(name, module, program))] : files };
+}
+
+/** Every model of pictures says how it takes them: as in its metadata and the options, else as most models do. */
+async function withPreprocessing(graph: Graph, options: CompileOptions): Promise<Graph> {
+  const data = await import("../data/preprocessing.js");
+  const isStated = options.mean !== undefined || options.std !== undefined;
+  const shape = graph.inputs[0]?.type?.shape;
+  const isColour = shape?.length === 4 && shape[1] === 3;
+  const stated = data.readPreprocessing(graph.metadata);
+  if (!isStated && (stated !== undefined || !isColour)) return graph;
+  const preprocessing = data.overridePreprocessing(stated ?? data.imagenetPreprocessing, options);
+  const metadata = new Map(graph.metadata).set(data.PREPROCESSING_KEY, JSON.stringify(preprocessing));
+  return { ...graph, metadata };
+}
+
+async function measureFile({ name, content }: NewFile): Promise<CompiledFile> {
+  const [{ gzip }, { promisify }] = await Promise.all([import("node:zlib"), import("node:util")]);
+  const bytes = Buffer.from(content);
+  const { byteLength } = await promisify(gzip)(bytes, { level: 9 });
+  return { name, bytes: bytes.byteLength, gzippedBytes: byteLength };
+}

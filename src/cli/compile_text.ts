@@ -1,0 +1,44 @@
+import path from "node:path";
+import type { CompiledLayer, ProgramSummary } from "../compile/summary.js";
+import { type Column, compactNumber, formatTable } from "./table.js";
+import { wrap } from "./terminal.js";
+
+export interface CompiledFile {
+  readonly name: string;
+  readonly bytes: number;
+  readonly gzippedBytes: number;
+}
+
+/** What `penni compile` did. */
+export interface Compilation extends ProgramSummary {
+  readonly directory: string;
+  readonly files: readonly CompiledFile[];
+}
+
+const columns: readonly Column<CompiledLayer>[] = [
+  { title: "layer", cell: (layer) => layer.name, dropOrder: 0 },
+  { title: "operator", cell: (layer) => layer.op, dropOrder: 1 },
+  { title: "kernels", cell: (layer) => layer.kernels.join(" "), dropOrder: 2 },
+  { title: "MACs", cell: (layer) => compactNumber(layer.multiplyAccumulates), align: "right", dropOrder: 0 },
+];
+
+const grouped = (value: number): string => value.toLocaleString("en-US");
+
+/** What `penni compile` prints, in lines of at most `width` characters. */
+export function describeCompilation(compilation: Compilation, width: number): string {
+  const { directory, files, layers, multiplyAccumulates, weightBytes, arenaBytes } = compilation;
+  const computing = layers.filter((layer) => layer.multiplyAccumulates > 0);
+  const table = computing.length === 0 ? [] : [formatTable(columns, computing, width)];
+  const others = new Set(layers.filter((layer) => layer.multiplyAccumulates === 0).map(({ op }) => op));
+  const texts = [
+    `Totals: ${grouped(multiplyAccumulates)} multiply-accumulates executed in one run, ` +
+      `${grouped(weightBytes)} bytes of weights, ${grouped(arenaBytes)} bytes for intermediate values (arena).`,
+    ...(others.size === 0 ? [] : [`Without multiply-accumulates: ${[...others].join(", ")}.`]),
+    files
+      .map(({ name, bytes, gzippedBytes }) => {
+        return `${path.join(directory, name)}: ${grouped(bytes)} bytes, gzipped ${grouped(gzippedBytes)}`;
+      })
+      .join("\n"),
+  ];
+  return [...table, ...texts.map((text) => wrap(text, width))].join("\n\n");
+}

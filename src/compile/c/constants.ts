@@ -1,0 +1,97 @@
+import { PenniError } from "../../graph/errors.js";
+import type { Pointer } from "../loops.js";
+import type { Program } from "../program.js";
+import { elementTypes } from "./kernel_printer.js";
+import { Names, wrapped } from "./names.js";
+import { floatLiteral } from "./numbers.js";
+
+/** A constant that kernels read, as an array. */
+export interface CConstant {
+  readonly id: number;
+  readonly name: string;
+  readonly type: Pointer["type"];
+  /** Bytes in the program's weights. */
+  readonly from: number;
+  readonly size: number;
+}
+
+/** Zeros behind an array: a vector that begins at its last element may be loaded whole. */
+const SLACK = 7;
+
+/** Weights that are larger than this in bytes make no useful source text. */
+const MOST_TEXT_WEIGHTS = 2 ** 27;
+
+/** The constants that a program reads, named after the first node that does. @param reserved names not to be used */
+export function findConstants(
+  program: Program,
+  prefix: string,
+  reserved: readonly string[],
+): readonly CConstant[] {
+  const names = new Names(reserved);
+  const found = new Map<number, CConstant>();
+  for (const step of program.steps) {
+    step.arguments.forEach(({ buffer }, index) => {
+      const parameter = step.kernel.parameters[index];
+      const from = program.weightOffsets.get(buffer.id);
+      if (buffer.kind !== "weights" || parameter === undefined || from === undefined) return;
+      const known = found.get(buffer.id);
+      if (known === undefined) {
+        const name = names.take(`${prefix}${step.node.slice(-40)}_${parameter.name}`);
+        found.set(buffer.id, { id: buffer.id, name, type: parameter.type, from, size: buffer.size });
+      } else if (known.type !== parameter.type) {
+        throw new Error(`constant ${known.name} is read as ${known.type} and as ${parameter.type}`);
+      }
+    });
+  }
+  return [...found.values()];
+}
+
+/** "float conv1_weights[432 + 7]" */
+export function arrayType({ name, type, size }: CConstant): string {
+  const count = size / elementBytes[type];
+  const slack = type === "f32" ? ` + ${SLACK}` : "";
+  return `${elementTypes[type]} ${name}[${type === "f32" ? count : Math.max(1, count)}${slack}]`;
+}
+
+const elementBytes: Readonly<Record<Pointer["type"], number>> = { f32: 4, u16: 2, i32: 4 };
+
+/** The arrays' definitions. @param qualifier in front of each, as "static const" */
+export function constantDefinitions(
+  { weights }: Program,
+  constants: readonly CConstant[],
+  qualifier: string,
+): string {
+  if (weights.length > MOST_TEXT_WEIGHTS) {
+    throw new PenniError("bad-option", "the weights are too large for source text", {
+      expected: `${MOST_TEXT_WEIGHTS} bytes at most`,
+      found: `${weights.length} bytes`,
+      advice: "Keep them in a binary file",
+    });
+  }
+  const view = new DataView(weights.buffer, weights.byteOffset, weights.byteLength);
+  return constants
+    .map((constant) => {
+      const items = literals(view, constant);
+      const content = wrapped(items.length === 0 ? ["0"] : items, "  ");
+      return `${qualifier} ${arrayType(constant)} = {\n  ${content}\n};`;
+    })
+    .join("\n\n");
+}
+
+function literals(view: DataView, { type, from, size }: CConstant): readonly string[] {
+  const bytes = elementBytes[type];
+  return Array.from({ length: size / bytes }, (_, index) => readLiteral[type](view, from + index * bytes));
+}
+
+const readLiteral: Readonly<Record<Pointer["type"], (view: DataView, position: number) => string>> = {
+  f32: (view, position) => floatLiteral(view.getFloat32(position, true)),
+  u16: (view, position) => String(view.getUint16(position, true)),
+  i32: (view, position) => String(view.getInt32(position, true)),
+};
+
+/** The weights as the file that `NAME_run` gets, with room behind them for whole vectors. */
+export function binaryWeights({ weights }: Program): Uint8Array {
+  const bytes = new Uint8Array(weights.length + 4 * (SLACK + 1));
+  bytes.set(weights);
+  return bytes;
+}

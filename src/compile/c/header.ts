@@ -1,0 +1,66 @@
+import { binaryWeights } from "./constants.js";
+import { commentText, wrapped } from "./names.js";
+import type { CPort } from "./ports.js";
+import { type CUnit, runParameters } from "./source.js";
+
+/** NAME.h */
+export function headerFile(unit: CUnit): string {
+  const { program, name, macro, ports, plan } = unit;
+  const macros = [...ports.inputs, ...ports.outputs].flatMap(portMacros);
+  return `/*
+ * ${name}: the network "${commentText(program.name)}", compiled by Penni. No heap, no files, nothing is written but
+ * outputs and scratch: several threads may run it at once, each with a scratch of its own.
+ * Define ${macro}_SCALAR when compiling ${name}.c to do without vector instructions.
+ */
+#ifndef ${macro}_H
+#define ${macro}_H
+
+${macros.join("\n")}
+#define ${macro}_SCRATCH_BYTES ${4 * plan.size}
+#define ${macro}_WEIGHTS_BYTES ${weightsBytes(unit)}
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+/*
+ * Runs the network once. No two of the pointers may overlap; all are to be aligned as float is.
+${parameterNotes(unit)
+  .map((note) => ` * ${note}`)
+  .join("\n")}
+ */
+void ${name}_run(${wrapped(runParameters(unit), "    ")});
+
+#ifdef __cplusplus
+}
+#endif
+
+#endif
+`;
+}
+
+function portMacros({ macro, port, shape }: CPort): readonly string[] {
+  return [
+    `/* "${commentText(port.name)}", row-major${port.elementType === "float32" ? "" : `; ${port.elementType} in the model, float here`} */`,
+    `#define ${macro}_ELEMENTS ${port.buffer.size}`,
+    `#define ${macro}_RANK ${shape.length}`,
+    `#define ${macro}_SHAPE {${shape.join(", ")}}`,
+  ];
+}
+
+function weightsBytes({ program, weights }: CUnit): number {
+  return weights === "binary" ? binaryWeights(program).length : program.weights.length;
+}
+
+function parameterNotes({ ports, macro, name, weights }: CUnit): readonly string[] {
+  const port = ({ parameter, macro: prefix, shape }: CPort): string =>
+    `${parameter}: ${prefix}_ELEMENTS numbers, [${shape.join(", ")}].`;
+  return [
+    ...ports.inputs.map(port),
+    ...ports.outputs.map(port),
+    `scratch: ${macro}_SCRATCH_BYTES bytes, fastest if aligned to 64; their content does not matter and is lost.`,
+    ...(weights === "binary"
+      ? [`weights: the ${macro}_WEIGHTS_BYTES bytes of ${name}_weights.bin, only read; little-endian.`]
+      : []),
+  ];
+}

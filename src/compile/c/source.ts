@@ -1,0 +1,181 @@
+import { type KernelPool, uniqueKernels } from "../kernel_pool.js";
+import type { Kernel, Pointer } from "../loops.js";
+import { type MemoryPlan, planMemory } from "../memory_plan.js";
+import type { Location, Program, Step } from "../program.js";
+import { arrayType, type CConstant, constantDefinitions, findConstants } from "./constants.js";
+import { elementTypes, type PrintedKernel, printKernel } from "./kernel_printer.js";
+import { commentText, Names, wrapped } from "./names.js";
+import type { CPorts } from "./ports.js";
+import { preludeNames, vectorPrelude } from "./vectors.js";
+
+/** Where the weights of a program stand. */
+export type WeightsPlace = "inside" | "separate" | "binary";
+
+/** What the files of one program have in common. */
+export interface CUnit {
+  readonly program: Program;
+  readonly name: string;
+  /** What macros begin with. */
+  readonly macro: string;
+  readonly ports: CPorts;
+  readonly plan: MemoryPlan;
+  readonly weights: WeightsPlace;
+  readonly constants: readonly CConstant[];
+}
+
+/** Plans a program's memory and names its parts. */
+export function cUnit(program: Program, name: string, weights: WeightsPlace, ports: CPorts): CUnit {
+  const parameters = [...ports.inputs, ...ports.outputs].map((port) => port.parameter);
+  const ownNames = ["arena", "scratch", "weights", ...Object.values(readers), `${name}_run`];
+  const reserved = [...preludeNames, ...parameters, ...ownNames];
+  const constants = findConstants(program, weights === "separate" ? `${name}_` : "", reserved);
+  const plan = planMemory(program);
+  return { program, name, macro: name.toUpperCase(), ports, plan, weights, constants };
+}
+
+/** NAME.c */
+export function sourceFile(unit: CUnit): string {
+  const { program, name, macro } = unit;
+  const pool = uniqueKernels(program.steps.map((step) => step.kernel));
+  const functionNames = new Names([...preludeNames, ...unit.constants.map((constant) => constant.name)]);
+  const functions = pool.kernels.map((kernel) => functionNames.take(`kernel_${kernel.name}`));
+  const kernels = pool.kernels.map((kernel, index) =>
+    printKernel(kernel, {
+      name: functions[index] ?? "",
+      restrict: isRestricted(kernel, index, pool, program),
+    }),
+  );
+  const used = new Set(kernels.flatMap((kernel) => kernel.used));
+  const constants = constantsPart(unit);
+  const run = runFunction(unit, (step) => functions[pool.indexOf(step.kernel)] ?? "");
+  const parts = [
+    `/* The network "${commentText(program.name)}", compiled by Penni: see ${name}.h. */`,
+    includes(unit, kernels, constants),
+    vectorPrelude(used, `${macro}_SCALAR`),
+    constants,
+    noInline,
+    ...kernels.map((kernel) => kernel.code),
+    run,
+  ];
+  return `${parts.filter((part) => part !== "").join("\n\n")}\n`;
+}
+
+/** NAME_weights.h and NAME_weights.c */
+export function separateWeights(unit: CUnit): { readonly header: string; readonly source: string } {
+  const { name, macro, program, constants } = unit;
+  const definitions = constantDefinitions(program, constants, "const");
+  const declarations = constants.map((constant) => `extern const ${arrayType(constant)};`).join("\n");
+  const guard = `${macro}_WEIGHTS_H`;
+  return {
+    header: `/* The constants of ${name}.c. */
+#ifndef ${guard}
+#define ${guard}
+
+#include <stdint.h>
+
+${declarations}
+
+#endif
+`,
+    source: `#include "${name}_weights.h"
+${mathInclude(definitions)}
+${definitions}
+`,
+  };
+}
+
+const noInline = `/* A function of its own in profiles. */
+#if defined(__GNUC__)
+#define KERNEL __attribute__((noinline))
+#else
+#define KERNEL
+#endif`;
+
+function includes(unit: CUnit, kernels: readonly PrintedKernel[], constants: string): string {
+  const lines = [`#include "${unit.name}.h"`];
+  if (unit.weights === "separate") lines.push(`#include "${unit.name}_weights.h"`);
+  const text = [constants, ...kernels.map((kernel) => kernel.code)].join("\n");
+  return `${lines.join("\n")}\n\n${mathInclude(text)}#include <stddef.h>\n#include <stdint.h>`;
+}
+
+function mathInclude(text: string): string {
+  return /\b(?:NAN|INFINITY)\b/.test(text) ? "#include <math.h>\n" : "";
+}
+
+function constantsPart({ program, constants, weights }: CUnit): string {
+  if (weights === "inside") return constantDefinitions(program, constants, "static const");
+  if (weights === "separate") return "";
+  const types = [...new Set(constants.map((constant) => constant.type))];
+  return types.map(readerOf).join("\n\n");
+}
+
+const readers: Readonly<Record<Pointer["type"], string>> = { f32: "float_at", u16: "u16_at", i32: "i32_at" };
+
+function readerOf(type: Pointer["type"]): string {
+  const element = elementTypes[type];
+  return `static const ${element} *${readers[type]}(const void *weights, size_t bytes) {
+  return (const ${element} *)(const void *)((const unsigned char *)weights + bytes);
+}`;
+}
+
+/** Whether no step passes memory that a kernel writes as another argument too. */
+function isRestricted(kernel: Kernel, index: number, pool: KernelPool, program: Program): boolean {
+  return program.steps
+    .filter((step) => pool.indexOf(step.kernel) === index)
+    .every(({ arguments: locations }) => {
+      const ids = locations.map((location) => location.buffer.id);
+      return kernel.parameters.every(
+        ({ written }, place) => !written || ids.filter((id) => id === ids[place]).length === 1,
+      );
+    });
+}
+
+/** The parameters of `NAME_run` as they are declared. */
+export function runParameters({ ports, weights }: CUnit): readonly string[] {
+  return [
+    ...ports.inputs.map(({ parameter }) => `const float *${parameter}`),
+    ...ports.outputs.map(({ parameter }) => `float *${parameter}`),
+    "void *scratch",
+    ...(weights === "binary" ? ["const void *weights"] : []),
+  ];
+}
+
+function runFunction(unit: CUnit, functionOf: (step: Step) => string): string {
+  const { program, name, plan, ports } = unit;
+  const lines = [`void ${name}_run(${wrapped(runParameters(unit), "    ")}) {`];
+  const isRead = new Set(program.steps.flatMap((step) => step.arguments.map(({ buffer }) => buffer.id)));
+  for (const { port, parameter } of [...ports.inputs, ...ports.outputs]) {
+    if (!isRead.has(port.buffer.id)) lines.push(`  (void)${parameter};`);
+  }
+  lines.push(plan.size === 0 ? "  (void)scratch;" : "  float *const arena = scratch;");
+  if (unit.weights === "binary" && unit.constants.length === 0) lines.push("  (void)weights;");
+  const print = locationPrinter(unit);
+  let title = "";
+  for (const step of program.steps) {
+    const node = `  /* ${commentText(step.node === "" ? step.op : `${step.node} (${step.op})`)} */`;
+    if (node !== title) lines.push("", node);
+    title = node;
+    const locations = step.arguments.map(print);
+    lines.push(`  ${functionOf(step)}(${wrapped(locations, "      ")});`);
+  }
+  lines.push("}");
+  return lines.join("\n");
+}
+
+function locationPrinter({ plan, ports, constants, weights }: CUnit): (location: Location) => string {
+  const parameters = new Map(
+    [...ports.inputs, ...ports.outputs].map(({ port, parameter }) => [port.buffer.id, parameter]),
+  );
+  const constantById = new Map(constants.map((constant) => [constant.id, constant]));
+  const moved = (base: string, elements: number): string => (elements === 0 ? base : `${base} + ${elements}`);
+  return ({ buffer, offset }) => {
+    const place = plan.offsets.get(buffer.id);
+    if (place !== undefined) return moved("arena", place + offset);
+    const parameter = parameters.get(buffer.id);
+    if (parameter !== undefined) return moved(parameter, offset);
+    const constant = constantById.get(buffer.id);
+    if (constant === undefined) throw new Error(`buffer ${buffer.id} has no place in memory`);
+    const { name, type, from } = constant;
+    return moved(weights === "binary" ? `${readers[type]}(weights, ${from})` : name, offset);
+  };
+}

@@ -1,0 +1,17 @@
+import { PenniError } from "../../graph/errors.js";
+import type { LoweringContext } from "./definition.js";
+
+/** The error for a parameter that is computed while the model runs. */
+export function notConstant({ node }: LoweringContext, what: string): PenniError {
+  return new PenniError("unsupported", `${what} must be constant`, { node: node.name, op: node.op });
+}
+
+/** The error for a form of an operator that has no lowering. */
+export function unsupported({ node }: LoweringContext, expected: string, found: string): PenniError {
+  return new PenniError("unsupported", "this form of the operator cannot be compiled", {
+    node: node.name,
+    op: node.op,
+    expected,
+    found,
+  });
+}

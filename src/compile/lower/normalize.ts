@@ -1,0 +1,194 @@
+import { intAttribute } from "../../graph/attributes.js";
+import { elementCount } from "../../graph/tensor.js";
+import { normalizeAxis } from "../../ops/arguments.js";
+import { epsilonOf } from "../../ops/batch_normalization.js";
+import { lrnParameters } from "../../ops/lrn.js";
+import { axesFrom } from "../../ops/reduce.js";
+import { constant, multiplyAdd, unary } from "../kernel_builder.js";
+import { add, divide, multiply, once, power, subtract } from "../kernels/functions.js";
+import type { Value } from "../loops.js";
+import type { Location } from "../program.js";
+import { behind } from "../program_builder.js";
+import type { Lowering, LoweringContext } from "./definition.js";
+import { notConstant, unsupported } from "./errors.js";
+import { copyStrided, fill, mapViews, type StridedView, viewOf } from "./movement.js";
+import { reduceAxes, scaled, spreadStrides, sumOf, sumOfSquares } from "./reduce.js";
+import { broadcastStrides } from "./strides.js";
+
+const zero = constant(0);
+const one = constant(1);
+
+/** Scale and shift of a normalization, as they meet its elements; without a shift where that is absent. */
+interface Affine {
+  readonly scale: StridedView;
+  readonly shift: StridedView | undefined;
+}
+
+/** Means and 1 / sqrt(variance + epsilon) along the axes, in row-major order of the others. */
+interface Statistics {
+  readonly means: Location;
+  readonly inverses: Location;
+}
+
+/** (x - mean) / sqrt(variance + epsilon) * scale + shift along some axes of an input seen with dimensions `dims`. */
+function standardize(
+  context: LoweringContext,
+  dims: readonly number[],
+  axes: readonly number[],
+  { scale, shift }: Affine,
+): Statistics {
+  const kept = elementCount(dims.filter((_, axis) => !axes.includes(axis)));
+  const reduced = elementCount(dims) / Math.max(1, kept);
+  const output = context.write();
+  const input = viewOf(context.read(0), dims);
+  const all = viewOf(output, dims);
+  const spread = (location: Location): StridedView => ({ location, strides: spreadStrides(dims, axes) });
+  const means = context.scratch(kept);
+  reduceAxes(context, scaled(sumOf, 1 / reduced), dims, axes, input, means);
+  const compute = ([x = zero, mean = zero]: readonly Value[]): Value => subtract(x, mean);
+  mapViews(context, { name: "centred", dims, compute }, [input, spread(means)], all);
+  const inverses = context.scratch(kept);
+  const epsilon = constant(epsilonOf(context.node));
+  const inverse = {
+    ...sumOfSquares,
+    name: "inverse_deviation",
+    finish: (_: unknown, sum: Value): Value => {
+      const variance = multiply(sum, constant(1 / reduced));
+      return divide(one, unary("squareRoot", add(variance, epsilon)));
+    },
+  };
+  reduceAxes(context, inverse, dims, axes, all, inverses);
+  const views = [all, spread(inverses), scale, ...(shift === undefined ? [] : [shift])];
+  mapViews(
+    context,
+    {
+      name: "standardized",
+      dims,
+      compute: ([x = zero, factor = one, weight = one, bias]) => {
+        const standardized = multiply(x, factor);
+        return bias === undefined ? multiply(standardized, weight) : multiplyAdd(standardized, weight, bias);
+      },
+    },
+    views,
+    all,
+  );
+  return { means, inverses };
+}
+
+export const lowerLayerNormalization: Lowering = (context) => {
+  const dims = context.inputDims(0);
+  const axis = normalizeAxis(context.node, intAttribute(context.node, "axis") ?? -1, dims.length);
+  const parameter = (index: number): StridedView => ({
+    location: context.read(index),
+    strides: broadcastStrides(context.inputDims(index), dims),
+  });
+  const affine = { scale: parameter(1), shift: context.hasInput(2) ? parameter(2) : undefined };
+  const { means, inverses } = standardize(context, dims, axesFrom(axis, dims.length), affine);
+  const count = elementCount(dims.slice(0, axis));
+  [means, inverses].forEach((statistic, index) => {
+    if ((context.node.outputs[index + 1] ?? "") === "") return;
+    const to = viewOf(context.write(index + 1), [count]);
+    copyStrided(context, [count], viewOf(statistic, [count]), to);
+  });
+};
+
+/** A parameter of one element for each channel of [N, C, ...]. */
+function perChannel(context: LoweringContext, index: number, rank: number): StridedView {
+  return {
+    location: context.read(index),
+    strides: Array.from({ length: rank }, (_, axis) => Number(axis === 1)),
+  };
+}
+
+export const lowerInstanceNormalization: Lowering = (context) => {
+  const dims = context.inputDims(0);
+  const affine = {
+    scale: perChannel(context, 1, dims.length),
+    shift: perChannel(context, 2, dims.length),
+  };
+  standardize(context, dims, axesFrom(2, dims.length), affine);
+};
+
+/** Over [N, groups, C / groups, pixels]; scale and shift have an element per group up to opset 20, then per channel. */
+export const lowerGroupNormalization: Lowering = (context) => {
+  const [batch = 1, channels = 1, ...space] = context.inputDims(0);
+  const groups = intAttribute(context.node, "num_groups") ?? 1;
+  const size = channels / groups;
+  if (!Number.isInteger(size)) throw unsupported(context, `a multiple of ${groups} channels`, `${channels}`);
+  const dims = [batch, groups, size, elementCount(space)];
+  const parameter = (index: number): StridedView => ({
+    location: context.read(index),
+    strides: elementCount(context.inputDims(index)) === channels ? [0, size, 1, 0] : [0, 1, 0, 0],
+  });
+  standardize(context, dims, [2, 3], { scale: parameter(1), shift: parameter(2) });
+};
+
+/** x * scale / sqrt(variance + epsilon) + (bias - mean * ...), where no convolution took it up. */
+export const lowerBatchNormalization: Lowering = (context) => {
+  if (intAttribute(context.node, "training_mode") === 1)
+    throw unsupported(context, "training_mode absent or 0", "1");
+  const dims = context.inputDims(0);
+  const [scale, bias, mean, variance] = [1, 2, 3, 4].map((index) => context.constantData(index));
+  if (scale === undefined || bias === undefined || mean === undefined || variance === undefined)
+    throw notConstant(context, "scale, bias, mean and variance");
+  const epsilon = epsilonOf(context.node);
+  const factors = scale.map((value, channel) => value / Math.sqrt((variance[channel] ?? 1) + epsilon));
+  const offsets = bias.map((value, channel) => value - (mean[channel] ?? 0) * (factors[channel] ?? 0));
+  const strides = dims.map((_, axis) => Number(axis === 1));
+  const view = (data: Float32Array): StridedView => ({ location: context.weights(data), strides });
+  mapViews(
+    context,
+    {
+      name: "batch_normalization",
+      dims,
+      compute: ([x = zero, factor = one, offset = zero]) => multiplyAdd(x, factor, offset),
+    },
+    [viewOf(context.read(0), dims), view(factors), view(offsets)],
+    viewOf(context.write(), dims),
+  );
+};
+
+/** x / (k + alpha / n * sum of squares of n channels)^beta; squares lie between channels of zeros. */
+export const lowerLrn: Lowering = (context) => {
+  const [batch = 1, channels = 1, ...space] = context.inputDims(0);
+  const pixels = elementCount(space);
+  const { size, alpha, beta, bias } = lrnParameters(context.node);
+  const before = Math.floor((size - 1) / 2);
+  const dims = [batch, channels, pixels];
+  const wide = [batch, channels + size - 1, pixels];
+  const squares = context.scratch(elementCount(wide));
+  fill(context, squares, elementCount(wide), 0);
+  const input = viewOf(context.read(0), dims);
+  mapViews(
+    context,
+    {
+      name: "squares",
+      dims,
+      compute: ([x = zero], k, lanes) => {
+        const value = once({ k, lanes }, x);
+        return multiply(value, value);
+      },
+    },
+    [input],
+    viewOf(squares, wide, [0, before, 0]),
+  );
+  const neighbours = Array.from({ length: size }, (_, index) => ({
+    ...viewOf(squares, wide),
+    location: behind(squares, index * pixels),
+  }));
+  mapViews(
+    context,
+    {
+      name: "local_response",
+      dims,
+      compute: ([x = zero, ...others], k, lanes) => {
+        const place = { k, lanes };
+        const sum = once(place, others.reduce(add));
+        const scale = multiplyAdd(sum, constant(alpha / size), constant(bias));
+        return multiply(x, power(place, scale, constant(-beta)));
+      },
+    },
+    [input, ...neighbours],
+    viewOf(context.write(), dims),
+  );
+};

@@ -1,0 +1,5 @@
+import type { Target } from "../compile.js";
+import { WASM_LANES } from "./function_body.js";
+
+/** 128-bit SIMD. */
+export const wasmTarget: Target = { width: WASM_LANES, rates: { dense: 12.5, sparse: 9, basis: 11 } };

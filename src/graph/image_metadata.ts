@@ -1,0 +1,96 @@
+import { PenniError } from "./errors.js";
+
+/**
+ * What turns uint8 pixels into a model's input: (pixel * scale - mean[channel]) / std[channel], as
+ * [N, C, H, W] with the channels in the order red, green, blue.
+ */
+export interface Preprocessing {
+  readonly mean: number[];
+  /** As many as in `mean`, all above 0. */
+  readonly std: number[];
+  readonly scale: number;
+  readonly layout: "NCHW";
+  readonly colour: "rgb";
+}
+
+/** The key of `metadata_props` under which a model carries its preprocessing as JSON. */
+export const PREPROCESSING_KEY = "penni.preprocessing";
+
+/** The key of `metadata_props` under which a model carries its class names, a JSON array of strings. */
+export const CLASS_NAMES_KEY = "penni.classNames";
+
+/** What nearly every published ImageNet model expects, and the CIFAR-10 models in ../shared too. */
+export const imagenetPreprocessing: Preprocessing = {
+  mean: [0.485, 0.456, 0.406],
+  std: [0.229, 0.224, 0.225],
+  scale: 1 / 255,
+  layout: "NCHW",
+  colour: "rgb",
+};
+
+/**
+ * The preprocessing that a model's metadata states, or undefined where it states none.
+ * @throws PenniError "bad-model" if what it states cannot be understood
+ */
+export function readPreprocessing(metadata: ReadonlyMap<string, string>): Preprocessing | undefined {
+  return readMetadata(metadata, PREPROCESSING_KEY, preprocessingOf);
+}
+
+/** The class names that a model's metadata states; undefined and errors as in `readPreprocessing`. */
+export function readClassNames(metadata: ReadonlyMap<string, string>): readonly string[] | undefined {
+  return readMetadata(metadata, CLASS_NAMES_KEY, (value) =>
+    isListOf(value, isText) ? value : "a list of strings",
+  );
+}
+
+/** The value, or what was expected of it. */
+type Checked<Value> = Value | string;
+
+// Checked by hand: this runs in browsers too, where a library for it would weigh more than the compiler.
+function preprocessingOf(value: unknown): Checked<Preprocessing> {
+  if (typeof value !== "object" || value === null) return "an object";
+  const { mean, std, scale, layout, colour } = value as Readonly<Record<string, unknown>>;
+  if (!isListOf(mean, isNumber) || mean.length === 0) return "mean: a list of numbers";
+  if (!isListOf(std, isPositive)) return "std: a list of numbers above 0";
+  if (mean.length !== std.length) return "mean and std of the same length";
+  if (!isPositive(scale)) return "scale: a number above 0";
+  if (layout !== "NCHW") return 'layout: "NCHW"';
+  if (colour !== "rgb") return 'colour: "rgb"';
+  return { mean, std, scale, layout, colour };
+}
+
+function isListOf<Element>(
+  value: unknown,
+  isElement: (element: unknown) => element is Element,
+): value is Element[] {
+  return Array.isArray(value) && value.every(isElement);
+}
+
+const isText = (value: unknown): value is string => typeof value === "string";
+const isNumber = (value: unknown): value is number => Number.isFinite(value);
+const isPositive = (value: unknown): value is number => isNumber(value) && value > 0;
+
+function readMetadata<Value extends object>(
+  metadata: ReadonlyMap<string, string>,
+  key: string,
+  check: (value: unknown) => Checked<Value>,
+): Value | undefined {
+  const json = metadata.get(key);
+  if (json === undefined) return undefined;
+  const value = parseJson(json);
+  const checked = value === undefined ? "JSON" : check(value);
+  if (typeof checked !== "string") return checked;
+  throw new PenniError("bad-model", `the model's metadata entry "${key}" is not valid`, {
+    expected: checked,
+    found: json.length > 80 ? `${json.slice(0, 80)}...` : json,
+    advice: "Remove or correct the entry",
+  });
+}
+
+function parseJson(json: string): unknown {
+  try {
+    return JSON.parse(json);
+  } catch {
+    return undefined;
+  }
+}

@@ -1,0 +1,81 @@
+/** An input or output of a model, as one run takes or gives it. */
+export interface Port {
+  readonly name: string;
+  readonly dims: readonly number[];
+  /** The model's element type: "float32", "int64", ... */
+  readonly type: string;
+}
+
+/** Elements of an input in row-major order: as many as its dimensions say, or a multiple of that. */
+export type InputData =
+  | Float32Array
+  | Int8Array
+  | Int16Array
+  | Int32Array
+  | Uint8Array
+  | Uint8ClampedArray
+  | Uint16Array
+  | Uint32Array
+  | BigInt64Array;
+
+/**
+ * Elements of an output: Int32Array where the model's type is an integer of any size (indices of ArgMax, say), a
+ * Uint8Array of 0 and 1 where it is bool, else Float32Array.
+ */
+export type OutputData = Float32Array | Int32Array | Uint8Array;
+
+/** An `ImageData`, or anything like it. */
+export interface ImageLike {
+  readonly width: number;
+  readonly height: number;
+  /** Red, green, blue and alpha of each pixel, row by row; alpha is not looked at. */
+  readonly data: Uint8ClampedArray | Uint8Array;
+}
+
+export interface ClassScore {
+  readonly index: number;
+  /** The index in words where the model has no class names. */
+  readonly name: string;
+  /** From 0 to 1; those of all classes add up to 1. */
+  readonly probability: number;
+}
+
+/** @typeParam Output what `run` returns: the data of the one output, or data by name where there are several */
+export interface Model<Output extends OutputData | Readonly<Record<string, OutputData>> = Float32Array> {
+  readonly inputs: readonly Port[];
+  readonly outputs: readonly Port[];
+  readonly classNames: readonly string[] | undefined;
+  /** Whether the build for relaxed SIMD runs, whose last digits differ between machines. */
+  readonly relaxed: boolean;
+  /**
+   * Computes the outputs, image by image where the inputs hold several (in steps of the batch that the model fixes).
+   * @param input data of the one input, or of all inputs by name. Inputs of floating-point types take Float32Array,
+   *   others any typed array; values are computed in float32.
+   * @returns new arrays, those of several images one after the other
+   * @throws TypeError or RangeError naming the input, what was expected and what was found
+   */
+  run(input: InputData | Readonly<Record<string, InputData>>): Output;
+  /**
+   * What a classifier sees in an image, most probable first. The image is stretched to the model's size (bilinear,
+   * without smoothing), preprocessed as the model's metadata says, and made grey for models of one channel. Outputs
+   * that are no probabilities yet go through a softmax.
+   * @throws TypeError if the model is no classifier of images or does not say how it wants them
+   */
+  classify(image: ImageLike): readonly ClassScore[];
+}
+
+/** What has a module's bytes: a `Response`, or a `Blob`. */
+export interface Body {
+  readonly ok?: boolean;
+  readonly status?: number;
+  readonly url?: string;
+  arrayBuffer(): Promise<ArrayBuffer>;
+}
+
+/** Bytes, where to get them (a URL, or in Node the path of a file), or a response that has them. */
+export type Source = ArrayBuffer | ArrayBufferView | string | { readonly href: string } | Body;
+
+export interface LoadOptions {
+  /** Whether relaxed SIMD is used where the host has it (default: true). */
+  readonly relaxed?: boolean;
+}

@@ -1,0 +1,225 @@
+import assert from "node:assert/strict";
+import {
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  writeFileSync,
+} from "node:fs";
+import { tmpdir } from "node:os";
+import path from "node:path";
+import { Writable } from "node:stream";
+import { after, test } from "node:test";
+import { pathToFileURL } from "node:url";
+import { gzipSync } from "node:zlib";
+import type { Compilation } from "../../src/cli/compile_text.js";
+import { runCommandLine } from "../../src/cli/program.js";
+import { compileToWasm } from "../../src/compile/index.js";
+import { int } from "../../src/graph/attributes.js";
+import { imagenetPreprocessing, PREPROCESSING_KEY } from "../../src/graph/image_metadata.js";
+import type { Graph } from "../../src/graph/types.js";
+import { decompose } from "../../src/method/decompose.js";
+import { pruneCoefficients } from "../../src/method/prune.js";
+import { writeModel } from "../../src/onnx/files.js";
+import { simplify } from "../../src/ops/passes/simplify.js";
+import { load, type Model } from "../../src/runtime/index.js";
+import { node, smallGraph, smallNetwork } from "../support/small_models.js";
+import { tinyCnn } from "../support/tiny_cnn.js";
+
+const folder = mkdtempSync(path.join(tmpdir(), "penni-compile-"));
+after(() => rmSync(folder, { recursive: true, force: true }));
+
+class Collector extends Writable {
+  text = "";
+  override _write(chunk: Buffer, _encoding: string, done: () => void): void {
+    this.text += chunk.toString();
+    done();
+  }
+}
+
+async function penni(...args: readonly string[]) {
+  const [stdout, stderr] = [new Collector(), new Collector()];
+  const status = await runCommandLine(args, stdout, stderr);
+  return { status, stdout: stdout.text, stderr: stderr.text };
+}
+
+async function modelFile(name: string, graph: Graph): Promise<string> {
+  const file = path.join(folder, name);
+  await writeModel(file, graph);
+  return file;
+}
+
+let directories = 0;
+const newDirectory = (): string => path.join(folder, `out-${directories++}`);
+
+/** Compiles without complaint; what was printed, and where it is. */
+async function compiled(
+  ...args: readonly string[]
+): Promise<{ readonly out: string; readonly stdout: string }> {
+  const out = newDirectory();
+  const { status, stdout, stderr } = await penni("compile", ...args, "-o", out);
+  assert.deepEqual([status, stderr], [0, ""]);
+  return { out, stdout };
+}
+
+const small = await modelFile("small-net 2.onnx", smallNetwork());
+const tiny = await modelFile("tiny.onnx", tinyCnn());
+const sparse = await modelFile(
+  "sparse.onnx",
+  pruneCoefficients(decompose(simplify(tinyCnn()), { basis: 3 }), { factor: 1 }).graph,
+);
+
+test("a WebAssembly module, named after the model as C allows, that the loader runs", async () => {
+  const { out, stdout } = await compiled(small, "--target", "wasm");
+  assert.deepEqual(readdirSync(out), ["small_net_2.wasm"]);
+  const bytes = readFileSync(path.join(out, "small_net_2.wasm"));
+  assert.deepEqual(new Uint8Array(bytes), compileToWasm(smallNetwork()));
+  assert.equal((await load(bytes)).run(new Float32Array(256)).length, 10);
+  const sizes = [bytes, gzipSync(bytes, { level: 9 })].map(({ length }) => length.toLocaleString("en-US"));
+  assert.match(stdout, /^layer +operator +kernels +MACs\nc1\/Conv +Conv /);
+  assert.match(
+    stdout,
+    /^Totals: [\d,]+ multiply-accumulates executed in one run, [\d,]+ bytes of weights, /m,
+  );
+  assert.ok(stdout.endsWith(`small_net_2.wasm: ${sizes[0]} bytes, gzipped ${sizes[1]}\n`));
+});
+
+test("--json: layers with their kernels, sizes and sums", async () => {
+  const { out, stdout } = await compiled(sparse, "--target", "wasm", "--json", "--name", "net");
+  const result = JSON.parse(stdout) as Compilation & { readonly model: string; readonly target: string };
+  const { layers, multiplyAccumulates, weightBytes, arenaBytes, files } = result;
+  assert.deepEqual([result.model, result.target, result.directory], [sparse, "wasm", out]);
+  assert.deepEqual(
+    files.map(({ name }) => name),
+    ["net.wasm"],
+  );
+  assert.equal(files[0]?.bytes, readFileSync(path.join(out, "net.wasm")).length);
+  assert.equal(
+    multiplyAccumulates,
+    layers.reduce((sum, layer) => sum + layer.multiplyAccumulates, 0),
+  );
+  const kernels = layers.flatMap((layer) => layer.kernels);
+  assert.ok(kernels.some((kernel) => kernel.startsWith("sparse_conv")));
+  assert.ok(weightBytes > 0 && arenaBytes > 0);
+  const dense = JSON.parse((await compiled(tiny, "--target", "wasm", "--json")).stdout) as Compilation;
+  assert.ok(multiplyAccumulates < dense.multiplyAccumulates);
+});
+
+test("--example: a page, the loader beside it, and how to use both, which works as it stands", async () => {
+  const { out } = await compiled(tiny, "--target", "wasm", "--example");
+  assert.deepEqual(readdirSync(out).toSorted(), ["README.md", "index.html", "penni-runtime.js", "tiny.wasm"]);
+  const code = /```js\n([\s\S]*?)```/.exec(readFileSync(path.join(out, "README.md"), "utf8"))?.[1];
+  assert.ok(code !== undefined);
+  const program = path.join(out, "program.mjs");
+  writeFileSync(program, `${code}\nexport { model, output };`);
+  const { output } = (await import(pathToFileURL(program).href)) as { readonly output: Float32Array };
+  assert.equal(output.length, 10);
+});
+
+for (const weights of ["inside", "separate", "binary"]) {
+  test(`C with its weights ${weights}`, async () => {
+    const { out, stdout } = await compiled(tiny, "--target", "c", "--weights", weights, "--json");
+    const names = readdirSync(out);
+    assert.ok(names.includes("tiny.c") && names.includes("tiny.h"));
+    const { files } = JSON.parse(stdout) as Compilation;
+    assert.deepEqual(files.map(({ name }) => name).toSorted(), names.toSorted());
+  });
+}
+
+async function compiledModel(file: string, ...args: readonly string[]): Promise<Model> {
+  const { out } = await compiled(file, "--target", "wasm", "--name", "model", ...args);
+  return load(path.join(out, "model.wasm"));
+}
+
+test("--input-shape fixes what a model leaves open", async () => {
+  const open = await modelFile("open.onnx", smallGraph(["N", 3, "H", "W"], [node("Relu", ["x"], "y")], {}));
+  const model = await compiledModel(open, "--input-shape", "x:5x3x4x6");
+  assert.deepEqual(model.inputs[0]?.dims, [5, 3, 4, 6]);
+  const { stderr } = await penni("compile", open, "--target", "wasm", "-o", newDirectory());
+  assert.match(stderr, /^penni: .*open\.onnx: .*\n$/);
+});
+
+test("images are preprocessed as metadata or options say, else as ImageNet's", async () => {
+  const scores = (channels: number, metadata: Graph["metadata"] = new Map()): Graph => ({
+    ...smallGraph([1, channels, 1, 2], [node("Flatten", ["x"], "y", { axis: int(1) })], {}),
+    metadata,
+  });
+  const image = { width: 2, height: 1, data: Uint8Array.of(255, 255, 255, 255, 0, 0, 0, 255) };
+  /** log p(white) - log p(black) of a channel: 1 / std. */
+  const contrast = (model: Model, channel: number): number => {
+    const all = model.classify(image);
+    const [white, black] = [0, 1].map((x) => all.find(({ index }) => index === 2 * channel + x)?.probability);
+    return Math.log((white ?? 0) / (black ?? 0));
+  };
+  const near = (found: number, std: number): void => assert.ok(Math.abs(found - 1 / std) < 1e-4);
+  const plain = await modelFile("plain.onnx", scores(3));
+  const stated = { ...imagenetPreprocessing, std: [0.5, 0.5, 0.5] };
+  const metadata = new Map([[PREPROCESSING_KEY, JSON.stringify(stated)]]);
+  near(contrast(await compiledModel(plain), 1), 0.224);
+  near(contrast(await compiledModel(plain, "--std", "1,2,4"), 1), 2);
+  near(contrast(await compiledModel(await modelFile("stated.onnx", scores(3, metadata))), 1), 0.5);
+  const grey = await modelFile("grey.onnx", scores(1));
+  near(contrast(await compiledModel(grey, "--mean", "0", "--std", "0.25"), 0), 0.25);
+});
+
+const unsupported = await modelFile("unsupported.onnx", smallGraph([1, 4], [node("Det", ["x"], "y")], {}));
+const damagedMetadata = await modelFile("metadata.onnx", {
+  ...smallNetwork(),
+  metadata: new Map([[PREPROCESSING_KEY, "{"]]),
+});
+const damaged = path.join(folder, "damaged.onnx");
+writeFileSync(damaged, readFileSync(small).subarray(0, 500));
+const full = path.join(folder, "full");
+mkdirSync(full);
+writeFileSync(path.join(full, "mine.txt"), "mine");
+
+const refusals: readonly (readonly [string, readonly string[], RegExp])[] = [
+  ["no target", [small], /required option '--target <name>'/],
+  ["an unknown target", [small, "--target", "rust"], /wasm, c/],
+  ["a missing file", [path.join(folder, "none.onnx"), "--target", "wasm"], /none\.onnx: cannot read/],
+  ["a damaged model", [damaged, "--target", "wasm"], /damaged\.onnx/],
+  ["an unknown operator", [unsupported, "--target", "wasm"], /unsupported\.onnx: node "y\/Det" \(Det\)/],
+  ["damaged metadata", [damagedMetadata, "--target", "wasm"], /metadata\.onnx: .*penni\.preprocessing/],
+  ["a name that is none in C", [small, "--target", "c", "--name", "a-b"], /expected a letter.*found "a-b"/],
+  ["a C keyword", [small, "--target", "wasm", "--name", "for"], /found "for"/],
+  ["a path as a name", [small, "--target", "wasm", "--name", "../x"], /found "\.\.\/x"/],
+  ["--weights for WebAssembly", [small, "--target", "wasm", "--weights", "separate"], /--target c/],
+  ["a wrong input", [small, "--target", "wasm", "--input-shape", "y:1x2"], /no input "y"/],
+];
+
+for (const [what, args, message] of refusals) {
+  test(`refused before anything is written: ${what}`, async () => {
+    const out = newDirectory();
+    const { status, stdout, stderr } = await penni("compile", ...args, "-o", out);
+    assert.deepEqual([status, stdout], [1, ""]);
+    assert.match(stderr, message);
+    assert.match(stderr, /^penni: [^\n]+\n$/);
+    assert.ok(!existsSync(out));
+  });
+}
+
+test("refused directories: full, a file, below a file, where nothing can be made", async () => {
+  const places = [
+    [full, /full: this directory is not empty/],
+    [small, /cannot write into the directory/],
+    [path.join(small, "below"), /cannot write into the directory/],
+    ["/proc/penni/out", /cannot write into the directory/],
+  ] as const;
+  for (const [out, message] of places) {
+    const { status, stdout, stderr } = await penni("compile", small, "--target", "wasm", "-o", out);
+    assert.deepEqual([status, stdout], [1, ""]);
+    assert.match(stderr, message);
+  }
+  assert.deepEqual(readdirSync(full), ["mine.txt"]);
+});
+
+test("an empty directory, and one below others that are missing, are filled", async () => {
+  const empty = newDirectory();
+  mkdirSync(empty);
+  for (const out of [empty, path.join(newDirectory(), "a", "b")]) {
+    assert.equal((await penni("compile", small, "--target", "wasm", "-o", out)).status, 0);
+    assert.deepEqual(readdirSync(out), ["small_net_2.wasm"]);
+  }
+});

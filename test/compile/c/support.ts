@@ -1,0 +1,175 @@
+import assert from "node:assert/strict";
+import { spawnSync } from "node:child_process";
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import path from "node:path";
+import { type CFileOptions, cFiles } from "../../../src/compile/c/files.js";
+import { namePorts } from "../../../src/compile/c/ports.js";
+import { compileProgram } from "../../../src/compile/compile.js";
+import type { Program } from "../../../src/compile/program.js";
+import { targets } from "../../../src/compile/targets.js";
+import { float32Data, float32Tensor } from "../../../src/graph/tensor.js";
+import type { Graph, Tensor } from "../../../src/graph/types.js";
+
+/** What issue 5 promises to compile without a warning under, and -Wpedantic. */
+export const WARNINGS = "-std=c99 -Wall -Wextra -Werror -Wconversion -Wpedantic".split(" ");
+
+export const SANITIZERS = "-g -fsanitize=address,undefined -fno-sanitize-recover=all".split(" ");
+
+/** For `test(name, { skip: withoutCommand("gcc") }, ...)`: false, or the reason to skip. */
+export function withoutCommand(command: string): string | false {
+  return spawnSync(command, ["--version"]).status === 0 ? false : `needs ${command}, which is not installed`;
+}
+
+/** Whether this machine's processor has what -mavx2 -mfma asks for. */
+export function withoutAvx2(): string | false {
+  try {
+    const flags = readFileSync("/proc/cpuinfo", "utf8");
+    if (/\bavx2\b/.test(flags) && /\bfma\b/.test(flags)) return false;
+  } catch {
+    // Not Linux.
+  }
+  return "needs a processor with AVX2 and FMA";
+}
+
+export function compileForC(graph: Graph): Program {
+  return compileProgram(graph, targets.c);
+}
+
+export const NAME = "small";
+
+/** A directory with the files of a program, removed afterwards. */
+export function inDirectory<Result>(
+  program: Program,
+  options: Partial<CFileOptions>,
+  work: (directory: string) => Result,
+): Result {
+  const directory = mkdtempSync(path.join(tmpdir(), "penni-c-"));
+  try {
+    const files = cFiles(program, { name: NAME, weights: "inside", example: false, ...options });
+    for (const { name, content } of files) writeFileSync(path.join(directory, name), content);
+    return work(directory);
+  } finally {
+    rmSync(directory, { recursive: true });
+  }
+}
+
+/** Runs a command that must succeed and say nothing on stderr; gives what it wrote. */
+export function command(
+  directory: string,
+  name: string,
+  parameters: readonly string[],
+  input?: Uint8Array,
+): Buffer {
+  const result = spawnSync(name, [...parameters], {
+    cwd: directory,
+    maxBuffer: 2 ** 28,
+    ...(input === undefined ? {} : { input }),
+  });
+  const problem = result.error?.message ?? result.stderr.toString().slice(0, 4000);
+  assert.equal(problem, "", `${name} ${parameters.join(" ")}`);
+  assert.equal(
+    result.status,
+    0,
+    `${name} ${parameters.join(" ")} ended with ${result.signal ?? result.status}`,
+  );
+  return result.stdout;
+}
+
+export interface Build {
+  readonly compiler: string;
+  readonly flags: readonly string[];
+  readonly weights?: CFileOptions["weights"];
+  /** What runs the program, as an emulator. */
+  readonly runner?: readonly string[];
+}
+
+/**
+ * What the compiled network makes of inputs, in the order of the program's outputs. It runs twice, in a scratch that is
+ * full of NaN the first time and of huge numbers the second, and must give the same bits. Every pointer gets exactly
+ * as many bytes as the header says.
+ */
+export function runInC(
+  program: Program,
+  inputs: ReadonlyMap<string, Tensor>,
+  build: Build,
+): Map<string, Tensor> {
+  const { compiler, flags, weights = "inside", runner = [] } = build;
+  return inDirectory(program, { weights }, (directory) => {
+    writeFileSync(path.join(directory, "main.c"), harness(program, weights));
+    const sources = [`${NAME}.c`, "main.c", ...(weights === "separate" ? [`${NAME}_weights.c`] : [])];
+    command(directory, compiler, [...WARNINGS, ...flags, ...sources, "-o", "run", "-lm"]);
+    const data = program.inputs.map(({ name }) => {
+      const tensor = inputs.get(name);
+      assert.ok(tensor, `input ${name}`);
+      const { buffer, byteOffset, byteLength } = float32Data(tensor);
+      return Buffer.from(buffer, byteOffset, byteLength);
+    });
+    const [first = "", ...rest] = [...runner, path.join(directory, "run")];
+    return outputsFrom(program, command(directory, first, rest, Buffer.concat(data)));
+  });
+}
+
+function outputsFrom(program: Program, bytes: Buffer): Map<string, Tensor> {
+  const all = new Float32Array(bytes.buffer.slice(bytes.byteOffset, bytes.byteOffset + bytes.byteLength));
+  let from = 0;
+  const outputs = program.outputs.map(({ name, dims, buffer }) => {
+    from += buffer.size;
+    return [name, float32Tensor(dims, all.slice(from - buffer.size, from))] as const;
+  });
+  assert.equal(from, all.length, "elements of all outputs");
+  return new Map(outputs);
+}
+
+function harness(program: Program, weights: CFileOptions["weights"]): string {
+  const prefix = NAME.toUpperCase();
+  const { inputs, outputs } = namePorts(program, prefix);
+  const bytes = (macro: string): string => `${macro}_ELEMENTS * sizeof(float)`;
+  const pointers = [...inputs, ...outputs].map(({ parameter }) => parameter);
+  const run = [...pointers, "scratch", ...(weights === "binary" ? ["weights"] : [])].join(", ");
+  return `#include "${NAME}.h"
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+int main(void) {
+  static const int poison[2] = {0xff, 0x7f};
+${inputs.map(({ parameter, macro }) => `  float *${parameter} = malloc(${bytes(macro)}), *${parameter}_copy = malloc(${bytes(macro)});`).join("\n")}
+${outputs.map(({ parameter, macro }) => `  float *${parameter} = malloc(${bytes(macro)}), *${parameter}_copy = malloc(${bytes(macro)});`).join("\n")}
+  void *scratch = malloc(${prefix}_SCRATCH_BYTES);
+${inputs
+  .map(
+    ({
+      parameter,
+      macro,
+    }) => `  if (fread(${parameter}, 1, ${bytes(macro)}, stdin) != ${bytes(macro)}) return 3;
+  memcpy(${parameter}_copy, ${parameter}, ${bytes(macro)});`,
+  )
+  .join("\n")}
+${
+  weights === "binary"
+    ? `  void *weights = malloc(${prefix}_WEIGHTS_BYTES);
+  FILE *file = fopen("${NAME}_weights.bin", "rb");
+  if (file == NULL || fread(weights, 1, ${prefix}_WEIGHTS_BYTES, file) != ${prefix}_WEIGHTS_BYTES) return 4;
+  if (fgetc(file) != EOF) return 5;
+  fclose(file);`
+    : ""
+}
+  for (int run = 0; run < 2; run++) {
+    memset(scratch, poison[run], ${prefix}_SCRATCH_BYTES);
+${outputs.map(({ parameter, macro }) => `    memset(${parameter}, poison[run], ${bytes(macro)});`).join("\n")}
+    ${NAME}_run(${run});
+${outputs
+  .map(
+    ({ parameter, macro }) => `    if (run == 0) memcpy(${parameter}_copy, ${parameter}, ${bytes(macro)});
+    if (memcmp(${parameter}_copy, ${parameter}, ${bytes(macro)}) != 0) return 6;`,
+  )
+  .join("\n")}
+${inputs.map(({ parameter, macro }) => `    if (memcmp(${parameter}_copy, ${parameter}, ${bytes(macro)}) != 0) return 7;`).join("\n")}
+  }
+${outputs.map(({ parameter, macro }) => `  fwrite(${parameter}, 1, ${bytes(macro)}, stdout);`).join("\n")}
+${[...pointers, ...pointers.map((name) => `${name}_copy`), "scratch"].map((name) => `  free(${name});`).join("\n")}
+${weights === "binary" ? "  free(weights);" : ""}
+  return 0;
+}
+`;
+}

@@ -1,0 +1,127 @@
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import { compileToWasm } from "../../src/compile/index.js";
+import { runGraph } from "../../src/execute/node.js";
+import { int, text } from "../../src/graph/attributes.js";
+import { CLASS_NAMES_KEY, imagenetPreprocessing, PREPROCESSING_KEY } from "../../src/graph/image_metadata.js";
+import { float32Data, float32Tensor } from "../../src/graph/tensor.js";
+import type { Graph } from "../../src/graph/types.js";
+import { type ImageLike, load } from "../../src/runtime/index.js";
+import { node, smallGraph } from "../support/small_models.js";
+import { largestDifference, randomData, twoInputsAndOutputs } from "./support.js";
+
+const preprocessing = { ...imagenetPreprocessing, mean: [0.1, 0.2, 0.3], std: [0.5, 0.6, 0.7] };
+
+/** Its scores are its input's elements: [1, channels, 2, 3] to as many classes. */
+function flattening(channels: number, metadata: Readonly<Record<string, unknown>> = {}): Graph {
+  const entries = Object.entries({ [PREPROCESSING_KEY]: preprocessing, ...metadata });
+  const graph = smallGraph([1, channels, 2, 3], [node("Flatten", ["x"], "y", { axis: int(1) })], {});
+  return { ...graph, metadata: new Map(entries.map(([key, value]) => [key, JSON.stringify(value)])) };
+}
+
+function image(width: number, height: number): ImageLike {
+  const data = Uint8ClampedArray.from(randomData(4 * width * height, width), (x) => 127.5 * (x + 1));
+  return { width, height, data };
+}
+
+/** Softmax of a resized and preprocessed image, by ONNX Runtime: bilinear, half-pixel centres. */
+async function reference({ width, height, data }: ImageLike): Promise<Float32Array> {
+  const planes = [0, 1, 2].flatMap((channel) => Array.from(data).filter((_, index) => index % 4 === channel));
+  const graph: Graph = {
+    ...smallGraph(
+      [1, 3, height, width],
+      [
+        node("Resize", ["x", "", "scales"], "resized", {
+          mode: text("linear"),
+          coordinate_transformation_mode: text("half_pixel"),
+        }),
+        node("Mul", ["resized", "scale"], "scaled"),
+        node("Sub", ["scaled", "mean"], "centred"),
+        node("Div", ["centred", "std"], "normalized"),
+        node("Flatten", ["normalized"], "flat", { axis: int(1) }),
+        node("Softmax", ["flat"], "y", { axis: int(1) }),
+      ],
+      {
+        scales: float32Tensor([4], [1, 1, 2 / height, 3 / width]),
+        scale: float32Tensor([1], [preprocessing.scale]),
+        mean: float32Tensor([3, 1, 1], preprocessing.mean),
+        std: float32Tensor([3, 1, 1], preprocessing.std),
+      },
+    ),
+    outputs: [{ name: "y", type: { elementType: "float32", shape: [1, 18] } }],
+  };
+  const outputs = await runGraph(graph, new Map([["x", float32Tensor([1, 3, height, width], planes)]]));
+  const [probabilities] = outputs.values();
+  assert.ok(probabilities !== undefined);
+  return float32Data(probabilities);
+}
+
+test("images of any size: resized, preprocessed and through a softmax as in ONNX Runtime", async () => {
+  const model = await load(compileToWasm(flattening(3)));
+  for (const picture of [image(3, 2), image(7, 5), image(2, 9), image(1, 1), image(64, 48)]) {
+    const scores = model.classify(picture);
+    const probabilities = scores.toSorted((a, b) => a.index - b.index).map(({ probability }) => probability);
+    assert.ok(largestDifference(probabilities, await reference(picture)) < 1e-6);
+  }
+});
+
+test("classes come most probable first, with their names or numbers", async () => {
+  const names = Array.from({ length: 18 }, (_, index) => `class ${index}`);
+  const named = await load(compileToWasm(flattening(3, { [CLASS_NAMES_KEY]: names })));
+  assert.deepEqual(named.classNames, names);
+  const scores = named.classify(image(5, 5));
+  assert.deepEqual(
+    scores.map(({ probability }) => probability),
+    scores.map(({ probability }) => probability).toSorted((a, b) => b - a),
+  );
+  for (const { index, name } of scores) assert.equal(name, names[index]);
+  const unnamed = await load(compileToWasm(flattening(3)));
+  for (const { index, name } of unnamed.classify(image(5, 5))) assert.equal(name, `${index}`);
+});
+
+test("a model of one channel sees grey", async () => {
+  const grey = { ...preprocessing, mean: [0], std: [1] };
+  const model = await load(compileToWasm(flattening(1, { [PREPROCESSING_KEY]: grey })));
+  const pixel = (r: number, g: number, b: number) => [r, g, b, 255];
+  const data = Uint8ClampedArray.of(
+    ...[...pixel(255, 0, 0), ...pixel(0, 255, 0), ...pixel(0, 0, 255)],
+    ...[...pixel(255, 255, 255), ...pixel(0, 0, 0), ...pixel(50, 50, 50)],
+  );
+  const levels = [0.299, 0.587, 0.114, 1, 0, 50 / 255];
+  const total = levels.reduce((sum, level) => sum + Math.exp(level), 0);
+  for (const { index, probability } of model.classify({ width: 3, height: 2, data })) {
+    assert.ok(Math.abs(probability - Math.exp(levels[index] ?? 0) / total) < 1e-6);
+  }
+});
+
+test("scores that are probabilities already stay as they are", async () => {
+  const plain = { ...preprocessing, mean: [0], std: [1] };
+  const model = await load(compileToWasm(flattening(1, { [PREPROCESSING_KEY]: plain })));
+  const data = new Uint8ClampedArray(24);
+  for (const [index, level] of [51, 153, 0, 51, 0, 0].entries()) data.fill(level, 4 * index, 4 * index + 3);
+  const [first, second] = model.classify({ width: 3, height: 2, data });
+  assert.deepEqual([first?.index, second?.index], [1, 0]);
+  assert.ok(Math.abs((first?.probability ?? 0) - 0.6) < 1e-6);
+});
+
+test("no classifier, no preprocessing, no image: said so", async () => {
+  const picture = image(3, 2);
+  const two = await load<Record<string, Float32Array>>(compileToWasm(twoInputsAndOutputs()));
+  assert.throws(() => two.classify(picture), {
+    name: "TypeError",
+    message: /^classify: expected a model from one image.*found \[1, 4\], \[1, 4\] to \[1, 4\], \[1, 4\]$/,
+  });
+  const map = await load(compileToWasm(smallGraph([1, 3, 4, 4], [node("Relu", ["x"], "y")], {})));
+  assert.throws(() => map.classify(picture), /found \[1, 3, 4, 4\] to \[1, 3, 4, 4\]$/);
+  const unstated = await load(compileToWasm({ ...flattening(3), metadata: new Map() }));
+  assert.throws(() => unstated.classify(picture), /expected a preprocessing of 3 channels.*found none$/);
+  const model = await load(compileToWasm(flattening(3)));
+  for (const wrong of [
+    { ...picture, width: 4 },
+    { width: 0, height: 0, data: new Uint8ClampedArray(0) },
+    { ...picture, data: new Float32Array(24) },
+    { ...picture, data: undefined },
+  ]) {
+    assert.throws(() => model.classify(wrong as ImageLike), /expected 4 bytes per pixel \(RGBA\), found /);
+  }
+});
