@@ -1,21 +1,23 @@
 /**
- * Times the compiler's dense and sparse convolution kernels over shapes and densities (WebAssembly, one thread): how
- * close the time is to linear in the number of weights that are not zero, and where the two cross over, beside where
- * the cost model expects it.
+ * Times the compiler's dense and sparse convolution kernels over shapes and densities, one thread: how close the time
+ * is to linear in the number of weights that are not zero, and where the two cross over, beside where the cost model
+ * expects it.
  *
- *   node dist/bench/kernel-costs.js [--json]
+ *   node dist/bench/kernel-costs.js [--target wasm|c] [--compiler gcc] [--json]
  */
-import { Command } from "commander";
+import { Command, Option } from "commander";
 import { type Column, formatTable } from "../src/cli/table.js";
 import { compileProgram } from "../src/compile/compile.js";
 import type { KernelRates } from "../src/compile/cost_model.js";
-import { targets } from "../src/compile/targets.js";
+import { type TargetName, targets } from "../src/compile/targets.js";
 import { Random } from "../src/data/random.js";
 import { ints } from "../src/graph/attributes.js";
 import { float32Tensor } from "../src/graph/tensor.js";
 import type { Graph } from "../src/graph/types.js";
+import { measureByTurns } from "../src/measure/by_turns.js";
 import { gigaflops, measureSteps } from "../src/measure/step_times.js";
 import { runBenchmark } from "./command.js";
+import { CContender } from "./inference/c_contender.js";
 
 interface Shape {
   readonly inputs: number;
@@ -72,11 +74,26 @@ function layer({ inputs, outputs, size, kernel }: Shape, density: number): Graph
   };
 }
 
-async function milliseconds(graph: Graph, rates: KernelRates): Promise<number> {
-  const program = compileProgram(graph, { ...targets.wasm, rates });
-  const times = await measureSteps(program);
+interface Options {
+  readonly target: TargetName;
+  readonly compiler: string;
+  readonly json?: boolean;
+}
+
+async function milliseconds(graph: Graph, rates: KernelRates, options: Options): Promise<number> {
+  const target = { ...targets[options.target], rates };
+  if (options.target === "c") {
+    const contender = CContender.build("c", graph, options.compiler, target);
+    const [timing] = await measureByTurns([contender], C_TURNS);
+    contender.close();
+    return timing?.minMs ?? Number.NaN;
+  }
+  const times = await measureSteps(compileProgram(graph, target));
   return times.reduce((sum, { ms, step }) => (step.multiplyAccumulates > 0 ? sum + ms : sum), 0);
 }
+
+/** Turns of one program, which is alone: 40 ms each. */
+const C_TURNS = 3;
 
 interface Row extends Shape {
   readonly denseMs: number;
@@ -91,12 +108,13 @@ interface Row extends Shape {
   readonly crossover: number;
 }
 
-async function measureShape(shape: Shape): Promise<Row> {
+async function measureShape(shape: Shape, options: Options): Promise<Row> {
   const { inputs, outputs, size, kernel } = shape;
   const products = inputs * outputs * size * size * kernel * kernel;
-  const denseMs = await milliseconds(layer(shape, 1), always.dense);
+  const denseMs = await milliseconds(layer(shape, 1), always.dense, options);
   const sparseMs: number[] = [];
-  for (const density of densities) sparseMs.push(await milliseconds(layer(shape, density), always.sparse));
+  for (const density of densities)
+    sparseMs.push(await milliseconds(layer(shape, density), always.sparse, options));
   const slope = slopeThroughZero(densities, sparseMs);
   const deviations = densities.map((density, index) =>
     density < 0.05 ? 0 : Math.abs((sparseMs[index] ?? 0) / (slope * density) - 1),
@@ -120,12 +138,12 @@ function slopeThroughZero(x: readonly number[], y: readonly number[]): number {
   return slopes.reduce((sum, slope) => sum + slope, 0) / slopes.length;
 }
 
-async function main({ json }: { readonly json?: boolean }): Promise<void> {
+async function main(options: Options): Promise<void> {
   const rows: Row[] = [];
-  for (const shape of shapes) rows.push(await measureShape(shape));
-  const { rates } = targets.wasm;
+  for (const shape of shapes) rows.push(await measureShape(shape, options));
+  const { rates } = targets[options.target];
   const expected = rates.sparse / rates.dense;
-  if (json === true) {
+  if (options.json === true) {
     process.stdout.write(`${JSON.stringify({ densities, rows, expected })}\n`);
     return;
   }
@@ -166,6 +184,8 @@ async function main({ json }: { readonly json?: boolean }): Promise<void> {
 await runBenchmark(
   new Command("kernel-costs")
     .description("times of convolution kernels")
+    .addOption(new Option("--target <name>", "which back end").choices(["wasm", "c"]).default("wasm"))
+    .option("--compiler <command>", "the C compiler", "gcc")
     .option("--json", "print one JSON object")
     .action(main),
 );

@@ -1,4 +1,4 @@
-import { create } from "@bufbuild/protobuf";
+import { clone, create } from "@bufbuild/protobuf";
 import type { Random } from "../../src/data/random.js";
 import {
   type AttributeProto,
@@ -49,8 +49,10 @@ class Appender {
   ): string {
     const name = this.fresh();
     const output = Array.from({ length: outputs }, (_, index) => (index === 0 ? name : `${name}_${index}`));
+    // Of its own: later steps change attributes in place, and other nodes and cases are given the same ones.
+    const own = attribute.map((each) => clone(AttributeProtoSchema, each));
     this.target.graph.node.push(
-      create(NodeProtoSchema, { name, opType, input: [...input], output, attribute: [...attribute] }),
+      create(NodeProtoSchema, { name, opType, input: [...input], output, attribute: own }),
     );
     return name;
   }

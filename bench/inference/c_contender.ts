@@ -1,15 +1,13 @@
-import { type ChildProcess, execFileSync, spawn } from "node:child_process";
-import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { type ChildProcess, spawn } from "node:child_process";
+import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import path from "node:path";
 import { createInterface, type Interface } from "node:readline";
-import { cFiles } from "../../src/compile/c/files.js";
-import { compileProgram } from "../../src/compile/compile.js";
+import type { Target } from "../../src/compile/compile.js";
 import { targets } from "../../src/compile/targets.js";
 import type { Graph } from "../../src/graph/types.js";
 import type { Contender } from "../../src/measure/by_turns.js";
-
-const NAME = "network";
+import { NETWORK, writeCProgram } from "./c_program.js";
 
 /** Runs as often as each line of input says and prints the nanoseconds of every run. */
 const HARNESS = `#define _POSIX_C_SOURCE 199309L
@@ -17,7 +15,7 @@ const HARNESS = `#define _POSIX_C_SOURCE 199309L
 #include <stdio.h>
 #include <stdlib.h>
 #include <time.h>
-#include "${NAME}.h"
+#include "${NETWORK}.h"
 
 static float input[NETWORK_INPUT_ELEMENTS];
 static float output[NETWORK_OUTPUT_ELEMENTS];
@@ -31,7 +29,7 @@ int main(void)
         for (int run = 0; run < count; run++) {
             struct timespec start, end;
             clock_gettime(CLOCK_MONOTONIC, &start);
-            ${NAME}_run(input, output, scratch);
+            ${NETWORK}_run(input, output, scratch);
             clock_gettime(CLOCK_MONOTONIC, &end);
             printf("%lld ", (end.tv_sec - start.tv_sec) * 1000000000LL + (end.tv_nsec - start.tv_nsec));
         }
@@ -53,15 +51,9 @@ export class CContender implements Contender {
   ) {}
 
   /** @throws Error if the C compiler is missing or fails */
-  static build(engine: string, graph: Graph, compiler: string): CContender {
+  static build(engine: string, graph: Graph, compiler: string, target: Target = targets.c): CContender {
     const directory = mkdtempSync(path.join(tmpdir(), "penni-bench-c-"));
-    const program = compileProgram(graph, targets.c);
-    for (const { name, content } of cFiles(program, { name: NAME, weights: "inside", example: false })) {
-      writeFileSync(path.join(directory, name), content);
-    }
-    writeFileSync(path.join(directory, "main.c"), HARNESS);
-    const sources = [`${NAME}.c`, "main.c"];
-    execFileSync(compiler, ["-O3", "-march=native", ...sources, "-lm", "-o", "main"], { cwd: directory });
+    writeCProgram(directory, graph, HARNESS, compiler, target);
     const child = spawn("./main", { cwd: directory, stdio: ["pipe", "pipe", "inherit"] });
     const { stdout } = child;
     if (stdout === null) throw new Error("the program has no output");

@@ -80,7 +80,7 @@ async function layerSpeeds(
 }
 
 async function compareEngines(model: string, options: BenchOptions): Promise<readonly Timing[]> {
-  const [graph, { compileToWasm }, { load }, { openSession }, { sampleFeeds }, { fixBatch }, turns] =
+  const [graph, { compileToWasm }, { load }, { openSession }, { sampleFeeds }, { fixBatch }, half, turns] =
     await Promise.all([
       openModel(model, options),
       import("../compile/index.js"),
@@ -88,10 +88,11 @@ async function compareEngines(model: string, options: BenchOptions): Promise<rea
       import("../execute/node.js"),
       import("../measure/latency.js"),
       import("../graph/passes/fix_input_shape.js"),
+      import("../ops/passes/float16.js"),
       import("../measure/by_turns.js"),
     ]);
   return naming(model, async () => {
-    const single = fixBatch(graph, 1);
+    const single = fixBatch(half.float32Interface(graph), 1);
     const compiled = await load(compileToWasm(single));
     const feeds = sampleFeeds(single);
     const inputs = Object.fromEntries(

@@ -1,5 +1,6 @@
 import path from "node:path";
 import { type Command, Option } from "commander";
+import type { ProgramSummary } from "../compile/summary.js";
 import type { TargetName } from "../compile/targets.js";
 import { PenniError } from "../graph/errors.js";
 import type { Graph } from "../graph/types.js";
@@ -84,7 +85,12 @@ function checkWeights({ target, weights }: CompileOptions): void {
   });
 }
 
-async function compileGraph(given: Graph, name: string, options: CompileOptions) {
+interface Compiled {
+  readonly files: readonly NewFile[];
+  readonly summary: ProgramSummary;
+}
+
+async function compileGraph(given: Graph, name: string, options: CompileOptions): Promise<Compiled> {
   const [{ fixInputShape }, { compileProgram }, { targets }, { summarizeProgram }] = await Promise.all([
     import("../graph/passes/fix_input_shape.js"),
     import("../compile/compile.js"),

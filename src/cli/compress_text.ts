@@ -11,7 +11,7 @@ interface Row {
 
 interface Figure {
   readonly name: string;
-  readonly value: (figures: Figures) => number;
+  readonly value: (figures: Figures) => number | undefined;
   readonly text: (value: number) => string;
 }
 
@@ -21,6 +21,7 @@ const figures: readonly Figure[] = [
   { name: "MACs (executed)", value: (f) => f.executedMacs, text: compactNumber },
   { name: "file, bytes", value: (f) => f.bytes, text: (value) => value.toLocaleString("en-US") },
   { name: "latency, ms, 1 thread", value: (f) => f.latencyMs, text: (value) => value.toFixed(2) },
+  { name: "the same, compiled", value: (f) => f.compiledMs, text: (value) => value.toFixed(2) },
 ];
 
 const columns: readonly Column<Row>[] = [
@@ -86,14 +87,11 @@ export function summaryTable({ original, compressed, agreement }: Summary, width
     ...(isTested ? [accuracyRow(original.test, compressed.test)] : []),
     ...(agreement === undefined ? [] : agreementRows(agreement)),
   ];
-  const costs = figures.map(({ name, value, text }): Row => {
+  const costs = figures.flatMap(({ name, value, text }): readonly Row[] => {
     const [before, after] = [value(original), value(compressed)];
-    return {
-      figure: name,
-      original: text(before),
-      compressed: text(after),
-      ratio: `${((100 * after) / before).toFixed(1)} %`,
-    };
+    if (before === undefined || after === undefined) return [];
+    const ratio = `${((100 * after) / before).toFixed(1)} %`;
+    return [{ figure: name, original: text(before), compressed: text(after), ratio }];
   });
   return formatTable(columns, [...quality, ...costs], width);
 }

@@ -43,7 +43,12 @@ interface Argument {
   readonly start: number;
 }
 
-type Elements = Float32Array | Uint16Array | Int32Array;
+/** What a parameter points at; positions may be negative. */
+interface Elements {
+  readonly array: Float32Array | Uint16Array | Int32Array;
+  /** Where position 0 lies. */
+  readonly base: number;
+}
 
 /** What a kernel's statements see; integers and float32 values have separate names. */
 interface Frame {
@@ -57,7 +62,8 @@ const arrays = { f32: Float32Array, u16: Uint16Array, i32: Int32Array } as const
 function runKernel({ parameters, body }: Kernel, given: readonly Argument[]): void {
   const pointers = parameters.map(({ name, type }, index) => {
     const { bytes, start } = given[index] ?? { bytes: new ArrayBuffer(0), start: 0 };
-    return [name, new arrays[type](bytes, start)] as const;
+    const array = new arrays[type](bytes);
+    return [name, { array, base: start / array.BYTES_PER_ELEMENT }] as const;
   });
   const frame: Frame = { indices: new Map(), values: new Map(), pointers: new Map(pointers) };
   const run = block(body);
@@ -100,7 +106,8 @@ function action(statement: Statement): Action {
       const position = index(statement.position);
       const result = value(statement.value);
       return (frame) => {
-        elementsOf(frame, statement.pointer)[position(frame)] = result(frame);
+        const { array, base } = elementsOf(frame, statement.pointer);
+        array[base + position(frame)] = result(frame);
       };
     }
   }
@@ -112,6 +119,14 @@ function elementsOf(frame: Frame, pointer: string): Elements {
   return elements;
 }
 
+/** @throws Error if it lies outside the memory: no program of ours reads there */
+function elementAt(frame: Frame, pointer: string, position: number): number {
+  const { array, base } = elementsOf(frame, pointer);
+  const element = array[base + position];
+  if (element === undefined) throw new Error(`"${pointer}" has no element ${position}`);
+  return element;
+}
+
 function index(expression: Index): Evaluation {
   if (typeof expression === "number") return () => expression;
   switch (expression.kind) {
@@ -119,7 +134,7 @@ function index(expression: Index): Evaluation {
       return (frame) => frame.indices.get(expression.name) ?? 0;
     case "entry": {
       const position = index(expression.position);
-      return (frame) => elementsOf(frame, expression.pointer)[position(frame)] ?? 0;
+      return (frame) => elementAt(frame, expression.pointer, position(frame));
     }
     case "add": {
       const [left, right] = [index(expression.left), index(expression.right)];
@@ -176,7 +191,7 @@ function value(expression: Value): Evaluation {
     case "load":
     case "broadcast": {
       const position = index(expression.position);
-      return (frame) => elementsOf(frame, expression.pointer)[position(frame)] ?? Number.NaN;
+      return (frame) => elementAt(frame, expression.pointer, position(frame));
     }
     case "fromIndex": {
       const number = index(expression.index);

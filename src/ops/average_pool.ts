@@ -47,13 +47,13 @@ function countsAlongAxis(
   const begin = window.pads[axis] ?? 0;
   const first = includePad ? -begin : 0;
   const last = includePad ? input + (window.pads[rank + axis] ?? 0) : input;
+  const taps = window.kernel[axis] ?? 1;
   return Array.from({ length: window.output[axis] ?? 0 }, (_, index) => {
     const start = index * (window.strides[axis] ?? 1) - begin;
-    const taps = Array.from(
-      { length: window.kernel[axis] ?? 1 },
-      (_, tap) => start + tap * (window.dilations[axis] ?? 1),
-    );
-    return taps.filter((position) => position >= first && position < last).length;
+    // The first tap at or behind a position.
+    const tapAt = (position: number): number =>
+      Math.min(Math.max(Math.ceil((position - start) / (window.dilations[axis] ?? 1)), 0), taps);
+    return tapAt(last) - tapAt(first);
   });
 }
 
@@ -81,9 +81,6 @@ function outerProduct(outer: Float32Array, inner: readonly number[]): Float32Arr
 /** 1 / count for every window, as a constant that broadcasts to y; a scalar where all counts are equal. */
 function inverseCounts(b: TypedBuilder, node: Node, window: StaticWindow, input: readonly number[]): string {
   const includePad = intAttribute(node, "count_include_pad") === 1;
-  window.output.forEach((size, axis) => {
-    checkConstantSize(node, size * (window.kernel[axis] ?? 1));
-  });
   checkConstantSize(node, elementCount(window.output));
   const counts = windowCounts(window, input, includePad);
   const [first = 1] = counts;

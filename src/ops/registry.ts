@@ -211,6 +211,9 @@ const byType: ReadonlyMap<string, OpDefinition> = new Map(
   definitions.map((definition) => [definition.type, definition]),
 );
 
+/** The operators of the standard domain that Penni knows. */
+export const standardOperators: readonly string[] = [...byType.keys()];
+
 /** Penni's own composites (domain "penni"): they exist only in a training step that is not lowered yet. */
 const composites: ReadonlyMap<string, OpDefinition> = new Map(
   [

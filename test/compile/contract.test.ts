@@ -2,35 +2,27 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import { setFlagsFromString } from "node:v8";
 import { compileProgram } from "../../src/compile/compile.js";
+import { INTERPRETER_LANES, interpretProgram } from "../../src/compile/interpreter.js";
 import { WASM_LANES } from "../../src/compile/wasm/function_body.js";
 import { wasmModule } from "../../src/compile/wasm/module.js";
 import { runGraph } from "../../src/execute/node.js";
 import { numericData } from "../../src/graph/tensor.js";
-import { elementwiseCases } from "./cases/elementwise.js";
-import { productCases } from "./cases/products.js";
-import { reductionCases } from "./cases/reduce.js";
-import { structureCases } from "./cases/structure.js";
-import { windowCases } from "./cases/windows.js";
+import { standardOperators } from "../../src/ops/registry.js";
+import { withoutAvx2, withoutCommand } from "./c/support.js";
+import { contractCases, withoutCases } from "./cases/index.js";
 import type { ContractCase } from "./contract_case.js";
-import { relaxedModule, runModule, type Values } from "./run_wasm.js";
+import { groupsOf, runGroup } from "./run_c.js";
+import { relaxedModule, runModule, type Values, validates } from "./run_wasm.js";
 
 // Node 20 knows relaxed SIMD only behind this flag; later ones know it anyway.
 setFlagsFromString("--experimental-wasm-relaxed-simd");
 
-const cases: readonly ContractCase[] = [
-  ...elementwiseCases,
-  ...reductionCases,
-  ...structureCases,
-  ...productCases,
-  ...windowCases,
-];
-
 const ABSOLUTE = 1e-5;
 const RELATIVE = 1e-4;
 
-function assertAgree(found: Values, expected: Values): void {
+function assertAgree(found: Values | undefined, expected: Values): void {
   for (const [name, values] of expected) {
-    const own = found.get(name);
+    const own = found?.get(name);
     assert.equal(own?.length, values.length, `length of ${name}`);
     values.forEach((value, at) => {
       const other = own?.[at] ?? 0;
@@ -41,20 +33,83 @@ function assertAgree(found: Values, expected: Values): void {
   }
 }
 
-async function reference({ graph, feeds }: ContractCase): Promise<Values> {
-  const outputs = await runGraph(graph, feeds, { threads: 1 });
-  return new Map([...outputs].map(([name, tensor]) => [name, Float32Array.from(numericData(tensor))]));
+const references = new Map<ContractCase, Values>();
+
+/** What ONNX Runtime computes. */
+async function reference(contractCase: ContractCase): Promise<Values> {
+  const known = references.get(contractCase);
+  if (known !== undefined) return known;
+  const outputs = await runGraph(contractCase.graph, contractCase.feeds, { threads: 1 });
+  const values = new Map(
+    [...outputs].map(([name, tensor]) => [name, Float32Array.from(numericData(tensor))]),
+  );
+  references.set(contractCase, values);
+  return values;
 }
 
-for (const contractCase of cases) {
-  const { name, graph, feeds, rates } = contractCase;
-  test(name, async () => {
-    const expected = await reference(contractCase);
-    const given = new Map(
-      [...feeds].map(([input, tensor]) => [input, Float32Array.from(numericData(tensor))]),
-    );
-    const module = wasmModule(compileProgram(graph, { width: WASM_LANES, rates }));
-    assertAgree(runModule(module, given), expected);
-    assertAgree(runModule(relaxedModule(module), given), expected);
+function feedsOf({ feeds }: ContractCase): Values {
+  return new Map([...feeds].map(([name, tensor]) => [name, Float32Array.from(numericData(tensor))]));
+}
+
+function moduleOf({ graph, rates }: ContractCase): Uint8Array {
+  return wasmModule(compileProgram(graph, { width: WASM_LANES, rates }));
+}
+
+async function assertAllAgree(
+  cases: readonly ContractCase[],
+  found: (contractCase: ContractCase, index: number) => Values | undefined,
+): Promise<void> {
+  for (const [index, contractCase] of cases.entries()) {
+    try {
+      assertAgree(found(contractCase, index), await reference(contractCase));
+    } catch (error) {
+      throw new Error(contractCase.name, { cause: error });
+    }
+  }
+}
+
+test("every operator that Penni knows is compiled and has a case, or a reason not to", () => {
+  const covered = new Set(contractCases.flatMap((contractCase) => contractCase.ops));
+  const missing = standardOperators.filter((op) => !covered.has(op) && !withoutCases.has(op));
+  assert.deepEqual(missing, []);
+  const names = contractCases.map((contractCase) => contractCase.name);
+  assert.equal(new Set(names).size, names.length, "names, which seed the random numbers, are unique");
+});
+
+for (const contractCase of contractCases) {
+  test(`WebAssembly: ${contractCase.name}`, async () => {
+    assertAgree(runModule(moduleOf(contractCase), feedsOf(contractCase)), await reference(contractCase));
   });
 }
+
+const [simplest] = contractCases;
+const canRelax = simplest !== undefined && validates(relaxedModule(moduleOf(simplest)));
+const skipRelaxed = canRelax ? false : "needs an engine with relaxed SIMD";
+
+test("relaxed WebAssembly: all cases", { skip: skipRelaxed }, () =>
+  assertAllAgree(contractCases, (contractCase) =>
+    runModule(relaxedModule(moduleOf(contractCase)), feedsOf(contractCase)),
+  ),
+);
+
+test("the interpreter, one lane at a time: all cases", () =>
+  assertAllAgree(contractCases, (contractCase) => {
+    const { graph, rates } = contractCase;
+    return interpretProgram(
+      compileProgram(graph, { width: INTERPRETER_LANES, rates }),
+      feedsOf(contractCase),
+    );
+  }));
+
+const skipC = withoutCommand("gcc") || withoutAvx2();
+
+// What gcc makes of the code when it optimizes is the matter of c/*.test.ts; here it would take a minute.
+const build = { compiler: "gcc", flags: ["-O0", "-mavx2", "-mfma"] };
+
+for (const [at, group] of (skipC === false ? groupsOf(contractCases) : []).entries()) {
+  test(`C: ${group.cases.length} cases in program ${at}`, () => {
+    const found = runGroup(group, build);
+    return assertAllAgree(group.cases, (_, index) => found[index]);
+  });
+}
+if (skipC !== false) test("C: all cases", { skip: skipC }, () => undefined);

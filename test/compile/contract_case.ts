@@ -5,9 +5,6 @@ import type { Attribute, Graph, Node, Tensor } from "../../src/graph/types.js";
 import { tensorType } from "../../src/ops/infer.js";
 import { randomSource } from "../support/opcase.js";
 
-/** What computes a network. */
-export type Implementation = "WebAssembly" | "relaxed WebAssembly" | "C";
-
 /** A network on which all implementations must agree with ONNX Runtime. */
 export interface ContractCase {
   readonly name: string;
@@ -16,8 +13,6 @@ export interface ContractCase {
   /** Operators that it is about. */
   readonly ops: readonly string[];
   readonly rates: KernelRates;
-  /** Why an implementation is not asked. */
-  readonly skips: Partial<Readonly<Record<Implementation, string>>>;
 }
 
 /** An input of a node. */
@@ -69,7 +64,6 @@ export interface CaseOptions {
   /** Default 17. */
   readonly opset?: number;
   readonly rates?: KernelRates;
-  readonly skips?: ContractCase["skips"];
   /** Nodes whose outputs are compared, by number; default: the last. */
   readonly compared?: readonly number[];
 }
@@ -103,7 +97,7 @@ export function opCase(node: CaseNode, options: CaseOptions = {}): ContractCase 
 
 /** A case of several nodes. */
 export function networkCase(nodes: readonly CaseNode[], options: CaseOptions = {}): ContractCase {
-  const { opset = 17, rates = evenRates, skips = {}, compared = [nodes.length - 1] } = options;
+  const { opset = 17, rates = evenRates, compared = [nodes.length - 1] } = options;
   const ops = [...new Set(nodes.map((node) => node.op))];
   const name = [ops.join(", "), options.name].filter((part) => part !== undefined).join(": ");
   const next = randomSource(seedOf(name));
@@ -140,5 +134,5 @@ export function networkCase(nodes: readonly CaseNode[], options: CaseOptions = {
     valueInfo: new Map(),
     metadata: new Map(),
   };
-  return { name, graph, feeds, ops, rates, skips };
+  return { name, graph, feeds, ops, rates };
 }

@@ -51,6 +51,16 @@ test("a case is the same every time, and cases use every mutation", () => {
   }
 });
 
+test("what a case does to a node's attributes does not reach the next case", () => {
+  const [model] = stocks.own.own;
+  assert.ok(model !== undefined);
+  const concats = { mutation: "node:concats", key: [1, 2] };
+  const before = cook({ model, steps: [concats] });
+  // Whichever node it changes, it is most likely one of the hundreds that were added.
+  cook({ model, steps: [concats, ...[1, 2, 3].map((key) => ({ mutation: "longAttribute", key: [key] }))] });
+  assert.deepEqual(cook({ model, steps: [concats] }), before);
+});
+
 test("the command line answers broken models with one line", () => {
   assert.deepEqual(driveCommandLine(SEED, 1, 1), []);
 });

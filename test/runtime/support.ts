@@ -4,14 +4,17 @@ import { float32Data, float32Tensor } from "../../src/graph/tensor.js";
 import type { Graph } from "../../src/graph/types.js";
 import { node, randomTensor, smallGraph } from "../support/small_models.js";
 
-/** What ONNX Runtime computes of a graph's single input "x": float32 [images, ...dims] in, one output out. */
+/** What ONNX Runtime computes of a graph's single input: float32 [images, ...dims] in, one output out. */
 export async function referenceOutput(
   graph: Graph,
   dims: readonly number[],
   data: Float32Array,
 ): Promise<Float32Array> {
   const images = dims[0] ?? 1;
-  const outputs = await runGraph(fixBatch(graph, images), new Map([["x", float32Tensor(dims, data)]]));
+  const outputs = await runGraph(
+    fixBatch(graph, images),
+    new Map([[graph.inputs[0]?.name ?? "", float32Tensor(dims, data)]]),
+  );
   const [output] = outputs.values();
   if (output === undefined) throw new Error("the graph has no output");
   return float32Data(output);

@@ -11,7 +11,7 @@ export function floatLiteral(value: number): string {
 function fewestDigits(number: number): string {
   if (Number.isInteger(number) && Math.abs(number) < 1e6) return String(number);
   let best = number.toPrecision(9);
-  for (let precision = 8; precision >= 6; precision--) {
+  for (let precision = 8; precision >= 1; precision--) {
     const text = number.toPrecision(precision);
     if (Math.fround(Number(text)) !== number) break;
     best = text;

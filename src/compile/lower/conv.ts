@@ -1,4 +1,5 @@
 import { PenniError } from "../../graph/errors.js";
+import { elementCount } from "../../graph/tensor.js";
 import { convGeometry, groupCount } from "../../ops/conv.js";
 import type { ConvGeometry } from "../../ops/conv_gradient.js";
 import { type ConvWork, fastestKind } from "../cost_model.js";
@@ -23,6 +24,8 @@ import { tapTables } from "../kernels/taps.js";
 import type { Location } from "../program.js";
 import { behind } from "../program_builder.js";
 import type { ConvFactors, Lowering, LoweringContext } from "./definition.js";
+import { unsupported } from "./errors.js";
+import { copyStrided, viewOf } from "./movement.js";
 
 /** One image of a convolution's input, ready for kernels that know no borders. */
 interface Planes {
@@ -40,6 +43,8 @@ interface ConvPlan {
 
 /** Convolution over one or two axes with a constant weight, in the form that the cost model finds fastest. */
 export const lowerConv: Lowering = (context) => {
+  const axes = context.inputDims(0).length - 2;
+  if (axes > 2) throw unsupported(context, "one or two spatial axes", `${axes}`);
   const geometry = convGeometry(context.node, context.inputDims(0), context.inputDims(1));
   const weights =
     context.convFactors === undefined ? context.constantData(1) : mergedKernels(context.convFactors);
@@ -56,8 +61,9 @@ export const lowerConv: Lowering = (context) => {
   const output = context.write();
   const inputSize = geometry.inputChannels * geometry.input[0] * geometry.input[1];
   const outputSize = geometry.outputChannels * geometry.output[0] * geometry.output[1];
+  const summand = context.residual && wholeVectors(context, geometry, context.residual);
   for (let image = 0; image < geometry.batch; image++) {
-    const residual = context.residual === undefined ? [] : [behind(context.residual, image * outputSize)];
+    const residual = summand === undefined ? [] : [behind(summand, image * outputSize)];
     const planes = preparePlanes(context, geometry, behind(input, image * inputSize));
     convolve(context, plan, planes, [...residual, behind(output, image * outputSize)]);
   }
@@ -78,6 +84,16 @@ function mergedKernels({ coefs, basis, d, taps }: ConvFactors): Float32Array {
 
 /** So many outputs read an input plane often enough for a copy of it to pay. */
 const MANY_READS = 16;
+
+/** A residual that may be read vector by vector, copied if the caller owns it and its rows are narrower than that. */
+function wholeVectors(context: LoweringContext, geometry: ConvGeometry, residual: Location): Location {
+  const { kind } = residual.buffer;
+  if ((kind !== "input" && kind !== "output") || geometry.output[1] >= context.width) return residual;
+  const dims = [geometry.batch * geometry.outputChannels * geometry.output[0] * geometry.output[1]];
+  const copy = context.scratch(elementCount(dims));
+  copyStrided(context, dims, viewOf(residual, dims), viewOf(copy, dims));
+  return copy;
+}
 
 /** Copies the input into planes with borders and with strided columns set apart, where there is anything to do. */
 function preparePlanes(context: LoweringContext, geometry: ConvGeometry, input: Location): Planes {

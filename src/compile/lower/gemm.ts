@@ -38,12 +38,7 @@ function transposedInput(context: LoweringContext, index: number): Location {
   const [rows = 1, columns = 1] = context.inputDims(index);
   const data = context.constantData(index);
   if (data !== undefined) {
-    return context.weights(
-      Float32Array.from(
-        { length: data.length },
-        (_, i) => data[(i % rows) * columns + Math.floor(i / rows)] ?? 0,
-      ),
-    );
+    return context.weights(data.map((_, i) => data[(i % rows) * columns + Math.floor(i / rows)] ?? 0));
   }
   const turned = context.scratch(rows * columns);
   const from = { location: context.read(index), strides: [1, columns] };

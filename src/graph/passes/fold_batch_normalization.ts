@@ -89,22 +89,19 @@ function foldInto(graph: Graph, node: Node, affine: Affine): Folded | undefined 
   const bias = biasOf(graph, node, affine.scale.length);
   if (weight?.type !== "float32" || channelOf === undefined || bias === undefined) return undefined;
   const { scale, shift } = affine;
-  const scaled = Float32Array.from(
-    float32Data(weight),
-    (value, index) => value * (scale[channelOf(index)] ?? 1),
-  );
+  const scaled = float32Data(weight).map((value, index) => value * (scale[channelOf(index)] ?? 1));
   const moved = Float32Array.from(shift, (value, k) => value + (bias[k] ?? 0) * (scale[k] ?? 1));
   return { weight: float32Tensor(weight.dims, scaled), bias: float32Tensor([moved.length], moved) };
 }
 
-/** The operator's bias as float64; zeros where it has none; undefined where it is not constant. */
+/** The operator's bias as float64; zeros where it has none; undefined where it is scaled or not constant. */
 function biasOf(graph: Graph, node: Node, channels: number): Float64Array | undefined {
+  const beta = node.op === "Gemm" ? (floatAttribute(node, "beta") ?? 1) : 1;
+  if (beta !== 1) return undefined;
   const name = node.inputs[2] ?? "";
   if (name === "") return new Float64Array(channels);
   const values = floats(graph, name);
   if (values === undefined || (values.length !== channels && values.length !== 1)) return undefined;
-  const beta = node.op === "Gemm" ? (floatAttribute(node, "beta") ?? 1) : 1;
-  if (beta !== 1) return undefined;
   return Float64Array.from({ length: channels }, (_, k) => values[values.length === 1 ? 0 : k] ?? 0);
 }
 

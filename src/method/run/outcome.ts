@@ -5,6 +5,7 @@ import { fixBatch } from "../../graph/passes/fix_input_shape.js";
 import type { Graph } from "../../graph/types.js";
 import { evaluate } from "../../measure/accuracy.js";
 import { OutputComparison, outputDifferences, runPair } from "../../measure/agreement.js";
+import { measureCompiledLatency } from "../../measure/compiled_latency.js";
 import { countGraph } from "../../measure/count.js";
 import { measureLatency } from "../../measure/latency.js";
 import { readModel } from "../../onnx/files.js";
@@ -65,6 +66,7 @@ export async function summarize(
     threads: LATENCY_THREADS,
     runs: LATENCY_RUNS,
   });
+  const [compiledBefore, compiledAfter] = (await measureCompiledLatency([original, exported.graph])) ?? [];
   const simplified = await readModel(run.stagePath("simplify"));
   const shrunk = await readModel(run.stagePath("shrink"));
   const costs = {
@@ -72,8 +74,14 @@ export async function summarize(
       ...counts(simplified),
       bytes: encodeModel(original).byteLength,
       latencyMs: before?.medianMs ?? 0,
+      ...(compiledBefore === undefined ? {} : { compiledMs: compiledBefore.medianMs }),
     },
-    compressed: { ...counts(shrunk), bytes: exported.bytes, latencyMs: after?.medianMs ?? 0 },
+    compressed: {
+      ...counts(shrunk),
+      bytes: exported.bytes,
+      latencyMs: after?.medianMs ?? 0,
+      ...(compiledAfter === undefined ? {} : { compiledMs: compiledAfter.medianMs }),
+    },
   };
   const model = run.path("model.onnx");
   if (run.config.reference === "original")

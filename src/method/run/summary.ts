@@ -12,6 +12,8 @@ export interface Figures {
   readonly bytes: number;
   /** Median milliseconds of one image in onnxruntime-node on one thread, both networks by turns. */
   readonly latencyMs: number;
+  /** The same, compiled to WebAssembly; absent where that is not possible. */
+  readonly compiledMs?: number;
   /** Top-1 on the test split; absent where the labels are no reference. */
   readonly test?: { readonly correct: number; readonly total: number };
 }

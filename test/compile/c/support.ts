@@ -135,7 +135,8 @@ int main(void) {
   static const int poison[2] = {0xff, 0x7f};
 ${inputs.map(({ parameter, macro }) => `  float *${parameter} = malloc(${bytes(macro)}), *${parameter}_copy = malloc(${bytes(macro)});`).join("\n")}
 ${outputs.map(({ parameter, macro }) => `  float *${parameter} = malloc(${bytes(macro)}), *${parameter}_copy = malloc(${bytes(macro)});`).join("\n")}
-  void *scratch = malloc(${prefix}_SCRATCH_BYTES);
+  const size_t scratch_bytes = ${prefix}_SCRATCH_BYTES;
+  void *scratch = malloc(scratch_bytes);
 ${inputs
   .map(
     ({
@@ -155,7 +156,7 @@ ${
     : ""
 }
   for (int run = 0; run < 2; run++) {
-    memset(scratch, poison[run], ${prefix}_SCRATCH_BYTES);
+    memset(scratch, poison[run], scratch_bytes);
 ${outputs.map(({ parameter, macro }) => `    memset(${parameter}, poison[run], ${bytes(macro)});`).join("\n")}
     ${NAME}_run(${run});
 ${outputs

@@ -1,6 +1,14 @@
 import { float, int, ints, text } from "../../../src/graph/attributes.js";
 import type { Attribute } from "../../../src/graph/types.js";
-import { type CaseInput, type ContractCase, opCase, random, weight } from "../contract_case.js";
+import {
+  type CaseInput,
+  type ContractCase,
+  networkCase,
+  opCase,
+  outputOf,
+  random,
+  weight,
+} from "../contract_case.js";
 
 const dimsOf = (input: CaseInput): string => ("dims" in input ? `[${input.dims}]` : "");
 
@@ -36,6 +44,21 @@ const gemmForms: readonly (readonly [string, readonly CaseInput[], Readonly<Reco
 
 const gemms = gemmForms.map(([name, inputs, attributes]) =>
   opCase({ op: "Gemm", inputs, attributes }, { name }),
+);
+
+const normalized = networkCase(
+  [
+    {
+      op: "Gemm",
+      inputs: [random([3, 5]), weight([5, 4])],
+      attributes: { alpha: float(0.5), beta: float(2) },
+    },
+    {
+      op: "BatchNormalization",
+      inputs: [outputOf(0), weight([4]), weight([4]), weight([4]), weight([4], 0, 0.5, 2)],
+    },
+  ],
+  { name: "a scaled bias that is not there" },
 );
 
 interface TransposedForm {
@@ -81,4 +104,4 @@ const transposed = transposedForms.flatMap(({ x, w, attributes, zeros = 0 }, at)
   ];
 });
 
-export const productCases: readonly ContractCase[] = [...matMuls, ...gemms, ...transposed];
+export const productCases: readonly ContractCase[] = [...matMuls, ...gemms, normalized, ...transposed];

@@ -1,0 +1,36 @@
+import { compileToWasm } from "../compile/index.js";
+import { PenniError } from "../graph/errors.js";
+import { fixBatch } from "../graph/passes/fix_input_shape.js";
+import type { Graph } from "../graph/types.js";
+import { float32Interface } from "../ops/passes/float16.js";
+import { load } from "../runtime/index.js";
+import { measureByTurns, type Timing, timed } from "./by_turns.js";
+import { sampleFeeds } from "./latency.js";
+
+/** Turns of each network, of 40 ms. */
+const ROUNDS = 5;
+
+/**
+ * Latency of one image, of networks compiled to WebAssembly, by turns on one thread; undefined if one of them cannot be
+ * compiled.
+ */
+export async function measureCompiledLatency(
+  graphs: readonly Graph[],
+): Promise<readonly Timing[] | undefined> {
+  try {
+    const contenders = await Promise.all(
+      graphs.map(async (graph) => {
+        const single = fixBatch(float32Interface(graph), 1);
+        const model = await load(compileToWasm(single));
+        const feeds = Object.entries(sampleFeeds(single));
+        const inputs = Object.fromEntries(feeds.map(([name, tensor]) => [name, tensor.data as Float32Array]));
+        return { engine: graph.name, sample: timed(() => model.run(inputs)) };
+      }),
+    );
+    return await measureByTurns(contenders, ROUNDS);
+  } catch (error) {
+    if (error instanceof PenniError && (error.code === "unsupported" || error.code === "shape"))
+      return undefined;
+    throw error;
+  }
+}

@@ -1,0 +1,65 @@
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import { compileProgram } from "../../src/compile/compile.js";
+import type { Program } from "../../src/compile/program.js";
+import { wasmTarget } from "../../src/compile/wasm/target.js";
+import { int, ints } from "../../src/graph/attributes.js";
+import { int64Tensor } from "../../src/graph/tensor.js";
+import { formWriters, replaceLayers } from "../../src/method/layer_forms.js";
+import { findDecompositions } from "../../src/ops/weights.js";
+import { Network } from "../support/network.js";
+import { type CaseInput, constant, networkCase, outputOf, random, weight } from "./contract_case.js";
+
+const vector = (...values: readonly number[]): CaseInput => constant(int64Tensor([values.length], values));
+
+const kernelNames = ({ steps }: Program): readonly string[] => steps.map((step) => step.kernel.name);
+
+test("weights behind arithmetic are computed when the model is compiled, whatever their size", () => {
+  const { graph } = networkCase([
+    { op: "Mul", inputs: [weight([300, 200]), weight([300, 1])] },
+    { op: "Exp", inputs: [outputOf(0)] },
+    { op: "MatMul", inputs: [random([1, 300]), outputOf(1)] },
+  ]);
+  const program = compileProgram(graph, wasmTarget);
+  assert.deepEqual(
+    program.steps.map((step) => step.op),
+    ["MatMul"],
+  );
+  assert.equal(program.weights.length, 4 * 300 * 200);
+});
+
+test("a depthwise convolution whose kernels repeat keeps one copy of them", () => {
+  const channels = 128;
+  const { graph } = networkCase([
+    { op: "Tile", inputs: [weight([1, 1, 3, 3]), vector(channels, 1, 1, 1)] },
+    {
+      op: "Conv",
+      inputs: [random([1, channels, 9, 9]), outputOf(0)],
+      attributes: { group: int(channels), pads: ints([1, 1, 1, 1]) },
+    },
+  ]);
+  const program = compileProgram(graph, wasmTarget);
+  assert.ok(
+    kernelNames(program).some((name) => name.startsWith("basis_conv")),
+    `${kernelNames(program)}`,
+  );
+  assert.ok(program.weights.length < 4 * channels * 9, `${program.weights.length} bytes`);
+});
+
+test("a layer that was exported as two convolutions is compiled as one that was not", () => {
+  const net = new Network(3, [64, 9, 9]);
+  const decomposed = net.graph([net.conv("x", 48, { pad: 1, basis: 3 })]);
+  const [layer] = findDecompositions(decomposed);
+  assert.ok(layer !== undefined);
+  const factored = replaceLayers(
+    decomposed,
+    new Map([[layer.conv, formWriters.factored(decomposed, layer)]]),
+  );
+  const program = compileProgram(factored, wasmTarget);
+  const whole = 4 * (48 * 64 * 3 + 3 * 9);
+  assert.ok(
+    program.weights.length < 1.3 * whole,
+    `${program.weights.length} bytes, ${whole} of coefficients`,
+  );
+  assert.equal(program.steps.filter((step) => step.op !== "Conv").length, 0);
+});
