@@ -127,6 +127,14 @@ test("strings cannot be compiled", () => {
   });
 });
 
+test("a model that needs more than 4 GiB is refused when compiling", () => {
+  const graph = smallGraph([1, 40_000, 40_000], [node("Relu", ["x"], "y")], {});
+  assert.throws(() => compileToWasm(graph), {
+    code: "unsupported",
+    message: /at most 4294967296 bytes, found 128/,
+  });
+});
+
 const wrongInputs: readonly (readonly [string, unknown, RegExp])[] = [
   [
     "too short",
