@@ -66,6 +66,7 @@ async function fuzz(options: Options): Promise<void> {
       const seen = failures.get(report.signature) ?? 0;
       failures.set(report.signature, seen + 1);
       if (seen === 0) await explain(index, report);
+      else print(`FAILED case ${index}, of a kind seen before: ${report.signature}`);
     }
     if ((index + 1 - from) % 1000 === 0)
       print(`${index + 1 - from} cases, ${failures.size} kinds of failures`);

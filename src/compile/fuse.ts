@@ -3,6 +3,7 @@ import type { Graph, Node } from "../graph/types.js";
 import type { Inference } from "../ops/infer.js";
 import { nodeContext } from "../ops/infer.js";
 import { type Bounds, boundsOf } from "./lower/bounds.js";
+import { takesBounds, takesSum } from "./lower/registry.js";
 
 /** A node, and the nodes behind it that its kernel does in passing. */
 export interface Operation {
@@ -17,56 +18,62 @@ export interface Operation {
 const unbounded: Bounds = { low: undefined, high: undefined };
 
 /**
- * The operations of a graph in an order in which they can run: a convolution takes along a following sum with a value
- * of the same shape and following bounds, as far as nobody else reads what lies between.
+ * The operations of a graph in an order in which they can run. A convolution takes along a following sum with a value
+ * of the same shape; it and everything else whose lowering can do so take along following bounds; as far as nobody
+ * else reads what lies between.
  */
 export function fuseOperations(graph: Graph, inference: Inference, opset: number): readonly Operation[] {
-  const links = linkGraph(graph);
-  const taken = new Set<Node>();
+  const fusion: Fusion = { links: linkGraph(graph), inference, opset, taken: new Set() };
+  // By the last of its nodes, before which the other summand may be computed.
   const byLast = new Map<Node, Operation>();
   for (const node of graph.nodes) {
-    if (node.op !== "Conv" || node.domain !== "") continue;
-    const { operation, last } = withEnding(node, links, inference, opset, taken);
-    if (last === node) continue;
+    if (fusion.taken.has(node)) continue;
+    const { operation, last } = withEnding(node, fusion);
     byLast.set(last, operation);
-    taken.add(node);
   }
-  return graph.nodes.flatMap((node) => {
-    const fused = byLast.get(node);
-    if (fused !== undefined) return [fused];
-    return taken.has(node) ? [] : [alone(node)];
-  });
+  return graph.nodes.flatMap((node) => byLast.get(node) ?? []);
 }
 
-function alone(node: Node): Operation {
-  return { node, residual: undefined, bounds: unbounded, output: node.outputs[0] ?? "" };
+interface Fusion {
+  readonly links: GraphLinks;
+  readonly inference: Inference;
+  readonly opset: number;
+  /** Nodes that those before them took along. */
+  readonly taken: Set<Node>;
 }
 
-function withEnding(
-  node: Node,
-  links: GraphLinks,
-  { types, values }: Inference,
-  opset: number,
-  taken: Set<Node>,
-): { readonly operation: Operation; readonly last: Node } {
-  let operation = alone(node);
-  let last = node;
-  const take = (next: Node, change: Partial<Operation>): void => {
-    operation = { ...operation, ...change, output: next.outputs[0] ?? "" };
-    if (last !== node) taken.add(last);
-    last = next;
-  };
+interface Ending {
+  readonly operation: Operation;
+  readonly last: Node;
+}
+
+function withEnding(node: Node, fusion: Fusion): Ending {
+  const operation = { node, residual: undefined, bounds: unbounded, output: node.outputs[0] ?? "" };
+  const alone: Ending = { operation, last: node };
+  if (!takesBounds(node)) return alone;
+  return withBounds(takesSum(node) ? withSum(alone, fusion) : alone, fusion);
+}
+
+function withSum(ending: Ending, fusion: Fusion): Ending {
+  const { links, inference, taken } = fusion;
+  const { operation } = ending;
   const sum = onlyReader(links, operation.output);
-  if (sum?.op === "Add" && sum.domain === "" && !taken.has(sum)) {
-    const other = sum.inputs.find((name) => name !== operation.output);
-    const sameShape =
-      JSON.stringify(types.get(other ?? "")?.shape) === JSON.stringify(types.get(operation.output)?.shape);
-    if (other !== undefined && sameShape) take(sum, { residual: other });
-  }
+  if (sum?.op !== "Add" || sum.domain !== "" || taken.has(sum)) return ending;
+  const other = sum.inputs.find((name) => name !== operation.output);
+  const shapeOf = (name: string): string => JSON.stringify(inference.types.get(name)?.shape);
+  if (other === undefined || shapeOf(other) !== shapeOf(operation.output)) return ending;
+  taken.add(sum);
+  return { operation: { ...operation, residual: other, output: sum.outputs[0] ?? "" }, last: sum };
+}
+
+function withBounds(ending: Ending, { links, inference, opset, taken }: Fusion): Ending {
+  const { operation } = ending;
   const limit = onlyReader(links, operation.output);
-  const bounds = limit === undefined ? undefined : boundsOf(nodeContext(limit, opset, types, values));
-  if (limit !== undefined && bounds !== undefined && !taken.has(limit)) take(limit, { bounds });
-  return { operation, last };
+  if (limit === undefined || taken.has(limit)) return ending;
+  const bounds = boundsOf(nodeContext(limit, opset, inference.types, inference.values));
+  if (bounds === undefined) return ending;
+  taken.add(limit);
+  return { operation: { ...operation, bounds, output: limit.outputs[0] ?? "" }, last: limit };
 }
 
 /** The one node that reads a value, if it is read once and is no output of the graph. */

@@ -5,7 +5,7 @@ import type { Program } from "./program.js";
 export interface CompiledLayer {
   readonly name: string;
   readonly op: string;
-  /** Names of its kernels in the order of their calls. */
+  /** Names of its kernels in the order of their first calls. */
   readonly kernels: readonly string[];
   /** Products that are really computed in one run. */
   readonly multiplyAccumulates: number;
@@ -27,7 +27,7 @@ export function summarizeProgram(program: Program): ProgramSummary {
     layers.set(key, {
       name: node,
       op,
-      kernels: [...(known?.kernels ?? []), kernel.name],
+      kernels: [...new Set([...(known?.kernels ?? []), kernel.name])],
       multiplyAccumulates: (known?.multiplyAccumulates ?? 0) + multiplyAccumulates,
     });
   }

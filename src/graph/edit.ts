@@ -15,9 +15,13 @@ export function usedNames(graph: Graph): Set<string> {
 
 /** Hands out names that nothing uses yet: `stem`, or `stem_2`, `stem_3`, ... Each is then taken. */
 export function freshNames(taken: Set<string>): (stem: string) => string {
+  // Names are never given back, so the search goes on where it ended.
+  const next = new Map<string, number>();
   return (stem) => {
     let name = stem;
-    for (let suffix = 2; taken.has(name) || name === ""; suffix++) name = `${stem}_${suffix}`;
+    let suffix = next.get(stem) ?? 2;
+    for (; taken.has(name) || name === ""; suffix++) name = `${stem}_${suffix}`;
+    next.set(stem, suffix);
     taken.add(name);
     return name;
   };

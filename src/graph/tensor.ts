@@ -94,7 +94,9 @@ export function numericData(tensor: Tensor): number[] {
   }
   const size = elementBytes[tensor.type];
   const view = new DataView(tensor.bytes.buffer, tensor.bytes.byteOffset, tensor.bytes.byteLength);
-  return Array.from({ length: tensor.bytes.byteLength / size }, (_, index) => read(view, index * size));
+  const elements: number[] = [];
+  for (let at = 0; at + size <= view.byteLength; at += size) elements.push(read(view, at));
+  return elements;
 }
 
 function bytesOf(array: Float32Array | Float64Array | Int32Array | BigInt64Array | Uint8Array): Uint8Array {

@@ -1,4 +1,5 @@
 import { attributes } from "../graph/attributes.js";
+import { freshNames } from "../graph/edit.js";
 import { PenniError } from "../graph/errors.js";
 import { float32Tensor, int64Tensor, numericTensor, scalarTensor } from "../graph/tensor.js";
 import type { Attribute, Node, Tensor, ValueType } from "../graph/types.js";
@@ -29,19 +30,18 @@ export class TypedBuilder {
   readonly types = new Map<string, ValueType>();
   private readonly values = new Map<string, KnownValue>();
   private readonly usedNames: Set<string>;
+  private readonly fresh: (stem: string) => string;
   private readonly sharedConstants = new Map<string, string>();
 
   constructor(opset: number, reservedNames: Iterable<string> = []) {
     this.opset = opset;
     this.usedNames = new Set(reservedNames);
+    this.fresh = freshNames(this.usedNames);
   }
 
   /** A name that nothing uses yet: `stem`, or `stem_2`, `stem_3`, ... */
   freshName(stem: string): string {
-    let name = stem;
-    for (let suffix = 2; this.usedNames.has(name) || name === ""; suffix++) name = `${stem}_${suffix}`;
-    this.usedNames.add(name);
-    return name;
+    return this.fresh(stem);
   }
 
   /** Declares a value that comes from outside: a graph input or a value of another graph. */

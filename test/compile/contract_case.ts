@@ -61,7 +61,7 @@ export interface CaseNode {
 export interface CaseOptions {
   /** What is special about it. */
   readonly name?: string;
-  /** Default 17. */
+  /** Default 18. */
   readonly opset?: number;
   readonly rates?: KernelRates;
   /** Nodes whose outputs are compared, by number; default: the last. */
@@ -97,7 +97,7 @@ export function opCase(node: CaseNode, options: CaseOptions = {}): ContractCase 
 
 /** A case of several nodes. */
 export function networkCase(nodes: readonly CaseNode[], options: CaseOptions = {}): ContractCase {
-  const { opset = 17, rates = evenRates, compared = [nodes.length - 1] } = options;
+  const { opset = 18, rates = evenRates, compared = [nodes.length - 1] } = options;
   const ops = [...new Set(nodes.map((node) => node.op))];
   const name = [ops.join(", "), options.name].filter((part) => part !== undefined).join(": ");
   const next = randomSource(seedOf(name));

@@ -57,8 +57,8 @@ test("what a case does to a node's attributes does not reach the next case", () 
   const concats = { mutation: "node:concats", key: [1, 2] };
   const before = cook({ model, steps: [concats] });
   // Whichever node it changes, it is most likely one of the hundreds that were added.
-  cook({ model, steps: [concats, ...[1, 2, 3].map((key) => ({ mutation: "longAttribute", key: [key] }))] });
-  assert.deepEqual(cook({ model, steps: [concats] }), before);
+  cook({ model, steps: [concats, ...[1, 2, 3].map((key) => ({ mutation: "changeInteger", key: [key] }))] });
+  assert.equal(Buffer.compare(cook({ model, steps: [concats] }), before), 0);
 });
 
 test("the command line answers broken models with one line", () => {

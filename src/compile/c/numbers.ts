@@ -10,11 +10,12 @@ export function floatLiteral(value: number): string {
 
 function fewestDigits(number: number): string {
   if (Number.isInteger(number) && Math.abs(number) < 1e6) return String(number);
-  let best = number.toPrecision(9);
+  // Most weights need 8 or 9 digits; 9 are always enough.
+  let best: number | undefined;
   for (let precision = 8; precision >= 1; precision--) {
-    const text = number.toPrecision(precision);
-    if (Math.fround(Number(text)) !== number) break;
-    best = text;
+    const fewer = Number(number.toPrecision(precision));
+    if (Math.fround(fewer) !== number) break;
+    best = fewer;
   }
-  return String(Number(best)).replace("e+", "e");
+  return String(best ?? Number(number.toPrecision(9))).replace("e+", "e");
 }

@@ -8,7 +8,7 @@ import type { Value } from "../loops.js";
 import type { Lowering, LoweringContext } from "./definition.js";
 import { broadcastStrides } from "./strides.js";
 
-/** A function of each element of the operation's inputs, broadcast to its output. */
+/** A function of each element of the operation's inputs, broadcast to its output, within the operation's bounds. */
 export function lowerElementwise(
   context: LoweringContext,
   inputs: number,
@@ -24,7 +24,7 @@ export function lowerElementwise(
         strides: broadcastStrides(context.inputDims(index), dims),
       })),
       output: { strides: stridesOf(dims) },
-      compute,
+      compute: (values, k, lanes) => bounded(compute(values, k, lanes), context.epilogue),
     },
     context.width,
   );

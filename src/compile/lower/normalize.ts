@@ -5,6 +5,7 @@ import { epsilonOf } from "../../ops/batch_normalization.js";
 import { lrnParameters } from "../../ops/lrn.js";
 import { axesFrom } from "../../ops/reduce.js";
 import { constant, multiplyAdd, unary } from "../kernel_builder.js";
+import { bounded } from "../kernels/epilogue.js";
 import { add, divide, multiply, once, power, subtract } from "../kernels/functions.js";
 import type { Value } from "../loops.js";
 import type { Location } from "../program.js";
@@ -141,7 +142,8 @@ export const lowerBatchNormalization: Lowering = (context) => {
     {
       name: "batch_normalization",
       dims,
-      compute: ([x = zero, factor = one, offset = zero]) => multiplyAdd(x, factor, offset),
+      compute: ([x = zero, factor = one, offset = zero]) =>
+        bounded(multiplyAdd(x, factor, offset), context.epilogue),
     },
     [viewOf(context.read(0), dims), view(factors), view(offsets)],
     viewOf(context.write(), dims),

@@ -1,3 +1,4 @@
+import type { Node } from "../../graph/types.js";
 import { activations, isCastable } from "./activations.js";
 import { binaryFunctions, chosen, foldingFunctions } from "./arithmetic.js";
 import { lowerGather, lowerResize } from "./axis_maps.js";
@@ -104,6 +105,23 @@ export const lowerings: Readonly<Record<string, Lowering>> = {
   Where: choiceLowering(chosen),
 };
 
+/** Operators whose lowerings honour the bounds of `LoweringContext.epilogue`. */
+const bounded: ReadonlySet<string> = new Set([
+  "BatchNormalization",
+  "Conv",
+  ...[activations, binaryFunctions, foldingFunctions].flatMap(Object.keys),
+]);
+
+/** Whether following bounds can be part of an operation. */
+export function takesBounds(node: Pick<Node, "op" | "domain">): boolean {
+  return findLowering(node) !== undefined && bounded.has(node.op) && node.op !== "Cast";
+}
+
+/** Whether a following sum with a value of the same shape can be part of an operation. */
+export function takesSum(node: Pick<Node, "op" | "domain">): boolean {
+  return findLowering(node) !== undefined && node.op === "Conv";
+}
+
 function mapValues<From, To>(
   record: Readonly<Record<string, From>>,
   convert: (value: From) => To,
@@ -111,13 +129,7 @@ function mapValues<From, To>(
   return Object.fromEntries(Object.entries(record).map(([name, value]) => [name, convert(value)]));
 }
 
-export function findLowering({
-  op,
-  domain,
-}: {
-  readonly op: string;
-  readonly domain: string;
-}): Lowering | undefined {
+export function findLowering({ op, domain }: Pick<Node, "op" | "domain">): Lowering | undefined {
   if (domain !== "" && domain !== "ai.onnx") return undefined;
   return Object.hasOwn(lowerings, op) ? lowerings[op] : undefined;
 }

@@ -119,8 +119,6 @@ function operationProgram(): Program {
 
 const builds: Readonly<Record<string, { readonly compiler: string; readonly flags: readonly string[] }>> = {
   "gcc, SSE2": { compiler: "gcc", flags: ["-O1", "-msse2"] },
-  "gcc, AVX2": { compiler: "gcc", flags: ["-O1", "-mavx2", "-mfma"] },
-  "gcc, one by one": { compiler: "gcc", flags: ["-O1", "-DSMALL_SCALAR"] },
   "clang, SSE2": { compiler: "clang", flags: ["-O1", "-msse2"] },
   "clang, AVX2": { compiler: "clang", flags: ["-O1", "-mavx2", "-mfma"] },
   "clang, one by one, sanitizers": { compiler: "clang", flags: ["-O0", "-DSMALL_SCALAR", ...SANITIZERS] },

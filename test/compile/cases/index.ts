@@ -1,6 +1,7 @@
 import type { ContractCase } from "../contract_case.js";
 import { elementwiseCases } from "./elementwise.js";
 import { productCases } from "./products.js";
+import { randomWindowCases } from "./random_windows.js";
 import { reductionCases } from "./reduce.js";
 import { structureCases } from "./structure.js";
 import { windowCases } from "./windows.js";
@@ -11,6 +12,7 @@ export const contractCases: readonly ContractCase[] = [
   ...structureCases,
   ...productCases,
   ...windowCases,
+  ...randomWindowCases,
 ];
 
 /** Operators that Penni knows and that no case is about, and why. */

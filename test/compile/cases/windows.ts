@@ -295,6 +295,41 @@ const fusedDepthwise = networkCase(
   { name: "depthwise at once" },
 );
 
+const twoBranches = networkCase(
+  [
+    { op: "Conv", inputs: [shape, weight([4, 6, 1, 1])] },
+    { op: "Conv", inputs: [random([1, 5, 7, 7]), weight([4, 5, 3, 3])], attributes: same(1) },
+    { op: "Add", inputs: [outputOf(0), outputOf(1)] },
+    { op: "Neg", inputs: [outputOf(2)] },
+  ],
+  { name: "a sum of two convolutions" },
+);
+
+const boundedElsewhere = ["Add", "Sigmoid", "Max"].map((op) =>
+  networkCase(
+    [
+      { op, inputs: op === "Sigmoid" ? [shape] : [shape, random([6, 1, 1])] },
+      {
+        op: "Clip",
+        inputs: [outputOf(0), constant(float32Tensor([], [-0.5])), constant(float32Tensor([], [0.7]))],
+      },
+      { op: "Relu", inputs: [outputOf(1)] },
+    ],
+    { name: `of ${op}` },
+  ),
+);
+
+const boundedNormalization = networkCase(
+  [
+    {
+      op: "BatchNormalization",
+      inputs: [shape, ...[1, 2, 3].map(() => weight([6])), weight([6], 0, 0.5, 2)],
+    },
+    { op: "Relu", inputs: [outputOf(0)] },
+  ],
+  { name: "alone" },
+);
+
 const specialNumbers = networkCase(
   [
     {
@@ -377,6 +412,9 @@ export const windowCases: readonly ContractCase[] = [
   ...decompositions,
   ...endings,
   fusedDepthwise,
+  twoBranches,
+  ...boundedElsewhere,
+  boundedNormalization,
   specialNumbers,
   ...pools,
 ];
