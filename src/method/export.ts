@@ -6,8 +6,8 @@ import type { Graph, Node, ValueType } from "../graph/types.js";
 import { encodeModel } from "../onnx/write.js";
 import { inferGraph } from "../ops/infer.js";
 import { hasHalfWeights, withHalfWeights, withInterfaceOf } from "../ops/passes/float16.js";
-import { type DecomposedLayer, findDecompositions } from "../ops/weights.js";
 import { foldNormalization } from "../ops/passes/fold_normalization.js";
+import { type DecomposedLayer, findDecompositions } from "../ops/weights.js";
 import { type Fragment, formWriters, type LayerForm, layerGraph, replaceLayers } from "./layer_forms.js";
 import { prunableInitializers } from "./prune.js";
 
