@@ -4,6 +4,7 @@ import { removeDeadNodes } from "../graph/passes/remove_dead_nodes.js";
 import { elementCount, float32Data, numericData } from "../graph/tensor.js";
 import type { Graph, Node, Tensor, ValueInfo } from "../graph/types.js";
 import { standardOpset } from "../ops/definition.js";
+import { isStatic } from "../ops/dims.js";
 import { type Inference, inferGraph, nodeContext, staticDims } from "../ops/infer.js";
 import { foldNormalization } from "../ops/passes/fold_normalization.js";
 import { importModel } from "../ops/passes/import_model.js";
@@ -77,6 +78,9 @@ function factorMakers(graph: Graph): ReadonlySet<Node> {
   return new Set(graph.nodes.filter((node) => !rest.has(node.name + node.outputs[0])));
 }
 
+/** As many float32 elements as 4 GiB hold. */
+const LARGEST_VALUE = 2 ** 30;
+
 class ProgramCompiler {
   private readonly builder = new ProgramBuilder();
   private readonly inference: Inference;
@@ -96,6 +100,7 @@ class ProgramCompiler {
 
   compile(): Program {
     const { graph } = this;
+    for (const node of graph.nodes) this.checkSizes(node);
     const inputs = graph.inputs.map((info) => this.port(info, "input"));
     for (const port of inputs) this.places.set(port.name, { buffer: port.buffer, offset: 0 });
     const outputs = graph.outputs.map((info) => this.port(info, "output"));
@@ -106,6 +111,19 @@ class ProgramCompiler {
     }
     for (const port of outputs) this.deliver(port);
     return this.builder.finish(graph.name, inputs, outputs, graph.metadata);
+  }
+
+  private checkSizes({ name, op, outputs }: Node): void {
+    for (const output of outputs) {
+      const shape = this.inference.types.get(output)?.shape;
+      if (!isStatic(shape) || elementCount(shape) <= LARGEST_VALUE) continue;
+      throw new PenniError("unsupported", "a value is larger than the memory that compiled models can have", {
+        node: name,
+        op,
+        expected: `at most ${LARGEST_VALUE} elements`,
+        found: `[${shape.join(", ")}]`,
+      });
+    }
   }
 
   private port(info: ValueInfo, kind: "input" | "output"): Port {

@@ -1,14 +1,14 @@
 import { PenniError } from "../graph/errors.js";
 import { removeDeadNodes } from "../graph/passes/remove_dead_nodes.js";
-import { elementCount, numericTensor } from "../graph/tensor.js";
-import type { Graph, Node, Shape, Tensor } from "../graph/types.js";
+import { elementCount, float32Tensor, numericTensor } from "../graph/tensor.js";
+import type { ElementType, Graph, Node, Shape, Tensor } from "../graph/types.js";
 import { isStatic } from "../ops/dims.js";
 import { inferGraph, staticDims } from "../ops/infer.js";
 import { interpretProgram } from "./interpreter.js";
 import type { Program } from "./program.js";
 
-/** Results with more elements than this are computed when the program runs. */
-const LARGEST = 2 ** 26;
+/** Results with more elements than this are computed when the program runs: interpreting takes a microsecond each. */
+const LARGEST = 2 ** 22;
 
 /**
  * The graph without the nodes that depend on constants alone, whatever their size: an exporter may leave weights
@@ -33,13 +33,16 @@ export function evaluateConstants(
       : [];
     found.forEach((data, at) => {
       const name = names[at] ?? "";
-      const type = types.get(name)?.elementType ?? "float32";
-      const tensor = numericTensor(type, staticDims(types, name), [...data]);
+      const tensor = tensorOf(types.get(name)?.elementType ?? "float32", staticDims(types, name), data);
       if (tensor !== undefined) initializers.set(name, tensor);
     });
     return !names.every((name) => initializers.has(name));
   });
   return nodes.length === graph.nodes.length ? graph : removeDeadNodes({ ...graph, nodes, initializers });
+}
+
+function tensorOf(type: ElementType, dims: readonly number[], data: Float32Array): Tensor | undefined {
+  return type === "float32" ? float32Tensor(dims, data) : numericTensor(type, dims, [...data]);
 }
 
 function isSmall(shape: Shape | undefined): boolean {

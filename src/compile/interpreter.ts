@@ -50,103 +50,6 @@ interface Elements {
   readonly base: number;
 }
 
-/** What a kernel's statements see; integers and float32 values have separate names. */
-interface Frame {
-  readonly indices: Map<string, number>;
-  readonly values: Map<string, number>;
-  readonly pointers: ReadonlyMap<string, Elements>;
-}
-
-const arrays = { f32: Float32Array, u16: Uint16Array, i32: Int32Array } as const;
-
-function runKernel({ parameters, body }: Kernel, given: readonly Argument[]): void {
-  const pointers = parameters.map(({ name, type }, index) => {
-    const { bytes, start } = given[index] ?? { bytes: new ArrayBuffer(0), start: 0 };
-    const array = new arrays[type](bytes);
-    return [name, { array, base: start / array.BYTES_PER_ELEMENT }] as const;
-  });
-  const frame: Frame = { indices: new Map(), values: new Map(), pointers: new Map(pointers) };
-  const run = block(body);
-  run(frame);
-}
-
-type Action = (frame: Frame) => void;
-type Evaluation = (frame: Frame) => number;
-
-function block(statements: readonly Statement[]): Action {
-  const actions = statements.map(action);
-  return (frame) => {
-    for (const act of actions) act(frame);
-  };
-}
-
-function action(statement: Statement): Action {
-  switch (statement.kind) {
-    case "loop": {
-      const { variable, step } = statement;
-      const [from, to] = [index(statement.from), index(statement.to)];
-      const body = block(statement.body);
-      return (frame) => {
-        const end = to(frame);
-        for (let i = from(frame); i < end; i += step) {
-          frame.indices.set(variable, i);
-          body(frame);
-        }
-      };
-    }
-    case "setIndex": {
-      const value = index(statement.value);
-      return (frame) => frame.indices.set(statement.variable, value(frame));
-    }
-    case "setValue": {
-      const result = value(statement.value);
-      return (frame) => frame.values.set(statement.variable, result(frame));
-    }
-    case "store": {
-      const position = index(statement.position);
-      const result = value(statement.value);
-      return (frame) => {
-        const { array, base } = elementsOf(frame, statement.pointer);
-        array[base + position(frame)] = result(frame);
-      };
-    }
-  }
-}
-
-function elementsOf(frame: Frame, pointer: string): Elements {
-  const elements = frame.pointers.get(pointer);
-  if (elements === undefined) throw new Error(`no parameter "${pointer}"`);
-  return elements;
-}
-
-/** @throws Error if it lies outside the memory: no program of ours reads there */
-function elementAt(frame: Frame, pointer: string, position: number): number {
-  const { array, base } = elementsOf(frame, pointer);
-  const element = array[base + position];
-  if (element === undefined) throw new Error(`"${pointer}" has no element ${position}`);
-  return element;
-}
-
-function index(expression: Index): Evaluation {
-  if (typeof expression === "number") return () => expression;
-  switch (expression.kind) {
-    case "variable":
-      return (frame) => frame.indices.get(expression.name) ?? 0;
-    case "entry": {
-      const position = index(expression.position);
-      return (frame) => elementAt(frame, expression.pointer, position(frame));
-    }
-    case "add": {
-      const [left, right] = [index(expression.left), index(expression.right)];
-      return (frame) => left(frame) + right(frame);
-    }
-    case "multiply": {
-      const [left, right] = [index(expression.left), index(expression.right)];
-      return (frame) => left(frame) * right(frame);
-    }
-  }
-}
-
 const unaryOps: Readonly<Record<UnaryOp, (x: number) => number>> = {
   negate: (x) => -x,
   absolute: Math.abs,
@@ -180,44 +83,164 @@ const comparisons: Readonly<Record<Comparison, (a: number, b: number) => boolean
   notEqual: (a, b) => a !== b,
 };
 
-function value(expression: Value): Evaluation {
-  switch (expression.kind) {
-    case "constant": {
-      const rounded = Math.fround(expression.value);
-      return () => rounded;
+/** What a kernel's statements see: everything by its number. */
+interface Frame {
+  readonly indices: number[];
+  readonly values: number[];
+  readonly pointers: readonly Elements[];
+}
+
+type Action = (frame: Frame) => void;
+type Evaluation = (frame: Frame) => number;
+
+const arrays = { f32: Float32Array, u16: Uint16Array, i32: Int32Array } as const;
+
+function runKernel({ parameters, body }: Kernel, given: readonly Argument[]): void {
+  const pointers = parameters.map(({ type }, index): Elements => {
+    const { bytes, start } = given[index] ?? { bytes: new ArrayBuffer(0), start: 0 };
+    const array = new arrays[type](bytes);
+    return { array, base: start / array.BYTES_PER_ELEMENT };
+  });
+  const run = new Translator(parameters.map((pointer) => pointer.name)).block(body);
+  run({ indices: [], values: [], pointers });
+}
+
+/** Makes functions of a kernel's statements. */
+class Translator {
+  private readonly numbers = new Map<string, number>();
+
+  constructor(private readonly parameters: readonly string[]) {}
+
+  block(statements: readonly Statement[]): Action {
+    const actions = statements.map((statement) => this.action(statement));
+    return (frame) => {
+      for (const act of actions) act(frame);
+    };
+  }
+
+  private numberOf(variable: string): number {
+    const number = this.numbers.get(variable) ?? this.numbers.size;
+    this.numbers.set(variable, number);
+    return number;
+  }
+
+  private action(statement: Statement): Action {
+    switch (statement.kind) {
+      case "loop": {
+        const { step } = statement;
+        const counter = this.numberOf(statement.variable);
+        const [from, to] = [this.index(statement.from), this.index(statement.to)];
+        const body = this.block(statement.body);
+        return (frame) => {
+          const end = to(frame);
+          for (let i = from(frame); i < end; i += step) {
+            frame.indices[counter] = i;
+            body(frame);
+          }
+        };
+      }
+      case "setIndex": {
+        const [variable, result] = [this.numberOf(statement.variable), this.index(statement.value)];
+        return (frame) => {
+          frame.indices[variable] = result(frame);
+        };
+      }
+      case "setValue": {
+        const [variable, result] = [this.numberOf(statement.variable), this.value(statement.value)];
+        return (frame) => {
+          frame.values[variable] = result(frame);
+        };
+      }
+      case "store": {
+        const [position, result] = [this.index(statement.position), this.value(statement.value)];
+        const pointer = this.pointer(statement.pointer);
+        return (frame) => {
+          const elements = frame.pointers[pointer];
+          if (elements !== undefined) elements.array[elements.base + position(frame)] = result(frame);
+        };
+      }
     }
-    case "variable":
-      return (frame) => frame.values.get(expression.name) ?? Number.NaN;
-    case "load":
-    case "broadcast": {
-      const position = index(expression.position);
-      return (frame) => elementAt(frame, expression.pointer, position(frame));
+  }
+
+  private pointer(name: string): number {
+    const pointer = this.parameters.indexOf(name);
+    if (pointer < 0) throw new Error(`no parameter "${name}"`);
+    return pointer;
+  }
+
+  /** @returns a function that throws Error for elements outside the memory: no program of ours reads there */
+  private element(name: string, position: Evaluation): Evaluation {
+    const pointer = this.pointer(name);
+    return (frame) => {
+      const elements = frame.pointers[pointer];
+      const at = position(frame);
+      const element = elements?.array[elements.base + at];
+      if (element === undefined) throw new Error(`"${name}" has no element ${at}`);
+      return element;
+    };
+  }
+
+  private index(index: Index): Evaluation {
+    if (typeof index === "number") return () => index;
+    switch (index.kind) {
+      case "variable": {
+        const variable = this.numberOf(index.name);
+        return (frame) => frame.indices[variable] ?? Number.NaN;
+      }
+      case "entry":
+        return this.element(index.pointer, this.index(index.position));
+      case "add": {
+        const [left, right] = [this.index(index.left), this.index(index.right)];
+        return (frame) => left(frame) + right(frame);
+      }
+      case "multiply": {
+        const [left, right] = [this.index(index.left), this.index(index.right)];
+        return (frame) => left(frame) * right(frame);
+      }
     }
-    case "fromIndex": {
-      const number = index(expression.index);
-      return (frame) => Math.fround(number(frame));
-    }
-    case "unary": {
-      const operand = value(expression.operand);
-      const apply = unaryOps[expression.op];
-      return (frame) => Math.fround(apply(operand(frame)));
-    }
-    case "binary": {
-      const [left, right] = [value(expression.left), value(expression.right)];
-      const apply = binaryOps[expression.op];
-      return (frame) => Math.fround(apply(left(frame), right(frame)));
-    }
-    case "multiplyAdd": {
-      const [left, right, addend] = [expression.left, expression.right, expression.addend].map(value);
-      if (left === undefined || right === undefined || addend === undefined)
-        throw new Error("three operands");
-      return (frame) => Math.fround(left(frame) * right(frame) + addend(frame));
-    }
-    case "select": {
-      const [left, right] = [value(expression.left), value(expression.right)];
-      const [chosen, other] = [value(expression.chosen), value(expression.other)];
-      const compare = comparisons[expression.comparison];
-      return (frame) => (compare(left(frame), right(frame)) ? chosen(frame) : other(frame));
+  }
+
+  private value(expression: Value): Evaluation {
+    switch (expression.kind) {
+      case "constant": {
+        const rounded = Math.fround(expression.value);
+        return () => rounded;
+      }
+      case "variable": {
+        const variable = this.numberOf(expression.name);
+        return (frame) => frame.values[variable] ?? Number.NaN;
+      }
+      case "load":
+      case "broadcast":
+        return this.element(expression.pointer, this.index(expression.position));
+      case "fromIndex": {
+        const number = this.index(expression.index);
+        return (frame) => Math.fround(number(frame));
+      }
+      case "unary": {
+        const operand = this.value(expression.operand);
+        const apply = unaryOps[expression.op];
+        return (frame) => Math.fround(apply(operand(frame)));
+      }
+      case "binary": {
+        const [left, right] = [this.value(expression.left), this.value(expression.right)];
+        const apply = binaryOps[expression.op];
+        return (frame) => Math.fround(apply(left(frame), right(frame)));
+      }
+      case "multiplyAdd": {
+        const [left, right, addend] = [expression.left, expression.right, expression.addend].map((part) =>
+          this.value(part),
+        );
+        if (left === undefined || right === undefined || addend === undefined)
+          throw new Error("three operands");
+        return (frame) => Math.fround(left(frame) * right(frame) + addend(frame));
+      }
+      case "select": {
+        const [left, right] = [this.value(expression.left), this.value(expression.right)];
+        const [chosen, other] = [this.value(expression.chosen), this.value(expression.other)];
+        const compare = comparisons[expression.comparison];
+        return (frame) => (compare(left(frame), right(frame)) ? chosen(frame) : other(frame));
+      }
     }
   }
 }

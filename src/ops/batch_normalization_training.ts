@@ -78,7 +78,8 @@ export function runningStatistics(
 /** The node that stands for `node` (ONNX BatchNormalization, inference form) in training. */
 export function batchNormalizationTraining(b: TypedBuilder, node: Node): Node {
   const [y] = node.outputs;
-  if (y === undefined || node.inputs.length < 5)
+  const inputs = node.inputs.slice(0, 5);
+  if (y === undefined || inputs.length < 5 || inputs.includes(""))
     throw new PenniError("bad-model", "an input or output is missing", { node: node.name, op: node.op });
   return {
     ...node,

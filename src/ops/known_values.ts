@@ -3,6 +3,7 @@ import type { ElementType, Node, Shape } from "../graph/types.js";
 import { broadcastShapes } from "./broadcast.js";
 import type { KnownValue, NodeContext } from "./definition.js";
 import { isInteger } from "./element_types.js";
+import { forEachPosition } from "./rearrange.js";
 
 /** An element of a known value: a number, the name of a symbolic dimension, or unknown. */
 export type KnownElement = KnownValue["elements"][number];
@@ -21,12 +22,11 @@ function broadcastStrides(dims: readonly number[], rank: number): readonly numbe
 
 /** For each element of the result, in row-major order, the offset of the operand's element that meets it. */
 function broadcastOffsets(dims: readonly number[], result: readonly number[]): readonly number[] {
-  const strides = broadcastStrides(dims, result.length);
-  return result.reduce<readonly number[]>(
-    (offsets, size, axis) =>
-      offsets.flatMap((offset) => Array.from({ length: size }, (_, i) => offset + i * (strides[axis] ?? 0))),
-    [0],
-  );
+  const offsets: number[] = new Array(elementCount(result));
+  forEachPosition(result, broadcastStrides(dims, result.length), 0, (order, position) => {
+    offsets[order] = position;
+  });
+  return offsets;
 }
 
 /**

@@ -64,6 +64,11 @@ const refused: readonly (readonly [string, RegExp, CaseNode])[] = [
       attributes: { mode: text("linear"), antialias: int(1) },
     },
   ],
+  [
+    "a value beyond any memory",
+    /larger than the memory/,
+    { op: "Expand", inputs: [random([1, 1]), constant(int64Tensor([2], [2 ** 20, 2 ** 20]))] },
+  ],
 ];
 
 for (const [what, message, node] of refused) {

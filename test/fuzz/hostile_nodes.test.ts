@@ -134,12 +134,24 @@ for (const op of ["BatchNormalization", "Relu"]) {
 }
 
 /** The training step of a network, of whose weights "w" is trained. */
-function trainingStepOf(network: Graph): void {
+function trainingStepOf(network: Graph, batchNormalization: "batch" | "frozen" = "frozen"): void {
   buildTrainingStep(network, new Set(["w"]), {
     trained: new Map([["w", { l1: "none", masked: false, rate: 1 }]] as const),
-    batchNormalization: "frozen",
+    batchNormalization,
     loss: { crossEntropy: 1, labelSmoothing: 0, distillation: 0, temperature: 1 },
     optimizer: { momentum: 0.9, weightDecay: 0 },
+  });
+}
+
+const normalizationInputs = ["c", "gamma", "beta", "mean", "variance"];
+
+for (const [index, name] of normalizationInputs.entries()) {
+  test(`a BatchNormalization without its input "${name}" is refused in training, too`, () => {
+    const whole = normalized({});
+    const normalization = node("BatchNormalization", normalizationInputs.with(index, ""), "n");
+    const nodes = [...whole.nodes.slice(0, 1), normalization, node("Flatten", ["n"], "y")];
+    const build = () => trainingStepOf({ ...whole, nodes }, "batch");
+    assert.throws(build, refused("bad-model", /an input or output is missing/));
   });
 }
 

@@ -15,6 +15,7 @@ import { inspectGraph } from "../../src/method/inspect.js";
 import { shrink } from "../../src/method/shrink.js";
 import { readModel } from "../../src/onnx/files.js";
 import { decodeModel } from "../../src/onnx/read.js";
+import { inferGraph } from "../../src/ops/infer.js";
 import { simplify } from "../../src/ops/passes/simplify.js";
 import { findDecompositions } from "../../src/ops/weights.js";
 import { declare, floatBytes, modelBytes } from "../onnx/models.js";
@@ -206,4 +207,19 @@ test("a small file that would become gigabytes of objects is refused before it i
   bytes.set(header);
   bytes.set(emptyNodes, header.length);
   assert.throws(() => decodeModel(bytes), refused("bad-file", /too many parts/));
+});
+
+test("arithmetic on an empty tensor of a huge dimension allocates nothing", () => {
+  const graph = smallGraph(
+    [1, 1],
+    [
+      node("ConstantOfShape", ["s"], "empty"),
+      node("Add", ["empty", "empty"], "sum"),
+      node("Relu", ["x"], "y"),
+    ],
+    { s: int64Tensor([2], [2 ** 40, 0]) },
+  );
+  const { types, values } = inferGraph(graph);
+  assert.deepEqual(types.get("sum")?.shape, [2 ** 40, 0]);
+  assert.deepEqual(values.get("sum")?.elements, []);
 });

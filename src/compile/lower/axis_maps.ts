@@ -8,7 +8,7 @@ import { axisMapKernel, type LinearMap } from "../kernels/axis_map.js";
 import type { Location } from "../program.js";
 import { behind } from "../program_builder.js";
 import type { Lowering, LoweringContext } from "./definition.js";
-import { notConstant } from "./errors.js";
+import { checkTableLength, notConstant } from "./errors.js";
 
 // Operators that take each axis by itself: elements are picked, or mixed with constant weights.
 
@@ -65,6 +65,7 @@ function mapAxis(
 
 /** Interpolation by scales or to sizes. */
 export const lowerResize: Lowering = (context) => {
+  for (const dim of context.outputDims()) checkTableLength(context, dim);
   const maps = resizedAxes(context, context.inputDims(0), context.outputDims());
   if (maps === undefined) throw notConstant(context, "scales or sizes");
   lowerAxisMaps(context, maps);

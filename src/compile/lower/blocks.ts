@@ -4,6 +4,7 @@ import { stridesOf } from "../../ops/dims.js";
 import { constant, select } from "../kernel_builder.js";
 import { add, once } from "../kernels/functions.js";
 import type { Lowering } from "./definition.js";
+import { checkTableLength } from "./errors.js";
 import { copyStrided, fill, mapViews, viewOf } from "./movement.js";
 import { broadcastStrides } from "./strides.js";
 
@@ -59,6 +60,7 @@ export const lowerOneHot: Lowering = (context) => {
   const dims = context.outputDims();
   const axis = normalizeAxis(context.node, intAttribute(context.node, "axis") ?? -1, dims.length);
   const depth = dims[axis] ?? 0;
+  checkTableLength(context, depth);
   const positions = context.weights(Float32Array.from({ length: depth }, (_, at) => at));
   const values = viewOf(context.read(2), [2]);
   const along = dims.map((_, at) => Number(at === axis));

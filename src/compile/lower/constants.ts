@@ -4,7 +4,7 @@ import { constantTensor } from "../../ops/constant.js";
 import { knownNumbers } from "../../ops/rearrange.js";
 import { findOp } from "../../ops/registry.js";
 import type { Lowering } from "./definition.js";
-import { notConstant } from "./errors.js";
+import { checkTableLength, notConstant } from "./errors.js";
 import { fill } from "./movement.js";
 
 // Operators whose results are known beforehand. Few are left in a simplified graph: those that make its outputs, and
@@ -32,5 +32,6 @@ export const lowerRange: Lowering = (context) => {
   const [start, delta] = [context.constantData(0)?.[0], context.constantData(2)?.[0]];
   if (start === undefined || delta === undefined) throw notConstant(context, "start and delta");
   const [count = 0] = context.outputDims();
+  checkTableLength(context, count);
   context.alias(context.weights(Float32Array.from({ length: count }, (_, at) => start + at * delta)));
 };

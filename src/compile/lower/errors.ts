@@ -15,3 +15,17 @@ export function unsupported({ node }: LoweringContext, expected: string, found: 
     found,
   });
 }
+
+/** Entries of a table that takes the place of arithmetic; integers beyond would not be exact in float32 either. */
+const LONGEST_TABLE = 2 ** 22;
+
+/** @throws PenniError "unsupported" for a table that only a damaged model would need */
+export function checkTableLength({ node }: LoweringContext, length: number): void {
+  if (length <= LONGEST_TABLE) return;
+  throw new PenniError("unsupported", "an axis is too long to be compiled", {
+    node: node.name,
+    op: node.op,
+    expected: `at most ${LONGEST_TABLE} positions`,
+    found: `${length}`,
+  });
+}

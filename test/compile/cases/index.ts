@@ -1,5 +1,6 @@
 import type { ContractCase } from "../contract_case.js";
 import { elementwiseCases } from "./elementwise.js";
+import { poolCases } from "./pools.js";
 import { productCases } from "./products.js";
 import { randomWindowCases } from "./random_windows.js";
 import { reductionCases } from "./reduce.js";
@@ -12,6 +13,7 @@ export const contractCases: readonly ContractCase[] = [
   ...structureCases,
   ...productCases,
   ...windowCases,
+  ...poolCases,
   ...randomWindowCases,
 ];
 

@@ -90,6 +90,13 @@ const pads = [
     { op: "Pad", inputs: [random([2, 3]), vector(1, 0, 0, 2), constant(scalarTensor(-Infinity))] },
     { name: "infinity" },
   ),
+  networkCase(
+    [Infinity, -Infinity, Number.NaN].map((value) => ({
+      op: "Pad",
+      inputs: [random([4]), vector(1, 2), constant(scalarTensor(value))],
+    })),
+    { name: "numbers that JSON does not have", compared: [0, 1, 2] },
+  ),
   opCase({ op: "Pad", inputs: [random([4, 5]), vector(-1, 2, 1, -2)] }, { name: "negative" }),
   opCase({ op: "Pad", inputs: [random([2, 3, 2]), vector(1, 2), omitted, vector(-2)] }, { name: "axes" }),
 ];

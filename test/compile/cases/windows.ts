@@ -348,65 +348,6 @@ const specialNumbers = networkCase(
   { name: "special weights" },
 );
 
-interface PoolForm {
-  readonly name: string;
-  readonly x: readonly number[];
-  readonly attributes: Readonly<Record<string, Attribute>>;
-  /** AveragePool has no dilations before opset 19. */
-  readonly onlyMax?: boolean;
-}
-
-const poolForms: readonly PoolForm[] = [
-  { name: "2x2", x: [1, 3, 6, 8], attributes: { kernel_shape: ints([2, 2]), strides: ints([2, 2]) } },
-  {
-    name: "3x3 with padding",
-    x: [2, 3, 9, 7],
-    attributes: { kernel_shape: ints([3, 3]), strides: ints([2, 2]), ...same(1) },
-  },
-  { name: "3x3, stride 1", x: [1, 5, 5, 5], attributes: { kernel_shape: ints([3, 3]), ...same(1) } },
-  {
-    name: "rounded up",
-    x: [1, 3, 8, 9],
-    attributes: { kernel_shape: ints([3, 3]), strides: ints([2, 2]), ceil_mode: int(1) },
-  },
-  {
-    name: "SAME_UPPER",
-    x: [1, 3, 7, 6],
-    attributes: { kernel_shape: ints([3, 3]), strides: ints([2, 2]), auto_pad: text("SAME_UPPER") },
-  },
-  { name: "one axis", x: [1, 3, 13], attributes: { kernel_shape: ints([3]), strides: ints([2]) } },
-  { name: "whole image", x: [1, 3, 4, 4], attributes: { kernel_shape: ints([4, 4]) } },
-  { name: "one pixel", x: [1, 3, 1, 1], attributes: { kernel_shape: ints([1, 1]) } },
-  { name: "narrow", x: [1, 3, 5, 3], attributes: { kernel_shape: ints([2, 2]) } },
-  {
-    name: "strides 1 and 3",
-    x: [1, 3, 5, 11],
-    attributes: { kernel_shape: ints([2, 2]), strides: ints([1, 3]) },
-  },
-  {
-    name: "dilated",
-    x: [1, 3, 9, 9],
-    attributes: { kernel_shape: ints([3, 3]), dilations: ints([2, 2]) },
-    onlyMax: true,
-  },
-];
-
-const pools = poolForms.flatMap(({ name, x, attributes, onlyMax = false }) => [
-  opCase({ op: "MaxPool", inputs: [random(x, -3, -1)], attributes }, { name }),
-  ...(onlyMax
-    ? []
-    : [0, 1].map((include) =>
-        opCase(
-          {
-            op: "AveragePool",
-            inputs: [random(x)],
-            attributes: { ...attributes, count_include_pad: int(include) },
-          },
-          { name: `${name}, ${include === 1 ? "with" : "without"} padding` },
-        ),
-      )),
-]);
-
 export const windowCases: readonly ContractCase[] = [
   ...convolutions,
   ...decompositions,
@@ -416,5 +357,4 @@ export const windowCases: readonly ContractCase[] = [
   ...boundedElsewhere,
   boundedNormalization,
   specialNumbers,
-  ...pools,
 ];
