@@ -1,4 +1,5 @@
 import { describeInspection } from "../../src/cli/inspect_text.js";
+import { compileToWasm } from "../../src/compile/index.js";
 import { readClassNames, readPreprocessing } from "../../src/data/preprocessing.js";
 import { PenniError } from "../../src/graph/errors.js";
 import { fixBatch } from "../../src/graph/passes/fix_input_shape.js";
@@ -109,6 +110,8 @@ export function takeThrough(graph: Graph): Refusals {
   passage.rewrite("shrink simplified", simplified, shrink);
   const folded = passage.rewrite("fold", shrunk, foldNormalization);
   writeAndRead("encode folded", folded, true);
+  passage.attempt("compile", () => compileToWasm(graph));
+  passage.attempt("compile compressed", () => compileToWasm(folded));
   if (decomposed.nodes.length <= LARGEST_TRAINED_NODES)
     passage.attempt("train", () => trainingStep(decomposed));
   return passage.refusals;

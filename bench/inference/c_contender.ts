@@ -62,15 +62,17 @@ export class CContender implements Contender {
 
   sample(count: number): Promise<readonly number[]> {
     return new Promise((resolve, reject) => {
-      this.child.once("error", reject);
-      this.lines.once("line", (line) =>
+      const fail = (): void => reject(new Error(`${this.engine} ended too early`));
+      this.lines.once("close", fail);
+      this.lines.once("line", (line) => {
+        this.lines.off("close", fail);
         resolve(
           line
             .trim()
             .split(" ")
-            .map((ns) => Number(ns) / 1e6),
-        ),
-      );
+            .map((nanoseconds) => Number(nanoseconds) / 1e6),
+        );
+      });
       this.child.stdin?.write(`${count}\n`);
     });
   }

@@ -27,11 +27,17 @@ import type { ConvFactors, Lowering, LoweringContext } from "./definition.js";
 import { unsupported } from "./errors.js";
 import { copyStrided, viewOf } from "./movement.js";
 
-/** One image of a convolution's input, ready for kernels that know no borders. */
-interface Planes {
-  readonly location: Location;
+/** How one image of a convolution's input is made ready for kernels that know no borders. */
+interface Preparation {
   readonly layout: PaddedLayout;
+  prepare(input: Location): Location;
 }
+
+/**
+ * Calls the kernels of a convolution, or of one of its groups, for one image. Made once for all images, as kernels are.
+ * @param ends the residual, if there is one, and the output
+ */
+type Convolve = (input: Location, ends: readonly Location[]) => void;
 
 /** The weights of a convolution [K, C/groups, taps], and how it is to be computed. */
 interface ConvPlan {
@@ -62,10 +68,12 @@ export const lowerConv: Lowering = (context) => {
   const inputSize = geometry.inputChannels * geometry.input[0] * geometry.input[1];
   const outputSize = geometry.outputChannels * geometry.output[0] * geometry.output[1];
   const summand = context.residual && wholeVectors(context, geometry, context.residual);
+  const { layout, prepare } = preparation(context, geometry, input);
+  const convolve = convolution(context, plan, layout);
   for (let image = 0; image < geometry.batch; image++) {
     const residual = summand === undefined ? [] : [behind(summand, image * outputSize)];
-    const planes = preparePlanes(context, geometry, behind(input, image * inputSize));
-    convolve(context, plan, planes, [...residual, behind(output, image * outputSize)]);
+    const planes = prepare(behind(input, image * inputSize));
+    convolve(planes, [...residual, behind(output, image * outputSize)]);
   }
 };
 
@@ -96,7 +104,7 @@ function wholeVectors(context: LoweringContext, geometry: ConvGeometry, residual
 }
 
 /** Copies the input into planes with borders and with strided columns set apart, where there is anything to do. */
-function preparePlanes(context: LoweringContext, geometry: ConvGeometry, input: Location): Planes {
+function preparation(context: LoweringContext, geometry: ConvGeometry, input: Location): Preparation {
   const [height, width] = geometry.input;
   const [top, left, bottom, right] = geometry.pads;
   const [, stride] = geometry.strides;
@@ -106,13 +114,18 @@ function preparePlanes(context: LoweringContext, geometry: ConvGeometry, input: 
   // A copy costs less than planes that drive each other out of the cache.
   const isCrowded = geometry.outputChannels >= MANY_READS && sharesCacheSet(height * width);
   if (isReady && !isCrowded && (isOwn || geometry.output[1] >= context.width)) {
-    return { location: input, layout: { segment: width, row: width, plane: height * width } };
+    const layout = { segment: width, row: width, plane: height * width };
+    return { layout, prepare: (ready) => ready };
   }
   const planes = { channels: geometry.inputChannels, height, width, top, bottom, left, right, stride };
   const layout = paddedLayout(planes);
-  const location = context.scratch(geometry.inputChannels * layout.plane);
-  context.call(padKernel(planes, 0, context.width), [input, location]);
-  return { location, layout };
+  const kernel = padKernel(planes, 0, context.width);
+  const prepare = (image: Location): Location => {
+    const location = context.scratch(geometry.inputChannels * layout.plane);
+    context.call(kernel, [image, location]);
+    return location;
+  };
+  return { layout, prepare };
 }
 
 /** Where the taps of a kernel lie in prepared planes. */
@@ -127,41 +140,39 @@ function tapOffsets(geometry: ConvGeometry, layout: PaddedLayout): readonly numb
   });
 }
 
-/** @param ends the residual, if there is one, and the output of one image */
-function convolve(context: LoweringContext, plan: ConvPlan, planes: Planes, ends: readonly Location[]): void {
+function convolution(context: LoweringContext, plan: ConvPlan, layout: PaddedLayout): Convolve {
   const { geometry } = plan;
   const groups = groupCount(context.node);
   const [rows, columns] = geometry.output;
   const grid: PixelGrid = flattened({
     rows,
     columns,
-    inputRow: planes.layout.row * geometry.strides[0],
+    inputRow: layout.row * geometry.strides[0],
     outputRow: columns,
   });
-  const taps = tapOffsets(geometry, planes.layout);
   const conv: TapConvolution = {
     inputs: geometry.inputChannels / groups,
     outputs: geometry.outputChannels / groups,
-    taps,
-    inputPlane: planes.layout.plane,
+    taps: tapOffsets(geometry, layout),
+    inputPlane: layout.plane,
     outputPlane: rows * columns,
     grid,
     epilogue: context.epilogue,
   };
-  if (groups > 1 && conv.inputs === 1) {
-    convolveChannels(context, plan, conv, groups, planes, ends);
-    return;
-  }
-  for (let group = 0; group < groups; group++) {
-    const part: GroupPart = {
+  if (groups > 1 && conv.inputs === 1) return depthwiseConvolution(context, plan, conv, groups);
+  const parts = Array.from({ length: groups }, (_, group) =>
+    groupConvolution(context, conv, {
       weights: slicePart(plan.weights, group, groups),
       bias: slicePart(plan.bias, group, groups),
       factors: plan.factors && { ...plan.factors, coefs: slicePart(plan.factors.coefs, group, groups) },
-      input: behind(planes.location, group * conv.inputs * conv.inputPlane),
-      ends: ends.map((end) => behind(end, group * conv.outputs * conv.outputPlane)),
-    };
-    convolveGroup(context, conv, part);
-  }
+    }),
+  );
+  return (input, ends) => {
+    for (const [group, convolve] of parts.entries()) {
+      const ownEnds = ends.map((end) => behind(end, group * conv.outputs * conv.outputPlane));
+      convolve(behind(input, group * conv.inputs * conv.inputPlane), ownEnds);
+    }
+  };
 }
 
 /** One group of a convolution. */
@@ -169,8 +180,6 @@ interface GroupPart {
   readonly weights: Float32Array;
   readonly bias: Float32Array;
   readonly factors: ConvFactors | undefined;
-  readonly input: Location;
-  readonly ends: readonly Location[];
 }
 
 function slicePart(data: Float32Array, part: number, parts: number): Float32Array {
@@ -178,7 +187,7 @@ function slicePart(data: Float32Array, part: number, parts: number): Float32Arra
   return data.slice(part * size, (part + 1) * size);
 }
 
-function convolveGroup(context: LoweringContext, conv: TapConvolution, part: GroupPart): void {
+function groupConvolution(context: LoweringContext, conv: TapConvolution, part: GroupPart): Convolve {
   const { factors } = part;
   const work: ConvWork = {
     dense: part.weights.length,
@@ -190,41 +199,36 @@ function convolveGroup(context: LoweringContext, conv: TapConvolution, part: Gro
   };
   const kind = fastestKind(work, context.rates);
   if (kind === "factored" && factors !== undefined) {
-    convolveFactored(context, conv, part, factors);
-    return;
+    return factoredConvolution(context, conv, factors, part.bias);
   }
-  if (kind === "sparse") {
-    convolveSparse(context, conv, part);
-    return;
-  }
-  convolveDense(context, conv, part);
+  if (kind === "sparse") return sparseConvolution(context, conv, part.weights, part.bias);
+  return denseConvolution(context, conv, part.weights, part.bias);
 }
 
 function countNonZeros(data: Float32Array): number {
   return data.reduce((count, value) => (value === 0 ? count : count + 1), 0);
 }
 
-function convolveDense(context: LoweringContext, conv: TapConvolution, part: GroupPart): void {
-  const blocking = denseBlocking(conv, context.width);
-  const packed = context.weights(packDenseWeights(part.weights, conv, blocking));
-  const tables = tapTables(conv.taps).map((table) => context.weights(table));
-  const kernel = denseConvKernel(conv, blocking, context.width);
-  const pixels = conv.grid.rows * conv.grid.columns;
-  const bias = context.weights(part.bias);
-  context.call(kernel, [part.input, packed, ...tables, bias, ...part.ends], part.weights.length * pixels);
-}
-
-function convolveSparse(context: LoweringContext, conv: TapConvolution, part: GroupPart): void {
-  sparseProduct(context, conv, part.weights, part.bias)(part.input, part.ends);
-}
-
-/** A sparse convolution that can be called for several places. */
-function sparseProduct(
+function denseConvolution(
   context: LoweringContext,
   conv: TapConvolution,
   weights: Float32Array,
   bias: Float32Array,
-): (input: Location, ends: readonly Location[]) => void {
+): Convolve {
+  const blocking = denseBlocking(conv, context.width);
+  const packed = packDenseWeights(weights, conv, blocking);
+  const tables = [packed, ...tapTables(conv.taps), bias].map((table) => context.weights(table));
+  const kernel = denseConvKernel(conv, blocking, context.width);
+  const products = weights.length * conv.grid.rows * conv.grid.columns;
+  return (input, ends) => context.call(kernel, [input, ...tables, ...ends], products);
+}
+
+function sparseConvolution(
+  context: LoweringContext,
+  conv: TapConvolution,
+  weights: Float32Array,
+  bias: Float32Array,
+): Convolve {
   const nonZeros = findNonZeros(weights, conv);
   const tables = [nonZeros.counts, nonZeros.steps, nonZeros.values, bias].map((table) =>
     context.weights(table),
@@ -235,17 +239,16 @@ function sparseProduct(
 }
 
 /** The basis convolution, every input plane to d maps, then the sparse product with the coefficients. */
-function convolveFactored(
+function factoredConvolution(
   context: LoweringContext,
   conv: TapConvolution,
-  part: GroupPart,
   { coefs, basis, d, taps }: ConvFactors,
-): void {
+  bias: Float32Array,
+): Convolve {
   const { rows, columns, inputRow } = conv.grid;
   const tileRows = rowsOfTile(rows, columns * conv.inputs * d);
   const pixels = tileRows * columns;
   const mapPlane = spreadOverCache(pixels);
-  const maps = context.scratch(conv.inputs * d * mapPlane);
   const basisConv = channelConvKernel(
     {
       channels: conv.inputs,
@@ -272,15 +275,16 @@ function convolveFactored(
     inputPlane: mapPlane,
     grid: { rows: 1, columns: pixels, inputRow: pixels, outputRow: pixels },
   };
-  const sparse = sparseProduct(context, pointwise, coefs, part.bias);
-  for (let row = 0; row < rows; row += tileRows) {
-    const input = behind(part.input, row * inputRow);
-    context.call(basisConv, [input, ...basisWeights, maps], conv.inputs * d * taps * pixels);
-    sparse(
-      maps,
-      part.ends.map((end) => behind(end, row * columns)),
-    );
-  }
+  const product = sparseConvolution(context, pointwise, coefs, bias);
+  return (input, ends) => {
+    const maps = context.scratch(conv.inputs * d * mapPlane);
+    for (let row = 0; row < rows; row += tileRows) {
+      const tile = behind(input, row * inputRow);
+      context.call(basisConv, [tile, ...basisWeights, maps], conv.inputs * d * taps * pixels);
+      const ownEnds = ends.map((end) => behind(end, row * columns));
+      product(maps, ownEnds);
+    }
+  };
 }
 
 /** Elements of the maps between the two stages that are worked on at once, so that they stay in a near cache. */
@@ -295,14 +299,12 @@ function rowsOfTile(rows: number, elementsOfRow: number): number {
 }
 
 /** A depthwise convolution, perhaps with a multiplier. */
-function convolveChannels(
+function depthwiseConvolution(
   context: LoweringContext,
   { weights, bias }: ConvPlan,
   conv: TapConvolution,
   groups: number,
-  planes: Planes,
-  ends: readonly Location[],
-): void {
+): Convolve {
   const taps = conv.taps.length;
   const maps = conv.outputs;
   const shared = repeats(weights, maps * taps);
@@ -315,7 +317,7 @@ function convolveChannels(
   });
   const tables = [packed, ...tapTables(conv.taps), bias].map((table) => context.weights(table));
   const macs = weights.length * conv.outputPlane;
-  context.call(kernel, [planes.location, ...tables, ...ends], macs);
+  return (input, ends) => context.call(kernel, [input, ...tables, ...ends], macs);
 }
 
 /** Whether all channels have the same kernels, as in a factored layer that was written out. */
