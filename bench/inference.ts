@@ -23,10 +23,17 @@ import { compileToWasm } from "../src/compile/index.js";
 import { planMemory } from "../src/compile/memory_plan.js";
 import { targets } from "../src/compile/targets.js";
 import { type Contender, measureByTurns, type Timing } from "../src/measure/by_turns.js";
+import { median } from "../src/measure/median.js";
 import { decodeModel } from "../src/onnx/read.js";
 import { inBrowser, withoutChromium } from "../test/support/browser.js";
 import { runBenchmark } from "./command.js";
 import { CContender } from "./inference/c_contender.js";
+import {
+  costShapes,
+  expectedCrossover,
+  type KernelCosts,
+  measureKernelCosts,
+} from "./inference/kernel_costs.js";
 import { INPUT_DIMS, type InferenceNetwork, inferenceNetworks } from "./inference/networks.js";
 import type { PageRequest } from "./inference/page.js";
 import { penniContender, type Runtime, runtimeContender } from "./inference/web_contenders.js";
@@ -154,6 +161,19 @@ function sizes({ dense, compressed }: InferenceNetwork): Readonly<Record<string,
   }
 }
 
+/**
+ * Medians over shapes of layers: how far the time of sparse kernels is from linear in the non-zeros, and where the dense
+ * kernel becomes faster, as a multiple of where the cost model expects it.
+ */
+async function scaling({ compiler }: Options): Promise<Readonly<Record<string, number>>> {
+  const costs: KernelCosts[] = [];
+  for (const shape of costShapes) costs.push(await measureKernelCosts(shape, { target: "wasm", compiler }));
+  return {
+    sparseOffLinear: median(costs.map((cost) => cost.deviation)),
+    crossoverOfExpected: median(costs.map((cost) => cost.crossover)) / expectedCrossover("wasm"),
+  };
+}
+
 function print(
   rows: readonly Row[],
   networks: readonly InferenceNetwork[],
@@ -182,7 +202,11 @@ async function main(options: Options): Promise<void> {
       rows.push(...(await measureInChromium(network, options)));
   }
   const [resnet18] = networks;
-  const figures = { ...ratios(rows, networks), ...(resnet18 === undefined ? {} : sizes(resnet18)) };
+  const figures = {
+    ...ratios(rows, networks),
+    ...(resnet18 === undefined ? {} : sizes(resnet18)),
+    ...(await scaling(options)),
+  };
   if (options.json === true) process.stdout.write(`${JSON.stringify({ rows, ratios: figures })}\n`);
   else print(rows, networks, figures);
 }

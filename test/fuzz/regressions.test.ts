@@ -3,8 +3,9 @@ import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import path from "node:path";
 import { after, test } from "node:test";
+import { compileToWasm } from "../../src/compile/index.js";
 import { imagenetPreprocessing, openDataset } from "../../src/data/index.js";
-import { int, ints } from "../../src/graph/attributes.js";
+import { int, ints, text } from "../../src/graph/attributes.js";
 import { float32Tensor, int64Tensor, numericTensor } from "../../src/graph/tensor.js";
 import type { Tensor } from "../../src/graph/types.js";
 import { evaluate } from "../../src/measure/accuracy.js";
@@ -222,4 +223,10 @@ test("arithmetic on an empty tensor of a huge dimension allocates nothing", () =
   const { types, values } = inferGraph(graph);
   assert.deepEqual(types.get("sum")?.shape, [2 ** 40, 0]);
   assert.deepEqual(values.get("sum")?.elements, []);
+});
+
+test("pooling over millions of taps compiles to a loop", () => {
+  const attributes = { kernel_shape: ints([2, 2 ** 20]), auto_pad: text("SAME_UPPER") };
+  const graph = smallGraph([1, 1, 4, 4], [node("AveragePool", ["x"], "y", attributes)], {});
+  assert.ok(compileToWasm(graph).length < 2 ** 24);
 });

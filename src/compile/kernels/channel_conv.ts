@@ -45,7 +45,7 @@ export function channelConvKernel(conv: ChannelConvolution, width: number): Kern
           const initial = bias === undefined ? constant(0) : broadcast(bias, place);
           return cells.map(() => k.value("sum", "vector", initial));
         });
-        overTaps(k, taps, tapTable, (tap, offset) => {
+        overTaps(k, taps, tapTable, 0, (tap, offset) => {
           const loaded = cells.map(
             (cell) => k.value("x", "vector", load(input, plus(plane, cell.input, offset))).read,
           );

@@ -128,7 +128,7 @@ function sumBlock(
   k.loop("input_channel", 0, inputs, 1, (channel) => {
     const plane = k.index("p", plus(from, times(channel, inputPlane))).read;
     const kernel = k.index("v", plus(weightsHere, times(channel, taps.length * channels))).read;
-    overTaps(k, taps, tapTable, (tap, position) => {
+    overTaps(k, taps, tapTable, 0, (tap, position) => {
       const loaded = cells.map(
         (cell) => k.value("x", "vector", load(input, plus(plane, position, cell.input))).read,
       );

@@ -1,6 +1,7 @@
 import { binary, constant, KernelBuilder, load, plus, times } from "../kernel_builder.js";
-import type { Kernel, Value } from "../loops.js";
+import type { Index, Kernel, Value } from "../loops.js";
 import { blockShape, overPixelBlocks, type PixelGrid } from "./pixel_blocks.js";
+import { overTaps, tapParameter } from "./taps.js";
 
 /** A maximum or weighted sum over windows, plane by plane. */
 export interface Pooling {
@@ -16,7 +17,7 @@ export interface Pooling {
 
 const ACCUMULATORS = 8;
 
-/** Parameters: padded planes, (scales of the output plane's positions,) output planes. */
+/** Parameters: padded planes, (taps,) (scales of the output plane's positions,) output planes. */
 export function poolKernel(pooling: Pooling, width: number): Kernel {
   const { kind, channels, taps, inputPlane, outputPlane, grid, scale } = pooling;
   const k = new KernelBuilder(
@@ -24,19 +25,20 @@ export function poolKernel(pooling: Pooling, width: number): Kernel {
     `${kind === "max" ? "Maximum" : "Scaled sum"} of ${taps.length} elements, ${channels} planes.`,
   );
   const input = k.input("input");
+  const tapTable = tapParameter(k, taps);
   const table = scale === "table" ? k.input("scales") : undefined;
   const output = k.output("output");
   k.loop("channel", 0, channels, 1, (channel) => {
     overPixelBlocks(k, grid, width, blockShape(grid, width, ACCUMULATORS), (from, to, cells) => {
       const plane = k.index("plane", plus(from, times(channel, inputPlane))).read;
-      const at = (cell: number, tap: number): Value => load(input, plus(plane, cell, tap));
+      const at = (cell: number, tap: Index): Value => load(input, plus(plane, tap, cell));
       const results = cells.map((cell) => k.value("result", "vector", at(cell.input, taps[0] ?? 0)));
-      for (const tap of taps.slice(1)) {
+      overTaps(k, taps, tapTable, 1, (_, offset) => {
         results.forEach((result, index) => {
-          const x = at(cells[index]?.input ?? 0, tap);
+          const x = at(cells[index]?.input ?? 0, offset);
           result.set(kind === "max" ? maximum(k, result.read, x) : binary("add", result.read, x));
         });
-      }
+      });
       cells.forEach((cell, index) => {
         const result = results[index]?.read ?? constant(0);
         const factor =

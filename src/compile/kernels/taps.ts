@@ -21,18 +21,22 @@ export function tapTables(taps: readonly number[]): readonly Int32Array[] {
   return taps.length > 1 ? [Int32Array.from(taps)] : [];
 }
 
-/** @param body gets a tap's number and its position relative to the output's */
+/**
+ * Goes over the taps from number `first` on.
+ * @param body gets a tap's number and its position relative to the output's
+ */
 export function overTaps(
   k: KernelBuilder,
   taps: readonly number[],
   table: Pointer | undefined,
+  first: number,
   body: (tap: Index, position: Index) => void,
 ): void {
   if (table === undefined) {
-    body(0, taps[0] ?? 0);
+    if (first === 0) body(0, taps[0] ?? 0);
     return;
   }
-  k.loop("tap", 0, taps.length, 1, (tap) => {
+  k.loop("tap", first, taps.length, 1, (tap) => {
     body(tap, k.index("offset", entry(table, tap)).read);
   });
 }

@@ -4,9 +4,10 @@ import { poolWindow } from "../../ops/pool.js";
 import { paddedLayout, padKernel } from "../kernels/pad.js";
 import { flattened } from "../kernels/pixel_blocks.js";
 import { type Pooling, poolKernel } from "../kernels/pool.js";
+import { tapTables } from "../kernels/taps.js";
 import type { Location } from "../program.js";
 import type { Lowering, LoweringContext } from "./definition.js";
-import { unsupported } from "./errors.js";
+import { checkTableLength, unsupported } from "./errors.js";
 
 export const lowerMaxPool: Lowering = (context) => {
   if (context.node.outputs.length > 1) throw unsupported(context, "one output", "the indices as a second");
@@ -79,6 +80,7 @@ function lowerPool(
   const layout = paddedLayout(planes);
   const padded = context.scratch(channels * layout.plane);
   context.call(padKernel(planes, filling, context.width), [context.read(0), padded]);
+  checkTableLength(context, window.kernel[0] * window.kernel[1]);
   const taps = Array.from({ length: window.kernel[0] * window.kernel[1] }, (_, tap) => {
     const column = (tap % window.kernel[1]) * window.dilations[1];
     const row = Math.floor(tap / window.kernel[1]) * window.dilations[0];
@@ -93,5 +95,6 @@ function lowerPool(
     outputPlane: rows * columns,
     grid: flattened({ rows, columns, inputRow: layout.row * down, outputRow: columns }),
   };
-  context.call(poolKernel(pooling, context.width), [padded, ...table, context.write()]);
+  const tables = tapTables(taps).map((positions) => context.weights(positions));
+  context.call(poolKernel(pooling, context.width), [padded, ...tables, ...table, context.write()]);
 }
