@@ -12,8 +12,15 @@
  * const tuned = await train(pruned, { data, teacher: original, epochs: 4, schedule, holdZeros: true });
  * const { graph } = await exportModel(shrink(tuned));
  * await writeModel("small.onnx", graph, { sparse: true });
+ * const wasm = compileToWasm(graph); // for `load` of penni/runtime
  */
 
+export { type CFile, type CFileOptions, cFiles } from "./compile/c/files.js";
+export { compileProgram, type Target } from "./compile/compile.js";
+export { compileToWasm, type WasmOptions } from "./compile/index.js";
+export type { Program } from "./compile/program.js";
+export { type ProgramSummary, summarizeProgram } from "./compile/summary.js";
+export { type TargetName, targets } from "./compile/targets.js";
 export type { Augmentation, Dataset, OpenOptions, Preprocessing, Split } from "./data/index.js";
 export {
   cifarAugmentation,

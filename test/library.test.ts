@@ -4,6 +4,7 @@ import { tmpdir } from "node:os";
 import path from "node:path";
 import { test } from "node:test";
 import {
+  compileToWasm,
   countGraph,
   decompose,
   evaluate,
@@ -19,6 +20,7 @@ import {
   train,
   writeModel,
 } from "../src/index.js";
+import { load } from "../src/runtime/index.js";
 import { tinyCnn } from "./support/tiny_cnn.js";
 
 test("the steps as library functions: decompose, train, prune, fine-tune, shrink, export", async () => {
@@ -56,6 +58,9 @@ test("the steps as library functions: decompose, train, prune, fine-tune, shrink
     const split = await (await openDataset(data, { imageSize: { height, width } })).test();
     const accuracy = await evaluate(await readModel(file), split, imagenetPreprocessing);
     assert.equal(accuracy.total, split.count);
+    const compiled = await load(compileToWasm(await readModel(file)));
+    const classes = original.outputs[0]?.type?.shape?.at(-1);
+    assert.equal(compiled.run(new Float32Array(3 * height * width)).length, classes);
   } finally {
     await rm(folder, { recursive: true, force: true });
   }
