@@ -230,3 +230,12 @@ test("pooling over millions of taps compiles to a loop", () => {
   const graph = smallGraph([1, 1, 4, 4], [node("AveragePool", ["x"], "y", attributes)], {});
   assert.ok(compileToWasm(graph).length < 2 ** 24);
 });
+
+test("a stride of millions is refused before code is written for each of its phases", () => {
+  const attributes = { kernel_shape: ints([1, 1]), strides: ints([1, 2 ** 24]) };
+  const graph = smallGraph([1, 1, 4, 4], [node("MaxPool", ["x"], "y", attributes)], {});
+  assert.throws(
+    () => compileToWasm(graph),
+    refused("unsupported", /the stride is too large .*found 16777216/),
+  );
+});

@@ -24,7 +24,7 @@ import { tapTables } from "../kernels/taps.js";
 import type { Location } from "../program.js";
 import { behind } from "../program_builder.js";
 import type { ConvFactors, Lowering, LoweringContext } from "./definition.js";
-import { unsupported } from "./errors.js";
+import { checkStride, unsupported } from "./errors.js";
 import { copyStrided, viewOf } from "./movement.js";
 
 /** How one image of a convolution's input is made ready for kernels that know no borders. */
@@ -108,6 +108,7 @@ function preparation(context: LoweringContext, geometry: ConvGeometry, input: Lo
   const [height, width] = geometry.input;
   const [top, left, bottom, right] = geometry.pads;
   const [, stride] = geometry.strides;
+  checkStride(context, stride);
   // What the caller owns must not be read beyond its end, as a vector wider than a row would.
   const isOwn = input.buffer.kind === "value";
   const isReady = [top, left, bottom, right].every((pad) => pad === 0) && stride === 1;

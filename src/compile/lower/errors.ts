@@ -29,3 +29,17 @@ export function checkTableLength({ node }: LoweringContext, length: number): voi
     found: `${length}`,
   });
 }
+
+/** Each column phase of a strided window has code of its own. */
+const LARGEST_STRIDE = 1024;
+
+/** @throws PenniError "unsupported" for a stride that only a damaged model would have */
+export function checkStride({ node }: LoweringContext, stride: number): void {
+  if (stride <= LARGEST_STRIDE) return;
+  throw new PenniError("unsupported", "the stride is too large to be compiled", {
+    node: node.name,
+    op: node.op,
+    expected: `at most ${LARGEST_STRIDE}`,
+    found: `${stride}`,
+  });
+}

@@ -1,4 +1,5 @@
 import { intAttribute } from "../../graph/attributes.js";
+import { elementCount } from "../../graph/tensor.js";
 import { windowCounts } from "../../ops/average_pool.js";
 import { poolWindow } from "../../ops/pool.js";
 import { paddedLayout, padKernel } from "../kernels/pad.js";
@@ -7,7 +8,7 @@ import { type Pooling, poolKernel } from "../kernels/pool.js";
 import { tapTables } from "../kernels/taps.js";
 import type { Location } from "../program.js";
 import type { Lowering, LoweringContext } from "./definition.js";
-import { checkTableLength, unsupported } from "./errors.js";
+import { checkStride, checkTableLength, unsupported } from "./errors.js";
 
 export const lowerMaxPool: Lowering = (context) => {
   if (context.node.outputs.length > 1) throw unsupported(context, "one output", "the indices as a second");
@@ -18,11 +19,12 @@ export const lowerMaxPool: Lowering = (context) => {
 export const lowerAveragePool: Lowering = (context) => {
   const window = poolWindow(context.node, context.inputDims(0));
   const includePad = intAttribute(context.node, "count_include_pad") === 1;
+  checkTableLength(context, elementCount(window.output));
   const counts = windowCounts(window, context.inputDims(0).slice(2), includePad);
   const [first = 1] = counts;
   const isEven = counts.every((count) => count === first);
   const scale = isEven ? 1 / first : "table";
-  const table = isEven ? [] : [context.weights(Float32Array.from(counts, (count) => 1 / count))];
+  const table = isEven ? [] : [context.weights(Float32Array.from(counts).map((count) => 1 / count))];
   lowerPool(context, planarWindow(context), 0, { kind: "sum", scale }, table);
 };
 
@@ -81,6 +83,7 @@ function lowerPool(
   const padded = context.scratch(channels * layout.plane);
   context.call(padKernel(planes, filling, context.width), [context.read(0), padded]);
   checkTableLength(context, window.kernel[0] * window.kernel[1]);
+  checkStride(context, across);
   const taps = Array.from({ length: window.kernel[0] * window.kernel[1] }, (_, tap) => {
     const column = (tap % window.kernel[1]) * window.dilations[1];
     const row = Math.floor(tap / window.kernel[1]) * window.dilations[0];
