@@ -280,7 +280,9 @@ function resumeOnFullDisk(root: string) {
 test("a run is not disturbed by a second one, nor lost by a full disk or a checkpoint cut in half", async () => {
   const root = path.join(folder, "tried");
   const checkpoints = path.join(root, "checkpoints");
-  const first = await runUntil(root, () => existsSync(path.join(checkpoints, "retrain.previous.ckpt")));
+  const hasBoth = () =>
+    ["retrain.ckpt", "retrain.previous.ckpt"].every((name) => existsSync(path.join(checkpoints, name)));
+  const first = await runUntil(root, hasBoth);
   // Holds still, so that it cannot come to its end before the others have started.
   first.signalGroup("SIGSTOP");
   const others = [resume(root), new PenniProcess(compressArguments(root))];
@@ -294,6 +296,12 @@ test("a run is not disturbed by a second one, nor lost by a full disk or a check
   }
   first.signalGroup("SIGKILL");
   await first.ended;
+  // It may have been stopped between the two renames of a write, where only the earlier checkpoint is there.
+  while (!hasBoth()) {
+    const next = await runUntil(root, hasBoth);
+    next.signalGroup("SIGKILL");
+    await next.ended;
+  }
 
   const before = readdirSync(checkpoints).filter((name) => name.endsWith(".ckpt"));
   const full = resumeOnFullDisk(root);
