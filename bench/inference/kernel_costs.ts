@@ -6,7 +6,8 @@ import { ints } from "../../src/graph/attributes.js";
 import { float32Tensor } from "../../src/graph/tensor.js";
 import type { Graph } from "../../src/graph/types.js";
 import { measureByTurns } from "../../src/measure/by_turns.js";
-import { gigaflops, measureSteps } from "../../src/measure/step_times.js";
+import { gigaflops } from "../../src/measure/gigaflops.js";
+import { measureSteps } from "../../src/measure/step_times.js";
 import { CContender } from "./c_contender.js";
 
 /** A convolution with stride 1 that keeps the size of its input. */

@@ -1,6 +1,8 @@
 import type { Command } from "commander";
 import type { Timing } from "../measure/by_turns.js";
+import { gigaflops } from "../measure/gigaflops.js";
 import { describeLayerSpeeds, describeTimings, type LayerSpeed } from "./bench_text.js";
+import { openModel } from "./model_and_images.js";
 import { type InputShapes, inputShape, naming, wholeNumber } from "./options.js";
 import { progressBar } from "./progress.js";
 import { lineWidth, type Terminal } from "./terminal.js";
@@ -37,27 +39,17 @@ export function addBenchCommand(program: Command, terminal: Terminal): Command {
     });
 }
 
-async function openModel(model: string, options: BenchOptions) {
-  const [{ readModel }, { specializeInputs }] = await Promise.all([
-    import("../onnx/files.js"),
-    import("../graph/passes/fix_input_shape.js"),
-  ]);
-  const given = await readModel(model);
-  return naming(model, async () => specializeInputs(given, options.inputShape ?? new Map()));
-}
-
 async function layerSpeeds(
   model: string,
   options: BenchOptions,
   terminal: Terminal,
 ): Promise<{ readonly peak: number; readonly layers: readonly LayerSpeed[] }> {
-  const [graph, { compileProgram }, { targets }, { gigaflops, measurePeak, measureSteps }] =
-    await Promise.all([
-      openModel(model, options),
-      import("../compile/compile.js"),
-      import("../compile/targets.js"),
-      import("../measure/step_times.js"),
-    ]);
+  const [graph, { compileProgram }, { targets }, { measurePeak, measureSteps }] = await Promise.all([
+    openModel(model, options.inputShape),
+    import("../compile/compile.js"),
+    import("../compile/targets.js"),
+    import("../measure/step_times.js"),
+  ]);
   const program = await naming(model, async () => compileProgram(graph, targets.wasm));
   const bar = progressBar(terminal.stderr, "kernels");
   try {
@@ -80,33 +72,25 @@ async function layerSpeeds(
 }
 
 async function compareEngines(model: string, options: BenchOptions): Promise<readonly Timing[]> {
-  const [graph, { compileToWasm }, { load }, { openSession }, { sampleFeeds }, { fixBatch }, half, turns] =
+  const [graph, { openSession }, { sampleFeeds }, { compiledContender, singleImage }, turns] =
     await Promise.all([
-      openModel(model, options),
-      import("../compile/index.js"),
-      import("../runtime/index.js"),
+      openModel(model, options.inputShape),
       import("../execute/node.js"),
       import("../measure/latency.js"),
-      import("../graph/passes/fix_input_shape.js"),
-      import("../ops/passes/float16.js"),
+      import("../measure/compiled_latency.js"),
       import("../measure/by_turns.js"),
     ]);
   return naming(model, async () => {
-    const single = fixBatch(half.float32Interface(graph), 1);
-    const compiled = await load(compileToWasm(single));
+    const single = singleImage(graph);
+    const compiled = await compiledContender("compiled WebAssembly", single);
     const feeds = sampleFeeds(single);
-    const inputs = Object.fromEntries(
-      Object.entries(feeds).map(([name, tensor]) => [name, tensor.data as Float32Array]),
-    );
     const session = await openSession(single, { threads: 1 });
+    const runtime = {
+      engine: "ONNX Runtime for Node",
+      sample: turns.timedAsync(() => session.run(feeds)),
+    };
     try {
-      return await turns.measureByTurns(
-        [
-          { engine: "compiled WebAssembly", sample: turns.timed(() => compiled.run(inputs)) },
-          { engine: "ONNX Runtime for Node", sample: turns.timedAsync(() => session.run(feeds)) },
-        ],
-        options.rounds,
-      );
+      return await turns.measureByTurns([compiled, runtime], options.rounds);
     } finally {
       await session.release();
     }

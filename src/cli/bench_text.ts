@@ -1,4 +1,5 @@
 import type { Timing } from "../measure/by_turns.js";
+import { gigaflops } from "../measure/gigaflops.js";
 import { type Column, compactNumber, formatTable } from "./table.js";
 
 /** The speed of one kernel of one layer. */
@@ -48,7 +49,7 @@ export function describeLayerSpeeds(
 }
 
 function columns(title: string, total: number, peak: number): readonly Column<Line>[] {
-  const speed = ({ multiplyAccumulates, ms }: Line): number => (2 * multiplyAccumulates) / (ms * 1e6);
+  const speed = (line: Line): number => gigaflops(line.multiplyAccumulates, line.ms);
   const ifComputing = (line: Line, text: string): string => (line.multiplyAccumulates === 0 ? "" : text);
   return [
     { title, cell: (line) => line.name, dropOrder: 0 },

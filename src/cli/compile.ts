@@ -6,7 +6,7 @@ import { PenniError } from "../graph/errors.js";
 import type { Graph } from "../graph/types.js";
 import type { NewFile } from "../onnx/directories.js";
 import { type Compilation, type CompiledFile, describeCompilation } from "./compile_text.js";
-import { type InputShapes, inputShape, naming, numberList, positiveList } from "./options.js";
+import { addPreprocessingOptions, type InputShapes, inputShape, naming } from "./options.js";
 import { lineWidth, type Terminal } from "./terminal.js";
 
 const targetNames: readonly TargetName[] = ["wasm", "c"];
@@ -26,7 +26,7 @@ interface CompileOptions {
 
 /** `penni compile`: a model as a WebAssembly module or as C, without ONNX Runtime. */
 export function addCompileCommand(program: Command, terminal: Terminal): Command {
-  return program
+  const command = program
     .command("compile")
     .description("turn a model into a WebAssembly module or C code that runs its sparsity")
     .argument("<model>", "an .onnx file")
@@ -40,13 +40,8 @@ export function addCompileCommand(program: Command, terminal: Terminal): Command
       ).choices(weightPlaces),
     )
     .option("--example", "also write a page (WebAssembly) or a program (C) that classifies an image")
-    .option("--input-shape <NAME:DIMS>", "dimensions of an input, as input:1x3x32x32", inputShape)
-    .option(
-      "--mean <r,g,b>",
-      "mean per channel, of pixels from 0 to 1 (default: the model's metadata, or ImageNet's)",
-      numberList,
-    )
-    .option("--std <r,g,b>", "standard deviation per channel, likewise", positiveList)
+    .option("--input-shape <NAME:DIMS>", "dimensions of an input, as input:1x3x32x32", inputShape);
+  return addPreprocessingOptions(command)
     .option("--json", "print the result as JSON")
     .action(async (model: string, options: CompileOptions) => {
       const { target } = options;
@@ -98,7 +93,7 @@ async function compileGraph(given: Graph, name: string, options: CompileOptions)
     import("../compile/summary.js"),
   ]);
   const { target, weights = "inside", example = false, inputShape: shapes = new Map() } = options;
-  const fixed = shapes.size === 0 ? given : fixInputShape(given, shapes);
+  const fixed = fixInputShape(given, shapes);
   const program = compileProgram(await withPreprocessing(fixed, options), targets[target]);
   const summary = summarizeProgram(program);
   if (target === "c") {
@@ -130,6 +125,6 @@ async function withPreprocessing(graph: Graph, options: CompileOptions): Promise
 async function measureFile({ name, content }: NewFile): Promise<CompiledFile> {
   const [{ gzip }, { promisify }] = await Promise.all([import("node:zlib"), import("node:util")]);
   const bytes = Buffer.from(content);
-  const { byteLength } = await promisify(gzip)(bytes, { level: 9 });
+  const { byteLength } = await promisify(gzip)(bytes);
   return { name, bytes: bytes.byteLength, gzippedBytes: byteLength };
 }

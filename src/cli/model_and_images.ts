@@ -3,12 +3,11 @@ import type { Dataset, ImageSize } from "../data/dataset.js";
 import type { Preprocessing } from "../data/preprocessing.js";
 import type { Graph } from "../graph/types.js";
 import {
+  addPreprocessingOptions,
   type InputShapes,
   imageSize,
   inputShape,
   naming,
-  numberList,
-  positiveList,
   wholeNumber,
 } from "./options.js";
 
@@ -23,24 +22,32 @@ export interface ImageOptions {
 }
 
 export function addImageOptions(command: Command): Command {
-  return command
+  command
     .requiredOption(
       "--data <spec>",
       "the images: cifar10:DIR, folder:DIR, images:DIR (no labels) or synthetic",
     )
-    .option("--batch <n>", "images in a batch", wholeNumber(1))
-    .option(
-      "--mean <r,g,b>",
-      "mean per channel, of pixels from 0 to 1 (default: the model's metadata, or ImageNet's)",
-      numberList,
-    )
-    .option("--std <r,g,b>", "standard deviation per channel, likewise", positiveList)
+    .option("--batch <n>", "images in a batch", wholeNumber(1));
+  return addPreprocessingOptions(command)
     .option("--image-size <WxH>", "size of the images where the model leaves it open", imageSize)
     .option(
       "--input-shape <NAME:DIMS>",
       "the same as dimensions of an input, as input:1x3x32x32",
       inputShape,
     );
+}
+
+/**
+ * The model of a file, with the input dimensions that the user gave.
+ * @throws PenniError naming the file
+ */
+export async function openModel(file: string, shapes: InputShapes = new Map()): Promise<Graph> {
+  const [{ readModel }, { specializeInputs }] = await Promise.all([
+    import("../onnx/files.js"),
+    import("../graph/passes/fix_input_shape.js"),
+  ]);
+  const given = await readModel(file);
+  return naming(file, async () => specializeInputs(given, shapes));
 }
 
 /** A model's file and the images for it, found to fit each other. */
@@ -52,14 +59,11 @@ export interface ModelAndImages {
 
 /** @throws PenniError naming the model's file or the data's, what fits and what was found */
 export async function openModelAndImages(model: string, options: ImageOptions): Promise<ModelAndImages> {
-  const [{ readModel }, { specializeInputs }, data, accuracy] = await Promise.all([
-    import("../onnx/files.js"),
-    import("../graph/passes/fix_input_shape.js"),
+  const [graph, data, accuracy] = await Promise.all([
+    openModel(model, options.inputShape),
     import("../data/index.js"),
     import("../measure/accuracy.js"),
   ]);
-  const given = await readModel(model);
-  const graph = await naming(model, async () => specializeInputs(given, options.inputShape ?? new Map()));
   const stated = data.readPreprocessing(graph.metadata) ?? data.imagenetPreprocessing;
   const preprocessing = data.overridePreprocessing(stated, options);
   const size = accuracy.inputImageSize(graph) ?? options.imageSize;

@@ -1,4 +1,4 @@
-import { InvalidArgumentError, Option } from "commander";
+import { type Command, InvalidArgumentError, Option } from "commander";
 import type { ImageSize } from "../data/dataset.js";
 import { devices } from "../execute/device.js";
 import { PenniError } from "../graph/errors.js";
@@ -38,6 +38,17 @@ export function imageSize(text: string): ImageSize {
   const valid = [width, height].every((size) => Number.isSafeInteger(size) && size > 0);
   if (valid && more.length === 0) return { width, height };
   throw new InvalidArgumentError(`expected WIDTHxHEIGHT, found "${text}"`);
+}
+
+/** The options that say how a model takes pixels. */
+export function addPreprocessingOptions(command: Command): Command {
+  return command
+    .option(
+      "--mean <r,g,b>",
+      "mean per channel, of pixels from 0 to 1 (default: the model's metadata, or ImageNet's)",
+      numberList,
+    )
+    .option("--std <r,g,b>", "standard deviation per channel, likewise", positiveList);
 }
 
 /** Dimensions for the inputs of a model, by name. */

@@ -1,6 +1,7 @@
 import { PenniError } from "../graph/errors.js";
 import type { Settings } from "../method/run/config.js";
 import type { RunPlan } from "../method/run/plan.js";
+import { openModel } from "./model_and_images.js";
 import { type InputShapes, naming } from "./options.js";
 
 /**
@@ -28,12 +29,10 @@ export async function planRunDirectory(root: string): Promise<RunPlan> {
 }
 
 async function planFile(file: string, settings: Settings, shapes: InputShapes): Promise<RunPlan> {
-  const [{ readModel }, { specializeInputs }, { importModel }, { planRun }] = await Promise.all([
-    import("../onnx/files.js"),
-    import("../graph/passes/fix_input_shape.js"),
+  const [graph, { importModel }, { planRun }] = await Promise.all([
+    openModel(file, shapes),
     import("../ops/passes/import_model.js"),
     import("../method/run/plan.js"),
   ]);
-  const graph = await readModel(file);
-  return naming(file, async () => planRun(importModel(specializeInputs(graph, shapes)), settings));
+  return naming(file, async () => planRun(importModel(graph), settings));
 }

@@ -31,7 +31,6 @@ export interface WasmOptions {
  */
 export function compileToWasm(model: Uint8Array | Graph, options: WasmOptions = {}): Uint8Array {
   const given = model instanceof Uint8Array ? decodeModel(model) : model;
-  const shapes = new Map(Object.entries(options.inputShapes ?? {}));
-  const graph = shapes.size === 0 ? given : fixInputShape(given, shapes);
+  const graph = fixInputShape(given, new Map(Object.entries(options.inputShapes ?? {})));
   return wasmModule(compileProgram(graph, wasmTarget));
 }

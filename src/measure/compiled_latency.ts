@@ -4,11 +4,24 @@ import { fixBatch } from "../graph/passes/fix_input_shape.js";
 import type { Graph } from "../graph/types.js";
 import { float32Interface } from "../ops/passes/float16.js";
 import { load } from "../runtime/index.js";
-import { measureByTurns, type Timing, timed } from "./by_turns.js";
+import { type Contender, measureByTurns, type Timing, timed } from "./by_turns.js";
 import { sampleFeeds } from "./latency.js";
 
 /** Turns of each network, of 40 ms. */
 const ROUNDS = 5;
+
+/** A network for one image with float32 inputs and outputs: the form in which engines are compared. */
+export function singleImage(graph: Graph): Graph {
+  return fixBatch(float32Interface(graph), 1);
+}
+
+/** A network for one image, compiled to WebAssembly and fed with `sampleFeeds`. @throws PenniError as `compileToWasm` */
+export async function compiledContender(engine: string, single: Graph): Promise<Contender> {
+  const model = await load(compileToWasm(single));
+  const feeds = Object.entries(sampleFeeds(single));
+  const inputs = Object.fromEntries(feeds.map(([name, tensor]) => [name, tensor.data as Float32Array]));
+  return { engine, sample: timed(() => model.run(inputs)) };
+}
 
 /**
  * Latency of one image, of networks compiled to WebAssembly, by turns on one thread; undefined if one of them cannot be
@@ -19,13 +32,7 @@ export async function measureCompiledLatency(
 ): Promise<readonly Timing[] | undefined> {
   try {
     const contenders = await Promise.all(
-      graphs.map(async (graph) => {
-        const single = fixBatch(float32Interface(graph), 1);
-        const model = await load(compileToWasm(single));
-        const feeds = Object.entries(sampleFeeds(single));
-        const inputs = Object.fromEntries(feeds.map(([name, tensor]) => [name, tensor.data as Float32Array]));
-        return { engine: graph.name, sample: timed(() => model.run(inputs)) };
-      }),
+      graphs.map((graph) => compiledContender(graph.name, singleImage(graph))),
     );
     return await measureByTurns(contenders, ROUNDS);
   } catch (error) {

@@ -1,6 +1,7 @@
 import { binary, constant, KernelBuilder, multiplyAdd } from "../compile/kernel_builder.js";
 import { type Program, type Step, WEIGHT_ALIGNMENT } from "../compile/program.js";
 import { wasmModule } from "../compile/wasm/module.js";
+import { gigaflops } from "./gigaflops.js";
 
 /** What of the host's WebAssembly is used: Node's types leave it out. */
 declare const WebAssembly: {
@@ -113,9 +114,4 @@ export function measurePeak(width: number): number {
     }),
   );
   return gigaflops(step.multiplyAccumulates, ms);
-}
-
-/** Billions of floating-point operations a second, two for each product. */
-export function gigaflops(multiplyAccumulates: number, ms: number): number {
-  return (2 * multiplyAccumulates) / (ms * 1e6);
 }

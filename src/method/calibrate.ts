@@ -14,7 +14,7 @@ import {
   denseKernels,
   fitBasis,
   fitSparse,
-  mergedKernels,
+  fittedKernels,
   type SparseFit,
 } from "./calibrate/fit.js";
 import { iterativeSolver, type MatrixProduct } from "./calibrate/iterative_solver.js";
@@ -189,7 +189,7 @@ async function outputScale(
   let errors = 0;
   for (const share of PROBES) {
     const kept = middle.option.rows.map(({ added }) => added.length - Math.round(share * added.length));
-    const kernels = mergedKernels(
+    const kernels = fittedKernels(
       await fitSparse(groups, middle.fit, kept, iterativeSolver(runtime.product), 0),
     );
     const weight = float32Tensor([layer.K, layer.C, layer.R, layer.S], kernels);
@@ -235,7 +235,7 @@ async function fitInOrder(
     const wide = iterativeSolver(runtime.product);
     const fit =
       d === 0 ? undefined : await fitKept(groups, await fitBasis(groups, d, wide), choice, layer, wide);
-    const kernels = fit === undefined ? await denseKernels(groups, wide) : mergedKernels(fit);
+    const kernels = fit === undefined ? await denseKernels(groups, wide) : fittedKernels(fit);
     if (fit !== undefined && layer.sparsity === "basis") factors.set(layer.weight, fit);
     current = withLayer(
       current,

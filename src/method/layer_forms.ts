@@ -4,6 +4,7 @@ import { linkGraph } from "../graph/links.js";
 import { removeDeadNodes } from "../graph/passes/remove_dead_nodes.js";
 import { float32Data, float32Tensor, int64Tensor } from "../graph/tensor.js";
 import type { Graph, Node, Tensor, ValueType } from "../graph/types.js";
+import { mergeFactors } from "../ops/decomposition.js";
 import type { DecomposedLayer } from "../ops/weights.js";
 
 /**
@@ -30,20 +31,10 @@ function factors(graph: Graph, { coefs, basis }: DecomposedLayer): readonly [Flo
   ];
 }
 
-/** The kernels [K, C, R, S] of a decomposed layer: coefs . basis, summed in float64. */
+/** The kernels [K, C, R, S] of a decomposed layer. */
 export function mergedKernels(graph: Graph, layer: DecomposedLayer): Tensor {
-  const { K, C, R, S, d } = layer;
-  const [coefs, basis] = factors(graph, layer);
-  const taps = R * S;
-  const kernels = new Float32Array(K * C * taps);
-  for (let kernel = 0; kernel < K * C; kernel++) {
-    for (let tap = 0; tap < taps; tap++) {
-      let sum = 0;
-      for (let b = 0; b < d; b++) sum += (coefs[kernel * d + b] ?? 0) * (basis[b * taps + tap] ?? 0);
-      kernels[kernel * taps + tap] = sum;
-    }
-  }
-  return float32Tensor([K, C, R, S], kernels);
+  const { K, C, R, S } = layer;
+  return float32Tensor([K, C, R, S], mergeFactors(...factors(graph, layer), R * S));
 }
 
 const merged: FormWriter = (_, { conv }) => ({ nodes: [conv], initializers: [] });

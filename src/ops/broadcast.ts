@@ -1,5 +1,6 @@
 import type { Dim, Node, Shape } from "../graph/types.js";
 import { describeShape, type NodeContext, shapeError } from "./definition.js";
+import { stridesOf } from "./dims.js";
 
 function broadcastDim(node: Node, a: Dim, b: Dim, shapes: readonly Shape[]): Dim {
   if (a === 1) return b;
@@ -41,6 +42,13 @@ export function checkBroadcastsTo(
     `what broadcasts to ${describeShape(target)}`,
     describeShape(shape),
   );
+}
+
+/** Row-major strides of an array of shape `dims` when it is broadcast to `target`; 0 along axes where it repeats. */
+export function broadcastStrides(dims: readonly number[], target: readonly number[]): readonly number[] {
+  const own = stridesOf(dims);
+  const lead = target.length - dims.length;
+  return target.map((_, axis) => (axis < lead || dims[axis - lead] === 1 ? 0 : (own[axis - lead] ?? 0)));
 }
 
 /** NumPy-style multidirectional broadcasting (ONNX "Broadcasting in ONNX"). */

@@ -27,6 +27,20 @@ export interface Decomposition {
   };
 }
 
+/** The kernels [n, taps] that coefficients [n, d] and a basis [d, taps] stand for, row-major, summed in float64. */
+export function mergeFactors(coefs: ArrayLike<number>, basis: ArrayLike<number>, taps: number): Float32Array {
+  const d = basis.length / taps;
+  const kernels = new Float32Array((coefs.length / d) * taps);
+  for (let kernel = 0; kernel < coefs.length / d; kernel++) {
+    for (let tap = 0; tap < taps; tap++) {
+      let sum = 0;
+      for (let b = 0; b < d; b++) sum += (coefs[kernel * d + b] ?? 0) * (basis[b * taps + tap] ?? 0);
+      kernels[kernel * taps + tap] = sum;
+    }
+  }
+  return kernels;
+}
+
 /** More kernels than the largest basis that Penni makes has; analysing one takes time with the cube of their number. */
 const LARGEST_BASIS = 256;
 

@@ -1,6 +1,6 @@
 import { elementCount } from "../graph/tensor.js";
 import type { ElementType, Node, Shape } from "../graph/types.js";
-import { broadcastShapes } from "./broadcast.js";
+import { broadcastShapes, broadcastStrides } from "./broadcast.js";
 import type { KnownValue, NodeContext } from "./definition.js";
 import { isInteger } from "./element_types.js";
 import { forEachPosition } from "./rearrange.js";
@@ -8,22 +8,10 @@ import { forEachPosition } from "./rearrange.js";
 /** An element of a known value: a number, the name of a symbolic dimension, or unknown. */
 export type KnownElement = KnownValue["elements"][number];
 
-/** Row-major strides of `dims` aligned to the right of `rank` axes; 0 where the operand is repeated. */
-function broadcastStrides(dims: readonly number[], rank: number): readonly number[] {
-  const strides = Array.from({ length: rank }, () => 0);
-  let stride = 1;
-  for (let axis = dims.length - 1; axis >= 0; axis--) {
-    const size = dims[axis] ?? 1;
-    strides[rank - dims.length + axis] = size === 1 ? 0 : stride;
-    stride *= size;
-  }
-  return strides;
-}
-
 /** For each element of the result, in row-major order, the offset of the operand's element that meets it. */
 function broadcastOffsets(dims: readonly number[], result: readonly number[]): readonly number[] {
   const offsets: number[] = new Array(elementCount(result));
-  forEachPosition(result, broadcastStrides(dims, result.length), 0, (order, position) => {
+  forEachPosition(result, broadcastStrides(dims, result), 0, (order, position) => {
     offsets[order] = position;
   });
   return offsets;

@@ -2,28 +2,13 @@ import assert from "node:assert/strict";
 import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import path from "node:path";
-import { Writable } from "node:stream";
 import { after, test } from "node:test";
-import { runCommandLine } from "../../src/cli/program.js";
 import { writeModel } from "../../src/onnx/files.js";
+import { penni } from "../support/command_line.js";
 import { Network } from "../support/network.js";
 
 const folder = mkdtempSync(path.join(tmpdir(), "penni-bench-"));
 after(() => rmSync(folder, { recursive: true, force: true }));
-
-class Collector extends Writable {
-  text = "";
-  override _write(chunk: Buffer, _encoding: string, done: () => void): void {
-    this.text += chunk.toString();
-    done();
-  }
-}
-
-async function penni(...args: readonly string[]): Promise<{ status: number; out: string; err: string }> {
-  const [stdout, stderr] = [new Collector(), new Collector()];
-  const status = await runCommandLine(args, stdout, stderr);
-  return { status, out: stdout.text, err: stderr.text };
-}
 
 async function smallModel(): Promise<string> {
   const net = new Network(1);
@@ -35,9 +20,9 @@ async function smallModel(): Promise<string> {
 const small = await smallModel();
 
 test("bench compares the compiled model with ONNX Runtime", async () => {
-  const { status, out, err } = await penni("bench", small, "--rounds", "1", "--json");
-  assert.equal(status, 0, err);
-  const { timings } = JSON.parse(out);
+  const { status, stdout, stderr } = await penni(["bench", small, "--rounds", "1", "--json"]);
+  assert.equal(status, 0, stderr);
+  const { timings } = JSON.parse(stdout);
   assert.deepEqual(
     timings.map((timing: { engine: string }) => timing.engine),
     ["compiled WebAssembly", "ONNX Runtime for Node"],
@@ -46,21 +31,21 @@ test("bench compares the compiled model with ONNX Runtime", async () => {
 });
 
 test("bench --layers names every layer with its kernel and what it computes", async () => {
-  const { status, out, err } = await penni("bench", small, "--layers", "--json");
-  assert.equal(status, 0, err);
-  const { peak, layers } = JSON.parse(out);
+  const { status, stdout, stderr } = await penni(["bench", small, "--layers", "--json"]);
+  assert.equal(status, 0, stderr);
+  const { peak, layers } = JSON.parse(stdout);
   assert.ok(peak > 0);
   const convolutions = layers.filter((layer: { op: string }) => layer.op === "Conv");
   assert.ok(convolutions.every((layer: { ms: number }) => layer.ms > 0));
   const kernels = convolutions.map((layer: { kernel: string }) => layer.kernel);
   assert.ok(kernels.includes("dense_conv_3_to_6_relu"), kernels.join(" "));
-  const text = await penni("bench", small, "--layers");
-  assert.match(text.out, /dense_conv +.* %\n/);
-  assert.match(text.out, /this machine's peak is [\d.]+ GFLOP\/s/);
+  const text = await penni(["bench", small, "--layers"]);
+  assert.match(text.stdout, /dense_conv +.* %\n/);
+  assert.match(text.stdout, /this machine's peak is [\d.]+ GFLOP\/s/);
 });
 
 test("bench says what is wrong with a file", async () => {
-  const { status, err } = await penni("bench", path.join(folder, "absent.onnx"));
+  const { status, stderr } = await penni(["bench", path.join(folder, "absent.onnx")]);
   assert.equal(status, 1);
-  assert.match(err, /absent\.onnx/);
+  assert.match(stderr, /absent\.onnx/);
 });

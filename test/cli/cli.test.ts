@@ -3,43 +3,16 @@ import { spawnSync } from "node:child_process";
 import { mkdtempSync, rmSync, truncateSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import path from "node:path";
-import { Writable } from "node:stream";
 import { after, test } from "node:test";
-import { runCommandLine } from "../../src/cli/program.js";
 import type { Graph } from "../../src/graph/types.js";
 import { decompose } from "../../src/method/decompose.js";
 import { writeModel } from "../../src/onnx/files.js";
+import { type Outcome, penni } from "../support/command_line.js";
 import { projectRoot, sharedPath, withoutShared } from "../support/shared.js";
 import { conv, node, randomTensor, smallGraph, smallNetwork } from "../support/small_models.js";
 
 const folder = mkdtempSync(path.join(tmpdir(), "penni-cli-"));
 after(() => rmSync(folder, { recursive: true, force: true }));
-
-interface Outcome {
-  readonly status: number | null;
-  readonly stdout: string;
-  readonly stderr: string;
-}
-
-class Collector extends Writable {
-  text = "";
-  override _write(chunk: Buffer, _encoding: string, done: () => void): void {
-    this.text += chunk.toString();
-    done();
-  }
-}
-
-/** Runs a command line in this process. */
-async function penni(args: readonly string[], columns?: number): Promise<Outcome> {
-  const [stdout, stderr] = [new Collector(), new Collector()];
-  const before = process.env.COLUMNS;
-  if (columns === undefined) delete process.env.COLUMNS;
-  else process.env.COLUMNS = `${columns}`;
-  const status = await runCommandLine(args, stdout, stderr);
-  if (before === undefined) delete process.env.COLUMNS;
-  else process.env.COLUMNS = before;
-  return { status, stdout: stdout.text, stderr: stderr.text };
-}
 
 const main = path.join(projectRoot, "dist/src/cli/main.js");
 

@@ -2,37 +2,19 @@ import assert from "node:assert/strict";
 import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import path from "node:path";
-import { Writable } from "node:stream";
 import { after, test } from "node:test";
-import { runCommandLine } from "../../src/cli/program.js";
 import { writeModel } from "../../src/onnx/files.js";
+import { type Outcome, penni } from "../support/command_line.js";
 import { tinyCnn } from "../support/tiny_cnn.js";
 
 const folder = mkdtempSync(path.join(tmpdir(), "penni-sensitivity-"));
 after(() => rmSync(folder, { recursive: true, force: true }));
-
-class Collector extends Writable {
-  text = "";
-  override _write(chunk: Buffer, _encoding: string, done: () => void): void {
-    this.text += chunk.toString();
-    done();
-  }
-}
-
-interface Outcome {
-  readonly status: number;
-  readonly stdout: string;
-  readonly stderr: string;
-}
 
 const model = path.join(folder, "tiny<b>.onnx");
 await writeModel(model, tinyCnn());
 
 /** `penni sensitivity` on the small model with a few generated images, for a terminal of 80 columns. */
 async function sensitivity(...options: readonly string[]): Promise<Outcome> {
-  const [stdout, stderr] = [new Collector(), new Collector()];
-  const before = process.env.COLUMNS;
-  process.env.COLUMNS = "80";
   const args = [
     "sensitivity",
     model,
@@ -44,10 +26,7 @@ async function sensitivity(...options: readonly string[]): Promise<Outcome> {
     "1",
     ...options,
   ];
-  const status = await runCommandLine(args, stdout, stderr);
-  if (before === undefined) delete process.env.COLUMNS;
-  else process.env.COLUMNS = before;
-  return { status, stdout: stdout.text, stderr: stderr.text };
+  return penni(args, 80);
 }
 
 test("tables of ranks and sparsities that fit into 80 columns", async () => {

@@ -2,38 +2,17 @@ import assert from "node:assert/strict";
 import { existsSync, mkdtempSync, readdirSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import path from "node:path";
-import { Writable } from "node:stream";
 import { after, test } from "node:test";
-import { runCommandLine } from "../../src/cli/program.js";
 import { imagenetPreprocessing } from "../../src/data/preprocessing.js";
 import { int } from "../../src/graph/attributes.js";
 import { presets } from "../../src/method/run/config.js";
 import { RunDirectory } from "../../src/method/run/directory.js";
 import { writeModel } from "../../src/onnx/files.js";
+import { penni } from "../support/command_line.js";
 import { Network } from "../support/network.js";
 
 const folder = mkdtempSync(path.join(tmpdir(), "penni-shrink-"));
 after(() => rmSync(folder, { recursive: true, force: true }));
-
-class Collector extends Writable {
-  text = "";
-  override _write(chunk: Buffer, _encoding: string, done: () => void): void {
-    this.text += chunk.toString();
-    done();
-  }
-}
-
-async function penni(
-  args: readonly string[],
-  columns?: number,
-): Promise<{ status: number; out: string; err: string }> {
-  const [stdout, stderr] = [new Collector(), new Collector()];
-  if (columns === undefined) delete process.env.COLUMNS;
-  else process.env.COLUMNS = `${columns}`;
-  const status = await runCommandLine(args, stdout, stderr);
-  delete process.env.COLUMNS;
-  return { status, out: stdout.text, err: stderr.text };
-}
 
 /** Six hidden channels of which 0 and 3 are not read, a basis kernel without coefficients, and a wall. */
 async function plantedModel(): Promise<string> {
@@ -49,26 +28,28 @@ async function plantedModel(): Promise<string> {
 const planted = await plantedModel();
 
 test("inspect --shrink names what goes, layer by layer, and the walls with their reasons", async () => {
-  const { status, out } = await penni(["inspect", planted, "--shrink"]);
+  const { status, stdout } = await penni(["inspect", planted, "--shrink"]);
   assert.equal(status, 0);
-  assert.match(out, /conv\/Conv +Conv +3 +6 → 4 +4 → 3 +12 → 9\n/);
-  assert.match(out, /conv_2\/Conv +Conv +6 → 4 +4 → 3\n/);
+  assert.match(stdout, /conv\/Conv +Conv +3 +6 → 4 +4 → 3 +12 → 9\n/);
+  assert.match(stdout, /conv_2\/Conv +Conv +6 → 4 +4 → 3\n/);
   assert.match(
-    out,
+    stdout,
     /removes 3 output channels and 3 input channels and 3 \(channel, basis\) pairs from 3 layers/,
   );
-  assert.match(out, /- softmax\/Softmax \(Softmax\): it normalises over the channels/);
+  assert.match(stdout, /- softmax\/Softmax \(Softmax\): it normalises over the channels/);
 });
 
 test("inspect --shrink fits narrow terminals", async () => {
-  const { out } = await penni(["inspect", planted, "--shrink"], 44);
-  for (const line of out.split("\n")) assert.ok(line.length <= 44, line);
-  assert.match(out, /6 → 4/);
+  const { stdout } = await penni(["inspect", planted, "--shrink"], 44);
+  for (const line of stdout.split("\n")) assert.ok(line.length <= 44, line);
+  assert.match(stdout, /6 → 4/);
 });
 
 test("inspect --shrink --json tells the channels and pairs by number; --multiple keeps blocks", async () => {
-  const { out } = await penni(["inspect", planted, "--shrink", "--json"]);
-  const { shrink } = JSON.parse(out) as { shrink: { layers: Record<string, unknown>[]; walls: unknown[] } };
+  const { stdout } = await penni(["inspect", planted, "--shrink", "--json"]);
+  const { shrink } = JSON.parse(stdout) as {
+    shrink: { layers: Record<string, unknown>[]; walls: unknown[] };
+  };
   const [first, second, third] = shrink.layers;
   assert.deepEqual(first?.removedOutputs, [0, 3]);
   assert.deepEqual(
@@ -81,7 +62,7 @@ test("inspect --shrink --json tells the channels and pairs by number; --multiple
     { node: "softmax/Softmax", op: "Softmax", reason: "it normalises over the channels" },
   ]);
   const inBlocks = await penni(["inspect", planted, "--shrink", "--multiple", "4"]);
-  assert.match(inBlocks.out, /removes 2 output channels and 2 input channels/);
+  assert.match(inBlocks.stdout, /removes 2 output channels and 2 input channels/);
 });
 
 test("compress --plan shows decomposition, target and shrinking, and writes nothing", async () => {
@@ -93,19 +74,19 @@ test("compress --plan shows decomposition, target and shrinking, and writes noth
   });
   await writeModel(model, net.graph([net.op("Flatten", [net.op("GlobalAveragePool", [head])])]));
   const before = readdirSync(folder);
-  const { status, out, err } = await penni(
+  const { status, stdout, stderr } = await penni(
     ["compress", model, "--plan", "--basis", "4", "--target-macs", "0.5"],
     70,
   );
-  assert.equal(err, "");
+  assert.equal(stderr, "");
   assert.equal(status, 0);
-  assert.match(out, /conv_2\/Conv +16x16x3x3 +4\n/);
-  assert.match(out, /a 1x1 convolution has no kernel to share/);
-  assert.match(out, /until 50 % of the original's MACs/);
-  assert.match(out, /conv_2\/Conv +Conv +16 → 8/);
+  assert.match(stdout, /conv_2\/Conv +16x16x3x3 +4\n/);
+  assert.match(stdout, /a 1x1 convolution has no kernel to share/);
+  assert.match(stdout, /until 50 % of the original's MACs/);
+  assert.match(stdout, /conv_2\/Conv +Conv +16 → 8/);
   assert.deepEqual(readdirSync(folder), before);
   const json = await penni(["compress", model, "--plan", "--json"]);
-  const plan = JSON.parse(json.out) as { layers: unknown[]; shrink: { layers: unknown[] } };
+  const plan = JSON.parse(json.stdout) as { layers: unknown[]; shrink: { layers: unknown[] } };
   assert.deepEqual([plan.layers.length, plan.shrink.layers.length], [3, 3]);
 });
 
@@ -127,23 +108,23 @@ test("compress --resume --plan shows the plan of a run that was started, and lea
   const dense = net.conv(net.relu(net.conv("x", 16, { pad: 1 })), 16, { deadInputs: [0] });
   await RunDirectory.create(root, config, net.graph([dense]));
   const files = readdirSync(root, { recursive: true });
-  const { status, out } = await penni(["compress", "--resume", root, "--plan"]);
+  const { status, stdout } = await penni(["compress", "--resume", root, "--plan"]);
   assert.equal(status, 0);
-  assert.match(out, /conv_2\/Conv +16x16x3x3 +3\n/);
-  assert.match(out, /coefficients below 0.5 standard deviations/);
+  assert.match(stdout, /conv_2\/Conv +16x16x3x3 +3\n/);
+  assert.match(stdout, /coefficients below 0.5 standard deviations/);
   assert.deepEqual(readdirSync(root, { recursive: true }), files);
   const refused = await penni(["compress", "--resume", root, "--plan", "--basis", "4"]);
-  assert.match(refused.err, /--resume goes on with the run's own model/);
+  assert.match(refused.stderr, /--resume goes on with the run's own model/);
 });
 
 test("compress --plan on nothing, on an impossible target, on a directory without a run", async () => {
   const none = await penni(["compress", "--plan"]);
-  assert.match(none.err, /there is no model to plan for.*penni compress MODEL --plan/);
+  assert.match(none.stderr, /there is no model to plan for.*penni compress MODEL --plan/);
   const impossible = await penni(["compress", planted, "--plan", "--target-macs", "0.001"]);
-  assert.match(impossible.err, /planted\.onnx.*MACs target cannot be reached/);
+  assert.match(impossible.stderr, /planted\.onnx.*MACs target cannot be reached/);
   const nowhere = path.join(folder, "nowhere");
   const missing = await penni(["compress", "--resume", nowhere, "--plan"]);
-  assert.match(missing.err, /there is no run to resume/);
+  assert.match(missing.stderr, /there is no run to resume/);
   assert.deepEqual([none.status, impossible.status, missing.status], [1, 1, 1]);
   assert.ok(!existsSync(nowhere));
 });

@@ -1,12 +1,12 @@
 import { intAttribute, stringAttribute } from "../../graph/attributes.js";
 import { normalizeAxis } from "../../ops/arguments.js";
+import { broadcastStrides } from "../../ops/broadcast.js";
 import { stridesOf } from "../../ops/dims.js";
 import { constant, select } from "../kernel_builder.js";
 import { add, once } from "../kernels/functions.js";
 import type { Lowering } from "./definition.js";
 import { checkTableLength } from "./errors.js";
 import { copyStrided, fill, mapViews, viewOf } from "./movement.js";
-import { broadcastStrides } from "./strides.js";
 
 // Operators that repeat elements, or deal them to other axes.
 

@@ -2,6 +2,7 @@ import { PenniError } from "../../graph/errors.js";
 import { elementCount } from "../../graph/tensor.js";
 import { convGeometry, groupCount } from "../../ops/conv.js";
 import type { ConvGeometry } from "../../ops/conv_gradient.js";
+import { mergeFactors } from "../../ops/decomposition.js";
 import { type ConvWork, fastestKind } from "../cost_model.js";
 import { channelConvKernel } from "../kernels/channel_conv.js";
 import {
@@ -53,7 +54,7 @@ export const lowerConv: Lowering = (context) => {
   if (axes > 2) throw unsupported(context, "one or two spatial axes", `${axes}`);
   const geometry = convGeometry(context.node, context.inputDims(0), context.inputDims(1));
   const weights =
-    context.convFactors === undefined ? context.constantData(1) : mergedKernels(context.convFactors);
+    context.convFactors === undefined ? context.constantData(1) : kernelsOf(context.convFactors);
   const bias = context.hasInput(2) ? context.constantData(2) : new Float32Array(geometry.outputChannels);
   if (weights === undefined || bias === undefined) {
     throw new PenniError("unsupported", "the convolution's weight or bias is computed while the model runs", {
@@ -77,18 +78,7 @@ export const lowerConv: Lowering = (context) => {
   }
 };
 
-/** coefs [K, C, d] . basis [d, taps], summed in float64. */
-function mergedKernels({ coefs, basis, d, taps }: ConvFactors): Float32Array {
-  const kernels = new Float32Array((coefs.length / d) * taps);
-  for (let kernel = 0; kernel < coefs.length / d; kernel++) {
-    for (let tap = 0; tap < taps; tap++) {
-      let sum = 0;
-      for (let b = 0; b < d; b++) sum += (coefs[kernel * d + b] ?? 0) * (basis[b * taps + tap] ?? 0);
-      kernels[kernel * taps + tap] = sum;
-    }
-  }
-  return kernels;
-}
+const kernelsOf = ({ coefs, basis, taps }: ConvFactors): Float32Array => mergeFactors(coefs, basis, taps);
 
 /** So many outputs read an input plane often enough for a copy of it to pay. */
 const MANY_READS = 16;

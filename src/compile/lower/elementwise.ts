@@ -1,3 +1,4 @@
+import { broadcastStrides } from "../../ops/broadcast.js";
 import { stridesOf } from "../../ops/dims.js";
 import { isInteger } from "../../ops/element_types.js";
 import { constant } from "../kernel_builder.js";
@@ -6,7 +7,6 @@ import { once, type Place } from "../kernels/functions.js";
 import { type StridedMap, stridedKernel } from "../kernels/strided.js";
 import type { Value } from "../loops.js";
 import type { Lowering, LoweringContext } from "./definition.js";
-import { broadcastStrides } from "./strides.js";
 
 /** A function of each element of the operation's inputs, broadcast to its output, within the operation's bounds. */
 export function lowerElementwise(

@@ -1,11 +1,11 @@
 import { floatAttribute, intAttribute } from "../../graph/attributes.js";
 import { elementCount } from "../../graph/tensor.js";
+import { broadcastStrides } from "../../ops/broadcast.js";
 import { stridesOf } from "../../ops/dims.js";
 import { type BiasStrides, type DenseProduct, gemmKernel } from "../kernels/gemm.js";
 import type { Location } from "../program.js";
 import type { Lowering, LoweringContext } from "./definition.js";
 import { copyStrided, viewOf } from "./movement.js";
-import { broadcastStrides } from "./strides.js";
 
 /** y = alpha op(x) . op(w) + beta b. */
 export const lowerGemm: Lowering = (context) => {

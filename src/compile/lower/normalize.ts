@@ -2,6 +2,7 @@ import { intAttribute } from "../../graph/attributes.js";
 import { elementCount } from "../../graph/tensor.js";
 import { normalizeAxis } from "../../ops/arguments.js";
 import { epsilonOf } from "../../ops/batch_normalization.js";
+import { broadcastStrides } from "../../ops/broadcast.js";
 import { lrnParameters } from "../../ops/lrn.js";
 import { axesFrom } from "../../ops/reduce.js";
 import { constant, multiplyAdd, unary } from "../kernel_builder.js";
@@ -14,7 +15,6 @@ import type { Lowering, LoweringContext } from "./definition.js";
 import { notConstant, unsupported } from "./errors.js";
 import { copyStrided, fill, mapViews, type StridedView, viewOf } from "./movement.js";
 import { reduceAxes, scaled, spreadStrides, sumOf, sumOfSquares } from "./reduce.js";
-import { broadcastStrides } from "./strides.js";
 
 const zero = constant(0);
 const one = constant(1);

@@ -1,3 +1,4 @@
+import { mergeFactors } from "../../ops/decomposition.js";
 import {
   type BasisProblem,
   bestBasis,
@@ -150,18 +151,8 @@ export async function denseKernels(
 }
 
 /** The kernels [K * C, taps] that coefficients [K * C, d] and a basis [d, taps] stand for. */
-export function mergedKernels({ d, basis, coefs }: SparseFit): Float32Array {
-  const taps = basis.length / d;
-  const kernels = new Float32Array((coefs.length / d) * taps);
-  coefs.forEach((value, index) => {
-    if (value === 0) return;
-    const to = Math.floor(index / d) * taps;
-    const from = (index % d) * taps;
-    for (let tap = 0; tap < taps; tap++) {
-      kernels[to + tap] = (kernels[to + tap] ?? 0) + value * (basis[from + tap] ?? 0);
-    }
-  });
-  return kernels;
+export function fittedKernels({ d, basis, coefs }: SparseFit): Float32Array {
+  return mergeFactors(coefs, basis, basis.length / d);
 }
 
 function concatenated(parts: readonly Float64Array[]): Float64Array {

@@ -1,5 +1,5 @@
 import { elementCount } from "../../graph/tensor.js";
-import type { Factors } from "../basis.js";
+import { mergeFactors } from "../../ops/decomposition.js";
 import { rankFactors, type StudiedLayer } from "./layers.js";
 
 /** One change of one layer. */
@@ -27,18 +27,6 @@ export function removeSmallest(values: Float32Array, sparsity: number): Float32A
   });
 }
 
-/** coefs [rows, d] times basis [d, taps], row-major, summed in float64. */
-function product({ coefs, basis }: Factors, taps: number): Float32Array {
-  const d = basis.length / taps;
-  return Float32Array.from({ length: (coefs.length / d) * taps }, (_, index) => {
-    const row = Math.floor(index / taps);
-    const tap = index % taps;
-    let sum = 0;
-    for (let b = 0; b < d; b++) sum += (coefs[row * d + b] ?? 0) * (basis[b * taps + tap] ?? 0);
-    return sum;
-  });
-}
-
 /**
  * The weight of a changed layer, row-major in its own dimensions. Without sparsity the kernels' best approximation on
  * `basis` kernels; with it, coefficients are removed by magnitude (PENNI, section 3.3): those of the layer's own
@@ -48,5 +36,5 @@ export function variantWeight(layer: StudiedLayer, { basis, sparsity }: Variant)
   if (basis === undefined) return removeSmallest(layer.kernels, sparsity);
   const factors = (sparsity > 0 ? layer.factors : undefined) ?? rankFactors(layer, basis);
   const coefs = removeSmallest(factors.coefs, sparsity);
-  return product({ coefs, basis: factors.basis }, elementCount(layer.dims.slice(2)));
+  return mergeFactors(coefs, factors.basis, elementCount(layer.dims.slice(2)));
 }

@@ -3,7 +3,7 @@ import { test } from "node:test";
 import { factorise } from "../../../src/method/basis.js";
 import { allocate, type LayerOption } from "../../../src/method/calibrate/allocation.js";
 import { basisSizes } from "../../../src/method/calibrate/candidates.js";
-import { fitBasis, fitSparse, mergedKernels } from "../../../src/method/calibrate/fit.js";
+import { fitBasis, fitSparse, fittedKernels } from "../../../src/method/calibrate/fit.js";
 import { exactSolver } from "../../../src/method/calibrate/solver.js";
 import { errorOf, layerProblem, uniform } from "./support.js";
 
@@ -35,7 +35,7 @@ test("a layer whose kernels share a basis of d is found exactly, in every group"
   });
   const fit = await fitBasis(groups, d, exactSolver);
   for (const row of fit.rows) assert.ok(row.error < 1e-8, `${row.error}`);
-  const kernels = mergedKernels(await fitSparse(groups, fit, all(fit), exactSolver));
+  const kernels = fittedKernels(await fitSparse(groups, fit, all(fit), exactSolver));
   groups
     .flatMap((group) => [...Array.from(group.weight)])
     .forEach((value, index) => {
@@ -49,12 +49,12 @@ test("the fit beats the SVD of the kernels, and predicts its own error", async (
     const weight = Float32Array.from(problem.weight);
     for (const d of [2, 4, 6]) {
       const fit = await fitBasis([problem], d, exactSolver);
-      const kernels = mergedKernels(await fitSparse([problem], fit, all(fit), exactSolver, 0));
+      const kernels = fittedKernels(await fitSparse([problem], fit, all(fit), exactSolver, 0));
       const error = totalError(problem, kernels);
       const predicted = fit.rows.reduce((sum, row) => sum + row.error, 0);
       assert.ok(Math.abs(error - predicted) < 1e-4 * (1 + predicted), `${error} ${predicted}`);
       const svd = factorise(weight, 9, d);
-      const plain = mergedKernels({
+      const plain = fittedKernels({
         d,
         basis: Float64Array.from(svd.basis),
         coefs: Float64Array.from(svd.coefs),
@@ -76,13 +76,13 @@ test("sparse coefficients keep as many as asked, and rounds of refitting only he
     );
     assert.deepEqual(counts, kept);
   }
-  const before = totalError(problem, mergedKernels(once));
+  const before = totalError(problem, fittedKernels(once));
   const predicted = fit.rows.reduce(
     (sum, { path, error }, k) => sum + error + (path.error[19 - (kept[k] ?? 0)] ?? 0),
     0,
   );
   assert.ok(Math.abs(before - predicted) < 1e-4 * (1 + predicted));
-  assert.ok(totalError(problem, mergedKernels(again)) <= before + 1e-6);
+  assert.ok(totalError(problem, fittedKernels(again)) <= before + 1e-6);
 });
 
 test("basis sizes leave something to save", () => {
