@@ -3,6 +3,7 @@
  * (`pytorch/penni_run.py`: dense weights in every step, nothing shrunk), one after the other, with the same
  * number of epochs over the same number of images:
  * `npm run bench:run -- [--epochs N] [--fine-tune-epochs N] [--train-limit N] [-- OPTION OF COMPRESS ...]`.
+ * With `--calibrated` also ours without training and without labels, to the compression that PyTorch reached.
  */
 import { mkdir, mkdtemp, rm } from "node:fs/promises";
 import { availableParallelism, tmpdir } from "node:os";
@@ -32,6 +33,7 @@ interface RunOptions {
   readonly fineTuneEpochs: number;
   readonly trainLimit?: number;
   readonly threads: number;
+  readonly calibrated?: boolean;
   readonly out?: string;
   readonly json?: boolean;
 }
@@ -51,7 +53,8 @@ const program = new Command("bench:run")
     wholeNumber(1),
     availableParallelism(),
   )
-  .option("-o, --out <dir>", "keep both runs here (default: a temporary directory that is removed)")
+  .option("--calibrated", "also compress without training, to PyTorch's multiply-accumulates")
+  .option("-o, --out <dir>", "keep the runs here (default: a temporary directory that is removed)")
   .option("--json", "print the outcome as one JSON object")
   .argument("[compress...]", "options of penni compress, after --")
   .action(runBoth);
@@ -62,21 +65,29 @@ async function runBoth(extra: readonly string[], options: RunOptions): Promise<v
   const folder = options.out ?? (await mkdtemp(path.join(tmpdir(), "penni-run-")));
   try {
     await mkdir(folder, { recursive: true });
-    const ours = await compressOnce(path.join(folder, "penni"), [
-      options.model,
-      "--data",
-      `cifar10:${options.data}`,
-      ...lengths(options),
-      ...extra,
-    ]);
-    const torch = python === undefined ? undefined : await compressInPyTorch(python, folder, options);
-    const ratio = torch === undefined ? null : ours.seconds / torch.seconds;
-    const text =
-      options.json === true ? JSON.stringify({ ours, torch: torch ?? null, ratio }) : describe(ours, torch);
+    const given = [options.model, "--data", `cifar10:${options.data}`];
+    const ours = await compressOnce(path.join(folder, "penni"), [...given, ...lengths(options), ...extra]);
+    const torch = python === undefined ? null : await compressInPyTorch(python, folder, options);
+    const calibrated =
+      torch === null || options.calibrated !== true
+        ? null
+        : await compressOnce(path.join(folder, "calibrated"), [
+            ...given,
+            ...["--preset", "calibrate", "--target-macs", `${torch.macs}`, "--threads", `${options.threads}`],
+          ]);
+    const outcomes: Outcomes = { ours, torch, calibrated };
+    const ratio = torch === null ? null : ours.seconds / torch.seconds;
+    const text = options.json === true ? JSON.stringify({ ...outcomes, ratio }) : describe(outcomes);
     process.stdout.write(`${text}\n`);
   } finally {
     if (options.out === undefined) await rm(folder, { recursive: true, force: true });
   }
+}
+
+interface Outcomes {
+  readonly ours: CompressionOutcome;
+  readonly torch: CompressionOutcome | null;
+  readonly calibrated: CompressionOutcome | null;
 }
 
 /** Options that both sides know. */
@@ -115,8 +126,10 @@ function compression(original: Graph, compressed: Graph): Pick<CompressionOutcom
   };
 }
 
-function describe(ours: CompressionOutcome, torch: CompressionOutcome | undefined): string {
-  const rows = [{ name: "Penni", ...ours }, ...(torch === undefined ? [] : [{ name: "PyTorch", ...torch }])];
+function describe({ ours, torch, calibrated }: Outcomes): string {
+  const rows = Object.entries({ Penni: ours, PyTorch: torch, "Penni, calibrated": calibrated }).flatMap(
+    ([name, outcome]) => (outcome === null ? [] : [{ name, ...outcome }]),
+  );
   const percent = (share: number): string => `${(100 * share).toFixed(2)} %`;
   const table = formatTable(
     [
@@ -129,8 +142,11 @@ function describe(ours: CompressionOutcome, torch: CompressionOutcome | undefine
     rows,
     lineWidth(process.stdout),
   );
-  if (torch === undefined) return table;
-  return `${table}\n\ntime, ours to PyTorch's: ${(ours.seconds / torch.seconds).toFixed(2)}`;
+  if (torch === null) return table;
+  const ratios = [ours, calibrated].flatMap((outcome) =>
+    outcome === null ? [] : [(outcome.seconds / torch.seconds).toFixed(2)],
+  );
+  return `${table}\n\ntime, ours to PyTorch's: ${ratios.join(", calibrated: ")}`;
 }
 
 await runBenchmark(program);

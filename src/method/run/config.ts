@@ -26,7 +26,6 @@ const stageSchema = z.object({
 
 /** Everything a compression run depends on besides the files it reads. */
 export const settingsSchema = z.object({
-  /** Basis kernels per layer, d. */
   /** Basis kernels of each layer; "auto", with a calibrated start, chooses for each layer. */
   basis: z.union([z.number().int().min(1), z.literal("auto")]),
   /**
