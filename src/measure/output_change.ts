@@ -1,4 +1,5 @@
 import { bestClass } from "./accuracy.js";
+import { RelativeChange } from "./relative_change.js";
 
 /** How a changed network's outputs differ from the original's on the same images. */
 export interface OutputChange {
@@ -28,17 +29,9 @@ export interface ComparedBatch {
   readonly labels: BigInt64Array | undefined;
 }
 
-/** Sums over all elements of one output. */
-interface Sums {
-  count: number;
-  value: number;
-  square: number;
-  changeSquare: number;
-}
-
-/** Compares outputs batch by batch. */
-export class OutputComparison {
-  private readonly sums: readonly Sums[];
+/** Compares a changed network's outputs with the original's, batch by batch. */
+export class ChangeComparison {
+  private readonly changes: readonly RelativeChange[];
   private images = 0;
   private correct = 0;
   private agreeing = 0;
@@ -48,13 +41,13 @@ export class OutputComparison {
     outputs: number,
     private readonly scores: Scores | undefined,
   ) {
-    this.sums = Array.from({ length: outputs }, () => ({ count: 0, value: 0, square: 0, changeSquare: 0 }));
+    this.changes = Array.from({ length: outputs }, () => new RelativeChange());
   }
 
   /** Both lists hold the same outputs in the same order, with the same number of elements. */
   add(batch: ComparedBatch): void {
-    this.sums.forEach((sums, at) => {
-      addSums(sums, batch.original[at] ?? new Float32Array(), batch.changed[at] ?? new Float32Array());
+    this.changes.forEach((change, at) => {
+      change.add(batch.original[at] ?? new Float32Array(), batch.changed[at] ?? new Float32Array());
     });
     if (this.scores !== undefined) this.addClasses(this.scores, batch);
   }
@@ -77,25 +70,7 @@ export class OutputComparison {
     return {
       top1: this.isLabelled ? share(this.correct) : undefined,
       agreement: this.scores === undefined ? undefined : share(this.agreeing),
-      errors: this.sums.map(relativeError),
+      errors: this.changes.map(({ result }) => Math.sqrt(result)),
     };
   }
-}
-
-function addSums(sums: Sums, original: Float32Array, changed: Float32Array): void {
-  original.forEach((value, index) => {
-    sums.value += value;
-    sums.square += value * value;
-    sums.changeSquare += ((changed[index] ?? NaN) - value) ** 2;
-  });
-  sums.count += original.length;
-}
-
-function relativeError({ count, value, square, changeSquare }: Sums): number {
-  if (changeSquare === 0) return 0;
-  const mean = value / count;
-  const variance = square / count - mean * mean;
-  // Below the rounding of the sums, the difference is no variance.
-  const scale = variance > 1e-12 * (square / count) ? variance : square / count;
-  return Math.sqrt(changeSquare / count / scale);
 }

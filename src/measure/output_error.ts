@@ -4,6 +4,7 @@ import { openSession } from "../execute/node.js";
 import { PenniError } from "../graph/errors.js";
 import type { Graph, Tensor } from "../graph/types.js";
 import type { CalibrationImages } from "./layer_moments.js";
+import { RelativeChange } from "./relative_change.js";
 
 /** One output's values for all images: float32 [images, size]. */
 type Outputs = ReadonlyMap<string, Float32Array>;
@@ -56,9 +57,11 @@ export class OutputProbe {
   async error(replaced: ReadonlyMap<string, Tensor>): Promise<number> {
     const changed = new Map([...replaced].map(([name, tensor]) => [name, toOrtTensor(tensor)] as const));
     const outputs = await this.outputs(changed);
-    const errors = [...this.reference].map(([name, wanted]) =>
-      relativeError(wanted, outputs.get(name) ?? new Float32Array(0)),
-    );
+    const errors = [...this.reference].map(([name, wanted]) => {
+      const change = new RelativeChange();
+      change.add(wanted, outputs.get(name) ?? new Float32Array(0));
+      return change.result;
+    });
     return errors.reduce((sum, error) => sum + error, 0) / Math.max(1, errors.length);
   }
 
@@ -96,17 +99,4 @@ function joined(parts: readonly Float32Array[]): Float32Array {
     at += part.length;
   }
   return whole;
-}
-
-function relativeError(wanted: Float32Array, found: Float32Array): number {
-  let sum = 0;
-  let squares = 0;
-  let difference = 0;
-  wanted.forEach((value, index) => {
-    sum += value;
-    squares += value * value;
-    difference += (value - (found[index] ?? 0)) ** 2;
-  });
-  const variance = squares - (sum * sum) / wanted.length;
-  return variance > 0 ? difference / variance : 0;
 }

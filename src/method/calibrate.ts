@@ -1,3 +1,4 @@
+import { z } from "zod";
 import { PenniError } from "../graph/errors.js";
 import { linkGraph } from "../graph/links.js";
 import { fixBatch } from "../graph/passes/fix_input_shape.js";
@@ -18,6 +19,7 @@ import {
   type SparseFit,
 } from "./calibrate/fit.js";
 import { iterativeSolver, type MatrixProduct } from "./calibrate/iterative_solver.js";
+import { type CalibrationJournal, remembered } from "./calibrate/journal.js";
 import { type CalibrationLayer, calibrationLayers } from "./calibrate/layers.js";
 import type { CoefficientSolver } from "./calibrate/solver.js";
 import { pairOf, targetOf } from "./calibrate/targets.js";
@@ -39,6 +41,8 @@ export interface CalibrationOptions {
   readonly basis: number | "auto";
   readonly onProgress?: (progress: CalibrationProgress) => void;
   readonly signal?: AbortSignal;
+  /** Of this network, these images and these options; without one, a calibration that is stopped starts again. */
+  readonly journal?: CalibrationJournal;
 }
 
 export interface TargetedCalibration extends CalibrationOptions {
@@ -122,9 +126,12 @@ export async function analyseLayers(
     const name = nameOf(layer);
     report(options, { step: "analyse", done: index, total: layers.length, layer: name });
     const denseMacs = layer.convs.reduce((sum, conv) => sum + (macs.get(conv.outputs[0]) ?? 0), 0);
-    const candidates =
-      layer.sparsity === "none" ? [] : await analyseLayer(graph, runtime, options, layer, denseMacs);
-    const sparse = candidates.map(({ option }) => option);
+    const sparse =
+      layer.sparsity === "none"
+        ? []
+        : await remembered(options.journal, `analysis-${index}`, layerOptionsSchema, () =>
+            analyseLayer(graph, runtime, options, layer, denseMacs),
+          );
     const isForced = options.basis !== "auto" && layer.sparsity === "basis" && sparse.length > 0;
     const dense: LayerOption = { d: 0, fixedMacs: denseMacs, macsPerCoefficient: 0, rows: [] };
     analysed.push({ layer, name, denseMacs, options: isForced ? sparse : [dense, ...sparse] });
@@ -151,7 +158,7 @@ async function analyseLayer(
   options: CalibrationOptions,
   layer: CalibrationLayer,
   denseMacs: number,
-): Promise<readonly Candidate[]> {
+): Promise<readonly LayerOption[]> {
   const requests = layer.convs.map((conv) => ({
     conv,
     input: conv.inputs[0] ?? "",
@@ -167,7 +174,7 @@ async function analyseLayer(
     candidates.push(await candidateOf(layer, groups, positions, d, wide));
   }
   const scale = await outputScale(runtime, layer, groups, candidates);
-  return candidates.map(({ fit, option }) => ({ fit, option: scaled(option, scale) }));
+  return candidates.map(({ option }) => scaled(option, scale));
 }
 
 /** Group by group over the convolutions that share a weight. */
@@ -225,24 +232,22 @@ async function fitInOrder(
     report(options, { step: "fit", done: index, total: analysed.length, layer: name });
     const choice = choices[index];
     const d = ways[choice?.option ?? 0]?.d ?? 0;
-    const moments: (readonly LayerMoments[])[] = [];
-    for (const conv of layer.convs) {
-      const target = targetOf(pairOf(graph, current), links, conv, layer);
-      const request = { conv, input: conv.inputs[0] ?? "", target: target.value };
-      moments.push(...(await runtime.moments(target.pair.graph, [request])));
-    }
-    const groups = problemsOf(layer, combinedGroups(moments));
-    const wide = iterativeSolver(runtime.product);
-    const fit =
-      d === 0 ? undefined : await fitKept(groups, await fitBasis(groups, d, wide), choice, layer, wide);
-    const kernels = fit === undefined ? await denseKernels(groups, wide) : fittedKernels(fit);
-    if (fit !== undefined && layer.sparsity === "basis") factors.set(layer.weight, fit);
-    current = withLayer(
-      current,
-      layer,
-      kernels,
-      moments.map((own) => biasFor(own, kernels)),
+    const { kernels, fit, biases } = await remembered(
+      options.journal,
+      `fit-${index}`,
+      fittedLayerSchema,
+      async () => {
+        const moments: (readonly LayerMoments[])[] = [];
+        for (const conv of layer.convs) {
+          const target = targetOf(pairOf(graph, current), links, conv, layer);
+          const request = { conv, input: conv.inputs[0] ?? "", target: target.value };
+          moments.push(...(await runtime.moments(target.pair.graph, [request])));
+        }
+        return fitLayer(layer, d, choice, moments, runtime);
+      },
     );
+    if (fit !== undefined && layer.sparsity === "basis") factors.set(layer.weight, fit);
+    current = withLayer(current, layer, kernels, biases);
     const values: ArrayLike<number> = fit?.coefs ?? kernels;
     calibrated.push({
       name,
@@ -259,6 +264,49 @@ async function fitInOrder(
   });
   return { graph: result, layers: calibrated };
 }
+
+/** A layer's new kernels, and the bias of each of its convolutions. */
+interface FittedLayer {
+  /** [K, C, R, S]. */
+  readonly kernels: Float32Array;
+  /** Undefined where the layer stays dense. */
+  readonly fit?: SparseFit | undefined;
+  readonly biases: readonly Float64Array[];
+}
+
+async function fitLayer(
+  layer: CalibrationLayer,
+  d: number,
+  choice: LayerChoice | undefined,
+  moments: readonly (readonly LayerMoments[])[],
+  runtime: CalibrationRuntime,
+): Promise<FittedLayer> {
+  const groups = problemsOf(layer, combinedGroups(moments));
+  const wide = iterativeSolver(runtime.product);
+  const fit =
+    d === 0 ? undefined : await fitKept(groups, await fitBasis(groups, d, wide), choice, layer, wide);
+  const kernels = fit === undefined ? await denseKernels(groups, wide) : fittedKernels(fit);
+  return { kernels, fit, biases: moments.map((own) => biasFor(own, kernels)) };
+}
+
+const float64 = z.instanceof(Float64Array);
+
+/** In a journal. */
+const layerOptionsSchema: z.ZodType<readonly LayerOption[]> = z.array(
+  z.object({
+    d: z.number(),
+    fixedMacs: z.number(),
+    macsPerCoefficient: z.number(),
+    rows: z.array(z.object({ base: z.number(), added: float64 })),
+  }),
+);
+
+/** In a journal. */
+const fittedLayerSchema: z.ZodType<FittedLayer> = z.object({
+  kernels: z.instanceof(Float32Array),
+  fit: z.object({ d: z.number(), basis: float64, coefs: float64 }).optional(),
+  biases: z.array(float64),
+});
 
 /** Share of the values that are not zero. */
 function density(values: ArrayLike<number>): number {

@@ -1,14 +1,18 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
+import { deserialize, serialize } from "node:v8";
+import type { ZodType } from "zod";
 import { holdOut } from "../../src/data/hold_out.js";
 import { openDataset } from "../../src/data/open.js";
 import { imagenetPreprocessing } from "../../src/data/preprocessing.js";
 import { int, ints } from "../../src/graph/attributes.js";
 import { withInitializers } from "../../src/graph/edit.js";
+import { PenniError } from "../../src/graph/errors.js";
 import { fixBatch } from "../../src/graph/passes/fix_input_shape.js";
 import type { Graph } from "../../src/graph/types.js";
 import { NodeCalibration } from "../../src/measure/calibration.js";
 import { countGraph } from "../../src/measure/count.js";
+import type { CalibrationJournal } from "../../src/method/calibrate/journal.js";
 import { calibrationLayers } from "../../src/method/calibrate/layers.js";
 import { type Calibration, calibrate } from "../../src/method/calibrate.js";
 import { decompose } from "../../src/method/decompose.js";
@@ -122,6 +126,50 @@ for (const [name, build] of Object.entries(networks)) {
     assert.ok(mine < 0.7 * theirs, `${mine} against ${theirs}`);
   });
 }
+
+/** Keeps values in memory, as bytes: what is read is never the object that was written. */
+class MemoryJournal implements CalibrationJournal {
+  readonly entries = new Map<string, Uint8Array>();
+
+  async read<Value>(key: string, schema: ZodType<Value>): Promise<Value | undefined> {
+    const bytes = this.entries.get(key);
+    return bytes === undefined ? undefined : schema.parse(deserialize(bytes));
+  }
+
+  async write(key: string, value: unknown): Promise<void> {
+    assert.ok(!this.entries.has(key), `${key} is found out twice`);
+    this.entries.set(key, serialize(value));
+  }
+}
+
+test("stopped at any layer, a calibration goes on from there and ends the same", async () => {
+  const graph = simplify(tinyCnn());
+  const options = { fraction: 0.6, basis: "auto" } as const;
+  const whole = await calibrated(graph, options.fraction);
+  const runtime = await runtimeOf(graph);
+  const journal = new MemoryJournal();
+  try {
+    let result: Calibration | undefined;
+    while (result === undefined) {
+      // Each attempt finishes one layer, and is stopped in the next one.
+      const stop = new AbortController();
+      const already = journal.entries.size;
+      const onProgress = (): void => {
+        if (journal.entries.size > already) stop.abort();
+      };
+      try {
+        result = await calibrate(graph, runtime, { ...options, journal, onProgress, signal: stop.signal });
+      } catch (error) {
+        assert.ok(error instanceof PenniError && error.code === "interrupted", `${error}`);
+      }
+      assert.ok(journal.entries.size > already || result !== undefined, "an attempt gets somewhere");
+    }
+    assert.equal(journal.entries.size, 2 * calibrationLayers(graph).length);
+    assert.deepEqual(result, whole);
+  } finally {
+    await runtime.release();
+  }
+});
 
 test("without anything to remove the network stays what it was", async () => {
   const graph = simplify(tinyCnn());

@@ -1,6 +1,7 @@
 import { holdOut, sampleIndices } from "../../data/hold_out.js";
 import type { Graph } from "../../graph/types.js";
 import { calibrateOnSplit } from "../calibrate_on_images.js";
+import { RunCalibrationJournal } from "./calibration_journal.js";
 import type { Settings } from "./config.js";
 import type { RunContext } from "./context.js";
 
@@ -23,6 +24,7 @@ export async function calibrateStage(graph: Graph, context: RunContext): Promise
       basis: settings.basis,
       onProgress: ({ step, done, total, layer }) => listener.layers?.(stepNames[step], done, total, layer),
       ...(signal === undefined ? {} : { signal }),
+      journal: await RunCalibrationJournal.open(run, run.stagePath("normalize")),
     },
   );
   await run.writeJson("calibration.json", calibration.layers);

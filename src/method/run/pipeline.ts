@@ -21,6 +21,7 @@ import { pruneCoefficients, pruneToMacs } from "../prune.js";
 import { shrink } from "../shrink.js";
 import { runTraining } from "../training/launch.js";
 import { calibrateStage } from "./calibrate_stage.js";
+import { RunCalibrationJournal } from "./calibration_journal.js";
 import { fixedBasis, hasTraining } from "./config.js";
 import type { RunContext, RunListener, StageName } from "./context.js";
 import type { RunDirectory } from "./directory.js";
@@ -37,16 +38,15 @@ interface Stage {
   readonly name: StageName;
   /** The network after the stage, from the network before it. */
   readonly apply: (graph: Graph, context: RunContext) => Promise<Graph> | Graph;
+  /** Removes what the stage kept for being resumed. */
+  readonly tidy?: (run: RunDirectory) => Promise<void>;
 }
 
 /** The method, in order. Each stage's result is kept in `stages/`, and a resumed run skips what is there. */
 const stages: readonly Stage[] = [
   { name: "simplify", apply: (graph) => importModel(graph) },
   { name: "normalize", apply: normalizeStage },
-  {
-    name: "decompose",
-    apply: decomposeStage,
-  },
+  { name: "decompose", apply: decomposeStage, tidy: (run) => RunCalibrationJournal.remove(run) },
   { name: "retrain", apply: retrainStage },
   { name: "prune", apply: pruneStage },
   { name: "fine-tune", apply: fineTuneStage },
@@ -92,6 +92,7 @@ async function compressLocked(given: Omit<RunContext, "dataset">): Promise<Summa
     listener.stage?.(stage.name);
     const before = graph;
     graph = await run.stage(stage.name, () => stage.apply(before, context));
+    await stage.tidy?.(run);
   }
   const { externalData } = run.config;
   const bytes = await writeModel(run.path("model.onnx"), graph, {

@@ -8,7 +8,7 @@ import { openSession } from "../../execute/node.js";
 import { PenniError } from "../../graph/errors.js";
 import type { Graph, ValueType } from "../../graph/types.js";
 import { classifierInterface } from "../../measure/accuracy.js";
-import { type OutputChange, OutputComparison, type Scores } from "../../measure/output_change.js";
+import { ChangeComparison, type OutputChange, type Scores } from "../../measure/output_change.js";
 import { inferGraph } from "../../ops/infer.js";
 import { type Continuation, continuation } from "./continuation.js";
 import { batchSize, divideLayers } from "./economy.js";
@@ -152,13 +152,13 @@ export class Study {
     total: number,
   ): Promise<{ readonly comparable: Comparable; readonly change: OutputChange }> {
     const names = this.options.graph.outputs.map(({ name }) => name);
-    let found: { readonly comparable: Comparable; readonly comparison: OutputComparison } | undefined;
+    let found: { readonly comparable: Comparable; readonly comparison: ChangeComparison } | undefined;
     for (const batch of this.imageBatches()) {
       this.checkRunning();
       const values = await original.run({ [this.input]: batch.images }, names);
       const comparable = found?.comparable ?? this.comparableOutputs(values, batch);
       const { outputs, scores, isLabelled } = comparable;
-      const comparison = found?.comparison ?? new OutputComparison(outputs.length, scores);
+      const comparison = found?.comparison ?? new ChangeComparison(outputs.length, scores);
       const data = outputs.map((name) => float32Of(values[name]));
       comparison.add({ original: data, changed: data, labels: isLabelled ? batch.labels : undefined });
       found = { comparable, comparison };
@@ -215,7 +215,7 @@ export class Study {
     const changed = variants.map((studied) => {
       const { layer, variant } = studied;
       const weight = { [layer.weight]: weightTensor(layer, variantWeight(layer, variant)) };
-      return { studied, weight, comparison: new OutputComparison(outputs.length, scores) };
+      return { studied, weight, comparison: new ChangeComparison(outputs.length, scores) };
     });
     const session = await openSession(group.graph, this.sessionOptions());
     try {

@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import { existsSync, mkdtempSync, readFileSync, rmSync } from "node:fs";
+import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, statSync, truncateSync } from "node:fs";
 import { tmpdir } from "node:os";
 import path from "node:path";
 import { after, test } from "node:test";
@@ -45,15 +45,22 @@ test("--preset calibrate compresses to the target without training, and says wha
 });
 
 test("killed in the middle, a calibrated run resumes and ends with the same bytes", async () => {
+  const kept = (name: string): string => file("killed", "checkpoints", `calibration-${name}.bin`);
   const first = new PenniProcess([...args("killed"), "--preset", "calibrate"]);
-  assert.ok(await first.until(() => first.output.includes("decompose ...")), first.output);
+  assert.ok(await first.until(() => existsSync(kept("analysis-2"))), first.output);
   first.signalGroup("SIGKILL");
   await first.ended;
   assert.ok(!existsSync(file("killed", "model.onnx")));
-  const { status, stderr } = await new PenniProcess(["compress", "--resume", path.join(folder, "killed")])
-    .ended;
+  // What cannot be trusted is computed again.
+  truncateSync(kept("analysis-1"), 100);
+  const { mtimeMs } = statSync(kept("analysis-0"));
+  const second = new PenniProcess(["compress", "--resume", path.join(folder, "killed")]);
+  assert.ok(await second.until(() => existsSync(kept("fit-0"))), second.output);
+  assert.equal(statSync(kept("analysis-0")).mtimeMs, mtimeMs, "the first layer was not analysed again");
+  const { status, stderr } = await second.ended;
   assert.equal(status, 0, stderr);
   assert.deepEqual(readFileSync(file("killed", "model.onnx")), readFileSync(file("whole", "model.onnx")));
+  assert.deepEqual(readdirSync(file("killed", "checkpoints")), []);
 });
 
 test("training from a calibrated start keeps its zeros at zero", async () => {

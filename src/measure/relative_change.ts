@@ -1,0 +1,31 @@
+/** The mean squared change of values in units of the originals' variance, from sums that grow with every batch. */
+export class RelativeChange {
+  private count = 0;
+  private value = 0;
+  private square = 0;
+  private changeSquare = 0;
+
+  /** Both with the same number of elements. */
+  add(original: Float32Array, changed: Float32Array): void {
+    original.forEach((value, index) => {
+      this.value += value;
+      this.square += value * value;
+      this.changeSquare += ((changed[index] ?? NaN) - value) ** 2;
+    });
+    this.count += original.length;
+  }
+
+  /**
+   * 0 where nothing changed, 1 where the changed values say no more than the originals' mean. Originals that are all
+   * the same are compared with their own magnitude.
+   */
+  get result(): number {
+    if (this.changeSquare === 0) return 0;
+    const { count } = this;
+    const [mean, square] = [this.value / count, this.square / count];
+    const variance = square - mean * mean;
+    // Below the rounding of the sums, the difference is no variance.
+    const scale = variance > 1e-12 * square ? variance : square;
+    return this.changeSquare / count / scale;
+  }
+}
