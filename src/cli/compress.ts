@@ -1,7 +1,7 @@
 import { type Command, Option } from "commander";
 import { PenniError } from "../graph/errors.js";
 import type { RunDirectory } from "../method/run/directory.js";
-import { presetNames, starts } from "../method/run/names.js";
+import { penalties, presetNames, starts } from "../method/run/names.js";
 import { lossNames, type SettingOptions, settingsFrom } from "./compress_settings.js";
 import { describeSummary } from "./compress_text.js";
 import {
@@ -64,7 +64,13 @@ export function addCompressCommand(program: Command, terminal: Terminal): Comman
     .option("--phase-epochs <n>", "epochs before coefficients and bases take turns", numberBetween(1e-6, 1e6))
     .option("--lr <x>", "first learning rate of retraining", numberBetween(1e-12, 1e3))
     .option("--fine-tune-lr <x>", "first learning rate of fine-tuning", numberBetween(1e-12, 1e3))
-    .option("--l1 <x>", "strength of the L1 penalty on the coefficients", numberBetween(0, 1e3))
+    .option("--l1 <x>", "strength of the penalty on the coefficients", numberBetween(0, 1e3))
+    .addOption(
+      new Option(
+        "--penalty <what>",
+        "what the penalty sets to zero: single coefficients, or whole channels (faster in every runtime)",
+      ).choices(penalties),
+    )
     .addOption(
       new Option(
         "--loss <name>",

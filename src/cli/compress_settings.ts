@@ -2,7 +2,7 @@ import { availableParallelism } from "node:os";
 import type { Device } from "../execute/device.js";
 import { PenniError } from "../graph/errors.js";
 import type { Settings } from "../method/run/config.js";
-import type { PresetName } from "../method/run/names.js";
+import type { Penalty, PresetName } from "../method/run/names.js";
 import type { OutputChoice } from "../method/run/outputs.js";
 
 /** What training learns from: the labels, the original's outputs, or both. */
@@ -24,6 +24,7 @@ export interface SettingOptions {
   readonly lr?: number;
   readonly fineTuneLr?: number;
   readonly l1?: number;
+  readonly penalty?: Penalty;
   readonly loss?: LossName;
   readonly outputLoss?: ReadonlyMap<string, OutputChoice>;
   readonly distillation?: number;
@@ -72,6 +73,7 @@ export async function settingsFrom(options: SettingOptions): Promise<Settings> {
       trainLimit: options.trainLimit,
       checkpointSeconds: options.checkpointSeconds,
     }),
+    ...(options.penalty === "channels" ? { l1Form: "channels" } : {}),
     ...(options.shrinkWhileTraining ? {} : { shrinkWhileTraining: "off" }),
     loss: lossFrom(options, preset.loss),
     ...(targetMacs === undefined ? {} : { prune: { rule: "macs", fraction: targetMacs } }),

@@ -1,4 +1,5 @@
 import type { Graph } from "../graph/types.js";
+import { convolutions, findDecompositions } from "../ops/weights.js";
 import type { UpdateRule } from "../train/optimizer.js";
 import type { Phase } from "../train/plan.js";
 import { basisRates, type ParameterRole, trainableParameters } from "./parameters.js";
@@ -36,17 +37,28 @@ export function trainingPhases(
 ): Phase[] {
   const roles = [...trainableParameters(graph)].filter(([name]) => frozen?.has(name) !== true);
   const rates = scaleBasisRate ? basisRates(graph) : new Map<string, number>();
-  const ruleOf = (role: ParameterRole): SparseRule =>
-    role === "coefficients" || role === "pruned" ? sparse : plain;
+  const ofImages = sparse.l1 === "channels" ? imageWeights(graph) : new Set<string>();
+  const ruleOf = (name: string, role: ParameterRole): SparseRule => {
+    if (role !== "coefficients" && role !== "pruned") return plain;
+    return ofImages.has(name) ? { ...sparse, l1: "proximal" } : sparse;
+  };
   const phases = Object.entries(phaseRoles[mode]).map(([name, included]) => ({
     name,
     trained: Object.fromEntries(
       roles
         .filter(([, role]) => included.includes(role))
-        .map(([parameter, role]) => [parameter, { ...ruleOf(role), rate: rates.get(parameter) ?? 1 }]),
+        .map(([name, role]) => [name, { ...ruleOf(name, role), rate: rates.get(name) ?? 1 }]),
     ),
   }));
   return roles.some(([, role]) => role === "basis") ? phases : phases.slice(0, 1);
+}
+
+/** Coefficients and weights of the convolutions that read the images themselves, whose channels are colours. */
+function imageWeights(graph: Graph): ReadonlySet<string> {
+  const images = new Set(graph.inputs.map(({ name }) => name));
+  const coefs = new Map(findDecompositions(graph).map((layer) => [layer.conv, layer.coefs]));
+  const first = convolutions(graph).filter((conv) => images.has(conv.inputs[0] ?? ""));
+  return new Set(first.map((conv) => coefs.get(conv) ?? conv.inputs[1] ?? ""));
 }
 
 /** Names of the parameters whose zeros count: coefficients, and the weights of convolutions without a basis. */

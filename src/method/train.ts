@@ -33,8 +33,10 @@ export interface TrainOptions {
   readonly phaseEpochs?: number;
   /** Keep coefficients that are exactly zero at zero: fine-tuning after `prune` (false). */
   readonly holdZeros?: boolean;
-  /** λ of λ‖coefficients‖₁, by proximal steps (0). */
+  /** λ of the penalty on the coefficients, by proximal steps (0). */
   readonly l1?: number;
+  /** What the penalty sets to zero: single coefficients, or all that read an input channel ("coefficients"). */
+  readonly penalty?: "coefficients" | "channels";
   /** Remove dead channels at the start of epochs, where the result computes the same as with them (no). */
   readonly shrinking?: ShrinkingRule;
   /** Images in a batch (128). */
@@ -98,8 +100,9 @@ async function trainLocked(directory: string, graph: Graph, options: TrainOption
 
 async function trainIn(directory: string, graph: Graph, options: TrainOptions): Promise<Graph> {
   const file = (name: string): string => path.join(directory, name);
-  const { teacher, l1 = 0 } = options;
-  const sparse: SparseRule = { l1: l1 > 0 ? "proximal" : "none", masked: options.holdZeros === true };
+  const { teacher, l1 = 0, penalty } = options;
+  const form = penalty === "channels" ? "channels" : "proximal";
+  const sparse: SparseRule = { l1: l1 > 0 ? form : "none", masked: options.holdZeros === true };
   await writeModel(file("network.onnx"), graph);
   if (teacher !== undefined) await writeModel(file("teacher.onnx"), teacher);
   await runTraining(

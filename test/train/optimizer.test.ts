@@ -11,6 +11,8 @@ interface Setting {
   readonly learningRate: number;
   readonly l1: number;
   readonly mask?: readonly number[];
+  /** Of the parameter; a vector where absent. */
+  readonly dims?: readonly number[];
 }
 
 interface Values {
@@ -24,8 +26,8 @@ const COUNT = 24;
 
 /** One step in ONNX Runtime. */
 async function step(before: Values, gradient: ArrayLike<number>, setting: Setting): Promise<Values> {
-  const { rule, options, learningRate, l1, mask } = setting;
-  const vector = (values: ArrayLike<number>): Tensor => float32Tensor([values.length], values);
+  const { rule, options, learningRate, l1, mask, dims } = setting;
+  const vector = (values: ArrayLike<number>): Tensor => float32Tensor(dims ?? [values.length], values);
   const feeds = new Map<string, Tensor>([
     ["p", vector(before.parameter)],
     ["v", vector(before.velocity)],
@@ -151,6 +153,39 @@ test("the proximal step's fixed point is that of ½(p - a)² + λ|p|: soft-thres
   }
   assertNear(values.parameter, [0.8, 0.1, 0, 0, -0.6], 0.02);
   assert.deepEqual([values.parameter[2], values.parameter[3]], [0, 0]);
+});
+
+test("the proximal step of channels shortens each by t·√n, and stops exactly at zero", async () => {
+  const [outputs, channels, d] = [3, 4, 2];
+  const sizes = [0, 0.5, 0.99, 4];
+  const threshold = (0.1 * 0.5 * 0.05) / (1 - 0.9);
+  const elements = outputs * d;
+  // Channel c has a norm of sizes[c] times the threshold; its elements differ.
+  const pattern = Array.from({ length: elements }, (_, index) => Math.sin(1 + index));
+  const norm = Math.hypot(...pattern);
+  const parameter = Array.from({ length: outputs * channels * d }, (_, index) => {
+    const channel = Math.floor(index / d) % channels;
+    const element = Math.floor(index / (channels * d)) * d + (index % d);
+    return ((sizes[channel] ?? 0) * threshold * Math.sqrt(elements) * (pattern[element] ?? 0)) / norm;
+  });
+  const { parameter: found } = await step(
+    { parameter, velocity: parameter.map(() => 0) },
+    parameter.map(() => 0),
+    {
+      rule: { l1: "channels", masked: false, rate: 0.5 },
+      options: { momentum: 0.9, weightDecay: 0 },
+      learningRate: 0.1,
+      l1: 0.05,
+      dims: [outputs, channels, d],
+    },
+  );
+  const expected = parameter.map((value, index) =>
+    Math.floor(index / d) % channels === 3 ? (value * 3) / 4 : 0,
+  );
+  assertNear(found, expected, 1e-6);
+  expected.forEach((value, index) => {
+    assert.equal(found[index] === 0, value === 0, `element ${index}`);
+  });
 });
 
 test("a mask holds zeros over steps and leaves the rest alone", async () => {

@@ -37,9 +37,9 @@ export const settingsSchema = z.object({
   calibrationImages: z.number().int().min(1).default(512),
   retrain: stageSchema,
   fineTune: stageSchema,
-  /** Strength λ of λ‖coefficients‖₁ in retraining. */
+  /** Strength λ of λ‖coefficients‖₁ in retraining, or of the channels' norms. */
   l1: z.number().min(0),
-  l1Form: z.enum(["proximal", "subgradient"]),
+  l1Form: z.enum(["proximal", "subgradient", "channels"]),
   prune: z.discriminatedUnion("rule", [
     /** Zero what is smaller than `factor` standard deviations of its layer. */
     z.object({ rule: z.literal("deviation"), factor: z.number().min(0) }),
