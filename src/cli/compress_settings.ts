@@ -46,6 +46,9 @@ const shares: Readonly<Record<LossName, Shares>> = {
   distill: { crossEntropy: 0, distillation: 1 },
 };
 
+/** Times a preset's strength for single coefficients is what whole channels need (docs/training-speed.md). */
+const CHANNEL_STRENGTH = 10;
+
 /**
  * The preset's settings with what the command line says in their place.
  * @throws PenniError "bad-option" if two options contradict each other
@@ -59,21 +62,21 @@ export async function settingsFrom(options: SettingOptions): Promise<Settings> {
     ...given({ epochs, phaseEpochs }),
     schedule: { ...preset[name].schedule, ...given({ initial: rate }) },
   });
+  const retrain = stage("retrain", options.epochs, options.lr);
   return {
     ...preset,
-    retrain: stage("retrain", options.epochs, options.lr),
+    retrain,
     fineTune: stage("fineTune", options.fineTuneEpochs, options.fineTuneLr),
     ...(options.basis === undefined ? {} : { basis: options.basis }),
     ...(options.start === undefined ? {} : { start: options.start }),
+    ...penaltyFrom(options, preset, retrain),
     ...given({
       calibrationImages: options.calibrationImages,
-      l1: options.l1,
       batch: options.batch,
       validation: options.validation,
       trainLimit: options.trainLimit,
       checkpointSeconds: options.checkpointSeconds,
     }),
-    ...(options.penalty === "channels" ? { l1Form: "channels" } : {}),
     ...(options.shrinkWhileTraining ? {} : { shrinkWhileTraining: "off" }),
     loss: lossFrom(options, preset.loss),
     ...(targetMacs === undefined ? {} : { prune: { rule: "macs", fraction: targetMacs } }),
@@ -81,6 +84,18 @@ export async function settingsFrom(options: SettingOptions): Promise<Settings> {
     threads: options.threads ?? availableParallelism(),
     device: options.device,
   };
+}
+
+function penaltyFrom(
+  { penalty, l1 }: SettingOptions,
+  preset: Pick<Settings, "l1" | "l1Form">,
+  { epochs }: Settings["retrain"],
+): Pick<Settings, "l1" | "l1Form"> {
+  if (penalty !== "channels") return { l1Form: preset.l1Form, l1: l1 ?? preset.l1 };
+  const strength = l1 ?? CHANNEL_STRENGTH * preset.l1;
+  if (epochs === 0) throw contradiction("--penalty channels", "--epochs above 0", "no retraining");
+  if (strength === 0) throw contradiction("--penalty channels", "--l1 above 0", "a penalty of strength 0");
+  return { l1Form: "channels", l1: strength };
 }
 
 function lossFrom(options: SettingOptions, preset: Settings["loss"]): Settings["loss"] {
