@@ -1,0 +1,122 @@
+/**
+ * A calibrated start with a given share of zero coefficients (spent where they matter, whatever they cost), then
+ * masked fine-tuning with distillation: accuracy of both on the whole test set.
+ *
+ *   node dist/bench/calibrated-start.js [--model FILE] [--basis 5] [--zeros 0.75] [--epochs 4]
+ */
+import { availableParallelism } from "node:os";
+import { Command } from "commander";
+import { numberBetween, wholeNumber } from "../src/cli/options.js";
+import { holdOut, sampleIndices } from "../src/data/hold_out.js";
+import { allIndices, openDataset } from "../src/data/index.js";
+import { imagenetPreprocessing, readPreprocessing } from "../src/data/preprocessing.js";
+import { fixBatch } from "../src/graph/passes/fix_input_shape.js";
+import { float32Data } from "../src/graph/tensor.js";
+import type { Graph } from "../src/graph/types.js";
+import { evaluate } from "../src/measure/accuracy.js";
+import { NodeCalibration } from "../src/measure/calibration.js";
+import { countGraph } from "../src/measure/count.js";
+import { calibrationLayers } from "../src/method/calibrate/layers.js";
+import { analyseLayers, type CalibrationAnalysis, calibrateTo } from "../src/method/calibrate.js";
+import { sparseParameters } from "../src/method/phases.js";
+import { train } from "../src/method/train.js";
+import { readModel } from "../src/onnx/files.js";
+import { simplify } from "../src/ops/passes/simplify.js";
+import { upgradeOpset } from "../src/ops/passes/upgrade_opset.js";
+import { runBenchmark } from "./command.js";
+
+const shared = (file: string): string => new URL(`../../../shared/${file}`, import.meta.url).pathname;
+
+interface Options {
+  readonly model: string;
+  readonly data: string;
+  readonly images: number;
+  readonly basis: number;
+  readonly zeros: number;
+  readonly epochs: number;
+  readonly threads: number;
+  readonly seed: number;
+}
+
+/** The analysis with a coefficient as the unit of all costs, so that a budget is a number of coefficients. */
+function countingCoefficients({ layers }: CalibrationAnalysis): CalibrationAnalysis {
+  const counted = layers.map((analysed) => {
+    const options = analysed.options.map((option) => ({ ...option, fixedMacs: 0, macsPerCoefficient: 1 }));
+    const coefficients = options[0]?.rows.reduce((sum, { added }) => sum + added.length, 0) ?? 0;
+    return { ...analysed, options, denseMacs: coefficients };
+  });
+  return { layers: counted, macs: counted.reduce((sum, { denseMacs }) => sum + denseMacs, 0) };
+}
+
+async function measure(options: Options): Promise<readonly string[]> {
+  const { basis, zeros, epochs, threads, seed } = options;
+  const graph = simplify(upgradeOpset(await readModel(options.model)));
+  const dataset = await openDataset(options.data);
+  const preprocessing = readPreprocessing(graph.metadata) ?? imagenetPreprocessing;
+  const split = await dataset.train();
+  const runtime = await NodeCalibration.open(graph, {
+    split,
+    indices: sampleIndices(holdOut(split, 0.05, seed).train, options.images, seed),
+    preprocessing,
+    replaceable: calibrationLayers(graph).map((layer) => layer.weight),
+    threads,
+  });
+  const start = await (async () => {
+    try {
+      const analysis = countingCoefficients(await analyseLayers(graph, runtime, { basis }));
+      return (await calibrateTo(1 - zeros, graph, analysis, runtime, { basis })).graph;
+    } finally {
+      await runtime.release();
+    }
+  })();
+  const test = await dataset.test();
+  const describe = async (network: Graph): Promise<string> => {
+    const { top1 } = await evaluate(network, test, preprocessing, { threads, indices: allIndices(test) });
+    const macs = countGraph(fixBatch(network, 1)).paperMacs / countGraph(fixBatch(graph, 1)).executedMacs;
+    const shares = [top1, macs, zeroShare(network)].map((share) => `${(100 * share).toFixed(2)} %`);
+    return `top-1 ${shares[0]}, MACs (paper) ${shares[1]}, zeros ${shares[2]}`;
+  };
+  const before = await describe(start);
+  process.stderr.write(`calibrated: ${before}\n`);
+  const trained = await train(start, {
+    data: options.data,
+    teacher: graph,
+    epochs,
+    schedule: { kind: "cosine", initial: 0.02 },
+    phases: "joint",
+    holdZeros: true,
+    preprocessing,
+    threads,
+    seed,
+    listener: {
+      epoch: ({ epoch, loss }) => process.stderr.write(`epoch ${epoch}: loss ${loss.toFixed(4)}\n`),
+    },
+  });
+  return [`calibrated: ${before}`, `fine-tuned for ${epochs} epochs: ${await describe(trained)}`];
+}
+
+/** Share of zeros among the coefficients, and among the weights of convolutions without a basis. */
+function zeroShare(network: Graph): number {
+  const values = sparseParameters(network).flatMap((name) => {
+    const tensor = network.initializers.get(name);
+    return tensor === undefined ? [] : [float32Data(tensor)];
+  });
+  const count = (of: (data: Float32Array) => number): number =>
+    values.reduce((sum, data) => sum + of(data), 0);
+  return count((data) => data.filter((value) => value === 0).length) / count((data) => data.length);
+}
+
+const program = new Command("bench:calibrated-start")
+  .option("--model <file>", "a trained .onnx file", shared("models/resnet20.onnx"))
+  .option("--data <spec>", "the images", `cifar10:${shared("data/cifar10")}`)
+  .option("--images <n>", "calibration images", wholeNumber(1), 512)
+  .option("--basis <d>", "basis kernels of each layer", wholeNumber(1), 5)
+  .option("--zeros <f>", "share of the coefficients that becomes zero", numberBetween(0, 1), 0.75)
+  .option("--epochs <n>", "epochs of fine-tuning", numberBetween(0, 1e6), 4)
+  .option("--threads <n>", "threads of the runtime", wholeNumber(1), availableParallelism())
+  .option("--seed <n>", "seed of everything random", wholeNumber(0), 0)
+  .action(async (options: Options) => {
+    process.stdout.write(`${(await measure(options)).join("\n")}\n`);
+  });
+
+await runBenchmark(program);
