@@ -3,7 +3,6 @@
  * (`pytorch/penni_run.py`: dense weights in every step, nothing shrunk), one after the other, with the same
  * number of epochs over the same number of images:
  * `npm run bench:run -- [--epochs N] [--fine-tune-epochs N] [--train-limit N] [-- OPTION OF COMPRESS ...]`.
- * With `--calibrated` also ours without training and without labels, to the compression that PyTorch reached.
  */
 import { mkdir, mkdtemp, rm } from "node:fs/promises";
 import { availableParallelism, tmpdir } from "node:os";
@@ -33,7 +32,6 @@ interface RunOptions {
   readonly fineTuneEpochs: number;
   readonly trainLimit?: number;
   readonly threads: number;
-  readonly calibrated?: boolean;
   readonly out?: string;
   readonly json?: boolean;
 }
@@ -53,8 +51,7 @@ const program = new Command("bench:run")
     wholeNumber(1),
     availableParallelism(),
   )
-  .option("--calibrated", "also compress without training, to PyTorch's multiply-accumulates")
-  .option("-o, --out <dir>", "keep the runs here (default: a temporary directory that is removed)")
+  .option("-o, --out <dir>", "keep both runs here (default: a temporary directory that is removed)")
   .option("--json", "print the outcome as one JSON object")
   .argument("[compress...]", "options of penni compress, after --")
   .action(runBoth);
@@ -65,29 +62,21 @@ async function runBoth(extra: readonly string[], options: RunOptions): Promise<v
   const folder = options.out ?? (await mkdtemp(path.join(tmpdir(), "penni-run-")));
   try {
     await mkdir(folder, { recursive: true });
-    const given = [options.model, "--data", `cifar10:${options.data}`];
-    const ours = await compressOnce(path.join(folder, "penni"), [...given, ...lengths(options), ...extra]);
-    const torch = python === undefined ? null : await compressInPyTorch(python, folder, options);
-    const calibrated =
-      torch === null || options.calibrated !== true
-        ? null
-        : await compressOnce(path.join(folder, "calibrated"), [
-            ...given,
-            ...["--preset", "calibrate", "--target-macs", `${torch.macs}`, "--threads", `${options.threads}`],
-          ]);
-    const outcomes: Outcomes = { ours, torch, calibrated };
-    const ratio = torch === null ? null : ours.seconds / torch.seconds;
-    const text = options.json === true ? JSON.stringify({ ...outcomes, ratio }) : describe(outcomes);
+    const ours = await compressOnce(path.join(folder, "penni"), [
+      options.model,
+      "--data",
+      `cifar10:${options.data}`,
+      ...lengths(options),
+      ...extra,
+    ]);
+    const torch = python === undefined ? undefined : await compressInPyTorch(python, folder, options);
+    const ratio = torch === undefined ? null : ours.seconds / torch.seconds;
+    const text =
+      options.json === true ? JSON.stringify({ ours, torch: torch ?? null, ratio }) : describe(ours, torch);
     process.stdout.write(`${text}\n`);
   } finally {
     if (options.out === undefined) await rm(folder, { recursive: true, force: true });
   }
-}
-
-interface Outcomes {
-  readonly ours: CompressionOutcome;
-  readonly torch: CompressionOutcome | null;
-  readonly calibrated: CompressionOutcome | null;
 }
 
 /** Options that both sides know. */
@@ -126,10 +115,8 @@ function compression(original: Graph, compressed: Graph): Pick<CompressionOutcom
   };
 }
 
-function describe({ ours, torch, calibrated }: Outcomes): string {
-  const rows = Object.entries({ Penni: ours, PyTorch: torch, "Penni, calibrated": calibrated }).flatMap(
-    ([name, outcome]) => (outcome === null ? [] : [{ name, ...outcome }]),
-  );
+function describe(ours: CompressionOutcome, torch: CompressionOutcome | undefined): string {
+  const rows = [{ name: "Penni", ...ours }, ...(torch === undefined ? [] : [{ name: "PyTorch", ...torch }])];
   const percent = (share: number): string => `${(100 * share).toFixed(2)} %`;
   const table = formatTable(
     [
@@ -142,11 +129,8 @@ function describe({ ours, torch, calibrated }: Outcomes): string {
     rows,
     lineWidth(process.stdout),
   );
-  if (torch === null) return table;
-  const ratios = [ours, calibrated].flatMap((outcome) =>
-    outcome === null ? [] : [(outcome.seconds / torch.seconds).toFixed(2)],
-  );
-  return `${table}\n\ntime, ours to PyTorch's: ${ratios.join(", calibrated: ")}`;
+  if (torch === undefined) return table;
+  return `${table}\n\ntime, ours to PyTorch's: ${(ours.seconds / torch.seconds).toFixed(2)}`;
 }
 
 await runBenchmark(program);
