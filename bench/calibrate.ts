@@ -11,28 +11,20 @@ import { writeFile } from "node:fs/promises";
 import { availableParallelism } from "node:os";
 import { Command } from "commander";
 import { numberList, wholeNumber } from "../src/cli/options.js";
-import { holdOut, sampleIndices } from "../src/data/hold_out.js";
-import { allIndices, type Dataset, openDataset, type Preprocessing } from "../src/data/index.js";
-import { imagenetPreprocessing, readPreprocessing } from "../src/data/preprocessing.js";
 import { withInitializers } from "../src/graph/edit.js";
 import { fixBatch } from "../src/graph/passes/fix_input_shape.js";
 import type { Graph } from "../src/graph/types.js";
-import { evaluate } from "../src/measure/accuracy.js";
-import { NodeCalibration } from "../src/measure/calibration.js";
 import { countGraph } from "../src/measure/count.js";
-import { calibrationLayers } from "../src/method/calibrate/layers.js";
 import { analyseLayers, calibrateTo } from "../src/method/calibrate.js";
 import { decompose } from "../src/method/decompose.js";
 import { pruneToMacs } from "../src/method/prune.js";
 import { readModel } from "../src/onnx/files.js";
-import { simplify } from "../src/ops/passes/simplify.js";
-import { upgradeOpset } from "../src/ops/passes/upgrade_opset.js";
 import { lineChart } from "../src/report/line_chart.js";
 import { page } from "../src/report/page.js";
+import { sharedPath } from "../test/support/shared.js";
+import { judged, openCalibration } from "./calibration.js";
 import { runBenchmark } from "./command.js";
 import { benchmarkNetworks, type NetworkName } from "./networks.js";
-
-const shared = (file: string): string => new URL(`../../../shared/${file}`, import.meta.url).pathname;
 
 interface Options {
   readonly model: string;
@@ -63,19 +55,8 @@ interface Result {
 }
 
 async function measure(options: Options): Promise<Result> {
-  const graph = simplify(upgradeOpset(await networkOf(options)));
-  const dataset = await openDataset(options.data);
-  const preprocessing = readPreprocessing(graph.metadata) ?? imagenetPreprocessing;
-  const split = await dataset.train();
-  const { train } = holdOut(split, 0.05, options.seed);
-  const { threads } = options;
-  const runtime = await NodeCalibration.open(graph, {
-    split,
-    indices: sampleIndices(train, options.images, options.seed),
-    preprocessing,
-    replaceable: calibrationLayers(graph).map((layer) => layer.weight),
-    threads,
-  });
+  const bench = await openCalibration(await networkOf(options), options);
+  const { graph, runtime } = bench;
   const settings = { basis: options.basis ?? "auto" } as const;
   try {
     const started = performance.now();
@@ -86,17 +67,15 @@ async function measure(options: Options): Promise<Result> {
       const start = performance.now();
       const { graph: calibrated } = await calibrateTo(fraction, graph, analysis, runtime, settings);
       const seconds = secondsSince(start);
-      const judge = (network: Graph): Promise<Judged> =>
-        judged(graph, network, dataset, preprocessing, threads);
       const svd = svdWithMagnitudes(graph, fraction, options.basis ?? 5);
       rows.push({
         fraction,
-        calibrated: { ...(await judge(calibrated)), seconds },
-        ...(svd === undefined ? {} : { svd: await judge(svd) }),
+        calibrated: { ...(await judged(bench, calibrated)), seconds },
+        ...(svd === undefined ? {} : { svd: await judged(bench, svd) }),
       });
       process.stderr.write(`${JSON.stringify(rows.at(-1))}\n`);
     }
-    const { top1 } = await judged(graph, graph, dataset, preprocessing, threads);
+    const { top1 } = await judged(bench, graph);
     const peakMiB = process.resourceUsage().maxRSS / 1024;
     return { original: top1, analysisSeconds, peakMiB, rows };
   } finally {
@@ -109,24 +88,6 @@ function networkOf({ model, network }: Options): Promise<Graph> | Graph {
 }
 
 const secondsSince = (start: number): number => (performance.now() - start) / 1000;
-
-interface Judged {
-  readonly macs: number;
-  readonly top1: number;
-}
-
-async function judged(
-  original: Graph,
-  network: Graph,
-  dataset: Dataset,
-  preprocessing: Preprocessing,
-  threads: number,
-): Promise<Judged> {
-  const test = await dataset.test();
-  const { top1 } = await evaluate(network, test, preprocessing, { threads, indices: allIndices(test) });
-  const macs = countGraph(fixBatch(network, 1)).paperMacs / countGraph(fixBatch(original, 1)).executedMacs;
-  return { macs, top1 };
-}
 
 /** Rank-d kernels, the smallest coefficients removed; undefined where removing all is not enough. */
 function svdWithMagnitudes(graph: Graph, fraction: number, basis: number): Graph | undefined {
@@ -184,9 +145,9 @@ function curves({ original, rows }: Result, title: string): string {
 }
 
 const program = new Command("bench:calibrate")
-  .option("--model <file>", "an .onnx file", shared("models/resnet20.onnx"))
+  .option("--model <file>", "an .onnx file", sharedPath("models/resnet20.onnx"))
   .option("--network <name>", "an untrained network of bench/networks.ts in its place")
-  .option("--data <spec>", "the images", `cifar10:${shared("data/cifar10")}`)
+  .option("--data <spec>", "the images", `cifar10:${sharedPath("data/cifar10")}`)
   .option("--images <n>", "calibration images", wholeNumber(1), 512)
   .option("--fractions <list>", "budgets", numberList, [0.7, 0.58, 0.5, 0.46, 0.4, 0.3, 0.2])
   .option(

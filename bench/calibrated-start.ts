@@ -7,25 +7,15 @@
 import { availableParallelism } from "node:os";
 import { Command } from "commander";
 import { numberBetween, wholeNumber } from "../src/cli/options.js";
-import { holdOut, sampleIndices } from "../src/data/hold_out.js";
-import { allIndices, openDataset } from "../src/data/index.js";
-import { imagenetPreprocessing, readPreprocessing } from "../src/data/preprocessing.js";
-import { fixBatch } from "../src/graph/passes/fix_input_shape.js";
-import { float32Data } from "../src/graph/tensor.js";
+import { countNonZeros, float32Data } from "../src/graph/tensor.js";
 import type { Graph } from "../src/graph/types.js";
-import { evaluate } from "../src/measure/accuracy.js";
-import { NodeCalibration } from "../src/measure/calibration.js";
-import { countGraph } from "../src/measure/count.js";
-import { calibrationLayers } from "../src/method/calibrate/layers.js";
 import { analyseLayers, type CalibrationAnalysis, calibrateTo } from "../src/method/calibrate.js";
 import { sparseParameters } from "../src/method/phases.js";
 import { train } from "../src/method/train.js";
 import { readModel } from "../src/onnx/files.js";
-import { simplify } from "../src/ops/passes/simplify.js";
-import { upgradeOpset } from "../src/ops/passes/upgrade_opset.js";
+import { sharedPath } from "../test/support/shared.js";
+import { type CalibrationBench, judged, openCalibration } from "./calibration.js";
 import { runBenchmark } from "./command.js";
-
-const shared = (file: string): string => new URL(`../../../shared/${file}`, import.meta.url).pathname;
 
 interface Options {
   readonly model: string;
@@ -48,34 +38,29 @@ function countingCoefficients({ layers }: CalibrationAnalysis): CalibrationAnaly
   return { layers: counted, macs: counted.reduce((sum, { denseMacs }) => sum + denseMacs, 0) };
 }
 
+async function calibratedTo(
+  zeros: number,
+  basis: number,
+  { graph, runtime }: CalibrationBench,
+): Promise<Graph> {
+  try {
+    const analysis = countingCoefficients(await analyseLayers(graph, runtime, { basis }));
+    return (await calibrateTo(1 - zeros, graph, analysis, runtime, { basis })).graph;
+  } finally {
+    await runtime.release();
+  }
+}
+
 async function measure(options: Options): Promise<readonly string[]> {
   const { basis, zeros, epochs, threads, seed } = options;
-  const graph = simplify(upgradeOpset(await readModel(options.model)));
-  const dataset = await openDataset(options.data);
-  const preprocessing = readPreprocessing(graph.metadata) ?? imagenetPreprocessing;
-  const split = await dataset.train();
-  const runtime = await NodeCalibration.open(graph, {
-    split,
-    indices: sampleIndices(holdOut(split, 0.05, seed).train, options.images, seed),
-    preprocessing,
-    replaceable: calibrationLayers(graph).map((layer) => layer.weight),
-    threads,
-  });
-  const start = await (async () => {
-    try {
-      const analysis = countingCoefficients(await analyseLayers(graph, runtime, { basis }));
-      return (await calibrateTo(1 - zeros, graph, analysis, runtime, { basis })).graph;
-    } finally {
-      await runtime.release();
-    }
-  })();
-  const test = await dataset.test();
+  const bench = await openCalibration(await readModel(options.model), options);
+  const { graph, preprocessing } = bench;
   const describe = async (network: Graph): Promise<string> => {
-    const { top1 } = await evaluate(network, test, preprocessing, { threads, indices: allIndices(test) });
-    const macs = countGraph(fixBatch(network, 1)).paperMacs / countGraph(fixBatch(graph, 1)).executedMacs;
+    const { top1, macs } = await judged(bench, network);
     const shares = [top1, macs, zeroShare(network)].map((share) => `${(100 * share).toFixed(2)} %`);
     return `top-1 ${shares[0]}, MACs (paper) ${shares[1]}, zeros ${shares[2]}`;
   };
+  const start = await calibratedTo(zeros, basis, bench);
   const before = await describe(start);
   process.stderr.write(`calibrated: ${before}\n`);
   const trained = await train(start, {
@@ -101,14 +86,14 @@ function zeroShare(network: Graph): number {
     const tensor = network.initializers.get(name);
     return tensor === undefined ? [] : [float32Data(tensor)];
   });
-  const count = (of: (data: Float32Array) => number): number =>
-    values.reduce((sum, data) => sum + of(data), 0);
-  return count((data) => data.filter((value) => value === 0).length) / count((data) => data.length);
+  const sum = (of: (data: Float32Array) => number): number =>
+    values.reduce((total, data) => total + of(data), 0);
+  return 1 - sum(countNonZeros) / sum((data) => data.length);
 }
 
 const program = new Command("bench:calibrated-start")
-  .option("--model <file>", "a trained .onnx file", shared("models/resnet20.onnx"))
-  .option("--data <spec>", "the images", `cifar10:${shared("data/cifar10")}`)
+  .option("--model <file>", "a trained .onnx file", sharedPath("models/resnet20.onnx"))
+  .option("--data <spec>", "the images", `cifar10:${sharedPath("data/cifar10")}`)
   .option("--images <n>", "calibration images", wholeNumber(1), 512)
   .option("--basis <d>", "basis kernels of each layer", wholeNumber(1), 5)
   .option("--zeros <f>", "share of the coefficients that becomes zero", numberBetween(0, 1), 0.75)

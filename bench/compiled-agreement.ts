@@ -8,7 +8,6 @@
  * its multiply-accumulates, shrunk and exported. Images are CIFAR-10's test images, pixels repeated for larger inputs.
  */
 import path from "node:path";
-import { fileURLToPath } from "node:url";
 import { Command } from "commander";
 import { Tensor } from "onnxruntime-node";
 import { wholeNumber } from "../src/cli/options.js";
@@ -27,6 +26,7 @@ import { shrink } from "../src/method/shrink.js";
 import { readModel } from "../src/onnx/files.js";
 import { importModel } from "../src/ops/passes/import_model.js";
 import { load } from "../src/runtime/index.js";
+import { sharedPath } from "../test/support/shared.js";
 import { runBenchmark } from "./command.js";
 import { runInC } from "./inference/c_batch.js";
 
@@ -46,11 +46,9 @@ interface Row {
   readonly sameFirstClass: number;
 }
 
-const shared = (file: string): string => fileURLToPath(new URL(`../../../shared/${file}`, import.meta.url));
-
 const defaultModels = ["resnet20", "resnet56", "zoo/densenet_tiny", "zoo/mobilenet_v2_w025"]
   .concat(["zoo/shufflenet_v2_x0_5", "zoo/squeezenet1_1"])
-  .map((name) => shared(`models/${name}.onnx`));
+  .map((name) => sharedPath(`models/${name}.onnx`));
 
 async function compressed(graph: Graph): Promise<Graph> {
   const original = fixBatch(importModel(graph), 1);
@@ -61,7 +59,7 @@ async function compressed(graph: Graph): Promise<Graph> {
 
 /** Inputs [count, C, size, size], preprocessed as the network wants them. */
 async function sampleInputs(graph: Graph, count: number, size: number): Promise<Float32Array> {
-  const dataset = await openDataset(`cifar10:${shared("data/cifar10")}`);
+  const dataset = await openDataset(`cifar10:${sharedPath("data/cifar10")}`);
   const split = await dataset.test();
   const preprocessing = readPreprocessing(graph.metadata) ?? imagenetPreprocessing;
   const plan = planEvaluation(split, allIndices(split).subarray(0, count), { batch: count, preprocessing });

@@ -7,16 +7,15 @@ import { allIndices, imagenetPreprocessing, openDataset } from "../src/data/inde
 import { evaluate } from "../src/measure/accuracy.js";
 import { decompose } from "../src/method/decompose.js";
 import { readModel } from "../src/onnx/files.js";
-
-const shared = (file: string): string => new URL(`../../../shared/${file}`, import.meta.url).pathname;
+import { sharedPath } from "../test/support/shared.js";
 
 interface Golden {
   readonly resnet20: { readonly svd_rank_accuracy: Readonly<Record<string, number>> };
 }
 
-const golden = JSON.parse(readFileSync(shared("golden/resnet-cifar10.json"), "utf8")) as Golden;
-const model = await readModel(shared("models/resnet20.onnx"));
-const dataset = await openDataset(`cifar10:${shared("data/cifar10")}`);
+const golden = JSON.parse(readFileSync(sharedPath("golden/resnet-cifar10.json"), "utf8")) as Golden;
+const model = await readModel(sharedPath("models/resnet20.onnx"));
+const dataset = await openDataset(`cifar10:${sharedPath("data/cifar10")}`);
 const split = await dataset.test();
 const indices = allIndices(split).subarray(0, Number(process.argv[2] ?? split.count));
 

@@ -1,8 +1,8 @@
 import { readFile } from "node:fs/promises";
-import { fileURLToPath } from "node:url";
 import { exportModel } from "../../src/method/export.js";
 import { decodeModel } from "../../src/onnx/read.js";
 import { encodeModel } from "../../src/onnx/write.js";
+import { sharedPath } from "../../test/support/shared.js";
 import { paperResnet18 } from "../sparse_resnet18.js";
 
 /** A network as it was and compressed, both as ONNX files. */
@@ -16,9 +16,6 @@ export interface InferenceNetwork {
 }
 
 export const INPUT_DIMS = [1, 3, 32, 32] as const;
-
-const shared = (file: string): string =>
-  fileURLToPath(new URL(`../../../../shared/${file}`, import.meta.url));
 
 /** @param files compressed networks that `penni compress` wrote, by name */
 export async function inferenceNetworks(
@@ -37,7 +34,7 @@ export async function inferenceNetworks(
   const trained = ["resnet20", "resnet56"].map(async (name): Promise<InferenceNetwork> => {
     const file = files.get(name);
     const compressed = file === undefined ? undefined : new Uint8Array(await readFile(file));
-    const dense = encodeModel(decodeModel(new Uint8Array(await readFile(shared(`models/${name}.onnx`)))));
+    const dense = encodeModel(decodeModel(new Uint8Array(await readFile(sharedPath(`models/${name}.onnx`)))));
     return {
       name,
       dense,

@@ -62,6 +62,12 @@ export function float32Data(tensor: Tensor): Float32Array {
   return new Float32Array(buffer, offset, tensor.bytes.byteLength / 4);
 }
 
+export function countNonZeros(data: Float32Array): number {
+  let count = 0;
+  for (const value of data) if (value !== 0) count += 1;
+  return count;
+}
+
 /** The elements of an int64 tensor. The result may share memory with the tensor: do not write to it. */
 export function int64Data(tensor: Tensor): BigInt64Array {
   expectType(tensor, ["int64"]);

@@ -1,6 +1,6 @@
 import { PenniError } from "../graph/errors.js";
-import { elementCount, float32Data } from "../graph/tensor.js";
-import type { Graph, Node, Tensor, ValueType } from "../graph/types.js";
+import { countNonZeros, elementCount, float32Data } from "../graph/tensor.js";
+import type { Graph, Node, ValueType } from "../graph/types.js";
 import { standardOpset } from "../ops/definition.js";
 import { type Inference, inferGraph, nodeContext } from "../ops/infer.js";
 import { findOp } from "../ops/registry.js";
@@ -49,11 +49,6 @@ const notParameters: ReadonlyMap<string, readonly number[]> = new Map([
   ["Resize", [1, 2]],
   ["Upsample", [1]],
 ]);
-
-function countNonZeros(tensor: Tensor | undefined): number {
-  if (tensor === undefined) return 0;
-  return float32Data(tensor).reduce((count, value) => (value === 0 ? count : count + 1), 0);
-}
 
 /** Attributes every float initializer to the first node that computes with it, through constant arithmetic. */
 class ParameterOwners {
@@ -156,7 +151,8 @@ function countNode(
   }
   const { initializer, weightDims, basisMacs } = sparseLayer;
   const positions = outputPositions(inference, node);
-  const nonZeros = countNonZeros(graph.initializers.get(initializer));
+  const tensor = graph.initializers.get(initializer);
+  const nonZeros = tensor === undefined ? 0 : countNonZeros(float32Data(tensor));
   const zeros = parameters.includes(initializer) ? sizeOf(initializer) - nonZeros : 0;
   return {
     node,

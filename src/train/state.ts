@@ -1,7 +1,7 @@
 import { Tensor as OrtTensor } from "onnxruntime-common";
 import type { Feeds } from "../execute/engine.js";
 import { HostValues, type ResidentValues } from "../execute/resident.js";
-import { elementCount, float32Data } from "../graph/tensor.js";
+import { countNonZeros, elementCount, float32Data } from "../graph/tensor.js";
 import type { Graph, Tensor } from "../graph/types.js";
 import type { CheckpointTensor } from "./checkpoint.js";
 import type { StateSlot } from "./step.js";
@@ -86,9 +86,7 @@ export class TrainingState {
 
   /** Number of elements of the named values that are not exactly zero. */
   nonZeros(names: readonly string[]): number {
-    let count = 0;
-    for (const name of names) for (const value of this.data(name)) if (value !== 0) count += 1;
-    return count;
+    return names.reduce((sum, name) => sum + countNonZeros(this.data(name)), 0);
   }
 }
 

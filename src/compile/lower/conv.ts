@@ -1,5 +1,5 @@
 import { PenniError } from "../../graph/errors.js";
-import { elementCount } from "../../graph/tensor.js";
+import { countNonZeros, elementCount } from "../../graph/tensor.js";
 import { convGeometry, groupCount } from "../../ops/conv.js";
 import type { ConvGeometry } from "../../ops/conv_gradient.js";
 import { mergeFactors } from "../../ops/decomposition.js";
@@ -194,10 +194,6 @@ function groupConvolution(context: LoweringContext, conv: TapConvolution, part: 
   }
   if (kind === "sparse") return sparseConvolution(context, conv, part.weights, part.bias);
   return denseConvolution(context, conv, part.weights, part.bias);
-}
-
-function countNonZeros(data: Float32Array): number {
-  return data.reduce((count, value) => (value === 0 ? count : count + 1), 0);
 }
 
 function denseConvolution(

@@ -4,10 +4,9 @@ import { tmpdir } from "node:os";
 import path from "node:path";
 import { after, test } from "node:test";
 import { z } from "zod";
-import { imagenetPreprocessing } from "../../../src/data/preprocessing.js";
 import { RunCalibrationJournal } from "../../../src/method/run/calibration_journal.js";
-import { presets } from "../../../src/method/run/config.js";
 import { RunDirectory } from "../../../src/method/run/directory.js";
+import { runConfig } from "../../support/run_config.js";
 import { tinyCnn } from "../../support/tiny_cnn.js";
 
 const folder = mkdtempSync(path.join(tmpdir(), "penni-journal-"));
@@ -16,21 +15,7 @@ after(() => rmSync(folder, { recursive: true, force: true }));
 const schema = z.object({ d: z.number(), values: z.array(z.instanceof(Float64Array)) });
 const value = { d: 5, values: [Float64Array.of(1 / 3, -0, 1e-310), new Float64Array()] };
 
-const { mean, std, ...rest } = imagenetPreprocessing;
-const run = await RunDirectory.create(
-  path.join(folder, "run"),
-  {
-    format: 1,
-    model: "/somewhere/model.onnx",
-    data: "synthetic:100",
-    seed: 0,
-    preset: "calibrate",
-    settings: { ...presets.calibrate, threads: 1 },
-    preprocessing: { ...rest, mean: [...mean], std: [...std] },
-    versions: { penni: "0", node: "20", onnxruntime: "1" },
-  },
-  tinyCnn(),
-);
+const run = await RunDirectory.create(path.join(folder, "run"), runConfig("calibrate"), tinyCnn());
 const network = run.stagePath("original");
 const file = run.path("checkpoints", "calibration-key.bin");
 

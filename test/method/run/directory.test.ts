@@ -3,27 +3,16 @@ import { appendFile, mkdir, mkdtemp, readdir, readFile, rm, writeFile } from "no
 import { tmpdir } from "node:os";
 import path from "node:path";
 import { after, test } from "node:test";
-import { imagenetPreprocessing } from "../../../src/data/preprocessing.js";
 import { PenniError } from "../../../src/graph/errors.js";
-import { presets, type RunConfig } from "../../../src/method/run/config.js";
 import { RunDirectory } from "../../../src/method/run/directory.js";
 import type { EpochMetrics } from "../../../src/train/plan.js";
+import { runConfig } from "../../support/run_config.js";
 import { tinyCnn } from "../../support/tiny_cnn.js";
 
 const folder = await mkdtemp(path.join(tmpdir(), "penni-run-"));
 after(() => rm(folder, { recursive: true, force: true }));
 
-const { mean, std, ...rest } = imagenetPreprocessing;
-const config: RunConfig = {
-  format: 1,
-  model: "/somewhere/model.onnx",
-  data: "synthetic:100",
-  seed: 3,
-  preset: "fast",
-  settings: { ...presets.fast, threads: 1 },
-  preprocessing: { ...rest, mean: [...mean], std: [...std] },
-  versions: { penni: "0", node: "20", onnxruntime: "1" },
-};
+const config = runConfig("fast");
 
 let count = 0;
 /** An empty directory of its own for a test. */
