@@ -18,6 +18,7 @@ import { runBenchmark } from "./command.js";
 import { benchmarkNetworks, type NetworkName } from "./networks.js";
 import { findPyTorch, PYTORCH_ADVICE, pytorchScript } from "./pytorch.js";
 import { Side } from "./side.js";
+import { type DecomposedPhase, decomposedPhases } from "./training.js";
 
 interface TrainOptions {
   readonly networks: readonly NetworkName[];
@@ -35,8 +36,8 @@ interface Case {
   readonly threads: number;
   /** What our side runs on; PyTorch runs on the CPU. */
   readonly device: Device;
-  /** Kernels of each layer's basis where the network is decomposed and its coefficients train. */
-  readonly basis?: number;
+  /** Where the network is decomposed, with the paper's basis: which of its factors train. */
+  readonly phase?: DecomposedPhase;
 }
 
 /** Images per second, and the largest resident memory of each process; null where there is no PyTorch. */
@@ -78,7 +79,7 @@ const program = new Command("bench:train")
     availableParallelism(),
   )
   .addOption(deviceOption("what our side runs on"))
-  .option("--decomposed", "also time the coefficient phase of the decomposed networks")
+  .option("--decomposed", "also time both phases of the decomposed networks")
   .option("--json", "print the rows as one JSON object")
   .action(runTrain);
 
@@ -98,25 +99,27 @@ async function runTrain(options: TrainOptions): Promise<void> {
 function cases({ networks, threads, device, decomposed }: TrainOptions): readonly Case[] {
   return networks.flatMap((network) => {
     const plain: Case = { network, batch: benchmarkNetworks[network].batch, threads, device };
-    return decomposed === true ? [plain, { ...plain, basis: BASIS }] : [plain];
+    return decomposed === true ? [plain, ...decomposedPhases.map((phase) => ({ ...plain, phase }))] : [plain];
   });
 }
 
-function label({ network, basis }: Case): string {
-  return basis === undefined ? network : `${network}, coefficients (d = ${basis})`;
+function label({ network, phase }: Case): string {
+  return phase === undefined ? network : `${network}, ${phase} (d = ${BASIS})`;
 }
 
 async function measure(example: Case, python: string | undefined, repetitions: number): Promise<Row> {
   const { network, batch, threads, device } = example;
   const common = [network, batch, threads, WARMUP_STEPS].map(String);
-  const basis = example.basis === undefined ? [] : [String(example.basis)];
+  const factors = example.phase === undefined ? [] : [String(BASIS), example.phase];
   const ourScript = fileURLToPath(new URL("train_side.js", import.meta.url));
   const sides: Side[] = [];
   try {
-    const ourCommand = [...trainerFlags, ourScript, ...common, device, ...basis];
+    const ourCommand = [...trainerFlags, ourScript, ...common, device, ...factors];
     sides.push(await Side.start("Penni", process.execPath, ourCommand, trainerEnvironment));
     if (python !== undefined)
-      sides.push(await Side.start("PyTorch", python, [pytorchScript("train_step.py"), ...common, ...basis]));
+      sides.push(
+        await Side.start("PyTorch", python, [pytorchScript("train_step.py"), ...common, ...factors]),
+      );
     const [ours = Number.NaN, torch] = await takeTurns(sides, repetitions);
     const speed = (milliseconds: number): number => (1000 * batch) / milliseconds;
     return {

@@ -1,6 +1,6 @@
 /**
  * Our side of `npm run bench:train`, as `pytorch/train_step.py` is the other one:
- * `node train_side.js NETWORK BATCH THREADS WARMUP DEVICE [BASIS]`. Reads a number of steps from each line of stdin,
+ * `node train_side.js NETWORK BATCH THREADS WARMUP DEVICE [BASIS PHASE]`. Reads a number of steps from each line of stdin,
  * runs them and answers with one line of JSON, `{"milliseconds": [...]}`; the first line says that the warm-up
  * is done.
  */
@@ -8,13 +8,18 @@ import { createInterface } from "node:readline";
 import type { Device } from "../src/execute/device.js";
 import { decompose } from "../src/method/decompose.js";
 import { benchmarkNetworks, type NetworkName } from "./networks.js";
-import { type BenchTraining, openTraining } from "./training.js";
+import { type BenchTraining, type DecomposedPhase, openTraining } from "./training.js";
 
-const [name, batch, threads, warmup, device, basis] = process.argv.slice(2);
+const [name, batch, threads, warmup, device, basis, phase] = process.argv.slice(2);
 const network = benchmarkNetworks[name as NetworkName].build();
 const training = await openTraining(
   basis === undefined ? network : decompose(network, { basis: Number(basis) }),
-  { batch: Number(batch), threads: Number(threads), device: device as Device },
+  {
+    batch: Number(batch),
+    threads: Number(threads),
+    device: device as Device,
+    ...(phase === undefined ? {} : { phase: phase as DecomposedPhase }),
+  },
 );
 await answer(training, Number(warmup));
 for await (const line of createInterface({ input: process.stdin })) await answer(training, Number(line));

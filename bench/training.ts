@@ -13,7 +13,14 @@ export interface BenchTrainingOptions {
   readonly threads: number;
   /** Default: "cpu". */
   readonly device?: Device;
+  /** Of a decomposed network; default: its first. */
+  readonly phase?: DecomposedPhase;
 }
+
+/** Which factors of a decomposed network train; everything else trains in both phases. */
+export const decomposedPhases = ["coefficients", "bases"] as const;
+
+export type DecomposedPhase = (typeof decomposedPhases)[number];
 
 /** A training step that is loaded and has its data. */
 export interface BenchTraining {
@@ -27,13 +34,15 @@ const IMAGE = [3, 32, 32] as const;
 const RATE = 0.01;
 
 /**
- * The training step that `penni compress` runs on a network (its first phase: everything, or everything but
- * the bases of a decomposed network), with cross-entropy and the paper's optimizer.
+ * The training step that `penni compress` runs on a network (everything, or everything but
+ * the factors of a decomposed network that the phase leaves alone), with cross-entropy and the paper's optimizer.
  */
 export async function openTraining(network: Graph, options: BenchTrainingOptions): Promise<BenchTraining> {
   const fixed = fixBatch(network, options.batch);
   const plan = benchPlan(fixed, options);
-  const bench = await Workbench.open(fixed, { ...plan, phases: plan.phases.slice(0, 1) }, IMAGE);
+  const phase = plan.phases.find(({ name }) => name === options.phase) ?? plan.phases[0];
+  const phases = phase === undefined ? [] : [phase];
+  const bench = await Workbench.open(fixed, { ...plan, phases }, IMAGE);
   const batch = randomBatch(options.batch);
   const step = async (): Promise<number> => {
     const { loss } = await bench.runStep(0, batch, RATE);

@@ -1,11 +1,11 @@
 """
 One side of `npm run bench:train`: times training steps of a network in PyTorch on the CPU.
 
-    python3 train_step.py NETWORK BATCH THREADS WARMUP [BASIS]
+    python3 train_step.py NETWORK BATCH THREADS WARMUP [BASIS PHASE]
 
 Reads a number of steps from each line of stdin, runs them and answers with one line of JSON,
 {"milliseconds": [...]}; the first line says that the warm-up is done. With BASIS the network is decomposed
-into so many basis kernels per layer, and the coefficients train.
+into so many basis kernels per layer, of which PHASE ("coefficients" or "bases") trains one factor.
 """
 
 import json
@@ -22,10 +22,10 @@ def answer(value):
     print(json.dumps(value), flush=True)
 
 
-def training_step(name, batch, basis):
+def training_step(name, batch, basis=None, phase=None):
     model = NETWORKS[name]()
     if basis is not None:
-        train_phase(decompose(model, basis), "coefficients")
+        train_phase(decompose(model, int(basis)), phase)
     model.train()
     optimizer = torch.optim.SGD(
         [parameter for parameter in model.parameters() if parameter.requires_grad],
@@ -54,9 +54,9 @@ def timed(step):
 
 
 def main():
-    name, batch, threads, warmup, *basis = sys.argv[1:]
+    name, batch, threads, warmup, *factors = sys.argv[1:]
     torch.set_num_threads(int(threads))
-    step = training_step(name, int(batch), int(basis[0]) if basis else None)
+    step = training_step(name, int(batch), *factors)
     answer({"milliseconds": [timed(step) for _ in range(int(warmup))]})
     for line in sys.stdin:
         answer({"milliseconds": [timed(step) for _ in range(int(line))]})

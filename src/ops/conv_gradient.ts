@@ -32,13 +32,17 @@ export function convAttributes(geometry: ConvGeometry) {
  * one group, padding no larger than the kernel's reach), else the transposed convolution of dy.
  */
 export function inputGradient(b: TypedBuilder, geometry: ConvGeometry, dy: string, weight: string): string {
-  const pads = unstridedPads(geometry);
-  const plain = geometry.strides.every((stride) => stride === 1) && geometry.groups === 1;
-  if (!plain || pads.some((pad) => pad < 0)) return transposedConvolution(b, geometry, dy, weight);
+  if (geometry.groups > 1 || !isUnstrided(geometry)) return transposedConvolution(b, geometry, dy, weight);
   return b.emit("Conv", [dy, flipKernels(b, transpose(b, weight, [1, 0, 2, 3]), geometry.kernel)], {
-    attributes: { ...convAttributes(geometry), pads: ints(pads) },
+    attributes: { ...convAttributes(geometry), pads: ints(unstridedPads(geometry)) },
     hint: "conv_dx",
   });
+}
+
+/** Whether dx is a plain convolution of dy: stride 1, and padding no larger than the kernel's reach. */
+export function isUnstrided(geometry: ConvGeometry): boolean {
+  const hasStride = geometry.strides.some((stride) => stride > 1);
+  return !hasStride && unstridedPads(geometry).every((pad) => pad >= 0);
 }
 
 /** Pads of the convolution of dy that is dx for stride 1; negative ones where x is padded beyond the reach. */

@@ -29,6 +29,8 @@ import { Equal } from "./equal.js";
 import { Erf } from "./erf.js";
 import { Exp } from "./exp.js";
 import { Expand } from "./expand.js";
+import { FactoredConv } from "./factored_conv.js";
+import { FactoredConvGradient } from "./factored_conv_gradient.js";
 import { Flatten } from "./flatten.js";
 import { Floor } from "./floor.js";
 import { Gather } from "./gather.js";
@@ -222,6 +224,8 @@ const composites: ReadonlyMap<string, OpDefinition> = new Map(
     ChannelSum,
     ConvInputGradient,
     ConvWeightGradient,
+    FactoredConv,
+    FactoredConvGradient,
     MaxPoolGradient,
     ReluGradient,
     SpreadOut,

@@ -7,6 +7,7 @@ import { TypedBuilder } from "../ops/builder.js";
 import { standardOpset } from "../ops/definition.js";
 import { reduceSum } from "../ops/emit.js";
 import { declareTypes, expandComposites, namesOf } from "../ops/passes/expand_composites.js";
+import { factorConvolutions } from "../ops/passes/factor_convolutions.js";
 import { TARGET_OPSET } from "../ops/passes/upgrade_opset.js";
 import { blockLayout } from "./blocked/pass.js";
 import { buildGradients } from "./gradients.js";
@@ -87,7 +88,8 @@ export function buildTrainingStep(
   state: ReadonlySet<string>,
   options: StepOptions,
 ): TrainingStep {
-  const network = options.reference === "original" ? matchedPart(whole, options.loss) : whole;
+  const read = options.reference === "original" ? matchedPart(whole, options.loss) : whole;
+  const network = options.block === undefined ? read : factorConvolutions(read);
   expectOpset(network);
   const b = new TypedBuilder(standardOpset(network), namesOf(network));
   const inputs: ValueInfo[] = [];

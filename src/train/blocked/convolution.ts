@@ -2,7 +2,7 @@ import type { Node } from "../../graph/types.js";
 import { convGeometry } from "../../ops/conv.js";
 import type { ConvGeometry } from "../../ops/conv_gradient.js";
 import { blockedFilter, narrowFilter } from "./filters.js";
-import type { Layouts } from "./layouts.js";
+import type { ConvWindow, Layouts } from "./layouts.js";
 
 /** Padding to whole blocks may at most double the work; beyond that the plain form is as good. */
 export const MOST_WASTE = 2;
@@ -27,7 +27,7 @@ export function convolution(layouts: Layouts, node: Node): boolean {
   if (groups > 1 || !isWorthwhile(layouts, inputChannels, outputChannels)) return false;
   const isNarrow = inputChannels < layouts.block;
   const value = layouts.conv({
-    ...window(geometry),
+    ...windowOf(geometry),
     x: isNarrow ? layouts.plain(x) : layouts.blocked(x),
     filter: isNarrow ? narrowFilter(layouts, layouts.plain(weight)) : sharedFilter(layouts, weight),
     ...(bias === "" ? {} : { bias: layouts.pad(layouts.plain(bias)) }),
@@ -37,7 +37,8 @@ export function convolution(layouts: Layouts, node: Node): boolean {
   return true;
 }
 
-function window(geometry: ConvGeometry) {
+/** The part of a geometry that `Layouts.conv` takes. */
+export function windowOf(geometry: ConvGeometry): ConvWindow {
   const { kernel, strides, dilations, pads } = geometry;
   return { kernel, strides, dilations, pads };
 }

@@ -51,7 +51,7 @@ export function blockedInputGradientFilter(layouts: Layouts, weight: string, fil
 }
 
 /** A blocked filter with C and K changed: [C/b, K/b, R·S, b of K · b of C]. */
-function swapChannels(layouts: Layouts, weight: string, filter: string): string {
+export function swapChannels(layouts: Layouts, weight: string, filter: string): string {
   const { b, block } = layouts;
   const { outputs, inputs, kernel } = paddedShape(layouts, weight);
   const taps = kernel[0] * kernel[1];

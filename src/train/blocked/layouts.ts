@@ -11,18 +11,22 @@ export const BLOCKED_DOMAIN = "com.microsoft.nchwc";
 /** ReorderInput pads to whole blocks by itself, but takes only multiples of so many channels. */
 const REORDERED_CHANNELS = 4;
 
-/** What a blocked convolution does besides its window; all of it in the same pass over memory. */
-export interface BlockedConv {
+/** Where a convolution reads; strides and dilations are 1 and pads 0 by default. */
+export interface ConvWindow {
+  readonly kernel: readonly number[];
+  readonly strides?: readonly number[];
+  readonly dilations?: readonly number[];
+  readonly pads?: readonly number[];
+}
+
+/** A blocked convolution and what it does besides; all of it in the same pass over memory. */
+export interface BlockedConv extends ConvWindow {
   readonly x: string;
   /** Arranged for the algorithm the runtime will choose: see `filters.ts`. */
   readonly filter: string;
   readonly bias?: string;
   readonly sum?: string;
   readonly groups?: number;
-  readonly kernel: readonly number[];
-  readonly strides?: readonly number[];
-  readonly dilations?: readonly number[];
-  readonly pads?: readonly number[];
   /** Dimensions of the output; its channels a multiple of the block. */
   readonly output: readonly number[];
   readonly activation?: Activation;
@@ -176,6 +180,31 @@ export class Layouts {
       kernel: [1, 1],
       output: [batch, channels, height + top + bottom, width + left + right],
     });
+  }
+
+  /**
+   * Every channel of a blocked image [N, C, H, W] convolved with the same kernel (+ sum): the blocks are images of
+   * one block each.
+   * @param filter [b, 1, R, S]: the kernel once for each channel of a block
+   * @param output height and width of the result
+   */
+  sameKernel(
+    x: string,
+    filter: string,
+    { output, sum, ...window }: ConvWindow & { readonly output: readonly number[]; readonly sum?: string },
+  ): string {
+    const { b, block } = this;
+    const [batch = 1, channels = 1, ...space] = b.dims(x);
+    const blocks = (batch * channels) / block;
+    const images = this.conv({
+      ...window,
+      x: reshape(b, x, [blocks, block, ...space]),
+      filter,
+      ...(sum === undefined ? {} : { sum: reshape(b, sum, [blocks, block, ...output]) }),
+      groups: block,
+      output: [blocks, block, ...output],
+    });
+    return reshape(b, images, [batch, channels, ...output]);
   }
 
   /** Every element of a blocked image [N, C, H, W] repeated over a patch of the given size. */

@@ -4,6 +4,7 @@ import { inferGraph } from "../../ops/infer.js";
 import { builderFor, expandComposite } from "../../ops/passes/expand_composites.js";
 import { convolution } from "./convolution.js";
 import { add, elementwise, multiply, relu, reluGradient, spreadOut } from "./elementwise.js";
+import { factoredConvolution, factoredConvolutionGradient } from "./factored.js";
 import { convolutionInputGradient } from "./input_gradient.js";
 import { BLOCKED_DOMAIN, Layouts } from "./layouts.js";
 import { batchNormalization, batchNormalizationGradient, frozenBatchNormalization } from "./normalization.js";
@@ -33,6 +34,8 @@ const compositeRules: Readonly<Record<string, Rule>> = {
   ChannelSum: channelSum,
   ConvInputGradient: convolutionInputGradient,
   ConvWeightGradient: convolutionWeightGradient,
+  FactoredConv: factoredConvolution,
+  FactoredConvGradient: factoredConvolutionGradient,
   MaxPoolGradient: maxPoolGradient,
   ReluGradient: reluGradient,
   SpreadOut: spreadOut,

@@ -4,7 +4,7 @@ import { compositeInputs } from "../../ops/composite.js";
 import type { ConvGeometry } from "../../ops/conv_gradient.js";
 import { weightGradientGeometry } from "../../ops/conv_weight_gradient.js";
 import { reduceSum, reshape, slice, transpose, zeroPad } from "../../ops/emit.js";
-import { MOST_WASTE, waste } from "./convolution.js";
+import { MOST_WASTE, waste, windowOf } from "./convolution.js";
 import type { Layouts } from "./layouts.js";
 
 /** dw [K, C, R, S] (plain) from x and dy. */
@@ -30,7 +30,12 @@ export function convolutionWeightGradient(layouts: Layouts, node: Node): boolean
   return true;
 }
 
-function chooseForm(layouts: Layouts, geometry: ConvGeometry, x: string): BlockedWeightGradient | undefined {
+/** The form that is faster for a shape; undefined where neither applies. */
+export function chooseForm(
+  layouts: Layouts,
+  geometry: ConvGeometry,
+  x: string,
+): BlockedWeightGradient | undefined {
   const { batch } = geometry;
   // In the swapped convolution the batch is the channels, of which the runtime wants whole blocks.
   const isSwappable = batch < layouts.block || batch % layouts.block === 0;
@@ -47,59 +52,76 @@ function isSmallMap({ output, kernel, strides }: ConvGeometry): boolean {
   return isPointwise || output[0] * output[1] <= SMALL_MAP;
 }
 
-/**
- * dw as one matrix product: dy [K, N·P·Q] with the patches of x [C/b·R·S·b, N·P·Q] transposed. Each tap's share of the
- * patches is a depthwise convolution with a kernel that is 1 there.
- */
+/** dw as one matrix product: each tap's share of the patches is a depthwise convolution with a kernel that is 1 there. */
 function byProduct(layouts: Layouts, geometry: ConvGeometry, x: string, dy: string): string {
-  const { b, block } = layouts;
-  const { batch, inputChannels, outputChannels, kernel, output } = geometry;
-  const blocks = layouts.padded(inputChannels) / block;
+  const { kernel, strides, pads, inputChannels, outputChannels } = geometry;
   const taps = kernel[0] * kernel[1];
-  const positions = batch * output[0] * output[1];
-  const input = reshape(b, blocksFirst(layouts, x), [blocks * batch, block, ...geometry.input]);
-  const shares = Array.from({ length: taps }, (_, tap) =>
-    reshape(b, tapOf(layouts, geometry, input, tap), [blocks, 1, positions * block]),
-  );
-  const patches = taps === 1 ? (shares[0] ?? "") : b.emit("Concat", shares, { attributes: { axis: int(1) } });
-  const rows = [blocks * taps, block, positions, 1];
-  const columns = reshape(b, layouts.toPlain(reshape(b, patches, rows), rows), [
-    blocks * taps * block,
-    positions,
+  const isInput = taps === 1 && pads.every((pad) => pad === 0) && strides.every((stride) => stride === 1);
+  const filters = isInput
+    ? [undefined]
+    : Array.from({ length: taps }, (_, tap) => oneHot(layouts, kernel, tap));
+  return reshape(layouts.b, productWithMaps(layouts, geometry, { x, dy, filters }), [
+    outputChannels,
+    inputChannels,
+    ...kernel,
   ]);
-  const dyRows = [layouts.padded(outputChannels) / block, block, positions, 1];
-  const gradients = layouts.toPlain(reshape(b, blocksFirst(layouts, dy), dyRows), dyRows);
-  const dyMatrix = reshape(b, gradients, [layouts.padded(outputChannels), positions]);
-  const product = b.emit("Gemm", [dyMatrix, columns], { attributes: { transB: int(1) } });
-  const dims = [layouts.padded(outputChannels), blocks * block, ...kernel];
-  const plain = layouts.toPlain(reshape(b, product, dims), [dims[0] ?? 1, inputChannels, ...kernel]);
-  if (dims[0] === outputChannels) return plain;
-  return slice(b, plain, [{ axis: 0, start: 0, end: outputChannels }]);
 }
 
-/** What one tap of the kernel reads of each patch: blocked images of one block [.., b, H, W] -> [.., b, P, Q]. */
-function tapOf(layouts: Layouts, geometry: ConvGeometry, input: string, tap: number): string {
-  const { kernel, output, strides, dilations, pads } = geometry;
+/** The filter of one block whose kernels are 1 at `tap` and 0 elsewhere. */
+function oneHot(layouts: Layouts, kernel: readonly [number, number], tap: number): string {
   const { b, block } = layouts;
   const taps = kernel[0] * kernel[1];
-  if (taps === 1 && pads.every((pad) => pad === 0) && strides.every((stride) => stride === 1)) return input;
-  const filter = layouts.once(`tap ${tap} of ${kernel.join()}`, () => {
-    const oneHot = Float32Array.from({ length: taps * block }, (_, index) =>
+  return layouts.once(`tap ${tap} of ${kernel.join()}`, () => {
+    const data = Float32Array.from({ length: taps * block }, (_, index) =>
       Math.floor(index / block) === tap ? 1 : 0,
     );
-    return b.floats("one_hot_tap", [block, 1, ...kernel], oneHot);
+    return b.floats("one_hot_tap", [block, 1, ...kernel], data);
   });
-  const [images = 1] = b.dims(input);
-  return layouts.conv({
-    x: input,
-    filter,
-    groups: block,
-    kernel,
-    strides,
-    dilations,
-    pads,
-    output: [images, block, ...output],
+}
+
+interface MapProduct {
+  readonly x: string;
+  readonly dy: string;
+  /** Of one block, the same for all channels of x: see `Layouts.sameKernel`. Undefined: x itself. */
+  readonly filters: readonly (string | undefined)[];
+}
+
+/**
+ * Products of dy with the maps of x under n filters, Σ over batch and space, as one matrix product:
+ * dy [K, N·P·Q] with the maps [C/b·n·b, N·P·Q] transposed. Result: [K, C, n].
+ */
+export function productWithMaps(
+  layouts: Layouts,
+  geometry: ConvGeometry,
+  { x, dy, filters }: MapProduct,
+): string {
+  const { b, block } = layouts;
+  const { batch, inputChannels, outputChannels, output } = geometry;
+  const blocks = layouts.padded(inputChannels) / block;
+  const positions = batch * output[0] * output[1];
+  const input = reshape(b, blocksFirst(layouts, x), [blocks * batch, block, ...geometry.input]);
+  const maps = filters.map((filter) => {
+    const map =
+      filter === undefined ? input : layouts.sameKernel(input, filter, { ...windowOf(geometry), output });
+    return reshape(b, map, [blocks, 1, positions * block]);
   });
+  const [first = ""] = maps;
+  const joined = maps.length === 1 ? first : b.emit("Concat", maps, { attributes: { axis: int(1) } });
+  const rows = [blocks * maps.length, block, positions, 1];
+  const columns = reshape(b, layouts.toPlain(reshape(b, joined, rows), rows), [
+    blocks * maps.length * block,
+    positions,
+  ]);
+  const paddedOutputs = layouts.padded(outputChannels);
+  const dyRows = [paddedOutputs / block, block, positions, 1];
+  const gradients = layouts.toPlain(reshape(b, blocksFirst(layouts, dy), dyRows), dyRows);
+  const dyMatrix = reshape(b, gradients, [paddedOutputs, positions]);
+  const product = b.emit("Gemm", [dyMatrix, columns], { attributes: { transB: int(1) } });
+  const byBlock = reshape(b, product, [paddedOutputs, blocks * block, maps.length, 1]);
+  const plain = layouts.toPlain(byBlock, [paddedOutputs, inputChannels, maps.length, 1]);
+  const whole = reshape(b, plain, [paddedOutputs, inputChannels, maps.length]);
+  if (paddedOutputs === outputChannels) return whole;
+  return slice(b, whole, [{ axis: 0, start: 0, end: outputChannels }]);
 }
 
 /** A blocked value [N, C/b, ...] with its blocks first: [C/b, N, ...]. */
@@ -167,7 +189,7 @@ function swappedConvolution(layouts: Layouts, geometry: ConvGeometry, x: string,
   ]);
 }
 
-interface SwappedPadding {
+export interface SwappedPadding {
   /** Zeros above and below. */
   readonly rows: readonly [number, number];
   /** Zeros to the left and right. */
@@ -176,7 +198,15 @@ interface SwappedPadding {
   readonly excess: readonly [number, number];
 }
 
-function swappedPadding({ input, kernel, output, strides, dilations, pads }: ConvGeometry): SwappedPadding {
+/** The padding of x [.., H, W] for its convolution with dy as the kernel, strides and dilations swapped. */
+export function swappedPadding({
+  input,
+  kernel,
+  output,
+  strides,
+  dilations,
+  pads,
+}: ConvGeometry): SwappedPadding {
   const along = (axis: 0 | 1): { readonly zeros: readonly [number, number]; readonly excess: number } => {
     const reach = (kernel[axis] - 1) * dilations[axis] + (output[axis] - 1) * strides[axis] + 1;
     const missing = reach - input[axis] - pads[axis];

@@ -9,6 +9,7 @@ import type { Graph, Node, Tensor } from "../../../src/graph/types.js";
 import { verifyGraph } from "../../../src/graph/verify.js";
 import { batchNormalizationTraining } from "../../../src/ops/batch_normalization_training.js";
 import type { TypedBuilder } from "../../../src/ops/builder.js";
+import { PENNI_DOMAIN } from "../../../src/ops/composite.js";
 import { add, mul, reduceSum } from "../../../src/ops/emit.js";
 import { expandComposites } from "../../../src/ops/passes/expand_composites.js";
 import { blockLayout } from "../../../src/train/blocked/pass.js";
@@ -72,6 +73,34 @@ function conv(made: Made, x: string, outputs: number, options: Partial<ConvCase>
       dilations: ints(dilations),
       pads: ints(pads),
       group: int(1),
+    },
+  });
+}
+
+/** A convolution whose weight is coefficients [K, C, d] times a basis [d, R·S]. */
+function factoredConv(
+  made: Made,
+  x: string,
+  outputs: number,
+  d: number,
+  options: Partial<ConvCase> = {},
+): string {
+  const { kernel, strides, dilations, pads, bias } = { ...base, ...options };
+  const [, channels = 1] = made.b.dims(x);
+  const name = made.b.freshName("w");
+  const inputs = [
+    x,
+    parameter(made, `${name}_coefs`, [outputs, channels, d], -0.3, 0.3),
+    parameter(made, `${name}_basis`, [d, kernel[0] * kernel[1]]),
+    ...(bias ? [parameter(made, `${name}_bias`, [outputs])] : []),
+  ];
+  return made.b.emit("FactoredConv", inputs, {
+    domain: PENNI_DOMAIN,
+    attributes: {
+      kernel_shape: ints(kernel),
+      strides: ints(strides),
+      dilations: ints(dilations),
+      pads: ints(pads),
     },
   });
 }
@@ -290,23 +319,69 @@ test("a value that is also an output stays readable", { skip }, async () => {
   await assertSame([4, 16, 6, 6], (made) => made.b.emit("Relu", [conv(made, "x", 16)]));
 });
 
-test("random convolutions", { skip }, async () => {
-  const size = fc.integer({ min: 1, max: 3 });
-  const pair = <T>(arbitrary: fc.Arbitrary<T>) => fc.tuple(arbitrary, arbitrary);
-  const cases = fc.record({
-    batch: fc.constantFrom(1, 2, 3, 7, 8, 16, 18),
-    channels: pair(fc.integer({ min: 1, max: 36 })),
-    input: pair(fc.integer({ min: 7, max: 10 })),
-    kernel: pair(size),
-    strides: pair(size),
-    dilations: pair(fc.integer({ min: 1, max: 2 })),
-    pads: fc.tuple(...[0, 1, 2, 3].map(() => fc.integer({ min: 0, max: 2 }))),
-    bias: fc.boolean(),
+const factoredCases: Readonly<Record<string, Partial<ConvCase>>> = {
+  "3x3": {},
+  "3x3 with bias": { bias: true },
+  "channels that are not whole blocks": { channels: [24, 20] },
+  "fewer channels than a block": { channels: [5, 9] },
+  "stride 2": { strides: [2, 2] },
+  "stride 2 on odd sizes": { strides: [2, 2], input: [7, 9] },
+  "5x5": { kernel: [5, 5], pads: [2, 2, 2, 2] },
+  "dilation 2": { dilations: [2, 2], pads: [2, 2, 2, 2] },
+  "uneven padding": { pads: [0, 1, 2, 0] },
+  "a map of more than 64 positions": { input: [10, 8] },
+  "padding beyond the kernel": { kernel: [1, 2], pads: [1, 1, 1, 1] },
+};
+
+for (const [name, options] of Object.entries(factoredCases)) {
+  test(`blocked factored convolution and its gradients: ${name} (relative 2e-4)`, { skip }, async () => {
+    const { batch, channels, input } = { ...base, ...options };
+    const blocked = await assertSame([batch, channels[0], ...input], (made) =>
+      factoredConv(made, made.b.emit("Relu", ["x"]), channels[1], 3, options),
+    );
+    assert.equal(count(blocked, "FactoredConv"), 0);
   });
+}
+
+test("factored convolutions under normalization, activation and addition", { skip }, async () => {
+  await assertSame([8, 16, 6, 6], (made) => {
+    const { b } = made;
+    const x = b.emit("Relu", [normalize(made, factoredConv(made, "x", 32, 4))]);
+    return b.emit("Relu", [add(b, normalize(made, factoredConv(made, x, 32, 4)), x)]);
+  });
+});
+
+const size = fc.integer({ min: 1, max: 3 });
+const pair = <T>(arbitrary: fc.Arbitrary<T>) => fc.tuple(arbitrary, arbitrary);
+const pad = fc.integer({ min: 0, max: 2 });
+
+const randomCases: fc.Arbitrary<ConvCase> = fc.record({
+  batch: fc.constantFrom(1, 2, 3, 7, 8, 16, 18),
+  channels: pair(fc.integer({ min: 1, max: 36 })),
+  input: pair(fc.integer({ min: 7, max: 10 })),
+  kernel: pair(size),
+  strides: pair(size),
+  dilations: pair(fc.integer({ min: 1, max: 2 })),
+  pads: fc.tuple(pad, pad, pad, pad),
+  bias: fc.boolean(),
+});
+
+test("random convolutions", { skip }, async () => {
   await fc.assert(
-    fc.asyncProperty(cases, async ({ pads: [top = 0, left = 0, bottom = 0, right = 0], ...options }) => {
+    fc.asyncProperty(randomCases, async (options) => {
       await assertSame([options.batch, options.channels[0], ...options.input], (made) =>
-        conv(made, "x", options.channels[1], { ...options, pads: [top, left, bottom, right] }),
+        conv(made, "x", options.channels[1], options),
+      );
+    }),
+    { numRuns: 40, seed: 1 },
+  );
+});
+
+test("random factored convolutions", { skip }, async () => {
+  await fc.assert(
+    fc.asyncProperty(randomCases, fc.integer({ min: 1, max: 4 }), async (options, d) => {
+      await assertSame([options.batch, options.channels[0], ...options.input], (made) =>
+        factoredConv(made, "x", options.channels[1], d, options),
       );
     }),
     { numRuns: 40, seed: 1 },

@@ -1,0 +1,225 @@
+import { int } from "../../graph/attributes.js";
+import type { Node } from "../../graph/types.js";
+import { compositeInputs } from "../../ops/composite.js";
+import { type ConvGeometry, unstridedPads } from "../../ops/conv_gradient.js";
+import { gather, mul, reduceSum, reshape, slice } from "../../ops/emit.js";
+import { factoredGeometry } from "../../ops/factored_conv.js";
+import { coefficientGradient } from "../../ops/factored_conv_gradient.js";
+import { isWorthwhile, windowOf } from "./convolution.js";
+import { blockedFilter, swapChannels } from "./filters.js";
+import type { Layouts } from "./layouts.js";
+import { blockedWeightGradients, chooseForm, productWithMaps, swappedPadding } from "./weight_gradient.js";
+
+/**
+ * Decomposed convolutions in two stages, as the paper runs them: the d maps of every channel by depthwise convolutions
+ * with the basis kernels, then products with the coefficients. The maps are made one basis kernel at a time, each
+ * product adding to the one before, so that d maps of every channel never are in memory at once.
+ */
+interface Factors {
+  /** [K, C, d] and [d, R·S]. */
+  readonly coefs: string;
+  readonly basis: string;
+  readonly d: number;
+  readonly geometry: ConvGeometry;
+}
+
+/** FactoredConv: y = Σ over b of coefs[.., b] · (x ⋆ basis[b]). */
+export function factoredConvolution(layouts: Layouts, node: Node): boolean {
+  const [x = "", coefs = "", basis = "", bias = ""] = node.inputs;
+  const [y = ""] = node.outputs;
+  const factors = factorsOf(layouts, node, { x, coefs, basis });
+  if (factors === undefined) return false;
+  const { d, geometry } = factors;
+  let sum: string | undefined;
+  for (let index = 0; index < d; index++) {
+    const map = layouts.sameKernel(layouts.blocked(x), basisFilter(layouts, factors, index), {
+      ...windowOf(geometry),
+      output: geometry.output,
+    });
+    const isLast = index === d - 1;
+    sum = layouts.conv({
+      x: map,
+      filter: coefficientFilter(layouts, factors, index),
+      kernel: [1, 1],
+      ...(isLast && bias !== "" ? { bias: layouts.pad(layouts.plain(bias)) } : {}),
+      ...(sum === undefined ? {} : { sum }),
+      output: layouts.blockedDims(y),
+    });
+  }
+  if (sum === undefined) return false;
+  layouts.setBlocked(y, sum);
+  return true;
+}
+
+/** FactoredConvGradient; dx and dbasis come from the gradients of the maps, coefs[.., b]ᵀ · dy. */
+export function factoredConvolutionGradient(layouts: Layouts, node: Node): boolean {
+  const [dy = "", x = "", coefs = "", basis = ""] = compositeInputs(node, 4);
+  const [dx = "", dCoefs = "", dBasis = ""] = node.outputs;
+  const factors = factorsOf(layouts, node, { x, coefs, basis });
+  if (factors === undefined) return false;
+  const form = chooseForm(layouts, factors.geometry, x);
+  if (form === undefined) return false;
+  if (dCoefs !== "") {
+    const gradient = isSmallMap(factors.geometry)
+      ? productWithMaps(layouts, factors.geometry, { x, dy, filters: basisFilters(layouts, factors) })
+      : coefficientGradient(
+          layouts.b,
+          blockedWeightGradients[form](layouts, factors.geometry, x, dy),
+          layouts.plain(basis),
+        );
+    layouts.setPlain(dCoefs, gradient);
+  }
+  throughMaps(layouts, factors, { dy, x, dx, dBasis });
+  return true;
+}
+
+/** Up to so many positions the product with the maps is faster than the weight's gradient (`bench/factored.ts`). */
+const SMALL_MAP = 64;
+
+function isSmallMap({ output }: ConvGeometry): boolean {
+  return output[0] * output[1] <= SMALL_MAP;
+}
+
+/** dx = Σ over b of dmap_b ⋆ reversed basis[b]; dbasis[b, r, s] = Σ of dmap_b · x shifted by the tap. */
+function throughMaps(
+  layouts: Layouts,
+  factors: Factors,
+  { dy, x, dx, dBasis }: Readonly<Record<"dy" | "x" | "dx" | "dBasis", string>>,
+): void {
+  if (dx === "" && dBasis === "") return;
+  const { b } = layouts;
+  const { d, geometry } = factors;
+  const [batch = 1, channels = 1] = layouts.blockedDims(x);
+  const sums: string[] = [];
+  let sum: string | undefined;
+  for (let index = 0; index < d; index++) {
+    const map = layouts.conv({
+      x: layouts.blocked(dy),
+      filter: swappedCoefficientFilter(layouts, factors, index),
+      kernel: [1, 1],
+      output: [batch, channels, ...geometry.output],
+    });
+    if (dBasis !== "") sums.push(tapSums(layouts, geometry, x, map));
+    if (dx === "") continue;
+    sum = layouts.sameKernel(map, basisFilter(layouts, factors, index, "reversed"), {
+      ...windowOf(geometry),
+      pads: unstridedPads(geometry),
+      output: geometry.input,
+      ...(sum === undefined ? {} : { sum }),
+    });
+  }
+  if (sum !== undefined) layouts.setBlocked(dx, sum);
+  if (dBasis !== "") layouts.setPlain(dBasis, b.emit("Concat", sums, { attributes: { axis: int(0) } }));
+}
+
+/**
+ * Σ over images, channels and positions of dmap · x shifted by each tap, [1, R·S]: every channel of every image of x
+ * convolved with that of the map as its kernel.
+ */
+function tapSums(layouts: Layouts, geometry: ConvGeometry, x: string, map: string): string {
+  const { b, block } = layouts;
+  const { kernel, output, strides, dilations } = geometry;
+  const padding = swappedPadding(geometry);
+  const input = paddedColumns(layouts, x, padding.columns);
+  const [batch = 1, channels = 1, height = 1, width = 1] = b.dims(input);
+  const groups = batch * channels;
+  const extent = [kernel[0] + padding.excess[0], kernel[1] + padding.excess[1]];
+  const products = layouts.conv({
+    x: reshape(b, input, [1, groups, height, width]),
+    filter: reshape(b, map, [groups, 1, ...output]),
+    groups,
+    kernel: output,
+    strides: dilations,
+    dilations: strides,
+    pads: [padding.rows[0], 0, padding.rows[1], 0],
+    output: [1, groups, ...extent],
+  });
+  const sums = reduceSum(b, reshape(b, products, [groups / block, ...extent, block]), [0, 3], false);
+  const isExact = padding.excess.every((more) => more === 0);
+  const taps = isExact
+    ? sums
+    : slice(
+        b,
+        sums,
+        kernel.map((size, axis) => ({ axis, start: 0, end: size })),
+      );
+  return reshape(b, taps, [1, kernel[0] * kernel[1]]);
+}
+
+/** x with zero columns on both sides: the runtime computes padded columns one at a time. */
+function paddedColumns(layouts: Layouts, x: string, [left, right]: readonly [number, number]): string {
+  if (left + right === 0) return layouts.blocked(x);
+  return layouts.once(`columns ${x} ${left} ${right}`, () => {
+    const [, channels = 1] = layouts.blockedDims(x);
+    return layouts.scale(layouts.blocked(x), layouts.fill(channels, 1), { pads: [0, left, 0, right] });
+  });
+}
+
+function factorsOf(
+  layouts: Layouts,
+  node: Node,
+  names: Readonly<Record<"x" | "coefs" | "basis", string>>,
+): Factors | undefined {
+  const geometry = factoredGeometry(node, layouts.dims(names.x), layouts.dims(names.coefs));
+  const { inputChannels, outputChannels } = geometry;
+  const isWhole = Math.min(inputChannels, outputChannels) >= layouts.block;
+  if (!isWhole || !isWorthwhile(layouts, inputChannels, outputChannels)) return undefined;
+  const [d = 0] = layouts.dims(names.basis);
+  return { coefs: layouts.plain(names.coefs), basis: layouts.plain(names.basis), d, geometry };
+}
+
+function basisFilters(layouts: Layouts, factors: Factors): readonly string[] {
+  return Array.from({ length: factors.d }, (_, index) => basisFilter(layouts, factors, index));
+}
+
+/** Basis kernel number `index`, once for each channel of a block: [b, 1, R, S]. */
+function basisFilter(
+  layouts: Layouts,
+  { basis, d, geometry: { kernel } }: Factors,
+  index: number,
+  order: "forward" | "reversed" = "forward",
+): string {
+  const { b, block } = layouts;
+  const taps = kernel[0] * kernel[1];
+  const repeated = layouts.once(`basis ${basis} ${order}`, () => {
+    const reversed = Array.from({ length: taps }, (_, tap) => taps - 1 - tap);
+    const kernels = order === "forward" ? basis : gather(b, basis, 1, reversed);
+    const ones = b.floats("ones", [1, 1, block], new Float32Array(block).fill(1));
+    return mul(b, reshape(b, kernels, [d, taps, 1]), ones);
+  });
+  return layouts.once(`basis ${basis} ${order} ${index}`, () =>
+    reshape(b, gather(b, repeated, 0, [index]), [block, 1, ...kernel]),
+  );
+}
+
+/** The coefficients of basis kernel number `index` as the blocked filter of a 1x1 convolution from C to K. */
+function coefficientFilter(layouts: Layouts, factors: Factors, index: number): string {
+  const { outputs, inputs, filter } = coefficientBlocks(layouts, factors);
+  const blocks = reshape(layouts.b, filter, [-1, factors.d, layouts.block ** 2]);
+  return reshape(layouts.b, gather(layouts.b, blocks, 1, [index]), [outputs, inputs, 1, 1]);
+}
+
+/** The same from K to C. */
+function swappedCoefficientFilter(layouts: Layouts, factors: Factors, index: number): string {
+  const { b, block } = layouts;
+  const { outputs, inputs, weight, filter } = coefficientBlocks(layouts, factors);
+  const swapped = layouts.once(`swapped coefs ${factors.coefs}`, () =>
+    reshape(b, swapChannels(layouts, weight, filter), [-1, factors.d, block ** 2]),
+  );
+  return reshape(b, gather(b, swapped, 1, [index]), [inputs, outputs, 1, 1]);
+}
+
+/** The coefficients as a weight whose taps are the basis kernels, and their blocked filter. */
+function coefficientBlocks(layouts: Layouts, { coefs, d, geometry }: Factors) {
+  const { inputChannels, outputChannels } = geometry;
+  const weight = layouts.once(`coefs ${coefs}`, () =>
+    reshape(layouts.b, coefs, [outputChannels, inputChannels, d, 1]),
+  );
+  const filter = layouts.once(`blocked coefs ${coefs}`, () => blockedFilter(layouts, weight));
+  return {
+    weight,
+    filter,
+    outputs: layouts.padded(outputChannels),
+    inputs: layouts.padded(inputChannels),
+  };
+}
