@@ -89,7 +89,8 @@ export function buildTrainingStep(
   options: StepOptions,
 ): TrainingStep {
   const read = options.reference === "original" ? matchedPart(whole, options.loss) : whole;
-  const network = options.block === undefined ? read : factorConvolutions(read);
+  const network =
+    options.block === undefined ? read : factorConvolutions(read, (name) => options.trained.has(name));
   expectOpset(network);
   const b = new TypedBuilder(standardOpset(network), namesOf(network));
   const inputs: ValueInfo[] = [];

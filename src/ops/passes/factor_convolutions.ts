@@ -5,27 +5,40 @@ import { PENNI_DOMAIN } from "../composite.js";
 import { type DecomposedLayer, findDecompositions } from "../weights.js";
 
 /**
- * What one pass over a channel's map costs, in multiply-accumulates per element: measured on the blocked layout
- * (`bench/factored.ts`), where a pass is bound by memory.
+ * What one pass over a channel's map costs, in multiply-accumulates per element: between the values at which either
+ * form was faster on the blocked layout (`bench/factored.ts`), where a pass is bound by memory.
  */
-const PASS_COST = 30;
+const PASS_COST = 27;
 
-/** Decomposed convolutions whose maps are cheaper than what their products save, as FactoredConv composites. */
-export function factorConvolutions(graph: Graph): Graph {
+/**
+ * Decomposed convolutions as FactoredConv composites, where that makes a training step cheaper.
+ *
+ * @param isTrained whether the step needs the gradient of an initializer
+ */
+export function factorConvolutions(graph: Graph, isTrained: (name: string) => boolean): Graph {
   const factored = new Map<Node, Node>();
   for (const layer of findDecompositions(graph)) {
-    if (layer.groups === 1 && isCheaperFactored(layer)) factored.set(layer.conv, factoredNode(layer));
+    if (layer.groups === 1 && isCheaperFactored(layer, isTrained)) {
+      factored.set(layer.conv, factoredNode(layer));
+    }
   }
   if (factored.size === 0) return graph;
   return removeDeadNodes({ ...graph, nodes: graph.nodes.map((node) => factored.get(node) ?? node) });
 }
 
 /**
- * Per position the merged form needs R·S·C·K products; the factored one d·C·K, and for each basis kernel a pass
- * over the C maps and one over the K sums.
+ * Per position a product costs R·S·C·K merged, and d·C·K factored with, for each basis kernel, a pass over the C maps
+ * and one over the K sums. The forward product and the input's gradient are either; the gradient of coefficients is
+ * about the same in both forms; that of a basis alone needs a product with dy merged, and next to nothing factored.
  */
-function isCheaperFactored({ K, C, R, S, d }: DecomposedLayer): boolean {
-  return (R * S - d) * C * K > d * (C + K) * PASS_COST;
+function isCheaperFactored(
+  { K, C, R, S, d, coefs, basis }: DecomposedLayer,
+  isTrained: (name: string) => boolean,
+): boolean {
+  const taps = R * S;
+  const isBasisAlone = isTrained(basis) && !isTrained(coefs);
+  const saved = 2 * (taps - d) + (isBasisAlone ? taps : 0);
+  return saved * C * K > 2 * d * (C + K) * PASS_COST;
 }
 
 function factoredNode({ conv, coefs, basis, R, S }: DecomposedLayer): Node {

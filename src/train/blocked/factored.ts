@@ -8,7 +8,13 @@ import { coefficientGradient } from "../../ops/factored_conv_gradient.js";
 import { isWorthwhile, windowOf } from "./convolution.js";
 import { blockedFilter, swapChannels } from "./filters.js";
 import type { Layouts } from "./layouts.js";
-import { blockedWeightGradients, chooseForm, productWithMaps, swappedPadding } from "./weight_gradient.js";
+import {
+  type BlockedWeightGradient,
+  blockedWeightGradients,
+  chooseForm,
+  productWithMaps,
+  swappedPadding,
+} from "./weight_gradient.js";
 
 /**
  * Decomposed convolutions in two stages, as the paper runs them: the d maps of every channel by depthwise convolutions
@@ -59,25 +65,24 @@ export function factoredConvolutionGradient(layouts: Layouts, node: Node): boole
   if (factors === undefined) return false;
   const form = chooseForm(layouts, factors.geometry, x);
   if (form === undefined) return false;
-  if (dCoefs !== "") {
-    const gradient = isSmallMap(factors.geometry)
-      ? productWithMaps(layouts, factors.geometry, { x, dy, filters: basisFilters(layouts, factors) })
-      : coefficientGradient(
-          layouts.b,
-          blockedWeightGradients[form](layouts, factors.geometry, x, dy),
-          layouts.plain(basis),
-        );
-    layouts.setPlain(dCoefs, gradient);
-  }
+  if (dCoefs !== "") layouts.setPlain(dCoefs, coefsGradient(layouts, factors, form, { x, dy }));
   throughMaps(layouts, factors, { dy, x, dx, dBasis });
   return true;
 }
 
-/** Up to so many positions the product with the maps is faster than the weight's gradient (`bench/factored.ts`). */
-const SMALL_MAP = 64;
-
-function isSmallMap({ output }: ConvGeometry): boolean {
-  return output[0] * output[1] <= SMALL_MAP;
+/** dcoefs: where the weight's gradient is a product with the patches of x, of the same kind with its maps instead. */
+function coefsGradient(
+  layouts: Layouts,
+  factors: Factors,
+  form: BlockedWeightGradient,
+  { x, dy }: Readonly<Record<"x" | "dy", string>>,
+): string {
+  const { d, geometry, basis } = factors;
+  if (form === "product") {
+    const filters = Array.from({ length: d }, (_, index) => basisFilter(layouts, factors, index));
+    return productWithMaps(layouts, geometry, { x, dy, filters });
+  }
+  return coefficientGradient(layouts.b, blockedWeightGradients[form](layouts, geometry, x, dy), basis);
 }
 
 /** dx = Σ over b of dmap_b ⋆ reversed basis[b]; dbasis[b, r, s] = Σ of dmap_b · x shifted by the tap. */
@@ -166,10 +171,6 @@ function factorsOf(
   if (!isWhole || !isWorthwhile(layouts, inputChannels, outputChannels)) return undefined;
   const [d = 0] = layouts.dims(names.basis);
   return { coefs: layouts.plain(names.coefs), basis: layouts.plain(names.basis), d, geometry };
-}
-
-function basisFilters(layouts: Layouts, factors: Factors): readonly string[] {
-  return Array.from({ length: factors.d }, (_, index) => basisFilter(layouts, factors, index));
 }
 
 /** Basis kernel number `index`, once for each channel of a block: [b, 1, R, S]. */
