@@ -122,9 +122,10 @@ export function buildTrainingStep(
   const parameters = new Map<string, StateSlot>();
   const velocities = new Map<string, StateSlot>();
   const masks = new Map<string, string>();
-  for (const [name, rule] of options.trained) {
+  for (const name of inOrderOfUse(network, options.trained)) {
+    const rule = options.trained.get(name);
     const gradient = gradients.get(name);
-    if (gradient === undefined) continue;
+    if (rule === undefined || gradient === undefined) continue;
     const dims = b.dims(name);
     const velocity = floatInput(`penni/velocity/${name}`, dims);
     const mask = rule.masked ? floatInput(`penni/mask/${name}`, dims) : undefined;
@@ -166,6 +167,16 @@ export function buildTrainingStep(
     constants,
     teachers: new Map(matched.map(({ loss: { output }, teacher }) => [output, teacher])),
   };
+}
+
+/**
+ * The trained parameters in the order in which the network reads them. The runtime computes what the last node of a graph
+ * needs first; so the gradients of the last layers come first, and what only they need is given back before the
+ * gradients of the layers before them are computed.
+ */
+function inOrderOfUse(network: Graph, trained: ReadonlyMap<string, UpdateRule>): readonly string[] {
+  const read = new Set(network.nodes.flatMap((node) => node.inputs));
+  return [...read].filter((name) => trained.has(name));
 }
 
 /** The outputs that a loss matches. */
