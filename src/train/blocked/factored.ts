@@ -8,12 +8,12 @@ import { coefficientGradient } from "../../ops/factored_conv_gradient.js";
 import { isWorthwhile, windowOf } from "./convolution.js";
 import { blockedFilter, swapChannels } from "./filters.js";
 import type { Layouts } from "./layouts.js";
+import { paddedColumns, swappedPadding } from "./swapped_convolution.js";
 import {
   type BlockedWeightGradient,
   blockedWeightGradients,
   chooseForm,
   productWithMaps,
-  swappedPadding,
 } from "./weight_gradient.js";
 
 /**
@@ -70,7 +70,12 @@ export function factoredConvolutionGradient(layouts: Layouts, node: Node): boole
   return true;
 }
 
-/** dcoefs: where the weight's gradient is a product with the patches of x, of the same kind with its maps instead. */
+/** Up to so many positions dy times the maps is faster than the weight's gradient times the basis. */
+const SMALL_MAP = 16;
+
+const isSmallMap = ({ output }: ConvGeometry): boolean => output[0] * output[1] <= SMALL_MAP;
+
+/** dcoefs = Σ of dy times the maps, or the gradient of the weight times the basis. */
 function coefsGradient(
   layouts: Layouts,
   factors: Factors,
@@ -78,7 +83,7 @@ function coefsGradient(
   { x, dy }: Readonly<Record<"x" | "dy", string>>,
 ): string {
   const { d, geometry, basis } = factors;
-  if (form === "product") {
+  if (form === "product" || isSmallMap(geometry)) {
     const filters = Array.from({ length: d }, (_, index) => basisFilter(layouts, factors, index));
     return productWithMaps(layouts, geometry, { x, dy, filters });
   }
@@ -149,15 +154,6 @@ function tapSums(layouts: Layouts, geometry: ConvGeometry, x: string, map: strin
         kernel.map((size, axis) => ({ axis, start: 0, end: size })),
       );
   return reshape(b, taps, [1, kernel[0] * kernel[1]]);
-}
-
-/** x with zero columns on both sides: the runtime computes padded columns one at a time. */
-function paddedColumns(layouts: Layouts, x: string, [left, right]: readonly [number, number]): string {
-  if (left + right === 0) return layouts.blocked(x);
-  return layouts.once(`columns ${x} ${left} ${right}`, () => {
-    const [, channels = 1] = layouts.blockedDims(x);
-    return layouts.scale(layouts.blocked(x), layouts.fill(channels, 1), { pads: [0, left, 0, right] });
-  });
 }
 
 function factorsOf(

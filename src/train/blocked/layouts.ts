@@ -2,7 +2,7 @@ import { floats, int, ints, text } from "../../graph/attributes.js";
 import type { Attribute, Node, ValueType } from "../../graph/types.js";
 import type { TypedBuilder } from "../../ops/builder.js";
 import { floatType } from "../../ops/composite.js";
-import { mul, reduceMean, reduceSum, reshape, slice, zeroPad } from "../../ops/emit.js";
+import { mul, reduceMean, reduceSum, reshape, slice, transpose, zeroPad } from "../../ops/emit.js";
 import { staticDims } from "../../ops/infer.js";
 
 /** ONNX Runtime's own operators on the blocked layout; its CPU provider only. */
@@ -214,6 +214,12 @@ export class Layouts {
       scales: ints([1, 1, rows, columns]),
       mode: text("nearest"),
     });
+  }
+
+  /** [A, B, n] -> [B, A, n]. */
+  swapBlocks(x: string, [a, b, size]: readonly [number, number, number]): string {
+    if (a === 1 || b === 1) return x;
+    return transpose(this.b, reshape(this.b, x, [a, b, size]), [1, 0, 2]);
   }
 
   /** Sum over batch and space by channel, without the padding: blocked x -> [channels]. */

@@ -3,9 +3,10 @@ import type { Node } from "../../graph/types.js";
 import { compositeInputs } from "../../ops/composite.js";
 import type { ConvGeometry } from "../../ops/conv_gradient.js";
 import { weightGradientGeometry } from "../../ops/conv_weight_gradient.js";
-import { reduceSum, reshape, slice, transpose, zeroPad } from "../../ops/emit.js";
+import { reshape, slice } from "../../ops/emit.js";
 import { MOST_WASTE, waste, windowOf } from "./convolution.js";
 import type { Layouts } from "./layouts.js";
+import { bySwapping } from "./swapped_convolution.js";
 
 /** dw [K, C, R, S] (plain) from x and dy. */
 type WeightGradientForm = (layouts: Layouts, geometry: ConvGeometry, x: string, dy: string) => string;
@@ -44,7 +45,7 @@ export function chooseForm(
 }
 
 /** Up to so many positions the loops of the swapped convolution are too short (`bench/weight-gradient.ts`). */
-const SMALL_MAP = 16;
+const SMALL_MAP = 4;
 
 /** Kernels of one tap are matrix products already, whatever the map. */
 function isSmallMap({ output, kernel, strides }: ConvGeometry): boolean {
@@ -128,135 +129,5 @@ export function productWithMaps(
 function blocksFirst(layouts: Layouts, name: string): string {
   const { block } = layouts;
   const [batch = 1, channels = 1, height = 1, width = 1] = layouts.blockedDims(name);
-  return swapBlocks(layouts, layouts.blocked(name), [batch, channels / block, height * width * block]);
-}
-
-function swapBlocks(layouts: Layouts, x: string, dims: readonly [number, number, number]): string {
-  const [batch, blocks] = dims;
-  if (blocks === 1 || batch === 1) return x;
-  return transpose(layouts.b, reshape(layouts.b, x, dims), [1, 0, 2]);
-}
-
-/** Images that are summed inside one convolution; fewer than a block, so that x is read in the plain layout. */
-const MOST_IMAGES = 8;
-
-/**
- * dw[k, c, r, s] = Σ over n, p, q of dy[n, k, p, q] · x[n, c, p·stride + r·dilation, q·stride + s·dilation] as
- * a convolution in which batch and channels of x change places: input xᵀ [C, N, H, W], kernels dy, stride and
- * dilation swapped. The batch is cut into groups of a few images: so the kernels are dy's own blocks, in place,
- * and x is read plain. Columns are padded beforehand, because the runtime computes padded columns one at a time.
- */
-function bySwapping(layouts: Layouts, geometry: ConvGeometry, x: string, dy: string): string {
-  const { inputChannels, outputChannels, kernel } = geometry;
-  return arrange(layouts, swappedConvolution(layouts, geometry, x, dy), [
-    outputChannels,
-    inputChannels,
-    ...kernel,
-  ]);
-}
-
-/** The sums [C, K/b, R, S, b]. */
-function swappedConvolution(layouts: Layouts, geometry: ConvGeometry, x: string, dy: string): string {
-  const { b, block } = layouts;
-  const { batch, output, kernel, strides, dilations } = geometry;
-  const images = largestDivisor(batch, Math.min(MOST_IMAGES, block - 1));
-  const padding = swappedPadding(geometry);
-  const input = channelsFirst(layouts, x, padding.columns);
-  const [channels = 1] = b.dims(input);
-  const groups = batch / images;
-  const outputs = layouts.padded(geometry.outputChannels);
-  const positions = output[0] * output[1];
-  const byImage = reshape(b, layouts.blocked(dy), [groups, images, outputs / block, positions * block]);
-  const filter = outputs === block ? byImage : transpose(b, byImage, [0, 2, 1, 3]);
-  const extent = [kernel[0] + padding.excess[0], kernel[1] + padding.excess[1]] as const;
-  const value = layouts.conv({
-    x: input,
-    filter: reshape(b, filter, [groups * outputs, images, ...output]),
-    groups,
-    kernel: output,
-    strides: dilations,
-    dilations: strides,
-    pads: [padding.rows[0], 0, padding.rows[1], 0],
-    output: [channels, groups * outputs, ...extent],
-  });
-  const blocks = reshape(b, value, [channels, groups, (outputs / block) * extent[0], extent[1], block]);
-  const summed = reduceSum(b, blocks, [1], false);
-  const byRow = reshape(b, summed, [channels, outputs / block, extent[0], extent[1], block]);
-  if (padding.excess[0] === 0 && padding.excess[1] === 0) return byRow;
-  return slice(b, byRow, [
-    { axis: 2, start: 0, end: kernel[0] },
-    { axis: 3, start: 0, end: kernel[1] },
-  ]);
-}
-
-export interface SwappedPadding {
-  /** Zeros above and below. */
-  readonly rows: readonly [number, number];
-  /** Zeros to the left and right. */
-  readonly columns: readonly [number, number];
-  /** Rows and columns of the result that no tap of the kernel stands for: strides may leave a rest. */
-  readonly excess: readonly [number, number];
-}
-
-/** The padding of x [.., H, W] for its convolution with dy as the kernel, strides and dilations swapped. */
-export function swappedPadding({
-  input,
-  kernel,
-  output,
-  strides,
-  dilations,
-  pads,
-}: ConvGeometry): SwappedPadding {
-  const along = (axis: 0 | 1): { readonly zeros: readonly [number, number]; readonly excess: number } => {
-    const reach = (kernel[axis] - 1) * dilations[axis] + (output[axis] - 1) * strides[axis] + 1;
-    const missing = reach - input[axis] - pads[axis];
-    const excess = missing < 0 ? Math.floor(-missing / dilations[axis]) : 0;
-    return { zeros: [pads[axis], Math.max(0, missing)], excess };
-  };
-  const [rows, columns] = [along(0), along(1)];
-  return { rows: rows.zeros, columns: columns.zeros, excess: [rows.excess, columns.excess] };
-}
-
-/** x as [C, N, H, W] with zero columns on both sides; C padded to whole blocks if x comes blocked. */
-function channelsFirst(layouts: Layouts, x: string, [left, right]: readonly [number, number]): string {
-  const { b, block } = layouts;
-  if (!layouts.isBlocked(x)) {
-    const plain = layouts.plain(x);
-    const padded = left + right === 0 ? plain : zeroPad(b, plain, [0, 0, 0, left, 0, 0, 0, right]);
-    return transpose(b, padded, [1, 0, 2, 3]);
-  }
-  const [batch = 1, channels = 1, height = 1, width = 1] = layouts.blockedDims(x);
-  const columns = width + left + right;
-  const blocked = layouts.blocked(x);
-  const padded =
-    columns === width
-      ? blocked
-      : layouts.scale(blocked, layouts.fill(channels, 1), { pads: [0, left, 0, right] });
-  const blocks = channels / block;
-  const byBlock = swapBlocks(layouts, padded, [batch, blocks, height * columns * block]);
-  const dims = [blocks, block, batch * height, columns];
-  return reshape(b, layouts.toPlain(reshape(b, byBlock, dims), dims), [channels, batch, height, columns]);
-}
-
-/** [C, K/b, R, S, b] -> [K, C, R, S] without the padding. */
-function arrange(layouts: Layouts, sums: string, dims: readonly number[]): string {
-  const { b, block } = layouts;
-  const [outputs = 1, inputs = 1, height = 1, width = 1] = dims;
-  const [channels = 1, blocks = 1] = b.dims(sums);
-  const taps = height * width;
-  const byOutput = swapBlocks(layouts, sums, [channels, blocks, taps * block]);
-  const reordered = layouts.toPlain(reshape(b, byOutput, [1, blocks * block, channels, taps]), [
-    1,
-    outputs,
-    channels,
-    taps,
-  ]);
-  const padded = reshape(b, reordered, [outputs, channels, height, width]);
-  return channels === inputs ? padded : slice(b, padded, [{ axis: 1, start: 0, end: inputs }]);
-}
-
-function largestDivisor(value: number, most: number): number {
-  let divisor = Math.min(value, most);
-  while (value % divisor !== 0) divisor--;
-  return divisor;
+  return layouts.swapBlocks(layouts.blocked(name), [batch, channels / block, height * width * block]);
 }

@@ -1,0 +1,144 @@
+import type { ConvGeometry } from "../../ops/conv_gradient.js";
+import { reduceSum, reshape, slice, transpose, zeroPad } from "../../ops/emit.js";
+import type { Layouts } from "./layouts.js";
+
+/** Images that are summed inside one convolution; fewer than a block, so that the runtime reads x as a plain image. */
+const MOST_IMAGES = 8;
+
+/** x with batch and channels in each other's place. */
+interface SwappedInput {
+  /** [C', N, H, columns · lanes]: C' groups of channels, those of a group side by side in every column. */
+  readonly value: string;
+  readonly lanes: number;
+}
+
+/**
+ * dw[k, c, r, s] = Σ over n, p, q of dy[n, k, p, q] · x[n, c, p·stride + r·dilation, q·stride + s·dilation] as
+ * a convolution in which batch and channels of x change places: input xᵀ [C, N, H, W], kernels dy, stride and
+ * dilation swapped. The batch is cut into groups of a few images: so the kernels are dy's own blocks, in place,
+ * and x is read plain. The channels of a block of x stay where they are, as so many columns to each of its columns:
+ * with the kernels spread out as far, each row of the result has a block of channels for every tap, which reads the
+ * (large) kernels once for all of them. Columns are padded beforehand, because the runtime computes padded columns
+ * one at a time.
+ */
+export function bySwapping(layouts: Layouts, geometry: ConvGeometry, x: string, dy: string): string {
+  const input = swappedInput(layouts, geometry, x);
+  const sums = swappedConvolution(layouts, geometry, input, dy);
+  return arrange(layouts, sums, input.lanes, geometry);
+}
+
+function swappedInput(layouts: Layouts, geometry: ConvGeometry, x: string): SwappedInput {
+  const { b, block } = layouts;
+  const [left, right] = swappedPadding(geometry).columns;
+  // The taps of a dilated kernel would be further apart than the channels of a block.
+  if (!layouts.isBlocked(x) || geometry.dilations[1] > 1) {
+    const plain = layouts.plain(x);
+    const padded = left + right === 0 ? plain : zeroPad(b, plain, [0, 0, 0, left, 0, 0, 0, right]);
+    return { value: transpose(b, padded, [1, 0, 2, 3]), lanes: 1 };
+  }
+  const padded = paddedColumns(layouts, x, [left, right]);
+  const [batch = 1, channels = 1, height = 1, width = 1] = b.dims(padded);
+  const blocks = channels / block;
+  const byBlock = layouts.swapBlocks(padded, [batch, blocks, height * width * block]);
+  return { value: reshape(b, byBlock, [blocks, batch, height, width * block]), lanes: block };
+}
+
+/** The sums [C', K/b, R, S, lanes · b]. */
+function swappedConvolution(
+  layouts: Layouts,
+  geometry: ConvGeometry,
+  { value: input, lanes }: SwappedInput,
+  dy: string,
+): string {
+  const { b, block } = layouts;
+  const { batch, output, kernel, strides, dilations } = geometry;
+  const images = largestDivisor(batch, Math.min(MOST_IMAGES, block - 1));
+  const padding = swappedPadding(geometry);
+  const [channels = 1] = b.dims(input);
+  const groups = batch / images;
+  const outputs = layouts.padded(geometry.outputChannels);
+  const positions = output[0] * output[1];
+  const byImage = reshape(b, layouts.blocked(dy), [groups, images, outputs / block, positions * block]);
+  const filter = outputs === block ? byImage : transpose(b, byImage, [0, 2, 1, 3]);
+  const extent = [kernel[0] + padding.excess[0], kernel[1] + padding.excess[1]] as const;
+  const value = layouts.conv({
+    x: input,
+    filter: reshape(b, filter, [groups * outputs, images, ...output]),
+    groups,
+    kernel: output,
+    strides: dilations,
+    dilations: [strides[0], strides[1] * lanes],
+    pads: [padding.rows[0], 0, padding.rows[1], 0],
+    output: [channels, groups * outputs, extent[0], extent[1] * lanes],
+  });
+  const element = lanes * block;
+  const rows = (outputs / block) * extent[0];
+  const summed = reduceSum(b, reshape(b, value, [channels, groups, rows, extent[1] * element]), [1], false);
+  const byRow = reshape(b, summed, [channels, outputs / block, extent[0], extent[1], element]);
+  if (padding.excess[0] === 0 && padding.excess[1] === 0) return byRow;
+  return slice(b, byRow, [
+    { axis: 2, start: 0, end: kernel[0] },
+    { axis: 3, start: 0, end: kernel[1] },
+  ]);
+}
+
+/** [C', K/b, R, S, lanes · b] -> [K, C, R, S] without the padding. */
+function arrange(
+  layouts: Layouts,
+  sums: string,
+  lanes: number,
+  { outputChannels, inputChannels, kernel }: ConvGeometry,
+): string {
+  const { b, block } = layouts;
+  const [channels = 1, blocks = 1, height = 1, width = 1] = b.dims(sums);
+  const columns = channels * height * width * lanes;
+  const byOutput = layouts.swapBlocks(sums, [channels, blocks, (columns / channels) * block]);
+  const rows = [1, outputChannels, columns, 1];
+  const byChannels = layouts.toPlain(reshape(b, byOutput, [1, blocks * block, columns, 1]), rows);
+  const dims = [outputChannels, channels * lanes, ...kernel];
+  const perBlock = reshape(b, byChannels, dims);
+  return lanes === 1 ? perBlock : layouts.toPlain(perBlock, [outputChannels, inputChannels, ...kernel]);
+}
+
+export interface SwappedPadding {
+  /** Zeros above and below. */
+  readonly rows: readonly [number, number];
+  /** Zeros to the left and right. */
+  readonly columns: readonly [number, number];
+  /** Rows and columns of the result that no tap of the kernel stands for: strides may leave a rest. */
+  readonly excess: readonly [number, number];
+}
+
+/** The padding of x [.., H, W] for its convolution with dy as the kernel, strides and dilations swapped. */
+export function swappedPadding({
+  input,
+  kernel,
+  output,
+  strides,
+  dilations,
+  pads,
+}: ConvGeometry): SwappedPadding {
+  const along = (axis: 0 | 1): { readonly zeros: readonly [number, number]; readonly excess: number } => {
+    const reach = (kernel[axis] - 1) * dilations[axis] + (output[axis] - 1) * strides[axis] + 1;
+    const missing = reach - input[axis] - pads[axis];
+    const excess = missing < 0 ? Math.floor(-missing / dilations[axis]) : 0;
+    return { zeros: [pads[axis], Math.max(0, missing)], excess };
+  };
+  const [rows, columns] = [along(0), along(1)];
+  return { rows: rows.zeros, columns: columns.zeros, excess: [rows.excess, columns.excess] };
+}
+
+/** A blocked value with zero columns on both sides: the runtime computes padded columns one at a time. */
+export function paddedColumns(layouts: Layouts, x: string, [left, right]: readonly [number, number]): string {
+  if (left + right === 0) return layouts.blocked(x);
+  return layouts.once(`columns ${x} ${left} ${right}`, () => {
+    const [, channels = 1] = layouts.blockedDims(x);
+    return layouts.scale(layouts.blocked(x), layouts.fill(channels, 1), { pads: [0, left, 0, right] });
+  });
+}
+
+function largestDivisor(value: number, most: number): number {
+  let divisor = Math.min(value, most);
+  while (value % divisor !== 0) divisor--;
+  return divisor;
+}
