@@ -1,3 +1,4 @@
+import { int } from "../../graph/attributes.js";
 import type { ConvGeometry } from "../../ops/conv_gradient.js";
 import { reduceSum, reshape, slice, transpose, zeroPad } from "../../ops/emit.js";
 import type { Layouts } from "./layouts.js";
@@ -5,9 +6,14 @@ import type { Layouts } from "./layouts.js";
 /** Images that are summed inside one convolution; fewer than a block, so that the runtime reads x as a plain image. */
 const MOST_IMAGES = 8;
 
+/** From so many weights on, the sums of all groups are too large to be kept before they are added. */
+const MANY_WEIGHTS = 128 * 128;
+
 /** x with batch and channels in each other's place. */
 interface SwappedInput {
   /** [C', N, H, columns · lanes]: C' groups of channels, those of a group side by side in every column. */
+  readonly dims: readonly [number, number, number, number];
+  /** [N, C', H, columns · lanes] */
   readonly value: string;
   readonly lanes: number;
 }
@@ -23,7 +29,7 @@ interface SwappedInput {
  */
 export function bySwapping(layouts: Layouts, geometry: ConvGeometry, x: string, dy: string): string {
   const input = swappedInput(layouts, geometry, x);
-  const sums = swappedConvolution(layouts, geometry, input, dy);
+  const sums = swappedConvolutions(layouts, geometry, input, dy);
   return arrange(layouts, sums, input.lanes, geometry);
 }
 
@@ -33,53 +39,94 @@ function swappedInput(layouts: Layouts, geometry: ConvGeometry, x: string): Swap
   // The taps of a dilated kernel would be further apart than the channels of a block.
   if (!layouts.isBlocked(x) || geometry.dilations[1] > 1) {
     const plain = layouts.plain(x);
-    const padded = left + right === 0 ? plain : zeroPad(b, plain, [0, 0, 0, left, 0, 0, 0, right]);
-    return { value: transpose(b, padded, [1, 0, 2, 3]), lanes: 1 };
+    const value = left + right === 0 ? plain : zeroPad(b, plain, [0, 0, 0, left, 0, 0, 0, right]);
+    const [batch = 1, channels = 1, height = 1, width = 1] = b.dims(value);
+    return { dims: [channels, batch, height, width], value, lanes: 1 };
   }
-  const padded = paddedColumns(layouts, x, [left, right]);
-  const [batch = 1, channels = 1, height = 1, width = 1] = b.dims(padded);
-  const blocks = channels / block;
-  const byBlock = layouts.swapBlocks(padded, [batch, blocks, height * width * block]);
-  return { value: reshape(b, byBlock, [blocks, batch, height, width * block]), lanes: block };
+  const value = paddedColumns(layouts, x, [left, right]);
+  const [batch = 1, channels = 1, height = 1, width = 1] = b.dims(value);
+  return { dims: [channels / block, batch, height, width * block], value, lanes: block };
 }
 
-/** The sums [C', K/b, R, S, lanes · b]. */
-function swappedConvolution(
+/**
+ * The sums [C', K/b, R, S, lanes · b]: of narrow layers from one convolution, whose groups work side by side and are
+ * added afterwards; of wide ones from a convolution for each group, which adds to the one before.
+ */
+function swappedConvolutions(
   layouts: Layouts,
   geometry: ConvGeometry,
-  { value: input, lanes }: SwappedInput,
+  input: SwappedInput,
   dy: string,
 ): string {
   const { b, block } = layouts;
-  const { batch, output, kernel, strides, dilations } = geometry;
+  const { batch, output, kernel, strides, dilations, inputChannels, outputChannels } = geometry;
+  const [channels, , height, width] = input.dims;
   const images = largestDivisor(batch, Math.min(MOST_IMAGES, block - 1));
+  const parts = inputChannels * outputChannels < MANY_WEIGHTS ? 1 : batch / images;
+  const groups = batch / images / parts;
+  const outputs = layouts.padded(outputChannels);
   const padding = swappedPadding(geometry);
-  const [channels = 1] = b.dims(input);
-  const groups = batch / images;
-  const outputs = layouts.padded(geometry.outputChannels);
-  const positions = output[0] * output[1];
-  const byImage = reshape(b, layouts.blocked(dy), [groups, images, outputs / block, positions * block]);
-  const filter = outputs === block ? byImage : transpose(b, byImage, [0, 2, 1, 3]);
   const extent = [kernel[0] + padding.excess[0], kernel[1] + padding.excess[1]] as const;
-  const value = layouts.conv({
-    x: input,
-    filter: reshape(b, filter, [groups * outputs, images, ...output]),
-    groups,
-    kernel: output,
-    strides: dilations,
-    dilations: [strides[0], strides[1] * lanes],
-    pads: [padding.rows[0], 0, padding.rows[1], 0],
-    output: [channels, groups * outputs, extent[0], extent[1] * lanes],
-  });
-  const element = lanes * block;
-  const rows = (outputs / block) * extent[0];
-  const summed = reduceSum(b, reshape(b, value, [channels, groups, rows, extent[1] * element]), [1], false);
-  const byRow = reshape(b, summed, [channels, outputs / block, extent[0], extent[1], element]);
+  const filters = split(layouts, kernelParts(layouts, dy, [parts, groups, images]), [
+    groups * outputs,
+    images,
+    ...output,
+  ]);
+  const inputs = split(layouts, imageParts(layouts, input, parts), [channels, batch / parts, height, width]);
+  let sums = "";
+  for (const [part, x] of inputs.entries()) {
+    sums = layouts.conv({
+      x,
+      filter: filters[part] ?? "",
+      ...(part === 0 ? {} : { sum: sums }),
+      groups,
+      kernel: output,
+      strides: dilations,
+      dilations: [strides[0], strides[1] * input.lanes],
+      pads: [padding.rows[0], 0, padding.rows[1], 0],
+      output: [channels, groups * outputs, extent[0], extent[1] * input.lanes],
+    });
+  }
+  const element = input.lanes * block;
+  const size = (outputs / block) * extent[0] * extent[1] * element;
+  const added = groups === 1 ? sums : reduceSum(b, reshape(b, sums, [channels, groups, size]), [1], false);
+  const byRow = reshape(b, added, [channels, outputs / block, extent[0], extent[1], element]);
   if (padding.excess[0] === 0 && padding.excess[1] === 0) return byRow;
   return slice(b, byRow, [
     { axis: 2, start: 0, end: kernel[0] },
     { axis: 3, start: 0, end: kernel[1] },
   ]);
+}
+
+/** dy as kernels, [parts, groups · K/b · images, ...]. */
+function kernelParts(
+  layouts: Layouts,
+  dy: string,
+  [parts, groups, images]: readonly [number, number, number],
+): string {
+  const [, outputs = 1, height = 1, width = 1] = layouts.blockedDims(dy);
+  const blocks = outputs / layouts.block;
+  const size = height * width * layouts.block;
+  const byImage = reshape(layouts.b, layouts.blocked(dy), [parts * groups, images, blocks, size]);
+  const kernels = blocks === 1 ? byImage : transpose(layouts.b, byImage, [0, 2, 1, 3]);
+  return reshape(layouts.b, kernels, [parts, groups * blocks * images * size]);
+}
+
+/** x by parts of the batch, each with its channels first: [parts, C' · N / parts · ...]. */
+function imageParts({ b }: Layouts, { value, dims }: SwappedInput, parts: number): string {
+  const [channels, batch, height, width] = dims;
+  const byImage = reshape(b, value, [parts, batch / parts, channels, height * width]);
+  const byChannel = channels === 1 || batch === parts ? byImage : transpose(b, byImage, [0, 2, 1, 3]);
+  return reshape(b, byChannel, [parts, (batch / parts) * channels * height * width]);
+}
+
+/** The rows of a matrix, each with the given dimensions. */
+function split({ b }: Layouts, matrix: string, dims: readonly number[]): readonly string[] {
+  const [parts = 1] = b.dims(matrix);
+  if (parts === 1) return [reshape(b, matrix, dims)];
+  const outputs = Array.from({ length: parts }, () => b.freshName("part"));
+  b.emit("Split", [matrix, b.axes(outputs.map(() => 1))], { outputs, attributes: { axis: int(0) } });
+  return outputs.map((name) => reshape(b, name, dims));
 }
 
 /** [C', K/b, R, S, lanes · b] -> [K, C, R, S] without the padding. */

@@ -217,6 +217,18 @@ const convCases: Readonly<Record<string, Partial<ConvCase>>> = {
   "a batch of 12": { batch: 12 },
   "a batch that is not whole blocks": { batch: 20 },
   "a batch of 20 images with three channels": { batch: 20, channels: [3, 16] },
+  "so wide that groups of images are added one after the other": {
+    batch: 16,
+    channels: [128, 136],
+    input: [5, 4],
+  },
+  "the same with stride 2": { batch: 16, channels: [128, 136], strides: [2, 2] },
+  "the same with dilation 2": {
+    batch: 16,
+    channels: [128, 136],
+    dilations: [2, 2],
+    pads: [2, 2, 2, 2],
+  },
   "stride 2 with padding at the end only": {
     strides: [1, 2],
     kernel: [1, 1],
