@@ -65,33 +65,6 @@ export function swapChannels(layouts: Layouts, weight: string, filter: string): 
     : transpose(b, byOutput, [1, 0, 2, 3]);
 }
 
-/**
- * For the gradient to the input of a convolution with strides, one filter for each position of an element of x
- * within its stride: `windows` names the tap (undefined: none) at each place of each of them.
- * Result: [positions · C, K, window], as blocks.
- */
-export function stridedInputGradientFilter(
-  layouts: Layouts,
-  weight: string,
-  filter: string,
-  windows: readonly (readonly (number | undefined)[])[],
-): string {
-  const { b, block } = layouts;
-  const { outputs, inputs, kernel } = paddedShape(layouts, weight);
-  const none = kernel[0] * kernel[1];
-  const [places = 0] = windows.map((window) => window.length);
-  const withZero = zeroPad(b, swapChannels(layouts, weight, filter), [0, 0, 0, 0, 0, 0, 1, 0]);
-  const taken = gather(
-    b,
-    withZero,
-    2,
-    windows.flat().map((tap) => tap ?? none),
-  );
-  const tile = places * block * block;
-  const byChannel = reshape(b, taken, [inputs / block, outputs / block, windows.length, tile]);
-  return transpose(b, byChannel, [2, 0, 1, 3]);
-}
-
 /** For the gradient to the input where the output has fewer channels than a block: [C/b, K, R, S, b of C], reversed. */
 export function narrowInputGradientFilter(layouts: Layouts, weight: string): string {
   const [, , height = 1, width = 1] = layouts.b.dims(weight);
