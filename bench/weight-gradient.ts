@@ -31,9 +31,10 @@ const shapes: readonly {
   { batch: 128, from: 32, to: 32, size: 16, stride: 1, kernel: 3 },
   { batch: 128, from: 32, to: 64, size: 16, stride: 2, kernel: 3 },
   { batch: 128, from: 64, to: 64, size: 8, stride: 1, kernel: 3 },
-  { batch: 32, from: 64, to: 64, size: 32, stride: 1, kernel: 3 },
-  { batch: 32, from: 256, to: 256, size: 8, stride: 1, kernel: 3 },
-  { batch: 32, from: 512, to: 512, size: 4, stride: 1, kernel: 3 },
+  { batch: 64, from: 64, to: 64, size: 32, stride: 1, kernel: 3 },
+  { batch: 64, from: 128, to: 128, size: 16, stride: 1, kernel: 3 },
+  { batch: 64, from: 256, to: 256, size: 8, stride: 1, kernel: 3 },
+  { batch: 64, from: 512, to: 512, size: 4, stride: 1, kernel: 3 },
   { batch: 64, from: 512, to: 512, size: 2, stride: 1, kernel: 3 },
 ];
 
