@@ -122,10 +122,9 @@ export function buildTrainingStep(
   const parameters = new Map<string, StateSlot>();
   const velocities = new Map<string, StateSlot>();
   const masks = new Map<string, string>();
-  for (const name of inOrderOfUse(network, options.trained)) {
-    const rule = options.trained.get(name);
+  for (const [name, rule] of inOrderOfUse(network, options.trained)) {
     const gradient = gradients.get(name);
-    if (rule === undefined || gradient === undefined) continue;
+    if (gradient === undefined) continue;
     const dims = b.dims(name);
     const velocity = floatInput(`penni/velocity/${name}`, dims);
     const mask = rule.masked ? floatInput(`penni/mask/${name}`, dims) : undefined;
@@ -174,9 +173,14 @@ export function buildTrainingStep(
  * needs first; so the gradients of the last layers come first, and what only they need is given back before the
  * gradients of the layers before them are computed.
  */
-function inOrderOfUse(network: Graph, trained: ReadonlyMap<string, UpdateRule>): readonly string[] {
-  const read = new Set(network.nodes.flatMap((node) => node.inputs));
-  return [...read].filter((name) => trained.has(name));
+function inOrderOfUse<Rule>(network: Graph, trained: ReadonlyMap<string, Rule>): ReadonlyMap<string, Rule> {
+  const read = network.nodes.flatMap((node) => node.inputs);
+  return new Map(
+    read.flatMap((name) => {
+      const rule = trained.get(name);
+      return rule === undefined ? [] : [[name, rule] as const];
+    }),
+  );
 }
 
 /** The outputs that a loss matches. */

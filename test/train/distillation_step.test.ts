@@ -9,7 +9,7 @@ import { trainableParameters } from "../../src/method/parameters.js";
 import type { OutputLoss } from "../../src/train/outputs.js";
 import { buildTrainingStep, stepNames } from "../../src/train/step.js";
 import { SIZE, tinyDetector, tinyMatting, tinyRegressor, tinyUNet } from "../support/label_free.js";
-import { randomIn } from "./support.js";
+import { assertRelative, randomIn } from "./support.js";
 
 const block = await blockSize();
 const BATCH = 4;
@@ -82,12 +82,7 @@ function stepOf({ network, outputs }: Case, blockChannels: number | undefined) {
 
 function assertClose(found: Tensor | undefined, expected: Tensor, what: string): void {
   assert.ok(found !== undefined, what);
-  const [actual, wanted] = [float32Data(found), float32Data(expected)];
-  const scale = wanted.reduce((most, value) => Math.max(most, Math.abs(value)), 1e-3);
-  wanted.forEach((value, index) => {
-    const difference = Math.abs((actual[index] ?? Number.NaN) - value);
-    assert.ok(difference <= TOLERANCE * scale, `${what}[${index}]: ${actual[index]}, expected ${value}`);
-  });
+  assertRelative(float32Data(found), float32Data(expected), TOLERANCE, what);
 }
 
 for (const [name, each] of Object.entries(cases)) {

@@ -11,6 +11,7 @@ import { factorConvolutions } from "../../src/ops/passes/factor_convolutions.js"
 import { findDecompositions } from "../../src/ops/weights.js";
 import { conv, node, randomTensor, smallGraph } from "../support/small_models.js";
 import { runTrainingStep, type Values } from "../support/training_step.js";
+import { assertRelative } from "./support.js";
 
 const block = await blockSize();
 const BATCH = 16;
@@ -136,11 +137,5 @@ for (const [mode, index] of modes) {
 
 function assertClose(actual: Values, expected: Values): void {
   assert.deepEqual([...actual.keys()], [...expected.keys()]);
-  for (const [name, wanted] of expected) {
-    const scale = wanted.reduce((most, value) => Math.max(most, Math.abs(value)), 1e-3);
-    wanted.forEach((value, index) => {
-      const error = Math.abs((actual.get(name)?.[index] ?? Number.NaN) - value);
-      assert.ok(error <= TOLERANCE * scale, `${name}[${index}]: off by ${error}, largest ${scale}`);
-    });
-  }
+  for (const [name, wanted] of expected) assertRelative(actual.get(name) ?? [], wanted, TOLERANCE, name);
 }

@@ -54,6 +54,20 @@ export async function compute(
   });
 }
 
+/** |actual - expected| <= tolerance · max(1e-3, largest |expected|) for every element. */
+export function assertRelative(
+  actual: ArrayLike<number>,
+  expected: Float32Array,
+  tolerance: number,
+  what: string,
+): void {
+  const scale = expected.reduce((most, value) => Math.max(most, Math.abs(value)), 1e-3);
+  expected.forEach((value, index) => {
+    const error = Math.abs((actual[index] ?? Number.NaN) - value);
+    assert.ok(error <= tolerance * scale, `${what}[${index}]: ${actual[index]}, expected ${value}`);
+  });
+}
+
 /** |actual - expected| <= tolerance · max(1, largest |expected|) for every element. */
 export function assertNear(
   actual: ArrayLike<number>,

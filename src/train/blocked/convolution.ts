@@ -1,7 +1,7 @@
 import type { Node } from "../../graph/types.js";
 import { convGeometry } from "../../ops/conv.js";
 import type { ConvGeometry } from "../../ops/conv_gradient.js";
-import { blockedFilter, narrowFilter } from "./filters.js";
+import { blockedFilter, narrowFilter, swapChannels } from "./filters.js";
 import type { ConvWindow, Layouts } from "./layouts.js";
 
 /** Padding to whole blocks may at most double the work; beyond that the plain form is as good. */
@@ -46,4 +46,11 @@ export function windowOf(geometry: ConvGeometry): ConvWindow {
 /** The blocked filter of a weight, which the gradient to the input starts from as well. */
 export function sharedFilter(layouts: Layouts, weight: string): string {
   return layouts.once(`filter ${weight}`, () => blockedFilter(layouts, layouts.plain(weight)));
+}
+
+/** The same with the channels of input and output in each other's place: see `swapChannels`. */
+export function sharedSwappedFilter(layouts: Layouts, weight: string): string {
+  return layouts.once(`swapped ${weight}`, () =>
+    swapChannels(layouts, layouts.plain(weight), sharedFilter(layouts, weight)),
+  );
 }

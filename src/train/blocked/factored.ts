@@ -2,13 +2,13 @@ import { int } from "../../graph/attributes.js";
 import type { Node } from "../../graph/types.js";
 import { compositeInputs } from "../../ops/composite.js";
 import { type ConvGeometry, unstridedPads } from "../../ops/conv_gradient.js";
-import { gather, mul, reduceSum, reshape, slice } from "../../ops/emit.js";
+import { gather, mul, reduceSum, reshape } from "../../ops/emit.js";
 import { factoredGeometry } from "../../ops/factored_conv.js";
 import { coefficientGradient } from "../../ops/factored_conv_gradient.js";
-import { isWorthwhile, windowOf } from "./convolution.js";
-import { blockedFilter, swapChannels } from "./filters.js";
+import { isWorthwhile, sharedFilter, sharedSwappedFilter, windowOf } from "./convolution.js";
+import { reversedTaps } from "./filters.js";
 import type { Layouts } from "./layouts.js";
-import { paddedColumns, swappedPadding } from "./swapped_convolution.js";
+import { paddedColumns, swappedPadding, withoutExcess } from "./swapped_convolution.js";
 import {
   type BlockedWeightGradient,
   blockedWeightGradients,
@@ -145,14 +145,7 @@ function tapSums(layouts: Layouts, geometry: ConvGeometry, x: string, map: strin
     output: [1, groups, ...extent],
   });
   const sums = reduceSum(b, reshape(b, products, [groups / block, ...extent, block]), [0, 3], false);
-  const isExact = padding.excess.every((more) => more === 0);
-  const taps = isExact
-    ? sums
-    : slice(
-        b,
-        sums,
-        kernel.map((size, axis) => ({ axis, start: 0, end: size })),
-      );
+  const taps = withoutExcess(layouts, sums, geometry, 0);
   return reshape(b, taps, [1, kernel[0] * kernel[1]]);
 }
 
@@ -179,10 +172,8 @@ function basisFilter(
   const { b, block } = layouts;
   const taps = kernel[0] * kernel[1];
   const repeated = layouts.once(`basis ${basis} ${order}`, () => {
-    const reversed = Array.from({ length: taps }, (_, tap) => taps - 1 - tap);
-    const kernels = order === "forward" ? basis : gather(b, basis, 1, reversed);
-    const ones = b.floats("ones", [1, 1, block], new Float32Array(block).fill(1));
-    return mul(b, reshape(b, kernels, [d, taps, 1]), ones);
+    const kernels = order === "forward" ? basis : gather(b, basis, 1, reversedTaps(taps));
+    return mul(b, reshape(b, kernels, [d, taps, 1]), layouts.fill(block, 1));
   });
   return layouts.once(`basis ${basis} ${order} ${index}`, () =>
     reshape(b, gather(b, repeated, 0, [index]), [block, 1, ...kernel]),
@@ -191,31 +182,27 @@ function basisFilter(
 
 /** The coefficients of basis kernel number `index` as the blocked filter of a 1x1 convolution from C to K. */
 function coefficientFilter(layouts: Layouts, factors: Factors, index: number): string {
-  const { outputs, inputs, filter } = coefficientBlocks(layouts, factors);
-  const blocks = reshape(layouts.b, filter, [-1, factors.d, layouts.block ** 2]);
+  const { outputs, inputs, weight } = coefficientWeight(layouts, factors);
+  const blocks = reshape(layouts.b, sharedFilter(layouts, weight), [-1, factors.d, layouts.block ** 2]);
   return reshape(layouts.b, gather(layouts.b, blocks, 1, [index]), [outputs, inputs, 1, 1]);
 }
 
 /** The same from K to C. */
 function swappedCoefficientFilter(layouts: Layouts, factors: Factors, index: number): string {
   const { b, block } = layouts;
-  const { outputs, inputs, weight, filter } = coefficientBlocks(layouts, factors);
-  const swapped = layouts.once(`swapped coefs ${factors.coefs}`, () =>
-    reshape(b, swapChannels(layouts, weight, filter), [-1, factors.d, block ** 2]),
-  );
+  const { outputs, inputs, weight } = coefficientWeight(layouts, factors);
+  const swapped = reshape(b, sharedSwappedFilter(layouts, weight), [-1, factors.d, block ** 2]);
   return reshape(b, gather(b, swapped, 1, [index]), [inputs, outputs, 1, 1]);
 }
 
-/** The coefficients as a weight whose taps are the basis kernels, and their blocked filter. */
-function coefficientBlocks(layouts: Layouts, { coefs, d, geometry }: Factors) {
+/** The coefficients as a weight whose taps are the basis kernels; its channels as whole blocks. */
+function coefficientWeight(layouts: Layouts, { coefs, d, geometry }: Factors) {
   const { inputChannels, outputChannels } = geometry;
   const weight = layouts.once(`coefs ${coefs}`, () =>
     reshape(layouts.b, coefs, [outputChannels, inputChannels, d, 1]),
   );
-  const filter = layouts.once(`blocked coefs ${coefs}`, () => blockedFilter(layouts, weight));
   return {
     weight,
-    filter,
     outputs: layouts.padded(outputChannels),
     inputs: layouts.padded(inputChannels),
   };

@@ -77,6 +77,7 @@ export function paddedShape(layouts: Layouts, weight: string): FilterShape {
   return { outputs: layouts.padded(outputs), inputs: layouts.padded(inputs), kernel: [height, width] };
 }
 
-function reversedTaps(taps: number): number[] {
+/** The indices of so many taps from the last to the first. */
+export function reversedTaps(taps: number): number[] {
   return Array.from({ length: taps }, (_, tap) => taps - 1 - tap);
 }

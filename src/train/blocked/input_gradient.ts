@@ -1,6 +1,6 @@
 import type { Node } from "../../graph/types.js";
 import { compositeInputs } from "../../ops/composite.js";
-import { type ConvGeometry, unstridedPads } from "../../ops/conv_gradient.js";
+import { type ConvGeometry, isUnstrided, unstridedPads } from "../../ops/conv_gradient.js";
 import { inputGradientGeometry } from "../../ops/conv_input_gradient.js";
 import { isWorthwhile, sharedFilter } from "./convolution.js";
 import { blockedInputGradientFilter, narrowInputGradientFilter } from "./filters.js";
@@ -13,7 +13,8 @@ export function convolutionInputGradient(layouts: Layouts, node: Node): boolean 
   const geometry = inputGradientGeometry(node, layouts.dims(weight));
   const { inputChannels, outputChannels, groups, strides } = geometry;
   if (groups > 1 || !isWorthwhile(layouts, outputChannels, inputChannels)) return false;
-  if (strides.every((stride) => stride === 1)) return unstrided(layouts, node, geometry);
+  if (strides.every((stride) => stride === 1))
+    return isUnstrided(geometry) && unstrided(layouts, node, geometry);
   return strided(layouts, node, geometry);
 }
 
@@ -22,8 +23,6 @@ function unstrided(layouts: Layouts, node: Node, geometry: ConvGeometry): boolea
   const [dy = "", weight = ""] = compositeInputs(node, 2);
   const [dx = ""] = node.outputs;
   const { kernel, dilations } = geometry;
-  const pads = unstridedPads(geometry);
-  if (pads.some((pad) => pad < 0)) return false;
   const isNarrow = geometry.outputChannels < layouts.block;
   const value = layouts.conv({
     x: isNarrow ? layouts.plain(dy) : layouts.blocked(dy),
@@ -32,7 +31,7 @@ function unstrided(layouts: Layouts, node: Node, geometry: ConvGeometry): boolea
       : blockedInputGradientFilter(layouts, layouts.plain(weight), sharedFilter(layouts, weight)),
     kernel,
     dilations,
-    pads,
+    pads: unstridedPads(geometry),
     output: layouts.blockedDims(dx),
   });
   layouts.setBlocked(dx, value);

@@ -3,8 +3,7 @@ import { elementCount, int64Tensor } from "../../graph/tensor.js";
 import type { TypedBuilder } from "../../ops/builder.js";
 import type { ConvGeometry } from "../../ops/conv_gradient.js";
 import { gather, reshape, zeroPad } from "../../ops/emit.js";
-import { sharedFilter } from "./convolution.js";
-import { swapChannels } from "./filters.js";
+import { sharedSwappedFilter } from "./convolution.js";
 import type { Layouts } from "./layouts.js";
 
 interface StridedGradient {
@@ -62,9 +61,7 @@ function positionGradient(
     column.taps.map((s) => (r === undefined || s === undefined ? none : r * kernel[1] + s)),
   );
   if (taps.every((tap) => tap === none)) return zeros(layouts, output);
-  const swapped = layouts.once(`swapped ${weight}`, () =>
-    swapChannels(layouts, layouts.plain(weight), sharedFilter(layouts, weight)),
-  );
+  const swapped = sharedSwappedFilter(layouts, weight);
   const source = taps.includes(none)
     ? layouts.once(`swapped and zero ${weight}`, () => zeroPad(b, swapped, [0, 0, 0, 0, 0, 0, 1, 0]))
     : swapped;

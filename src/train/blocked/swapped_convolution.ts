@@ -91,10 +91,16 @@ function swappedConvolutions(
   const size = (outputs / block) * extent[0] * extent[1] * element;
   const added = groups === 1 ? sums : reduceSum(b, reshape(b, sums, [channels, groups, size]), [1], false);
   const byRow = reshape(b, added, [channels, outputs / block, extent[0], extent[1], element]);
-  if (padding.excess[0] === 0 && padding.excess[1] === 0) return byRow;
-  return slice(b, byRow, [
-    { axis: 2, start: 0, end: kernel[0] },
-    { axis: 3, start: 0, end: kernel[1] },
+  return withoutExcess(layouts, byRow, geometry, 2);
+}
+
+/** The result of a convolution with dy as the kernel, without the excess of its padding: rows and columns from `axis`. */
+export function withoutExcess({ b }: Layouts, sums: string, { kernel }: ConvGeometry, axis: number): string {
+  const [rows, columns] = b.dims(sums).slice(axis);
+  if (rows === kernel[0] && columns === kernel[1]) return sums;
+  return slice(b, sums, [
+    { axis, start: 0, end: kernel[0] },
+    { axis: axis + 1, start: 0, end: kernel[1] },
   ]);
 }
 

@@ -14,7 +14,7 @@ import { add, mul, reduceSum } from "../../../src/ops/emit.js";
 import { expandComposites } from "../../../src/ops/passes/expand_composites.js";
 import { blockLayout } from "../../../src/train/blocked/pass.js";
 import { buildGradients } from "../../../src/train/gradients.js";
-import { assertNear, builderOver, randomIn } from "../support.js";
+import { assertNear, assertRelative, builderOver, randomIn } from "../support.js";
 
 const block = await blockSize();
 const skip = block === undefined ? "this build of ONNX Runtime has no blocked layout here" : false;
@@ -172,13 +172,7 @@ async function assertSame(dims: readonly number[], make: (made: Made) => string)
   ];
   assert.deepEqual([...actual.keys()], [...expected.keys()]);
   for (const [name, tensor] of expected) {
-    const wanted = float32Data(tensor);
-    const found = float32Data(actual.get(name) ?? tensor);
-    const scale = wanted.reduce((most, value) => Math.max(most, Math.abs(value)), 1e-3);
-    wanted.forEach((value, index) => {
-      const error = Math.abs((found[index] ?? Number.NaN) - value);
-      assert.ok(error <= TOLERANCE * scale, `${name}[${index}]: ${found[index]}, expected ${value}`);
-    });
+    assertRelative(float32Data(actual.get(name) ?? tensor), float32Data(tensor), TOLERANCE, name);
   }
   return blocked;
 }
