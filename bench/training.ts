@@ -45,7 +45,7 @@ export async function openTraining(network: Graph, options: BenchTrainingOptions
   const bench = await Workbench.open(fixed, { ...plan, phases }, IMAGE);
   const batch = randomBatch(options.batch);
   const step = async (): Promise<number> => {
-    const { loss } = await bench.runStep(0, batch, RATE);
+    const { loss } = await bench.runStep(0, batch, RATE, false);
     bench.commit(0);
     return loss;
   };

@@ -32,6 +32,12 @@ export interface SessionOptions {
    * its provider: freeing it after that crashes the process.
    */
   readonly residentOutputs?: readonly string[];
+  /**
+   * Whether every run is given a tensor for each output that it is asked for, and returns these very tensors. Without,
+   * onnxruntime-node copies each output that it has written there into a new array besides, and returns that: for the
+   * state of a wide network a tenth of a training step. Default: false.
+   */
+  readonly returnsTargets?: boolean;
 }
 
 /** What the user feeds, by input name. */
@@ -44,7 +50,8 @@ export interface Session {
   readonly inputNames: readonly string[];
   readonly outputNames: readonly string[];
   /**
-   * Runs the graph once; all outputs without `fetches`.
+   * Runs the graph once; all outputs without `fetches`. A tensor to write into may be one that is fed, if whatever the
+   * graph reads it for comes before (see `train/in_place.ts`).
    * @throws PenniError "bad-data" if the feeds do not fit the graph, "bad-model" if a node fails.
    */
   run(feeds: Feeds, fetches?: Fetches): Promise<Readonly<Record<string, OrtTensor>>>;

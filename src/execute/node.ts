@@ -5,7 +5,7 @@ import { engineOf, WEBGPU } from "./runtime.js";
 
 /** ONNX Runtime for Node. */
 export const nodeEngine = engineOf(
-  { InferenceSession, Tensor: NodeTensor, writesOutputs: true },
+  { InferenceSession, Tensor: NodeTensor, writesOutputs: true, copiesWritten: true },
   { cpu: "cpu", webgpu: WEBGPU, cuda: "cuda" },
 );
 

@@ -9,12 +9,14 @@ import type { Engine, Feeds, Session } from "./engine.js";
 export interface ValueSlot {
   readonly input: string;
   readonly output: string;
+  /** Whether the run may write the new value over the old one: whatever it reads the old one for comes before. */
+  readonly inPlace?: boolean;
 }
 
 /**
  * Named float32 values that runs read and replace, kept where the runs happen. A run is fed with `feeds`, asked
  * for `fetches`, and its results go to `receive`; they become the present values with `advance`, or are dropped
- * by the next `receive`.
+ * by the next `receive` - unless the run was allowed to write over what it read.
  */
 export interface ResidentValues {
   readonly names: Iterable<string>;
@@ -23,7 +25,8 @@ export interface ResidentValues {
   /** Takes a value under a new name; `data` is kept, not copied. */
   declare(name: string, dims: readonly number[], data: Float32Array): void;
   feeds(names: readonly string[]): Promise<Feeds>;
-  fetches(slots: readonly ValueSlot[]): Readonly<Record<string, OrtTensor | null>>;
+  /** @param keep whether the present values must survive the run; in-place slots may lose them otherwise */
+  fetches(slots: readonly ValueSlot[], keep: boolean): Readonly<Record<string, OrtTensor | null>>;
   receive(slots: readonly ValueSlot[], results: Feeds): void;
   advance(slots: readonly ValueSlot[]): void;
   /** Brings what `data` shows up to date. */
@@ -45,7 +48,10 @@ function unknownValue(name: string): PenniError {
   return new PenniError("internal", `there is no value "${name}"`);
 }
 
-/** In the host's memory, each value in two preallocated tensors: a run reads one and writes the other. */
+/**
+ * In the host's memory. A value has two tensors, one that a run reads and one that it writes; in-place ones have the
+ * second only from a run that must keep the first until `advance`.
+ */
 export class HostValues implements ResidentValues {
   private readonly present = new Map<string, OrtTensor>();
   private readonly next = new Map<string, OrtTensor>();
@@ -70,18 +76,27 @@ export class HostValues implements ResidentValues {
     return Object.fromEntries(names.map((name) => [name, tensorIn(this.present, name)]));
   }
 
-  fetches(slots: readonly ValueSlot[]): Readonly<Record<string, OrtTensor>> {
-    return Object.fromEntries(slots.map(({ input, output }) => [output, this.target(input)]));
+  fetches(slots: readonly ValueSlot[], keep: boolean): Readonly<Record<string, OrtTensor>> {
+    return Object.fromEntries(
+      slots.map(({ input, output, inPlace = false }) => {
+        if (keep || !inPlace) return [output, this.target(input)];
+        this.next.delete(input);
+        return [output, tensorIn(this.present, input)];
+      }),
+    );
   }
 
   /** The run has written into the tensors of `fetches`. */
   receive(): void {}
 
   advance(slots: readonly ValueSlot[]): void {
-    for (const { input } of slots) {
+    for (const { input, inPlace = false } of slots) {
+      const written = this.next.get(input);
+      if (written === undefined) continue;
       const read = tensorIn(this.present, input);
-      this.present.set(input, this.target(input));
-      this.next.set(input, read);
+      this.present.set(input, written);
+      if (inPlace) this.next.delete(input);
+      else this.next.set(input, read);
     }
   }
 

@@ -4,6 +4,7 @@ import type {
   Tensor as OrtTensor,
   TensorConstructor,
 } from "onnxruntime-common";
+import { attributes } from "../graph/attributes.js";
 import { PenniError } from "../graph/errors.js";
 import type { Graph } from "../graph/types.js";
 import { decodeModel } from "../onnx/read.js";
@@ -25,6 +26,8 @@ export interface Runtime {
   readonly Tensor: TensorConstructor;
   /** Whether it writes into tensors that it is given for outputs. (onnxruntime-web 1.30 returns them unwritten.) */
   readonly writesOutputs: boolean;
+  /** Whether it copies what it has written into them, and returns the copies. (onnxruntime-node 1.30 does.) */
+  readonly copiesWritten: boolean;
 }
 
 /** How a runtime calls the providers that it has. */
@@ -44,6 +47,7 @@ class RuntimeSession implements Session {
   constructor(
     private readonly runtime: Runtime,
     private readonly session: InferenceSession,
+    private readonly returnsTargets: boolean,
   ) {}
 
   get inputNames(): readonly string[] {
@@ -51,13 +55,14 @@ class RuntimeSession implements Session {
   }
 
   get outputNames(): readonly string[] {
-    return this.session.outputNames;
+    return this.session.outputNames.filter((name) => name !== UNREADABLE);
   }
 
   async run(feeds: Feeds, fetches?: Fetches): ReturnType<Session["run"]> {
     try {
       if (fetches === undefined) return await this.session.run(feeds);
       if (isNames(fetches)) return await this.session.run(feeds, fetches);
+      if (this.returnsTargets) return await this.runInto(feeds, targetsOnly(fetches));
       const results = await this.session.run(feeds, this.ownFetches(fetches));
       if (!this.runtime.writesOutputs) writeOutputs(fetches, results);
       return results;
@@ -68,6 +73,19 @@ class RuntimeSession implements Session {
 
   async release(): Promise<void> {
     await this.session.release();
+  }
+
+  /** Runs the graph into the tensors given, and keeps the runtime from copying them. */
+  private async runInto(feeds: Feeds, targets: Feeds): Promise<Feeds> {
+    const { copiesWritten, writesOutputs } = this.runtime;
+    const mark = copiesWritten ? { [UNREADABLE]: null } : {};
+    try {
+      const results = await this.session.run(feeds, { ...mark, ...this.ownFetches(targets) });
+      if (!writesOutputs) writeOutputs(targets, results);
+    } catch (error) {
+      if (!(error instanceof Error && error.message.includes(CANNOT_READ))) throw error;
+    }
+    return targets;
   }
 
   /**
@@ -87,6 +105,41 @@ class RuntimeSession implements Session {
 
 /** By output name a tensor to write into, or null: the runtime allocates one. */
 type Targets = Readonly<Record<string, OrtTensor | null>>;
+
+/**
+ * An output that onnxruntime-node computes but cannot hand over: a sequence. Its binding writes outputs where it is
+ * told to, then copies each into a new array, in the graph's order (`Run` in js/node/src/inference_session_wrap.cc),
+ * and gives up with this message at the first that is no tensor. As the first output it comes after all
+ * computation and before all copies. A binding that can hand it over will copy, and nothing else changes.
+ */
+const UNREADABLE = "penni/unreadable";
+const CANNOT_READ = "Non tensor type is temporarily not supported";
+
+function withUnreadable(source: Graph | Uint8Array): Graph {
+  const graph = source instanceof Uint8Array ? decodeModel(source) : source;
+  const node = {
+    name: "",
+    op: "SequenceEmpty",
+    domain: "",
+    inputs: [],
+    outputs: [UNREADABLE],
+    attributes: attributes({}),
+  };
+  return {
+    ...graph,
+    nodes: [node, ...graph.nodes],
+    outputs: [{ name: UNREADABLE, type: undefined }, ...graph.outputs],
+  };
+}
+
+function targetsOnly(fetches: Targets): Feeds {
+  return Object.fromEntries(
+    Object.entries(fetches).map(([name, tensor]) => {
+      if (tensor !== null) return [name, tensor];
+      throw new PenniError("internal", `there is no tensor to write output "${name}" into`);
+    }),
+  );
+}
 
 /** Puts results where the caller wants them. */
 function writeOutputs(targets: Targets, results: Feeds): void {
@@ -134,10 +187,13 @@ function placed(
 /** The engine of a runtime. */
 export function engineOf(runtime: Runtime, names: ProviderNames): Engine {
   const openSession = async (graph: Graph | Uint8Array, options: SessionOptions = {}): Promise<Session> => {
-    const { bytes, provider } = placed(graph, providerOf(names, options));
+    const { returnsTargets = false } = options;
+    const run = returnsTargets && runtime.copiesWritten ? withUnreadable(graph) : graph;
+    const { bytes, provider } = placed(run, providerOf(names, options));
     const settings = sessionSettings(provider, options);
     try {
-      return new RuntimeSession(runtime, await runtime.InferenceSession.create(bytes, settings));
+      const session = await runtime.InferenceSession.create(bytes, settings);
+      return new RuntimeSession(runtime, session, returnsTargets);
     } catch (error) {
       throw loadError(error);
     }

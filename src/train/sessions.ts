@@ -10,6 +10,7 @@ import type { Graph, Tensor } from "../graph/types.js";
 import { readModel } from "../onnx/files.js";
 import { runningStatisticsOf } from "../ops/batch_normalization.js";
 import { buildEvaluation, buildOutputs } from "./evaluation.js";
+import { writeInPlace } from "./in_place.js";
 import { comparedValue, type OutputLoss } from "./outputs.js";
 import type { TrainingPlan } from "./plan.js";
 import { nonZeroMask, type TrainingState } from "./state.js";
@@ -56,7 +57,7 @@ export async function loadPhases(
   const block = provider === "cpu" ? await blockSize() : undefined;
   const loaded: LoadedPhase[] = [];
   for (const phase of plan.phases) {
-    const step = buildTrainingStep(network, names, {
+    const built = buildTrainingStep(network, names, {
       trained: new Map(Object.entries(phase.trained)),
       batchNormalization: plan.batchNormalization,
       loss: plan.loss,
@@ -64,6 +65,7 @@ export async function loadPhases(
       optimizer: plan.optimizer,
       ...(block === undefined ? {} : { block }),
     });
+    const step = provider === "cpu" ? writeInPlace(built) : built;
     const slots = [...step.parameters.values(), ...step.velocities.values(), ...step.statistics.values()];
     for (const { input, dims } of slots) state.declare(input, dims);
     const masks = residentValues(nodeEngine, provider);
@@ -77,6 +79,7 @@ export async function loadPhases(
       provider,
       memoryPattern: false,
       residentOutputs,
+      returnsTargets: provider === "cpu",
     });
     loaded.push({ name: phase.name, step, session, masks, slots });
   }

@@ -25,12 +25,15 @@ export class TrainingState {
     return this.values.feeds(names);
   }
 
-  /** What a step is asked for, by output name, so that its results can become the next state. */
-  fetches(slots: readonly StateSlot[]): Readonly<Record<string, OrtTensor | null>> {
-    return this.values.fetches(slots);
+  /**
+   * What a step is asked for, by output name, so that its results can become the next state.
+   * @param keep whether the present state must survive the step
+   */
+  fetches(slots: readonly StateSlot[], keep: boolean): Readonly<Record<string, OrtTensor | null>> {
+    return this.values.fetches(slots, keep);
   }
 
-  /** Takes what a step computed. The present state stays as it is until `advance`. */
+  /** Takes what a step computed. If the present state was kept, it stays as it is until `advance`. */
   receive(slots: readonly StateSlot[], results: Feeds): void {
     this.values.receive(slots, results);
   }

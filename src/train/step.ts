@@ -45,6 +45,8 @@ export interface StateSlot {
   readonly input: string;
   readonly output: string;
   readonly dims: readonly number[];
+  /** Whether the step may write the output over the input: see `in_place.ts`. */
+  readonly inPlace?: boolean;
 }
 
 /** One training step as a graph: state and batch in, updated state, loss and (with labels) hits out. */
@@ -72,6 +74,9 @@ export const stepNames = {
   loss: "penni/loss",
   hits: "penni/hits",
 } as const;
+
+/** The value in a step that multiplies the update of this parameter. */
+export const rateOf = (parameter: string): string => `penni/rate/${parameter}`;
 
 /**
  * Builds a training step: forward, loss, backward, update.
@@ -133,7 +138,7 @@ export function buildTrainingStep(
       b,
       { parameter: name, velocity, gradient, mask },
       rule,
-      { learningRate, l1Strength },
+      { learningRate: b.emit("Identity", [learningRate], { outputs: [rateOf(name)] }), l1Strength },
       options.optimizer,
     );
     parameters.set(name, { input: name, output: update.parameter, dims });

@@ -231,7 +231,8 @@ export class Trainer {
 
   /**
    * Trains to the end of the current epoch. The loss of a step judges the state that the step before it left,
-   * so a state is saved, and the stage is finished, one step later, before that step takes effect.
+   * so a state is saved, and the stage is finished, one step later, before that step takes effect. Only where that
+   * is due does a step keep the state that it starts from.
    */
   private async trainEpoch(): Promise<EpochOutcome> {
     await this.shrink();
@@ -247,11 +248,11 @@ export class Trainer {
     let started = performance.now();
     for await (const images of prefetch(epochPlan)) {
       const phase = this.phaseAt(this.step);
-      const outcome = await this.workbench.runStep(phase, images, this.rateAt(this.step));
-      const milliseconds = performance.now() - started;
       const isFinished = this.step === this.steps;
       const isStopped = this.hooks.stopRequested();
       const isDue = isFinished || isStopped || this.isSaveDue;
+      const outcome = await this.workbench.runStep(phase, images, this.rateAt(this.step), isDue);
+      const milliseconds = performance.now() - started;
       const problem = this.problemOf(outcome) ?? (isDue ? await this.save() : undefined);
       if (problem !== undefined) return { problem };
       if (isFinished) return "finished";

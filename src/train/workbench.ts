@@ -80,11 +80,12 @@ export class Workbench {
   }
 
   /**
-   * Runs one step of a phase on a batch. The state stays as it is until `commit`, so the loss can be judged
-   * first: it is the loss of the state before the step.
+   * Runs one step of a phase on a batch. The loss is that of the state before the step.
    * @param rate learning rate
+   * @param keep whether the state must stay as it is until `commit`; otherwise the step may write over it, which
+   *   takes less memory
    */
-  async runStep(phase: number, batch: Batch, rate: number): Promise<StepOutcome> {
+  async runStep(phase: number, batch: Batch, rate: number, keep: boolean): Promise<StepOutcome> {
     const { step, session, masks, slots } = this.phaseAt(phase);
     const images = this.imageTensor(batch.images);
     const feeds: Record<string, OrtTensor> = {
@@ -97,9 +98,9 @@ export class Workbench {
       ...(await this.state.feeds([...slots.map(({ input }) => input), ...step.constants.keys()])),
     };
     const results = await session.run(feeds, {
-      ...this.state.fetches(slots),
-      [stepNames.loss]: null,
-      ...(this.isLabelled ? { [stepNames.hits]: null } : {}),
+      ...this.state.fetches(slots, keep),
+      [stepNames.loss]: this.scalarTarget,
+      ...(this.isLabelled ? { [stepNames.hits]: this.scalarTarget } : {}),
     });
     this.state.receive(slots, results);
     return {
@@ -211,6 +212,11 @@ export class Workbench {
 
   private imageTensor(images: Float32Array): OrtTensor {
     return new OrtTensor("float32", images, [this.plan.batch, ...this.imageDims]);
+  }
+
+  /** What a scalar is written into: memory of the host, or what the device's runtime allocates. */
+  private get scalarTarget(): OrtTensor | null {
+    return this.device.provider === "cpu" ? scalar(Number.NaN) : null;
   }
 
   private get isLabelled(): boolean {

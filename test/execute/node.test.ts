@@ -6,6 +6,7 @@ import { Tensor } from "onnxruntime-common";
 import { openSession, runGraph } from "../../src/execute/node.js";
 import { type ErrorCode, PenniError } from "../../src/graph/errors.js";
 import type { ElementType, Tensor as GraphTensor } from "../../src/graph/types.js";
+import { encodeModel } from "../../src/onnx/write.js";
 import { bits, declare, matMulGraph, modelBytes } from "../onnx/models.js";
 
 const identityTypes = {
@@ -75,6 +76,34 @@ test("outputs can be chosen and preallocated", async () => {
   const { y: fresh } = await session.run({ x }, ["y"]);
   assert.deepEqual(fresh?.data, Float32Array.of(3, 4));
   await assert.rejects(session.run({ x }, ["other"]), failure("bad-model", /other/));
+  await session.release();
+});
+
+test("a session can return the tensors it was given, and nothing else", async () => {
+  const graph = product();
+  for (const model of [graph, encodeModel(graph)]) {
+    const session = await openSession(model, { returnsTargets: true });
+    assert.deepEqual(session.outputNames, ["y"]);
+    const x = new Tensor("float32", Float32Array.of(3, 4), [1, 2]);
+    const y = new Tensor("float32", new Float32Array(2), [1, 2]);
+    const results = await session.run({ x }, { y });
+    assert.deepEqual(Object.entries(results), [["y", y]]);
+    assert.deepEqual(y.data, Float32Array.of(3, 4));
+    await assert.rejects(session.run({}, { y }), failure("bad-data", /do not fit/));
+    await assert.rejects(session.run({ x }, { y: null }), failure("internal", /"y"/));
+    const small = new Tensor("float32", new Float32Array(1), [1, 1]);
+    await assert.rejects(session.run({ x }, { y: small }), failure("bad-data", /output: y/));
+    await session.release();
+  }
+});
+
+test("a session that returns its targets may write over what it reads", async () => {
+  const session = await openSession(matMulGraph(2, 2, Float32Array.of(2, 0, 0, 3)), { returnsTargets: true });
+  const x = new Tensor("float32", Float32Array.of(3, 4), [1, 2]);
+  const y = new Tensor("float32", new Float32Array(2), [1, 2]);
+  await session.run({ x }, { y });
+  await session.run({ x: y }, { y: x });
+  assert.deepEqual([y.data, x.data], [Float32Array.of(6, 12), Float32Array.of(12, 36)]);
   await session.release();
 });
 

@@ -66,7 +66,7 @@ export async function trainCase(
     const { session, slots, names } = phase;
     const results = await session.run(
       { ...feeds, ...(await state.feeds(names)) },
-      { ...state.fetches(slots), [loss]: null },
+      { ...state.fetches(slots, true), [loss]: null },
     );
     state.receive(slots, results);
     state.advance(slots);
