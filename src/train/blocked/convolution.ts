@@ -3,6 +3,7 @@ import { convGeometry } from "../../ops/conv.js";
 import type { ConvGeometry } from "../../ops/conv_gradient.js";
 import { blockedFilter, narrowFilter, swapChannels } from "./filters.js";
 import type { ConvWindow, Layouts } from "./layouts.js";
+import { isWinograd, winogradConvolution } from "./winograd.js";
 
 /** Padding to whole blocks may at most double the work; beyond that the plain form is as good. */
 export const MOST_WASTE = 2;
@@ -17,6 +18,13 @@ export function isWorthwhile(layouts: Layouts, inputs: number, outputs: number):
   return inputWaste * waste(layouts, outputs) <= MOST_WASTE;
 }
 
+/** What a convolution reads, by name; the bias may be "". */
+interface ConvOperands {
+  readonly x: string;
+  readonly weight: string;
+  readonly bias: string;
+}
+
 /** Conv with one group, as a blocked convolution with its filter arranged in the graph. */
 export function convolution(layouts: Layouts, node: Node): boolean {
   const [x = "", weight = "", bias = ""] = node.inputs;
@@ -25,16 +33,33 @@ export function convolution(layouts: Layouts, node: Node): boolean {
   const geometry = convGeometry(node, layouts.dims(x), layouts.dims(weight));
   const { inputChannels, outputChannels, groups } = geometry;
   if (groups > 1 || !isWorthwhile(layouts, inputChannels, outputChannels)) return false;
+  const form = isWinograd(layouts, geometry) ? byTiles : directConvolution;
+  layouts.setBlocked(y, form(layouts, geometry, { x, weight, bias }));
+  return true;
+}
+
+/** y by the runtime's own convolution. */
+export function directConvolution(
+  layouts: Layouts,
+  geometry: ConvGeometry,
+  { x, weight, bias }: ConvOperands,
+): string {
+  const { batch, inputChannels, outputChannels, output } = geometry;
   const isNarrow = inputChannels < layouts.block;
-  const value = layouts.conv({
+  return layouts.conv({
     ...windowOf(geometry),
     x: isNarrow ? layouts.plain(x) : layouts.blocked(x),
     filter: isNarrow ? narrowFilter(layouts, layouts.plain(weight)) : sharedFilter(layouts, weight),
     ...(bias === "" ? {} : { bias: layouts.pad(layouts.plain(bias)) }),
-    output: layouts.blockedDims(y),
+    output: [batch, layouts.padded(outputChannels), ...output],
   });
-  layouts.setBlocked(y, value);
-  return true;
+}
+
+/** Winograd's; the bias, and whatever else a convolution can do at its end, are a pass of their own. */
+function byTiles(layouts: Layouts, geometry: ConvGeometry, { x, weight, bias }: ConvOperands): string {
+  const value = winogradConvolution(layouts, geometry, { x, weight });
+  const ones = layouts.fill(geometry.outputChannels, 1);
+  return layouts.scale(value, ones, bias === "" ? {} : { bias: layouts.pad(layouts.plain(bias)) });
 }
 
 /** The part of a geometry that `Layouts.conv` takes. */

@@ -15,7 +15,7 @@ export interface FilterShape {
 }
 
 /** w padded with zeros to `outputs` and `inputs` channels. */
-function padWeight(layouts: Layouts, weight: string, shape: FilterShape): string {
+export function padWeight(layouts: Layouts, weight: string, shape: FilterShape): string {
   const [outputs = 1, inputs = 1] = layouts.b.dims(weight);
   const missing = [shape.outputs - outputs, shape.inputs - inputs] as const;
   if (missing[0] === 0 && missing[1] === 0) return weight;

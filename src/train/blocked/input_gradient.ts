@@ -6,6 +6,7 @@ import { isWorthwhile, sharedFilter } from "./convolution.js";
 import { blockedInputGradientFilter, narrowInputGradientFilter } from "./filters.js";
 import type { Layouts } from "./layouts.js";
 import { stridedInputGradient } from "./strided_gradient.js";
+import { isWinograd, winogradInputGradient } from "./winograd.js";
 
 /** ConvInputGradient of a convolution with one group. */
 export function convolutionInputGradient(layouts: Layouts, node: Node): boolean {
@@ -18,13 +19,23 @@ export function convolutionInputGradient(layouts: Layouts, node: Node): boolean 
   return strided(layouts, node, geometry);
 }
 
-/** dx for stride 1: dy convolved with the kernels whose channels are swapped and whose taps are reversed. */
 function unstrided(layouts: Layouts, node: Node, geometry: ConvGeometry): boolean {
   const [dy = "", weight = ""] = compositeInputs(node, 2);
   const [dx = ""] = node.outputs;
-  const { kernel, dilations } = geometry;
-  const isNarrow = geometry.outputChannels < layouts.block;
-  const value = layouts.conv({
+  const form = isWinograd(layouts, geometry) ? winogradInputGradient : directInputGradient;
+  layouts.setBlocked(dx, form(layouts, geometry, { dy, weight }));
+  return true;
+}
+
+/** dx for stride 1: dy convolved with the kernels whose channels are swapped and whose taps are reversed. */
+export function directInputGradient(
+  layouts: Layouts,
+  geometry: ConvGeometry,
+  { dy, weight }: { readonly dy: string; readonly weight: string },
+): string {
+  const { batch, input, inputChannels, outputChannels, kernel, dilations } = geometry;
+  const isNarrow = outputChannels < layouts.block;
+  return layouts.conv({
     x: isNarrow ? layouts.plain(dy) : layouts.blocked(dy),
     filter: isNarrow
       ? narrowInputGradientFilter(layouts, layouts.plain(weight))
@@ -32,10 +43,8 @@ function unstrided(layouts: Layouts, node: Node, geometry: ConvGeometry): boolea
     kernel,
     dilations,
     pads: unstridedPads(geometry),
-    output: layouts.blockedDims(dx),
+    output: [batch, layouts.padded(inputChannels), ...input],
   });
-  layouts.setBlocked(dx, value);
-  return true;
 }
 
 function strided(layouts: Layouts, node: Node, geometry: ConvGeometry): boolean {

@@ -10,6 +10,7 @@ import { BLOCKED_DOMAIN, Layouts } from "./layouts.js";
 import { batchNormalization, batchNormalizationGradient, frozenBatchNormalization } from "./normalization.js";
 import { channelSum, maxPoolGradient, pooling } from "./pooling.js";
 import { convolutionWeightGradient } from "./weight_gradient.js";
+import { MICROSOFT_DOMAIN } from "./winograd.js";
 
 /** Emits a node on blocked values and says so; false, with nothing emitted, where it does not apply. */
 type Rule = (layouts: Layouts, node: Node) => boolean;
@@ -66,7 +67,7 @@ export function blockLayout(graph: Graph, block: number): Graph {
   }
   return {
     ...graph,
-    opsets: new Map([...graph.opsets, [BLOCKED_DOMAIN, 1]]),
+    opsets: new Map([...graph.opsets, [BLOCKED_DOMAIN, 1], [MICROSOFT_DOMAIN, 1]]),
     nodes: b.nodes,
     initializers: b.initializers,
   };

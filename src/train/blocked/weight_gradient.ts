@@ -7,6 +7,7 @@ import { reshape, slice } from "../../ops/emit.js";
 import { MOST_WASTE, waste, windowOf } from "./convolution.js";
 import type { Layouts } from "./layouts.js";
 import { bySwapping } from "./swapped_convolution.js";
+import { isWinograd, winogradWeightGradient } from "./winograd.js";
 
 /** dw [K, C, R, S] (plain) from x and dy. */
 type WeightGradientForm = (layouts: Layouts, geometry: ConvGeometry, x: string, dy: string) => string;
@@ -25,6 +26,10 @@ export function convolutionWeightGradient(layouts: Layouts, node: Node): boolean
   const [dw = ""] = node.outputs;
   const geometry = weightGradientGeometry(node, layouts.dims(x));
   if (geometry.groups > 1 || waste(layouts, geometry.outputChannels) > MOST_WASTE) return false;
+  if (isWinograd(layouts, geometry)) {
+    layouts.setPlain(dw, winogradWeightGradient(layouts, geometry, { x, dy }));
+    return true;
+  }
   const form = chooseForm(layouts, geometry, x);
   if (form === undefined) return false;
   layouts.setPlain(dw, blockedWeightGradients[form](layouts, geometry, x, dy));

@@ -241,6 +241,35 @@ for (const [name, options] of Object.entries(convCases)) {
   });
 }
 
+/** Small maps of so many channels that Winograd's form pays. */
+const tiledCases: Readonly<Record<string, Partial<ConvCase>>> = {
+  "one tile": { channels: [32, 48], input: [2, 2] },
+  "one row of tiles, with bias": { channels: [48, 64], input: [2, 4], bias: true },
+  "four tiles, an odd batch": { channels: [96, 112], input: [4, 4], batch: 3 },
+  "odd maps": { channels: [256, 272], input: [3, 3], batch: 2 },
+  "odd by even": { channels: [176, 160], input: [4, 5], batch: 2, bias: true },
+  "channels that are not whole blocks": { channels: [50, 70], input: [2, 2] },
+};
+
+for (const [name, options] of Object.entries(tiledCases)) {
+  test(`Winograd's convolution and its gradients: ${name} (relative 2e-4)`, { skip }, async () => {
+    const { batch, channels, input } = { ...base, ...options };
+    const blocked = await assertSame([batch, channels[0], ...input], (made) =>
+      conv(made, made.b.emit("Relu", ["x"]), channels[1], options),
+    );
+    assert.equal(count(blocked, "FusedMatMul"), 2);
+  });
+}
+
+test("a residual block of Winograd's convolutions", { skip }, async () => {
+  const blocked = await assertSame([8, 32, 2, 2], (made) => {
+    const { b } = made;
+    const x = b.emit("Relu", [normalize(made, conv(made, "x", 32))]);
+    return b.emit("Relu", [add(b, normalize(made, conv(made, x, 32)), x)]);
+  });
+  assert.equal(count(blocked, "FusedMatMul"), 4);
+});
+
 test("a residual block: normalizations, activations and additions end convolutions", { skip }, async () => {
   const blocked = await assertSame([8, 16, 6, 6], (made) => {
     const { b } = made;

@@ -1,0 +1,133 @@
+/**
+ * Milliseconds of a 3x3 convolution in a training step (forward, both gradients), by the runtime's direct convolution and
+ * by Winograd's F(2x2, 3x3), by shape: `npm run build && node dist/bench/winograd.js [THREADS]`
+ */
+import { performance } from "node:perf_hooks";
+import { blockSize } from "../src/execute/block_size.js";
+import { toOrtTensor } from "../src/execute/engine.js";
+import { openSession } from "../src/execute/node.js";
+import { elementCount, float32Tensor } from "../src/graph/tensor.js";
+import { median } from "../src/measure/median.js";
+import { TypedBuilder } from "../src/ops/builder.js";
+import type { ConvGeometry } from "../src/ops/conv_gradient.js";
+import { reduceSum } from "../src/ops/emit.js";
+import { directConvolution } from "../src/train/blocked/convolution.js";
+import { directInputGradient } from "../src/train/blocked/input_gradient.js";
+import { BLOCKED_DOMAIN, Layouts } from "../src/train/blocked/layouts.js";
+import { blockedWeightGradients, chooseForm } from "../src/train/blocked/weight_gradient.js";
+import {
+  MICROSOFT_DOMAIN,
+  winogradConvolution,
+  winogradInputGradient,
+  winogradWeightGradient,
+} from "../src/train/blocked/winograd.js";
+
+const shapes: readonly { batch: number; channels: number; size: number }[] = [
+  { batch: 64, channels: 512, size: 2 },
+  { batch: 64, channels: 64, size: 4 },
+  { batch: 64, channels: 128, size: 4 },
+  { batch: 64, channels: 256, size: 4 },
+  { batch: 64, channels: 512, size: 4 },
+  { batch: 16, channels: 512, size: 4 },
+  { batch: 64, channels: 256, size: 6 },
+  { batch: 64, channels: 512, size: 7 },
+  { batch: 64, channels: 128, size: 8 },
+  { batch: 64, channels: 256, size: 8 },
+  { batch: 64, channels: 512, size: 8 },
+  { batch: 64, channels: 512, size: 14 },
+  { batch: 64, channels: 128, size: 16 },
+];
+const RUNS = 9;
+const WARMUP = 2;
+
+/** y and dx (blocked), dw. */
+type Form = (layouts: Layouts, geometry: ConvGeometry) => readonly [string, string, string];
+
+const x = "x";
+const dy = "dy";
+const weight = "w";
+
+const forms: Readonly<Record<"neither" | "direct" | "winograd", Form>> = {
+  neither: (layouts) => [layouts.blocked(x), layouts.blocked(dy), weight],
+  direct: (layouts, geometry) => [
+    directConvolution(layouts, geometry, { x, weight, bias: "" }),
+    directInputGradient(layouts, geometry, { dy, weight }),
+    blockedWeightGradients[chooseForm(layouts, geometry, x) ?? "swap"](layouts, geometry, x, dy),
+  ],
+  winograd: (layouts, geometry) => [
+    winogradConvolution(layouts, geometry, { x, weight }),
+    winogradInputGradient(layouts, geometry, { dy, weight }),
+    winogradWeightGradient(layouts, geometry, { x, dy }),
+  ],
+};
+
+/** Of a form, with blocking x and dy for it and the sums of its results. */
+async function milliseconds(geometry: ConvGeometry, form: Form, block: number): Promise<number> {
+  const { batch, inputChannels, outputChannels, input, output } = geometry;
+  const dims = {
+    x: [batch, inputChannels, ...input],
+    dy: [batch, outputChannels, ...output],
+    w: [outputChannels, inputChannels, 3, 3],
+  };
+  const b = new TypedBuilder(13);
+  for (const [name, shape] of Object.entries(dims)) b.declare(name, { elementType: "float32", shape });
+  const layouts = new Layouts(b, block, new Map(b.types), new Map());
+  for (const name of [x, dy]) layouts.blocked(name);
+  const outputs = form(layouts, geometry).map((value) => reduceSum(b, value, [0, 1, 2, 3], false));
+  const session = await openSession(
+    {
+      name: "layer",
+      opsets: new Map([
+        ["", 13],
+        [BLOCKED_DOMAIN, 1],
+        [MICROSOFT_DOMAIN, 1],
+      ]),
+      inputs: Object.keys(dims).map((name) => ({ name, type: b.types.get(name) })),
+      outputs: outputs.map((name) => ({ name, type: b.types.get(name) })),
+      nodes: b.nodes,
+      initializers: b.initializers,
+      valueInfo: new Map(),
+      metadata: new Map(),
+    },
+    { threads },
+  );
+  const feeds = Object.fromEntries(
+    Object.entries(dims).map(([name, shape]) => {
+      const data = Float32Array.from({ length: elementCount(shape) }, () => Math.random() - 0.5);
+      return [name, toOrtTensor(float32Tensor(shape, data))];
+    }),
+  );
+  const times: number[] = [];
+  for (let run = 0; run < RUNS; run++) {
+    const start = performance.now();
+    await session.run(feeds);
+    times.push(performance.now() - start);
+  }
+  await session.release();
+  return median(times.slice(WARMUP));
+}
+
+const threads = Number(process.argv[2] ?? 2);
+const block = await blockSize();
+if (block === undefined) throw new Error("this build of ONNX Runtime has no blocked layout here");
+for (const { batch, channels, size } of shapes) {
+  const geometry: ConvGeometry = {
+    batch,
+    inputChannels: channels,
+    outputChannels: channels,
+    groups: 1,
+    input: [size, size],
+    kernel: [3, 3],
+    output: [size, size],
+    strides: [1, 1],
+    dilations: [1, 1],
+    pads: [1, 1, 1, 1],
+  };
+  const around = await milliseconds(geometry, forms.neither, block);
+  const direct = (await milliseconds(geometry, forms.direct, block)) - around;
+  const winograd = (await milliseconds(geometry, forms.winograd, block)) - around;
+  const ratio = (winograd / direct).toFixed(2);
+  console.log(
+    `${channels} @ ${size}x${size}, n ${batch}: ${direct.toFixed(1)} -> ${winograd.toFixed(1)} (${ratio})`,
+  );
+}

@@ -1,0 +1,229 @@
+import { int } from "../../graph/attributes.js";
+import type { TypedBuilder } from "../../ops/builder.js";
+import { floatType } from "../../ops/composite.js";
+import type { ConvGeometry } from "../../ops/conv_gradient.js";
+import { matMul, reshape, slice, transpose } from "../../ops/emit.js";
+import { paddedShape, padWeight } from "./filters.js";
+import type { Layouts } from "./layouts.js";
+
+/** ONNX Runtime's own operators on plain values. */
+export const MICROSOFT_DOMAIN = "com.microsoft";
+
+type Matrix = readonly (readonly number[])[];
+
+/**
+ * Winograd's minimal filtering F(2x2, 3x3) (Lavin and Gray 2016, section 4.1): y = Aᵀ [(G g Gᵀ) ⊙ (Bᵀ d B)] A makes
+ * 2x2 outputs from a 4x4 tile d of the input with 16 products in place of 36. Summed over channels, each of the 16
+ * places of a tile is a matrix product of its own.
+ */
+const INPUT: Matrix = [
+  [1, 0, -1, 0],
+  [0, 1, 1, 0],
+  [0, -1, 1, 0],
+  [0, 1, 0, -1],
+];
+const FILTER: Matrix = [
+  [1, 0, 0],
+  [0.5, 0.5, 0.5],
+  [0.5, -0.5, 0.5],
+  [0, 0, 1],
+];
+const OUTPUT: Matrix = [
+  [1, 1, 1, 0],
+  [0, 1, -1, -1],
+];
+const TILE = 4;
+const STEP = 2;
+const PLACES = TILE * TILE;
+const TAPS = 9;
+
+/**
+ * The rows of G for reversed kernels: reversing the columns of G exchanges its first row and its last. (So the transform
+ * of the reversed kernels need not be made from reversed kernels.)
+ */
+const REVERSED: readonly number[] = [3, 1, 2, 0];
+const IN_ORDER: readonly number[] = [0, 1, 2, 3];
+
+/** The products saved must be so many times those of the transforms, whose matrices are narrow (`bench/winograd.ts`). */
+const TRANSFORM_COST = 3.5;
+
+/** Whether F(2x2, 3x3) applies to a convolution and is faster than the runtime's direct one. */
+export function isWinograd(layouts: Layouts, geometry: ConvGeometry): boolean {
+  const { kernel, strides, dilations, pads, input, inputChannels, outputChannels, groups } = geometry;
+  const isApplicable =
+    groups === 1 &&
+    kernel.every((size) => size === 3) &&
+    [...strides, ...dilations, ...pads].every((value) => value === 1) &&
+    Math.min(inputChannels, outputChannels) >= layouts.block;
+  if (!isApplicable) return false;
+  const positions = input[0] * input[1];
+  const places = PLACES * tilesOf(input);
+  const saved = inputChannels * outputChannels * (TAPS * positions - places);
+  return saved >= TRANSFORM_COST * (inputChannels + outputChannels) * places * positions;
+}
+
+/** y of x * w, blocked. */
+export function winogradConvolution(
+  layouts: Layouts,
+  geometry: ConvGeometry,
+  { x, weight }: { readonly x: string; readonly weight: string },
+): string {
+  const kernels = transformedKernels(layouts, weight, IN_ORDER);
+  const products = batchProduct(layouts, inputTiles(layouts, x), kernels, "transB");
+  return fromOutputTiles(layouts, products, geometry.input);
+}
+
+/** dx of dy and w, blocked: dy convolved with the kernels whose channels are swapped and whose taps are reversed. */
+export function winogradInputGradient(
+  layouts: Layouts,
+  geometry: ConvGeometry,
+  { dy, weight }: { readonly dy: string; readonly weight: string },
+): string {
+  const kernels = transformedKernels(layouts, weight, REVERSED);
+  return fromOutputTiles(layouts, matMul(layouts.b, inputTiles(layouts, dy), kernels), geometry.input);
+}
+
+/** dw [K, C, 3, 3] (plain) from x and dy: every step of the forward pass transposed. */
+export function winogradWeightGradient(
+  layouts: Layouts,
+  geometry: ConvGeometry,
+  { x, dy }: { readonly x: string; readonly dy: string },
+): string {
+  const { b } = layouts;
+  const products = batchProduct(layouts, gradientTiles(layouts, dy), inputTiles(layouts, x), "transA");
+  const [, outputs = 1, inputs = 1] = b.dims(products);
+  const columns = [reshape(b, products, [PLACES, outputs * inputs]), kernelTransform(layouts, IN_ORDER)];
+  const kernels = b.emit("Gemm", columns, { attributes: { transA: int(1) } });
+  const { outputChannels, inputChannels } = geometry;
+  return corner(b, reshape(b, kernels, [outputs, inputs, 3, 3]), [outputChannels, inputChannels]);
+}
+
+/** The part of a weight that is no padding. */
+function corner(b: TypedBuilder, weight: string, channels: readonly [number, number]): string {
+  const dims = b.dims(weight);
+  const ranges = channels.flatMap((end, axis) => (dims[axis] === end ? [] : [{ axis, start: 0, end }]));
+  return ranges.length === 0 ? weight : slice(b, weight, ranges);
+}
+
+/** G g Gᵀ of all kernels, [16, K, C], with their taps in order or reversed. */
+function transformedKernels(layouts: Layouts, weight: string, order: readonly number[]): string {
+  const { b } = layouts;
+  const shape = paddedShape(layouts, weight);
+  const kernels = reshape(b, padWeight(layouts, layouts.plain(weight), shape), [-1, TAPS]);
+  const values = b.emit("Gemm", [kernelTransform(layouts, order), kernels], {
+    attributes: { transB: int(1) },
+  });
+  return reshape(b, values, [PLACES, shape.outputs, shape.inputs]);
+}
+
+/** G ⊗ G with G's rows in the given order: [16, 9]. */
+function kernelTransform(layouts: Layouts, order: readonly number[]): string {
+  const rows = order.map((row) => FILTER[row] ?? []);
+  const matrix = rows.flatMap((left) =>
+    rows.map((right) => left.flatMap((first) => right.map((second) => first * second))),
+  );
+  return constant(layouts, `kernels ${order.join()}`, matrix);
+}
+
+/** Bᵀ d B of every tile of a blocked image [N, C, H, W]: [16, tiles · N, C]. */
+function inputTiles(layouts: Layouts, name: string): string {
+  return transformed(layouts, name, "input", inputMatrix);
+}
+
+/** A dy Aᵀ of every tile of a blocked image: [16, tiles · N, K]. */
+function gradientTiles(layouts: Layouts, name: string): string {
+  return transformed(layouts, name, "gradient", outputMatrix);
+}
+
+function transformed(
+  layouts: Layouts,
+  name: string,
+  transform: string,
+  matrixOf: (map: MapSize) => Matrix,
+): string {
+  const { b } = layouts;
+  const [batch = 1, channels = 1, height = 1, width = 1] = layouts.blockedDims(name);
+  const map = [height, width] as const;
+  const matrix = constant(layouts, `${transform} ${map.join()}`, matrixOf(map));
+  const tiles = matMul(b, matrix, positionsFirst(layouts, name));
+  return reshape(b, tiles, [PLACES, tilesOf(map) * batch, channels]);
+}
+
+/** Aᵀ m A of the products [16, tiles · N, K], as a blocked image. */
+function fromOutputTiles(layouts: Layouts, products: string, map: MapSize): string {
+  const { b, block } = layouts;
+  const tiles = tilesOf(map);
+  const [, rows = 1, channels = 1] = b.dims(products);
+  const batch = rows / tiles;
+  const matrix = constant(layouts, `output ${map.join()}`, transposed(outputMatrix(map)));
+  const values = matMul(b, matrix, reshape(b, products, [PLACES * tiles, batch * channels]));
+  const byBlock = reshape(b, values, [map[0] * map[1], batch, channels / block, block]);
+  return reshape(b, transpose(b, byBlock, [1, 2, 0, 3]), [batch, channels, ...map]);
+}
+
+/** A blocked image [N, C/b, H, W, b] as [H · W, N · C]. */
+function positionsFirst(layouts: Layouts, name: string): string {
+  const { b, block } = layouts;
+  return layouts.once(`winograd positions ${name}`, () => {
+    const [batch = 1, channels = 1, height = 1, width = 1] = layouts.blockedDims(name);
+    const dims = [batch, channels / block, height * width, block];
+    const first = transpose(b, reshape(b, layouts.blocked(name), dims), [2, 0, 1, 3]);
+    return reshape(b, first, [height * width, batch * channels]);
+  });
+}
+
+/** Matrix products of two stacks, one of them transposed. */
+function batchProduct({ b }: Layouts, left: string, right: string, side: "transA" | "transB"): string {
+  const [, leftRows = 1, leftColumns = 1] = b.dims(left);
+  const [, rightRows = 1, rightColumns = 1] = b.dims(right);
+  const shape = side === "transA" ? [leftColumns, rightColumns] : [leftRows, rightRows];
+  return b.emit("FusedMatMul", [left, right], {
+    domain: MICROSOFT_DOMAIN,
+    attributes: { [side]: int(1) },
+    types: [floatType([PLACES, ...shape])],
+  });
+}
+
+type MapSize = readonly [height: number, width: number];
+
+/** Tiles of 2x2 outputs that cover a map; of odd maps the last ones reach beyond the edge, where nothing is. */
+function tilesOf(map: MapSize): number {
+  return map.map((size) => Math.ceil(size / STEP)).reduce((product, count) => product * count, 1);
+}
+
+const inputMatrix = (map: MapSize): Matrix =>
+  tileMatrix(map, (place, offset) => INPUT[place]?.[offset + 1] ?? 0);
+
+const outputMatrix = (map: MapSize): Matrix =>
+  tileMatrix(map, (place, offset) => OUTPUT[offset]?.[place] ?? 0);
+
+/**
+ * A transform of all tiles of a map as a matrix [16 · tiles, H · W].
+ * @param weight of a place of the tile, along one axis, for the position at this offset from the tile's first output
+ */
+function tileMatrix([height, width]: MapSize, weight: (place: number, offset: number) => number): Matrix {
+  const along = (size: number, place: number): Matrix =>
+    Array.from({ length: Math.ceil(size / STEP) }, (_, tile) =>
+      Array.from({ length: size }, (__, position) => weight(place, position - STEP * tile)),
+    );
+  const places = Array.from({ length: TILE }, (_, place) => place);
+  return places.flatMap((down) =>
+    places.flatMap((across) =>
+      along(height, down).flatMap((rows) =>
+        along(width, across).map((columns) => rows.flatMap((row) => columns.map((column) => row * column))),
+      ),
+    ),
+  );
+}
+
+function transposed(matrix: Matrix): Matrix {
+  const [first = []] = matrix;
+  return first.map((_, column) => matrix.map((row) => row[column] ?? 0));
+}
+
+function constant(layouts: Layouts, key: string, matrix: Matrix): string {
+  const [first = []] = matrix;
+  return layouts.once(`winograd matrix ${key}`, () =>
+    layouts.b.floats("winograd", [matrix.length, first.length], matrix.flat()),
+  );
+}
