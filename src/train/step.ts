@@ -4,12 +4,16 @@ import { removeDeadNodes } from "../graph/passes/remove_dead_nodes.js";
 import type { Graph, ValueInfo, ValueType } from "../graph/types.js";
 import { batchNormalizationTraining } from "../ops/batch_normalization_training.js";
 import { TypedBuilder } from "../ops/builder.js";
+import { convGeometry } from "../ops/conv.js";
 import { standardOpset } from "../ops/definition.js";
 import { reduceSum } from "../ops/emit.js";
+import { inferGraph, staticDims } from "../ops/infer.js";
 import { declareTypes, expandComposites, namesOf } from "../ops/passes/expand_composites.js";
 import { factorConvolutions } from "../ops/passes/factor_convolutions.js";
 import { TARGET_OPSET } from "../ops/passes/upgrade_opset.js";
+import type { DecomposedLayer } from "../ops/weights.js";
 import { blockLayout } from "./blocked/pass.js";
+import { productsPerPosition } from "./blocked/winograd.js";
 import { buildGradients } from "./gradients.js";
 import { emitLoss, type LossOptions, type LossValues, type MatchedValue } from "./losses.js";
 import { emitUpdate, type SgdOptions, type UpdateRule } from "./optimizer.js";
@@ -94,8 +98,7 @@ export function buildTrainingStep(
   options: StepOptions,
 ): TrainingStep {
   const read = options.reference === "original" ? matchedPart(whole, options.loss) : whole;
-  const network =
-    options.block === undefined ? read : factorConvolutions(read, (name) => options.trained.has(name));
+  const network = options.block === undefined ? read : factored(read, options.trained, options.block);
   expectOpset(network);
   const b = new TypedBuilder(standardOpset(network), namesOf(network));
   const inputs: ValueInfo[] = [];
@@ -171,6 +174,14 @@ export function buildTrainingStep(
     constants,
     teachers: new Map(matched.map(({ loss: { output }, teacher }) => [output, teacher])),
   };
+}
+
+/** Decomposed layers in two stages where that is cheaper than what the blocked layout makes of merged kernels. */
+function factored(network: Graph, trained: ReadonlyMap<string, unknown>, block: number): Graph {
+  const { types } = inferGraph(network);
+  const mergedCost = ({ conv, K, C, R, S }: DecomposedLayer): number =>
+    productsPerPosition(block, convGeometry(conv, staticDims(types, conv.inputs[0] ?? ""), [K, C, R, S]));
+  return factorConvolutions(network, (name) => trained.has(name), mergedCost);
 }
 
 /**

@@ -5,8 +5,10 @@ import type { Graph } from "../../src/graph/types.js";
 import { decompose } from "../../src/method/decompose.js";
 import { type PhaseMode, trainingPhases } from "../../src/method/phases.js";
 import { PENNI_DOMAIN } from "../../src/ops/composite.js";
+import type { ConvGeometry } from "../../src/ops/conv_gradient.js";
 import { factorConvolutions } from "../../src/ops/passes/factor_convolutions.js";
 import { findDecompositions } from "../../src/ops/weights.js";
+import { productsPerPosition } from "../../src/train/blocked/winograd.js";
 import { randomTensor } from "../support/small_models.js";
 import { runTrainingStep, type Values } from "../support/training_step.js";
 import { wideNetwork } from "../support/wide_network.js";
@@ -49,6 +51,37 @@ test("with nearly as many basis kernels as taps nothing is factored", () => {
     factorConvolutions(network, () => true),
     network,
   );
+});
+
+test("what merged kernels cost decides", () => {
+  const network = decompose(wideNetwork(BATCH), { basis: 3 });
+  const isCoefs = (name: string): boolean => name.includes("coefs");
+  assert.equal(
+    factorConvolutions(network, isCoefs, () => 3),
+    network,
+  );
+  const second = factorConvolutions(network, isCoefs, ({ conv }) => (conv.name === "c2/Conv" ? 9 : 3));
+  assert.deepEqual(factoredConvs(second), ["c2/Conv"]);
+});
+
+test("Winograd's form costs fewer products than the kernels have taps", () => {
+  const geometry = (channels: number, size: number): ConvGeometry => ({
+    batch: 64,
+    inputChannels: channels,
+    outputChannels: channels,
+    groups: 1,
+    input: [size, size],
+    kernel: [3, 3],
+    output: [size, size],
+    strides: [1, 1],
+    dilations: [1, 1],
+    pads: [1, 1, 1, 1],
+  });
+  const costs = [geometry(64, 8), geometry(512, 2), geometry(512, 4), geometry(512, 8)].map((each) =>
+    productsPerPosition(16, each),
+  );
+  // 16 places for 4 outputs, and 3.5 times the transforms' 2·16·H·W / 512 for each of them.
+  assert.deepEqual(costs, [9, 9, 4 * (1 + (3.5 * 16 * 2) / 512), 4 * (1 + (3.5 * 64 * 2) / 512)]);
 });
 
 const modes: readonly (readonly [PhaseMode, number])[] = [

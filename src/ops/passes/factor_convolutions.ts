@@ -10,15 +10,23 @@ import { type DecomposedLayer, findDecompositions } from "../weights.js";
  */
 const PASS_COST = 27;
 
+/** The products that a layer costs merged, per position and pair of channels. */
+type MergedCost = (layer: DecomposedLayer) => number;
+
 /**
  * Decomposed convolutions as FactoredConv composites, where that makes a training step cheaper.
  *
  * @param isTrained whether the step needs the gradient of an initializer
+ * @param mergedCost default: the taps of the layer's kernels
  */
-export function factorConvolutions(graph: Graph, isTrained: (name: string) => boolean): Graph {
+export function factorConvolutions(
+  graph: Graph,
+  isTrained: (name: string) => boolean,
+  mergedCost: MergedCost = ({ R, S }) => R * S,
+): Graph {
   const factored = new Map<Node, Node>();
   for (const layer of findDecompositions(graph)) {
-    if (layer.groups === 1 && isCheaperFactored(layer, isTrained)) {
+    if (layer.groups === 1 && isCheaperFactored(layer, mergedCost(layer), isTrained)) {
       factored.set(layer.conv, factoredNode(layer));
     }
   }
@@ -27,17 +35,17 @@ export function factorConvolutions(graph: Graph, isTrained: (name: string) => bo
 }
 
 /**
- * Per position a product costs R·S·C·K merged, and d·C·K factored with, for each basis kernel, a pass over the C maps
+ * Per position a product costs m·C·K merged (m: R·S, unless something cleverer is done), and d·C·K factored with, for each basis kernel, a pass over the C maps
  * and one over the K sums. The forward product and the input's gradient are either; the gradient of coefficients is
  * about the same in both forms; that of a basis alone needs a product with dy merged, and next to nothing factored.
  */
 function isCheaperFactored(
-  { K, C, R, S, d, coefs, basis }: DecomposedLayer,
+  { K, C, d, coefs, basis }: DecomposedLayer,
+  merged: number,
   isTrained: (name: string) => boolean,
 ): boolean {
-  const taps = R * S;
   const isBasisAlone = isTrained(basis) && !isTrained(coefs);
-  const saved = 2 * (taps - d) + (isBasisAlone ? taps : 0);
+  const saved = 2 * (merged - d) + (isBasisAlone ? merged : 0);
   return saved * C * K > 2 * d * (C + K) * PASS_COST;
 }
 

@@ -33,7 +33,7 @@ export function convolution(layouts: Layouts, node: Node): boolean {
   const geometry = convGeometry(node, layouts.dims(x), layouts.dims(weight));
   const { inputChannels, outputChannels, groups } = geometry;
   if (groups > 1 || !isWorthwhile(layouts, inputChannels, outputChannels)) return false;
-  const form = isWinograd(layouts, geometry) ? byTiles : directConvolution;
+  const form = isWinograd(layouts.block, geometry) ? byTiles : directConvolution;
   layouts.setBlocked(y, form(layouts, geometry, { x, weight, bias }));
   return true;
 }

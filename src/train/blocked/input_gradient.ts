@@ -22,7 +22,7 @@ export function convolutionInputGradient(layouts: Layouts, node: Node): boolean 
 function unstrided(layouts: Layouts, node: Node, geometry: ConvGeometry): boolean {
   const [dy = "", weight = ""] = compositeInputs(node, 2);
   const [dx = ""] = node.outputs;
-  const form = isWinograd(layouts, geometry) ? winogradInputGradient : directInputGradient;
+  const form = isWinograd(layouts.block, geometry) ? winogradInputGradient : directInputGradient;
   layouts.setBlocked(dx, form(layouts, geometry, { dy, weight }));
   return true;
 }

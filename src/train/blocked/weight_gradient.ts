@@ -26,7 +26,7 @@ export function convolutionWeightGradient(layouts: Layouts, node: Node): boolean
   const [dw = ""] = node.outputs;
   const geometry = weightGradientGeometry(node, layouts.dims(x));
   if (geometry.groups > 1 || waste(layouts, geometry.outputChannels) > MOST_WASTE) return false;
-  if (isWinograd(layouts, geometry)) {
+  if (isWinograd(layouts.block, geometry)) {
     layouts.setPlain(dw, winogradWeightGradient(layouts, geometry, { x, dy }));
     return true;
   }

@@ -47,19 +47,35 @@ const IN_ORDER: readonly number[] = [0, 1, 2, 3];
 /** The products saved must be so many times those of the transforms, whose matrices are narrow (`bench/winograd.ts`). */
 const TRANSFORM_COST = 3.5;
 
-/** Whether F(2x2, 3x3) applies to a convolution and is faster than the runtime's direct one. */
-export function isWinograd(layouts: Layouts, geometry: ConvGeometry): boolean {
+/**
+ * Whether F(2x2, 3x3) applies to a convolution and is faster than the runtime's direct one.
+ * @param block channels of a block
+ */
+export function isWinograd(block: number, geometry: ConvGeometry): boolean {
   const { kernel, strides, dilations, pads, input, inputChannels, outputChannels, groups } = geometry;
   const isApplicable =
     groups === 1 &&
     kernel.every((size) => size === 3) &&
     [...strides, ...dilations, ...pads].every((value) => value === 1) &&
-    Math.min(inputChannels, outputChannels) >= layouts.block;
+    Math.min(inputChannels, outputChannels) >= block;
   if (!isApplicable) return false;
   const positions = input[0] * input[1];
   const places = PLACES * tilesOf(input);
   const saved = inputChannels * outputChannels * (TAPS * positions - places);
   return saved >= TRANSFORM_COST * (inputChannels + outputChannels) * places * positions;
+}
+
+/**
+ * What a convolution costs in the form that is taken for it, in products per position and pair of channels, the
+ * transforms' among them. On maps of one tile what is done to the weights costs as much as the products save.
+ */
+export function productsPerPosition(block: number, geometry: ConvGeometry): number {
+  const { kernel, input, inputChannels, outputChannels } = geometry;
+  const tiles = tilesOf(input);
+  if (tiles === 1 || !isWinograd(block, geometry)) return kernel[0] * kernel[1];
+  const positions = input[0] * input[1];
+  const transforms = (TRANSFORM_COST * positions * (inputChannels + outputChannels)) / inputChannels;
+  return ((PLACES * tiles) / positions) * (1 + transforms / outputChannels);
 }
 
 /** y of x * w, blocked. */
