@@ -6,23 +6,26 @@
  */
 import { createInterface } from "node:readline";
 import type { Device } from "../src/execute/device.js";
+import type { Graph } from "../src/graph/types.js";
 import { decompose } from "../src/method/decompose.js";
 import { benchmarkNetworks, type NetworkName } from "./networks.js";
 import { type BenchTraining, type DecomposedPhase, openTraining } from "./training.js";
 
 const [name, batch, threads, warmup, device, basis, phase] = process.argv.slice(2);
-const network = benchmarkNetworks[name as NetworkName].build();
-const training = await openTraining(
-  basis === undefined ? network : decompose(network, { basis: Number(basis) }),
-  {
-    batch: Number(batch),
-    threads: Number(threads),
-    device: device as Device,
-    ...(phase === undefined ? {} : { phase: phase as DecomposedPhase }),
-  },
-);
+const training = await openTraining(network(), {
+  batch: Number(batch),
+  threads: Number(threads),
+  device: device as Device,
+  ...(phase === undefined ? {} : { phase: phase as DecomposedPhase }),
+});
 await answer(training, Number(warmup));
 for await (const line of createInterface({ input: process.stdin })) await answer(training, Number(line));
+
+/** Not kept here: a training process holds the state of its network only. */
+function network(): Graph {
+  const plain = benchmarkNetworks[name as NetworkName].build();
+  return basis === undefined ? plain : decompose(plain, { basis: Number(basis) });
+}
 
 async function answer(run: BenchTraining, steps: number): Promise<void> {
   const milliseconds: number[] = [];

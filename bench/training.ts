@@ -40,13 +40,16 @@ const RATE = 0.01;
 export async function openTraining(network: Graph, options: BenchTrainingOptions): Promise<BenchTraining> {
   const fixed = fixBatch(network, options.batch);
   const plan = benchPlan(fixed, options);
-  const phase = plan.phases.find(({ name }) => name === options.phase) ?? plan.phases[0];
-  const phases = phase === undefined ? [] : [phase];
-  const bench = await Workbench.open(fixed, { ...plan, phases }, IMAGE);
+  // All phases are loaded, as in a run: what one of them leaves alone is state too, not a constant.
+  const phase = Math.max(
+    0,
+    plan.phases.findIndex(({ name }) => name === options.phase),
+  );
+  const bench = await Workbench.open(fixed, plan, IMAGE);
   const batch = randomBatch(options.batch);
   const step = async (): Promise<number> => {
-    const { loss } = await bench.runStep(0, batch, RATE, false);
-    bench.commit(0);
+    const { loss } = await bench.runStep(phase, batch, RATE, false);
+    bench.commit(phase);
     return loss;
   };
   return { step, release: () => bench.release() };

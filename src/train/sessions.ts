@@ -16,11 +16,12 @@ import type { TrainingPlan } from "./plan.js";
 import { nonZeroMask, type TrainingState } from "./state.js";
 import { buildTrainingStep, imageInput, matchedOutputs, type StateSlot, type TrainingStep } from "./step.js";
 
-/** The training step of one phase, ready to run. */
-export interface LoadedPhase {
+/** The training step of one phase. */
+export interface PhaseStep {
   readonly name: string;
   readonly step: TrainingStep;
-  readonly session: Session;
+  /** Loads the step into the runtime. */
+  open(): Promise<Session>;
   /** By input name of the step. */
   readonly masks: ResidentValues;
   /** Everything the step takes in and gives back. */
@@ -42,22 +43,22 @@ export interface Evaluation {
   readonly inputs: readonly string[];
 }
 
-/** Builds and loads the steps of all phases over one state, which starts from the network's values. */
-export async function loadPhases(
+/** Builds the steps of all phases over one state, which starts from the network's values. */
+export async function buildPhases(
   network: Graph,
   plan: TrainingPlan,
   state: TrainingState,
   provider: Provider,
-): Promise<LoadedPhase[]> {
+): Promise<PhaseStep[]> {
   const names = stateNames(network, plan);
   for (const name of names) {
     const tensor = initializer(network, name);
     state.declare(name, tensor.dims, float32Data(tensor));
   }
   const block = provider === "cpu" ? await blockSize() : undefined;
-  const loaded: LoadedPhase[] = [];
+  const built: PhaseStep[] = [];
   for (const phase of plan.phases) {
-    const built = buildTrainingStep(network, names, {
+    const plain = buildTrainingStep(network, names, {
       trained: new Map(Object.entries(phase.trained)),
       batchNormalization: plan.batchNormalization,
       loss: plan.loss,
@@ -65,7 +66,7 @@ export async function loadPhases(
       optimizer: plan.optimizer,
       ...(block === undefined ? {} : { block }),
     });
-    const step = provider === "cpu" ? writeInPlace(built) : built;
+    const step = provider === "cpu" ? writeInPlace(plain) : plain;
     const slots = [...step.parameters.values(), ...step.velocities.values(), ...step.statistics.values()];
     for (const { input, dims } of slots) state.declare(input, dims);
     const masks = residentValues(nodeEngine, provider);
@@ -74,16 +75,17 @@ export async function loadPhases(
       masks.declare(input, mask.dims, mask.data as Float32Array);
     }
     const residentOutputs = slots.map(({ output }) => output);
-    const session = await openSession(step.graph, {
-      threads: plan.threads,
-      provider,
-      memoryPattern: false,
-      residentOutputs,
-      returnsTargets: provider === "cpu",
-    });
-    loaded.push({ name: phase.name, step, session, masks, slots });
+    const open = (): Promise<Session> =>
+      openSession(step.graph, {
+        threads: plan.threads,
+        provider,
+        memoryPattern: false,
+        residentOutputs,
+        returnsTargets: provider === "cpu",
+      });
+    built.push({ name: phase.name, step, open, masks, slots });
   }
-  return loaded;
+  return built;
 }
 
 /** What any phase trains, and the running statistics. */

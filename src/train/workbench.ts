@@ -12,13 +12,14 @@ import type { CheckpointTensor } from "./checkpoint.js";
 import { guessingLoss } from "./divergence.js";
 import { PREDICTED } from "./evaluation.js";
 import { comparedOutput, comparedValue, logitsOf } from "./outputs.js";
+import { PhaseSessions } from "./phase_sessions.js";
 import type { TrainingPlan } from "./plan.js";
 import {
+  buildPhases,
   type Evaluation,
-  type LoadedPhase,
   loadEvaluation,
-  loadPhases,
   loadTeacher,
+  type PhaseStep,
   type Teacher,
 } from "./sessions.js";
 import { TrainingState } from "./state.js";
@@ -51,7 +52,8 @@ export class Workbench {
     readonly guessing: number,
     private readonly image: string,
     private readonly state: TrainingState,
-    private readonly phases: readonly LoadedPhase[],
+    private readonly phases: readonly PhaseStep[],
+    private readonly sessions: PhaseSessions,
     private readonly teacher: Teacher | undefined,
     private readonly evaluation: Evaluation | undefined,
   ) {}
@@ -66,13 +68,26 @@ export class Workbench {
     const device = await resolveDevice(plan.device ?? "cpu");
     const { provider } = device;
     const state = new TrainingState(residentValues(nodeEngine, provider));
-    const phases = await loadPhases(network, plan, state, provider);
+    const phases = await buildPhases(network, plan, state, provider);
+    const sessions = await PhaseSessions.open(phases.map(({ open }) => open));
     const teacher = await loadTeacher(plan, provider);
     const evaluation =
       plan.data.validation > 0 ? await loadEvaluation(network, plan, state, provider) : undefined;
     const image = imageInput(network).name;
     const guessing = guessingCost(network, plan);
-    return new Workbench(plan, imageDims, device, guessing, image, state, phases, teacher, evaluation);
+    collectGarbage();
+    return new Workbench(
+      plan,
+      imageDims,
+      device,
+      guessing,
+      image,
+      state,
+      phases,
+      sessions,
+      teacher,
+      evaluation,
+    );
   }
 
   phaseName(phase: number): string {
@@ -86,7 +101,8 @@ export class Workbench {
    *   takes less memory
    */
   async runStep(phase: number, batch: Batch, rate: number, keep: boolean): Promise<StepOutcome> {
-    const { step, session, masks, slots } = this.phaseAt(phase);
+    const { step, masks, slots } = this.phaseAt(phase);
+    const session = await this.sessions.forStep(phase);
     const images = this.imageTensor(batch.images);
     const feeds: Record<string, OrtTensor> = {
       [this.image]: images,
@@ -192,10 +208,9 @@ export class Workbench {
     if (this.isReleased) return;
     this.isReleased = true;
     for (const values of [this.state, ...this.phases.map(({ masks }) => masks)]) await values.release();
-    for (const { session } of [...this.phases, this.teacher, this.evaluation].filter(isLoaded))
-      await session.release();
-    // The networks and the state are garbage now, megabytes of it that little else would make the engine collect.
-    globalThis.gc?.();
+    await this.sessions.release();
+    for (const { session } of [this.teacher, this.evaluation].filter(isLoaded)) await session.release();
+    collectGarbage();
   }
 
   /** The state's name of every parameter's momentum. */
@@ -204,7 +219,7 @@ export class Workbench {
     return new Map(slots.map(([name, { input }]) => [name, input]));
   }
 
-  private phaseAt(index: number): LoadedPhase {
+  private phaseAt(index: number): PhaseStep {
     const phase = this.phases[index];
     if (phase === undefined) throw new PenniError("internal", `a training stage has no phase ${index}`);
     return phase;
@@ -258,6 +273,11 @@ function guessingCost(network: Graph, plan: TrainingPlan): number {
   });
   const classes = plan.loss.crossEntropy > 0 ? size(logitsOf(network), 1) : 1;
   return guessingLoss(plan.loss, matched, classes);
+}
+
+/** Networks and states are megabytes of garbage once they are loaded or released, and little else asks for a collection. */
+function collectGarbage(): void {
+  globalThis.gc?.();
 }
 
 function isLoaded<Part>(part: Part | undefined): part is Part {
