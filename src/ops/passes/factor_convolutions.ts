@@ -35,9 +35,10 @@ export function factorConvolutions(
 }
 
 /**
- * Per position a product costs m·C·K merged (m: R·S, unless something cleverer is done), and d·C·K factored with, for each basis kernel, a pass over the C maps
- * and one over the K sums. The forward product and the input's gradient are either; the gradient of coefficients is
- * about the same in both forms; that of a basis alone needs a product with dy merged, and next to nothing factored.
+ * Per position a product costs m·C·K merged (m is R·S, or less where the merged convolution is not done directly), and
+ * d·C·K factored with, for each basis kernel, a pass over the C maps and one over the K sums. The forward product and the
+ * input's gradient are either; the gradient of coefficients is about the same in both forms; that of a basis alone needs
+ * a product with dy merged, and next to nothing factored.
  */
 function isCheaperFactored(
   { K, C, d, coefs, basis }: DecomposedLayer,

@@ -37,10 +37,7 @@ const STEP = 2;
 const PLACES = TILE * TILE;
 const TAPS = 9;
 
-/**
- * The rows of G for reversed kernels: reversing the columns of G exchanges its first row and its last. (So the transform
- * of the reversed kernels need not be made from reversed kernels.)
- */
+/** The rows of G that transform a kernel as if its taps were reversed: to reverse G's columns is to exchange these two. */
 const REVERSED: readonly number[] = [3, 1, 2, 0];
 const IN_ORDER: readonly number[] = [0, 1, 2, 3];
 
