@@ -3,19 +3,15 @@
  * trains), with its kernels merged and in two stages, by shape:
  * `npm run build && node dist/bench/factored.js [THREADS [BASIS]]`
  */
-import { performance } from "node:perf_hooks";
 import { blockSize } from "../src/execute/block_size.js";
-import { toOrtTensor } from "../src/execute/engine.js";
-import { openSession } from "../src/execute/node.js";
 import { int, ints } from "../src/graph/attributes.js";
-import { elementCount, float32Tensor } from "../src/graph/tensor.js";
 import type { Graph } from "../src/graph/types.js";
-import { median } from "../src/measure/median.js";
 import { TypedBuilder } from "../src/ops/builder.js";
 import { PENNI_DOMAIN } from "../src/ops/composite.js";
 import { matMul, reduceSum, reshape } from "../src/ops/emit.js";
 import { blockLayout } from "../src/train/blocked/pass.js";
 import { buildGradients } from "../src/train/gradients.js";
+import { milliseconds } from "./layers.js";
 import { type DecomposedPhase, decomposedPhases } from "./training.js";
 
 interface Shape {
@@ -35,8 +31,6 @@ const shapes: readonly Shape[] = [
   { batch: 64, channels: 512, size: 2 },
 ];
 const TAPS = 9;
-const RUNS = 9;
-const WARMUP = 2;
 
 type Form = "merged" | "factored";
 
@@ -102,25 +96,6 @@ function differentiated(
   return [loss, ...[...gradients.values()].map(total)];
 }
 
-async function milliseconds(graph: Graph, block: number, threads: number): Promise<number> {
-  const session = await openSession(blockLayout(graph, block), { threads });
-  const feeds = Object.fromEntries(
-    graph.inputs.map(({ name, type }) => {
-      const dims = (type?.shape ?? []) as readonly number[];
-      const data = Float32Array.from({ length: elementCount(dims) }, () => Math.random() - 0.5);
-      return [name, toOrtTensor(float32Tensor(dims, data))];
-    }),
-  );
-  const times: number[] = [];
-  for (let run = 0; run < RUNS; run++) {
-    const start = performance.now();
-    await session.run(feeds);
-    times.push(performance.now() - start);
-  }
-  await session.release();
-  return median(times.slice(WARMUP));
-}
-
 const threads = Number(process.argv[2] ?? 2);
 const basis = Number(process.argv[3] ?? 5);
 const block = await blockSize();
@@ -129,8 +104,8 @@ for (const shape of shapes) {
   const cells: string[] = [];
   for (const phase of decomposedPhases) {
     const [merged, factored] = [
-      await milliseconds(stepGraph(shape, basis, { form: "merged", phase }), block, threads),
-      await milliseconds(stepGraph(shape, basis, { form: "factored", phase }), block, threads),
+      await milliseconds(blockLayout(stepGraph(shape, basis, { form: "merged", phase }), block), threads),
+      await milliseconds(blockLayout(stepGraph(shape, basis, { form: "factored", phase }), block), threads),
     ];
     cells.push(`${phase} ${merged.toFixed(1)} -> ${factored.toFixed(1)} (${(factored / merged).toFixed(2)})`);
   }

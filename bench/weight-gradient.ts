@@ -16,6 +16,7 @@ import {
 import { add, reduceSum, slice } from "../src/ops/emit.js";
 import { BLOCKED_DOMAIN, Layouts } from "../src/train/blocked/layouts.js";
 import { type BlockedWeightGradient, blockedWeightGradients } from "../src/train/blocked/weight_gradient.js";
+import { squareConv } from "./layers.js";
 
 const shapes: readonly {
   batch: number;
@@ -117,20 +118,9 @@ async function blockedMilliseconds(
 
 const threads = Number(process.argv[2] ?? 2);
 const block = await blockSize();
-for (const { batch, from, to, size, stride, kernel } of shapes) {
-  const pad = (kernel - 1) / 2;
-  const geometry: ConvGeometry = {
-    batch,
-    inputChannels: from,
-    outputChannels: to,
-    groups: 1,
-    input: [size, size],
-    kernel: [kernel, kernel],
-    output: [size / stride, size / stride],
-    strides: [stride, stride],
-    dilations: [1, 1],
-    pads: [pad, pad, pad, pad],
-  };
+for (const shape of shapes) {
+  const { batch, from, to, size, stride, kernel } = shape;
+  const geometry = squareConv(shape);
   const cells: string[] = [];
   for (const formulation of Object.keys(weightGradients) as WeightGradientFormulation[]) {
     if (formulation === "shifts" && stride !== 1) continue;

@@ -2,12 +2,8 @@
  * Milliseconds of a 3x3 convolution in a training step (forward, both gradients), by the runtime's direct convolution and
  * by Winograd's F(2x2, 3x3), by shape: `npm run build && node dist/bench/winograd.js [THREADS]`
  */
-import { performance } from "node:perf_hooks";
 import { blockSize } from "../src/execute/block_size.js";
-import { toOrtTensor } from "../src/execute/engine.js";
-import { openSession } from "../src/execute/node.js";
-import { elementCount, float32Tensor } from "../src/graph/tensor.js";
-import { median } from "../src/measure/median.js";
+import type { Graph } from "../src/graph/types.js";
 import { TypedBuilder } from "../src/ops/builder.js";
 import type { ConvGeometry } from "../src/ops/conv_gradient.js";
 import { reduceSum } from "../src/ops/emit.js";
@@ -21,6 +17,7 @@ import {
   winogradInputGradient,
   winogradWeightGradient,
 } from "../src/train/blocked/winograd.js";
+import { milliseconds, squareConv } from "./layers.js";
 
 const shapes: readonly { batch: number; channels: number; size: number }[] = [
   { batch: 64, channels: 512, size: 2 },
@@ -37,8 +34,6 @@ const shapes: readonly { batch: number; channels: number; size: number }[] = [
   { batch: 64, channels: 512, size: 14 },
   { batch: 64, channels: 128, size: 16 },
 ];
-const RUNS = 9;
-const WARMUP = 2;
 
 /** y and dx (blocked), dw. */
 type Form = (layouts: Layouts, geometry: ConvGeometry) => readonly [string, string, string];
@@ -61,8 +56,8 @@ const forms: Readonly<Record<"neither" | "direct" | "winograd", Form>> = {
   ],
 };
 
-/** Of a form, with blocking x and dy for it and the sums of its results. */
-async function milliseconds(geometry: ConvGeometry, form: Form, block: number): Promise<number> {
+/** What a form computes, with blocking x and dy for it and the sums of its results. */
+function layer(geometry: ConvGeometry, form: Form, block: number): Graph {
   const { batch, inputChannels, outputChannels, input, output } = geometry;
   const dims = {
     x: [batch, inputChannels, ...input],
@@ -74,58 +69,31 @@ async function milliseconds(geometry: ConvGeometry, form: Form, block: number): 
   const layouts = new Layouts(b, block, new Map(b.types), new Map());
   for (const name of [x, dy]) layouts.blocked(name);
   const outputs = form(layouts, geometry).map((value) => reduceSum(b, value, [0, 1, 2, 3], false));
-  const session = await openSession(
-    {
-      name: "layer",
-      opsets: new Map([
-        ["", 13],
-        [BLOCKED_DOMAIN, 1],
-        [MICROSOFT_DOMAIN, 1],
-      ]),
-      inputs: Object.keys(dims).map((name) => ({ name, type: b.types.get(name) })),
-      outputs: outputs.map((name) => ({ name, type: b.types.get(name) })),
-      nodes: b.nodes,
-      initializers: b.initializers,
-      valueInfo: new Map(),
-      metadata: new Map(),
-    },
-    { threads },
-  );
-  const feeds = Object.fromEntries(
-    Object.entries(dims).map(([name, shape]) => {
-      const data = Float32Array.from({ length: elementCount(shape) }, () => Math.random() - 0.5);
-      return [name, toOrtTensor(float32Tensor(shape, data))];
-    }),
-  );
-  const times: number[] = [];
-  for (let run = 0; run < RUNS; run++) {
-    const start = performance.now();
-    await session.run(feeds);
-    times.push(performance.now() - start);
-  }
-  await session.release();
-  return median(times.slice(WARMUP));
+  return {
+    name: "layer",
+    opsets: new Map([
+      ["", 13],
+      [BLOCKED_DOMAIN, 1],
+      [MICROSOFT_DOMAIN, 1],
+    ]),
+    inputs: Object.keys(dims).map((name) => ({ name, type: b.types.get(name) })),
+    outputs: outputs.map((name) => ({ name, type: b.types.get(name) })),
+    nodes: b.nodes,
+    initializers: b.initializers,
+    valueInfo: new Map(),
+    metadata: new Map(),
+  };
 }
 
 const threads = Number(process.argv[2] ?? 2);
 const block = await blockSize();
 if (block === undefined) throw new Error("this build of ONNX Runtime has no blocked layout here");
 for (const { batch, channels, size } of shapes) {
-  const geometry: ConvGeometry = {
-    batch,
-    inputChannels: channels,
-    outputChannels: channels,
-    groups: 1,
-    input: [size, size],
-    kernel: [3, 3],
-    output: [size, size],
-    strides: [1, 1],
-    dilations: [1, 1],
-    pads: [1, 1, 1, 1],
-  };
-  const around = await milliseconds(geometry, forms.neither, block);
-  const direct = (await milliseconds(geometry, forms.direct, block)) - around;
-  const winograd = (await milliseconds(geometry, forms.winograd, block)) - around;
+  const geometry = squareConv({ batch, from: channels, to: channels, size });
+  const time = (form: Form): Promise<number> => milliseconds(layer(geometry, form, block), threads);
+  const around = await time(forms.neither);
+  const direct = (await time(forms.direct)) - around;
+  const winograd = (await time(forms.winograd)) - around;
   const ratio = (winograd / direct).toFixed(2);
   console.log(
     `${channels} @ ${size}x${size}, n ${batch}: ${direct.toFixed(1)} -> ${winograd.toFixed(1)} (${ratio})`,

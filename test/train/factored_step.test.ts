@@ -1,11 +1,11 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
+import { squareConv } from "../../bench/layers.js";
 import { blockSize } from "../../src/execute/block_size.js";
 import type { Graph } from "../../src/graph/types.js";
 import { decompose } from "../../src/method/decompose.js";
 import { type PhaseMode, trainingPhases } from "../../src/method/phases.js";
 import { PENNI_DOMAIN } from "../../src/ops/composite.js";
-import type { ConvGeometry } from "../../src/ops/conv_gradient.js";
 import { factorConvolutions } from "../../src/ops/passes/factor_convolutions.js";
 import { findDecompositions } from "../../src/ops/weights.js";
 import { productsPerPosition } from "../../src/train/blocked/winograd.js";
@@ -65,18 +65,8 @@ test("what merged kernels cost decides", () => {
 });
 
 test("Winograd's form costs fewer products than the kernels have taps", () => {
-  const geometry = (channels: number, size: number): ConvGeometry => ({
-    batch: 64,
-    inputChannels: channels,
-    outputChannels: channels,
-    groups: 1,
-    input: [size, size],
-    kernel: [3, 3],
-    output: [size, size],
-    strides: [1, 1],
-    dilations: [1, 1],
-    pads: [1, 1, 1, 1],
-  });
+  const geometry = (channels: number, size: number) =>
+    squareConv({ batch: 64, from: channels, to: channels, size });
   const costs = [geometry(64, 8), geometry(512, 2), geometry(512, 4), geometry(512, 8)].map((each) =>
     productsPerPosition(16, each),
   );

@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { Tensor as OrtTensor } from "onnxruntime-common";
-import { imagenetPreprocessing } from "../../src/data/preprocessing.js";
+import { benchPlan } from "../../bench/training.js";
 import { blockSize } from "../../src/execute/block_size.js";
 import { openSession } from "../../src/execute/node.js";
 import { linkGraph } from "../../src/graph/links.js";
@@ -23,29 +23,9 @@ const block = await blockSize();
 function planFor(network: Graph): TrainingPlan {
   const sparse = { l1: "proximal", masked: false } as const;
   return {
-    stage: "test",
-    network: "",
-    result: "",
-    checkpoint: "",
-    data: {
-      spec: "synthetic",
-      preprocessing: imagenetPreprocessing,
-      augmentation: { padding: 0, flip: false },
-      validation: 0,
-    },
-    seed: 0,
-    batch: BATCH,
-    epochs: 1,
+    ...benchPlan(network, { batch: BATCH, threads: 2 }),
     phases: trainingPhases(network, { mode: "alternating", sparse, scaleBasisRate: false }),
-    phaseEpochs: 1,
-    schedule: { kind: "cosine", initial: 0.1 },
     l1Strength: 1e-4,
-    optimizer: { momentum: 0.9, weightDecay: 1e-3 },
-    loss: { crossEntropy: 1, labelSmoothing: 0, distillation: 0, temperature: 1 },
-    batchNormalization: "batch",
-    sparse: [],
-    threads: 2,
-    checkpointSeconds: 3600,
   };
 }
 
