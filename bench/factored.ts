@@ -11,7 +11,7 @@ import { PENNI_DOMAIN } from "../src/ops/composite.js";
 import { matMul, reduceSum, reshape } from "../src/ops/emit.js";
 import { blockLayout } from "../src/train/blocked/pass.js";
 import { buildGradients } from "../src/train/gradients.js";
-import { milliseconds } from "./layers.js";
+import { layerGraph, milliseconds } from "./layers.js";
 import { type DecomposedPhase, decomposedPhases } from "./training.js";
 
 interface Shape {
@@ -71,16 +71,7 @@ function stepGraph(
       false,
     );
   const outputs = differentiated(b, channels, step, total);
-  return {
-    name: "layer",
-    opsets: new Map([["", 13]]),
-    inputs: Object.keys(dims).map((name) => ({ name, type: b.types.get(name) })),
-    outputs: outputs.map((name) => ({ name, type: b.types.get(name) })),
-    nodes: b.nodes,
-    initializers: b.initializers,
-    valueInfo: new Map(),
-    metadata: new Map(),
-  };
+  return layerGraph(b, Object.keys(dims), outputs);
 }
 
 function differentiated(

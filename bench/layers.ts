@@ -4,7 +4,9 @@ import { openSession } from "../src/execute/node.js";
 import { elementCount, float32Tensor } from "../src/graph/tensor.js";
 import type { Graph } from "../src/graph/types.js";
 import { median } from "../src/measure/median.js";
+import type { TypedBuilder } from "../src/ops/builder.js";
 import type { ConvGeometry } from "../src/ops/conv_gradient.js";
+import { runtimeOpsets } from "../src/train/blocked/layouts.js";
 
 const RUNS = 9;
 const WARMUP = 2;
@@ -27,6 +29,21 @@ export async function milliseconds(graph: Graph, threads: number): Promise<numbe
   }
   await session.release();
   return median(times.slice(WARMUP));
+}
+
+/** What a builder has collected, as a graph that takes `inputs`; on the blocked layout or not. */
+export function layerGraph(b: TypedBuilder, inputs: readonly string[], outputs: readonly string[]): Graph {
+  const declared = (name: string) => ({ name, type: b.types.get(name) });
+  return {
+    name: "layer",
+    opsets: new Map([["", b.opset], ...runtimeOpsets]),
+    inputs: inputs.map(declared),
+    outputs: outputs.map(declared),
+    nodes: b.nodes,
+    initializers: b.initializers,
+    valueInfo: new Map(),
+    metadata: new Map(),
+  };
 }
 
 interface SquareConv {

@@ -2,11 +2,7 @@
  * GFLOP/s of each formulation of a convolution's weight gradient, by shape:
  * `npm run build && node dist/bench/weight-gradient.js [THREADS]`
  */
-import { performance } from "node:perf_hooks";
 import { blockSize } from "../src/execute/block_size.js";
-import { toOrtTensor } from "../src/execute/engine.js";
-import { openSession } from "../src/execute/node.js";
-import { float32Tensor } from "../src/graph/tensor.js";
 import { TypedBuilder } from "../src/ops/builder.js";
 import {
   type ConvGeometry,
@@ -14,9 +10,9 @@ import {
   weightGradients,
 } from "../src/ops/conv_gradient.js";
 import { add, reduceSum, slice } from "../src/ops/emit.js";
-import { BLOCKED_DOMAIN, Layouts } from "../src/train/blocked/layouts.js";
+import { Layouts } from "../src/train/blocked/layouts.js";
 import { type BlockedWeightGradient, blockedWeightGradients } from "../src/train/blocked/weight_gradient.js";
-import { squareConv } from "./layers.js";
+import { layerGraph, milliseconds as medianRun, squareConv } from "./layers.js";
 
 const shapes: readonly {
   batch: number;
@@ -39,10 +35,6 @@ const shapes: readonly {
   { batch: 64, from: 512, to: 512, size: 2, stride: 1, kernel: 3 },
 ];
 
-function random(count: number): Float32Array {
-  return Float32Array.from({ length: count }, () => Math.random() - 0.5);
-}
-
 /** Emits something of "x" and "dy" whose time is taken. */
 type Emit = (b: TypedBuilder, geometry: ConvGeometry) => string;
 
@@ -55,34 +47,7 @@ async function milliseconds(geometry: ConvGeometry, emit: Emit, threads: number)
   b.declare("x", { elementType: "float32", shape: xDims });
   b.declare("dy", { elementType: "float32", shape: dyDims });
   const sum = reduceSum(b, emit(b, geometry), [0, 1, 2, 3], false);
-  const session = await openSession(
-    {
-      name: "weight_gradient",
-      opsets: new Map([
-        ["", 13],
-        [BLOCKED_DOMAIN, 1],
-      ]),
-      inputs: ["x", "dy"].map((name) => ({ name, type: b.types.get(name) })),
-      outputs: [{ name: sum, type: { elementType: "float32", shape: [] } }],
-      nodes: b.nodes,
-      initializers: b.initializers,
-      valueInfo: new Map(),
-      metadata: new Map(),
-    },
-    { threads },
-  );
-  const feeds = {
-    x: toOrtTensor(float32Tensor(xDims, random(xDims.reduce((a, c) => a * c, 1)))),
-    dy: toOrtTensor(float32Tensor(dyDims, random(dyDims.reduce((a, c) => a * c, 1)))),
-  };
-  const times: number[] = [];
-  for (let run = 0; run < 7; run++) {
-    const start = performance.now();
-    await session.run(feeds);
-    times.push(performance.now() - start);
-  }
-  await session.release();
-  return times.slice(1).sort((p, q) => p - q)[3] ?? 0;
+  return medianRun(layerGraph(b, ["x", "dy"], [sum]), threads);
 }
 
 function gflops(

@@ -9,15 +9,14 @@ import type { ConvGeometry } from "../src/ops/conv_gradient.js";
 import { reduceSum } from "../src/ops/emit.js";
 import { directConvolution } from "../src/train/blocked/convolution.js";
 import { directInputGradient } from "../src/train/blocked/input_gradient.js";
-import { BLOCKED_DOMAIN, Layouts } from "../src/train/blocked/layouts.js";
+import { Layouts } from "../src/train/blocked/layouts.js";
 import { blockedWeightGradients, chooseForm } from "../src/train/blocked/weight_gradient.js";
 import {
-  MICROSOFT_DOMAIN,
   winogradConvolution,
   winogradInputGradient,
   winogradWeightGradient,
 } from "../src/train/blocked/winograd.js";
-import { milliseconds, squareConv } from "./layers.js";
+import { layerGraph, milliseconds, squareConv } from "./layers.js";
 
 const shapes: readonly { batch: number; channels: number; size: number }[] = [
   { batch: 64, channels: 512, size: 2 },
@@ -69,20 +68,7 @@ function layer(geometry: ConvGeometry, form: Form, block: number): Graph {
   const layouts = new Layouts(b, block, new Map(b.types), new Map());
   for (const name of [x, dy]) layouts.blocked(name);
   const outputs = form(layouts, geometry).map((value) => reduceSum(b, value, [0, 1, 2, 3], false));
-  return {
-    name: "layer",
-    opsets: new Map([
-      ["", 13],
-      [BLOCKED_DOMAIN, 1],
-      [MICROSOFT_DOMAIN, 1],
-    ]),
-    inputs: Object.keys(dims).map((name) => ({ name, type: b.types.get(name) })),
-    outputs: outputs.map((name) => ({ name, type: b.types.get(name) })),
-    nodes: b.nodes,
-    initializers: b.initializers,
-    valueInfo: new Map(),
-    metadata: new Map(),
-  };
+  return layerGraph(b, Object.keys(dims), outputs);
 }
 
 const threads = Number(process.argv[2] ?? 2);

@@ -9,7 +9,7 @@ import type { Engine, Feeds, Session } from "./engine.js";
 export interface ValueSlot {
   readonly input: string;
   readonly output: string;
-  /** Whether the run may write the new value over the old one: whatever it reads the old one for comes before. */
+  /** Whether the run may write the new value over the old one: whatever it reads the old one for comes before (see `train/in_place.ts`). */
   readonly inPlace?: boolean;
 }
 

@@ -44,6 +44,22 @@ export function slice(b: TypedBuilder, x: string, ranges: readonly SliceRange[])
 }
 
 /** Gather with constant indices along one axis. */
+/** The first `end` elements along each axis given; x itself where it has no more. */
+export function crop(
+  b: TypedBuilder,
+  x: string,
+  ends: readonly { readonly axis: number; readonly end: number }[],
+): string {
+  const dims = b.dims(x);
+  const cut = ends.filter(({ axis, end }) => dims[axis] !== end);
+  if (cut.length === 0) return x;
+  return slice(
+    b,
+    x,
+    cut.map((range) => ({ ...range, start: 0 })),
+  );
+}
+
 export function gather(b: TypedBuilder, x: string, axis: number, indices: readonly number[]): string {
   return b.emit("Gather", [x, b.axes(indices)], { attributes: { axis: int(axis) } });
 }

@@ -80,6 +80,7 @@ function orderUpdates(graph: Graph, parameters: readonly (readonly [string, Stat
       lateReaders(links, slot).flatMap(({ outputs }) => outputs.slice(0, 1)),
     ]),
   );
+  if ([...awaited.values()].every((values) => values.length === 0)) return graph;
   const fresh = freshNames(usedNames(graph));
   const [all, first] = [fresh("penni/all"), fresh("penni/first")];
   const constants = new Map([

@@ -1,3 +1,4 @@
+import type { ValueSlot } from "../execute/resident.js";
 import { int } from "../graph/attributes.js";
 import { PenniError } from "../graph/errors.js";
 import { removeDeadNodes } from "../graph/passes/remove_dead_nodes.js";
@@ -45,12 +46,8 @@ export interface StepOptions {
 }
 
 /** A value that a step takes in and gives back updated. */
-export interface StateSlot {
-  readonly input: string;
-  readonly output: string;
+export interface StateSlot extends ValueSlot {
   readonly dims: readonly number[];
-  /** Whether the step may write the output over the input: see `in_place.ts`. */
-  readonly inPlace?: boolean;
 }
 
 /** One training step as a graph: state and batch in, updated state, loss and (with labels) hits out. */

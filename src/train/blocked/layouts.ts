@@ -2,11 +2,20 @@ import { floats, int, ints, text } from "../../graph/attributes.js";
 import type { Attribute, Node, ValueType } from "../../graph/types.js";
 import type { TypedBuilder } from "../../ops/builder.js";
 import { floatType } from "../../ops/composite.js";
-import { mul, reduceMean, reduceSum, reshape, slice, transpose, zeroPad } from "../../ops/emit.js";
+import { crop, mul, reduceMean, reduceSum, reshape, transpose, zeroPad } from "../../ops/emit.js";
 import { staticDims } from "../../ops/infer.js";
 
 /** ONNX Runtime's own operators on the blocked layout; its CPU provider only. */
 export const BLOCKED_DOMAIN = "com.microsoft.nchwc";
+
+/** Its own operators on plain values. */
+export const MICROSOFT_DOMAIN = "com.microsoft";
+
+/** The versions of both, for graphs on the blocked layout. */
+export const runtimeOpsets: readonly (readonly [string, number])[] = [
+  [BLOCKED_DOMAIN, 1],
+  [MICROSOFT_DOMAIN, 1],
+];
 
 /** ReorderInput pads to whole blocks by itself, but takes only multiples of so many channels. */
 const REORDERED_CHANNELS = 4;
@@ -250,8 +259,7 @@ export class Layouts {
 
   /** The first `channels` of a padded vector. */
   cut(x: string, channels: number): string {
-    const [padded] = this.b.dims(x);
-    return padded === channels ? x : slice(this.b, x, [{ axis: 0, start: 0, end: channels }]);
+    return crop(this.b, x, [{ axis: 0, end: channels }]);
   }
 
   /** A vector [C] padded with zeros to whole blocks. */

@@ -6,11 +6,10 @@ import { convolution } from "./convolution.js";
 import { add, elementwise, multiply, relu, reluGradient, spreadOut } from "./elementwise.js";
 import { factoredConvolution, factoredConvolutionGradient } from "./factored.js";
 import { convolutionInputGradient } from "./input_gradient.js";
-import { BLOCKED_DOMAIN, Layouts } from "./layouts.js";
+import { Layouts, runtimeOpsets } from "./layouts.js";
 import { batchNormalization, batchNormalizationGradient, frozenBatchNormalization } from "./normalization.js";
 import { channelSum, maxPoolGradient, pooling } from "./pooling.js";
 import { convolutionWeightGradient } from "./weight_gradient.js";
-import { MICROSOFT_DOMAIN } from "./winograd.js";
 
 /** Emits a node on blocked values and says so; false, with nothing emitted, where it does not apply. */
 type Rule = (layouts: Layouts, node: Node) => boolean;
@@ -67,7 +66,7 @@ export function blockLayout(graph: Graph, block: number): Graph {
   }
   return {
     ...graph,
-    opsets: new Map([...graph.opsets, [BLOCKED_DOMAIN, 1], [MICROSOFT_DOMAIN, 1]]),
+    opsets: new Map([...graph.opsets, ...runtimeOpsets]),
     nodes: b.nodes,
     initializers: b.initializers,
   };

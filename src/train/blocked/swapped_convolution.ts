@@ -1,6 +1,6 @@
 import { int } from "../../graph/attributes.js";
 import type { ConvGeometry } from "../../ops/conv_gradient.js";
-import { reduceSum, reshape, slice, transpose, zeroPad } from "../../ops/emit.js";
+import { crop, reduceSum, reshape, transpose, zeroPad } from "../../ops/emit.js";
 import type { Layouts } from "./layouts.js";
 
 /** Images that are summed inside one convolution; fewer than a block, so that the runtime reads x as a plain image. */
@@ -96,11 +96,9 @@ function swappedConvolutions(
 
 /** The result of a convolution with dy as the kernel, without the excess of its padding: rows and columns from `axis`. */
 export function withoutExcess({ b }: Layouts, sums: string, { kernel }: ConvGeometry, axis: number): string {
-  const [rows, columns] = b.dims(sums).slice(axis);
-  if (rows === kernel[0] && columns === kernel[1]) return sums;
-  return slice(b, sums, [
-    { axis, start: 0, end: kernel[0] },
-    { axis: axis + 1, start: 0, end: kernel[1] },
+  return crop(b, sums, [
+    { axis, end: kernel[0] },
+    { axis: axis + 1, end: kernel[1] },
   ]);
 }
 

@@ -3,7 +3,7 @@ import type { Node } from "../../graph/types.js";
 import { compositeInputs } from "../../ops/composite.js";
 import type { ConvGeometry } from "../../ops/conv_gradient.js";
 import { weightGradientGeometry } from "../../ops/conv_weight_gradient.js";
-import { reshape, slice } from "../../ops/emit.js";
+import { crop, reshape } from "../../ops/emit.js";
 import { MOST_WASTE, waste, windowOf } from "./convolution.js";
 import type { Layouts } from "./layouts.js";
 import { bySwapping } from "./swapped_convolution.js";
@@ -126,8 +126,7 @@ export function productWithMaps(
   const byBlock = reshape(b, product, [paddedOutputs, blocks * block, maps.length, 1]);
   const plain = layouts.toPlain(byBlock, [paddedOutputs, inputChannels, maps.length, 1]);
   const whole = reshape(b, plain, [paddedOutputs, inputChannels, maps.length]);
-  if (paddedOutputs === outputChannels) return whole;
-  return slice(b, whole, [{ axis: 0, start: 0, end: outputChannels }]);
+  return crop(b, whole, [{ axis: 0, end: outputChannels }]);
 }
 
 /** A blocked value [N, C/b, ...] with its blocks first: [C/b, N, ...]. */

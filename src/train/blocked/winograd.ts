@@ -1,13 +1,9 @@
 import { int } from "../../graph/attributes.js";
-import type { TypedBuilder } from "../../ops/builder.js";
 import { floatType } from "../../ops/composite.js";
 import type { ConvGeometry } from "../../ops/conv_gradient.js";
-import { matMul, reshape, slice, transpose } from "../../ops/emit.js";
+import { crop, matMul, reshape, transpose } from "../../ops/emit.js";
 import { paddedShape, padWeight } from "./filters.js";
-import type { Layouts } from "./layouts.js";
-
-/** ONNX Runtime's own operators on plain values. */
-export const MICROSOFT_DOMAIN = "com.microsoft";
+import { type Layouts, MICROSOFT_DOMAIN } from "./layouts.js";
 
 type Matrix = readonly (readonly number[])[];
 
@@ -49,30 +45,30 @@ const TRANSFORM_COST = 3.5;
  * @param block channels of a block
  */
 export function isWinograd(block: number, geometry: ConvGeometry): boolean {
-  const { kernel, strides, dilations, pads, input, inputChannels, outputChannels, groups } = geometry;
+  const { kernel, strides, dilations, pads, inputChannels, outputChannels, groups } = geometry;
   const isApplicable =
     groups === 1 &&
     kernel.every((size) => size === 3) &&
     [...strides, ...dilations, ...pads].every((value) => value === 1) &&
     Math.min(inputChannels, outputChannels) >= block;
-  if (!isApplicable) return false;
-  const positions = input[0] * input[1];
-  const places = PLACES * tilesOf(input);
-  const saved = inputChannels * outputChannels * (TAPS * positions - places);
-  return saved >= TRANSFORM_COST * (inputChannels + outputChannels) * places * positions;
+  return isApplicable && tiledProducts(geometry) <= TAPS;
 }
 
 /**
- * What a convolution costs in the form that is taken for it, in products per position and pair of channels, the
- * transforms' among them. On maps of one tile what is done to the weights costs as much as the products save.
+ * What a convolution costs in the form that is taken for it, in products per position and pair of channels. On maps of
+ * one tile what is done to the weights costs as much as the products save.
  */
 export function productsPerPosition(block: number, geometry: ConvGeometry): number {
-  const { kernel, input, inputChannels, outputChannels } = geometry;
-  const tiles = tilesOf(input);
-  if (tiles === 1 || !isWinograd(block, geometry)) return kernel[0] * kernel[1];
+  const { kernel, input } = geometry;
+  if (tilesOf(input) === 1 || !isWinograd(block, geometry)) return kernel[0] * kernel[1];
+  return tiledProducts(geometry);
+}
+
+/** Products per position and pair of channels of F(2x2, 3x3), the transforms' among them. */
+function tiledProducts({ input, inputChannels, outputChannels }: ConvGeometry): number {
   const positions = input[0] * input[1];
   const transforms = (TRANSFORM_COST * positions * (inputChannels + outputChannels)) / inputChannels;
-  return ((PLACES * tiles) / positions) * (1 + transforms / outputChannels);
+  return ((PLACES * tilesOf(input)) / positions) * (1 + transforms / outputChannels);
 }
 
 /** y of x * w, blocked. */
@@ -108,14 +104,10 @@ export function winogradWeightGradient(
   const columns = [reshape(b, products, [PLACES, outputs * inputs]), kernelTransform(layouts, IN_ORDER)];
   const kernels = b.emit("Gemm", columns, { attributes: { transA: int(1) } });
   const { outputChannels, inputChannels } = geometry;
-  return corner(b, reshape(b, kernels, [outputs, inputs, 3, 3]), [outputChannels, inputChannels]);
-}
-
-/** The part of a weight that is no padding. */
-function corner(b: TypedBuilder, weight: string, channels: readonly [number, number]): string {
-  const dims = b.dims(weight);
-  const ranges = channels.flatMap((end, axis) => (dims[axis] === end ? [] : [{ axis, start: 0, end }]));
-  return ranges.length === 0 ? weight : slice(b, weight, ranges);
+  return crop(b, reshape(b, kernels, [outputs, inputs, 3, 3]), [
+    { axis: 0, end: outputChannels },
+    { axis: 1, end: inputChannels },
+  ]);
 }
 
 /** G g Gᵀ of all kernels, [16, K, C], with their taps in order or reversed. */
