@@ -1,8 +1,9 @@
 import { float } from "../graph/attributes.js";
 import { activation } from "./channels/lanewise.js";
+import { clipGradient } from "./clip_gradient.js";
 import { unaryOp } from "./elementwise.js";
 import { add, mul } from "./emit.js";
-import { hardSigmoidActive } from "./hard_sigmoid.js";
+import { HARD_SIGMOID_BOUNDS } from "./hard_sigmoid.js";
 
 /**
  * y = x·h with h = max(0, min(1, x/6 + 1/2)) (ONNX HardSwish, opset 14 and later).
@@ -12,7 +13,7 @@ export const HardSwish = unaryOp("HardSwish", {
   channels: activation((x) => x * Math.max(0, Math.min(1, x / 6 + 0.5))),
   gradient: ({ b, x, dy }) => {
     const h = b.emit("HardSigmoid", [x], { attributes: { alpha: float(1 / 6), beta: float(0.5) } });
-    const slope = mul(b, mul(b, x, b.scalar(1 / 6)), hardSigmoidActive(b, h));
+    const slope = clipGradient(b, mul(b, x, b.scalar(1 / 6)), h, HARD_SIGMOID_BOUNDS);
     return mul(b, dy, add(b, h, slope));
   },
 });

@@ -12,6 +12,7 @@ import { Ceil } from "./ceil.js";
 import { Celu } from "./celu.js";
 import { ChannelSum } from "./channel_sum.js";
 import { Clip } from "./clip.js";
+import { ClipGradient } from "./clip_gradient.js";
 import { PENNI_DOMAIN } from "./composite.js";
 import { Concat } from "./concat.js";
 import { Constant } from "./constant.js";
@@ -80,7 +81,6 @@ import { ReduceProd } from "./reduce_prod.js";
 import { ReduceSum } from "./reduce_sum.js";
 import { ReduceSumSquare } from "./reduce_sum_square.js";
 import { Relu } from "./relu.js";
-import { ReluGradient } from "./relu_gradient.js";
 import { Reshape } from "./reshape.js";
 import { Resize } from "./resize.js";
 import { Round } from "./round.js";
@@ -222,12 +222,12 @@ const composites: ReadonlyMap<string, OpDefinition> = new Map(
     BatchNormalizationGradient,
     BatchNormalizationTraining,
     ChannelSum,
+    ClipGradient,
     ConvInputGradient,
     ConvWeightGradient,
     FactoredConv,
     FactoredConvGradient,
     MaxPoolGradient,
-    ReluGradient,
     SpreadOut,
   ].map((definition) => [definition.type, definition]),
 );

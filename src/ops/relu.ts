@@ -1,5 +1,5 @@
 import { activation } from "./channels/lanewise.js";
-import { emitComposite } from "./composite.js";
+import { clipGradient } from "./clip_gradient.js";
 import { type OpDefinition, sameTypeAsFirstInput } from "./definition.js";
 
 /** y = max(x, 0) (ONNX Relu, opset 6 and later). */
@@ -11,6 +11,6 @@ export const Relu: OpDefinition = {
   gradient: ({ builder, node: { outputs }, outputGradients: [dy] }) => {
     const [y] = outputs;
     if (dy === undefined || y === undefined) return [undefined];
-    return emitComposite(builder, "ReluGradient", [dy, y], [true]);
+    return [clipGradient(builder, dy, y, { low: 0, high: Infinity })];
   },
 };

@@ -1,6 +1,7 @@
 import type { Node } from "../../graph/types.js";
 import { convGeometry } from "../../ops/conv.js";
 import type { ConvGeometry } from "../../ops/conv_gradient.js";
+import { depthwiseConvolution, isDepthwise } from "./depthwise.js";
 import { blockedFilter, narrowFilter, swapChannels } from "./filters.js";
 import type { ConvWindow, Layouts } from "./layouts.js";
 import { isWinograd, winogradConvolution } from "./winograd.js";
@@ -32,6 +33,10 @@ export function convolution(layouts: Layouts, node: Node): boolean {
   if (!layouts.isImage(x)) return false;
   const geometry = convGeometry(node, layouts.dims(x), layouts.dims(weight));
   const { inputChannels, outputChannels, groups } = geometry;
+  if (isDepthwise(geometry)) {
+    layouts.setBlocked(y, depthwiseConvolution(layouts, geometry, { x, weight, bias }));
+    return true;
+  }
   if (groups > 1 || !isWorthwhile(layouts, inputChannels, outputChannels)) return false;
   const form = isWinograd(layouts.block, geometry) ? byTiles : directConvolution;
   layouts.setBlocked(y, form(layouts, geometry, { x, weight, bias }));

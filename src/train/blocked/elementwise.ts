@@ -1,32 +1,8 @@
 import type { Node } from "../../graph/types.js";
 import { compositeInputs } from "../../ops/composite.js";
 import { mul, reshape } from "../../ops/emit.js";
-import { STEEP } from "../../ops/relu_gradient.js";
 import { stepsOf } from "../../ops/spread_out.js";
 import type { Layouts } from "./layouts.js";
-
-/** Relu: part of the convolution before it where nothing else reads that. */
-export function relu(layouts: Layouts, node: Node): boolean {
-  const [x = ""] = node.inputs;
-  const [y = ""] = node.outputs;
-  if (!layouts.isBlocked(x)) return false;
-  const conv = layouts.openConv(x);
-  if (conv === undefined) return unary(layouts, node);
-  layouts.activate(conv, "Relu");
-  layouts.setBlocked(y, layouts.blocked(x));
-  return true;
-}
-
-/** dy where y > 0, else 0; the mask is min(max(y · 1e30, 0), 1), one pass with the depthwise convolution. */
-export function reluGradient(layouts: Layouts, node: Node): boolean {
-  const [dy = "", y = ""] = compositeInputs(node, 2);
-  const [dx = ""] = node.outputs;
-  if (!layouts.isImage(y) || !layouts.isBlocked(y)) return false;
-  const [, channels = 1] = layouts.dims(y);
-  const mask = layouts.scale(layouts.blocked(y), layouts.fill(channels, STEEP), { activation: "Clip01" });
-  layouts.setBlocked(dx, mul(layouts.b, layouts.blocked(dy), mask));
-  return true;
-}
 
 /** SpreadOut along height and width: every element is repeated, then all but the first are masked away. */
 export function spreadOut(layouts: Layouts, node: Node): boolean {
@@ -111,7 +87,8 @@ function channelwise(layouts: Layouts, node: Node): boolean {
   return true;
 }
 
-function unary(layouts: Layouts, node: Node): boolean {
+/** An operator of one image that maps zeros to zero. */
+export function unary(layouts: Layouts, node: Node): boolean {
   const [x = ""] = node.inputs;
   const [y = ""] = node.outputs;
   return layouts.isBlocked(x) && apply(layouts, node, y);

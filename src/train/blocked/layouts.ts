@@ -41,12 +41,34 @@ export interface BlockedConv extends ConvWindow {
   readonly activation?: Activation;
 }
 
-export type Activation = "Relu" | "Clip01";
+/** What a convolution does last, elementwise. */
+export type Activation =
+  | { readonly op: "Relu" }
+  | { readonly op: "LeakyRelu"; readonly alpha: number }
+  | { readonly op: "Clip"; readonly low: number; readonly high: number };
 
-const activations: Readonly<Record<Activation, Readonly<Record<string, Attribute>>>> = {
-  Relu: { activation: text("Relu") },
-  Clip01: { activation: text("Clip"), activation_params: floats([0, 1]) },
-};
+export const RELU: Activation = { op: "Relu" };
+export const CLIP_01: Activation = { op: "Clip", low: 0, high: 1 };
+/** |x| */
+export const ABSOLUTE: Activation = { op: "LeakyRelu", alpha: -1 };
+
+function activationParameters(activation: Activation): readonly number[] {
+  switch (activation.op) {
+    case "Relu":
+      return [];
+    case "LeakyRelu":
+      return [activation.alpha];
+    case "Clip":
+      return [activation.low, activation.high];
+  }
+}
+
+function activationAttributes(activation: Activation): Readonly<Record<string, Attribute>> {
+  return {
+    activation: text(activation.op),
+    activation_params: floats(activationParameters(activation)),
+  };
+}
 
 /**
  * The values of a graph in up to two layouts: plain [N, C, H, W], and blocked [N, C/b, H, W, b] with the
@@ -169,7 +191,7 @@ export class Layouts {
       strides: ints(options.strides ?? [1, 1]),
       dilations: ints(options.dilations ?? [1, 1]),
       pads: ints(options.pads ?? [0, 0, 0, 0]),
-      ...(activation === undefined ? {} : activations[activation]),
+      ...(activation === undefined ? {} : activationAttributes(activation)),
     });
   }
 
@@ -296,7 +318,7 @@ export class Layouts {
 
   activate(node: Node, activation: Activation): void {
     this.replaceLast(node, {
-      attributes: new Map([...node.attributes, ...Object.entries(activations[activation])]),
+      attributes: new Map([...node.attributes, ...Object.entries(activationAttributes(activation))]),
     });
   }
 }

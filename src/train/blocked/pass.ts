@@ -2,8 +2,9 @@ import type { Graph, Node } from "../../graph/types.js";
 import { PENNI_DOMAIN } from "../../ops/composite.js";
 import { inferGraph } from "../../ops/infer.js";
 import { builderFor, expandComposite } from "../../ops/passes/expand_composites.js";
+import { clip, clipGradient, relu } from "./activations.js";
 import { convolution } from "./convolution.js";
-import { add, elementwise, multiply, relu, reluGradient, spreadOut } from "./elementwise.js";
+import { add, elementwise, multiply, spreadOut } from "./elementwise.js";
 import { factoredConvolution, factoredConvolutionGradient } from "./factored.js";
 import { convolutionInputGradient } from "./input_gradient.js";
 import { Layouts, runtimeOpsets } from "./layouts.js";
@@ -19,6 +20,7 @@ const standardRules: Readonly<Record<string, Rule>> = {
   Add: add,
   AveragePool: pooling,
   BatchNormalization: frozenBatchNormalization,
+  Clip: clip,
   Conv: convolution,
   GlobalAveragePool: pooling,
   MaxPool: pooling,
@@ -32,12 +34,12 @@ const compositeRules: Readonly<Record<string, Rule>> = {
   BatchNormalizationGradient: batchNormalizationGradient,
   BatchNormalizationTraining: batchNormalization,
   ChannelSum: channelSum,
+  ClipGradient: clipGradient,
   ConvInputGradient: convolutionInputGradient,
   ConvWeightGradient: convolutionWeightGradient,
   FactoredConv: factoredConvolution,
   FactoredConvGradient: factoredConvolutionGradient,
   MaxPoolGradient: maxPoolGradient,
-  ReluGradient: reluGradient,
   SpreadOut: spreadOut,
 };
 

@@ -1,12 +1,12 @@
 import { ints } from "../../graph/attributes.js";
 import { elementCount } from "../../graph/tensor.js";
 import type { Node } from "../../graph/types.js";
+import { STEEP } from "../../ops/clip_gradient.js";
 import { compositeInputs } from "../../ops/composite.js";
 import { div, mul, sub } from "../../ops/emit.js";
 import { poolWindow } from "../../ops/pool.js";
-import { STEEP } from "../../ops/relu_gradient.js";
 import type { StaticWindow } from "../../ops/window.js";
-import type { Layouts } from "./layouts.js";
+import { CLIP_01, type Layouts } from "./layouts.js";
 
 /** MaxPool, AveragePool and GlobalAveragePool: the runtime has each of them for blocked images too. */
 export function pooling(layouts: Layouts, node: Node): boolean {
@@ -40,7 +40,7 @@ export function maxPoolGradient(layouts: Layouts, node: Node): boolean {
   const below = sub(b, layouts.repeat(layouts.blocked(y), kernel), layouts.blocked(x));
   const isMaximum = layouts.scale(below, layouts.fill(channels, -STEEP), {
     bias: layouts.fill(channels, 1),
-    activation: "Clip01",
+    activation: CLIP_01,
   });
   const share = layouts.emit("AveragePool", [isMaximum], layouts.blockedDims(y), {
     kernel_shape: ints(kernel),

@@ -2,16 +2,18 @@ import { int } from "../../graph/attributes.js";
 import { elementCount, int64Tensor } from "../../graph/tensor.js";
 import type { TypedBuilder } from "../../ops/builder.js";
 import type { ConvGeometry } from "../../ops/conv_gradient.js";
-import { gather, reshape, zeroPad } from "../../ops/emit.js";
-import { sharedSwappedFilter } from "./convolution.js";
+import { reshape } from "../../ops/emit.js";
 import type { Layouts } from "./layouts.js";
 
 interface StridedGradient {
   readonly dy: string;
-  readonly weight: string;
   /** Dimensions of dx, its channels whole blocks. */
   readonly dims: readonly number[];
   readonly geometry: ConvGeometry;
+  /** Of the blocked convolutions. */
+  readonly groups: number;
+  /** The filter for dx of these taps of the weight, by index; one beyond the last stands for zeros. */
+  readonly filterOf: (taps: readonly number[], size: readonly number[]) => string;
 }
 
 /**
@@ -48,27 +50,23 @@ function inTurns(b: TypedBuilder, values: readonly string[], chunk: number): str
 /** What the elements at one position within the stride get. */
 function positionGradient(
   layouts: Layouts,
-  { dy, weight, dims, geometry }: StridedGradient,
+  { dy, dims, geometry, groups, filterOf }: StridedGradient,
   row: AxisWindow,
   column: AxisWindow,
 ): string {
-  const { b } = layouts;
   const [batch = 1, channels = 1] = dims;
-  const { input, strides, kernel, outputChannels } = geometry;
+  const { input, strides, kernel } = geometry;
   const output = [batch, channels, input[0] / strides[0], input[1] / strides[1]];
   const none = kernel[0] * kernel[1];
   const taps = row.taps.flatMap((r) =>
     column.taps.map((s) => (r === undefined || s === undefined ? none : r * kernel[1] + s)),
   );
   if (taps.every((tap) => tap === none)) return zeros(layouts, output);
-  const swapped = sharedSwappedFilter(layouts, weight);
-  const source = taps.includes(none)
-    ? layouts.once(`swapped and zero ${weight}`, () => zeroPad(b, swapped, [0, 0, 0, 0, 0, 0, 1, 0]))
-    : swapped;
   const size = [row.taps.length, column.taps.length];
   return layouts.conv({
     x: layouts.blocked(dy),
-    filter: reshape(b, gather(b, source, 2, taps), [channels, layouts.padded(outputChannels), ...size]),
+    filter: filterOf(taps, size),
+    groups,
     kernel: size,
     pads: [row.pads[0], column.pads[0], row.pads[1], column.pads[1]],
     output,

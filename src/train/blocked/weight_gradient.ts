@@ -5,6 +5,7 @@ import type { ConvGeometry } from "../../ops/conv_gradient.js";
 import { weightGradientGeometry } from "../../ops/conv_weight_gradient.js";
 import { crop, reshape } from "../../ops/emit.js";
 import { MOST_WASTE, waste, windowOf } from "./convolution.js";
+import { depthwiseWeightGradient, isDepthwise } from "./depthwise.js";
 import type { Layouts } from "./layouts.js";
 import { bySwapping } from "./swapped_convolution.js";
 import { isWinograd, winogradWeightGradient } from "./winograd.js";
@@ -25,6 +26,10 @@ export function convolutionWeightGradient(layouts: Layouts, node: Node): boolean
   const [x = "", dy = ""] = compositeInputs(node, 2);
   const [dw = ""] = node.outputs;
   const geometry = weightGradientGeometry(node, layouts.dims(x));
+  if (isDepthwise(geometry)) {
+    layouts.setPlain(dw, depthwiseWeightGradient(layouts, geometry, { x, dy }));
+    return true;
+  }
   if (geometry.groups > 1 || waste(layouts, geometry.outputChannels) > MOST_WASTE) return false;
   if (isWinograd(layouts.block, geometry)) {
     layouts.setPlain(dw, winogradWeightGradient(layouts, geometry, { x, dy }));

@@ -1,0 +1,63 @@
+import type { Node } from "../../graph/types.js";
+import { constantBounds } from "../../ops/clip.js";
+import { type Bounds, boundsOf, STEEP, stepsWithin } from "../../ops/clip_gradient.js";
+import { compositeInputs } from "../../ops/composite.js";
+import { mul } from "../../ops/emit.js";
+import { unary } from "./elementwise.js";
+import { ABSOLUTE, type Activation, CLIP_01, type Layouts, RELU } from "./layouts.js";
+
+/** Relu: part of the convolution before it where nothing else reads that. */
+export function relu(layouts: Layouts, node: Node): boolean {
+  return atConvolutionsEnd(layouts, node, RELU) || unary(layouts, node);
+}
+
+/** Clip with constant bounds on both sides of 0, likewise. */
+export function clip(layouts: Layouts, node: Node): boolean {
+  const bounds = constantBounds(node, (name) => layouts.b.constantTensor(name));
+  if (bounds === undefined || !(bounds.low <= 0 && bounds.high >= 0)) return false;
+  const [x = ""] = node.inputs;
+  const [y = ""] = node.outputs;
+  if (!layouts.isBlocked(x)) return false;
+  if (atConvolutionsEnd(layouts, node, { op: "Clip", ...bounds })) return true;
+  const [, ...limits] = node.inputs;
+  layouts.setBlocked(y, layouts.b.emit("Clip", [layouts.blocked(x), ...limits]));
+  return true;
+}
+
+function atConvolutionsEnd(layouts: Layouts, node: Node, activation: Activation): boolean {
+  const [x = ""] = node.inputs;
+  const [y = ""] = node.outputs;
+  const conv = layouts.openConv(x);
+  if (conv === undefined) return false;
+  layouts.activate(conv, activation);
+  layouts.setBlocked(y, layouts.blocked(x));
+  return true;
+}
+
+/** dy where y lies within the bounds, else 0. */
+export function clipGradient(layouts: Layouts, node: Node): boolean {
+  const [dy = "", y = ""] = compositeInputs(node, 2);
+  const [dx = ""] = node.outputs;
+  if (!layouts.isImage(y) || !layouts.isBlocked(y)) return false;
+  const [, channels = 1] = layouts.dims(y);
+  const masks = masksWithin(layouts, layouts.blocked(y), channels, boundsOf(node));
+  layouts.setBlocked(
+    dx,
+    masks.reduce((value, mask) => mul(layouts.b, value, mask), layouts.blocked(dy)),
+  );
+  return true;
+}
+
+/** Images whose product is 1 where y lies within the bounds, else 0; each is one pass with the depthwise convolution. */
+function masksWithin(layouts: Layouts, y: string, channels: number, bounds: Bounds): readonly string[] {
+  const fill = (value: number): string => layouts.fill(channels, value);
+  const [from, half] = [(bounds.low + bounds.high) / 2, (bounds.high - bounds.low) / 2];
+  if (Number.isFinite(from) && [from, half].every((value) => Math.fround(value) === value)) {
+    // |y - middle| < half, which is one pass less than a mask for each bound and a product.
+    const distance = layouts.scale(y, fill(1), { bias: fill(-from), activation: ABSOLUTE });
+    return [layouts.scale(distance, fill(-STEEP), { bias: fill(STEEP * half), activation: CLIP_01 })];
+  }
+  return stepsWithin(bounds).map(({ alpha, beta }) =>
+    layouts.scale(y, fill(alpha), { ...(beta === 0 ? {} : { bias: fill(beta) }), activation: CLIP_01 }),
+  );
+}

@@ -1,0 +1,122 @@
+import { type ConvGeometry, isUnstrided, unstridedPads } from "../../ops/conv_gradient.js";
+import { crop, gather, reduceSum, reshape, zeroPad } from "../../ops/emit.js";
+import { windowOf } from "./convolution.js";
+import { reversedTaps } from "./filters.js";
+import type { Layouts } from "./layouts.js";
+import { stridedInputGradient } from "./strided_gradient.js";
+
+/** Whether each channel is convolved with one kernel of its own: weight [C, 1, R, S]. */
+export function isDepthwise({ groups, inputChannels, outputChannels }: ConvGeometry): boolean {
+  return groups > 1 && groups === inputChannels && groups === outputChannels;
+}
+
+interface DepthwiseOperands {
+  readonly x: string;
+  readonly weight: string;
+  /** "" for none. */
+  readonly bias: string;
+}
+
+/** y by the runtime's depthwise convolution on blocks. */
+export function depthwiseConvolution(
+  layouts: Layouts,
+  geometry: ConvGeometry,
+  { x, weight, bias }: DepthwiseOperands,
+): string {
+  const { batch, inputChannels, kernel, output } = geometry;
+  const channels = layouts.padded(inputChannels);
+  return layouts.conv({
+    ...windowOf(geometry),
+    x: layouts.blocked(x),
+    filter: reshape(layouts.b, depthwiseFilter(layouts, weight), [channels, 1, ...kernel]),
+    ...(bias === "" ? {} : { bias: layouts.pad(layouts.plain(bias)) }),
+    groups: channels,
+    output: [batch, channels, ...output],
+  });
+}
+
+/** The kernels of a block's channels side by side: [1, C/b · b, R·S, 1], tap by tap in each block. */
+function depthwiseFilter(layouts: Layouts, weight: string): string {
+  return layouts.once(`depthwise ${weight}`, () => {
+    const [channels = 1, , height = 1, width = 1] = layouts.dims(weight);
+    const image = reshape(layouts.b, layouts.plain(weight), [1, channels, height * width, 1]);
+    return layouts.toBlocked(image, [1, layouts.padded(channels), height * width, 1]);
+  });
+}
+
+/** dx: dy convolved with the reversed kernels, for each position within the stride; undefined where that is impossible. */
+export function depthwiseInputGradient(
+  layouts: Layouts,
+  geometry: ConvGeometry,
+  { dy, weight }: { readonly dy: string; readonly weight: string },
+): string | undefined {
+  const { b, block } = layouts;
+  const { batch, inputChannels, kernel, input, dilations, strides } = geometry;
+  const channels = layouts.padded(inputChannels);
+  const taps = kernel[0] * kernel[1];
+  // [C/b, R·S, b]: taps are rows.
+  const byTap = (): string => reshape(b, depthwiseFilter(layouts, weight), [channels / block, taps, block]);
+  if (strides.every((stride) => stride === 1)) {
+    if (!isUnstrided(geometry)) return undefined;
+    return layouts.conv({
+      x: layouts.blocked(dy),
+      filter: reshape(b, gather(b, byTap(), 1, reversedTaps(taps)), [channels, 1, ...kernel]),
+      kernel,
+      dilations,
+      pads: unstridedPads(geometry),
+      groups: channels,
+      output: [batch, channels, ...input],
+    });
+  }
+  const withNone = (): string =>
+    layouts.once(`depthwise and zero ${weight}`, () => zeroPad(b, byTap(), [0, 0, 0, 0, 1, 0]));
+  return stridedInputGradient(layouts, {
+    dy,
+    dims: [batch, channels, ...input],
+    geometry,
+    groups: channels,
+    filterOf: (chosen, size) => {
+      const source = chosen.includes(taps) ? withNone() : byTap();
+      return reshape(b, gather(b, source, 1, chosen), [channels, 1, ...size]);
+    },
+  });
+}
+
+/**
+ * dw [C, 1, R, S]: every channel of every image is a group of its own, x its input and dy its kernel, whose taps
+ * lie a stride apart; then the sum over the images.
+ */
+export function depthwiseWeightGradient(
+  layouts: Layouts,
+  geometry: ConvGeometry,
+  { x, dy }: { readonly x: string; readonly dy: string },
+): string {
+  const { b, block } = layouts;
+  const { batch, inputChannels, input, kernel, output, strides, dilations, pads } = geometry;
+  const channels = layouts.padded(inputChannels);
+  const groups = batch * channels;
+  // With a stride there may be rows and columns that no tap ever touched.
+  const [rows = 1, columns = 1] = [0, 1].map((axis) => {
+    const [size = 1, reach = 1] = [input[axis], output[axis]];
+    const padded = size + (pads[axis] ?? 0) + (pads[axis + 2] ?? 0);
+    return Math.floor((padded - (reach - 1) * (strides[axis] ?? 1) - 1) / (dilations[axis] ?? 1)) + 1;
+  });
+  const perImage = layouts.conv({
+    x: reshape(b, layouts.blocked(x), [1, groups, ...input]),
+    filter: reshape(b, layouts.blocked(dy), [groups, 1, ...output]),
+    kernel: output,
+    strides: dilations,
+    dilations: strides,
+    pads,
+    groups,
+    output: [1, groups, rows, columns],
+  });
+  const size = [channels / block, rows, columns, block];
+  const summed = reduceSum(b, reshape(b, perImage, [batch, channels * rows * columns]), [0], false);
+  const touched = crop(b, reshape(b, summed, size), [
+    { axis: 1, end: kernel[0] },
+    { axis: 2, end: kernel[1] },
+  ]);
+  const blocked = reshape(b, touched, [1, channels, ...kernel]);
+  return reshape(b, layouts.toPlain(blocked, [1, inputChannels, ...kernel]), [inputChannels, 1, ...kernel]);
+}
