@@ -60,7 +60,7 @@ function gflops(
 
 /** x and dy as blocked values, which in a training step they are already. */
 function blockedOperands(b: TypedBuilder, block: number): Layouts {
-  const layouts = new Layouts(b, block, new Map(b.types), new Map());
+  const layouts = new Layouts(b, block, { types: new Map(b.types), values: new Map() }, new Map());
   for (const name of ["x", "dy"]) layouts.blocked(name);
   return layouts;
 }

@@ -65,7 +65,7 @@ function layer(geometry: ConvGeometry, form: Form, block: number): Graph {
   };
   const b = new TypedBuilder(13);
   for (const [name, shape] of Object.entries(dims)) b.declare(name, { elementType: "float32", shape });
-  const layouts = new Layouts(b, block, new Map(b.types), new Map());
+  const layouts = new Layouts(b, block, { types: new Map(b.types), values: new Map() }, new Map());
   for (const name of [x, dy]) layouts.blocked(name);
   const outputs = form(layouts, geometry).map((value) => reduceSum(b, value, [0, 1, 2, 3], false));
   return layerGraph(b, Object.keys(dims), outputs);

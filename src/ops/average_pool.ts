@@ -4,6 +4,7 @@ import type { Node } from "../graph/types.js";
 import { checkConstantSize } from "./arguments.js";
 import type { TypedBuilder } from "./builder.js";
 import { averagePoolChannels } from "./channels/pooling.js";
+import { emitComposite } from "./composite.js";
 import type { OpDefinition } from "./definition.js";
 import { unaryGradient } from "./elementwise.js";
 import { mul } from "./emit.js";
@@ -92,7 +93,7 @@ function inverseCounts(b: TypedBuilder, node: Node, window: StaticWindow, input:
   );
 }
 
-/** Adds each element of dy to all elements of its window: a depthwise ConvTranspose with a kernel of ones. */
+/** Adds each element of dy to all elements of its window: the input's gradient of a depthwise convolution with ones. */
 function sumWindows(b: TypedBuilder, dy: string, window: StaticWindow, dims: readonly number[]): string {
   const [, channels = 1, ...input] = dims;
   const { kernel, strides, dilations, output, pads } = window;
@@ -109,14 +110,18 @@ function sumWindows(b: TypedBuilder, dy: string, window: StaticWindow, dims: rea
   );
   const weightDims = [channels, 1, ...kernel];
   const ones = b.floats("ones", weightDims, new Float32Array(elementCount(weightDims)).fill(1));
+  const attributes = {
+    group: int(channels),
+    kernel_shape: ints(kernel),
+    strides: ints(strides),
+    dilations: ints(dilations),
+    pads: ints([...begins, ...overhang.map((reach) => Math.max(reach, 0))]),
+  };
+  if (rank === 2) {
+    const shaped = { ...attributes, gradient_shape: ints(dims) };
+    return emitComposite(b, "ConvInputGradient", [dy, ones], [true], shaped)[0] ?? "";
+  }
   return b.emit("ConvTranspose", [dy, ones], {
-    attributes: {
-      group: int(channels),
-      kernel_shape: ints(kernel),
-      strides: ints(strides),
-      dilations: ints(dilations),
-      pads: ints([...begins, ...overhang.map((reach) => Math.max(reach, 0))]),
-      output_padding: ints(overhang.map((reach) => Math.max(-reach, 0))),
-    },
+    attributes: { ...attributes, output_padding: ints(overhang.map((reach) => Math.max(-reach, 0))) },
   });
 }

@@ -1,6 +1,6 @@
 import type { Node } from "../../graph/types.js";
 import { compositeInputs } from "../../ops/composite.js";
-import { mul, reshape } from "../../ops/emit.js";
+import { add as addTo, div, mul, reshape, sub } from "../../ops/emit.js";
 import { stepsOf } from "../../ops/spread_out.js";
 import type { Layouts } from "./layouts.js";
 
@@ -32,7 +32,7 @@ export function spreadOut(layouts: Layouts, node: Node): boolean {
 export function add(layouts: Layouts, node: Node): boolean {
   const [left = "", right = ""] = node.inputs;
   const [y = ""] = node.outputs;
-  if (!areAlike(layouts, [left, right])) return channelwise(layouts, node);
+  if (!areAlike(layouts, [left, right])) return withNumber(layouts, node) || channelwise(layouts, node);
   for (const [own, other] of [
     [left, right],
     [right, left],
@@ -45,25 +45,62 @@ export function add(layouts: Layouts, node: Node): boolean {
     layouts.setBlocked(y, layouts.blocked(own));
     return true;
   }
-  return elementwise(layouts, node);
+  return elementwise(layouts, node) || withNumber(layouts, node);
 }
 
-/** Mul of two images of one shape, or of an image with a number or a number per channel. */
+/** Mul of two images of one shape, or of an image with a number, or one per channel, or one per channel and image. */
 export function multiply(layouts: Layouts, node: Node): boolean {
-  return elementwise(layouts, node) || multiplyByScalar(layouts, node) || channelwise(layouts, node);
+  return (
+    elementwise(layouts, node) ||
+    withNumber(layouts, node) ||
+    channelwise(layouts, node) ||
+    imagewise(layouts, node)
+  );
 }
 
-function multiplyByScalar(layouts: Layouts, node: Node): boolean {
+/** Sub of two images of one shape, or of an image and a number. */
+export function subtract(layouts: Layouts, node: Node): boolean {
+  return elementwise(layouts, node) || withNumber(layouts, node);
+}
+
+/** How to write an operator of an image and a number. */
+const numberForms: Readonly<Record<string, typeof mul>> = { Add: addTo, Div: div, Mul: mul, Sub: sub };
+
+/** Add, Sub or Mul of an image and a number in either order, or Div of an image by a number. */
+export function withNumber(layouts: Layouts, node: Node): boolean {
+  const [y = ""] = node.outputs;
+  const isNumber = (name: string): boolean => layouts.dims(name).every((dim) => dim === 1);
+  const image = node.inputs.find((name) => layouts.isBlocked(name) && !isNumber(name));
+  const number = node.inputs.find((name) => name !== image && isNumber(name));
+  const form = numberForms[node.op];
+  if (image === undefined || number === undefined || form === undefined) return false;
+  if (node.op === "Div" && node.inputs[0] !== image) return false;
+  const [left = "", right = ""] = node.inputs.map((name) =>
+    name === image ? layouts.blocked(name) : layouts.plain(name),
+  );
+  layouts.setBlocked(y, form(layouts.b, left, right));
+  return true;
+}
+
+/** Mul of a blocked image [N, C, H, W] and [N, C, 1, 1]: each channel of each image is a group of its own. */
+function imagewise(layouts: Layouts, node: Node): boolean {
   const [y = ""] = node.outputs;
   const image = node.inputs.find((name) => layouts.isImage(name) && layouts.isBlocked(name));
-  const scalar = node.inputs.find((name) => name !== image);
-  if (image === undefined || scalar === undefined || layouts.dims(scalar).length > 0) return false;
-  layouts.setBlocked(y, mul(layouts.b, layouts.blocked(image), layouts.plain(scalar)));
+  const gains = node.inputs.find((name) => name !== image);
+  if (image === undefined || gains === undefined || !layouts.isImage(gains)) return false;
+  const [batch = 1, channels = 1] = layouts.dims(image);
+  if (layouts.dims(gains).join() !== [batch, channels, 1, 1].join()) return false;
+  const { b } = layouts;
+  const dims = layouts.blockedDims(image);
+  const [, padded = 1, ...space] = dims;
+  const rows = reshape(b, layouts.blocked(image), [1, batch * padded, ...space]);
+  const scaled = layouts.scale(rows, reshape(b, layouts.blocked(gains), [batch * padded]));
+  layouts.setBlocked(y, reshape(b, scaled, dims));
   return true;
 }
 
 /** An operator on images of one shape that maps zeros to zero: the same in either layout. */
-export function elementwise(layouts: Layouts, node: Node): boolean {
+function elementwise(layouts: Layouts, node: Node): boolean {
   const [y = ""] = node.outputs;
   return areAlike(layouts, node.inputs) && apply(layouts, node, y);
 }
@@ -87,7 +124,7 @@ function channelwise(layouts: Layouts, node: Node): boolean {
   return true;
 }
 
-/** An operator of one image that maps zeros to zero. */
+/** An operator of one image that is finite at zero: what it makes of the channels' padding, nothing reads. */
 export function unary(layouts: Layouts, node: Node): boolean {
   const [x = ""] = node.inputs;
   const [y = ""] = node.outputs;

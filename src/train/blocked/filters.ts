@@ -81,3 +81,15 @@ export function paddedShape(layouts: Layouts, weight: string): FilterShape {
 export function reversedTaps(taps: number): number[] {
   return Array.from({ length: taps }, (_, tap) => taps - 1 - tap);
 }
+
+/** The filter of one block whose kernels are `value` at `tap` and 0 elsewhere. */
+export function oneHot(layouts: Layouts, kernel: readonly [number, number], tap: number, value = 1): string {
+  const { b, block } = layouts;
+  const taps = kernel[0] * kernel[1];
+  return layouts.once(`${value} at ${tap} of ${kernel.join()}`, () => {
+    const data = Float32Array.from({ length: taps * block }, (_, index) =>
+      Math.floor(index / block) === tap ? value : 0,
+    );
+    return b.floats("one_hot_tap", [block, 1, ...kernel], data);
+  });
+}

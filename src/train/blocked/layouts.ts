@@ -1,9 +1,10 @@
 import { floats, int, ints, text } from "../../graph/attributes.js";
-import type { Attribute, Node, ValueType } from "../../graph/types.js";
+import type { Attribute, Node } from "../../graph/types.js";
 import type { TypedBuilder } from "../../ops/builder.js";
 import { floatType } from "../../ops/composite.js";
+import type { NodeContext } from "../../ops/definition.js";
 import { crop, mul, reduceMean, reduceSum, reshape, transpose, zeroPad } from "../../ops/emit.js";
-import { staticDims } from "../../ops/infer.js";
+import { type Inference, nodeContext, staticDims } from "../../ops/infer.js";
 
 /** ONNX Runtime's own operators on the blocked layout; its CPU provider only. */
 export const BLOCKED_DOMAIN = "com.microsoft.nchwc";
@@ -38,6 +39,14 @@ export interface BlockedConv extends ConvWindow {
   readonly groups?: number;
   /** Dimensions of the output; its channels a multiple of the block. */
   readonly output: readonly number[];
+  readonly activation?: Activation;
+}
+
+/** A convolution with the same kernel for every channel. */
+interface SameKernel extends ConvWindow {
+  /** Height and width of the result. */
+  readonly output: readonly number[];
+  readonly sum?: string;
   readonly activation?: Activation;
 }
 
@@ -83,22 +92,27 @@ export class Layouts {
   private readonly shared = new Map<string, string>();
 
   /**
-   * @param types of all values of the graph that is rewritten
+   * @param inferred of all values of the graph that is rewritten
    * @param uses how often each of its values is read
    */
   constructor(
     readonly b: TypedBuilder,
     readonly block: number,
-    private readonly types: ReadonlyMap<string, ValueType>,
+    private readonly inferred: Inference,
     private readonly uses: ReadonlyMap<string, number>,
   ) {}
 
   dims(name: string): readonly number[] {
-    return staticDims(this.types, name);
+    return staticDims(this.inferred.types, name);
+  }
+
+  /** What is known of a node of the graph that is rewritten. */
+  context(node: Node): NodeContext {
+    return nodeContext(node, this.b.opset, this.inferred.types, this.inferred.values);
   }
 
   isImage(name: string): boolean {
-    const type = this.types.get(name);
+    const type = this.inferred.types.get(name);
     return type?.elementType === "float32" && type.shape?.length === 4;
   }
 
@@ -217,13 +231,8 @@ export class Layouts {
    * Every channel of a blocked image [N, C, H, W] convolved with the same kernel (+ sum): the blocks are images of
    * one block each.
    * @param filter [b, 1, R, S]: the kernel once for each channel of a block
-   * @param output height and width of the result
    */
-  sameKernel(
-    x: string,
-    filter: string,
-    { output, sum, ...window }: ConvWindow & { readonly output: readonly number[]; readonly sum?: string },
-  ): string {
+  sameKernel(x: string, filter: string, { output, sum, ...window }: SameKernel): string {
     const { b, block } = this;
     const [batch = 1, channels = 1, ...space] = b.dims(x);
     const blocks = (batch * channels) / block;
@@ -258,7 +267,7 @@ export class Layouts {
     const [batch = 1, padded = 1, height = 1, width = 1] = this.b.dims(x);
     const pooled = this.emit("GlobalAveragePool", [x], [batch, padded, 1, 1]);
     const mean = reduceMean(this.b, reshape(this.b, pooled, [batch, padded]), [0], false);
-    return this.cut(mul(this.b, mean, this.b.scalar(batch * height * width)), channels);
+    return this.cut(this.times(mean, batch * height * width), channels);
   }
 
   /**
@@ -277,6 +286,11 @@ export class Layouts {
     });
     const perImage = reshape(this.b, products, [batch, padded]);
     return this.cut(reduceSum(this.b, perImage, [0], false), channels);
+  }
+
+  /** x · factor. */
+  times(x: string, factor: number): string {
+    return mul(this.b, x, this.b.scalar(factor));
   }
 
   /** The first `channels` of a padded vector. */

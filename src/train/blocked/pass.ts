@@ -4,12 +4,14 @@ import { inferGraph } from "../../ops/infer.js";
 import { builderFor, expandComposite } from "../../ops/passes/expand_composites.js";
 import { clip, clipGradient, relu } from "./activations.js";
 import { convolution } from "./convolution.js";
-import { add, elementwise, multiply, spreadOut } from "./elementwise.js";
+import { add, multiply, spreadOut, subtract, unary, withNumber } from "./elementwise.js";
 import { factoredConvolution, factoredConvolutionGradient } from "./factored.js";
 import { convolutionInputGradient } from "./input_gradient.js";
 import { Layouts, runtimeOpsets } from "./layouts.js";
+import { maxPoolGradient } from "./max_pool_gradient.js";
 import { batchNormalization, batchNormalizationGradient, frozenBatchNormalization } from "./normalization.js";
-import { channelSum, maxPoolGradient, pooling } from "./pooling.js";
+import { channelSum, pooling, reduceSpace } from "./pooling.js";
+import { concat, expand, slice, split } from "./structure.js";
 import { convolutionWeightGradient } from "./weight_gradient.js";
 
 /** Emits a node on blocked values and says so; false, with nothing emitted, where it does not apply. */
@@ -17,16 +19,30 @@ type Rule = (layouts: Layouts, node: Node) => boolean;
 
 /** Standard operators with a form on blocked values. All others read and write plain ones. */
 const standardRules: Readonly<Record<string, Rule>> = {
+  Abs: unary,
   Add: add,
   AveragePool: pooling,
   BatchNormalization: frozenBatchNormalization,
   Clip: clip,
+  Concat: concat,
   Conv: convolution,
+  Div: withNumber,
+  Erf: unary,
+  Expand: expand,
   GlobalAveragePool: pooling,
+  HardSigmoid: unary,
+  HardSwish: unary,
   MaxPool: pooling,
   Mul: multiply,
+  Neg: unary,
+  ReduceMean: reduceSpace,
+  ReduceSum: reduceSpace,
   Relu: relu,
-  Sub: elementwise,
+  Sigmoid: unary,
+  Slice: slice,
+  Split: split,
+  Sub: subtract,
+  Tanh: unary,
 };
 
 /** Penni's composites likewise. */
@@ -54,7 +70,7 @@ const compositeRules: Readonly<Record<string, Rule>> = {
  */
 export function blockLayout(graph: Graph, block: number): Graph {
   const b = builderFor(graph);
-  const layouts = new Layouts(b, block, inferGraph(graph).types, countUses(graph));
+  const layouts = new Layouts(b, block, inferGraph(graph), countUses(graph));
   for (const node of graph.nodes) {
     const rule = (node.domain === PENNI_DOMAIN ? compositeRules : standardRules)[node.op];
     if (rule?.(layouts, node) === true) continue;

@@ -2,7 +2,7 @@ import { int } from "../../graph/attributes.js";
 import { elementCount, int64Tensor } from "../../graph/tensor.js";
 import type { TypedBuilder } from "../../ops/builder.js";
 import type { ConvGeometry } from "../../ops/conv_gradient.js";
-import { reshape } from "../../ops/emit.js";
+import { crop, reshape } from "../../ops/emit.js";
 import type { Layouts } from "./layouts.js";
 
 interface StridedGradient {
@@ -21,23 +21,80 @@ interface StridedGradient {
  * s[0]·s[1] small convolutions of dy, one for each position within the stride, whose results are interleaved.
  * Undefined where that is not possible.
  */
-export function stridedInputGradient(layouts: Layouts, gradient: StridedGradient): string | undefined {
-  const { dims, geometry } = gradient;
-  const { input, strides } = geometry;
-  if (input.some((size, axis) => size % (strides[axis] ?? 1) !== 0)) return undefined;
-  const [rows, columns] = [axisWindows(geometry, 0), axisWindows(geometry, 1)];
+export function stridedInputGradient(
+  layouts: Layouts,
+  { dy, dims, geometry, groups, filterOf }: StridedGradient,
+): string | undefined {
+  const { kernel } = geometry;
+  const none = kernel[0] * kernel[1];
+  return interleaved(layouts, geometry, dims, ({ rows, columns, output }) => {
+    const taps = rows.taps.flatMap((r) =>
+      columns.taps.map((s) => (r === undefined || s === undefined ? none : r * kernel[1] + s)),
+    );
+    if (taps.every((tap) => tap === none)) return undefined;
+    const size = [rows.taps.length, columns.taps.length];
+    return layouts.conv({
+      x: layouts.blocked(dy),
+      filter: filterOf(taps, size),
+      groups,
+      kernel: size,
+      pads: windowPads(rows, columns),
+      output,
+    });
+  });
+}
+
+/** The elements of x at one position within the stride, and where they meet dy. */
+export interface StridePosition {
+  readonly rows: AxisWindow;
+  readonly columns: AxisWindow;
+  /** Dimensions of these elements. */
+  readonly output: readonly number[];
+}
+
+/** How windows lie over an image. */
+export type StridedWindow = Pick<
+  ConvGeometry,
+  "input" | "output" | "kernel" | "strides" | "dilations" | "pads"
+>;
+
+/**
+ * An image of the given dimensions whose elements at each position within the stride are what `make` says; undefined
+ * stands for zeros. Undefined where some of them would lie before the first or behind the last element of dy.
+ */
+export function interleaved(
+  layouts: Layouts,
+  window: StridedWindow,
+  [batch = 1, channels = 1, height = 1, width = 1]: readonly number[],
+  make: (position: StridePosition) => string | undefined,
+): string | undefined {
+  const { strides } = window;
+  const [rows, columns] = [axisWindows(window, 0), axisWindows(window, 1)];
   // Padding beyond the reach of the kernel: the last outputs meet nothing of x.
   if ([...rows, ...columns].some(({ pads: [, end] }) => end < 0)) return undefined;
   const { b, block } = layouts;
-  const width = input[1] * block;
+  // Where the last stride is cut off, it is made whole, and cut off at the end.
+  const counts = [Math.ceil(height / strides[0]), Math.ceil(width / strides[1])] as const;
+  const output = [batch, channels, ...counts];
   const byRow = rows.map((row) =>
     inTurns(
       b,
-      columns.map((column) => positionGradient(layouts, gradient, row, column)),
+      columns.map((column) => make({ rows: row, columns: column, output }) ?? zeros(layouts, output)),
       block,
     ),
   );
-  return reshape(b, inTurns(b, byRow, width), dims);
+  const whole = [counts[0] * strides[0], counts[1] * strides[1]] as const;
+  const all = inTurns(b, byRow, whole[1] * block);
+  const cut = crop(b, reshape(b, all, [(batch * channels) / block, whole[0], whole[1], block]), [
+    { axis: 1, end: height },
+    { axis: 2, end: width },
+  ]);
+  return reshape(b, cut, [batch, channels, height, width]);
+}
+
+/** The pads of a convolution over such windows. */
+export function windowPads({ pads: rows }: AxisWindow, { pads: columns }: AxisWindow): readonly number[] {
+  return [rows[0], columns[0], rows[1], columns[1]];
 }
 
 /** Chunks of so many numbers from each value in turn, [.., values · chunk]. */
@@ -45,32 +102,6 @@ function inTurns(b: TypedBuilder, values: readonly string[], chunk: number): str
   const chunks = values.map((value) => reshape(b, value, [-1, chunk]));
   const [first = ""] = chunks;
   return chunks.length === 1 ? first : b.emit("Concat", chunks, { attributes: { axis: int(1) } });
-}
-
-/** What the elements at one position within the stride get. */
-function positionGradient(
-  layouts: Layouts,
-  { dy, dims, geometry, groups, filterOf }: StridedGradient,
-  row: AxisWindow,
-  column: AxisWindow,
-): string {
-  const [batch = 1, channels = 1] = dims;
-  const { input, strides, kernel } = geometry;
-  const output = [batch, channels, input[0] / strides[0], input[1] / strides[1]];
-  const none = kernel[0] * kernel[1];
-  const taps = row.taps.flatMap((r) =>
-    column.taps.map((s) => (r === undefined || s === undefined ? none : r * kernel[1] + s)),
-  );
-  if (taps.every((tap) => tap === none)) return zeros(layouts, output);
-  const size = [row.taps.length, column.taps.length];
-  return layouts.conv({
-    x: layouts.blocked(dy),
-    filter: filterOf(taps, size),
-    groups,
-    kernel: size,
-    pads: [row.pads[0], column.pads[0], row.pads[1], column.pads[1]],
-    output,
-  });
 }
 
 function zeros(layouts: Layouts, dims: readonly number[]): string {
@@ -81,7 +112,7 @@ function zeros(layouts: Layouts, dims: readonly number[]): string {
 }
 
 /** Where the elements of x at one position within the stride meet dy, along one axis. */
-interface AxisWindow {
+export interface AxisWindow {
   /** The tap at each place of the window (undefined: none); empty where no tap ever meets these elements. */
   readonly taps: readonly (number | undefined)[];
   readonly pads: readonly [begin: number, end: number];
@@ -89,7 +120,7 @@ interface AxisWindow {
 
 /** By position within the stride. x[i·s + a] meets tap r at dy[i + (a + pad - r·dilation) / s] wherever that is whole. */
 function axisWindows(
-  { strides, kernel, dilations, pads, input, output }: ConvGeometry,
+  { strides, kernel, dilations, pads, input, output }: StridedWindow,
   axis: 0 | 1,
 ): readonly AxisWindow[] {
   const stride = strides[axis];
@@ -105,6 +136,6 @@ function axisWindows(
       const tap = offsets.indexOf(first + place);
       return tap < 0 ? undefined : tap;
     });
-    return { taps, pads: [-first, input[axis] / stride - output[axis] + first + taps.length - 1] };
+    return { taps, pads: [-first, Math.ceil(input[axis] / stride) - output[axis] + first + taps.length - 1] };
   });
 }

@@ -6,6 +6,7 @@ import { weightGradientGeometry } from "../../ops/conv_weight_gradient.js";
 import { crop, reshape } from "../../ops/emit.js";
 import { MOST_WASTE, waste, windowOf } from "./convolution.js";
 import { depthwiseWeightGradient, isDepthwise } from "./depthwise.js";
+import { oneHot } from "./filters.js";
 import type { Layouts } from "./layouts.js";
 import { bySwapping } from "./swapped_convolution.js";
 import { isWinograd, winogradWeightGradient } from "./winograd.js";
@@ -76,18 +77,6 @@ function byProduct(layouts: Layouts, geometry: ConvGeometry, x: string, dy: stri
     inputChannels,
     ...kernel,
   ]);
-}
-
-/** The filter of one block whose kernels are 1 at `tap` and 0 elsewhere. */
-function oneHot(layouts: Layouts, kernel: readonly [number, number], tap: number): string {
-  const { b, block } = layouts;
-  const taps = kernel[0] * kernel[1];
-  return layouts.once(`tap ${tap} of ${kernel.join()}`, () => {
-    const data = Float32Array.from({ length: taps * block }, (_, index) =>
-      Math.floor(index / block) === tap ? 1 : 0,
-    );
-    return b.floats("one_hot_tap", [block, 1, ...kernel], data);
-  });
 }
 
 interface MapProduct {

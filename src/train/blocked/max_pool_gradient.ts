@@ -1,0 +1,185 @@
+import { ints } from "../../graph/attributes.js";
+import { elementCount } from "../../graph/tensor.js";
+import type { Node } from "../../graph/types.js";
+import { STEEP } from "../../ops/clip_gradient.js";
+import { compositeInputs } from "../../ops/composite.js";
+import { add, div, mul, reshape, sub } from "../../ops/emit.js";
+import { poolWindow } from "../../ops/pool.js";
+import type { StaticWindow } from "../../ops/window.js";
+import { oneHot } from "./filters.js";
+import { CLIP_01, type Layouts } from "./layouts.js";
+import { interleaved, type StridedWindow, windowPads } from "./strided_gradient.js";
+
+/** What the gradient of a pooling of images reads, by name. */
+interface PoolOperands {
+  readonly dy: string;
+  readonly x: string;
+  readonly y: string;
+}
+
+/** MaxPoolGradient, in the form that fits the windows. */
+export function maxPoolGradient(layouts: Layouts, node: Node): boolean {
+  const [dy = "", x = "", y = ""] = compositeInputs(node, 3);
+  const [dx = ""] = node.outputs;
+  if (!layouts.isBlocked(x) || !layouts.isBlocked(y)) return false;
+  const input = layouts.dims(x);
+  const window = poolWindow(node, input);
+  const form = isTiling(window, input.slice(2)) ? tiled : overlapping;
+  const value = form(layouts, window, { dy, x, y });
+  if (value === undefined) return false;
+  layouts.setBlocked(dx, value);
+  return true;
+}
+
+/** Whether every element lies in exactly one window. */
+function isTiling({ kernel, strides, dilations, pads }: StaticWindow, input: readonly number[]): boolean {
+  return (
+    kernel.every((size, axis) => strides[axis] === size && (input[axis] ?? 0) % size === 0) &&
+    dilations.every((dilation) => dilation === 1) &&
+    pads.every((pad) => pad === 0)
+  );
+}
+
+/**
+ * Where the windows tile the image: each maximum, repeated over its window, is compared with the window's elements;
+ * those equal to it share dy.
+ */
+function tiled(layouts: Layouts, { kernel }: StaticWindow, { dy, x, y }: PoolOperands): string {
+  const [, channels = 1] = layouts.dims(x);
+  const { b } = layouts;
+  const below = sub(b, layouts.repeat(layouts.blocked(y), kernel), layouts.blocked(x));
+  const isMaximum = layouts.scale(below, layouts.fill(channels, -STEEP), {
+    bias: layouts.fill(channels, 1),
+    activation: CLIP_01,
+  });
+  const share = layouts.emit("AveragePool", [isMaximum], layouts.blockedDims(y), {
+    kernel_shape: ints(kernel),
+    strides: ints(kernel),
+  });
+  const maxima = layouts.times(share, elementCount(kernel));
+  const shared = layouts.repeat(div(b, layouts.blocked(dy), maxima), kernel);
+  return mul(b, shared, isMaximum);
+}
+
+/** Each tap of a window is some passes over the output. */
+const MOST_TAPS = 9;
+
+/**
+ * Tap by tap: what is left of dy goes to the window's element there if that is the maximum, so that the first one takes
+ * it, as in PyTorch; all of it on the output's grid. Then each tap's share is shifted to its elements of x.
+ */
+function overlapping(layouts: Layouts, window: StaticWindow, operands: PoolOperands): string | undefined {
+  const { x, y } = operands;
+  const [[height = 1, width = 1], [rows = 1, columns = 1]] = [window.kernel, window.strides];
+  if (height * width > MOST_TAPS) return undefined;
+  const [top = 0, left = 0, bottom = 0, right = 0] = window.pads;
+  const [, , inputHeight = 1, inputWidth = 1] = layouts.dims(x);
+  const [, , outputHeight = 1, outputWidth = 1] = layouts.dims(y);
+  const [down = 1, across = 1] = window.dilations;
+  // With ceil_mode the last windows reach beyond the padding.
+  const reachedHeight = (outputHeight - 1) * rows + (height - 1) * down + 1 - top - inputHeight;
+  const reachedWidth = (outputWidth - 1) * columns + (width - 1) * across + 1 - left - inputWidth;
+  const geometry: StridedWindow = {
+    input: [inputHeight, inputWidth],
+    output: [outputHeight, outputWidth],
+    kernel: [height, width],
+    strides: [rows, columns],
+    dilations: [down, across],
+    pads: [top, left, Math.max(bottom, reachedHeight), Math.max(right, reachedWidth)],
+  };
+  const shares = tapShares(layouts, geometry, operands);
+  const { b } = layouts;
+  return interleaved(layouts, geometry, layouts.blockedDims(x), ({ rows, columns, output }) => {
+    const size = [rows.taps.length, columns.taps.length] as const;
+    let sum: string | undefined;
+    rows.taps.forEach((r, row) => {
+      columns.taps.forEach((s, column) => {
+        if (r === undefined || s === undefined) return;
+        sum = layouts.sameKernel(shares[r * width + s] ?? "", oneHot(layouts, size, row * size[1] + column), {
+          kernel: size,
+          pads: windowPads(rows, columns),
+          output: output.slice(2),
+          ...(sum === undefined ? {} : { sum }),
+        });
+      });
+    });
+    return sum === undefined ? undefined : reshape(b, sum, output);
+  });
+}
+
+/** What each tap's elements get of dy, [N, C, P, Q] for each tap. */
+function tapShares(layouts: Layouts, geometry: StridedWindow, { dy, x, y }: PoolOperands): readonly string[] {
+  const { b } = layouts;
+  const { kernel, output } = geometry;
+  const taps = kernel[0] * kernel[1];
+  const sums = new Map<string, string>();
+  const steepMaximum = layouts.times(layouts.blocked(y), STEEP);
+  let left = layouts.blocked(dy);
+  return Array.from({ length: taps }, (_, tap) => {
+    if (tap === taps - 1) return left;
+    // min(max(STEEP · (y - x), 0), 1): 0 where the element is the maximum, 1 where it is less, or in the padding.
+    const isLess = layouts.sameKernel(layouts.blocked(x), oneHot(layouts, kernel, tap, -STEEP), {
+      ...geometry,
+      output,
+      sum: infiniteOutside(layouts, steepMaximum, outsideOf(geometry, tap), sums),
+      activation: CLIP_01,
+    });
+    const rest = mul(b, left, isLess);
+    const share = sub(b, left, rest);
+    left = rest;
+    return share;
+  });
+}
+
+/** The rows and columns of the output whose element at a tap lies in the padding. */
+interface Outside {
+  readonly rows: readonly number[];
+  readonly columns: readonly number[];
+  readonly output: readonly [height: number, width: number];
+}
+
+function outsideOf({ input, output, kernel, strides, dilations, pads }: StridedWindow, tap: number): Outside {
+  const outside = (axis: 0 | 1, place: number): readonly number[] =>
+    Array.from({ length: output[axis] }, (_, index) => index).filter((index) => {
+      const position = index * strides[axis] + place * dilations[axis] - pads[axis];
+      return position < 0 || position >= input[axis];
+    });
+  return { rows: outside(0, Math.floor(tap / kernel[1])), columns: outside(1, tap % kernel[1]), output };
+}
+
+/** An image on the output's grid, infinite there. @param known those that were made of it */
+function infiniteOutside(
+  layouts: Layouts,
+  image: string,
+  outside: Outside,
+  known: Map<string, string>,
+): string {
+  const { rows, columns } = outside;
+  if (rows.length === 0 && columns.length === 0) return image;
+  const key = `${rows.join()};${columns.join()}`;
+  const value =
+    known.get(key) ?? add(layouts.b, byPosition(layouts, image), infiniteThere(layouts, outside, key));
+  known.set(key, value);
+  return reshape(layouts.b, value, layouts.b.dims(image));
+}
+
+/** Infinity at the output's elements outside, else 0; for one block of one image. */
+function infiniteThere(layouts: Layouts, { rows, columns, output }: Outside, key: string): string {
+  const { b, block } = layouts;
+  const [height, width] = output;
+  return layouts.once(`infinite ${key} of ${height} ${width}`, () => {
+    const data = Float32Array.from({ length: height * width * block }, (_, index) => {
+      const position = Math.floor(index / block);
+      const isOutside = rows.includes(Math.floor(position / width)) || columns.includes(position % width);
+      return isOutside ? Infinity : 0;
+    });
+    return b.floats("infinite_outside", [1, data.length], data);
+  });
+}
+
+/** A blocked image as one row for each block of each image. */
+function byPosition(layouts: Layouts, image: string): string {
+  const [batch = 1, channels = 1, height = 1, width = 1] = layouts.b.dims(image);
+  const { b, block } = layouts;
+  return reshape(b, image, [(batch * channels) / block, height * width * block]);
+}

@@ -1,0 +1,106 @@
+import { int, ints } from "../../graph/attributes.js";
+import type { Node } from "../../graph/types.js";
+import { concatAxis } from "../../ops/concat.js";
+import { sliceRanges, type TakenRange } from "../../ops/slice.js";
+import { splitAxis, splitSizes } from "../../ops/split.js";
+import type { Layouts } from "./layouts.js";
+
+/** The channels of an image [N, C, H, W]; in the blocked form as well, whose blocks are contiguous. */
+const CHANNELS = 1;
+
+/** Concat of channels, where all pieces but the last are whole blocks. */
+export function concat(layouts: Layouts, node: Node): boolean {
+  const [y = ""] = node.outputs;
+  if (!layouts.isImage(y) || concatAxis(node, 4) !== CHANNELS) return false;
+  if (!node.inputs.some((name) => layouts.isBlocked(name))) return false;
+  const sizes = node.inputs.map((name) => layouts.dims(name)[CHANNELS] ?? 1);
+  if (!areWholeButTheLast(layouts, sizes)) return false;
+  const pieces = node.inputs.map((name) => layouts.blocked(name));
+  layouts.setBlocked(y, layouts.b.emit("Concat", pieces, { attributes: { axis: int(CHANNELS) } }));
+  return true;
+}
+
+/** Split of channels, likewise. */
+export function split(layouts: Layouts, node: Node): boolean {
+  const [x = ""] = node.inputs;
+  if (!layouts.isBlocked(x) || splitAxis(node, 4) !== CHANNELS) return false;
+  const sizes = splitSizes(layouts.context(node), layouts.dims(x)[CHANNELS]);
+  const known = sizes.filter((size) => typeof size === "number");
+  if (known.length < sizes.length || !areWholeButTheLast(layouts, known)) return false;
+  const { b } = layouts;
+  const outputs = node.outputs.map((name) => b.freshName(`blocked_${name}`));
+  b.emit("Split", [layouts.blocked(x), b.axes(known.map((size) => layouts.padded(size)))], {
+    outputs,
+    attributes: { axis: int(CHANNELS) },
+  });
+  node.outputs.forEach((name, index) => {
+    layouts.setBlocked(name, outputs[index] ?? "");
+  });
+  return true;
+}
+
+function areWholeButTheLast(layouts: Layouts, sizes: readonly number[]): boolean {
+  return sizes.slice(0, -1).every((size) => layouts.padded(size) === size);
+}
+
+/** Slice of whole blocks of channels, or of every n-th row and column from the first on. */
+export function slice(layouts: Layouts, node: Node): boolean {
+  const [x = ""] = node.inputs;
+  const [y = ""] = node.outputs;
+  if (!layouts.isBlocked(x)) return false;
+  const dims = layouts.dims(x);
+  const ranges = sliceRanges(layouts.context(node), dims);
+  if (ranges === undefined) return false;
+  const [batch, channels, ...space] = ranges.map((range, axis) => ({ ...range, dim: dims[axis] ?? 1 }));
+  if (batch === undefined || channels === undefined || !isWhole(batch)) return false;
+  const value = space.every(isWhole)
+    ? sliceBlocks(layouts, x, channels)
+    : isWhole(channels) && space.every(isEveryNth)
+      ? everyNth(layouts, x, y, space)
+      : undefined;
+  if (value === undefined) return false;
+  layouts.setBlocked(y, value);
+  return true;
+}
+
+interface AxisRange extends TakenRange {
+  readonly dim: number;
+}
+
+const isWhole = ({ start, step, count, dim }: AxisRange): boolean =>
+  start === 0 && step === 1 && count === dim;
+
+const isEveryNth = ({ start, step, count, dim }: AxisRange): boolean =>
+  start === 0 && step > 0 && count === Math.ceil(dim / step);
+
+function sliceBlocks(
+  layouts: Layouts,
+  x: string,
+  { start, step, count, dim }: AxisRange,
+): string | undefined {
+  const end = start + count;
+  const endsBlock = end === dim || end % layouts.block === 0;
+  if (step !== 1 || start % layouts.block !== 0 || !endsBlock) return undefined;
+  const { b } = layouts;
+  const [starts, ends, axes] = [[start], [layouts.padded(end)], [CHANNELS]].map((values) => b.axes(values));
+  return b.emit("Slice", [layouts.blocked(x), starts ?? "", ends ?? "", axes ?? ""]);
+}
+
+/** By pooling over windows of one element. */
+function everyNth(layouts: Layouts, x: string, y: string, space: readonly AxisRange[]): string {
+  return layouts.emit("MaxPool", [layouts.blocked(x)], layouts.blockedDims(y), {
+    kernel_shape: ints([1, 1]),
+    strides: ints(space.map(({ step }) => step)),
+  });
+}
+
+/** Expand of one number for each channel and image over the space. */
+export function expand(layouts: Layouts, node: Node): boolean {
+  const [x = ""] = node.inputs;
+  const [y = ""] = node.outputs;
+  if (!layouts.isImage(x) || !layouts.isImage(y)) return false;
+  const [batch, channels, ...space] = layouts.dims(y);
+  if (layouts.dims(x).join() !== [batch, channels, 1, 1].join()) return false;
+  layouts.setBlocked(y, layouts.repeat(layouts.blocked(x), space));
+  return true;
+}
