@@ -83,6 +83,20 @@ function adjointAlongAxis(b: TypedBuilder, node: Node, dy: string, map: AxisMap)
   return reshape(b, product, dims.with(axis, inputs));
 }
 
+/**
+ * How often maps repeat every element of an image [N, C, H, W] along its height and width; undefined where they do
+ * anything else.
+ */
+export function spatialRepetition(
+  maps: readonly AxisMap[],
+  rank: number,
+): readonly [number, number] | undefined {
+  const factors = maps.map((map) => ({ axis: map.axis, factor: repetition(map) }));
+  if (rank !== 4 || factors.some(({ axis, factor }) => axis < 2 || factor === undefined)) return undefined;
+  const along = (axis: number): number => factors.find((map) => map.axis === axis)?.factor ?? 1;
+  return [along(2), along(3)];
+}
+
 /** How often the map repeats every element in place, if that is all it does. */
 function repetition({ inputs, taps }: AxisMap): number | undefined {
   const factor = taps.length / inputs;

@@ -1,13 +1,15 @@
-import { floatAttribute } from "../graph/attributes.js";
 import { activation } from "./channels/lanewise.js";
 import { unaryOp, whereNegative } from "./elementwise.js";
 import { mul } from "./emit.js";
+import { leakyReluGradient, slopeBelow } from "./leaky_relu_gradient.js";
 
-/** y = x for x ≥ 0, α·x below (ONNX LeakyRelu, opset 6 and later). dx = dy for x ≥ 0, α·dy below. */
+/** y = x for x ≥ 0, α·x below (ONNX LeakyRelu, opset 6 and later). dx = dy for x > 0, α·dy elsewhere. */
 export const LeakyRelu = unaryOp("LeakyRelu", {
-  channels: activation((x, { node }) => (x < 0 ? x * (floatAttribute(node, "alpha") ?? 0.01) : x)),
-  gradient: ({ b, node, x, dy }) => {
-    const alpha = floatAttribute(node, "alpha") ?? 0.01;
-    return whereNegative(b, x, mul(b, dy, b.scalar(alpha)), dy);
+  channels: activation((x, { node }) => (x < 0 ? x * slopeBelow(node) : x)),
+  gradient: ({ b, node, x, y, dy }) => {
+    const alpha = slopeBelow(node);
+    return alpha > 0 && alpha <= 1
+      ? leakyReluGradient(b, dy, y, alpha)
+      : whereNegative(b, x, mul(b, dy, b.scalar(alpha)), dy);
   },
 });

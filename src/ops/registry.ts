@@ -48,6 +48,7 @@ import { Identity } from "./identity.js";
 import { InstanceNormalization } from "./instance_normalization.js";
 import { LayerNormalization } from "./layer_normalization.js";
 import { LeakyRelu } from "./leaky_relu.js";
+import { LeakyReluGradient } from "./leaky_relu_gradient.js";
 import { Less } from "./less.js";
 import { LessOrEqual } from "./less_or_equal.js";
 import { Log } from "./log.js";
@@ -227,6 +228,7 @@ const composites: ReadonlyMap<string, OpDefinition> = new Map(
     ConvWeightGradient,
     FactoredConv,
     FactoredConvGradient,
+    LeakyReluGradient,
     MaxPoolGradient,
     SpreadOut,
   ].map((definition) => [definition.type, definition]),

@@ -1,7 +1,8 @@
-import { intsAttribute, stringAttribute } from "../graph/attributes.js";
+import { ints, intsAttribute, stringAttribute } from "../graph/attributes.js";
+import { elementCount } from "../graph/tensor.js";
 import type { Dim, Node, Shape, ValueType } from "../graph/types.js";
 import { forwardContext, needsConstant, normalizeAxes, requiredInput, unknownDims } from "./arguments.js";
-import { type AxisMap, adjointAlongAxes } from "./axis_map.js";
+import { type AxisMap, adjointAlongAxes, spatialRepetition } from "./axis_map.js";
 import { resizeChannels } from "./channels/resizing.js";
 import {
   type GradientContext,
@@ -10,6 +11,7 @@ import {
   type OpDefinition,
   shapeError,
 } from "./definition.js";
+import { mul } from "./emit.js";
 import { resizeMaps } from "./interpolation.js";
 import { scaledShape } from "./scaling.js";
 
@@ -60,7 +62,11 @@ function resizeGradient(context: GradientContext): string | undefined {
   if (dy === undefined || x === undefined || y === undefined || context.needs[0] !== true) return undefined;
   const maps = resizedAxes(forwardContext(context), dims(x), dims(y));
   if (maps === undefined) throw needsConstant(node, "the scales");
-  return adjointAlongAxes(builder, node, dy, maps);
+  const repeats = spatialRepetition(maps, dims(x).length);
+  if (repeats === undefined) return adjointAlongAxes(builder, node, dy, maps);
+  const window = { kernel_shape: ints(repeats), strides: ints(repeats) };
+  const mean = builder.emit("AveragePool", [dy], { attributes: window });
+  return mul(builder, mean, builder.scalar(elementCount(repeats)));
 }
 
 /**

@@ -3,12 +3,20 @@ import { constantBounds } from "../../ops/clip.js";
 import { type Bounds, boundsOf, STEEP, stepsWithin } from "../../ops/clip_gradient.js";
 import { compositeInputs } from "../../ops/composite.js";
 import { mul } from "../../ops/emit.js";
+import { slopeBelow } from "../../ops/leaky_relu_gradient.js";
 import { unary } from "./elementwise.js";
 import { ABSOLUTE, type Activation, CLIP_01, type Layouts, RELU } from "./layouts.js";
 
 /** Relu: part of the convolution before it where nothing else reads that. */
 export function relu(layouts: Layouts, node: Node): boolean {
   return atConvolutionsEnd(layouts, node, RELU) || unary(layouts, node);
+}
+
+/** LeakyRelu, likewise. */
+export function leakyRelu(layouts: Layouts, node: Node): boolean {
+  return (
+    atConvolutionsEnd(layouts, node, { op: "LeakyRelu", alpha: slopeBelow(node) }) || unary(layouts, node)
+  );
 }
 
 /** Clip with constant bounds on both sides of 0, likewise. */
@@ -45,6 +53,19 @@ export function clipGradient(layouts: Layouts, node: Node): boolean {
     dx,
     masks.reduce((value, mask) => mul(layouts.b, value, mask), layouts.blocked(dy)),
   );
+  return true;
+}
+
+/** dy times max(min(STEEP · y, 1), α). */
+export function leakyReluGradient(layouts: Layouts, node: Node): boolean {
+  const [dy = "", y = ""] = compositeInputs(node, 2);
+  const [dx = ""] = node.outputs;
+  if (!layouts.isImage(y) || !layouts.isBlocked(y)) return false;
+  const [, channels = 1] = layouts.dims(y);
+  const slope = layouts.scale(layouts.blocked(y), layouts.fill(channels, STEEP), {
+    activation: { op: "Clip", low: slopeBelow(node), high: 1 },
+  });
+  layouts.setBlocked(dx, mul(layouts.b, layouts.blocked(dy), slope));
   return true;
 }
 

@@ -2,7 +2,7 @@ import type { Graph, Node } from "../../graph/types.js";
 import { PENNI_DOMAIN } from "../../ops/composite.js";
 import { inferGraph } from "../../ops/infer.js";
 import { builderFor, expandComposite } from "../../ops/passes/expand_composites.js";
-import { clip, clipGradient, relu } from "./activations.js";
+import { clip, clipGradient, leakyRelu, leakyReluGradient, relu } from "./activations.js";
 import { convolution } from "./convolution.js";
 import { add, multiply, spreadOut, subtract, unary, withNumber } from "./elementwise.js";
 import { factoredConvolution, factoredConvolutionGradient } from "./factored.js";
@@ -11,7 +11,7 @@ import { Layouts, runtimeOpsets } from "./layouts.js";
 import { maxPoolGradient } from "./max_pool_gradient.js";
 import { batchNormalization, batchNormalizationGradient, frozenBatchNormalization } from "./normalization.js";
 import { channelSum, pooling, reduceSpace } from "./pooling.js";
-import { concat, expand, slice, split } from "./structure.js";
+import { concat, expand, resize, slice, split } from "./structure.js";
 import { convolutionWeightGradient } from "./weight_gradient.js";
 
 /** Emits a node on blocked values and says so; false, with nothing emitted, where it does not apply. */
@@ -32,12 +32,14 @@ const standardRules: Readonly<Record<string, Rule>> = {
   GlobalAveragePool: pooling,
   HardSigmoid: unary,
   HardSwish: unary,
+  LeakyRelu: leakyRelu,
   MaxPool: pooling,
   Mul: multiply,
   Neg: unary,
   ReduceMean: reduceSpace,
   ReduceSum: reduceSpace,
   Relu: relu,
+  Resize: resize,
   Sigmoid: unary,
   Slice: slice,
   Split: split,
@@ -55,6 +57,7 @@ const compositeRules: Readonly<Record<string, Rule>> = {
   ConvWeightGradient: convolutionWeightGradient,
   FactoredConv: factoredConvolution,
   FactoredConvGradient: factoredConvolutionGradient,
+  LeakyReluGradient: leakyReluGradient,
   MaxPoolGradient: maxPoolGradient,
   SpreadOut: spreadOut,
 };

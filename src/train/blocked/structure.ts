@@ -1,6 +1,8 @@
 import { int, ints } from "../../graph/attributes.js";
 import type { Node } from "../../graph/types.js";
+import { spatialRepetition } from "../../ops/axis_map.js";
 import { concatAxis } from "../../ops/concat.js";
+import { resizedAxes } from "../../ops/resize.js";
 import { sliceRanges, type TakenRange } from "../../ops/slice.js";
 import { splitAxis, splitSizes } from "../../ops/split.js";
 import type { Layouts } from "./layouts.js";
@@ -92,6 +94,19 @@ function everyNth(layouts: Layouts, x: string, y: string, space: readonly AxisRa
     kernel_shape: ints([1, 1]),
     strides: ints(space.map(({ step }) => step)),
   });
+}
+
+/** Resize that repeats every element. */
+export function resize(layouts: Layouts, node: Node): boolean {
+  const [x = ""] = node.inputs;
+  const [y = ""] = node.outputs;
+  if (!layouts.isBlocked(x)) return false;
+  const dims = layouts.dims(x);
+  const maps = resizedAxes(layouts.context(node), dims, layouts.dims(y));
+  const repeats = maps === undefined ? undefined : spatialRepetition(maps, dims.length);
+  if (repeats === undefined) return false;
+  layouts.setBlocked(y, layouts.repeat(layouts.blocked(x), repeats));
+  return true;
 }
 
 /** Expand of one number for each channel and image over the space. */

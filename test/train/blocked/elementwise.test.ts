@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { float, int, ints } from "../../../src/graph/attributes.js";
+import { float, int, ints, text } from "../../../src/graph/attributes.js";
 import { add, mul, reduceMean, sub } from "../../../src/ops/emit.js";
 import { assertSame, conv, count, type Made, skip } from "./support.js";
 
@@ -21,6 +21,17 @@ const activations: Readonly<Record<string, (made: Made, x: string) => string>> =
   "Clip to the largest float32": clipped(0, 3.4028234663852886e38),
   HardSigmoid: ({ b }, x) =>
     b.emit("HardSigmoid", [x], { attributes: { alpha: float(1.5), beta: float(0.5) } }),
+  LeakyRelu: ({ b }, x) => b.emit("LeakyRelu", [x], { attributes: { alpha: float(0.1) } }),
+  "LeakyRelu of a value with another reader": ({ b }, x) =>
+    b.emit("Mul", [x, b.emit("LeakyRelu", [x], { attributes: { alpha: float(0.1) } })]),
+  "Resize by repeating": ({ b }, x) =>
+    b.emit("Resize", [x, "", b.floats("scales", [4], [1, 1, 2, 3])], {
+      attributes: {
+        mode: text("nearest"),
+        coordinate_transformation_mode: text("asymmetric"),
+        nearest_mode: text("floor"),
+      },
+    }),
   Sigmoid: sigmoid,
   SiLU: (made, x) => mul(made.b, x, sigmoid(made, x)),
   Tanh: ({ b }, x) => b.emit("Tanh", [x]),
