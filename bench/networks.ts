@@ -34,6 +34,9 @@ export const benchmarkNetworks: Readonly<Record<NetworkName, BenchmarkNetwork>> 
   vgg16: { batch: 64, build: () => vgg16() },
 };
 
+export const isBenchmarkNetwork = (name: string): name is NetworkName =>
+  Object.hasOwn(benchmarkNetworks, name);
+
 const CLASSES = 10;
 const SEED = 1;
 

@@ -3,8 +3,10 @@ import { imagenetPreprocessing } from "../src/data/preprocessing.js";
 import { Random } from "../src/data/random.js";
 import type { Device } from "../src/execute/device.js";
 import { fixBatch } from "../src/graph/passes/fix_input_shape.js";
+import { elementCount } from "../src/graph/tensor.js";
 import type { Graph } from "../src/graph/types.js";
 import { trainingPhases } from "../src/method/phases.js";
+import { inferGraph, staticDims } from "../src/ops/infer.js";
 import type { TrainingPlan } from "../src/train/plan.js";
 import { Workbench } from "../src/train/workbench.js";
 
@@ -29,8 +31,6 @@ export interface BenchTraining {
   release(): Promise<void>;
 }
 
-const CLASSES = 10;
-const IMAGE = [3, 32, 32] as const;
 const RATE = 0.01;
 
 /**
@@ -45,8 +45,12 @@ export async function openTraining(network: Graph, options: BenchTrainingOptions
     0,
     plan.phases.findIndex(({ name }) => name === options.phase),
   );
-  const bench = await Workbench.open(fixed, plan, IMAGE);
-  const batch = randomBatch(options.batch);
+  const { types } = inferGraph(fixed);
+  const [, channels = 1, height = 1, width = 1] = staticDims(types, fixed.inputs[0]?.name ?? "");
+  const image = [channels, height, width] as const;
+  const [, classes = 1] = staticDims(types, fixed.outputs[0]?.name ?? "");
+  const bench = await Workbench.open(fixed, plan, image);
+  const batch = randomBatch(options.batch, image, classes);
   const step = async (): Promise<number> => {
     const { loss } = await bench.runStep(phase, batch, RATE, false);
     bench.commit(phase);
@@ -93,11 +97,10 @@ export function benchPlan(
   };
 }
 
-function randomBatch(count: number): Batch {
+function randomBatch(count: number, image: readonly number[], classes: number): Batch {
   const random = new Random(1);
-  const [channels, height, width] = IMAGE;
-  const images = new Float32Array(count * channels * height * width);
+  const images = new Float32Array(count * elementCount(image));
   for (let index = 0; index < images.length; index++) images[index] = random.between(-1, 1);
-  const labels = BigInt64Array.from({ length: count }, () => BigInt(random.below(CLASSES)));
+  const labels = BigInt64Array.from({ length: count }, () => BigInt(random.below(classes)));
   return { index: 0, images, labels, size: count, count };
 }

@@ -79,6 +79,15 @@ NETWORKS = {
 }
 
 
+def torchvision_classifier(name):
+    """One of torchvision's classifiers, with random weights."""
+    import torchvision
+
+    # GoogLeNet alone trains with outputs besides its logits.
+    extras = {"aux_logits": False, "init_weights": True} if name == "googlenet" else {}
+    return getattr(torchvision.models, name)(num_classes=CLASSES, **extras)
+
+
 class DecomposedConv2d(nn.Module):
     """
     A convolution whose kernels are coefs [K*C, d] times basis [d, R*S], from the uncentred SVD; the dense
