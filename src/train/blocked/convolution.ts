@@ -3,6 +3,7 @@ import { convGeometry } from "../../ops/conv.js";
 import type { ConvGeometry } from "../../ops/conv_gradient.js";
 import { depthwiseConvolution, isDepthwise } from "./depthwise.js";
 import { blockedFilter, narrowFilter, swapChannels } from "./filters.js";
+import { groupedConvolution } from "./grouped.js";
 import type { ConvWindow, Layouts } from "./layouts.js";
 import { isWinograd, winogradConvolution } from "./winograd.js";
 
@@ -20,13 +21,13 @@ export function isWorthwhile(layouts: Layouts, inputs: number, outputs: number):
 }
 
 /** What a convolution reads, by name; the bias may be "". */
-interface ConvOperands {
+export interface ConvOperands {
   readonly x: string;
   readonly weight: string;
   readonly bias: string;
 }
 
-/** Conv with one group, as a blocked convolution with its filter arranged in the graph. */
+/** Conv as a blocked convolution with its filter arranged in the graph. */
 export function convolution(layouts: Layouts, node: Node): boolean {
   const [x = "", weight = "", bias = ""] = node.inputs;
   const [y = ""] = node.outputs;
@@ -37,7 +38,12 @@ export function convolution(layouts: Layouts, node: Node): boolean {
     layouts.setBlocked(y, depthwiseConvolution(layouts, geometry, { x, weight, bias }));
     return true;
   }
-  if (groups > 1 || !isWorthwhile(layouts, inputChannels, outputChannels)) return false;
+  if (groups > 1) {
+    const value = groupedConvolution(layouts, geometry, { x, weight, bias });
+    if (value !== undefined) layouts.setBlocked(y, value);
+    return value !== undefined;
+  }
+  if (!isWorthwhile(layouts, inputChannels, outputChannels)) return false;
   const form = isWinograd(layouts.block, geometry) ? byTiles : directConvolution;
   layouts.setBlocked(y, form(layouts, geometry, { x, weight, bias }));
   return true;

@@ -1,27 +1,19 @@
-import { type ConvGeometry, isUnstrided, unstridedPads } from "../../ops/conv_gradient.js";
-import { crop, gather, reduceSum, reshape, zeroPad } from "../../ops/emit.js";
-import { windowOf } from "./convolution.js";
-import { reversedTaps } from "./filters.js";
+import type { ConvGeometry } from "../../ops/conv_gradient.js";
+import { crop, reduceSum, reshape } from "../../ops/emit.js";
+import { type ConvOperands, windowOf } from "./convolution.js";
 import type { Layouts } from "./layouts.js";
-import { stridedInputGradient } from "./strided_gradient.js";
+import { gradientByTaps } from "./strided_gradient.js";
 
 /** Whether each channel is convolved with one kernel of its own: weight [C, 1, R, S]. */
 export function isDepthwise({ groups, inputChannels, outputChannels }: ConvGeometry): boolean {
   return groups > 1 && groups === inputChannels && groups === outputChannels;
 }
 
-interface DepthwiseOperands {
-  readonly x: string;
-  readonly weight: string;
-  /** "" for none. */
-  readonly bias: string;
-}
-
 /** y by the runtime's depthwise convolution on blocks. */
 export function depthwiseConvolution(
   layouts: Layouts,
   geometry: ConvGeometry,
-  { x, weight, bias }: DepthwiseOperands,
+  { x, weight, bias }: ConvOperands,
 ): string {
   const { batch, inputChannels, kernel, output } = geometry;
   const channels = layouts.padded(inputChannels);
@@ -44,42 +36,17 @@ function depthwiseFilter(layouts: Layouts, weight: string): string {
   });
 }
 
-/** dx: dy convolved with the reversed kernels, for each position within the stride; undefined where that is impossible. */
+/** dx: each channel's dy with its own kernel; undefined where `gradientByTaps` is. */
 export function depthwiseInputGradient(
   layouts: Layouts,
   geometry: ConvGeometry,
   { dy, weight }: { readonly dy: string; readonly weight: string },
 ): string | undefined {
-  const { b, block } = layouts;
-  const { batch, inputChannels, kernel, input, dilations, strides } = geometry;
+  const { inputChannels, kernel } = geometry;
   const channels = layouts.padded(inputChannels);
-  const taps = kernel[0] * kernel[1];
-  // [C/b, R·S, b]: taps are rows.
-  const byTap = (): string => reshape(b, depthwiseFilter(layouts, weight), [channels / block, taps, block]);
-  if (strides.every((stride) => stride === 1)) {
-    if (!isUnstrided(geometry)) return undefined;
-    return layouts.conv({
-      x: layouts.blocked(dy),
-      filter: reshape(b, gather(b, byTap(), 1, reversedTaps(taps)), [channels, 1, ...kernel]),
-      kernel,
-      dilations,
-      pads: unstridedPads(geometry),
-      groups: channels,
-      output: [batch, channels, ...input],
-    });
-  }
-  const withNone = (): string =>
-    layouts.once(`depthwise and zero ${weight}`, () => zeroPad(b, byTap(), [0, 0, 0, 0, 1, 0]));
-  return stridedInputGradient(layouts, {
-    dy,
-    dims: [batch, channels, ...input],
-    geometry,
-    groups: channels,
-    filterOf: (chosen, size) => {
-      const source = chosen.includes(taps) ? withNone() : byTap();
-      return reshape(b, gather(b, source, 1, chosen), [channels, 1, ...size]);
-    },
-  });
+  const dims = [channels / layouts.block, kernel[0] * kernel[1], layouts.block];
+  const kernels = reshape(layouts.b, depthwiseFilter(layouts, weight), dims);
+  return gradientByTaps(layouts, { dy, geometry, kernels, perGroup: 1, groups: channels });
 }
 
 /**

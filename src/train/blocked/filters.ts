@@ -50,19 +50,21 @@ export function blockedInputGradientFilter(layouts: Layouts, weight: string, fil
   return reshape(layouts.b, reversed, [inputs, outputs, ...kernel]);
 }
 
-/** A blocked filter with C and K changed: [C/b, K/b, R·S, b of K · b of C]. */
-export function swapChannels(layouts: Layouts, weight: string, filter: string): string {
+/** A blocked filter with C and K changed, in each group: [groups · C/b, K/b, R·S, b of K · b of C]. */
+export function swapChannels(layouts: Layouts, weight: string, filter: string, groups = 1): string {
   const { b, block } = layouts;
   const { outputs, inputs, kernel } = paddedShape(layouts, weight);
   const taps = kernel[0] * kernel[1];
-  const [outputBlocks, inputBlocks] = [outputs / block, inputs / block];
+  const [outputBlocks, inputBlocks] = [outputs / groups / block, inputs / block];
   // Each tap's b x b tile is transposed by reordering it as an image of b channels and b positions.
-  const tiles = [outputBlocks * inputBlocks * taps, block, block, 1];
+  const tiles = [groups * outputBlocks * inputBlocks * taps, block, block, 1];
   const transposed = layouts.toPlain(reshape(b, filter, tiles), tiles);
-  const byOutput = reshape(b, transposed, [outputBlocks, inputBlocks, taps, block * block]);
-  return outputBlocks === 1 || inputBlocks === 1
-    ? reshape(b, byOutput, [inputBlocks, outputBlocks, taps, block * block])
-    : transpose(b, byOutput, [1, 0, 2, 3]);
+  const element = taps * block * block;
+  const byInput =
+    outputBlocks === 1 || inputBlocks === 1
+      ? transposed
+      : transpose(b, reshape(b, transposed, [groups, outputBlocks, inputBlocks, element]), [0, 2, 1, 3]);
+  return reshape(b, byInput, [groups * inputBlocks, outputBlocks, taps, block * block]);
 }
 
 /** For the gradient to the input where the output has fewer channels than a block: [C/b, K, R, S, b of C], reversed. */

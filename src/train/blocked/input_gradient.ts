@@ -2,39 +2,53 @@ import type { Node } from "../../graph/types.js";
 import { compositeInputs } from "../../ops/composite.js";
 import { type ConvGeometry, isUnstrided, unstridedPads } from "../../ops/conv_gradient.js";
 import { inputGradientGeometry } from "../../ops/conv_input_gradient.js";
-import { gather, reshape, zeroPad } from "../../ops/emit.js";
+import { reshape } from "../../ops/emit.js";
 import { isWorthwhile, sharedFilter, sharedSwappedFilter } from "./convolution.js";
 import { depthwiseInputGradient, isDepthwise } from "./depthwise.js";
 import { blockedInputGradientFilter, narrowInputGradientFilter } from "./filters.js";
+import { groupedInputGradient } from "./grouped.js";
 import type { Layouts } from "./layouts.js";
-import { stridedInputGradient } from "./strided_gradient.js";
+import { gradientByTaps } from "./strided_gradient.js";
 import { isWinograd, winogradInputGradient } from "./winograd.js";
 
-/** ConvInputGradient of a convolution with one group. */
+/** ConvInputGradient in the form that fits the groups and strides. */
 export function convolutionInputGradient(layouts: Layouts, node: Node): boolean {
-  const [, weight = ""] = compositeInputs(node, 2);
-  const geometry = inputGradientGeometry(node, layouts.dims(weight));
-  const { inputChannels, outputChannels, groups, strides } = geometry;
-  if (isDepthwise(geometry)) return depthwise(layouts, node, geometry);
-  if (groups > 1 || !isWorthwhile(layouts, outputChannels, inputChannels)) return false;
-  if (strides.every((stride) => stride === 1))
-    return isUnstrided(geometry) && unstrided(layouts, node, geometry);
-  return strided(layouts, node, geometry);
-}
-
-function unstrided(layouts: Layouts, node: Node, geometry: ConvGeometry): boolean {
   const [dy = "", weight = ""] = compositeInputs(node, 2);
   const [dx = ""] = node.outputs;
-  const form = isWinograd(layouts.block, geometry) ? winogradInputGradient : directInputGradient;
-  layouts.setBlocked(dx, form(layouts, geometry, { dy, weight }));
+  const geometry = inputGradientGeometry(node, layouts.dims(weight));
+  const value = formOf(layouts, geometry)?.(layouts, geometry, { dy, weight });
+  if (value === undefined) return false;
+  layouts.setBlocked(dx, value);
   return true;
+}
+
+interface GradientOperands {
+  readonly dy: string;
+  readonly weight: string;
+}
+
+/** dx; undefined where the form does not reach. */
+type InputGradientForm = (
+  layouts: Layouts,
+  geometry: ConvGeometry,
+  operands: GradientOperands,
+) => string | undefined;
+
+function formOf(layouts: Layouts, geometry: ConvGeometry): InputGradientForm | undefined {
+  const { inputChannels, outputChannels, groups, strides } = geometry;
+  if (isDepthwise(geometry)) return depthwiseInputGradient;
+  if (groups > 1) return groupedInputGradient;
+  if (!isWorthwhile(layouts, outputChannels, inputChannels)) return undefined;
+  if (strides.some((stride) => stride > 1)) return stridedInputGradient;
+  if (!isUnstrided(geometry)) return undefined;
+  return isWinograd(layouts.block, geometry) ? winogradInputGradient : directInputGradient;
 }
 
 /** dx for stride 1: dy convolved with the kernels whose channels are swapped and whose taps are reversed. */
 export function directInputGradient(
   layouts: Layouts,
   geometry: ConvGeometry,
-  { dy, weight }: { readonly dy: string; readonly weight: string },
+  { dy, weight }: GradientOperands,
 ): string {
   const { batch, input, inputChannels, outputChannels, kernel, dilations } = geometry;
   const isNarrow = outputChannels < layouts.block;
@@ -50,37 +64,21 @@ export function directInputGradient(
   });
 }
 
-function depthwise(layouts: Layouts, node: Node, geometry: ConvGeometry): boolean {
-  const [dy = "", weight = ""] = compositeInputs(node, 2);
-  const [dx = ""] = node.outputs;
-  const value = depthwiseInputGradient(layouts, geometry, { dy, weight });
-  if (value === undefined) return false;
-  layouts.setBlocked(dx, value);
-  return true;
-}
-
-function strided(layouts: Layouts, node: Node, geometry: ConvGeometry): boolean {
-  const [dy = "", weight = ""] = compositeInputs(node, 2);
-  const [dx = ""] = node.outputs;
+function stridedInputGradient(
+  layouts: Layouts,
+  geometry: ConvGeometry,
+  { dy, weight }: GradientOperands,
+): string | undefined {
   const { outputChannels, kernel } = geometry;
-  if (outputChannels < layouts.block) return false;
-  const { b } = layouts;
-  const dims = layouts.blockedDims(dx);
-  const [, channels = 1] = dims;
-  const swapped = (): string => sharedSwappedFilter(layouts, weight);
-  const withZeros = (): string =>
-    layouts.once(`swapped and zero ${weight}`, () => zeroPad(b, swapped(), [0, 0, 0, 0, 0, 0, 1, 0]));
-  const value = stridedInputGradient(layouts, {
+  const { b, block } = layouts;
+  if (outputChannels < block) return undefined;
+  const swapped = sharedSwappedFilter(layouts, weight);
+  const kernels = reshape(b, swapped, [-1, kernel[0] * kernel[1], block * block]);
+  return gradientByTaps(layouts, {
     dy,
-    dims,
     geometry,
+    kernels,
+    perGroup: layouts.padded(outputChannels),
     groups: 1,
-    filterOf: (taps, size) => {
-      const source = taps.includes(kernel[0] * kernel[1]) ? withZeros() : swapped();
-      return reshape(b, gather(b, source, 2, taps), [channels, layouts.padded(outputChannels), ...size]);
-    },
   });
-  if (value === undefined) return false;
-  layouts.setBlocked(dx, value);
-  return true;
 }

@@ -2,18 +2,17 @@ import { int } from "../../graph/attributes.js";
 import { elementCount, int64Tensor } from "../../graph/tensor.js";
 import type { TypedBuilder } from "../../ops/builder.js";
 import type { ConvGeometry } from "../../ops/conv_gradient.js";
-import { crop, reshape } from "../../ops/emit.js";
+import { crop, gather, reshape, zeroPad } from "../../ops/emit.js";
 import type { Layouts } from "./layouts.js";
 
-interface StridedGradient {
+/** What the gradient of a convolution to its input is made of. */
+interface GradientByTaps {
   readonly dy: string;
-  /** Dimensions of dx, its channels whole blocks. */
-  readonly dims: readonly number[];
   readonly geometry: ConvGeometry;
-  /** Of the blocked convolutions. */
+  /** The kernels [.., R·S, ..] that take dy to dx: dx's channels in whole blocks first, then `perGroup` of dy's. */
+  readonly kernels: string;
+  readonly perGroup: number;
   readonly groups: number;
-  /** The filter for dx of these taps of the weight, by index; one beyond the last stands for zeros. */
-  readonly filterOf: (taps: readonly number[], size: readonly number[]) => string;
 }
 
 /**
@@ -21,27 +20,35 @@ interface StridedGradient {
  * s[0]·s[1] small convolutions of dy, one for each position within the stride, whose results are interleaved.
  * Undefined where that is not possible.
  */
-export function stridedInputGradient(
+export function gradientByTaps(
   layouts: Layouts,
-  { dy, dims, geometry, groups, filterOf }: StridedGradient,
+  { dy, geometry, kernels, perGroup, groups }: GradientByTaps,
 ): string | undefined {
-  const { kernel } = geometry;
+  const { b } = layouts;
+  const { batch, inputChannels, input, kernel } = geometry;
+  const channels = layouts.padded(inputChannels);
   const none = kernel[0] * kernel[1];
-  return interleaved(layouts, geometry, dims, ({ rows, columns, output }) => {
+  return interleaved(layouts, geometry, [batch, channels, ...input], ({ rows, columns, output }) => {
     const taps = rows.taps.flatMap((r) =>
       columns.taps.map((s) => (r === undefined || s === undefined ? none : r * kernel[1] + s)),
     );
     if (taps.every((tap) => tap === none)) return undefined;
     const size = [rows.taps.length, columns.taps.length];
+    const source = taps.includes(none) ? withZeroTap(layouts, kernels) : kernels;
     return layouts.conv({
       x: layouts.blocked(dy),
-      filter: filterOf(taps, size),
+      filter: reshape(b, gather(b, source, 1, taps), [channels, perGroup, ...size]),
       groups,
       kernel: size,
       pads: windowPads(rows, columns),
       output,
     });
   });
+}
+
+/** [A, R·S, B] with one more tap, of zeros. */
+function withZeroTap(layouts: Layouts, kernels: string): string {
+  return layouts.once(`${kernels} and zero`, () => zeroPad(layouts.b, kernels, [0, 0, 0, 0, 1, 0]));
 }
 
 /** The elements of x at one position within the stride, and where they meet dy. */

@@ -61,7 +61,7 @@ function swappedConvolutions(
   const { b, block } = layouts;
   const { batch, output, kernel, strides, dilations, inputChannels, outputChannels } = geometry;
   const [channels, , height, width] = input.dims;
-  const images = largestDivisor(batch, Math.min(MOST_IMAGES, block - 1));
+  const images = imagesSummed(layouts, batch);
   const parts = inputChannels * outputChannels < MANY_WEIGHTS ? 1 : batch / images;
   const groups = batch / images / parts;
   const outputs = layouts.padded(outputChannels);
@@ -92,6 +92,11 @@ function swappedConvolutions(
   const added = groups === 1 ? sums : reduceSum(b, reshape(b, sums, [channels, groups, size]), [1], false);
   const byRow = reshape(b, added, [channels, outputs / block, extent[0], extent[1], element]);
   return withoutExcess(layouts, byRow, geometry, 2);
+}
+
+/** How many images of a batch one group of a swapped convolution sums. */
+export function imagesSummed({ block }: Layouts, batch: number): number {
+  return largestDivisor(batch, Math.min(MOST_IMAGES, block - 1));
 }
 
 /** The result of a convolution with dy as the kernel, without the excess of its padding: rows and columns from `axis`. */

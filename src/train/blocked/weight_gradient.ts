@@ -7,6 +7,7 @@ import { crop, reshape } from "../../ops/emit.js";
 import { MOST_WASTE, waste, windowOf } from "./convolution.js";
 import { depthwiseWeightGradient, isDepthwise } from "./depthwise.js";
 import { oneHot } from "./filters.js";
+import { groupedWeightGradient } from "./grouped.js";
 import type { Layouts } from "./layouts.js";
 import { bySwapping } from "./swapped_convolution.js";
 import { isWinograd, winogradWeightGradient } from "./winograd.js";
@@ -22,7 +23,7 @@ export const blockedWeightGradients: Readonly<Record<BlockedWeightGradient, Weig
   product: byProduct,
 };
 
-/** ConvWeightGradient of a convolution with one group, in the form that is faster for its shape. */
+/** ConvWeightGradient in the form that is faster for its shape. */
 export function convolutionWeightGradient(layouts: Layouts, node: Node): boolean {
   const [x = "", dy = ""] = compositeInputs(node, 2);
   const [dw = ""] = node.outputs;
@@ -31,7 +32,12 @@ export function convolutionWeightGradient(layouts: Layouts, node: Node): boolean
     layouts.setPlain(dw, depthwiseWeightGradient(layouts, geometry, { x, dy }));
     return true;
   }
-  if (geometry.groups > 1 || waste(layouts, geometry.outputChannels) > MOST_WASTE) return false;
+  if (geometry.groups > 1) {
+    const value = groupedWeightGradient(layouts, geometry, { x, dy });
+    if (value !== undefined) layouts.setPlain(dw, value);
+    return value !== undefined;
+  }
+  if (waste(layouts, geometry.outputChannels) > MOST_WASTE) return false;
   if (isWinograd(layouts.block, geometry)) {
     layouts.setPlain(dw, winogradWeightGradient(layouts, geometry, { x, dy }));
     return true;
