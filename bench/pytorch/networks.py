@@ -105,16 +105,18 @@ class DecomposedConv2d(nn.Module):
         self.shape = weight.shape
         self.stride = conv.stride
         self.padding = conv.padding
+        self.dilation = conv.dilation
+        self.groups = conv.groups
 
     def forward(self, x):
         weight = (self.coefs @ self.basis).view(self.shape)
-        return F.conv2d(x, weight, self.bias, self.stride, self.padding)
+        return F.conv2d(x, weight, self.bias, self.stride, self.padding, self.dilation, self.groups)
 
 
 def decompose(model, d):
-    """Gives every convolution with kernels larger than 1x1 its own basis, in place."""
+    """Gives every convolution with kernels larger than 1x1 its own basis, in place; not depthwise ones."""
     for name, child in model.named_children():
-        if isinstance(child, nn.Conv2d) and child.kernel_size != (1, 1):
+        if isinstance(child, nn.Conv2d) and child.kernel_size != (1, 1) and child.groups < child.in_channels:
             setattr(model, name, DecomposedConv2d(child, d))
         else:
             decompose(child, d)

@@ -89,6 +89,7 @@ import { Selu } from "./selu.js";
 import { Shape } from "./shape.js";
 import { Sigmoid } from "./sigmoid.js";
 import { Sign } from "./sign.js";
+import { Silu, SiluGradient } from "./silu.js";
 import { Size } from "./size.js";
 import { Slice } from "./slice.js";
 import { Softmax } from "./softmax.js";
@@ -230,6 +231,8 @@ const composites: ReadonlyMap<string, OpDefinition> = new Map(
     FactoredConvGradient,
     LeakyReluGradient,
     MaxPoolGradient,
+    Silu,
+    SiluGradient,
     SpreadOut,
   ].map((definition) => [definition.type, definition]),
 );

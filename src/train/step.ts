@@ -11,6 +11,7 @@ import { reduceSum } from "../ops/emit.js";
 import { inferGraph, staticDims } from "../ops/infer.js";
 import { declareTypes, expandComposites, namesOf } from "../ops/passes/expand_composites.js";
 import { factorConvolutions } from "../ops/passes/factor_convolutions.js";
+import { fuseSilu } from "../ops/passes/fuse_silu.js";
 import { TARGET_OPSET } from "../ops/passes/upgrade_opset.js";
 import type { DecomposedLayer } from "../ops/weights.js";
 import { blockLayout } from "./blocked/pass.js";
@@ -95,7 +96,8 @@ export function buildTrainingStep(
   options: StepOptions,
 ): TrainingStep {
   const read = options.reference === "original" ? matchedPart(whole, options.loss) : whole;
-  const network = options.block === undefined ? read : factored(read, options.trained, options.block);
+  const network =
+    options.block === undefined ? read : fuseSilu(factored(read, options.trained, options.block));
   expectOpset(network);
   const b = new TypedBuilder(standardOpset(network), namesOf(network));
   const inputs: ValueInfo[] = [];

@@ -1,11 +1,12 @@
+import { float } from "../../graph/attributes.js";
 import type { Node } from "../../graph/types.js";
 import { constantBounds } from "../../ops/clip.js";
 import { type Bounds, boundsOf, STEEP, stepsWithin } from "../../ops/clip_gradient.js";
-import { compositeInputs } from "../../ops/composite.js";
+import { compositeInputs, floatType } from "../../ops/composite.js";
 import { mul } from "../../ops/emit.js";
 import { slopeBelow } from "../../ops/leaky_relu_gradient.js";
 import { unary } from "./elementwise.js";
-import { ABSOLUTE, type Activation, CLIP_01, type Layouts, RELU } from "./layouts.js";
+import { ABSOLUTE, type Activation, CLIP_01, type Layouts, MICROSOFT_DOMAIN, RELU } from "./layouts.js";
 
 /** Relu: part of the convolution before it where nothing else reads that. */
 export function relu(layouts: Layouts, node: Node): boolean {
@@ -17,6 +18,21 @@ export function leakyRelu(layouts: Layouts, node: Node): boolean {
   return (
     atConvolutionsEnd(layouts, node, { op: "LeakyRelu", alpha: slopeBelow(node) }) || unary(layouts, node)
   );
+}
+
+/** Silu, as the runtime's own operator: a Sigmoid would be taken for that of the gradient, and kept until then. */
+export function silu(layouts: Layouts, node: Node): boolean {
+  const [x = ""] = compositeInputs(node, 1);
+  const [y = ""] = node.outputs;
+  if (!layouts.isBlocked(x)) return false;
+  const { b } = layouts;
+  const value = b.emit("QuickGelu", [layouts.blocked(x)], {
+    domain: MICROSOFT_DOMAIN,
+    attributes: { alpha: float(1) },
+    types: [floatType(layouts.blockedDims(y))],
+  });
+  layouts.setBlocked(y, value);
+  return true;
 }
 
 /** Clip with constant bounds on both sides of 0, likewise. */

@@ -1,6 +1,7 @@
 import type { Node } from "../../graph/types.js";
 import { compositeInputs } from "../../ops/composite.js";
 import { add as addTo, div, mul, reshape, sub } from "../../ops/emit.js";
+import { expandComposite } from "../../ops/passes/expand_composites.js";
 import { stepsOf } from "../../ops/spread_out.js";
 import type { Layouts } from "./layouts.js";
 
@@ -121,6 +122,14 @@ function channelwise(layouts: Layouts, node: Node): boolean {
     y,
     node.op === "Mul" ? layouts.scale(value, padded) : layouts.scale(value, ones, { bias: padded }),
   );
+  return true;
+}
+
+/** A composite of images of one shape whose standard form is elementwise, and finite at zero: that form. */
+export function elementwiseComposite(layouts: Layouts, node: Node): boolean {
+  if (!areAlike(layouts, node.inputs)) return false;
+  const blocked = { ...node, inputs: node.inputs.map((name) => layouts.blocked(name)) };
+  for (const [name, value] of expandComposite(layouts.b, blocked)) layouts.setBlocked(name, value);
   return true;
 }
 

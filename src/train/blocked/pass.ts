@@ -2,9 +2,17 @@ import type { Graph, Node } from "../../graph/types.js";
 import { PENNI_DOMAIN } from "../../ops/composite.js";
 import { inferGraph } from "../../ops/infer.js";
 import { builderFor, expandComposite } from "../../ops/passes/expand_composites.js";
-import { clip, clipGradient, leakyRelu, leakyReluGradient, relu } from "./activations.js";
+import { clip, clipGradient, leakyRelu, leakyReluGradient, relu, silu } from "./activations.js";
 import { convolution } from "./convolution.js";
-import { add, multiply, spreadOut, subtract, unary, withNumber } from "./elementwise.js";
+import {
+  add,
+  elementwiseComposite,
+  multiply,
+  spreadOut,
+  subtract,
+  unary,
+  withNumber,
+} from "./elementwise.js";
 import { factoredConvolution, factoredConvolutionGradient } from "./factored.js";
 import { convolutionInputGradient } from "./input_gradient.js";
 import { Layouts, runtimeOpsets } from "./layouts.js";
@@ -59,6 +67,8 @@ const compositeRules: Readonly<Record<string, Rule>> = {
   FactoredConvGradient: factoredConvolutionGradient,
   LeakyReluGradient: leakyReluGradient,
   MaxPoolGradient: maxPoolGradient,
+  Silu: silu,
+  SiluGradient: elementwiseComposite,
   SpreadOut: spreadOut,
 };
 

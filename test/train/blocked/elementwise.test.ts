@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { float, int, ints, text } from "../../../src/graph/attributes.js";
+import { PENNI_DOMAIN } from "../../../src/ops/composite.js";
 import { add, mul, reduceMean, sub } from "../../../src/ops/emit.js";
 import { assertSame, conv, count, type Made, skip } from "./support.js";
 
@@ -33,7 +34,8 @@ const activations: Readonly<Record<string, (made: Made, x: string) => string>> =
       },
     }),
   Sigmoid: sigmoid,
-  SiLU: (made, x) => mul(made.b, x, sigmoid(made, x)),
+  Silu: ({ b }, x) => b.emit("Silu", [x], { domain: PENNI_DOMAIN }),
+  "Mul by its Sigmoid": (made, x) => mul(made.b, x, sigmoid(made, x)),
   Tanh: ({ b }, x) => b.emit("Tanh", [x]),
   numbers: ({ b }, x) => sub(b, b.scalar(2), add(b, mul(b, x, b.scalar(3)), b.scalar(1))),
 };
