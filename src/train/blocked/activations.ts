@@ -60,11 +60,29 @@ function atConvolutionsEnd(layouts: Layouts, node: Node, activation: Activation)
 
 /** dy where y lies within the bounds, else 0. */
 export function clipGradient(layouts: Layouts, node: Node): boolean {
+  return masked(layouts, node, (y, fill) => masksWithin(layouts, y, fill, boundsOf(node)));
+}
+
+/** dy times max(min(STEEP · y, 1), α). */
+export function leakyReluGradient(layouts: Layouts, node: Node): boolean {
+  const activation = { op: "Clip", low: slopeBelow(node), high: 1 } as const;
+  return masked(layouts, node, (y, fill) => [layouts.scale(y, fill(STEEP), { activation })]);
+}
+
+/** A constant vector over the channels. */
+type Fill = (value: number) => string;
+
+/** dx = dy times what is made of y. */
+function masked(
+  layouts: Layouts,
+  node: Node,
+  masksOf: (y: string, fill: Fill) => readonly string[],
+): boolean {
   const [dy = "", y = ""] = compositeInputs(node, 2);
   const [dx = ""] = node.outputs;
-  if (!layouts.isImage(y) || !layouts.isBlocked(y)) return false;
+  if (!layouts.isBlocked(y)) return false;
   const [, channels = 1] = layouts.dims(y);
-  const masks = masksWithin(layouts, layouts.blocked(y), channels, boundsOf(node));
+  const masks = masksOf(layouts.blocked(y), (value) => layouts.fill(channels, value));
   layouts.setBlocked(
     dx,
     masks.reduce((value, mask) => mul(layouts.b, value, mask), layouts.blocked(dy)),
@@ -72,26 +90,12 @@ export function clipGradient(layouts: Layouts, node: Node): boolean {
   return true;
 }
 
-/** dy times max(min(STEEP · y, 1), α). */
-export function leakyReluGradient(layouts: Layouts, node: Node): boolean {
-  const [dy = "", y = ""] = compositeInputs(node, 2);
-  const [dx = ""] = node.outputs;
-  if (!layouts.isImage(y) || !layouts.isBlocked(y)) return false;
-  const [, channels = 1] = layouts.dims(y);
-  const slope = layouts.scale(layouts.blocked(y), layouts.fill(channels, STEEP), {
-    activation: { op: "Clip", low: slopeBelow(node), high: 1 },
-  });
-  layouts.setBlocked(dx, mul(layouts.b, layouts.blocked(dy), slope));
-  return true;
-}
-
 /** Images whose product is 1 where y lies within the bounds, else 0; each is one pass with the depthwise convolution. */
-function masksWithin(layouts: Layouts, y: string, channels: number, bounds: Bounds): readonly string[] {
-  const fill = (value: number): string => layouts.fill(channels, value);
-  const [from, half] = [(bounds.low + bounds.high) / 2, (bounds.high - bounds.low) / 2];
-  if (Number.isFinite(from) && [from, half].every((value) => Math.fround(value) === value)) {
+function masksWithin(layouts: Layouts, y: string, fill: Fill, bounds: Bounds): readonly string[] {
+  const [middle, half] = [(bounds.low + bounds.high) / 2, (bounds.high - bounds.low) / 2];
+  if (Number.isFinite(middle) && [middle, half].every((value) => Math.fround(value) === value)) {
     // |y - middle| < half, which is one pass less than a mask for each bound and a product.
-    const distance = layouts.scale(y, fill(1), { bias: fill(-from), activation: ABSOLUTE });
+    const distance = layouts.scale(y, fill(1), { bias: fill(-middle), activation: ABSOLUTE });
     return [layouts.scale(distance, fill(-STEEP), { bias: fill(STEEP * half), activation: CLIP_01 })];
   }
   return stepsWithin(bounds).map(({ alpha, beta }) =>

@@ -27,26 +27,31 @@ export interface ConvOperands {
   readonly bias: string;
 }
 
-/** Conv as a blocked convolution with its filter arranged in the graph. */
+/** Conv in the form that fits the groups, with its filter arranged in the graph. */
 export function convolution(layouts: Layouts, node: Node): boolean {
   const [x = "", weight = "", bias = ""] = node.inputs;
   const [y = ""] = node.outputs;
   if (!layouts.isImage(x)) return false;
   const geometry = convGeometry(node, layouts.dims(x), layouts.dims(weight));
-  const { inputChannels, outputChannels, groups } = geometry;
-  if (isDepthwise(geometry)) {
-    layouts.setBlocked(y, depthwiseConvolution(layouts, geometry, { x, weight, bias }));
-    return true;
-  }
-  if (groups > 1) {
-    const value = groupedConvolution(layouts, geometry, { x, weight, bias });
-    if (value !== undefined) layouts.setBlocked(y, value);
-    return value !== undefined;
-  }
-  if (!isWorthwhile(layouts, inputChannels, outputChannels)) return false;
-  const form = isWinograd(layouts.block, geometry) ? byTiles : directConvolution;
-  layouts.setBlocked(y, form(layouts, geometry, { x, weight, bias }));
+  const value = formOf(layouts, geometry)?.(layouts, geometry, { x, weight, bias });
+  if (value === undefined) return false;
+  layouts.setBlocked(y, value);
   return true;
+}
+
+/** y; undefined where the form does not reach. */
+type ConvolutionForm = (
+  layouts: Layouts,
+  geometry: ConvGeometry,
+  operands: ConvOperands,
+) => string | undefined;
+
+function formOf(layouts: Layouts, geometry: ConvGeometry): ConvolutionForm | undefined {
+  const { inputChannels, outputChannels, groups } = geometry;
+  if (isDepthwise(geometry)) return depthwiseConvolution;
+  if (groups > 1) return groupedConvolution;
+  if (!isWorthwhile(layouts, inputChannels, outputChannels)) return undefined;
+  return isWinograd(layouts.block, geometry) ? byTiles : directConvolution;
 }
 
 /** y by the runtime's own convolution. */

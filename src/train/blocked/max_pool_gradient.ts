@@ -8,7 +8,7 @@ import { poolWindow } from "../../ops/pool.js";
 import type { StaticWindow } from "../../ops/window.js";
 import { oneHot } from "./filters.js";
 import { CLIP_01, type Layouts } from "./layouts.js";
-import { interleaved, type StridedWindow, windowPads } from "./strided_gradient.js";
+import { interleaved, type StridedWindow, type StridePosition, windowPads } from "./strided_gradient.js";
 
 /** What the gradient of a pooling of images reads, by name. */
 interface PoolOperands {
@@ -69,42 +69,48 @@ const MOST_TAPS = 9;
  * it, as in PyTorch; all of it on the output's grid. Then each tap's share is shifted to its elements of x.
  */
 function overlapping(layouts: Layouts, window: StaticWindow, operands: PoolOperands): string | undefined {
-  const { x, y } = operands;
-  const [[height = 1, width = 1], [rows = 1, columns = 1]] = [window.kernel, window.strides];
-  if (height * width > MOST_TAPS) return undefined;
-  const [top = 0, left = 0, bottom = 0, right = 0] = window.pads;
-  const [, , inputHeight = 1, inputWidth = 1] = layouts.dims(x);
-  const [, , outputHeight = 1, outputWidth = 1] = layouts.dims(y);
-  const [down = 1, across = 1] = window.dilations;
-  // With ceil_mode the last windows reach beyond the padding.
-  const reachedHeight = (outputHeight - 1) * rows + (height - 1) * down + 1 - top - inputHeight;
-  const reachedWidth = (outputWidth - 1) * columns + (width - 1) * across + 1 - left - inputWidth;
-  const geometry: StridedWindow = {
-    input: [inputHeight, inputWidth],
-    output: [outputHeight, outputWidth],
-    kernel: [height, width],
-    strides: [rows, columns],
-    dilations: [down, across],
-    pads: [top, left, Math.max(bottom, reachedHeight), Math.max(right, reachedWidth)],
-  };
+  if (elementCount(window.kernel) > MOST_TAPS) return undefined;
+  const geometry = windowOver(window, layouts.dims(operands.x));
   const shares = tapShares(layouts, geometry, operands);
-  const { b } = layouts;
-  return interleaved(layouts, geometry, layouts.blockedDims(x), ({ rows, columns, output }) => {
-    const size = [rows.taps.length, columns.taps.length] as const;
-    let sum: string | undefined;
-    rows.taps.forEach((r, row) => {
-      columns.taps.forEach((s, column) => {
-        if (r === undefined || s === undefined) return;
-        sum = layouts.sameKernel(shares[r * width + s] ?? "", oneHot(layouts, size, row * size[1] + column), {
-          kernel: size,
-          pads: windowPads(rows, columns),
-          output: output.slice(2),
-          ...(sum === undefined ? {} : { sum }),
-        });
-      });
+  const dims = layouts.blockedDims(operands.x);
+  return interleaved(layouts, geometry, dims, (position) => sumOfShares(layouts, geometry, shares, position));
+}
+
+/** The window over an image [N, C, H, W]; with ceil_mode the last windows reach beyond the padding. */
+function windowOver(window: StaticWindow, dims: readonly number[]): StridedWindow {
+  const pair = (values: readonly number[]): readonly [number, number] => [values[0] ?? 1, values[1] ?? 1];
+  const [input, output, kernel] = [pair(dims.slice(2)), pair(window.output), pair(window.kernel)];
+  const [strides, dilations] = [pair(window.strides), pair(window.dilations)];
+  const [top = 0, left = 0, bottom = 0, right = 0] = window.pads;
+  const reached = (axis: 0 | 1): number =>
+    (output[axis] - 1) * strides[axis] + (kernel[axis] - 1) * dilations[axis] + 1 - input[axis];
+  const pads = [top, left, Math.max(bottom, reached(0) - top), Math.max(right, reached(1) - left)] as const;
+  return { input, output, kernel, strides, dilations, pads };
+}
+
+/** What the elements of x at one position within the stride get from all taps; undefined where none meets them. */
+function sumOfShares(
+  layouts: Layouts,
+  { kernel }: StridedWindow,
+  shares: readonly string[],
+  { rows, columns, output }: StridePosition,
+): string | undefined {
+  const size = [rows.taps.length, columns.taps.length] as const;
+  const places = rows.taps.flatMap((r, row) =>
+    columns.taps.flatMap((s, column) =>
+      r === undefined || s === undefined ? [] : [{ tap: r * kernel[1] + s, place: row * size[1] + column }],
+    ),
+  );
+  let sum: string | undefined;
+  for (const { tap, place } of places) {
+    sum = layouts.sameKernel(shares[tap] ?? "", oneHot(layouts, size, place), {
+      kernel: size,
+      pads: windowPads(rows, columns),
+      output: output.slice(2),
+      ...(sum === undefined ? {} : { sum }),
     });
-    return sum === undefined ? undefined : reshape(b, sum, output);
-  });
+  }
+  return sum;
 }
 
 /** What each tap's elements get of dy, [N, C, P, Q] for each tap. */

@@ -5,6 +5,7 @@ import { concatAxis } from "../../ops/concat.js";
 import { resizedAxes } from "../../ops/resize.js";
 import { sliceRanges, type TakenRange } from "../../ops/slice.js";
 import { splitAxis, splitSizes } from "../../ops/split.js";
+import { MOST_WASTE, waste } from "./convolution.js";
 import type { Layouts } from "./layouts.js";
 
 /** The channels of an image [N, C, H, W]; in the blocked form as well, whose blocks are contiguous. */
@@ -109,13 +110,14 @@ export function resize(layouts: Layouts, node: Node): boolean {
   return true;
 }
 
-/** Expand of one number for each channel and image over the space. */
+/** Expand of one number for each channel and image over the space; of so many channels that padding them is worth it. */
 export function expand(layouts: Layouts, node: Node): boolean {
   const [x = ""] = node.inputs;
   const [y = ""] = node.outputs;
   if (!layouts.isImage(x) || !layouts.isImage(y)) return false;
   const [batch, channels, ...space] = layouts.dims(y);
   if (layouts.dims(x).join() !== [batch, channels, 1, 1].join()) return false;
+  if (waste(layouts, channels ?? 1) > MOST_WASTE) return false;
   layouts.setBlocked(y, layouts.repeat(layouts.blocked(x), space));
   return true;
 }

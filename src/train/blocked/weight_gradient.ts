@@ -23,29 +23,30 @@ export const blockedWeightGradients: Readonly<Record<BlockedWeightGradient, Weig
   product: byProduct,
 };
 
-/** ConvWeightGradient in the form that is faster for its shape. */
+/** ConvWeightGradient in the form that fits the groups and is faster for the shape. */
 export function convolutionWeightGradient(layouts: Layouts, node: Node): boolean {
   const [x = "", dy = ""] = compositeInputs(node, 2);
   const [dw = ""] = node.outputs;
   const geometry = weightGradientGeometry(node, layouts.dims(x));
-  if (isDepthwise(geometry)) {
-    layouts.setPlain(dw, depthwiseWeightGradient(layouts, geometry, { x, dy }));
-    return true;
-  }
-  if (geometry.groups > 1) {
-    const value = groupedWeightGradient(layouts, geometry, { x, dy });
-    if (value !== undefined) layouts.setPlain(dw, value);
-    return value !== undefined;
-  }
-  if (waste(layouts, geometry.outputChannels) > MOST_WASTE) return false;
-  if (isWinograd(layouts.block, geometry)) {
-    layouts.setPlain(dw, winogradWeightGradient(layouts, geometry, { x, dy }));
-    return true;
-  }
-  const form = chooseForm(layouts, geometry, x);
-  if (form === undefined) return false;
-  layouts.setPlain(dw, blockedWeightGradients[form](layouts, geometry, x, dy));
+  const value = gradientOf(layouts, geometry, { x, dy });
+  if (value === undefined) return false;
+  layouts.setPlain(dw, value);
   return true;
+}
+
+/** dw; undefined where no form reaches. */
+function gradientOf(
+  layouts: Layouts,
+  geometry: ConvGeometry,
+  operands: { readonly x: string; readonly dy: string },
+): string | undefined {
+  if (isDepthwise(geometry)) return depthwiseWeightGradient(layouts, geometry, operands);
+  if (geometry.groups > 1) return groupedWeightGradient(layouts, geometry, operands);
+  if (waste(layouts, geometry.outputChannels) > MOST_WASTE) return undefined;
+  if (isWinograd(layouts.block, geometry)) return winogradWeightGradient(layouts, geometry, operands);
+  const { x, dy } = operands;
+  const form = chooseForm(layouts, geometry, x);
+  return form === undefined ? undefined : blockedWeightGradients[form](layouts, geometry, x, dy);
 }
 
 /** The form that is faster for a shape; undefined where neither applies. */

@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import fc from "fast-check";
 import { add } from "../../../src/ops/emit.js";
-import { assertSame, base, type ConvCase, conv, count, normalize, skip } from "./support.js";
+import { assertSame, base, type ConvCase, conv, count, normalize, randomWindow, skip } from "./support.js";
 
 const depthwiseCases: Readonly<Record<string, Partial<ConvCase>>> = {
   "3x3": {},
@@ -31,19 +31,11 @@ for (const [name, options] of Object.entries(depthwiseCases)) {
   });
 }
 
-const pad = fc.integer({ min: 0, max: 2 });
-const pair = <T>(arbitrary: fc.Arbitrary<T>) => fc.tuple(arbitrary, arbitrary);
-
 test("random depthwise convolutions", { skip }, async () => {
   const cases = fc.record({
     batch: fc.constantFrom(1, 3, 8),
     channels: fc.integer({ min: 2, max: 36 }),
-    input: pair(fc.integer({ min: 7, max: 10 })),
-    kernel: pair(fc.integer({ min: 1, max: 3 })),
-    strides: pair(fc.integer({ min: 1, max: 3 })),
-    dilations: pair(fc.integer({ min: 1, max: 2 })),
-    pads: fc.tuple(pad, pad, pad, pad),
-    bias: fc.boolean(),
+    ...randomWindow,
   });
   await fc.assert(
     fc.asyncProperty(cases, async ({ batch, channels, input, ...options }) => {

@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import fc from "fast-check";
-import { assertSame, base, block, type ConvCase, conv, count, skip } from "./support.js";
+import { assertSame, base, block, type ConvCase, conv, count, randomWindow, skip } from "./support.js";
 
 interface GroupedCase extends Partial<ConvCase> {
   readonly groups: number;
@@ -41,18 +41,11 @@ test("groups that fit no block, or are not alike in inputs and outputs, stay pla
 });
 
 test("random convolutions of groups", { skip }, async () => {
-  const pad = fc.integer({ min: 0, max: 2 });
-  const pair = <T>(arbitrary: fc.Arbitrary<T>) => fc.tuple(arbitrary, arbitrary);
   const cases = fc.record({
     batch: fc.constantFrom(1, 3, 8, 16),
     groups: fc.integer({ min: 2, max: 5 }),
     width: fc.constantFrom(2, 4, 8, 16),
-    input: pair(fc.integer({ min: 7, max: 10 })),
-    kernel: pair(fc.integer({ min: 1, max: 3 })),
-    strides: pair(fc.integer({ min: 1, max: 3 })),
-    dilations: pair(fc.integer({ min: 1, max: 2 })),
-    pads: fc.tuple(pad, pad, pad, pad),
-    bias: fc.boolean(),
+    ...randomWindow,
   });
   await fc.assert(
     fc.asyncProperty(cases, async ({ batch, groups, width, input, ...options }) => {

@@ -17,7 +17,9 @@ import {
   count,
   factoredConv,
   normalize,
+  pairOf,
   parameter,
+  randomWindow,
   skip,
   start,
   withGradients,
@@ -229,19 +231,10 @@ test("factored convolutions under normalization, activation and addition", { ski
   });
 });
 
-const size = fc.integer({ min: 1, max: 3 });
-const pair = <T>(arbitrary: fc.Arbitrary<T>) => fc.tuple(arbitrary, arbitrary);
-const pad = fc.integer({ min: 0, max: 2 });
-
 const randomCases: fc.Arbitrary<ConvCase> = fc.record({
   batch: fc.constantFrom(1, 2, 3, 7, 8, 16, 18),
-  channels: pair(fc.integer({ min: 1, max: 36 })),
-  input: pair(fc.integer({ min: 7, max: 10 })),
-  kernel: pair(size),
-  strides: pair(size),
-  dilations: pair(fc.integer({ min: 1, max: 2 })),
-  pads: fc.tuple(pad, pad, pad, pad),
-  bias: fc.boolean(),
+  channels: pairOf(fc.integer({ min: 1, max: 36 })),
+  ...randomWindow,
 });
 
 test("random convolutions", { skip }, async () => {

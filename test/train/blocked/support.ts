@@ -1,4 +1,5 @@
 import assert from "node:assert/strict";
+import fc from "fast-check";
 import { blockSize } from "../../../src/execute/block_size.js";
 import { runGraph } from "../../../src/execute/node.js";
 import { int, ints } from "../../../src/graph/attributes.js";
@@ -185,3 +186,17 @@ export async function assertSame(dims: readonly number[], make: (made: Made) => 
 
 export const count = (graph: Graph, op: string): number =>
   graph.nodes.filter((node) => node.op === op).length;
+
+const pad = fc.integer({ min: 0, max: 2 });
+
+export const pairOf = <T>(arbitrary: fc.Arbitrary<T>): fc.Arbitrary<[T, T]> => fc.tuple(arbitrary, arbitrary);
+
+/** Everything about a random convolution but its batch and channels. */
+export const randomWindow = {
+  input: pairOf(fc.integer({ min: 7, max: 10 })),
+  kernel: pairOf(fc.integer({ min: 1, max: 3 })),
+  strides: pairOf(fc.integer({ min: 1, max: 3 })),
+  dilations: pairOf(fc.integer({ min: 1, max: 2 })),
+  pads: fc.tuple(pad, pad, pad, pad),
+  bias: fc.boolean(),
+};
