@@ -114,27 +114,87 @@ function sumOfShares(
 }
 
 /** What each tap's elements get of dy, [N, C, P, Q] for each tap. */
-function tapShares(layouts: Layouts, geometry: StridedWindow, { dy, x, y }: PoolOperands): readonly string[] {
+function tapShares(layouts: Layouts, window: StridedWindow, { dy, x, y }: PoolOperands): readonly string[] {
   const { b } = layouts;
-  const { kernel, output } = geometry;
-  const taps = kernel[0] * kernel[1];
+  const taps = window.kernel[0] * window.kernel[1];
   const sums = new Map<string, string>();
+  const planes = new Map<string, string>();
   const steepMaximum = layouts.times(layouts.blocked(y), STEEP);
   let left = layouts.blocked(dy);
   return Array.from({ length: taps }, (_, tap) => {
     if (tap === taps - 1) return left;
+    const elements = elementsAt(layouts, window, { x: layouts.blocked(x), tap, planes });
     // min(max(STEEP · (y - x), 0), 1): 0 where the element is the maximum, 1 where it is less, or in the padding.
-    const isLess = layouts.sameKernel(layouts.blocked(x), oneHot(layouts, kernel, tap, -STEEP), {
-      ...geometry,
-      output,
-      sum: infiniteOutside(layouts, steepMaximum, outsideOf(geometry, tap), sums),
-      activation: CLIP_01,
-    });
+    const isLess = layouts.sameKernel(
+      elements.plane,
+      oneHot(layouts, elements.size, elements.place, -STEEP),
+      {
+        kernel: elements.size,
+        output: window.output,
+        sum: infiniteOutside(layouts, steepMaximum, outsideOf(window, tap), sums),
+        activation: CLIP_01,
+      },
+    );
     const rest = mul(b, left, isLess);
     const share = sub(b, left, rest);
     left = rest;
     return share;
   });
+}
+
+/** The elements of x at a tap of every window: those of a plane under the one place of a small window. */
+interface TapElements {
+  readonly plane: string;
+  readonly size: readonly [height: number, width: number];
+  readonly place: number;
+}
+
+/** @param planes those that were made of x: taps a whole number of strides apart share one */
+function elementsAt(
+  layouts: Layouts,
+  window: StridedWindow,
+  { x, tap, planes }: { readonly x: string; readonly tap: number; readonly planes: Map<string, string> },
+): TapElements {
+  const rows = planeAlong(window, 0, Math.floor(tap / window.kernel[1]));
+  const columns = planeAlong(window, 1, tap % window.kernel[1]);
+  const key = `${rows.pads.join()};${columns.pads.join()}`;
+  const every = (): string =>
+    layouts.sameKernel(x, oneHot(layouts, [1, 1], 0), {
+      kernel: [1, 1],
+      strides: window.strides,
+      pads: windowPads(rows, columns),
+      output: [rows.length, columns.length],
+    });
+  const plane = planes.get(key) ?? every();
+  planes.set(key, plane);
+  const size = [rows.length - window.output[0] + 1, columns.length - window.output[1] + 1] as const;
+  return { plane, size, place: rows.shift * size[1] + columns.shift };
+}
+
+/** Every stride-th element of an axis, padded so that all taps that meet these find theirs from a whole shift on. */
+interface AxisPlane {
+  readonly pads: readonly [begin: number, end: number];
+  readonly length: number;
+  readonly shift: number;
+}
+
+function planeAlong(
+  { kernel, strides, dilations, pads, input, output }: StridedWindow,
+  axis: 0 | 1,
+  tap: number,
+): AxisPlane {
+  const stride = strides[axis];
+  const offsetOf = (index: number): number => index * dilations[axis] - pads[axis];
+  const offset = offsetOf(tap);
+  const alike = Array.from({ length: kernel[axis] }, (_, index) => offsetOf(index)).filter(
+    (other) => (other - offset) % stride === 0,
+  );
+  const least = ((-offset % stride) + stride) % stride;
+  const begin = Math.max(least, ...alike.map((other) => -other));
+  const needed = (Math.max(...alike) + begin) / stride + output[axis];
+  const end = Math.max(0, (needed - 1) * stride + 1 - begin - input[axis]);
+  const length = Math.floor((input[axis] + begin + end - 1) / stride) + 1;
+  return { pads: [begin, end], length, shift: (offset + begin) / stride };
 }
 
 /** The rows and columns of the output whose element at a tap lies in the padding. */

@@ -100,7 +100,10 @@ export function interleaved(
 }
 
 /** The pads of a convolution over such windows. */
-export function windowPads({ pads: rows }: AxisWindow, { pads: columns }: AxisWindow): readonly number[] {
+export function windowPads(
+  { pads: rows }: Pick<AxisWindow, "pads">,
+  { pads: columns }: Pick<AxisWindow, "pads">,
+): readonly number[] {
   return [rows[0], columns[0], rows[1], columns[1]];
 }
 
