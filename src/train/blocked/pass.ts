@@ -16,6 +16,7 @@ import {
 import { factoredConvolution, factoredConvolutionGradient } from "./factored.js";
 import { convolutionInputGradient } from "./input_gradient.js";
 import { Layouts, runtimeOpsets } from "./layouts.js";
+import { pad } from "./margins.js";
 import { maxPoolGradient } from "./max_pool_gradient.js";
 import { batchNormalization, batchNormalizationGradient, frozenBatchNormalization } from "./normalization.js";
 import { channelSum, pooling, reduceSpace } from "./pooling.js";
@@ -44,6 +45,7 @@ const standardRules: Readonly<Record<string, Rule>> = {
   MaxPool: pooling,
   Mul: multiply,
   Neg: unary,
+  Pad: pad,
   ReduceMean: reduceSpace,
   ReduceSum: reduceSpace,
   Relu: relu,

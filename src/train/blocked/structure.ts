@@ -2,11 +2,13 @@ import { int, ints } from "../../graph/attributes.js";
 import type { Node } from "../../graph/types.js";
 import { spatialRepetition } from "../../ops/axis_map.js";
 import { concatAxis } from "../../ops/concat.js";
+import { slice as emitSlice } from "../../ops/emit.js";
 import { resizedAxes } from "../../ops/resize.js";
 import { sliceRanges, type TakenRange } from "../../ops/slice.js";
 import { splitAxis, splitSizes } from "../../ops/split.js";
 import { MOST_WASTE, waste } from "./convolution.js";
 import type { Layouts } from "./layouts.js";
+import { withMargins } from "./margins.js";
 
 /** The channels of an image [N, C, H, W]; in the blocked form as well, whose blocks are contiguous. */
 const CHANNELS = 1;
@@ -46,24 +48,35 @@ function areWholeButTheLast(layouts: Layouts, sizes: readonly number[]): boolean
   return sizes.slice(0, -1).every((size) => layouts.padded(size) === size);
 }
 
-/** Slice of whole blocks of channels, or of every n-th row and column from the first on. */
+/** Slice of ranges of channels, rows and columns, or of every n-th row and column from the first on. */
 export function slice(layouts: Layouts, node: Node): boolean {
   const [x = ""] = node.inputs;
   const [y = ""] = node.outputs;
   if (!layouts.isBlocked(x)) return false;
   const dims = layouts.dims(x);
-  const ranges = sliceRanges(layouts.context(node), dims);
-  if (ranges === undefined) return false;
-  const [batch, channels, ...space] = ranges.map((range, axis) => ({ ...range, dim: dims[axis] ?? 1 }));
-  if (batch === undefined || channels === undefined || !isWhole(batch)) return false;
-  const value = space.every(isWhole)
-    ? sliceBlocks(layouts, x, channels)
-    : isWhole(channels) && space.every(isEveryNth)
-      ? everyNth(layouts, x, y, space)
-      : undefined;
+  const taken = sliceRanges(layouts.context(node), dims);
+  if (taken === undefined) return false;
+  const ranges = taken.map((range, axis) => ({ ...range, dim: dims[axis] ?? 1 }));
+  const value = slicedBlocks(layouts, x, ranges) ?? slicedRanges(layouts, x, y, ranges);
   if (value === undefined) return false;
   layouts.setBlocked(y, value);
   return true;
+}
+
+/** By pooling over windows of one element, or by margins, all of them negative. */
+function slicedRanges(
+  layouts: Layouts,
+  x: string,
+  y: string,
+  ranges: readonly AxisRange[],
+): string | undefined {
+  const space = ranges.slice(2);
+  if (ranges.slice(0, 2).every(isWhole) && space.every(isEveryNth)) return everyNth(layouts, x, y, space);
+  if (ranges.some(({ step }) => step !== 1)) return undefined;
+  return withMargins(layouts, x, y, {
+    begins: ranges.map(({ start }) => 0 - start),
+    ends: ranges.map(({ start, count, dim }) => start + count - dim),
+  });
 }
 
 interface AxisRange extends TakenRange {
@@ -76,20 +89,19 @@ const isWhole = ({ start, step, count, dim }: AxisRange): boolean =>
 const isEveryNth = ({ start, step, count, dim }: AxisRange): boolean =>
   start === 0 && step > 0 && count === Math.ceil(dim / step);
 
-function sliceBlocks(
-  layouts: Layouts,
-  x: string,
-  { start, step, count, dim }: AxisRange,
-): string | undefined {
-  const end = start + count;
-  const endsBlock = end === dim || end % layouts.block === 0;
-  if (step !== 1 || start % layouts.block !== 0 || !endsBlock) return undefined;
-  const { b } = layouts;
-  const [starts, ends, axes] = [[start], [layouts.padded(end)], [CHANNELS]].map((values) => b.axes(values));
-  return b.emit("Slice", [layouts.blocked(x), starts ?? "", ends ?? "", axes ?? ""]);
+/** Whole blocks of channels; undefined where it is not that. */
+function slicedBlocks(layouts: Layouts, x: string, ranges: readonly AxisRange[]): string | undefined {
+  const channels = ranges[CHANNELS];
+  const others = ranges.filter((_, axis) => axis !== CHANNELS);
+  if (channels === undefined || channels.step !== 1 || !others.every(isWhole)) return undefined;
+  const end = channels.start + channels.count;
+  const endsBlock = end === channels.dim || end % layouts.block === 0;
+  if (channels.start % layouts.block !== 0 || !endsBlock) return undefined;
+  return emitSlice(layouts.b, layouts.blocked(x), [
+    { axis: CHANNELS, start: channels.start, end: layouts.padded(end) },
+  ]);
 }
 
-/** By pooling over windows of one element. */
 function everyNth(layouts: Layouts, x: string, y: string, space: readonly AxisRange[]): string {
   return layouts.emit("MaxPool", [layouts.blocked(x)], layouts.blockedDims(y), {
     kernel_shape: ints([1, 1]),

@@ -23,8 +23,8 @@ import {
   NAME,
   runInC,
   SANITIZERS,
+  skipOf,
   WARNINGS,
-  withoutAvx2,
   withoutCommand,
 } from "./support.js";
 
@@ -50,9 +50,6 @@ const sanitized: NamedBuild = {
   compiler: "gcc",
   flags: ["-O0", ...AVX2, ...SANITIZERS],
 };
-
-const skipOf = ({ compiler, flags }: Build): string | false =>
-  withoutCommand(compiler) || (flags.includes("-mavx2") && withoutAvx2());
 
 /** Absolute 1e-4 plus relative 1e-3 (of the network's outputs) from what ONNX Runtime computes. */
 async function checkNetwork(graph: Graph, feeds: ReadonlyMap<string, Tensor>, build: Build): Promise<void> {

@@ -6,7 +6,7 @@ import type { BinaryOp, Comparison, UnaryOp, Value } from "../../../src/compile/
 import type { Port, Program } from "../../../src/compile/program.js";
 import { ProgramBuilder } from "../../../src/compile/program_builder.js";
 import { float32Data, float32Tensor } from "../../../src/graph/tensor.js";
-import { runInC, SANITIZERS, withoutAvx2, withoutCommand } from "./support.js";
+import { runInC, SANITIZERS, skipOf } from "./support.js";
 
 type Expected = (a: number, b: number) => number;
 
@@ -126,8 +126,7 @@ const builds: Readonly<Record<string, { readonly compiler: string; readonly flag
 };
 
 for (const [name, build] of Object.entries(builds)) {
-  const skip = withoutCommand(build.compiler) || (name.includes("AVX2") && withoutAvx2());
-  test(`every operation on vectors and single numbers: ${name}`, { skip }, () => {
+  test(`every operation on vectors and single numbers: ${name}`, { skip: skipOf(build) }, () => {
     const inputs = new Map([
       ["left", float32Tensor([left.length], left)],
       ["right", float32Tensor([left.length], right)],

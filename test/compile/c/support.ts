@@ -32,6 +32,26 @@ export function withoutAvx2(): string | false {
   return "needs a processor with AVX2 and FMA";
 }
 
+const linking = new Map<string, boolean>();
+
+/** A compiler may be there without the sanitizers' libraries, as Debian's clang is without libclang-rt-dev. */
+function canSanitize(compiler: string): boolean {
+  const known = linking.get(compiler);
+  if (known !== undefined) return known;
+  const link = [...SANITIZERS, "-x", "c", "-", "-o", "/dev/null"];
+  const works = spawnSync(compiler, link, { input: "int main(void) { return 0; }" }).status === 0;
+  linking.set(compiler, works);
+  return works;
+}
+
+/** For `test(name, { skip: skipOf(build) }, ...)`: false, or why this machine cannot make or run the build. */
+export function skipOf({ compiler, flags }: Build): string | false {
+  const reason = withoutCommand(compiler) || (flags.includes("-mavx2") && withoutAvx2());
+  if (reason !== false) return reason;
+  const isSanitized = SANITIZERS.every((flag) => flags.includes(flag));
+  return isSanitized && !canSanitize(compiler) ? `needs the libraries of ${compiler}'s sanitizers` : false;
+}
+
 export function compileForC(graph: Graph): Program {
   return compileProgram(graph, targets.c);
 }

@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { float, int, ints, text } from "../../../src/graph/attributes.js";
+import type { Graph } from "../../../src/graph/types.js";
 import { PENNI_DOMAIN } from "../../../src/ops/composite.js";
 import { add, mul, reduceMean, sub } from "../../../src/ops/emit.js";
 import { assertSame, conv, count, type Made, skip } from "./support.js";
@@ -91,6 +92,51 @@ test("Concat and Split of pieces that are not whole blocks", { skip }, async () 
     const parts = [b.freshName("part"), b.freshName("part")];
     b.emit("Split", [joined, b.axes([30, 14])], { outputs: parts, attributes: channels });
     return add(b, conv(made, parts[0] ?? "", 16), conv(made, parts[1] ?? "", 16));
+  });
+});
+
+/** Elements added, or removed, before and after each axis of an image [4, 20, 6, 6]. */
+const margins: Readonly<Record<string, readonly number[]>> = {
+  "channels on both sides": [0, 10, 0, 0, 0, 10, 0, 0],
+  "channels before, in whole blocks": [0, 16, 0, 0, 0, 0, 0, 0],
+  "channels removed": [0, -2, 0, 0, 0, -3, 0, 0],
+  "rows and columns": [0, 0, 1, 2, 0, 0, 3, 0],
+  "rows removed, columns added": [0, 0, -1, 1, 0, 0, -2, 0],
+  "channels removed before and added behind, rows and columns": [0, -5, 1, -1, 0, 9, -1, 2],
+};
+
+/** The Pad nodes that say what is filled in, as those of a network do and Penni's own do not. */
+const withFill = ({ nodes }: Graph): number =>
+  nodes.filter(({ op, inputs }) => op === "Pad" && inputs.length === 3).length;
+
+for (const [name, pads] of Object.entries(margins)) {
+  test(`Pad: ${name}`, { skip }, async () => {
+    const blocked = await assertSame([4, 3, 6, 6], (made) => {
+      const { b } = made;
+      return conv(made, b.emit("Pad", [conv(made, "x", 20), b.axes(pads), b.scalar(0)]), 16);
+    });
+    assert.equal(withFill(blocked), 0);
+  });
+}
+
+test("Pad with anything but zeros stays plain", { skip }, async () => {
+  const blocked = await assertSame([4, 3, 6, 6], (made) => {
+    const { b } = made;
+    const pads = b.axes([0, 6, 1, 1, 0, 6, 1, 1]);
+    return conv(made, b.emit("Pad", [conv(made, "x", 20), pads, b.scalar(2)]), 16);
+  });
+  assert.equal(withFill(blocked), 1);
+});
+
+test("Slice of channels that are not whole blocks, of rows and of columns", { skip }, async () => {
+  await assertSame([4, 3, 6, 6], (made) => {
+    const { b } = made;
+    const ranges = [
+      [3, 1, 0],
+      [19, 6, 4],
+      [1, 2, 3],
+    ].map((values) => b.axes(values));
+    return conv(made, b.emit("Slice", [conv(made, "x", 20), ...ranges]), 16);
   });
 });
 
