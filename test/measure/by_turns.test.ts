@@ -1,0 +1,24 @@
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import { measureByTurns } from "../../src/measure/by_turns.js";
+
+/** Frames of the stack above the caller. */
+function depth(): number {
+  const limit = Error.stackTraceLimit;
+  Error.stackTraceLimit = Number.POSITIVE_INFINITY;
+  const frames = new Error().stack?.split("\n").length ?? 0;
+  Error.stackTraceLimit = limit;
+  return frames;
+}
+
+test("every turn of a contender lies at another depth of the stack", async () => {
+  const depths: number[] = [];
+  const sample = (count: number): readonly number[] => {
+    depths.push(depth());
+    return new Array<number>(count).fill(1);
+  };
+  const [timing] = await measureByTurns([{ engine: "counted", sample }], 5);
+  const turns = depths.slice(-5);
+  assert.equal(new Set(turns).size, 5, turns.join());
+  assert.deepEqual(timing, { engine: "counted", medianMs: 1, minMs: 1 });
+});
