@@ -74,7 +74,7 @@ function slicedRanges(
   if (ranges.slice(0, 2).every(isWhole) && space.every(isEveryNth)) return everyNth(layouts, x, y, space);
   if (ranges.some(({ step }) => step !== 1)) return undefined;
   return withMargins(layouts, x, y, {
-    begins: ranges.map(({ start }) => 0 - start),
+    begins: ranges.map(({ start }) => -start),
     ends: ranges.map(({ start, count, dim }) => start + count - dim),
   });
 }
