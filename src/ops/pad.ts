@@ -1,4 +1,4 @@
-import { stringAttribute } from "../graph/attributes.js";
+import { floatAttribute, stringAttribute } from "../graph/attributes.js";
 import { PenniError } from "../graph/errors.js";
 import type { Dim, Node, ValueType } from "../graph/types.js";
 import {
@@ -20,7 +20,7 @@ import { type Margins, padOrCrop } from "./pad_or_crop.js";
 export const Pad: OpDefinition = {
   type: "Pad",
   shape: (context) => [padType(context)],
-  channels: padChannels({ margins: padMargins, mode: padMode }),
+  channels: padChannels({ margins: padMargins, mode: padMode, fill: padFill }),
   gradient: (context) => [padGradient(context)],
 };
 
@@ -36,6 +36,13 @@ export function padMode(node: Node): PadMode {
     expected: "constant, reflect, edge or wrap",
     found: mode,
   });
+}
+
+/** The value that Pad fills in; undefined where it is not a constant. */
+export function padFill({ node, values }: NodeContext): number | undefined {
+  if ((node.inputs[2] ?? "") === "") return floatAttribute(node, "value") ?? 0;
+  const value = values[2]?.elements[0];
+  return typeof value === "number" ? value : undefined;
 }
 
 interface PartialMargins {

@@ -1,4 +1,4 @@
-import { floatAttribute, intAttribute } from "../../graph/attributes.js";
+import { intAttribute } from "../../graph/attributes.js";
 import { int64Tensor } from "../../graph/tensor.js";
 import type { Node } from "../../graph/types.js";
 import { fullyKnown, intsArgument, normalizeAxis, partlyKnown } from "../arguments.js";
@@ -203,10 +203,11 @@ export interface PadParameters {
     rank: number,
   ) => { readonly begins: readonly number[]; readonly ends: readonly number[] } | undefined;
   readonly mode: (node: Node) => string;
+  readonly fill: (context: NodeContext) => number | undefined;
 }
 
 /** Pad: along axis 1 it adds lanes that hold the fill value; along other axes a lane keeps its constant only if it is that value. */
-export function padChannels({ margins, mode }: PadParameters): ChannelRule {
+export function padChannels({ margins, mode, fill: fillOf }: PadParameters): ChannelRule {
   return (context) => {
     const [channels] = context.lanes;
     if (channels === undefined) return unknownCount;
@@ -218,7 +219,7 @@ export function padChannels({ margins, mode }: PadParameters): ChannelRule {
     const after = ends[1] ?? 0;
     if (before < 0 || after < 0) return wall("it removes channels");
     if (!constantMode && before + after > 0) return wall("it repeats channels");
-    const fill = padFill(context);
+    const fill = fillOf(context);
     const grows = constantMode && [...begins, ...ends].some((pad, at) => at % begins.length !== 1 && pad > 0);
     const inner = (context.constants[0] ?? []).map((x) => (!grows || x === fill ? x : undefined));
     const added = (count: number): LaneConstants => range(0, count).map(() => fill);
@@ -235,13 +236,6 @@ export function padChannels({ margins, mode }: PadParameters): ChannelRule {
       },
     };
   };
-}
-
-/** The value that Pad fills in; undefined where it is not a constant. */
-function padFill(context: ChannelContext): number | undefined {
-  if ((context.node.inputs[2] ?? "") === "") return floatAttribute(context.node, "value") ?? 0;
-  const value = context.values[2]?.elements[0];
-  return typeof value === "number" ? value : undefined;
 }
 
 function withPads(context: ChannelContext, edit: LaneEditor, before: number, after: number): Node {

@@ -3,7 +3,7 @@ import type { Attribute, Node } from "../../graph/types.js";
 import type { TypedBuilder } from "../../ops/builder.js";
 import { floatType } from "../../ops/composite.js";
 import type { NodeContext } from "../../ops/definition.js";
-import { crop, mul, reduceMean, reduceSum, reshape, transpose, zeroPad } from "../../ops/emit.js";
+import { crop, mul, reduceMean, reduceSum, reshape, slice, transpose, zeroPad } from "../../ops/emit.js";
 import { type Inference, nodeContext, staticDims } from "../../ops/infer.js";
 
 /** ONNX Runtime's own operators on the blocked layout; its CPU provider only. */
@@ -254,6 +254,18 @@ export class Layouts {
       scales: ints([1, 1, rows, columns]),
       mode: text("nearest"),
     });
+  }
+
+  /** A blocked image without so many of its first and last rows and columns. */
+  withoutEdges(x: string, [top = 0, left = 0, bottom = 0, right = 0]: readonly number[]): string {
+    if (top + left + bottom + right === 0) return x;
+    const [batch = 1, channels = 1, height = 1, width = 1] = this.b.dims(x);
+    const blocks = reshape(this.b, x, [(batch * channels) / this.block, height, width, this.block]);
+    const inner = slice(this.b, blocks, [
+      { axis: 1, start: top, end: height - bottom },
+      { axis: 2, start: left, end: width - right },
+    ]);
+    return reshape(this.b, inner, [batch, channels, height - top - bottom, width - left - right]);
   }
 
   /** [A, B, n] -> [B, A, n]. */

@@ -1,28 +1,21 @@
-import { float32Data } from "../../graph/tensor.js";
 import type { Node } from "../../graph/types.js";
-import { reshape, slice } from "../../ops/emit.js";
-import { padMargins, padMode } from "../../ops/pad.js";
+import { padFill, padMargins, padMode } from "../../ops/pad.js";
 import type { Margins } from "../../ops/pad_or_crop.js";
 import { MOST_WASTE, waste } from "./convolution.js";
 import type { Layouts } from "./layouts.js";
 
 /** Pad with zeros (with negative pads: Slice). */
 export function pad(layouts: Layouts, node: Node): boolean {
-  const [x = "", , fill = ""] = node.inputs;
+  const [x = ""] = node.inputs;
   const [y = ""] = node.outputs;
-  if (!layouts.isBlocked(x) || padMode(node) !== "constant" || !isZero(layouts, fill)) return false;
-  const margins = padMargins(layouts.context(node), 4);
+  if (!layouts.isBlocked(x)) return false;
+  const context = layouts.context(node);
+  if (padMode(node) !== "constant" || padFill(context) !== 0) return false;
+  const margins = padMargins(context, 4);
   const value = margins === undefined ? undefined : withMargins(layouts, x, y, margins);
   if (value === undefined) return false;
   layouts.setBlocked(y, value);
   return true;
-}
-
-/** Whether an optional input is absent or the constant 0. */
-function isZero(layouts: Layouts, name: string): boolean {
-  if (name === "") return true;
-  const tensor = layouts.b.constantTensor(name);
-  return tensor !== undefined && float32Data(tensor).every((value) => value === 0);
 }
 
 /**
@@ -39,7 +32,8 @@ export function withMargins(
   const [batchEnd, channelEnd = 0, bottom = 0, right = 0] = ends;
   const [, channels = 1] = layouts.dims(y);
   if (batchBegin !== 0 || batchEnd !== 0 || waste(layouts, channels) > MOST_WASTE) return undefined;
-  const inner = withoutEdges(layouts, layouts.blocked(x), [top, left, bottom, right]);
+  const edges = [top, left, bottom, right].map((margin) => Math.max(-margin, 0));
+  const inner = layouts.withoutEdges(layouts.blocked(x), edges);
   const pads = [top, left, bottom, right].map((margin) => Math.max(margin, 0));
   if (channelBegin !== 0 || channelEnd !== 0)
     return layouts.conv({
@@ -51,19 +45,6 @@ export function withMargins(
     });
   const isPadded = pads.some((margin) => margin > 0);
   return isPadded ? layouts.scale(inner, layouts.fill(channels, 1), { pads }) : inner;
-}
-
-/** A blocked image without the rows and columns of negative margins. */
-function withoutEdges(layouts: Layouts, image: string, margins: readonly number[]): string {
-  const { b, block } = layouts;
-  const [batch = 1, channels = 1, height = 1, width = 1] = b.dims(image);
-  const [top = 0, left = 0, bottom = 0, right = 0] = margins.map((margin) => Math.max(-margin, 0));
-  if (top + left + bottom + right === 0) return image;
-  const rows = { axis: 1, start: top, end: height - bottom };
-  const columns = { axis: 2, start: left, end: width - right };
-  const blocks = reshape(b, image, [(batch * channels) / block, height, width, block]);
-  const size = [rows, columns].map(({ start, end }) => end - start);
-  return reshape(b, slice(b, blocks, [rows, columns]), [batch, channels, ...size]);
 }
 
 /**

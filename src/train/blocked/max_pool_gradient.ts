@@ -117,13 +117,11 @@ function sumOfShares(
 function tapShares(layouts: Layouts, window: StridedWindow, { dy, x, y }: PoolOperands): readonly string[] {
   const { b } = layouts;
   const taps = window.kernel[0] * window.kernel[1];
-  const sums = new Map<string, string>();
-  const planes = new Map<string, string>();
   const steepMaximum = layouts.times(layouts.blocked(y), STEEP);
   let left = layouts.blocked(dy);
   return Array.from({ length: taps }, (_, tap) => {
     if (tap === taps - 1) return left;
-    const elements = elementsAt(layouts, window, { x: layouts.blocked(x), tap, planes });
+    const elements = elementsAt(layouts, window, layouts.blocked(x), tap);
     // min(max(STEEP · (y - x), 0), 1): 0 where the element is the maximum, 1 where it is less, or in the padding.
     const isLess = layouts.sameKernel(
       elements.plane,
@@ -131,7 +129,7 @@ function tapShares(layouts: Layouts, window: StridedWindow, { dy, x, y }: PoolOp
       {
         kernel: elements.size,
         output: window.output,
-        sum: infiniteOutside(layouts, steepMaximum, outsideOf(window, tap), sums),
+        sum: infiniteOutside(layouts, steepMaximum, outsideOf(window, tap)),
         activation: CLIP_01,
       },
     );
@@ -149,24 +147,19 @@ interface TapElements {
   readonly place: number;
 }
 
-/** @param planes those that were made of x: taps a whole number of strides apart share one */
-function elementsAt(
-  layouts: Layouts,
-  window: StridedWindow,
-  { x, tap, planes }: { readonly x: string; readonly tap: number; readonly planes: Map<string, string> },
-): TapElements {
+/** Taps a whole number of strides apart share a plane. */
+function elementsAt(layouts: Layouts, window: StridedWindow, x: string, tap: number): TapElements {
   const rows = planeAlong(window, 0, Math.floor(tap / window.kernel[1]));
   const columns = planeAlong(window, 1, tap % window.kernel[1]);
-  const key = `${rows.pads.join()};${columns.pads.join()}`;
-  const every = (): string =>
+  const pads = windowPads(rows, columns);
+  const plane = layouts.once(`every ${window.strides.join()} of ${x} padded by ${pads.join()}`, () =>
     layouts.sameKernel(x, oneHot(layouts, [1, 1], 0), {
       kernel: [1, 1],
       strides: window.strides,
-      pads: windowPads(rows, columns),
+      pads,
       output: [rows.length, columns.length],
-    });
-  const plane = planes.get(key) ?? every();
-  planes.set(key, plane);
+    }),
+  );
   const size = [rows.length - window.output[0] + 1, columns.length - window.output[1] + 1] as const;
   return { plane, size, place: rows.shift * size[1] + columns.shift };
 }
@@ -213,19 +206,14 @@ function outsideOf({ input, output, kernel, strides, dilations, pads }: StridedW
   return { rows: outside(0, Math.floor(tap / kernel[1])), columns: outside(1, tap % kernel[1]), output };
 }
 
-/** An image on the output's grid, infinite there. @param known those that were made of it */
-function infiniteOutside(
-  layouts: Layouts,
-  image: string,
-  outside: Outside,
-  known: Map<string, string>,
-): string {
+/** An image on the output's grid, infinite there. */
+function infiniteOutside(layouts: Layouts, image: string, outside: Outside): string {
   const { rows, columns } = outside;
   if (rows.length === 0 && columns.length === 0) return image;
   const key = `${rows.join()};${columns.join()}`;
-  const value =
-    known.get(key) ?? add(layouts.b, byPosition(layouts, image), infiniteThere(layouts, outside, key));
-  known.set(key, value);
+  const value = layouts.once(`${image} infinite ${key}`, () =>
+    add(layouts.b, byPosition(layouts, image), infiniteThere(layouts, outside, key)),
+  );
   return reshape(layouts.b, value, layouts.b.dims(image));
 }
 

@@ -2,7 +2,7 @@ import { int } from "../../graph/attributes.js";
 import { elementCount, int64Tensor } from "../../graph/tensor.js";
 import type { TypedBuilder } from "../../ops/builder.js";
 import type { ConvGeometry } from "../../ops/conv_gradient.js";
-import { crop, gather, reshape, zeroPad } from "../../ops/emit.js";
+import { gather, reshape, zeroPad } from "../../ops/emit.js";
 import type { Layouts } from "./layouts.js";
 
 /** What the gradient of a convolution to its input is made of. */
@@ -91,12 +91,8 @@ export function interleaved(
     ),
   );
   const whole = [counts[0] * strides[0], counts[1] * strides[1]] as const;
-  const all = inTurns(b, byRow, whole[1] * block);
-  const cut = crop(b, reshape(b, all, [(batch * channels) / block, whole[0], whole[1], block]), [
-    { axis: 1, end: height },
-    { axis: 2, end: width },
-  ]);
-  return reshape(b, cut, [batch, channels, height, width]);
+  const all = reshape(b, inTurns(b, byRow, whole[1] * block), [batch, channels, ...whole]);
+  return layouts.withoutEdges(all, [0, 0, whole[0] - height, whole[1] - width]);
 }
 
 /** The pads of a convolution over such windows. */
