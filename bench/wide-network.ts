@@ -2,9 +2,10 @@
  * Trains the wide network on which `bench/shrink-training.ts` shows what shrinking buys (eight convolutions of up to
  * 256 channels, CIFAR-10) and writes it: `node dist/bench/wide-network.js OUT.onnx DATA [EPOCHS]`.
  */
-import { ClassifierBuilder } from "../src/cli/classifier_builder.js";
+
 import { ints } from "../src/graph/attributes.js";
 import { train } from "../src/method/train.js";
+import { ClassifierBuilder } from "../src/networks/classifier_builder.js";
 import { writeModel } from "../src/onnx/files.js";
 
 const WIDTHS = [32, 64, 128, 256];

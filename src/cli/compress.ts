@@ -15,6 +15,7 @@ import {
   wholeNumber,
 } from "./options.js";
 import { outputLoss } from "./output_loss.js";
+import { checkResumeAlone } from "./resume.js";
 import { lineWidth, type Terminal } from "./terminal.js";
 import { compressRun, watched } from "./watched.js";
 
@@ -135,7 +136,7 @@ async function printPlan(
     import("./plan.js"),
     import("./plan_text.js"),
   ]);
-  if (options.resume !== undefined) checkResumeAlone(model, command);
+  if (options.resume !== undefined) checkResumeAlone(model, command, "penni compress");
   const plan =
     options.resume === undefined
       ? await planModel(model, await settingsFrom(options), options.inputShape)
@@ -150,7 +151,7 @@ async function openRun(
   command: Command,
 ): Promise<RunDirectory> {
   if (options.resume !== undefined) {
-    checkResumeAlone(model, command);
+    checkResumeAlone(model, command, "penni compress");
     const { RunDirectory } = await import("../method/run/directory.js");
     const elsewhere = command.getOptionValueSource("device") === "cli" ? options.device : undefined;
     return RunDirectory.open(options.resume, elsewhere);
@@ -180,20 +181,5 @@ async function openRun(
       ...(mean === undefined ? {} : { mean: [...mean] }),
       ...(std === undefined ? {} : { std: [...std] }),
     },
-  });
-}
-
-/** Options that say nothing about the run itself, but where it goes on and what is printed. */
-const besideResume: readonly string[] = ["resume", "device", "json", "plan", "verbose"];
-
-function checkResumeAlone(model: string | undefined, command: Command): void {
-  const given = command.options.filter(
-    (option) => command.getOptionValueSource(option.attributeName()) === "cli",
-  );
-  const extra = given.filter((option) => !besideResume.includes(option.attributeName()));
-  if (model === undefined && extra.length === 0) return;
-  throw new PenniError("bad-option", "--resume goes on with the run's own model, data and settings", {
-    expected: "penni compress --resume DIR",
-    found: [...(model === undefined ? [] : [model]), ...extra.map((option) => option.long)].join(", "),
   });
 }

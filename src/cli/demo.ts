@@ -59,7 +59,7 @@ async function trainOriginal(
     { writeModel },
     training,
   ] = await Promise.all([
-    import("./demo_network.js"),
+    import("../networks/demo.js"),
     import("../data/synthetic_patterns.js"),
     import("../method/parameters.js"),
     import("../onnx/files.js"),

@@ -8,8 +8,10 @@ import { addDemoCommand } from "./demo.js";
 import { describeError } from "./describe_error.js";
 import { addEvalCommand } from "./eval.js";
 import { addInspectCommand } from "./inspect.js";
+import { addNewCommand } from "./new.js";
 import { addSensitivityCommand } from "./sensitivity.js";
 import { INTERRUPTED_STATUS, ignoreClosedPipe, type Output, type Terminal } from "./terminal.js";
+import { addTrainCommand } from "./train.js";
 
 type AddCommand = (program: Command, terminal: Terminal) => Command;
 
@@ -21,6 +23,8 @@ const commands: readonly AddCommand[] = [
   addInspectCommand,
   addSensitivityCommand,
   addBenchCommand,
+  addNewCommand,
+  addTrainCommand,
   addDemoCommand,
 ];
 

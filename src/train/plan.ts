@@ -1,5 +1,6 @@
 import { z } from "zod";
 import type { Augmentation } from "../data/augment.js";
+import type { ImageSize } from "../data/dataset.js";
 import type { Preprocessing } from "../data/preprocessing.js";
 import type { Device } from "../execute/device.js";
 import type { LossOptions } from "./losses.js";
@@ -26,12 +27,22 @@ export interface ShrinkingRule {
 export interface DataPlan {
   /** As for `openDataset`: "cifar10:DIR", "folder:DIR", "images:DIR", "synthetic". */
   readonly spec: string;
+  /** The size to read the images in, where they are resized to the network's input afterwards; else that of the input. */
+  readonly readAt?: ImageSize;
   readonly preprocessing: Preprocessing;
   readonly augmentation: Augmentation;
   /** Share of the training images that is held out for validation, 0 to below 1. */
   readonly validation: number;
   /** Use only so many training images; all of them where absent. */
   readonly trainLimit?: number;
+}
+
+/** Where a stage stands in a longer training: its schedule, its random numbers and its epochs' numbers go on from there. */
+export interface TrainingPart {
+  /** Whole epochs before this stage, from 0. */
+  readonly epochsBefore: number;
+  /** Epochs of the whole training. */
+  readonly epochsInAll: number;
 }
 
 /**
@@ -50,6 +61,8 @@ export interface TrainingPlan {
   readonly batch: number;
   /** Passes over the training images; a fraction is allowed. */
   readonly epochs: number;
+  /** Absent where the stage is a training of its own. */
+  readonly part?: TrainingPart;
   /** Phases take turns, each for so many epochs (a fraction is allowed). */
   readonly phases: readonly Phase[];
   readonly phaseEpochs: number;

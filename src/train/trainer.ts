@@ -3,6 +3,7 @@ import { labelsOf, type Split } from "../data/dataset.js";
 import { holdOut, sampleIndices } from "../data/hold_out.js";
 import { openDataset } from "../data/open.js";
 import { prefetch } from "../data/prefetch.js";
+import { resizeSplit } from "../data/resize_split.js";
 import { PenniError } from "../graph/errors.js";
 import { readModel, writeModel } from "../onnx/files.js";
 import type { Checkpoint } from "./checkpoint.js";
@@ -88,10 +89,10 @@ export class Trainer {
   ): Promise<"done" | "stopped"> {
     const { shape } = imageInput(await readModel(plan.network)).type;
     const [, , height, width] = shape ?? [];
-    const size =
-      typeof height === "number" && typeof width === "number" ? { imageSize: { height, width } } : {};
-    const dataset = await openDataset(plan.data.spec, size);
-    const split = await dataset.train();
+    const size = typeof height === "number" && typeof width === "number" ? { height, width } : undefined;
+    const readAt = plan.data.readAt ?? size;
+    const dataset = await openDataset(plan.data.spec, readAt === undefined ? {} : { imageSize: readAt });
+    const split = resizeSplit(await dataset.train(), size);
     if (plan.reference !== "original") labelsOf(split);
     const held = holdOut(split, plan.data.validation, plan.seed);
     const train = sampleIndices(held.train, plan.data.trainLimit ?? held.train.length, plan.seed);
@@ -242,7 +243,7 @@ export class Trainer {
       preprocessing: data.preprocessing,
       augmentation: data.augmentation,
       seed,
-      epoch: Math.floor(this.step / this.stepsPerEpoch),
+      epoch: this.epochsBefore + Math.floor(this.step / this.stepsPerEpoch),
       startBatch: this.step % this.stepsPerEpoch,
     });
     let started = performance.now();
@@ -277,7 +278,7 @@ export class Trainer {
     this.shrunkAt = this.step;
     const macs = await this.network.shrink();
     if (macs === undefined) return;
-    const epoch = this.step / this.stepsPerEpoch + 1;
+    const epoch = this.epochsBefore + this.step / this.stepsPerEpoch + 1;
     this.hooks.notice(
       `shrunk before epoch ${epoch}: ${millions(macs.before)} -> ${millions(macs.after)} M MACs a forward pass`,
     );
@@ -288,12 +289,21 @@ export class Trainer {
     return Math.floor(step / phaseSteps) % this.plan.phases.length;
   }
 
+  private get epochsBefore(): number {
+    return this.plan.part === undefined ? 0 : this.plan.part.epochsBefore;
+  }
+
   private get rateFactor(): number {
     return RECOVERY_FACTOR ** this.recoveries.length;
   }
 
   private rateAt(step: number): number {
-    return this.rateFactor * learningRate(this.plan.schedule, step / this.steps);
+    const { part, schedule } = this.plan;
+    const progress =
+      part === undefined
+        ? step / this.steps
+        : (part.epochsBefore * this.stepsPerEpoch + step) / (part.epochsInAll * this.stepsPerEpoch);
+    return this.rateFactor * learningRate(schedule, progress);
   }
 
   private problemOf({ loss }: StepOutcome): string | undefined {
@@ -322,8 +332,8 @@ export class Trainer {
       phase: this.workbench.phaseName(phase),
       step: this.step,
       steps: this.steps,
-      epoch: Math.floor((this.step - 1) / this.stepsPerEpoch) + 1,
-      epochs: Math.ceil(this.plan.epochs),
+      epoch: this.epochsBefore + Math.floor((this.step - 1) / this.stepsPerEpoch) + 1,
+      epochs: Math.ceil(this.plan.part?.epochsInAll ?? this.plan.epochs),
       loss: lossSum / images,
       ...this.accuracy(hits / images),
       sparsity: this.network.lastSparsity(),
@@ -339,7 +349,7 @@ export class Trainer {
     const recoveries = this.recoveries.slice(told);
     const { stage } = this.plan;
     const { macs } = this.network;
-    const epoch = Math.ceil(this.step / this.stepsPerEpoch);
+    const epoch = this.epochsBefore + Math.ceil(this.step / this.stepsPerEpoch);
     const metrics: EpochMetrics = {
       stage,
       phase: this.workbench.phaseName(phase),

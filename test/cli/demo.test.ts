@@ -12,7 +12,6 @@ import { tmpdir } from "node:os";
 import path from "node:path";
 import { after, test } from "node:test";
 import { claimDemoFolder } from "../../src/cli/demo_folder.js";
-import { demoNetwork } from "../../src/cli/demo_network.js";
 import { patternNames } from "../../src/data/synthetic_patterns.js";
 import { runGraph } from "../../src/execute/node.js";
 import { PenniError } from "../../src/graph/errors.js";
@@ -21,6 +20,7 @@ import { float32Data } from "../../src/graph/tensor.js";
 import type { Graph } from "../../src/graph/types.js";
 import { countGraph } from "../../src/measure/count.js";
 import { decompositionCandidates } from "../../src/method/decompose.js";
+import { demoNetwork } from "../../src/networks/demo.js";
 import { verifyTypes } from "../../src/ops/verify.js";
 import { randomTensor } from "../support/small_models.js";
 

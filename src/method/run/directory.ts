@@ -2,6 +2,7 @@ import { randomBytes } from "node:crypto";
 import { existsSync } from "node:fs";
 import { appendFile, mkdir, readdir, readFile, rename, rm, rmdir } from "node:fs/promises";
 import path from "node:path";
+import type { z } from "zod";
 import type { Device } from "../../execute/device.js";
 import { PenniError } from "../../graph/errors.js";
 import type { Graph } from "../../graph/types.js";
@@ -11,21 +12,25 @@ import { readModel, writeModel } from "../../onnx/files.js";
 import { type EpochMetrics, type EpochTiming, epochMetricsSchema } from "../../train/plan.js";
 import { configSchema, type RunConfig } from "./config.js";
 import { isLockFile, RunLock } from "./lock.js";
+import { type TrainingConfig, trainingConfigSchema, trainingKind } from "./training_config.js";
 
 const CONFIG = "config.json";
 /** Where a run is put together in a directory that is there already. */
 const DRAFT = ".new";
 const FOLDERS = ["checkpoints", "stages"] as const;
 
+/** What `config.json` may be of: a compression or a training. */
+type AnyConfig = RunConfig | TrainingConfig;
+
 /**
  * A run's directory: `config.json`, `metrics.jsonl`, `timing.jsonl`, `checkpoints/`, `stages/` (the network after
  * each stage), `model.onnx`, `summary.json`. Every file but the two of lines is written whole or not at all, so a
  * run killed at any moment can be resumed from what is there.
  */
-export class RunDirectory {
+export class RunDirectory<Config extends AnyConfig = RunConfig> {
   private constructor(
     readonly root: string,
-    readonly config: RunConfig,
+    readonly config: Config,
   ) {}
 
   /**
@@ -33,7 +38,11 @@ export class RunDirectory {
    * may be a mount point, which cannot be replaced) gets `config.json` last.
    * @throws PenniError "io" if the directory holds anything already or cannot be written
    */
-  static async create(root: string, config: RunConfig, original: Graph): Promise<RunDirectory> {
+  static async create<Config extends AnyConfig>(
+    root: string,
+    config: Config,
+    original: Graph,
+  ): Promise<RunDirectory<Config>> {
     await RunDirectory.checkFree(root);
     const target = path.resolve(root);
     try {
@@ -46,7 +55,7 @@ export class RunDirectory {
   }
 
   /** Makes a directory that is not there, under another name first. */
-  private static async make(target: string, config: RunConfig, original: Graph): Promise<void> {
+  private static async make(target: string, config: AnyConfig, original: Graph): Promise<void> {
     const draft = new RunDirectory(`${target}.new-${randomBytes(6).toString("hex")}`, config);
     const first = await makeDirectory(draft.root);
     try {
@@ -62,7 +71,7 @@ export class RunDirectory {
   }
 
   /** Fills a directory that is there, its configuration last. */
-  private static async fill(target: string, config: RunConfig, original: Graph): Promise<void> {
+  private static async fill(target: string, config: AnyConfig, original: Graph): Promise<void> {
     const lock = await RunLock.acquire(target);
     try {
       await checkEmpty(target);
@@ -95,24 +104,16 @@ export class RunDirectory {
    * @throws PenniError "bad-file" if the directory holds no run
    */
   static async open(root: string, device?: Device): Promise<RunDirectory> {
-    const file = path.join(root, CONFIG);
-    if (!existsSync(file)) {
-      throw new PenniError("bad-file", "there is no run to resume", {
-        file: root,
-        expected: "a directory with config.json",
-        advice: "Start one with: penni compress MODEL --data SPEC -o DIR",
-      });
-    }
-    const config = configSchema.safeParse(parseJson(await readText(file)));
-    if (config.success) {
-      const { settings } = config.data;
-      return new RunDirectory(root, { ...config.data, settings: { ...settings, ...(device && { device }) } });
-    }
-    throw new PenniError("bad-file", "the run's configuration cannot be read", {
-      file,
-      found: config.error.issues.map((issue) => `${issue.path.join(".")}: ${issue.message}`).join("; "),
-      advice: "Start a new run directory",
-    });
+    const config = await readConfig(root, "compression", configSchema);
+    const settings = { ...config.settings, ...(device && { device }) };
+    return new RunDirectory(root, { ...config, settings });
+  }
+
+  /** The same for a training (`penni train`). */
+  static async openTraining(root: string, device?: Device): Promise<RunDirectory<TrainingConfig>> {
+    const config = await readConfig(root, "training", trainingConfigSchema);
+    const settings = { ...config.settings, ...(device && { device }) };
+    return new RunDirectory(root, { ...config, settings });
   }
 
   /** @throws PenniError "io" if the directory exists and is not empty, or another process works in it */
@@ -177,6 +178,44 @@ export class RunDirectory {
       for (const name of names.filter(isTemporaryFile)) await rm(path.join(folder, name), { force: true });
     }
   }
+}
+
+/** What runs there are, and how each is started and gone on with. */
+const runKinds = {
+  compression: "penni compress",
+  training: "penni train",
+} as const;
+
+type RunKind = keyof typeof runKinds;
+
+/**
+ * The configuration of a run of this kind.
+ * @throws PenniError "bad-file" if there is none, or one of another kind
+ */
+async function readConfig<Config>(root: string, kind: RunKind, schema: z.ZodType<Config>): Promise<Config> {
+  const file = path.join(root, CONFIG);
+  if (!existsSync(file)) {
+    throw new PenniError("bad-file", "there is no run to resume", {
+      file: root,
+      expected: "a directory with config.json",
+      advice: `Start one with: ${runKinds[kind]} MODEL --data SPEC -o DIR`,
+    });
+  }
+  const json = parseJson(await readText(file));
+  const found: RunKind = trainingKind.safeParse(json).success ? "training" : "compression";
+  if (found !== kind) {
+    throw new PenniError("bad-file", `the run in this directory is a ${found}`, {
+      file: root,
+      advice: `Go on with it: ${runKinds[found]} --resume ${root}`,
+    });
+  }
+  const config = schema.safeParse(json);
+  if (config.success) return config.data;
+  throw new PenniError("bad-file", "the run's configuration cannot be read", {
+    file,
+    found: config.error.issues.map((issue) => `${issue.path.join(".")}: ${issue.message}`).join("; "),
+    advice: "Start a new run directory",
+  });
 }
 
 /** @throws PenniError "io" if the directory holds anything but locks and what a killed start left behind */

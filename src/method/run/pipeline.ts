@@ -13,13 +13,11 @@ import { channelMoments } from "../../measure/statistics.js";
 import { readModel, writeModel } from "../../onnx/files.js";
 import { hasHalfWeights } from "../../ops/passes/float16.js";
 import { importModel } from "../../ops/passes/import_model.js";
-import type { EpochMetrics, EpochTiming, TrainingPlan } from "../../train/plan.js";
 import { decompose } from "../decompose.js";
 import { exportModel } from "../export.js";
 import { insertNormalization, normalizationSites } from "../insert_normalization.js";
 import { pruneCoefficients, pruneToMacs } from "../prune.js";
 import { shrink } from "../shrink.js";
-import { runTraining } from "../training/launch.js";
 import { calibrateStage } from "./calibrate_stage.js";
 import { RunCalibrationJournal } from "./calibration_journal.js";
 import { fixedBasis, hasTraining } from "./config.js";
@@ -29,6 +27,7 @@ import { describeFrozen, frozenIn, sparing } from "./frozen.js";
 import { RunLock } from "./lock.js";
 import { checkExport, counts, LATENCY_THREADS, summarize } from "./outcome.js";
 import { describeMatching } from "./outputs.js";
+import { recordedTraining } from "./recorded_training.js";
 import type { Summary } from "./summary.js";
 import { fineTunePlan, retrainPlan } from "./training_plans.js";
 
@@ -150,37 +149,12 @@ function decomposeStage(graph: Graph, context: RunContext): Promise<Graph> | Gra
 
 function retrainStage(graph: Graph, context: RunContext): Promise<Graph> | Graph {
   const plan = retrainPlan(graph, context.run);
-  return plan === undefined ? graph : trained(plan, context);
+  return plan === undefined ? graph : recordedTraining(plan, context);
 }
 
 function fineTuneStage(graph: Graph, context: RunContext): Promise<Graph> | Graph {
   const plan = fineTunePlan(graph, context.run);
-  return plan === undefined ? graph : trained(plan, context);
-}
-
-/** The trained network; each epoch's metrics are appended, in order, before anybody goes on. */
-async function trained(plan: TrainingPlan, { run, lock, listener, signal }: RunContext): Promise<Graph> {
-  let written: Promise<void> = Promise.resolve();
-  const append = (write: () => Promise<void>): void => {
-    written = written.then(write);
-    // A failure is thrown below, when the stage ends; until then nobody waits for it.
-    written.catch(() => undefined);
-  };
-  const epoch = (metrics: EpochMetrics): void => {
-    append(() => run.appendMetrics(metrics));
-    listener.epoch?.(metrics);
-  };
-  const timing = (taken: EpochTiming): void => {
-    append(() => run.appendTiming(taken));
-    listener.timing?.(taken);
-  };
-  try {
-    // Also where the result is there already: the epochs in its checkpoint may not all be in the metrics.
-    await runTraining(plan, { ...listener, epoch, timing, started: (pid) => lock.cover(pid) }, signal);
-  } finally {
-    await written;
-  }
-  return readModel(plan.result);
+  return plan === undefined ? graph : recordedTraining(plan, context);
 }
 
 async function pruneStage(graph: Graph, { run }: RunContext): Promise<Graph> {

@@ -106,7 +106,7 @@ function shapesOf(shapes: ReadonlyMap<string, readonly number[]>): RunConfig["in
 }
 
 /** Errors from within name the model's file. */
-async function naming<Result>(file: string, work: () => Promise<Result>): Promise<Result> {
+export async function naming<Result>(file: string, work: () => Promise<Result>): Promise<Result> {
   try {
     return await work();
   } catch (error) {
@@ -142,7 +142,7 @@ function checkAutomaticBasis({ basis, start, prune }: Settings): void {
 }
 
 /** Every class of the data needs a score; a model may know more classes. */
-function checkClasses(model: Graph, train: Split): void {
+export function checkClasses(model: Graph, train: Split): void {
   const needed = classCount(labelsOf(train));
   const [output] = model.outputs;
   const shape =
@@ -337,13 +337,14 @@ function checkTrainable(
 }
 
 /** A run may be resumed from another directory, so paths in the specification are made absolute. */
-function absoluteSpec(spec: string): string {
+export function absoluteSpec(spec: string): string {
   const [kind = "", ...rest] = spec.split(":");
   if (kind === "synthetic" || rest.length === 0) return spec;
   return `${kind}:${path.resolve(rest.join(":"))}`;
 }
 
-function versions(): RunConfig["versions"] {
+/** Of what a run depends on. */
+export function versions(): RunConfig["versions"] {
   const version = (file: URL): string =>
     (JSON.parse(readFileSync(file, "utf8")) as { version: string }).version;
   const runtime = new URL("../package.json", import.meta.resolve("onnxruntime-node"));

@@ -1,0 +1,77 @@
+import { Argument, type Command, InvalidArgumentError } from "commander";
+import { type NetworkName, networkNames } from "../networks/names.js";
+import { numberList, positiveList, wholeNumber } from "./options.js";
+import { compactNumber } from "./table.js";
+import type { Terminal } from "./terminal.js";
+
+interface NewOptions {
+  readonly classes: number;
+  readonly input: readonly [number, number, number];
+  readonly out: string;
+  readonly seed: number;
+  readonly mean?: readonly number[];
+  readonly std?: readonly number[];
+}
+
+/** `penni new`: an untrained network. */
+export function addNewCommand(program: Command, terminal: Terminal): Command {
+  return program
+    .command("new")
+    .description("write an untrained network, to be trained with penni train")
+    .addArgument(new Argument("<network>", "which").choices(networkNames))
+    .requiredOption("--classes <n>", "how many classes it tells apart", wholeNumber(2))
+    .requiredOption(
+      "--input <CxHxW>",
+      "its images, as 3x32x32; up to 64 pixels, networks have their CIFAR form",
+      imageDims,
+    )
+    .requiredOption("-o, --out <file>", "the .onnx file to write")
+    .option("--seed <n>", "seed of the initial weights", wholeNumber(0), 0)
+    .option("--mean <r,g,b>", "mean per channel, of pixels from 0 to 1 (default: ImageNet's)", numberList)
+    .option("--std <r,g,b>", "standard deviation per channel, likewise", positiveList)
+    .action((network: NetworkName, options: NewOptions) => runNew(network, options, terminal));
+}
+
+/** Parser of "3x32x32": channels, height and width. */
+function imageDims(text: string): NewOptions["input"] {
+  const [channels = 0, height = 0, width = 0, ...more] = text.split("x").map(Number);
+  const isWhole = [channels, height, width].every((size) => Number.isSafeInteger(size) && size > 0);
+  if (isWhole && more.length === 0 && Math.max(channels, height, width) <= LARGEST_SIDE)
+    return [channels, height, width];
+  throw new InvalidArgumentError(
+    `expected CHANNELSxHEIGHTxWIDTH of at most ${LARGEST_SIDE}, found "${text}"`,
+  );
+}
+
+const LARGEST_SIDE = 4096;
+
+async function runNew(name: NetworkName, options: NewOptions, terminal: Terminal): Promise<void> {
+  const { classes, input, out, seed } = options;
+  const [{ newNetwork }, { writeModel }, { countGraph }, { fixBatch }] = await Promise.all([
+    import("../networks/index.js"),
+    import("../onnx/files.js"),
+    import("../measure/count.js"),
+    import("../graph/passes/fix_input_shape.js"),
+  ]);
+  const metadata = await preprocessingMetadata(options);
+  const graph = newNetwork(name, { classes, image: input, seed, metadata });
+  const bytes = await writeModel(out, graph);
+  const { elements, executedMacs } = countGraph(fixBatch(graph, 1));
+  terminal.stdout.write(
+    `${out}: ${name}, ${compactNumber(elements)} parameters, ` +
+      `${compactNumber(executedMacs)} MACs, ${bytes.toLocaleString("en-US")} bytes\n`,
+  );
+}
+
+/** How the network wants its images, for everybody who uses it later. */
+async function preprocessingMetadata({ mean, std, input }: NewOptions): Promise<ReadonlyMap<string, string>> {
+  const { imagenetPreprocessing, levelTable, overridePreprocessing, PREPROCESSING_KEY } = await import(
+    "../data/preprocessing.js"
+  );
+  const preprocessing = overridePreprocessing(imagenetPreprocessing, {
+    ...(mean === undefined ? {} : { mean }),
+    ...(std === undefined ? {} : { std }),
+  });
+  levelTable(preprocessing, input[0]);
+  return new Map([[PREPROCESSING_KEY, JSON.stringify(preprocessing)]]);
+}

@@ -1,0 +1,210 @@
+import { availableParallelism } from "node:os";
+import { type Command, InvalidArgumentError, Option } from "commander";
+import type { Device } from "../execute/device.js";
+import { PenniError } from "../graph/errors.js";
+import type { TrainingRun, TrainingSummary } from "../method/run/train_pipeline.js";
+import type { TrainingSettings } from "../method/run/training_config.js";
+import {
+  deviceOption,
+  type InputShapes,
+  inputShape,
+  numberBetween,
+  numberList,
+  positiveList,
+  wholeNumber,
+} from "./options.js";
+import { checkResumeAlone } from "./resume.js";
+import type { Terminal } from "./terminal.js";
+import { advising, watched } from "./watched.js";
+
+type Resolution = TrainingSettings["resolutions"][number];
+
+const schedules = ["one-cycle", "cosine"] as const;
+
+interface TrainOptions {
+  readonly data?: string;
+  readonly out?: string;
+  readonly resume?: string;
+  readonly epochs: number;
+  readonly lr?: number;
+  readonly schedule: (typeof schedules)[number];
+  readonly warmUp?: number;
+  readonly labelSmoothing?: number;
+  readonly weightDecay?: number;
+  readonly momentum?: number;
+  readonly resolution?: readonly Resolution[];
+  readonly pad?: number;
+  readonly flip: boolean;
+  readonly batch?: number;
+  readonly seed: number;
+  readonly threads?: number;
+  readonly device: Device;
+  readonly validation?: number;
+  readonly trainLimit?: number;
+  readonly checkpointSeconds?: number;
+  readonly inputShape?: InputShapes;
+  readonly mean?: readonly number[];
+  readonly std?: readonly number[];
+  readonly json?: boolean;
+}
+
+/** `penni train`: trains a network from the weights that it has. */
+export function addTrainCommand(program: Command, terminal: Terminal): Command {
+  return program
+    .command("train")
+    .description("train a classifier from the weights that it has (penni new writes an untrained one)")
+    .argument("[model]", "an .onnx file")
+    .option("--data <spec>", "the images, with labels: cifar10:DIR, folder:DIR or synthetic")
+    .option("-o, --out <dir>", "directory of the run: new or empty")
+    .option("--resume <dir>", "go on with a training that was stopped or killed")
+    .option("--epochs <n>", "passes over the training images", numberBetween(1e-6, 1e6), 30)
+    .option("--lr <x>", "highest learning rate (0.1)", numberBetween(1e-12, 1e3))
+    .addOption(
+      new Option("--schedule <name>", "how the learning rate goes: up and down again, or only down")
+        .choices(schedules)
+        .default("one-cycle"),
+    )
+    .option(
+      "--warm-up <f>",
+      "share of a one-cycle training in which the rate rises (0.15)",
+      numberBetween(0, 0.9),
+    )
+    .option(
+      "--label-smoothing <s>",
+      "share of each label spread over all classes (0.05)",
+      numberBetween(0, 0.99),
+    )
+    .option("--weight-decay <x>", "L2 penalty on all weights (5e-4)", numberBetween(0, 1))
+    .option("--momentum <x>", "Nesterov momentum (0.9)", numberBetween(0, 0.999))
+    .option(
+      "--resolution <SIZE:SHARE,...>",
+      "train the first epochs on smaller images, as 16:0.5,24:0.3; the rest at the network's own size",
+      resolutionList,
+    )
+    .option("--pad <n>", "pixels that random crops move by (4)", wholeNumber(0))
+    .option("--no-flip", "do not mirror images at random")
+    .option("--batch <n>", "images in a batch (128)", wholeNumber(1))
+    .option("--seed <n>", "seed of everything random", wholeNumber(0), 0)
+    .option("--threads <n>", "threads of the runtime (default: one per core)", wholeNumber(1))
+    .addOption(deviceOption("where the training steps run"))
+    .option("--validation <f>", "share of the training images held out (0.02)", numberBetween(0, 0.9))
+    .option("--train-limit <n>", "use only so many training images", wholeNumber(1))
+    .option(
+      "--input-shape <NAME:DIMS>",
+      "dimensions of an input that the model leaves open, as input:1x3x224x224",
+      inputShape,
+    )
+    .option("--mean <r,g,b>", "mean per channel, of pixels from 0 to 1", numberList)
+    .option("--std <r,g,b>", "standard deviation per channel, likewise", positiveList)
+    .option("--checkpoint-seconds <s>", "seconds between checkpoints (60)", numberBetween(0.01, 1e6))
+    .option("--json", "print the outcome as JSON")
+    .action((model: string | undefined, options: TrainOptions, command: Command) =>
+      runTrain(model, options, command, terminal),
+    );
+}
+
+/** Parser of "16:0.5,24:0.3" or "64x48:0.5": sizes, width first, and their shares of the epochs. */
+function resolutionList(text: string): readonly Resolution[] {
+  return text.split(",").map((part) => {
+    const [size = "", share = "", ...more] = part.split(":");
+    const [width = 0, height = width, ...others] = size.split("x").map(Number);
+    const isSize = [width, height].every((side) => Number.isSafeInteger(side) && side > 0 && side <= 8192);
+    const isShare = share.trim() !== "" && Number(share) > 0 && Number(share) < 1;
+    if (isSize && isShare && more.length === 0 && others.length === 0)
+      return { width, height, share: Number(share) };
+    throw new InvalidArgumentError(`expected SIZE:SHARE with a share between 0 and 1, found "${part}"`);
+  });
+}
+
+async function runTrain(
+  model: string | undefined,
+  options: TrainOptions,
+  command: Command,
+  terminal: Terminal,
+): Promise<void> {
+  const run = await openTraining(model, options, command);
+  const summary = await watched(terminal.stderr, async (view, signal) => {
+    const { trainRun } = await import("../method/run/train_pipeline.js");
+    return advising(`Go on with: penni train --resume ${run.root}`, () => trainRun(run, view, signal));
+  });
+  const text = options.json === true ? JSON.stringify(summary) : describeTraining(summary);
+  terminal.stdout.write(`${text}\n`);
+}
+
+async function openTraining(
+  model: string | undefined,
+  options: TrainOptions,
+  command: Command,
+): Promise<TrainingRun> {
+  if (options.resume !== undefined) {
+    checkResumeAlone(model, command, "penni train");
+    const { RunDirectory } = await import("../method/run/directory.js");
+    const elsewhere = command.getOptionValueSource("device") === "cli" ? options.device : undefined;
+    return RunDirectory.openTraining(options.resume, elsewhere);
+  }
+  const { data, out, seed, mean, std, inputShape } = options;
+  if (model === undefined || data === undefined || out === undefined) {
+    throw new PenniError("bad-option", "what to train is not fully given", {
+      expected: "penni train MODEL --data SPEC -o DIR, or penni train --resume DIR",
+    });
+  }
+  const [{ prepareTraining }, { resolveDevice }] = await Promise.all([
+    import("../method/run/prepare_training.js"),
+    import("../execute/resolve.js"),
+  ]);
+  await resolveDevice(options.device);
+  return prepareTraining({
+    model,
+    data,
+    out,
+    seed,
+    settings: await trainingSettings(options),
+    ...(inputShape === undefined ? {} : { inputShapes: inputShape }),
+    preprocessing: {
+      ...(mean === undefined ? {} : { mean: [...mean] }),
+      ...(std === undefined ? {} : { std: [...std] }),
+    },
+  });
+}
+
+/** The defaults with what the command line says in their place. */
+async function trainingSettings(options: TrainOptions): Promise<TrainingSettings> {
+  const { defaultTraining: defaults } = await import("../method/run/training_config.js");
+  const { epochs, trainLimit, device, momentum, weightDecay, pad, flip } = options;
+  return {
+    ...defaults,
+    epochs,
+    schedule: await scheduleFrom(options),
+    labelSmoothing: options.labelSmoothing ?? defaults.labelSmoothing,
+    optimizer: {
+      momentum: momentum ?? defaults.optimizer.momentum,
+      weightDecay: weightDecay ?? defaults.optimizer.weightDecay,
+    },
+    resolutions: [...(options.resolution ?? defaults.resolutions)],
+    batch: options.batch ?? defaults.batch,
+    augmentation: { padding: pad ?? defaults.augmentation.padding, flip },
+    validation: options.validation ?? defaults.validation,
+    ...(trainLimit === undefined ? {} : { trainLimit }),
+    threads: options.threads ?? availableParallelism(),
+    device,
+    checkpointSeconds: options.checkpointSeconds ?? defaults.checkpointSeconds,
+  };
+}
+
+async function scheduleFrom({ schedule, lr, warmUp }: TrainOptions): Promise<TrainingSettings["schedule"]> {
+  const { defaultCycle } = await import("../method/run/training_config.js");
+  const peak = lr ?? defaultCycle.peak;
+  if (schedule === "one-cycle") return { ...defaultCycle, peak, warmUp: warmUp ?? defaultCycle.warmUp };
+  if (warmUp === undefined) return { kind: "cosine", initial: peak };
+  throw new PenniError("bad-option", "--warm-up has nothing to change here", {
+    expected: "--schedule one-cycle",
+    found: `--schedule ${schedule}`,
+  });
+}
+
+function describeTraining({ test, validation, model }: TrainingSummary): string {
+  const percent = (share: number): string => `${(100 * share).toFixed(2)} %`;
+  const held = validation === undefined ? "" : `\ntop-1, held out:    ${percent(validation)}`;
+  const counted = `${test.correct} of ${test.total}`;
+  return `top-1, test split:  ${percent(test.correct / test.total)} (${counted})${held}\n\n${model}`;
+}

@@ -1,0 +1,128 @@
+import path from "node:path";
+import { labelsOf, type Split } from "../../data/dataset.js";
+import { holdOut } from "../../data/hold_out.js";
+import {
+  imagenetPreprocessing,
+  levelTable,
+  overridePreprocessing,
+  type Preprocessing,
+  readPreprocessing,
+} from "../../data/preprocessing.js";
+import { PenniError } from "../../graph/errors.js";
+import { fixBatch, specializeInputs } from "../../graph/passes/fix_input_shape.js";
+import type { Graph } from "../../graph/types.js";
+import { inputImageSize } from "../../measure/accuracy.js";
+import { readModel } from "../../onnx/files.js";
+import { importModel } from "../../ops/passes/import_model.js";
+import { buildTrainingStep } from "../../train/step.js";
+import { trainableParameters } from "../parameters.js";
+import { RunDirectory } from "./directory.js";
+import { openFittingDataset } from "./pipeline.js";
+import { absoluteSpec, checkClasses, naming, versions } from "./prepare.js";
+import type { TrainingRun } from "./train_pipeline.js";
+import { type TrainingConfig, type TrainingSettings, trainingSettingsSchema } from "./training_config.js";
+import { atSize, trainingParts } from "./training_parts.js";
+
+/** What the user asks for. */
+export interface TrainingRequest {
+  /** An .onnx file. */
+  readonly model: string;
+  /** As for `openDataset`; with labels. */
+  readonly data: string;
+  /** The run's directory: new or empty. */
+  readonly out: string;
+  readonly settings: TrainingSettings;
+  readonly seed: number;
+  /** Dimensions of inputs that the model leaves open; its batch stays as it is. */
+  readonly inputShapes?: ReadonlyMap<string, readonly number[]>;
+  /** In place of what the model's metadata say. */
+  readonly preprocessing?: Partial<Pick<Preprocessing, "mean" | "std">>;
+}
+
+/**
+ * Checks everything that can be checked before hours are spent (model, data, their fit, a gradient for every operator, the
+ * network at every resolution), then creates the run's directory. Nothing is written if a check fails.
+ * @throws PenniError what is wrong, naming file, node, operator or path
+ */
+export async function prepareTraining(request: TrainingRequest): Promise<TrainingRun> {
+  const { model, data, out, settings, seed } = request;
+  await RunDirectory.checkFree(out);
+  checkSettings(settings);
+  const given = await readModel(model);
+  const original = await naming(model, async () => specializeInputs(given, request.inputShapes ?? new Map()));
+  const preprocessing = overridePreprocessing(
+    readPreprocessing(original.metadata) ?? imagenetPreprocessing,
+    request.preprocessing ?? {},
+  );
+  await naming(model, async () => {
+    const dataset = await openFittingDataset(original, data);
+    const train = await dataset.train();
+    await dataset.test();
+    levelTable(preprocessing, dataset.channels);
+    checkClasses(original, train);
+    checkEnoughImages(train, request);
+    checkTrainable(importModel(original), settings);
+  });
+  const config: TrainingConfig = {
+    format: 1,
+    kind: "training",
+    model: path.resolve(model),
+    data: absoluteSpec(data),
+    seed,
+    settings,
+    preprocessing,
+    versions: versions(),
+  };
+  return RunDirectory.create(out, config, original);
+}
+
+function checkSettings(settings: TrainingSettings): void {
+  const { error } = trainingSettingsSchema.safeParse(settings);
+  if (error !== undefined) {
+    throw new PenniError("bad-option", "a setting is impossible", {
+      found: error.issues.map((issue) => `${issue.path.join(".")}: ${issue.message}`).join("; "),
+      advice: "See penni train --help",
+    });
+  }
+  const share = settings.resolutions.reduce((sum, part) => sum + part.share, 0);
+  if (share < 1) return;
+  throw new PenniError("bad-option", "no epochs are left for the network's own size", {
+    expected: "shares of --resolution that add up to less than 1",
+    found: `${share}`,
+  });
+}
+
+function checkEnoughImages(split: Split, { settings, seed }: TrainingRequest): void {
+  labelsOf(split);
+  const { train } = holdOut(split, settings.validation, seed);
+  const count = Math.min(train.length, settings.trainLimit ?? train.length);
+  if (count >= settings.batch) return;
+  throw new PenniError("bad-data", "there are fewer training images than one batch", {
+    expected: `at least ${settings.batch}`,
+    found: `${count}`,
+    advice: "Give more images or a smaller --batch",
+  });
+}
+
+/** Builds the training step once at every size, so that what stands in its way is named before the run starts. */
+function checkTrainable(graph: Graph, settings: TrainingSettings): void {
+  const native = inputImageSize(graph);
+  if (native === undefined) {
+    throw new PenniError("bad-option", "the model leaves the size of its images open", {
+      advice: "Fix it: --input-shape NAME:1x3x32x32",
+    });
+  }
+  const names = [...trainableParameters(graph).keys()];
+  if (names.length === 0) throw new PenniError("unsupported", "the model has no weights to train");
+  const rule = { l1: "none", masked: false, rate: 1 } as const;
+  const trained = new Map(names.map((name) => [name, rule]));
+  for (const { size } of trainingParts(settings, native)) {
+    const network = fixBatch(atSize(graph, size), settings.batch);
+    buildTrainingStep(network, new Set(names), {
+      trained,
+      batchNormalization: "batch",
+      loss: { crossEntropy: 1, labelSmoothing: settings.labelSmoothing, distillation: 0, temperature: 1 },
+      optimizer: settings.optimizer,
+    });
+  }
+}

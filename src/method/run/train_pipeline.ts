@@ -1,0 +1,197 @@
+import type { ImageSize } from "../../data/dataset.js";
+import { CLASS_NAMES_KEY, PREPROCESSING_KEY } from "../../data/preprocessing.js";
+import type { Graph } from "../../graph/types.js";
+import { evaluate, inputImageSize } from "../../measure/accuracy.js";
+import { readModel, writeModel } from "../../onnx/files.js";
+import { importModel } from "../../ops/passes/import_model.js";
+import type { TrainingPlan } from "../../train/plan.js";
+import { trainableParameters } from "../parameters.js";
+import type { TrainingListener } from "../training/launch.js";
+import type { RunDirectory } from "./directory.js";
+import { RunLock } from "./lock.js";
+import { openFittingDataset } from "./pipeline.js";
+import { recordedTraining } from "./recorded_training.js";
+import type { TrainingConfig } from "./training_config.js";
+import { atSize, type ResolutionPart, trainingParts } from "./training_parts.js";
+
+/** What a training tells about itself while it goes on. */
+export interface TrainingRunListener extends TrainingListener {
+  stage?(name: string): void;
+  images?(what: string, done: number, total: number): void;
+}
+
+/** `summary.json` of a training. */
+export interface TrainingSummary {
+  /** On the test images, which are used for nothing else. */
+  readonly test: { readonly correct: number; readonly total: number };
+  /** Of the last epoch, where images are held out; 0 to 1. */
+  readonly validation?: number;
+  readonly epochs: number;
+  /** The trained network. */
+  readonly model: string;
+}
+
+export type TrainingRun = RunDirectory<TrainingConfig>;
+
+/**
+ * Runs (or resumes) a training in a run directory that holds `stages/original.onnx`, writes `model.onnx` and returns how
+ * well it does on the test images, which are used once, at the end.
+ * @throws PenniError "io" if another process works in the directory; "interrupted" when `signal` is aborted; what the
+ *   training throws
+ */
+export async function trainRun(
+  run: TrainingRun,
+  listener: TrainingRunListener = {},
+  signal?: AbortSignal,
+): Promise<TrainingSummary> {
+  const lock = await RunLock.acquire(run.root, (text) => listener.notice?.(text));
+  try {
+    await run.removeTemporaryFiles();
+    return await trainLocked(run, lock, listener, signal);
+  } finally {
+    await lock.release();
+  }
+}
+
+async function trainLocked(
+  run: TrainingRun,
+  lock: RunLock,
+  listener: TrainingRunListener,
+  signal: AbortSignal | undefined,
+): Promise<TrainingSummary> {
+  const { config } = run;
+  const original = await readModel(run.stagePath("original"));
+  const dataset = await openFittingDataset(original, config.data);
+  let graph = await run.stage("simplify", () => importModel(original));
+  let from = "simplify";
+  const parts = trainingParts(config.settings, dataset);
+  for (const [index, part] of parts.entries()) {
+    const name = parts.length === 1 ? "train" : `train-${index + 1}`;
+    listener.stage?.(describePart(part, parts.length));
+    const before = { graph, from };
+    graph = await run.stage(name, () => trainPart({ run, lock, listener, signal, name, part, ...before }));
+    from = name;
+  }
+  const trained = withMetadata(atSize(graph, dataset), config, dataset.classNames);
+  const model = run.path("model.onnx");
+  await writeModel(model, trained);
+  listener.stage?.("measure");
+  const test = await evaluate(trained, await dataset.test(), config.preprocessing, {
+    threads: config.settings.threads,
+    onProgress: (done, total) => listener.images?.("test", done, total),
+  });
+  const last = (await run.readMetrics()).at(-1)?.validation;
+  const summary: TrainingSummary = {
+    test: { correct: test.correct, total: test.total },
+    ...(last === undefined ? {} : { validation: last }),
+    epochs: config.settings.epochs,
+    model,
+  };
+  await run.writeJson("summary.json", summary);
+  return summary;
+}
+
+function describePart({ size, epochs, epochsBefore }: ResolutionPart, parts: number): string {
+  if (parts === 1) return "train";
+  const last = epochsBefore + epochs;
+  return `train at ${size.width}x${size.height}, epochs ${epochsBefore + 1} to ${Math.ceil(last)}`;
+}
+
+interface PartRequest {
+  readonly run: TrainingRun;
+  readonly lock: RunLock;
+  readonly listener: TrainingRunListener;
+  readonly signal: AbortSignal | undefined;
+  readonly name: string;
+  readonly part: ResolutionPart;
+  /** The network before the part, and the stage that it comes from. */
+  readonly graph: Graph;
+  readonly from: string;
+}
+
+async function trainPart({
+  run,
+  lock,
+  listener,
+  signal,
+  name,
+  part,
+  graph,
+  from,
+}: PartRequest): Promise<Graph> {
+  const native = inputImageSize(await readModel(run.stagePath("simplify")));
+  const isNative = native?.width === part.size.width && native.height === part.size.height;
+  const network = isNative ? run.stagePath(from) : run.path("checkpoints", `${name}.start.onnx`);
+  if (!isNative) await writeModel(network, atSize(graph, part.size));
+  const plan = partPlan(graph, { run, name, part, network });
+  const trained = await recordedTraining(plan, { run, lock, listener, signal });
+  return atSize(trained, native ?? part.size);
+}
+
+interface PlanRequest {
+  readonly run: TrainingRun;
+  readonly name: string;
+  readonly part: ResolutionPart;
+  readonly network: string;
+}
+
+function partPlan(graph: Graph, { run, name, part, network }: PlanRequest): TrainingPlan {
+  const { config } = run;
+  const { settings } = config;
+  const rule = { l1: "none", masked: false, rate: 1 } as const;
+  const trained = Object.fromEntries([...trainableParameters(graph).keys()].map((key) => [key, rule]));
+  const native = inputImageSize(graph);
+  return {
+    stage: name,
+    network,
+    result: run.path("checkpoints", `${name}.onnx`),
+    checkpoint: run.checkpointPath(name),
+    data: {
+      spec: config.data,
+      ...(native === undefined ? {} : { readAt: native }),
+      preprocessing: config.preprocessing,
+      augmentation: {
+        ...settings.augmentation,
+        padding: scaledPadding(settings.augmentation.padding, part.size, native),
+      },
+      validation: settings.validation,
+      ...(settings.trainLimit === undefined ? {} : { trainLimit: settings.trainLimit }),
+    },
+    seed: config.seed,
+    batch: settings.batch,
+    epochs: part.epochs,
+    part: { epochsBefore: part.epochsBefore, epochsInAll: part.epochsInAll },
+    phases: [{ name: "all", trained }],
+    phaseEpochs: Math.max(1, part.epochs),
+    schedule: settings.schedule,
+    l1Strength: 0,
+    optimizer: settings.optimizer,
+    loss: { crossEntropy: 1, labelSmoothing: settings.labelSmoothing, distillation: 0, temperature: 1 },
+    batchNormalization: "batch",
+    sparse: [],
+    threads: settings.threads,
+    device: settings.device,
+    checkpointSeconds: settings.checkpointSeconds,
+  };
+}
+
+/** Crops move by the same share of an image at every size. */
+function scaledPadding(padding: number, size: ImageSize, native: ImageSize | undefined): number {
+  return native === undefined ? padding : Math.round((padding * size.width) / native.width);
+}
+
+/** What whoever runs the network has to know of its images and its outputs. */
+function withMetadata(
+  graph: Graph,
+  { preprocessing }: TrainingConfig,
+  classNames: readonly string[] | undefined,
+): Graph {
+  const names: readonly [string, string][] =
+    classNames === undefined ? [] : [[CLASS_NAMES_KEY, JSON.stringify(classNames)]];
+  const metadata = new Map([
+    ...graph.metadata,
+    [PREPROCESSING_KEY, JSON.stringify(preprocessing)] as const,
+    ...names,
+  ]);
+  return { ...graph, metadata };
+}
