@@ -38,7 +38,10 @@ export function addCompressCommand(program: Command, terminal: Terminal): Comman
     .command("compress")
     .description("decompose, retrain, prune, fine-tune, shrink and export a network")
     .argument("[model]", "an .onnx file")
-    .option("--data <spec>", "the images: cifar10:DIR, folder:DIR, images:DIR (no labels) or synthetic")
+    .option(
+      "--data <spec>",
+      "the images: cifar10:DIR, cifar100:DIR, idx:DIR, folder:DIR, images:DIR (no labels) or synthetic",
+    )
     .option("-o, --out <dir>", "directory of the run: new or empty")
     .option("--resume <dir>", "go on with a run that was stopped or killed")
     .addOption(new Option("--preset <name>", "named settings").choices(presetNames).default("fast"))

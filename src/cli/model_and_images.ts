@@ -25,7 +25,7 @@ export function addImageOptions(command: Command): Command {
   command
     .requiredOption(
       "--data <spec>",
-      "the images: cifar10:DIR, folder:DIR, images:DIR (no labels) or synthetic",
+      "the images: cifar10:DIR, cifar100:DIR, idx:DIR, folder:DIR, images:DIR (no labels) or synthetic",
     )
     .option("--batch <n>", "images in a batch", wholeNumber(1));
   return addPreprocessingOptions(command)

@@ -27,8 +27,12 @@ export function addNewCommand(program: Command, terminal: Terminal): Command {
     )
     .requiredOption("-o, --out <file>", "the .onnx file to write")
     .option("--seed <n>", "seed of the initial weights", wholeNumber(0), 0)
-    .option("--mean <r,g,b>", "mean per channel, of pixels from 0 to 1 (default: ImageNet's)", numberList)
-    .option("--std <r,g,b>", "standard deviation per channel, likewise", positiveList)
+    .option(
+      "--mean <r,g,b>",
+      "mean per channel, of pixels from 0 to 1 (default: ImageNet's; 0.5 where channels are not three)",
+      numberList,
+    )
+    .option("--std <r,g,b>", "standard deviation per channel, likewise (0.25)", positiveList)
     .action((network: NetworkName, options: NewOptions) => runNew(network, options, terminal));
 }
 
@@ -68,10 +72,16 @@ async function preprocessingMetadata({ mean, std, input }: NewOptions): Promise<
   const { imagenetPreprocessing, levelTable, overridePreprocessing, PREPROCESSING_KEY } = await import(
     "../data/preprocessing.js"
   );
-  const preprocessing = overridePreprocessing(imagenetPreprocessing, {
+  const [channels] = input;
+  const perChannel = (value: number): number[] => Array.from({ length: channels }, () => value);
+  const stated =
+    channels === imagenetPreprocessing.mean.length
+      ? imagenetPreprocessing
+      : { ...imagenetPreprocessing, mean: perChannel(0.5), std: perChannel(0.25) };
+  const preprocessing = overridePreprocessing(stated, {
     ...(mean === undefined ? {} : { mean }),
     ...(std === undefined ? {} : { std }),
   });
-  levelTable(preprocessing, input[0]);
+  levelTable(preprocessing, channels);
   return new Map([[PREPROCESSING_KEY, JSON.stringify(preprocessing)]]);
 }

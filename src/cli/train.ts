@@ -32,6 +32,8 @@ interface TrainOptions {
   readonly labelSmoothing?: number;
   readonly weightDecay?: number;
   readonly momentum?: number;
+  readonly ema?: number;
+  readonly cutout?: number;
   readonly resolution?: readonly Resolution[];
   readonly pad?: number;
   readonly flip: boolean;
@@ -54,7 +56,10 @@ export function addTrainCommand(program: Command, terminal: Terminal): Command {
     .command("train")
     .description("train a classifier from the weights that it has (penni new writes an untrained one)")
     .argument("[model]", "an .onnx file")
-    .option("--data <spec>", "the images, with labels: cifar10:DIR, folder:DIR or synthetic")
+    .option(
+      "--data <spec>",
+      "the images, with labels: cifar10:DIR, cifar100:DIR, idx:DIR (as MNIST), folder:DIR or synthetic",
+    )
     .option("-o, --out <dir>", "directory of the run: new or empty")
     .option("--resume <dir>", "go on with a training that was stopped or killed")
     .option("--epochs <n>", "passes over the training images", numberBetween(1e-6, 1e6), 30)
@@ -81,6 +86,12 @@ export function addTrainCommand(program: Command, terminal: Terminal): Command {
       "train the first epochs on smaller images, as 16:0.5,24:0.3; the rest at the network's own size",
       resolutionList,
     )
+    .option(
+      "--ema <decay>",
+      "write the average of the weights over the steps, with this weight of the past a step, as 0.998",
+      numberBetween(1e-6, 0.999999),
+    )
+    .option("--cutout <n>", "side of a square that is cut out of each image, in pixels (0)", wholeNumber(0))
     .option("--pad <n>", "pixels that random crops move by (4)", wholeNumber(0))
     .option("--no-flip", "do not mirror images at random")
     .option("--batch <n>", "images in a batch (128)", wholeNumber(1))
@@ -170,7 +181,7 @@ async function openTraining(
 /** The defaults with what the command line says in their place. */
 async function trainingSettings(options: TrainOptions): Promise<TrainingSettings> {
   const { defaultTraining: defaults } = await import("../method/run/training_config.js");
-  const { epochs, trainLimit, device, momentum, weightDecay, pad, flip } = options;
+  const { epochs, trainLimit, device, momentum, weightDecay, pad, flip, cutout, ema } = options;
   return {
     ...defaults,
     epochs,
@@ -182,7 +193,12 @@ async function trainingSettings(options: TrainOptions): Promise<TrainingSettings
     },
     resolutions: [...(options.resolution ?? defaults.resolutions)],
     batch: options.batch ?? defaults.batch,
-    augmentation: { padding: pad ?? defaults.augmentation.padding, flip },
+    augmentation: {
+      padding: pad ?? defaults.augmentation.padding,
+      flip,
+      ...(cutout === undefined ? {} : { cutout }),
+    },
+    ...(ema === undefined ? {} : { averaging: ema }),
     validation: options.validation ?? defaults.validation,
     ...(trainLimit === undefined ? {} : { trainLimit }),
     threads: options.threads ?? availableParallelism(),

@@ -1,4 +1,4 @@
-import type { SplitShape } from "./dataset.js";
+import type { ImageSize, SplitShape } from "./dataset.js";
 import type { LevelTable } from "./preprocessing.js";
 import type { Random } from "./random.js";
 
@@ -8,6 +8,8 @@ export interface Augmentation {
   readonly padding: number;
   /** Mirror left and right with probability 1/2. */
   readonly flip: boolean;
+  /** Side of a square, at a random place, whose pixels become the mean (DeVries and Taylor 2017); absent or 0 for none. */
+  readonly cutout?: number | undefined;
 }
 
 /** The paper's augmentation for CIFAR-10: random crop with 4 pixels of padding, horizontal flip. */
@@ -20,16 +22,27 @@ export interface Placement {
   /** Row of the image at the top edge of the result, -padding .. padding. */
   readonly top: number;
   readonly mirrored: boolean;
+  /** Where a square is cut out of the result; parts of it may lie outside. */
+  readonly hole?: { readonly left: number; readonly top: number; readonly side: number };
 }
 
 /** The image as it is. */
 export const unchanged: Placement = { left: 0, top: 0, mirrored: false };
 
 /** Draws what one image goes through. */
-export function drawPlacement({ padding, flip }: Augmentation, random: Random): Placement {
+export function drawPlacement(
+  { padding, flip, cutout = 0 }: Augmentation,
+  random: Random,
+  { height, width }: ImageSize,
+): Placement {
   const left = padding === 0 ? 0 : random.below(2 * padding + 1) - padding;
   const top = padding === 0 ? 0 : random.below(2 * padding + 1) - padding;
-  return { left, top, mirrored: flip && random.below(2) === 1 };
+  const mirrored = flip && random.below(2) === 1;
+  if (cutout === 0) return { left, top, mirrored };
+  // The middle lies anywhere in the image, so that all pixels are cut out equally often.
+  const [x, y] = [random.below(width), random.below(height)];
+  const offset = Math.floor(cutout / 2);
+  return { left, top, mirrored, hole: { left: x - offset, top: y - offset, side: cutout } };
 }
 
 /**
@@ -39,7 +52,7 @@ export function drawPlacement({ padding, flip }: Augmentation, random: Random): 
 export function writeImage(
   pixels: Uint8Array,
   { channels, height, width }: Pick<SplitShape, "channels" | "height" | "width">,
-  { left, top, mirrored }: Placement,
+  { left, top, mirrored, hole }: Placement,
   levels: LevelTable,
   target: Float32Array,
   offset: number,
@@ -65,6 +78,23 @@ export function writeImage(
         source += 1;
         at += step;
       }
+    }
+  }
+  if (hole !== undefined) cutOut(hole, { channels, height, width }, target, offset);
+}
+
+/** Sets a square to 0, which is the mean after normalisation. */
+function cutOut(
+  { left, top, side }: NonNullable<Placement["hole"]>,
+  { channels, height, width }: Pick<SplitShape, "channels" | "height" | "width">,
+  target: Float32Array,
+  offset: number,
+): void {
+  const [firstColumn, endColumn] = [Math.max(0, left), Math.min(width, left + side)];
+  for (let channel = 0; channel < channels; channel += 1) {
+    for (let row = Math.max(0, top); row < Math.min(height, top + side); row += 1) {
+      const start = offset + (channel * height + row) * width;
+      target.fill(0, start + firstColumn, start + endColumn);
     }
   }
 }

@@ -132,7 +132,8 @@ export function writeBatch(plan: BatchPlan, index: number, buffers: BatchBuffers
   const random = new Random(AUGMENTATION_STREAM, training?.seed ?? 0, training?.epoch ?? 0, index);
   used.forEach((image, position) => {
     const pixels = imagePixels(split, image);
-    const placement = training === undefined ? unchanged : drawPlacement(training.augmentation, random);
+    const placement =
+      training === undefined ? unchanged : drawPlacement(training.augmentation, random, split);
     writeImage(pixels, split, placement, levels, images, position * imageSize);
     if (labels !== undefined) labels[position] = BigInt(split.labels?.[image] ?? 0);
   });

@@ -1,7 +1,8 @@
 import { PenniError } from "../graph/errors.js";
-import { openCifar10 } from "./cifar10.js";
+import { type CifarName, openCifar } from "./cifar.js";
 import type { Dataset, ImageSize } from "./dataset.js";
 import { openFolder } from "./folder.js";
+import { openIdx } from "./idx.js";
 import type { LabelSource } from "./image_files.js";
 import { SYNTHETIC_COUNT, syntheticDataset } from "./synthetic.js";
 
@@ -24,19 +25,12 @@ interface SpecRequest {
   readonly seed: number;
 }
 
-const EXPECTED = "cifar10:DIR, folder:DIR, images:DIR, synthetic or synthetic:COUNT";
+const EXPECTED = "cifar10:DIR, cifar100:DIR, idx:DIR, folder:DIR, images:DIR, synthetic or synthetic:COUNT";
 
 const kinds: Readonly<Record<string, (request: SpecRequest) => Promise<Dataset>>> = {
-  cifar10: async (request) => {
-    const dataset = await openCifar10(request.spec, location(request));
-    const { imageSize: size } = request;
-    if (size === undefined || (size.width === 32 && size.height === 32)) return dataset;
-    throw new PenniError("bad-data", "the images of CIFAR-10 do not fit the model", {
-      expected: `${size.width}x${size.height} pixels`,
-      found: "32x32",
-      advice: "Use a model with an input of 32x32 or other images (folder:DIR).",
-    });
-  },
+  cifar10: (request) => cifar("cifar10", request),
+  cifar100: (request) => cifar("cifar100", request),
+  idx: async (request) => ofOneSize(request, await openIdx(request.spec, location(request))),
   folder: (request) => openImages(request, "classes"),
   images: (request) => openImages(request, "none"),
   synthetic: async (request) => {
@@ -46,7 +40,7 @@ const kinds: Readonly<Record<string, (request: SpecRequest) => Promise<Dataset>>
 };
 
 /**
- * Opens a dataset by its specification: `cifar10:DIR`, `folder:DIR` (sub-folders are classes; without any, the images
+ * Opens a dataset by its specification: `cifar10:DIR`, `cifar100:DIR`, `idx:DIR` (MNIST's layout), `folder:DIR` (sub-folders are classes; without any, the images
  * have no labels), `images:DIR` (all images at any depth, without labels), `synthetic` or `synthetic:COUNT`
  * (training images; a quarter as many test images on top). Images are read when a split is asked for.
  * Throws `PenniError` "bad-option" for a specification that is none of these, "bad-data" that names the path
@@ -59,6 +53,21 @@ export async function openDataset(spec: string, options: OpenOptions = {}): Prom
   if (open === undefined) throw badSpec(spec);
   const argument = colon < 0 ? undefined : spec.slice(colon + 1);
   return open({ spec, argument, imageSize: options.imageSize, seed: options.seed ?? 0 });
+}
+
+async function cifar(set: CifarName, request: SpecRequest): Promise<Dataset> {
+  return ofOneSize(request, await openCifar(set, request.spec, location(request)));
+}
+
+/** @throws PenniError "bad-data" if the model takes images of another size */
+function ofOneSize({ spec, imageSize: size }: SpecRequest, dataset: Dataset): Dataset {
+  const { width, height } = dataset;
+  if (size === undefined || (size.width === width && size.height === height)) return dataset;
+  throw new PenniError("bad-data", `the images of ${spec} do not fit the model`, {
+    expected: `${size.width}x${size.height} pixels`,
+    found: `${width}x${height}`,
+    advice: `Use a model with an input of ${width}x${height} or other images (folder:DIR).`,
+  });
 }
 
 async function openImages(request: SpecRequest, labels: LabelSource): Promise<Dataset> {

@@ -42,8 +42,7 @@ export function alexnet(request: NetworkRequest): Graph {
     if (pool !== undefined) x = net.maxPool(x, pool);
     channels = layer.outputs;
   });
-  const positions = net.b.dims(x).slice(2);
-  let features = positions.reduce((product, size) => product * size, channels);
+  let features = channels * net.positions(x);
   x = net.flatten(x);
   for (const name of ["hidden0", "hidden1"]) {
     x = net.relu(name, net.linear(name, net.dropout(x, DROPOUT), { inputs: features, outputs: HIDDEN }));

@@ -1,5 +1,6 @@
 import { Random } from "../data/random.js";
 import { int, ints } from "../graph/attributes.js";
+import { PenniError } from "../graph/errors.js";
 import { elementCount } from "../graph/tensor.js";
 import type { Graph } from "../graph/types.js";
 import { TypedBuilder } from "../ops/builder.js";
@@ -125,6 +126,16 @@ export class ClassifierBuilder {
         ...(pad === 0 ? {} : { pads: ints([pad, pad, pad, pad]) }),
       },
     });
+  }
+
+  /** H·W of a map [N, C, H, W]. */
+  positions(x: string): number {
+    const sides = this.b.types
+      .get(x)
+      ?.shape?.slice(2)
+      .filter((side) => typeof side === "number");
+    if (sides?.length === 2) return elementCount(sides);
+    throw new PenniError("internal", `"${x}" has no known height and width`);
   }
 
   /** [N, C, H, W] -> [N, C·H·W]. */

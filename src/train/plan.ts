@@ -74,6 +74,8 @@ export interface TrainingPlan {
   /** Default: "labels". With "original", images need no labels, and the loss must not ask for any. */
   readonly reference?: Reference;
   readonly batchNormalization: "batch" | "frozen";
+  /** Decay of an average of the weights over the steps, 0 to below 1: what is validated and written is the average then. */
+  readonly averaging?: number;
   /** Names of the parameters whose share of zeros is reported. */
   readonly sparse: readonly string[];
   /** Where absent, the network keeps its size. */

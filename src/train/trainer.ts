@@ -10,6 +10,7 @@ import type { Checkpoint } from "./checkpoint.js";
 import { CheckpointStore, stageIdentity } from "./checkpoint_store.js";
 import { followLoss, type LossTrend, lossProblem, stateProblem } from "./divergence.js";
 import type { EpochMetrics, EpochTiming, Recovery, TrainingPlan, TrainingProgress } from "./plan.js";
+import { RunningAverage } from "./running_average.js";
 import { learningRate } from "./schedule.js";
 import type { Shrinker } from "./shrinking.js";
 import { imageInput } from "./step.js";
@@ -59,6 +60,7 @@ export class Trainer {
   /** Epochs that are done but in no checkpoint yet. */
   private unreported: readonly EpochMetrics[] = [];
   private step = 0;
+  private readonly average: RunningAverage | undefined;
   /** The step at whose beginning it was last seen whether the network can shrink; in a checkpoint that is its own. */
   private shrunkAt = -1;
   /** Long ago: the state a stage starts from is saved as soon as its loss is known to be good. */
@@ -76,7 +78,13 @@ export class Trainer {
     private readonly trainIndices: Uint32Array,
     private readonly validationIndices: Uint32Array,
     private readonly checkpoints: CheckpointStore,
-  ) {}
+  ) {
+    if (plan.averaging === undefined) return;
+    // Its values would have to shrink with the network's.
+    if (plan.shrinking !== undefined)
+      throw new PenniError("internal", "an average of a network that shrinks");
+    this.average = new RunningAverage(plan.averaging);
+  }
 
   /**
    * @param shrinker used where the plan asks for shrinking
@@ -133,7 +141,7 @@ export class Trainer {
       if (outcome !== "epoch") await this.goBack(outcome.problem);
       outcome = await this.trainEpoch();
     }
-    await writeModel(this.plan.result, await this.network.present());
+    await writeModel(this.plan.result, await this.averaged(() => this.network.present()));
     return "done";
   }
 
@@ -164,7 +172,18 @@ export class Trainer {
     this.history = history;
     this.unreported = [];
     await this.network.goTo(network);
-    this.workbench.restore(tensors);
+    this.workbench.restore(this.average?.restore(tensors) ?? tensors);
+  }
+
+  /** Does work with the averaged weights where they are averaged, else with the present ones. */
+  private averaged<Result>(work: () => Promise<Result>): Promise<Result> {
+    const { average } = this;
+    return average === undefined ? work() : this.workbench.withValues(average.tensors, work);
+  }
+
+  private async followAverage(): Promise<void> {
+    if (this.average?.isDue(this.step) === true)
+      this.average.follow(this.step, await this.workbench.values());
   }
 
   /**
@@ -224,7 +243,7 @@ export class Trainer {
       ...(trend === undefined ? {} : { trend }),
       recoveries,
       history,
-      tensors: await this.workbench.snapshot(),
+      tensors: new Map([...(await this.workbench.snapshot()), ...(this.average?.saved() ?? [])]),
       ...(shrunk === undefined ? {} : { network: shrunk }),
     });
     this.savedAt = Date.now();
@@ -260,6 +279,7 @@ export class Trainer {
       if (isStopped) return "stopped";
       this.workbench.commit(phase);
       this.count(outcome, milliseconds);
+      await this.followAverage();
       this.report(phase, milliseconds);
       if (this.step % this.stepsPerEpoch === 0 || this.step === this.steps) await this.finishEpoch(phase);
       started = performance.now();
@@ -360,7 +380,7 @@ export class Trainer {
       ...this.accuracy(hits / images),
       sparsity: await this.network.sparsity(),
       macs,
-      ...(await this.validation()),
+      ...(await this.averaged(() => this.validation())),
       ...(recoveries.length === 0 ? {} : { recoveries }),
     };
     this.history = [...this.history, metrics];

@@ -183,6 +183,28 @@ export class Workbench {
     }
   }
 
+  /** The network's own values, without momentum; shares the state's memory. */
+  async values(): Promise<ReadonlyMap<string, CheckpointTensor>> {
+    const velocities = new Set(this.velocityInputs().values());
+    return new Map([...(await this.snapshot())].filter(([name]) => !velocities.has(name)));
+  }
+
+  /** Does work with other values in the place of the present ones, which are put back afterwards. */
+  async withValues<Result>(
+    values: ReadonlyMap<string, CheckpointTensor>,
+    work: () => Promise<Result>,
+  ): Promise<Result> {
+    const before = [...(await this.values())]
+      .filter(([name]) => values.has(name))
+      .map(([name, { dims, data }]) => [name, { dims, data: Float32Array.from(data) }] as const);
+    this.restore(values);
+    try {
+      return await work();
+    } finally {
+      this.restore(new Map(before));
+    }
+  }
+
   restore(tensors: ReadonlyMap<string, CheckpointTensor>): void {
     this.state.restore(tensors);
   }

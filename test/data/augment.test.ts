@@ -15,6 +15,8 @@ const shape = { channels: 1, height: 3, width: 3 };
 const pixels = Uint8Array.of(1, 2, 3, 4, 5, 6, 7, 8, 9);
 const identity = levelTable({ ...imagenetPreprocessing, mean: [0], std: [1], scale: 1 }, 1);
 
+const size = { width: 32, height: 32 };
+
 function written(left: number, top: number, mirrored: boolean): number[] {
   const target = new Float32Array(9).fill(-1);
   writeImage(pixels, shape, { left, top, mirrored }, identity, target, 0);
@@ -53,14 +55,14 @@ test("padding is black before normalisation, channels have their own mean and st
 
 test("placements cover the whole range and both directions", () => {
   const random = new Random(3);
-  const drawn = Array.from({ length: 2000 }, () => drawPlacement({ padding: 4, flip: true }, random));
+  const drawn = Array.from({ length: 2000 }, () => drawPlacement({ padding: 4, flip: true }, random, size));
   const expected = [-4, -3, -2, -1, 0, 1, 2, 3, 4];
   const ascending = (values: Set<number>) => [...values].sort((a, b) => a - b);
   assert.deepEqual(ascending(new Set(drawn.map(({ left }) => left))), expected);
   assert.deepEqual(ascending(new Set(drawn.map(({ top }) => top))), expected);
   const mirrored = drawn.filter((placement) => placement.mirrored).length;
   assert.ok(mirrored > 900 && mirrored < 1100);
-  assert.deepEqual(drawPlacement({ padding: 0, flip: false }, random), unchanged);
+  assert.deepEqual(drawPlacement({ padding: 0, flip: false }, random, size), unchanged);
 });
 
 test("preprocessing is read from a model's metadata and checked", () => {

@@ -1,3 +1,4 @@
+import type { Augmentation } from "../../data/augment.js";
 import type { ImageSize } from "../../data/dataset.js";
 import { CLASS_NAMES_KEY, PREPROCESSING_KEY } from "../../data/preprocessing.js";
 import type { Graph } from "../../graph/types.js";
@@ -141,6 +142,8 @@ function partPlan(graph: Graph, { run, name, part, network }: PlanRequest): Trai
   const rule = { l1: "none", masked: false, rate: 1 } as const;
   const trained = Object.fromEntries([...trainableParameters(graph).keys()].map((key) => [key, rule]));
   const native = inputImageSize(graph);
+  // An average over several sizes would mix networks that saw different images.
+  const isLast = part.epochsBefore + part.epochs >= part.epochsInAll;
   return {
     stage: name,
     network,
@@ -150,10 +153,7 @@ function partPlan(graph: Graph, { run, name, part, network }: PlanRequest): Trai
       spec: config.data,
       ...(native === undefined ? {} : { readAt: native }),
       preprocessing: config.preprocessing,
-      augmentation: {
-        ...settings.augmentation,
-        padding: scaledPadding(settings.augmentation.padding, part.size, native),
-      },
+      augmentation: scaledAugmentation(settings.augmentation, part.size, native),
       validation: settings.validation,
       ...(settings.trainLimit === undefined ? {} : { trainLimit: settings.trainLimit }),
     },
@@ -168,6 +168,7 @@ function partPlan(graph: Graph, { run, name, part, network }: PlanRequest): Trai
     optimizer: settings.optimizer,
     loss: { crossEntropy: 1, labelSmoothing: settings.labelSmoothing, distillation: 0, temperature: 1 },
     batchNormalization: "batch",
+    ...(isLast && settings.averaging !== undefined ? { averaging: settings.averaging } : {}),
     sparse: [],
     threads: settings.threads,
     device: settings.device,
@@ -175,9 +176,18 @@ function partPlan(graph: Graph, { run, name, part, network }: PlanRequest): Trai
   };
 }
 
-/** Crops move by the same share of an image at every size. */
-function scaledPadding(padding: number, size: ImageSize, native: ImageSize | undefined): number {
-  return native === undefined ? padding : Math.round((padding * size.width) / native.width);
+/** Crops move by the same share of an image at every size, and holes are the same share of it. */
+function scaledAugmentation(
+  { padding, flip, cutout }: Augmentation,
+  size: ImageSize,
+  native: ImageSize | undefined,
+): Augmentation {
+  const scale = native === undefined ? 1 : size.width / native.width;
+  return {
+    padding: Math.round(padding * scale),
+    flip,
+    ...(cutout === undefined ? {} : { cutout: Math.round(cutout * scale) }),
+  };
 }
 
 /** What whoever runs the network has to know of its images and its outputs. */

@@ -29,10 +29,16 @@ export const trainingSettingsSchema = z.object({
   /** Share of each label that is spread over all classes. */
   labelSmoothing: z.number().min(0).lt(1),
   optimizer: z.object({ momentum: z.number().min(0).lt(1), weightDecay: z.number().min(0) }),
+  /** Decay of an average of the weights over the last part's steps; absent for none. */
+  averaging: z.number().gt(0).lt(1).optional(),
   /** What the first epochs are trained at, in order; the rest at the network's own size. */
   resolutions: z.array(resolutionSchema),
   batch: z.number().int().min(1),
-  augmentation: z.object({ padding: z.number().int().min(0), flip: z.boolean() }),
+  augmentation: z.object({
+    padding: z.number().int().min(0),
+    flip: z.boolean(),
+    cutout: z.number().int().min(0).optional(),
+  }),
   /** Share of the training images held out for validation. */
   validation: z.number().min(0).lt(1),
   trainLimit: z.number().int().min(1).optional(),

@@ -1,0 +1,102 @@
+import path from "node:path";
+import { allocateSplit, type Dataset, type LabelledSplit, once } from "./dataset.js";
+import { badData, entryKind, listFolder, readWhole, someNames } from "./files.js";
+import { unzip } from "./unzip.js";
+
+/** Guards against files that unpack without end: 1 GiB. */
+const MOST_BYTES = 2 ** 30;
+/** The type of elements that such a file states: unsigned bytes. */
+const UINT8 = 8;
+
+/** How the files of a split begin; what follows names only their layout. */
+const prefixes = { train: "train", test: "t10k" } as const;
+
+const EXPECTED = "train-images-idx3-ubyte, train-labels-idx1-ubyte and the same of t10k, plain or .gz";
+
+/**
+ * A dataset in the layout of MNIST (LeCun, Cortes and Burges 1998): images of one channel, or of several as a fourth
+ * dimension in the second place, uint8, and a file of labels beside each file of images.
+ * Throws `PenniError` "bad-data" that names the path, here or when a split is read.
+ */
+export async function openIdx(name: string, folder: string): Promise<Dataset> {
+  const kind = await entryKind(folder);
+  if (kind !== "folder") {
+    throw badData(folder, kind === undefined ? "no such folder" : "not a folder", { expected: EXPECTED });
+  }
+  const { files } = await listFolder(folder);
+  const find = (prefix: string, what: string): string | undefined =>
+    files.find((file) => file.startsWith(prefix) && pattern(what).test(file));
+  const split = (prefix: string) => async (): Promise<LabelledSplit> => {
+    const [images, labels] = ["images", "labels"].map((what) => {
+      const file = find(prefix, what);
+      if (file !== undefined) return path.join(folder, file);
+      throw badData(folder, `no file of ${what} for "${prefix}"`, {
+        expected: EXPECTED,
+        found: someNames(files),
+      });
+    });
+    return readSplit(images ?? "", labels ?? "");
+  };
+  const train = once(split(prefixes.train));
+  const { channels, height, width, labels } = await train();
+  const classes = labels.reduce((most, label) => Math.max(most, label), 0) + 1;
+  const classNames = Array.from({ length: classes }, (_, index) => `${index}`);
+  return { name, classNames, channels, height, width, train, test: once(split(prefixes.test)) };
+}
+
+/** "train-images-idx3-ubyte", "train-images.idx3-ubyte", gzipped or not. */
+const pattern = (what: string): RegExp => new RegExp(`${what}[-.]idx[134]-ubyte(\\.gz)?$`);
+
+/** An array of bytes: `dims` first to last, `data` row by row. */
+interface IdxArray {
+  readonly dims: readonly number[];
+  readonly data: Uint8Array;
+}
+
+async function readIdx(file: string): Promise<IdxArray> {
+  const bytes = file.endsWith(".gz")
+    ? await unzip(file, MOST_BYTES, `a gzipped array of at most ${MOST_BYTES} bytes`)
+    : await readWhole(file, MOST_BYTES);
+  const wrong = (expected: string, found: string): Error =>
+    badData(file, "not an array in MNIST's layout", { expected, found, advice: "Download it again." });
+  const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
+  if (bytes.length < 4 || view.getUint16(0) !== 0) throw wrong("two zero bytes at its beginning", "others");
+  const type = view.getUint8(2);
+  const rank = view.getUint8(3);
+  if (type !== UINT8) throw wrong(`elements of type ${UINT8} (uint8)`, `${type}`);
+  const start = 4 + 4 * rank;
+  if (bytes.length < start) throw wrong(`${start} bytes of header`, `${bytes.length}`);
+  const dims = Array.from({ length: rank }, (_, axis) => view.getUint32(4 + 4 * axis));
+  const size = dims.reduce((product, dim) => product * dim, 1);
+  const data = bytes.subarray(start);
+  if (data.length !== size) throw wrong(`${size} bytes of data [${dims.join(", ")}]`, `${data.length}`);
+  return { dims, data };
+}
+
+async function readSplit(imageFile: string, labelFile: string): Promise<LabelledSplit> {
+  const [images, labels] = await Promise.all([readIdx(imageFile), readIdx(labelFile)]);
+  const shape = imageShape(images, imageFile);
+  if (labels.dims.length !== 1 || labels.data.length !== shape.count) {
+    throw badData(labelFile, "the labels do not fit the images", {
+      expected: `[${shape.count}]`,
+      found: `[${labels.dims.join(", ")}]`,
+    });
+  }
+  const split = allocateSplit(shape);
+  split.labels.set(labels.data);
+  split.pixels.set(images.data);
+  return split;
+}
+
+type ImageShape = Parameters<typeof allocateSplit>[0];
+
+function imageShape({ dims, data }: IdxArray, file: string): ImageShape {
+  const [count = 0, ...image] = dims;
+  const [channels = 0, height = 0, width = 0] = image.length === 2 ? [1, ...image] : image;
+  const isImages = image.length === 2 || image.length === 3;
+  if (isImages && data.length > 0) return { count, channels, height, width };
+  throw badData(file, "no images", {
+    expected: "[count, height, width] or [count, channels, height, width], none of them 0",
+    found: `[${dims.join(", ")}]`,
+  });
+}

@@ -1,0 +1,63 @@
+import type { CheckpointTensor } from "./checkpoint.js";
+
+/** Steps between two looks at the state: a look reads it from the device and takes one pass over it. */
+const INTERVAL = 8;
+
+/** What the average's tensors are called in a checkpoint. */
+const PREFIX = "average/";
+
+type Tensors = ReadonlyMap<string, CheckpointTensor>;
+
+/**
+ * An exponential moving average of a network's values over the steps of its training (Polyak and Juditsky 1992, in the
+ * exponential form), which is often better than the last values. At step t the past has the weight
+ * min(decay, (1 + t) / (10 + t)) a step, so that the untrained start is forgotten soon.
+ */
+export class RunningAverage {
+  private readonly values = new Map<string, CheckpointTensor>();
+
+  /** @param decay weight of the past a step, 0 to below 1 */
+  constructor(private readonly decay: number) {}
+
+  /** Whether `follow` is due after so many steps. */
+  isDue(step: number): boolean {
+    return step % INTERVAL === 0;
+  }
+
+  /** Takes in the values after step number `step`, from 1; the first time they are the average. */
+  follow(step: number, present: Tensors): void {
+    const past = Math.min(this.decay, (1 + step) / (10 + step)) ** INTERVAL;
+    for (const [name, { dims, data }] of present) {
+      const average = this.values.get(name);
+      if (average === undefined) this.values.set(name, { dims, data: Float32Array.from(data) });
+      else mix(average.data, data, past);
+    }
+  }
+
+  /** The average; empty before the first values. */
+  get tensors(): Tensors {
+    return this.values;
+  }
+
+  /** For a checkpoint, beside the state itself. */
+  saved(): Tensors {
+    return new Map([...this.values].map(([name, tensor]) => [`${PREFIX}${name}`, tensor]));
+  }
+
+  /** Takes the average out of a checkpoint's tensors and returns the others. */
+  restore(tensors: Tensors): Tensors {
+    this.values.clear();
+    const state = new Map<string, CheckpointTensor>();
+    for (const [name, tensor] of tensors) {
+      if (name.startsWith(PREFIX)) this.values.set(name.slice(PREFIX.length), tensor);
+      else state.set(name, tensor);
+    }
+    return state;
+  }
+}
+
+/** average ← past · average + (1 − past) · present. */
+function mix(average: Float32Array, present: Float32Array, past: number): void {
+  for (let index = 0; index < average.length; index++)
+    average[index] = past * (average[index] ?? 0) + (1 - past) * (present[index] ?? 0);
+}
