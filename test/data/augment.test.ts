@@ -88,3 +88,24 @@ test("preprocessing is read from a model's metadata and checked", () => {
     message: /1 channels.*found 3/,
   });
 });
+
+test("a hole is set to the mean, as far as it lies within the image", () => {
+  const hole = (left: number, top: number): number[] => {
+    const target = new Float32Array(9);
+    const placement = { ...unchanged, hole: { left, top, side: 2 } };
+    writeImage(pixels, shape, placement, identity, target, 0);
+    return [...target];
+  };
+  assert.deepEqual(hole(0, 0), [0, 0, 3, 0, 0, 6, 7, 8, 9]);
+  assert.deepEqual(hole(-1, 1), [1, 2, 3, 0, 5, 6, 0, 8, 9]);
+  assert.deepEqual(hole(2, 2), [1, 2, 3, 4, 5, 6, 7, 8, 0]);
+});
+
+test("without holes, random numbers are drawn as before; with them, they lie anywhere", () => {
+  const draw = (cutout: number | undefined) =>
+    drawPlacement({ padding: 4, flip: true, cutout }, new Random(5), size);
+  const { hole, ...rest } = draw(8);
+  assert.deepEqual(rest, draw(undefined));
+  assert.deepEqual(draw(0), draw(undefined));
+  assert.ok(hole !== undefined && hole.left >= -4 && hole.left < 28 && hole.side === 8);
+});

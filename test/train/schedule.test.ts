@@ -36,3 +36,19 @@ test("a step schedule without milestones is constant", () => {
   const schedule = { kind: "step", initial: 0.3, factor: 0.1, milestones: [] } as const;
   assert.deepEqual([learningRate(schedule, 0), learningRate(schedule, 0.99)], [0.3, 0.3]);
 });
+
+test("the one-cycle schedule rises in a straight line, then falls to zero", () => {
+  const schedule = { kind: "one-cycle", peak: 0.2, warmUp: 0.25, fall: "linear" } as const;
+  const rates: readonly (readonly [number, number])[] = [
+    [0, 0.02],
+    [0.125, 0.11],
+    [0.25, 0.2],
+    [0.625, 0.1],
+    [1, 0],
+  ];
+  for (const [progress, rate] of rates)
+    assert.ok(Math.abs(learningRate(schedule, progress) - rate) < TOLERANCE, `at ${progress}`);
+  const cosine = { ...schedule, fall: "cosine" } as const;
+  assert.ok(Math.abs(learningRate(cosine, 0.25 + 0.75 / 3) - 0.15) < TOLERANCE);
+  assert.equal(learningRate({ ...schedule, warmUp: 0 }, 0), 0.2);
+});

@@ -202,11 +202,11 @@ async function readConfig<Config>(root: string, kind: RunKind, schema: z.ZodType
     });
   }
   const json = parseJson(await readText(file));
-  const found: RunKind = trainingKind.safeParse(json).success ? "training" : "compression";
+  const found = kindOf(json);
   if (found !== kind) {
     throw new PenniError("bad-file", `the run in this directory is a ${found}`, {
       file: root,
-      advice: `Go on with it: ${runKinds[found]} --resume ${root}`,
+      advice: await goOnAdvice(root),
     });
   }
   const config = schema.safeParse(json);
@@ -228,9 +228,18 @@ async function checkEmpty(root: string): Promise<void> {
     isRun ? "there is a run in this directory already" : "this directory is not empty",
     {
       file: root,
-      advice: isRun ? `Go on with it: penni compress --resume ${root}` : "Choose a new directory with -o",
+      advice: isRun ? await goOnAdvice(root) : "Choose a new directory with -o",
     },
   );
+}
+
+async function goOnAdvice(root: string): Promise<string> {
+  const kind = kindOf(parseJson(await readText(path.join(root, CONFIG))));
+  return `Go on with it: ${runKinds[kind]} --resume ${root}`;
+}
+
+function kindOf(config: unknown): RunKind {
+  return trainingKind.safeParse(config).success ? "training" : "compression";
 }
 
 async function appendLine(file: string, value: unknown): Promise<void> {
