@@ -6,6 +6,7 @@ import { lossNames, type SettingOptions, settingsFrom } from "./compress_setting
 import { describeSummary } from "./compress_text.js";
 import {
   basisSize,
+  classesOption,
   deviceOption,
   type InputShapes,
   inputShape,
@@ -25,6 +26,7 @@ interface CompressOptions extends SettingOptions {
   readonly resume?: string;
   readonly seed: number;
   readonly inputShape?: InputShapes;
+  readonly classes?: string;
   readonly externalData?: boolean;
   readonly mean?: readonly number[];
   readonly std?: readonly number[];
@@ -42,6 +44,7 @@ export function addCompressCommand(program: Command, terminal: Terminal): Comman
       "--data <spec>",
       "the images: cifar10:DIR, cifar100:DIR, idx:DIR, folder:DIR, images:DIR (no labels) or synthetic",
     )
+    .addOption(classesOption())
     .option("-o, --out <dir>", "directory of the run: new or empty")
     .option("--resume <dir>", "go on with a run that was stopped or killed")
     .addOption(new Option("--preset <name>", "named settings").choices(presetNames).default("fast"))
@@ -170,6 +173,7 @@ async function openRun(
     import("../execute/resolve.js"),
   ]);
   await resolveDevice(options.device);
+  const classes = await classNames(options);
   return prepareRun({
     model,
     data,
@@ -179,10 +183,17 @@ async function openRun(
     settings: await settingsFrom(options),
     ...(options.externalData === undefined ? {} : { externalData: options.externalData }),
     ...(options.inputShape === undefined ? {} : { inputShapes: options.inputShape }),
+    ...(classes === undefined ? {} : { classes }),
     ...(options.outputLoss === undefined ? {} : { outputs: options.outputLoss }),
     preprocessing: {
       ...(mean === undefined ? {} : { mean: [...mean] }),
       ...(std === undefined ? {} : { std: [...std] }),
     },
   });
+}
+
+async function classNames({ classes }: CompressOptions): Promise<readonly string[] | undefined> {
+  if (classes === undefined) return undefined;
+  const { readClassFile } = await import("../data/class_file.js");
+  return readClassFile(classes);
 }

@@ -40,7 +40,8 @@ async function evaluateFile(model: string, options: EvalOptions, terminal: Termi
     import("../measure/accuracy.js"),
   ]);
   const { provider } = await resolveDevice(options.device);
-  const { graph, dataset, preprocessing } = await openModelAndImages(model, options);
+  const { graph, dataset, preprocessing } = await openModelAndImages(model, options, () => true);
+  for (const line of dataset.notices ?? []) terminal.stderr.write(`${line}\n`);
   const split = await dataset[options.split]();
   const bar = progressBar(terminal.stderr, "images");
   try {

@@ -4,6 +4,7 @@ import type { Preprocessing } from "../data/preprocessing.js";
 import type { Graph } from "../graph/types.js";
 import {
   addPreprocessingOptions,
+  classesOption,
   type InputShapes,
   imageSize,
   inputShape,
@@ -19,6 +20,7 @@ export interface ImageOptions {
   readonly std?: readonly number[];
   readonly imageSize?: ImageSize;
   readonly inputShape?: InputShapes;
+  readonly classes?: string;
 }
 
 export function addImageOptions(command: Command): Command {
@@ -27,6 +29,7 @@ export function addImageOptions(command: Command): Command {
       "--data <spec>",
       "the images: cifar10:DIR, cifar100:DIR, idx:DIR, folder:DIR, images:DIR (no labels) or synthetic",
     )
+    .addOption(classesOption())
     .option("--batch <n>", "images in a batch", wholeNumber(1));
   return addPreprocessingOptions(command)
     .option("--image-size <WxH>", "size of the images where the model leaves it open", imageSize)
@@ -57,17 +60,29 @@ export interface ModelAndImages {
   readonly preprocessing: Preprocessing;
 }
 
-/** @throws PenniError naming the model's file or the data's, what fits and what was found */
-export async function openModelAndImages(model: string, options: ImageOptions): Promise<ModelAndImages> {
-  const [graph, data, accuracy] = await Promise.all([
+/**
+ * @param useLabels whether labels meet the outputs of this model, and so must be of the same classes
+ * @throws PenniError naming the model's file or the data's, what fits and what was found
+ */
+export async function openModelAndImages(
+  model: string,
+  options: ImageOptions,
+  useLabels: (graph: Graph) => boolean,
+): Promise<ModelAndImages> {
+  const [graph, data, accuracy, { fitClasses }] = await Promise.all([
     openModel(model, options.inputShape),
     import("../data/index.js"),
     import("../measure/accuracy.js"),
+    import("../measure/classes.js"),
   ]);
+  const classes = options.classes === undefined ? undefined : await data.readClassFile(options.classes);
   const stated = data.readPreprocessing(graph.metadata) ?? data.imagenetPreprocessing;
   const preprocessing = data.overridePreprocessing(stated, options);
   const size = accuracy.inputImageSize(graph) ?? options.imageSize;
-  const dataset = await data.openDataset(options.data, size === undefined ? {} : { imageSize: size });
-  await naming(model, async () => accuracy.classifierInterface(graph, dataset));
+  const opened = await data.openDataset(options.data, size === undefined ? {} : { imageSize: size });
+  const dataset = await naming(model, async () => {
+    accuracy.classifierInterface(graph, opened);
+    return useLabels(graph) ? fitClasses(graph, opened, classes) : opened;
+  });
   return { graph, dataset, preprocessing };
 }

@@ -17,6 +17,14 @@ export function deviceOption(purpose: string): Option {
   return new Option("--device <name>", purpose).choices(devices).default("cpu");
 }
 
+/** The option --classes. */
+export function classesOption(): Option {
+  return new Option(
+    "--classes <file>",
+    "names of the model's classes in the order of its outputs, one per line or a JSON array: labels are matched by name",
+  );
+}
+
 /** Parser of an option that is a list of numbers, one per channel: "0.485,0.456,0.406". */
 export function numberList(text: string): readonly number[] {
   const parts = text.split(",").map((part) => part.trim());

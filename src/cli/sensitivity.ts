@@ -6,6 +6,7 @@ import type { Device } from "../execute/device.js";
 import type { Sensitivity } from "../method/sensitivity.js";
 import { addImageOptions, type ImageOptions, openModelAndImages } from "./model_and_images.js";
 import { deviceOption, naming, numberList, wholeNumber } from "./options.js";
+import type { RunView } from "./run_view.js";
 import { describeSensitivity } from "./sensitivity_text.js";
 import { lineWidth, type Terminal } from "./terminal.js";
 import { watched } from "./watched.js";
@@ -46,8 +47,8 @@ export function addSensitivityCommand(program: Command, terminal: Terminal): Com
     .option("--json", "print the result as JSON")
     .action(async (model: string, options: SensitivityOptions) => {
       await prepareDirectories(options);
-      const result = await watched(terminal.stderr, ({ images }, signal) =>
-        measureFile(model, options, signal, (done, total) => images?.("measuring", done, total)),
+      const result = await watched(terminal.stderr, (view, signal) =>
+        measureFile(model, options, signal, view),
       );
       const json = JSON.stringify(
         { model, basis: options.basis, seed: options.seed, ...result },
@@ -104,15 +105,23 @@ async function measureFile(
   model: string,
   options: SensitivityOptions,
   signal: AbortSignal,
-  onProgress: (done: number, total: number) => void,
+  view: RunView,
 ): Promise<Sensitivity> {
-  const [{ resolveDevice }, { importModel }, { measureSensitivity }] = await Promise.all([
-    import("../execute/resolve.js"),
-    import("../ops/passes/import_model.js"),
-    import("../method/sensitivity.js"),
-  ]);
+  const [{ resolveDevice }, { mayScoreClasses }, { importModel }, { measureSensitivity }] = await Promise.all(
+    [
+      import("../execute/resolve.js"),
+      import("../measure/classes.js"),
+      import("../ops/passes/import_model.js"),
+      import("../method/sensitivity.js"),
+    ],
+  );
   const { provider } = await resolveDevice(options.device);
-  const { graph: original, dataset, preprocessing } = await openModelAndImages(model, options);
+  const {
+    graph: original,
+    dataset,
+    preprocessing,
+  } = await openModelAndImages(model, options, (graph) => options.labels && mayScoreClasses(graph));
+  for (const line of dataset.notices ?? []) view.notice?.(line);
   return naming(model, async () => {
     const graph = importModel(original);
     const { images, basis, labels, seed, layers, ranks, sparsity, batch, threads } = options;
@@ -123,7 +132,7 @@ async function measureFile(
       seed,
       provider,
       signal,
-      onProgress,
+      onProgress: (done, total) => view.images?.("measuring", done, total),
       ...(layers === undefined ? {} : { layers }),
       ...(ranks === undefined ? {} : { ranks }),
       ...(sparsity === undefined ? {} : { sparsities: sparsity }),

@@ -8,6 +8,8 @@ export interface Split {
   readonly width: number;
   /** Class of each image, an index into the dataset's class names; undefined where the images have no labels. */
   readonly labels: Uint16Array | undefined;
+  /** How many classes the labels are of; where absent, only the labels themselves say. */
+  readonly classes?: number;
   /** uint8 [count, channels, height, width]. Use `imagePixels` to read one image. */
   readonly pixels: Uint8Array;
 }
@@ -23,6 +25,8 @@ export interface Dataset {
   readonly name: string;
   /** Undefined where the images have no labels. */
   readonly classNames: readonly string[] | undefined;
+  /** What the user should know about the images, a line each. */
+  readonly notices?: readonly string[];
   readonly channels: number;
   readonly height: number;
   readonly width: number;

@@ -9,6 +9,8 @@ export {
   planEpoch,
   planEvaluation,
 } from "./batches.js";
+export { readClassFile } from "./class_file.js";
+export { withClassNames } from "./classes.js";
 export {
   allocateImages,
   allocateSplit,

@@ -1,5 +1,6 @@
 import { PenniError } from "../graph/errors.js";
 import { type CifarName, openCifar } from "./cifar.js";
+import { withClassCount, withClassNames } from "./classes.js";
 import type { Dataset, ImageSize } from "./dataset.js";
 import { openFolder } from "./folder.js";
 import { openIdx } from "./idx.js";
@@ -15,6 +16,11 @@ export interface OpenOptions {
    * none. Not to be varied with the seed of a training run, or its test images become training images.
    */
   readonly seed?: number;
+  /**
+   * Names of all classes of the model, in the order of its outputs: labels become indices of their class's name here.
+   * By default classes are in the order of their names, as many as the images have.
+   */
+  readonly classes?: readonly string[];
 }
 
 interface SpecRequest {
@@ -52,7 +58,14 @@ export async function openDataset(spec: string, options: OpenOptions = {}): Prom
   const open = Object.hasOwn(kinds, kind) ? kinds[kind] : undefined;
   if (open === undefined) throw badSpec(spec);
   const argument = colon < 0 ? undefined : spec.slice(colon + 1);
-  return open({ spec, argument, imageSize: options.imageSize, seed: options.seed ?? 0 });
+  const opened = await open({ spec, argument, imageSize: options.imageSize, seed: options.seed ?? 0 });
+  const { classes } = options;
+  return classes === undefined ? withClassCount(opened) : withClassNames(opened, classes, "class names");
+}
+
+/** Whether a specification names images whose classes have nothing to do with anybody's model. */
+export function isSynthetic(spec: string): boolean {
+  return spec === "synthetic" || spec.startsWith("synthetic:");
 }
 
 async function cifar(set: CifarName, request: SpecRequest): Promise<Dataset> {

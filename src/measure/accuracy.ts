@@ -9,6 +9,7 @@ import { PenniError } from "../graph/errors.js";
 import { elementCount } from "../graph/tensor.js";
 import type { Dim, ElementType, Graph, Shape, ValueInfo } from "../graph/types.js";
 import { float32Interface } from "../ops/passes/float16.js";
+import { wrongClassCount } from "./classes.js";
 
 export interface EvaluationSettings {
   /** Images in a batch (100); a model with a fixed batch dimension keeps its own. */
@@ -107,6 +108,8 @@ function checkScores(scores: OrtTensor, output: string, batch: number, split: Sp
   const classes = scores.dims.slice(1).reduce((product, dim) => product * dim, 1);
   const largest = labelsOf(split).reduce((most, label) => Math.max(most, label), 0);
   const fits = scores.type === "float32" && scores.dims[0] === batch && scores.dims.length >= 2;
+  if (fits && split.classes !== undefined && classes !== split.classes)
+    throw wrongClassCount(output, scores.dims, split.classes);
   if (fits && classes > largest) return classes;
   throw new PenniError("bad-data", `the model's output "${output}" is no score per class of the data`, {
     expected: `float32 [${batch}, ${largest + 1} or more]`,

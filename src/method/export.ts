@@ -3,6 +3,7 @@ import { withInitializers } from "../graph/edit.js";
 import { fixBatch } from "../graph/passes/fix_input_shape.js";
 import { float32Data, float32Tensor } from "../graph/tensor.js";
 import type { Graph, Node, ValueType } from "../graph/types.js";
+import { checkNameCount } from "../measure/classes.js";
 import { encodeModel } from "../onnx/write.js";
 import { inferGraph } from "../ops/infer.js";
 import { hasHalfWeights, withHalfWeights, withInterfaceOf } from "../ops/passes/float16.js";
@@ -127,6 +128,7 @@ function inFormatOf(original: Graph | undefined, graph: Graph): Graph {
  * @throws what `measure` throws; PenniError "shape" if the graph contradicts itself.
  */
 export async function exportModel(graph: Graph, options: ExportOptions = {}): Promise<ExportResult> {
+  if (options.classNames !== undefined) checkNameCount(graph, options.classNames);
   const folded = withPositiveZeros(foldNormalization(graph));
   const { types } = inferGraph(fixBatch(folded, 1));
   const fragments = new Map<Node, Fragment>();

@@ -1,9 +1,12 @@
 import { mkdir, mkdtemp, rm } from "node:fs/promises";
 import { availableParallelism, tmpdir } from "node:os";
 import path from "node:path";
+import { openDataset } from "../data/open.js";
 import { imagenetPreprocessing, type Preprocessing, readPreprocessing } from "../data/preprocessing.js";
 import type { Device } from "../execute/device.js";
 import type { Graph } from "../graph/types.js";
+import { inputImageSize } from "../measure/accuracy.js";
+import { fitClasses, matchedNames } from "../measure/classes.js";
 import { readModel, writeModel } from "../onnx/files.js";
 import type { LossOptions } from "../train/losses.js";
 import type { ShrinkingRule } from "../train/plan.js";
@@ -16,6 +19,11 @@ import { runTraining, type TrainingListener } from "./training/launch.js";
 export interface TrainOptions {
   /** The images: "cifar10:DIR", "folder:DIR", "images:DIR", "synthetic". */
   readonly data: string;
+  /**
+   * Names of all classes in the order of the network's outputs, to which labels are matched by name. Default: those of
+   * the network's metadata where the data's classes are among them, else the data's classes in their order.
+   */
+  readonly classes?: readonly string[];
   /** Passes over the training images; a fraction is allowed. */
   readonly epochs: number;
   readonly schedule: Schedule;
@@ -98,11 +106,22 @@ async function trainLocked(directory: string, graph: Graph, options: TrainOption
   }
 }
 
+/** The names by which labels are matched to the network's outputs; undefined where they are taken in their order. */
+async function labelOrder(
+  graph: Graph,
+  { data, classes }: TrainOptions,
+): Promise<readonly string[] | undefined> {
+  const imageSize = inputImageSize(graph);
+  const dataset = await openDataset(data, imageSize === undefined ? {} : { imageSize });
+  return matchedNames(dataset, fitClasses(graph, dataset, classes));
+}
+
 async function trainIn(directory: string, graph: Graph, options: TrainOptions): Promise<Graph> {
   const file = (name: string): string => path.join(directory, name);
   const { teacher, l1 = 0, penalty } = options;
   const form = penalty === "channels" ? "channels" : "proximal";
   const sparse: SparseRule = { l1: l1 > 0 ? form : "none", masked: options.holdZeros === true };
+  const classes = options.reference === "original" ? undefined : await labelOrder(graph, options);
   await writeModel(file("network.onnx"), graph);
   if (teacher !== undefined) await writeModel(file("teacher.onnx"), teacher);
   await runTraining(
@@ -114,6 +133,7 @@ async function trainIn(directory: string, graph: Graph, options: TrainOptions): 
       checkpoint: file("checkpoint.ckpt"),
       data: {
         spec: options.data,
+        ...(classes === undefined ? {} : { classes }),
         preprocessing: options.preprocessing ?? readPreprocessing(graph.metadata) ?? imagenetPreprocessing,
         augmentation: options.augmentation ?? { padding: 4, flip: true },
         validation: options.validation ?? 0.05,

@@ -27,6 +27,8 @@ export interface ShrinkingRule {
 export interface DataPlan {
   /** As for `openDataset`: "cifar10:DIR", "folder:DIR", "images:DIR", "synthetic". */
   readonly spec: string;
+  /** As for `openDataset`. */
+  readonly classes?: readonly string[];
   /** The size to read the images in, where they are resized to the network's input afterwards; else that of the input. */
   readonly readAt?: ImageSize;
   readonly preprocessing: Preprocessing;

@@ -5,6 +5,7 @@ import { openDataset } from "../data/open.js";
 import { prefetch } from "../data/prefetch.js";
 import { resizeSplit } from "../data/resize_split.js";
 import { PenniError } from "../graph/errors.js";
+import { checkClassCount } from "../measure/classes.js";
 import { readModel, writeModel } from "../onnx/files.js";
 import type { Checkpoint } from "./checkpoint.js";
 import { CheckpointStore, stageIdentity } from "./checkpoint_store.js";
@@ -95,11 +96,15 @@ export class Trainer {
     hooks: TrainerHooks,
     shrinker?: Shrinker,
   ): Promise<"done" | "stopped"> {
-    const { shape } = imageInput(await readModel(plan.network)).type;
-    const [, , height, width] = shape ?? [];
+    const model = await readModel(plan.network);
+    const [, , height, width] = imageInput(model).type.shape ?? [];
     const size = typeof height === "number" && typeof width === "number" ? { height, width } : undefined;
-    const readAt = plan.data.readAt ?? size;
-    const dataset = await openDataset(plan.data.spec, readAt === undefined ? {} : { imageSize: readAt });
+    const { spec, classes, readAt = size } = plan.data;
+    const dataset = await openDataset(spec, {
+      ...(readAt === undefined ? {} : { imageSize: readAt }),
+      ...(classes === undefined ? {} : { classes }),
+    });
+    if (plan.reference !== "original") checkClassCount(model, dataset.classNames?.length);
     const split = resizeSplit(await dataset.train(), size);
     if (plan.reference !== "original") labelsOf(split);
     const held = holdOut(split, plan.data.validation, plan.seed);

@@ -107,7 +107,7 @@ const refusals: readonly (readonly [string, readonly string[], RegExp])[] = [
   [
     "too few classes",
     [five, ...data, "--basis", "1"],
-    /too few classes.*expected 10 or more, found \[1, 5\]/,
+    /expected images of 5 classes, as in \[1, 5\], found 10 classes/,
   ],
   [
     "a standard deviation for one channel of three",

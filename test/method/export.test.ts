@@ -156,13 +156,20 @@ test("preprocessing, class names and record travel with the file", async () => {
   const preprocessing: Preprocessing = { ...imagenetPreprocessing, mean: [0.1, 0.2], std: [1, 2] };
   const { graph } = await exportModel(pruned(), {
     preprocessing,
-    classNames: ["cat", "dog"],
+    classNames: [..."abcde"],
     record: { basis: 3 },
   });
   const read = decodeModel(encodeModel(graph, { sparse: true }));
   assert.deepEqual(readPreprocessing(read.metadata), preprocessing);
-  assert.deepEqual(readClassNames(read.metadata), ["cat", "dog"]);
+  assert.deepEqual(readClassNames(read.metadata), [..."abcde"]);
   assert.equal(read.metadata.get(COMPRESSION_KEY), '{"basis":3}');
+});
+
+test("class names of another number than the outputs are not written", async () => {
+  for (const classNames of [[], ["cat", "dog"], [..."abcdef"]]) {
+    const message = new RegExp(`expected 5 names for output "y" \\[1, 5\\], found ${classNames.length}: `);
+    await assert.rejects(exportModel(pruned(), { classNames }), { code: "bad-option", message });
+  }
 });
 
 test("the exported file computes the same logits in onnxruntime-node and onnxruntime-web (1e-4)", {

@@ -91,6 +91,8 @@ export const configSchema = z.object({
   externalData: z.boolean().optional(),
   preset: z.string(),
   settings: settingsSchema,
+  /** Names of all classes in the order of the model's outputs, where labels are matched to them by name. */
+  classes: z.array(z.string()).min(1).optional(),
   /** What the networks are judged by; "labels" where absent. */
   reference: z.enum(references).optional(),
   /** Outputs that cannot be matched to the original's, and why. */

@@ -155,7 +155,7 @@ function namedAxis(output: Described, { network, labelClasses }: MatchRequest): 
   if (/logit/i.test(name)) return defaultAxis(dims);
   const [, classes = 0] = dims;
   if (index > 0 || dims.length !== 2) return undefined;
-  const isLabelled = labelClasses !== undefined && labelClasses <= classes;
+  const isLabelled = labelClasses === classes;
   return isLabelled || readClassNames(network.metadata)?.length === classes ? 1 : undefined;
 }
 

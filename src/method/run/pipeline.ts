@@ -7,6 +7,7 @@ import { PenniError } from "../../graph/errors.js";
 import { fixBatch } from "../../graph/passes/fix_input_shape.js";
 import type { Graph } from "../../graph/types.js";
 import { classifierInterface, inputImageSize } from "../../measure/accuracy.js";
+import { checkClassCount, otherNames, scoredClasses, statedNames } from "../../measure/classes.js";
 import { countGraph } from "../../measure/count.js";
 import { measureLatency } from "../../measure/latency.js";
 import { channelMoments } from "../../measure/statistics.js";
@@ -20,7 +21,7 @@ import { pruneCoefficients, pruneToMacs } from "../prune.js";
 import { shrink } from "../shrink.js";
 import { calibrateStage } from "./calibrate_stage.js";
 import { RunCalibrationJournal } from "./calibration_journal.js";
-import { fixedBasis, hasTraining } from "./config.js";
+import { fixedBasis, hasTraining, type RunConfig } from "./config.js";
 import type { RunContext, RunListener, StageName } from "./context.js";
 import type { RunDirectory } from "./directory.js";
 import { describeFrozen, frozenIn, sparing } from "./frozen.js";
@@ -81,8 +82,11 @@ export async function compress(
 async function compressLocked(given: Omit<RunContext, "dataset">): Promise<Summary> {
   const { run, listener, signal } = given;
   const original = await readModel(run.stagePath("original"));
-  const dataset = await openFittingDataset(original, run.config.data);
+  const dataset = await openFittingDataset(original, run.config.data, run.config.classes);
+  if (run.config.reference !== "original") checkClassCount(original, dataset.classNames?.length);
   const context: RunContext = { ...given, dataset };
+  for (const line of [...(dataset.notices ?? []), ...describeLabels(run.config, original, dataset)])
+    listener.notice?.(line);
   for (const line of describeMatching(run.config)) listener.notice?.(line);
   for (const line of describeFrozen(frozenIn(importModel(original), run.config))) listener.notice?.(line);
   let graph = original;
@@ -104,12 +108,35 @@ async function compressLocked(given: Omit<RunContext, "dataset">): Promise<Summa
   return summary;
 }
 
-/** The dataset a specification names, if the model takes its images. */
-export async function openFittingDataset(model: Graph, spec: string): Promise<Dataset> {
+/**
+ * The dataset a specification names, if the model takes its images.
+ * @param classes names of all classes in the order of the model's outputs, to which labels are matched by name
+ */
+export async function openFittingDataset(
+  model: Graph,
+  spec: string,
+  classes?: readonly string[],
+): Promise<Dataset> {
   const imageSize = inputImageSize(model);
-  const dataset = await openDataset(spec, imageSize === undefined ? {} : { imageSize });
+  const dataset = await openDataset(spec, {
+    ...(imageSize === undefined ? {} : { imageSize }),
+    ...(classes === undefined ? {} : { classes }),
+  });
   classifierInterface(model, dataset);
   return dataset;
+}
+
+/** How labels are used where that is not plain. */
+function describeLabels(config: RunConfig, model: Graph, { classNames }: Dataset): readonly string[] {
+  if (classNames === undefined) return [];
+  if (config.classes !== undefined)
+    return [`classes are matched by name to the ${config.classes.length} of the model`];
+  if (config.reference !== "original") return otherNames(model, classNames);
+  const scored = scoredClasses(model);
+  const scores = scored === undefined ? "" : `; output "${scored.output}" is [${scored.shape.join(", ")}]`;
+  return [
+    `the labels (${classNames.length} classes) are not used${scores}: outputs are compared with the original's`,
+  ];
 }
 
 /** The original's multiply-accumulates for one image. */
@@ -176,9 +203,9 @@ async function pruneStage(graph: Graph, { run }: RunContext): Promise<Graph> {
 async function exportStage(graph: Graph, context: RunContext): Promise<Graph> {
   const { run, dataset } = context;
   const { settings, preprocessing, preset, model, seed, versions } = run.config;
-  const { classNames } = dataset;
-  const isLabelled = run.config.reference !== "original" && classNames !== undefined;
   const original = await readModel(run.stagePath("original"));
+  const classNames = run.config.classes ?? statedNames(original) ?? dataset.classNames;
+  const isLabelled = run.config.reference !== "original" && classNames !== undefined;
   const exported = await exportModel(graph, {
     original,
     preprocessing,

@@ -1,7 +1,8 @@
 import { readFileSync } from "node:fs";
 import path from "node:path";
-import { labelsOf, type Split } from "../../data/dataset.js";
+import { type Dataset, labelsOf, type Split } from "../../data/dataset.js";
 import { holdOut, sampleIndices } from "../../data/hold_out.js";
+import { isSynthetic } from "../../data/open.js";
 import {
   imagenetPreprocessing,
   levelTable,
@@ -11,8 +12,8 @@ import {
 } from "../../data/preprocessing.js";
 import { PenniError } from "../../graph/errors.js";
 import { fixBatch, specializeInputs } from "../../graph/passes/fix_input_shape.js";
-import { elementCount } from "../../graph/tensor.js";
 import type { Graph } from "../../graph/types.js";
+import { fitClasses, matchedNames, scoredClasses } from "../../measure/classes.js";
 import { countGraph } from "../../measure/count.js";
 import { readModel } from "../../onnx/files.js";
 import { inferGraph } from "../../ops/infer.js";
@@ -35,6 +36,8 @@ export interface CompressRequest {
   readonly model: string;
   /** As for `openDataset`. */
   readonly data: string;
+  /** Names of all classes in the order of the model's outputs: labels are matched to them by name. */
+  readonly classes?: readonly string[];
   /** The run's directory: new or empty. */
   readonly out: string;
   readonly preset: string;
@@ -69,19 +72,22 @@ export async function prepareRun(request: CompressRequest): Promise<RunDirectory
     readPreprocessing(original.metadata) ?? imagenetPreprocessing,
     request.preprocessing ?? {},
   );
-  const judgement = await naming(request.model, async () => {
+  const judgement = await naming(request.model, async (): Promise<Judgement> => {
     const graph = importModel(original);
     const labelled = usesLabels(request.settings);
     const decomposed = checkCompressible(graph, request.settings, labelled);
     if (labelled) checkTrainable(decomposed, request.settings, "labels", true);
-    const dataset = await openFittingDataset(original, request.data);
+    const { dataset, classes, isFitting } = await labelledDataset(original, request);
     const train = await dataset.train();
     await dataset.test();
     levelTable(preprocessing, dataset.channels);
     checkEnoughImages(train, request);
-    if (!labelled) return judge(graph, decomposed, train, preprocessing, request);
-    checkClasses(original, train);
-    return {};
+    if (labelled) {
+      labelsOf(train);
+      return classes;
+    }
+    const judged = isFitting ? train : { ...train, labels: undefined };
+    return { ...(await judge(graph, decomposed, judged, preprocessing, request)), ...classes };
   });
   const { outputs, ...judged } = judgement;
   const { settings } = request;
@@ -141,20 +147,42 @@ function checkAutomaticBasis({ basis, start, prune }: Settings): void {
   );
 }
 
-/** Every class of the data needs a score; a model may know more classes. */
-export function checkClasses(model: Graph, train: Split): void {
-  const needed = classCount(labelsOf(train));
-  const [output] = model.outputs;
-  const shape =
-    output === undefined ? undefined : inferGraph(fixBatch(model, 1)).types.get(output.name)?.shape;
-  const scores = shape?.slice(1).filter((dim) => typeof dim === "number");
-  if (output === undefined || shape === undefined || scores?.length !== shape.length - 1) return;
-  if (elementCount(scores) >= needed) return;
-  throw new PenniError("bad-data", `the model's output "${output.name}" has too few classes for the data`, {
-    expected: `${needed} or more`,
-    found: `[${shape.join(", ")}]`,
-    advice: "Choose the data set that the model was trained for",
-  });
+/** The images of a run, and how their labels meet the model's outputs. */
+interface LabelledDataset {
+  readonly dataset: Dataset;
+  readonly classes: Pick<RunConfig, "classes">;
+  /** Whether the labels are of the classes that the model scores. */
+  readonly isFitting: boolean;
+}
+
+/**
+ * Labels that are learned from, or that a possible classifier is judged by, must be of the classes it scores. Those of
+ * made-up images are not needed where outputs are matched to the original's.
+ * @throws PenniError as `fitClasses`
+ */
+async function labelledDataset(model: Graph, request: CompressRequest): Promise<LabelledDataset> {
+  const given = request.classes;
+  const opened = await openFittingDataset(model, request.data);
+  const isFitting =
+    given !== undefined || usesLabels(request.settings) || isJudgedByLabels(model, opened, request);
+  if (!isFitting) return { dataset: opened, classes: {}, isFitting };
+  const dataset = fitClasses(model, opened, given);
+  const names = matchedNames(opened, dataset);
+  return { dataset, classes: names === undefined ? {} : { classes: [...names] }, isFitting };
+}
+
+/** Whether labels judge a result that was not trained on them: that of what may be a classifier. */
+function isJudgedByLabels(
+  model: Graph,
+  { classNames }: Dataset,
+  { data, outputs }: CompressRequest,
+): boolean {
+  if (classNames === undefined) return false;
+  const scored = scoredClasses(model);
+  if (scored === undefined) return true;
+  const measure = outputs?.get(scored.output)?.measure ?? "kl";
+  if (scored.shape.length !== 2 || measure !== "kl") return false;
+  return !isSynthetic(data) || scored.classes === classNames.length;
 }
 
 function classCount(labels: Uint16Array): number {
@@ -230,8 +258,8 @@ function checkTarget(graph: Graph, decomposed: Graph, fraction: number, frozen: 
 /** Images on which it is seen how the original's outputs vary. */
 const DEVIATION_IMAGES = 64;
 
-/** What a run without a part for the labels in its loss adds to the configuration. */
-interface Judgement extends Pick<RunConfig, "reference" | "leftOut"> {
+/** What is found out about labels and outputs for the configuration. */
+interface Judgement extends Pick<RunConfig, "reference" | "leftOut" | "classes"> {
   readonly outputs?: OutputLoss[];
 }
 
@@ -243,7 +271,7 @@ async function judge(
   preprocessing: Preprocessing,
   { settings, seed, outputs: choices = new Map() }: CompressRequest,
 ): Promise<Judgement> {
-  const labelClasses = split.labels === undefined ? undefined : classCount(split.labels);
+  const labelClasses = split.labels === undefined ? undefined : (split.classes ?? classCount(split.labels));
   const { train } = holdOut(split, settings.validation, seed);
   const indices = sampleIndices(train, DEVIATION_IMAGES, seed);
   const { matched, leftOut } = await preferringWhole((mayFreeze) =>
@@ -274,7 +302,7 @@ async function preferringWhole(
   }
 }
 
-/** Whether the first output has class scores [N, K], for at least as many classes as the labels have. */
+/** Whether the first output has class scores [N, K], for the classes that the labels have. */
 function isLabelledClassifier(
   graph: Graph,
   matched: readonly OutputLoss[],
@@ -285,7 +313,7 @@ function isLabelledClassifier(
   if (loss?.measure !== "kl" || loss.axis !== 1 || labelClasses === undefined) return false;
   const shape = inferGraph(fixBatch(graph, 1)).types.get(loss.output)?.shape;
   const [, classes] = shape ?? [];
-  return shape?.length === 2 && typeof classes === "number" && classes >= labelClasses;
+  return shape?.length === 2 && typeof classes === "number" && classes === labelClasses;
 }
 
 /** Why the network cannot be trained on these outputs; undefined if it can, or is not trained at all. */

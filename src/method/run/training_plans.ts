@@ -57,6 +57,7 @@ function stagePlan(graph: Graph, run: RunDirectory, request: StageRequest): Trai
     checkpoint: run.checkpointPath(request.name),
     data: {
       spec: config.data,
+      ...(config.classes === undefined ? {} : { classes: config.classes }),
       preprocessing: config.preprocessing,
       augmentation: settings.augmentation,
       validation: settings.validation,

@@ -8,6 +8,7 @@ import { openSession } from "../../execute/node.js";
 import { PenniError } from "../../graph/errors.js";
 import type { Graph, ValueType } from "../../graph/types.js";
 import { classifierInterface } from "../../measure/accuracy.js";
+import { wrongClassCount } from "../../measure/classes.js";
 import { ChangeComparison, type OutputChange, type Scores } from "../../measure/output_change.js";
 import { inferGraph } from "../../ops/infer.js";
 import { type Continuation, continuation } from "./continuation.js";
@@ -187,7 +188,10 @@ export class Study {
   }
 
   private checkLabels(classes: number, output: string): void {
-    const largest = this.options.split.labels?.reduce((most, label) => Math.max(most, label), 0) ?? 0;
+    const { split } = this.options;
+    if (split.classes !== undefined && split.classes !== classes)
+      throw wrongClassCount(output, [1, classes], split.classes);
+    const largest = split.labels?.reduce((most, label) => Math.max(most, label), 0) ?? 0;
     if (largest < classes) return;
     throw new PenniError(
       "bad-data",
