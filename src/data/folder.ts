@@ -3,6 +3,8 @@ import sharp from "sharp";
 import { allocateImages, type Dataset, type ImageSize, imagePixels, once, type Split } from "./dataset.js";
 import { badData } from "./files.js";
 import { type ImageFile, type LabelSource, listImages } from "./image_files.js";
+import { READ_FORMATS } from "./image_formats.js";
+import { type FilePath, openRegularFile, shownPath } from "./paths.js";
 
 /** How to read a folder of images. */
 export interface FolderOptions {
@@ -21,7 +23,7 @@ export interface FolderOptions {
  * Throws `PenniError` "bad-data" that names the path, here or when a split is read.
  */
 export async function openFolder({ name, folder, size, labels, seed }: FolderOptions): Promise<Dataset> {
-  const { classNames, train, test } = await listImages(folder, labels, seed);
+  const { classNames, train, test, notices } = await listImages(folder, labels, seed);
   const isLabelled = classNames !== undefined;
   return {
     name,
@@ -29,6 +31,7 @@ export async function openFolder({ name, folder, size, labels, seed }: FolderOpt
     channels: 3,
     height: size.height,
     width: size.width,
+    notices,
     train: once(() => decodeAll(train, size, isLabelled)),
     test: once(() => decodeAll(test, size, isLabelled)),
   };
@@ -56,9 +59,9 @@ function sharedLabels(files: readonly ImageFile[]): Uint16Array {
 }
 
 /** Interleaved RGB, uint8 [height, width, 3]. */
-async function decode(file: string, { width, height }: ImageSize): Promise<Uint8Array> {
+async function decode(file: FilePath, { width, height }: ImageSize): Promise<Uint8Array> {
   try {
-    return await sharp(file)
+    return await sharp(await readPicture(file))
       .flatten({ background: "black" })
       .toColourspace("srgb")
       .resize({ width, height, fit: "cover", position: "centre" })
@@ -66,15 +69,24 @@ async function decode(file: string, { width, height }: ImageSize): Promise<Uint8
       .toBuffer();
   } catch (cause) {
     throw badData(
-      file,
+      shownPath(file),
       "cannot read the image",
       {
-        expected: "a PNG, JPEG or WebP image",
+        expected: `a ${READ_FORMATS} image`,
         found: cause instanceof Error ? cause.message.replaceAll("\n", " ") : String(cause),
         advice: "Replace or remove the file.",
       },
       cause,
     );
+  }
+}
+
+async function readPicture(file: FilePath): Promise<Uint8Array> {
+  const handle = await openRegularFile(file);
+  try {
+    return await handle.readFile();
+  } finally {
+    await handle.close();
   }
 }
 

@@ -1,9 +1,11 @@
-import { realpath } from "node:fs/promises";
-import path from "node:path";
-import { badData, entryKind, listFolder, someNames } from "./files.js";
+import { stat } from "node:fs/promises";
+import { badData, entryKind, someNames } from "./files.js";
+import { type Entry, type FolderEntries, FolderReader, type ImageEntry } from "./folder_reader.js";
 import { holdOut } from "./hold_out.js";
+import { formatOfName, READ_FORMATS, type ReadFormat } from "./image_formats.js";
+import { type FilePath, shownPath } from "./paths.js";
+import { somePaths } from "./skipped.js";
 
-const IMAGE_FILE = /\.(png|jpe?g|webp)$/i;
 const TRAIN_FOLDER = "train";
 const TEST_FOLDERS = ["test", "val"];
 /** Part of the images that becomes the test split where the folder has none of its own. */
@@ -11,7 +13,7 @@ const TEST_FRACTION = 0.2;
 
 /** An image and, where it has one, the index of its class. */
 export interface ImageFile {
-  readonly file: string;
+  readonly file: FilePath;
   readonly label: number | undefined;
 }
 
@@ -20,19 +22,33 @@ export interface ImageListing {
   readonly classNames: readonly string[] | undefined;
   readonly train: readonly ImageFile[];
   readonly test: readonly ImageFile[];
+  /** What was skipped and what is taken otherwise than it is called, a line for each kind. */
+  readonly notices: readonly string[];
 }
 
 /** "classes": sub-folders are classes, if there are any with images in them; "none": never. */
 export type LabelSource = "classes" | "none";
 
+interface ListedImage extends ImageEntry {
+  readonly label: number | undefined;
+}
+
 /** One part of a listing. */
-type Part = Pick<ImageListing, "classNames"> & { readonly files: readonly ImageFile[] };
+interface Part {
+  readonly classNames: readonly string[] | undefined;
+  readonly files: readonly ListedImage[];
+}
+
+type Parts = Pick<ImageListing, "classNames"> & {
+  readonly train: readonly ListedImage[];
+  readonly test: readonly ListedImage[];
+};
 
 /**
- * Lists the images (PNG, JPEG, WebP) of `folder` itself, or of `folder/train` and `folder/test` (or `folder/val`).
- * Images in sub-folders have the sub-folders as classes; where none of the sub-folders holds an image itself, or
- * `labels` is "none", all images at any depth are taken, without labels. Without test images of their own a fifth
- * (of every class) becomes the test split, drawn for `seed`.
+ * Lists the images of `folder` itself, or of `folder/train` and `folder/test` (or `folder/val`): files with the content
+ * of a format that is read, whatever format their extension promises. Images in sub-folders have the sub-folders as
+ * classes; where none of the sub-folders holds an image itself, or `labels` is "none", all images at any depth are taken,
+ * without labels. Without test images of their own a fifth (of every class) becomes the test split, drawn for `seed`.
  * @throws PenniError "bad-data" naming the path
  */
 export async function listImages(folder: string, labels: LabelSource, seed: number): Promise<ImageListing> {
@@ -41,103 +57,167 @@ export async function listImages(folder: string, labels: LabelSource, seed: numb
       advice: "Give a folder of images, or with one sub-folder per class.",
     });
   }
-  const { folders } = await listFolder(folder);
-  if (!folders.includes(TRAIN_FOLDER)) return divide(await listPart(folder, labels), seed);
-  const training = await listPart(path.join(folder, TRAIN_FOLDER), labels);
-  const testFolder = TEST_FOLDERS.find((candidate) => folders.includes(candidate));
+  const reader = new FolderReader();
+  const parts = await listParts(reader, folder, labels, seed);
+  const notices = [
+    ...reader.skipped.describe(folder),
+    ...describeFormats([...parts.train, ...parts.test], folder),
+  ];
+  const plain = ({ path: file, label }: ListedImage): ImageFile => ({ file, label });
+  return { ...parts, train: parts.train.map(plain), test: parts.test.map(plain), notices };
+}
+
+async function listParts(
+  reader: FolderReader,
+  folder: string,
+  labels: LabelSource,
+  seed: number,
+): Promise<Parts> {
+  const entries = await reader.read(folder);
+  const named = (name: string): Entry | undefined => entries.folders.find((entry) => entry.name === name);
+  const train = named(TRAIN_FOLDER);
+  if (train === undefined) return divide(await listPart(reader, folder, labels), seed);
+  const testFolder = TEST_FOLDERS.map(named).find((entry) => entry !== undefined);
+  for (const { path: unused } of [...entries.folders, ...entries.images])
+    if (unused !== train.path && unused !== testFolder?.path) reader.skipped.add("beside", unused);
+  const training = await listPart(reader, train.path, labels);
   if (testFolder === undefined) return divide(training, seed);
-  const testing = await listTest(path.join(folder, testFolder), training.classNames);
+  const testing = await listTest(reader, testFolder.path, training.classNames);
   return { classNames: training.classNames, train: training.files, test: testing.files };
 }
 
-async function listPart(folder: string, labels: LabelSource): Promise<Part> {
-  const hasClasses = labels === "classes" && (await holdsClasses(folder));
-  return hasClasses ? listClasses(folder) : listUnlabelled(folder);
+async function listPart(reader: FolderReader, folder: FilePath, labels: LabelSource): Promise<Part> {
+  const hasClasses = labels === "classes" && (await holdsClasses(reader, folder));
+  return hasClasses ? listClasses(reader, folder) : listUnlabelled(reader, folder);
 }
 
 /** Test images with the classes of the training images, or without any as those. */
-function listTest(folder: string, classNames: readonly string[] | undefined): Promise<Part> {
-  return classNames === undefined ? listUnlabelled(folder) : listClasses(folder, classNames);
+function listTest(
+  reader: FolderReader,
+  folder: FilePath,
+  classNames: readonly string[] | undefined,
+): Promise<Part> {
+  return classNames === undefined ? listUnlabelled(reader, folder) : listClasses(reader, folder, classNames);
 }
 
 /**
  * Whether a sub-folder holds an image itself.
  * @throws PenniError "bad-data" if the folder does so too: the sub-folders may be classes or, say, masks
  */
-async function holdsClasses(folder: string): Promise<boolean> {
-  const { folders, files } = await listFolder(folder);
-  const classes = await Promise.all(folders.map((name) => holdsImages(path.join(folder, name))));
-  if (!classes.includes(true)) return false;
-  const beside = files.filter(isImage);
-  if (beside.length === 0) return true;
-  throw badData(folder, "images beside class folders", {
+async function holdsClasses(reader: FolderReader, folder: FilePath): Promise<boolean> {
+  const { folders, images } = await reader.read(folder);
+  // One after the other: each has many files open already.
+  let isClass = false;
+  for (const entry of folders) isClass = (await reader.read(entry.path)).images.length > 0 || isClass;
+  if (!isClass) return false;
+  if (images.length === 0) return true;
+  throw badData(shownPath(folder), "images beside class folders", {
     expected: "images in class folders only, or no folders",
-    found: `${someNames(beside)} beside ${someNames(folders)}`,
+    found: `${someNames(namesOf(images))} beside ${someNames(namesOf(folders))}`,
     advice: "Move them, or take all images without labels: images:DIR",
   });
 }
 
-async function holdsImages(folder: string): Promise<boolean> {
-  const { files } = await listFolder(folder);
-  return files.some(isImage);
-}
+const namesOf = (entries: readonly Entry[]): readonly string[] => entries.map(({ name }) => name);
 
 /** The images of every class; the classes are those that are there, or exactly `expected`. */
-async function listClasses(folder: string, expected?: readonly string[]): Promise<Part> {
-  const { folders } = await listFolder(folder);
-  const classNames = expected ?? folders;
-  if (folders.join("/") !== classNames.join("/")) {
-    throw badData(folder, "the classes differ from those of the training images", {
+async function listClasses(
+  reader: FolderReader,
+  folder: FilePath,
+  expected?: readonly string[],
+): Promise<Part> {
+  const { folders } = await reader.read(folder);
+  const classNames = expected ?? namesOf(folders);
+  if (namesOf(folders).join("/") !== classNames.join("/")) {
+    throw badData(shownPath(folder), "the classes differ from those of the training images", {
       expected: someNames(classNames),
-      found: someNames(folders),
+      found: someNames(namesOf(folders)),
       advice: "Give both the same sub-folders.",
     });
   }
-  const byClass = await Promise.all(
-    classNames.map((className, label) => listClass(path.join(folder, className), label)),
-  );
+  const byClass: ListedImage[][] = [];
+  for (const [label, entry] of folders.entries()) byClass.push(await listClass(reader, entry.path, label));
   return { classNames, files: byClass.flat() };
 }
 
-async function listClass(folder: string, label: number): Promise<ImageFile[]> {
-  const { folders, files } = await listFolder(folder);
-  const images = files.filter(isImage);
-  if (images.length > 0) return images.map((file) => ({ file: path.join(folder, file), label }));
-  throw badData(folder, "a class folder without images", {
-    expected: "PNG, JPEG or WebP files",
-    found: someNames([...folders, ...files]),
+async function listClass(reader: FolderReader, folder: FilePath, label: number): Promise<ListedImage[]> {
+  const entries = await reader.read(folder);
+  for (const nested of entries.folders) reader.skipped.add("nested", nested.path);
+  if (entries.images.length > 0) return entries.images.map((image) => ({ ...image, label }));
+  throw badData(shownPath(folder), "a class folder without images", {
+    expected: `${READ_FORMATS} files`,
+    found: someNames(allNames(entries)),
     advice: "Add images, or remove the folder; images:DIR takes all images without labels.",
   });
 }
 
+function allNames({ folders, images, rest }: FolderEntries): readonly string[] {
+  return [...namesOf(folders), ...namesOf(images), ...rest];
+}
+
 /** All images below a folder. */
-async function listUnlabelled(folder: string): Promise<Part> {
-  const images = await listTree(folder, new Set());
+async function listUnlabelled(reader: FolderReader, folder: FilePath): Promise<Part> {
+  const images = await listTree(reader, folder);
   if (images.length > 0)
-    return { classNames: undefined, files: images.map((file) => ({ file, label: undefined })) };
-  const { folders, files } = await listFolder(folder);
-  throw badData(folder, "no images", {
-    expected: "PNG, JPEG or WebP files, or one sub-folder per class with such files in it",
-    found: someNames([...folders, ...files]),
+    return { classNames: undefined, files: images.map((image) => ({ ...image, label: undefined })) };
+  throw badData(shownPath(folder), "no images", {
+    expected: `${READ_FORMATS} files, or one sub-folder per class with such files in it`,
+    found: someNames(allNames(await reader.read(folder))),
   });
 }
 
-/** `visited` holds the real paths of the folders above and before: links may lead in circles. */
-async function listTree(folder: string, visited: Set<string>): Promise<string[]> {
-  const real = await realpath(folder);
-  if (visited.has(real)) return [];
-  visited.add(real);
-  const { folders, files } = await listFolder(folder);
-  const found = files.filter(isImage).map((file) => path.join(folder, file));
-  for (const name of folders) found.push(...(await listTree(path.join(folder, name), visited)));
+/** Each folder once: links may lead in circles. A folder below that cannot be read is skipped. */
+async function listTree(reader: FolderReader, root: FilePath): Promise<readonly ImageEntry[]> {
+  const visited = new Set<string>();
+  const found: ImageEntry[] = [];
+  const walk = async (folder: FilePath): Promise<void> => {
+    const { dev, ino } = await stat(folder, { bigint: true });
+    if (visited.has(`${dev} ${ino}`)) {
+      reader.skipped.add("repeated", folder);
+      return;
+    }
+    visited.add(`${dev} ${ino}`);
+    const entries = await reader.read(folder).catch((error: unknown) => {
+      if (folder === root) throw error;
+      reader.skipped.add("unreadable", folder);
+      return undefined;
+    });
+    found.push(...(entries?.images ?? []));
+    for (const entry of entries?.folders ?? []) await walk(entry.path);
+  };
+  await walk(root);
   return found;
 }
 
-function isImage(file: string): boolean {
-  return IMAGE_FILE.test(file);
+/** What is not as its name says, or not whole. */
+function describeFormats(images: readonly ListedImage[], root: string): readonly string[] {
+  const other = images.filter(({ name, format }) => {
+    const promised = formatOfName(name);
+    return format !== undefined && promised !== undefined && format !== promised;
+  });
+  const [first] = other;
+  const several: readonly ReadFormat[] = ["GIF", "TIFF", "AVIF"];
+  const frames = images.filter(({ format }) => format !== undefined && several.includes(format));
+  return [
+    ...(first === undefined
+      ? []
+      : [
+          `${other.length} of ${images.length} pictures have another format than their names say, and are read as what they are: ` +
+            `${somePaths([first.path], root)} is ${first.format}`,
+        ]),
+    ...(frames.length === 0
+      ? []
+      : [
+          `${frames.length} of ${images.length} pictures are GIF, TIFF or AVIF, the first frame of which is read: ` +
+            somePaths(
+              frames.map((image) => image.path),
+              root,
+            ),
+        ]),
+  ];
 }
 
-function divide({ classNames, files }: Part, seed: number): ImageListing {
+function divide({ classNames, files }: Part, seed: number): Parts {
   const labels = classNames === undefined ? undefined : Uint16Array.from(files, ({ label = 0 }) => label);
   const { validation } = holdOut({ count: files.length, labels }, TEST_FRACTION, seed);
   const heldOut = new Set(validation);
