@@ -7,6 +7,7 @@ import { describeSummary } from "./compress_text.js";
 import {
   basisSize,
   classesOption,
+  classNamesOf,
   deviceOption,
   type InputShapes,
   inputShape,
@@ -173,7 +174,7 @@ async function openRun(
     import("../execute/resolve.js"),
   ]);
   await resolveDevice(options.device);
-  const classes = await classNames(options);
+  const classes = await classNamesOf(options);
   return prepareRun({
     model,
     data,
@@ -190,10 +191,4 @@ async function openRun(
       ...(std === undefined ? {} : { std: [...std] }),
     },
   });
-}
-
-async function classNames({ classes }: CompressOptions): Promise<readonly string[] | undefined> {
-  if (classes === undefined) return undefined;
-  const { readClassFile } = await import("../data/class_file.js");
-  return readClassFile(classes);
 }

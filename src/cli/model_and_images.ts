@@ -5,6 +5,7 @@ import type { Graph } from "../graph/types.js";
 import {
   addPreprocessingOptions,
   classesOption,
+  classNamesOf,
   type InputShapes,
   imageSize,
   inputShape,
@@ -75,7 +76,7 @@ export async function openModelAndImages(
     import("../measure/accuracy.js"),
     import("../measure/classes.js"),
   ]);
-  const classes = options.classes === undefined ? undefined : await data.readClassFile(options.classes);
+  const classes = await classNamesOf(options);
   const stated = data.readPreprocessing(graph.metadata) ?? data.imagenetPreprocessing;
   const preprocessing = data.overridePreprocessing(stated, options);
   const size = accuracy.inputImageSize(graph) ?? options.imageSize;

@@ -25,6 +25,17 @@ export function classesOption(): Option {
   );
 }
 
+/** The names in the file of --classes. */
+export async function classNamesOf({
+  classes,
+}: {
+  readonly classes?: string;
+}): Promise<readonly string[] | undefined> {
+  if (classes === undefined) return undefined;
+  const { readClassFile } = await import("../data/class_file.js");
+  return readClassFile(classes);
+}
+
 /** Parser of an option that is a list of numbers, one per channel: "0.485,0.456,0.406". */
 export function numberList(text: string): readonly number[] {
   const parts = text.split(",").map((part) => part.trim());

@@ -5,6 +5,8 @@ import { PenniError } from "../graph/errors.js";
 import type { TrainingRun, TrainingSummary } from "../method/run/train_pipeline.js";
 import type { TrainingSettings } from "../method/run/training_config.js";
 import {
+  classesOption,
+  classNamesOf,
   deviceOption,
   type InputShapes,
   inputShape,
@@ -45,6 +47,7 @@ interface TrainOptions {
   readonly trainLimit?: number;
   readonly checkpointSeconds?: number;
   readonly inputShape?: InputShapes;
+  readonly classes?: string;
   readonly mean?: readonly number[];
   readonly std?: readonly number[];
   readonly json?: boolean;
@@ -60,6 +63,7 @@ export function addTrainCommand(program: Command, terminal: Terminal): Command {
       "--data <spec>",
       "the images, with labels: cifar10:DIR, cifar100:DIR, idx:DIR (as MNIST), folder:DIR or synthetic",
     )
+    .addOption(classesOption())
     .option("-o, --out <dir>", "directory of the run: new or empty")
     .option("--resume <dir>", "go on with a training that was stopped or killed")
     .option("--epochs <n>", "passes over the training images", numberBetween(1e-6, 1e6), 30)
@@ -164,12 +168,14 @@ async function openTraining(
     import("../execute/resolve.js"),
   ]);
   await resolveDevice(options.device);
+  const classes = await classNamesOf(options);
   return prepareTraining({
     model,
     data,
     out,
     seed,
     settings: await trainingSettings(options),
+    ...(classes === undefined ? {} : { classes }),
     ...(inputShape === undefined ? {} : { inputShapes: inputShape }),
     preprocessing: {
       ...(mean === undefined ? {} : { mean: [...mean] }),

@@ -8,7 +8,8 @@ export function resizeSplit(split: Split, size: ImageSize | undefined): Split {
   const { count, channels, labels } = split;
   if (size === undefined || (size.width === split.width && size.height === split.height)) return split;
   const shape = { count, channels, ...size };
-  const resized: Split = { ...allocateImages(shape), labels };
+  const classes = split.classes === undefined ? {} : { classes: split.classes };
+  const resized: Split = { ...allocateImages(shape), labels, ...classes };
   const rows = coverage(split.height, size.height);
   const columns = coverage(split.width, size.width);
   for (let index = 0; index < count; index += 1) {

@@ -196,6 +196,39 @@ test("train of the library refuses them, and learns what is named", async () => 
   assert.equal(await top1([file("learned.onnx"), "--data", two, "--classes", digits]), 1);
 });
 
+test("penni train does the same", async () => {
+  const start = [
+    "train",
+    cnn,
+    "--data",
+    two,
+    "--batch",
+    "4",
+    "--threads",
+    "1",
+    "-o",
+    file("training"),
+    "--no-flip",
+  ];
+  await assertRefused([...start], /expected images of 10 classes.*found 2 classes.*--classes FILE/);
+  const { status, stderr } = await penni([
+    ...start,
+    "--classes",
+    digits,
+    "--epochs",
+    "4",
+    "--resolution",
+    "12:0.25",
+  ]);
+  assert.equal(status, 0, stderr);
+  const trained = path.join(file("training"), "model.onnx");
+  assert.deepEqual(
+    readClassNames((await readModel(trained)).metadata),
+    readFileSync(digits, "utf8").split("\n"),
+  );
+  assert.equal(await top1([trained, "--data", two]), 1);
+});
+
 test("compress learns and writes the names of all outputs, and says what it did", async () => {
   const { status, stderr } = await penni([
     ...["compress", cnn, "--data", two, ...run, "--classes", digits],

@@ -7,7 +7,7 @@ import { PenniError } from "../../graph/errors.js";
 import { fixBatch } from "../../graph/passes/fix_input_shape.js";
 import type { Graph } from "../../graph/types.js";
 import { classifierInterface, inputImageSize } from "../../measure/accuracy.js";
-import { checkClassCount, otherNames, scoredClasses, statedNames } from "../../measure/classes.js";
+import { checkClassCount } from "../../measure/classes.js";
 import { countGraph } from "../../measure/count.js";
 import { measureLatency } from "../../measure/latency.js";
 import { channelMoments } from "../../measure/statistics.js";
@@ -21,10 +21,11 @@ import { pruneCoefficients, pruneToMacs } from "../prune.js";
 import { shrink } from "../shrink.js";
 import { calibrateStage } from "./calibrate_stage.js";
 import { RunCalibrationJournal } from "./calibration_journal.js";
-import { fixedBasis, hasTraining, type RunConfig } from "./config.js";
+import { fixedBasis, hasTraining } from "./config.js";
 import type { RunContext, RunListener, StageName } from "./context.js";
 import type { RunDirectory } from "./directory.js";
 import { describeFrozen, frozenIn, sparing } from "./frozen.js";
+import { describeLabels, outputNames } from "./labels.js";
 import { RunLock } from "./lock.js";
 import { checkExport, counts, LATENCY_THREADS, summarize } from "./outcome.js";
 import { describeMatching } from "./outputs.js";
@@ -126,19 +127,6 @@ export async function openFittingDataset(
   return dataset;
 }
 
-/** How labels are used where that is not plain. */
-function describeLabels(config: RunConfig, model: Graph, { classNames }: Dataset): readonly string[] {
-  if (classNames === undefined) return [];
-  if (config.classes !== undefined)
-    return [`classes are matched by name to the ${config.classes.length} of the model`];
-  if (config.reference !== "original") return otherNames(model, classNames);
-  const scored = scoredClasses(model);
-  const scores = scored === undefined ? "" : `; output "${scored.output}" is [${scored.shape.join(", ")}]`;
-  return [
-    `the labels (${classNames.length} classes) are not used${scores}: outputs are compared with the original's`,
-  ];
-}
-
 /** The original's multiply-accumulates for one image. */
 async function originalMacs(run: RunDirectory): Promise<number> {
   return countGraph(fixBatch(await readModel(run.stagePath("simplify")), 1)).executedMacs;
@@ -204,7 +192,7 @@ async function exportStage(graph: Graph, context: RunContext): Promise<Graph> {
   const { run, dataset } = context;
   const { settings, preprocessing, preset, model, seed, versions } = run.config;
   const original = await readModel(run.stagePath("original"));
-  const classNames = run.config.classes ?? statedNames(original) ?? dataset.classNames;
+  const classNames = outputNames(run.config, original, dataset);
   const isLabelled = run.config.reference !== "original" && classNames !== undefined;
   const exported = await exportModel(graph, {
     original,

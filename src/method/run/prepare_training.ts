@@ -12,13 +12,14 @@ import { PenniError } from "../../graph/errors.js";
 import { fixBatch, specializeInputs } from "../../graph/passes/fix_input_shape.js";
 import type { Graph } from "../../graph/types.js";
 import { inputImageSize } from "../../measure/accuracy.js";
+import { fitClasses, matchedNames } from "../../measure/classes.js";
 import { readModel } from "../../onnx/files.js";
 import { importModel } from "../../ops/passes/import_model.js";
 import { buildTrainingStep } from "../../train/step.js";
 import { trainableParameters } from "../parameters.js";
 import { RunDirectory } from "./directory.js";
 import { openFittingDataset } from "./pipeline.js";
-import { absoluteSpec, checkClasses, naming, versions } from "./prepare.js";
+import { absoluteSpec, naming, versions } from "./prepare.js";
 import type { TrainingRun } from "./train_pipeline.js";
 import { type TrainingConfig, type TrainingSettings, trainingSettingsSchema } from "./training_config.js";
 import { atSize, trainingParts } from "./training_parts.js";
@@ -29,6 +30,8 @@ export interface TrainingRequest {
   readonly model: string;
   /** As for `openDataset`; with labels. */
   readonly data: string;
+  /** Names of all classes in the order of the model's outputs: labels are matched to them by name. */
+  readonly classes?: readonly string[];
   /** The run's directory: new or empty. */
   readonly out: string;
   readonly settings: TrainingSettings;
@@ -54,14 +57,15 @@ export async function prepareTraining(request: TrainingRequest): Promise<Trainin
     readPreprocessing(original.metadata) ?? imagenetPreprocessing,
     request.preprocessing ?? {},
   );
-  await naming(model, async () => {
-    const dataset = await openFittingDataset(original, data);
+  const classes = await naming(model, async () => {
+    const opened = await openFittingDataset(original, data);
+    const dataset = fitClasses(original, opened, request.classes);
     const train = await dataset.train();
     await dataset.test();
     levelTable(preprocessing, dataset.channels);
-    checkClasses(original, train);
     checkEnoughImages(train, request);
     checkTrainable(importModel(original), settings);
+    return matchedNames(opened, dataset);
   });
   const config: TrainingConfig = {
     format: 1,
@@ -70,6 +74,7 @@ export async function prepareTraining(request: TrainingRequest): Promise<Trainin
     data: absoluteSpec(data),
     seed,
     settings,
+    ...(classes === undefined ? {} : { classes: [...classes] }),
     preprocessing,
     versions: versions(),
   };

@@ -9,6 +9,7 @@ import type { TrainingPlan } from "../../train/plan.js";
 import { trainableParameters } from "../parameters.js";
 import type { TrainingListener } from "../training/launch.js";
 import type { RunDirectory } from "./directory.js";
+import { describeLabels, outputNames } from "./labels.js";
 import { RunLock } from "./lock.js";
 import { openFittingDataset } from "./pipeline.js";
 import { recordedTraining } from "./recorded_training.js";
@@ -62,7 +63,9 @@ async function trainLocked(
 ): Promise<TrainingSummary> {
   const { config } = run;
   const original = await readModel(run.stagePath("original"));
-  const dataset = await openFittingDataset(original, config.data);
+  const dataset = await openFittingDataset(original, config.data, config.classes);
+  for (const line of [...(dataset.notices ?? []), ...describeLabels(config, original, dataset)])
+    listener.notice?.(line);
   let graph = await run.stage("simplify", () => importModel(original));
   let from = "simplify";
   const parts = trainingParts(config.settings, dataset);
@@ -73,7 +76,7 @@ async function trainLocked(
     graph = await run.stage(name, () => trainPart({ run, lock, listener, signal, name, part, ...before }));
     from = name;
   }
-  const trained = withMetadata(atSize(graph, dataset), config, dataset.classNames);
+  const trained = withMetadata(atSize(graph, dataset), config, outputNames(config, original, dataset));
   const model = run.path("model.onnx");
   await writeModel(model, trained);
   listener.stage?.("measure");
@@ -151,6 +154,7 @@ function partPlan(graph: Graph, { run, name, part, network }: PlanRequest): Trai
     checkpoint: run.checkpointPath(name),
     data: {
       spec: config.data,
+      ...(config.classes === undefined ? {} : { classes: config.classes }),
       ...(native === undefined ? {} : { readAt: native }),
       preprocessing: config.preprocessing,
       augmentation: scaledAugmentation(settings.augmentation, part.size, native),

@@ -59,6 +59,7 @@ export const trainingConfigSchema = trainingKind.extend({
   data: z.string(),
   seed: z.number().int().min(0),
   settings: trainingSettingsSchema,
+  classes: configSchema.shape.classes,
   preprocessing: configSchema.shape.preprocessing,
   versions: configSchema.shape.versions,
 });
