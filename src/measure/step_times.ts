@@ -70,7 +70,10 @@ export async function measureSteps(
   }
   const wholeMs = mean(fastest(wholes, (ms) => ms));
   const counted = fastest(stepped, total);
-  const steps = program.steps.map((step, index) => ({ step, ms: mean(counted.map((run) => run[index] ?? 0)) }));
+  const steps = program.steps.map((step, index) => ({
+    step,
+    ms: mean(counted.map((run) => run[index] ?? 0)),
+  }));
   return { steps, wholeMs, remainderMs: wholeMs - total(steps.map(({ ms }) => ms)), runs };
 }
 

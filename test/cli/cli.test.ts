@@ -190,7 +190,7 @@ test("eval counts correct images of CIFAR-10 (PyTorch: 9173 of 10000; here the f
   assert.deepEqual([status, stderr], [0, ""]);
   assert.match(
     stdout,
-    /^top-1 9\d\.\d\d % \(\d{3} of 500\) in [\d.]+ s, \d+ images\/s\nbetween 8\d\.\d\d and 9\d\.\d\d % with 95 % confidence\n$/,
+    /^top-1 9\d\.\d\d % \(\d{3} of 500\) in [\d.]+ s, \d+ images\/s\nbetween [89]\d\.\d\d and 9\d\.\d\d % with 95 % confidence\n$/,
   );
   const report = JSON.parse((await penni([...args, "--json"])).stdout);
   assert.equal(report.total, 500);
