@@ -4,6 +4,7 @@ import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import path from "node:path";
 import { type CFileOptions, cFiles } from "../../../src/compile/c/files.js";
+import { checkName } from "../../../src/compile/c/names.js";
 import { namePorts } from "../../../src/compile/c/ports.js";
 import { compileProgram } from "../../../src/compile/compile.js";
 import type { Program } from "../../../src/compile/program.js";
@@ -142,7 +143,7 @@ function outputsFrom(program: Program, bytes: Buffer): Map<string, Tensor> {
 }
 
 function harness(program: Program, weights: CFileOptions["weights"]): string {
-  const prefix = NAME.toUpperCase();
+  const prefix = checkName(NAME.toUpperCase());
   const { inputs, outputs } = namePorts(program, prefix);
   const bytes = (macro: string): string => `${macro}_ELEMENTS * sizeof(float)`;
   const pointers = [...inputs, ...outputs].map(({ parameter }) => parameter);
