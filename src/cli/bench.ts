@@ -1,6 +1,7 @@
 import type { Command } from "commander";
 import type { Timing } from "../measure/by_turns.js";
 import { gigaflops } from "../measure/gigaflops.js";
+import { terminalJson } from "../text/destinations.js";
 import { describeLayerSpeeds, describeTimings, type LayerSpeed } from "./bench_text.js";
 import { openModel } from "./model_and_images.js";
 import { type InputShapes, inputShape, naming, wholeNumber } from "./options.js";
@@ -27,7 +28,7 @@ export function addBenchCommand(program: Command, terminal: Terminal): Command {
     .action(async (model: string, options: BenchOptions) => {
       const width = lineWidth(terminal.stdout);
       const print = (result: object, text: string): void => {
-        terminal.stdout.write(`${options.json === true ? JSON.stringify({ model, ...result }) : text}\n`);
+        terminal.stdout.write(`${options.json === true ? terminalJson({ model, ...result }) : text}\n`);
       };
       if (options.layers === true) {
         const speeds = await layerSpeeds(model, options, terminal);

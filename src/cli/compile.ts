@@ -5,7 +5,7 @@ import type { TargetName } from "../compile/targets.js";
 import { PenniError } from "../graph/errors.js";
 import type { Graph } from "../graph/types.js";
 import type { NewFile } from "../onnx/directories.js";
-import type { CIdentifier } from "../text/destinations.js";
+import { type CIdentifier, terminalJson } from "../text/destinations.js";
 import { type Compilation, type CompiledFile, describeCompilation } from "./compile_text.js";
 import { addPreprocessingOptions, type InputShapes, inputShape, naming } from "./options.js";
 import { lineWidth, type Terminal } from "./terminal.js";
@@ -49,7 +49,7 @@ export function addCompileCommand(program: Command, terminal: Terminal): Command
       const compilation = await compileFile(model, options);
       const text =
         options.json === true
-          ? JSON.stringify({ model, target, ...compilation }, undefined, 2)
+          ? terminalJson({ model, target, ...compilation }, 2)
           : describeCompilation(compilation, lineWidth(terminal.stdout));
       terminal.stdout.write(`${text}\n`);
     });

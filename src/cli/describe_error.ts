@@ -1,10 +1,11 @@
 import { CommanderError } from "commander";
 import { PenniError } from "../graph/errors.js";
+import { terminalLine } from "../text/destinations.js";
 
 const HELP_ADVICE = "See penni --help or penni COMMAND --help";
 
 function oneLine(text: string): string {
-  return text.replaceAll(/\s*\n\s*/g, " ").trim();
+  return terminalLine(text).trim();
 }
 
 /** One line for people: what happened and what to do about it. */

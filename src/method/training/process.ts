@@ -2,7 +2,10 @@
 import { PenniError } from "../../graph/errors.js";
 import { Trainer, type TrainerHooks } from "../../train/trainer.js";
 import { shrinkForTraining } from "../shrink_for_training.js";
+import { surviveLostTerminal } from "./lost_terminal.js";
 import type { FromTrainer, ToTrainer } from "./messages.js";
+
+surviveLostTerminal();
 
 let stopRequested = false;
 
@@ -46,5 +49,7 @@ process.on("message", (message: ToTrainer) => {
 });
 // The terminal sends Ctrl-C to the whole group; the parent asks for the stop, so that it happens once.
 process.on("SIGINT", () => undefined);
+// The terminal was closed: the run goes on as its parent does.
+process.on("SIGHUP", () => undefined);
 // Nobody is left to report to: end rather than train on as an orphan.
 process.on("disconnect", () => process.exit());
