@@ -1,5 +1,6 @@
 import { CommanderError } from "commander";
 import { PenniError } from "../graph/errors.js";
+import { machineError } from "../onnx/machine_error.js";
 import { terminalLine } from "../text/destinations.js";
 
 const HELP_ADVICE = "See penni --help or penni COMMAND --help";
@@ -14,6 +15,8 @@ export function describeError(error: unknown): string {
   if (error instanceof CommanderError) {
     return `${oneLine(error.message.replace(/^error: /, "").replace(/\.$/, ""))}. ${HELP_ADVICE}`;
   }
+  const known = machineError(error);
+  if (known !== undefined) return known.message;
   const message = error instanceof Error ? error.message : String(error);
   return `unexpected error: ${oneLine(message)}. Run the command again with --verbose and report it`;
 }

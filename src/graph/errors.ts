@@ -19,6 +19,7 @@ export type ErrorCode =
   | "bad-data"
   | "bad-option"
   | "io"
+  | "memory"
   | "training"
   | "diverged"
   | "interrupted"

@@ -1,5 +1,6 @@
 /** Entry of a training process, started by `launch.ts`: one plan, then it ends. */
 import { PenniError } from "../../graph/errors.js";
+import { machineError } from "../../onnx/machine_error.js";
 import { Trainer, type TrainerHooks } from "../../train/trainer.js";
 import { shrinkForTraining } from "../shrink_for_training.js";
 import { surviveLostTerminal } from "./lost_terminal.js";
@@ -34,8 +35,9 @@ async function run(plan: Extract<ToTrainer, { kind: "start" }>["plan"]): Promise
 }
 
 function failure(error: unknown): FromTrainer {
-  if (error instanceof PenniError) {
-    const { code, problem, details, stack } = error;
+  const known = error instanceof PenniError ? error : machineError(error);
+  if (known !== undefined) {
+    const { code, problem, details, stack } = known;
     return { kind: "failed", code, problem, details, stack };
   }
   const problem = error instanceof Error ? error.message : String(error);
