@@ -173,7 +173,7 @@ async function decomposedTraining(row: Row, graph: Graph, about: About, feeds: T
     const difference = `fd ${percent(Math.min(...errors))}`;
     if (block === undefined) return [difference, undefined];
     const blocked = await gradientsOf(network, batch, { batchNormalization: "frozen", block });
-    const { error } = largestGradientError(found.parameters, blocked.parameters);
+    const { error } = largestGradientError(found.parameters, blocked.parameters, found.magnitudes);
     return [`${difference}, bl ${percent(error)}`, undefined];
   });
 }

@@ -1,5 +1,6 @@
 import type { Command } from "commander";
 import { gigaflops } from "../measure/gigaflops.js";
+import { terminalJson } from "../text/destinations.js";
 import {
   type Comparison,
   describeComparison,
@@ -37,7 +38,7 @@ export function addBenchCommand(program: Command, terminal: Terminal): Command {
     .action(async (model: string, options: BenchOptions) => {
       const width = lineWidth(terminal.stdout);
       const print = (result: object, text: string): void => {
-        terminal.stdout.write(`${options.json === true ? JSON.stringify({ model, ...result }) : text}\n`);
+        terminal.stdout.write(`${options.json === true ? terminalJson({ model, ...result }) : text}\n`);
       };
       if (options.layers === true) {
         const speeds = await layerSpeeds(model, options, terminal);

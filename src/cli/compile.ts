@@ -5,6 +5,7 @@ import type { TargetName } from "../compile/targets.js";
 import { PenniError } from "../graph/errors.js";
 import type { Graph } from "../graph/types.js";
 import type { NewFile } from "../onnx/directories.js";
+import { type CIdentifier, terminalJson } from "../text/destinations.js";
 import { type Compilation, type CompiledFile, describeCompilation } from "./compile_text.js";
 import { addPreprocessingOptions, type InputShapes, inputShape, naming } from "./options.js";
 import { lineWidth, type Terminal } from "./terminal.js";
@@ -48,7 +49,7 @@ export function addCompileCommand(program: Command, terminal: Terminal): Command
       const compilation = await compileFile(model, options);
       const text =
         options.json === true
-          ? JSON.stringify({ model, target, ...compilation }, undefined, 2)
+          ? terminalJson({ model, target, ...compilation }, 2)
           : describeCompilation(compilation, lineWidth(terminal.stdout));
       terminal.stdout.write(`${text}\n`);
     });
@@ -60,8 +61,8 @@ async function compileFile(model: string, options: CompileOptions): Promise<Comp
     import("../onnx/files.js"),
     import("../compile/c/names.js"),
   ]);
-  const { out, name = cName(path.basename(model, ".onnx")) } = options;
-  checkName(name);
+  const { out } = options;
+  const name = checkName(options.name ?? cName(path.basename(model, ".onnx")));
   checkWeights(options);
   await checkFreeDirectory(out);
   const given = await readModel(model);
@@ -85,7 +86,7 @@ interface Compiled {
   readonly summary: ProgramSummary;
 }
 
-async function compileGraph(given: Graph, name: string, options: CompileOptions): Promise<Compiled> {
+async function compileGraph(given: Graph, name: CIdentifier, options: CompileOptions): Promise<Compiled> {
   const [{ fixInputShape }, { compileProgram }, { targets }, { summarizeProgram }] = await Promise.all([
     import("../graph/passes/fix_input_shape.js"),
     import("../compile/compile.js"),

@@ -1,5 +1,6 @@
 import path from "node:path";
 import type { CompiledLayer, ProgramSummary } from "../compile/summary.js";
+import { terminalLine } from "../text/destinations.js";
 import { type Column, compactNumber, formatTable } from "./table.js";
 import { wrap } from "./terminal.js";
 
@@ -33,10 +34,12 @@ export function describeCompilation(compilation: Compilation, width: number): st
   const texts = [
     `Totals: ${grouped(multiplyAccumulates)} multiply-accumulates executed in one run, ` +
       `${grouped(weightBytes)} bytes of weights, ${grouped(arenaBytes)} bytes for intermediate values (arena).`,
-    ...(others.size === 0 ? [] : [`Without multiply-accumulates: ${[...others].join(", ")}.`]),
+    ...(others.size === 0
+      ? []
+      : [`Without multiply-accumulates: ${[...others].map(terminalLine).join(", ")}.`]),
     files
       .map(({ name, bytes, gzippedBytes }) => {
-        return `${path.join(directory, name)}: ${grouped(bytes)} bytes, gzipped ${grouped(gzippedBytes)}`;
+        return `${terminalLine(path.join(directory, name))}: ${grouped(bytes)} bytes, gzipped ${grouped(gzippedBytes)}`;
       })
       .join("\n"),
   ];

@@ -2,6 +2,7 @@ import { type Command, Option } from "commander";
 import { PenniError } from "../graph/errors.js";
 import type { RunDirectory } from "../method/run/directory.js";
 import { penalties, presetNames, starts } from "../method/run/names.js";
+import { terminalJson } from "../text/destinations.js";
 import { lossNames, type SettingOptions, settingsFrom } from "./compress_settings.js";
 import { describeSummary } from "./compress_text.js";
 import {
@@ -129,7 +130,7 @@ async function runCommand(
   const run = await openRun(model, options, command);
   const summary = await watched(terminal.stderr, (view, signal) => compressRun(run, view, signal));
   const text =
-    options.json === true ? JSON.stringify(summary) : describeSummary(summary, lineWidth(terminal.stdout));
+    options.json === true ? terminalJson(summary) : describeSummary(summary, lineWidth(terminal.stdout));
   terminal.stdout.write(`${text}\n`);
 }
 
@@ -148,7 +149,7 @@ async function printPlan(
     options.resume === undefined
       ? await planModel(model, await settingsFrom(options), options.inputShape)
       : await planRunDirectory(options.resume);
-  const text = options.json === true ? JSON.stringify(plan) : describePlan(plan, lineWidth(terminal.stdout));
+  const text = options.json === true ? terminalJson(plan) : describePlan(plan, lineWidth(terminal.stdout));
   terminal.stdout.write(`${text}\n`);
 }
 

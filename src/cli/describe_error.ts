@@ -1,10 +1,12 @@
 import { CommanderError } from "commander";
 import { PenniError } from "../graph/errors.js";
+import { machineError } from "../onnx/machine_error.js";
+import { terminalLine } from "../text/destinations.js";
 
 const HELP_ADVICE = "See penni --help or penni COMMAND --help";
 
 function oneLine(text: string): string {
-  return text.replaceAll(/\s*\n\s*/g, " ").trim();
+  return terminalLine(text).trim();
 }
 
 /** One line for people: what happened and what to do about it. */
@@ -13,6 +15,8 @@ export function describeError(error: unknown): string {
   if (error instanceof CommanderError) {
     return `${oneLine(error.message.replace(/^error: /, "").replace(/\.$/, ""))}. ${HELP_ADVICE}`;
   }
+  const known = machineError(error);
+  if (known !== undefined) return known.message;
   const message = error instanceof Error ? error.message : String(error);
   return `unexpected error: ${oneLine(message)}. Run the command again with --verbose and report it`;
 }

@@ -2,6 +2,7 @@ import type { Command } from "commander";
 import type { Device } from "../execute/device.js";
 import type { Accuracy } from "../measure/accuracy.js";
 import type { Interval } from "../measure/interval.js";
+import { terminalJson } from "../text/destinations.js";
 import { addImageOptions, type ImageOptions, openModelAndImages } from "./model_and_images.js";
 import { deviceOption, naming, wholeNumber } from "./options.js";
 import { progressBar } from "./progress.js";
@@ -34,7 +35,7 @@ export function addEvalCommand(program: Command, terminal: Terminal): Command {
     .option("--json", "print the result as JSON")
     .action(async (model: string, options: EvalOptions) => {
       const result = await evaluateFile(model, options, terminal);
-      const text = options.json === true ? JSON.stringify({ model, ...result }) : describeAccuracy(result);
+      const text = options.json === true ? terminalJson({ model, ...result }) : describeAccuracy(result);
       terminal.stdout.write(`${text}\n`);
     });
 }

@@ -1,5 +1,6 @@
 import type { Command } from "commander";
 import type { Graph } from "../graph/types.js";
+import { terminalJson } from "../text/destinations.js";
 import { describeInspection, type InspectedModel } from "./inspect_text.js";
 import { type InputShapes, inputShape, naming, wholeNumber } from "./options.js";
 import { lineWidth, type Terminal } from "./terminal.js";
@@ -29,7 +30,7 @@ export function addInspectCommand(program: Command, terminal: Terminal): Command
       const inspection = await inspectFile(model, options.inputShape ?? new Map());
       const text =
         options.json === true
-          ? JSON.stringify({ model, ...inspection }, undefined, 2)
+          ? terminalJson({ model, ...inspection }, 2)
           : describeInspection(inspection, lineWidth(terminal.stdout));
       terminal.stdout.write(`${text}\n`);
     });
@@ -56,7 +57,7 @@ async function inspectShrink(model: string, options: InspectOptions, terminal: T
   const shrink = await withImported(model, shapes, (graph) => reportShrink(graph, { multiple }));
   const text =
     options.json === true
-      ? JSON.stringify({ model, shrink }, undefined, 2)
+      ? terminalJson({ model, shrink }, 2)
       : describeShrinkReport(shrink, lineWidth(terminal.stdout));
   terminal.stdout.write(`${text}\n`);
 }

@@ -1,5 +1,6 @@
 import type { InspectedLayer, Inspection } from "../method/inspect.js";
 import type { Remark } from "../method/remarks.js";
+import { terminalLine } from "../text/destinations.js";
 import { type Column, compactNumber, formatTable } from "./table.js";
 import { wrap } from "./terminal.js";
 
@@ -82,7 +83,7 @@ function describeElementwise(layers: readonly InspectedLayer[]): readonly string
   const groups = groupBy(layers, (layer) => (layer.executedMacs > 0 ? undefined : layer.op));
   const parts = [...groups].map(([op, found]) => {
     const parameters = found.reduce((sum, layer) => sum + layer.parameters, 0);
-    return `${found.length} ${op} with ${parameters} parameters`;
+    return terminalLine(`${found.length} ${op} with ${parameters} parameters`);
   });
   return parts.length === 0 ? [] : [`Not in the table, without multiply-accumulates: ${parts.join(", ")}.`];
 }
@@ -92,11 +93,15 @@ function describeLimits({ layers, convolutions, uncounted }: Inspection): readon
     return ["This model has no convolution: there is nothing in it that Penni can compress."];
   }
   const groups = groupBy(layers, (layer) => layer.reason);
-  const lines = [...groups].map(([reason, found]) => `- ${reason}: ${listNames(found)}`);
+  const lines: string[] = [...groups].map(([reason, found]) =>
+    terminalLine(`- ${reason}: ${listNames(found)}`),
+  );
   if (uncounted.length > 0) {
     const operators = [...new Set(uncounted.map((node) => node.op))].join(", ");
     lines.push(
-      `- unknown to Penni, or behind what is, so not counted (${operators}): ${listNames(uncounted)}`,
+      terminalLine(
+        `- unknown to Penni, or behind what is, so not counted (${operators}): ${listNames(uncounted)}`,
+      ),
     );
   }
   return lines.length === 0 ? [] : [["Not decomposed:", ...lines].join("\n")];
@@ -107,7 +112,7 @@ function describeRemarks({ remarks }: InspectedModel): readonly string[] {
   const lines = remarks.map(({ problem, nodes, advice }) => {
     const operators = [...new Set(nodes.map(({ op }) => op))].join(", ");
     const where = nodes.length === 0 ? "" : `${listNames(nodes)} (${operators}): `;
-    return `- ${where}${problem}. ${advice}.`;
+    return terminalLine(`- ${where}${problem}. ${advice}.`);
   });
   return [["Remarks:", ...lines].join("\n")];
 }

@@ -1,4 +1,9 @@
 #!/usr/bin/env node
+import { surviveLostTerminal } from "../method/training/lost_terminal.js";
 import { runCommandLine } from "./program.js";
+import { standardStream } from "./standard_streams.js";
 
-process.exitCode = await runCommandLine(process.argv.slice(2), process.stdout, process.stderr);
+surviveLostTerminal();
+const out = standardStream(process.stdout);
+const err = standardStream(process.stderr);
+process.exitCode = await runCommandLine(process.argv.slice(2), out, err);

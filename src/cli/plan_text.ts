@@ -1,4 +1,5 @@
 import type { PlannedLayer, RunPlan } from "../method/run/plan.js";
+import { terminalLine } from "../text/destinations.js";
 import { describeShrinkReport } from "./shrink_text.js";
 import { type Column, compactNumber, formatTable } from "./table.js";
 import { wrap } from "./terminal.js";
@@ -43,7 +44,7 @@ function describeRest(layers: readonly PlannedLayer[]): string {
     if ("reason" in layer) reasons.set(layer.reason, [...(reasons.get(layer.reason) ?? []), layer.name]);
   }
   if (reasons.size === 0) return "";
-  const lines = [...reasons].map(([reason, names]) => `- ${reason}: ${names.join(", ")}`);
+  const lines = [...reasons].map(([reason, names]) => terminalLine(`- ${reason}: ${names.join(", ")}`));
   return ["Not decomposed:", ...lines].join("\n");
 }
 

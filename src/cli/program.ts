@@ -10,7 +10,7 @@ import { addEvalCommand } from "./eval.js";
 import { addInspectCommand } from "./inspect.js";
 import { addNewCommand } from "./new.js";
 import { addSensitivityCommand } from "./sensitivity.js";
-import { INTERRUPTED_STATUS, ignoreClosedPipe, type Output, type Terminal } from "./terminal.js";
+import { INTERRUPTED_STATUS, Output, type OutputStream, type Terminal } from "./terminal.js";
 import { addTrainCommand } from "./train.js";
 
 type AddCommand = (program: Command, terminal: Terminal) => Command;
@@ -52,17 +52,27 @@ function createProgram(terminal: Terminal): Command {
 
 /**
  * Runs one command line (without node and script). Errors become one line on stderr, and with --verbose
- * their stack trace. Returns the exit status: 0, 1 after an error, or 130 where Ctrl-C stopped the work.
+ * their stack trace. Returns the exit status: 0, 1 after an error or where stdout cannot be written, or 130 where
+ * Ctrl-C stopped the work.
  */
 export async function runCommandLine(
   args: readonly string[],
-  stdout: Output,
-  stderr: Output,
+  out: OutputStream,
+  err: OutputStream,
 ): Promise<number> {
-  for (const output of [stdout, stderr]) ignoreClosedPipe(output);
-  const program = createProgram({ stdout, stderr });
+  const terminal = { stdout: new Output(out, "standard output"), stderr: new Output(err, "standard error") };
+  const status = await runCommand(args, terminal);
+  const unprinted = await terminal.stdout.finish();
+  if (unprinted !== undefined) report(unprinted, args, terminal);
+  // Whether that, or progress, could be printed changes nothing: nobody could be told.
+  await terminal.stderr.finish();
+  return status === 0 && unprinted !== undefined ? 1 : status;
+}
+
+async function runCommand(args: readonly string[], terminal: Terminal): Promise<number> {
+  const program = createProgram(terminal);
   if (args.length === 0) {
-    stderr.write(program.helpInformation());
+    terminal.stderr.write(program.helpInformation());
     return 1;
   }
   try {
@@ -70,9 +80,13 @@ export async function runCommandLine(
     return 0;
   } catch (error) {
     if (error instanceof CommanderError && error.exitCode === 0) return 0;
-    stderr.write(`penni: ${describeError(error)}\n`);
-    if (args.includes("--verbose") && error instanceof Error) stderr.write(`${error.stack}\n`);
+    report(error, args, terminal);
     const interrupted = error instanceof PenniError && error.code === "interrupted";
     return interrupted ? INTERRUPTED_STATUS : 1;
   }
+}
+
+function report(error: unknown, args: readonly string[], { stderr }: Terminal): void {
+  stderr.write(`penni: ${describeError(error)}\n`);
+  if (args.includes("--verbose") && error instanceof Error) stderr.write(`${error.stack}\n`);
 }

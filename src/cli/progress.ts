@@ -9,10 +9,10 @@ export interface Progress {
 
 /** A live bar on a terminal; silent in pipes and files. */
 export function progressBar(output: Output, unit: string): Progress {
-  if (output.isTTY !== true) return { update: () => undefined, stop: () => undefined };
+  if (!output.isTTY) return { update: () => undefined, stop: () => undefined };
   const format = ` {bar} {percentage} % | {value} of {total} ${unit} | {eta_formatted} left`;
   const bar = new SingleBar(
-    { format, stream: output, clearOnComplete: true, hideCursor: true },
+    { format, stream: output.stream, clearOnComplete: true, hideCursor: true },
     Presets.shades_classic,
   );
   let started = false;

@@ -1,6 +1,7 @@
 import { Presets, SingleBar } from "cli-progress";
 import type { OutputAgreement } from "../measure/agreement.js";
 import type { RunListener } from "../method/run/pipeline.js";
+import { terminalLine } from "../text/destinations.js";
 import type { EpochMetrics, TrainingProgress } from "../train/plan.js";
 import type { Output } from "./terminal.js";
 
@@ -15,15 +16,15 @@ export interface RunView extends RunListener {
 
 /** Shows a run: a live line on a terminal, a line now and then in a pipe or file. */
 export function runView(output: Output): RunView {
-  const bar = output.isTTY === true ? liveBar(output) : undefined;
+  const bar = output.isTTY ? liveBar(output) : undefined;
   const line = (text: string): void => {
     bar?.stop();
-    output.write(`${text}\n`);
+    output.write(`${terminalLine(text)}\n`);
   };
   let lastPlain = 0;
   const show = (text: string, done: number, total: number): void => {
     if (bar !== undefined) {
-      bar.show(text, done, total);
+      bar.show(terminalLine(text), done, total);
       return;
     }
     if (Date.now() - lastPlain < PLAIN_INTERVAL_SECONDS * 1000) return;
@@ -53,7 +54,7 @@ function liveBar(output: Output): LiveBar {
     const opened = new SingleBar(
       {
         format: " {bar} {percentage}% {text}",
-        stream: output,
+        stream: output.stream,
         barsize: 16,
         clearOnComplete: true,
         hideCursor: true,

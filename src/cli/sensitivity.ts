@@ -4,6 +4,7 @@ import path from "node:path";
 import { type Command, InvalidArgumentError } from "commander";
 import type { Device } from "../execute/device.js";
 import type { Sensitivity } from "../method/sensitivity.js";
+import { terminalJson } from "../text/destinations.js";
 import { addImageOptions, type ImageOptions, openModelAndImages } from "./model_and_images.js";
 import { deviceOption, naming, numberList, wholeNumber } from "./options.js";
 import type { RunView } from "./run_view.js";
@@ -50,11 +51,7 @@ export function addSensitivityCommand(program: Command, terminal: Terminal): Com
       const result = await watched(terminal.stderr, (view, signal) =>
         measureFile(model, options, signal, view),
       );
-      const json = JSON.stringify(
-        { model, basis: options.basis, seed: options.seed, ...result },
-        undefined,
-        2,
-      );
+      const json = terminalJson({ model, basis: options.basis, seed: options.seed, ...result }, 2);
       await writeReports(model, options, result, json);
       const text = options.json === true ? json : describeSensitivity(result, lineWidth(terminal.stdout));
       terminal.stdout.write(`${text}\n`);

@@ -7,6 +7,7 @@ import {
   sharePercent,
   sparsitiesShown,
 } from "../report/sensitivity_views.js";
+import { terminalLine } from "../text/destinations.js";
 import { type Column, formatTable } from "./table.js";
 import { wrap } from "./terminal.js";
 
@@ -50,7 +51,7 @@ function tables(sensitivity: Sensitivity, view: EffectView, width: number): read
   const section = (text: string, columns: readonly Column<LayerSensitivity>[], rows: typeof ranked) =>
     rows.length === 0
       ? []
-      : [`${wrap(text, width)}\n\n${formatTable([nameColumn, ...columns], rows, width)}`];
+      : [`${wrap(terminalLine(text), width)}\n\n${formatTable([nameColumn, ...columns], rows, width)}`];
   const title = `${view.title.slice(0, 1).toUpperCase()}${view.title.slice(1)}`;
   return [
     ...section(
@@ -72,7 +73,7 @@ function describeSkipped({ skipped }: Sensitivity): readonly string[] {
   const reasons = [...new Set(skipped.map(({ reason }) => reason))];
   const lines = reasons.map((reason) => {
     const [first, ...more] = skipped.filter((layer) => layer.reason === reason);
-    return `- ${reason}: ${first?.name}${more.length > 0 ? ` and ${more.length} more` : ""}`;
+    return terminalLine(`- ${reason}: ${first?.name}${more.length > 0 ? ` and ${more.length} more` : ""}`);
   });
   return [["Not measured:", ...lines].join("\n")];
 }
@@ -80,7 +81,7 @@ function describeSkipped({ skipped }: Sensitivity): readonly string[] {
 /** What `penni sensitivity` prints, in lines of at most `width` characters. */
 export function describeSensitivity(sensitivity: Sensitivity, width: number): string {
   return [
-    wrap(measuredOn(sensitivity), width),
+    wrap(terminalLine(measuredOn(sensitivity)), width),
     ...effectViews(sensitivity).flatMap((view) => tables(sensitivity, view, width)),
     ...describeSkipped(sensitivity).map((text) => wrap(text, width)),
   ].join("\n\n");

@@ -1,4 +1,5 @@
 import type { LayerShrink, LayerSize, ShrinkReport } from "../method/shrink/report.js";
+import { terminalLine } from "../text/destinations.js";
 import { type Column, formatTable } from "./table.js";
 import { wrap } from "./terminal.js";
 
@@ -66,6 +67,8 @@ export function describeShrinkReport(report: ShrinkReport, width: number): strin
 
 function describeWalls({ walls }: ShrinkReport, width: number): string {
   if (walls.length === 0) return wrap("No node keeps channels from being removed.", width);
-  const lines = walls.map(({ node, op, reason }) => wrap(`- ${node} (${op}): ${reason}`, width));
+  const lines = walls.map(({ node, op, reason }) =>
+    wrap(terminalLine(`- ${node} (${op}): ${reason}`), width),
+  );
   return [wrap("All channels of these nodes stay:", width), ...lines].join("\n");
 }

@@ -1,4 +1,6 @@
 import Table from "cli-table3";
+import stringWidth from "string-width";
+import { type TerminalLine, terminalLine } from "../text/destinations.js";
 
 export interface Column<Row> {
   readonly title: string;
@@ -18,15 +20,15 @@ const SHORTEST_NAME = 8;
 
 interface Rendered {
   readonly title: string;
-  readonly cells: readonly string[];
+  readonly cells: readonly TerminalLine[];
   readonly align: "left" | "right";
   readonly dropOrder: number;
   readonly width: number;
 }
 
 function render<Row>(column: Column<Row>, rows: readonly Row[]): Rendered {
-  const cells = rows.map(column.cell);
-  const width = Math.max(...[column.title, ...cells].map((cell) => cell.length));
+  const cells = rows.map((row) => terminalLine(column.cell(row)));
+  const width = [column.title, ...cells].reduce((widest, cell) => Math.max(widest, stringWidth(cell)), 0);
   const { title, dropOrder, align = "left" } = column;
   return { title, cells, align, dropOrder, width };
 }
@@ -45,10 +47,25 @@ function fit(columns: readonly Rendered[], width: number): readonly Rendered[] {
   );
 }
 
-/** Keeps the end: in names like /layer1/layer1.0/conv1/Conv it tells layers apart. */
-function shorten(text: string, width: number): string {
-  return text.length <= width ? text : `\u2026${text.slice(text.length - width + 1)}`;
+const characters = new Intl.Segmenter();
+
+/** Keeps the end: in names like /layer1/layer1.0/conv1/Conv it tells layers apart. @param width in columns */
+function shorten(text: TerminalLine, width: number): TerminalLine {
+  if (stringWidth(text) <= width) return text;
+  let end = "";
+  let left = width - 1;
+  // No column holds more than this of characters that join.
+  const near = text.slice(-LONGEST_CHARACTER * width);
+  for (const { segment } of [...characters.segment(near)].toReversed()) {
+    left -= stringWidth(segment);
+    if (left < 0) break;
+    end = segment + end;
+  }
+  return `\u2026${end}` as TerminalLine;
 }
+
+/** UTF-16 units that one character on the screen has at most, for all that is read: as an emoji of a family. */
+const LONGEST_CHARACTER = 16;
 
 /**
  * A table without borders, no wider than `width` characters as long as the columns that always stay allow:

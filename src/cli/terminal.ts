@@ -1,7 +1,53 @@
+import type { PenniError } from "../graph/errors.js";
+import { ioError } from "../onnx/atomic.js";
+import { terminalText } from "../text/destinations.js";
+
 /** A stream that commands write to: the terminal, a pipe, a file, or a test's buffer. */
-export interface Output extends NodeJS.WritableStream {
+export interface OutputStream extends NodeJS.WritableStream {
   readonly isTTY?: boolean;
-  readonly columns?: number;
+  readonly columns?: number | undefined;
+}
+
+/**
+ * What commands print to. Nothing that a terminal would act on gets through, and no failure ends the work: the first
+ * one is kept, and `finish` tells it.
+ */
+export class Output {
+  private failure: Error | undefined;
+
+  /** @param stream as it is, for what moves the cursor itself */
+  constructor(
+    readonly stream: OutputStream,
+    private readonly name: string,
+  ) {
+    stream.on("error", (error) => {
+      this.failure ??= error;
+    });
+  }
+
+  get isTTY(): boolean {
+    return this.stream.isTTY === true;
+  }
+
+  get columns(): number | undefined {
+    return this.stream.columns;
+  }
+
+  write(text: string): void {
+    this.stream.write(terminalText(text));
+  }
+
+  /**
+   * Waits until everything is written.
+   * @returns why not everything could be. A reader that closes the pipe early (`penni inspect MODEL | head`) has seen
+   *   enough: that is no error.
+   */
+  async finish(): Promise<PenniError | undefined> {
+    await new Promise<void>((resolve) => this.stream.write("", () => resolve()));
+    const { failure } = this;
+    if (failure === undefined || ("code" in failure && failure.code === "EPIPE")) return undefined;
+    return ioError(this.name, "not everything could be printed", failure);
+  }
 }
 
 /** What a command needs to know of its surroundings. */
@@ -14,17 +60,10 @@ export interface Terminal {
 export const INTERRUPTED_STATUS = 130;
 
 /** Characters in a line of the output: the terminal's, or COLUMNS; no limit for pipes and files. */
-export function lineWidth(output: Output): number {
+export function lineWidth(output: Pick<OutputStream, "isTTY" | "columns">): number {
   const fromEnvironment = Number(process.env.COLUMNS);
   if (Number.isInteger(fromEnvironment) && fromEnvironment > 0) return fromEnvironment;
   return output.isTTY === true && output.columns !== undefined ? output.columns : Number.POSITIVE_INFINITY;
-}
-
-/** A reader that closes the pipe early (`penni inspect MODEL | head`) is no error. */
-export function ignoreClosedPipe(output: Output): void {
-  output.on("error", (error: NodeJS.ErrnoException) => {
-    if (error.code !== "EPIPE") throw error;
-  });
 }
 
 /** Breaks every line of a text at spaces, so that none is longer than `width` (words are not broken). */

@@ -4,6 +4,7 @@ import type { Device } from "../execute/device.js";
 import { PenniError } from "../graph/errors.js";
 import type { TrainingRun, TrainingSummary } from "../method/run/train_pipeline.js";
 import type { TrainingSettings } from "../method/run/training_config.js";
+import { terminalJson } from "../text/destinations.js";
 import {
   classesOption,
   classNamesOf,
@@ -142,7 +143,7 @@ async function runTrain(
     const { trainRun } = await import("../method/run/train_pipeline.js");
     return advising(`Go on with: penni train --resume ${run.root}`, () => trainRun(run, view, signal));
   });
-  const text = options.json === true ? JSON.stringify(summary) : describeTraining(summary);
+  const text = options.json === true ? terminalJson(summary) : describeTraining(summary);
   terminal.stdout.write(`${text}\n`);
 }
 

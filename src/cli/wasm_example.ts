@@ -2,6 +2,7 @@ import { readFile } from "node:fs/promises";
 import type { Port, Program } from "../compile/program.js";
 import { PenniError } from "../graph/errors.js";
 import type { NewFile } from "../onnx/directories.js";
+import { type CIdentifier, markdownCode, scriptLiteral } from "../text/destinations.js";
 
 const RUNTIME = "penni-runtime.js";
 
@@ -13,7 +14,7 @@ const LARGEST_MODULE = 256 * 2 ** 20;
  * @throws PenniError "bad-option" if the module is too large for a page
  */
 export async function wasmExample(
-  name: string,
+  name: CIdentifier,
   module: Uint8Array,
   { inputs, outputs }: Pick<Program, "inputs" | "outputs">,
 ): Promise<readonly NewFile[]> {
@@ -34,7 +35,7 @@ export async function wasmExample(
 }
 
 // The name is a C identifier and the module base64: neither can end an element or a string.
-const page = (name: string, runtime: string, module: string): string => `<!doctype html>
+const page = (name: CIdentifier, runtime: string, module: string): string => `<!doctype html>
 <html lang="en">
 <meta charset="utf-8">
 <meta name="viewport" content="width=device-width">
@@ -106,12 +107,12 @@ show().catch(fail);
 
 const elements = ({ dims }: Port): number => dims.reduce((count, dim) => count * dim, 1);
 
-function readme(name: string, inputs: readonly Port[], outputs: readonly Port[]): string {
+function readme(name: CIdentifier, inputs: readonly Port[], outputs: readonly Port[]): string {
   const shapes = (ports: readonly Port[]): string =>
     ports
-      .map((port) => `- ${JSON.stringify(port.name)}: ${port.elementType} [${port.dims.join(", ")}]`)
+      .map((port) => `- ${markdownCode(port.name)}: ${port.elementType} [${port.dims.join(", ")}]`)
       .join("\n");
-  const data = inputs.map((port) => `${JSON.stringify(port.name)}: new Float32Array(${elements(port)})`);
+  const data = inputs.map((port) => `[${scriptLiteral(port.name)}]: new Float32Array(${elements(port)})`);
   const [only] = inputs;
   const input =
     inputs.length === 1 && only !== undefined

@@ -6,7 +6,8 @@ import { INTERRUPTED_STATUS, type Output } from "./terminal.js";
 
 /**
  * Does long work under a live view. The first Ctrl-C aborts the signal that the work gets, so that it stops
- * cleanly; the second ends the process.
+ * cleanly; the second ends the process. A terminal that is closed ends nothing: Node.js forgets that `nohup` or a shell
+ * had asked for that, so it is always so.
  */
 export async function watched<Result>(
   output: Output,
@@ -25,14 +26,18 @@ export async function watched<Result>(
     process.once("SIGINT", stopAtOnce);
   };
   process.once("SIGINT", stop);
+  process.on("SIGHUP", goOn);
   try {
     return await work(view, controller.signal);
   } finally {
     view.stop();
     process.off("SIGINT", stop);
     process.off("SIGINT", stopAtOnce);
+    process.off("SIGHUP", goOn);
   }
 }
+
+function goOn(): void {}
 
 /** Compresses in a run directory; where that stops before the end, the error says how to go on. */
 export async function compressRun(run: RunDirectory, view: RunView, signal: AbortSignal): Promise<Summary> {

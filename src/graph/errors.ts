@@ -1,3 +1,5 @@
+import { terminalLine } from "../text/destinations.js";
+
 /** Where an error happened and what to do about it; every part that is known is printed. */
 export interface ErrorDetails {
   readonly file?: string;
@@ -17,6 +19,7 @@ export type ErrorCode =
   | "bad-data"
   | "bad-option"
   | "io"
+  | "memory"
   | "training"
   | "diverged"
   | "interrupted"
@@ -49,7 +52,7 @@ export class PenniError extends Error {
 
 /** Names come from files: control characters would break the line or the terminal, and length would flood it. */
 function oneLine(message: string): string {
-  const line = message.replace(/\p{Cc}+/gu, " ");
+  const line = terminalLine(message);
   return line.length > LONGEST_MESSAGE ? `${line.slice(0, LONGEST_MESSAGE)}...` : line;
 }
 

@@ -2,7 +2,7 @@ import { CustomChart, LineChart } from "echarts/charts";
 import { GridComponent, LegendComponent } from "echarts/components";
 import { type EChartsCoreOption, init, use } from "echarts/core";
 import { SVGRenderer } from "echarts/renderers";
-import { escapeHtml, withoutControls } from "./html.js";
+import { escapeHtml, type Html, withoutControls } from "../text/destinations.js";
 
 use([LineChart, CustomChart, GridComponent, LegendComponent, SVGRenderer]);
 
@@ -11,7 +11,7 @@ export interface Chart {
   /** Plain text, shown above the picture. */
   readonly title: string;
   /** An `<svg>` element. Its colours are the page's CSS variables, so that it follows light and dark. */
-  readonly svg: string;
+  readonly svg: Html;
 }
 
 /** Width of every picture in its own units, which are pixels where there is room. */
@@ -45,10 +45,10 @@ export function drawChart(title: string, height: number, option: EChartsCoreOpti
   }
 }
 
-/** Without the size, so that the page decides; without rules for the mouse, which would apply to the whole page. */
-function forPage(svg: string, title: string): string {
+/** The chart library escapes texts itself. Without the size, so that the page decides; without rules for the mouse, which would apply to the whole page. */
+function forPage(svg: string, title: string): Html {
   return withoutControls(svg)
     .replace(/^<svg width="\d+" height="\d+"/, `<svg role="img" aria-label="${escapeHtml(title)}"`)
     .replace(/<style\b[^>]*>.*?<\/style>/gs, "")
-    .replaceAll(/ class="zr[^"]*"/g, "");
+    .replaceAll(/ class="zr[^"]*"/g, "") as Html;
 }

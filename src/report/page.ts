@@ -1,5 +1,5 @@
+import { escapeHtml, type Html, html } from "../text/destinations.js";
 import type { Chart } from "./chart.js";
-import { escapeHtml } from "./html.js";
 
 export interface PageTable {
   readonly caption: string;
@@ -22,19 +22,19 @@ export interface PageSpec {
 }
 
 /** Nothing is loaded and nothing runs, whatever a name in the page holds. */
-const POLICY = "default-src 'none'; style-src 'unsafe-inline'";
+const POLICY = html`default-src 'none'; style-src 'unsafe-inline'`;
 
-const lightColours = `
+const lightColours = html`
   --surface: #fff; --ink: #1c1e21; --muted: #5b6168; --rule: #d8dce0; --cell: #f1f4f6; --loss: #b3261e;
   --series-1: #0059b3; --series-2: #c2410c; --series-3: #15803d; --series-4: #9333a8;
   --series-5: #0e7490; --series-6: #a16207; --series-7: #be185d; --series-8: #4b5563;`;
 
-const darkColours = `
+const darkColours = html`
   --surface: #16181b; --ink: #e6e8ea; --muted: #a3a9b0; --rule: #3a3f45; --cell: #24282c; --loss: #d43c31;
   --series-1: #6cb2ff; --series-2: #ff9a62; --series-3: #5fd38a; --series-4: #d59bea;
   --series-5: #58cfe3; --series-6: #e3bd4a; --series-7: #ff8abb; --series-8: #b6bec8;`;
 
-const STYLE = `
+const STYLE = html`
 :root { color-scheme: light dark; ${lightColours} }
 @media screen and (prefers-color-scheme: dark) { :root { ${darkColours} } }
 body { margin: 0 auto; padding: 1.5rem; max-width: 60rem; background: var(--surface); color: var(--ink);
@@ -57,50 +57,48 @@ th:first-child { text-align: left; } tbody th { font-weight: normal; font-family
 }`;
 
 /** A whole HTML document in one file: no scripts, nothing from the net; light, dark and for printing. */
-export function page({ title, sections }: PageSpec): string {
-  return [
-    "<!doctype html>",
-    '<html lang="en">',
-    "<head>",
-    '<meta charset="utf-8">',
-    `<meta http-equiv="Content-Security-Policy" content="${POLICY}">`,
-    '<meta name="viewport" content="width=device-width, initial-scale=1">',
-    `<title>${escapeHtml(title)}</title>`,
-    `<style>${STYLE}</style>`,
-    "</head>",
-    "<body>",
-    `<h1>${escapeHtml(title)}</h1>`,
-    ...sections.flatMap(sectionLines),
-    "</body>",
-    "</html>",
-    "",
-  ].join("\n");
+export function page({ title, sections }: PageSpec): Html {
+  return html`<!doctype html>
+<html lang="en">
+<head>
+<meta charset="utf-8">
+<meta http-equiv="Content-Security-Policy" content="${POLICY}">
+<meta name="viewport" content="width=device-width, initial-scale=1">
+<title>${escapeHtml(title)}</title>
+<style>${STYLE}</style>
+</head>
+<body>
+<h1>${escapeHtml(title)}</h1>
+${sections.flatMap(sectionLines)}
+</body>
+</html>
+`;
 }
 
-function sectionLines({ title, paragraphs = [], charts = [], table }: PageSection): readonly string[] {
+function sectionLines({ title, paragraphs = [], charts = [], table }: PageSection): readonly Html[] {
   return [
-    "<section>",
-    `<h2>${escapeHtml(title)}</h2>`,
-    ...paragraphs.map((text) => `<p>${escapeHtml(text)}</p>`),
+    html`<section>`,
+    html`<h2>${escapeHtml(title)}</h2>`,
+    ...paragraphs.map((text) => html`<p>${escapeHtml(text)}</p>`),
     ...charts.map(
-      (chart) => `<figure><figcaption>${escapeHtml(chart.title)}</figcaption>\n${chart.svg}</figure>`,
+      (chart) => html`<figure><figcaption>${escapeHtml(chart.title)}</figcaption>\n${chart.svg}</figure>`,
     ),
     ...(table === undefined ? [] : tableLines(table)),
-    "</section>",
+    html`</section>`,
   ];
 }
 
-function tableLines({ caption, head, rows }: PageTable): readonly string[] {
-  const heading = head.map((text) => `<th scope="col">${escapeHtml(text)}</th>`).join("");
+function tableLines({ caption, head, rows }: PageTable): readonly Html[] {
+  const heading = head.map((text) => html`<th scope="col">${escapeHtml(text)}</th>`);
   const body = rows.map(([name = "", ...cells]) => {
-    const numbers = cells.map((text) => `<td>${escapeHtml(text)}</td>`).join("");
-    return `<tr><th scope="row">${escapeHtml(name)}</th>${numbers}</tr>`;
+    const numbers = cells.map((text) => html`<td>${escapeHtml(text)}</td>`);
+    return html`<tr><th scope="row">${escapeHtml(name)}</th>${numbers}</tr>`;
   });
   return [
-    '<div class="table"><table>',
-    `<caption>${escapeHtml(caption)}</caption>`,
-    `<thead><tr>${heading}</tr></thead>`,
-    `<tbody>${body.join("\n")}</tbody>`,
-    "</table></div>",
+    html`<div class="table"><table>`,
+    html`<caption>${escapeHtml(caption)}</caption>`,
+    html`<thead><tr>${heading}</tr></thead>`,
+    html`<tbody>${body}</tbody>`,
+    html`</table></div>`,
   ];
 }

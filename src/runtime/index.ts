@@ -13,7 +13,8 @@ export type * from "./types.js";
 
 /**
  * Loads a compiled model.
- * @throws TypeError if this is no source or no module of Penni's, Error if it cannot be read or compiled
+ * @throws TypeError if this is no source or no module of Penni's, or a damaged one, Error if it cannot be read or
+ *   compiled
  */
 export async function load<Output extends OutputData | Readonly<Record<string, OutputData>> = Float32Array>(
   source: Source | Promise<Source>,
@@ -21,8 +22,9 @@ export async function load<Output extends OutputData | Readonly<Record<string, O
 ): Promise<Model<Output>> {
   const bytes = await bytesOf(await source);
   const sections = sectionsOf(bytes);
-  const description = sections.find(({ name }) => name === "penni");
-  if (!description) throw notOurs(bytes);
+  const content = sections.find(({ name }) => name === "penni")?.content;
+  if (!content) throw notOurs(bytes);
+  if (options.verify) await verify(bytes, sections.at(-1));
   const fast = sections.find(({ name }) => name === "penni.relaxed");
   const relaxed = !!fast && options.relaxed !== false && WebAssembly.validate(relaxedProbe);
   const module = relaxed ? withCode(bytes, sections, fast.content) : bytes;
@@ -32,9 +34,40 @@ export async function load<Output extends OutputData | Readonly<Record<string, O
   } catch (error) {
     throw failure("cannot compile the model, which needs WebAssembly with SIMD", error);
   }
-  const details = JSON.parse(new TextDecoder().decode(description.content)) as Description;
-  // The caller says what the outputs are; TypeScript cannot know.
-  return modelOf(details, instance.exports, relaxed) as unknown as Model<Output>;
+  try {
+    const details: unknown = JSON.parse(new TextDecoder().decode(content));
+    // The caller says what the outputs are; TypeScript cannot know.
+    if (isDescription(details))
+      return modelOf(details, instance.exports, relaxed) as unknown as Model<Output>;
+  } catch {
+    // No JSON, or a place outside of the module's memory.
+  }
+  throw new TypeError("load: the module is damaged: its description makes no sense");
+}
+
+/** Compares a module with the digest in its last section. */
+async function verify(bytes: Uint8Array, last: Section | undefined): Promise<void> {
+  const { subtle } = (globalThis as Host).crypto ?? {};
+  if (!subtle) throw new Error("load: verify needs crypto.subtle, as secure contexts have it");
+  const digest = new Uint8Array(await subtle.digest("SHA-256", bytes.subarray(0, last?.start)));
+  if (last?.name === "penni.sha256" && `${digest}` === `${last.content}`) return;
+  throw new TypeError("load: the module is damaged: its digest is another");
+}
+
+const place = { name: "", type: "", address: 0, dims: [0] };
+const ports = { inputs: [place], outputs: [place] };
+/** What a description need not have. */
+const statements = { classNames: [""], preprocessing: { mean: [0], std: [0], scale: 0 } };
+
+function isDescription(found: unknown): found is Description {
+  return isLike(found, ports) && isLike({ ...statements, ...Object(found) }, statements);
+}
+
+/** Whether a value has all that `like` has, of the same types; lists have any length. */
+function isLike(value: unknown, like: unknown): boolean {
+  if (Array.isArray(like)) return Array.isArray(value) && value.every((item) => isLike(item, like[0]));
+  if (typeof like !== "object") return typeof value === typeof like;
+  return Object.entries(Object(like)).every(([key, part]) => isLike(Object(value)[key], part));
 }
 
 /** The parts of the host that not every set of types knows. */
@@ -45,6 +78,9 @@ declare const WebAssembly: {
 
 interface Host {
   readonly location?: unknown;
+  readonly crypto?: {
+    readonly subtle?: { digest(algorithm: string, bytes: Uint8Array): Promise<ArrayBuffer> };
+  };
   readonly process?: {
     getBuiltinModule?(name: string): {
       readonly promises: { readFile(file: string | URL): Promise<Uint8Array> };

@@ -76,6 +76,13 @@ export interface Body {
 export type Source = ArrayBuffer | ArrayBufferView | string | { readonly href: string } | Body;
 
 export interface LoadOptions {
+  /**
+   * Whether the module is compared with the SHA-256 digest that it carries, which tells any byte that was changed or
+   * lost since it was compiled (default: false): a damaged module may compute wrong numbers, or never end. Whoever
+   * changes a module on purpose can change the digest too: against that, fetch it with the `integrity` that you know, as
+   * in `load(fetch(url, { integrity: "sha256-..." }))`. Pages need a secure context (https, or localhost) for it.
+   */
+  readonly verify?: boolean;
   /** Whether relaxed SIMD is used where the host has it (default: true). */
   readonly relaxed?: boolean;
 }

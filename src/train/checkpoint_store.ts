@@ -82,7 +82,7 @@ async function readBytes(file: string): Promise<Uint8Array> {
   try {
     return await readFile(file);
   } catch (error) {
-    throw ioError(file, "cannot read the checkpoint", error);
+    throw ioError(file, "cannot read a file of the run", error);
   }
 }
 
@@ -98,7 +98,7 @@ export async function stageIdentity(plan: TrainingPlan): Promise<StageIdentity> 
     ...rest
   } = plan;
   const hash = createHash("sha256");
-  for (const file of [network, teacher]) if (file !== undefined) hash.update(await readFile(file));
+  for (const file of [network, teacher]) if (file !== undefined) hash.update(await readBytes(file));
   const options = Object.entries(rest).map(([name, value]) => [name, JSON.stringify(value)]);
   return { networks: hash.digest("hex"), options: Object.fromEntries(options) };
 }

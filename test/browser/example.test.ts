@@ -6,6 +6,7 @@ import path from "node:path";
 import { after, test } from "node:test";
 import { pathToFileURL } from "node:url";
 import { wasmExample } from "../../src/cli/wasm_example.js";
+import { cName } from "../../src/compile/c/names.js";
 import { compileProgram } from "../../src/compile/compile.js";
 import { wasmModule } from "../../src/compile/wasm/module.js";
 import { wasmTarget } from "../../src/compile/wasm/target.js";
@@ -40,7 +41,7 @@ test("the example's page works without a server", { skip: withoutChromium }, asy
     [CLASS_NAMES_KEY, JSON.stringify(names)],
   ]);
   const program = compileProgram({ ...tinyCnn(), metadata }, wasmTarget);
-  for (const { name, content } of await wasmExample("tiny", wasmModule(program), program)) {
+  for (const { name, content } of await wasmExample(cName("tiny"), wasmModule(program), program)) {
     writeFileSync(path.join(folder, name), content);
   }
   const file = path.join(folder, "chosen.html");

@@ -1,9 +1,10 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { heatMaps } from "../../src/report/heat_map.js";
-import { escapeHtml, shortenStart } from "../../src/report/html.js";
+import { shortenStart } from "../../src/report/html.js";
 import { lineChart } from "../../src/report/line_chart.js";
 import { page } from "../../src/report/page.js";
+import { escapeHtml } from "../../src/text/destinations.js";
 
 /** What a model may call its layers. */
 const hostile = `</text></svg><script>alert("1")</script><img src=x onerror='alert(2)'>&amp;\u0000`;

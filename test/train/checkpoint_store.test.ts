@@ -107,5 +107,5 @@ test("a checkpoint that cannot be written or read is an error that names the fil
   const { store } = open("none/x.ckpt");
   await assert.rejects(store.write(stateAfter(1)), { code: "io", message: /none\/x\.ckpt: cannot write/ });
   const directory = new CheckpointStore(folder, identity, () => undefined);
-  await assert.rejects(directory.read(), { code: "io", message: /cannot read the checkpoint/ });
+  await assert.rejects(directory.read(), { code: "io", message: /cannot read a file of the run/ });
 });

@@ -58,7 +58,7 @@ async function checkStep(network: Graph, images: Tensor, batchNormalization: Zoo
   });
   if (block === undefined) return;
   const blocked = await withStep(network, images, { batchNormalization, block }, (step) => step.gradients());
-  const { error, name } = largestGradientError(plain.parameters, blocked.parameters);
+  const { error, name } = largestGradientError(plain.parameters, blocked.parameters, plain.magnitudes);
   assert.ok(error <= BLOCKED_TOLERANCE, `blocked: ${name} is off by ${error}`);
 }
 

@@ -1,4 +1,5 @@
 import { PenniError } from "../../graph/errors.js";
+import type { CIdentifier } from "../../text/destinations.js";
 import type { Pointer } from "../loops.js";
 import type { Program } from "../program.js";
 import { elementTypes } from "./kernel_printer.js";
@@ -8,7 +9,7 @@ import { floatLiteral } from "./numbers.js";
 /** A constant that kernels read, as an array. */
 export interface CConstant {
   readonly id: number;
-  readonly name: string;
+  readonly name: CIdentifier;
   readonly type: Pointer["type"];
   /** Bytes in the program's weights. */
   readonly from: number;
@@ -57,7 +58,7 @@ const elementBytes: Readonly<Record<Pointer["type"], number>> = { f32: 4, u16: 2
 
 /** The arrays' definitions. @param qualifier in front of each, as "static const" */
 export function constantDefinitions(
-  { weights }: Program,
+  { weights }: Pick<Program, "weights">,
   constants: readonly CConstant[],
   qualifier: string,
 ): string {
@@ -90,7 +91,7 @@ const readLiteral: Readonly<Record<Pointer["type"], (view: DataView, position: n
 };
 
 /** The weights as the file that `NAME_run` gets, with room behind them for whole vectors. */
-export function binaryWeights({ weights }: Program): Uint8Array {
+export function binaryWeights({ weights }: Pick<Program, "weights">): Uint8Array {
   const bytes = new Uint8Array(weights.length + 4 * (SLACK + 1));
   bytes.set(weights);
   return bytes;

@@ -1,4 +1,4 @@
-import { imagenetPreprocessing, readClassNames, readPreprocessing } from "../../data/preprocessing.js";
+import { imagenetPreprocessing, readPreprocessing } from "../../data/preprocessing.js";
 import type { CFile } from "./files.js";
 import { wrapped } from "./names.js";
 import { floatLiteral } from "./numbers.js";
@@ -8,13 +8,23 @@ import type { CUnit } from "./source.js";
 /** A program that runs the network on files, and how it is built. */
 export function exampleFiles(unit: CUnit): readonly CFile[] {
   return [
-    { name: "main.c", content: mainFile(unit) },
+    { name: `${programName(unit)}.c`, content: mainFile(unit) },
     { name: "Makefile", content: makefile(unit) },
   ];
 }
 
-function makefile({ name, weights }: CUnit): string {
-  const objects = [`${name}.o`, ...(weights === "separate" ? [`${name}_weights.o`] : []), "main.o"].join(" ");
+/** Not the network's own file, in file systems of any kind. */
+function programName({ name }: CUnit): "main" | "example" {
+  return name.toLowerCase() === "main" ? "example" : "main";
+}
+
+function makefile(unit: CUnit): string {
+  const { name, weights } = unit;
+  const objects = [
+    `${name}.o`,
+    ...(weights === "separate" ? [`${name}_weights.o`] : []),
+    `${programName(unit)}.o`,
+  ].join(" ");
   return `CC ?= cc
 CFLAGS ?= -std=c99 -O3 -march=native -Wall -Wextra
 
@@ -195,24 +205,12 @@ static void read_ppm(FILE *file, float *values, const char *name) {
 }`;
 }
 
-function classTable({ program }: CUnit): string {
-  const names = readClassNames(program.metadata);
-  if (names === undefined) return "";
-  return `static const char *const classes[] = {\n  ${wrapped(names.map(stringLiteral), "  ")}\n};\n`;
+function classTable({ classNames }: CUnit): string {
+  if (classNames === undefined) return "";
+  return `static const char *const classes[] = {\n  ${wrapped(classNames, "  ")}\n};\n`;
 }
 
-function classPrint({ program }: CUnit): string {
-  const names = readClassNames(program.metadata);
-  if (names === undefined) return `printf("  %6lu  %g\\n", (unsigned long)best, (double)values[best]);`;
-  return `printf("  %-20s  %g\\n", best < ${names.length} ? classes[best] : "?", (double)values[best]);`;
-}
-
-function stringLiteral(text: string): string {
-  const bytes = [...new TextEncoder().encode(text)];
-  const safe = bytes.map((byte) =>
-    byte >= 0x20 && byte < 0x7f && !'"\\?'.includes(String.fromCharCode(byte))
-      ? String.fromCharCode(byte)
-      : `\\${byte.toString(8).padStart(3, "0")}`,
-  );
-  return `"${safe.join("")}"`;
+function classPrint({ classNames }: CUnit): string {
+  if (classNames === undefined) return `printf("  %6lu  %g\\n", (unsigned long)best, (double)values[best]);`;
+  return `printf("  %-20s  %g\\n", best < ${classNames.length} ? classes[best] : "?", (double)values[best]);`;
 }

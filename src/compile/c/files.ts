@@ -3,7 +3,6 @@ import { binaryWeights } from "./constants.js";
 import { exampleFiles } from "./example.js";
 import { headerFile } from "./header.js";
 import { checkName } from "./names.js";
-import { namePorts } from "./ports.js";
 import { type CUnit, cUnit, separateWeights, sourceFile, type WeightsPlace } from "./source.js";
 
 export { cName } from "./names.js";
@@ -32,9 +31,7 @@ export interface CFileOptions {
  * @throws PenniError "bad-option" if the name is no identifier, or the weights are too large for text
  */
 export function cFiles(program: Program, { name, weights, example }: CFileOptions): readonly CFile[] {
-  checkName(name);
-  const ports = namePorts(program, name.toUpperCase());
-  const unit = cUnit(program, name, weights, ports);
+  const unit = cUnit(program, checkName(name), weights);
   return [
     { name: `${name}.h`, content: headerFile(unit) },
     { name: `${name}.c`, content: sourceFile(unit) },

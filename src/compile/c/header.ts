@@ -1,14 +1,14 @@
 import { binaryWeights } from "./constants.js";
-import { commentText, wrapped } from "./names.js";
+import { wrapped } from "./names.js";
 import type { CPort } from "./ports.js";
 import { type CUnit, runParameters } from "./source.js";
 
 /** NAME.h */
 export function headerFile(unit: CUnit): string {
-  const { program, name, macro, ports, plan } = unit;
+  const { title, name, macro, ports, plan } = unit;
   const macros = [...ports.inputs, ...ports.outputs].flatMap(portMacros);
   return `/*
- * ${name}: the network "${commentText(program.name)}", compiled by Penni. No heap, no files, nothing is written but
+ * ${name}: the network "${title}", compiled by Penni. No heap, no files, nothing is written but
  * outputs and scratch: several threads may run it at once, each with a scratch of its own.
  * Define ${macro}_SCALAR when compiling ${name}.c to do without vector instructions.
  */
@@ -39,10 +39,10 @@ void ${name}_run(${wrapped(runParameters(unit), "    ")});
 `;
 }
 
-function portMacros({ macro, port, shape }: CPort): readonly string[] {
+function portMacros({ macro, title, elementType, buffer, shape }: CPort): readonly string[] {
   return [
-    `/* "${commentText(port.name)}", row-major${port.elementType === "float32" ? "" : `; ${port.elementType} in the model, float here`} */`,
-    `#define ${macro}_ELEMENTS ${port.buffer.size}`,
+    `/* "${title}", row-major${elementType === "float32" ? "" : `; ${elementType} in the model, float here`} */`,
+    `#define ${macro}_ELEMENTS ${buffer.size}`,
     `#define ${macro}_RANK ${shape.length}`,
     `#define ${macro}_SHAPE {${shape.join(", ")}}`,
   ];

@@ -1,5 +1,6 @@
+import { type CIdentifier, cComment } from "../../text/destinations.js";
 import type { BinaryOp, Comparison, Index, Kernel, Lanes, Pointer, Statement, Value } from "../loops.js";
-import { commentText, Names, wrapped } from "./names.js";
+import { Names, wrapped } from "./names.js";
 import { floatLiteral } from "./numbers.js";
 import { type DeclaredVariable, findScopes, type Scopes } from "./scopes.js";
 import {
@@ -18,7 +19,7 @@ export interface PrintedKernel {
 
 export interface PrintOptions {
   /** The function's name. */
-  readonly name: string;
+  readonly name: CIdentifier;
   /** Whether no call passes the same memory to two parameters one of which is written. */
   readonly restrict: boolean;
 }
@@ -59,7 +60,7 @@ class KernelPrinter {
   private readonly lines: string[] = [];
   private readonly used = new Set<VectorFunction>();
   private readonly scope = new Names(preludeNames);
-  private readonly identifiers = new Map<string, string>();
+  private readonly identifiers = new Map<string, CIdentifier>();
   private readonly scopes: Scopes;
 
   constructor(
@@ -76,7 +77,7 @@ class KernelPrinter {
       const elements = written ? elementTypes[type] : `const ${elementTypes[type]}`;
       return `${elements} *${qualifier}${this.identifier(name)}`;
     });
-    this.lines.push(`/* ${commentText(kernel.comment)} */`);
+    this.lines.push(`/* ${cComment(kernel.comment)} */`);
     this.lines.push(`static KERNEL void ${options.name}(`, `    ${wrapped(parameters, "    ")}) {`);
     for (const { name } of kernel.parameters) {
       if (!this.scopes.isRead(name)) this.lines.push(`  (void)${this.identifier(name)};`);
@@ -266,7 +267,7 @@ class KernelPrinter {
     return name;
   }
 
-  private identifier(name: string): string {
+  private identifier(name: string): CIdentifier {
     const known = this.identifiers.get(name);
     if (known !== undefined) return known;
     const identifier = this.scope.take(name);

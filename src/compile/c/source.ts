@@ -1,22 +1,42 @@
+import { readClassNames } from "../../graph/image_metadata.js";
+import {
+  type CComment,
+  type CIdentifier,
+  type CString,
+  cComment,
+  cString,
+  terminalLine,
+} from "../../text/destinations.js";
 import { type KernelPool, uniqueKernels } from "../kernel_pool.js";
 import type { Kernel, Pointer } from "../loops.js";
 import { type MemoryPlan, planMemory } from "../memory_plan.js";
 import type { Location, Program, Step } from "../program.js";
 import { arrayType, type CConstant, constantDefinitions, findConstants } from "./constants.js";
 import { elementTypes, type PrintedKernel, printKernel } from "./kernel_printer.js";
-import { commentText, Names, wrapped } from "./names.js";
-import type { CPorts } from "./ports.js";
+import { Names, wrapped } from "./names.js";
+import { type CPorts, namePorts } from "./ports.js";
 import { preludeNames, vectorPrelude } from "./vectors.js";
 
 /** Where the weights of a program stand. */
 export type WeightsPlace = "inside" | "separate" | "binary";
 
-/** What the files of one program have in common. */
+/** One call of a kernel. */
+export interface CStep extends Pick<Step, "kernel" | "arguments"> {
+  /** The node that it computes, where the step before computes another. */
+  readonly title: CComment | undefined;
+}
+
+/** What the files of one program have in common: its names only as they may be printed into C. */
 export interface CUnit {
-  readonly program: Program;
-  readonly name: string;
+  readonly program: Pick<Program, "weights" | "metadata">;
+  /** The network's name. */
+  readonly title: CComment;
+  readonly steps: readonly CStep[];
+  /** At least one, if there are any. */
+  readonly classNames: readonly CString[] | undefined;
+  readonly name: CIdentifier;
   /** What macros begin with. */
-  readonly macro: string;
+  readonly macro: CIdentifier;
   readonly ports: CPorts;
   readonly plan: MemoryPlan;
   readonly weights: WeightsPlace;
@@ -24,32 +44,57 @@ export interface CUnit {
 }
 
 /** Plans a program's memory and names its parts. */
-export function cUnit(program: Program, name: string, weights: WeightsPlace, ports: CPorts): CUnit {
+export function cUnit(program: Program, name: CIdentifier, weights: WeightsPlace): CUnit {
+  const macro = name.toUpperCase() as CIdentifier;
+  const ports = namePorts(program, macro);
   const parameters = [...ports.inputs, ...ports.outputs].map((port) => port.parameter);
   const ownNames = ["arena", "scratch", "weights", ...Object.values(readers), `${name}_run`];
   const reserved = [...preludeNames, ...parameters, ...ownNames];
   const constants = findConstants(program, weights === "separate" ? `${name}_` : "", reserved);
   const plan = planMemory(program);
-  return { program, name, macro: name.toUpperCase(), ports, plan, weights, constants };
+  const { weights: bytes, metadata } = program;
+  const steps = program.steps.map(({ kernel, arguments: locations, node, op }, index) => {
+    const before = program.steps[index - 1];
+    const isSame = before?.node === node && before.op === op;
+    const title = isSame ? undefined : cComment(node === "" ? op : `${node} (${op})`);
+    return { kernel, arguments: locations, title };
+  });
+  const classNames = readClassNames(metadata)?.map((className) => cString(terminalLine(className)));
+  return {
+    program: { weights: bytes, metadata },
+    title: cComment(program.name),
+    steps,
+    classNames: classNames?.length === 0 ? undefined : classNames,
+    name,
+    macro,
+    ports,
+    plan,
+    weights,
+    constants,
+  };
 }
 
 /** NAME.c */
 export function sourceFile(unit: CUnit): string {
-  const { program, name, macro } = unit;
-  const pool = uniqueKernels(program.steps.map((step) => step.kernel));
-  const functionNames = new Names([...preludeNames, ...unit.constants.map((constant) => constant.name)]);
+  const { title, steps, name, macro } = unit;
+  const pool = uniqueKernels(steps.map((step) => step.kernel));
+  const functionNames = new Names([
+    ...preludeNames,
+    `${name}_run`,
+    ...unit.constants.map((constant) => constant.name),
+  ]);
   const functions = pool.kernels.map((kernel) => functionNames.take(`kernel_${kernel.name}`));
   const kernels = pool.kernels.map((kernel, index) =>
     printKernel(kernel, {
-      name: functions[index] ?? "",
-      restrict: isRestricted(kernel, index, pool, program),
+      name: functions[index] ?? functionNames.take(kernel.name),
+      restrict: isRestricted(kernel, index, pool, steps),
     }),
   );
   const used = new Set(kernels.flatMap((kernel) => kernel.used));
   const constants = constantsPart(unit);
   const run = runFunction(unit, (step) => functions[pool.indexOf(step.kernel)] ?? "");
   const parts = [
-    `/* The network "${commentText(program.name)}", compiled by Penni: see ${name}.h. */`,
+    `/* The network "${title}", compiled by Penni: see ${name}.h. */`,
     includes(unit, kernels, constants),
     vectorPrelude(used, `${macro}_SCALAR`),
     constants,
@@ -119,8 +164,8 @@ function readerOf(type: Pointer["type"]): string {
 }
 
 /** Whether no step passes memory that a kernel writes as another argument too. */
-function isRestricted(kernel: Kernel, index: number, pool: KernelPool, program: Program): boolean {
-  return program.steps
+function isRestricted(kernel: Kernel, index: number, pool: KernelPool, steps: readonly CStep[]): boolean {
+  return steps
     .filter((step) => pool.indexOf(step.kernel) === index)
     .every(({ arguments: locations }) => {
       const ids = locations.map((location) => location.buffer.id);
@@ -140,21 +185,18 @@ export function runParameters({ ports, weights }: CUnit): readonly string[] {
   ];
 }
 
-function runFunction(unit: CUnit, functionOf: (step: Step) => string): string {
-  const { program, name, plan, ports } = unit;
+function runFunction(unit: CUnit, functionOf: (step: CStep) => string): string {
+  const { steps, name, plan, ports } = unit;
   const lines = [`void ${name}_run(${wrapped(runParameters(unit), "    ")}) {`];
-  const isRead = new Set(program.steps.flatMap((step) => step.arguments.map(({ buffer }) => buffer.id)));
-  for (const { port, parameter } of [...ports.inputs, ...ports.outputs]) {
-    if (!isRead.has(port.buffer.id)) lines.push(`  (void)${parameter};`);
+  const isRead = new Set(steps.flatMap((step) => step.arguments.map(({ buffer }) => buffer.id)));
+  for (const { buffer, parameter } of [...ports.inputs, ...ports.outputs]) {
+    if (!isRead.has(buffer.id)) lines.push(`  (void)${parameter};`);
   }
   lines.push(plan.size === 0 ? "  (void)scratch;" : "  float *const arena = scratch;");
   if (unit.weights === "binary" && unit.constants.length === 0) lines.push("  (void)weights;");
   const print = locationPrinter(unit);
-  let title = "";
-  for (const step of program.steps) {
-    const node = `  /* ${commentText(step.node === "" ? step.op : `${step.node} (${step.op})`)} */`;
-    if (node !== title) lines.push("", node);
-    title = node;
+  for (const step of steps) {
+    if (step.title !== undefined) lines.push("", `  /* ${step.title} */`);
     const locations = step.arguments.map(print);
     lines.push(`  ${functionOf(step)}(${wrapped(locations, "      ")});`);
   }
@@ -164,7 +206,7 @@ function runFunction(unit: CUnit, functionOf: (step: Step) => string): string {
 
 function locationPrinter({ plan, ports, constants, weights }: CUnit): (location: Location) => string {
   const parameters = new Map(
-    [...ports.inputs, ...ports.outputs].map(({ port, parameter }) => [port.buffer.id, parameter]),
+    [...ports.inputs, ...ports.outputs].map(({ buffer, parameter }) => [buffer.id, parameter]),
   );
   const constantById = new Map(constants.map((constant) => [constant.id, constant]));
   const moved = (base: string, elements: number): string => (elements === 0 ? base : `${base} + ${elements}`);

@@ -7,6 +7,7 @@ import type { Location, Port, Program, Step } from "../program.js";
 import { ByteWriter } from "./bytes.js";
 import { functionBody } from "./function_body.js";
 import { control, integer, valueTypes } from "./instructions.js";
+import { sha256 } from "./sha256.js";
 
 const PAGE = 65536;
 /** 4 GiB: what 32-bit addresses reach. */
@@ -18,6 +19,9 @@ const sectionIds = { custom: 0, type: 1, function: 3, memory: 5, export: 7, code
 export const DESCRIPTION_SECTION = "penni";
 /** Custom section with the content of a code section that uses relaxed SIMD, in place of the module's own. */
 export const RELAXED_SECTION = "penni.relaxed";
+
+/** Last custom section: the SHA-256 digest of everything before it. */
+export const DIGEST_SECTION = "penni.sha256";
 
 /** An input or output of a compiled module. */
 export interface ModulePort {
@@ -57,7 +61,7 @@ export function stepExport(index: number): string {
 
 /**
  * A WebAssembly module without imports that exports `memory` and `run`: weights inside, float32 inputs and outputs at
- * the addresses that its custom section "penni" names.
+ * the addresses that its custom section "penni" names, and a digest by which the loader can tell damage.
  * @throws PenniError "bad-model" if the model's metadata states a preprocessing or class names that make no sense,
  *   "unsupported" if the memory that it needs is beyond what WebAssembly has
  */
@@ -80,6 +84,7 @@ export function wasmModule(
   customSection(module, RELAXED_SECTION, codeSection(kernels, callers, true).view());
   const description = new TextEncoder().encode(JSON.stringify(describe(program, layout)));
   customSection(module, DESCRIPTION_SECTION, description);
+  customSection(module, DIGEST_SECTION, sha256(module.view()));
   return module.view().slice();
 }
 

@@ -27,7 +27,7 @@ export class RunCalibrationJournal implements CalibrationJournal {
   /** @param network the file of the network that is calibrated */
   static async open(run: RunDirectory, network: string): Promise<RunCalibrationJournal> {
     const identity = createHash("sha256").update(FORMAT);
-    for (const file of [run.path("config.json"), network]) identity.update(await readFile(file));
+    for (const file of [run.path("config.json"), network]) identity.update(await readBytes(file));
     return new RunCalibrationJournal(run.path("checkpoints"), identity.digest());
   }
 
@@ -49,8 +49,12 @@ export class RunCalibrationJournal implements CalibrationJournal {
   /** Removes all that a run's calibration has kept. */
   static async remove(run: RunDirectory): Promise<void> {
     const folder = run.path("checkpoints");
-    const names = (await readdir(folder)).filter((name) => name.startsWith(PREFIX));
-    for (const name of names) await rm(path.join(folder, name), { force: true });
+    try {
+      const names = (await readdir(folder)).filter((name) => name.startsWith(PREFIX));
+      for (const name of names) await rm(path.join(folder, name), { force: true, recursive: true });
+    } catch (error) {
+      throw ioError(folder, "cannot remove what calibration has kept", error);
+    }
   }
 
   private fileOf(key: string): string {
@@ -66,6 +70,6 @@ async function readBytes(file: string): Promise<Buffer> {
   try {
     return await readFile(file);
   } catch (error) {
-    throw ioError(file, "cannot read what calibration has kept", error);
+    throw ioError(file, "cannot read a file of the run", error);
   }
 }

@@ -171,11 +171,20 @@ export class RunDirectory<Config extends AnyConfig = RunConfig> {
       .map((line, index) => parseMetrics(file, line, index + 1));
   }
 
-  /** Removes what writing left behind when a kill cut it short; only for whoever has locked the directory. */
-  async removeTemporaryFiles(): Promise<void> {
+  /**
+   * Makes folders that are missing (what was in them is made again), and removes what writing left behind when a kill
+   * cut it short; only for whoever has locked the directory.
+   * @throws PenniError "io" if what is in a folder's place is none, or nothing can be changed
+   */
+  async restore(): Promise<void> {
     for (const folder of ["", ...FOLDERS].map((name) => this.path(name))) {
-      const names = existsSync(folder) ? await listDirectory(folder) : [];
-      for (const name of names.filter(isTemporaryFile)) await rm(path.join(folder, name), { force: true });
+      try {
+        if (!existsSync(folder)) await mkdir(folder);
+        for (const name of (await readdir(folder)).filter(isTemporaryFile))
+          await rm(path.join(folder, name), { force: true, recursive: true });
+      } catch (error) {
+        throw ioError(folder, "cannot work in the run's directory", error);
+      }
     }
   }
 }

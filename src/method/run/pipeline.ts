@@ -74,7 +74,7 @@ export async function compress(
 ): Promise<Summary> {
   const lock = await RunLock.acquire(run.root, (text) => listener.notice?.(text));
   try {
-    await run.removeTemporaryFiles();
+    await run.restore();
     return await compressLocked({ run, lock, listener, signal });
   } finally {
     await lock.release();

@@ -49,7 +49,7 @@ export async function trainRun(
 ): Promise<TrainingSummary> {
   const lock = await RunLock.acquire(run.root, (text) => listener.notice?.(text));
   try {
-    await run.removeTemporaryFiles();
+    await run.restore();
     return await trainLocked(run, lock, listener, signal);
   } finally {
     await lock.release();

@@ -1,8 +1,12 @@
 /** Entry of a training process, started by `launch.ts`: one plan, then it ends. */
 import { PenniError } from "../../graph/errors.js";
+import { machineError } from "../../onnx/machine_error.js";
 import { Trainer, type TrainerHooks } from "../../train/trainer.js";
 import { shrinkForTraining } from "../shrink_for_training.js";
+import { surviveLostTerminal } from "./lost_terminal.js";
 import type { FromTrainer, ToTrainer } from "./messages.js";
+
+surviveLostTerminal();
 
 let stopRequested = false;
 
@@ -31,8 +35,9 @@ async function run(plan: Extract<ToTrainer, { kind: "start" }>["plan"]): Promise
 }
 
 function failure(error: unknown): FromTrainer {
-  if (error instanceof PenniError) {
-    const { code, problem, details, stack } = error;
+  const known = error instanceof PenniError ? error : machineError(error);
+  if (known !== undefined) {
+    const { code, problem, details, stack } = known;
     return { kind: "failed", code, problem, details, stack };
   }
   const problem = error instanceof Error ? error.message : String(error);
@@ -46,5 +51,7 @@ process.on("message", (message: ToTrainer) => {
 });
 // The terminal sends Ctrl-C to the whole group; the parent asks for the stop, so that it happens once.
 process.on("SIGINT", () => undefined);
+// The terminal was closed: the run goes on as its parent does.
+process.on("SIGHUP", () => undefined);
 // Nobody is left to report to: end rather than train on as an orphan.
 process.on("disconnect", () => process.exit());

@@ -4,6 +4,7 @@ import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import path from "node:path";
 import { type CFileOptions, cFiles } from "../../../src/compile/c/files.js";
+import { checkName } from "../../../src/compile/c/names.js";
 import { namePorts } from "../../../src/compile/c/ports.js";
 import { compileProgram } from "../../../src/compile/compile.js";
 import type { Program } from "../../../src/compile/program.js";
@@ -34,13 +35,18 @@ export function withoutAvx2(): string | false {
 
 const linking = new Map<string, boolean>();
 
-/** A compiler may be there without the sanitizers' libraries, as Debian's clang is without libclang-rt-dev. */
-function canSanitize(compiler: string): boolean {
-  const known = linking.get(compiler);
+/**
+ * A compiler may be there without the libraries that it links with: Debian installs those of Clang's sanitizers, and a
+ * cross compiler's C library, apart.
+ */
+function canLink(compiler: string, flags: readonly string[]): boolean {
+  const link = [...flags, "-x", "c", "-", "-o", "/dev/null", "-lm"];
+  const key = [compiler, ...link].join(" ");
+  const known = linking.get(key);
   if (known !== undefined) return known;
-  const link = [...SANITIZERS, "-x", "c", "-", "-o", "/dev/null"];
-  const works = spawnSync(compiler, link, { input: "int main(void) { return 0; }" }).status === 0;
-  linking.set(compiler, works);
+  const source = "#include <math.h>\n#include <stdio.h>\nint main(void) { return 0; }\n";
+  const works = spawnSync(compiler, link, { input: source }).status === 0;
+  linking.set(key, works);
   return works;
 }
 
@@ -48,8 +54,7 @@ function canSanitize(compiler: string): boolean {
 export function skipOf({ compiler, flags }: Build): string | false {
   const reason = withoutCommand(compiler) || (flags.includes("-mavx2") && withoutAvx2());
   if (reason !== false) return reason;
-  const isSanitized = SANITIZERS.every((flag) => flags.includes(flag));
-  return isSanitized && !canSanitize(compiler) ? `needs the libraries of ${compiler}'s sanitizers` : false;
+  return canLink(compiler, flags) ? false : `needs the libraries of ${compiler} for ${flags.join(" ")}`;
 }
 
 export function compileForC(graph: Graph): Program {
@@ -142,7 +147,7 @@ function outputsFrom(program: Program, bytes: Buffer): Map<string, Tensor> {
 }
 
 function harness(program: Program, weights: CFileOptions["weights"]): string {
-  const prefix = NAME.toUpperCase();
+  const prefix = checkName(NAME.toUpperCase());
   const { inputs, outputs } = namePorts(program, prefix);
   const bytes = (macro: string): string => `${macro}_ELEMENTS * sizeof(float)`;
   const pointers = [...inputs, ...outputs].map(({ parameter }) => parameter);

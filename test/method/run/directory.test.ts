@@ -130,7 +130,7 @@ test("a locked run removes what a kill left of half-written files, and nothing e
     await writeFile(run.path(...parts, ".penni-123-0123456789ab.tmp"), "half");
     await writeFile(run.path(...parts, ".penni-notes"), "mine");
   }
-  await (await RunDirectory.open(root)).removeTemporaryFiles();
+  await (await RunDirectory.open(root)).restore();
   assert.deepEqual((await readdir(root)).sort(), [".penni-notes", "checkpoints", "config.json", "stages"]);
   assert.deepEqual((await readdir(run.path("stages"))).sort(), [".penni-notes", "original.onnx"]);
   assert.deepEqual(await readdir(run.path("checkpoints")), [".penni-notes"]);

@@ -9,12 +9,11 @@ import {
   int64Tensor,
   scalarTensor,
 } from "../../../src/graph/tensor.js";
-import type { Graph, Tensor } from "../../../src/graph/types.js";
+import type { Graph, Node, Tensor } from "../../../src/graph/types.js";
 import { trainableParameters } from "../../../src/method/parameters.js";
 import { runningStatisticsOf } from "../../../src/ops/batch_normalization.js";
 import { buildTrainingStep, type StepOptions, stepNames } from "../../../src/train/step.js";
 import { randomSource } from "../opcase.js";
-import { relativeError } from "./agreement.js";
 
 export interface LabelledBatch {
   readonly images: Tensor;
@@ -33,6 +32,16 @@ export interface Gradients {
   readonly parameters: ReadonlyMap<string, Float32Array>;
 }
 
+/** Gradients, and what they are sums of. */
+export interface SummedGradients extends Gradients {
+  /**
+   * By parameter whose gradient is a sum of another gradient's elements, as a bias's is: the same sum of their
+   * magnitudes. It is what rounding is to be measured against where they cancel, as in front of a normalization, where
+   * the true gradient is 0.
+   */
+  readonly magnitudes: ReadonlyMap<string, Float32Array>;
+}
+
 /** Values to put in place of the network's own, by parameter. */
 export type Replacement = (name: string, data: Float32Array) => Float32Array;
 
@@ -43,6 +52,8 @@ export class GradientStep {
     private readonly feeds: ReadonlyMap<string, Tensor>,
     /** Output of the gradient, by parameter. */
     private readonly outputs: ReadonlyMap<string, string>,
+    /** Output of the sum of magnitudes, by parameter that has one. */
+    private readonly magnitudes: ReadonlyMap<string, string>,
   ) {}
 
   static async load(network: Graph, batch: LabelledBatch, options: GradientOptions): Promise<GradientStep> {
@@ -71,9 +82,10 @@ export class GradientStep {
       feeds.set(input, float32Tensor(dims, new Float32Array(elementCount(dims))));
     // The blocked form as training runs it; the other one as it stands, which loads five times as fast.
     const optimization = options.block === undefined ? "disabled" : "all";
-    const session = await openSession(step.graph, { threads: 1, memoryPattern: false, optimization });
     const outputs = new Map([...step.velocities].map(([name, { output }]) => [name, output]));
-    return new GradientStep(session, feeds, outputs);
+    const { graph, magnitudes } = withMagnitudes(step.graph, outputs);
+    const session = await openSession(graph, { threads: 1, memoryPattern: false, optimization });
+    return new GradientStep(session, feeds, outputs, magnitudes);
   }
 
   get trained(): readonly string[] {
@@ -81,12 +93,15 @@ export class GradientStep {
   }
 
   /** Runs the step at the network's own parameters. */
-  async gradients(): Promise<Gradients> {
-    const results = await this.run(this.feeds, [stepNames.loss, ...this.outputs.values()]);
+  async gradients(): Promise<SummedGradients> {
+    const wanted = [stepNames.loss, ...this.outputs.values(), ...this.magnitudes.values()];
+    const results = await this.run(this.feeds, wanted);
     const value = (output: string): Float32Array =>
       float32Data(results.get(output) ?? scalarTensor(Number.NaN));
-    const parameters = [...this.outputs].map(([name, output]) => [name, value(output)] as const);
-    return { loss: value(stepNames.loss)[0] ?? Number.NaN, parameters: new Map(parameters) };
+    const values = (outputs: ReadonlyMap<string, string>): ReadonlyMap<string, Float32Array> =>
+      new Map([...outputs].map(([name, output]) => [name, value(output)]));
+    const loss = value(stepNames.loss)[0] ?? Number.NaN;
+    return { loss, parameters: values(this.outputs), magnitudes: values(this.magnitudes) };
   }
 
   /** The loss with every trained parameter replaced. */
@@ -115,6 +130,42 @@ export class GradientStep {
   }
 }
 
+/** What changes neither the number nor the order of a gradient's elements on its way into a velocity. */
+const carriers: ReadonlySet<string> = new Set(["Add", "Identity", "Mul", "Reshape", "Squeeze", "Unsqueeze"]);
+
+/** The sum of many elements that a value comes from, by carriers only; undefined if it comes from none, or from several. */
+function sumBehind(value: string, producers: ReadonlyMap<string, Node>): Node | undefined {
+  const node = producers.get(value);
+  if (node?.op === "ReduceSum") return sumBehind(node.inputs[0] ?? "", producers) ?? node;
+  if (node === undefined || !carriers.has(node.op)) return undefined;
+  const sums = node.inputs.map((input) => sumBehind(input, producers)).filter((sum) => sum !== undefined);
+  return sums.length === 1 ? sums[0] : undefined;
+}
+
+/** The graph with an output more for every gradient that is a sum: the sum of magnitudes. */
+function withMagnitudes(
+  graph: Graph,
+  velocities: ReadonlyMap<string, string>,
+): { readonly graph: Graph; readonly magnitudes: ReadonlyMap<string, string> } {
+  const producers = new Map(graph.nodes.flatMap((node) => node.outputs.map((output) => [output, node])));
+  const magnitudes = new Map<string, string>();
+  const nodes: Node[] = [];
+  for (const [name, velocity] of velocities) {
+    const sum = sumBehind(velocity, producers);
+    if (sum === undefined) continue;
+    const [absolute, total] = [`magnitudes of ${name}`, `sum of magnitudes of ${name}`];
+    const plain = { name: absolute, op: "Abs", domain: "", attributes: new Map() };
+    nodes.push({ ...plain, inputs: sum.inputs.slice(0, 1), outputs: [absolute] });
+    nodes.push({ ...sum, name: total, inputs: sum.inputs.with(0, absolute), outputs: [total] });
+    magnitudes.set(name, total);
+  }
+  const outputs = [...magnitudes.values()].map((name) => ({ name, type: undefined }));
+  return {
+    graph: { ...graph, nodes: [...graph.nodes, ...nodes], outputs: [...graph.outputs, ...outputs] },
+    magnitudes,
+  };
+}
+
 /** Loss and gradients are finite, and no trained parameter's gradient is missing. */
 export function assertFinite({ loss, parameters }: Gradients, network: Graph): void {
   assert.ok(Number.isFinite(loss), `loss ${loss}`);
@@ -135,12 +186,13 @@ export function zeroGradients({ parameters }: Gradients): readonly string[] {
 }
 
 /**
- * The largest relative error of a parameter's gradient, by norm; gradients far smaller than the typical one are measured
- * against that, as they are nothing but rounding (a bias in front of a normalization).
+ * The largest relative error of a parameter's gradient, by norm: against the gradient, or against the magnitudes of which
+ * it is the sum. Others that are far smaller than the typical one are measured against that.
  */
 export function largestGradientError(
   want: ReadonlyMap<string, Float32Array>,
   got: ReadonlyMap<string, Float32Array>,
+  magnitudes: SummedGradients["magnitudes"] = new Map(),
 ): { readonly error: number; readonly name: string } {
   const floor = 1e-3 * typicalNorm(want);
   let worst = { error: 0, name: "" };
@@ -148,16 +200,15 @@ export function largestGradientError(
     const other = got.get(name);
     assert.ok(other !== undefined, `gradient of ${name}`);
     assert.equal(other.length, gradient.length, name);
-    const own = norm(gradient);
-    const error =
-      own === 0 ? norm(other) / floor : (relativeError(gradient, other) * own) / Math.max(own, floor);
+    const difference = norm(gradient.map((value, at) => value - (other[at] ?? 0)));
+    const error = difference / Math.max(norm(gradient), norm(magnitudes.get(name) ?? []), floor);
     if (!(error <= worst.error)) worst = { error, name };
   }
   return worst;
 }
 
-function norm(data: Float32Array): number {
-  return Math.sqrt(data.reduce((sum, value) => sum + value * value, 0));
+function norm(data: ArrayLike<number>): number {
+  return Math.sqrt(Array.from(data).reduce((sum, value) => sum + value * value, 0));
 }
 
 function typicalNorm(gradients: ReadonlyMap<string, Float32Array>): number {
