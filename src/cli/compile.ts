@@ -2,25 +2,31 @@ import path from "node:path";
 import { type Command, Option } from "commander";
 import type { ProgramSummary } from "../compile/summary.js";
 import type { TargetName } from "../compile/targets.js";
+import type { PictureFormat, PictureOptions } from "../data/picture_format.js";
 import { PenniError } from "../graph/errors.js";
 import type { Graph } from "../graph/types.js";
 import type { NewFile } from "../onnx/directories.js";
 import { type Compilation, type CompiledFile, describeCompilation } from "./compile_text.js";
-import { addPreprocessingOptions, type InputShapes, inputShape, naming } from "./options.js";
+import {
+  addPreprocessingOptions,
+  givenPictureOptions,
+  type InputShapes,
+  inputShape,
+  naming,
+} from "./options.js";
+import { printPictures } from "./pictures.js";
 import { lineWidth, type Terminal } from "./terminal.js";
 
 const targetNames: readonly TargetName[] = ["wasm", "c"];
 const weightPlaces = ["inside", "separate", "binary"] as const;
 
-interface CompileOptions {
+interface CompileOptions extends PictureOptions {
   readonly target: TargetName;
   readonly out: string;
   readonly name?: string;
   readonly weights?: (typeof weightPlaces)[number];
   readonly example?: boolean;
   readonly inputShape?: InputShapes;
-  readonly mean?: readonly number[];
-  readonly std?: readonly number[];
   readonly json?: boolean;
 }
 
@@ -45,7 +51,9 @@ export function addCompileCommand(program: Command, terminal: Terminal): Command
     .option("--json", "print the result as JSON")
     .action(async (model: string, options: CompileOptions) => {
       const { target } = options;
-      const compilation = await compileFile(model, options);
+      const compilation = await compileFile(model, options, (format) =>
+        printPictures(terminal.stderr, format),
+      );
       const text =
         options.json === true
           ? JSON.stringify({ model, target, ...compilation }, undefined, 2)
@@ -54,7 +62,11 @@ export function addCompileCommand(program: Command, terminal: Terminal): Command
     });
 }
 
-async function compileFile(model: string, options: CompileOptions): Promise<Compilation> {
+async function compileFile(
+  model: string,
+  options: CompileOptions,
+  report: PictureReport,
+): Promise<Compilation> {
   const [{ checkFreeDirectory, writeDirectory }, { readModel }, { cName, checkName }] = await Promise.all([
     import("../onnx/directories.js"),
     import("../onnx/files.js"),
@@ -65,7 +77,7 @@ async function compileFile(model: string, options: CompileOptions): Promise<Comp
   checkWeights(options);
   await checkFreeDirectory(out);
   const given = await readModel(model);
-  const { files, summary } = await naming(model, () => compileGraph(given, name, options));
+  const { files, summary } = await naming(model, () => compileGraph(given, name, options, report));
   const sizes = await Promise.all(files.map(measureFile));
   await writeDirectory(out, files);
   return { directory: out, files: sizes, ...summary };
@@ -80,12 +92,19 @@ function checkWeights({ target, weights }: CompileOptions): void {
   });
 }
 
+type PictureReport = (format: PictureFormat) => Promise<void>;
+
 interface Compiled {
   readonly files: readonly NewFile[];
   readonly summary: ProgramSummary;
 }
 
-async function compileGraph(given: Graph, name: string, options: CompileOptions): Promise<Compiled> {
+async function compileGraph(
+  given: Graph,
+  name: string,
+  options: CompileOptions,
+  report: PictureReport,
+): Promise<Compiled> {
   const [{ fixInputShape }, { compileProgram }, { targets }, { summarizeProgram }] = await Promise.all([
     import("../graph/passes/fix_input_shape.js"),
     import("../compile/compile.js"),
@@ -94,7 +113,7 @@ async function compileGraph(given: Graph, name: string, options: CompileOptions)
   ]);
   const { target, weights = "inside", example = false, inputShape: shapes = new Map() } = options;
   const fixed = fixInputShape(given, shapes);
-  const program = compileProgram(await withPreprocessing(fixed, options), targets[target]);
+  const program = compileProgram(await withPreprocessing(fixed, options, report), targets[target]);
   const summary = summarizeProgram(program);
   if (target === "c") {
     const { cFiles } = await import("../compile/c/files.js");
@@ -110,15 +129,18 @@ async function compileGraph(given: Graph, name: string, options: CompileOptions)
 }
 
 /** Every model of pictures says how it takes them: as in its metadata and the options, else as most models do. */
-async function withPreprocessing(graph: Graph, options: CompileOptions): Promise<Graph> {
-  const data = await import("../data/preprocessing.js");
-  const isStated = options.mean !== undefined || options.std !== undefined;
-  const shape = graph.inputs[0]?.type?.shape;
-  const isColour = shape?.length === 4 && shape[1] === 3;
-  const stated = data.readPreprocessing(graph.metadata);
-  if (!isStated && (stated !== undefined || !isColour)) return graph;
-  const preprocessing = data.overridePreprocessing(stated ?? data.imagenetPreprocessing, options);
-  const metadata = new Map(graph.metadata).set(data.PREPROCESSING_KEY, JSON.stringify(preprocessing));
+async function withPreprocessing(
+  graph: Graph,
+  options: CompileOptions,
+  report: PictureReport,
+): Promise<Graph> {
+  const data = await import("../data/index.js");
+  const isStated =
+    graph.metadata.has(data.PREPROCESSING_KEY) || Object.keys(givenPictureOptions(options)).length > 0;
+  if (!isStated && !data.takesColour(graph)) return graph;
+  const format = data.pictureFormat(graph, options);
+  await report(format);
+  const metadata = new Map(graph.metadata).set(data.PREPROCESSING_KEY, JSON.stringify(format.preprocessing));
   return { ...graph, metadata };
 }
 

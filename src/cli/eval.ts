@@ -3,6 +3,7 @@ import type { Device } from "../execute/device.js";
 import type { Accuracy } from "../measure/accuracy.js";
 import { addImageOptions, type ImageOptions, openModelAndImages } from "./model_and_images.js";
 import { deviceOption, naming, wholeNumber } from "./options.js";
+import { printPictures } from "./pictures.js";
 import { progressBar } from "./progress.js";
 import type { Terminal } from "./terminal.js";
 
@@ -40,7 +41,8 @@ async function evaluateFile(model: string, options: EvalOptions, terminal: Termi
     import("../measure/accuracy.js"),
   ]);
   const { provider } = await resolveDevice(options.device);
-  const { graph, dataset, preprocessing } = await openModelAndImages(model, options);
+  const { graph, dataset, preprocessing, format } = await openModelAndImages(model, options);
+  await printPictures(terminal.stderr, format);
   const split = await dataset[options.split]();
   const bar = progressBar(terminal.stderr, "images");
   try {

@@ -1,5 +1,6 @@
 import type { Command } from "commander";
 import type { Dataset, ImageSize } from "../data/dataset.js";
+import type { PictureFormat, PictureOptions } from "../data/picture_format.js";
 import type { Preprocessing } from "../data/preprocessing.js";
 import type { Graph } from "../graph/types.js";
 import {
@@ -12,11 +13,9 @@ import {
 } from "./options.js";
 
 /** The options that say which images a model is measured on, and how it takes them. */
-export interface ImageOptions {
+export interface ImageOptions extends PictureOptions {
   readonly data: string;
   readonly batch?: number;
-  readonly mean?: readonly number[];
-  readonly std?: readonly number[];
   readonly imageSize?: ImageSize;
   readonly inputShape?: InputShapes;
 }
@@ -55,6 +54,7 @@ export interface ModelAndImages {
   readonly graph: Graph;
   readonly dataset: Dataset;
   readonly preprocessing: Preprocessing;
+  readonly format: PictureFormat;
 }
 
 /** @throws PenniError naming the model's file or the data's, what fits and what was found */
@@ -64,10 +64,13 @@ export async function openModelAndImages(model: string, options: ImageOptions): 
     import("../data/index.js"),
     import("../measure/accuracy.js"),
   ]);
-  const stated = data.readPreprocessing(graph.metadata) ?? data.imagenetPreprocessing;
-  const preprocessing = data.overridePreprocessing(stated, options);
-  const size = accuracy.inputImageSize(graph) ?? options.imageSize;
-  const dataset = await data.openDataset(options.data, size === undefined ? {} : { imageSize: size });
-  await naming(model, async () => accuracy.classifierInterface(graph, dataset));
-  return { graph, dataset, preprocessing };
+  const format = await naming(model, async () => data.pictureFormat(graph, options));
+  const { preprocessing } = format;
+  const size = accuracy.inputImageSize(graph, preprocessing) ?? options.imageSize;
+  const dataset = await data.openDataset(options.data, {
+    preprocessing,
+    ...(size === undefined ? {} : { imageSize: size }),
+  });
+  await naming(model, async () => accuracy.classifierInterface(graph, dataset, preprocessing));
+  return { graph, dataset, preprocessing, format };
 }

@@ -2,10 +2,12 @@ import { existsSync } from "node:fs";
 import { mkdir, readdir } from "node:fs/promises";
 import path from "node:path";
 import { type Command, InvalidArgumentError } from "commander";
+import type { PictureFormat } from "../data/picture_format.js";
 import type { Device } from "../execute/device.js";
 import type { Sensitivity } from "../method/sensitivity.js";
 import { addImageOptions, type ImageOptions, openModelAndImages } from "./model_and_images.js";
 import { deviceOption, naming, numberList, wholeNumber } from "./options.js";
+import { printPictures } from "./pictures.js";
 import { describeSensitivity } from "./sensitivity_text.js";
 import { lineWidth, type Terminal } from "./terminal.js";
 import { watched } from "./watched.js";
@@ -47,7 +49,13 @@ export function addSensitivityCommand(program: Command, terminal: Terminal): Com
     .action(async (model: string, options: SensitivityOptions) => {
       await prepareDirectories(options);
       const result = await watched(terminal.stderr, ({ images }, signal) =>
-        measureFile(model, options, signal, (done, total) => images?.("measuring", done, total)),
+        measureFile(
+          model,
+          options,
+          signal,
+          (done, total) => images?.("measuring", done, total),
+          (format) => printPictures(terminal.stderr, format),
+        ),
       );
       const json = JSON.stringify(
         { model, basis: options.basis, seed: options.seed, ...result },
@@ -105,6 +113,7 @@ async function measureFile(
   options: SensitivityOptions,
   signal: AbortSignal,
   onProgress: (done: number, total: number) => void,
+  onPictures: (format: PictureFormat) => Promise<void>,
 ): Promise<Sensitivity> {
   const [{ resolveDevice }, { importModel }, { measureSensitivity }] = await Promise.all([
     import("../execute/resolve.js"),
@@ -112,7 +121,8 @@ async function measureFile(
     import("../method/sensitivity.js"),
   ]);
   const { provider } = await resolveDevice(options.device);
-  const { graph: original, dataset, preprocessing } = await openModelAndImages(model, options);
+  const { graph: original, dataset, preprocessing, format } = await openModelAndImages(model, options);
+  await onPictures(format);
   return naming(model, async () => {
     const graph = importModel(original);
     const { images, basis, labels, seed, layers, ranks, sparsity, batch, threads } = options;

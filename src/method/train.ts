@@ -1,7 +1,8 @@
 import { mkdir, mkdtemp, rm } from "node:fs/promises";
 import { availableParallelism, tmpdir } from "node:os";
 import path from "node:path";
-import { imagenetPreprocessing, type Preprocessing, readPreprocessing } from "../data/preprocessing.js";
+import { pictureFormat } from "../data/picture_format.js";
+import type { Preprocessing } from "../data/preprocessing.js";
 import type { Device } from "../execute/device.js";
 import type { Graph } from "../graph/types.js";
 import { readModel, writeModel } from "../onnx/files.js";
@@ -114,7 +115,7 @@ async function trainIn(directory: string, graph: Graph, options: TrainOptions): 
       checkpoint: file("checkpoint.ckpt"),
       data: {
         spec: options.data,
-        preprocessing: options.preprocessing ?? readPreprocessing(graph.metadata) ?? imagenetPreprocessing,
+        preprocessing: options.preprocessing ?? pictureFormat(graph).preprocessing,
         augmentation: options.augmentation ?? { padding: 4, flip: true },
         validation: options.validation ?? 0.05,
       },

@@ -3,7 +3,9 @@ import { labelsOf, type Split } from "../data/dataset.js";
 import { holdOut, sampleIndices } from "../data/hold_out.js";
 import { openDataset } from "../data/open.js";
 import { prefetch } from "../data/prefetch.js";
+import { imageDims } from "../data/preprocessing.js";
 import { PenniError } from "../graph/errors.js";
+import { imageAxes } from "../graph/image_input.js";
 import { readModel, writeModel } from "../onnx/files.js";
 import type { Checkpoint } from "./checkpoint.js";
 import { CheckpointStore, stageIdentity } from "./checkpoint_store.js";
@@ -86,11 +88,12 @@ export class Trainer {
     hooks: TrainerHooks,
     shrinker?: Shrinker,
   ): Promise<"done" | "stopped"> {
+    const { preprocessing } = plan.data;
     const { shape } = imageInput(await readModel(plan.network)).type;
-    const [, , height, width] = shape ?? [];
+    const { height, width } = imageAxes(shape, preprocessing.layout) ?? {};
     const size =
       typeof height === "number" && typeof width === "number" ? { imageSize: { height, width } } : {};
-    const dataset = await openDataset(plan.data.spec, size);
+    const dataset = await openDataset(plan.data.spec, { preprocessing, ...size });
     const split = await dataset.train();
     if (plan.reference !== "original") labelsOf(split);
     const held = holdOut(split, plan.data.validation, plan.seed);
@@ -98,8 +101,10 @@ export class Trainer {
     const notice = (text: string): void => hooks.notice(text);
     const store = new CheckpointStore(plan.checkpoint, await stageIdentity(plan), notice);
     const checkpoint = await store.read();
-    const imageDims = [split.channels, split.height, split.width] as const;
-    const network = await TrainedNetwork.open({ plan, imageDims, shrinker }, checkpoint?.network);
+    const network = await TrainedNetwork.open(
+      { plan, imageDims: imageDims(split, preprocessing), shrinker },
+      checkpoint?.network,
+    );
     const { provider, reason } = network.workbench.device;
     if (provider !== plan.device && plan.device !== undefined)
       hooks.notice(`training on ${provider}: ${reason}`);

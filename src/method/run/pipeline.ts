@@ -2,6 +2,7 @@ import { batches, planEvaluation } from "../../data/batches.js";
 import type { Dataset } from "../../data/dataset.js";
 import { holdOut, sampleIndices } from "../../data/hold_out.js";
 import { openDataset } from "../../data/open.js";
+import { imageDims, type Preprocessing } from "../../data/preprocessing.js";
 import { withInitializers } from "../../graph/edit.js";
 import { PenniError } from "../../graph/errors.js";
 import { fixBatch } from "../../graph/passes/fix_input_shape.js";
@@ -82,7 +83,7 @@ export async function compress(
 async function compressLocked(given: Omit<RunContext, "dataset">): Promise<Summary> {
   const { run, listener, signal } = given;
   const original = await readModel(run.stagePath("original"));
-  const dataset = await openFittingDataset(original, run.config.data);
+  const dataset = await openFittingDataset(original, run.config.data, run.config.preprocessing);
   const context: RunContext = { ...given, dataset };
   for (const line of describeMatching(run.config)) listener.notice?.(line);
   for (const line of describeFrozen(frozenIn(importModel(original), run.config))) listener.notice?.(line);
@@ -106,10 +107,17 @@ async function compressLocked(given: Omit<RunContext, "dataset">): Promise<Summa
 }
 
 /** The dataset a specification names, if the model takes its images. */
-export async function openFittingDataset(model: Graph, spec: string): Promise<Dataset> {
-  const imageSize = inputImageSize(model);
-  const dataset = await openDataset(spec, imageSize === undefined ? {} : { imageSize });
-  classifierInterface(model, dataset);
+export async function openFittingDataset(
+  model: Graph,
+  spec: string,
+  preprocessing: Preprocessing,
+): Promise<Dataset> {
+  const imageSize = inputImageSize(model, preprocessing);
+  const dataset = await openDataset(spec, {
+    preprocessing,
+    ...(imageSize === undefined ? {} : { imageSize }),
+  });
+  classifierInterface(model, dataset, preprocessing);
   return dataset;
 }
 
@@ -134,7 +142,7 @@ async function normalizeStage(graph: Graph, { run, dataset }: RunContext): Promi
     fixBatch(graph, batch),
     normalizationSites(graph),
     batches(planEvaluation(split, sampleIndices(train, count, run.config.seed), { batch, preprocessing })),
-    [split.channels, split.height, split.width],
+    imageDims(split, preprocessing),
     settings.threads,
   );
   return insertNormalization(graph, moments);

@@ -2,13 +2,8 @@ import { readFileSync } from "node:fs";
 import path from "node:path";
 import { labelsOf, type Split } from "../../data/dataset.js";
 import { holdOut, sampleIndices } from "../../data/hold_out.js";
-import {
-  imagenetPreprocessing,
-  levelTable,
-  overridePreprocessing,
-  type Preprocessing,
-  readPreprocessing,
-} from "../../data/preprocessing.js";
+import { type PictureFormat, type PictureOptions, pictureFormat } from "../../data/picture_format.js";
+import { type Preprocessing, pixelWriting } from "../../data/preprocessing.js";
 import { PenniError } from "../../graph/errors.js";
 import { fixBatch, specializeInputs } from "../../graph/passes/fix_input_shape.js";
 import { elementCount } from "../../graph/tensor.js";
@@ -49,8 +44,10 @@ export interface CompressRequest {
   readonly inputShapes?: ReadonlyMap<string, readonly number[]>;
   /** Put the result's weights into a file of their own, `model.onnx.data`; by default only where they must. */
   readonly externalData?: boolean;
-  /** In place of what the model's metadata say. */
-  readonly preprocessing?: Partial<Pick<Preprocessing, "mean" | "std">>;
+  /** How the model takes pictures, in place of what it says itself. */
+  readonly pictures?: PictureOptions;
+  /** Called with how the model takes pictures, before anything runs. */
+  readonly onPictures?: (format: PictureFormat) => Promise<void>;
 }
 
 /**
@@ -65,19 +62,18 @@ export async function prepareRun(request: CompressRequest): Promise<RunDirectory
   const original = await naming(request.model, async () =>
     specializeInputs(given, request.inputShapes ?? new Map()),
   );
-  const preprocessing = overridePreprocessing(
-    readPreprocessing(original.metadata) ?? imagenetPreprocessing,
-    request.preprocessing ?? {},
-  );
+  const format = await naming(request.model, async () => pictureFormat(original, request.pictures));
+  const { preprocessing } = format;
+  await request.onPictures?.(format);
   const judgement = await naming(request.model, async () => {
     const graph = importModel(original);
     const labelled = usesLabels(request.settings);
     const decomposed = checkCompressible(graph, request.settings, labelled);
     if (labelled) checkTrainable(decomposed, request.settings, "labels", true);
-    const dataset = await openFittingDataset(original, request.data);
+    const dataset = await openFittingDataset(original, request.data, preprocessing);
     const train = await dataset.train();
     await dataset.test();
-    levelTable(preprocessing, dataset.channels);
+    pixelWriting(preprocessing, dataset.channels);
     checkEnoughImages(train, request);
     if (!labelled) return judge(graph, decomposed, train, preprocessing, request);
     checkClasses(original, train);
@@ -206,7 +202,9 @@ function checkCompressible(graph: Graph, settings: Settings, labelled: boolean):
   // Which outputs will be matched, and so what is frozen, is not known yet where there are no labels.
   const frozen = labelled ? untrainedPart(graph, settings) : new Set<string>();
   const decomposed = decompose(graph, { basis: fixedBasis(settings), frozen });
-  if (settings.prune.rule === "macs") checkTarget(graph, decomposed, settings.prune.fraction, frozen);
+  // Where each layer gets its own basis it may also get none.
+  const smallest = settings.basis === "auto" ? graph : decomposed;
+  if (settings.prune.rule === "macs") checkTarget(graph, smallest, settings.prune.fraction, frozen);
   return decomposed;
 }
 
