@@ -14,7 +14,6 @@ import {
   inputShape,
   naming,
 } from "./options.js";
-import { printPictures } from "./pictures.js";
 import { lineWidth, type Terminal } from "./terminal.js";
 
 const targetNames: readonly TargetName[] = ["wasm", "c"];
@@ -51,9 +50,7 @@ export function addCompileCommand(program: Command, terminal: Terminal): Command
     .option("--json", "print the result as JSON")
     .action(async (model: string, options: CompileOptions) => {
       const { target } = options;
-      const compilation = await compileFile(model, options, (format) =>
-        printPictures(terminal.stderr, format),
-      );
+      const compilation = await compileFile(model, options);
       const text =
         options.json === true
           ? JSON.stringify({ model, target, ...compilation }, undefined, 2)
@@ -62,11 +59,7 @@ export function addCompileCommand(program: Command, terminal: Terminal): Command
     });
 }
 
-async function compileFile(
-  model: string,
-  options: CompileOptions,
-  report: PictureReport,
-): Promise<Compilation> {
+async function compileFile(model: string, options: CompileOptions): Promise<Compilation> {
   const [{ checkFreeDirectory, writeDirectory }, { readModel }, { cName, checkName }] = await Promise.all([
     import("../onnx/directories.js"),
     import("../onnx/files.js"),
@@ -77,10 +70,10 @@ async function compileFile(
   checkWeights(options);
   await checkFreeDirectory(out);
   const given = await readModel(model);
-  const { files, summary } = await naming(model, () => compileGraph(given, name, options, report));
+  const { files, summary, pictures } = await naming(model, () => compileGraph(given, name, options));
   const sizes = await Promise.all(files.map(measureFile));
   await writeDirectory(out, files);
-  return { directory: out, files: sizes, ...summary };
+  return { directory: out, files: sizes, ...(pictures === undefined ? {} : { pictures }), ...summary };
 }
 
 function checkWeights({ target, weights }: CompileOptions): void {
@@ -92,19 +85,14 @@ function checkWeights({ target, weights }: CompileOptions): void {
   });
 }
 
-type PictureReport = (format: PictureFormat) => Promise<void>;
-
 interface Compiled {
   readonly files: readonly NewFile[];
   readonly summary: ProgramSummary;
+  /** How the model takes pictures, if it does. */
+  readonly pictures: PictureFormat | undefined;
 }
 
-async function compileGraph(
-  given: Graph,
-  name: string,
-  options: CompileOptions,
-  report: PictureReport,
-): Promise<Compiled> {
+async function compileGraph(given: Graph, name: string, options: CompileOptions): Promise<Compiled> {
   const [{ fixInputShape }, { compileProgram }, { targets }, { summarizeProgram }] = await Promise.all([
     import("../graph/passes/fix_input_shape.js"),
     import("../compile/compile.js"),
@@ -113,11 +101,12 @@ async function compileGraph(
   ]);
   const { target, weights = "inside", example = false, inputShape: shapes = new Map() } = options;
   const fixed = fixInputShape(given, shapes);
-  const program = compileProgram(await withPreprocessing(fixed, options, report), targets[target]);
+  const pictures = await picturesOf(fixed, options);
+  const program = compileProgram(await withPreprocessing(fixed, pictures), targets[target]);
   const summary = summarizeProgram(program);
   if (target === "c") {
     const { cFiles } = await import("../compile/c/files.js");
-    return { summary, files: cFiles(program, { name, weights, example }) };
+    return { summary, pictures, files: cFiles(program, { name, weights, example }) };
   }
   const [{ wasmModule }, { wasmExample }] = await Promise.all([
     import("../compile/wasm/module.js"),
@@ -125,23 +114,23 @@ async function compileGraph(
   ]);
   const module = wasmModule(program);
   const files: readonly NewFile[] = [{ name: `${name}.wasm`, content: module }];
-  return { summary, files: example ? [...files, ...(await wasmExample(name, module, program))] : files };
+  const page = example ? await wasmExample(name, module, program) : [];
+  return { summary, pictures, files: [...files, ...page] };
 }
 
-/** Every model of pictures says how it takes them: as in its metadata and the options, else as most models do. */
-async function withPreprocessing(
-  graph: Graph,
-  options: CompileOptions,
-  report: PictureReport,
-): Promise<Graph> {
+/** How the model takes pictures: as in its metadata and the options, else as most models in colour do. */
+async function picturesOf(graph: Graph, options: CompileOptions): Promise<PictureFormat | undefined> {
   const data = await import("../data/index.js");
-  const isStated =
-    graph.metadata.has(data.PREPROCESSING_KEY) || Object.keys(givenPictureOptions(options)).length > 0;
-  if (!isStated && !data.takesColour(graph)) return graph;
-  const format = data.pictureFormat(graph, options);
-  await report(format);
-  const metadata = new Map(graph.metadata).set(data.PREPROCESSING_KEY, JSON.stringify(format.preprocessing));
-  return { ...graph, metadata };
+  const isStated = graph.inputs.length === 1 && graph.metadata.has(data.PREPROCESSING_KEY);
+  const isGiven = Object.keys(givenPictureOptions(options)).length > 0;
+  return isStated || isGiven || data.takesColour(graph) ? data.pictureFormat(graph, options) : undefined;
+}
+
+async function withPreprocessing(graph: Graph, pictures: PictureFormat | undefined): Promise<Graph> {
+  if (pictures === undefined) return graph;
+  const { PREPROCESSING_KEY } = await import("../data/preprocessing.js");
+  const metadata = new Map(graph.metadata);
+  return { ...graph, metadata: metadata.set(PREPROCESSING_KEY, JSON.stringify(pictures.preprocessing)) };
 }
 
 async function measureFile({ name, content }: NewFile): Promise<CompiledFile> {

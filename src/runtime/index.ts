@@ -397,7 +397,8 @@ export function inputValue(
   { mean, std, scale }: Pick<Preprocessing, "mean" | "std" | "scale">,
 ): number {
   const { fround } = Math;
-  return fround((fround(level * scale) - fround(mean[channel] ?? 0)) / fround(std[channel] ?? 1));
+  const centred = fround(fround(level * scale) - fround(mean[channel] ?? 0));
+  return fround(centred / fround(std[channel] ?? 1));
 }
 
 /**
