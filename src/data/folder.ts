@@ -54,7 +54,7 @@ async function decodeAll(
       imagePixels(images, index).set(imageLevels(await decode(file), dims, resize));
     }
   };
-  await Promise.all(Array.from({ length: os.availableParallelism() }, work));
+  await Promise.all(Array.from({ length: os.availableParallelism() + 1 }, work));
   return isLabelled ? { ...images, labels: sharedLabels(files) } : images;
 }
 

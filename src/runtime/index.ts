@@ -418,85 +418,110 @@ export function imageLevels(
   const along: Ratio = [width, columns];
   const down: Ratio = [height, rows];
   const isStretched = resize === "stretch";
-  const across = taps(along, isStretched || !isWider ? along : down);
-  const upright = taps(down, isStretched || isWider ? down : along);
-  const depth = data.length / (width * height);
-  const top = upright[0]?.first ?? 0;
+  const across = tapsOf(along, isStretched || !isWider ? along : down);
+  const upright = tapsOf(down, isStretched || isWider ? down : along);
+  const pitch = data.length / height;
+  const isOpaque = pitch === 3 * width;
   const line = new Uint8Array(3 * width);
-  const strips = Array.from({ length: (upright.at(-1)?.end ?? 0) - top }, (_, index) => {
-    flatten(data, (top + index) * width * depth, depth, line);
-    const strip = new Uint16Array(3 * columns);
-    across.forEach(({ first, weights, total }, x) => {
-      let [red, green, blue, at] = [0, 0, 0, 3 * first];
-      for (const weight of weights) {
-        red += weight * (line[at] ?? 0);
-        green += weight * (line[at + 1] ?? 0);
-        blue += weight * (line[at + 2] ?? 0);
-        at += 3;
-      }
-      strip[3 * x] = Math.floor((256 * red + total / 2) / total);
-      strip[3 * x + 1] = Math.floor((256 * green + total / 2) / total);
-      strip[3 * x + 2] = Math.floor((256 * blue + total / 2) / total);
-    });
-    return strip;
+  const strips = Array.from({ length: height }, (_, row) => {
+    if (row < (upright.firsts[0] ?? 0) || row >= (upright.ends[rows - 1] ?? 0)) return undefined;
+    const pixels = data.subarray(row * pitch, (row + 1) * pitch);
+    return squeezed(isOpaque ? pixels : overBlack(pixels, line), across);
   });
   const plane = rows * columns;
   const levels = new Uint8Array(channels * plane);
-  upright.forEach(({ first, weights, total }, y) => {
-    const sums = new Float64Array(3 * columns);
-    weights.forEach((weight, index) => {
-      const strip = strips[first - top + index];
-      for (let at = 0; at < sums.length; at++) sums[at] = (sums[at] ?? 0) + weight * (strip?.[at] ?? 0);
-    });
-    const level = (at: number): number => Math.floor(((sums[at] ?? 0) + 128 * total) / (256 * total));
-    for (let x = 0; x < columns; x++) {
-      const at = y * columns + x;
-      const [red, green, blue] = [level(3 * x), level(3 * x + 1), level(3 * x + 2)];
+  const sums = new Float64Array(3 * columns);
+  let tap = 0;
+  for (let y = 0; y < rows; y++) {
+    sums.fill(0);
+    for (let row = upright.firsts[y] ?? 0; row < (upright.ends[y] ?? 0); row++) {
+      const weight = upright.weights[tap++] ?? 0;
+      const strip = strips[row] ?? [];
+      for (let at = 0; at < sums.length; at++) sums[at] = (sums[at] ?? 0) + weight * (strip[at] ?? 0);
+    }
+    const total = 256 * (upright.totals[y] ?? 1);
+    for (let x = 0, at = y * columns; x < 3 * columns; x += 3, at++) {
+      const red = Math.floor(((sums[x] ?? 0) + total / 2) / total);
+      const green = Math.floor(((sums[x + 1] ?? 0) + total / 2) / total);
+      const blue = Math.floor(((sums[x + 2] ?? 0) + total / 2) / total);
       levels[at] = channels === 1 ? luma(red, green, blue) : red;
       if (channels === 1) continue;
       levels[plane + at] = green;
       levels[2 * plane + at] = blue;
     }
-  });
+  }
   return levels;
 }
 
 /** So many pixels of the image to so many of the result. */
 type Ratio = readonly [from: number, to: number];
 
+/** What each pixel of the result is made of: pixels of the image from a first to before an end, and their weights. */
 interface Taps {
-  /** The pixels of the image that a pixel of the result is made of: from the first to before the end. */
-  readonly first: number;
-  readonly end: number;
-  /** Whole numbers, and their sum. */
+  readonly firsts: readonly number[];
+  readonly ends: readonly number[];
+  /** One after the other; whole numbers. */
   readonly weights: Float64Array;
-  readonly total: number;
+  /** Their sum, for each pixel of the result. */
+  readonly totals: readonly number[];
 }
 
 /** Along one axis, about its middle; distances are in units of 1 / (2 to) pixels of the image. */
-function taps([size, count]: Ratio, [from, to]: Ratio): readonly Taps[] {
+function tapsOf([size, count]: Ratio, [from, to]: Ratio): Taps {
   const reach = 2 * Math.max(from, to);
-  return Array.from({ length: count }, (_, index) => {
+  const firsts: number[] = [];
+  const ends: number[] = [];
+  const totals: number[] = [];
+  const weights: number[] = [];
+  for (let index = 0; index < count; index++) {
     const centre = size * to + (2 * index + 1 - count) * from;
     const first = Math.max(0, Math.floor((centre - reach - to) / (2 * to)) + 1);
     const end = Math.min(size, Math.ceil((centre + reach - to) / (2 * to)));
-    const weights = Float64Array.from(
-      { length: end - first },
-      (_, tap) => reach - Math.abs(centre - (2 * (first + tap) + 1) * to),
-    );
-    return { first, end, weights, total: weights.reduce((sum, weight) => sum + weight, 0) };
-  });
+    let total = 0;
+    for (let pixel = first; pixel < end; pixel++) {
+      const weight = reach - Math.abs(centre - (2 * pixel + 1) * to);
+      weights.push(weight);
+      total += weight;
+    }
+    firsts.push(first);
+    ends.push(end);
+    totals.push(total);
+  }
+  return { firsts, ends, totals, weights: Float64Array.from(weights) };
 }
 
-/** A row of pixels over black: red, green, blue. */
-function flatten(data: ImageLike["data"], start: number, depth: number, line: Uint8Array): void {
-  for (let to = 0, from = start; to < line.length; to += 3, from += depth) {
-    const alpha = depth === 4 ? (data[from + 3] ?? 0) : 255;
+/** A row of pixels at its new length, in units of 1 / 256 of a level. */
+function squeezed(line: ImageLike["data"], { firsts, ends, weights, totals }: Taps): Uint16Array {
+  const strip = new Uint16Array(3 * totals.length);
+  let tap = 0;
+  totals.forEach((total, x) => {
+    let red = 0;
+    let green = 0;
+    let blue = 0;
+    const end = 3 * (ends[x] ?? 0);
+    for (let at = 3 * (firsts[x] ?? 0); at < end; at += 3) {
+      const weight = weights[tap++] ?? 0;
+      red += weight * (line[at] ?? 0);
+      green += weight * (line[at + 1] ?? 0);
+      blue += weight * (line[at + 2] ?? 0);
+    }
+    strip[3 * x] = Math.floor((256 * red + total / 2) / total);
+    strip[3 * x + 1] = Math.floor((256 * green + total / 2) / total);
+    strip[3 * x + 2] = Math.floor((256 * blue + total / 2) / total);
+  });
+  return strip;
+}
+
+/** A row of pixels with alpha over black, as red, green and blue. */
+function overBlack(pixels: ImageLike["data"], line: Uint8Array): Uint8Array {
+  for (let to = 0, from = 0; to < line.length; to += 3, from += 4) {
+    const alpha = pixels[from + 3] ?? 0;
     for (let channel = 0; channel < 3; channel++) {
-      const level = data[from + channel] ?? 0;
+      const level = pixels[from + channel] ?? 0;
       line[to + channel] = alpha === 255 ? level : Math.floor((level * alpha + 127) / 255);
     }
   }
+  return line;
 }
 
 /** Rec. 601, as image libraries make pictures grey. */
