@@ -16,7 +16,7 @@ import {
   wholeNumber,
 } from "./options.js";
 import { outputLoss } from "./output_loss.js";
-import { printPictures } from "./pictures.js";
+import { printPictures, printPictureWarning } from "./pictures.js";
 import { lineWidth, type Terminal } from "./terminal.js";
 import { compressRun, watched } from "./watched.js";
 
@@ -178,6 +178,7 @@ async function openRun(
     ...(options.outputLoss === undefined ? {} : { outputs: options.outputLoss }),
     pictures: givenPictureOptions(options),
     onPictures: (format) => printPictures(terminal.stderr, format),
+    onPictureWarning: (warning) => printPictureWarning(terminal.stderr, warning),
   });
 }
 

@@ -3,7 +3,7 @@ import type { Device } from "../execute/device.js";
 import type { Accuracy } from "../measure/accuracy.js";
 import { addImageOptions, type ImageOptions, openModelAndImages } from "./model_and_images.js";
 import { deviceOption, naming, wholeNumber } from "./options.js";
-import { printPictures } from "./pictures.js";
+import { printPictures, warnOfPictures } from "./pictures.js";
 import { progressBar } from "./progress.js";
 import type { Terminal } from "./terminal.js";
 
@@ -44,6 +44,7 @@ async function evaluateFile(model: string, options: EvalOptions, terminal: Termi
   const { graph, dataset, preprocessing, format } = await openModelAndImages(model, options);
   await printPictures(terminal.stderr, format);
   const split = await dataset[options.split]();
+  await warnOfPictures(terminal.stderr, graph, split, preprocessing);
   const bar = progressBar(terminal.stderr, "images");
   try {
     const settings = {

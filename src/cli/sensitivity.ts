@@ -2,14 +2,13 @@ import { existsSync } from "node:fs";
 import { mkdir, readdir } from "node:fs/promises";
 import path from "node:path";
 import { type Command, InvalidArgumentError } from "commander";
-import type { PictureFormat } from "../data/picture_format.js";
 import type { Device } from "../execute/device.js";
 import type { Sensitivity } from "../method/sensitivity.js";
 import { addImageOptions, type ImageOptions, openModelAndImages } from "./model_and_images.js";
 import { deviceOption, naming, numberList, wholeNumber } from "./options.js";
-import { printPictures } from "./pictures.js";
+import { printPictures, warnOfPictures } from "./pictures.js";
 import { describeSensitivity } from "./sensitivity_text.js";
-import { lineWidth, type Terminal } from "./terminal.js";
+import { lineWidth, type Output, type Terminal } from "./terminal.js";
 import { watched } from "./watched.js";
 
 interface SensitivityOptions extends ImageOptions {
@@ -54,7 +53,7 @@ export function addSensitivityCommand(program: Command, terminal: Terminal): Com
           options,
           signal,
           (done, total) => images?.("measuring", done, total),
-          (format) => printPictures(terminal.stderr, format),
+          terminal.stderr,
         ),
       );
       const json = JSON.stringify(
@@ -113,7 +112,7 @@ async function measureFile(
   options: SensitivityOptions,
   signal: AbortSignal,
   onProgress: (done: number, total: number) => void,
-  onPictures: (format: PictureFormat) => Promise<void>,
+  notices: Output,
 ): Promise<Sensitivity> {
   const [{ resolveDevice }, { importModel }, { measureSensitivity }] = await Promise.all([
     import("../execute/resolve.js"),
@@ -122,11 +121,13 @@ async function measureFile(
   ]);
   const { provider } = await resolveDevice(options.device);
   const { graph: original, dataset, preprocessing, format } = await openModelAndImages(model, options);
-  await onPictures(format);
+  await printPictures(notices, format);
   return naming(model, async () => {
     const graph = importModel(original);
+    const split = await dataset.train();
+    await warnOfPictures(notices, graph, split, preprocessing);
     const { images, basis, labels, seed, layers, ranks, sparsity, batch, threads } = options;
-    return measureSensitivity(graph, await dataset.train(), preprocessing, {
+    return measureSensitivity(graph, split, preprocessing, {
       images,
       basis,
       labels,

@@ -1,5 +1,6 @@
 import { readFileSync } from "node:fs";
 import path from "node:path";
+import { allIndices } from "../../data/batches.js";
 import { labelsOf, type Split } from "../../data/dataset.js";
 import { holdOut, sampleIndices } from "../../data/hold_out.js";
 import { type PictureFormat, type PictureOptions, pictureFormat } from "../../data/picture_format.js";
@@ -9,6 +10,7 @@ import { fixBatch, specializeInputs } from "../../graph/passes/fix_input_shape.j
 import { elementCount } from "../../graph/tensor.js";
 import type { Graph } from "../../graph/types.js";
 import { countGraph } from "../../measure/count.js";
+import { PLAUSIBILITY_IMAGES, pictureWarning } from "../../measure/plausibility.js";
 import { readModel } from "../../onnx/files.js";
 import { inferGraph } from "../../ops/infer.js";
 import { importModel } from "../../ops/passes/import_model.js";
@@ -48,6 +50,8 @@ export interface CompressRequest {
   readonly pictures?: PictureOptions;
   /** Called with how the model takes pictures, before anything runs. */
   readonly onPictures?: (format: PictureFormat) => Promise<void>;
+  /** Called where the training pictures look to the model unlike those that it was trained on. */
+  readonly onPictureWarning?: (warning: string) => void;
 }
 
 /**
@@ -74,6 +78,9 @@ export async function prepareRun(request: CompressRequest): Promise<RunDirectory
     const train = await dataset.train();
     await dataset.test();
     pixelWriting(preprocessing, dataset.channels);
+    const indices = sampleIndices(allIndices(train), PLAUSIBILITY_IMAGES, request.seed);
+    const warning = await pictureWarning(graph, { split: train, indices, preprocessing });
+    if (warning !== undefined) request.onPictureWarning?.(warning);
     checkEnoughImages(train, request);
     if (!labelled) return judge(graph, decomposed, train, preprocessing, request);
     checkClasses(original, train);
