@@ -74,7 +74,7 @@ export function pictureFormat(model: Graph, options: PictureOptions = {}): Pictu
       ...values,
       layout,
       resize: options.resize ?? stated?.resize ?? imagenetPreprocessing.resize,
-      filter: "triangle",
+      filter: imagenetPreprocessing.filter,
     },
     origins: {
       ...origins,
@@ -161,8 +161,8 @@ const originNames: Readonly<Record<Origin, string>> = {
 };
 
 const resizeNames: Readonly<Record<ResizeMode, string>> = {
-  cover: "cut to proportion, antialiased",
-  stretch: "stretched, antialiased",
+  cover: "cut to proportion, bicubic",
+  stretch: "stretched, bicubic",
 };
 
 /** One line on how a model takes pictures and who says so, for people. */

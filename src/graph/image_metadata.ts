@@ -26,8 +26,8 @@ export interface Preprocessing {
   readonly layout: Layout;
   readonly colour: ColourOrder;
   readonly resize: ResizeMode;
-  /** The resize's weights; there is one kind. */
-  readonly filter: "triangle";
+  /** The resize's weights, widened where pictures shrink; there is one kind. */
+  readonly filter: "cubic";
 }
 
 /** The key of `metadata_props` under which a model carries its preprocessing as JSON. */
@@ -44,7 +44,7 @@ export const imagenetPreprocessing: Preprocessing = {
   layout: "NCHW",
   colour: "rgb",
   resize: "cover",
-  filter: "triangle",
+  filter: "cubic",
 };
 
 /**
@@ -69,7 +69,7 @@ type Checked<Value> = Value | string;
 function preprocessingOf(value: unknown): Checked<Preprocessing> {
   if (typeof value !== "object" || value === null) return "an object";
   // Models from before resize and filter were stated were measured on pictures cut to their proportions.
-  const stated = { resize: "cover", filter: "triangle", ...value } as Readonly<Record<string, unknown>>;
+  const stated = { resize: "cover", filter: "cubic", ...value } as Readonly<Record<string, unknown>>;
   const { mean, std, scale, layout, colour, resize, filter } = stated;
   if (!isListOf(mean, isNumber) || mean.length === 0) return "mean: a list of numbers";
   if (!isListOf(std, isPositive)) return "std: a list of numbers above 0";
@@ -78,7 +78,7 @@ function preprocessingOf(value: unknown): Checked<Preprocessing> {
   if (!isOneOf(layouts, layout)) return expectation("layout", layouts);
   if (!isOneOf(colourOrders, colour)) return expectation("colour", colourOrders);
   if (!isOneOf(resizeModes, resize)) return expectation("resize", resizeModes);
-  if (filter !== "triangle") return 'filter: "triangle"';
+  if (filter !== "cubic") return 'filter: "cubic"';
   return { mean, std, scale, layout, colour, resize, filter };
 }
 

@@ -403,9 +403,9 @@ export function inputValue(
 
 /**
  * An image at a model's size, the definition that data sets and compiled models share: uint8 [channels, height, width].
- * Transparent parts are black. Each pixel is the mean of the image's pixels around its centre, weighted by a triangle
- * that reaches one pixel of the coarser of the two grids to each side: first along rows, rounded to 1/256, then along
- * columns, rounded. "cover" keeps the image's proportions and cuts off what then lies outside, on both sides alike;
+ * Transparent parts are black. Each pixel is the mean of the image's pixels around its centre, weighted by a cubic that
+ * reaches two pixels of the coarser of the two grids to each side: first along rows, rounded to 1/256, then along
+ * columns, rounded and kept within 0 to 255. "cover" keeps the image's proportions and cuts off what then lies outside, on both sides alike;
  * "stretch" does not keep them. All of it is integer arithmetic, so it is the same to the bit on every machine.
  * @param image its data has 3 or 4 bytes for each pixel, row by row: red, green, blue, alpha
  */
@@ -441,9 +441,9 @@ export function imageLevels(
     }
     const total = 256 * (upright.totals[y] ?? 1);
     for (let x = 0, at = y * columns; x < 3 * columns; x += 3, at++) {
-      const red = Math.floor(((sums[x] ?? 0) + total / 2) / total);
-      const green = Math.floor(((sums[x + 1] ?? 0) + total / 2) / total);
-      const blue = Math.floor(((sums[x + 2] ?? 0) + total / 2) / total);
+      const red = level(sums[x] ?? 0, total);
+      const green = level(sums[x + 1] ?? 0, total);
+      const blue = level(sums[x + 2] ?? 0, total);
       levels[at] = channels === 1 ? luma(red, green, blue) : red;
       if (channels === 1) continue;
       levels[plane + at] = green;
@@ -468,7 +468,8 @@ interface Taps {
 
 /** Along one axis, about its middle; distances are in units of 1 / (2 to) pixels of the image. */
 function tapsOf([size, count]: Ratio, [from, to]: Ratio): Taps {
-  const reach = 2 * Math.max(from, to);
+  const unit = 2 * Math.max(from, to);
+  const reach = 2 * unit;
   const firsts: number[] = [];
   const ends: number[] = [];
   const totals: number[] = [];
@@ -479,7 +480,7 @@ function tapsOf([size, count]: Ratio, [from, to]: Ratio): Taps {
     const end = Math.min(size, Math.ceil((centre + reach - to) / (2 * to)));
     let total = 0;
     for (let pixel = first; pixel < end; pixel++) {
-      const weight = reach - Math.abs(centre - (2 * pixel + 1) * to);
+      const weight = cubic(Math.floor((ONE * Math.abs(centre - (2 * pixel + 1) * to)) / unit));
       weights.push(weight);
       total += weight;
     }
@@ -490,9 +491,21 @@ function tapsOf([size, count]: Ratio, [from, to]: Ratio): Taps {
   return { firsts, ends, totals, weights: Float64Array.from(weights) };
 }
 
+/** The unit of a weight's distance. */
+const ONE = 4096;
+
+/** The cubic of Catmull and Rom (a = -1/2) at a distance from 0 to 2 ONE, in units of 2 ^ -17, rounded down. */
+function cubic(x: number): number {
+  const value =
+    x < ONE
+      ? (3 * x - 5 * ONE) * x * x + 2 * ONE ** 3
+      : ((5 * ONE - x) * x - 8 * ONE ** 2) * x + 4 * ONE ** 3;
+  return Math.floor(value / 2 ** 20);
+}
+
 /** A row of pixels at its new length, in units of 1 / 256 of a level. */
-function squeezed(line: ImageLike["data"], { firsts, ends, weights, totals }: Taps): Uint16Array {
-  const strip = new Uint16Array(3 * totals.length);
+function squeezed(line: ImageLike["data"], { firsts, ends, weights, totals }: Taps): Int32Array {
+  const strip = new Int32Array(3 * totals.length);
   let tap = 0;
   totals.forEach((total, x) => {
     let red = 0;
@@ -510,6 +523,11 @@ function squeezed(line: ImageLike["data"], { firsts, ends, weights, totals }: Ta
     strip[3 * x + 2] = Math.floor((256 * blue + total / 2) / total);
   });
   return strip;
+}
+
+/** A sum of weighted levels, rounded. */
+function level(sum: number, total: number): number {
+  return Math.min(255, Math.max(0, Math.floor((sum + total / 2) / total)));
 }
 
 /** A row of pixels with alpha over black, as red, green and blue. */

@@ -101,7 +101,7 @@ test("a line for people says everything, and who says so", () => {
   const model = taking([1, 8, 8, 3], { metadata: { ...imagenetPreprocessing, mean: [0.5, 0.5, 0.5] } });
   assert.equal(
     describePictureFormat(pictureFormat(model, { color: "bgr", resize: "stretch" })),
-    "stretched, antialiased, BGR (option); NHWC (the model's input); " +
+    "stretched, bicubic, BGR (option); NHWC (the model's input); " +
       "0 to 1, mean 0.5 0.5 0.5, std 0.225 0.224 0.229 (the model's metadata)",
   );
 });

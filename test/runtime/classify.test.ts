@@ -77,11 +77,11 @@ test("the channels' order, the layout and the proportions are those of the metad
   assert.deepEqual([...pixelwise.prepare(picture)], [20, 120, 220, 30, 130, 230]);
   const blueFirst = await model([1, 1, 2, 3], { layout: "NHWC", colour: "bgr", mean: [200, 0, 0] });
   assert.deepEqual([...blueFirst.prepare(picture)], [20, 120, 20, 30, 130, 30]);
-  // Two pixels for each of the result, and half of the neighbours on either side.
+  // Weights at 1/4 and 3/4 of the cubic's reach, and at 5/4 (times 256: 222, 58, -18).
   const stretched = await model([1, 3, 1, 2], { resize: "stretch" });
   assert.deepEqual([...stretched.prepare(picture)].slice(0, 2), [
-    Math.round((3 * 10 + 3 * 20 + 30) / 7),
-    Math.round((20 + 3 * 30 + 3 * 40) / 7),
+    Math.round((222 * 10 + 222 * 20 + 58 * 30 - 18 * 40) / (2 * 222 + 58 - 18)),
+    Math.round((222 * 40 + 222 * 30 + 58 * 20 - 18 * 10) / (2 * 222 + 58 - 18)),
   ]);
   await assert.rejects(
     async () => (await model([1, 1, 2, 3], {})).prepare(picture),

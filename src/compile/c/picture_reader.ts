@@ -35,7 +35,7 @@ export function pictureReader(picture: PictureInput): string {
   const list = (values: readonly number[]): string => values.map(floatLiteral).join(", ");
   const channel = colour === "bgr" ? `${channels - 1} - colour` : "colour";
   const place = layout === "NHWC" ? `${channels} * pixel + channel` : `${plane} * channel + pixel`;
-  const level = "(unsigned char)((sums[at] + 128 * total) / (256 * total))";
+  const level = "level_of(sums[at], total)";
   return `static void skip_line(FILE *file) {
   int letter = fgetc(file);
   while (letter != '\\n' && letter != EOF) letter = fgetc(file);
@@ -60,8 +60,8 @@ typedef struct {
   int64_t size, count, from, to;
 } resize_axis;
 
-/* Half the width of a weight's triangle, in units of 1 / (2 to) pixels. */
-static int64_t reach_of(const resize_axis *axis) { return 2 * (axis->from > axis->to ? axis->from : axis->to); }
+/* Half the width of a weight's cubic, in units of 1 / (2 to) pixels. */
+static int64_t reach_of(const resize_axis *axis) { return 4 * (axis->from > axis->to ? axis->from : axis->to); }
 
 /* Where the centre of a pixel of the result is, in the same units. */
 static int64_t centre_of(const resize_axis *axis, int64_t index) {
@@ -82,11 +82,14 @@ static int64_t end_of(const resize_axis *axis, int64_t index) {
 
 static int64_t weight_of(const resize_axis *axis, int64_t index, int64_t pixel) {
   const int64_t distance = centre_of(axis, index) - (2 * pixel + 1) * axis->to;
-  return reach_of(axis) - (distance < 0 ? -distance : distance);
+  const int64_t x = 8192 * (distance < 0 ? -distance : distance) / reach_of(axis);
+  const int64_t value = x < 4096 ? (3 * x - 20480) * x * x + 137438953472
+                                 : ((20480 - x) * x - 134217728) * x + 274877906944;
+  return (value + 1099511627776) / 1048576 - 1048576;
 }
 
 /* Pixels in rows of width, three bytes each, to rows of ${width}: in units of 1 / 256 of a level. */
-static void resize_rows(const unsigned char *pixels, uint16_t *rows, int64_t height, const resize_axis *axis) {
+static void resize_rows(const unsigned char *pixels, int32_t *rows, int64_t height, const resize_axis *axis) {
   for (int64_t x = 0; x < axis->count; x++) {
     const int64_t first = first_of(axis, x);
     const int64_t end = end_of(axis, x);
@@ -98,14 +101,21 @@ static void resize_rows(const unsigned char *pixels, uint16_t *rows, int64_t hei
         for (int64_t pixel = first; pixel < end; pixel++) {
           sum += weight_of(axis, x, pixel) * pixels[3 * (y * axis->size + pixel) + colour];
         }
-        rows[3 * (y * axis->count + x) + colour] = (uint16_t)((512 * sum + total) / (2 * total));
+        /* Rounded down, also below 0. */
+        rows[3 * (y * axis->count + x) + colour] =
+            (int32_t)((512 * sum + total + 131072 * total) / (2 * total) - 65536);
       }
     }
   }
 }
 
+static unsigned char level_of(int64_t sum, int64_t total) {
+  const int64_t rounded = sum + 128 * total < 0 ? 0 : (sum + 128 * total) / (256 * total);
+  return (unsigned char)(rounded > 255 ? 255 : rounded);
+}
+
 /* The rows of such an image to ${height} rows of levels. */
-static void resize_columns(const uint16_t *rows, unsigned char *levels, const resize_axis *axis) {
+static void resize_columns(const int32_t *rows, unsigned char *levels, const resize_axis *axis) {
   static int64_t sums[${3 * width}];
   for (int64_t y = 0; y < axis->count; y++) {
     const int64_t end = end_of(axis, y);
@@ -132,7 +142,7 @@ static void read_ppm(FILE *file, float *values, const char *name) {
   unsigned char *pixels = memory((size_t)(3 * width * height));
   read_all(file, pixels, (size_t)(3 * width * height), name);
 ${axes(resize, width, height)}
-  uint16_t *rows = memory((size_t)(${3 * width} * height) * sizeof(uint16_t));
+  int32_t *rows = memory((size_t)(${3 * width} * height) * sizeof(int32_t));
   resize_rows(pixels, rows, height, &across);
   resize_columns(rows, levels, &down);
   for (int pixel = 0; pixel < ${plane}; pixel++) {

@@ -104,7 +104,7 @@ export const configSchema = z.object({
     colour: z.enum(colourOrders),
     // Runs from before these were written.
     resize: z.enum(resizeModes).default("cover"),
-    filter: z.literal("triangle").default("triangle"),
+    filter: z.literal("cubic").default("cubic"),
   }),
   versions: z.object({ penni: z.string(), node: z.string(), onnxruntime: z.string() }),
 });
