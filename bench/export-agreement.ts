@@ -6,6 +6,7 @@
 import { readFile } from "node:fs/promises";
 import * as web from "onnxruntime-web";
 import { batches, planEvaluation } from "../src/data/index.js";
+import { imageDims } from "../src/data/preprocessing.js";
 import { openSession } from "../src/execute/node.js";
 import { classifierInterface } from "../src/measure/accuracy.js";
 import { largestDifference } from "../src/measure/agreement.js";
@@ -19,7 +20,7 @@ if (root === undefined) throw new Error("usage: export-agreement RUN [IMAGES]");
 const run = await RunDirectory.open(root);
 const { preprocessing } = run.config;
 const exported = await readModel(run.path("model.onnx"));
-const split = await (await openFittingDataset(exported, run.config.data)).test();
+const split = await (await openFittingDataset(exported, run.config.data, preprocessing)).test();
 const indices = Uint32Array.from({ length: Math.min(Number(images), split.count) }, (_, index) => index);
 
 const unshrunk = await readModel(run.stagePath("fine-tune"));
@@ -30,7 +31,7 @@ console.log(
 );
 
 const bytes = await readFile(run.path("model.onnx"));
-const { input, output } = classifierInterface(exported, split);
+const { input, output } = classifierInterface(exported, split, preprocessing);
 const node = await openSession(bytes);
 web.env.wasm.numThreads = 1;
 const browser = await web.InferenceSession.create(new Uint8Array(bytes));
@@ -38,7 +39,7 @@ let difference = 0;
 for (const batch of batches(
   planEvaluation(split, indices.slice(0, WEB_IMAGES), { batch: 1, preprocessing }),
 )) {
-  const dims = [1, split.channels, split.height, split.width];
+  const dims = [1, ...imageDims(split, preprocessing)];
   const left = await node.run({ [input]: new web.Tensor("float32", batch.images, dims) }, [output]);
   const right = await browser.run({ [input]: new web.Tensor("float32", batch.images, dims) });
   const [a, b] = [left, right].map((results) => results[output]?.data as Float32Array | undefined);

@@ -2,26 +2,31 @@ import path from "node:path";
 import { type Command, Option } from "commander";
 import type { ProgramSummary } from "../compile/summary.js";
 import type { TargetName } from "../compile/targets.js";
+import type { PictureFormat, PictureOptions } from "../data/picture_format.js";
 import { PenniError } from "../graph/errors.js";
 import type { Graph } from "../graph/types.js";
 import type { NewFile } from "../onnx/directories.js";
 import { type CIdentifier, terminalJson } from "../text/destinations.js";
 import { type Compilation, type CompiledFile, describeCompilation } from "./compile_text.js";
-import { addPreprocessingOptions, type InputShapes, inputShape, naming } from "./options.js";
+import {
+  addPreprocessingOptions,
+  givenPictureOptions,
+  type InputShapes,
+  inputShape,
+  naming,
+} from "./options.js";
 import { lineWidth, type Terminal } from "./terminal.js";
 
 const targetNames: readonly TargetName[] = ["wasm", "c"];
 const weightPlaces = ["inside", "separate", "binary"] as const;
 
-interface CompileOptions {
+interface CompileOptions extends PictureOptions {
   readonly target: TargetName;
   readonly out: string;
   readonly name?: string;
   readonly weights?: (typeof weightPlaces)[number];
   readonly example?: boolean;
   readonly inputShape?: InputShapes;
-  readonly mean?: readonly number[];
-  readonly std?: readonly number[];
   readonly json?: boolean;
 }
 
@@ -66,10 +71,10 @@ async function compileFile(model: string, options: CompileOptions): Promise<Comp
   checkWeights(options);
   await checkFreeDirectory(out);
   const given = await readModel(model);
-  const { files, summary } = await naming(model, () => compileGraph(given, name, options));
+  const { files, summary, pictures } = await naming(model, () => compileGraph(given, name, options));
   const sizes = await Promise.all(files.map(measureFile));
   await writeDirectory(out, files);
-  return { directory: out, files: sizes, ...summary };
+  return { directory: out, files: sizes, ...(pictures === undefined ? {} : { pictures }), ...summary };
 }
 
 function checkWeights({ target, weights }: CompileOptions): void {
@@ -84,6 +89,8 @@ function checkWeights({ target, weights }: CompileOptions): void {
 interface Compiled {
   readonly files: readonly NewFile[];
   readonly summary: ProgramSummary;
+  /** How the model takes pictures, if it does. */
+  readonly pictures: PictureFormat | undefined;
 }
 
 async function compileGraph(given: Graph, name: CIdentifier, options: CompileOptions): Promise<Compiled> {
@@ -95,11 +102,12 @@ async function compileGraph(given: Graph, name: CIdentifier, options: CompileOpt
   ]);
   const { target, weights = "inside", example = false, inputShape: shapes = new Map() } = options;
   const fixed = fixInputShape(given, shapes);
-  const program = compileProgram(await withPreprocessing(fixed, options), targets[target]);
+  const pictures = await picturesOf(fixed, options);
+  const program = compileProgram(await withPreprocessing(fixed, pictures), targets[target]);
   const summary = summarizeProgram(program);
   if (target === "c") {
     const { cFiles } = await import("../compile/c/files.js");
-    return { summary, files: cFiles(program, { name, weights, example }) };
+    return { summary, pictures, files: cFiles(program, { name, weights, example }) };
   }
   const [{ wasmModule }, { wasmExample }] = await Promise.all([
     import("../compile/wasm/module.js"),
@@ -107,20 +115,23 @@ async function compileGraph(given: Graph, name: CIdentifier, options: CompileOpt
   ]);
   const module = wasmModule(program);
   const files: readonly NewFile[] = [{ name: `${name}.wasm`, content: module }];
-  return { summary, files: example ? [...files, ...(await wasmExample(name, module, program))] : files };
+  const page = example ? await wasmExample(name, module, program) : [];
+  return { summary, pictures, files: [...files, ...page] };
 }
 
-/** Every model of pictures says how it takes them: as in its metadata and the options, else as most models do. */
-async function withPreprocessing(graph: Graph, options: CompileOptions): Promise<Graph> {
-  const data = await import("../data/preprocessing.js");
-  const isStated = options.mean !== undefined || options.std !== undefined;
-  const shape = graph.inputs[0]?.type?.shape;
-  const isColour = shape?.length === 4 && shape[1] === 3;
-  const stated = data.readPreprocessing(graph.metadata);
-  if (!isStated && (stated !== undefined || !isColour)) return graph;
-  const preprocessing = data.overridePreprocessing(stated ?? data.imagenetPreprocessing, options);
-  const metadata = new Map(graph.metadata).set(data.PREPROCESSING_KEY, JSON.stringify(preprocessing));
-  return { ...graph, metadata };
+/** How the model takes pictures: as in its metadata and the options, else as most models in colour do. */
+async function picturesOf(graph: Graph, options: CompileOptions): Promise<PictureFormat | undefined> {
+  const data = await import("../data/index.js");
+  const isStated = graph.inputs.length === 1 && graph.metadata.has(data.PREPROCESSING_KEY);
+  const isGiven = Object.keys(givenPictureOptions(options)).length > 0;
+  return isStated || isGiven || data.takesColour(graph) ? data.pictureFormat(graph, options) : undefined;
+}
+
+async function withPreprocessing(graph: Graph, pictures: PictureFormat | undefined): Promise<Graph> {
+  if (pictures === undefined) return graph;
+  const { PREPROCESSING_KEY } = await import("../data/preprocessing.js");
+  const metadata = new Map(graph.metadata);
+  return { ...graph, metadata: metadata.set(PREPROCESSING_KEY, JSON.stringify(pictures.preprocessing)) };
 }
 
 async function measureFile({ name, content }: NewFile): Promise<CompiledFile> {

@@ -1,5 +1,6 @@
 import path from "node:path";
 import type { CompiledLayer, ProgramSummary } from "../compile/summary.js";
+import { describePictureFormat, type PictureFormat } from "../data/picture_format.js";
 import { terminalLine } from "../text/destinations.js";
 import { type Column, compactNumber, formatTable } from "./table.js";
 import { wrap } from "./terminal.js";
@@ -14,6 +15,8 @@ export interface CompiledFile {
 export interface Compilation extends ProgramSummary {
   readonly directory: string;
   readonly files: readonly CompiledFile[];
+  /** How the model takes pictures, if it does. */
+  readonly pictures?: PictureFormat;
 }
 
 const columns: readonly Column<CompiledLayer>[] = [
@@ -27,7 +30,7 @@ const grouped = (value: number): string => value.toLocaleString("en-US");
 
 /** What `penni compile` prints, in lines of at most `width` characters. */
 export function describeCompilation(compilation: Compilation, width: number): string {
-  const { directory, files, layers, multiplyAccumulates, weightBytes, arenaBytes } = compilation;
+  const { directory, files, layers, multiplyAccumulates, weightBytes, arenaBytes, pictures } = compilation;
   const computing = layers.filter((layer) => layer.multiplyAccumulates > 0);
   const table = computing.length === 0 ? [] : [formatTable(columns, computing, width)];
   const others = new Set(layers.filter((layer) => layer.multiplyAccumulates === 0).map(({ op }) => op));
@@ -37,6 +40,7 @@ export function describeCompilation(compilation: Compilation, width: number): st
     ...(others.size === 0
       ? []
       : [`Without multiply-accumulates: ${[...others].map(terminalLine).join(", ")}.`]),
+    ...(pictures === undefined ? [] : [`Pictures: ${describePictureFormat(pictures)}.`]),
     files
       .map(({ name, bytes, gzippedBytes }) => {
         return `${terminalLine(path.join(directory, name))}: ${grouped(bytes)} bytes, gzipped ${grouped(gzippedBytes)}`;

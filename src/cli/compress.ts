@@ -1,4 +1,5 @@
 import { type Command, Option } from "commander";
+import type { PictureOptions } from "../data/picture_format.js";
 import { PenniError } from "../graph/errors.js";
 import type { RunDirectory } from "../method/run/directory.js";
 import { penalties, presetNames, starts } from "../method/run/names.js";
@@ -6,23 +7,24 @@ import { terminalJson } from "../text/destinations.js";
 import { lossNames, type SettingOptions, settingsFrom } from "./compress_settings.js";
 import { describeSummary } from "./compress_text.js";
 import {
+  addPreprocessingOptions,
   basisSize,
   classesOption,
   classNamesOf,
   deviceOption,
+  givenPictureOptions,
   type InputShapes,
   inputShape,
   numberBetween,
-  numberList,
-  positiveList,
   wholeNumber,
 } from "./options.js";
 import { outputLoss } from "./output_loss.js";
+import { printPictures, printPictureWarning } from "./pictures.js";
 import { checkResumeAlone } from "./resume.js";
 import { lineWidth, type Terminal } from "./terminal.js";
 import { compressRun, watched } from "./watched.js";
 
-interface CompressOptions extends SettingOptions {
+interface CompressOptions extends SettingOptions, PictureOptions {
   readonly data?: string;
   readonly out?: string;
   readonly resume?: string;
@@ -30,15 +32,13 @@ interface CompressOptions extends SettingOptions {
   readonly inputShape?: InputShapes;
   readonly classes?: string;
   readonly externalData?: boolean;
-  readonly mean?: readonly number[];
-  readonly std?: readonly number[];
   readonly json?: boolean;
   readonly plan?: boolean;
 }
 
 /** `penni compress`: the whole method on a model of the user's. */
 export function addCompressCommand(program: Command, terminal: Terminal): Command {
-  return program
+  const command = program
     .command("compress")
     .description("decompose, retrain, prune, fine-tune, shrink and export a network")
     .argument("[model]", "an .onnx file")
@@ -109,9 +109,8 @@ export function addCompressCommand(program: Command, terminal: Terminal): Comman
       "dimensions of an input that the model leaves open, as input:1x3x224x224",
       inputShape,
     )
-    .option("--external-data", "put the weights of the result into a file of their own, model.onnx.data")
-    .option("--mean <r,g,b>", "mean per channel, of pixels from 0 to 1", numberList)
-    .option("--std <r,g,b>", "standard deviation per channel, likewise", positiveList)
+    .option("--external-data", "put the weights of the result into a file of their own, model.onnx.data");
+  return addPreprocessingOptions(command)
     .option("--checkpoint-seconds <s>", "seconds between checkpoints (30)", numberBetween(0.01, 1e6))
     .option("--plan", "only print what would be decomposed, pruned and removed; train and write nothing")
     .option("--json", "print the outcome as JSON")
@@ -127,7 +126,7 @@ async function runCommand(
   terminal: Terminal,
 ): Promise<void> {
   if (options.plan === true) return printPlan(model, options, command, terminal);
-  const run = await openRun(model, options, command);
+  const run = await openRun(model, options, command, terminal);
   const summary = await watched(terminal.stderr, (view, signal) => compressRun(run, view, signal));
   const text =
     options.json === true ? terminalJson(summary) : describeSummary(summary, lineWidth(terminal.stdout));
@@ -157,6 +156,7 @@ async function openRun(
   model: string | undefined,
   options: CompressOptions,
   command: Command,
+  terminal: Terminal,
 ): Promise<RunDirectory> {
   if (options.resume !== undefined) {
     checkResumeAlone(model, command, "penni compress");
@@ -164,7 +164,7 @@ async function openRun(
     const elsewhere = command.getOptionValueSource("device") === "cli" ? options.device : undefined;
     return RunDirectory.open(options.resume, elsewhere);
   }
-  const { data, out, seed, preset, mean, std } = options;
+  const { data, out, seed, preset } = options;
   if (model === undefined || data === undefined || out === undefined) {
     throw new PenniError("bad-option", "what to compress is not fully given", {
       expected: "penni compress MODEL --data SPEC -o DIR, or penni compress --resume DIR",
@@ -187,9 +187,8 @@ async function openRun(
     ...(options.inputShape === undefined ? {} : { inputShapes: options.inputShape }),
     ...(classes === undefined ? {} : { classes }),
     ...(options.outputLoss === undefined ? {} : { outputs: options.outputLoss }),
-    preprocessing: {
-      ...(mean === undefined ? {} : { mean: [...mean] }),
-      ...(std === undefined ? {} : { std: [...std] }),
-    },
+    pictures: givenPictureOptions(options),
+    onPictures: (format) => printPictures(terminal.stderr, format),
+    onPictureWarning: (warning) => printPictureWarning(terminal.stderr, warning),
   });
 }

@@ -5,6 +5,7 @@ import type { Interval } from "../measure/interval.js";
 import { terminalJson } from "../text/destinations.js";
 import { addImageOptions, type ImageOptions, openModelAndImages } from "./model_and_images.js";
 import { deviceOption, naming, wholeNumber } from "./options.js";
+import { printPictures, warnOfPictures } from "./pictures.js";
 import { progressBar } from "./progress.js";
 import type { Terminal } from "./terminal.js";
 
@@ -48,9 +49,12 @@ async function evaluateFile(model: string, options: EvalOptions, terminal: Termi
     import("../measure/interval.js"),
   ]);
   const { provider } = await resolveDevice(options.device);
-  const { graph, dataset, preprocessing } = await openModelAndImages(model, options, () => true);
+  const opened = await openModelAndImages(model, options, () => true);
+  const { graph, dataset, preprocessing, format } = opened;
+  await printPictures(terminal.stderr, format);
   for (const line of dataset.notices ?? []) terminal.stderr.write(`${line}\n`);
   const split = await dataset[options.split]();
+  await warnOfPictures(terminal.stderr, graph, split, preprocessing);
   const bar = progressBar(terminal.stderr, "images");
   try {
     const settings = {

@@ -1,5 +1,6 @@
 import type { Command } from "commander";
 import type { Dataset, ImageSize } from "../data/dataset.js";
+import type { PictureFormat, PictureOptions } from "../data/picture_format.js";
 import type { Preprocessing } from "../data/preprocessing.js";
 import type { Graph } from "../graph/types.js";
 import {
@@ -14,11 +15,9 @@ import {
 } from "./options.js";
 
 /** The options that say which images a model is measured on, and how it takes them. */
-export interface ImageOptions {
+export interface ImageOptions extends PictureOptions {
   readonly data: string;
   readonly batch?: number;
-  readonly mean?: readonly number[];
-  readonly std?: readonly number[];
   readonly imageSize?: ImageSize;
   readonly inputShape?: InputShapes;
   readonly classes?: string;
@@ -59,6 +58,7 @@ export interface ModelAndImages {
   readonly graph: Graph;
   readonly dataset: Dataset;
   readonly preprocessing: Preprocessing;
+  readonly format: PictureFormat;
 }
 
 /**
@@ -77,13 +77,16 @@ export async function openModelAndImages(
     import("../measure/classes.js"),
   ]);
   const classes = await classNamesOf(options);
-  const stated = data.readPreprocessing(graph.metadata) ?? data.imagenetPreprocessing;
-  const preprocessing = data.overridePreprocessing(stated, options);
-  const size = accuracy.inputImageSize(graph) ?? options.imageSize;
-  const opened = await data.openDataset(options.data, size === undefined ? {} : { imageSize: size });
+  const format = await naming(model, async () => data.pictureFormat(graph, options));
+  const { preprocessing } = format;
+  const size = accuracy.inputImageSize(graph, preprocessing) ?? options.imageSize;
+  const opened = await data.openDataset(options.data, {
+    preprocessing,
+    ...(size === undefined ? {} : { imageSize: size }),
+  });
   const dataset = await naming(model, async () => {
-    accuracy.classifierInterface(graph, opened);
+    accuracy.classifierInterface(graph, opened, preprocessing);
     return useLabels(graph) ? fitClasses(graph, opened, classes) : opened;
   });
-  return { graph, dataset, preprocessing };
+  return { graph, dataset, preprocessing, format };
 }

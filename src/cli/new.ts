@@ -1,6 +1,6 @@
 import { Argument, type Command, InvalidArgumentError } from "commander";
 import { type NetworkName, networkNames } from "../networks/names.js";
-import { numberList, positiveList, wholeNumber } from "./options.js";
+import { givenPictureOptions, numberList, positiveList, wholeNumber } from "./options.js";
 import { compactNumber } from "./table.js";
 import type { Terminal } from "./terminal.js";
 
@@ -27,12 +27,8 @@ export function addNewCommand(program: Command, terminal: Terminal): Command {
     )
     .requiredOption("-o, --out <file>", "the .onnx file to write")
     .option("--seed <n>", "seed of the initial weights", wholeNumber(0), 0)
-    .option(
-      "--mean <r,g,b>",
-      "mean per channel, of pixels from 0 to 1 (default: ImageNet's; 0.5 where channels are not three)",
-      numberList,
-    )
-    .option("--std <r,g,b>", "standard deviation per channel, likewise (0.25)", positiveList)
+    .option("--mean <r,g,b>", "mean per channel, of pixels from 0 to 1 (default: ImageNet's)", numberList)
+    .option("--std <r,g,b>", "standard deviation per channel, likewise", positiveList)
     .action((network: NetworkName, options: NewOptions) => runNew(network, options, terminal));
 }
 
@@ -51,37 +47,25 @@ const LARGEST_SIDE = 4096;
 
 async function runNew(name: NetworkName, options: NewOptions, terminal: Terminal): Promise<void> {
   const { classes, input, out, seed } = options;
-  const [{ newNetwork }, { writeModel }, { countGraph }, { fixBatch }] = await Promise.all([
-    import("../networks/index.js"),
-    import("../onnx/files.js"),
-    import("../measure/count.js"),
-    import("../graph/passes/fix_input_shape.js"),
-  ]);
-  const metadata = await preprocessingMetadata(options);
-  const graph = newNetwork(name, { classes, image: input, seed, metadata });
+  const [{ newNetwork }, { writeModel }, { countGraph }, { fixBatch }, { pictureFormat }, preparation] =
+    await Promise.all([
+      import("../networks/index.js"),
+      import("../onnx/files.js"),
+      import("../measure/count.js"),
+      import("../graph/passes/fix_input_shape.js"),
+      import("../data/picture_format.js"),
+      import("../data/preprocessing.js"),
+    ]);
+  const { PREPROCESSING_KEY, pixelWriting } = preparation;
+  const untold = newNetwork(name, { classes, image: input, seed, metadata: new Map() });
+  const { preprocessing } = pictureFormat(untold, givenPictureOptions(options));
+  pixelWriting(preprocessing, input[0]);
+  // How the network wants its images, for everybody who uses it later.
+  const graph = { ...untold, metadata: new Map([[PREPROCESSING_KEY, JSON.stringify(preprocessing)]]) };
   const bytes = await writeModel(out, graph);
   const { elements, executedMacs } = countGraph(fixBatch(graph, 1));
   terminal.stdout.write(
     `${out}: ${name}, ${compactNumber(elements)} parameters, ` +
       `${compactNumber(executedMacs)} MACs, ${bytes.toLocaleString("en-US")} bytes\n`,
   );
-}
-
-/** How the network wants its images, for everybody who uses it later. */
-async function preprocessingMetadata({ mean, std, input }: NewOptions): Promise<ReadonlyMap<string, string>> {
-  const { imagenetPreprocessing, levelTable, overridePreprocessing, PREPROCESSING_KEY } = await import(
-    "../data/preprocessing.js"
-  );
-  const [channels] = input;
-  const perChannel = (value: number): number[] => Array.from({ length: channels }, () => value);
-  const stated =
-    channels === imagenetPreprocessing.mean.length
-      ? imagenetPreprocessing
-      : { ...imagenetPreprocessing, mean: perChannel(0.5), std: perChannel(0.25) };
-  const preprocessing = overridePreprocessing(stated, {
-    ...(mean === undefined ? {} : { mean }),
-    ...(std === undefined ? {} : { std }),
-  });
-  levelTable(preprocessing, channels);
-  return new Map([[PREPROCESSING_KEY, JSON.stringify(preprocessing)]]);
 }

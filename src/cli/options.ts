@@ -1,7 +1,9 @@
 import { type Command, InvalidArgumentError, Option } from "commander";
 import type { ImageSize } from "../data/dataset.js";
+import type { PictureOptions } from "../data/picture_format.js";
 import { devices } from "../execute/device.js";
 import { PenniError } from "../graph/errors.js";
+import { colourOrders, type Layout, layouts, resizeModes } from "../graph/image_metadata.js";
 
 /** Parser of an option that is a whole number from `minimum`. */
 export function wholeNumber(minimum: number): (text: string) => number {
@@ -63,11 +65,43 @@ export function imageSize(text: string): ImageSize {
 export function addPreprocessingOptions(command: Command): Command {
   return command
     .option(
-      "--mean <r,g,b>",
-      "mean per channel, of pixels from 0 to 1 (default: the model's metadata, or ImageNet's)",
+      "--mean <list>",
+      "mean per channel of the model, on its scale (default: the model's metadata, or ImageNet's)",
       numberList,
     )
-    .option("--std <r,g,b>", "standard deviation per channel, likewise", positiveList);
+    .option("--std <list>", "standard deviation per channel, likewise", positiveList)
+    .option(
+      "--scale <white>",
+      "pixels go from 0 to this before mean and std: 1 or, with mean 0 and std 1 unless given, 255",
+      numberBetween(1e-6, 1e6),
+    )
+    .addOption(new Option("--color <order>", "order of the model's channels").choices(colourOrders))
+    .addOption(
+      new Option("--layout <name>", "axes of the model's input, where its shape leaves that open").argParser(
+        layoutName,
+      ),
+    )
+    .addOption(
+      new Option("--resize <mode>", "cut pictures to the model's proportions, or stretch them").choices(
+        resizeModes,
+      ),
+    );
+}
+
+function layoutName(text: string): Layout {
+  const layout = layouts.find((name) => name === text.toUpperCase());
+  if (layout !== undefined) return layout;
+  throw new InvalidArgumentError(`expected nchw or nhwc, found "${text}"`);
+}
+
+/** The names of the options of `addPreprocessingOptions`. */
+export const pictureOptions = ["mean", "std", "scale", "color", "layout", "resize"] as const;
+
+/** Those that are given. */
+export function givenPictureOptions(options: PictureOptions): PictureOptions {
+  return Object.fromEntries(
+    pictureOptions.flatMap((name) => (options[name] === undefined ? [] : [[name, options[name]]])),
+  );
 }
 
 /** Dimensions for the inputs of a model, by name. */

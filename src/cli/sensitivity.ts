@@ -7,9 +7,10 @@ import type { Sensitivity } from "../method/sensitivity.js";
 import { terminalJson } from "../text/destinations.js";
 import { addImageOptions, type ImageOptions, openModelAndImages } from "./model_and_images.js";
 import { deviceOption, naming, numberList, wholeNumber } from "./options.js";
+import { printPictures, warnOfPictures } from "./pictures.js";
 import type { RunView } from "./run_view.js";
 import { describeSensitivity } from "./sensitivity_text.js";
-import { lineWidth, type Terminal } from "./terminal.js";
+import { lineWidth, type Output, type Terminal } from "./terminal.js";
 import { watched } from "./watched.js";
 
 interface SensitivityOptions extends ImageOptions {
@@ -49,7 +50,7 @@ export function addSensitivityCommand(program: Command, terminal: Terminal): Com
     .action(async (model: string, options: SensitivityOptions) => {
       await prepareDirectories(options);
       const result = await watched(terminal.stderr, (view, signal) =>
-        measureFile(model, options, signal, view),
+        measureFile(model, options, signal, view, terminal.stderr),
       );
       const json = terminalJson({ model, basis: options.basis, seed: options.seed, ...result }, 2);
       await writeReports(model, options, result, json);
@@ -103,6 +104,7 @@ async function measureFile(
   options: SensitivityOptions,
   signal: AbortSignal,
   view: RunView,
+  notices: Output,
 ): Promise<Sensitivity> {
   const [{ resolveDevice }, { mayScoreClasses }, { importModel }, { measureSensitivity }] = await Promise.all(
     [
@@ -113,16 +115,20 @@ async function measureFile(
     ],
   );
   const { provider } = await resolveDevice(options.device);
-  const {
-    graph: original,
-    dataset,
-    preprocessing,
-  } = await openModelAndImages(model, options, (graph) => options.labels && mayScoreClasses(graph));
+  const opened = await openModelAndImages(
+    model,
+    options,
+    (graph) => options.labels && mayScoreClasses(graph),
+  );
+  const { graph: original, dataset, preprocessing, format } = opened;
+  await printPictures(notices, format);
   for (const line of dataset.notices ?? []) view.notice?.(line);
   return naming(model, async () => {
     const graph = importModel(original);
+    const split = await dataset.train();
+    await warnOfPictures(notices, graph, split, preprocessing);
     const { images, basis, labels, seed, layers, ranks, sparsity, batch, threads } = options;
-    return measureSensitivity(graph, await dataset.train(), preprocessing, {
+    return measureSensitivity(graph, split, preprocessing, {
       images,
       basis,
       labels,

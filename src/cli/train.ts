@@ -1,21 +1,23 @@
 import { availableParallelism } from "node:os";
 import { type Command, InvalidArgumentError, Option } from "commander";
+import type { PictureOptions } from "../data/picture_format.js";
 import type { Device } from "../execute/device.js";
 import { PenniError } from "../graph/errors.js";
 import type { TrainingRun, TrainingSummary } from "../method/run/train_pipeline.js";
 import type { TrainingSettings } from "../method/run/training_config.js";
 import { terminalJson } from "../text/destinations.js";
 import {
+  addPreprocessingOptions,
   classesOption,
   classNamesOf,
   deviceOption,
+  givenPictureOptions,
   type InputShapes,
   inputShape,
   numberBetween,
-  numberList,
-  positiveList,
   wholeNumber,
 } from "./options.js";
+import { printPictures } from "./pictures.js";
 import { checkResumeAlone } from "./resume.js";
 import type { Terminal } from "./terminal.js";
 import { advising, watched } from "./watched.js";
@@ -24,7 +26,7 @@ type Resolution = TrainingSettings["resolutions"][number];
 
 const schedules = ["one-cycle", "cosine"] as const;
 
-interface TrainOptions {
+interface TrainOptions extends PictureOptions {
   readonly data?: string;
   readonly out?: string;
   readonly resume?: string;
@@ -49,14 +51,12 @@ interface TrainOptions {
   readonly checkpointSeconds?: number;
   readonly inputShape?: InputShapes;
   readonly classes?: string;
-  readonly mean?: readonly number[];
-  readonly std?: readonly number[];
   readonly json?: boolean;
 }
 
 /** `penni train`: trains a network from the weights that it has. */
 export function addTrainCommand(program: Command, terminal: Terminal): Command {
-  return program
+  const command = program
     .command("train")
     .description("train a classifier from the weights that it has (penni new writes an untrained one)")
     .argument("[model]", "an .onnx file")
@@ -110,13 +110,12 @@ export function addTrainCommand(program: Command, terminal: Terminal): Command {
       "dimensions of an input that the model leaves open, as input:1x3x224x224",
       inputShape,
     )
-    .option("--mean <r,g,b>", "mean per channel, of pixels from 0 to 1", numberList)
-    .option("--std <r,g,b>", "standard deviation per channel, likewise", positiveList)
     .option("--checkpoint-seconds <s>", "seconds between checkpoints (60)", numberBetween(0.01, 1e6))
-    .option("--json", "print the outcome as JSON")
-    .action((model: string | undefined, options: TrainOptions, command: Command) =>
+    .option("--json", "print the outcome as JSON");
+  return addPreprocessingOptions(command).action(
+    (model: string | undefined, options: TrainOptions, command: Command) =>
       runTrain(model, options, command, terminal),
-    );
+  );
 }
 
 /** Parser of "16:0.5,24:0.3" or "64x48:0.5": sizes, width first, and their shares of the epochs. */
@@ -138,7 +137,7 @@ async function runTrain(
   command: Command,
   terminal: Terminal,
 ): Promise<void> {
-  const run = await openTraining(model, options, command);
+  const run = await openTraining(model, options, command, terminal);
   const summary = await watched(terminal.stderr, async (view, signal) => {
     const { trainRun } = await import("../method/run/train_pipeline.js");
     return advising(`Go on with: penni train --resume ${run.root}`, () => trainRun(run, view, signal));
@@ -151,6 +150,7 @@ async function openTraining(
   model: string | undefined,
   options: TrainOptions,
   command: Command,
+  terminal: Terminal,
 ): Promise<TrainingRun> {
   if (options.resume !== undefined) {
     checkResumeAlone(model, command, "penni train");
@@ -158,7 +158,7 @@ async function openTraining(
     const elsewhere = command.getOptionValueSource("device") === "cli" ? options.device : undefined;
     return RunDirectory.openTraining(options.resume, elsewhere);
   }
-  const { data, out, seed, mean, std, inputShape } = options;
+  const { data, out, seed, inputShape } = options;
   if (model === undefined || data === undefined || out === undefined) {
     throw new PenniError("bad-option", "what to train is not fully given", {
       expected: "penni train MODEL --data SPEC -o DIR, or penni train --resume DIR",
@@ -178,10 +178,8 @@ async function openTraining(
     settings: await trainingSettings(options),
     ...(classes === undefined ? {} : { classes }),
     ...(inputShape === undefined ? {} : { inputShapes: inputShape }),
-    preprocessing: {
-      ...(mean === undefined ? {} : { mean: [...mean] }),
-      ...(std === undefined ? {} : { std: [...std] }),
-    },
+    pictures: givenPictureOptions(options),
+    onPictures: (format) => printPictures(terminal.stderr, format),
   });
 }
 

@@ -1,5 +1,5 @@
 import type { ImageSize, SplitShape } from "./dataset.js";
-import type { LevelTable } from "./preprocessing.js";
+import type { PixelWriting } from "./preprocessing.js";
 import type { Random } from "./random.js";
 
 /** Random changes to training images that keep their class. */
@@ -46,33 +46,35 @@ export function drawPlacement(
 }
 
 /**
- * Writes one image, cropped, mirrored and normalised, as float32 [channels, height, width] into `target` at
- * `offset`. Pixels from outside the image are black (level 0) before normalisation, as in the usual recipe.
+ * Writes one image, cropped, mirrored and normalised, as float32 in the model's layout into `target` at `offset`.
+ * Pixels from outside the image are black (level 0) before normalisation, as in the usual recipe.
  */
 export function writeImage(
   pixels: Uint8Array,
   { channels, height, width }: Pick<SplitShape, "channels" | "height" | "width">,
   { left, top, mirrored, hole }: Placement,
-  levels: LevelTable,
+  { levels, places, layout }: PixelWriting,
   target: Float32Array,
   offset: number,
 ): void {
   const firstColumn = Math.min(width, Math.max(0, -left));
   const endColumn = Math.max(firstColumn, Math.min(width, width - left));
-  const step = mirrored ? -1 : 1;
+  const [plane, pitch] = layout === "NHWC" ? [1, channels] : [height * width, 1];
+  const step = mirrored ? -pitch : pitch;
   for (let channel = 0; channel < channels; channel += 1) {
     const table = levels.subarray(256 * channel, 256 * (channel + 1));
     const black = table[0] ?? 0;
     for (let row = 0; row < height; row += 1) {
-      const start = offset + (channel * height + row) * width;
+      const start = offset + (places[channel] ?? 0) * plane + row * width * pitch;
+      const end = start + width * pitch;
       const sourceRow = row + top;
-      if (sourceRow < 0 || sourceRow >= height) {
-        target.fill(black, start, start + width);
-        continue;
+      const isOutside = sourceRow < 0 || sourceRow >= height;
+      if (isOutside || endColumn - firstColumn < width) {
+        for (let at = start; at < end; at += pitch) target[at] = black;
       }
-      if (endColumn - firstColumn < width) target.fill(black, start, start + width);
+      if (isOutside) continue;
       let source = (channel * height + sourceRow) * width + firstColumn + left;
-      let at = start + (mirrored ? width - 1 - firstColumn : firstColumn);
+      let at = start + (mirrored ? width - 1 - firstColumn : firstColumn) * pitch;
       for (let column = firstColumn; column < endColumn; column += 1) {
         target[at] = table[pixels[source] ?? 0] ?? 0;
         source += 1;
@@ -80,21 +82,23 @@ export function writeImage(
       }
     }
   }
-  if (hole !== undefined) cutOut(hole, { channels, height, width }, target, offset);
+  if (hole !== undefined) cutOut(hole, { channels, height, width }, layout, target.subarray(offset));
 }
 
-/** Sets a square to 0, which is the mean after normalisation. */
+/** Sets a square of an image to 0, which is the mean after normalisation. */
 function cutOut(
   { left, top, side }: NonNullable<Placement["hole"]>,
   { channels, height, width }: Pick<SplitShape, "channels" | "height" | "width">,
-  target: Float32Array,
-  offset: number,
+  layout: PixelWriting["layout"],
+  image: Float32Array,
 ): void {
+  // Channels are planes one after the other, or all of them lie side by side at each pixel.
+  const [planes, depth] = layout === "NHWC" ? [1, channels] : [channels, 1];
   const [firstColumn, endColumn] = [Math.max(0, left), Math.min(width, left + side)];
-  for (let channel = 0; channel < channels; channel += 1) {
+  for (let plane = 0; plane < planes; plane += 1) {
     for (let row = Math.max(0, top); row < Math.min(height, top + side); row += 1) {
-      const start = offset + (channel * height + row) * width;
-      target.fill(0, start + firstColumn, start + endColumn);
+      const start = (plane * height + row) * width;
+      image.fill(0, (start + firstColumn) * depth, (start + endColumn) * depth);
     }
   }
 }

@@ -1,7 +1,7 @@
 import { PenniError } from "../graph/errors.js";
 import { type Augmentation, drawPlacement, unchanged, writeImage } from "./augment.js";
 import { imagePixels, type Split } from "./dataset.js";
-import { type LevelTable, levelTable, type Preprocessing } from "./preprocessing.js";
+import { type PixelWriting, type Preprocessing, pixelWriting } from "./preprocessing.js";
 import { Random } from "./random.js";
 
 /** One batch, ready to be fed. The arrays are reused: they are valid until the next batch is asked for. */
@@ -12,7 +12,7 @@ export interface Batch {
   readonly size: number;
   /** Images that count; the rest, in an incomplete batch, are zeros (with label 0). */
   readonly count: number;
-  /** float32 [batch, channels, height, width], normalised. */
+  /** float32, normalised: the batch, then `imageDims` of the model's layout. */
   readonly images: Float32Array<ArrayBuffer>;
   /** int64 [batch], the class of each image; undefined where the images have no labels. */
   readonly labels: BigInt64Array<ArrayBuffer> | undefined;
@@ -43,7 +43,7 @@ export interface BatchPlan {
   /** The images to use, in the order in which they are to be used. */
   readonly indices: Uint32Array;
   readonly batch: number;
-  readonly levels: LevelTable;
+  readonly writing: PixelWriting;
   readonly firstBatch: number;
   /** One more than the last batch. */
   readonly endBatch: number;
@@ -78,7 +78,7 @@ export function planEpoch(split: Split, indices: Uint32Array, options: EpochOpti
     split,
     indices: new Random(ORDER_STREAM, seed, epoch).shuffle(indices.slice()),
     batch,
-    levels: levelTable(preprocessing, split.channels),
+    writing: pixelWriting(preprocessing, split.channels),
     firstBatch: startBatch,
     endBatch: Math.floor(indices.length / batch),
     training: { augmentation, seed, epoch },
@@ -91,9 +91,9 @@ export function planEpoch(split: Split, indices: Uint32Array, options: EpochOpti
  */
 export function planEvaluation(split: Split, indices: Uint32Array, options: EvaluationOptions): BatchPlan {
   const { batch, preprocessing } = options;
-  const levels = levelTable(preprocessing, split.channels);
+  const writing = pixelWriting(preprocessing, split.channels);
   const endBatch = Math.ceil(indices.length / batch);
-  return { split, indices, batch, levels, firstBatch: 0, endBatch };
+  return { split, indices, batch, writing, firstBatch: 0, endBatch };
 }
 
 /** The indices of all images of a split. */
@@ -125,7 +125,7 @@ export function batchMemory({ images, labels }: BatchBuffers): ArrayBuffer[] {
  * alone, never on what was made before.
  */
 export function writeBatch(plan: BatchPlan, index: number, buffers: BatchBuffers): Batch {
-  const { split, indices, batch, levels, training } = plan;
+  const { split, indices, batch, writing, training } = plan;
   const { images, labels } = buffers;
   const imageSize = split.channels * split.height * split.width;
   const used = indices.subarray(index * batch, (index + 1) * batch);
@@ -134,7 +134,7 @@ export function writeBatch(plan: BatchPlan, index: number, buffers: BatchBuffers
     const pixels = imagePixels(split, image);
     const placement =
       training === undefined ? unchanged : drawPlacement(training.augmentation, random, split);
-    writeImage(pixels, split, placement, levels, images, position * imageSize);
+    writeImage(pixels, split, placement, writing, images, position * imageSize);
     if (labels !== undefined) labels[position] = BigInt(split.labels?.[image] ?? 0);
   });
   images.fill(0, used.length * imageSize);

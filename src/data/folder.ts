@@ -1,16 +1,24 @@
 import os from "node:os";
 import sharp from "sharp";
+import type { ResizeMode } from "../graph/image_metadata.js";
+import { type ImageLike, imageLevels } from "../runtime/index.js";
 import { allocateImages, type Dataset, type ImageSize, imagePixels, once, type Split } from "./dataset.js";
 import { badData } from "./files.js";
 import { type ImageFile, type LabelSource, listImages } from "./image_files.js";
 import { READ_FORMATS } from "./image_formats.js";
 import { type FilePath, openRegularFile, shownPath } from "./paths.js";
 
+/** How the images of a folder come to a model: their size, channels (3: colour, 1: grey) and proportions. */
+export interface ImageForm extends ImageSize {
+  readonly channels: 1 | 3;
+  readonly resize: ResizeMode;
+}
+
 /** How to read a folder of images. */
 export interface FolderOptions {
   readonly name: string;
   readonly folder: string;
-  readonly size: ImageSize;
+  readonly form: ImageForm;
   /** Whether sub-folders are classes. */
   readonly labels: LabelSource;
   /** Decides which images become the test split where there is no folder of test images. */
@@ -18,34 +26,38 @@ export interface FolderOptions {
 }
 
 /**
- * The images of a folder, found as `listImages` says. They become RGB, transparent parts black, scaled to cover the
- * size and cropped at the centre.
+ * The images of a folder, found as `listImages` says, resized as `imageLevels` does.
  * Throws `PenniError` "bad-data" that names the path, here or when a split is read.
  */
-export async function openFolder({ name, folder, size, labels, seed }: FolderOptions): Promise<Dataset> {
+export async function openFolder({ name, folder, form, labels, seed }: FolderOptions): Promise<Dataset> {
   const { classNames, train, test, notices } = await listImages(folder, labels, seed);
   const isLabelled = classNames !== undefined;
   return {
     name,
     classNames,
-    channels: 3,
-    height: size.height,
-    width: size.width,
+    channels: form.channels,
+    height: form.height,
+    width: form.width,
     notices,
-    train: once(() => decodeAll(train, size, isLabelled)),
-    test: once(() => decodeAll(test, size, isLabelled)),
+    train: once(() => decodeAll(train, form, isLabelled)),
+    test: once(() => decodeAll(test, form, isLabelled)),
   };
 }
 
-async function decodeAll(files: readonly ImageFile[], size: ImageSize, isLabelled: boolean): Promise<Split> {
-  const images = allocateImages({ count: files.length, channels: 3, ...size });
+async function decodeAll(
+  files: readonly ImageFile[],
+  { resize, ...shape }: ImageForm,
+  isLabelled: boolean,
+): Promise<Split> {
+  const images = allocateImages({ count: files.length, ...shape });
+  const dims = [shape.channels, shape.height, shape.width] as const;
   const queue = files.entries();
   const work = async (): Promise<void> => {
     for (const [index, { file }] of queue) {
-      toPlanar(await decode(file, size), imagePixels(images, index));
+      imagePixels(images, index).set(imageLevels(await decode(file), dims, resize));
     }
   };
-  await Promise.all(Array.from({ length: os.availableParallelism() }, work));
+  await Promise.all(Array.from({ length: os.availableParallelism() + 1 }, work));
   return isLabelled ? { ...images, labels: sharedLabels(files) } : images;
 }
 
@@ -58,15 +70,17 @@ function sharedLabels(files: readonly ImageFile[]): Uint16Array {
   return labels;
 }
 
-/** Interleaved RGB, uint8 [height, width, 3]. */
-async function decode(file: FilePath, { width, height }: ImageSize): Promise<Uint8Array> {
+/**
+ * What is in the file, uint8 [height, width, 3 or 4] in sRGB, upright as its EXIF data say: what a browser shows. It is
+ * resized here and not by the decoder, because every machine that runs the model must come to the same pixels.
+ */
+async function decode(file: FilePath): Promise<ImageLike> {
   try {
-    return await sharp(await readPicture(file))
-      .flatten({ background: "black" })
-      .toColourspace("srgb")
-      .resize({ width, height, fit: "cover", position: "centre" })
-      .raw()
-      .toBuffer();
+    const image = sharp(await readPicture(file))
+      .autoOrient()
+      .toColourspace("srgb");
+    const { data, info } = await image.raw().toBuffer({ resolveWithObject: true });
+    return { width: info.width, height: info.height, data };
   } catch (cause) {
     throw badData(
       shownPath(file),
@@ -87,14 +101,5 @@ async function readPicture(file: FilePath): Promise<Uint8Array> {
     return await handle.readFile();
   } finally {
     await handle.close();
-  }
-}
-
-function toPlanar(interleaved: Uint8Array, planar: Uint8Array): void {
-  const plane = planar.length / 3;
-  for (let pixel = 0; pixel < plane; pixel += 1) {
-    for (let channel = 0; channel < 3; channel += 1) {
-      planar[channel * plane + pixel] = interleaved[3 * pixel + channel] ?? 0;
-    }
   }
 }

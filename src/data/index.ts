@@ -23,11 +23,18 @@ export {
 } from "./dataset.js";
 export { type HeldOut, holdOut, sampleIndices } from "./hold_out.js";
 export { type OpenOptions, openDataset } from "./open.js";
+export {
+  describePictureFormat,
+  type PictureFormat,
+  type PictureOptions,
+  pictureFormat,
+  takesColour,
+} from "./picture_format.js";
 export { prefetch } from "./prefetch.js";
 export {
   CLASS_NAMES_KEY,
+  imageDims,
   imagenetPreprocessing,
-  overridePreprocessing,
   PREPROCESSING_KEY,
   type Preprocessing,
   readClassNames,

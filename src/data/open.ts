@@ -1,4 +1,5 @@
 import { PenniError } from "../graph/errors.js";
+import { imagenetPreprocessing, type Preprocessing } from "../graph/image_metadata.js";
 import { type CifarName, openCifar } from "./cifar.js";
 import { withClassCount, withClassNames } from "./classes.js";
 import type { Dataset, ImageSize } from "./dataset.js";
@@ -11,6 +12,8 @@ import { SYNTHETIC_COUNT, syntheticDataset } from "./synthetic.js";
 export interface OpenOptions {
   /** Size of the model's input. Needed for folders; CIFAR-10 is 32x32, the synthetic set too by default. */
   readonly imageSize?: ImageSize;
+  /** How the model takes pictures: grey or in colour, and how folders' are resized. By default in colour, cut to size. */
+  readonly preprocessing?: Pick<Preprocessing, "mean" | "resize">;
   /**
    * Seed of the data itself (0): draws the synthetic images, or chooses the test images of a folder that has
    * none. Not to be varied with the seed of a training run, or its test images become training images.
@@ -28,6 +31,7 @@ interface SpecRequest {
   /** What stands after the first colon; undefined where there is no colon. */
   readonly argument: string | undefined;
   readonly imageSize: ImageSize | undefined;
+  readonly preprocessing: Pick<Preprocessing, "mean" | "resize">;
   readonly seed: number;
 }
 
@@ -58,8 +62,8 @@ export async function openDataset(spec: string, options: OpenOptions = {}): Prom
   const open = Object.hasOwn(kinds, kind) ? kinds[kind] : undefined;
   if (open === undefined) throw badSpec(spec);
   const argument = colon < 0 ? undefined : spec.slice(colon + 1);
-  const opened = await open({ spec, argument, imageSize: options.imageSize, seed: options.seed ?? 0 });
-  const { classes } = options;
+  const { imageSize, preprocessing = imagenetPreprocessing, seed = 0, classes } = options;
+  const opened = await open({ spec, argument, imageSize, preprocessing, seed });
   return classes === undefined ? withClassCount(opened) : withClassNames(opened, classes, "class names");
 }
 
@@ -85,8 +89,11 @@ function ofOneSize({ spec, imageSize: size }: SpecRequest, dataset: Dataset): Da
 
 async function openImages(request: SpecRequest, labels: LabelSource): Promise<Dataset> {
   const folder = location(request);
-  const { imageSize: size, spec: name, seed } = request;
-  if (size !== undefined) return openFolder({ name, folder, size, labels, seed });
+  const { imageSize: size, preprocessing, spec: name, seed } = request;
+  const { mean, resize } = preprocessing;
+  const channels = mean.length === 1 ? 1 : 3;
+  if (size !== undefined)
+    return openFolder({ name, folder, form: { ...size, channels, resize }, labels, seed });
   throw new PenniError("bad-option", "the size of the images is not known", {
     expected: "a model whose input has a fixed height and width",
     advice: "Give the image size.",

@@ -1,42 +1,36 @@
 import { PenniError } from "../graph/errors.js";
-import { PREPROCESSING_KEY, type Preprocessing } from "../graph/image_metadata.js";
+import { type Layout, PREPROCESSING_KEY, type Preprocessing } from "../graph/image_metadata.js";
+import { inputValue } from "../runtime/index.js";
+import type { SplitShape } from "./dataset.js";
 
 export {
   CLASS_NAMES_KEY,
   imagenetPreprocessing,
+  type Layout,
   PREPROCESSING_KEY,
   type Preprocessing,
   readClassNames,
   readPreprocessing,
 } from "../graph/image_metadata.js";
 
-/**
- * Preprocessing with the mean or standard deviation that somebody states in place of its own.
- * Throws `PenniError` "bad-option" if they are not of the same number of channels then.
- */
-export function overridePreprocessing(
-  stated: Preprocessing,
-  override: { readonly mean?: readonly number[]; readonly std?: readonly number[] },
-): Preprocessing {
-  const mean = [...(override.mean ?? stated.mean)];
-  const std = [...(override.std ?? stated.std)];
-  if (mean.length === std.length) return { ...stated, mean, std };
-  throw new PenniError("bad-option", "mean and standard deviation have different numbers of channels", {
-    expected: `${mean.length} as in the mean`,
-    found: `${std.length}`,
-    advice: "Give both --mean and --std",
-  });
-}
-
-/** Values of all 256 pixel levels of every channel, float32 [channels, 256]. */
+/** Values of all 256 levels of every channel of the images, float32 [channels, 256]. */
 export type LevelTable = Float32Array;
 
+/** How the levels of images are written into a model's input. */
+export interface PixelWriting {
+  /** By channel of the images (red, green, blue). */
+  readonly levels: LevelTable;
+  /** Where each channel of the images is in the model's input. */
+  readonly places: readonly number[];
+  readonly layout: Layout;
+}
+
 /**
- * The model's input value for every channel and pixel level, rounded after each operation as float32
- * arithmetic does. Throws `PenniError` "bad-data" if the number of channels differs.
+ * How to write images of so many channels.
+ * @throws PenniError "bad-data" if the preprocessing is for another number of channels
  */
-export function levelTable(preprocessing: Preprocessing, channels: number): LevelTable {
-  const { mean, std, scale } = preprocessing;
+export function pixelWriting(preprocessing: Preprocessing, channels: number): PixelWriting {
+  const { mean, colour, layout } = preprocessing;
   if (mean.length !== channels) {
     throw new PenniError("bad-data", "the preprocessing does not fit the images", {
       expected: `mean and std of ${channels} channels`,
@@ -44,10 +38,19 @@ export function levelTable(preprocessing: Preprocessing, channels: number): Leve
       advice: `Give one mean and one std per channel (metadata entry "${PREPROCESSING_KEY}").`,
     });
   }
-  return Float32Array.from({ length: 256 * channels }, (_, index) => {
-    const channel = index >> 8;
-    const scaled = Math.fround((index & 255) * scale);
-    const centred = Math.fround(scaled - Math.fround(mean[channel] ?? 0));
-    return centred / Math.fround(std[channel] ?? 1);
-  });
+  const places = Array.from({ length: channels }, (_, channel) =>
+    colour === "bgr" ? channels - 1 - channel : channel,
+  );
+  const levels = Float32Array.from({ length: 256 * channels }, (_, index) =>
+    inputValue(index & 255, places[index >> 8] ?? 0, preprocessing),
+  );
+  return { levels, places, layout };
+}
+
+/** Dimensions of one image as the model takes it. */
+export function imageDims(
+  { channels, height, width }: Pick<SplitShape, "channels" | "height" | "width">,
+  { layout }: Pick<Preprocessing, "layout">,
+): readonly [number, number, number] {
+  return layout === "NHWC" ? [height, width, channels] : [channels, height, width];
 }

@@ -1,16 +1,33 @@
 import { PenniError } from "./errors.js";
 
+/** Order of the axes of a model's image input. */
+export const layouts = ["NCHW", "NHWC"] as const;
+export type Layout = (typeof layouts)[number];
+
+/** Order of the channels of a model's image input. */
+export const colourOrders = ["rgb", "bgr"] as const;
+export type ColourOrder = (typeof colourOrders)[number];
+
+/** How a picture comes to the model's size: cut to its proportions, or stretched. */
+export const resizeModes = ["cover", "stretch"] as const;
+export type ResizeMode = (typeof resizeModes)[number];
+
 /**
- * What turns uint8 pixels into a model's input: (pixel * scale - mean[channel]) / std[channel], as
- * [N, C, H, W] with the channels in the order red, green, blue.
+ * What turns a picture into a model's input: resized (`imageLevels` in src/runtime is the one definition of that), then
+ * (level * scale - mean[channel]) / std[channel] of levels 0 to 255, in the model's order of channels and axes. A
+ * preprocessing of one channel is for grey pictures.
  */
 export interface Preprocessing {
+  /** In the model's order of channels, in units of scaled levels. */
   readonly mean: number[];
   /** As many as in `mean`, all above 0. */
   readonly std: number[];
   readonly scale: number;
-  readonly layout: "NCHW";
-  readonly colour: "rgb";
+  readonly layout: Layout;
+  readonly colour: ColourOrder;
+  readonly resize: ResizeMode;
+  /** The resize's weights, widened where pictures shrink; there is one kind. */
+  readonly filter: "cubic";
 }
 
 /** The key of `metadata_props` under which a model carries its preprocessing as JSON. */
@@ -26,6 +43,8 @@ export const imagenetPreprocessing: Preprocessing = {
   scale: 1 / 255,
   layout: "NCHW",
   colour: "rgb",
+  resize: "cover",
+  filter: "cubic",
 };
 
 /**
@@ -49,15 +68,25 @@ type Checked<Value> = Value | string;
 // Checked by hand: this runs in browsers too, where a library for it would weigh more than the compiler.
 function preprocessingOf(value: unknown): Checked<Preprocessing> {
   if (typeof value !== "object" || value === null) return "an object";
-  const { mean, std, scale, layout, colour } = value as Readonly<Record<string, unknown>>;
+  // Models from before resize and filter were stated were measured on pictures cut to their proportions.
+  const stated = { resize: "cover", filter: "cubic", ...value } as Readonly<Record<string, unknown>>;
+  const { mean, std, scale, layout, colour, resize, filter } = stated;
   if (!isListOf(mean, isNumber) || mean.length === 0) return "mean: a list of numbers";
   if (!isListOf(std, isPositive)) return "std: a list of numbers above 0";
   if (mean.length !== std.length) return "mean and std of the same length";
   if (!isPositive(scale)) return "scale: a number above 0";
-  if (layout !== "NCHW") return 'layout: "NCHW"';
-  if (colour !== "rgb") return 'colour: "rgb"';
-  return { mean, std, scale, layout, colour };
+  if (!isOneOf(layouts, layout)) return expectation("layout", layouts);
+  if (!isOneOf(colourOrders, colour)) return expectation("colour", colourOrders);
+  if (!isOneOf(resizeModes, resize)) return expectation("resize", resizeModes);
+  if (filter !== "cubic") return 'filter: "cubic"';
+  return { mean, std, scale, layout, colour, resize, filter };
 }
+
+const isOneOf = <Name extends string>(names: readonly Name[], value: unknown): value is Name =>
+  names.some((name) => name === value);
+
+const expectation = (field: string, names: readonly string[]): string =>
+  `${field}: ${names.map((name) => `"${name}"`).join(" or ")}`;
 
 function isListOf<Element>(
   value: unknown,

@@ -1,13 +1,14 @@
 import { Tensor as OrtTensor } from "onnxruntime-common";
 import { allIndices, type Batch, batches, planEvaluation } from "../data/batches.js";
 import { type ImageSize, labelsOf, type Split } from "../data/dataset.js";
-import type { Preprocessing } from "../data/preprocessing.js";
+import { imageDims, type Preprocessing } from "../data/preprocessing.js";
 import type { Provider } from "../execute/device.js";
 import type { Session } from "../execute/engine.js";
 import { openSession } from "../execute/node.js";
 import { PenniError } from "../graph/errors.js";
+import { imageAxes, imageInput } from "../graph/image_input.js";
 import { elementCount } from "../graph/tensor.js";
-import type { Dim, ElementType, Graph, Shape, ValueInfo } from "../graph/types.js";
+import type { Dim, ElementType, Graph, Shape } from "../graph/types.js";
 import { float32Interface } from "../ops/passes/float16.js";
 import { wrongClassCount } from "./classes.js";
 
@@ -44,8 +45,8 @@ export interface ClassifierInterface {
 }
 
 const DEFAULT_BATCH = 100;
-/** Types of an input for normalised images; float16 is cast on the way (`float32Interface`). */
-const IMAGE_TYPES: readonly ElementType[] = ["float32", "float16"];
+/** Types of an input for images; what is not float32 is cast on the way (`float32Interface`). */
+const IMAGE_TYPES: readonly ElementType[] = ["float32", "float16", "uint8"];
 
 const describe = (shape: Shape | undefined): string =>
   shape === undefined ? "a value of unknown shape" : `[${shape.map((dim) => dim ?? "?").join(", ")}]`;
@@ -53,53 +54,46 @@ const describe = (shape: Shape | undefined): string =>
 const accepts = (dim: Dim, size: number): boolean => typeof dim !== "number" || dim === size;
 
 /** Height and width of the images that a model takes; undefined where it leaves them open. */
-export function inputImageSize(model: Graph): ImageSize | undefined {
-  const [, , height, width] = onlyInput(model).type?.shape ?? [];
+export function inputImageSize(
+  model: Graph,
+  { layout }: Pick<Preprocessing, "layout">,
+): ImageSize | undefined {
+  const { height, width } = imageAxes(imageInput(model).shape, layout) ?? {};
   return typeof height === "number" && typeof width === "number" ? { width, height } : undefined;
 }
 
-function onlyInput(model: Graph): ValueInfo {
-  const [input, ...more] = model.inputs;
-  if (input !== undefined && more.length === 0) return input;
-  throw new PenniError("bad-data", "images go into models with a single input", {
-    expected: "1 input",
-    found: `${model.inputs.length}: ${model.inputs.map((info) => info.name).join(", ") || "none"}`,
-    advice: "Make the other inputs constants, or export the model without them",
-  });
-}
-
 /**
- * Checks, before anything runs, that a model takes images of this size and gives a score per class.
+ * Checks, before anything runs, that a model takes images of this size in this layout and gives a score per class.
  * @throws PenniError "bad-data" naming the input or output, what fits and what was found.
  */
 export function classifierInterface(
   model: Graph,
   images: Pick<Split, "channels" | "height" | "width">,
+  preprocessing: Pick<Preprocessing, "layout">,
 ): ClassifierInterface {
-  const input = onlyInput(model);
-  const { channels, height, width } = images;
-  const shape = input.type?.shape;
-  if (input.type !== undefined && !IMAGE_TYPES.includes(input.type.elementType)) {
-    throw new PenniError("bad-data", `the model's input "${input.name}" does not take normalised images`, {
-      expected: IMAGE_TYPES.join(" or "),
-      found: input.type.elementType,
+  const { name, elementType, shape } = imageInput(model);
+  if (elementType !== undefined && !IMAGE_TYPES.includes(elementType)) {
+    throw new PenniError("bad-data", `the model's input "${name}" does not take images`, {
+      expected: IMAGE_TYPES.join(", "),
+      found: elementType,
+      advice: "Export the model with an input of float32, or of uint8 for levels from 0 to 255",
     });
   }
+  const dims = imageDims(images, preprocessing);
   const fits =
-    shape === undefined ||
-    (shape.length === 4 && [channels, height, width].every((size, axis) => accepts(shape[axis + 1], size)));
+    shape === undefined || (shape.length === 4 && dims.every((size, axis) => accepts(shape[axis + 1], size)));
   if (!fits) {
-    throw new PenniError("bad-data", `the model's input "${input.name}" does not fit the data's images`, {
+    throw new PenniError("bad-data", `the model's input "${name}" does not fit the data's images`, {
       expected: describe(shape),
-      found: `images [N, ${channels}, ${height}, ${width}]`,
-      advice: "Choose the data set that the model was trained for",
+      found: `images [N, ${dims.join(", ")}] (${preprocessing.layout})`,
+      advice: "Choose the data set that the model was trained for, or another --layout",
     });
   }
   const [output] = model.outputs;
   if (output === undefined) throw new PenniError("bad-model", "the model has no output");
   const batch = shape?.[0];
   return {
-    input: input.name,
+    input: name,
     output: output.name,
     fixedBatch: typeof batch === "number" ? batch : undefined,
   };
@@ -148,7 +142,7 @@ export async function evaluate(
   preprocessing: Preprocessing,
   settings: EvaluationSettings = {},
 ): Promise<Accuracy> {
-  const ports = classifierInterface(model, split);
+  const ports = classifierInterface(model, split, preprocessing);
   labelsOf(split);
   const { threads, provider } = settings;
   const session = await openSession(float32Interface(model), {
@@ -182,7 +176,7 @@ async function evaluateSession(
   { batch = DEFAULT_BATCH, indices = allIndices(split), hits, onProgress }: EvaluationSettings,
 ): Promise<Accuracy> {
   const size = fixedBatch ?? batch;
-  const dims = [size, split.channels, split.height, split.width];
+  const dims = [size, ...imageDims(split, preprocessing)];
   checkBatch(size, elementCount(dims));
   const started = performance.now();
   let correct = 0;

@@ -1,7 +1,7 @@
 import { Tensor as OrtTensor } from "onnxruntime-common";
 import { batches, planEvaluation } from "../data/batches.js";
 import type { Split } from "../data/dataset.js";
-import type { Preprocessing } from "../data/preprocessing.js";
+import { imageDims, type Preprocessing } from "../data/preprocessing.js";
 import type { Feeds } from "../execute/engine.js";
 import { openSession } from "../execute/node.js";
 import { PenniError } from "../graph/errors.js";
@@ -57,16 +57,16 @@ export async function* runPair(
   outputs: readonly string[],
 ): AsyncGenerator<PairBatch, void, undefined> {
   const { first, second, split, preprocessing, indices, threads } = pair;
-  const fixed = [first, second].map((graph) => classifierInterface(graph, split).fixedBatch);
+  const fixed = [first, second].map((graph) => classifierInterface(graph, split, preprocessing).fixedBatch);
   const batch = fixed.find((size) => size !== undefined) ?? DEFAULT_BATCH;
-  const { input } = classifierInterface(first, split);
-  const { channels, height, width } = split;
+  const { input } = classifierInterface(first, split, preprocessing);
+  const dims = imageDims(split, preprocessing);
   const options = threads === undefined ? {} : { threads };
   const a = await openSession(float32Interface(first), options);
   const b = await openSession(float32Interface(second), options);
   try {
     for (const { images, size, count } of batches(planEvaluation(split, indices, { batch, preprocessing }))) {
-      const feeds = { [input]: new OrtTensor("float32", images, [size, channels, height, width]) };
+      const feeds = { [input]: new OrtTensor("float32", images, [size, ...dims]) };
       yield { first: await a.run(feeds, outputs), second: await b.run(feeds, outputs), size, count };
     }
   } finally {
@@ -83,7 +83,7 @@ export async function largestDifference(
   preprocessing: Preprocessing,
   indices: Uint32Array,
 ): Promise<Agreement> {
-  const { output } = classifierInterface(first, split);
+  const { output } = classifierInterface(first, split, preprocessing);
   let agreement: Agreement = { difference: 0, magnitude: 0, samePredictions: 0, images: 0 };
   for await (const batch of runPair({ first, second, split, preprocessing, indices }, [output])) {
     const [a, b] = [scores(batch.first, output, batch), scores(batch.second, output, batch)];

@@ -1,6 +1,6 @@
 import { batches, planEvaluation } from "../data/batches.js";
 import type { Split } from "../data/dataset.js";
-import type { Preprocessing } from "../data/preprocessing.js";
+import { imageDims, type Preprocessing } from "../data/preprocessing.js";
 import { fixBatch } from "../graph/passes/fix_input_shape.js";
 import type { Graph, Tensor } from "../graph/types.js";
 import { inferGraph, staticDims } from "../ops/infer.js";
@@ -87,6 +87,6 @@ function wholeBatch(images: number, most: number): number {
 function imagesOf({ split, indices, preprocessing }: CalibrationSettings, batch: number): CalibrationImages {
   return {
     batches: batches(planEvaluation(split, indices, { batch, preprocessing })),
-    dims: [split.channels, split.height, split.width],
+    dims: imageDims(split, preprocessing),
   };
 }

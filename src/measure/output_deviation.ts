@@ -1,7 +1,7 @@
 import { Tensor as OrtTensor } from "onnxruntime-common";
 import { batches, planEvaluation } from "../data/batches.js";
 import type { Split } from "../data/dataset.js";
-import type { Preprocessing } from "../data/preprocessing.js";
+import { imageDims, type Preprocessing } from "../data/preprocessing.js";
 import { openSession } from "../execute/node.js";
 import { fixBatch } from "../graph/passes/fix_input_shape.js";
 import type { Graph } from "../graph/types.js";
@@ -38,10 +38,10 @@ export async function outputDeviations(
   { split, indices, preprocessing, threads }: DeviationImages,
 ): Promise<ReadonlyMap<string, OutputDeviation>> {
   if (outputs.length === 0) return new Map();
-  const { input } = classifierInterface(network, split);
+  const { input } = classifierInterface(network, split, preprocessing);
   const moments = new Map(outputs.map((output) => [output, new ElementMoments()]));
   const session = await openSession(fixBatch(network, 1), { threads });
-  const dims = [1, split.channels, split.height, split.width];
+  const dims = [1, ...imageDims(split, preprocessing)];
   try {
     for (const { images } of batches(planEvaluation(split, indices, { batch: 1, preprocessing }))) {
       const results = await session.run({ [input]: new OrtTensor("float32", images, dims) }, outputs);

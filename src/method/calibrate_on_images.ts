@@ -2,7 +2,8 @@ import { availableParallelism } from "node:os";
 import type { Split } from "../data/dataset.js";
 import { sampleIndices } from "../data/hold_out.js";
 import { allIndices, openDataset } from "../data/index.js";
-import { imagenetPreprocessing, type Preprocessing, readPreprocessing } from "../data/preprocessing.js";
+import { pictureFormat } from "../data/picture_format.js";
+import type { Preprocessing } from "../data/preprocessing.js";
 import type { Graph } from "../graph/types.js";
 import { inputImageSize } from "../measure/accuracy.js";
 import { NodeCalibration } from "../measure/calibration.js";
@@ -61,14 +62,16 @@ export async function calibrateOnImages(
   options: CalibrateOnImagesOptions,
 ): Promise<Calibration> {
   const { data, fraction, images = 512, seed = 0, basis = "auto" } = options;
-  const imageSize = inputImageSize(graph);
-  const split = await (await openDataset(data, imageSize === undefined ? {} : { imageSize })).train();
+  const preprocessing = options.preprocessing ?? pictureFormat(graph).preprocessing;
+  const imageSize = inputImageSize(graph, preprocessing);
+  const opening = { preprocessing, ...(imageSize === undefined ? {} : { imageSize }) };
+  const split = await (await openDataset(data, opening)).train();
   return calibrateOnSplit(
     graph,
     {
       split,
       indices: sampleIndices(allIndices(split), images, seed),
-      preprocessing: options.preprocessing ?? readPreprocessing(graph.metadata) ?? imagenetPreprocessing,
+      preprocessing,
       threads: options.threads ?? availableParallelism(),
     },
     { ...options, basis, fraction },

@@ -2,7 +2,8 @@ import { mkdir, mkdtemp, rm } from "node:fs/promises";
 import { availableParallelism, tmpdir } from "node:os";
 import path from "node:path";
 import { openDataset } from "../data/open.js";
-import { imagenetPreprocessing, type Preprocessing, readPreprocessing } from "../data/preprocessing.js";
+import { pictureFormat } from "../data/picture_format.js";
+import type { Preprocessing } from "../data/preprocessing.js";
 import type { Device } from "../execute/device.js";
 import type { Graph } from "../graph/types.js";
 import { inputImageSize } from "../measure/accuracy.js";
@@ -109,10 +110,13 @@ async function trainLocked(directory: string, graph: Graph, options: TrainOption
 /** The names by which labels are matched to the network's outputs; undefined where they are taken in their order. */
 async function labelOrder(
   graph: Graph,
-  { data, classes }: TrainOptions,
+  { data, classes, preprocessing = pictureFormat(graph).preprocessing }: TrainOptions,
 ): Promise<readonly string[] | undefined> {
-  const imageSize = inputImageSize(graph);
-  const dataset = await openDataset(data, imageSize === undefined ? {} : { imageSize });
+  const imageSize = inputImageSize(graph, preprocessing);
+  const dataset = await openDataset(data, {
+    preprocessing,
+    ...(imageSize === undefined ? {} : { imageSize }),
+  });
   return matchedNames(dataset, fitClasses(graph, dataset, classes));
 }
 
@@ -134,7 +138,7 @@ async function trainIn(directory: string, graph: Graph, options: TrainOptions): 
       data: {
         spec: options.data,
         ...(classes === undefined ? {} : { classes }),
-        preprocessing: options.preprocessing ?? readPreprocessing(graph.metadata) ?? imagenetPreprocessing,
+        preprocessing: options.preprocessing ?? pictureFormat(graph).preprocessing,
         augmentation: options.augmentation ?? { padding: 4, flip: true },
         validation: options.validation ?? 0.05,
       },

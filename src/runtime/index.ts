@@ -7,7 +7,17 @@
  * const logits = model.run(pixels); // Float32Array in, Float32Array out
  */
 
-import type { Body, ImageLike, InputData, LoadOptions, Model, OutputData, Port, Source } from "./types.js";
+import type {
+  Body,
+  ImageLike,
+  InputData,
+  LoadOptions,
+  Model,
+  OutputData,
+  Port,
+  Resize,
+  Source,
+} from "./types.js";
 
 export type * from "./types.js";
 
@@ -110,6 +120,9 @@ interface Preprocessing {
   readonly mean: readonly number[];
   readonly std: readonly number[];
   readonly scale: number;
+  readonly layout?: string;
+  readonly colour?: string;
+  readonly resize?: Resize;
 }
 
 async function bytesOf(source: Source): Promise<Uint8Array> {
@@ -267,8 +280,12 @@ function modelOf(
       if (results.length === 1 && only) return only;
       return Object.fromEntries(results.map((result, index) => [to[index]?.name, result]));
     },
+    prepare(image) {
+      return prepared(image, from, preprocessing);
+    },
     classify(image) {
-      const pixels = pixelsOf(image, classifierInput(from, to), preprocessing);
+      expectClassifier(to);
+      const pixels = prepared(image, from, preprocessing);
       const scores = probabilitiesOf(Array.from(runAll(pixels)[0] ?? []));
       return scores
         .map((probability, index) => ({ index, name: classNames?.[index] ?? `${index}`, probability }))
@@ -347,72 +364,223 @@ function countRuns(ports: readonly Port[], data: readonly Numbers[]): number {
   return runs;
 }
 
-interface ImageShape {
-  readonly channels: number;
-  readonly height: number;
-  readonly width: number;
+/** Where the image goes in: one input of one image; undefined where the model has no such input. */
+interface ImageInput {
+  readonly dims: ImageDims;
+  readonly isLast: boolean;
 }
 
-function classifierInput(inputs: readonly Port[], outputs: readonly Port[]): ImageShape {
-  const [batch, channels = 0, height = 0, width = 0, ...more] = inputs[0]?.dims ?? [];
-  const scores = outputs[0]?.dims ?? [];
-  const isImage = batch === 1 && (channels === 1 || channels === 3) && width > 0 && more.length === 0;
-  const isClassifier = outputs[0] && Math.max(...scores) === sizeOf(outputs[0]) && !isWhole(outputs[0].type);
-  if (inputs.length + outputs.length === 2 && isImage && isClassifier) return { channels, height, width };
-  const list = (ports: readonly Port[]): string => ports.map(({ dims }) => `[${dims.join(", ")}]`).join(", ");
-  throw new TypeError(
-    "classify: expected a model from one image, [1, 3 or 1, height, width], to one row of scores, " +
-      `found ${list(inputs)} to ${list(outputs)}`,
-  );
+function imageInput([input, ...more]: readonly Port[], layout = "NCHW"): ImageInput {
+  const [batch, ...rest] = input?.dims ?? [];
+  const isLast = layout === "NHWC";
+  const [channels = 0, height = 0, width = 0] = isLast ? [rest[2], rest[0], rest[1]] : rest;
+  const isImage = batch === 1 && (channels === 1 || channels === 3) && rest.length === 3;
+  if (isImage && more.length === 0) return { dims: [channels, height, width], isLast };
+  const [expected, found] = [
+    isLast ? "[1, height, width, 3 or 1]" : "[1, 3 or 1, height, width]",
+    shapesOf(input ? [input, ...more] : []),
+  ];
+  throw new TypeError(`expected a model of one image, ${expected}, found ${found}`);
 }
 
-/** The image at the model's size, preprocessed: [channels, height, width]. */
-function pixelsOf(
+function shapesOf(ports: readonly Port[]): string {
+  return ports.map(({ dims }) => `[${dims.join(", ")}]`).join(", ");
+}
+
+function expectClassifier([output, ...more]: readonly Port[]): void {
+  const isRow = output && Math.max(...output.dims) === sizeOf(output) && !isWhole(output.type);
+  if (isRow && more.length === 0) return;
+  const found = shapesOf(output ? [output, ...more] : []);
+  throw new TypeError(`classify: expected a model with one row of scores, found ${found}`);
+}
+
+/** The image as the input wants it. */
+function prepared(
   image: ImageLike,
-  { channels, height, width }: ImageShape,
+  inputs: readonly Port[],
   preprocessing: Preprocessing | undefined,
 ): Float32Array {
+  const { dims, isLast } = imageInput(inputs, preprocessing?.layout);
+  const [channels, height, width] = dims;
   if (preprocessing?.mean.length !== channels) {
     throw new TypeError(
-      `classify: expected a preprocessing of ${channels} channels in the model's metadata ("penni.preprocessing"), ` +
+      `expected a preprocessing of ${channels} channels in the model's metadata ("penni.preprocessing"), ` +
         `found ${preprocessing ? preprocessing.mean.length : "none"}`,
     );
   }
-  const { mean, std, scale } = preprocessing;
   const { data } = image;
-  const [rows, columns] = [samples(image.height, height), samples(image.width, width)];
   if (!(image.width > 0) || data?.length !== 4 * image.width * image.height || !/^Uint8/.test(kindOf(data))) {
     const found = `${kindOf(data)} of ${data?.length} for ${image.width} x ${image.height} pixels`;
-    throw new TypeError(`classify: expected 4 bytes per pixel (RGBA), found ${found}`);
+    throw new TypeError(`expected 4 bytes per pixel (RGBA), found ${found}`);
   }
-  const result = new Float32Array(channels * height * width);
-  rows.forEach(([top, bottom, down], y) => {
-    columns.forEach(([left, right, along], x) => {
-      const at = (channel: number): number => {
-        const value = (row: number, column: number): number =>
-          data[4 * (row * image.width + column) + channel] ?? 0;
-        const above = value(top, left) + along * (value(top, right) - value(top, left));
-        const below = value(bottom, left) + along * (value(bottom, right) - value(bottom, left));
-        return above + down * (below - above);
-      };
-      for (let channel = 0; channel < channels; channel++) {
-        // Rec. 601 luma, as image libraries make pictures grey.
-        const level = channels === 3 ? at(channel) : 0.299 * at(0) + 0.587 * at(1) + 0.114 * at(2);
-        const centred = level * scale - (mean[channel] ?? 0);
-        result[(channel * height + y) * width + x] = centred / (std[channel] ?? 1);
-      }
-    });
+  const levels = imageLevels(image, dims, preprocessing.resize);
+  const plane = height * width;
+  return Float32Array.from(levels, (_, index) => {
+    const channel = isLast ? index % channels : Math.floor(index / plane);
+    const pixel = isLast ? Math.floor(index / channels) : index % plane;
+    const source = preprocessing.colour === "bgr" ? channels - 1 - channel : channel;
+    return inputValue(levels[source * plane + pixel] ?? 0, channel, preprocessing);
   });
-  return result;
 }
 
-/** For each of `count` samples of `size` pixels: its two neighbours, and how far it is from the first to the second. */
-function samples(size: number, count: number): readonly (readonly [number, number, number])[] {
-  return Array.from({ length: count }, (_, index) => {
-    const position = Math.min(Math.max(((index + 0.5) * size) / count - 0.5, 0), size - 1);
-    const first = Math.floor(position);
-    return [first, Math.min(first + 1, size - 1), position - first];
+/** Channels (3: red, green, blue; 1: grey), height and width. */
+export type ImageDims = readonly [channels: number, height: number, width: number];
+
+/** What a level, 0 to 255, is for a channel of the model: float32 after each operation. */
+export function inputValue(
+  level: number,
+  channel: number,
+  { mean, std, scale }: Pick<Preprocessing, "mean" | "std" | "scale">,
+): number {
+  const { fround } = Math;
+  const centred = fround(fround(level * scale) - fround(mean[channel] ?? 0));
+  return fround(centred / fround(std[channel] ?? 1));
+}
+
+/**
+ * An image at a model's size, the definition that data sets and compiled models share: uint8 [channels, height, width].
+ * Transparent parts are black. Each pixel is the mean of the image's pixels around its centre, weighted by a cubic that
+ * reaches two pixels of the coarser of the two grids to each side: first along rows, rounded to 1/256, then along
+ * columns, rounded and kept within 0 to 255. "cover" keeps the image's proportions and cuts off what then lies outside, on both sides alike;
+ * "stretch" does not keep them. All of it is integer arithmetic, so it is the same to the bit on every machine.
+ * @param image its data has 3 or 4 bytes for each pixel, row by row: red, green, blue, alpha
+ */
+export function imageLevels(
+  { width, height, data }: ImageLike,
+  [channels, rows, columns]: ImageDims,
+  resize: Resize = "cover",
+): Uint8Array {
+  const isWider = width * rows > height * columns;
+  const along: Ratio = [width, columns];
+  const down: Ratio = [height, rows];
+  const isStretched = resize === "stretch";
+  const across = tapsOf(along, isStretched || !isWider ? along : down);
+  const upright = tapsOf(down, isStretched || isWider ? down : along);
+  const pitch = data.length / height;
+  const isOpaque = pitch === 3 * width;
+  const line = new Uint8Array(3 * width);
+  const strips = Array.from({ length: height }, (_, row) => {
+    if (row < (upright.firsts[0] ?? 0) || row >= (upright.ends[rows - 1] ?? 0)) return undefined;
+    const pixels = data.subarray(row * pitch, (row + 1) * pitch);
+    return squeezed(isOpaque ? pixels : overBlack(pixels, line), across);
   });
+  const plane = rows * columns;
+  const levels = new Uint8Array(channels * plane);
+  const sums = new Float64Array(3 * columns);
+  let tap = 0;
+  for (let y = 0; y < rows; y++) {
+    sums.fill(0);
+    for (let row = upright.firsts[y] ?? 0; row < (upright.ends[y] ?? 0); row++) {
+      const weight = upright.weights[tap++] ?? 0;
+      const strip = strips[row] ?? [];
+      for (let at = 0; at < sums.length; at++) sums[at] = (sums[at] ?? 0) + weight * (strip[at] ?? 0);
+    }
+    const total = 256 * (upright.totals[y] ?? 1);
+    for (let x = 0, at = y * columns; x < 3 * columns; x += 3, at++) {
+      const red = level(sums[x] ?? 0, total);
+      const green = level(sums[x + 1] ?? 0, total);
+      const blue = level(sums[x + 2] ?? 0, total);
+      levels[at] = channels === 1 ? luma(red, green, blue) : red;
+      if (channels === 1) continue;
+      levels[plane + at] = green;
+      levels[2 * plane + at] = blue;
+    }
+  }
+  return levels;
+}
+
+/** So many pixels of the image to so many of the result. */
+type Ratio = readonly [from: number, to: number];
+
+/** What each pixel of the result is made of: pixels of the image from a first to before an end, and their weights. */
+interface Taps {
+  readonly firsts: readonly number[];
+  readonly ends: readonly number[];
+  /** One after the other; whole numbers. */
+  readonly weights: Float64Array;
+  /** Their sum, for each pixel of the result. */
+  readonly totals: readonly number[];
+}
+
+/** Along one axis, about its middle; distances are in units of 1 / (2 to) pixels of the image. */
+function tapsOf([size, count]: Ratio, [from, to]: Ratio): Taps {
+  const unit = 2 * Math.max(from, to);
+  const reach = 2 * unit;
+  const firsts: number[] = [];
+  const ends: number[] = [];
+  const totals: number[] = [];
+  const weights: number[] = [];
+  for (let index = 0; index < count; index++) {
+    const centre = size * to + (2 * index + 1 - count) * from;
+    const first = Math.max(0, Math.floor((centre - reach - to) / (2 * to)) + 1);
+    const end = Math.min(size, Math.ceil((centre + reach - to) / (2 * to)));
+    let total = 0;
+    for (let pixel = first; pixel < end; pixel++) {
+      const weight = cubic(Math.floor((ONE * Math.abs(centre - (2 * pixel + 1) * to)) / unit));
+      weights.push(weight);
+      total += weight;
+    }
+    firsts.push(first);
+    ends.push(end);
+    totals.push(total);
+  }
+  return { firsts, ends, totals, weights: Float64Array.from(weights) };
+}
+
+/** The unit of a weight's distance. */
+const ONE = 4096;
+
+/** The cubic of Catmull and Rom (a = -1/2) at a distance from 0 to 2 ONE, in units of 2 ^ -17, rounded down. */
+function cubic(x: number): number {
+  const value =
+    x < ONE
+      ? (3 * x - 5 * ONE) * x * x + 2 * ONE ** 3
+      : ((5 * ONE - x) * x - 8 * ONE ** 2) * x + 4 * ONE ** 3;
+  return Math.floor(value / 2 ** 20);
+}
+
+/** A row of pixels at its new length, in units of 1 / 256 of a level. */
+function squeezed(line: ImageLike["data"], { firsts, ends, weights, totals }: Taps): Int32Array {
+  const strip = new Int32Array(3 * totals.length);
+  let tap = 0;
+  totals.forEach((total, x) => {
+    let red = 0;
+    let green = 0;
+    let blue = 0;
+    const end = 3 * (ends[x] ?? 0);
+    for (let at = 3 * (firsts[x] ?? 0); at < end; at += 3) {
+      const weight = weights[tap++] ?? 0;
+      red += weight * (line[at] ?? 0);
+      green += weight * (line[at + 1] ?? 0);
+      blue += weight * (line[at + 2] ?? 0);
+    }
+    strip[3 * x] = Math.floor((256 * red + total / 2) / total);
+    strip[3 * x + 1] = Math.floor((256 * green + total / 2) / total);
+    strip[3 * x + 2] = Math.floor((256 * blue + total / 2) / total);
+  });
+  return strip;
+}
+
+/** A sum of weighted levels, rounded. */
+function level(sum: number, total: number): number {
+  return Math.min(255, Math.max(0, Math.floor((sum + total / 2) / total)));
+}
+
+/** A row of pixels with alpha over black, as red, green and blue. */
+function overBlack(pixels: ImageLike["data"], line: Uint8Array): Uint8Array {
+  for (let to = 0, from = 0; to < line.length; to += 3, from += 4) {
+    const alpha = pixels[from + 3] ?? 0;
+    for (let channel = 0; channel < 3; channel++) {
+      const level = pixels[from + channel] ?? 0;
+      line[to + channel] = alpha === 255 ? level : Math.floor((level * alpha + 127) / 255);
+    }
+  }
+  return line;
+}
+
+/** Rec. 601, as image libraries make pictures grey. */
+function luma(red: number, green: number, blue: number): number {
+  return (19595 * red + 38470 * green + 7471 * blue + 32768) >> 16;
 }
 
 function probabilitiesOf(scores: readonly number[]): readonly number[] {

@@ -28,9 +28,12 @@ export type OutputData = Float32Array | Int32Array | Uint8Array;
 export interface ImageLike {
   readonly width: number;
   readonly height: number;
-  /** Red, green, blue and alpha of each pixel, row by row; alpha is not looked at. */
+  /** Red, green, blue and alpha of each pixel, row by row. Transparent parts count as black. */
   readonly data: Uint8ClampedArray | Uint8Array;
 }
+
+/** How an image comes to a model's size: cut to its proportions, or stretched. */
+export type Resize = "cover" | "stretch";
 
 export interface ClassScore {
   readonly index: number;
@@ -56,9 +59,14 @@ export interface Model<Output extends OutputData | Readonly<Record<string, Outpu
    */
   run(input: InputData | Readonly<Record<string, InputData>>): Output;
   /**
-   * What a classifier sees in an image, most probable first. The image is stretched to the model's size (bilinear,
-   * without smoothing), preprocessed as the model's metadata says, and made grey for models of one channel. Outputs
-   * that are no probabilities yet go through a softmax.
+   * An image as the model's input: resized, with the channels, layout and values that the model's metadata states, the
+   * very numbers that it was trained and measured on; made grey for models of one channel.
+   * @throws TypeError if the model does not take one image or does not say how it wants it
+   */
+  prepare(image: ImageLike): Float32Array;
+  /**
+   * What a classifier sees in an image, most probable first: `run` on what `prepare` makes of it. Outputs that are no
+   * probabilities yet go through a softmax.
    * @throws TypeError if the model is no classifier of images or does not say how it wants them
    */
   classify(image: ImageLike): readonly ClassScore[];

@@ -3,8 +3,10 @@ import { labelsOf, type Split } from "../data/dataset.js";
 import { holdOut, sampleIndices } from "../data/hold_out.js";
 import { openDataset } from "../data/open.js";
 import { prefetch } from "../data/prefetch.js";
+import { imageDims } from "../data/preprocessing.js";
 import { resizeSplit } from "../data/resize_split.js";
 import { PenniError } from "../graph/errors.js";
+import { imageAxes } from "../graph/image_input.js";
 import { checkClassCount } from "../measure/classes.js";
 import { readModel, writeModel } from "../onnx/files.js";
 import type { Checkpoint } from "./checkpoint.js";
@@ -96,11 +98,13 @@ export class Trainer {
     hooks: TrainerHooks,
     shrinker?: Shrinker,
   ): Promise<"done" | "stopped"> {
+    const { spec, classes, preprocessing } = plan.data;
     const model = await readModel(plan.network);
-    const [, , height, width] = imageInput(model).type.shape ?? [];
+    const { height, width } = imageAxes(imageInput(model).type.shape, preprocessing.layout) ?? {};
     const size = typeof height === "number" && typeof width === "number" ? { height, width } : undefined;
-    const { spec, classes, readAt = size } = plan.data;
+    const { readAt = size } = plan.data;
     const dataset = await openDataset(spec, {
+      preprocessing,
       ...(readAt === undefined ? {} : { imageSize: readAt }),
       ...(classes === undefined ? {} : { classes }),
     });
@@ -112,8 +116,10 @@ export class Trainer {
     const notice = (text: string): void => hooks.notice(text);
     const store = new CheckpointStore(plan.checkpoint, await stageIdentity(plan), notice);
     const checkpoint = await store.read();
-    const imageDims = [split.channels, split.height, split.width] as const;
-    const network = await TrainedNetwork.open({ plan, imageDims, shrinker }, checkpoint?.network);
+    const network = await TrainedNetwork.open(
+      { plan, imageDims: imageDims(split, preprocessing), shrinker },
+      checkpoint?.network,
+    );
     const { provider, reason } = network.workbench.device;
     if (provider !== plan.device && plan.device !== undefined)
       hooks.notice(`training on ${provider}: ${reason}`);

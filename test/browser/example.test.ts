@@ -5,12 +5,15 @@ import { tmpdir } from "node:os";
 import path from "node:path";
 import { after, test } from "node:test";
 import { pathToFileURL } from "node:url";
+import sharp from "sharp";
 import { wasmExample } from "../../src/cli/wasm_example.js";
 import { cName } from "../../src/compile/c/names.js";
 import { compileProgram } from "../../src/compile/compile.js";
+import type { Program } from "../../src/compile/program.js";
 import { wasmModule } from "../../src/compile/wasm/module.js";
 import { wasmTarget } from "../../src/compile/wasm/target.js";
 import { CLASS_NAMES_KEY, imagenetPreprocessing, PREPROCESSING_KEY } from "../../src/graph/image_metadata.js";
+import { load } from "../../src/runtime/index.js";
 import { CHROMIUM, withoutChromium } from "../support/browser.js";
 import { tinyCnn } from "../support/tiny_cnn.js";
 
@@ -34,18 +37,18 @@ while (document.getElementById("result").textContent === "") await new Promise((
 </script>
 `;
 
-test("the example's page works without a server", { skip: withoutChromium }, async () => {
-  const names = Array.from({ length: 10 }, (_, index) => `<b>class ${index}</b>`);
-  const metadata = new Map([
-    [PREPROCESSING_KEY, JSON.stringify(imagenetPreprocessing)],
-    [CLASS_NAMES_KEY, JSON.stringify(names)],
-  ]);
-  const program = compileProgram({ ...tinyCnn(), metadata }, wasmTarget);
-  for (const { name, content } of await wasmExample(cName("tiny"), wasmModule(program), program)) {
+/** The example's page, with the files beside it in the test's folder. */
+async function exampleFile(program: Program, module: Uint8Array): Promise<string> {
+  for (const { name, content } of await wasmExample(cName("tiny"), module, program)) {
     writeFileSync(path.join(folder, name), content);
   }
+  return readFileSync(path.join(folder, "index.html"), "utf8");
+}
+
+/** The page as it is when nothing happens on it any more. */
+function chromium(page: string): string {
   const file = path.join(folder, "chosen.html");
-  writeFileSync(file, readFileSync(path.join(folder, "index.html"), "utf8") + chooseImage);
+  writeFileSync(file, page);
   const { stdout } = spawnSync(
     CHROMIUM,
     [
@@ -56,10 +59,84 @@ test("the example's page works without a server", { skip: withoutChromium }, asy
     ],
     { encoding: "utf8", timeout: 60_000 },
   );
+  return stdout;
+}
+
+test("the example's page works without a server", { skip: withoutChromium }, async () => {
+  const names = Array.from({ length: 10 }, (_, index) => `<b>class ${index}</b>`);
+  const metadata = new Map([
+    [PREPROCESSING_KEY, JSON.stringify(imagenetPreprocessing)],
+    [CLASS_NAMES_KEY, JSON.stringify(names)],
+  ]);
+  const program = compileProgram({ ...tinyCnn(), metadata }, wasmTarget);
+  const stdout = chromium((await exampleFile(program, wasmModule(program))) + chooseImage);
   const textOf = (id: string): string => new RegExp(`<pre id="${id}">([^<]*)</pre>`).exec(stdout)?.[1] ?? "";
   assert.match(textOf("about"), /^in: {2}x float32 \[1, 3, 16, 16\]\nout: gemm float32 \[1, 10\]\none run: /);
   const result = textOf("result");
   const lines = result.split("\n");
   assert.equal(lines.length, 5, result);
   for (const line of lines) assert.match(line, /^ *\d+\.\d % {2}&lt;b&gt;class \d&lt;\/b&gt;$/);
+});
+
+/** What a user does with several files, given as base64; the page's answers end up in one element. */
+const chooseFiles = (files: readonly string[]): string => `
+<pre id="answers"></pre>
+<script type="module">
+const wait = () => new Promise((resolve) => setTimeout(resolve, 10));
+const [input, result] = ["file", "result"].map((id) => document.getElementById(id));
+while (document.getElementById("choose").hidden) await wait();
+const answers = [];
+for (const text of ${JSON.stringify(files)}) {
+  const bytes = Uint8Array.from(atob(text), (letter) => letter.charCodeAt(0));
+  const chosen = new DataTransfer();
+  chosen.items.add(new File([bytes], "photo"));
+  result.textContent = "";
+  input.files = chosen.files;
+  input.dispatchEvent(new Event("change"));
+  while (result.textContent === "") await wait();
+  answers.push(result.textContent);
+}
+document.getElementById("answers").textContent = answers.join("\\n\\n");
+</script>
+`;
+
+test("the page answers as the loader does in Node on the same photos", {
+  skip: withoutChromium,
+}, async () => {
+  const metadata = new Map([[PREPROCESSING_KEY, JSON.stringify(imagenetPreprocessing)]]);
+  const program = compileProgram({ ...tinyCnn(), metadata }, wasmTarget);
+  const module = wasmModule(program);
+  const model = await load(module);
+  const files: Buffer[] = [];
+  const expected: string[] = [];
+  const sizes: readonly (readonly [number, number])[] = [
+    [64, 48],
+    [16, 16],
+    [9, 31],
+    [320, 200],
+  ];
+  for (const [index, [width, height]] of sizes.entries()) {
+    const noise = Uint8Array.from({ length: 3 * width * height }, (_, at) => (at * at * (index + 3)) % 251);
+    const image = sharp(noise, { raw: { width, height, channels: 3 } });
+    // The last one lies on its side, as phones write photos; without loss, so that both decoders agree.
+    const upright =
+      index === 3
+        ? image.jpeg({ quality: 100, chromaSubsampling: "4:4:4" }).withMetadata({ orientation: 6 })
+        : image.png();
+    const file = await upright.toBuffer();
+    files.push(file);
+    const { data, info } = await sharp(file).autoOrient().ensureAlpha().raw().toBuffer({
+      resolveWithObject: true,
+    });
+    const scores = model.classify({ width: info.width, height: info.height, data }).slice(0, 5);
+    expected.push(
+      scores
+        .map(({ name, probability }) => `${(100 * probability).toFixed(1).padStart(5)} %  ${name}`)
+        .join("\n"),
+    );
+  }
+  const page = await exampleFile(program, module);
+  const stdout = chromium(page + chooseFiles(files.map((file) => file.toString("base64"))));
+  const answers = /<pre id="answers">([^<]*)<\/pre>/.exec(stdout)?.[1] ?? "";
+  assert.deepEqual(answers.split("\n\n"), expected);
 });

@@ -3,8 +3,8 @@ import { test } from "node:test";
 import { drawPlacement, unchanged, writeImage } from "../../src/data/augment.js";
 import {
   imagenetPreprocessing,
-  levelTable,
   PREPROCESSING_KEY,
+  pixelWriting,
   readClassNames,
   readPreprocessing,
 } from "../../src/data/preprocessing.js";
@@ -13,7 +13,7 @@ import { Random } from "../../src/data/random.js";
 // One channel, 3 rows of 3 columns, and levels that are the pixels themselves, so that results can be read.
 const shape = { channels: 1, height: 3, width: 3 };
 const pixels = Uint8Array.of(1, 2, 3, 4, 5, 6, 7, 8, 9);
-const identity = levelTable({ ...imagenetPreprocessing, mean: [0], std: [1], scale: 1 }, 1);
+const identity = pixelWriting({ ...imagenetPreprocessing, mean: [0], std: [1], scale: 1 }, 1);
 
 const size = { width: 32, height: 32 };
 
@@ -35,7 +35,7 @@ test("crops and mirrors as worked out by hand", () => {
 });
 
 test("padding is black before normalisation, channels have their own mean and std", () => {
-  const levels = levelTable(imagenetPreprocessing, 3);
+  const levels = pixelWriting(imagenetPreprocessing, 3);
   const target = new Float32Array(6);
   const rgb = Uint8Array.of(255, 0, 128, 64, 10, 20);
   writeImage(rgb, { channels: 3, height: 1, width: 2 }, { ...unchanged, left: 1 }, levels, target, 0);
@@ -83,7 +83,7 @@ test("preprocessing is read from a model's metadata and checked", () => {
       message: /penni\.preprocessing/,
     });
   }
-  assert.throws(() => levelTable(imagenetPreprocessing, 1), {
+  assert.throws(() => pixelWriting(imagenetPreprocessing, 1), {
     code: "bad-data",
     message: /1 channels.*found 3/,
   });

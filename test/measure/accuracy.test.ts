@@ -70,16 +70,16 @@ const refusals: readonly { readonly name: string; readonly model: Graph; readonl
     name: "integer images",
     model: {
       ...channelClassifier(1),
-      inputs: [{ name: "x", type: { elementType: "uint8", shape: [1, 3, 4, 4] } }],
+      inputs: [{ name: "x", type: { elementType: "int64", shape: [1, 3, 4, 4] } }],
     },
-    message: /expected float32 or float16, found uint8/,
+    message: /expected float32, float16, uint8, found int64/,
   },
 ];
 
 for (const { name, model, message } of refusals) {
   test(`${name}: refused before anything runs`, () => {
     assert.throws(
-      () => classifierInterface(model, { channels: 3, height: 4, width: 4 }),
+      () => classifierInterface(model, { channels: 3, height: 4, width: 4 }, plain),
       (error) => error instanceof PenniError && error.code === "bad-data" && message.test(error.message),
     );
   });
@@ -96,8 +96,8 @@ test("fewer scores than classes: refused", async () => {
 });
 
 test("the image size is the model's, where it has one", () => {
-  assert.deepEqual(inputImageSize(smallNetwork()), { width: 8, height: 8 });
-  assert.equal(inputImageSize(smallGraph(["N", 3, "H", "W"], [], {})), undefined);
+  assert.deepEqual(inputImageSize(smallNetwork(), plain), { width: 8, height: 8 });
+  assert.equal(inputImageSize(smallGraph(["N", 3, "H", "W"], [], {}), plain), undefined);
 });
 
 test("latency: one positive figure per model, minimum not above median", async () => {

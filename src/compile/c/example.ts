@@ -1,8 +1,6 @@
-import { imagenetPreprocessing, readPreprocessing } from "../../data/preprocessing.js";
 import type { CFile } from "./files.js";
 import { wrapped } from "./names.js";
-import { floatLiteral } from "./numbers.js";
-import type { CPort } from "./ports.js";
+import { PICTURE_HEADERS, pictureInput, pictureReader } from "./picture_reader.js";
 import type { CUnit } from "./source.js";
 
 /** A program that runs the network on files, and how it is built. */
@@ -44,7 +42,8 @@ clean:
 function mainFile(unit: CUnit): string {
   const { name, macro, ports, weights } = unit;
   const { inputs, outputs } = ports;
-  const image = imageInput(unit);
+  const image = pictureInput(unit);
+  const includes = ["stdio.h", "stdlib.h", ...(image === undefined ? [] : PICTURE_HEADERS)].toSorted();
   const isBinary = weights === "binary";
   const usage = [
     ...inputs.map(({ parameter }) => `${parameter.toUpperCase()}.f32${image === undefined ? "" : "|.ppm"}`),
@@ -70,13 +69,12 @@ function mainFile(unit: CUnit): string {
   const run = `${name}_run(${[...pointers, "scratch", ...(isBinary ? ["weights"] : [])].join(", ")});`;
   return `/*
  * Runs ${name} on files and prints the largest numbers of each output. An input is a file of float32 numbers, as
- * the network takes them${image === undefined ? "" : `, or a binary PPM image of ${image.width} x ${image.height} pixels`}.
+ * the network takes them${image === undefined ? "" : `, or a binary PPM image`}.
  */
 #include "${name}.h"
 
-${image === undefined ? "" : "#include <ctype.h>\n"}#include <stdio.h>
-#include <stdlib.h>
-${image === undefined ? "" : "#include <string.h>\n"}
+${includes.map((header) => `#include <${header}>`).join("\n")}
+
 ${classTable(unit)}
 
 static void fail(const char *problem, const char *file) {
@@ -102,7 +100,7 @@ static void read_all(FILE *file, void *bytes, size_t count, const char *name) {
   if (fgetc(file) != EOF) fail("too long", name);
   fclose(file);
 }
-${image === undefined ? "" : `\n${ppmReader(image)}\n`}
+${image === undefined ? "" : `\n${pictureReader(image)}\n`}
 static void read_input(const char *name, float *values, size_t count) {
   FILE *file = open_file(name);
 ${
@@ -143,66 +141,6 @@ ${prints.join("\n")}
   return 0;
 }
 `;
-}
-
-interface ImageInput {
-  readonly width: number;
-  readonly height: number;
-  readonly mean: readonly number[];
-  readonly std: readonly number[];
-  readonly scale: number;
-}
-
-/** The one input as an image in colour, if it is one. */
-function imageInput({ ports, program }: CUnit): ImageInput | undefined {
-  const [input] = ports.inputs;
-  if (ports.inputs.length !== 1 || input === undefined || !isColourImage(input)) return undefined;
-  const { mean, std, scale } = readPreprocessing(program.metadata) ?? imagenetPreprocessing;
-  if (mean.length !== 3) return undefined;
-  const [, , height = 1, width = 1] = input.shape;
-  return { width, height, mean, std, scale };
-}
-
-function isColourImage({ shape }: CPort): boolean {
-  return shape.length === 4 && shape[0] === 1 && shape[1] === 3;
-}
-
-function ppmReader({ width, height, mean, std, scale }: ImageInput): string {
-  const list = (values: readonly number[]): string => values.map(floatLiteral).join(", ");
-  return `static void skip_line(FILE *file) {
-  int letter = fgetc(file);
-  while (letter != '\\n' && letter != EOF) letter = fgetc(file);
-}
-
-/* A number of a PPM header, behind white space and comments. */
-static int header_number(FILE *file) {
-  int letter = fgetc(file);
-  int number = 0;
-  while (letter == '#' || isspace(letter)) {
-    if (letter == '#') skip_line(file);
-    letter = fgetc(file);
-  }
-  for (; letter >= '0' && letter <= '9' && number < 100000; letter = fgetc(file)) {
-    number = 10 * number + letter - '0';
-  }
-  return number;
-}
-
-static void read_ppm(FILE *file, float *values, const char *name) {
-  static const float mean[3] = {${list(mean)}};
-  static const float deviation[3] = {${list(std)}};
-  static unsigned char pixels[${3 * width * height}];
-  if (fgetc(file) != 'P' || fgetc(file) != '6') fail("not a binary PPM image", name);
-  if (header_number(file) != ${width} || header_number(file) != ${height}) fail("not ${width} x ${height} pixels", name);
-  if (header_number(file) != 255) fail("not 8 bits per colour", name);
-  read_all(file, pixels, sizeof pixels, name);
-  for (int colour = 0; colour < 3; colour++) {
-    for (int pixel = 0; pixel < ${width * height}; pixel++) {
-      const float value = (float)pixels[3 * pixel + colour] * ${floatLiteral(scale)};
-      values[${width * height} * colour + pixel] = (value - mean[colour]) / deviation[colour];
-    }
-  }
-}`;
 }
 
 function classTable({ classNames }: CUnit): string {

@@ -1,5 +1,6 @@
 import { z } from "zod";
 import { devices } from "../../execute/device.js";
+import { colourOrders, layouts, resizeModes } from "../../graph/image_metadata.js";
 import { outputLossSchema } from "../../train/outputs.js";
 import { references } from "../../train/step.js";
 import { type PresetName, starts } from "./names.js";
@@ -101,8 +102,11 @@ export const configSchema = z.object({
     mean: z.array(z.number()),
     std: z.array(z.number()),
     scale: z.number(),
-    layout: z.literal("NCHW"),
-    colour: z.literal("rgb"),
+    layout: z.enum(layouts),
+    colour: z.enum(colourOrders),
+    // Runs from before these were written.
+    resize: z.enum(resizeModes).default("cover"),
+    filter: z.literal("cubic").default("cubic"),
   }),
   versions: z.object({ penni: z.string(), node: z.string(), onnxruntime: z.string() }),
 });

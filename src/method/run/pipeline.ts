@@ -2,6 +2,7 @@ import { batches, planEvaluation } from "../../data/batches.js";
 import type { Dataset } from "../../data/dataset.js";
 import { holdOut, sampleIndices } from "../../data/hold_out.js";
 import { openDataset } from "../../data/open.js";
+import { imageDims, type Preprocessing } from "../../data/preprocessing.js";
 import { withInitializers } from "../../graph/edit.js";
 import { PenniError } from "../../graph/errors.js";
 import { fixBatch } from "../../graph/passes/fix_input_shape.js";
@@ -84,7 +85,8 @@ export async function compress(
 async function compressLocked(given: Omit<RunContext, "dataset">): Promise<Summary> {
   const { run, listener, signal } = given;
   const original = await readModel(run.stagePath("original"));
-  const dataset = await openFittingDataset(original, run.config.data, run.config.classes);
+  const { data, preprocessing, classes } = run.config;
+  const dataset = await openFittingDataset(original, data, preprocessing, classes);
   if (run.config.reference !== "original") checkClassCount(original, dataset.classNames?.length);
   const context: RunContext = { ...given, dataset };
   for (const line of [...(dataset.notices ?? []), ...describeLabels(run.config, original, dataset)])
@@ -117,14 +119,16 @@ async function compressLocked(given: Omit<RunContext, "dataset">): Promise<Summa
 export async function openFittingDataset(
   model: Graph,
   spec: string,
+  preprocessing: Preprocessing,
   classes?: readonly string[],
 ): Promise<Dataset> {
-  const imageSize = inputImageSize(model);
+  const imageSize = inputImageSize(model, preprocessing);
   const dataset = await openDataset(spec, {
+    preprocessing,
     ...(imageSize === undefined ? {} : { imageSize }),
     ...(classes === undefined ? {} : { classes }),
   });
-  classifierInterface(model, dataset);
+  classifierInterface(model, dataset, preprocessing);
   return dataset;
 }
 
@@ -149,7 +153,7 @@ async function normalizeStage(graph: Graph, { run, dataset }: RunContext): Promi
     fixBatch(graph, batch),
     normalizationSites(graph),
     batches(planEvaluation(split, sampleIndices(train, count, run.config.seed), { batch, preprocessing })),
-    [split.channels, split.height, split.width],
+    imageDims(split, preprocessing),
     settings.threads,
   );
   return insertNormalization(graph, moments);

@@ -1,20 +1,17 @@
 import { readFileSync } from "node:fs";
 import path from "node:path";
+import { allIndices } from "../../data/batches.js";
 import { type Dataset, labelsOf, type Split } from "../../data/dataset.js";
 import { holdOut, sampleIndices } from "../../data/hold_out.js";
 import { isSynthetic } from "../../data/open.js";
-import {
-  imagenetPreprocessing,
-  levelTable,
-  overridePreprocessing,
-  type Preprocessing,
-  readPreprocessing,
-} from "../../data/preprocessing.js";
+import { type PictureFormat, type PictureOptions, pictureFormat } from "../../data/picture_format.js";
+import { type Preprocessing, pixelWriting } from "../../data/preprocessing.js";
 import { PenniError } from "../../graph/errors.js";
 import { fixBatch, specializeInputs } from "../../graph/passes/fix_input_shape.js";
 import type { Graph } from "../../graph/types.js";
 import { fitClasses, matchedNames, scoredClasses } from "../../measure/classes.js";
 import { countGraph } from "../../measure/count.js";
+import { PLAUSIBILITY_IMAGES, pictureWarning } from "../../measure/plausibility.js";
 import { readModel } from "../../onnx/files.js";
 import { inferGraph } from "../../ops/infer.js";
 import { importModel } from "../../ops/passes/import_model.js";
@@ -52,8 +49,12 @@ export interface CompressRequest {
   readonly inputShapes?: ReadonlyMap<string, readonly number[]>;
   /** Put the result's weights into a file of their own, `model.onnx.data`; by default only where they must. */
   readonly externalData?: boolean;
-  /** In place of what the model's metadata say. */
-  readonly preprocessing?: Partial<Pick<Preprocessing, "mean" | "std">>;
+  /** How the model takes pictures, in place of what it says itself. */
+  readonly pictures?: PictureOptions;
+  /** Called with how the model takes pictures, before anything runs. */
+  readonly onPictures?: (format: PictureFormat) => Promise<void>;
+  /** Called where the training pictures look to the model unlike those that it was trained on. */
+  readonly onPictureWarning?: (warning: string) => void;
 }
 
 /**
@@ -68,19 +69,21 @@ export async function prepareRun(request: CompressRequest): Promise<RunDirectory
   const original = await naming(request.model, async () =>
     specializeInputs(given, request.inputShapes ?? new Map()),
   );
-  const preprocessing = overridePreprocessing(
-    readPreprocessing(original.metadata) ?? imagenetPreprocessing,
-    request.preprocessing ?? {},
-  );
+  const format = await naming(request.model, async () => pictureFormat(original, request.pictures));
+  const { preprocessing } = format;
+  await request.onPictures?.(format);
   const judgement = await naming(request.model, async (): Promise<Judgement> => {
     const graph = importModel(original);
     const labelled = usesLabels(request.settings);
     const decomposed = checkCompressible(graph, request.settings, labelled);
     if (labelled) checkTrainable(decomposed, request.settings, "labels", true);
-    const { dataset, classes, isFitting } = await labelledDataset(original, request);
+    const { dataset, classes, isFitting } = await labelledDataset(original, request, preprocessing);
     const train = await dataset.train();
     await dataset.test();
-    levelTable(preprocessing, dataset.channels);
+    pixelWriting(preprocessing, dataset.channels);
+    const indices = sampleIndices(allIndices(train), PLAUSIBILITY_IMAGES, request.seed);
+    const warning = await pictureWarning(graph, { split: train, indices, preprocessing });
+    if (warning !== undefined) request.onPictureWarning?.(warning);
     checkEnoughImages(train, request);
     if (labelled) {
       labelsOf(train);
@@ -160,9 +163,13 @@ interface LabelledDataset {
  * made-up images are not needed where outputs are matched to the original's.
  * @throws PenniError as `fitClasses`
  */
-async function labelledDataset(model: Graph, request: CompressRequest): Promise<LabelledDataset> {
+async function labelledDataset(
+  model: Graph,
+  request: CompressRequest,
+  preprocessing: Preprocessing,
+): Promise<LabelledDataset> {
   const given = request.classes;
-  const opened = await openFittingDataset(model, request.data);
+  const opened = await openFittingDataset(model, request.data, preprocessing);
   const isFitting =
     given !== undefined || usesLabels(request.settings) || isJudgedByLabels(model, opened, request);
   if (!isFitting) return { dataset: opened, classes: {}, isFitting };
@@ -234,7 +241,9 @@ function checkCompressible(graph: Graph, settings: Settings, labelled: boolean):
   // Which outputs will be matched, and so what is frozen, is not known yet where there are no labels.
   const frozen = labelled ? untrainedPart(graph, settings) : new Set<string>();
   const decomposed = decompose(graph, { basis: fixedBasis(settings), frozen });
-  if (settings.prune.rule === "macs") checkTarget(graph, decomposed, settings.prune.fraction, frozen);
+  // Where each layer gets its own basis it may also get none.
+  const smallest = settings.basis === "auto" ? graph : decomposed;
+  if (settings.prune.rule === "macs") checkTarget(graph, smallest, settings.prune.fraction, frozen);
   return decomposed;
 }
 

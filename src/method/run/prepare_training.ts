@@ -1,13 +1,8 @@
 import path from "node:path";
 import { labelsOf, type Split } from "../../data/dataset.js";
 import { holdOut } from "../../data/hold_out.js";
-import {
-  imagenetPreprocessing,
-  levelTable,
-  overridePreprocessing,
-  type Preprocessing,
-  readPreprocessing,
-} from "../../data/preprocessing.js";
+import { type PictureFormat, type PictureOptions, pictureFormat } from "../../data/picture_format.js";
+import { type Preprocessing, pixelWriting } from "../../data/preprocessing.js";
 import { PenniError } from "../../graph/errors.js";
 import { fixBatch, specializeInputs } from "../../graph/passes/fix_input_shape.js";
 import type { Graph } from "../../graph/types.js";
@@ -38,8 +33,10 @@ export interface TrainingRequest {
   readonly seed: number;
   /** Dimensions of inputs that the model leaves open; its batch stays as it is. */
   readonly inputShapes?: ReadonlyMap<string, readonly number[]>;
-  /** In place of what the model's metadata say. */
-  readonly preprocessing?: Partial<Pick<Preprocessing, "mean" | "std">>;
+  /** How the model takes pictures, in place of what its metadata say. */
+  readonly pictures?: PictureOptions;
+  /** Told how the model takes pictures, and who says so, before anything is read. */
+  readonly onPictures?: (format: PictureFormat) => void | Promise<void>;
 }
 
 /**
@@ -53,18 +50,17 @@ export async function prepareTraining(request: TrainingRequest): Promise<Trainin
   checkSettings(settings);
   const given = await readModel(model);
   const original = await naming(model, async () => specializeInputs(given, request.inputShapes ?? new Map()));
-  const preprocessing = overridePreprocessing(
-    readPreprocessing(original.metadata) ?? imagenetPreprocessing,
-    request.preprocessing ?? {},
-  );
+  const format = await naming(model, async () => pictureFormat(original, request.pictures));
+  const { preprocessing } = format;
+  await request.onPictures?.(format);
   const classes = await naming(model, async () => {
-    const opened = await openFittingDataset(original, data);
+    const opened = await openFittingDataset(original, data, preprocessing);
     const dataset = fitClasses(original, opened, request.classes);
     const train = await dataset.train();
     await dataset.test();
-    levelTable(preprocessing, dataset.channels);
+    pixelWriting(preprocessing, dataset.channels);
     checkEnoughImages(train, request);
-    checkTrainable(importModel(original), settings);
+    checkTrainable(importModel(original), settings, preprocessing);
     return matchedNames(opened, dataset);
   });
   const config: TrainingConfig = {
@@ -110,8 +106,8 @@ function checkEnoughImages(split: Split, { settings, seed }: TrainingRequest): v
 }
 
 /** Builds the training step once at every size, so that what stands in its way is named before the run starts. */
-function checkTrainable(graph: Graph, settings: TrainingSettings): void {
-  const native = inputImageSize(graph);
+function checkTrainable(graph: Graph, settings: TrainingSettings, preprocessing: Preprocessing): void {
+  const native = inputImageSize(graph, preprocessing);
   if (native === undefined) {
     throw new PenniError("bad-option", "the model leaves the size of its images open", {
       advice: "Fix it: --input-shape NAME:1x3x32x32",
@@ -122,7 +118,7 @@ function checkTrainable(graph: Graph, settings: TrainingSettings): void {
   const rule = { l1: "none", masked: false, rate: 1 } as const;
   const trained = new Map(names.map((name) => [name, rule]));
   for (const { size } of trainingParts(settings, native)) {
-    const network = fixBatch(atSize(graph, size), settings.batch);
+    const network = fixBatch(atSize(graph, size, preprocessing), settings.batch);
     buildTrainingStep(network, new Set(names), {
       trained,
       batchNormalization: "batch",

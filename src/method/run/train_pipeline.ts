@@ -64,7 +64,7 @@ async function trainLocked(
 ): Promise<TrainingSummary> {
   const { config } = run;
   const original = await readModel(run.stagePath("original"));
-  const dataset = await openFittingDataset(original, config.data, config.classes);
+  const dataset = await openFittingDataset(original, config.data, config.preprocessing, config.classes);
   for (const line of [...(dataset.notices ?? []), ...describeLabels(config, original, dataset)])
     listener.notice?.(line);
   let graph = await run.stage("simplify", () => importModel(original));
@@ -77,7 +77,11 @@ async function trainLocked(
     graph = await run.stage(name, () => trainPart({ run, lock, listener, signal, name, part, ...before }));
     from = name;
   }
-  const trained = withMetadata(atSize(graph, dataset), config, outputNames(config, original, dataset));
+  const trained = withMetadata(
+    atSize(graph, dataset, config.preprocessing),
+    config,
+    outputNames(config, original, dataset),
+  );
   const model = run.path("model.onnx");
   await writeModel(model, trained);
   listener.stage?.("measure");
@@ -124,13 +128,14 @@ async function trainPart({
   graph,
   from,
 }: PartRequest): Promise<Graph> {
-  const native = inputImageSize(await readModel(run.stagePath("simplify")));
+  const { preprocessing } = run.config;
+  const native = inputImageSize(await readModel(run.stagePath("simplify")), preprocessing);
   const isNative = native?.width === part.size.width && native.height === part.size.height;
   const network = isNative ? run.stagePath(from) : run.path("checkpoints", `${name}.start.onnx`);
-  if (!isNative) await writeModel(network, atSize(graph, part.size));
+  if (!isNative) await writeModel(network, atSize(graph, part.size, preprocessing));
   const plan = partPlan(graph, { run, name, part, network });
   const trained = await recordedTraining(plan, { run, lock, listener, signal });
-  return atSize(trained, native ?? part.size);
+  return atSize(trained, native ?? part.size, preprocessing);
 }
 
 interface PlanRequest {
@@ -145,7 +150,7 @@ function partPlan(graph: Graph, { run, name, part, network }: PlanRequest): Trai
   const { settings } = config;
   const rule = { l1: "none", masked: false, rate: 1 } as const;
   const trained = Object.fromEntries([...trainableParameters(graph).keys()].map((key) => [key, rule]));
-  const native = inputImageSize(graph);
+  const native = inputImageSize(graph, config.preprocessing);
   // An average over several sizes would mix networks that saw different images.
   const isLast = part.epochsBefore + part.epochs >= part.epochsInAll;
   return {

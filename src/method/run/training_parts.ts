@@ -1,5 +1,7 @@
 import type { ImageSize } from "../../data/dataset.js";
 import { PenniError } from "../../graph/errors.js";
+import { imageAxes, imageInput } from "../../graph/image_input.js";
+import type { Preprocessing } from "../../graph/image_metadata.js";
 import { specializeInputs } from "../../graph/passes/fix_input_shape.js";
 import type { Graph } from "../../graph/types.js";
 import type { TrainingPart } from "../../train/plan.js";
@@ -34,11 +36,15 @@ export function trainingParts(
 }
 
 /** The network for images of another size; its batch stays as it is. */
-export function atSize(graph: Graph, { width, height }: ImageSize): Graph {
-  const [input] = graph.inputs;
-  const shape = input?.type?.shape;
-  const [, channels] = shape ?? [];
-  if (input === undefined || shape?.length !== 4 || typeof channels !== "number")
+export function atSize(
+  graph: Graph,
+  { width, height }: ImageSize,
+  { layout }: Pick<Preprocessing, "layout">,
+): Graph {
+  const { name, shape } = imageInput(graph);
+  const channels = imageAxes(shape, layout)?.channels;
+  if (typeof channels !== "number")
     throw new PenniError("internal", "a network that is trained has no image input");
-  return specializeInputs(graph, new Map([[input.name, [1, channels, height, width]]]));
+  const image = layout === "NHWC" ? [height, width, channels] : [channels, height, width];
+  return specializeInputs(graph, new Map([[name, [1, ...image]]]));
 }

@@ -1,4 +1,3 @@
-import type { Split } from "../../data/dataset.js";
 import { PenniError } from "../../graph/errors.js";
 import { fixInputShape } from "../../graph/passes/fix_input_shape.js";
 import { elementCount } from "../../graph/tensor.js";
@@ -8,7 +7,8 @@ import { inferGraph } from "../../ops/infer.js";
 import type { StudiedLayer } from "./layers.js";
 import { partition } from "./partition.js";
 
-type ImageDims = Pick<Split, "channels" | "height" | "width">;
+/** Of one image, as the model takes it. */
+export type ImageDims = readonly [number, number, number];
 
 /** Sessions cost time to open, and onnxruntime-node does not give back all of their memory. */
 const MOST_GROUPS = 16;
@@ -16,8 +16,8 @@ const MOST_GROUPS = 16;
 const LARGEST_BATCH = 128;
 const LARGEST_VALUE_BYTES = 64 * 2 ** 20;
 
-const forOneImage = (graph: Graph, input: string, { channels, height, width }: ImageDims): Graph =>
-  fixInputShape(graph, new Map([[input, [1, channels, height, width]]]));
+const forOneImage = (graph: Graph, input: string, image: ImageDims): Graph =>
+  fixInputShape(graph, new Map([[input, [1, ...image]]]));
 
 /** Images in a batch: as many as keep the network's largest value below 64 MiB, from 1 to 128. */
 export function batchSize(graph: Graph, input: string, images: ImageDims): number {

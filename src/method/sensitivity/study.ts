@@ -1,7 +1,7 @@
 import { Tensor as OrtTensor } from "onnxruntime-common";
 import { batches, planEvaluation } from "../../data/batches.js";
 import type { Split } from "../../data/dataset.js";
-import type { Preprocessing } from "../../data/preprocessing.js";
+import { imageDims, type Preprocessing } from "../../data/preprocessing.js";
 import type { Provider } from "../../execute/device.js";
 import type { Session, SessionOptions } from "../../execute/engine.js";
 import { openSession } from "../../execute/node.js";
@@ -12,7 +12,7 @@ import { wrongClassCount } from "../../measure/classes.js";
 import { ChangeComparison, type OutputChange, type Scores } from "../../measure/output_change.js";
 import { inferGraph } from "../../ops/infer.js";
 import { type Continuation, continuation } from "./continuation.js";
-import { batchSize, divideLayers } from "./economy.js";
+import { batchSize, divideLayers, type ImageDims } from "./economy.js";
 import type { StudiedLayer } from "./layers.js";
 import { type Variant, variantWeight } from "./variants.js";
 
@@ -49,7 +49,7 @@ export interface StudyResult {
 type Values = Readonly<Record<string, OrtTensor>>;
 
 interface ImageBatch {
-  /** float32 [count, channels, height, width]. */
+  /** float32, in the model's layout. */
   readonly images: OrtTensor;
   readonly labels: BigInt64Array | undefined;
   readonly count: number;
@@ -74,6 +74,7 @@ interface Comparable {
  */
 export class Study {
   private readonly input: string;
+  private readonly dims: ImageDims;
   private readonly batch: number;
   private readonly indices: Uint32Array;
   private readonly types: ReadonlyMap<string, ValueType>;
@@ -81,10 +82,12 @@ export class Study {
 
   /** @throws PenniError "bad-data" if network and images do not fit. */
   constructor(private readonly options: StudyOptions) {
-    const { graph, split, indices, batch } = options;
-    const { input, fixedBatch } = classifierInterface(graph, split);
+    const { graph, split, preprocessing, indices, batch } = options;
+    const { input, fixedBatch } = classifierInterface(graph, split, preprocessing);
     this.input = input;
-    this.batch = fixedBatch ?? Math.min(batch ?? batchSize(graph, input, split), Math.max(1, indices.length));
+    this.dims = imageDims(split, preprocessing);
+    this.batch =
+      fixedBatch ?? Math.min(batch ?? batchSize(graph, input, this.dims), Math.max(1, indices.length));
     this.indices = fixedBatch === undefined ? indices : wholeBatches(indices, fixedBatch);
     this.types = inferGraph(graph).types;
   }
@@ -109,10 +112,10 @@ export class Study {
   }
 
   private groups(variants: readonly StudiedVariant[]): readonly LayerGroup[] {
-    const { graph, split } = this.options;
+    const { graph } = this.options;
     const counts = new Map<StudiedLayer, number>();
     for (const { layer } of variants) counts.set(layer, (counts.get(layer) ?? 0) + 1);
-    return divideLayers(graph, this.input, split, counts).map((layers) => ({
+    return divideLayers(graph, this.input, this.dims, counts).map((layers) => ({
       layers,
       ...continuation(graph, this.types, layers),
     }));
@@ -136,12 +139,11 @@ export class Study {
 
   private *imageBatches(): Generator<ImageBatch, void, undefined> {
     const { split, preprocessing, labels: useLabels = true } = this.options;
-    const size = [split.channels, split.height, split.width] as const;
     const plan = planEvaluation(split, this.indices, { batch: this.batch, preprocessing });
     for (const { images, labels, count } of batches(plan)) {
       const used = images.slice(0, (count * images.length) / this.batch);
       yield {
-        images: new OrtTensor("float32", used, [count, ...size]),
+        images: new OrtTensor("float32", used, [count, ...this.dims]),
         labels: useLabels ? labels?.slice(0, count) : undefined,
         count,
       };

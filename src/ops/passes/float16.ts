@@ -7,6 +7,9 @@ import type { Attribute, ElementType, Graph, Node, Tensor, ValueInfo } from "../
 import { elementTypeCode } from "../element_types.js";
 import { inferGraph } from "../infer.js";
 
+/** Types of inputs and outputs that float32 can stand in for, and float32. */
+type PortType = "float16" | "float32" | "uint8";
+
 /** Attributes that name an element type by its number. */
 const TYPE_ATTRIBUTES: readonly string[] = ["to", "dtype", "output_dtype"];
 
@@ -95,7 +98,7 @@ function float32Node(node: Node): Node {
   return { ...node, attributes: new Map(changed) };
 }
 
-function castNode(name: string, x: string, y: string, type: "float16" | "float32"): Node {
+function castNode(name: string, x: string, y: string, type: PortType): Node {
   return {
     name,
     op: "Cast",
@@ -128,27 +131,63 @@ export function withHalfWeights(graph: Graph): Graph {
   return casts.length === 0 ? graph : { ...graph, nodes: [...casts, ...graph.nodes], initializers };
 }
 
-/** The model with inputs and outputs of float32 where it has float16: Cast nodes around it, itself as it is. */
+/**
+ * The model with inputs and outputs of float32 where it has float16, or images of uint8: Cast nodes around it, itself
+ * as it is.
+ */
 export function float32Interface(graph: Graph): Graph {
-  return withInterface(graph, new Map(halfPorts(graph).map((name) => [name, "float32"])));
+  const ports = [...castPorts(graph).keys()];
+  return withInterface(graph, new Map(ports.map((name) => [name, "float32"])));
 }
 
-/** A float32 network with inputs and outputs of float16 where `original` has them. */
+/** The network with images as float32 where it takes uint8; levels are whole numbers in either. */
+export function float32Images(graph: Graph): Graph {
+  return withInterface(graph, new Map(levelInputs(graph).map(({ name }) => [name, "float32"])));
+}
+
+/** A float32 network with inputs and outputs of the types that `original` has. */
 export function withInterfaceOf(graph: Graph, original: Graph): Graph {
-  return withInterface(graph, new Map(halfPorts(original).map((name) => [name, "float16"])));
+  return withInterface(levelInputs(original).reduce(withoutEntryCasts, graph), castPorts(original));
 }
 
-function halfPorts(graph: Graph): readonly string[] {
-  return [...graph.inputs, ...graph.outputs]
-    .filter(({ type }) => type?.elementType === "float16")
-    .map(({ name }) => name);
+/** Inputs and outputs that float32 stands in for, and what they are. */
+function castPorts(graph: Graph): ReadonlyMap<string, PortType> {
+  const halves = [...graph.inputs, ...graph.outputs].filter(({ type }) => type?.elementType === "float16");
+  return new Map<string, PortType>([
+    ...halves.map(({ name }) => [name, "float16"] as const),
+    ...levelInputs(graph).map(({ name }) => [name, "uint8"] as const),
+  ]);
+}
+
+/** Inputs for images of levels from 0 to 255. */
+function levelInputs(graph: Graph): readonly ValueInfo[] {
+  return graph.inputs.filter(({ type }) => type?.elementType === "uint8" && type.shape?.length === 4);
+}
+
+/** Without the Cast nodes that `float32Images` put behind an input, which then takes levels again. */
+function withoutEntryCasts(graph: Graph, { name }: ValueInfo): Graph {
+  const isCastBack = (node: Node): boolean =>
+    node.op === "Cast" && intAttribute(node, "to") === elementTypeCode("uint8");
+  const readers = graph.nodes.filter((node) => node.inputs.includes(name));
+  if (readers.length === 0 || !readers.every(isCastBack)) return graph;
+  const replaced = new Set(readers.flatMap((node) => node.outputs));
+  const rename = (value: string): string => (replaced.has(value) ? name : value);
+  return {
+    ...graph,
+    inputs: graph.inputs.map((input) =>
+      input.name === name ? { ...input, type: { elementType: "uint8", shape: input.type?.shape } } : input,
+    ),
+    nodes: graph.nodes
+      .filter((node) => !readers.includes(node))
+      .map((node) => ({ ...node, inputs: node.inputs.map(rename) })),
+  };
 }
 
 /**
- * Gives inputs and outputs another float type, keeping their names. Those that have it already stay, and so do those
- * that a subgraph reads or no node computes.
+ * Gives inputs and outputs another type, keeping their names. Those that have it already stay, and so do those that a
+ * subgraph reads or no node computes.
  */
-function withInterface(graph: Graph, wanted: ReadonlyMap<string, "float16" | "float32">): Graph {
+function withInterface(graph: Graph, wanted: ReadonlyMap<string, PortType>): Graph {
   const fresh = freshNames(usedNames(graph));
   const { producers, readers } = linkGraph(graph);
   const captured = new Set(graph.nodes.flatMap(capturedNames));
@@ -158,11 +197,12 @@ function withInterface(graph: Graph, wanted: ReadonlyMap<string, "float16" | "fl
   const entering = graph.inputs.filter((info) => changes(info) && readers.has(info.name));
   const leaving = graph.outputs.filter((info) => changes(info) && producers.has(info.name));
   const castsOf = (infos: readonly ValueInfo[], isEntry: boolean): readonly Node[] =>
-    infos.map(({ name }) => {
+    infos.map(({ name, type }) => {
       const within = fresh(`${name}_cast`);
       inside.set(name, within);
       const outer = wanted.get(name) ?? "float32";
-      const inner = outer === "float32" ? "float16" : "float32";
+      const given = type?.elementType === "uint8" ? "uint8" : "float16";
+      const inner = outer === "float32" ? given : "float32";
       const node = fresh(`${name}/Cast`);
       return isEntry ? castNode(node, name, within, inner) : castNode(node, within, name, outer);
     });

@@ -1,13 +1,13 @@
 import type { Graph } from "../../graph/types.js";
-import { toFloat32 } from "./float16.js";
+import { float32Images, toFloat32 } from "./float16.js";
 import { type SimplifyOptions, simplify } from "./simplify.js";
 import { upgradeOpset } from "./upgrade_opset.js";
 
 /**
- * A model as every further step wants it: operator set 13 or later, float32 throughout, without what exporters leave
- * behind. The same network, to the bit where the model is float32.
+ * A model as every further step wants it: operator set 13 or later, float32 throughout (images too), without what exporters
+ * leave behind. The same network, to the bit where the model is float32.
  * @throws PenniError as `upgradeOpset` and `simplify` do
  */
 export function importModel(graph: Graph, options: SimplifyOptions = {}): Graph {
-  return simplify(toFloat32(upgradeOpset(graph)), options);
+  return simplify(float32Images(toFloat32(upgradeOpset(graph))), options);
 }
