@@ -12,12 +12,12 @@ import { measureLatency } from "../../measure/latency.js";
 import { channelMoments } from "../../measure/statistics.js";
 import { readModel, writeModel } from "../../onnx/files.js";
 import { hasHalfWeights } from "../../ops/passes/float16.js";
-import { importModel } from "../../ops/passes/import_model.js";
+import { importForCompression } from "../../ops/passes/import_model.js";
 import type { EpochMetrics, EpochTiming, TrainingPlan } from "../../train/plan.js";
 import { decompose } from "../decompose.js";
 import { exportModel } from "../export.js";
 import { insertNormalization, normalizationSites } from "../insert_normalization.js";
-import { pruneCoefficients, pruneToMacs } from "../prune.js";
+import { nonZeroLimits, pruneCoefficients, pruneToMacs } from "../prune.js";
 import { shrink } from "../shrink.js";
 import { runTraining } from "../training/launch.js";
 import { calibrateStage } from "./calibrate_stage.js";
@@ -44,7 +44,7 @@ interface Stage {
 
 /** The method, in order. Each stage's result is kept in `stages/`, and a resumed run skips what is there. */
 const stages: readonly Stage[] = [
-  { name: "simplify", apply: (graph) => importModel(graph) },
+  { name: "simplify", apply: (graph) => importForCompression(graph) },
   { name: "normalize", apply: normalizeStage },
   { name: "decompose", apply: decomposeStage, tidy: (run) => RunCalibrationJournal.remove(run) },
   { name: "retrain", apply: retrainStage },
@@ -85,7 +85,8 @@ async function compressLocked(given: Omit<RunContext, "dataset">): Promise<Summa
   const dataset = await openFittingDataset(original, run.config.data);
   const context: RunContext = { ...given, dataset };
   for (const line of describeMatching(run.config)) listener.notice?.(line);
-  for (const line of describeFrozen(frozenIn(importModel(original), run.config))) listener.notice?.(line);
+  for (const line of describeFrozen(frozenIn(importForCompression(original), run.config)))
+    listener.notice?.(line);
   let graph = original;
   for (const stage of stages) {
     if (signal?.aborted === true) throw new PenniError("interrupted", `stopped before stage "${stage.name}"`);
@@ -111,11 +112,6 @@ export async function openFittingDataset(model: Graph, spec: string): Promise<Da
   const dataset = await openDataset(spec, imageSize === undefined ? {} : { imageSize });
   classifierInterface(model, dataset);
   return dataset;
-}
-
-/** The original's multiply-accumulates for one image. */
-async function originalMacs(run: RunDirectory): Promise<number> {
-  return countGraph(fixBatch(await readModel(run.stagePath("simplify")), 1)).executedMacs;
 }
 
 /**
@@ -186,11 +182,15 @@ async function trained(plan: TrainingPlan, { run, lock, listener, signal }: RunC
 async function pruneStage(graph: Graph, { run }: RunContext): Promise<Graph> {
   const rule = run.config.settings.prune;
   const scales = sparing(frozenIn(graph, run.config).frozen);
-  if (rule.rule === "deviation") return pruneCoefficients(graph, { factor: rule.factor, scales }).graph;
+  const original = fixBatch(await readModel(run.stagePath("simplify")), 1);
+  const limits = nonZeroLimits(original, fixBatch(graph, 1));
+  if (rule.rule === "deviation")
+    return pruneCoefficients(graph, { factor: rule.factor, scales, limits }).graph;
   const pruning = pruneToMacs(fixBatch(graph, 1), {
     fraction: rule.fraction,
-    originalMacs: await originalMacs(run),
+    originalMacs: countGraph(original).paperMacs,
     scales,
+    limits,
   });
   const changed = pruning.layers.flatMap(({ initializer }) => {
     const tensor = pruning.graph.initializers.get(initializer);

@@ -4,7 +4,7 @@ import { countGraph } from "../../measure/count.js";
 import { findDecompositions } from "../../ops/weights.js";
 import { decompose, decompositionCandidates } from "../decompose.js";
 import { layerName } from "../inspect.js";
-import { pruneCoefficients, pruneToMacs } from "../prune.js";
+import { nonZeroLimits, pruneCoefficients, pruneToMacs } from "../prune.js";
 import { reportShrink, type ShrinkReport } from "../shrink/report.js";
 import { fixedBasis, type Settings } from "./config.js";
 
@@ -38,7 +38,7 @@ export function planRun(graph: Graph, settings: PlannedSettings): RunPlan {
   const basis = fixedBasis(settings);
   const original = fixBatch(graph, 1);
   const decomposed = decompose(original, { basis });
-  const pruned = pruneBy(prune, decomposed, countGraph(original).executedMacs);
+  const pruned = pruneBy(prune, decomposed, original);
   return {
     layers: plannedLayers(original, decomposed),
     start,
@@ -66,8 +66,9 @@ function plannedLayers(original: Graph, decomposed: Graph): readonly PlannedLaye
   });
 }
 
-function pruneBy(rule: Settings["prune"], graph: Graph, originalMacs: number): Graph {
-  return rule.rule === "deviation"
-    ? pruneCoefficients(graph, { factor: rule.factor }).graph
-    : pruneToMacs(graph, { fraction: rule.fraction, originalMacs }).graph;
+function pruneBy(rule: Settings["prune"], graph: Graph, original: Graph): Graph {
+  const limits = nonZeroLimits(original, graph);
+  if (rule.rule === "deviation") return pruneCoefficients(graph, { factor: rule.factor, limits }).graph;
+  const originalMacs = countGraph(original).paperMacs;
+  return pruneToMacs(graph, { fraction: rule.fraction, originalMacs, limits }).graph;
 }

@@ -16,12 +16,14 @@ import type { Graph } from "../../graph/types.js";
 import { countGraph } from "../../measure/count.js";
 import { readModel } from "../../onnx/files.js";
 import { inferGraph } from "../../ops/infer.js";
-import { importModel } from "../../ops/passes/import_model.js";
+import { importForCompression } from "../../ops/passes/import_model.js";
 import type { OutputLoss } from "../../train/outputs.js";
 import { buildTrainingStep, type Reference } from "../../train/step.js";
+import { leastFraction } from "../calibrate.js";
 import { decompose, decompositionCandidates } from "../decompose.js";
+import { mergeDecompositions } from "../merge_decompositions.js";
 import { trainableParameters } from "../parameters.js";
-import { prunableInitializers, pruneToMacs } from "../prune.js";
+import { checkReachable, prunableInitializers, pruneToMacs } from "../prune.js";
 import { FROM_FLOAT, quantizedNode } from "../remarks.js";
 import { fixedBasis, hasTraining, type RunConfig, type Settings, settingsSchema } from "./config.js";
 import { RunDirectory } from "./directory.js";
@@ -70,7 +72,7 @@ export async function prepareRun(request: CompressRequest): Promise<RunDirectory
     request.preprocessing ?? {},
   );
   const judgement = await naming(request.model, async () => {
-    const graph = importModel(original);
+    const graph = importForCompression(original);
     const labelled = usesLabels(request.settings);
     const decomposed = checkCompressible(graph, request.settings, labelled);
     if (labelled) checkTrainable(decomposed, request.settings, "labels", true);
@@ -206,7 +208,7 @@ function checkCompressible(graph: Graph, settings: Settings, labelled: boolean):
   // Which outputs will be matched, and so what is frozen, is not known yet where there are no labels.
   const frozen = labelled ? untrainedPart(graph, settings) : new Set<string>();
   const decomposed = decompose(graph, { basis: fixedBasis(settings), frozen });
-  if (settings.prune.rule === "macs") checkTarget(graph, decomposed, settings.prune.fraction, frozen);
+  checkTarget(graph, decomposed, settings, frozen);
   return decomposed;
 }
 
@@ -222,8 +224,20 @@ function untrainedPart(graph: Graph, settings: Settings): ReadonlySet<string> {
 }
 
 /** Whether a MACs target can be reached does not depend on the coefficients: pruning them all must be enough. */
-function checkTarget(graph: Graph, decomposed: Graph, fraction: number, frozen: ReadonlySet<string>): void {
-  const originalMacs = countGraph(fixBatch(graph, 1)).executedMacs;
+function checkTarget(
+  graph: Graph,
+  decomposed: Graph,
+  { prune, start, basis }: Settings,
+  frozen: ReadonlySet<string>,
+): void {
+  if (prune.rule !== "macs") return;
+  const { fraction } = prune;
+  if (start === "calibrate") {
+    const { graph: merged, factors } = mergeDecompositions(graph);
+    checkReachable(fraction, leastFraction(merged, { basis, factors }));
+    return;
+  }
+  const originalMacs = countGraph(fixBatch(graph, 1)).paperMacs;
   pruneToMacs(fixBatch(decomposed, 1), { fraction, originalMacs, scales: sparing(frozen) });
 }
 
