@@ -1,3 +1,4 @@
+import { rm } from "node:fs/promises";
 import { batches, planEvaluation } from "../../data/batches.js";
 import type { Dataset } from "../../data/dataset.js";
 import { holdOut, sampleIndices } from "../../data/hold_out.js";
@@ -11,23 +12,25 @@ import { countGraph } from "../../measure/count.js";
 import { measureLatency } from "../../measure/latency.js";
 import { channelMoments } from "../../measure/statistics.js";
 import { readModel, writeModel } from "../../onnx/files.js";
+import { encodeModel } from "../../onnx/write.js";
 import { hasHalfWeights } from "../../ops/passes/float16.js";
 import { importForCompression } from "../../ops/passes/import_model.js";
 import type { EpochMetrics, EpochTiming, TrainingPlan } from "../../train/plan.js";
 import { decompose } from "../decompose.js";
-import { exportModel } from "../export.js";
+import { COMPRESSION_KEY, exportModel } from "../export.js";
 import { insertNormalization, normalizationSites } from "../insert_normalization.js";
 import { nonZeroLimits, pruneCoefficients, pruneToMacs } from "../prune.js";
 import { shrink } from "../shrink.js";
 import { runTraining } from "../training/launch.js";
 import { calibrateStage } from "./calibrate_stage.js";
 import { RunCalibrationJournal } from "./calibration_journal.js";
-import { fixedBasis, hasTraining } from "./config.js";
+import { fixedBasis, hasTraining, type RunConfig } from "./config.js";
 import type { RunContext, RunListener, StageName } from "./context.js";
 import type { RunDirectory } from "./directory.js";
 import { describeFrozen, frozenIn, sparing } from "./frozen.js";
 import { RunLock } from "./lock.js";
-import { checkExport, counts, LATENCY_THREADS, summarize } from "./outcome.js";
+import { refuseLarger } from "./never_larger.js";
+import { checkExport, costsOf, counts, LATENCY_THREADS, summarize } from "./outcome.js";
 import { describeMatching } from "./outputs.js";
 import type { Summary } from "./summary.js";
 import { fineTunePlan, retrainPlan } from "./training_plans.js";
@@ -100,10 +103,26 @@ async function compressLocked(given: Omit<RunContext, "dataset">): Promise<Summa
     sparse: true,
     ...(externalData === undefined ? {} : { externalData }),
   });
+  await refuseLargerResult(original, { graph, bytes }, run);
   listener.stage?.("measure");
   const summary = await summarize(original, { graph, bytes }, context);
   await run.writeJson("summary.json", summary);
   return summary;
+}
+
+/** Removes a result that is larger than what came in, in any column, and says so. */
+async function refuseLargerResult(
+  original: Graph,
+  exported: { readonly graph: Graph; readonly bytes: number },
+  run: RunDirectory,
+): Promise<void> {
+  const { original: before, compressed: after } = costsOf(original, exported, run.config);
+  try {
+    refuseLarger(before, after);
+  } catch (error) {
+    for (const name of ["model.onnx", "model.onnx.data"]) await rm(run.path(name), { force: true });
+    throw error;
+  }
 }
 
 /** The dataset a specification names, if the model takes its images. */
@@ -226,5 +245,16 @@ async function exportStage(graph: Graph, context: RunContext): Promise<Graph> {
     },
   });
   await checkExport(await readModel(run.stagePath("fine-tune")), exported.graph, context);
-  return exported.graph;
+  return withinSize(exported.graph, run.config);
+}
+
+/** Larger files are not made larger by a record of their compression. */
+const SMALL_FILE_BYTES = 2 ** 20;
+
+/** The network without the record of its compression where that makes its file larger than what came in. */
+function withinSize(exported: Graph, { modelBytes }: RunConfig): Graph {
+  if (modelBytes === undefined || modelBytes > SMALL_FILE_BYTES) return exported;
+  if (encodeModel(exported, { sparse: true }).byteLength <= modelBytes) return exported;
+  const metadata = new Map([...exported.metadata].filter(([key]) => key !== COMPRESSION_KEY));
+  return { ...exported, metadata };
 }

@@ -14,7 +14,7 @@ import { fixBatch, specializeInputs } from "../../graph/passes/fix_input_shape.j
 import { elementCount } from "../../graph/tensor.js";
 import type { Graph } from "../../graph/types.js";
 import { countGraph } from "../../measure/count.js";
-import { readModel } from "../../onnx/files.js";
+import { readModelAndSize } from "../../onnx/files.js";
 import { inferGraph } from "../../ops/infer.js";
 import { importForCompression } from "../../ops/passes/import_model.js";
 import type { OutputLoss } from "../../train/outputs.js";
@@ -63,7 +63,7 @@ export interface CompressRequest {
 export async function prepareRun(request: CompressRequest): Promise<RunDirectory> {
   await RunDirectory.checkFree(request.out);
   checkSettings(request.settings);
-  const given = await readModel(request.model);
+  const { graph: given, bytes: modelBytes } = await readModelAndSize(request.model);
   const original = await naming(request.model, async () =>
     specializeInputs(given, request.inputShapes ?? new Map()),
   );
@@ -90,6 +90,7 @@ export async function prepareRun(request: CompressRequest): Promise<RunDirectory
   const config: RunConfig = {
     format: 1,
     model: path.resolve(request.model),
+    modelBytes,
     data: absoluteSpec(request.data),
     seed: request.seed,
     preset: request.preset,
