@@ -218,7 +218,9 @@ export function checkReachable(fraction: number, minimum: number): void {
     expected: `at least ${least} of the original MACs (paper count), what bases and layers that stay as they are cost alone`,
     found: `${fraction}`,
     advice:
-      minimum < 1 ? `Give --target-macs ${least} or more, or a smaller --basis` : "There is nothing to gain",
+      minimum < 1
+        ? `Give --target-macs ${least} or more, a smaller --basis, or --preset calibrate`
+        : "There is nothing to gain",
   });
 }
 

@@ -82,14 +82,16 @@ export function waysToCompute(
   });
   const ownSize = (present.factors?.basis.length ?? 0) / taps;
   const own = ownSize > 0 ? [onBasis("own basis", ownSize)] : [];
-  const asked = basis === "auto" ? basisSizes(taps) : ownSize > 0 ? [] : [basis];
+  const sizes = basis === "auto" ? basisSizes(taps) : [basis];
+  // A layer that has a basis goes on with it, or with a smaller one.
+  const asked = sizes.filter((d) => ownSize === 0 || basis === "auto" || d < ownSize);
   // Where coefficients are removed until the layer pays, the basis alone must cost less than the layer does now.
   const pays = (d: number): boolean =>
-    basis === "auto"
+    basis === "auto" || ownSize > 0
       ? basisSaves(layer, d) && perKernel * d < macs && taps * d < parameters
       : basisSaves(layer, d, present.nonZeros);
   const made = asked.filter(pays).map((d) => onBasis("new basis", d));
   const isSparse = present.factors === undefined && present.nonZeros < SPARSE_SHARE * layer.original.length;
-  const isForced = basis !== "auto" && made.length > 0;
+  const isForced = basis !== "auto" && ownSize === 0 && made.length > 0;
   return [...(isForced ? [] : [kept]), ...own, ...made, ...(isSparse && !isForced ? [weights] : [])];
 }

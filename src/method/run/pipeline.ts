@@ -201,7 +201,8 @@ async function trained(plan: TrainingPlan, { run, lock, listener, signal }: RunC
 async function pruneStage(graph: Graph, { run }: RunContext): Promise<Graph> {
   const rule = run.config.settings.prune;
   const scales = sparing(frozenIn(graph, run.config).frozen);
-  const original = fixBatch(await readModel(run.stagePath("simplify")), 1);
+  // With normalizations, which cost nothing by this count, so that values have the same names.
+  const original = fixBatch(await readModel(run.stagePath("normalize")), 1);
   const limits = nonZeroLimits(original, fixBatch(graph, 1));
   if (rule.rule === "deviation")
     return pruneCoefficients(graph, { factor: rule.factor, scales, limits }).graph;

@@ -1,4 +1,4 @@
-import type { OutputAgreement } from "../../measure/agreement.js";
+import type { OutputAgreement } from "../../measure/output_comparison.js";
 
 /** What a network costs and how well it does. */
 export interface Figures {
