@@ -1,5 +1,6 @@
 import { readFileSync } from "node:fs";
 import path from "node:path";
+import { allIndices } from "../../data/batches.js";
 import { labelsOf, type Split } from "../../data/dataset.js";
 import { holdOut, sampleIndices } from "../../data/hold_out.js";
 import {
@@ -13,6 +14,7 @@ import { PenniError } from "../../graph/errors.js";
 import { fixBatch, specializeInputs } from "../../graph/passes/fix_input_shape.js";
 import { elementCount } from "../../graph/tensor.js";
 import type { Graph } from "../../graph/types.js";
+import { batchObstacle, batchProblem } from "../../measure/batch_independence.js";
 import { countGraph } from "../../measure/count.js";
 import { readModelAndSize } from "../../onnx/files.js";
 import { inferGraph } from "../../ops/infer.js";
@@ -73,6 +75,7 @@ export async function prepareRun(request: CompressRequest): Promise<RunDirectory
   );
   const judgement = await naming(request.model, async () => {
     const graph = importForCompression(original);
+    checkBatch(batchObstacle(graph), request.settings);
     const labelled = usesLabels(request.settings);
     const decomposed = checkCompressible(graph, request.settings, labelled);
     if (labelled) checkTrainable(decomposed, request.settings, "labels", true);
@@ -81,6 +84,14 @@ export async function prepareRun(request: CompressRequest): Promise<RunDirectory
     await dataset.test();
     levelTable(preprocessing, dataset.channels);
     checkEnoughImages(train, request);
+    if (needsBatches(request.settings)) {
+      const { threads } = request.settings;
+      const indices = allIndices(train);
+      checkBatch(
+        await batchProblem(graph, { split: train, indices, preprocessing, threads }),
+        request.settings,
+      );
+    }
     if (!labelled) return judge(graph, decomposed, train, preprocessing, request);
     checkClasses(original, train);
     return {};
@@ -173,6 +184,27 @@ function checkEnoughImages(split: Split, { settings, seed }: CompressRequest): v
     expected: `at least ${settings.batch}`,
     found: `${count}`,
     advice: "Give more images or a smaller --batch",
+  });
+}
+
+/** Whether training takes several images at once; calibration takes as many as the network can. */
+function needsBatches(settings: Settings): boolean {
+  return hasTraining(settings) && settings.batch > 1;
+}
+
+/**
+ * Refuses to train a network on batches that it cannot take.
+ * @throws PenniError "bad-option" naming the node that stands against it, if one is known
+ */
+function checkBatch(problem: PenniError | undefined, settings: Settings): void {
+  if (problem === undefined || !needsBatches(settings)) return;
+  const { node, op } = problem.details;
+  throw new PenniError("bad-option", "the network can take one image at a time only", {
+    ...(node === undefined ? {} : { node }),
+    ...(op === undefined ? {} : { op }),
+    expected: `--batch 1, as the model's file says, not ${settings.batch}`,
+    found: problem.problem,
+    advice: "Give --batch 1, or export the model with a dynamic batch",
   });
 }
 
