@@ -105,6 +105,11 @@ interface AnalysedLayer {
   readonly options: readonly LayerOption[];
 }
 
+/** What else may help where a target cannot be reached. */
+export function otherWays(basis: CalibrationOptions["basis"]): string {
+  return basis === "auto" ? "as no smaller basis is tried" : "a smaller --basis, or --basis auto";
+}
+
 /** Shares of the coefficients that are removed to see what a layer's error does to the network's outputs. */
 const PROBES: readonly number[] = [0.4, 0.7];
 
@@ -216,7 +221,7 @@ export function calibrateTo(
   const { layers, otherMacs } = analysis;
   const original = presentMacs(analysis);
   const ways = layers.map((layer) => layer.options);
-  checkReachable(fraction, leastOf(ways, otherMacs, original));
+  checkReachable(fraction, leastOf(ways, otherMacs, original), otherWays(options.basis));
   return fitInOrder(graph, runtime, options, layers, allocate(ways, fraction * original - otherMacs));
 }
 

@@ -162,7 +162,8 @@ export function pruneToMacs(graph: Graph, target: MacsTarget): Pruning {
         sum + survivors(layer, thresholdOf(layer, factor)) * (positions.get(layer.initializer) ?? 0),
       fixed,
     );
-  checkReachable(target.fraction, original === 0 ? 0 : macs(LARGEST_FACTOR) / original);
+  const least = original === 0 ? 0 : macs(LARGEST_FACTOR) / original;
+  checkReachable(target.fraction, least, "a smaller --basis, or --preset calibrate");
   const factor = smallestFactor((candidate) => macs(candidate) <= target.fraction * original);
   return applyFactor(graph, layers, factor);
 }
@@ -202,9 +203,10 @@ export function nonZeroLimits(original: Graph, graph: Graph): ReadonlyMap<string
 
 /**
  * Refuses a fraction of the original's multiply-accumulates (paper count) below the least that can be reached.
+ * @param otherwise what else may help
  * @throws PenniError "bad-option"
  */
-export function checkReachable(fraction: number, minimum: number): void {
+export function checkReachable(fraction: number, minimum: number, otherwise: string): void {
   if (!(fraction > 0 && fraction <= 1)) {
     throw new PenniError("bad-option", "the MACs target is no fraction of the original network's", {
       expected: "a number above 0, at most 1",
@@ -217,10 +219,7 @@ export function checkReachable(fraction: number, minimum: number): void {
   throw new PenniError("bad-option", "the MACs target cannot be reached by pruning coefficients", {
     expected: `at least ${least} of the original MACs (paper count), what bases and layers that stay as they are cost alone`,
     found: `${fraction}`,
-    advice:
-      minimum < 1
-        ? `Give --target-macs ${least} or more, a smaller --basis, or --preset calibrate`
-        : "There is nothing to gain",
+    advice: minimum < 1 ? `Give --target-macs ${least} or more, ${otherwise}` : "There is nothing to gain",
   });
 }
 

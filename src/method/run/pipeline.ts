@@ -14,6 +14,7 @@ import { channelMoments } from "../../measure/statistics.js";
 import { readModel, writeModel } from "../../onnx/files.js";
 import { encodeModel } from "../../onnx/write.js";
 import { hasHalfWeights } from "../../ops/passes/float16.js";
+import { foldNormalization } from "../../ops/passes/fold_normalization.js";
 import { importForCompression } from "../../ops/passes/import_model.js";
 import type { EpochMetrics, EpochTiming, TrainingPlan } from "../../train/plan.js";
 import { decompose } from "../decompose.js";
@@ -238,7 +239,8 @@ async function exportStage(graph: Graph, context: RunContext): Promise<Graph> {
       prune: settings.prune,
       weights: hasHalfWeights(original) ? "float16" : "float32",
       versions,
-      ...counts(graph),
+      // As the file will have them, where normalizations are part of other layers.
+      ...counts(foldNormalization(graph)),
     },
     measure: async (layers) => {
       const times = await measureLatency(layers, { threads: LATENCY_THREADS });

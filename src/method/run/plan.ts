@@ -1,7 +1,8 @@
 import { fixBatch } from "../../graph/passes/fix_input_shape.js";
+import { float32Data } from "../../graph/tensor.js";
 import type { Graph } from "../../graph/types.js";
 import { countGraph } from "../../measure/count.js";
-import { findDecompositions } from "../../ops/weights.js";
+import { type DenseLayer, findDecompositions } from "../../ops/weights.js";
 import { decompose, decompositionCandidates } from "../decompose.js";
 import { layerName } from "../inspect.js";
 import { nonZeroLimits, pruneCoefficients, pruneToMacs } from "../prune.js";
@@ -61,9 +62,18 @@ function plannedLayers(original: Graph, decomposed: Graph): readonly PlannedLaye
     if (basis !== undefined) return { name, weightDims: [basis.K, basis.C, basis.R, basis.S], d: basis.d };
     return {
       name,
-      reason: decision.layer === undefined ? decision.reason : "so many kernels would save nothing",
+      reason: decision.layer === undefined ? decision.reason : withoutGain(original, decision.layer),
     };
   });
+}
+
+/** Why a layer that could have a basis keeps its weights. */
+function withoutGain(graph: Graph, { weight }: DenseLayer): string {
+  const tensor = graph.initializers.get(weight);
+  const isSparse = tensor !== undefined && float32Data(tensor).some((value) => value === 0);
+  return isSparse
+    ? "it has zeros already: so many kernels would save nothing"
+    : "so many kernels would save nothing";
 }
 
 function pruneBy(rule: Settings["prune"], graph: Graph, original: Graph): Graph {

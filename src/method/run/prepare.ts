@@ -21,7 +21,7 @@ import { inferGraph } from "../../ops/infer.js";
 import { importForCompression } from "../../ops/passes/import_model.js";
 import type { OutputLoss } from "../../train/outputs.js";
 import { buildTrainingStep, type Reference } from "../../train/step.js";
-import { leastFraction } from "../calibrate.js";
+import { leastFraction, otherWays } from "../calibrate.js";
 import { decompose, decompositionCandidates } from "../decompose.js";
 import { mergeDecompositions } from "../merge_decompositions.js";
 import { trainableParameters } from "../parameters.js";
@@ -267,7 +267,7 @@ function checkTarget(
   const { fraction } = prune;
   if (start === "calibrate") {
     const { graph: merged, factors } = mergeDecompositions(graph);
-    checkReachable(fraction, leastFraction(merged, { basis, factors }));
+    checkReachable(fraction, leastFraction(merged, { basis, factors }), otherWays(basis));
     return;
   }
   const originalMacs = countGraph(fixBatch(graph, 1)).paperMacs;
