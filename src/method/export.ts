@@ -58,8 +58,8 @@ export interface ExportResult {
 const CLEARLY_FASTER = 0.9;
 
 /**
- * Of the two forms that run as the dense kernel, the smaller one; but the dense one only where the kernels are as sparse
- * as what they are made of, so that the file has no more parameters than were counted.
+ * Of the two forms that run as the dense kernel, the smaller one; but the dense one only where its non-zeros are no more
+ * products than what they are made of (paper count), so that the file costs no more than was counted.
  */
 function smallest(
   graph: Graph,
@@ -68,9 +68,10 @@ function smallest(
 ): LayerForm {
   if (bytes.merged <= bytes.dense) return "merged";
   const coefs = graph.initializers.get(layer.coefs);
-  const parameters =
-    (coefs === undefined ? 0 : countNonZeros(float32Data(coefs))) + layer.d * layer.R * layer.S;
-  return countNonZeros(float32Data(mergedKernels(graph, layer))) <= parameters ? "dense" : "merged";
+  const products =
+    layer.C * layer.groups * layer.d * layer.R * layer.S +
+    (coefs === undefined ? 0 : countNonZeros(float32Data(coefs)));
+  return countNonZeros(float32Data(mergedKernels(graph, layer))) <= products ? "dense" : "merged";
 }
 
 /** Whether the factored form has no more products than the dense kernel, at each position. */
@@ -147,7 +148,8 @@ function inFormatOf(original: Graph | undefined, graph: Graph): Graph {
  * The graph as it goes into a file: BatchNormalization folded exactly, each decomposed layer in its cheapest
  * form, what a program needs to know in the metadata. Where `measure` finds the factored pair clearly faster
  * than the dense kernel, and it is less arithmetic, it is taken; otherwise, of the two forms that run as the dense
- * kernel, the smaller one, unless dense kernels would have more parameters. Write the result with `encodeModel(graph, { sparse: true })`.
+ * kernel, the smaller one, unless dense kernels would count more. Write the result with
+ * `encodeModel(graph, { sparse: true })`.
  * @throws what `measure` throws; PenniError "shape" if the graph contradicts itself.
  */
 export async function exportModel(graph: Graph, options: ExportOptions = {}): Promise<ExportResult> {
