@@ -93,7 +93,7 @@ const secondsSince = (start: number): number => (performance.now() - start) / 10
 function svdWithMagnitudes(graph: Graph, fraction: number, basis: number): Graph | undefined {
   const decomposed = decompose(graph, { basis });
   try {
-    const originalMacs = countGraph(fixBatch(graph, 1)).executedMacs;
+    const originalMacs = countGraph(fixBatch(graph, 1)).paperMacs;
     const { graph: pruned } = pruneToMacs(fixBatch(decomposed, 1), { fraction, originalMacs });
     return withInitializers(decomposed, [...pruned.initializers]);
   } catch {

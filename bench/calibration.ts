@@ -61,6 +61,6 @@ export async function judged(
 ): Promise<Judged> {
   const test = await dataset.test();
   const { top1 } = await evaluate(network, test, preprocessing, { threads, indices: allIndices(test) });
-  const macs = countGraph(fixBatch(network, 1)).paperMacs / countGraph(fixBatch(graph, 1)).executedMacs;
+  const macs = countGraph(fixBatch(network, 1)).paperMacs / countGraph(fixBatch(graph, 1)).paperMacs;
   return { macs, top1 };
 }

@@ -52,7 +52,7 @@ const defaultModels = ["resnet20", "resnet56", "zoo/densenet_tiny", "zoo/mobilen
 
 async function compressed(graph: Graph): Promise<Graph> {
   const original = fixBatch(importModel(graph), 1);
-  const originalMacs = countGraph(original).executedMacs;
+  const originalMacs = countGraph(original).paperMacs;
   const { graph: pruned } = pruneToMacs(decompose(original, { basis: 5 }), { originalMacs, fraction: 0.4 });
   return (await exportModel(shrink(pruned))).graph;
 }

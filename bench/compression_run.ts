@@ -29,7 +29,7 @@ export async function compressOnce(root: string, args: readonly string[]): Promi
     seconds: await compressionSeconds(root),
     test: top1(compressed),
     parameters: compressed.parameters / original.parameters,
-    macs: compressed.paperMacs / original.executedMacs,
+    macs: compressed.paperMacs / original.paperMacs,
   };
 }
 

@@ -24,7 +24,7 @@ export function paperResnet18(): PatternResult {
     original,
     compressed,
     parameters: (after?.parameters ?? 0) / (before?.parameters ?? 1),
-    macs: (after?.paperMacs ?? 0) / (before?.executedMacs ?? 1),
+    macs: (after?.paperMacs ?? 0) / (before?.paperMacs ?? 1),
   };
 }
 

@@ -111,7 +111,7 @@ function compression(original: Graph, compressed: Graph): Pick<CompressionOutcom
   const after = countGraph(fixBatch(compressed, 1));
   return {
     parameters: after.parameters / before.parameters,
-    macs: after.paperMacs / before.executedMacs,
+    macs: after.paperMacs / before.paperMacs,
   };
 }
 

@@ -1,6 +1,8 @@
 import type { Change } from "../measure/interval.js";
+import type { OutputAgreement } from "../measure/output_comparison.js";
 import type { Spread } from "../measure/rounds.js";
 import type { Changes, Figures, Summary } from "../method/run/summary.js";
+import { classFigure } from "./class_figure.js";
 import { type Column, compactNumber, formatTable } from "./table.js";
 import { wrap } from "./terminal.js";
 
@@ -41,11 +43,12 @@ const figures: readonly Figure[] = [
   },
 ];
 
-const columns: readonly Column<Row>[] = [
+/** @param agreement without which the last column says nothing that the others do not */
+const columns = (agreement: Summary["agreement"]): readonly Column<Row>[] => [
   { title: "", cell: (row) => row.figure, dropOrder: 0 },
   { title: "original", cell: (row) => row.original, align: "right", dropOrder: 0 },
   { title: "compressed", cell: (row) => row.compressed, align: "right", dropOrder: 0 },
-  { title: "", cell: (row) => row.ratio, align: "right", dropOrder: 1 },
+  { title: "", cell: (row) => row.ratio, align: "right", dropOrder: agreement === undefined ? 1 : 0 },
 ];
 
 const percent = (value: number): string => `${(100 * value).toFixed(2)} %`;
@@ -69,20 +72,24 @@ function accuracyRow(original: Test, compressed: Test, change: Change | undefine
   };
 }
 
-/** How far the compressed network's outputs are from the original's. */
+/** One row for each output, by the figure that suits what it is; the one with the largest error first. */
 function agreementRows({ outputs }: NonNullable<Summary["agreement"]>): readonly Row[] {
-  return outputs.flatMap(({ output, error, sameClass }) => {
-    const row = (what: string, original: string, compressed: string): Row => ({
-      figure: `${what}, ${output}`,
-      original,
-      compressed,
-      ratio: "",
+  const size = ({ error }: OutputAgreement): number => error ?? Number.POSITIVE_INFINITY;
+  return outputs
+    .toSorted((a, b) => (size(a) === size(b) ? 0 : size(b) - size(a)))
+    .map((agreement): Row => {
+      const { output, error } = agreement;
+      const found = error === null ? "not finite" : percent(error);
+      const figure = classFigure(agreement);
+      if (figure === undefined)
+        return { figure: `error, ${output}`, original: percent(0), compressed: found, ratio: "" };
+      return {
+        figure: `${figure.name}, ${output}`,
+        original: percent(1),
+        compressed: percent(figure.value),
+        ratio: `error ${found}`,
+      };
     });
-    return [
-      ...(sameClass === undefined ? [] : [row("same class", percent(1), percent(sameClass))]),
-      row("error", percent(0), error === null ? "not finite" : percent(error)),
-    ];
-  });
 }
 
 /** The before/after table of a run and where its model is, no wider than `width` characters. */
@@ -98,9 +105,12 @@ export function describeSummary(summary: Summary, width: number): string {
 }
 
 /** What the errors in the table are shares of. */
-function describeAgreement({ images }: NonNullable<Summary["agreement"]>, width: number): string {
-  const text = `Errors are root mean squares on ${images} test images, as shares of the original output's deviation from image to image.`;
-  return wrap(text, width);
+function describeAgreement({ images, outputs }: NonNullable<Summary["agreement"]>, width: number): string {
+  const errors = `Errors are root mean squares on ${images} test images, as shares of the original output's deviation from image to image.`;
+  const found =
+    "Found by both: of what either finds (a class other than the commonest, a probability above one half), the share that both find.";
+  const hasOverlap = outputs.some(({ overlap }) => overlap !== undefined);
+  return wrap(hasOverlap ? `${errors} ${found}` : errors, width);
 }
 
 /** The before/after table of a run, no wider than `width` characters. */
@@ -124,7 +134,7 @@ export function summaryTable({ original, compressed, agreement, changes }: Summa
       },
     ];
   });
-  return formatTable(columns, [...quality, ...costs], width);
+  return formatTable(columns(agreement), [...quality, ...costs], width);
 }
 
 /** The larger side of an interval, with as many digits as the value. */

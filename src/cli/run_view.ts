@@ -1,8 +1,9 @@
 import { Presets, SingleBar } from "cli-progress";
-import type { OutputAgreement } from "../measure/agreement.js";
+import type { OutputAgreement } from "../measure/output_comparison.js";
 import type { RunListener } from "../method/run/pipeline.js";
 import { terminalLine } from "../text/destinations.js";
 import type { EpochMetrics, TrainingProgress } from "../train/plan.js";
+import { classFigure } from "./class_figure.js";
 import type { Output } from "./terminal.js";
 
 /** Seconds between progress lines where the output is no terminal. */
@@ -119,8 +120,10 @@ function describeEpoch(metrics: EpochMetrics): string {
 const MOST_OUTPUTS = 4;
 
 function describeOutputs(outputs: readonly OutputAgreement[]): string[] {
-  const shown = outputs.slice(0, MOST_OUTPUTS).map(({ output, error, sameClass }) => {
-    const same = sameClass === undefined ? "" : ` (same class ${percent(sameClass)})`;
+  const shown = outputs.slice(0, MOST_OUTPUTS).map((agreement) => {
+    const { output, error } = agreement;
+    const figure = classFigure(agreement);
+    const same = figure === undefined ? "" : ` (${figure.name} ${percent(figure.value)})`;
     return `validation error of ${output} ${relativeError(error)}${same}`;
   });
   const more = outputs.length - shown.length;

@@ -106,14 +106,13 @@ async function measureFile(
   view: RunView,
   notices: Output,
 ): Promise<Sensitivity> {
-  const [{ resolveDevice }, { mayScoreClasses }, { importModel }, { measureSensitivity }] = await Promise.all(
-    [
+  const [{ resolveDevice }, { mayScoreClasses }, { importForCompression }, { measureSensitivity }] =
+    await Promise.all([
       import("../execute/resolve.js"),
       import("../measure/classes.js"),
       import("../ops/passes/import_model.js"),
       import("../method/sensitivity.js"),
-    ],
-  );
+    ]);
   const { provider } = await resolveDevice(options.device);
   const opened = await openModelAndImages(
     model,
@@ -124,7 +123,7 @@ async function measureFile(
   await printPictures(notices, format);
   for (const line of dataset.notices ?? []) view.notice?.(line);
   return naming(model, async () => {
-    const graph = importModel(original);
+    const graph = importForCompression(original);
     const split = await dataset.train();
     await warnOfPictures(notices, graph, split, preprocessing);
     const { images, basis, labels, seed, layers, ranks, sparsity, batch, threads } = options;

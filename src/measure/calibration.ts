@@ -4,6 +4,7 @@ import { imageDims, type Preprocessing } from "../data/preprocessing.js";
 import { fixBatch } from "../graph/passes/fix_input_shape.js";
 import type { Graph, Tensor } from "../graph/types.js";
 import { inferGraph, staticDims } from "../ops/infer.js";
+import { batchProblem } from "./batch_independence.js";
 import { type CalibrationImages, collectMoments } from "./layer_moments.js";
 import { RuntimeProduct } from "./matrix_product.js";
 import type { LayerMoments, MomentsRequest } from "./moments.js";
@@ -31,17 +32,20 @@ export class NodeCalibration {
     private readonly probe: OutputProbe,
     private readonly network: Graph,
     private readonly matrices: RuntimeProduct,
+    private readonly largestBatch: number,
   ) {}
 
   readonly product = (rows: Float64Array, matrix: Float64Array, n: number): Promise<Float64Array> =>
     this.matrices.multiply(rows, matrix, n);
 
   static async open(network: Graph, settings: CalibrationSettings): Promise<NodeCalibration> {
-    const batch = wholeBatch(settings.indices.length, LARGEST_BATCH);
+    // A network that can take one image only is given one.
+    const largestBatch = (await batchProblem(network, settings)) === undefined ? LARGEST_BATCH : 1;
+    const batch = wholeBatch(settings.indices.length, largestBatch);
     const images = (): CalibrationImages => imagesOf(settings, batch);
     const { replaceable, threads } = settings;
     const probe = await OutputProbe.open(fixBatch(network, batch), replaceable, images, threads);
-    return new NodeCalibration(settings, probe, network, await RuntimeProduct.open(threads));
+    return new NodeCalibration(settings, probe, network, await RuntimeProduct.open(threads), largestBatch);
   }
 
   async moments(
@@ -50,7 +54,7 @@ export class NodeCalibration {
   ): Promise<readonly (readonly LayerMoments[])[]> {
     const { indices, threads } = this.settings;
     const room = Math.floor(LARGEST_COLUMNS / this.largestColumns(requests));
-    const batch = wholeBatch(indices.length, Math.max(1, Math.min(LARGEST_BATCH, room)));
+    const batch = wholeBatch(indices.length, Math.max(1, Math.min(this.largestBatch, room)));
     return collectMoments(fixBatch(network, batch), requests, imagesOf(this.settings, batch), threads);
   }
 

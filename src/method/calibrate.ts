@@ -2,18 +2,28 @@ import { z } from "zod";
 import { PenniError } from "../graph/errors.js";
 import { linkGraph } from "../graph/links.js";
 import { fixBatch } from "../graph/passes/fix_input_shape.js";
-import { float32Tensor } from "../graph/tensor.js";
+import { countNonZeros, float32Tensor } from "../graph/tensor.js";
 import type { Graph, Tensor } from "../graph/types.js";
 import { countGraph } from "../measure/count.js";
 import { combined, type LayerMoments, type MomentsRequest } from "../measure/moments.js";
-import { allocate, type LayerChoice, type LayerOption } from "./calibrate/allocation.js";
+import type { Factors } from "./basis.js";
+import { allocate, type LayerChoice, type LayerOption, layerForms } from "./calibrate/allocation.js";
 import { biasFor, withLayer } from "./calibrate/apply.js";
 import type { BasisProblem } from "./calibrate/basis_fit.js";
-import { basisSizes, type Candidate, candidateOf, problemsOf, usableSizes } from "./calibrate/candidates.js";
+import {
+  basisOf,
+  type Candidate,
+  candidateOf,
+  isOnBasis,
+  keptOption,
+  presentSupports,
+  problemsOf,
+} from "./calibrate/candidates.js";
 import {
   type BasisFit,
   denseKernels,
   fitBasis,
+  fitOnSupports,
   fitSparse,
   fittedKernels,
   type SparseFit,
@@ -23,8 +33,10 @@ import { type CalibrationJournal, remembered } from "./calibrate/journal.js";
 import { type CalibrationLayer, calibrationLayers } from "./calibrate/layers.js";
 import type { CoefficientSolver } from "./calibrate/solver.js";
 import { pairOf, targetOf } from "./calibrate/targets.js";
+import { type PresentForm, presentForm, waysToCompute } from "./calibrate/ways.js";
 import { withFactors } from "./decompose.js";
 import { layerName } from "./inspect.js";
+import { checkReachable } from "./prune.js";
 
 /** What calibration needs of a runtime and of images. */
 export interface CalibrationRuntime {
@@ -39,6 +51,8 @@ export interface CalibrationRuntime {
 export interface CalibrationOptions {
   /** Basis kernels of every layer that can have so many; "auto" chooses for each layer, dense included. */
   readonly basis: number | "auto";
+  /** Bases and coefficients that layers came with, by the names of their weights (see `mergeDecompositions`). */
+  readonly factors?: ReadonlyMap<string, Factors>;
   readonly onProgress?: (progress: CalibrationProgress) => void;
   readonly signal?: AbortSignal;
   /** Of this network, these images and these options; without one, a calibration that is stopped starts again. */
@@ -78,16 +92,22 @@ export interface Calibration {
 /** What `analyseLayers` found. */
 export interface CalibrationAnalysis {
   readonly layers: readonly AnalysedLayer[];
-  /** Multiply-accumulates of the original for one image. */
-  readonly macs: number;
+  /** Multiply-accumulates for one image (paper count) of what is in no layer. */
+  readonly otherMacs: number;
 }
 
-/** A layer with all ways to compute it. Option 0 is the dense one unless a basis size is asked for. */
+/** A layer with all ways to compute it. */
 interface AnalysedLayer {
   readonly layer: CalibrationLayer;
   readonly name: string;
   readonly denseMacs: number;
+  readonly present: PresentForm;
   readonly options: readonly LayerOption[];
+}
+
+/** What else may help where a target cannot be reached. */
+export function otherWays(basis: CalibrationOptions["basis"]): string {
+  return basis === "auto" ? "as no smaller basis is tried" : "a smaller --basis, or --basis auto";
 }
 
 /** Shares of the coefficients that are removed to see what a layer's error does to the network's outputs. */
@@ -118,38 +138,91 @@ export async function analyseLayers(
   runtime: CalibrationRuntime,
   options: CalibrationOptions,
 ): Promise<CalibrationAnalysis> {
-  const count = countGraph(fixBatch(graph, 1));
-  const macs = new Map(count.layers.map((layer) => [layer.node.outputs[0], layer.executedMacs]));
-  const layers = calibrationLayers(graph);
+  const { layers, otherMacs } = layersAsTheyAre(graph, options.factors);
   const analysed: AnalysedLayer[] = [];
-  for (const [index, layer] of layers.entries()) {
+  for (const [index, { layer, denseMacs, present }] of layers.entries()) {
     const name = nameOf(layer);
     report(options, { step: "analyse", done: index, total: layers.length, layer: name });
-    const denseMacs = layer.convs.reduce((sum, conv) => sum + (macs.get(conv.outputs[0]) ?? 0), 0);
-    const sparse =
+    const ways =
       layer.sparsity === "none"
-        ? []
+        ? [keptOption(present)]
         : await remembered(options.journal, `analysis-${index}`, layerOptionsSchema, () =>
-            analyseLayer(graph, runtime, options, layer, denseMacs),
+            analyseLayer(graph, runtime, options, layer, present),
           );
-    const isForced = options.basis !== "auto" && layer.sparsity === "basis" && sparse.length > 0;
-    const dense: LayerOption = { d: 0, fixedMacs: denseMacs, macsPerCoefficient: 0, rows: [] };
-    analysed.push({ layer, name, denseMacs, options: isForced ? sparse : [dense, ...sparse] });
+    analysed.push({ layer, name, denseMacs, present, options: ways });
   }
-  return { layers: analysed, macs: count.executedMacs };
+  return { layers: analysed, otherMacs };
+}
+
+/** The layers that calibration fits as they come in, and what everything else costs. */
+function layersAsTheyAre(
+  graph: Graph,
+  factors: CalibrationOptions["factors"],
+): {
+  readonly layers: readonly Pick<AnalysedLayer, "layer" | "denseMacs" | "present">[];
+  readonly otherMacs: number;
+} {
+  const count = countGraph(fixBatch(graph, 1));
+  const counts = new Map(count.layers.map((layer) => [layer.node.outputs[0], layer]));
+  let otherMacs = count.paperMacs;
+  const layers = calibrationLayers(graph).map((layer) => {
+    const own = layer.convs.flatMap((conv) => counts.get(conv.outputs[0]) ?? []);
+    const denseMacs = own.reduce((sum, { executedMacs }) => sum + executedMacs, 0);
+    otherMacs -= own.reduce((sum, { paperMacs }) => sum + paperMacs, 0);
+    return { layer, denseMacs, present: presentForm(layer, denseMacs, factors?.get(layer.weight)) };
+  });
+  return { layers, otherMacs };
+}
+
+/**
+ * The smallest fraction of a network's multiply-accumulates (paper count) that calibration can reach, found without
+ * images.
+ */
+export function leastFraction(
+  graph: Graph,
+  { basis, factors }: Pick<CalibrationOptions, "basis" | "factors">,
+): number {
+  const { layers, otherMacs } = layersAsTheyAre(graph, factors);
+  const ways = layers.map(({ layer, present }) => waysToCompute(layer, present, basis));
+  return leastOf(ways, otherMacs, presentMacs({ layers, otherMacs }));
+}
+
+function leastOf(
+  ways: readonly (readonly Pick<LayerOption, "fixedMacs">[])[],
+  otherMacs: number,
+  original: number,
+): number {
+  const least = ways.reduce(
+    (sum, options) => sum + Math.min(...options.map(({ fixedMacs }) => fixedMacs)),
+    otherMacs,
+  );
+  return original === 0 ? 0 : least / original;
+}
+
+/** Multiply-accumulates of the original for one image (paper count). */
+function presentMacs({
+  layers,
+  otherMacs,
+}: {
+  readonly layers: readonly Pick<AnalysedLayer, "present">[];
+  readonly otherMacs: number;
+}): number {
+  return layers.reduce((sum, { present }) => sum + present.macs, otherMacs);
 }
 
 /** `calibrate`, for a network that is analysed already. */
 export function calibrateTo(
   fraction: number,
   graph: Graph,
-  { layers, macs }: CalibrationAnalysis,
+  analysis: CalibrationAnalysis,
   runtime: CalibrationRuntime,
   options: CalibrationOptions,
 ): Promise<Calibration> {
-  const others = macs - layers.reduce((sum, layer) => sum + layer.denseMacs, 0);
+  const { layers, otherMacs } = analysis;
+  const original = presentMacs(analysis);
   const ways = layers.map((layer) => layer.options);
-  return fitInOrder(graph, runtime, options, layers, allocate(ways, fraction * macs - others));
+  checkReachable(fraction, leastOf(ways, otherMacs, original), otherWays(options.basis));
+  return fitInOrder(graph, runtime, options, layers, allocate(ways, fraction * original - otherMacs));
 }
 
 async function analyseLayer(
@@ -157,24 +230,26 @@ async function analyseLayer(
   runtime: CalibrationRuntime,
   options: CalibrationOptions,
   layer: CalibrationLayer,
-  denseMacs: number,
+  present: PresentForm,
 ): Promise<readonly LayerOption[]> {
   const requests = layer.convs.map((conv) => ({
     conv,
     input: conv.inputs[0] ?? "",
     target: conv.outputs[0] ?? "",
   }));
-  const groups = problemsOf(layer, combinedGroups(await runtime.moments(graph, requests)));
-  const sizes = options.basis === "auto" ? basisSizes(layer.R * layer.S) : [options.basis];
-  const positions = denseMacs / layer.original.length;
+  const ways = waysToCompute(layer, present, options.basis);
+  const sparse = ways.filter(({ form }) => form !== "kept");
+  if (sparse.length === 0) return [keptOption(present)];
+  const moments = combinedGroups(await runtime.moments(graph, requests));
   const wide = iterativeSolver(runtime.product);
   const candidates: Candidate[] = [];
-  for (const d of usableSizes(layer, sizes)) {
+  for (const way of sparse) {
     await breathe(options, nameOf(layer));
-    candidates.push(await candidateOf(layer, groups, positions, d, wide));
+    candidates.push(await candidateOf(layer, moments, present, way, wide));
   }
-  const scale = await outputScale(runtime, layer, groups, candidates);
-  return candidates.map(({ option }) => scaled(option, scale));
+  const scale = await outputScale(runtime, layer, candidates);
+  const kept = sparse.length < ways.length ? [keptOption(present)] : [];
+  return [...kept, ...candidates.map(({ option }) => scaled(option, scale))];
 }
 
 /** Group by group over the convolutions that share a weight. */
@@ -187,7 +262,6 @@ function combinedGroups(byConv: readonly (readonly LayerMoments[])[]): readonly 
 async function outputScale(
   runtime: CalibrationRuntime,
   layer: CalibrationLayer,
-  groups: readonly BasisProblem[],
   candidates: readonly Candidate[],
 ): Promise<number> {
   const middle = candidates[Math.floor((candidates.length - 1) / 2)];
@@ -195,9 +269,9 @@ async function outputScale(
   let outputs = 0;
   let errors = 0;
   for (const share of PROBES) {
-    const kept = middle.option.rows.map(({ added }) => added.length - Math.round(share * added.length));
+    const kept = middle.alive.map((count) => count - Math.round(share * count));
     const kernels = fittedKernels(
-      await fitSparse(groups, middle.fit, kept, iterativeSolver(runtime.product), 0),
+      await fitSparse(middle.groups, middle.fit, kept, iterativeSolver(runtime.product), 0),
     );
     const weight = float32Tensor([layer.K, layer.C, layer.R, layer.S], kernels);
     outputs += await runtime.outputError(new Map([[layer.weight, weight]]));
@@ -228,10 +302,11 @@ async function fitInOrder(
   const factors = new Map<string, SparseFit>();
   const calibrated: CalibratedLayer[] = [];
   let current = graph;
-  for (const [index, { layer, name, denseMacs, options: ways }] of analysed.entries()) {
+  let spared = 0;
+  for (const [index, { layer, name, denseMacs, present, options: ways }] of analysed.entries()) {
     report(options, { step: "fit", done: index, total: analysed.length, layer: name });
     const choice = choices[index];
-    const d = ways[choice?.option ?? 0]?.d ?? 0;
+    const way = ways[choice?.option ?? 0] ?? keptOption(present);
     const { kernels, fit, biases } = await remembered(
       options.journal,
       `fit-${index}`,
@@ -243,17 +318,22 @@ async function fitInOrder(
           const request = { conv, input: conv.inputs[0] ?? "", target: target.value };
           moments.push(...(await runtime.moments(target.pair.graph, [request])));
         }
-        return fitLayer(layer, d, choice, moments, runtime);
+        return fitLayer(layer, present, way, choice, moments, runtime);
       },
     );
-    if (fit !== undefined && layer.sparsity === "basis") factors.set(layer.weight, fit);
-    current = withLayer(current, layer, kernels, biases);
-    const values: ArrayLike<number> = fit?.coefs ?? kernels;
+    const isDecomposed = isOnBasis(way.form) || (way.form === "kept" && present.factors !== undefined);
+    if (fit !== undefined && isDecomposed) factors.set(layer.weight, fit);
+    const values = fit === undefined ? kernels : Float32Array.from(fit.coefs);
+    const nonZeros = countNonZeros(values);
+    spared += present.parameters - nonZeros - (isDecomposed ? (fit?.basis.length ?? 0) : 0);
+    const withBiases = withLayer(current, layer, kernels, biases, spared);
+    current = withBiases.graph;
+    spared -= withBiases.added;
     calibrated.push({
       name,
-      d: layer.sparsity === "basis" ? d : 0,
-      density: density(values),
-      macs: (choice?.macs ?? denseMacs) / denseMacs,
+      d: isDecomposed ? (fit?.d ?? 0) : 0,
+      density: nonZeros / values.length,
+      macs: (choice?.macs ?? present.macs) / denseMacs,
     });
   }
   const result = withFactors(current, ({ weight }) => {
@@ -276,17 +356,49 @@ interface FittedLayer {
 
 async function fitLayer(
   layer: CalibrationLayer,
-  d: number,
+  present: PresentForm,
+  way: LayerOption,
   choice: LayerChoice | undefined,
   moments: readonly (readonly LayerMoments[])[],
   runtime: CalibrationRuntime,
 ): Promise<FittedLayer> {
-  const groups = problemsOf(layer, combinedGroups(moments));
   const wide = iterativeSolver(runtime.product);
   const fit =
-    d === 0 ? undefined : await fitKept(groups, await fitBasis(groups, d, wide), choice, layer, wide);
-  const kernels = fit === undefined ? await denseKernels(groups, wide) : fittedKernels(fit);
+    way.form === "kept"
+      ? await fitAsItIs(layer, present, combinedGroups(moments), wide)
+      : await fitFewer(layer, present, way, choice, combinedGroups(moments), wide);
+  const kernels =
+    fit === undefined
+      ? await denseKernels(problemsOf(layer, combinedGroups(moments), false), wide)
+      : fittedKernels(fit);
   return { kernels, fit, biases: moments.map((own) => biasFor(own, kernels)) };
+}
+
+async function fitFewer(
+  layer: CalibrationLayer,
+  present: PresentForm,
+  { form, d }: LayerOption,
+  choice: LayerChoice | undefined,
+  moments: readonly LayerMoments[],
+  wide: CoefficientSolver,
+): Promise<SparseFit> {
+  const groups = problemsOf(layer, moments, isOnBasis(form));
+  return fitKept(groups, await fitBasis(groups, d, wide, basisOf(form, present)), choice, layer, wide);
+}
+
+/** What a layer has of coefficients or weights, fitted anew; undefined for kernels without a zero. */
+async function fitAsItIs(
+  layer: CalibrationLayer,
+  present: PresentForm,
+  moments: readonly LayerMoments[],
+  wide: CoefficientSolver,
+): Promise<SparseFit | undefined> {
+  const { factors, nonZeros, values } = present;
+  if (factors === undefined && nonZeros === values.length) return undefined;
+  const groups = problemsOf(layer, moments, factors !== undefined);
+  const basis = factors === undefined ? Float64Array.of(1) : Float64Array.from(factors.basis);
+  const d = factors === undefined ? 1 : basis.length / (layer.R * layer.S);
+  return fitOnSupports(groups, { d, basis }, presentSupports(layer, present), wide);
 }
 
 const float64 = z.instanceof(Float64Array);
@@ -294,9 +406,11 @@ const float64 = z.instanceof(Float64Array);
 /** In a journal. */
 const layerOptionsSchema: z.ZodType<readonly LayerOption[]> = z.array(
   z.object({
+    form: z.enum(layerForms),
     d: z.number(),
     fixedMacs: z.number(),
     macsPerCoefficient: z.number(),
+    most: z.number(),
     rows: z.array(z.object({ base: z.number(), added: float64 })),
   }),
 );
@@ -307,13 +421,6 @@ const fittedLayerSchema: z.ZodType<FittedLayer> = z.object({
   fit: z.object({ d: z.number(), basis: float64, coefs: float64 }).optional(),
   biases: z.array(float64),
 });
-
-/** Share of the values that are not zero. */
-function density(values: ArrayLike<number>): number {
-  let nonZeros = 0;
-  for (let index = 0; index < values.length; index++) if (values[index] !== 0) nonZeros += 1;
-  return nonZeros / values.length;
-}
 
 /** As many coefficients as were decided for the layer, distributed anew over its outputs. */
 function fitKept(
@@ -328,7 +435,9 @@ function fitKept(
     const importance = layer.importance[k] ?? 0;
     return { base: 0, added: path.error.map((value) => importance * value) };
   });
-  const [again] = allocate([[{ d: fit.d, fixedMacs: 0, macsPerCoefficient: 1, rows }]], wanted);
+  const unlimited = Number.POSITIVE_INFINITY;
+  const unit = { form: "weights", d: fit.d, fixedMacs: 0, macsPerCoefficient: 1, most: unlimited } as const;
+  const [again] = allocate([[{ ...unit, rows }]], wanted);
   return fitSparse(groups, fit, again?.kept ?? [], wide);
 }
 

@@ -14,6 +14,7 @@ import {
   calibrate,
   type TargetedCalibration,
 } from "./calibrate.js";
+import { mergeDecompositions } from "./merge_decompositions.js";
 
 /** Images that have been read, and how the network takes them. */
 export interface CalibrationSplit {
@@ -30,10 +31,12 @@ export async function calibrateOnSplit(
   images: CalibrationSplit,
   options: TargetedCalibration,
 ): Promise<Calibration> {
-  const replaceable = calibrationLayers(graph).map((layer) => layer.weight);
-  const runtime = await NodeCalibration.open(graph, { ...images, replaceable });
+  // Layers that came decomposed go on from their own bases.
+  const { graph: merged, factors } = mergeDecompositions(graph);
+  const replaceable = calibrationLayers(merged).map((layer) => layer.weight);
+  const runtime = await NodeCalibration.open(merged, { ...images, replaceable });
   try {
-    return await calibrate(graph, runtime, options);
+    return await calibrate(merged, runtime, { ...options, factors });
   } finally {
     await runtime.release();
   }

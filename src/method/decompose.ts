@@ -1,7 +1,7 @@
 import { freshNames, usedNames } from "../graph/edit.js";
 import { PenniError } from "../graph/errors.js";
 import { removeDeadNodes } from "../graph/passes/remove_dead_nodes.js";
-import { elementCount, float32Data, float32Tensor, int64Tensor } from "../graph/tensor.js";
+import { countNonZeros, elementCount, float32Data, float32Tensor, int64Tensor } from "../graph/tensor.js";
 import type { Graph, Node, Tensor } from "../graph/types.js";
 import {
   convolutions,
@@ -71,15 +71,17 @@ export function decompositionCandidates(graph: Graph): readonly DecompositionDec
 }
 
 /**
- * Whether d basis kernels save arithmetic in a layer at all, before anything is pruned: fewer taps than a kernel has,
- * and fewer maps of each input channel (R*S products each) than kernels that read it. A layer of a few outputs per
- * group is cheaper as it is.
+ * Whether d basis kernels save arithmetic in a layer at all, before anything else is pruned: fewer coefficients than the
+ * layer has weights, and fewer products for the maps of its input channels. A layer of a few outputs per group, or one
+ * that is sparse already, is cheaper as it is.
+ * @param nonZeros weights of the layer that are not zero, as each costs one product (default: all)
  */
 export function basisSaves(
-  { K, R, S, groups }: Pick<DenseLayer, "K" | "R" | "S" | "groups">,
+  { K, C, R, S, groups }: Pick<DenseLayer, "K" | "C" | "R" | "S" | "groups">,
   d: number,
+  nonZeros: number = K * C * R * S,
 ): boolean {
-  return d < R * S && d < K / groups;
+  return K * C * d < nonZeros && C * groups * d * R * S < nonZeros;
 }
 
 export interface DecomposeOptions {
@@ -141,7 +143,7 @@ function checkBasis(d: number): void {
  * the top rows of V' (orthonormal), coefs = U S. In the graph: `Conv(x, Reshape(MatMul(coefs, basis), shape))`
  * with initializers `WEIGHT.coefs` [K, C, d], `WEIGHT.basis` [d, R*S] and `WEIGHT.shape`. A weight that
  * several convolutions share is decomposed once. Depthwise layers, and those where so many kernels save nothing
- * (`basisSaves`), stay as they are.
+ * (`basisSaves`), because they are narrow or sparse already, stay as they are.
  * @throws PenniError "bad-option" unless `basis` is a whole number from 1.
  */
 export function decompose(graph: Graph, options: DecomposeOptions): Graph {
@@ -149,8 +151,11 @@ export function decompose(graph: Graph, options: DecomposeOptions): Graph {
   checkBasis(d);
   return withFactors(graph, (layer) => {
     const weight = graph.initializers.get(layer.weight);
-    const stays = options.frozen?.has(layer.weight) === true || !basisSaves(layer, d);
-    return weight === undefined || stays ? undefined : factorise(float32Data(weight), layer.R * layer.S, d);
+    if (weight === undefined || options.frozen?.has(layer.weight) === true) return undefined;
+    const kernels = float32Data(weight);
+    return basisSaves(layer, d, countNonZeros(kernels))
+      ? factorise(kernels, layer.R * layer.S, d)
+      : undefined;
   });
 }
 

@@ -1,7 +1,7 @@
 import { CLASS_NAMES_KEY, PREPROCESSING_KEY, type Preprocessing } from "../data/preprocessing.js";
 import { withInitializers } from "../graph/edit.js";
 import { fixBatch } from "../graph/passes/fix_input_shape.js";
-import { float32Data, float32Tensor } from "../graph/tensor.js";
+import { countNonZeros, float32Data, float32Tensor } from "../graph/tensor.js";
 import type { Graph, Node, ValueType } from "../graph/types.js";
 import { checkNameCount } from "../measure/classes.js";
 import { encodeModel } from "../onnx/write.js";
@@ -9,7 +9,14 @@ import { inferGraph } from "../ops/infer.js";
 import { hasHalfWeights, withHalfWeights, withInterfaceOf } from "../ops/passes/float16.js";
 import { foldNormalization } from "../ops/passes/fold_normalization.js";
 import { type DecomposedLayer, findDecompositions } from "../ops/weights.js";
-import { type Fragment, formWriters, type LayerForm, layerGraph, replaceLayers } from "./layer_forms.js";
+import {
+  type Fragment,
+  formWriters,
+  type LayerForm,
+  layerGraph,
+  mergedKernels,
+  replaceLayers,
+} from "./layer_forms.js";
 import { prunableInitializers } from "./prune.js";
 
 /** The key of `metadata_props` under which a model carries its compression record as JSON. */
@@ -51,8 +58,26 @@ export interface ExportResult {
 /** The factored form must be faster than this share of the dense time: less is noise. */
 const CLEARLY_FASTER = 0.9;
 
-function smallest(bytes: Readonly<Record<LayerForm, number>>): LayerForm {
-  return bytes.merged <= bytes.dense ? "merged" : "dense";
+/**
+ * Of the two forms that run as the dense kernel, the smaller one; but the dense one only where its non-zeros are no more
+ * products than what they are made of (paper count), so that the file costs no more than was counted.
+ */
+function smallest(
+  graph: Graph,
+  layer: DecomposedLayer,
+  bytes: Readonly<Record<LayerForm, number>>,
+): LayerForm {
+  if (bytes.merged <= bytes.dense) return "merged";
+  const coefs = graph.initializers.get(layer.coefs);
+  const products =
+    layer.C * layer.groups * layer.d * layer.R * layer.S +
+    (coefs === undefined ? 0 : countNonZeros(float32Data(coefs)));
+  return countNonZeros(float32Data(mergedKernels(graph, layer))) <= products ? "dense" : "merged";
+}
+
+/** Whether the factored form has no more products than the dense kernel, at each position. */
+function isLessArithmetic({ K, C, R, S, d, groups }: DecomposedLayer): boolean {
+  return C * groups * d * R * S + K * C * d <= K * C * R * S;
 }
 
 interface Choice {
@@ -77,8 +102,8 @@ async function chooseForm(
   const times = await measure?.([alone("dense"), alone("factored")]);
   const [dense, factored] = times ?? [];
   const milliseconds = dense === undefined || factored === undefined ? undefined : { dense, factored };
-  const wins = milliseconds !== undefined && milliseconds.factored < CLEARLY_FASTER * milliseconds.dense;
-  const form = wins ? "factored" : smallest(bytes);
+  const isFaster = milliseconds !== undefined && milliseconds.factored < CLEARLY_FASTER * milliseconds.dense;
+  const form = isFaster && isLessArithmetic(layer) ? "factored" : smallest(graph, layer, bytes);
   return { fragment: fragments[form], report: { node: layer.conv.name, form, bytes, milliseconds } };
 }
 
@@ -123,8 +148,9 @@ function inFormatOf(original: Graph | undefined, graph: Graph): Graph {
 /**
  * The graph as it goes into a file: BatchNormalization folded exactly, each decomposed layer in its cheapest
  * form, what a program needs to know in the metadata. Where `measure` finds the factored pair clearly faster
- * than the dense kernel it is taken; otherwise, of the two forms that run as the dense kernel, the smaller
- * one. Write the result with `encodeModel(graph, { sparse: true })`.
+ * than the dense kernel, and it is less arithmetic, it is taken; otherwise, of the two forms that run as the dense
+ * kernel, the smaller one, unless dense kernels would count more. Write the result with
+ * `encodeModel(graph, { sparse: true })`.
  * @throws what `measure` throws; PenniError "shape" if the graph contradicts itself.
  */
 export async function exportModel(graph: Graph, options: ExportOptions = {}): Promise<ExportResult> {

@@ -8,7 +8,7 @@ import { basisSaves, decompositionCandidates } from "./decompose.js";
 /** A basis size and what it would cost. */
 export interface BasisChoice {
   readonly d: number;
-  /** Paper-count MACs of the layer with this basis, before anything is pruned; dense ones if d = R*S. */
+  /** Paper-count MACs of the layer with this basis, before anything is pruned; those it has now if d = R*S. */
   readonly paperMacs: number;
 }
 
@@ -22,7 +22,7 @@ export interface InspectedLayer {
   readonly executedMacs: number;
   /** Share of the kernels' squared norm in the d largest singular values, d = 1, 2, ..., R*S; from 0 to 1. */
   readonly energy: readonly number[] | undefined;
-  /** The smallest basis that keeps 99 % of that energy; with d = R*S the layer is best left dense. */
+  /** The smallest basis that keeps 99 % of that energy; with d = R*S the layer is best left as it is. */
   readonly basisChoice: BasisChoice | undefined;
   /** Of a layer that is decomposed already: the size of its basis and the share of non-zero coefficients. */
   readonly decomposed: { readonly d: number; readonly density: number } | undefined;
@@ -61,14 +61,13 @@ function energyKept(graph: Graph, layer: DenseLayer): readonly number[] | undefi
 function cheapestBasis(
   layer: DenseLayer,
   energy: readonly number[] | undefined,
-  denseMacs: number,
+  { sparse, paperMacs }: LayerCount,
 ): BasisChoice | undefined {
   const { K, C, R, S, groups } = layer;
   const d = (energy?.findIndex((share) => share >= ENERGY_KEPT) ?? -1) + 1;
-  if (d === 0) return undefined;
-  if (!basisSaves(layer, d)) return { d: R * S, paperMacs: denseMacs };
-  const positions = denseMacs / (K * C * R * S);
-  return { d, paperMacs: positions * C * d * (R * S * groups + K) };
+  if (d === 0 || sparse === undefined) return undefined;
+  if (!basisSaves(layer, d, sparse.nonZeros)) return { d: R * S, paperMacs };
+  return { d, paperMacs: sparse.positions * C * d * (R * S * groups + K) };
 }
 
 function decomposedState(
@@ -113,7 +112,7 @@ export function inspectGraph(graph: Graph): Inspection {
       paperMacs,
       executedMacs,
       energy,
-      basisChoice: dense === undefined ? undefined : cheapestBasis(dense, energy, executedMacs),
+      basisChoice: dense === undefined ? undefined : cheapestBasis(dense, energy, layer),
       decomposed: decomposedState(decompositions.get(node), layer),
       reason: decision?.layer === undefined ? (decision?.reason ?? otherReasons.get(node.op)) : undefined,
     };

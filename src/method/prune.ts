@@ -2,7 +2,7 @@ import { withInitializers } from "../graph/edit.js";
 import { PenniError } from "../graph/errors.js";
 import { float32Data, float32Tensor } from "../graph/tensor.js";
 import type { Graph, Tensor } from "../graph/types.js";
-import { countGraph } from "../measure/count.js";
+import { countGraph, type GraphCount } from "../measure/count.js";
 import { convolutions, findDecompositions, prunableWeight } from "../ops/weights.js";
 
 /** What pruning did to one initializer. */
@@ -28,6 +28,11 @@ export interface Pruning {
 export interface LayerScales {
   /** Multiplies the threshold of single layers, by the name of their initializer; 1 for all others. */
   readonly scales?: ReadonlyMap<string, number>;
+  /**
+   * The most values that single layers may keep, by the name of their initializer, whatever their threshold (see
+   * `nonZeroLimits`). Those with a scale of 0 are spared all the same.
+   */
+  readonly limits?: ReadonlyMap<string, number>;
 }
 
 /**
@@ -50,6 +55,8 @@ interface Candidate {
   readonly deviation: number;
   /** Threshold for factor 1. */
   readonly unit: number;
+  /** The lowest threshold, at which no more values are left than the layer may keep. */
+  readonly floor: number;
 }
 
 /** Population standard deviation about the mean. */
@@ -58,16 +65,29 @@ function standardDeviation(data: Float32Array): number {
   return Math.sqrt(data.reduce((sum, value) => sum + (value - mean) ** 2, 0) / data.length);
 }
 
-function candidates(graph: Graph, scales: ReadonlyMap<string, number> | undefined): readonly Candidate[] {
+function candidates(graph: Graph, { scales, limits }: LayerScales): readonly Candidate[] {
   return prunableInitializers(graph).flatMap((initializer) => {
     const tensor = graph.initializers.get(initializer);
     if (tensor === undefined) return [];
     const data = float32Data(tensor);
     const deviation = standardDeviation(data);
     const unit = deviation * (scales?.get(initializer) ?? 1);
-    return [{ initializer, dims: tensor.dims, data, deviation, unit }];
+    const floor = unit === 0 ? 0 : lowestThreshold(data, limits?.get(initializer) ?? data.length);
+    return [{ initializer, dims: tensor.dims, data, deviation, unit, floor }];
   });
 }
+
+/** The smallest threshold at which at most `most` values live; equal ones go together. */
+function lowestThreshold(data: Float32Array, most: number): number {
+  const alive = data.map(Math.abs).filter((size) => size > 0);
+  if (alive.length <= most) return 0;
+  // Largest last, NaN behind all.
+  alive.sort();
+  const first = alive[alive.length - most - 1] ?? 0;
+  return alive.find((size) => size > first) ?? Number.POSITIVE_INFINITY;
+}
+
+const thresholdOf = ({ unit, floor }: Candidate, factor: number): number => Math.max(factor * unit, floor);
 
 const lives = (value: number, threshold: number): boolean => value !== 0 && Math.abs(value) >= threshold;
 
@@ -79,7 +99,7 @@ function applyFactor(graph: Graph, layers: readonly Candidate[], factor: number)
   const masks = new Map<string, Tensor>();
   const pruned: [string, Tensor][] = [];
   const report = layers.map((layer): PrunedLayer => {
-    const threshold = factor * layer.unit;
+    const threshold = thresholdOf(layer, factor);
     const mask = layer.data.map((value) => (lives(value, threshold) ? 1 : 0));
     masks.set(layer.initializer, float32Tensor(layer.dims, mask));
     const kept = layer.data.map((value, index) => (mask[index] === 1 ? value : 0));
@@ -98,7 +118,7 @@ function applyFactor(graph: Graph, layers: readonly Candidate[], factor: number)
  * @throws PenniError "bad-option" unless the factor is a finite number from 0.
  */
 export function pruneCoefficients(graph: Graph, options: { readonly factor: number } & LayerScales): Pruning {
-  const { factor, scales } = options;
+  const { factor } = options;
   if (!Number.isFinite(factor) || factor < 0) {
     throw new PenniError("bad-option", "the pruning factor is no multiple of a standard deviation", {
       expected: "a number from 0",
@@ -106,15 +126,16 @@ export function pruneCoefficients(graph: Graph, options: { readonly factor: numb
       advice: "The paper uses 1",
     });
   }
-  return applyFactor(graph, candidates(graph, scales), factor);
+  return applyFactor(graph, candidates(graph, options), factor);
 }
 
 export interface MacsTarget extends LayerScales {
   /** Paper-count MACs to reach, as a fraction of `originalMacs`; in (0, 1]. */
   readonly fraction: number;
   /**
-   * MACs of the original network for the same input dimensions. By default what the graph's dense kernels
-   * cost, which is the original's as long as the graph is not shrunk.
+   * Paper-count MACs of the original network for the same input dimensions. By default those of the graph with dense
+   * kernels in place of its bases, which are the original's as long as the graph is not shrunk and its decomposed
+   * layers had no zeros.
    */
   readonly originalMacs?: number;
 }
@@ -126,8 +147,8 @@ export interface MacsTarget extends LayerScales {
  */
 export function pruneToMacs(graph: Graph, target: MacsTarget): Pruning {
   const count = countGraph(graph);
-  const original = target.originalMacs ?? count.executedMacs;
-  const layers = candidates(graph, target.scales);
+  const original = target.originalMacs ?? undecomposedMacs(graph, count);
+  const layers = candidates(graph, target);
   const positions = new Map<string, number>();
   let fixed = count.paperMacs;
   for (const { sparse } of count.layers) {
@@ -137,15 +158,55 @@ export function pruneToMacs(graph: Graph, target: MacsTarget): Pruning {
   }
   const macs = (factor: number): number =>
     layers.reduce(
-      (sum, layer) => sum + survivors(layer, factor * layer.unit) * (positions.get(layer.initializer) ?? 0),
+      (sum, layer) =>
+        sum + survivors(layer, thresholdOf(layer, factor)) * (positions.get(layer.initializer) ?? 0),
       fixed,
     );
-  checkReachable(target.fraction, macs(LARGEST_FACTOR) / original);
+  const least = original === 0 ? 0 : macs(LARGEST_FACTOR) / original;
+  checkReachable(target.fraction, least, "a smaller --basis, or --preset calibrate");
   const factor = smallestFactor((candidate) => macs(candidate) <= target.fraction * original);
   return applyFactor(graph, layers, factor);
 }
 
-function checkReachable(fraction: number, minimum: number): void {
+function undecomposedMacs(graph: Graph, { layers }: GraphCount): number {
+  const decomposed = new Set(findDecompositions(graph).map(({ conv }) => conv));
+  return layers.reduce(
+    (sum, { node, paperMacs, executedMacs }) => sum + (decomposed.has(node) ? executedMacs : paperMacs),
+    0,
+  );
+}
+
+/**
+ * How many values each prunable initializer of a network may keep so that no layer costs more multiply-accumulates
+ * (paper count) than the same layer did originally, for `LayerScales.limits`. Layers are the same if they compute a value
+ * of the same name; others have no limit.
+ * @param original with fixed input dimensions, those of `graph`
+ */
+export function nonZeroLimits(original: Graph, graph: Graph): ReadonlyMap<string, number> {
+  const before = new Map(
+    countGraph(original).layers.map(({ node, paperMacs }) => [node.outputs[0], paperMacs]),
+  );
+  const room = new Map<string, { macs: number; positions: number }>();
+  for (const { node, paperMacs, sparse } of countGraph(graph).layers) {
+    const most = before.get(node.outputs[0]);
+    if (sparse === undefined || most === undefined) continue;
+    const { macs, positions } = room.get(sparse.initializer) ?? { macs: 0, positions: 0 };
+    const fixed = paperMacs - sparse.positions * sparse.nonZeros;
+    room.set(sparse.initializer, { macs: macs + most - fixed, positions: positions + sparse.positions });
+  }
+  return new Map(
+    [...room].flatMap(([initializer, { macs, positions }]) =>
+      positions === 0 ? [] : [[initializer, Math.max(0, Math.floor(macs / positions))] as const],
+    ),
+  );
+}
+
+/**
+ * Refuses a fraction of the original's multiply-accumulates (paper count) below the least that can be reached.
+ * @param otherwise what else may help
+ * @throws PenniError "bad-option"
+ */
+export function checkReachable(fraction: number, minimum: number, otherwise: string): void {
   if (!(fraction > 0 && fraction <= 1)) {
     throw new PenniError("bad-option", "the MACs target is no fraction of the original network's", {
       expected: "a number above 0, at most 1",
@@ -153,10 +214,12 @@ function checkReachable(fraction: number, minimum: number): void {
     });
   }
   if (minimum <= fraction) return;
+  // Rounded up, so that what is advised is accepted.
+  const least = (Math.ceil(minimum * 1e4) / 1e4).toFixed(4);
   throw new PenniError("bad-option", "the MACs target cannot be reached by pruning coefficients", {
-    expected: `at least ${minimum.toFixed(4)} of the original MACs, what bases and dense layers cost alone`,
+    expected: `at least ${least} of the original MACs (paper count), what bases and layers that stay as they are cost alone`,
     found: `${fraction}`,
-    advice: "Raise --target-macs or choose a smaller --basis",
+    advice: minimum < 1 ? `Give --target-macs ${least} or more, ${otherwise}` : "There is nothing to gain",
   });
 }
 

@@ -83,8 +83,11 @@ function leavesDirectory(directory: string, file: string): boolean {
   return relative === "" || relative.split(path.sep)[0] === ".." || path.isAbsolute(relative);
 }
 
+/** Told the size in bytes of each file that is read. */
+type SizeListener = (bytes: number) => void;
+
 /** Reads external data below a directory, each file once; symbolic links may not lead out of it. */
-function externalReader(directory: string): ExternalReader {
+function externalReader(directory: string, onSize: SizeListener): ExternalReader {
   // By the file's own name: a location has many spellings.
   const contents = new Map<string, ExternalData>();
   const refuse = (location: string): PenniError =>
@@ -100,6 +103,7 @@ function externalReader(directory: string): ExternalReader {
     if (leavesDirectory(realpathSync(directory), target)) throw refuse(location);
     const stats = statSync(target);
     checkIsFile(file, stats);
+    onSize(stats.size);
     const data = dataFile(target, stats.size);
     contents.set(target, data);
     return data;
@@ -125,6 +129,16 @@ function externalReader(directory: string): ExternalReader {
  * `decodeModel` does; all name the file.
  */
 export async function readModel(file: string): Promise<Graph> {
+  return (await readModelAndSize(file)).graph;
+}
+
+/**
+ * `readModel`, and the bytes of all files that the model is in.
+ * @throws as `readModel`
+ */
+export async function readModelAndSize(
+  file: string,
+): Promise<{ readonly graph: Graph; readonly bytes: number }> {
   let bytes: Uint8Array;
   try {
     checkReadable(file, await stat(file));
@@ -132,7 +146,12 @@ export async function readModel(file: string): Promise<Graph> {
   } catch (error) {
     throw ioError(file, "cannot read the model", error);
   }
-  return decodeModel(bytes, { file, external: externalReader(path.dirname(path.resolve(file))) });
+  let size = bytes.byteLength;
+  const external = externalReader(path.dirname(path.resolve(file)), (more) => {
+    size += more;
+  });
+  const graph = decodeModel(bytes, { file, external });
+  return { graph, bytes: size };
 }
 
 export interface WriteOptions extends EncodeOptions {

@@ -2,7 +2,7 @@ import { z } from "zod";
 import { intAttribute } from "../graph/attributes.js";
 import { PenniError } from "../graph/errors.js";
 import type { Graph, Node } from "../graph/types.js";
-import type { ComparedOutput } from "../measure/agreement.js";
+import type { ComparedOutput } from "../measure/output_comparison.js";
 
 /** How the distance of an output to the original's is measured. */
 export const outputMeasures = ["kl", "mse", "smooth-l1"] as const;

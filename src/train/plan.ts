@@ -131,6 +131,8 @@ const outputAgreementSchema = z
     output: z.string(),
     error: z.number().nullable(),
     sameClass: z.number().optional(),
+    classOf: z.enum(["image", "position"]).optional(),
+    overlap: z.number().optional(),
   })
   .readonly();
 

@@ -6,7 +6,7 @@ import { residentValues } from "../execute/resident.js";
 import { type ResolvedDevice, resolveDevice } from "../execute/resolve.js";
 import { PenniError } from "../graph/errors.js";
 import type { Graph } from "../graph/types.js";
-import { type OutputAgreement, OutputComparison } from "../measure/agreement.js";
+import { type OutputAgreement, OutputComparison } from "../measure/output_comparison.js";
 import { inferGraph } from "../ops/infer.js";
 import type { CheckpointTensor } from "./checkpoint.js";
 import { guessingLoss } from "./divergence.js";

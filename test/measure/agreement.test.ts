@@ -7,12 +7,12 @@ import { withInitializers } from "../../src/graph/edit.js";
 import { float32Data, float32Tensor } from "../../src/graph/tensor.js";
 import type { Graph } from "../../src/graph/types.js";
 import { evaluate } from "../../src/measure/accuracy.js";
+import { largestDifference } from "../../src/measure/agreement.js";
 import {
   type ComparedOutput,
-  largestDifference,
   type OutputAgreement,
   OutputComparison,
-} from "../../src/measure/agreement.js";
+} from "../../src/measure/output_comparison.js";
 import { outputDeviations } from "../../src/measure/output_deviation.js";
 import { tinyCnn } from "../support/tiny_cnn.js";
 
@@ -92,6 +92,84 @@ test("the error of an output is its root mean square in units of the deviation, 
   assert.deepEqual(broken, { output: "y", error: null });
 });
 
+/** Scores of two classes, [2 images, ...], that choose these. */
+const choosing = (classes: readonly number[]): number[] =>
+  classes.flatMap((c) => (c === 0 ? [1, 0] : [0, 1]));
+
+const kinds: Readonly<
+  Record<
+    string,
+    readonly [
+      axis: number | "each",
+      dims: readonly number[],
+      a: number[],
+      b: number[],
+      Partial<OutputAgreement>,
+    ]
+  >
+> = {
+  "a classifier: same class": [
+    ...([1, [2, 2]] as const),
+    choosing([0, 1]),
+    choosing([0, 0]),
+    { sameClass: 0.5, classOf: "image" },
+  ],
+  "a classifier that always says the same: nothing found": [
+    ...([1, [2, 2]] as const),
+    choosing([1, 1]),
+    choosing([1, 1]),
+    {},
+  ],
+  "boxes, all but one background: that the background is the same counts for nothing": [
+    ...([2, [2, 8, 2]] as const),
+    choosing([0, 0, 0, 0, 0, 0, 0, 1, 0, 0, 0, 0, 0, 0, 0, 0]),
+    choosing([0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0]),
+    { overlap: 0 },
+  ],
+  "boxes in rows, without a batch": [
+    ...([1, [8, 2]] as const),
+    choosing([0, 0, 0, 0, 0, 1, 1, 1]),
+    choosing([0, 0, 0, 0, 1, 1, 1, 1]),
+    { overlap: 0.75 },
+  ],
+  "a binary classifier out of a sigmoid": [
+    ...(["each", [2, 1]] as const),
+    [0.9, 0.1],
+    [0.4, 0.1],
+    { sameClass: 0.5, classOf: "image" },
+  ],
+  "a mask: overlap": [
+    ...(["each", [2, 1, 2, 2]] as const),
+    [0.9, 0.9, 0.1, 0.1, 0.1, 0.1, 0.1, 0.1],
+    [0.9, 0.1, 0.9, 0.1, 0.1, 0.1, 0.1, 0.1],
+    { overlap: 1 / 3 },
+  ],
+};
+
+for (const [kind, [axis, dims, a, b, expected]] of Object.entries(kinds)) {
+  test(`the figure of ${kind}`, () => {
+    const {
+      output: _output,
+      error: _error,
+      ...figures
+    } = agreement({ deviation: 1, axis }, dims, [[a, b]]) ?? {};
+    assert.deepEqual(figures, expected);
+  });
+}
+
+test("a class map: same class per position, unless nearly all of it is one class", () => {
+  const map = (classes: readonly number[]): number[] =>
+    [0, 1].flatMap((c) => classes.map((at) => +(at === c)));
+  const twice = (values: readonly number[]): number[] => [...values, ...values];
+  const figuresOf = (a: readonly number[], b: readonly number[]) =>
+    agreement({ deviation: 1, axis: 1 }, [2, 2, 1, a.length], [[twice(map(a)), twice(map(b))]]);
+  const varied = figuresOf([0, 0, 1, 1], [0, 0, 0, 1]);
+  assert.deepEqual([varied?.sameClass, varied?.classOf], [0.75, "position"]);
+  const empty = Array.from({ length: 20 }, () => 0);
+  const rare = figuresOf(empty.with(3, 1), empty.with(4, 1));
+  assert.deepEqual([rare?.sameClass, rare?.overlap], [undefined, 0]);
+});
+
 test("class scores: the same largest one at each position, and no error from a shift of all classes", () => {
   // [2 images, 2 classes, 2 positions]: at the second position of the second image another class wins.
   const scores = agreement(
@@ -117,7 +195,9 @@ test("class scores: the same largest one at each position, and no error from a s
       ],
     ],
   );
-  assert.equal(probabilities?.sameClass, 0.75);
+  // Two are above one half in either, one in both; that two are below in both is no merit.
+  assert.equal(probabilities?.sameClass, undefined);
+  assert.equal(probabilities?.overlap, 0.5);
 });
 
 test("the deviation of an output is that from image to image, not over its elements", async () => {

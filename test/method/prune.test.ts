@@ -7,7 +7,12 @@ import { float32Data, float32Tensor } from "../../src/graph/tensor.js";
 import type { Graph } from "../../src/graph/types.js";
 import { countGraph } from "../../src/measure/count.js";
 import { decompose } from "../../src/method/decompose.js";
-import { prunableInitializers, pruneCoefficients, pruneToMacs } from "../../src/method/prune.js";
+import {
+  nonZeroLimits,
+  prunableInitializers,
+  pruneCoefficients,
+  pruneToMacs,
+} from "../../src/method/prune.js";
 import { conv, smallGraph, smallNetwork } from "../support/small_models.js";
 
 const decomposed = (): Graph => decompose(smallNetwork(1), { basis: 3 });
@@ -96,4 +101,62 @@ for (const fraction of [0, -1, 1.5, Number.NaN]) {
 
 test("a negative factor is refused", () => {
   assert.throws(() => pruneCoefficients(decomposed(), { factor: -1 }), PenniError);
+});
+
+/** A 3x3 layer of which only so many weights are not zero, all of different size. */
+function sparseNetwork(nonZeros: number): Graph {
+  const weight = Float32Array.from({ length: 16 * 8 * 9 }, (_, index) =>
+    index % 7 === 0 && index < 7 * nonZeros ? 1 + index / 1000 : 0,
+  );
+  return smallGraph([1, 8, 4, 4], [conv({ name: "y", input: "x", weight: "w", kernel: 3 })], {
+    w: float32Tensor([16, 8, 3, 3], weight),
+  });
+}
+
+test("the fraction is of what a sparse network has, not of its dense kernels", () => {
+  const graph = sparseNetwork(100);
+  const { paperMacs } = countGraph(graph);
+  assert.equal(paperMacs, 16 * 100);
+  assert.equal(countGraph(pruneToMacs(graph, { fraction: 0.5 }).graph).paperMacs, 16 * 50);
+});
+
+test("a sparse layer has no basis where that costs more than its weights", () => {
+  const [sparse, dense] = [sparseNetwork(100), sparseNetwork(16 * 8 * 9)];
+  assert.equal(countGraph(decompose(sparse, { basis: 2 })).paperMacs, countGraph(sparse).paperMacs);
+  assert.deepEqual(prunableInitializers(decompose(sparse, { basis: 2 })), ["w"]);
+  const full = float32Tensor(
+    [16, 8, 3, 3],
+    Float32Array.from({ length: 16 * 8 * 9 }, (_, at) => Math.sin(at)),
+  );
+  assert.deepEqual(prunableInitializers(decompose(withInitializers(dense, [["w", full]]), { basis: 2 })), [
+    "w.coefs",
+  ]);
+});
+
+test("no layer keeps more than its limit, whatever the threshold; the largest stay, and spared layers are spared", () => {
+  const grown = sparseNetwork(120);
+  const limits = nonZeroLimits(sparseNetwork(100), grown);
+  assert.deepEqual([...limits], [["w", 100]]);
+  const { graph } = pruneCoefficients(grown, { factor: 0, limits });
+  const kept = values(graph, "w").filter((value) => value !== 0);
+  const all = values(grown, "w").filter((value) => value !== 0);
+  assert.deepEqual(
+    kept,
+    all
+      .toSorted((a, b) => b - a)
+      .slice(0, 100)
+      .toSorted((a, b) => a - b),
+  );
+  const spared = pruneCoefficients(grown, { factor: 0, limits, scales: new Map([["w", 0]]) });
+  assert.equal(countGraph(spared.graph).paperMacs, 16 * 120);
+});
+
+test("a limit counts what a basis costs", () => {
+  const original = smallNetwork(1);
+  const graph = decompose(original, { basis: 3 });
+  const { graph: pruned } = pruneCoefficients(graph, { factor: 0, limits: nonZeroLimits(original, graph) });
+  const macs = (each: Graph): Map<string | undefined, number> =>
+    new Map(countGraph(each).layers.map(({ node, paperMacs }) => [node.outputs[0], paperMacs]));
+  const before = macs(original);
+  for (const [output, after] of macs(pruned)) assert.ok(after <= (before.get(output) ?? 0), `${output}`);
 });

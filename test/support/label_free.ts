@@ -101,3 +101,39 @@ export async function writeImages(folder: string, count: number): Promise<void> 
       .toFile(path.join(folder, `${index}.png`));
   }
 }
+
+/**
+ * A detector as those of faces are: at each of three strides probabilities out of a sigmoid, boxes and five landmarks,
+ * with all anchors in rows: nine outputs, "score_8" [64, 1], "box_8" [64, 4], "marks_8" [64, 10], and so on. The
+ * probabilities of nearly all anchors are small.
+ */
+export function nineOutputDetector(seed = 6): Graph {
+  const net = new Network(seed, [3, SIZE, SIZE], 17, [1, 3, SIZE, SIZE]);
+  let x = net.relu(net.conv("x", 8, { pad: 1, bias: true }));
+  const outputs: string[] = [];
+  for (const stride of [8, 16, 32]) {
+    x = net.relu(net.conv(x, 12, { pad: 1, stride: 2, bias: true }));
+    const head = (size: number): string => {
+      const last = net.op("Transpose", [net.conv(x, size, { pad: 1, bias: true })], {
+        perm: ints([0, 2, 3, 1]),
+      });
+      return net.op("Reshape", [last, net.b.axes([-1, size])]);
+    };
+    const logits = net.op("Sub", [head(1), net.b.scalar(2)]);
+    named(net, "Sigmoid", [logits], `score_${stride}`);
+    named(net, "Mul", [head(4), net.b.scalar(stride)], `box_${stride}`);
+    named(net, "Mul", [head(10), net.b.scalar(stride)], `marks_${stride}`);
+    outputs.push(...["score", "box", "marks"].map((name) => `${name}_${stride}`));
+  }
+  return net.graph(outputs);
+}
+
+/** Twice as many pixels per side, by sub-pixel convolution: "image" [N, 3, 32, 32]. */
+export function tinySuperResolver(seed = 7): Graph {
+  const net = new Network(seed, [3, SIZE, SIZE]);
+  const features = net.relu(net.conv(net.relu(net.conv("x", 12, { pad: 1, bias: true })), 12, { pad: 1 }));
+  named(net, "DepthToSpace", [net.conv(features, 12, { pad: 1, bias: true })], "image", {
+    blocksize: int(2),
+  });
+  return net.graph(["image"]);
+}

@@ -8,14 +8,31 @@ export interface RowCurve {
   readonly added: Float64Array;
 }
 
+/** What a way to compute a layer begins with. */
+export const layerForms = [
+  /** The layer as it came in, whatever it has of a basis and of zeros: nothing is removed. */
+  "kept",
+  /** The basis that the layer came with. */
+  "own basis",
+  /** A basis made for it. */
+  "new basis",
+  /** Its weights, without a basis. */
+  "weights",
+] as const;
+
+export type LayerForm = (typeof layerForms)[number];
+
 /** One way to compute a layer. Errors are in units of the network's output error. */
 export interface LayerOption {
-  /** Basis kernels; 0: the layer stays dense, without error. */
+  readonly form: LayerForm;
+  /** Basis kernels; 1 for weights without a basis, 0 for a layer that is kept. */
   readonly d: number;
   /** Multiply-accumulates for one image that do not depend on the coefficients. */
   readonly fixedMacs: number;
   /** Multiply-accumulates for one image of one coefficient. */
   readonly macsPerCoefficient: number;
+  /** The most multiply-accumulates that it may take: no more than the layer costs as it came in. */
+  readonly most: number;
   readonly rows: readonly RowCurve[];
 }
 
@@ -45,9 +62,12 @@ export function allocate(
   layers: readonly (readonly LayerOption[])[],
   budget: number,
 ): readonly LayerChoice[] {
-  const first = atBestPrice(layers, budget);
+  const limited = layers.map((options) =>
+    options.map((option) => ({ ...option, lowestPrice: lowestPrice(option) })),
+  );
+  const first = atBestPrice(limited, budget);
   // A layer that changes its basis at the last price leaves a gap: what is left goes to coefficients alone.
-  const fixed = layers.map((options, index) => {
+  const fixed = limited.map((options, index) => {
     const { option = 0 } = first[index] ?? {};
     return options.slice(option, option + 1);
   });
@@ -55,7 +75,25 @@ export function allocate(
   return again.map((choice, index) => ({ ...choice, option: first[index]?.option ?? 0 }));
 }
 
-function atBestPrice(layers: readonly (readonly LayerOption[])[], budget: number): readonly LayerChoice[] {
+/** A way to compute a layer, and the price from which on it takes no more than it may. */
+interface LimitedOption extends LayerOption {
+  readonly lowestPrice: number;
+}
+
+function lowestPrice(option: LayerOption): number {
+  const isEnough = (price: number): boolean =>
+    chooseRows({ ...option, lowestPrice: price }, 0, 0).macs <= option.most;
+  if (isEnough(0)) return 0;
+  let { lowest, highest } = PRICES;
+  for (let step = 0; step < BISECTIONS; step++) {
+    const middle = (lowest + highest) / 2;
+    if (isEnough(Math.exp(middle))) highest = middle;
+    else lowest = middle;
+  }
+  return Math.exp(highest);
+}
+
+function atBestPrice(layers: readonly (readonly LimitedOption[])[], budget: number): readonly LayerChoice[] {
   const at = (logarithm: number): readonly LayerChoice[] =>
     layers.map((options) => cheapestOption(options, Math.exp(logarithm)));
   const total = (choices: readonly LayerChoice[]): number =>
@@ -104,15 +142,16 @@ function spendRest(
   });
 }
 
-function cheapestOption(options: readonly LayerOption[], price: number): LayerChoice {
+function cheapestOption(options: readonly LimitedOption[], price: number): LayerChoice {
   const choices = options.map((option, index) => chooseRows(option, index, price));
   return choices.reduce((best, choice) =>
     choice.error + price * choice.macs < best.error + price * best.macs ? choice : best,
   );
 }
 
-function chooseRows(option: LayerOption, index: number, price: number): LayerChoice {
-  const kept = option.rows.map((row) => cheapestCount(row, price * option.macsPerCoefficient));
+function chooseRows(option: LimitedOption, index: number, price: number): LayerChoice {
+  const own = Math.max(price, option.lowestPrice) * option.macsPerCoefficient;
+  const kept = option.rows.map((row) => cheapestCount(row, own));
   return withCounts(option, index, kept);
 }
 

@@ -6,17 +6,36 @@ import type { LayerMoments } from "../../measure/moments.js";
 import type { CalibrationLayer } from "./layers.js";
 import { normalizationAfter } from "./normalization.js";
 
-/** The graph with another weight for a layer; for each of its convolutions the bias that goes with it. */
+/** A graph, and how many parameters were added to it. */
+interface Grown {
+  readonly graph: Graph;
+  readonly added: number;
+}
+
+/**
+ * The graph with another weight for a layer; for each of its convolutions the bias that goes with it.
+ * @param spare parameters that new biases may take at most
+ */
 export function withLayer(
   graph: Graph,
   { convs, weight, K, C, R, S }: CalibrationLayer,
   kernels: Float32Array,
   biases: readonly Float64Array[],
-): Graph {
+  spare: number,
+): Grown {
   const changed = withInitializers(graph, [[weight, float32Tensor([K, C, R, S], kernels)]]);
-  return convs.reduce(
-    (current, conv, index) => withBias(current, conv.outputs[0] ?? "", biases[index] ?? new Float64Array(K)),
-    changed,
+  return convs.reduce<Grown>(
+    (current, conv, index) => {
+      const bias = biases[index] ?? new Float64Array(K);
+      const { graph: next, added } = withBias(
+        current.graph,
+        conv.outputs[0] ?? "",
+        bias,
+        spare - current.added,
+      );
+      return { graph: next, added: current.added + added };
+    },
+    { graph: changed, added: 0 },
   );
 }
 
@@ -36,23 +55,23 @@ export function biasFor(groups: readonly LayerMoments[], kernels: Float32Array):
 
 /**
  * Gives the convolution that computes `output` this bias: in its own where it has one; else in the running mean of
- * the normalization that alone reads it, which costs nothing; else in a new one.
+ * the normalization that alone reads it, which costs nothing; else in a new one, if there are parameters to spare.
  */
-function withBias(graph: Graph, output: string, bias: Float64Array): Graph {
+function withBias(graph: Graph, output: string, bias: Float64Array, spare: number): Grown {
   const links = linkGraph(graph);
   const conv = links.producers.get(output);
-  if (conv === undefined) return graph;
+  if (conv === undefined) return { graph, added: 0 };
   const normalization = normalizationAfter(links, conv);
   const hasBias = (conv.inputs[2] ?? "") !== "";
-  if (hasBias || normalization === undefined) return withInput(graph, conv, 2, bias);
+  if (hasBias) return { graph: withInput(graph, conv, 2, bias), added: 0 };
+  if (normalization === undefined) {
+    if (spare < bias.length) return { graph, added: 0 };
+    return { graph: withInput(graph, conv, 2, bias), added: bias.length };
+  }
   const mean = graph.initializers.get(normalization.inputs[3] ?? "");
   const before = mean === undefined ? new Float32Array(bias.length) : float32Data(mean);
-  return withInput(
-    graph,
-    normalization,
-    3,
-    Float64Array.from(bias, (value, k) => (before[k] ?? 0) - value),
-  );
+  const shifted = Float64Array.from(bias, (value, k) => (before[k] ?? 0) - value);
+  return { graph: withInput(graph, normalization, 3, shifted), added: 0 };
 }
 
 /** The graph with a constant vector as an input of a node; under a new name, as others may read the old one. */

@@ -1,20 +1,24 @@
 import { anchored, type LayerMoments } from "../../measure/moments.js";
-import { basisSaves } from "../decompose.js";
-import type { LayerOption } from "./allocation.js";
+import type { LayerForm, LayerOption } from "./allocation.js";
 import type { BasisProblem } from "./basis_fit.js";
 import { type BasisFit, fitBasis } from "./fit.js";
 import type { CalibrationLayer } from "./layers.js";
 import type { CoefficientSolver } from "./solver.js";
+import type { PresentForm, Way } from "./ways.js";
 
 /** Weight of the pull towards the original weights, in average variances of the inputs. */
 const ANCHOR = 1e-3;
 
-/** The fitting problem of each group of a layer. Layers without kernels to share count taps as channels. */
+/**
+ * The fitting problem of each group of a layer.
+ * @param onBasis whether its kernels share a basis; otherwise taps count as channels
+ */
 export function problemsOf(
   layer: CalibrationLayer,
   moments: readonly LayerMoments[],
+  onBasis: boolean,
 ): readonly BasisProblem[] {
-  const taps = layer.sparsity === "basis" ? layer.R * layer.S : 1;
+  const taps = onBasis ? layer.R * layer.S : 1;
   const perGroup = layer.original.length / layer.groups;
   return moments.map((group, index) => {
     const weight = layer.original.subarray(index * perGroup, (index + 1) * perGroup);
@@ -31,42 +35,55 @@ export function problemsOf(
 
 /** A way to compute a layer, and what it would cost and lose. */
 export interface Candidate {
+  readonly groups: readonly BasisProblem[];
   readonly fit: BasisFit;
+  /** For each output, how many of its coefficients the layer has: others are zero as it comes in and go for nothing. */
+  readonly alive: readonly number[];
   readonly option: LayerOption;
 }
 
-const SIZES: readonly number[] = [2, 3, 4, 5, 6, 7, 10, 14, 20, 28];
-/** With more than this share of the taps a basis hardly saves anything. */
-const LARGEST_SHARE = 0.8;
-
-/** Basis sizes that are tried for a kernel of so many taps: 2 to 7 for 3x3 kernels. */
-export function basisSizes(taps: number): readonly number[] {
-  return SIZES.filter((d) => d <= LARGEST_SHARE * taps);
-}
-
-/** The basis sizes that make sense for a layer; a layer whose weights are removed directly has one way. */
-export function usableSizes(layer: CalibrationLayer, sizes: readonly number[]): readonly number[] {
-  if (layer.sparsity === "none") return [];
-  return layer.sparsity === "weights" ? [1] : sizes.filter((d) => basisSaves(layer, d));
-}
-
-/**
- * A layer over a basis of d kernels, with the curve of its error.
- * @param positions output positions of the layer for one image, over all convolutions that share it
- */
+/** A way to compute a layer, with the curve of its error. */
 export async function candidateOf(
   layer: CalibrationLayer,
-  groups: readonly BasisProblem[],
-  positions: number,
-  d: number,
+  moments: readonly LayerMoments[],
+  present: PresentForm,
+  { form, d, fixedMacs, mostMacs }: Way,
   wide: CoefficientSolver,
 ): Promise<Candidate> {
-  const { C, R, S, groups: groupCount, sparsity } = layer;
-  const fit = await fitBasis(groups, d, wide);
-  const fixedMacs = sparsity === "basis" ? positions * C * groupCount * d * R * S : 0;
+  const groups = problemsOf(layer, moments, isOnBasis(form));
+  const fit = await fitBasis(groups, d, wide, basisOf(form, present));
   const rows = fit.rows.map(({ path, error }, k) => {
     const importance = layer.importance[k] ?? 0;
     return { base: importance * error, added: path.error.map((value) => importance * value) };
   });
-  return { fit, option: { d, fixedMacs, macsPerCoefficient: positions, rows } };
+  const option = { form, d, fixedMacs, macsPerCoefficient: present.positions, most: mostMacs, rows };
+  const alive = form === "new basis" ? rows.map(({ added }) => added.length) : presentCounts(layer, present);
+  return { groups, fit, alive, option };
+}
+
+/** The layer as it is: error free, nothing to remove. */
+export function keptOption({ macs }: PresentForm): LayerOption {
+  return { form: "kept", d: 0, fixedMacs: macs, macsPerCoefficient: 0, most: macs, rows: [] };
+}
+
+export function isOnBasis(form: LayerForm): boolean {
+  return form === "new basis" || form === "own basis";
+}
+
+/** The basis that a form begins with; undefined where one has to be found. */
+export function basisOf(form: LayerForm, { factors }: PresentForm): Float64Array | undefined {
+  return form === "own basis" && factors !== undefined ? Float64Array.from(factors.basis) : undefined;
+}
+
+function presentCounts(layer: CalibrationLayer, present: PresentForm): readonly number[] {
+  return presentSupports(layer, present).map(({ length }) => length);
+}
+
+/** Which coefficients, or weights, of each output a layer has as it is, as columns of its problem. */
+export function presentSupports({ K }: CalibrationLayer, { values }: PresentForm): readonly Int32Array[] {
+  const columns = values.length / K;
+  return Array.from({ length: K }, (_, k) => {
+    const row = values.subarray(k * columns, (k + 1) * columns);
+    return Int32Array.from(row.keys()).filter((column) => row[column] !== 0);
+  });
 }

@@ -38,17 +38,19 @@ export const WIDE_COLUMNS = 640;
  * The best basis of d kernels for a layer (alternating least squares for basis and coefficients, from the
  * activation-weighted decomposition), and the order in which its coefficients can be spared.
  * @param wide solves layers of more than `WIDE_COLUMNS` columns
+ * @param given a basis [d, taps] to take as it is, in place of the best
  */
 export async function fitBasis(
   groups: readonly BasisProblem[],
   d: number,
   wide: CoefficientSolver,
+  given?: Float64Array,
 ): Promise<BasisFit> {
   const pointwise = groups.every(({ taps }) => taps === 1);
-  let basis = pointwise ? Float64Array.of(1) : weightedBasis(groups, d);
+  let basis = given ?? (pointwise ? Float64Array.of(1) : weightedBasis(groups, d));
   let problems = problemsOn(groups, basis, d);
   let coefs = await allDense(problems, wide);
-  for (let round = 0; round < ROUNDS && !pointwise; round++) {
+  for (let round = 0; round < ROUNDS && !pointwise && given === undefined; round++) {
     basis = bestBasis(groups, coefs, d);
     orthonormalise(basis, d, basis.length / d);
     problems = problemsOn(groups, basis, d);
@@ -93,9 +95,24 @@ export async function fitSparse(
   wide: CoefficientSolver,
   rounds = ROUNDS,
 ): Promise<SparseFit> {
-  const { d } = fit;
   const supports = fit.rows.map(({ path }, k) => path.order.slice(path.order.length - (kept[k] ?? 0)).sort());
-  let { basis, problems } = fit;
+  return fitOnSupports(groups, fit, supports, wide, rounds);
+}
+
+/**
+ * Fits coefficients that are zero outside each output's support, and the basis, by turns, for some rounds.
+ * @param start the basis to begin with
+ */
+export async function fitOnSupports(
+  groups: readonly BasisProblem[],
+  start: Pick<BasisFit, "d" | "basis">,
+  supports: readonly Int32Array[],
+  wide: CoefficientSolver,
+  rounds = ROUNDS,
+): Promise<SparseFit> {
+  const { d } = start;
+  let { basis } = start;
+  let problems = problemsOn(groups, basis, d);
   let coefs = await allSparse(problems, supports, wide);
   const pointwise = groups.every(({ taps }) => taps === 1);
   for (let round = 0; round < rounds && !pointwise; round++) {

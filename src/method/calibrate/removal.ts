@@ -94,12 +94,12 @@ export function coefficientsOn(
   cross: Float64Array,
 ): Float64Array {
   const coefs = new Float64Array(problem.columns);
-  if (support.length === 0) return coefs;
-  const right = Float64Array.from(support, (column) => cross[column] ?? 0);
-  Cholesky.ofMoments(principalMinor(problem.gram, problem.columns, support), support.length).solveInPlace(
-    right,
-  );
-  support.forEach((column, index) => {
+  // A kernel beyond the rank of what the basis was made for is zero: nothing depends on its coefficients.
+  const used = support.filter((column) => problem.gram[column * problem.columns + column] !== 0);
+  if (used.length === 0) return coefs;
+  const right = Float64Array.from(used, (column) => cross[column] ?? 0);
+  Cholesky.ofMoments(principalMinor(problem.gram, problem.columns, used), used.length).solveInPlace(right);
+  used.forEach((column, index) => {
     coefs[column] = right[index] ?? 0;
   });
   return coefs;

@@ -84,6 +84,8 @@ export type Settings = z.infer<typeof settingsSchema>;
 export const configSchema = z.object({
   format: z.literal(1),
   model: z.string(),
+  /** Bytes of the model's file and its data files, as it came in. */
+  modelBytes: z.number().int().min(1).optional(),
   data: z.string(),
   seed: z.number().int().min(0),
   /** Dimensions of inputs that the model's file leaves open, as `stages/original.onnx` has them. */

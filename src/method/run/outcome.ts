@@ -4,14 +4,18 @@ import { PenniError } from "../../graph/errors.js";
 import { fixBatch } from "../../graph/passes/fix_input_shape.js";
 import type { Graph } from "../../graph/types.js";
 import { evaluate } from "../../measure/accuracy.js";
-import { OutputComparison, outputDifferences, runPair } from "../../measure/agreement.js";
+import { outputDifferences, runPair } from "../../measure/agreement.js";
 import { countGraph } from "../../measure/count.js";
 import { type Change, pairedDifference, shareInterval } from "../../measure/interval.js";
-import { readModel } from "../../onnx/files.js";
+import { OutputComparison } from "../../measure/output_comparison.js";
 import { encodeModel } from "../../onnx/write.js";
 import { hasHalfWeights } from "../../ops/passes/float16.js";
+import { importModel } from "../../ops/passes/import_model.js";
+import { recogniseFactored } from "../../ops/passes/recognise_factored.js";
 import { comparedOutput } from "../../train/outputs.js";
+import type { RunConfig } from "./config.js";
 import type { RunContext } from "./context.js";
+import type { Costs } from "./never_larger.js";
 import type { Figures, Summary } from "./summary.js";
 import { measureTimes } from "./timings.js";
 
@@ -25,6 +29,27 @@ const AGREEMENT_IMAGES = 256;
 export function counts(graph: Graph): Pick<Figures, "parameters" | "paperMacs" | "executedMacs"> {
   const { parameters, paperMacs, executedMacs } = countGraph(fixBatch(graph, 1));
   return { parameters, paperMacs, executedMacs };
+}
+
+/**
+ * Counts of a model's file for one image. What is executed is counted of the file as it is, everything else of what
+ * compressing it would start from, so that a result's counts are those that it has as an original.
+ */
+export function fileCounts(model: Graph): ReturnType<typeof counts> {
+  const imported = importModel(model);
+  return { ...counts(recogniseFactored(imported)), executedMacs: counts(imported).executedMacs };
+}
+
+/** What both networks cost: the model as it came in and as it was written. */
+export function costsOf(
+  original: Graph,
+  exported: { readonly graph: Graph; readonly bytes: number },
+  { modelBytes }: RunConfig,
+): { readonly original: Costs; readonly compressed: Costs } {
+  return {
+    original: { ...fileCounts(original), bytes: modelBytes ?? encodeModel(original).byteLength },
+    compressed: { ...fileCounts(exported.graph), bytes: exported.bytes },
+  };
 }
 
 /** Refuses an export whose outputs differ from those of the network before shrinking. */
@@ -59,17 +84,11 @@ export async function summarize(
 ): Promise<Summary> {
   const { run } = context;
   const times = await measureTimes(original, exported.graph);
-  const simplified = await readModel(run.stagePath("simplify"));
-  const shrunk = await readModel(run.stagePath("shrink"));
+  const known = costsOf(original, exported, run.config);
   const costs = {
-    original: {
-      ...counts(simplified),
-      bytes: encodeModel(original).byteLength,
-      ...times.original,
-    },
+    original: { ...known.original, ...times.original },
     compressed: {
-      ...counts(shrunk),
-      bytes: exported.bytes,
+      ...known.compressed,
       ...times.compressed,
     },
   };

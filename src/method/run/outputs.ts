@@ -153,8 +153,9 @@ function finalAxis({ name, dims }: Described, network: Graph): ClassAxis | undef
 function namedAxis(output: Described, { network, labelClasses }: MatchRequest): number | undefined {
   const { name, index, dims } = output;
   if (/logit/i.test(name)) return defaultAxis(dims);
-  const [, classes = 0] = dims;
-  if (index > 0 || dims.length !== 2) return undefined;
+  // For one image: where there are more rows, they are boxes or positions.
+  const [rows, classes = 0] = dims;
+  if (index > 0 || dims.length !== 2 || rows !== 1) return undefined;
   const isLabelled = labelClasses === classes;
   return isLabelled || readClassNames(network.metadata)?.length === classes ? 1 : undefined;
 }

@@ -1,3 +1,4 @@
+import { rm } from "node:fs/promises";
 import { batches, planEvaluation } from "../../data/batches.js";
 import type { Dataset } from "../../data/dataset.js";
 import { holdOut, sampleIndices } from "../../data/hold_out.js";
@@ -13,22 +14,25 @@ import { countGraph } from "../../measure/count.js";
 import { measureLatency } from "../../measure/latency.js";
 import { channelMoments } from "../../measure/statistics.js";
 import { readModel, writeModel } from "../../onnx/files.js";
+import { encodeModel } from "../../onnx/write.js";
 import { hasHalfWeights } from "../../ops/passes/float16.js";
-import { importModel } from "../../ops/passes/import_model.js";
+import { foldNormalization } from "../../ops/passes/fold_normalization.js";
+import { importForCompression } from "../../ops/passes/import_model.js";
 import { decompose } from "../decompose.js";
-import { exportModel } from "../export.js";
+import { COMPRESSION_KEY, exportModel } from "../export.js";
 import { insertNormalization, normalizationSites } from "../insert_normalization.js";
-import { pruneCoefficients, pruneToMacs } from "../prune.js";
+import { nonZeroLimits, pruneCoefficients, pruneToMacs } from "../prune.js";
 import { shrink } from "../shrink.js";
 import { calibrateStage } from "./calibrate_stage.js";
 import { RunCalibrationJournal } from "./calibration_journal.js";
-import { fixedBasis, hasTraining } from "./config.js";
+import { fixedBasis, hasTraining, type RunConfig } from "./config.js";
 import type { RunContext, RunListener, StageName } from "./context.js";
 import type { RunDirectory } from "./directory.js";
 import { describeFrozen, frozenIn, sparing } from "./frozen.js";
 import { describeLabels, outputNames } from "./labels.js";
 import { RunLock } from "./lock.js";
-import { checkExport, counts, summarize } from "./outcome.js";
+import { refuseLarger } from "./never_larger.js";
+import { checkExport, costsOf, counts, summarize } from "./outcome.js";
 import { describeMatching } from "./outputs.js";
 import { recordedTraining } from "./recorded_training.js";
 import type { Summary } from "./summary.js";
@@ -47,7 +51,7 @@ interface Stage {
 
 /** The method, in order. Each stage's result is kept in `stages/`, and a resumed run skips what is there. */
 const stages: readonly Stage[] = [
-  { name: "simplify", apply: (graph) => importModel(graph) },
+  { name: "simplify", apply: (graph) => importForCompression(graph) },
   { name: "normalize", apply: normalizeStage },
   { name: "decompose", apply: decomposeStage, tidy: (run) => RunCalibrationJournal.remove(run) },
   { name: "retrain", apply: retrainStage },
@@ -92,7 +96,8 @@ async function compressLocked(given: Omit<RunContext, "dataset">): Promise<Summa
   for (const line of [...(dataset.notices ?? []), ...describeLabels(run.config, original, dataset)])
     listener.notice?.(line);
   for (const line of describeMatching(run.config)) listener.notice?.(line);
-  for (const line of describeFrozen(frozenIn(importModel(original), run.config))) listener.notice?.(line);
+  for (const line of describeFrozen(frozenIn(importForCompression(original), run.config)))
+    listener.notice?.(line);
   let graph = original;
   for (const stage of stages) {
     if (signal?.aborted === true) throw new PenniError("interrupted", `stopped before stage "${stage.name}"`);
@@ -106,10 +111,26 @@ async function compressLocked(given: Omit<RunContext, "dataset">): Promise<Summa
     sparse: true,
     ...(externalData === undefined ? {} : { externalData }),
   });
+  await refuseLargerResult(original, { graph, bytes }, run);
   listener.stage?.("measure");
   const summary = await summarize(original, { graph, bytes }, context);
   await run.writeJson("summary.json", summary);
   return summary;
+}
+
+/** Removes a result that is larger than what came in, in any column, and says so. */
+async function refuseLargerResult(
+  original: Graph,
+  exported: { readonly graph: Graph; readonly bytes: number },
+  run: RunDirectory,
+): Promise<void> {
+  const { original: before, compressed: after } = costsOf(original, exported, run.config);
+  try {
+    refuseLarger(before, after);
+  } catch (error) {
+    for (const name of ["model.onnx", "model.onnx.data"]) await rm(run.path(name), { force: true });
+    throw error;
+  }
 }
 
 /**
@@ -130,11 +151,6 @@ export async function openFittingDataset(
   });
   classifierInterface(model, dataset, preprocessing);
   return dataset;
-}
-
-/** The original's multiply-accumulates for one image. */
-async function originalMacs(run: RunDirectory): Promise<number> {
-  return countGraph(fixBatch(await readModel(run.stagePath("simplify")), 1)).executedMacs;
 }
 
 /**
@@ -180,11 +196,16 @@ function fineTuneStage(graph: Graph, context: RunContext): Promise<Graph> | Grap
 async function pruneStage(graph: Graph, { run }: RunContext): Promise<Graph> {
   const rule = run.config.settings.prune;
   const scales = sparing(frozenIn(graph, run.config).frozen);
-  if (rule.rule === "deviation") return pruneCoefficients(graph, { factor: rule.factor, scales }).graph;
+  // With normalizations, which cost nothing by this count, so that values have the same names.
+  const original = fixBatch(await readModel(run.stagePath("normalize")), 1);
+  const limits = nonZeroLimits(original, fixBatch(graph, 1));
+  if (rule.rule === "deviation")
+    return pruneCoefficients(graph, { factor: rule.factor, scales, limits }).graph;
   const pruning = pruneToMacs(fixBatch(graph, 1), {
     fraction: rule.fraction,
-    originalMacs: await originalMacs(run),
+    originalMacs: countGraph(original).paperMacs,
     scales,
+    limits,
   });
   const changed = pruning.layers.flatMap(({ initializer }) => {
     const tensor = pruning.graph.initializers.get(initializer);
@@ -212,7 +233,8 @@ async function exportStage(graph: Graph, context: RunContext): Promise<Graph> {
       prune: settings.prune,
       weights: hasHalfWeights(original) ? "float16" : "float32",
       versions,
-      ...counts(graph),
+      // As the file will have them, where normalizations are part of other layers.
+      ...counts(foldNormalization(graph)),
     },
     measure: async (layers) => {
       const times = await measureLatency(layers, { threads: LATENCY_THREADS });
@@ -220,5 +242,16 @@ async function exportStage(graph: Graph, context: RunContext): Promise<Graph> {
     },
   });
   await checkExport(await readModel(run.stagePath("fine-tune")), exported.graph, context);
-  return exported.graph;
+  return withinSize(exported.graph, run.config);
+}
+
+/** Larger files are not made larger by a record of their compression. */
+const SMALL_FILE_BYTES = 2 ** 20;
+
+/** The network without the record of its compression where that makes its file larger than what came in. */
+function withinSize(exported: Graph, { modelBytes }: RunConfig): Graph {
+  if (modelBytes === undefined || modelBytes > SMALL_FILE_BYTES) return exported;
+  if (encodeModel(exported, { sparse: true }).byteLength <= modelBytes) return exported;
+  const metadata = new Map([...exported.metadata].filter(([key]) => key !== COMPRESSION_KEY));
+  return { ...exported, metadata };
 }

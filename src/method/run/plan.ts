@@ -1,10 +1,11 @@
 import { fixBatch } from "../../graph/passes/fix_input_shape.js";
+import { float32Data } from "../../graph/tensor.js";
 import type { Graph } from "../../graph/types.js";
 import { countGraph } from "../../measure/count.js";
-import { findDecompositions } from "../../ops/weights.js";
+import { type DenseLayer, findDecompositions } from "../../ops/weights.js";
 import { decompose, decompositionCandidates } from "../decompose.js";
 import { layerName } from "../inspect.js";
-import { pruneCoefficients, pruneToMacs } from "../prune.js";
+import { nonZeroLimits, pruneCoefficients, pruneToMacs } from "../prune.js";
 import { reportShrink, type ShrinkReport } from "../shrink/report.js";
 import { fixedBasis, type Settings } from "./config.js";
 
@@ -38,7 +39,7 @@ export function planRun(graph: Graph, settings: PlannedSettings): RunPlan {
   const basis = fixedBasis(settings);
   const original = fixBatch(graph, 1);
   const decomposed = decompose(original, { basis });
-  const pruned = pruneBy(prune, decomposed, countGraph(original).executedMacs);
+  const pruned = pruneBy(prune, decomposed, original);
   return {
     layers: plannedLayers(original, decomposed),
     start,
@@ -61,13 +62,23 @@ function plannedLayers(original: Graph, decomposed: Graph): readonly PlannedLaye
     if (basis !== undefined) return { name, weightDims: [basis.K, basis.C, basis.R, basis.S], d: basis.d };
     return {
       name,
-      reason: decision.layer === undefined ? decision.reason : "so many kernels would save nothing",
+      reason: decision.layer === undefined ? decision.reason : withoutGain(original, decision.layer),
     };
   });
 }
 
-function pruneBy(rule: Settings["prune"], graph: Graph, originalMacs: number): Graph {
-  return rule.rule === "deviation"
-    ? pruneCoefficients(graph, { factor: rule.factor }).graph
-    : pruneToMacs(graph, { fraction: rule.fraction, originalMacs }).graph;
+/** Why a layer that could have a basis keeps its weights. */
+function withoutGain(graph: Graph, { weight }: DenseLayer): string {
+  const tensor = graph.initializers.get(weight);
+  const isSparse = tensor !== undefined && float32Data(tensor).some((value) => value === 0);
+  return isSparse
+    ? "it has zeros already: so many kernels would save nothing"
+    : "so many kernels would save nothing";
+}
+
+function pruneBy(rule: Settings["prune"], graph: Graph, original: Graph): Graph {
+  const limits = nonZeroLimits(original, graph);
+  if (rule.rule === "deviation") return pruneCoefficients(graph, { factor: rule.factor, limits }).graph;
+  const originalMacs = countGraph(original).paperMacs;
+  return pruneToMacs(graph, { fraction: rule.fraction, originalMacs, limits }).graph;
 }

@@ -9,17 +9,20 @@ import { type Preprocessing, pixelWriting } from "../../data/preprocessing.js";
 import { PenniError } from "../../graph/errors.js";
 import { fixBatch, specializeInputs } from "../../graph/passes/fix_input_shape.js";
 import type { Graph } from "../../graph/types.js";
+import { batchObstacle, batchProblem } from "../../measure/batch_independence.js";
 import { fitClasses, matchedNames, scoredClasses } from "../../measure/classes.js";
 import { countGraph } from "../../measure/count.js";
 import { PLAUSIBILITY_IMAGES, pictureWarning } from "../../measure/plausibility.js";
-import { readModel } from "../../onnx/files.js";
+import { readModelAndSize } from "../../onnx/files.js";
 import { inferGraph } from "../../ops/infer.js";
-import { importModel } from "../../ops/passes/import_model.js";
+import { importForCompression } from "../../ops/passes/import_model.js";
 import type { OutputLoss } from "../../train/outputs.js";
 import { buildTrainingStep, type Reference } from "../../train/step.js";
+import { leastFraction, otherWays } from "../calibrate.js";
 import { decompose, decompositionCandidates } from "../decompose.js";
+import { mergeDecompositions } from "../merge_decompositions.js";
 import { trainableParameters } from "../parameters.js";
-import { prunableInitializers, pruneToMacs } from "../prune.js";
+import { checkReachable, prunableInitializers, pruneToMacs } from "../prune.js";
 import { FROM_FLOAT, quantizedNode } from "../remarks.js";
 import { fixedBasis, hasTraining, type RunConfig, type Settings, settingsSchema } from "./config.js";
 import { RunDirectory } from "./directory.js";
@@ -65,7 +68,7 @@ export interface CompressRequest {
 export async function prepareRun(request: CompressRequest): Promise<RunDirectory> {
   await RunDirectory.checkFree(request.out);
   checkSettings(request.settings);
-  const given = await readModel(request.model);
+  const { graph: given, bytes: modelBytes } = await readModelAndSize(request.model);
   const original = await naming(request.model, async () =>
     specializeInputs(given, request.inputShapes ?? new Map()),
   );
@@ -73,7 +76,8 @@ export async function prepareRun(request: CompressRequest): Promise<RunDirectory
   const { preprocessing } = format;
   await request.onPictures?.(format);
   const judgement = await naming(request.model, async (): Promise<Judgement> => {
-    const graph = importModel(original);
+    const graph = importForCompression(original);
+    checkBatch(batchObstacle(graph), request.settings);
     const labelled = usesLabels(request.settings);
     const decomposed = checkCompressible(graph, request.settings, labelled);
     if (labelled) checkTrainable(decomposed, request.settings, "labels", true);
@@ -85,6 +89,13 @@ export async function prepareRun(request: CompressRequest): Promise<RunDirectory
     const warning = await pictureWarning(graph, { split: train, indices, preprocessing });
     if (warning !== undefined) request.onPictureWarning?.(warning);
     checkEnoughImages(train, request);
+    if (needsBatches(request.settings)) {
+      const { threads } = request.settings;
+      checkBatch(
+        await batchProblem(graph, { split: train, indices: allIndices(train), preprocessing, threads }),
+        request.settings,
+      );
+    }
     if (labelled) {
       labelsOf(train);
       return classes;
@@ -97,6 +108,7 @@ export async function prepareRun(request: CompressRequest): Promise<RunDirectory
   const config: RunConfig = {
     format: 1,
     model: path.resolve(request.model),
+    modelBytes,
     data: absoluteSpec(request.data),
     seed: request.seed,
     preset: request.preset,
@@ -208,6 +220,27 @@ function checkEnoughImages(split: Split, { settings, seed }: CompressRequest): v
   });
 }
 
+/** Whether training takes several images at once; calibration takes as many as the network can. */
+function needsBatches(settings: Settings): boolean {
+  return hasTraining(settings) && settings.batch > 1;
+}
+
+/**
+ * Refuses to train a network on batches that it cannot take.
+ * @throws PenniError "bad-option" naming the node that stands against it, if one is known
+ */
+function checkBatch(problem: PenniError | undefined, settings: Settings): void {
+  if (problem === undefined || !needsBatches(settings)) return;
+  const { node, op } = problem.details;
+  throw new PenniError("bad-option", "the network can take one image at a time only", {
+    ...(node === undefined ? {} : { node }),
+    ...(op === undefined ? {} : { op }),
+    expected: `--batch 1, as the model's file says, not ${settings.batch}`,
+    found: problem.problem,
+    advice: "Give --batch 1, or export the model with a dynamic batch",
+  });
+}
+
 /** Whether the loss compares anything with the labels; without, every network can be trained. */
 function usesLabels({ loss }: Settings): boolean {
   return loss.crossEntropy > 0 || loss.distillation === 0;
@@ -241,9 +274,7 @@ function checkCompressible(graph: Graph, settings: Settings, labelled: boolean):
   // Which outputs will be matched, and so what is frozen, is not known yet where there are no labels.
   const frozen = labelled ? untrainedPart(graph, settings) : new Set<string>();
   const decomposed = decompose(graph, { basis: fixedBasis(settings), frozen });
-  // Where each layer gets its own basis it may also get none.
-  const smallest = settings.basis === "auto" ? graph : decomposed;
-  if (settings.prune.rule === "macs") checkTarget(graph, smallest, settings.prune.fraction, frozen);
+  checkTarget(graph, decomposed, settings, frozen);
   return decomposed;
 }
 
@@ -259,8 +290,20 @@ function untrainedPart(graph: Graph, settings: Settings): ReadonlySet<string> {
 }
 
 /** Whether a MACs target can be reached does not depend on the coefficients: pruning them all must be enough. */
-function checkTarget(graph: Graph, decomposed: Graph, fraction: number, frozen: ReadonlySet<string>): void {
-  const originalMacs = countGraph(fixBatch(graph, 1)).executedMacs;
+function checkTarget(
+  graph: Graph,
+  decomposed: Graph,
+  { prune, start, basis }: Settings,
+  frozen: ReadonlySet<string>,
+): void {
+  if (prune.rule !== "macs") return;
+  const { fraction } = prune;
+  if (start === "calibrate") {
+    const { graph: merged, factors } = mergeDecompositions(graph);
+    checkReachable(fraction, leastFraction(merged, { basis, factors }), otherWays(basis));
+    return;
+  }
+  const originalMacs = countGraph(fixBatch(graph, 1)).paperMacs;
   pruneToMacs(fixBatch(decomposed, 1), { fraction, originalMacs, scales: sparing(frozen) });
 }
 

@@ -1,5 +1,5 @@
-import type { OutputAgreement } from "../../measure/agreement.js";
 import type { Change, Interval } from "../../measure/interval.js";
+import type { OutputAgreement } from "../../measure/output_comparison.js";
 import type { Spread } from "../../measure/rounds.js";
 
 /** What a network costs and how well it does. */

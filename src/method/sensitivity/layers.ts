@@ -1,4 +1,4 @@
-import { elementCount, float32Data } from "../../graph/tensor.js";
+import { countNonZeros, elementCount, float32Data } from "../../graph/tensor.js";
 import type { Graph, Node } from "../../graph/types.js";
 import { convolutions, type DecomposedLayer, findDecompositions, prunableWeight } from "../../ops/weights.js";
 import { type Factors, factorise } from "../basis.js";
@@ -91,7 +91,7 @@ function decider(graph: Graph, basis: number): (conv: Node) => Decision {
     if (dense === undefined) return { ...common, ranks: [], fullRank: undefined, basis: undefined };
     const { K, C, R, S } = dense;
     const fullRank = Math.min(K * C, R * S);
-    const d = basisSaves(dense, basis) ? Math.min(basis, fullRank) : undefined;
+    const d = basisSaves(dense, basis, countNonZeros(common.kernels)) ? Math.min(basis, fullRank) : undefined;
     return { ...common, ranks: rankSteps(fullRank), fullRank, basis: d };
   };
 }

@@ -1,5 +1,6 @@
 import type { Graph } from "../../graph/types.js";
 import { float32Images, toFloat32 } from "./float16.js";
+import { recogniseFactored } from "./recognise_factored.js";
 import { type SimplifyOptions, simplify } from "./simplify.js";
 import { upgradeOpset } from "./upgrade_opset.js";
 
@@ -10,4 +11,9 @@ import { upgradeOpset } from "./upgrade_opset.js";
  */
 export function importModel(graph: Graph, options: SimplifyOptions = {}): Graph {
   return simplify(float32Images(toFloat32(upgradeOpset(graph))), options);
+}
+
+/** `importModel` for a model that is to be compressed: layers that were factored are decomposed ones again. */
+export function importForCompression(graph: Graph, options: SimplifyOptions = {}): Graph {
+  return recogniseFactored(importModel(graph, options));
 }

@@ -2,9 +2,9 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import { factorise } from "../../../src/method/basis.js";
 import { allocate, type LayerOption } from "../../../src/method/calibrate/allocation.js";
-import { basisSizes } from "../../../src/method/calibrate/candidates.js";
 import { fitBasis, fitSparse, fittedKernels } from "../../../src/method/calibrate/fit.js";
 import { exactSolver } from "../../../src/method/calibrate/solver.js";
+import { basisSizes } from "../../../src/method/calibrate/ways.js";
 import { errorOf, layerProblem, uniform } from "./support.js";
 
 const all = (fit: { rows: readonly { path: { order: Int32Array } }[] }): number[] =>
@@ -91,15 +91,24 @@ test("basis sizes leave something to save", () => {
   assert.deepEqual(basisSizes(1), []);
 });
 
-const dense: LayerOption = { d: 0, fixedMacs: 100, macsPerCoefficient: 0, rows: [] };
+const dense: LayerOption = {
+  form: "kept",
+  d: 0,
+  fixedMacs: 100,
+  macsPerCoefficient: 0,
+  most: 100,
+  rows: [],
+};
 
 /** A layer with ten coefficients in each of two outputs. */
 function sparse(d: number, fixedMacs: number, scale: number): LayerOption {
   const added = Float64Array.from({ length: 10 }, (_, m) => scale * (m + 1) ** 2);
   return {
+    form: "new basis",
     d,
     fixedMacs,
     macsPerCoefficient: 4,
+    most: 100,
     rows: [
       { base: scale, added },
       { base: scale, added },

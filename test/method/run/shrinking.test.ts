@@ -35,6 +35,9 @@ interface Run {
   readonly directory: RunDirectory;
 }
 
+/** Of the paper count of the original, whose dead channels have no weights. */
+const FRACTION = 0.72;
+
 async function run(name: string, shrinkWhileTraining: Settings["shrinkWhileTraining"]): Promise<Run> {
   const { fast } = presets;
   const directory = await prepareRun({
@@ -47,7 +50,7 @@ async function run(name: string, shrinkWhileTraining: Settings["shrinkWhileTrain
       ...fast,
       retrain: { ...fast.retrain, epochs: 1 },
       fineTune: { ...fast.fineTune, epochs: 1 },
-      prune: { rule: "macs", fraction: 0.6 },
+      prune: { rule: "macs", fraction: FRACTION },
       // So that both networks end in the same shape.
       channelMultiple: 1,
       shrinkWhileTraining,
@@ -86,10 +89,10 @@ test("counts are against the original, and the MACs target is spent on what is a
     [unshrunk.summary.original.executedMacs, unshrunk.summary.original.parameters],
   );
   assert.equal(original.executedMacs, executedMacs(12));
-  const share = compressed.paperMacs / original.executedMacs;
-  assert.ok(share <= 0.6 && share > 0.59, `${share}`);
+  const share = compressed.paperMacs / original.paperMacs;
+  assert.ok(share <= FRACTION && share > FRACTION - 0.01, `${share}`);
   // Coefficients that read dead channels count until the end there, where they go.
-  assert.ok(unshrunk.summary.compressed.paperMacs < 0.59 * original.executedMacs);
+  assert.ok(unshrunk.summary.compressed.paperMacs < (FRACTION - 0.01) * original.paperMacs);
 });
 
 test("the metrics tell the size that was trained; retraining costs what it costs unshrunk (1e-4)", () => {

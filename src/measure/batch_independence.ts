@@ -1,0 +1,110 @@
+import { Tensor as OrtTensor } from "onnxruntime-common";
+import { batches, planEvaluation } from "../data/batches.js";
+import type { Split } from "../data/dataset.js";
+import type { Preprocessing } from "../data/preprocessing.js";
+import type { Feeds } from "../execute/engine.js";
+import { openSession } from "../execute/node.js";
+import { PenniError } from "../graph/errors.js";
+import { fixBatch } from "../graph/passes/fix_input_shape.js";
+import type { Graph } from "../graph/types.js";
+import { inferGraph } from "../ops/infer.js";
+
+/** Images to try a network on. */
+export interface TrialImages {
+  readonly split: Split;
+  readonly indices: Uint32Array;
+  readonly preprocessing: Preprocessing;
+  readonly threads: number;
+}
+
+/** Images that are tried together. */
+const TOGETHER = 2;
+/** Values may differ by this share of the largest, as sums are made in another order. */
+const TOLERANCE = 1e-3;
+
+/**
+ * Why a network whose file states a batch of one cannot take several images at once: its reshapes may fold the batch into
+ * channels and back, which one image cannot tell. Undefined where shapes say nothing against it, and for networks that
+ * leave the batch open.
+ */
+export function batchObstacle(network: Graph): PenniError | undefined {
+  if (!statesBatch(network)) return undefined;
+  try {
+    inferGraph(fixBatch(network, TOGETHER));
+    return undefined;
+  } catch (error) {
+    if (error instanceof PenniError) return error;
+    throw error;
+  }
+}
+
+/**
+ * `batchObstacle`, and for networks without one whether two images together give what they give alone.
+ * @param network with one image input
+ */
+export async function batchProblem(network: Graph, images: TrialImages): Promise<PenniError | undefined> {
+  if (!statesBatch(network) || images.indices.length < TOGETHER) return undefined;
+  const obstacle = batchObstacle(network);
+  if (obstacle !== undefined) return obstacle;
+  try {
+    const alone = await outputsOf(network, 1, images);
+    const [together = {}] = await outputsOf(network, TOGETHER, images);
+    return comparedWith(alone, together);
+  } catch (error) {
+    if (error instanceof PenniError) return error;
+    throw error;
+  }
+}
+
+function statesBatch({ inputs }: Graph): boolean {
+  return inputs.some(({ type }) => typeof type?.shape?.[0] === "number");
+}
+
+/** The outputs for the first images, in batches of this size. */
+async function outputsOf(
+  network: Graph,
+  batch: number,
+  { split, indices, preprocessing, threads }: TrialImages,
+): Promise<readonly Feeds[]> {
+  const session = await openSession(fixBatch(network, batch), { threads });
+  const results: Feeds[] = [];
+  const [input] = network.inputs;
+  try {
+    const plan = planEvaluation(split, indices.subarray(0, TOGETHER), { batch, preprocessing });
+    for (const { images } of batches(plan)) {
+      const dims = [batch, split.channels, split.height, split.width];
+      results.push(await session.run({ [input?.name ?? ""]: new OrtTensor("float32", images, dims) }));
+    }
+  } finally {
+    await session.release();
+  }
+  return results;
+}
+
+/** What is wrong with the outputs of several images at once. */
+function comparedWith(alone: readonly Feeds[], together: Feeds): PenniError | undefined {
+  for (const [output, tensor] of Object.entries(together)) {
+    const { data } = tensor;
+    const single = alone.flatMap((results) => {
+      const found = results[output]?.data;
+      return found instanceof Float32Array ? [found] : [];
+    });
+    if (!(data instanceof Float32Array) || single.length < TOGETHER || isSame(data, single[0])) continue;
+    const joined = single.flatMap((values) => [...values]);
+    if (isSame(data, joined)) continue;
+    return new PenniError("shape", `output "${output}" of several images at once is not that of each alone`);
+  }
+  return undefined;
+}
+
+function isSame(a: ArrayLike<number>, b: ArrayLike<number> | undefined): boolean {
+  if (a.length !== b?.length) return false;
+  let [largest, difference] = [0, 0];
+  for (let index = 0; index < a.length; index++) {
+    largest = Math.max(largest, Math.abs(a[index] ?? 0));
+    // A NaN that both have is no difference.
+    if (!Object.is(a[index], b[index]))
+      difference = Math.max(difference, Math.abs((a[index] ?? 0) - (b[index] ?? 0)));
+  }
+  return difference <= TOLERANCE * largest;
+}

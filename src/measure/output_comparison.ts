@@ -1,0 +1,94 @@
+import { PenniError } from "../graph/errors.js";
+import { type PairBatch, scores } from "./agreement.js";
+import { type ClassFigures, ClassTally } from "./class_tally.js";
+
+/** Where the classes of an output are: see `ClassAxis` of the losses. */
+export interface ComparedOutput {
+  readonly output: string;
+  /** Errors are counted in units of this. */
+  readonly deviation: number;
+  /** Axis of the classes, "each" where every element is one of its own (a sigmoid's); absent where there are none. */
+  readonly axis?: number | "each";
+}
+
+/** How well an output agrees with the original's. */
+export interface OutputAgreement extends ClassFigures {
+  readonly output: string;
+  /**
+   * Root mean squared difference, in units of the original's deviation from image to image: 1 is the error of a
+   * network that always gives the mean. For class scores up to a shift that all classes have in common. Null where a
+   * value is not finite.
+   */
+  readonly error: number | null;
+}
+
+interface Sums {
+  squares: number;
+  elements: number;
+  readonly classes: ClassTally | undefined;
+}
+
+/** Compares outputs with the original's, batch by batch. */
+export class OutputComparison {
+  private readonly sums: readonly { readonly compared: ComparedOutput; readonly sums: Sums }[];
+
+  constructor(outputs: readonly ComparedOutput[]) {
+    this.sums = outputs.map((compared) => ({
+      compared,
+      sums: {
+        squares: 0,
+        elements: 0,
+        classes: compared.axis === undefined ? undefined : new ClassTally(compared.axis),
+      },
+    }));
+  }
+
+  /** @throws PenniError "unsupported" if an output is not float32, "internal" if the two do not have one size */
+  add({ first, second, ...extent }: PairBatch): void {
+    for (const { compared, sums } of this.sums) {
+      const { output, axis } = compared;
+      const [original, found] = [scores(first, output, extent), scores(second, output, extent)];
+      if (original.length !== found.length)
+        throw new PenniError("internal", `output "${output}" changed its size`);
+      const dims = first[output]?.dims ?? [];
+      sums.elements += original.length;
+      sums.squares +=
+        typeof axis === "number" ? shiftedSquares(original, found, dims, axis) : squares(original, found);
+      sums.classes?.add(original, found, dims, extent.size);
+    }
+  }
+
+  get results(): readonly OutputAgreement[] {
+    return this.sums.map(({ compared: { output, deviation }, sums }) => {
+      const error = Math.sqrt(sums.squares / sums.elements) / deviation;
+      if (!Number.isFinite(error)) return { output, error: null };
+      return { output, error, ...sums.classes?.result };
+    });
+  }
+}
+
+function squares(a: Float32Array, b: Float32Array): number {
+  return a.reduce((sum, value, index) => sum + (value - (b[index] ?? 0)) ** 2, 0);
+}
+
+/**
+ * Squared difference of scores of classes along an axis. A shift that all scores of a position have in common is no
+ * error, as no probability depends on it (and those of probabilities is zero).
+ */
+function shiftedSquares(a: Float32Array, b: Float32Array, dims: readonly number[], axis: number): number {
+  const classes = dims[axis] ?? 1;
+  const stride = dims.slice(axis + 1).reduce((product, dim) => product * dim, 1);
+  let sum = 0;
+  for (let outer = 0; outer < a.length; outer += classes * stride) {
+    for (let first = outer; first < outer + stride; first++) {
+      let [shift, square] = [0, 0];
+      for (let index = first; index < first + classes * stride; index += stride) {
+        const difference = (a[index] ?? 0) - (b[index] ?? 0);
+        shift += difference;
+        square += difference ** 2;
+      }
+      sum += Math.max(0, square - shift ** 2 / classes);
+    }
+  }
+  return sum;
+}
