@@ -1,5 +1,6 @@
 import { create, fromBinary, toBinary } from "@bufbuild/protobuf";
 import { type ErrorDetails, PenniError } from "../graph/errors.js";
+import { normalForm } from "../graph/passes/normal_form.js";
 import { topologicalSort } from "../graph/passes/topological_sort.js";
 import type { Attribute, Graph, Node, Tensor, ValueInfo } from "../graph/types.js";
 import { verifyGraph } from "../graph/verify.js";
@@ -190,7 +191,7 @@ function decodeGraph(model: ModelProto, fileBytes: number, read?: ExternalReader
   const { graph } = model;
   if (graph === undefined) throw notAModel("a file without a graph");
   const initializers = decodeInitializers(graph, fileBytes, read);
-  const sorted = topologicalSort({
+  const given: Graph = {
     name: graph.name,
     opsets: decodeOpsets(model),
     // Before IR version 4 initializers were inputs as well.
@@ -203,14 +204,16 @@ function decodeGraph(model: ModelProto, fileBytes: number, read?: ExternalReader
     ),
     metadata: new Map(model.metadataProps.map(({ key, value }) => [key, value])),
     extra: modelExtra(model, graph),
-  });
+  };
+  const sorted = topologicalSort(normalForm(given));
   verifyGraph(sorted);
   return sorted;
 }
 
 /**
  * The graph in the bytes of an .onnx file. Weights are not copied: tensors are windows into `bytes`, except
- * sparse ones and those that are not stored as raw data. Nodes come in topological order. Whatever Penni does
+ * sparse ones and those that are not stored as raw data. Nodes come in topological order, each with a name of its own
+ * (`normalForm`). Whatever Penni does
  * not interpret (documentation, producer, functions, unknown fields) travels in `extra`, as encoded messages,
  * and is written back by `encodeModel`; tensors of unknown element types hold their encoded message.
  * @throws PenniError "bad-file" if the bytes are no ONNX model, "bad-model" if the model contradicts itself.
