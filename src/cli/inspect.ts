@@ -67,14 +67,14 @@ async function withImported<Result>(
   shapes: InputShapes,
   use: (graph: Graph, given: Graph) => Result,
 ): Promise<Result> {
-  const [{ readModel }, { fixBatch, fixInputShape }, { importModel }] = await Promise.all([
+  const [{ readModel }, { fixBatch, fixInputShape }, { importForCompression }] = await Promise.all([
     import("../onnx/files.js"),
     import("../graph/passes/fix_input_shape.js"),
-    import("../ops/passes/import_model.js"),
+    import("../method/import_for_compression.js"),
   ]);
   const graph = await readModel(model);
   return naming(model, async () => {
     const fixed = shapes.size > 0 ? fixInputShape(graph, shapes) : fixBatch(graph, 1);
-    return use(importModel(fixed), graph);
+    return use(importForCompression(fixed), graph);
   });
 }

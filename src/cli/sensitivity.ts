@@ -106,15 +106,15 @@ async function measureFile(
   signal: AbortSignal,
   onProgress: (done: number, total: number) => void,
 ): Promise<Sensitivity> {
-  const [{ resolveDevice }, { importModel }, { measureSensitivity }] = await Promise.all([
+  const [{ resolveDevice }, { importForCompression }, { measureSensitivity }] = await Promise.all([
     import("../execute/resolve.js"),
-    import("../ops/passes/import_model.js"),
+    import("../method/import_for_compression.js"),
     import("../method/sensitivity.js"),
   ]);
   const { provider } = await resolveDevice(options.device);
   const { graph: original, dataset, preprocessing } = await openModelAndImages(model, options);
   return naming(model, async () => {
-    const graph = importModel(original);
+    const graph = importForCompression(original);
     const { images, basis, labels, seed, layers, ranks, sparsity, batch, threads } = options;
     return measureSensitivity(graph, await dataset.train(), preprocessing, {
       images,

@@ -12,10 +12,10 @@ import { measureLatency } from "../../measure/latency.js";
 import { channelMoments } from "../../measure/statistics.js";
 import { readModel, writeModel } from "../../onnx/files.js";
 import { hasHalfWeights } from "../../ops/passes/float16.js";
-import { importModel } from "../../ops/passes/import_model.js";
 import type { EpochMetrics, EpochTiming, TrainingPlan } from "../../train/plan.js";
 import { decompose } from "../decompose.js";
 import { exportModel } from "../export.js";
+import { importForCompression } from "../import_for_compression.js";
 import { insertNormalization, normalizationSites } from "../insert_normalization.js";
 import { pruneCoefficients, pruneToMacs } from "../prune.js";
 import { shrink } from "../shrink.js";
@@ -44,7 +44,7 @@ interface Stage {
 
 /** The method, in order. Each stage's result is kept in `stages/`, and a resumed run skips what is there. */
 const stages: readonly Stage[] = [
-  { name: "simplify", apply: (graph) => importModel(graph) },
+  { name: "simplify", apply: (graph) => importForCompression(graph) },
   { name: "normalize", apply: normalizeStage },
   { name: "decompose", apply: decomposeStage, tidy: (run) => RunCalibrationJournal.remove(run) },
   { name: "retrain", apply: retrainStage },
@@ -85,7 +85,8 @@ async function compressLocked(given: Omit<RunContext, "dataset">): Promise<Summa
   const dataset = await openFittingDataset(original, run.config.data);
   const context: RunContext = { ...given, dataset };
   for (const line of describeMatching(run.config)) listener.notice?.(line);
-  for (const line of describeFrozen(frozenIn(importModel(original), run.config))) listener.notice?.(line);
+  for (const line of describeFrozen(frozenIn(importForCompression(original), run.config)))
+    listener.notice?.(line);
   let graph = original;
   for (const stage of stages) {
     if (signal?.aborted === true) throw new PenniError("interrupted", `stopped before stage "${stage.name}"`);

@@ -16,10 +16,10 @@ import type { Graph } from "../../graph/types.js";
 import { countGraph } from "../../measure/count.js";
 import { readModel } from "../../onnx/files.js";
 import { inferGraph } from "../../ops/infer.js";
-import { importModel } from "../../ops/passes/import_model.js";
 import type { OutputLoss } from "../../train/outputs.js";
 import { buildTrainingStep, type Reference } from "../../train/step.js";
 import { decompose, decompositionCandidates } from "../decompose.js";
+import { importForCompression } from "../import_for_compression.js";
 import { trainableParameters } from "../parameters.js";
 import { prunableInitializers, pruneToMacs } from "../prune.js";
 import { FROM_FLOAT, quantizedNode } from "../remarks.js";
@@ -70,7 +70,7 @@ export async function prepareRun(request: CompressRequest): Promise<RunDirectory
     request.preprocessing ?? {},
   );
   const judgement = await naming(request.model, async () => {
-    const graph = importModel(original);
+    const graph = importForCompression(original);
     const labelled = usesLabels(request.settings);
     const decomposed = checkCompressible(graph, request.settings, labelled);
     if (labelled) checkTrainable(decomposed, request.settings, "labels", true);
