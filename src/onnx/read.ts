@@ -5,6 +5,7 @@ import { topologicalSort } from "../graph/passes/topological_sort.js";
 import type { Attribute, Graph, Node, Tensor, ValueInfo } from "../graph/types.js";
 import { verifyGraph } from "../graph/verify.js";
 import { decodeAttribute, normalDomain } from "./attributes.js";
+import { inlineFunctions } from "./functions.js";
 import {
   AttributeProtoSchema,
   type GraphProto,
@@ -188,6 +189,7 @@ function modelExtra(model: ModelProto, graph: GraphProto): Uint8Array {
 }
 
 function decodeGraph(model: ModelProto, fileBytes: number, read?: ExternalReader): Graph {
+  inlineFunctions(model);
   const { graph } = model;
   if (graph === undefined) throw notAModel("a file without a graph");
   const initializers = decodeInitializers(graph, fileBytes, read);
@@ -214,7 +216,7 @@ function decodeGraph(model: ModelProto, fileBytes: number, read?: ExternalReader
  * The graph in the bytes of an .onnx file. Weights are not copied: tensors are windows into `bytes`, except
  * sparse ones and those that are not stored as raw data. Nodes come in topological order, each with a name of its own
  * (`normalForm`). Whatever Penni does
- * not interpret (documentation, producer, functions, unknown fields) travels in `extra`, as encoded messages,
+ * not interpret (documentation, producer, unknown fields) travels in `extra`, as encoded messages,
  * and is written back by `encodeModel`; tensors of unknown element types hold their encoded message.
  * @throws PenniError "bad-file" if the bytes are no ONNX model, "bad-model" if the model contradicts itself.
  */

@@ -17,7 +17,7 @@ import { assertNear } from "../train/support.js";
 import { type OpsetForm, opsetForms } from "./opset_forms.js";
 
 const OLDEST = 9;
-const NEWEST = 21;
+const NEWEST = 26;
 /** Versions in which gradients are compared: those at which emitted operators changed, and the last. */
 const GRADIENT_OPSETS: readonly number[] = [13, 17, 18, NEWEST];
 
