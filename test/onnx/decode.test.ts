@@ -248,6 +248,7 @@ function annotatedModel(): ModelProto {
         },
         {
           opType: "Mystery",
+          name: "mystery",
           domain: "com.example",
           input: ["s"],
           output: ["y"],
