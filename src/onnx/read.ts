@@ -7,6 +7,7 @@ import { verifyGraph } from "../graph/verify.js";
 import { decodeAttribute, normalDomain } from "./attributes.js";
 import { inlineFunctions } from "./functions.js";
 import {
+  type AttributeProto,
   AttributeProtoSchema,
   type GraphProto,
   GraphProtoSchema,
@@ -94,13 +95,32 @@ function nodeExtra(proto: NodeProto): Uint8Array | undefined {
   return toBinary(NodeProtoSchema, extra);
 }
 
+/** A branch of If, which may turn out to be the only one. */
+function withBranch(
+  decoded: Attribute,
+  { g: graph }: AttributeProto,
+  read: ExternalReader | undefined,
+): Attribute {
+  if (decoded.kind !== "opaque" || graph === undefined || graph.input.length > 0) return decoded;
+  // Sparse tensors are expanded within an allowance that is the whole file's: rare in branches, and left there.
+  if (graph.sparseInitializer.length > 0) return decoded;
+  const branch = {
+    nodes: graph.node.map((node) => decodeNode(node, read)),
+    initializers: decodeInitializers(graph, 0, read),
+    valueInfo: graph.valueInfo.map(decodeValueInfo),
+    outputs: graph.output.map(({ name }) => name),
+  };
+  return { ...decoded, branch };
+}
+
 function decodeAttributes(proto: NodeProto, read?: ExternalReader): ReadonlyMap<string, Attribute> {
   const attributes = new Map<string, Attribute>();
   for (const attribute of proto.attribute) {
     if (attributes.has(attribute.name)) {
       throw new PenniError("bad-model", `attribute "${attribute.name}" is given twice`);
     }
-    attributes.set(attribute.name, decodeAttribute(attribute, read));
+    const decoded = decodeAttribute(attribute, read);
+    attributes.set(attribute.name, proto.opType === "If" ? withBranch(decoded, attribute, read) : decoded);
   }
   return attributes;
 }

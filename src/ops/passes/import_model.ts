@@ -1,6 +1,7 @@
 import { normalForm } from "../../graph/passes/normal_form.js";
 import type { Graph } from "../../graph/types.js";
 import { toFloat32 } from "./float16.js";
+import { inlineBranches } from "./inline_branches.js";
 import { type SimplifyOptions, simplify } from "./simplify.js";
 import { unfuse } from "./unfuse.js";
 import { upgradeOpset } from "./upgrade_opset.js";
@@ -11,5 +12,5 @@ import { upgradeOpset } from "./upgrade_opset.js";
  * @throws PenniError as `upgradeOpset` and `simplify` do
  */
 export function importModel(graph: Graph, options: SimplifyOptions = {}): Graph {
-  return simplify(toFloat32(upgradeOpset(unfuse(normalForm(graph)))), options);
+  return simplify(toFloat32(upgradeOpset(unfuse(inlineBranches(normalForm(graph))))), options);
 }

@@ -4,6 +4,7 @@ import type { Graph } from "../../graph/types.js";
 import { verifyTypes } from "../verify.js";
 import { canonicalReshapes } from "./canonical_reshapes.js";
 import { foldConstants } from "./fold_constants.js";
+import { inlineBranches } from "./inline_branches.js";
 import { mergeSlices } from "./merge_slices.js";
 import { mergeTransposes } from "./merge_transposes.js";
 import { removeIdentities } from "./remove_identities.js";
@@ -14,6 +15,7 @@ import { resizeByScales } from "./resize_by_scales.js";
 export const simplification: readonly Pass[] = [
   { name: "removeDeadNodes", apply: removeDeadNodes },
   { name: "removeUnreadOutputs", apply: removeUnreadOutputs },
+  { name: "inlineBranches", apply: inlineBranches },
   { name: "foldConstants", apply: foldConstants },
   { name: "canonicalReshapes", apply: canonicalReshapes },
   { name: "resizeByScales", apply: resizeByScales },
