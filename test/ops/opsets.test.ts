@@ -96,7 +96,7 @@ async function gradientOf(form: OpsetForm, opset: number): Promise<Tensor | unde
 const isDifferentiable = ({ op, x, outputs, what }: OpsetForm): boolean =>
   x.type === "float32" &&
   (outputs ?? 1) === 1 &&
-  !["no axes", "wrap", "allowzero", "keeping the aspect ratio"].includes(what ?? "") &&
+  !["no axes", "wrap", "allowzero"].includes(what ?? "") &&
   !["Range", "Constant", "Cast", "Sign"].includes(op) &&
   findOp({ op, domain: "" })?.gradient !== undefined;
 
