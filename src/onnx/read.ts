@@ -208,7 +208,37 @@ function modelExtra(model: ModelProto, graph: GraphProto): Uint8Array {
   return toBinary(ModelProtoSchema, extra);
 }
 
+/** The newest version of the file format that onnxruntime-node 1.30 loads. */
+const NEWEST_IR_VERSION = 13n;
+
+function checkIrVersion({ irVersion }: ModelProto): void {
+  if (irVersion <= NEWEST_IR_VERSION) return;
+  throw new PenniError("bad-file", "the file is in a later version of the ONNX format", {
+    expected: `IR version ${NEWEST_IR_VERSION} or earlier`,
+    found: `${irVersion}`,
+    advice: `Export it with an earlier version of the onnx package, or set its ir_version to ${NEWEST_IR_VERSION} and save it again`,
+  });
+}
+
+/** Exporters write 0 for a size that is open; an input without elements has no other use. */
+function withOpenSizes(graph: Graph): Graph {
+  const hasZero = graph.inputs.some(({ type }) => type?.shape?.includes(0) === true);
+  if (!hasZero) return graph;
+  const opened = (info: ValueInfo): ValueInfo => {
+    const { type } = info;
+    if (type?.shape?.includes(0) !== true) return info;
+    return { ...info, type: { ...type, shape: type.shape.map((dim) => (dim === 0 ? undefined : dim)) } };
+  };
+  return {
+    ...graph,
+    inputs: graph.inputs.map(opened),
+    outputs: graph.outputs.map(opened),
+    valueInfo: new Map([...graph.valueInfo].map(([name, info]) => [name, opened(info)])),
+  };
+}
+
 function decodeGraph(model: ModelProto, fileBytes: number, read?: ExternalReader): Graph {
+  checkIrVersion(model);
   inlineFunctions(model);
   const { graph } = model;
   if (graph === undefined) throw notAModel("a file without a graph");
@@ -227,7 +257,7 @@ function decodeGraph(model: ModelProto, fileBytes: number, read?: ExternalReader
     metadata: new Map(model.metadataProps.map(({ key, value }) => [key, value])),
     extra: modelExtra(model, graph),
   };
-  const sorted = topologicalSort(normalForm(given));
+  const sorted = topologicalSort(normalForm(withOpenSizes(given)));
   verifyGraph(sorted);
   return sorted;
 }
