@@ -45,6 +45,7 @@ export type { OutputAgreement } from "./measure/output_comparison.js";
 export { type DecompositionDecision, decompose, decompositionCandidates } from "./method/decompose.js";
 export { type ExportOptions, type ExportResult, exportModel } from "./method/export.js";
 export { floatOutputs, type Trainability, trainability } from "./method/frozen.js";
+export { importForCompression } from "./method/import_for_compression.js";
 export { inspectGraph } from "./method/inspect.js";
 export type { PhaseMode } from "./method/phases.js";
 export { type MacsTarget, type Pruning, pruneCoefficients, pruneToMacs } from "./method/prune.js";

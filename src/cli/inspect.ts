@@ -71,7 +71,7 @@ async function withImported<Result>(
   const [{ readModel }, { fixBatch, fixInputShape }, { importForCompression }] = await Promise.all([
     import("../onnx/files.js"),
     import("../graph/passes/fix_input_shape.js"),
-    import("../ops/passes/import_model.js"),
+    import("../method/import_for_compression.js"),
   ]);
   const graph = await readModel(model);
   return naming(model, async () => {

@@ -31,7 +31,7 @@ export async function planRunDirectory(root: string): Promise<RunPlan> {
 async function planFile(file: string, settings: Settings, shapes: InputShapes): Promise<RunPlan> {
   const [graph, { importForCompression }, { planRun }] = await Promise.all([
     openModel(file, shapes),
-    import("../ops/passes/import_model.js"),
+    import("../method/import_for_compression.js"),
     import("../method/run/plan.js"),
   ]);
   return naming(file, async () => planRun(importForCompression(graph), settings));

@@ -110,7 +110,7 @@ async function measureFile(
     await Promise.all([
       import("../execute/resolve.js"),
       import("../measure/classes.js"),
-      import("../ops/passes/import_model.js"),
+      import("../method/import_for_compression.js"),
       import("../method/sensitivity.js"),
     ]);
   const { provider } = await resolveDevice(options.device);

@@ -10,9 +10,8 @@ import { foldNormalization } from "../ops/passes/fold_normalization.js";
 import { importModel } from "../ops/passes/import_model.js";
 import { findDecompositions } from "../ops/weights.js";
 import type { KernelRates } from "./cost_model.js";
-import { evaluateConstants } from "./evaluate_constants.js";
+import { type ConstantLimits, evaluateConstants } from "./evaluate_constants.js";
 import { fuseOperations, type Operation } from "./fuse.js";
-import { INTERPRETER_LANES } from "./interpreter.js";
 import { constant } from "./kernel_builder.js";
 import { stridedKernel } from "./kernels/strided.js";
 import type { ConvFactors, LoweringContext } from "./lower/definition.js";
@@ -42,15 +41,25 @@ export function compileProgram(model: Graph, target: Target): Program {
 /** A batch of one where it is open, no BatchNormalization where it can be folded, nothing that is known beforehand. */
 export function prepareGraph(model: Graph): Graph {
   const imported = importModel(fixOpenBatch(model, 1));
-  return importModel(
-    foldNormalization(evaluateConstants(imported, compileForInterpreter, factorMakers(imported))),
-  );
+  return importModel(foldNormalization(evaluateArithmetic(imported, COMPILED_LIMITS)));
 }
 
-function compileForInterpreter(graph: Graph): Program {
+/** A compiled model may hold 16 MiB that its program would have made of little. */
+const COMPILED_LIMITS: ConstantLimits = { growth: 2 ** 22, totalGrowth: 2 ** 24 };
+
+/**
+ * The graph without arithmetic on constants (`evaluateConstants`), except the products of coefficients and bases.
+ * @param kept further nodes that stay
+ */
+export function evaluateArithmetic(graph: Graph, limits: ConstantLimits, kept: Iterable<Node> = []): Graph {
+  const stays = new Set([...factorMakers(graph), ...kept]);
+  return evaluateConstants(graph, compileConstants, stays, limits);
+}
+
+function compileConstants(graph: Graph, width: number): Program {
   checkOperators(graph);
   const rates = { dense: 1, sparse: 1, basis: 1 };
-  return new ProgramCompiler(graph, { width: INTERPRETER_LANES, rates }).compile();
+  return new ProgramCompiler(graph, { width, rates }).compile();
 }
 
 function checkOperators(graph: Graph): void {

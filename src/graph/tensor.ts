@@ -1,3 +1,4 @@
+import { bfloat16Bits, bfloat16ToNumber } from "./bfloat16.js";
 import { PenniError } from "./errors.js";
 import { halfToNumber } from "./float16.js";
 import type { ElementType, Shape, Tensor } from "./types.js";
@@ -81,6 +82,7 @@ const numericReaders: Readonly<Partial<Record<ElementType, NumericReader>>> = {
   float32: (view, at) => view.getFloat32(at, true),
   float64: (view, at) => view.getFloat64(at, true),
   float16: (view, at) => halfToNumber(view.getUint16(at, true)),
+  bfloat16: (view, at) => bfloat16ToNumber(view.getUint16(at, true)),
   int8: (view, at) => view.getInt8(at),
   int16: (view, at) => view.getInt16(at, true),
   int32: (view, at) => view.getInt32(at, true),
@@ -105,7 +107,9 @@ export function numericData(tensor: Tensor): number[] {
   return elements;
 }
 
-function bytesOf(array: Float32Array | Float64Array | Int32Array | BigInt64Array | Uint8Array): Uint8Array {
+function bytesOf(
+  array: Float32Array | Float64Array | Int32Array | BigInt64Array | Uint8Array | Uint16Array,
+): Uint8Array {
   return new Uint8Array(array.buffer, array.byteOffset, array.byteLength);
 }
 
@@ -140,6 +144,7 @@ export function toInt64(value: number): bigint {
 const numericWriters: Readonly<Partial<Record<ElementType, (values: readonly number[]) => Uint8Array>>> = {
   float32: (values) => bytesOf(Float32Array.from(values)),
   float64: (values) => bytesOf(Float64Array.from(values)),
+  bfloat16: (values) => bytesOf(Uint16Array.from(values, bfloat16Bits)),
   int32: (values) => bytesOf(Int32Array.from(values)),
   int64: (values) => bytesOf(BigInt64Array.from(values, toInt64)),
   uint8: (values) => Uint8Array.from(values),

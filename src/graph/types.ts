@@ -50,13 +50,26 @@ export type Attribute =
   | { readonly kind: "floats"; readonly value: readonly number[] }
   | { readonly kind: "strings"; readonly value: readonly string[] }
   | { readonly kind: "tensor"; readonly value: Tensor }
-  /** `captures`: names of values outside a subgraph that it reads; `inner`: the nodes inside, at any depth. */
+  /**
+   * `captures`: names of values outside a subgraph that it reads; `inner`: the nodes inside, at any depth; `branch`: what
+   * a branch of If is made of, to be written in its place once the condition is known.
+   */
   | {
       readonly kind: "opaque";
       readonly value: Opaque;
       readonly captures: readonly string[];
       readonly inner?: readonly InnerNode[];
+      readonly branch?: Branch;
     };
+
+/** The content of a subgraph without inputs. Names that it does not define are the surrounding graph's. */
+export interface Branch {
+  readonly nodes: readonly Node[];
+  readonly initializers: ReadonlyMap<string, Tensor>;
+  readonly valueInfo: readonly ValueInfo[];
+  /** Names, in order. */
+  readonly outputs: readonly string[];
+}
 
 /** What is known of a node inside a subgraph. */
 export type InnerNode = Pick<Node, "name" | "op" | "domain">;

@@ -29,7 +29,7 @@ export interface Remark {
 }
 
 /** The newest version of the standard operator set whose changes Penni follows. */
-export const NEWEST_OPSET = 21;
+export const NEWEST_OPSET = 26;
 
 /** What to do about a quantized model. */
 export const FROM_FLOAT = "Start from the float32 model, and quantize what comes out of the compression";

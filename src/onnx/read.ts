@@ -1,10 +1,13 @@
 import { create, fromBinary, toBinary } from "@bufbuild/protobuf";
 import { type ErrorDetails, PenniError } from "../graph/errors.js";
+import { normalForm } from "../graph/passes/normal_form.js";
 import { topologicalSort } from "../graph/passes/topological_sort.js";
 import type { Attribute, Graph, Node, Tensor, ValueInfo } from "../graph/types.js";
 import { verifyGraph } from "../graph/verify.js";
 import { decodeAttribute, normalDomain } from "./attributes.js";
+import { inlineFunctions } from "./functions.js";
 import {
+  type AttributeProto,
   AttributeProtoSchema,
   type GraphProto,
   GraphProtoSchema,
@@ -92,13 +95,32 @@ function nodeExtra(proto: NodeProto): Uint8Array | undefined {
   return toBinary(NodeProtoSchema, extra);
 }
 
+/** A branch of If, which may turn out to be the only one. */
+function withBranch(
+  decoded: Attribute,
+  { g: graph }: AttributeProto,
+  read: ExternalReader | undefined,
+): Attribute {
+  if (decoded.kind !== "opaque" || graph === undefined || graph.input.length > 0) return decoded;
+  // Sparse tensors are expanded within an allowance that is the whole file's: rare in branches, and left there.
+  if (graph.sparseInitializer.length > 0) return decoded;
+  const branch = {
+    nodes: graph.node.map((node) => decodeNode(node, read)),
+    initializers: decodeInitializers(graph, 0, read),
+    valueInfo: graph.valueInfo.map(decodeValueInfo),
+    outputs: graph.output.map(({ name }) => name),
+  };
+  return { ...decoded, branch };
+}
+
 function decodeAttributes(proto: NodeProto, read?: ExternalReader): ReadonlyMap<string, Attribute> {
   const attributes = new Map<string, Attribute>();
   for (const attribute of proto.attribute) {
     if (attributes.has(attribute.name)) {
       throw new PenniError("bad-model", `attribute "${attribute.name}" is given twice`);
     }
-    attributes.set(attribute.name, decodeAttribute(attribute, read));
+    const decoded = decodeAttribute(attribute, read);
+    attributes.set(attribute.name, proto.opType === "If" ? withBranch(decoded, attribute, read) : decoded);
   }
   return attributes;
 }
@@ -186,11 +208,42 @@ function modelExtra(model: ModelProto, graph: GraphProto): Uint8Array {
   return toBinary(ModelProtoSchema, extra);
 }
 
+/** The newest version of the file format that onnxruntime-node 1.30 loads. */
+const NEWEST_IR_VERSION = 13n;
+
+function checkIrVersion({ irVersion }: ModelProto): void {
+  if (irVersion <= NEWEST_IR_VERSION) return;
+  throw new PenniError("bad-file", "the file is in a later version of the ONNX format", {
+    expected: `IR version ${NEWEST_IR_VERSION} or earlier`,
+    found: `${irVersion}`,
+    advice: `Export it with an earlier version of the onnx package, or set its ir_version to ${NEWEST_IR_VERSION} and save it again`,
+  });
+}
+
+/** Exporters write 0 for a size that is open; an input without elements has no other use. */
+function withOpenSizes(graph: Graph): Graph {
+  const hasZero = graph.inputs.some(({ type }) => type?.shape?.includes(0) === true);
+  if (!hasZero) return graph;
+  const opened = (info: ValueInfo): ValueInfo => {
+    const { type } = info;
+    if (type?.shape?.includes(0) !== true) return info;
+    return { ...info, type: { ...type, shape: type.shape.map((dim) => (dim === 0 ? undefined : dim)) } };
+  };
+  return {
+    ...graph,
+    inputs: graph.inputs.map(opened),
+    outputs: graph.outputs.map(opened),
+    valueInfo: new Map([...graph.valueInfo].map(([name, info]) => [name, opened(info)])),
+  };
+}
+
 function decodeGraph(model: ModelProto, fileBytes: number, read?: ExternalReader): Graph {
+  checkIrVersion(model);
+  inlineFunctions(model);
   const { graph } = model;
   if (graph === undefined) throw notAModel("a file without a graph");
   const initializers = decodeInitializers(graph, fileBytes, read);
-  const sorted = topologicalSort({
+  const given: Graph = {
     name: graph.name,
     opsets: decodeOpsets(model),
     // Before IR version 4 initializers were inputs as well.
@@ -203,15 +256,17 @@ function decodeGraph(model: ModelProto, fileBytes: number, read?: ExternalReader
     ),
     metadata: new Map(model.metadataProps.map(({ key, value }) => [key, value])),
     extra: modelExtra(model, graph),
-  });
+  };
+  const sorted = topologicalSort(normalForm(withOpenSizes(given)));
   verifyGraph(sorted);
   return sorted;
 }
 
 /**
  * The graph in the bytes of an .onnx file. Weights are not copied: tensors are windows into `bytes`, except
- * sparse ones and those that are not stored as raw data. Nodes come in topological order. Whatever Penni does
- * not interpret (documentation, producer, functions, unknown fields) travels in `extra`, as encoded messages,
+ * sparse ones and those that are not stored as raw data. Nodes come in topological order, each with a name of its own
+ * (`normalForm`). Whatever Penni does
+ * not interpret (documentation, producer, unknown fields) travels in `extra`, as encoded messages,
  * and is written back by `encodeModel`; tensors of unknown element types hold their encoded message.
  * @throws PenniError "bad-file" if the bytes are no ONNX model, "bad-model" if the model contradicts itself.
  */

@@ -26,7 +26,8 @@ function targetType(node: Node): ElementType {
 
 function castValue({ node, values: [x] }: NodeContext): ReturnType<NonNullable<OpDefinition["value"]>> {
   const type = targetType(node);
-  if (type === "string" || type === "other") return [];
+  // What bfloat16 rounds away is not followed here.
+  if (type === "string" || type === "other" || type === "bfloat16") return [];
   const convert = ([element]: readonly KnownElement[]): KnownElement => {
     if (type !== "bool") return element;
     return typeof element === "number" ? Number(element !== 0) : undefined;

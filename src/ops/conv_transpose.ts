@@ -76,7 +76,8 @@ export function transposedAxes(node: Node, input: Shape, kernel: Shape): readonl
     }
     const made = (size - 1) * stride + (taps - 1) * dilation + 1;
     const full = made + (intsAttribute(node, "output_padding")?.[axis] ?? 0);
-    const wanted = stated ?? (autoPadOf(node).startsWith("SAME") ? size * stride : undefined);
+    // A kernel smaller than the stride does not reach that far, and ONNX Runtime adds nothing behind it.
+    const wanted = stated ?? (autoPadOf(node).startsWith("SAME") ? Math.min(size * stride, full) : undefined);
     const [begin, end] =
       wanted === undefined ? statedPads(node, axis, input.length) : sharedPads(node, full - wanted);
     const output = wanted ?? full - begin - end;

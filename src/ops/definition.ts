@@ -64,6 +64,8 @@ export type ExpandRule = (builder: TypedBuilder, node: Node) => readonly (string
 export interface OpDefinition {
   readonly type: string;
   readonly shape: ShapeRule;
+  /** The outputs from this number on need not be listed, and nothing changes where they are not; default: none. */
+  readonly optionalOutputs?: number;
   readonly value?: ValueRule;
   readonly gradient?: GradientRule;
   readonly channels?: ChannelRule;

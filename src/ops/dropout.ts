@@ -9,6 +9,7 @@ import type { NodeContext, OpDefinition } from "./definition.js";
  */
 export const Dropout: OpDefinition = {
   type: "Dropout",
+  optionalOutputs: 1,
   shape: (context) => {
     const x = requiredInput(context, 0);
     return [x, { elementType: "bool", shape: x.shape }];

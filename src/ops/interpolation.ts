@@ -20,12 +20,15 @@ const coordinates: Readonly<Record<string, Coordinate>> = {
   half_pixel: halfPixel,
   half_pixel_symmetric: (output, axis) => {
     const { inputs, outputs, scale } = axis;
-    const adjustment = outputs / (scale * inputs);
-    return (inputs / 2) * (1 - adjustment) + halfPixel(output, axis);
+    const adjustment = Math.fround(outputs / Math.fround(scale * inputs));
+    const offset = Math.fround((inputs / 2) * Math.fround(1 - adjustment));
+    return Math.fround(Math.fround(offset + Math.fround((output + 0.5) / scale)) - 0.5);
   },
   pytorch_half_pixel: (output, axis) => (axis.outputs > 1 ? halfPixel(output, axis) : 0),
   align_corners: (output, { inputs, outputs }) =>
     outputs === 1 ? 0 : Math.fround(Math.fround(output * (inputs - 1)) / (outputs - 1)),
+  // Up to opset 12; ONNX Runtime knows it in later ones too.
+  tf_half_pixel_for_nn: (output, { scale }) => Math.fround((output + 0.5) / scale),
   asymmetric: (output, { scale }) => Math.fround(output / scale),
 };
 
@@ -93,7 +96,7 @@ function unsupported(node: Node, attribute: string, expected: string, found: str
  * The linear map along each axis that a Resize node changes (ONNX Resize, opset 11 and later): nearest, linear and cubic
  * interpolation; indices beyond the borders read the border.
  * @param scales as the node states them, or undefined where it states sizes
- * @throws PenniError "unsupported" for antialiasing, cropping, unequal handling of aspect ratios and very long axes
+ * @throws PenniError "unsupported" for antialiasing, cropping and very long axes
  */
 export function resizeMaps(
   node: Node,
@@ -102,8 +105,6 @@ export function resizeMaps(
   scales: readonly number[] | undefined,
 ): readonly AxisMap[] {
   if (intAttribute(node, "antialias") === 1) throw unsupported(node, "antialias", "0", "1");
-  const policy = stringAttribute(node, "keep_aspect_ratio_policy") ?? "stretch";
-  if (policy !== "stretch") throw unsupported(node, "keep_aspect_ratio_policy", "stretch", policy);
   const coordinate = choose(coordinates, node, "coordinate_transformation_mode", "half_pixel");
   const taps = choose(interpolations, node, "mode", "nearest");
   return input.flatMap((inputs, axis) => {

@@ -15,6 +15,7 @@ import { standardize, standardizeGradient } from "./standardize.js";
  */
 export const LayerNormalization: OpDefinition = {
   type: "LayerNormalization",
+  optionalOutputs: 1,
   // Scale and bias that reach further than the normalised axes have entries per channel, too.
   channels: alongAxesChannels(({ node, inputs }, rank) => {
     const first = normalizeAxis(node, intAttribute(node, "axis") ?? -1, rank);

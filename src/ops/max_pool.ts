@@ -10,6 +10,7 @@ import { pooledType } from "./pool.js";
  */
 export const MaxPool: OpDefinition = {
   type: "MaxPool",
+  optionalOutputs: 1,
   shape: (context) => {
     const pooled = pooledType(context);
     return [pooled, { elementType: "int64", shape: pooled.shape }];

@@ -1,5 +1,6 @@
-import { intsAttribute } from "../graph/attributes.js";
-import type { Node, Shape, ValueType } from "../graph/types.js";
+import { intsAttribute, stringAttribute } from "../graph/attributes.js";
+import { PenniError } from "../graph/errors.js";
+import type { Dim, Node, Shape, ValueType } from "../graph/types.js";
 import { requiredInput } from "./arguments.js";
 import { describeShape, type NodeContext, shapeError } from "./definition.js";
 import { resolveWindow, type StaticWindow, staticWindow } from "./window.js";
@@ -17,8 +18,33 @@ export function pooledType(context: NodeContext): ValueType {
   const { elementType, shape } = x;
   if (shape === undefined) return x;
   const [batch, channels, ...inputSpatial] = requireSpatial(node, shape);
-  const { output } = resolveWindow({ node, inputSpatial, kernel: kernelShape(node) });
+  const kernel = kernelShape(node);
+  checkAutomaticPads(node, inputSpatial, kernel);
+  const { output } = resolveWindow({ node, inputSpatial, kernel });
   return { elementType, shape: [batch, channels, ...output] };
+}
+
+/**
+ * What SAME means for a dilated window, or for one that is smaller than its stride and ends before the input does, is
+ * not what ONNX Runtime 1.30 computes (it leaves dilation out, and pads by less than 0).
+ * @throws PenniError "unsupported" for such windows
+ */
+function checkAutomaticPads(node: Node, input: readonly Dim[], kernel: readonly number[]): void {
+  if (!(stringAttribute(node, "auto_pad") ?? "").startsWith("SAME")) return;
+  const strides = intsAttribute(node, "strides") ?? [];
+  const isDilated = (intsAttribute(node, "dilations") ?? []).some((dilation) => dilation !== 1);
+  const endsBefore = input.some((size, axis) => {
+    const stride = strides[axis] ?? 1;
+    return typeof size === "number" && (Math.ceil(size / stride) - 1) * stride + (kernel[axis] ?? 1) < size;
+  });
+  if (!isDilated && !endsBefore) return;
+  throw new PenniError("unsupported", "runtimes do not agree on these automatic pads of a pooling window", {
+    node: node.name,
+    op: node.op,
+    expected: "pads as numbers",
+    found: `auto_pad ${stringAttribute(node, "auto_pad")} with ${isDilated ? "dilations" : "a kernel that is smaller than the stride"}`,
+    advice: "Export the model with explicit pads",
+  });
 }
 
 /** The windows of a pooling node over an input [N, C, spatial...] of known dimensions. */

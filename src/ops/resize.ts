@@ -11,6 +11,7 @@ import {
   type OpDefinition,
   shapeError,
 } from "./definition.js";
+import { isStatic } from "./dims.js";
 import { mul } from "./emit.js";
 import { resizeMaps } from "./interpolation.js";
 import { scaledShape } from "./scaling.js";
@@ -33,8 +34,8 @@ function resizeType(context: NodeContext): ValueType {
   const scales = values[scalesInput(node)];
   const sizes = values[3];
   if (sizes !== undefined && sizes.elements.length > 0) {
-    const exact = (stringAttribute(node, "keep_aspect_ratio_policy") ?? "stretch") === "stretch";
-    return { elementType, shape: exact ? spread(node, sizes, shape) : unknownDims(shape.length) };
+    if (!keepsAspect(node)) return { elementType, shape: spread(node, sizes, shape) };
+    return { elementType, shape: keptAspect(node, sizes, shape)?.shape ?? unknownDims(shape.length) };
   }
   if (scales === undefined || scales.elements.length === 0)
     return { elementType, shape: unknownDims(shape.length) };
@@ -47,11 +48,46 @@ const scalesInput = (node: Node): number => (node.inputs.length === 2 ? 1 : 2);
 
 /** Puts the values of the listed axes (opset 18; all axes by default) over the rest. */
 function spread(node: Node, value: KnownValue, rest: Shape): Shape {
-  const axes = normalizeAxes(node, intsAttribute(node, "axes") ?? rest.map((_, axis) => axis), rest.length);
+  const axes = resizedAxesOf(node, rest.length);
   if (axes.length !== value.elements.length) {
     throw shapeError(node, "wrong number of scales or sizes", `${axes.length}`, `${value.elements.length}`);
   }
   return rest.map((dim, axis): Dim => (axes.includes(axis) ? value.elements[axes.indexOf(axis)] : dim));
+}
+
+/** Whether stated sizes are bounds, within or beyond which the aspect ratio is kept (opset 18). */
+export function keepsAspect(node: Node): boolean {
+  return (stringAttribute(node, "keep_aspect_ratio_policy") ?? "stretch") !== "stretch";
+}
+
+/**
+ * One scale for all axes that are resized, the smallest or the largest that the sizes ask for (in float32, as in ONNX
+ * Runtime), and the sizes that it leads to, rounded to the nearest; undefined where a size is not known.
+ */
+function keptAspect(
+  node: Node,
+  sizes: KnownValue,
+  shape: Shape,
+): { readonly shape: readonly number[]; readonly scales: readonly number[] } | undefined {
+  if (!isStatic(shape)) return undefined;
+  const axes = resizedAxesOf(node, shape.length);
+  const asked = axes.map((axis, at) => {
+    const size = sizes.elements[at];
+    return typeof size === "number" ? Math.fround(size / (shape[axis] ?? 1)) : Number.NaN;
+  });
+  const isLarger = stringAttribute(node, "keep_aspect_ratio_policy") === "not_smaller";
+  const scale = isLarger ? Math.max(...asked) : Math.min(...asked);
+  if (!Number.isFinite(scale)) return undefined;
+  return {
+    shape: shape.map((dim, axis) => (axes.includes(axis) ? Math.round(Math.fround(scale * dim)) : dim)),
+    scales: shape.map((_, axis) => (axes.includes(axis) ? scale : 1)),
+  };
+}
+
+/** The axes that scales and sizes are stated for (opset 18; all by default). */
+export function resizedAxesOf(node: Node, rank: number): readonly number[] {
+  const all = Array.from({ length: rank }, (_, axis) => axis);
+  return normalizeAxes(node, intsAttribute(node, "axes") ?? all, rank);
 }
 
 function resizeGradient(context: GradientContext): string | undefined {
@@ -79,7 +115,12 @@ export function resizedAxes(
   output: readonly number[],
 ): readonly AxisMap[] | undefined {
   const { node } = context;
-  if ((node.inputs[3] ?? "") !== "") return resizeMaps(node, input, output, undefined);
+  const [, , , sizes] = context.values;
+  if ((node.inputs[3] ?? "") !== "") {
+    const scales =
+      keepsAspect(node) && sizes !== undefined ? keptAspect(node, sizes, input)?.scales : undefined;
+    return keepsAspect(node) && scales === undefined ? undefined : resizeMaps(node, input, output, scales);
+  }
   const value = context.values[scalesInput(node)];
   const ones = input.map(() => 1);
   const scales = value === undefined ? undefined : spread(node, value, ones);

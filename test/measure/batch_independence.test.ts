@@ -6,7 +6,7 @@ import { imagenetPreprocessing } from "../../src/data/preprocessing.js";
 import { int, ints } from "../../src/graph/attributes.js";
 import type { Graph } from "../../src/graph/types.js";
 import { batchObstacle, batchProblem } from "../../src/measure/batch_independence.js";
-import { importForCompression } from "../../src/ops/passes/import_model.js";
+import { importForCompression } from "../../src/method/import_for_compression.js";
 import { Network } from "../support/network.js";
 
 const SIZE = 6;

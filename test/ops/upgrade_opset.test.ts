@@ -311,17 +311,6 @@ const refused: readonly (readonly [what: string, graph: Graph, message: RegExp])
     of(10, nodeOf("Resize", ["x", "x"], ["y"])),
     /scales that are computed/,
   ],
-  [
-    "a coordinate mode that is gone",
-    of(
-      11,
-      nodeOf("Resize", ["x", "", "s"], ["y"], {
-        coordinate_transformation_mode: text("tf_half_pixel_for_nn"),
-      }),
-      scales(1, 1, 2, 2),
-    ),
-    /found tf_half_pixel_for_nn/,
-  ],
   ["Slice without ranges", of(9, nodeOf("Slice", ["x"], ["y"])), /attribute "starts" is missing/],
 ];
 

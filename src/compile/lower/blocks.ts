@@ -2,10 +2,11 @@ import { intAttribute, stringAttribute } from "../../graph/attributes.js";
 import { normalizeAxis } from "../../ops/arguments.js";
 import { broadcastStrides } from "../../ops/broadcast.js";
 import { stridesOf } from "../../ops/dims.js";
+import { isInferenceDropout } from "../../ops/dropout.js";
 import { constant, select } from "../kernel_builder.js";
 import { add, once } from "../kernels/functions.js";
 import type { Lowering } from "./definition.js";
-import { checkTableLength } from "./errors.js";
+import { checkTableLength, unsupported } from "./errors.js";
 import { copyStrided, fill, mapViews, viewOf } from "./movement.js";
 
 // Operators that repeat elements, or deal them to other axes.
@@ -91,6 +92,7 @@ export const lowerOneHot: Lowering = (context) => {
 
 /** Inference only: the input itself, and a mask of ones. */
 export const lowerDropout: Lowering = (context) => {
+  if (!isInferenceDropout(context)) throw unsupported(context, "training_mode absent or false", "true");
   context.alias(context.read(0));
   if ((context.node.outputs[1] ?? "") === "") return;
   const count = context.outputDims(1).reduce((product, dim) => product * dim, 1);

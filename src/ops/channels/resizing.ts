@@ -22,13 +22,14 @@ export const resizeChannels: ChannelRule = (context) => {
   const flow = interpolation(context);
   if ("wall" in flow || (context.node.inputs[3] ?? "") === "") return flow;
   const { node } = context;
-  if ((stringAttribute(node, "keep_aspect_ratio_policy") ?? "stretch") !== "stretch")
-    return wall("its sizes are bounds");
+  // Where the aspect ratio is kept, all axes that sizes are stated for depend on each other.
+  const keepsAspect = (stringAttribute(node, "keep_aspect_ratio_policy") ?? "stretch") !== "stretch";
   const sizes = fullyKnown(intsArgument(context, 3, ""));
   if (sizes === undefined) return wall("its sizes are not constant");
   const axes = intsAttribute(node, "axes") ?? sizes.map((_, axis) => axis);
   const at = normalizeAxes(node, axes, rankOf(context)).indexOf(1);
   if (at < 0) return flow;
+  if (keepsAspect) return wall("its sizes are bounds");
   const counted = (edit: LaneEditor): readonly number[] => sizes.with(at, edit.output(0).length);
   return {
     ...flow,

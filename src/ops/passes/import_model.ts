@@ -1,7 +1,9 @@
+import { normalForm } from "../../graph/passes/normal_form.js";
 import type { Graph } from "../../graph/types.js";
 import { float32Images, toFloat32 } from "./float16.js";
-import { recogniseFactored } from "./recognise_factored.js";
+import { inlineBranches } from "./inline_branches.js";
 import { type SimplifyOptions, simplify } from "./simplify.js";
+import { unfuse } from "./unfuse.js";
 import { upgradeOpset } from "./upgrade_opset.js";
 
 /**
@@ -10,10 +12,6 @@ import { upgradeOpset } from "./upgrade_opset.js";
  * @throws PenniError as `upgradeOpset` and `simplify` do
  */
 export function importModel(graph: Graph, options: SimplifyOptions = {}): Graph {
-  return simplify(float32Images(toFloat32(upgradeOpset(graph))), options);
-}
-
-/** `importModel` for a model that is to be compressed: layers that were factored are decomposed ones again. */
-export function importForCompression(graph: Graph, options: SimplifyOptions = {}): Graph {
-  return recogniseFactored(importModel(graph, options));
+  const standard = upgradeOpset(unfuse(inlineBranches(normalForm(graph))));
+  return simplify(float32Images(toFloat32(standard)), options);
 }

@@ -4,14 +4,18 @@ import type { Graph } from "../../graph/types.js";
 import { verifyTypes } from "../verify.js";
 import { canonicalReshapes } from "./canonical_reshapes.js";
 import { foldConstants } from "./fold_constants.js";
+import { inlineBranches } from "./inline_branches.js";
 import { mergeSlices } from "./merge_slices.js";
 import { mergeTransposes } from "./merge_transposes.js";
 import { removeIdentities } from "./remove_identities.js";
+import { removeUnreadOutputs } from "./remove_unread_outputs.js";
 import { resizeByScales } from "./resize_by_scales.js";
 
 /** What `simplify` does, in order, until nothing changes. */
 export const simplification: readonly Pass[] = [
   { name: "removeDeadNodes", apply: removeDeadNodes },
+  { name: "removeUnreadOutputs", apply: removeUnreadOutputs },
+  { name: "inlineBranches", apply: inlineBranches },
   { name: "foldConstants", apply: foldConstants },
   { name: "canonicalReshapes", apply: canonicalReshapes },
   { name: "resizeByScales", apply: resizeByScales },

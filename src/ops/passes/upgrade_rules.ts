@@ -242,14 +242,26 @@ function nearestRounding(node: Node, scales: KnownValue | undefined): "floor" | 
 
 /** Versions 11 and 12 want empty tensors where 13 wants no input at all. */
 function withOptionalInputs(node: Node, { value }: UpgradeContext): Node {
-  if (stringAttribute(node, "coordinate_transformation_mode") === "tf_half_pixel_for_nn") {
-    throw cannotUpgrade(node, "a way of mapping coordinates is gone from opset 13", {
-      found: "tf_half_pixel_for_nn",
-      advice: "Export the model with another resize mode",
-    });
-  }
   const inputs = node.inputs.map((name, index) =>
     index > 0 && value(name)?.elements.length === 0 ? "" : name,
   );
-  return { ...node, inputs };
+  return inPresentMode({ ...node, inputs });
+}
+
+/** How tf_half_pixel_for_nn, half a pixel behind half_pixel and gone from version 13, rounds like the latter. */
+const roundingsOfHalfPixel: Readonly<Record<string, string>> = {
+  floor: "round_prefer_ceil",
+  round_prefer_floor: "ceil",
+};
+
+/** What has no other form stays: ONNX Runtime knows that mode in all versions. */
+function inPresentMode(node: Node): Node {
+  if (stringAttribute(node, "coordinate_transformation_mode") !== "tf_half_pixel_for_nn") return node;
+  const isNearest = (stringAttribute(node, "mode") ?? "nearest") === "nearest";
+  const rounding = roundingsOfHalfPixel[stringAttribute(node, "nearest_mode") ?? "round_prefer_floor"];
+  if (!isNearest || rounding === undefined) return node;
+  return withAttributes(node, {
+    coordinate_transformation_mode: text("half_pixel"),
+    nearest_mode: text(rounding),
+  });
 }

@@ -1,0 +1,33 @@
+import { numericData } from "../graph/tensor.js";
+import type { ElementType, Node, Tensor } from "../graph/types.js";
+import { isInteger } from "../ops/element_types.js";
+
+/** Integers up to this are exact in float32, in which programs compute. */
+const LARGEST_EXACT = 2 ** 24;
+
+/** Of float64 numbers only those are computed in float32 that neither overflow nor vanish there, with room for squares. */
+const [SMALLEST, LARGEST] = [2 ** -60, 2 ** 60];
+
+/** With integers, these round on the way or are not what float32 makes of them. */
+const NOT_FOR_INTEGERS: ReadonlySet<string> = new Set([
+  ...["Conv", "Div", "Gemm", "MatMul", "Mod", "Pow"],
+  ...["ReduceL1", "ReduceL2", "ReduceLogSum", "ReduceLogSumExp", "ReduceMean", "ReduceProd", "ReduceSum"],
+  "ReduceSumSquare",
+]);
+
+/** Whether arithmetic in float32 gives a node's results: for integers to the last digit, for numbers to float32's. */
+export function isExactly(node: Node, inputs: readonly Tensor[], outputs: readonly ElementType[]): boolean {
+  if (outputs.some(isInteger) && NOT_FOR_INTEGERS.has(node.op)) return false;
+  return inputs.every(isHeld);
+}
+
+function isHeld(tensor: Tensor): boolean {
+  const { type } = tensor;
+  if (type === "string" || type === "other") return false;
+  if (isInteger(type)) return numericData(tensor).every((value) => Math.abs(value) <= LARGEST_EXACT);
+  if (type !== "float64") return true;
+  return numericData(tensor).every((value) => {
+    const size = Math.abs(value);
+    return size === 0 || (size >= SMALLEST && size <= LARGEST);
+  });
+}

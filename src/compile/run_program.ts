@@ -1,0 +1,66 @@
+import type { Graph } from "../graph/types.js";
+import { INTERPRETER_LANES, interpretProgram } from "./interpreter.js";
+import type { Program } from "./program.js";
+import { WASM_LANES } from "./wasm/function_body.js";
+import { DESCRIPTION_SECTION, type ModuleDescription, wasmModule } from "./wasm/module.js";
+
+/** Compiles a graph for vectors of so many lanes. */
+export type ProgramMaker = (graph: Graph, width: number) => Program;
+
+interface Instance {
+  readonly exports: Readonly<Record<string, unknown>>;
+}
+
+/** What of the host's WebAssembly is used: Node's types leave it out. */
+declare const WebAssembly: {
+  readonly Module: {
+    new (bytes: Uint8Array): object;
+    customSections(module: object, name: string): readonly ArrayBuffer[];
+  };
+  readonly Instance: new (module: object) => Instance;
+  readonly Memory: new () => { readonly buffer: ArrayBuffer };
+};
+
+/** A graph with so few bytes of weights is interpreted: a microsecond each, and no module to be made. */
+const INTERPRETED_BYTES = 2 ** 15;
+
+/**
+ * Computes the outputs of a graph without inputs, by name: large ones as WebAssembly where the host lets it be made at
+ * once (browsers may not, outside workers), else by interpreting.
+ * @throws PenniError as `compile` does
+ */
+export function runProgram(graph: Graph, compile: ProgramMaker): ReadonlyMap<string, Float32Array> {
+  const bytes = [...graph.initializers.values()].reduce((sum, tensor) => sum + tensor.bytes.byteLength, 0);
+  const instance =
+    bytes > INTERPRETED_BYTES ? instantiate(wasmModule(compile(graph, WASM_LANES))) : undefined;
+  return instance?.() ?? interpretProgram(compile(graph, INTERPRETER_LANES), new Map());
+}
+
+/** Runs the module; undefined where the host does not let it be made. */
+function instantiate(bytes: Uint8Array): (() => ReadonlyMap<string, Float32Array>) | undefined {
+  try {
+    const module = new WebAssembly.Module(bytes);
+    const [section] = WebAssembly.Module.customSections(module, DESCRIPTION_SECTION);
+    const description: ModuleDescription = JSON.parse(new TextDecoder().decode(section));
+    const { exports } = new WebAssembly.Instance(module);
+    return () => run(exports, description);
+  } catch {
+    return undefined;
+  }
+}
+
+function run(
+  { memory, run: compute }: Instance["exports"],
+  { outputs }: ModuleDescription,
+): ReadonlyMap<string, Float32Array> {
+  if (!(memory instanceof WebAssembly.Memory) || typeof compute !== "function") {
+    throw new Error("a module without memory or run");
+  }
+  compute();
+  return new Map(
+    outputs.map(({ name, dims, address }) => {
+      const count = dims.reduce((product, dim) => product * dim, 1);
+      return [name, new Float32Array(memory.buffer, address, count).slice()];
+    }),
+  );
+}
