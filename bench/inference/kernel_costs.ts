@@ -80,8 +80,8 @@ async function milliseconds(graph: Graph, rates: KernelRates, options: KernelCos
     contender.close();
     return timing?.minMs ?? Number.NaN;
   }
-  const times = await measureSteps(compileProgram(graph, target));
-  return times.reduce((sum, { ms, step }) => (step.multiplyAccumulates > 0 ? sum + ms : sum), 0);
+  const { steps } = await measureSteps(compileProgram(graph, target));
+  return steps.reduce((sum, { ms, step }) => (step.multiplyAccumulates > 0 ? sum + ms : sum), 0);
 }
 
 /** Turns of one program, which is alone: 40 ms each. */

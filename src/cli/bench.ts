@@ -1,7 +1,12 @@
 import type { Command } from "commander";
-import type { Timing } from "../measure/by_turns.js";
 import { gigaflops } from "../measure/gigaflops.js";
-import { describeLayerSpeeds, describeTimings, type LayerSpeed } from "./bench_text.js";
+import {
+  type Comparison,
+  describeComparison,
+  describeLayerSpeeds,
+  type LayerSpeed,
+  type LayerSpeeds,
+} from "./bench_text.js";
 import { openModel } from "./model_and_images.js";
 import { type InputShapes, inputShape, naming, wholeNumber } from "./options.js";
 import { progressBar } from "./progress.js";
@@ -18,9 +23,14 @@ interface BenchOptions {
 export function addBenchCommand(program: Command, terminal: Terminal): Command {
   return program
     .command("bench")
-    .description("measure a model compiled to WebAssembly beside ONNX Runtime: one image, one thread")
+    .description(
+      "measure a model compiled to WebAssembly beside ONNX Runtime, for Node and (if installed) for the web: one image, one thread",
+    )
     .argument("<model>", "an .onnx file")
-    .option("--layers", "time and GFLOP/s of each layer's kernels instead, against the machine's peak")
+    .option(
+      "--layers",
+      "time and GFLOP/s of each layer's kernels instead, within whole runs, against the machine's peak",
+    )
     .option("--rounds <n>", "turns of each engine", wholeNumber(1), 15)
     .option("--input-shape <NAME:DIMS>", "dimensions of an input, as input:1x3x32x32", inputShape)
     .option("--json", "print the result as JSON")
@@ -34,16 +44,12 @@ export function addBenchCommand(program: Command, terminal: Terminal): Command {
         print(speeds, describeLayerSpeeds(speeds, width));
         return;
       }
-      const timings = await compareEngines(model, options);
-      print({ timings }, describeTimings(timings, width));
+      const comparison = await compareEngines(model, options);
+      print(comparison, describeComparison(comparison, width));
     });
 }
 
-async function layerSpeeds(
-  model: string,
-  options: BenchOptions,
-  terminal: Terminal,
-): Promise<{ readonly peak: number; readonly layers: readonly LayerSpeed[] }> {
+async function layerSpeeds(model: string, options: BenchOptions, terminal: Terminal): Promise<LayerSpeeds> {
   const [graph, { compileProgram }, { targets }, { measurePeak, measureSteps }] = await Promise.all([
     openModel(model, options.inputShape),
     import("../compile/compile.js"),
@@ -51,10 +57,10 @@ async function layerSpeeds(
     import("../measure/step_times.js"),
   ]);
   const program = await naming(model, async () => compileProgram(graph, targets.wasm));
-  const bar = progressBar(terminal.stderr, "kernels");
+  const bar = progressBar(terminal.stderr, "runs");
   try {
-    const times = await measureSteps(program, bar.update);
-    const layers = times.map(({ step, ms }): LayerSpeed => {
+    const { steps, wholeMs, remainderMs, runs } = await measureSteps(program, bar.update);
+    const layers = steps.map(({ step, ms }): LayerSpeed => {
       const { node, op, kernel, multiplyAccumulates } = step;
       return {
         node,
@@ -65,34 +71,45 @@ async function layerSpeeds(
         gflops: gigaflops(multiplyAccumulates, ms),
       };
     });
-    return { peak: measurePeak(targets.wasm.width), layers };
+    return { peak: measurePeak(targets.wasm.width), wholeMs, remainderMs, runs, layers };
   } finally {
     bar.stop();
   }
 }
 
-async function compareEngines(model: string, options: BenchOptions): Promise<readonly Timing[]> {
-  const [graph, { openSession }, { sampleFeeds }, { compiledContender, singleImage }, turns] =
-    await Promise.all([
-      openModel(model, options.inputShape),
-      import("../execute/node.js"),
-      import("../measure/latency.js"),
-      import("../measure/compiled_latency.js"),
-      import("../measure/by_turns.js"),
-    ]);
+async function compareEngines(model: string, options: BenchOptions): Promise<Comparison> {
+  const [
+    graph,
+    { openSession },
+    { sampleFeeds },
+    { compiledContender, singleImage },
+    turns,
+    { webContender },
+  ] = await Promise.all([
+    openModel(model, options.inputShape),
+    import("../execute/node.js"),
+    import("../measure/latency.js"),
+    import("../measure/compiled_latency.js"),
+    import("../measure/by_turns.js"),
+    import("../measure/web_contender.js"),
+  ]);
   return naming(model, async () => {
     const single = singleImage(graph);
     const compiled = await compiledContender("compiled WebAssembly", single);
     const feeds = sampleFeeds(single);
+    const web = await webContender("onnxruntime-web (WebAssembly)", single, feeds);
     const session = await openSession(single, { threads: 1 });
     const runtime = {
       engine: "ONNX Runtime for Node",
       sample: turns.timedAsync(() => session.run(feeds)),
     };
+    const others = "problem" in web ? [runtime] : [web, runtime];
     try {
-      return await turns.measureByTurns([compiled, runtime], options.rounds);
+      const timings = await turns.measureByTurns([compiled, ...others], options.rounds);
+      return { timings, ...("problem" in web ? { leftOut: [web] } : {}) };
     } finally {
       await session.release();
+      if (!("problem" in web)) await web.release();
     }
   });
 }

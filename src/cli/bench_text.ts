@@ -1,6 +1,8 @@
 import type { Timing } from "../measure/by_turns.js";
 import { gigaflops } from "../measure/gigaflops.js";
+import { LEAST_ROUNDS, ratioOfRounds } from "../measure/interval.js";
 import { type Column, compactNumber, formatTable } from "./table.js";
+import { wrap } from "./terminal.js";
 
 /** The speed of one kernel of one layer. */
 export interface LayerSpeed {
@@ -12,14 +14,56 @@ export interface LayerSpeed {
   readonly gflops: number;
 }
 
+/** The layers of a model, measured within whole runs. */
+export interface LayerSpeeds {
+  /** Billions of multiplications and additions a second. */
+  readonly peak: number;
+  readonly wholeMs: number;
+  /** What of it is in no layer. */
+  readonly remainderMs: number;
+  readonly runs: number;
+  readonly layers: readonly LayerSpeed[];
+}
+
+/** Engines by turns, the compiled model first. */
+export interface Comparison {
+  readonly timings: readonly Timing[];
+  /** Engines that could not take part, and why. */
+  readonly leftOut?: readonly { readonly engine: string; readonly problem: string }[];
+}
+
+const milliseconds = (value: number): string => value.toFixed(3);
+
 const timingColumns: readonly Column<Timing>[] = [
   { title: "engine", cell: (timing) => timing.engine, dropOrder: 0 },
-  { title: "median ms", cell: (timing) => timing.medianMs.toFixed(3), align: "right", dropOrder: 0 },
-  { title: "min ms", cell: (timing) => timing.minMs.toFixed(3), align: "right", dropOrder: 1 },
+  { title: "median ms", cell: (timing) => milliseconds(timing.medianMs), align: "right", dropOrder: 0 },
+  {
+    title: "95 % interval",
+    cell: ({ lowMs, highMs }) => `${milliseconds(lowMs)} to ${milliseconds(highMs)}`,
+    align: "right",
+    dropOrder: 1,
+  },
+  { title: "min ms", cell: (timing) => milliseconds(timing.minMs), align: "right", dropOrder: 2 },
+  { title: "runs", cell: (timing) => `${timing.runs}`, align: "right", dropOrder: 3 },
 ];
 
-export function describeTimings(timings: readonly Timing[], width: number): string {
-  return formatTable(timingColumns, timings, width);
+export function describeComparison({ timings, leftOut = [] }: Comparison, width: number): string {
+  const [first, ...others] = timings;
+  const lines = [
+    ...(first === undefined ? [] : others.map((other) => describeRatio(first, other))),
+    ...leftOut.map(({ engine, problem }) => `${engine} is left out: ${problem}.`),
+  ];
+  return [formatTable(timingColumns, timings, width), wrap(lines.join("\n"), width)].join("\n\n");
+}
+
+function describeRatio(own: Timing, other: Timing): string {
+  const rounds = Math.min(own.roundsMs.length, other.roundsMs.length);
+  const { value, low, high, differs } = ratioOfRounds(other.roundsMs, own.roundsMs);
+  const percent = (share: number): string => `${(100 * share).toFixed(1)} %`;
+  const range = `${percent(value)}, between ${percent(low)} and ${percent(high)} in ${rounds} rounds`;
+  if (differs) return `The ${own.engine} takes ${range}, of the time of ${other.engine}.`;
+  const few = rounds < LEAST_ROUNDS ? `; fewer than ${LEAST_ROUNDS} rounds cannot tell` : "";
+  return `No difference measured between the ${own.engine} and ${other.engine} (${range}${few}).`;
 }
 
 /** All calls of a kernel for a layer, or all kernels of a kind. */
@@ -30,23 +74,25 @@ interface Line {
   readonly ms: number;
 }
 
-/** What `penni bench --layers` prints: every kernel of every layer, then sums by kind of kernel. */
+/** What `penni bench --layers` prints: every kernel of every layer, then sums by kind of kernel, and the whole. */
 export function describeLayerSpeeds(
-  { peak, layers }: { readonly peak: number; readonly layers: readonly LayerSpeed[] },
+  { peak, wholeMs, remainderMs, runs, layers }: LayerSpeeds,
   width: number,
 ): string {
-  const total = layers.reduce((sum, { ms }) => sum + ms, 0);
+  const remainder: Line = { name: REMAINDER, kernel: "", multiplyAccumulates: 0, ms: remainderMs };
   const table = (lines: readonly Line[], title: string): string =>
-    formatTable(columns(title, total, peak), lines, width);
+    formatTable(columns(title, wholeMs, peak), [...lines, remainder], width);
   const byLayer = gather(layers, ({ node, kernel }) => ({ name: node, kernel }));
   const byKind = gather(layers, ({ kernel }) => ({ name: kernel.replace(/_?\d.*$/, ""), kernel: "" }));
-  return [
-    table(byLayer, "layer"),
-    table(byKind, "all kernels"),
-    `${total.toFixed(3)} ms in all, each kernel alone; this machine's peak is ${peak.toFixed(1)} GFLOP/s ` +
-      "(multiply-adds of 128-bit vectors in registers).",
-  ].join("\n\n");
+  const closing =
+    `${milliseconds(wholeMs)} ms for a whole run, ${milliseconds(wholeMs - remainderMs)} ms of it in layers, each measured ` +
+    `in its place in ${runs} runs; this machine's peak is ${peak.toFixed(1)} GFLOP/s (multiply-adds of 128-bit vectors in ` +
+    "registers).";
+  return [table(byLayer, "layer"), table(byKind, "all kernels"), wrap(closing, width)].join("\n\n");
 }
+
+/** Copies of inputs and outputs, calls, less what reading the clock costs. */
+const REMAINDER = "(in no layer)";
 
 function columns(title: string, total: number, peak: number): readonly Column<Line>[] {
   const speed = (line: Line): number => gigaflops(line.multiplyAccumulates, line.ms);

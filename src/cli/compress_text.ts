@@ -1,4 +1,6 @@
-import type { Figures, Summary } from "../method/run/summary.js";
+import type { Change } from "../measure/interval.js";
+import type { Spread } from "../measure/rounds.js";
+import type { Changes, Figures, Summary } from "../method/run/summary.js";
 import { type Column, compactNumber, formatTable } from "./table.js";
 import { wrap } from "./terminal.js";
 
@@ -13,6 +15,9 @@ interface Figure {
   readonly name: string;
   readonly value: (figures: Figures) => number | undefined;
   readonly text: (value: number) => string;
+  /** Of what is measured, not counted. */
+  readonly spread?: (figures: Figures) => Spread | undefined;
+  readonly change?: (changes: Changes) => Change | undefined;
 }
 
 const figures: readonly Figure[] = [
@@ -20,8 +25,20 @@ const figures: readonly Figure[] = [
   { name: "MACs (paper count)", value: (f) => f.paperMacs, text: compactNumber },
   { name: "MACs (executed)", value: (f) => f.executedMacs, text: compactNumber },
   { name: "file, bytes", value: (f) => f.bytes, text: (value) => value.toLocaleString("en-US") },
-  { name: "latency, ms, 1 thread", value: (f) => f.latencyMs, text: (value) => value.toFixed(2) },
-  { name: "the same, compiled", value: (f) => f.compiledMs, text: (value) => value.toFixed(2) },
+  {
+    name: "latency, ms, 1 thread",
+    value: (f) => f.latencyMs,
+    text: (value) => value.toFixed(2),
+    spread: (f) => f.latencySpread,
+    change: (changes) => changes.latency,
+  },
+  {
+    name: "the same, compiled",
+    value: (f) => f.compiledMs,
+    text: (value) => value.toFixed(2),
+    spread: (f) => f.compiledSpread,
+    change: (changes) => changes.compiled,
+  },
 ];
 
 const columns: readonly Column<Row>[] = [
@@ -33,17 +50,22 @@ const columns: readonly Column<Row>[] = [
 
 const percent = (value: number): string => `${(100 * value).toFixed(2)} %`;
 
+const signed = (points: number): string => `${points >= 0 ? "+" : ""}${points.toFixed(2)}`;
+
+/** What is said where a difference may be chance. */
+const NO_DIFFERENCE = "no difference measured";
+
 type Test = NonNullable<Figures["test"]>;
 
 /** How right both networks are about the labels. */
-function accuracyRow(original: Test, compressed: Test): Row {
+function accuracyRow(original: Test, compressed: Test, change: Change | undefined): Row {
   const share = ({ correct, total }: Test): number => correct / total;
   const points = 100 * (share(compressed) - share(original));
   return {
     figure: "top-1, test split",
     original: percent(share(original)),
     compressed: percent(share(compressed)),
-    ratio: `${points >= 0 ? "+" : ""}${points.toFixed(2)} points`,
+    ratio: change?.differs === false ? NO_DIFFERENCE : `${signed(points)} points`,
   };
 }
 
@@ -68,6 +90,7 @@ export function describeSummary(summary: Summary, width: number): string {
   const { agreement, model } = summary;
   const parts = [
     summaryTable(summary, width),
+    ...describeCertainty(summary, width),
     ...(agreement === undefined ? [] : [describeAgreement(agreement, width)]),
     model,
   ];
@@ -81,17 +104,70 @@ function describeAgreement({ images }: NonNullable<Summary["agreement"]>, width:
 }
 
 /** The before/after table of a run, no wider than `width` characters. */
-export function summaryTable({ original, compressed, agreement }: Summary, width: number): string {
+export function summaryTable({ original, compressed, agreement, changes }: Summary, width: number): string {
   const isTested = original.test !== undefined && compressed.test !== undefined;
   const quality = [
-    ...(isTested ? [accuracyRow(original.test, compressed.test)] : []),
+    ...(isTested ? [accuracyRow(original.test, compressed.test, changes?.test)] : []),
     ...(agreement === undefined ? [] : agreementRows(agreement)),
   ];
-  const costs = figures.flatMap(({ name, value, text }): readonly Row[] => {
+  const costs = figures.flatMap(({ name, value, text, spread, change }): readonly Row[] => {
     const [before, after] = [value(original), value(compressed)];
     if (before === undefined || after === undefined) return [];
-    const ratio = `${((100 * after) / before).toFixed(1)} %`;
-    return [{ figure: name, original: text(before), compressed: text(after), ratio }];
+    const measured = changes === undefined ? undefined : change?.(changes);
+    const ratio = `${(100 * (measured?.value ?? after / before)).toFixed(1)} %`;
+    return [
+      {
+        figure: name,
+        original: `${text(before)}${plusMinus(spread?.(original))}`,
+        compressed: `${text(after)}${plusMinus(spread?.(compressed))}`,
+        ratio: measured?.differs === false ? NO_DIFFERENCE : ratio,
+      },
+    ];
   });
   return formatTable(columns, [...quality, ...costs], width);
+}
+
+/** The larger side of an interval, with as many digits as the value. */
+function plusMinus(spread: Spread | undefined): string {
+  if (spread === undefined) return "";
+  const { medianMs, lowMs, highMs } = spread;
+  return ` ±${Math.max(highMs - medianMs, medianMs - lowMs).toFixed(2)}`;
+}
+
+/** How sure the measured figures of a table are, in lines of at most `width` characters. */
+export function describeCertainty(
+  { original, compressed, changes }: Summary,
+  width: number,
+): readonly string[] {
+  const texts = [
+    ...accuracyCertainty(original.test, compressed.test, changes?.test),
+    ...latencyCertainty(original.latencySpread, changes),
+  ];
+  return texts.length === 0 ? [] : [wrap(texts.join("\n"), width)];
+}
+
+function accuracyCertainty(
+  original: Test | undefined,
+  compressed: Test | undefined,
+  change: Change | undefined,
+): readonly string[] {
+  if (original === undefined || compressed === undefined || change === undefined) return [];
+  const range = ({ low = 0, high = 1 }: Test): string =>
+    `${(100 * low).toFixed(2)} to ${(100 * high).toFixed(2)} %`;
+  const images = original.total.toLocaleString("en-US");
+  return [
+    `Top-1 of ${images} test ${original.total === 1 ? "image" : "images"}, with 95 % confidence: ${range(original)}, compressed ${range(compressed)}; ` +
+      `difference ${signed(100 * change.value)} points, between ${signed(100 * change.low)} and ${signed(100 * change.high)}.`,
+  ];
+}
+
+function latencyCertainty(spread: Spread | undefined, changes: Changes | undefined): readonly string[] {
+  if (spread === undefined || changes === undefined) return [];
+  const range = ({ low, high }: Change): string =>
+    `${(100 * low).toFixed(1)} to ${(100 * high).toFixed(1)} %`;
+  const { latency, compiled } = changes;
+  return [
+    `Latency: median of ${spread.runs} runs in ${spread.roundsMs.length} rounds by turns, with 95 % confidence; compressed ` +
+      `${range(latency)} of the original${compiled === undefined ? "" : `, compiled ${range(compiled)}`}.`,
+  ];
 }

@@ -4,7 +4,7 @@ import type { Command } from "commander";
 import type { Settings } from "../method/run/config.js";
 import type { Summary } from "../method/run/summary.js";
 import type { TrainingPlan } from "../train/plan.js";
-import { summaryTable } from "./compress_text.js";
+import { describeCertainty, summaryTable } from "./compress_text.js";
 import { claimDemoFolder, type DemoFolder } from "./demo_folder.js";
 import { wholeNumber } from "./options.js";
 import { duration, type RunView } from "./run_view.js";
@@ -134,5 +134,6 @@ async function compressionSettings(): Promise<Settings> {
 function describeOutcome(summary: Summary, folder: DemoFolder, seconds: number, width: number): string {
   const files = [`original:   ${folder.original}`, `compressed: ${summary.model}`];
   const closing = `Both load in any ONNX Runtime. The demo took ${duration(seconds)}.`;
-  return [summaryTable(summary, width), "", ...files, "", wrap(closing, width)].join("\n");
+  const certainty = describeCertainty(summary, width).flatMap((text) => [text, ""]);
+  return [summaryTable(summary, width), "", ...certainty, ...files, "", wrap(closing, width)].join("\n");
 }

@@ -1,6 +1,7 @@
 import type { Command } from "commander";
 import type { Device } from "../execute/device.js";
 import type { Accuracy } from "../measure/accuracy.js";
+import type { Interval } from "../measure/interval.js";
 import { addImageOptions, type ImageOptions, openModelAndImages } from "./model_and_images.js";
 import { deviceOption, naming, wholeNumber } from "./options.js";
 import { progressBar } from "./progress.js";
@@ -11,6 +12,11 @@ interface EvalOptions extends ImageOptions {
   readonly limit?: number;
   readonly device: Device;
   readonly json?: boolean;
+}
+
+/** An accuracy, and where that of all such images lies with 95 % confidence. */
+interface Evaluation extends Accuracy {
+  readonly interval: Interval;
 }
 
 /** `penni eval`: top-1 accuracy of a classifier. */
@@ -33,11 +39,12 @@ export function addEvalCommand(program: Command, terminal: Terminal): Command {
     });
 }
 
-async function evaluateFile(model: string, options: EvalOptions, terminal: Terminal): Promise<Accuracy> {
-  const [{ resolveDevice }, { allIndices }, { evaluate }] = await Promise.all([
+async function evaluateFile(model: string, options: EvalOptions, terminal: Terminal): Promise<Evaluation> {
+  const [{ resolveDevice }, { allIndices }, { evaluate }, { shareInterval }] = await Promise.all([
     import("../execute/resolve.js"),
     import("../data/batches.js"),
     import("../measure/accuracy.js"),
+    import("../measure/interval.js"),
   ]);
   const { provider } = await resolveDevice(options.device);
   const { graph, dataset, preprocessing } = await openModelAndImages(model, options, () => true);
@@ -51,13 +58,18 @@ async function evaluateFile(model: string, options: EvalOptions, terminal: Termi
       onProgress: bar.update,
       provider,
     };
-    return await naming(model, () => evaluate(graph, split, preprocessing, settings));
+    const accuracy = await naming(model, () => evaluate(graph, split, preprocessing, settings));
+    return { ...accuracy, interval: shareInterval(accuracy.correct, accuracy.total) };
   } finally {
     bar.stop();
   }
 }
 
-function describeAccuracy({ correct, total, top1, seconds }: Accuracy): string {
+function describeAccuracy({ correct, total, top1, seconds, interval }: Evaluation): string {
   const rate = seconds > 0 ? `, ${Math.round(total / seconds)} images/s` : "";
-  return `top-1 ${(100 * top1).toFixed(2)} % (${correct} of ${total}) in ${seconds.toFixed(1)} s${rate}`;
+  const [low, high] = [interval.low, interval.high].map((share) => (100 * share).toFixed(2));
+  return (
+    `top-1 ${(100 * top1).toFixed(2)} % (${correct} of ${total}) in ${seconds.toFixed(1)} s${rate}\n` +
+    `between ${low} and ${high} % with 95 % confidence`
+  );
 }

@@ -20,6 +20,8 @@ export interface EvaluationSettings {
   readonly threads?: number;
   /** Where the model runs; by default the CPU. */
   readonly provider?: Provider;
+  /** Gets 1 for each image that is right and 0 for the others, at its position among `indices`. */
+  readonly hits?: Uint8Array;
   /** Called after each batch with the number of images that are done, and how many there are. */
   readonly onProgress?: (done: number, total: number) => void;
 }
@@ -123,11 +125,14 @@ export function bestClass(scores: Float32Array): number {
   return scores.reduce((best, score, index) => (score > (scores[best] ?? 0) ? index : best), 0);
 }
 
-function countCorrect(scores: Float32Array, classes: number, batch: Batch): number {
+/** @param hits of this batch's images, to be filled in */
+function countCorrect(scores: Float32Array, classes: number, batch: Batch, hits?: Uint8Array): number {
   let correct = 0;
   for (let row = 0; row < batch.count; row++) {
     const best = bestClass(scores.subarray(row * classes, (row + 1) * classes));
-    if (BigInt(best) === batch.labels?.[row]) correct++;
+    const isRight = BigInt(best) === batch.labels?.[row];
+    if (isRight) correct++;
+    if (hits !== undefined) hits[row] = Number(isRight);
   }
   return correct;
 }
@@ -174,7 +179,7 @@ async function evaluateSession(
   { input, output, fixedBatch }: ClassifierInterface,
   split: Split,
   preprocessing: Preprocessing,
-  { batch = DEFAULT_BATCH, indices = allIndices(split), onProgress }: EvaluationSettings,
+  { batch = DEFAULT_BATCH, indices = allIndices(split), hits, onProgress }: EvaluationSettings,
 ): Promise<Accuracy> {
   const size = fixedBatch ?? batch;
   const dims = [size, split.channels, split.height, split.width];
@@ -187,7 +192,7 @@ async function evaluateSession(
     const scores = results[output];
     if (scores === undefined) throw new PenniError("internal", `the runtime left out output "${output}"`);
     const classes = checkScores(scores, output, size, split);
-    correct += countCorrect(scores.data as Float32Array, classes, images);
+    correct += countCorrect(scores.data as Float32Array, classes, images, hits?.subarray(done));
     done += images.count;
     onProgress?.(done, indices.length);
   }

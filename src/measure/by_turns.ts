@@ -1,4 +1,5 @@
 import { median } from "./median.js";
+import { type Spread, spreadOf } from "./rounds.js";
 
 /** Something that runs a network on one image. */
 export interface Contender {
@@ -7,10 +8,8 @@ export interface Contender {
   sample(count: number): Promise<readonly number[]> | readonly number[];
 }
 
-export interface Timing {
+export interface Timing extends Spread {
   readonly engine: string;
-  readonly medianMs: number;
-  readonly minMs: number;
 }
 
 /** How long one contender runs before the next has its turn. */
@@ -19,14 +18,14 @@ const FEWEST_RUNS = 3;
 const MOST_RUNS = 200;
 
 /** Stack frames by which a turn lies deeper than the one before. */
-const FRAMES = 3;
+export const FRAMES = 3;
 
 /**
  * Calls `work` so many frames further down the stack. V8 keeps on it what finds no register, and where a vector of a
  * compiled network's inner loop lies across the end of a page, the network takes up to 2.7 times as long: at one depth
  * in about 40, which is another one in every process.
  */
-function deeper<Result>(frames: number, work: () => Result): Result {
+export function deeper<Result>(frames: number, work: () => Result): Result {
   return frames === 0 ? work() : deeper(frames - 1, work);
 }
 
@@ -38,7 +37,11 @@ export async function measureByTurns(
   contenders: readonly Contender[],
   rounds: number,
 ): Promise<readonly Timing[]> {
-  const runs: { readonly contender: Contender; readonly count: number; readonly times: number[] }[] = [];
+  const runs: {
+    readonly contender: Contender;
+    readonly count: number;
+    readonly times: (readonly number[])[];
+  }[] = [];
   for (const contender of contenders) {
     // The first runs also bring an engine to its optimised code.
     const warm = [...(await contender.sample(FEWEST_RUNS)), ...(await contender.sample(20))];
@@ -47,11 +50,9 @@ export async function measureByTurns(
   }
   for (let round = 0; round < rounds; round++) {
     for (const { contender, count, times } of runs)
-      times.push(...(await deeper(round * FRAMES, () => contender.sample(count))));
+      times.push(await deeper(round * FRAMES, () => contender.sample(count)));
   }
-  return runs.map(({ contender, times }) => {
-    return { engine: contender.engine, medianMs: median(times), minMs: Math.min(...times) };
-  });
+  return runs.map(({ contender, times }) => ({ engine: contender.engine, ...spreadOf(times) }));
 }
 
 /** Times a function that returns when it is done. */

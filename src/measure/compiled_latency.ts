@@ -8,7 +8,7 @@ import { type Contender, measureByTurns, type Timing, timed } from "./by_turns.j
 import { sampleFeeds } from "./latency.js";
 
 /** Turns of each network, of 40 ms. */
-const ROUNDS = 5;
+const ROUNDS = 9;
 
 /** A network for one image with float32 inputs and outputs: the form in which engines are compared. */
 export function singleImage(graph: Graph): Graph {

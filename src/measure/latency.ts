@@ -5,22 +5,19 @@ import { PenniError } from "../graph/errors.js";
 import { elementCount } from "../graph/tensor.js";
 import type { Graph } from "../graph/types.js";
 import { float32Interface } from "../ops/passes/float16.js";
-import { median } from "./median.js";
+import { type Spread, spreadOf } from "./rounds.js";
 
 export interface LatencySettings {
   /** Measured runs of each model (50). */
   readonly runs?: number;
-  /** Runs of each model before measuring (10). */
+  /** Runs of each session before measuring (10), as long as they are short. */
   readonly warmup?: number;
   /** Threads of the runtime; by default one per core. */
   readonly threads?: number;
 }
 
 /** Milliseconds of one inference. */
-export interface Latency {
-  readonly medianMs: number;
-  readonly minMs: number;
-}
+export type Latency = Spread;
 
 /** Inputs of batch 1 (unknown first dimensions count as the batch), filled with a fixed pattern. */
 export function sampleFeeds(model: Graph): Feeds {
@@ -45,9 +42,17 @@ async function timeOnce(session: Session, feeds: Feeds): Promise<number> {
   return performance.now() - started;
 }
 
+/** Rounds of which the second smallest and the second largest enclose the median with 95 % confidence. */
+const ROUNDS = 9;
+/** Models that take longer than this to load are loaded once for all rounds. */
+const LONGEST_LOAD_MS = 1000;
+/** Runs before measuring take no longer than this, beyond the first two. */
+const LONGEST_WARM_UP_MS = 200;
+
 /**
- * Latency of batch 1 in ONNX Runtime for Node, of several models by turns: whatever else the machine does
- * meanwhile hits all of them alike.
+ * Latency of batch 1 in ONNX Runtime for Node, of several models by turns: whatever else the machine does meanwhile hits
+ * all of them alike. In rounds, each with sessions of its own, as where a session's memory happens to lie makes a
+ * difference, too.
  * @throws PenniError "shape" if an input's dimensions are not fixed, "bad-model" if a model does not run.
  */
 export async function measureLatency(
@@ -56,22 +61,53 @@ export async function measureLatency(
 ): Promise<readonly Latency[]> {
   const models = given.map(float32Interface);
   const feeds = models.map(sampleFeeds);
-  const sessions: Session[] = [];
-  const times: number[][] = models.map(() => []);
+  const times: number[][][] = models.map(() => []);
+  const rounds = Math.max(1, Math.min(ROUNDS, runs));
+  let sessions: readonly Session[] = [];
+  let isQuick = true;
   try {
-    for (const model of models) {
-      sessions.push(await openSession(model, threads === undefined ? {} : { threads }));
-    }
-    for (let round = 0; round < warmup + runs; round++) {
-      for (const [index, session] of sessions.entries()) {
-        const milliseconds = await timeOnce(session, feeds[index] ?? {});
-        if (round >= warmup) times[index]?.push(milliseconds);
+    for (let round = 0; round < rounds; round++) {
+      if (isQuick) {
+        await releaseAll(sessions);
+        sessions = [];
+        const started = performance.now();
+        sessions = await openAll(models, threads);
+        isQuick = performance.now() - started < LONGEST_LOAD_MS;
+        for (const [index, session] of sessions.entries()) await warmUp(session, feeds[index] ?? {}, warmup);
+      }
+      for (const own of times) own.push([]);
+      const count = Math.ceil((runs - round) / rounds);
+      for (let run = 0; run < count; run++) {
+        for (const [index, session] of sessions.entries())
+          times[index]?.[round]?.push(await timeOnce(session, feeds[index] ?? {}));
       }
     }
   } finally {
-    for (const session of sessions) await session.release();
+    await releaseAll(sessions);
   }
-  return times.map((samples) => {
-    return { medianMs: median(samples), minMs: Math.min(...samples) };
-  });
+  return times.map(spreadOf);
+}
+
+async function openAll(models: readonly Graph[], threads: number | undefined): Promise<readonly Session[]> {
+  const sessions: Session[] = [];
+  try {
+    for (const model of models)
+      sessions.push(await openSession(model, threads === undefined ? {} : { threads }));
+    return sessions;
+  } catch (error) {
+    await releaseAll(sessions);
+    throw error;
+  }
+}
+
+async function releaseAll(sessions: readonly Session[]): Promise<void> {
+  for (const session of sessions) await session.release();
+}
+
+async function warmUp(session: Session, feeds: Feeds, runs: number): Promise<void> {
+  const started = performance.now();
+  for (let run = 0; run < runs; run++) {
+    if (run >= 2 && performance.now() - started > LONGEST_WARM_UP_MS) return;
+    await timeOnce(session, feeds);
+  }
 }

@@ -1,10 +1,13 @@
 import { binary, constant, KernelBuilder, multiplyAdd } from "../compile/kernel_builder.js";
-import { type Program, type Step, WEIGHT_ALIGNMENT } from "../compile/program.js";
-import { wasmModule } from "../compile/wasm/module.js";
+import type { Program, Step } from "../compile/program.js";
+import { type ModulePort, modulePorts, stepExport, wasmModule } from "../compile/wasm/module.js";
+import { elementCount } from "../graph/tensor.js";
+import { deeper, FRAMES } from "./by_turns.js";
 import { gigaflops } from "./gigaflops.js";
 
 /** What of the host's WebAssembly is used: Node's types leave it out. */
 declare const WebAssembly: {
+  validate(bytes: Uint8Array): boolean;
   Module: new (bytes: Uint8Array) => object;
   Instance: new (module: object, imports: object) => { readonly exports: Readonly<Record<string, unknown>> };
 };
@@ -12,72 +15,179 @@ declare const WebAssembly: {
 /** One call of a kernel and how long it takes. */
 export interface StepTime {
   readonly step: Step;
-  /** Milliseconds, the lowest of several repetitions. */
+  /** Milliseconds, in a run of the whole network. */
   readonly ms: number;
 }
 
-/** A repetition lasts at least so long, so that the clock's resolution does not matter. */
-const REPETITION_MS = 2;
-const REPETITIONS = 7;
+/** The times of a network and of its parts, which add up. */
+export interface StepTimes {
+  readonly steps: readonly StepTime[];
+  /** Milliseconds of a whole run, inputs written and outputs read. */
+  readonly wholeMs: number;
+  /** What of it is in no step: copies of inputs and outputs, calls. Negative where reading the clock costs more. */
+  readonly remainderMs: number;
+  readonly runs: number;
+}
+
+/** All runs together, whole and in steps. */
+const MEASURING_MS = 4000;
+const FEWEST_RUNS = 9;
+const MOST_RUNS = 1000;
 /** Enough for an engine to replace its first, quick code. */
-const WARM_UP_MS = 20;
+const WARM_UP_MS = 300;
+const FEWEST_WARM_UPS = 3;
 
 /**
- * How long each step of a program takes in WebAssembly on this host, one thread, each step alone in a module (so caches
- * are warmer than in the whole network). Calls of the same kernel for the same node are measured once.
- * @param onProgress gets the number of steps that are done
+ * How long each step of a program takes in WebAssembly on this host, on one thread: in order, within whole runs, with
+ * the network's own memory, so that caches hold what they hold in use. Runs that stop the clock at every step and runs
+ * that do not take turns; of both the fastest runs count (those that other work interrupts do not), and of them the
+ * mean, so that the steps add up to the whole.
+ * @param onProgress gets the number of runs that are done
  */
 export async function measureSteps(
   program: Program,
   onProgress: (done: number, total: number) => void = () => undefined,
-): Promise<readonly StepTime[]> {
-  const known = new Map<string, number>();
-  const times: StepTime[] = [];
-  for (const step of program.steps) {
-    const key = `${step.node} ${step.kernel.name} ${step.multiplyAccumulates}`;
-    const ms = known.get(key) ?? timeModule(wasmModule(stepAlone(program, step)));
-    known.set(key, ms);
-    times.push({ step, ms });
-    onProgress(times.length, program.steps.length);
-    await new Promise(setImmediate);
-  }
-  return times;
-}
-
-/** The program of one step, with its weights only. */
-function stepAlone(program: Program, step: Step): Program {
-  const weightOffsets = new Map<number, number>();
-  const parts: { readonly at: number; readonly bytes: Uint8Array }[] = [];
-  let end = 0;
-  for (const { buffer } of step.arguments) {
-    const from = program.weightOffsets.get(buffer.id);
-    if (from === undefined || weightOffsets.has(buffer.id)) continue;
-    weightOffsets.set(buffer.id, end);
-    parts.push({ at: end, bytes: program.weights.subarray(from, from + buffer.size) });
-    end += Math.ceil(buffer.size / WEIGHT_ALIGNMENT) * WEIGHT_ALIGNMENT;
-  }
-  const weights = new Uint8Array(end);
-  for (const { at, bytes } of parts) weights.set(bytes, at);
-  return { ...program, steps: [step], weights, weightOffsets, metadata: new Map() };
-}
-
-function timeModule(bytes: Uint8Array): number {
-  const { exports } = new WebAssembly.Instance(new WebAssembly.Module(bytes), {});
-  const { run } = exports;
-  if (typeof run !== "function") throw new Error("a module without run");
-  const repeat = (count: number): number => {
-    const started = performance.now();
-    for (let i = 0; i < count; i++) run();
-    return performance.now() - started;
-  };
-  let runs = 0;
+): Promise<StepTimes> {
+  const network = instantiate(program);
+  let warm = 0;
   const started = performance.now();
-  while (performance.now() - started < WARM_UP_MS) {
-    run();
-    runs++;
+  while (warm < FEWEST_WARM_UPS || performance.now() - started < WARM_UP_MS) {
+    network.whole(wallClock);
+    network.steps(wallClock);
+    warm++;
   }
-  const count = Math.max(1, Math.ceil((runs * REPETITION_MS) / WARM_UP_MS));
-  return Math.min(...Array.from({ length: REPETITIONS }, () => repeat(count))) / count;
+  const perPair = (performance.now() - started) / warm;
+  const clock = clockFor(perPair / 2);
+  const runs = Math.round(Math.min(Math.max(MEASURING_MS / perPair, FEWEST_RUNS), MOST_RUNS));
+  const wholes: number[] = [];
+  const stepped: (readonly number[])[] = [];
+  for (let run = 0; run < runs; run++) {
+    // Both at another depth of the stack in each run, as `measureByTurns` says.
+    wholes.push(deeper(run * FRAMES, () => network.whole(clock)));
+    stepped.push(deeper(run * FRAMES, () => network.steps(clock)));
+    onProgress(run + 1, runs);
+    if (run % YIELD_EVERY === 0) await new Promise(setImmediate);
+  }
+  const wholeMs = mean(fastest(wholes, (ms) => ms));
+  const counted = fastest(stepped, total);
+  const steps = program.steps.map((step, index) => ({
+    step,
+    ms: mean(counted.map((run) => run[index] ?? 0)),
+  }));
+  return { steps, wholeMs, remainderMs: wholeMs - total(steps.map(({ ms }) => ms)), runs };
+}
+
+/** Runs after which others may do something, such as drawing a bar. */
+const YIELD_EVERY = 8;
+
+const total = (values: readonly number[]): number => values.reduce((sum, value) => sum + value, 0);
+const mean = (values: readonly number[]): number => total(values) / values.length;
+
+/** Share of the runs that count: few, as on a busy machine most are interrupted. */
+const COUNTED = 0.05;
+const FEWEST_COUNTED = 3;
+
+function fastest<Run>(runs: readonly Run[], milliseconds: (run: Run) => number): readonly Run[] {
+  const sorted = runs.toSorted((a, b) => milliseconds(a) - milliseconds(b));
+  return sorted.slice(0, Math.max(FEWEST_COUNTED, Math.ceil(runs.length * COUNTED)));
+}
+
+interface MeasuredNetwork {
+  /** @returns milliseconds of a run */
+  whole(clock: Clock): number;
+  /** A run, step by step. @returns milliseconds of each */
+  steps(clock: Clock): readonly number[];
+}
+
+/** In milliseconds. */
+type Clock = () => number;
+
+const wallClock: Clock = () => performance.now();
+
+/** Time that this process has had of the processor: others that have their turn do not count. */
+const processorClock: Clock = () => {
+  const { user, system } = process.cpuUsage();
+  return (user + system) / 1000;
+};
+
+/** On a busy machine a longer run is always interrupted. */
+const LONGEST_UNINTERRUPTED_MS = 5;
+
+/** The processor's time counts microseconds, too coarse for short runs, and on Windows much more. */
+function clockFor(runMs: number): Clock {
+  return runMs > LONGEST_UNINTERRUPTED_MS && process.platform !== "win32" ? processorClock : wallClock;
+}
+
+function instantiate(program: Program): MeasuredNetwork {
+  const { exports } = instanceOf(program, true);
+  const run = functionOf(exports, "run");
+  const steps = program.steps.map((_, index) => functionOf(exports, stepExport(index)));
+  const { buffer } = exports.memory as { readonly buffer: ArrayBuffer };
+  const ports = modulePorts(program);
+  const view = ({ address, dims }: ModulePort): Float32Array =>
+    new Float32Array(buffer, address, elementCount(dims));
+  const inputs = ports.inputs.map((port) => {
+    const memory = view(port);
+    return { memory, sample: memory.map((_, index) => Math.sin(index)) };
+  });
+  const outputs = ports.outputs.map(view);
+  const write = (): void => {
+    for (const { memory, sample } of inputs) memory.set(sample);
+  };
+  return {
+    whole: (clock) => {
+      const started = clock();
+      write();
+      run();
+      for (const output of outputs) output.slice();
+      return clock() - started;
+    },
+    steps: (clock) => {
+      write();
+      let before = clock();
+      return steps.map((step) => {
+        step();
+        const now = clock();
+        const ms = now - before;
+        before = now;
+        return ms;
+      });
+    },
+  };
+}
+
+/** With relaxed SIMD where the host has it, as the loader does. */
+function instanceOf(
+  program: Program,
+  exportsSteps: boolean,
+): { readonly exports: Readonly<Record<string, unknown>> } {
+  const relaxed = wasmModule(program, { exportsSteps, isRelaxed: true });
+  const bytes = WebAssembly.validate(relaxed) ? relaxed : wasmModule(program, { exportsSteps });
+  return new WebAssembly.Instance(new WebAssembly.Module(bytes), {});
+}
+
+function functionOf(exports: Readonly<Record<string, unknown>>, name: string): () => void {
+  const found = exports[name];
+  if (typeof found !== "function") throw new Error(`a module without ${name}`);
+  return () => {
+    found();
+  };
+}
+
+const REPETITIONS = 7;
+
+/** Milliseconds of one run, the lowest of several. */
+function timeAlone(program: Program): number {
+  const run = functionOf(instanceOf(program, false).exports, "run");
+  const started = performance.now();
+  while (performance.now() - started < WARM_UP_MS / 10) run();
+  return Math.min(
+    ...Array.from({ length: REPETITIONS }, () => {
+      const before = performance.now();
+      run();
+      return performance.now() - before;
+    }),
+  );
 }
 
 const PEAK_ITERATIONS = 100_000;
@@ -102,16 +212,14 @@ export function measurePeak(width: number): number {
     multiplyAccumulates: PEAK_ITERATIONS * PEAK_SUMS * width,
   };
   const port = { name: "output", dims: [width], elementType: "float32", buffer } as const;
-  const ms = timeModule(
-    wasmModule({
-      name: "peak",
-      inputs: [],
-      outputs: [port],
-      steps: [step],
-      weights: new Uint8Array(),
-      weightOffsets: new Map(),
-      metadata: new Map(),
-    }),
-  );
+  const ms = timeAlone({
+    name: "peak",
+    inputs: [],
+    outputs: [port],
+    steps: [step],
+    weights: new Uint8Array(),
+    weightOffsets: new Map(),
+    metadata: new Map(),
+  });
   return gigaflops(step.multiplyAccumulates, ms);
 }

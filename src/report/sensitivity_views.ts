@@ -1,3 +1,4 @@
+import { shareInterval } from "../measure/interval.js";
 import type { Effect, Sensitivity } from "../method/sensitivity.js";
 
 /** One way to look at the effects of changes: a number for each. */
@@ -100,5 +101,7 @@ export function measuredOn({ images, measure, original }: Sensitivity): string {
     return `Measured on ${on}, without labels: what comes out, compared with what comes out of the original.`;
   }
   const points = (100 / images).toPrecision(2);
-  return `Top-1 of the original on ${on}: ${(100 * top1).toFixed(2)} %; one image is ${points} points.`;
+  const { low, high } = shareInterval(Math.round(top1 * images), images);
+  const range = `${(100 * low).toFixed(2)} and ${(100 * high).toFixed(2)} %`;
+  return `Top-1 of the original on ${on}: ${(100 * top1).toFixed(2)} %; one image is ${points} points.\nBetween ${range} with 95 % confidence.`;
 }

@@ -19,22 +19,28 @@ async function smallModel(): Promise<string> {
 
 const small = await smallModel();
 
-test("bench compares the compiled model with ONNX Runtime", async () => {
+test("bench compares the compiled model with ONNX Runtime for Node and for the web", async () => {
   const { status, stdout, stderr } = await penni(["bench", small, "--rounds", "1", "--json"]);
   assert.equal(status, 0, stderr);
   const { timings } = JSON.parse(stdout);
   assert.deepEqual(
     timings.map((timing: { engine: string }) => timing.engine),
-    ["compiled WebAssembly", "ONNX Runtime for Node"],
+    ["compiled WebAssembly", "onnxruntime-web (WebAssembly)", "ONNX Runtime for Node"],
   );
-  for (const { medianMs, minMs } of timings) assert.ok(minMs > 0 && minMs <= medianMs);
+  for (const { medianMs, minMs, lowMs, highMs, runs, roundsMs } of timings) {
+    assert.ok(minMs > 0 && minMs <= lowMs && lowMs <= medianMs && medianMs <= highMs);
+    assert.ok(runs >= 3);
+    assert.deepEqual(roundsMs, [medianMs]);
+  }
 });
 
 test("bench --layers names every layer with its kernel and what it computes", async () => {
   const { status, stdout, stderr } = await penni(["bench", small, "--layers", "--json"]);
   assert.equal(status, 0, stderr);
-  const { peak, layers } = JSON.parse(stdout);
+  const { peak, wholeMs, remainderMs, layers } = JSON.parse(stdout);
   assert.ok(peak > 0);
+  const sum = layers.reduce((total: number, { ms }: { ms: number }) => total + ms, 0);
+  assert.ok(Math.abs(sum + remainderMs - wholeMs) <= 1e-9 * wholeMs);
   const convolutions = layers.filter((layer: { op: string }) => layer.op === "Conv");
   assert.ok(convolutions.every((layer: { ms: number }) => layer.ms > 0));
   const kernels = convolutions.map((layer: { kernel: string }) => layer.kernel);

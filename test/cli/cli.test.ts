@@ -188,7 +188,10 @@ test("eval counts correct images of CIFAR-10 (PyTorch: 9173 of 10000; here the f
   const args = ["eval", sharedPath("models/resnet20.onnx"), "--data", data, "--limit", "500"];
   const { status, stdout, stderr } = await penni(args);
   assert.deepEqual([status, stderr], [0, ""]);
-  assert.match(stdout, /^top-1 9\d\.\d\d % \(\d{3} of 500\) in [\d.]+ s, \d+ images\/s\n$/);
+  assert.match(
+    stdout,
+    /^top-1 9\d\.\d\d % \(\d{3} of 500\) in [\d.]+ s, \d+ images\/s\nbetween [89]\d\.\d\d and 9\d\.\d\d % with 95 % confidence\n$/,
+  );
   const report = JSON.parse((await penni([...args, "--json"])).stdout);
   assert.equal(report.total, 500);
   assert.match(stdout, new RegExp(`\\(${report.correct} of 500\\)`));

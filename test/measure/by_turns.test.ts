@@ -20,5 +20,10 @@ test("every turn of a contender lies at another depth of the stack", async () =>
   const [timing] = await measureByTurns([{ engine: "counted", sample }], 5);
   const turns = depths.slice(-5);
   assert.equal(new Set(turns).size, 5, turns.join());
-  assert.deepEqual(timing, { engine: "counted", medianMs: 1, minMs: 1 });
+  assert.deepEqual(timing, {
+    engine: "counted",
+    ...{ medianMs: 1, minMs: 1, lowMs: 1, highMs: 1 },
+    runs: 200,
+    roundsMs: [1, 1, 1, 1, 1],
+  });
 });

@@ -3,7 +3,7 @@ import { type Preprocessing, readClassNames, readPreprocessing } from "../../gra
 import { uniqueKernels } from "../kernel_pool.js";
 import type { Kernel } from "../loops.js";
 import { planMemory } from "../memory_plan.js";
-import type { Location, Port, Program } from "../program.js";
+import type { Location, Port, Program, Step } from "../program.js";
 import { ByteWriter } from "./bytes.js";
 import { functionBody } from "./function_body.js";
 import { control, integer, valueTypes } from "./instructions.js";
@@ -42,25 +42,42 @@ interface Layout {
   addressOf(location: Location): number;
 }
 
+/** What a module for measurements has besides or instead. */
+export interface ModuleVariant {
+  /** Also exports each step of the program as a function of its own, named by `stepExport`. */
+  readonly exportsSteps?: boolean;
+  /** Has relaxed SIMD as its own code, which not every host validates. */
+  readonly isRelaxed?: boolean;
+}
+
+/** The name under which a module exports a step. */
+export function stepExport(index: number): string {
+  return `step ${index}`;
+}
+
 /**
  * A WebAssembly module without imports that exports `memory` and `run`: weights inside, float32 inputs and outputs at
  * the addresses that its custom section "penni" names.
  * @throws PenniError "bad-model" if the model's metadata states a preprocessing or class names that make no sense,
  *   "unsupported" if the memory that it needs is beyond what WebAssembly has
  */
-export function wasmModule(program: Program): Uint8Array {
+export function wasmModule(
+  program: Program,
+  { exportsSteps = false, isRelaxed = false }: ModuleVariant = {},
+): Uint8Array {
   const layout = memoryLayout(program);
   const pages = memoryPages(layout);
   const { kernels, indexOf } = uniqueKernels(program.steps.map((step) => step.kernel));
   const module = new ByteWriter().bytes([0x00, 0x61, 0x73, 0x6d, 0x01, 0x00, 0x00, 0x00]);
   section(module, "type", typeSection(kernels));
-  section(module, "function", functionSection(kernels));
+  const calls = [program.steps, ...(exportsSteps ? program.steps.map((step) => [step]) : [])];
+  section(module, "function", functionSection(kernels, calls.length));
   section(module, "memory", new ByteWriter().unsigned(1).byte(0).unsigned(pages));
-  section(module, "export", exportSection(kernels.length));
-  const run = runFunction(program, layout, indexOf);
-  section(module, "code", codeSection(kernels, run, false));
+  section(module, "export", exportSection(kernels.length, calls.length));
+  const callers = calls.map((steps) => runFunction(steps, layout, indexOf));
+  section(module, "code", codeSection(kernels, callers, isRelaxed));
   if (program.weights.length > 0) section(module, "data", dataSection(program.weights));
-  customSection(module, RELAXED_SECTION, codeSection(kernels, run, true).view());
+  customSection(module, RELAXED_SECTION, codeSection(kernels, callers, true).view());
   const description = new TextEncoder().encode(JSON.stringify(describe(program, layout)));
   customSection(module, DESCRIPTION_SECTION, description);
   return module.view().slice();
@@ -113,6 +130,12 @@ function aligned(bytes: number): number {
   return Math.ceil(bytes / 64) * 64;
 }
 
+/** Addresses of a program's inputs and outputs in its module's memory. */
+export function modulePorts(program: Program): Pick<ModuleDescription, "inputs" | "outputs"> {
+  const { inputs, outputs } = describe({ ...program, metadata: new Map() }, memoryLayout(program));
+  return { inputs, outputs };
+}
+
 function describe(program: Program, layout: Layout): ModuleDescription {
   const port = ({ name, dims, elementType, buffer }: Port): ModulePort => {
     return { name, dims, type: elementType, address: layout.addressOf({ buffer, offset: 0 }) };
@@ -139,33 +162,49 @@ function typeSection(kernels: readonly Kernel[]): ByteWriter {
   return content;
 }
 
-function functionSection(kernels: readonly Kernel[]): ByteWriter {
+function functionSection(kernels: readonly Kernel[], callers: number): ByteWriter {
   const counts = parameterCounts(kernels);
-  const content = new ByteWriter().unsigned(kernels.length + 1);
+  const content = new ByteWriter().unsigned(kernels.length + callers);
   for (const kernel of kernels) content.unsigned(counts.indexOf(kernel.parameters.length));
-  return content.unsigned(0);
+  for (let caller = 0; caller < callers; caller++) content.unsigned(0);
+  return content;
 }
 
-function exportSection(runIndex: number): ByteWriter {
-  return new ByteWriter()
-    .unsigned(2)
+/** `run` is the first of the functions that call kernels; the steps, where they are exported, follow. */
+function exportSection(runIndex: number, callers: number): ByteWriter {
+  const content = new ByteWriter()
+    .unsigned(1 + callers)
     .text("memory")
     .byte(2)
-    .unsigned(0)
-    .text("run")
-    .byte(0)
-    .unsigned(runIndex);
+    .unsigned(0);
+  for (let caller = 0; caller < callers; caller++) {
+    const name = caller === 0 ? "run" : stepExport(caller - 1);
+    content
+      .text(name)
+      .byte(0)
+      .unsigned(runIndex + caller);
+  }
+  return content;
 }
 
-function codeSection(kernels: readonly Kernel[], run: Uint8Array, relaxed: boolean): ByteWriter {
-  const content = new ByteWriter().unsigned(kernels.length + 1);
+function codeSection(
+  kernels: readonly Kernel[],
+  callers: readonly Uint8Array[],
+  relaxed: boolean,
+): ByteWriter {
+  const content = new ByteWriter().unsigned(kernels.length + callers.length);
   for (const kernel of kernels) content.vector(functionBody(kernel, { relaxed }));
-  return content.vector(run);
+  for (const caller of callers) content.vector(caller);
+  return content;
 }
 
-function runFunction(program: Program, layout: Layout, indexOf: (kernel: Kernel) => number): Uint8Array {
+function runFunction(
+  steps: readonly Step[],
+  layout: Layout,
+  indexOf: (kernel: Kernel) => number,
+): Uint8Array {
   const body = new ByteWriter().unsigned(0);
-  for (const step of program.steps) {
+  for (const step of steps) {
     for (const location of step.arguments) body.byte(integer.constant).signed(layout.addressOf(location));
     body.byte(control.call).unsigned(indexOf(step.kernel));
   }

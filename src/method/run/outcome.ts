@@ -5,15 +5,15 @@ import { fixBatch } from "../../graph/passes/fix_input_shape.js";
 import type { Graph } from "../../graph/types.js";
 import { evaluate } from "../../measure/accuracy.js";
 import { OutputComparison, outputDifferences, runPair } from "../../measure/agreement.js";
-import { measureCompiledLatency } from "../../measure/compiled_latency.js";
 import { countGraph } from "../../measure/count.js";
-import { measureLatency } from "../../measure/latency.js";
+import { type Change, pairedDifference, shareInterval } from "../../measure/interval.js";
 import { readModel } from "../../onnx/files.js";
 import { encodeModel } from "../../onnx/write.js";
 import { hasHalfWeights } from "../../ops/passes/float16.js";
 import { comparedOutput } from "../../train/outputs.js";
 import type { RunContext } from "./context.js";
 import type { Figures, Summary } from "./summary.js";
+import { measureTimes } from "./timings.js";
 
 /**
  * Outputs of the exported and of the unshrunk network may differ by this share of the largest, or of 1. Weights that
@@ -21,10 +21,6 @@ import type { Figures, Summary } from "./summary.js";
  */
 const EXPORT_TOLERANCE = { float32: 1e-3, float16: 2e-2 } as const;
 const AGREEMENT_IMAGES = 256;
-/** One thread: with more, a small network's time falls into one of two groups by chance, twice as far apart. */
-export const LATENCY_THREADS = 1;
-const LATENCY_RUNS = 200;
-
 /** Counts of a network for one image. */
 export function counts(graph: Graph): Pick<Figures, "parameters" | "paperMacs" | "executedMacs"> {
   const { parameters, paperMacs, executedMacs } = countGraph(fixBatch(graph, 1));
@@ -62,33 +58,32 @@ export async function summarize(
   context: RunContext,
 ): Promise<Summary> {
   const { run } = context;
-  const [before, after] = await measureLatency([original, exported.graph], {
-    threads: LATENCY_THREADS,
-    runs: LATENCY_RUNS,
-  });
-  const [compiledBefore, compiledAfter] = (await measureCompiledLatency([original, exported.graph])) ?? [];
+  const times = await measureTimes(original, exported.graph);
   const simplified = await readModel(run.stagePath("simplify"));
   const shrunk = await readModel(run.stagePath("shrink"));
   const costs = {
     original: {
       ...counts(simplified),
       bytes: encodeModel(original).byteLength,
-      latencyMs: before?.medianMs ?? 0,
-      ...(compiledBefore === undefined ? {} : { compiledMs: compiledBefore.medianMs }),
+      ...times.original,
     },
     compressed: {
       ...counts(shrunk),
       bytes: exported.bytes,
-      latencyMs: after?.medianMs ?? 0,
-      ...(compiledAfter === undefined ? {} : { compiledMs: compiledAfter.medianMs }),
+      ...times.compressed,
     },
   };
   const model = run.path("model.onnx");
+  const { latency, compiled } = times;
+  const changes = { latency, ...(compiled === undefined ? {} : { compiled }) };
   if (run.config.reference === "original")
-    return { ...costs, agreement: await compare(original, exported.graph, context), model };
+    return { ...costs, agreement: await compare(original, exported.graph, context), changes, model };
+  const before = await accuracy("original", original, context);
+  const after = await accuracy("compressed", exported.graph, context);
   return {
-    original: { ...costs.original, test: await accuracy("original", original, context) },
-    compressed: { ...costs.compressed, test: await accuracy("compressed", exported.graph, context) },
+    original: { ...costs.original, test: before.test },
+    compressed: { ...costs.compressed, test: after.test },
+    changes: { ...changes, test: changeOfHits(before.hits, after.hits) },
     model,
   };
 }
@@ -97,13 +92,22 @@ async function accuracy(
   what: string,
   graph: Graph,
   context: RunContext,
-): Promise<NonNullable<Figures["test"]>> {
+): Promise<{ readonly test: NonNullable<Figures["test"]>; readonly hits: Uint8Array }> {
   const { run, dataset, listener } = context;
   const { threads } = run.config.settings;
   const onProgress = (done: number, total: number): void => listener.images?.(what, done, total);
   const test = await dataset.test();
-  const { correct, total } = await evaluate(graph, test, run.config.preprocessing, { threads, onProgress });
-  return { correct, total };
+  const hits = new Uint8Array(test.count);
+  const settings = { threads, onProgress, hits };
+  const { correct, total } = await evaluate(graph, test, run.config.preprocessing, settings);
+  return { test: { correct, total, ...shareInterval(correct, total) }, hits };
+}
+
+/** Of the share of images that are right; both networks saw the same. */
+function changeOfHits(before: Uint8Array, after: Uint8Array): Change {
+  const gained = before.filter((hit, index) => hit === 0 && after[index] === 1).length;
+  const lost = before.filter((hit, index) => hit === 1 && after[index] === 0).length;
+  return pairedDifference(gained, lost, before.length);
 }
 
 /** How well the matched outputs agree on the test images. */

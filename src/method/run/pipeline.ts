@@ -27,10 +27,11 @@ import type { RunDirectory } from "./directory.js";
 import { describeFrozen, frozenIn, sparing } from "./frozen.js";
 import { describeLabels, outputNames } from "./labels.js";
 import { RunLock } from "./lock.js";
-import { checkExport, counts, LATENCY_THREADS, summarize } from "./outcome.js";
+import { checkExport, counts, summarize } from "./outcome.js";
 import { describeMatching } from "./outputs.js";
 import { recordedTraining } from "./recorded_training.js";
 import type { Summary } from "./summary.js";
+import { LATENCY_THREADS } from "./timings.js";
 import { fineTunePlan, retrainPlan } from "./training_plans.js";
 
 export type { RunListener, StageName } from "./context.js";

@@ -1,4 +1,6 @@
 import type { OutputAgreement } from "../../measure/agreement.js";
+import type { Change, Interval } from "../../measure/interval.js";
+import type { Spread } from "../../measure/rounds.js";
 
 /** What a network costs and how well it does. */
 export interface Figures {
@@ -12,10 +14,22 @@ export interface Figures {
   readonly bytes: number;
   /** Median milliseconds of one image in onnxruntime-node on one thread, both networks by turns. */
   readonly latencyMs: number;
+  /** How sure that is: its interval, runs and rounds. */
+  readonly latencySpread?: Spread;
   /** The same, compiled to WebAssembly; absent where that is not possible. */
   readonly compiledMs?: number;
-  /** Top-1 on the test split; absent where the labels are no reference. */
-  readonly test?: { readonly correct: number; readonly total: number };
+  readonly compiledSpread?: Spread;
+  /** Top-1 on the test split and, as a share, its interval; absent where the labels are no reference. */
+  readonly test?: { readonly correct: number; readonly total: number } & Partial<Interval>;
+}
+
+/** How what is measured, not counted, changed. */
+export interface Changes {
+  /** Compressed by original, of rounds by turns. */
+  readonly latency: Change;
+  readonly compiled?: Change;
+  /** Compressed minus original, shares of the same test images. */
+  readonly test?: Change;
 }
 
 /** `summary.json`: the outcome of a run. */
@@ -24,6 +38,8 @@ export interface Summary {
   readonly compressed: Figures;
   /** How well the compressed network's outputs agree with the original's on the test images, where there are no labels. */
   readonly agreement?: { readonly images: number; readonly outputs: readonly OutputAgreement[] };
+  /** From the original to the compressed network; where `differs` is false, no difference was measured. */
+  readonly changes?: Changes;
   /** Path of the exported model. */
   readonly model: string;
 }

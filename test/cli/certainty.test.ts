@@ -1,0 +1,120 @@
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import { describeComparison, describeLayerSpeeds } from "../../src/cli/bench_text.js";
+import { describeSummary, summaryTable } from "../../src/cli/compress_text.js";
+import { pairedDifference, ratioOfRounds, shareInterval } from "../../src/measure/interval.js";
+import { spreadOf } from "../../src/measure/rounds.js";
+import type { Figures, Summary } from "../../src/method/run/summary.js";
+
+const counted = { parameters: 116_890, paperMacs: 12_240_000, executedMacs: 12_240_000, bytes: 474_204 };
+const rounds = (scale: number) => [3, 3.1, 2.9, 3, 3.2, 3, 2.8, 3, 3.1].map((ms) => [ms * scale, ms * scale]);
+
+function figures(scale: number, correct: number, total: number): Figures {
+  const latencySpread = spreadOf(rounds(scale));
+  const compiledSpread = spreadOf(rounds(3 * scale));
+  return {
+    ...counted,
+    ...{
+      latencyMs: latencySpread.medianMs,
+      latencySpread,
+      compiledMs: compiledSpread.medianMs,
+      compiledSpread,
+    },
+    test: { correct, total, ...shareInterval(correct, total) },
+  };
+}
+
+function summary(scale: number, images: number, gained: number, lost: number): Summary {
+  const [original, compressed] = [figures(1, images - gained, images), figures(scale, images - lost, images)];
+  const latency = ratioOfRounds(
+    original.latencySpread?.roundsMs ?? [],
+    // In another order, as chance has it.
+    (compressed.latencySpread?.roundsMs ?? []).toReversed(),
+  );
+  const changes = { latency, compiled: latency, test: pairedDifference(gained, lost, images) };
+  return { original, compressed, changes, model: "run/model.onnx" };
+}
+
+const widest = (text: string): number => Math.max(...text.split("\n").map((line) => line.length));
+
+test("no difference is said where none was measured, of times and of accuracies on few pictures", () => {
+  const alike = describeSummary(summary(1.01, 30, 1, 2), 80);
+  assert.match(alike, /^top-1, test split +96\.67 % +93\.33 % +no difference measured$/m);
+  assert.match(alike, /^latency, ms, 1 thread +3\.00 ±0\.10 +3\.03 ±0\.10 +no difference measured$/m);
+  assert.match(alike, /^the same, compiled .*no difference measured$/m);
+  const text = alike.replaceAll("\n", " ");
+  assert.match(
+    text,
+    /Top-1 of 30 test images, with 95 % confidence: 83\.33 to 99\.41 %, compressed 78\.68 to 98\.15 %/,
+  );
+  assert.match(text, /difference -3\.33 points, between -1\d\.\d\d and \+\d\.\d\d/);
+  assert.match(text, /Latency: median of 18 runs in 9 rounds by turns/);
+});
+
+test("a difference is a number where there is one", () => {
+  const other = describeSummary(summary(0.4, 10_000, 100, 160), 80);
+  assert.match(other, /^top-1, test split .* -0\.60 points$/m);
+  assert.match(other, /^latency, ms, 1 thread +3\.00 ±0\.10 +1\.20 ±0\.04 +40\.0 %$/m);
+  assert.match(other.replaceAll("\n", " "), /compressed 3\d\.\d to 4\d\.\d % of the original, compiled/);
+});
+
+test("a summary of an earlier version is a table without spread", () => {
+  const { original, compressed, model } = summary(0.4, 100, 1, 2);
+  const plain = ({ parameters, paperMacs, executedMacs, bytes, latencyMs }: Figures): Figures => {
+    return { parameters, paperMacs, executedMacs, bytes, latencyMs, test: { correct: 9, total: 10 } };
+  };
+  const text = describeSummary({ original: plain(original), compressed: plain(compressed), model }, 80);
+  assert.match(text, /^latency, ms, 1 thread +3\.00 +1\.20 +40\.0 %$/m);
+  assert.match(text, /\+0\.00 points/);
+});
+
+for (const width of [50, 80, 120]) {
+  test(`tables and texts fit ${width} columns`, () => {
+    for (const each of [summary(1.01, 30, 1, 2), summary(0.4, 10_000, 100, 160)]) {
+      assert.ok(widest(describeSummary(each, width)) <= width);
+      const isWhole = /no difference measured|points/.test(summaryTable(each, width));
+      assert.equal(isWhole, width >= 80);
+    }
+  });
+}
+
+test("bench compares with every engine, says so where it cannot, and names who is left out", () => {
+  const timing = (engine: string, scale: number, order: (values: number[][]) => number[][] = (x) => x) => ({
+    engine,
+    ...spreadOf(order(rounds(scale))),
+  });
+  const reversed = (values: number[][]): number[][] => values.toReversed();
+  const text = describeComparison(
+    {
+      timings: [timing("compiled", 1), timing("web", 2), timing("node", 1.01, reversed)],
+      leftOut: [{ engine: "other", problem: "it is not installed" }],
+    },
+    100,
+  );
+  assert.match(text, /^compiled +3\.000 +2\.900 to 3\.100 +2\.800 +18$/m);
+  assert.match(
+    text,
+    /The compiled takes 50\.0 %, between 50\.0 % and 50\.0 % in 9 rounds, of the time of web\./,
+  );
+  assert.match(
+    text,
+    /No difference measured between the compiled and node \(99\.0 %, between 9\d\.\d % and 10\d\.\d %/,
+  );
+  assert.match(text, /other is left out: it is not installed\./);
+  const short = { engine: "a", ...spreadOf([[1], [1]]) };
+  const few = describeComparison({ timings: [short, { ...short, engine: "b" }] }, 200);
+  assert.match(few, /fewer than 6 rounds cannot tell/);
+});
+
+test("bench --layers shows what is in no layer, and adds up", () => {
+  const layer = (node: string, kernel: string, ms: number) => {
+    return { node, op: "Conv", kernel, multiplyAccumulates: 1000, ms, gflops: 1 };
+  };
+  const layers = [layer("a", "dense_conv_3_to_4", 2), layer("b", "dense_conv_4_to_4", 1.5)];
+  const speeds = { peak: 10, wholeMs: 3.6, remainderMs: 0.1, runs: 20, layers };
+  const text = describeLayerSpeeds(speeds, 80);
+  assert.match(text, /^\(in no layer\) +0\.100 +2\.8 %$/m);
+  assert.match(text, /^dense_conv +3\.500 +97\.2 %/m);
+  assert.match(text.replaceAll("\n", " "), /3\.600 ms for a whole run, 3\.500 ms of it in layers/);
+  assert.ok(widest(text) <= 80);
+});
