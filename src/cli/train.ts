@@ -227,6 +227,7 @@ async function scheduleFrom({ schedule, lr, warmUp }: TrainOptions): Promise<Tra
 function describeTraining({ test, validation, model }: TrainingSummary): string {
   const percent = (share: number): string => `${(100 * share).toFixed(2)} %`;
   const held = validation === undefined ? "" : `\ntop-1, held out:    ${percent(validation)}`;
-  const counted = `${test.correct} of ${test.total}`;
+  const { low = 0, high = 1 } = test;
+  const counted = `${test.correct} of ${test.total}; ${percent(low)} to ${percent(high)} with 95 % confidence`;
   return `top-1, test split:  ${percent(test.correct / test.total)} (${counted})${held}\n\n${model}`;
 }

@@ -2,9 +2,9 @@ import { PenniError } from "../graph/errors.js";
 import { type Dataset, type LabelledSplit, labelsOf, once, type Split } from "./dataset.js";
 import { badData, someNames } from "./files.js";
 
-/** A name as it is compared: file systems write one and the same name composed or decomposed. */
+/** A name as it is compared: composed, as file systems may take it apart, and without blanks around it. */
 export function comparedName(name: string): string {
-  return name.normalize("NFC");
+  return name.normalize("NFC").trim();
 }
 
 /** Index of each name. @throws PenniError "bad-option" naming what is there twice */

@@ -75,7 +75,7 @@ export function checkClassCount(model: Graph, classes: number | undefined): void
 export function fitClasses(model: Graph, dataset: Dataset, given?: readonly string[]): Dataset {
   if (given !== undefined) {
     checkNameCount(model, given);
-    return withClassNames(dataset, given, "--classes");
+    return sayingOrder(dataset, withClassNames(dataset, given, "--classes"));
   }
   const { classNames } = dataset;
   if (classNames === undefined) return dataset;
@@ -83,6 +83,18 @@ export function fitClasses(model: Graph, dataset: Dataset, given?: readonly stri
   const fitted = stated === undefined ? dataset : byStatedNames(dataset, classNames, stated);
   checkClassCount(model, fitted.classNames?.length);
   return fitted;
+}
+
+/** Says that labels were matched by name, unless that changes none. */
+function sayingOrder(given: Dataset, fitted: Dataset): Dataset {
+  const { classNames = [] } = fitted;
+  if (given.classNames?.join("\n") === classNames.join("\n")) return fitted;
+  return { ...fitted, notices: [...(fitted.notices ?? []), describeMatched(classNames.length)] };
+}
+
+/** Says that labels were matched to a model's classes by their names. */
+export function describeMatched(classes: number): string {
+  return `classes are matched by name to the ${classes} of the model`;
 }
 
 /** The names by which `fitClasses` has matched a dataset's labels; undefined where it took them in their order. */
@@ -112,7 +124,8 @@ export function statedNames(model: Graph): readonly string[] | undefined {
 function byStatedNames(dataset: Dataset, classNames: readonly string[], stated: readonly string[]): Dataset {
   const indices = indexOfNames(stated, "the model's class names");
   const unknown = unknownNames(classNames, indices);
-  if (unknown.length === 0) return withClassNames(dataset, stated, "the model's class names");
+  if (unknown.length === 0)
+    return sayingOrder(dataset, withClassNames(dataset, stated, "the model's class names"));
   const isPlain = unknown.length === classNames.length || classNames.length === stated.length;
   if (isPlain && isInOrder(classNames, indices))
     return { ...dataset, notices: [...(dataset.notices ?? []), ...namesDiffer(classNames, stated, unknown)] };

@@ -99,8 +99,10 @@ test("--classes matches folders by name, all of the classes or some", async () =
     assert.equal(await top1([model, "--data", three, "--classes", names]), 1);
     assert.equal(await top1([model, "--data", two, "--classes", names]), 1);
   }
+  const { stderr } = await penni(["eval", model, "--data", two, "--classes", lines]);
+  assert.equal(stderr, "classes are matched by name to the 3 of the model\n");
   // A file system may have taken the umlaut apart.
-  const decomposed = await images("decomposed", { ["grün".normalize("NFD")]: "grün", blue: "blue" });
+  const decomposed = await images("decomposed", { ["grün".normalize("NFD")]: "grün", "blue ": "blue" });
   const umlauts = classFile("umlauts.txt", `red\n${"grün".normalize("NFC")}\nblue`);
   assert.equal(await top1([model, "--data", decomposed, "--classes", umlauts]), 1);
 });

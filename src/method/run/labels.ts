@@ -1,6 +1,6 @@
 import type { Dataset } from "../../data/dataset.js";
 import type { Graph } from "../../graph/types.js";
-import { otherNames, scoredClasses, statedNames } from "../../measure/classes.js";
+import { describeMatched, otherNames, scoredClasses, statedNames } from "../../measure/classes.js";
 import type { RunConfig } from "./config.js";
 
 /** What of a configuration says how labels are used. */
@@ -13,7 +13,7 @@ export function describeLabels(
   { classNames }: Pick<Dataset, "classNames">,
 ): readonly string[] {
   if (classNames === undefined) return [];
-  if (classes !== undefined) return [`classes are matched by name to the ${classes.length} of the model`];
+  if (classes !== undefined) return [describeMatched(classes.length)];
   if (reference !== "original") return otherNames(model, classNames);
   const scored = scoredClasses(model);
   const scores = scored === undefined ? "" : `; output "${scored.output}" is [${scored.shape.join(", ")}]`;

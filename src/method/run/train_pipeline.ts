@@ -3,6 +3,7 @@ import type { ImageSize } from "../../data/dataset.js";
 import { CLASS_NAMES_KEY, PREPROCESSING_KEY } from "../../data/preprocessing.js";
 import type { Graph } from "../../graph/types.js";
 import { evaluate, inputImageSize } from "../../measure/accuracy.js";
+import { type Interval, shareInterval } from "../../measure/interval.js";
 import { readModel, writeModel } from "../../onnx/files.js";
 import { importModel } from "../../ops/passes/import_model.js";
 import type { TrainingPlan } from "../../train/plan.js";
@@ -25,7 +26,7 @@ export interface TrainingRunListener extends TrainingListener {
 /** `summary.json` of a training. */
 export interface TrainingSummary {
   /** On the test images, which are used for nothing else. */
-  readonly test: { readonly correct: number; readonly total: number };
+  readonly test: { readonly correct: number; readonly total: number } & Partial<Interval>;
   /** Of the last epoch, where images are held out; 0 to 1. */
   readonly validation?: number;
   readonly epochs: number;
@@ -86,7 +87,7 @@ async function trainLocked(
   });
   const last = (await run.readMetrics()).at(-1)?.validation;
   const summary: TrainingSummary = {
-    test: { correct: test.correct, total: test.total },
+    test: { correct: test.correct, total: test.total, ...shareInterval(test.correct, test.total) },
     ...(last === undefined ? {} : { validation: last }),
     epochs: config.settings.epochs,
     model,

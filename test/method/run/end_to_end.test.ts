@@ -96,6 +96,17 @@ test("compress ends with its summary on stdout and in summary.json", () => {
   const { original, compressed } = printed;
   assert.equal(original.test?.total, 75);
   assert.equal(compressed.test?.total, 75);
+  for (const { latencySpread, compiledSpread, test: { low = 1, high = 0, correct = 0 } = {} } of [
+    original,
+    compressed,
+  ]) {
+    assert.ok(low <= correct / 75 && correct / 75 <= high && high - low > 0.03);
+    assert.deepEqual([latencySpread?.roundsMs.length, latencySpread?.runs], [9, 200]);
+    assert.equal(compiledSpread?.roundsMs.length, 9);
+  }
+  for (const change of Object.values(printed.changes ?? {}))
+    assert.ok(change.low <= change.value && change.value <= change.high);
+  assert.deepEqual(Object.keys(printed.changes ?? {}), ["latency", "compiled", "test"]);
   assert.ok(compressed.paperMacs <= FRACTION * original.paperMacs);
   assert.ok(compressed.parameters < original.parameters);
   assert.equal(compressed.bytes, readFileSync(path.join(whole, "model.onnx")).byteLength);
