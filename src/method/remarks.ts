@@ -17,6 +17,7 @@ export type RemarkKind =
   | "training-mode"
   | "subgraph"
   | "unknown-operator"
+  | "missing-operator"
   | "no-gradient";
 
 /** Something in a model that Penni cannot treat as it does the rest: what it is, where, and what to do about it. */
@@ -166,6 +167,14 @@ const unknown: Finder = (graph) => {
 /** What the file itself says, before it is brought to the form that the method wants. */
 const finders: readonly Finder[] = [newerOpset, half, inputs, quantized, trainingMode, subgraphs, unknown];
 
+const notRunnable = (missing: readonly Node[]): readonly Remark[] =>
+  about(missing, {
+    kind: "missing-operator",
+    problem:
+      "ONNX Runtime does not have this operator either: the shapes behind it are not known, and the network cannot be run, so compress refuses it",
+    advice: "Cut the model before it, compress that part, and put the rest back behind it",
+  });
+
 const NAMES_SHOWN = 4;
 
 /** The first of some names, and how many there are besides. */
@@ -207,9 +216,14 @@ function withoutGradient(graph: Graph): readonly Remark[] {
  * What cannot be compressed, trained or judged in a model, and why.
  * @param model as the file has it
  * @param imported the same after `importModel`, its input dimensions fixed
+ * @param missing nodes whose operators ONNX Runtime does not have (see `withRuntimeShapes`)
  */
-export function modelRemarks(model: Graph, imported: Graph): readonly Remark[] {
-  const found = finders.flatMap((find) => find(model));
+export function modelRemarks(
+  model: Graph,
+  imported: Graph,
+  missing: readonly Node[] = [],
+): readonly Remark[] {
+  const found = [...finders.flatMap((find) => find(model)), ...notRunnable(missing)];
   const isQuantizedModel = found.some(({ kind }) => kind === "quantized");
   return isQuantizedModel ? found : [...found, ...withoutGradient(imported)];
 }

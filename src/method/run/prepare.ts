@@ -14,6 +14,7 @@ import { fixBatch, specializeInputs } from "../../graph/passes/fix_input_shape.j
 import { elementCount } from "../../graph/tensor.js";
 import type { Graph } from "../../graph/types.js";
 import { countGraph } from "../../measure/count.js";
+import { shapedForRuns } from "../../measure/runtime_shapes.js";
 import { readModel } from "../../onnx/files.js";
 import { inferGraph } from "../../ops/infer.js";
 import { importModel } from "../../ops/passes/import_model.js";
@@ -62,8 +63,8 @@ export async function prepareRun(request: CompressRequest): Promise<RunDirectory
   await RunDirectory.checkFree(request.out);
   checkSettings(request.settings);
   const given = await readModel(request.model);
-  const original = await naming(request.model, async () =>
-    specializeInputs(given, request.inputShapes ?? new Map()),
+  const original = await naming(request.model, () =>
+    shapedForRuns(specializeInputs(given, request.inputShapes ?? new Map())),
   );
   const preprocessing = overridePreprocessing(
     readPreprocessing(original.metadata) ?? imagenetPreprocessing,

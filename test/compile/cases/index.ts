@@ -4,6 +4,7 @@ import { poolCases } from "./pools.js";
 import { productCases } from "./products.js";
 import { randomWindowCases } from "./random_windows.js";
 import { reductionCases } from "./reduce.js";
+import { selectionCases } from "./selection.js";
 import { structureCases } from "./structure.js";
 import { windowCases } from "./windows.js";
 
@@ -11,6 +12,7 @@ export const contractCases: readonly ContractCase[] = [
   ...elementwiseCases,
   ...reductionCases,
   ...structureCases,
+  ...selectionCases,
   ...productCases,
   ...windowCases,
   ...poolCases,
@@ -23,4 +25,8 @@ export const withoutCases: ReadonlyMap<string, string> = new Map([
     "MaxUnpool",
     "it scatters to computed positions and occurs only in training steps of Penni's own: not compiled",
   ],
+  ["NonMaxSuppression", "how many boxes it finds depends on the data, and shapes are fixed: not compiled"],
+  ["NonZero", "how many positions it finds depends on the data, and shapes are fixed: not compiled"],
+  ["ReverseSequence", "it occurs around recurrent layers, which are not compiled either"],
+  ["RoiAlign", "it follows NonMaxSuppression, and is not compiled either"],
 ]);
