@@ -23,14 +23,17 @@ import { Constant } from "./constant.js";
 import { ConstantOfShape } from "./constant_of_shape.js";
 import { Conv } from "./conv.js";
 import { ConvInputGradient } from "./conv_input_gradient.js";
+import { ConvInteger } from "./conv_integer.js";
 import { ConvTranspose } from "./conv_transpose.js";
 import { ConvWeightGradient } from "./conv_weight_gradient.js";
 import { Cos } from "./cos.js";
 import { CumSum } from "./cum_sum.js";
 import type { OpDefinition } from "./definition.js";
 import { DepthToSpace } from "./depth_to_space.js";
+import { DequantizeLinear } from "./dequantize_linear.js";
 import { Div } from "./div.js";
 import { Dropout } from "./dropout.js";
+import { DynamicQuantizeLinear } from "./dynamic_quantize_linear.js";
 import { Einsum } from "./einsum.js";
 import { Elu } from "./elu.js";
 import { Equal } from "./equal.js";
@@ -69,6 +72,7 @@ import { Log } from "./log.js";
 import { LogSoftmax } from "./log_softmax.js";
 import { LRN } from "./lrn.js";
 import { MatMul } from "./matmul.js";
+import { MatMulInteger } from "./matmul_integer.js";
 import { Max } from "./max.js";
 import { MaxPool } from "./max_pool.js";
 import { MaxPoolGradient } from "./max_pool_gradient.js";
@@ -87,6 +91,9 @@ import { Or } from "./or.js";
 import { Pad } from "./pad.js";
 import { Pow } from "./pow.js";
 import { PRelu } from "./prelu.js";
+import { QLinearConv } from "./qlinear_conv.js";
+import { QLinearMatMul } from "./qlinear_matmul.js";
+import { QuantizeLinear } from "./quantize_linear.js";
 import { Range } from "./range.js";
 import { Reciprocal } from "./reciprocal.js";
 import { ReduceL1 } from "./reduce_l1.js";
@@ -156,12 +163,15 @@ const definitions: readonly OpDefinition[] = [
   Constant,
   ConstantOfShape,
   Conv,
+  ConvInteger,
   ConvTranspose,
   Cos,
   CumSum,
   DepthToSpace,
+  DequantizeLinear,
   Div,
   Dropout,
+  DynamicQuantizeLinear,
   Einsum,
   Elu,
   Equal,
@@ -197,6 +207,7 @@ const definitions: readonly OpDefinition[] = [
   LogSoftmax,
   LRN,
   MatMul,
+  MatMulInteger,
   Max,
   MaxPool,
   MaxUnpool,
@@ -214,6 +225,9 @@ const definitions: readonly OpDefinition[] = [
   Pad,
   Pow,
   PRelu,
+  QLinearConv,
+  QLinearMatMul,
+  QuantizeLinear,
   Range,
   Reciprocal,
   ReduceL1,

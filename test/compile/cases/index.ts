@@ -2,6 +2,7 @@ import type { ContractCase } from "../contract_case.js";
 import { elementwiseCases } from "./elementwise.js";
 import { poolCases } from "./pools.js";
 import { productCases } from "./products.js";
+import { quantizedCases } from "./quantized.js";
 import { randomWindowCases } from "./random_windows.js";
 import { reductionCases } from "./reduce.js";
 import { selectionCases } from "./selection.js";
@@ -13,6 +14,7 @@ export const contractCases: readonly ContractCase[] = [
   ...reductionCases,
   ...structureCases,
   ...selectionCases,
+  ...quantizedCases,
   ...productCases,
   ...windowCases,
   ...poolCases,
