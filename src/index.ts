@@ -41,6 +41,7 @@ export { type Accuracy, type EvaluationSettings, evaluate } from "./measure/accu
 export { type Agreement, largestDifference, type OutputAgreement } from "./measure/agreement.js";
 export { countGraph, type GraphCount, type LayerCount } from "./measure/count.js";
 export { type Latency, type LatencySettings, measureLatency } from "./measure/latency.js";
+export { type ShapedGraph, withRuntimeShapes } from "./measure/runtime_shapes.js";
 export { type DecompositionDecision, decompose, decompositionCandidates } from "./method/decompose.js";
 export { type ExportOptions, type ExportResult, exportModel } from "./method/export.js";
 export { floatOutputs, type Trainability, trainability } from "./method/frozen.js";
@@ -68,6 +69,7 @@ export { readModel, type WriteOptions, writeModel } from "./onnx/files.js";
 export { type DecodeOptions, decodeModel } from "./onnx/read.js";
 export { type EncodeOptions, encodeModel } from "./onnx/write.js";
 export { inferGraph } from "./ops/infer.js";
+export { type Dequantization, dequantize } from "./ops/passes/dequantize.js";
 export { importModel } from "./ops/passes/import_model.js";
 export { type SimplifyOptions, simplify } from "./ops/passes/simplify.js";
 export { upgradeOpset } from "./ops/passes/upgrade_opset.js";

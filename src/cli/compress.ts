@@ -29,6 +29,7 @@ interface CompressOptions extends SettingOptions {
   readonly std?: readonly number[];
   readonly json?: boolean;
   readonly plan?: boolean;
+  readonly dequantize?: boolean;
 }
 
 /** `penni compress`: the whole method on a model of the user's. */
@@ -100,6 +101,7 @@ export function addCompressCommand(program: Command, terminal: Terminal): Comman
       "dimensions of an input that the model leaves open, as input:1x3x224x224",
       inputShape,
     )
+    .option("--dequantize", "compress the float32 network behind a quantized model")
     .option("--external-data", "put the weights of the result into a file of their own, model.onnx.data")
     .option("--mean <r,g,b>", "mean per channel, of pixels from 0 to 1", numberList)
     .option("--std <r,g,b>", "standard deviation per channel, likewise", positiveList)
@@ -118,7 +120,7 @@ async function runCommand(
   terminal: Terminal,
 ): Promise<void> {
   if (options.plan === true) return printPlan(model, options, command, terminal);
-  const run = await openRun(model, options, command);
+  const run = await openRun(model, options, command, terminal);
   const summary = await watched(terminal.stderr, (view, signal) => compressRun(run, view, signal));
   const text =
     options.json === true ? JSON.stringify(summary) : describeSummary(summary, lineWidth(terminal.stdout));
@@ -138,7 +140,7 @@ async function printPlan(
   if (options.resume !== undefined) checkResumeAlone(model, command);
   const plan =
     options.resume === undefined
-      ? await planModel(model, await settingsFrom(options), options.inputShape)
+      ? await planModel(model, await settingsFrom(options), options.inputShape, options.dequantize)
       : await planRunDirectory(options.resume);
   const text = options.json === true ? JSON.stringify(plan) : describePlan(plan, lineWidth(terminal.stdout));
   terminal.stdout.write(`${text}\n`);
@@ -148,6 +150,7 @@ async function openRun(
   model: string | undefined,
   options: CompressOptions,
   command: Command,
+  terminal: Terminal,
 ): Promise<RunDirectory> {
   if (options.resume !== undefined) {
     checkResumeAlone(model, command);
@@ -173,6 +176,10 @@ async function openRun(
     preset,
     seed,
     settings: await settingsFrom(options),
+    notice: (text) => {
+      terminal.stderr.write(`  ${text}\n`);
+    },
+    ...(options.dequantize === undefined ? {} : { dequantize: options.dequantize }),
     ...(options.externalData === undefined ? {} : { externalData: options.externalData }),
     ...(options.inputShape === undefined ? {} : { inputShapes: options.inputShape }),
     ...(options.outputLoss === undefined ? {} : { outputs: options.outputLoss }),

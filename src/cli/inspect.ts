@@ -36,12 +36,16 @@ export function addInspectCommand(program: Command, terminal: Terminal): Command
 }
 
 async function inspectFile(model: string, shapes: InputShapes): Promise<InspectedModel> {
-  const [{ inspectGraph }, { modelRemarks }] = await Promise.all([
+  const [{ inspectGraph }, { modelRemarks, quantizedNode }, { dequantize }] = await Promise.all([
     import("../method/inspect.js"),
     import("../method/remarks.js"),
+    import("../ops/passes/dequantize.js"),
   ]);
+  const { importModel } = await import("../ops/passes/import_model.js");
+  const real = (graph: Graph): Graph =>
+    quantizedNode(graph) === undefined ? graph : importModel(dequantize(graph).graph);
   return withImported(model, shapes, (graph, given, missing) => ({
-    ...inspectGraph(graph),
+    ...inspectGraph(real(graph)),
     remarks: modelRemarks(given, graph, missing),
   }));
 }

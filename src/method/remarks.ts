@@ -33,7 +33,8 @@ export interface Remark {
 export const NEWEST_OPSET = 21;
 
 /** What to do about a quantized model. */
-export const FROM_FLOAT = "Start from the float32 model, and quantize what comes out of the compression";
+export const FROM_FLOAT =
+  "Start from the float32 model, or let compress take the one behind the integers (--dequantize); quantize what comes out";
 
 const QUANTIZED =
   /^(QLinear|ConvInteger$|MatMulInteger|QuantizeLinear$|DequantizeLinear$|DynamicQuantize|QGemm$)/;
@@ -108,7 +109,8 @@ const inputs: Finder = (graph) => {
 const quantized: Finder = (graph) =>
   about(graph.nodes.filter(isQuantized), {
     kind: "quantized",
-    problem: "the model is quantized: integer weights have no kernels that could share a basis",
+    problem:
+      "the model is quantized, and integer weights have no kernels that could share a basis: what is said of layers is true of the float32 network behind it",
     advice: FROM_FLOAT,
   });
 

@@ -21,6 +21,7 @@ import { importModel } from "../../ops/passes/import_model.js";
 import type { OutputLoss } from "../../train/outputs.js";
 import { buildTrainingStep, type Reference } from "../../train/step.js";
 import { decompose, decompositionCandidates } from "../decompose.js";
+import { dequantizedNetwork } from "../dequantized.js";
 import { trainableParameters } from "../parameters.js";
 import { prunableInitializers, pruneToMacs } from "../prune.js";
 import { FROM_FLOAT, quantizedNode } from "../remarks.js";
@@ -48,6 +49,10 @@ export interface CompressRequest {
   readonly seed: number;
   /** Dimensions of inputs that the model leaves open; its batch stays as it is. */
   readonly inputShapes?: ReadonlyMap<string, readonly number[]>;
+  /** Compress the float32 network behind a quantized one. */
+  readonly dequantize?: boolean;
+  /** Told what was done to the model before the run, in a sentence. */
+  readonly notice?: (text: string) => void;
   /** Put the result's weights into a file of their own, `model.onnx.data`; by default only where they must. */
   readonly externalData?: boolean;
   /** In place of what the model's metadata say. */
@@ -64,7 +69,7 @@ export async function prepareRun(request: CompressRequest): Promise<RunDirectory
   checkSettings(request.settings);
   const given = await readModel(request.model);
   const original = await naming(request.model, () =>
-    shapedForRuns(specializeInputs(given, request.inputShapes ?? new Map())),
+    shapedForRuns(specializeInputs(computable(given, request), request.inputShapes ?? new Map())),
   );
   const preprocessing = overridePreprocessing(
     readPreprocessing(original.metadata) ?? imagenetPreprocessing,
@@ -100,6 +105,14 @@ export async function prepareRun(request: CompressRequest): Promise<RunDirectory
     versions: versions(),
   };
   return RunDirectory.create(request.out, config, original);
+}
+
+/** The model in float32 arithmetic, where that was asked for. */
+function computable(model: Graph, { dequantize = false, notice }: CompressRequest): Graph {
+  if (!dequantize) return model;
+  const { graph, description } = dequantizedNetwork(model);
+  notice?.(description);
+  return graph;
 }
 
 function shapesOf(shapes: ReadonlyMap<string, readonly number[]>): RunConfig["inputShapes"] {
