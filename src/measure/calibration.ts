@@ -8,6 +8,7 @@ import { type CalibrationImages, collectMoments } from "./layer_moments.js";
 import { RuntimeProduct } from "./matrix_product.js";
 import type { LayerMoments, MomentsRequest } from "./moments.js";
 import { OutputProbe } from "./output_error.js";
+import { workingBatch } from "./working_batch.js";
 
 export interface CalibrationSettings {
   readonly split: Split;
@@ -31,17 +32,20 @@ export class NodeCalibration {
     private readonly probe: OutputProbe,
     private readonly network: Graph,
     private readonly matrices: RuntimeProduct,
+    /** The most images in a batch. */
+    private readonly most: number,
   ) {}
 
   readonly product = (rows: Float64Array, matrix: Float64Array, n: number): Promise<Float64Array> =>
     this.matrices.multiply(rows, matrix, n);
 
   static async open(network: Graph, settings: CalibrationSettings): Promise<NodeCalibration> {
-    const batch = wholeBatch(settings.indices.length, LARGEST_BATCH);
+    const most = await workingBatch(network, LARGEST_BATCH);
+    const batch = wholeBatch(settings.indices.length, most);
     const images = (): CalibrationImages => imagesOf(settings, batch);
     const { replaceable, threads } = settings;
     const probe = await OutputProbe.open(fixBatch(network, batch), replaceable, images, threads);
-    return new NodeCalibration(settings, probe, network, await RuntimeProduct.open(threads));
+    return new NodeCalibration(settings, probe, network, await RuntimeProduct.open(threads), most);
   }
 
   async moments(
@@ -50,7 +54,7 @@ export class NodeCalibration {
   ): Promise<readonly (readonly LayerMoments[])[]> {
     const { indices, threads } = this.settings;
     const room = Math.floor(LARGEST_COLUMNS / this.largestColumns(requests));
-    const batch = wholeBatch(indices.length, Math.max(1, Math.min(LARGEST_BATCH, room)));
+    const batch = wholeBatch(indices.length, Math.max(1, Math.min(this.most, room)));
     return collectMoments(fixBatch(network, batch), requests, imagesOf(this.settings, batch), threads);
   }
 

@@ -69,6 +69,12 @@ export function requiredInput({ node, inputs }: NodeContext, index: number): Val
   throw shapeError(node, `the type of input ${index} is unknown or the input is missing`);
 }
 
+/** Optional input number `index`. */
+export function optionalInput(node: Node, index: number): string | undefined {
+  const name = node.inputs[index];
+  return name === undefined || name === "" ? undefined : name;
+}
+
 /** The context of a node that has only some of this one's inputs, by number: for rules of a related operator. */
 export function withSomeInputs(context: NodeContext, numbers: readonly number[]): NodeContext {
   const pick = <Entry>(list: readonly Entry[]): readonly Entry[] =>

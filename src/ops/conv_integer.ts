@@ -1,8 +1,8 @@
-import { withSomeInputs } from "./arguments.js";
+import { optionalInput, withSomeInputs } from "./arguments.js";
 import { Conv } from "./conv.js";
 import type { NodeContext, OpDefinition } from "./definition.js";
 import { cast } from "./element_types.js";
-import { alongAxis, centred, optionalInput } from "./quantization.js";
+import { alongAxis, centred } from "./quantization.js";
 
 /** Convolution of integers, int32, each less its zero point (ONNX ConvInteger, opset 10). */
 export const ConvInteger: OpDefinition = {

@@ -1,7 +1,7 @@
-import { requiredInput } from "./arguments.js";
+import { optionalInput, requiredInput } from "./arguments.js";
 import type { OpDefinition } from "./definition.js";
 import { mul } from "./emit.js";
-import { alongAxis, centred, optionalInput } from "./quantization.js";
+import { alongAxis, centred } from "./quantization.js";
 
 /** y = (x - zero point) * scale (ONNX DequantizeLinear, opset 10 and later). */
 export const DequantizeLinear: OpDefinition = {

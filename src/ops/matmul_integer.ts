@@ -1,10 +1,10 @@
-import { withSomeInputs } from "./arguments.js";
+import { optionalInput, withSomeInputs } from "./arguments.js";
 import type { TypedBuilder } from "./builder.js";
 import type { NodeContext, OpDefinition } from "./definition.js";
 import { cast } from "./element_types.js";
 import { matMul, reshape } from "./emit.js";
 import { MatMul } from "./matmul.js";
-import { centred, optionalInput } from "./quantization.js";
+import { centred } from "./quantization.js";
 
 /** Product of integer matrices, int32, each less its zero point (ONNX MatMulInteger, opset 10). */
 export const MatMulInteger: OpDefinition = {

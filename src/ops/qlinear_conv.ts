@@ -1,9 +1,9 @@
-import { requiredInput, withSomeInputs } from "./arguments.js";
+import { optionalInput, requiredInput, withSomeInputs } from "./arguments.js";
 import { Conv } from "./conv.js";
 import type { NodeContext, OpDefinition } from "./definition.js";
 import { cast } from "./element_types.js";
 import { add, mul, reshape } from "./emit.js";
-import { alongAxis, asIntegers, centred, optionalInput, outputFactor } from "./quantization.js";
+import { alongAxis, asIntegers, centred, outputFactor } from "./quantization.js";
 
 /**
  * Convolution of quantized numbers, quantized again (ONNX QLinearConv, opset 10): x, its scale and zero point, w [K, ...]

@@ -100,9 +100,3 @@ export function asIntegers(
 export function outputFactor(b: TypedBuilder, left: string, right: string, result: string): string {
   return div(b, mul(b, left, right), result);
 }
-
-/** Optional input number `index`. */
-export function optionalInput(node: Node, index: number): string | undefined {
-  const name = node.inputs[index];
-  return name === undefined || name === "" ? undefined : name;
-}

@@ -1,7 +1,7 @@
-import { requiredInput } from "./arguments.js";
+import { optionalInput, requiredInput } from "./arguments.js";
 import type { OpDefinition } from "./definition.js";
 import { div } from "./emit.js";
-import { alongAxis, asIntegers, optionalInput, quantizedType } from "./quantization.js";
+import { alongAxis, asIntegers, quantizedType } from "./quantization.js";
 
 /** y = saturate(round(x / scale) + zero point), halves to even (ONNX QuantizeLinear, opset 10 and later). */
 export const QuantizeLinear: OpDefinition = {

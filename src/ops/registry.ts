@@ -56,6 +56,7 @@ import { Greater } from "./greater.js";
 import { GreaterOrEqual } from "./greater_or_equal.js";
 import { GridSample } from "./grid_sample.js";
 import { GroupNormalization } from "./group_normalization.js";
+import { GRU } from "./gru.js";
 import { HardSigmoid } from "./hard_sigmoid.js";
 import { HardSwish } from "./hard_swish.js";
 import { Hardmax } from "./hardmax.js";
@@ -71,6 +72,7 @@ import { LessOrEqual } from "./less_or_equal.js";
 import { Log } from "./log.js";
 import { LogSoftmax } from "./log_softmax.js";
 import { LRN } from "./lrn.js";
+import { LSTM } from "./lstm.js";
 import { MatMul } from "./matmul.js";
 import { MatMulInteger } from "./matmul_integer.js";
 import { Max } from "./max.js";
@@ -192,6 +194,7 @@ const definitions: readonly OpDefinition[] = [
   GreaterOrEqual,
   GridSample,
   GroupNormalization,
+  GRU,
   Hardmax,
   HardSigmoid,
   HardSwish,
@@ -206,6 +209,7 @@ const definitions: readonly OpDefinition[] = [
   Log,
   LogSoftmax,
   LRN,
+  LSTM,
   MatMul,
   MatMulInteger,
   Max,

@@ -4,6 +4,7 @@ import { poolCases } from "./pools.js";
 import { productCases } from "./products.js";
 import { quantizedCases } from "./quantized.js";
 import { randomWindowCases } from "./random_windows.js";
+import { recurrentCases } from "./recurrent.js";
 import { reductionCases } from "./reduce.js";
 import { selectionCases } from "./selection.js";
 import { structureCases } from "./structure.js";
@@ -15,6 +16,7 @@ export const contractCases: readonly ContractCase[] = [
   ...structureCases,
   ...selectionCases,
   ...quantizedCases,
+  ...recurrentCases,
   ...productCases,
   ...windowCases,
   ...poolCases,
