@@ -19,7 +19,7 @@ function octaves(): Graph {
   const nodes = rates.flatMap((rate) => [
     node("AveragePool", ["x"], `x${rate}`, { kernel_shape: ints([rate]), strides: ints([rate]) }),
     node("Conv", [`x${rate}`, rate > 2 ? "again" : "bank"], `c${rate}`, {
-      strides: ints([8 / rate]),
+      strides: ints([4]),
       pads: ints([32, 32]),
     }),
     node("GlobalAveragePool", [`c${rate}`], `p${rate}`),
