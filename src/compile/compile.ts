@@ -89,7 +89,6 @@ class ProgramCompiler {
   private readonly places = new Map<string, Location>();
   private readonly outputs = new Map<string, Location>();
   private readonly factors: ReadonlyMap<Node, ConvFactors>;
-  private readonly packedBlocks = new Map<string, number>();
 
   constructor(
     private readonly graph: Graph,
@@ -157,7 +156,6 @@ class ProgramCompiler {
       residual: residual === undefined ? undefined : this.read(residual),
       width: target.width,
       rates: target.rates,
-      packedBlocks: this.packedBlocks,
       convFactors: this.factors.get(node),
       inputDims: (index) => staticDims(inference.types, node.inputs[index] ?? ""),
       outputDims: (index = 0) => staticDims(inference.types, nameOf(index)),

@@ -23,12 +23,6 @@ interface Constant {
 
 const HASHED_BYTES = 4096;
 
-/** What equal constants have in common, and few others. */
-export function contentKey(data: Float32Array | Uint16Array | Int32Array): string {
-  const bytes = new Uint8Array(data.buffer, data.byteOffset, data.byteLength);
-  return `${data.constructor.name} ${bytes.length} ${hashOf(bytes)}`;
-}
-
 /** FNV-1a, 32 bits, of bytes spread over the whole: of hundreds of megabytes it would take seconds. */
 function hashOf(bytes: Uint8Array): number {
   // Odd, so that not always the same byte of a number is met.
@@ -59,7 +53,7 @@ export class ProgramBuilder {
   /** Equal constants are kept once. */
   constant(data: Float32Array | Uint16Array | Int32Array): Location {
     const bytes = new Uint8Array(data.buffer, data.byteOffset, data.byteLength);
-    const key = contentKey(data);
+    const key = `${data.constructor.name} ${bytes.length} ${hashOf(bytes)}`;
     const known = this.constantsByHash.get(key)?.find((constant) => areEqual(constant.bytes, bytes));
     if (known !== undefined) return { buffer: known.buffer, offset: 0 };
     const buffer: Buffer = { kind: "weights", id: this.nextId++, size: data.byteLength };

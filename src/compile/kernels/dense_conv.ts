@@ -32,33 +32,19 @@ export interface DenseBlocking {
 
 const LARGEST_OUTPUT_BLOCK = 8;
 
-/** So many times the fewest instructions are taken for weights that are there already, in the order for other blocks. */
-const SHARED_WEIGHTS = 1.15;
-
-/**
- * The blocking with the fewest loads and multiply-adds in all, or, if that is hardly slower, with as many outputs at once
- * as another convolution takes of the same weights, so that these are stored once.
- */
-export function denseBlocking(
-  { outputs, grid }: TapConvolution,
-  width: number,
-  stored: number | undefined,
-): DenseBlocking {
-  let best: (DenseBlocking & { readonly cost: number }) | undefined;
-  let same: typeof best;
+/** The blocking with the fewest loads and multiply-adds in all. */
+export function denseBlocking({ outputs, grid }: TapConvolution, width: number): DenseBlocking {
+  let best: DenseBlocking | undefined;
+  let least = Number.POSITIVE_INFINITY;
   for (let block = 1; block <= Math.min(LARGEST_OUTPUT_BLOCK, outputs); block++) {
     const shape = blockShape(grid, width, Math.max(1, Math.floor((REGISTERS - block) / (block + 1))));
-    const blocking = {
-      outputs: block,
-      shape,
-      cost: instructions(outputs, block, blockSizes(grid, width, shape)),
-    };
-    if (best === undefined || blocking.cost < best.cost) best = blocking;
-    if (block === stored) same = blocking;
+    const cost = instructions(outputs, block, blockSizes(grid, width, shape));
+    if (cost >= least) continue;
+    least = cost;
+    best = { outputs: block, shape };
   }
   if (best === undefined) throw new Error("a convolution without outputs");
-  const { cost: _, ...chosen } = same !== undefined && same.cost <= SHARED_WEIGHTS * best.cost ? same : best;
-  return chosen;
+  return best;
 }
 
 function instructions(outputs: number, block: number, sizes: readonly number[]): number {

@@ -23,7 +23,7 @@ import { flattened, type PixelGrid } from "../kernels/pixel_blocks.js";
 import { findNonZeros, sparseConvKernel } from "../kernels/sparse_conv.js";
 import { tapTables } from "../kernels/taps.js";
 import type { Location } from "../program.js";
-import { behind, contentKey } from "../program_builder.js";
+import { behind } from "../program_builder.js";
 import type { ConvFactors, Lowering, LoweringContext } from "./definition.js";
 import { checkStride, unsupported } from "./errors.js";
 import { copyStrided, viewOf } from "./movement.js";
@@ -202,9 +202,7 @@ function denseConvolution(
   weights: Float32Array,
   bias: Float32Array,
 ): Convolve {
-  const key = contentKey(weights);
-  const blocking = denseBlocking(conv, context.width, context.packedBlocks.get(key));
-  context.packedBlocks.set(key, blocking.outputs);
+  const blocking = denseBlocking(conv, context.width);
   const packed = packDenseWeights(weights, conv, blocking);
   const tables = [packed, ...tapTables(conv.taps), bias].map((table) => context.weights(table));
   const kernel = denseConvKernel(conv, blocking, context.width);

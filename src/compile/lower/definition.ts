@@ -21,8 +21,6 @@ export interface LoweringContext extends NodeContext {
   /** Of a decomposed convolution. */
   readonly convFactors: ConvFactors | undefined;
   readonly rates: KernelRates;
-  /** By what weights contain (`contentKey`): how many outputs at once they have been put in order for. */
-  readonly packedBlocks: Map<string, number>;
   /** Lanes of the target's vectors. */
   readonly width: number;
   /** Dimensions of an input or output. */
