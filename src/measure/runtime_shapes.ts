@@ -57,7 +57,7 @@ export async function shapedForRuns(graph: Graph): Promise<Graph> {
       expected: "operators that ONNX Runtime runs",
       found: `${first.op} of ${where}`,
       advice:
-        "Cut the model before it, compress that part, and put the rest back behind it; penni inspect shows what is in reach",
+        "penni compress without labels (--preset calibrate, --loss distill) compresses what is before it",
     },
   );
 }

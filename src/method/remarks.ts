@@ -173,8 +173,9 @@ const notRunnable = (missing: readonly Node[]): readonly Remark[] =>
   about(missing, {
     kind: "missing-operator",
     problem:
-      "ONNX Runtime does not have this operator either: the shapes behind it are not known, and the network cannot be run, so compress refuses it",
-    advice: "Cut the model before it, compress that part, and put the rest back behind it",
+      "ONNX Runtime does not have this operator either: the shapes behind it are not known, and only what is before it can be run and compressed",
+    advice:
+      "compress without labels (--preset calibrate, --loss distill) does so, and puts the rest back behind it",
   });
 
 const NAMES_SHOWN = 4;

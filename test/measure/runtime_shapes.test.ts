@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { runGraph } from "../../src/execute/node.js";
-import { int, ints, text } from "../../src/graph/attributes.js";
+import { int, ints } from "../../src/graph/attributes.js";
 import { PenniError } from "../../src/graph/errors.js";
 import { fixBatch } from "../../src/graph/passes/fix_input_shape.js";
 import { float32Tensor, int64Tensor } from "../../src/graph/tensor.js";
@@ -167,13 +167,9 @@ test("a network for one image only keeps to it", async () => {
   const nodes = [
     node("LpNormalization", ["c1"], "l", { axis: int(1) }),
     node("Reshape", ["l", "fixed"], "u"),
-    node("Cast", ["one"], "unused", { to: int(1) }),
   ];
   const graph = around(nodes, 1);
-  const initializers = new Map(graph.initializers)
-    .set("fixed", int64Tensor([4], [1, CHANNELS, 6, 6]))
-    .set("one", int64Tensor([1], [1]));
+  const initializers = new Map(graph.initializers).set("fixed", int64Tensor([4], [1, CHANNELS, 6, 6]));
   const { graph: shaped } = await withRuntimeShapes({ ...graph, initializers });
   assert.deepEqual(shaped.valueInfo.get("l")?.type?.shape, [1, CHANNELS, 6, 6]);
-  assert.equal(text("fits").kind, "string");
 });

@@ -11,6 +11,7 @@ import { countGraph } from "../../measure/count.js";
 import { measureLatency } from "../../measure/latency.js";
 import { channelMoments } from "../../measure/statistics.js";
 import { readModel, writeModel } from "../../onnx/files.js";
+import { encodeModel } from "../../onnx/write.js";
 import { hasHalfWeights } from "../../ops/passes/float16.js";
 import { importModel } from "../../ops/passes/import_model.js";
 import type { EpochMetrics, EpochTiming, TrainingPlan } from "../../train/plan.js";
@@ -29,6 +30,7 @@ import { describeFrozen, frozenIn, sparing } from "./frozen.js";
 import { RunLock } from "./lock.js";
 import { checkExport, counts, LATENCY_THREADS, summarize } from "./outcome.js";
 import { describeMatching } from "./outputs.js";
+import { joinRest } from "./rest.js";
 import type { Summary } from "./summary.js";
 import { fineTunePlan, retrainPlan } from "./training_plans.js";
 
@@ -95,10 +97,17 @@ async function compressLocked(given: Omit<RunContext, "dataset">): Promise<Summa
     await stage.tidy?.(run);
   }
   const { externalData } = run.config;
-  const bytes = await writeModel(run.path("model.onnx"), graph, {
-    sparse: true,
-    ...(externalData === undefined ? {} : { externalData }),
-  });
+  const rest = await run.readRest();
+  const written = await writeModel(
+    run.path("model.onnx"),
+    rest === undefined ? graph : joinRest(graph, rest),
+    {
+      sparse: true,
+      ...(externalData === undefined ? {} : { externalData }),
+    },
+  );
+  // What is compared are networks that can be run.
+  const bytes = rest === undefined ? written : encodeModel(graph, { sparse: true }).byteLength;
   listener.stage?.("measure");
   const summary = await summarize(original, { graph, bytes }, context);
   await run.writeJson("summary.json", summary);

@@ -14,7 +14,7 @@ import { fixBatch, specializeInputs } from "../../graph/passes/fix_input_shape.j
 import { elementCount } from "../../graph/tensor.js";
 import type { Graph } from "../../graph/types.js";
 import { countGraph } from "../../measure/count.js";
-import { shapedForRuns } from "../../measure/runtime_shapes.js";
+import { withRuntimeShapes } from "../../measure/runtime_shapes.js";
 import { readModel } from "../../onnx/files.js";
 import { inferGraph } from "../../ops/infer.js";
 import { importModel } from "../../ops/passes/import_model.js";
@@ -22,6 +22,7 @@ import type { OutputLoss } from "../../train/outputs.js";
 import { buildTrainingStep, type Reference } from "../../train/step.js";
 import { decompose, decompositionCandidates } from "../decompose.js";
 import { dequantizedNetwork } from "../dequantized.js";
+import { layerName } from "../inspect.js";
 import { trainableParameters } from "../parameters.js";
 import { prunableInitializers, pruneToMacs } from "../prune.js";
 import { FROM_FLOAT, quantizedNode } from "../remarks.js";
@@ -30,6 +31,7 @@ import { RunDirectory } from "./directory.js";
 import { frozenIn, sparing } from "./frozen.js";
 import { type MatchedOutputs, matchOutputs, type OutputChoice } from "./outputs.js";
 import { openFittingDataset } from "./pipeline.js";
+import { type CutNetwork, cutBefore } from "./rest.js";
 
 /** What the user asks for. */
 export interface CompressRequest {
@@ -68,8 +70,8 @@ export async function prepareRun(request: CompressRequest): Promise<RunDirectory
   await RunDirectory.checkFree(request.out);
   checkSettings(request.settings);
   const given = await readModel(request.model);
-  const original = await naming(request.model, () =>
-    shapedForRuns(specializeInputs(computable(given, request), request.inputShapes ?? new Map())),
+  const { runnable: original, rest } = await naming(request.model, () =>
+    runnablePart(specializeInputs(computable(given, request), request.inputShapes ?? new Map()), request),
   );
   const preprocessing = overridePreprocessing(
     readPreprocessing(original.metadata) ?? imagenetPreprocessing,
@@ -104,7 +106,36 @@ export async function prepareRun(request: CompressRequest): Promise<RunDirectory
     preprocessing,
     versions: versions(),
   };
-  return RunDirectory.create(request.out, config, original);
+  return RunDirectory.create(request.out, config, original, rest);
+}
+
+/** The network with its shapes, cut before operators that ONNX Runtime does not have. */
+async function runnablePart(
+  model: Graph,
+  { settings, notice }: CompressRequest,
+): Promise<Pick<CutNetwork, "runnable"> & Partial<CutNetwork>> {
+  const { graph, missing } = await withRuntimeShapes(model);
+  const [first] = missing;
+  if (first === undefined) return { runnable: graph };
+  const cut = cutBefore(graph, missing);
+  const name = layerName(first);
+  if (usesLabels(settings)) {
+    throw new PenniError(
+      "unsupported",
+      "ONNX Runtime does not have this operator, so labels cannot be compared",
+      {
+        node: name,
+        op: first.op,
+        expected: "a loss on what is before it",
+        found: "a loss with a part for the labels",
+        advice: "Learn from the original's values before it: --loss distill, or --preset calibrate",
+      },
+    );
+  }
+  notice?.(
+    `${name} (${first.op}): ONNX Runtime does not have this operator: what is before it is compressed and measured, the rest (${cut.rest.nodes.length} nodes) is put behind it again as it is`,
+  );
+  return cut;
 }
 
 /** The model in float32 arithmetic, where that was asked for. */
