@@ -1,5 +1,4 @@
-import type { OrtTensor, Session } from "../execute/engine.js";
-import { openSession } from "../execute/node.js";
+import type { OrtTensor, Session, SessionOptions } from "../execute/engine.js";
 import { BATCH_SYMBOL } from "../graph/batch_symbol.js";
 import { PenniError } from "../graph/errors.js";
 import { fixBatch, fixOpenBatch } from "../graph/passes/fix_input_shape.js";
@@ -118,9 +117,18 @@ async function runnablePart(graph: Graph): Promise<RunnablePart> {
 const unknownNodes = (graph: Graph): readonly Node[] =>
   graph.nodes.filter((node) => findOp(node) === undefined);
 
+/** Not optimized: what is asked for must not be merged into something else. */
+const AS_IT_IS: SessionOptions = { optimization: "disabled", threads: 1 };
+
+/** Few networks come here, so the runtime is loaded only now. */
+async function open(graph: Graph): Promise<Session> {
+  const { openSession } = await import("../execute/node.js");
+  return openSession(graph, AS_IT_IS);
+}
+
 async function loadProblem(graph: Graph): Promise<string | undefined> {
   try {
-    const session = await openSession(graph, { optimization: "disabled", threads: 1 });
+    const session = await open(graph);
     await session.release();
     return undefined;
   } catch (error) {
@@ -198,7 +206,7 @@ async function typesIn(
 ): Promise<ReadonlyMap<string, ValueType>> {
   const outputs = names.map((name) => ({ name, type: undefined }));
   const alone = removeDeadNodes({ ...graph, outputs, valueInfo: new Map() });
-  const session = await openSession(alone, { optimization: "disabled", threads: 1 });
+  const session = await open(alone);
   try {
     const feeds = randomFeeds(alone.inputs, seed);
     const types = new Map<string, ValueType>();
