@@ -5,7 +5,7 @@ import { requiredInput } from "./arguments.js";
 import type { NodeContext, OpDefinition } from "./definition.js";
 import { elementTypeOfCode } from "./element_types.js";
 import { noGradient } from "./elementwise.js";
-import { unsupportedForm } from "./unsupported_form.js";
+import { checkTable, unsupportedForm } from "./unsupported_form.js";
 
 /** Ones on a diagonal of a matrix of the input's dimensions (ONNX EyeLike, opset 9 and later). */
 export const EyeLike: OpDefinition = {
@@ -15,6 +15,7 @@ export const EyeLike: OpDefinition = {
   expand: (b, node) => {
     const [x = ""] = node.inputs;
     const [rows = 1, columns = 1] = b.dims(x);
+    checkTable(node, rows * columns);
     const k = intAttribute(node, "k") ?? 0;
     const ones = Array.from({ length: rows * columns }, (_, at) =>
       Number((at % columns) - Math.floor(at / columns) === k),

@@ -20,7 +20,7 @@ export const GatherElements: OpDefinition = {
     const [x = "", indices = ""] = node.inputs;
     const dims = b.dims(x);
     const axis = normalizeAxis(node, intAttribute(node, "axis") ?? 0, dims.length);
-    const taken = b.emit("Gather", [reshape(b, x, [-1]), elementPositions(b, indices, dims, axis)]);
+    const taken = b.emit("Gather", [reshape(b, x, [-1]), elementPositions(b, node, indices, dims, axis)]);
     return [reshape(b, taken, b.dims(indices))];
   },
 };

@@ -18,7 +18,7 @@ export const GatherND: OpDefinition = {
     const [x = "", indices = ""] = node.inputs;
     const batchDims = intAttribute(node, "batch_dims") ?? 0;
     const [dims, indexDims] = [b.dims(x), b.dims(indices)];
-    const { rows, count, size } = namedBlocks(b, indices, dims, batchDims);
+    const { rows, count, size } = namedBlocks(b, node, indices, dims, batchDims);
     const taken = b.emit("Gather", [reshape(b, x, [count, size]), rows]);
     const block = dims.slice(batchDims + (indexDims.at(-1) ?? 0));
     return [reshape(b, taken, [...indexDims.slice(0, -1), ...block])];

@@ -122,10 +122,16 @@ function reflected(b: TypedBuilder, node: Node, size: number, index: string): st
   return sub(b, folded, b.scalar(edge));
 }
 
+/** Each image of a batch is written out by itself. */
+const MOST_SAMPLES = 256;
+
 function expandSample(b: TypedBuilder, node: Node): string {
   const [x = "", grid = ""] = node.inputs;
   const [batch = 1, channels = 1, height = 1, width = 1] = b.dims(x);
   const [, rows = 1, columns = 1] = b.dims(grid);
+  if (batch > MOST_SAMPLES) {
+    throw unsupportedForm(node, "simpler one", `a batch of at most ${MOST_SAMPLES}`, `${batch}`);
+  }
   const taps = tapsOf(b, node);
   const flat = reshape(b, x, [batch, channels, height * width]);
   const samples = Array.from({ length: batch }, (_, sample) => {

@@ -5,7 +5,7 @@ import type { TypedBuilder } from "./builder.js";
 import { stridesOf } from "./dims.js";
 import { add, mul, reduceSum, reshape } from "./emit.js";
 import { forEachPosition } from "./rearrange.js";
-import { mustBeConstant, unsupportedForm } from "./unsupported_form.js";
+import { checkTable, mustBeConstant, unsupportedForm } from "./unsupported_form.js";
 
 // What gathering and scattering operators have in common: positions in flat arrays.
 
@@ -20,11 +20,13 @@ function countedFromFront(b: TypedBuilder, indices: string, size: number | reado
 /** For GatherElements and its like: each index along `axis` as a position in the flat data, [n]. */
 export function elementPositions(
   b: TypedBuilder,
+  node: Node,
   indices: string,
   dataDims: readonly number[],
   axis: number,
 ): string {
   const dims = b.dims(indices);
+  checkTable(node, elementCount(dims));
   const strides = stridesOf(dataDims);
   const offsets: number[] = new Array(elementCount(dims));
   forEachPosition(dims, strides.with(axis, 0), 0, (order, position) => {
@@ -47,6 +49,7 @@ export interface NamedBlocks {
 /** Index vectors [..., m] behind `batchDims` axes that indices and data share. */
 export function namedBlocks(
   b: TypedBuilder,
+  node: Node,
   indices: string,
   dataDims: readonly number[],
   batchDims = 0,
@@ -57,6 +60,7 @@ export function namedBlocks(
   const strides = stridesOf(indexed);
   const perBatch = elementCount(indexed);
   const batches = elementCount(dataDims.slice(0, batchDims));
+  checkTable(node, batches);
   const counted = countedFromFront(b, indices, indexed);
   const within = reduceSum(b, mul(b, counted, b.axes(strides)), [dims.length - 1], false);
   const inBatches = reshape(b, within, [batches, -1]);
@@ -94,6 +98,7 @@ export function scatterRows(
 ): string {
   const { data, updates } = parts;
   const [count = 0, size = 1] = b.dims(data);
+  checkTable(node, count * size);
   const constant = b.constantTensor(parts.targets);
   if (constant === undefined) throw mustBeConstant(node, "indices");
   const targets = numericData(constant);

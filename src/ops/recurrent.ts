@@ -5,7 +5,7 @@ import { optionalInput, requiredInput } from "./arguments.js";
 import type { TypedBuilder } from "./builder.js";
 import { type NodeContext, shapeError, staticShape } from "./definition.js";
 import { add, matMul, reshape, slice, transpose } from "./emit.js";
-import { mustBeConstant, unsupportedForm } from "./unsupported_form.js";
+import { checkTable, mustBeConstant, unsupportedForm } from "./unsupported_form.js";
 
 // What LSTM and GRU have in common: x [steps, N, inputs], W [directions, gates * hidden, inputs], R [directions,
 // gates * hidden, hidden], B [directions, 2 * gates * hidden] -> y [steps, directions, N, hidden] and the last states
@@ -79,6 +79,7 @@ export function unrolled(
   if (steps * directions > MOST_STEPS) {
     throw unsupportedForm(node, "simpler one", `at most ${MOST_STEPS} steps`, `${steps * directions}`);
   }
+  checkTable(node, batch * hidden);
   const pick = (name: string, direction: number, dims: readonly number[]): string =>
     reshape(b, slice(b, name, [{ axis: 0, start: direction, end: direction + 1 }]), dims);
   const bias = optionalInput(node, 3);

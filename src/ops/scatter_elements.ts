@@ -19,7 +19,7 @@ export const ScatterElements: OpDefinition = {
     const [x = "", indices = "", updates = ""] = node.inputs;
     const dims = b.dims(x);
     const axis = normalizeAxis(node, intAttribute(node, "axis") ?? 0, dims.length);
-    const targets = elementPositions(b, indices, dims, axis);
+    const targets = elementPositions(b, node, indices, dims, axis);
     const parts = { data: reshape(b, x, [-1, 1]), updates: reshape(b, updates, [-1, 1]), targets };
     return [reshape(b, scatterRows(b, node, parts, stringAttribute(node, "reduction") ?? "none"), dims)];
   },

@@ -17,7 +17,7 @@ export const ScatterND: OpDefinition = {
   expand: (b, node) => {
     const [x = "", indices = "", updates = ""] = node.inputs;
     const dims = b.dims(x);
-    const { rows, count, size } = namedBlocks(b, indices, dims);
+    const { rows, count, size } = namedBlocks(b, node, indices, dims);
     const parts = {
       data: reshape(b, x, [count, size]),
       updates: reshape(b, updates, [-1, size]),

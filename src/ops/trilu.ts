@@ -2,7 +2,7 @@ import { intAttribute } from "../graph/attributes.js";
 import { numericData, numericTensor } from "../graph/tensor.js";
 import { wall } from "./channels.js";
 import { type OpDefinition, sameTypeAsFirstInput } from "./definition.js";
-import { mustBeConstant, unsupportedForm } from "./unsupported_form.js";
+import { checkTable, mustBeConstant, unsupportedForm } from "./unsupported_form.js";
 
 /** The upper or lower triangle of matrices, 0 elsewhere (ONNX Trilu, opset 14 and later). dx: the same of dy. */
 export const Trilu: OpDefinition = {
@@ -21,6 +21,7 @@ export const Trilu: OpDefinition = {
     if (diagonal !== "" && constant === undefined) throw mustBeConstant(node, "the diagonal");
     const k = constant === undefined ? 0 : (numericData(constant)[0] ?? 0);
     const [rows = 1, columns = 1] = b.dims(x).slice(-2);
+    checkTable(node, rows * columns);
     const isUpper = (intAttribute(node, "upper") ?? 1) !== 0;
     const kept = Array.from({ length: rows * columns }, (_, at) => {
       const above = (at % columns) - Math.floor(at / columns) - k;
