@@ -34,6 +34,7 @@ interface CompressOptions extends SettingOptions, PictureOptions {
   readonly externalData?: boolean;
   readonly json?: boolean;
   readonly plan?: boolean;
+  readonly dequantize?: boolean;
 }
 
 /** `penni compress`: the whole method on a model of the user's. */
@@ -109,6 +110,7 @@ export function addCompressCommand(program: Command, terminal: Terminal): Comman
       "dimensions of an input that the model leaves open, as input:1x3x224x224",
       inputShape,
     )
+    .option("--dequantize", "compress the float32 network behind a quantized model")
     .option("--external-data", "put the weights of the result into a file of their own, model.onnx.data");
   return addPreprocessingOptions(command)
     .option("--checkpoint-seconds <s>", "seconds between checkpoints (30)", numberBetween(0.01, 1e6))
@@ -146,7 +148,7 @@ async function printPlan(
   if (options.resume !== undefined) checkResumeAlone(model, command, "penni compress");
   const plan =
     options.resume === undefined
-      ? await planModel(model, await settingsFrom(options), options.inputShape)
+      ? await planModel(model, await settingsFrom(options), options.inputShape, options.dequantize)
       : await planRunDirectory(options.resume);
   const text = options.json === true ? terminalJson(plan) : describePlan(plan, lineWidth(terminal.stdout));
   terminal.stdout.write(`${text}\n`);
@@ -183,6 +185,10 @@ async function openRun(
     preset,
     seed,
     settings: await settingsFrom(options),
+    notice: (text) => {
+      terminal.stderr.write(`  ${text}\n`);
+    },
+    ...(options.dequantize === undefined ? {} : { dequantize: options.dequantize }),
     ...(options.externalData === undefined ? {} : { externalData: options.externalData }),
     ...(options.inputShape === undefined ? {} : { inputShapes: options.inputShape }),
     ...(classes === undefined ? {} : { classes }),

@@ -1,5 +1,5 @@
 import type { Command } from "commander";
-import type { Graph } from "../graph/types.js";
+import type { Graph, Node } from "../graph/types.js";
 import { terminalJson } from "../text/destinations.js";
 import { describeInspection, type InspectedModel } from "./inspect_text.js";
 import { type InputShapes, inputShape, naming, wholeNumber } from "./options.js";
@@ -37,13 +37,18 @@ export function addInspectCommand(program: Command, terminal: Terminal): Command
 }
 
 async function inspectFile(model: string, shapes: InputShapes): Promise<InspectedModel> {
-  const [{ inspectGraph }, { modelRemarks }] = await Promise.all([
-    import("../method/inspect.js"),
-    import("../method/remarks.js"),
-  ]);
-  return withImported(model, shapes, (graph, given) => ({
-    ...inspectGraph(graph),
-    remarks: modelRemarks(given, graph),
+  const [{ inspectGraph }, { modelRemarks, quantizedNode }, { dequantize }, { importForCompression }] =
+    await Promise.all([
+      import("../method/inspect.js"),
+      import("../method/remarks.js"),
+      import("../ops/passes/dequantize.js"),
+      import("../method/import_for_compression.js"),
+    ]);
+  const real = (graph: Graph): Graph =>
+    quantizedNode(graph) === undefined ? graph : importForCompression(dequantize(graph).graph);
+  return withImported(model, shapes, (graph, given, missing) => ({
+    ...inspectGraph(real(graph)),
+    remarks: modelRemarks(given, graph, missing),
   }));
 }
 
@@ -62,20 +67,30 @@ async function inspectShrink(model: string, options: InspectOptions, terminal: T
   terminal.stdout.write(`${text}\n`);
 }
 
-/** What `use` makes of the model's graph with fixed input dimensions, and of the file's own; errors name the file. */
+/**
+ * What `use` makes of the model's graph with fixed input dimensions, of the file's own, and of the nodes that ONNX
+ * Runtime cannot run; errors name the file.
+ */
 async function withImported<Result>(
   model: string,
   shapes: InputShapes,
-  use: (graph: Graph, given: Graph) => Result,
+  use: (graph: Graph, given: Graph, missing: readonly Node[]) => Result,
 ): Promise<Result> {
-  const [{ readModel }, { fixBatch, fixInputShape }, { importForCompression }] = await Promise.all([
+  const [
+    { readModel },
+    { fixBatch, fixInputShape, specializeInputs },
+    { importForCompression },
+    { withRuntimeShapes },
+  ] = await Promise.all([
     import("../onnx/files.js"),
     import("../graph/passes/fix_input_shape.js"),
     import("../method/import_for_compression.js"),
+    import("../measure/runtime_shapes.js"),
   ]);
   const graph = await readModel(model);
   return naming(model, async () => {
-    const fixed = shapes.size > 0 ? fixInputShape(graph, shapes) : fixBatch(graph, 1);
-    return use(importForCompression(fixed), graph);
+    const { graph: shaped, missing } = await withRuntimeShapes(specializeInputs(graph, shapes));
+    const fixed = shapes.size > 0 ? fixInputShape(shaped, shapes) : fixBatch(shaped, 1);
+    return use(importForCompression(fixed), graph, missing);
   });
 }

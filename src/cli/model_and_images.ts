@@ -41,16 +41,17 @@ export function addImageOptions(command: Command): Command {
 }
 
 /**
- * The model of a file, with the input dimensions that the user gave.
+ * The model of a file, with the input dimensions that the user gave, and shapes behind operators without a rule.
  * @throws PenniError naming the file
  */
 export async function openModel(file: string, shapes: InputShapes = new Map()): Promise<Graph> {
-  const [{ readModel }, { specializeInputs }] = await Promise.all([
+  const [{ readModel }, { specializeInputs }, { shapedForRuns }] = await Promise.all([
     import("../onnx/files.js"),
     import("../graph/passes/fix_input_shape.js"),
+    import("../measure/runtime_shapes.js"),
   ]);
   const given = await readModel(file);
-  return naming(file, async () => specializeInputs(given, shapes));
+  return naming(file, () => shapedForRuns(specializeInputs(given, shapes)));
 }
 
 /** A model's file and the images for it, found to fit each other. */

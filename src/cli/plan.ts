@@ -12,27 +12,37 @@ export async function planModel(
   model: string | undefined,
   settings: Settings,
   shapes: InputShapes = new Map(),
+  dequantize = false,
 ): Promise<RunPlan> {
   if (model === undefined) {
     throw new PenniError("bad-option", "there is no model to plan for", {
       expected: "penni compress MODEL --plan, or penni compress --resume DIR --plan",
     });
   }
-  return planFile(model, settings, shapes);
+  return planFile(model, settings, shapes, dequantize);
 }
 
 /** The plan of a run that was started, on its original network. */
 export async function planRunDirectory(root: string): Promise<RunPlan> {
   const { RunDirectory } = await import("../method/run/directory.js");
   const run = await RunDirectory.open(root);
-  return planFile(run.stagePath("original"), run.config.settings, new Map());
+  return planFile(run.stagePath("original"), run.config.settings, new Map(), false);
 }
 
-async function planFile(file: string, settings: Settings, shapes: InputShapes): Promise<RunPlan> {
-  const [graph, { importForCompression }, { planRun }] = await Promise.all([
+async function planFile(
+  file: string,
+  settings: Settings,
+  shapes: InputShapes,
+  dequantize: boolean,
+): Promise<RunPlan> {
+  const [graph, { importForCompression }, { planRun }, { dequantizedNetwork }] = await Promise.all([
     openModel(file, shapes),
     import("../method/import_for_compression.js"),
     import("../method/run/plan.js"),
+    import("../method/dequantized.js"),
   ]);
-  return naming(file, async () => planRun(importForCompression(graph), settings));
+  return naming(file, async () => {
+    const network = dequantize ? dequantizedNetwork(graph).graph : graph;
+    return planRun(importForCompression(network), settings);
+  });
 }

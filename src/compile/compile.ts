@@ -6,6 +6,7 @@ import type { Graph, Node, Tensor, ValueInfo } from "../graph/types.js";
 import { standardOpset } from "../ops/definition.js";
 import { isStatic } from "../ops/dims.js";
 import { type Inference, inferGraph, nodeContext, staticDims } from "../ops/infer.js";
+import { expandOperators } from "../ops/passes/expand_operators.js";
 import { foldNormalization } from "../ops/passes/fold_normalization.js";
 import { importModel } from "../ops/passes/import_model.js";
 import { findDecompositions } from "../ops/weights.js";
@@ -40,7 +41,7 @@ export function compileProgram(model: Graph, target: Target): Program {
 
 /** A batch of one where it is open, no BatchNormalization where it can be folded, nothing that is known beforehand. */
 export function prepareGraph(model: Graph): Graph {
-  const imported = importModel(fixOpenBatch(model, 1));
+  const imported = importModel(expandOperators(importModel(fixOpenBatch(model, 1))));
   return importModel(foldNormalization(evaluateArithmetic(imported, COMPILED_LIMITS)));
 }
 

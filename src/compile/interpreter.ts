@@ -189,6 +189,10 @@ class Translator {
       }
       case "entry":
         return this.element(index.pointer, this.index(index.position));
+      case "fromValue": {
+        const value = this.value(index.value);
+        return (frame) => Math.trunc(value(frame));
+      }
       case "add": {
         const [left, right] = [this.index(index.left), this.index(index.right)];
         return (frame) => left(frame) + right(frame);

@@ -34,6 +34,12 @@ export const entry = (pointer: Pointer, position: Index): Index => {
   return { kind: "entry", pointer: pointer.name, position };
 };
 
+/** A computed position, cut to 0 up to and including `last`, so that no input leads outside the memory. */
+export const position = (value: Value, last: number): Index => {
+  const notNegative = binary("pseudoMax", constant(0), value);
+  return { kind: "fromValue", value: binary("pseudoMin", notNegative, constant(last)) };
+};
+
 export const constant = (value: number): Value => ({ kind: "constant", value });
 export const load = (pointer: Pointer, position: Index): Value => {
   return { kind: "load", pointer: pointer.name, position };

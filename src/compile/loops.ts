@@ -22,7 +22,9 @@ export type Index =
   | { readonly kind: "variable"; readonly name: string }
   | { readonly kind: "add" | "multiply"; readonly left: Index; readonly right: Index }
   /** An entry of a table of integers. */
-  | { readonly kind: "entry"; readonly pointer: string; readonly position: Index };
+  | { readonly kind: "entry"; readonly pointer: string; readonly position: Index }
+  /** A single number that was computed, from 0 to 2^24, without its fraction. */
+  | { readonly kind: "fromValue"; readonly value: Value };
 
 /** Comparisons are false where an operand is NaN, except `notEqual`. */
 export type Comparison = "less" | "lessOrEqual" | "equal" | "notEqual";

@@ -1,7 +1,7 @@
 import { Tensor as OrtTensor } from "onnxruntime-common";
 import { batches, planEvaluation } from "../data/batches.js";
 import type { Split } from "../data/dataset.js";
-import type { Preprocessing } from "../data/preprocessing.js";
+import { imageDims, type Preprocessing } from "../data/preprocessing.js";
 import type { Feeds } from "../execute/engine.js";
 import { openSession } from "../execute/node.js";
 import { PenniError } from "../graph/errors.js";
@@ -72,7 +72,7 @@ async function outputsOf(
   try {
     const plan = planEvaluation(split, indices.subarray(0, TOGETHER), { batch, preprocessing });
     for (const { images } of batches(plan)) {
-      const dims = [batch, split.channels, split.height, split.width];
+      const dims = [batch, ...imageDims(split, preprocessing)];
       results.push(await session.run({ [input?.name ?? ""]: new OrtTensor("float32", images, dims) }));
     }
   } finally {

@@ -9,6 +9,7 @@ import { type CalibrationImages, collectMoments } from "./layer_moments.js";
 import { RuntimeProduct } from "./matrix_product.js";
 import type { LayerMoments, MomentsRequest } from "./moments.js";
 import { OutputProbe } from "./output_error.js";
+import { workingBatch } from "./working_batch.js";
 
 export interface CalibrationSettings {
   readonly split: Split;
@@ -25,6 +26,12 @@ const LARGEST_BATCH = 128;
 /** Elements that the columns of one layer may have for one batch: 256 MiB. */
 const LARGEST_COLUMNS = 2 ** 26;
 
+/** The most images that the network takes at once: one where images see each other, its own batch where it is written for that. */
+async function batchLimit(network: Graph, settings: CalibrationSettings): Promise<number> {
+  if ((await batchProblem(network, settings)) !== undefined) return 1;
+  return workingBatch(network, LARGEST_BATCH);
+}
+
 /** Runs networks on images for `calibrate`, in ONNX Runtime for Node. */
 export class NodeCalibration {
   private constructor(
@@ -32,6 +39,7 @@ export class NodeCalibration {
     private readonly probe: OutputProbe,
     private readonly network: Graph,
     private readonly matrices: RuntimeProduct,
+    /** The most images in a batch. */
     private readonly largestBatch: number,
   ) {}
 
@@ -39,8 +47,7 @@ export class NodeCalibration {
     this.matrices.multiply(rows, matrix, n);
 
   static async open(network: Graph, settings: CalibrationSettings): Promise<NodeCalibration> {
-    // A network that can take one image only is given one.
-    const largestBatch = (await batchProblem(network, settings)) === undefined ? LARGEST_BATCH : 1;
+    const largestBatch = await batchLimit(network, settings);
     const batch = wholeBatch(settings.indices.length, largestBatch);
     const images = (): CalibrationImages => imagesOf(settings, batch);
     const { replaceable, threads } = settings;

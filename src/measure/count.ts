@@ -150,7 +150,7 @@ function countNode(
     return { node, weightDims, parameters: elements, elements, ...macs, sparse: undefined };
   }
   const { initializer, weightDims, basisMacs } = sparseLayer;
-  const positions = outputPositions(inference, node);
+  const positions = isObscure(node, inference) ? 0 : outputPositions(inference, node);
   const tensor = graph.initializers.get(initializer);
   const nonZeros = tensor === undefined ? 0 : countNonZeros(float32Data(tensor));
   const zeros = parameters.includes(initializer) ? sizeOf(initializer) - nonZeros : 0;

@@ -17,6 +17,7 @@ export type RemarkKind =
   | "training-mode"
   | "subgraph"
   | "unknown-operator"
+  | "missing-operator"
   | "no-gradient";
 
 /** Something in a model that Penni cannot treat as it does the rest: what it is, where, and what to do about it. */
@@ -32,7 +33,8 @@ export interface Remark {
 export const NEWEST_OPSET = 26;
 
 /** What to do about a quantized model. */
-export const FROM_FLOAT = "Start from the float32 model, and quantize what comes out of the compression";
+export const FROM_FLOAT =
+  "Start from the float32 model, or let compress take the one behind the integers (--dequantize); quantize what comes out";
 
 const QUANTIZED =
   /^(QLinear|ConvInteger$|MatMulInteger|QuantizeLinear$|DequantizeLinear$|DynamicQuantize|QGemm$)/;
@@ -107,7 +109,8 @@ const inputs: Finder = (graph) => {
 const quantized: Finder = (graph) =>
   about(graph.nodes.filter(isQuantized), {
     kind: "quantized",
-    problem: "the model is quantized: integer weights have no kernels that could share a basis",
+    problem:
+      "the model is quantized, and integer weights have no kernels that could share a basis: what is said of layers is true of the float32 network behind it",
     advice: FROM_FLOAT,
   });
 
@@ -166,6 +169,15 @@ const unknown: Finder = (graph) => {
 /** What the file itself says, before it is brought to the form that the method wants. */
 const finders: readonly Finder[] = [newerOpset, half, inputs, quantized, trainingMode, subgraphs, unknown];
 
+const notRunnable = (missing: readonly Node[]): readonly Remark[] =>
+  about(missing, {
+    kind: "missing-operator",
+    problem:
+      "ONNX Runtime does not have this operator either: the shapes behind it are not known, and only what is before it can be run and compressed",
+    advice:
+      "compress without labels (--preset calibrate, --loss distill) does so, and puts the rest back behind it",
+  });
+
 const NAMES_SHOWN = 4;
 
 /** The first of some names, and how many there are besides. */
@@ -207,9 +219,14 @@ function withoutGradient(graph: Graph): readonly Remark[] {
  * What cannot be compressed, trained or judged in a model, and why.
  * @param model as the file has it
  * @param imported the same after `importModel`, its input dimensions fixed
+ * @param missing nodes whose operators ONNX Runtime does not have (see `withRuntimeShapes`)
  */
-export function modelRemarks(model: Graph, imported: Graph): readonly Remark[] {
-  const found = finders.flatMap((find) => find(model));
+export function modelRemarks(
+  model: Graph,
+  imported: Graph,
+  missing: readonly Node[] = [],
+): readonly Remark[] {
+  const found = [...finders.flatMap((find) => find(model)), ...notRunnable(missing)];
   const isQuantizedModel = found.some(({ kind }) => kind === "quantized");
   return isQuantizedModel ? found : [...found, ...withoutGradient(imported)];
 }

@@ -69,6 +69,20 @@ export function requiredInput({ node, inputs }: NodeContext, index: number): Val
   throw shapeError(node, `the type of input ${index} is unknown or the input is missing`);
 }
 
+/** Optional input number `index`. */
+export function optionalInput(node: Node, index: number): string | undefined {
+  const name = node.inputs[index];
+  return name === undefined || name === "" ? undefined : name;
+}
+
+/** The context of a node that has only some of this one's inputs, by number: for rules of a related operator. */
+export function withSomeInputs(context: NodeContext, numbers: readonly number[]): NodeContext {
+  const pick = <Entry>(list: readonly Entry[]): readonly Entry[] =>
+    numbers.flatMap((index) => list.slice(index, index + 1));
+  const node = { ...context.node, inputs: pick(context.node.inputs) };
+  return { ...context, node, inputs: pick(context.inputs), values: pick(context.values) };
+}
+
 /**
  * Checks that the first `count` inputs, which the operator requires, are there.
  * @throws PenniError "shape" if one is missing.

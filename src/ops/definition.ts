@@ -55,7 +55,7 @@ export type GradientRule = (context: GradientContext) => readonly (string | unde
 export type CostRule = (context: NodeContext, outputs: readonly ValueType[]) => number;
 
 /**
- * Writes a composite of Penni's own in standard operators.
+ * Writes a node in other operators: a composite of Penni's own in standard ones, a standard one in simpler ones.
  * @returns the names of the outputs, undefined where the node omits one
  */
 export type ExpandRule = (builder: TypedBuilder, node: Node) => readonly (string | undefined)[];
@@ -70,7 +70,7 @@ export interface OpDefinition {
   readonly gradient?: GradientRule;
   readonly channels?: ChannelRule;
   readonly cost?: CostRule;
-  /** Composites (domain "penni") only. */
+  /** Composites (domain "penni"), and standard operators that the compiler knows in this form only. */
   readonly expand?: ExpandRule;
 }
 

@@ -127,7 +127,8 @@ function mergeShapes(preferred: Shape, other: Shape): Shape {
 export function inferGraph(graph: Graph): Inference {
   const types = new Map<string, ValueType>();
   const values = new Map<string, KnownValue>();
-  const declared = new Map([...graph.valueInfo, ...graph.outputs.map((info) => [info.name, info] as const)]);
+  // What was measured of an output is among the intermediate values, and says more than the file does.
+  const declared = new Map([...graph.outputs.map((info) => [info.name, info] as const), ...graph.valueInfo]);
   const opset = standardOpset(graph);
 
   for (const input of graph.inputs) if (input.type !== undefined) types.set(input.name, input.type);

@@ -41,8 +41,8 @@ const refused: readonly (readonly [string, RegExp, CaseNode])[] = [
     "computed indices",
     /indices must be constant/,
     {
-      op: "Gather",
-      inputs: [weight([5, 3]), fed(int64Tensor([2], [0, 4]))],
+      op: "ScatterND",
+      inputs: [weight([5, 3]), fed(int64Tensor([2, 1], [0, 4])), weight([2, 3])],
     },
   ],
   [

@@ -239,6 +239,8 @@ class KernelPrinter {
         return this.identifier(index.name);
       case "entry":
         return this.element(index.pointer, index.position);
+      case "fromValue":
+        return `(ptrdiff_t)(${this.value(index.value, "scalar")})`;
       case "add": {
         const terms = sumTerms(index);
         const constant = terms.reduce<number>(

@@ -126,6 +126,8 @@ function namesInIndex(index: Index): readonly string[] {
       return [index.name];
     case "entry":
       return [index.pointer, ...namesInIndex(index.position)];
+    case "fromValue":
+      return namesInValue(index.value);
     case "add":
     case "multiply":
       return [...namesInIndex(index.left), ...namesInIndex(index.right)];

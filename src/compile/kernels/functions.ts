@@ -31,7 +31,7 @@ export function once({ k, lanes }: Place, value: Value, name = "t"): Value {
 }
 
 /** c[0] x^(n-1) + ... + c[n-1]. */
-function polynomial(place: Place, x: Value, coefficients: readonly number[]): Value {
+export function polynomial(place: Place, x: Value, coefficients: readonly number[]): Value {
   const [first = 0, ...rest] = coefficients;
   return rest.reduce<Value>(
     (sum, coefficient) => once(place, multiplyAdd(sum, x, constant(coefficient))),

@@ -17,7 +17,9 @@ import {
   once,
   type Place,
   softplus,
+  subtract,
 } from "../kernels/functions.js";
+import { arcCosine, arcSine, arcTangent, cosine, sine } from "../kernels/trigonometry.js";
 import type { UnaryOp, Value } from "../loops.js";
 import type { UnaryFunction } from "./elementwise.js";
 
@@ -78,12 +80,16 @@ const hardSigmoid = (x: Value, slope: Value, offset: Value): Value =>
 /** Operators of one input, by name. */
 export const activations = {
   Abs: single("absolute"),
+  Acos: (place, [x]) => arcCosine(place, x),
+  Asin: (place, [x]) => arcSine(place, x),
+  Atan: (place, [x]) => arcTangent(place, x),
   Cast: (_, [x], { node }) => cast(x, node),
   Ceil: single("ceil"),
   Celu: (place, [x], { node }) => {
     const alpha = parameter(node, "alpha", 1);
     return below(x, multiply(alpha, exponentialMinusOne(place, divide(x, alpha))), x);
   },
+  Cos: (place, [x]) => cosine(place, x),
   Elu: (place, [x], { node }) =>
     below(x, multiply(parameter(node, "alpha", 1), exponentialMinusOne(place, x)), x),
   Erf: (place, [x]) => errorFunction(place, x),
@@ -93,6 +99,12 @@ export const activations = {
   HardSigmoid: (_, [x], { node }) =>
     hardSigmoid(x, parameter(node, "alpha", 0.2), parameter(node, "beta", 0.5)),
   HardSwish: (_, [x]) => multiply(x, hardSigmoid(x, constant(1 / 6), constant(0.5))),
+  IsInf: (_, [x], { node }) => {
+    const [low, high] = ["detect_negative", "detect_positive"].map((name) => intAttribute(node, name) ?? 1);
+    const below = select(x, "equal", constant(Number.NEGATIVE_INFINITY), constant(low ?? 1), zero);
+    return select(x, "equal", constant(Number.POSITIVE_INFINITY), constant(high ?? 1), below);
+  },
+  IsNaN: (_, [x]) => select(x, "notEqual", x, one, zero),
   LeakyRelu: (_, [x], { node }) => below(x, multiply(x, parameter(node, "alpha", 0.01)), x),
   Log: (place, [x]) => logarithm(place, x),
   Mish: (place, [x]) => mish(place, x),
@@ -107,9 +119,16 @@ export const activations = {
   },
   Sigmoid: (place, [x]) => logistic(place, x),
   Sign: (_, [x]) => select(zero, "less", x, one, below(x, constant(-1), x)),
+  Shrink: (_, [x], { node }) => {
+    const [lambda, bias] = [parameter(node, "lambd", 0.5), parameter(node, "bias", 0)];
+    const ofNegative = select(x, "less", unary("negate", lambda), add(x, bias), zero);
+    return select(lambda, "less", x, subtract(x, bias), ofNegative);
+  },
+  Sin: (place, [x]) => sine(place, x),
   Softplus: (place, [x]) => softplus(place, x),
   Softsign: (_, [x]) => divide(x, add(one, magnitude(x))),
   Sqrt: single("squareRoot"),
+  Tan: (place, [x]) => divide(sine(place, x), cosine(place, x)),
   Tanh: (place, [x]) => hyperbolicTangent(place, x),
   ThresholdedRelu: (_, [x], { node }) => select(parameter(node, "alpha", 1), "less", x, x, zero),
 } as const satisfies Readonly<Record<string, UnaryFunction>>;

@@ -1,7 +1,7 @@
 import type { Node } from "../../graph/types.js";
 import { activations, isCastable } from "./activations.js";
 import { binaryFunctions, chosen, foldingFunctions } from "./arithmetic.js";
-import { lowerGather, lowerResize } from "./axis_maps.js";
+import { lowerResize } from "./axis_maps.js";
 import {
   lowerDepthToSpace,
   lowerDropout,
@@ -39,6 +39,7 @@ import {
   lowerReduceLogSumExp,
   reductionLowerings,
 } from "./reduce.js";
+import { lowerCumSum, lowerGather, lowerTopK } from "./selection.js";
 import { lowerLogSoftmax, lowerSoftmax } from "./softmax.js";
 import { lowerConcat, lowerPad, lowerReshape, lowerSlice, lowerSplit, lowerTranspose } from "./structure.js";
 
@@ -69,6 +70,7 @@ export const lowerings: Readonly<Record<string, Lowering>> = {
   ConstantOfShape: lowerConstantOfShape,
   Conv: lowerConv,
   ConvTranspose: lowerConvTranspose,
+  CumSum: lowerCumSum,
   DepthToSpace: lowerDepthToSpace,
   Dropout: lowerDropout,
   Expand: lowerExpand,
@@ -100,6 +102,7 @@ export const lowerings: Readonly<Record<string, Lowering>> = {
   Split: lowerSplit,
   Squeeze: lowerReshape,
   Tile: lowerTile,
+  TopK: lowerTopK,
   Transpose: lowerTranspose,
   Unsqueeze: lowerReshape,
   Where: choiceLowering(chosen),

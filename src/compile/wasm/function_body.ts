@@ -302,6 +302,10 @@ class FunctionPrinter {
         this.memoryArgument(offset, this.pointer(index.pointer).type === "u16" ? 1 : 2);
         return;
       }
+      case "fromValue":
+        this.value(index.value, "scalar");
+        this.code.byte(SATURATING_PREFIX).unsigned(scalar.toInteger);
+        return;
       case "add":
       case "multiply":
         this.index(index.left);

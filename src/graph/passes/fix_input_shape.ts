@@ -1,3 +1,4 @@
+import { BATCH_SYMBOL } from "../batch_symbol.js";
 import { PenniError } from "../errors.js";
 import type { Dim, Graph, Shape, ValueInfo } from "../types.js";
 
@@ -66,12 +67,17 @@ function checkShapes(graph: Graph, dims: ReadonlyMap<string, readonly number[]>)
 function fixDims(graph: Graph, shapeFor: (input: ValueInfo) => Shape | undefined): Graph {
   const symbols = new Map<string, number>();
   let sizesChanged = false;
+  let onlyBatchChanged = true;
+  const batch = graph.inputs[0] === undefined ? undefined : shapeFor(graph.inputs[0])?.[0];
+  if (typeof batch === "number") symbols.set(BATCH_SYMBOL, batch);
   for (const input of graph.inputs) {
     const fixed = shapeFor(input);
     input.type?.shape?.forEach((dim, axis) => {
       const size = fixed?.[axis];
       if (typeof dim === "string" && typeof size === "number") symbols.set(dim, size);
-      if (typeof dim === "number" && dim !== size) sizesChanged = true;
+      if (typeof dim !== "number" || dim === size) return;
+      sizesChanged = true;
+      if (axis > 0) onlyBatchChanged = false;
     });
   }
   const inputs = graph.inputs.map((input) =>
@@ -84,18 +90,33 @@ function fixDims(graph: Graph, shapeFor: (input: ValueInfo) => Shape | undefined
   const adapt = (dim: Dim): Dim => {
     if (typeof dim === "number") return sizesChanged ? undefined : dim;
     const adapted = substitute(dim, symbols);
-    return typeof adapted === "number" || open.has(adapted) ? adapted : undefined;
+    return typeof adapted === "number" || adapted === BATCH_SYMBOL || open.has(adapted) ? adapted : undefined;
   };
   return {
     ...graph,
     inputs,
     outputs: graph.outputs.map((output) => withShape(output, output.type?.shape?.map(adapt))),
     valueInfo: sizesChanged
-      ? new Map()
+      ? measuredInfo(graph, onlyBatchChanged ? batch : undefined)
       : new Map(
           [...graph.valueInfo].map(([name, info]) => [name, withShape(info, info.type?.shape?.map(adapt))]),
         ),
   };
+}
+
+/** What holds for any batch, where it is the only size that was changed: the types in which the batch was recognised. */
+function measuredInfo(graph: Graph, batch: Dim): ReadonlyMap<string, ValueInfo> {
+  if (batch === undefined) return new Map();
+  const follows = [...graph.valueInfo].filter(([, { type }]) => type?.shape?.includes(BATCH_SYMBOL) === true);
+  return new Map(
+    follows.map(([name, info]) => [
+      name,
+      withShape(
+        info,
+        info.type?.shape?.map((dim) => (dim === BATCH_SYMBOL ? batch : dim)),
+      ),
+    ]),
+  );
 }
 
 function substitute(dim: Dim, symbols: ReadonlyMap<string, number>): Dim {

@@ -14,6 +14,8 @@ import { configSchema, type RunConfig } from "./config.js";
 import { isLockFile, RunLock } from "./lock.js";
 import { type TrainingConfig, trainingConfigSchema, trainingKind } from "./training_config.js";
 
+/** The part of a network behind what can be run. */
+const REST = "rest";
 const CONFIG = "config.json";
 /** Where a run is put together in a directory that is there already. */
 const DRAFT = ".new";
@@ -36,18 +38,20 @@ export class RunDirectory<Config extends AnyConfig = RunConfig> {
   /**
    * Starts a new run on a network. The directory appears whole or not at all; one that is there already (it
    * may be a mount point, which cannot be replaced) gets `config.json` last.
+   * @param rest what is to be put behind the result again
    * @throws PenniError "io" if the directory holds anything already or cannot be written
    */
   static async create<Config extends AnyConfig>(
     root: string,
     config: Config,
     original: Graph,
+    rest?: Graph,
   ): Promise<RunDirectory<Config>> {
     await RunDirectory.checkFree(root);
     const target = path.resolve(root);
     try {
-      if (existsSync(target)) await RunDirectory.fill(target, config, original);
-      else await RunDirectory.make(target, config, original);
+      if (existsSync(target)) await RunDirectory.fill(target, config, original, rest);
+      else await RunDirectory.make(target, config, original, rest);
     } catch (error) {
       throw ioError(root, "cannot create the run's directory", error);
     }
@@ -55,11 +59,11 @@ export class RunDirectory<Config extends AnyConfig = RunConfig> {
   }
 
   /** Makes a directory that is not there, under another name first. */
-  private static async make(target: string, config: AnyConfig, original: Graph): Promise<void> {
+  private static async make(target: string, config: AnyConfig, original: Graph, rest?: Graph): Promise<void> {
     const draft = new RunDirectory(`${target}.new-${randomBytes(6).toString("hex")}`, config);
     const first = await makeDirectory(draft.root);
     try {
-      await draft.writeStart(original);
+      await draft.writeStart(original, rest);
       await rename(draft.root, target);
     } catch (error) {
       await rm(draft.root, { recursive: true, force: true });
@@ -71,7 +75,7 @@ export class RunDirectory<Config extends AnyConfig = RunConfig> {
   }
 
   /** Fills a directory that is there, its configuration last. */
-  private static async fill(target: string, config: AnyConfig, original: Graph): Promise<void> {
+  private static async fill(target: string, config: AnyConfig, original: Graph, rest?: Graph): Promise<void> {
     const lock = await RunLock.acquire(target);
     try {
       await checkEmpty(target);
@@ -79,7 +83,7 @@ export class RunDirectory<Config extends AnyConfig = RunConfig> {
       try {
         await rm(draft.root, { recursive: true, force: true });
         await mkdir(draft.root);
-        await draft.writeStart(original);
+        await draft.writeStart(original, rest);
         for (const name of [...FOLDERS, CONFIG]) await rename(draft.path(name), path.join(target, name));
         await rmdir(draft.root);
       } catch (error) {
@@ -92,9 +96,10 @@ export class RunDirectory<Config extends AnyConfig = RunConfig> {
     }
   }
 
-  private async writeStart(original: Graph): Promise<void> {
+  private async writeStart(original: Graph, rest?: Graph): Promise<void> {
     for (const folder of FOLDERS) await mkdir(this.path(folder));
     await writeModel(this.stagePath("original"), original);
+    if (rest !== undefined) await writeModel(this.stagePath(REST), rest);
     await this.writeJson(CONFIG, this.config);
   }
 
@@ -133,6 +138,12 @@ export class RunDirectory<Config extends AnyConfig = RunConfig> {
 
   stagePath(stage: string): string {
     return this.path("stages", `${stage}.onnx`);
+  }
+
+  /** What is behind the network and cannot be run (see `cutBefore`), if the run has such a part. */
+  async readRest(): Promise<Graph | undefined> {
+    const file = this.stagePath(REST);
+    return existsSync(file) ? readModel(file) : undefined;
   }
 
   /** The network after a stage, made and written now unless an earlier attempt has done so. */

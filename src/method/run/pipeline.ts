@@ -35,6 +35,7 @@ import { refuseLarger } from "./never_larger.js";
 import { checkExport, costsOf, counts, summarize } from "./outcome.js";
 import { describeMatching } from "./outputs.js";
 import { recordedTraining } from "./recorded_training.js";
+import { joinRest } from "./rest.js";
 import type { Summary } from "./summary.js";
 import { LATENCY_THREADS } from "./timings.js";
 import { fineTunePlan, retrainPlan } from "./training_plans.js";
@@ -107,10 +108,17 @@ async function compressLocked(given: Omit<RunContext, "dataset">): Promise<Summa
     await stage.tidy?.(run);
   }
   const { externalData } = run.config;
-  const bytes = await writeModel(run.path("model.onnx"), graph, {
-    sparse: true,
-    ...(externalData === undefined ? {} : { externalData }),
-  });
+  const rest = await run.readRest();
+  const written = await writeModel(
+    run.path("model.onnx"),
+    rest === undefined ? graph : joinRest(graph, rest),
+    {
+      sparse: true,
+      ...(externalData === undefined ? {} : { externalData }),
+    },
+  );
+  // What is compared are networks that can be run.
+  const bytes = rest === undefined ? written : encodeModel(graph, { sparse: true }).byteLength;
   await refuseLargerResult(original, { graph, bytes }, run);
   listener.stage?.("measure");
   const summary = await summarize(original, { graph, bytes }, context);

@@ -13,13 +13,16 @@ import { batchObstacle, batchProblem } from "../../measure/batch_independence.js
 import { fitClasses, matchedNames, scoredClasses } from "../../measure/classes.js";
 import { countGraph } from "../../measure/count.js";
 import { PLAUSIBILITY_IMAGES, pictureWarning } from "../../measure/plausibility.js";
+import { withRuntimeShapes } from "../../measure/runtime_shapes.js";
 import { readModelAndSize } from "../../onnx/files.js";
 import { inferGraph } from "../../ops/infer.js";
 import type { OutputLoss } from "../../train/outputs.js";
 import { buildTrainingStep, type Reference } from "../../train/step.js";
 import { leastFraction, otherWays } from "../calibrate.js";
 import { decompose, decompositionCandidates } from "../decompose.js";
+import { dequantizedNetwork } from "../dequantized.js";
 import { importForCompression } from "../import_for_compression.js";
+import { layerName } from "../inspect.js";
 import { mergeDecompositions } from "../merge_decompositions.js";
 import { trainableParameters } from "../parameters.js";
 import { checkReachable, prunableInitializers, pruneToMacs } from "../prune.js";
@@ -29,6 +32,7 @@ import { RunDirectory } from "./directory.js";
 import { frozenIn, sparing } from "./frozen.js";
 import { type MatchedOutputs, matchOutputs, type OutputChoice } from "./outputs.js";
 import { openFittingDataset } from "./pipeline.js";
+import { type CutNetwork, cutBefore } from "./rest.js";
 
 /** What the user asks for. */
 export interface CompressRequest {
@@ -50,6 +54,10 @@ export interface CompressRequest {
   readonly seed: number;
   /** Dimensions of inputs that the model leaves open; its batch stays as it is. */
   readonly inputShapes?: ReadonlyMap<string, readonly number[]>;
+  /** Compress the float32 network behind a quantized one. */
+  readonly dequantize?: boolean;
+  /** Told what was done to the model before the run, in a sentence. */
+  readonly notice?: (text: string) => void;
   /** Put the result's weights into a file of their own, `model.onnx.data`; by default only where they must. */
   readonly externalData?: boolean;
   /** How the model takes pictures, in place of what it says itself. */
@@ -69,8 +77,8 @@ export async function prepareRun(request: CompressRequest): Promise<RunDirectory
   await RunDirectory.checkFree(request.out);
   checkSettings(request.settings);
   const { graph: given, bytes: modelBytes } = await readModelAndSize(request.model);
-  const original = await naming(request.model, async () =>
-    specializeInputs(given, request.inputShapes ?? new Map()),
+  const { runnable: original, rest } = await naming(request.model, () =>
+    runnablePart(specializeInputs(computable(given, request), request.inputShapes ?? new Map()), request),
   );
   const format = await naming(request.model, async () => pictureFormat(original, request.pictures));
   const { preprocessing } = format;
@@ -119,7 +127,44 @@ export async function prepareRun(request: CompressRequest): Promise<RunDirectory
     preprocessing,
     versions: versions(),
   };
-  return RunDirectory.create(request.out, config, original);
+  return RunDirectory.create(request.out, config, original, rest);
+}
+
+/** The network with its shapes, cut before operators that ONNX Runtime does not have. */
+async function runnablePart(
+  model: Graph,
+  { settings, notice }: CompressRequest,
+): Promise<Pick<CutNetwork, "runnable"> & Partial<CutNetwork>> {
+  const { graph, missing } = await withRuntimeShapes(model);
+  const [first] = missing;
+  if (first === undefined) return { runnable: graph };
+  const cut = cutBefore(graph, missing);
+  const name = layerName(first);
+  if (usesLabels(settings)) {
+    throw new PenniError(
+      "unsupported",
+      "ONNX Runtime does not have this operator, so labels cannot be compared",
+      {
+        node: name,
+        op: first.op,
+        expected: "a loss on what is before it",
+        found: "a loss with a part for the labels",
+        advice: "Learn from the original's values before it: --loss distill, or --preset calibrate",
+      },
+    );
+  }
+  notice?.(
+    `${name} (${first.op}): ONNX Runtime does not have this operator: what is before it is compressed and measured, the rest (${cut.rest.nodes.length} nodes) is put behind it again as it is`,
+  );
+  return cut;
+}
+
+/** The model in float32 arithmetic, where that was asked for. */
+function computable(model: Graph, { dequantize = false, notice }: CompressRequest): Graph {
+  if (!dequantize) return model;
+  const { graph, description } = dequantizedNetwork(model);
+  notice?.(description);
+  return graph;
 }
 
 function shapesOf(shapes: ReadonlyMap<string, readonly number[]>): RunConfig["inputShapes"] {

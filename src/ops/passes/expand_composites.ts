@@ -19,8 +19,8 @@ export function namesOf(graph: Graph): string[] {
  * appended; behind all others these are all that is known.
  */
 export function declareTypes(b: TypedBuilder, graph: Graph): void {
-  for (const [name, { type }] of graph.valueInfo) if (type !== undefined) b.types.set(name, type);
   for (const { name, type } of graph.outputs) if (type?.shape !== undefined) b.types.set(name, type);
+  for (const [name, { type }] of graph.valueInfo) if (type?.shape !== undefined) b.types.set(name, type);
 }
 
 /** A builder over a graph's inputs and initializers, its nodes still to be appended. All inputs need types. */
@@ -34,11 +34,16 @@ export function builderFor(graph: Graph): TypedBuilder {
 
 /** Writes every composite of Penni's own in standard operators, so that any ONNX runtime can run the graph. */
 export function expandComposites(graph: Graph): Graph {
+  return expandWhere(graph, (node) => node.domain === PENNI_DOMAIN);
+}
+
+/** The graph with the nodes that `isExpanded` picks written in other operators. */
+export function expandWhere(graph: Graph, isExpanded: (node: Node, b: TypedBuilder) => boolean): Graph {
   const b = builderFor(graph);
   const renamed = new Map<string, string>();
   for (const node of graph.nodes) {
     const present = { ...node, inputs: node.inputs.map((name) => renamed.get(name) ?? name) };
-    if (node.domain !== PENNI_DOMAIN) b.append(present);
+    if (!isExpanded(present, b)) b.append(present);
     else for (const [from, to] of expandComposite(b, present)) renamed.set(from, to);
   }
   for (const { name } of graph.outputs) {

@@ -2,8 +2,11 @@ import type { ContractCase } from "../contract_case.js";
 import { elementwiseCases } from "./elementwise.js";
 import { poolCases } from "./pools.js";
 import { productCases } from "./products.js";
+import { quantizedCases } from "./quantized.js";
 import { randomWindowCases } from "./random_windows.js";
+import { recurrentCases } from "./recurrent.js";
 import { reductionCases } from "./reduce.js";
+import { selectionCases } from "./selection.js";
 import { structureCases } from "./structure.js";
 import { windowCases } from "./windows.js";
 
@@ -11,6 +14,9 @@ export const contractCases: readonly ContractCase[] = [
   ...elementwiseCases,
   ...reductionCases,
   ...structureCases,
+  ...selectionCases,
+  ...quantizedCases,
+  ...recurrentCases,
   ...productCases,
   ...windowCases,
   ...poolCases,
@@ -23,4 +29,8 @@ export const withoutCases: ReadonlyMap<string, string> = new Map([
     "MaxUnpool",
     "it scatters to computed positions and occurs only in training steps of Penni's own: not compiled",
   ],
+  ["NonMaxSuppression", "how many boxes it finds depends on the data, and shapes are fixed: not compiled"],
+  ["NonZero", "how many positions it finds depends on the data, and shapes are fixed: not compiled"],
+  ["ReverseSequence", "it occurs around recurrent layers, which are not compiled either"],
+  ["RoiAlign", "it follows NonMaxSuppression, and is not compiled either"],
 ]);

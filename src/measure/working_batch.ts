@@ -1,0 +1,35 @@
+import { openSession } from "../execute/node.js";
+import { PenniError } from "../graph/errors.js";
+import { fixBatch } from "../graph/passes/fix_input_shape.js";
+import type { Graph } from "../graph/types.js";
+import { inferGraph } from "../ops/infer.js";
+import { randomFeeds } from "./random_feeds.js";
+
+/** A batch that no network is likely to state. */
+const TRIAL = 2;
+
+/**
+ * How many images a network takes at once: as many as are wanted, or, where something in it is written for the batch that
+ * it states (a Reshape to [1, ...], a grid for one image), only so many.
+ */
+export async function workingBatch(network: Graph, wanted: number): Promise<number> {
+  const stated = network.inputs[0]?.type?.shape?.[0];
+  const own = typeof stated === "number" ? stated : 1;
+  return wanted === own || (await takesBatch(fixBatch(network, TRIAL))) ? wanted : own;
+}
+
+async function takesBatch(trial: Graph): Promise<boolean> {
+  try {
+    inferGraph(trial);
+    const session = await openSession({ ...trial, valueInfo: new Map() }, { threads: 1 });
+    try {
+      const outputs = await session.run(randomFeeds(trial.inputs, 1));
+      return Object.values(outputs).every(({ dims }) => dims.length === 0 || dims[0] === TRIAL);
+    } finally {
+      await session.release();
+    }
+  } catch (error) {
+    if (error instanceof PenniError) return false;
+    throw error;
+  }
+}

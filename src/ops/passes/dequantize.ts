@@ -1,0 +1,338 @@
+import { freshNames, usedNames } from "../../graph/edit.js";
+import { capturedNames, linkGraph } from "../../graph/links.js";
+import { removeDeadNodes } from "../../graph/passes/remove_dead_nodes.js";
+import { float32Tensor, scalarTensor } from "../../graph/tensor.js";
+import type { Graph, Node, Tensor, ValueInfo } from "../../graph/types.js";
+import { inferGraph } from "../infer.js";
+import { dynamicUses } from "./dynamic_quantization.js";
+import { foldConstants } from "./fold_constants.js";
+import { foldFactors } from "./fold_factors.js";
+import { boundsOfIntegers, isNeverNegative, type RealBounds } from "./quantized_bounds.js";
+import { type Integers, integersOf, quantizeConstant, realNumbers } from "./quantized_constants.js";
+
+/** What became of a quantized network. */
+export interface Dequantization {
+  /** The float32 network; values that are fed or given as integers stay so. */
+  readonly graph: Graph;
+  /** Weights, biases and other constants that became float32. */
+  readonly constants: number;
+  /** Values that were rounded to integers and are not any more. */
+  readonly values: number;
+  /** Of those, how many are still bounded, since saturating integers had taken the place of an activation. */
+  readonly bounded: number;
+  /** Nodes that still compute with integers. */
+  readonly left: readonly Node[];
+}
+
+/** Operators that move numbers or pick among them: on quantized ones they do what they do on real ones. */
+const movers: ReadonlySet<string> = new Set([
+  "Concat",
+  "DepthToSpace",
+  "Flatten",
+  "Gather",
+  "Identity",
+  "MaxPool",
+  "Reshape",
+  "Resize",
+  "Slice",
+  "SpaceToDepth",
+  "Split",
+  "Squeeze",
+  "Transpose",
+  "Unsqueeze",
+]);
+
+/**
+ * The float32 network behind a quantized one: weights multiplied out, activations no longer rounded, ConvInteger,
+ * MatMulInteger, QLinearConv and QLinearMatMul as Conv and MatMul. Saturation at zero, into which quantizers put
+ * activations, stays as Clip. What cannot be taken back stays as it is.
+ */
+export function dequantize(graph: Graph): Dequantization {
+  return new Dequantizer(foldConstants(graph)).result();
+}
+
+class Dequantizer {
+  private readonly nodes: Node[] = [];
+  private readonly initializers: Map<string, Tensor>;
+  private readonly fresh: (stem: string) => string;
+  private readonly types: ReturnType<typeof inferGraph>["types"];
+  /** Constants that are integers with a meaning, by name. */
+  private readonly integers = new Map<string, Integers>();
+  /** The real value that stands for a quantized one, or for a value that is no longer what it was. */
+  private readonly real = new Map<string, string>();
+  /** The scale by which quantized values that are real now were multiplied. */
+  private readonly scales = new Map<string, string>();
+  private readonly dynamic: ReadonlySet<Node>;
+  private readonly neverNegative = new Set<string>();
+  private constants = 0;
+  private values = 0;
+  private bounded = 0;
+  /** Values that are read otherwise than by the inputs of nodes. */
+  private readonly pinned: ReadonlySet<string>;
+
+  constructor(private readonly graph: Graph) {
+    this.initializers = new Map(graph.initializers);
+    this.fresh = freshNames(new Set(usedNames(graph)));
+    this.types = inferGraph(graph).types;
+    this.dynamic = dynamicUses(linkGraph(graph));
+    this.pinned = new Set([...graph.outputs.map(({ name }) => name), ...graph.nodes.flatMap(capturedNames)]);
+  }
+
+  result(): Dequantization {
+    const { graph } = this;
+    for (const node of graph.nodes) this.visit(node);
+    const valueInfo = new Map<string, ValueInfo>();
+    for (const [name, info] of graph.valueInfo) if (!this.real.has(name)) valueInfo.set(name, info);
+    const whole = { ...graph, nodes: this.nodes, initializers: this.initializers, valueInfo };
+    const clean = removeDeadNodes(foldFactors(removeDeadNodes(whole)));
+    const { constants, values, bounded } = this;
+    return { graph: clean, constants, values, bounded, left: clean.nodes.filter(isQuantizedOp) };
+  }
+
+  private readonly rules: ReadonlyMap<string, (node: Node) => void> = new Map([
+    ["QuantizeLinear", (node: Node) => this.quantizeLinear(node)],
+    ["DequantizeLinear", (node: Node) => this.dequantizeLinear(node)],
+    ["DynamicQuantizeLinear", (node: Node) => this.dynamicQuantizeLinear(node)],
+    ["ConvInteger", (node: Node) => this.integerProduct(node, "Conv")],
+    ["MatMulInteger", (node: Node) => this.integerProduct(node, "MatMul")],
+    ["QLinearConv", (node: Node) => this.linearProduct(node, "Conv")],
+    ["QLinearMatMul", (node: Node) => this.linearProduct(node, "MatMul")],
+    ["Cast", (node: Node) => this.cast(node)],
+  ]);
+
+  private visit(node: Node): void {
+    const isStandard = node.domain === "" || node.domain === "ai.onnx";
+    const rule = isStandard ? this.rules.get(node.op) : undefined;
+    if (rule !== undefined) rule(node);
+    else if (isStandard && movers.has(node.op)) this.move(node);
+    else this.keep(node);
+  }
+
+  /** The node as it is; values that became real under another name are read there. */
+  private keep(node: Node): void {
+    const isReal = (name: string): boolean => this.types.get(name)?.elementType === "float32";
+    const inputs = node.inputs.map((name) => (isReal(name) ? (this.real.get(name) ?? name) : name));
+    this.nodes.push({ ...node, inputs });
+    if (isNeverNegative({ ...node, inputs }, this.neverNegative, this.initializers)) {
+      for (const output of node.outputs) this.neverNegative.add(output);
+    }
+  }
+
+  private emit(op: string, inputs: readonly string[], stem: string, attributes: Node["attributes"]): string {
+    const output = this.fresh(`${stem}/real`);
+    const node = {
+      name: this.fresh(`${output}/${op}`),
+      op,
+      domain: "",
+      inputs,
+      outputs: [output],
+      attributes,
+    };
+    this.nodes.push(node);
+    if (isNeverNegative(node, this.neverNegative, this.initializers)) this.neverNegative.add(output);
+    return output;
+  }
+
+  private constant(stem: string, tensor: Tensor): string {
+    const name = this.fresh(`${stem}/real`);
+    this.initializers.set(name, tensor);
+    return name;
+  }
+
+  private realName(name: string): string {
+    return this.real.get(name) ?? name;
+  }
+
+  private quantizeLinear(node: Node): void {
+    this.keep(node);
+    const [x = "", scale = "", zero = ""] = node.inputs;
+    const [y = ""] = node.outputs;
+    const source = this.initializers.get(this.realName(x));
+    const range = boundsOfIntegers(
+      node,
+      this.initializers.get(scale),
+      zero === "" ? undefined : this.initializers.get(zero),
+    );
+    if (range === undefined) return;
+    if (source !== undefined) {
+      const integers = quantizeConstant(node, source, this.initializers);
+      if (integers !== undefined) this.integers.set(y, integers);
+      return;
+    }
+    this.values += 1;
+    this.real.set(y, this.boundedValue(this.realName(x), range, y));
+    this.scales.set(y, scale);
+  }
+
+  /** A value that was cut to a range: still cut where the range ends at 0, which says that an activation did. */
+  private boundedValue(x: string, { low, high }: RealBounds, stem: string): string {
+    if (low !== 0 || this.neverNegative.has(x)) return x;
+    this.bounded += 1;
+    const limits = [low, high].map((limit) => this.constant("limit", scalarTensor(limit)));
+    const name = this.emit("Clip", [x, ...limits], stem, new Map());
+    return name;
+  }
+
+  private dequantizeLinear(node: Node): void {
+    const [x = ""] = node.inputs;
+    const [y = ""] = node.outputs;
+    const known = this.real.get(x);
+    if (known !== undefined) {
+      if (this.isSameScale(this.scales.get(x), node.inputs[1])) this.alias(y, known, node);
+      else this.keep(node);
+      return;
+    }
+    const integers = this.integers.get(x) ?? integersOf(this.initializers.get(x));
+    const tensor = integers && realNumbers(node, integers, this.initializers);
+    if (tensor === undefined) {
+      this.keep(node);
+      return;
+    }
+    this.constants += 1;
+    if (this.pinned.has(y)) this.alias(y, this.constant(y, tensor), node);
+    else this.initializers.set(y, tensor);
+  }
+
+  private isSameScale(a: string | undefined, b: string | undefined): boolean {
+    const [left, right] = [a, b].map((name) => integersOf(this.initializers.get(name ?? ""))?.values);
+    return a === b || (left !== undefined && String(left) === String(right));
+  }
+
+  /** Readers of `name` read `source`; an output of the graph, and what a subgraph reads, keeps its name. */
+  private alias(name: string, source: string, node: Node): void {
+    this.real.set(name, source);
+    if (!this.pinned.has(name)) return;
+    this.nodes.push({ ...node, op: "Identity", inputs: [source], outputs: [name], attributes: new Map() });
+  }
+
+  private dynamicQuantizeLinear(node: Node): void {
+    if (!this.dynamic.has(node)) {
+      this.keep(node);
+      return;
+    }
+    const [x = ""] = node.inputs;
+    const [y = "", scale = ""] = node.outputs;
+    this.values += 1;
+    this.real.set(y, this.realName(x));
+    this.real.set(scale, this.constant(scale, scalarTensor(1)));
+  }
+
+  /** A product of integers whose data were quantized dynamically: the scales are multiplied in behind it. */
+  private integerProduct(node: Node, op: "Conv" | "MatMul"): void {
+    const [x = "", w = "", , wZero = ""] = node.inputs;
+    const data = this.real.get(x);
+    const kernels = integersOf(this.initializers.get(w));
+    const axis = op === "Conv" ? 0 : -1;
+    const weight =
+      kernels && realNumbers({ ...node, inputs: ["", "", wZero] }, kernels, this.initializers, axis);
+    if (data === undefined || weight === undefined) {
+      this.keep(node);
+      return;
+    }
+    this.constants += 1;
+    const [y = ""] = node.outputs;
+    this.real.set(y, this.emit(op, [data, this.constant(w, weight)], y, node.attributes));
+  }
+
+  private cast(node: Node): void {
+    const [x = ""] = node.inputs;
+    const [y = ""] = node.outputs;
+    const known = this.real.get(x);
+    const isNowReal =
+      this.types.get(x)?.elementType === "int32" && this.types.get(y)?.elementType === "float32";
+    if (known === undefined || !isNowReal) {
+      this.keep(node);
+      return;
+    }
+    this.alias(y, known, node);
+  }
+
+  private linearProduct(node: Node, op: "Conv" | "MatMul"): void {
+    this.keep(node);
+    const [
+      x = "",
+      xScale = "",
+      xZero = "",
+      w = "",
+      wScale = "",
+      wZero = "",
+      yScale = "",
+      yZero = "",
+      bias = "",
+    ] = node.inputs;
+    const [y = ""] = node.outputs;
+    const axis = op === "Conv" ? 0 : -1;
+    const weight = this.operand({ ...node, inputs: [w, wScale, wZero] }, axis);
+    const data = this.operand({ ...node, inputs: [x, xScale, xZero] }, 1);
+    const range = boundsOfIntegers(node, this.initializers.get(yScale), this.initializers.get(yZero));
+    if (weight === undefined || data === undefined || range === undefined) return;
+    const offset = bias === "" ? undefined : this.bias(node, bias, xScale, wScale);
+    const inputs = [data, weight, ...(offset === undefined ? [] : [offset])];
+    const product = this.emit(op, inputs, y, op === "Conv" ? node.attributes : new Map());
+    this.values += 1;
+    this.real.set(y, this.boundedValue(product, range, y));
+    this.scales.set(y, yScale);
+  }
+
+  /** A factor as real numbers: known already, a constant, or converted here. */
+  private operand(node: Node, axis: number): string | undefined {
+    const [x = ""] = node.inputs;
+    const known = this.real.get(x);
+    if (known !== undefined) return known;
+    const integers = integersOf(this.initializers.get(x));
+    if (integers === undefined) return this.emit("DequantizeLinear", node.inputs, x, new Map());
+    const tensor = realNumbers(node, integers, this.initializers, axis);
+    if (tensor === undefined) return undefined;
+    this.constants += 1;
+    return this.constant(x, tensor);
+  }
+
+  /** A bias counts in units of both scales together. */
+  private bias(node: Node, name: string, xScale: string, wScale: string): string | undefined {
+    const integers = integersOf(this.initializers.get(name));
+    const scales = [xScale, wScale].map((scale) => integersOf(this.initializers.get(scale))?.values ?? []);
+    const [[ofData = 1] = [], ofWeights = []] = scales;
+    if (integers === undefined || ofWeights.length === 0) return undefined;
+    this.constants += 1;
+    const numbers = integers.values.map((value, at) => {
+      const scale = Math.fround(ofData * (ofWeights[ofWeights.length === 1 ? 0 : at] ?? 1));
+      return value * scale;
+    });
+    return this.constant(name === "" ? node.name : name, float32Tensor(integers.dims, numbers));
+  }
+
+  private move(node: Node): void {
+    const [first = ""] = node.inputs;
+    const moved = node.op === "Concat" ? node.inputs : [first];
+    const known = moved.map((name) => this.real.get(name));
+    this.keep(node);
+    const isFloat = this.types.get(first)?.elementType === "float32";
+    if (isFloat || !known.every((name) => name !== undefined)) return;
+    const inputs = node.inputs.map((name, index) => known[index] ?? name);
+    const outputs = node.outputs.map((name) => (name === "" ? "" : this.fresh(`${name}/real`)));
+    const twin = { ...node, name: this.fresh(`${node.name}/real`), inputs, outputs };
+    this.nodes.push(twin);
+    if (isNeverNegative(twin, this.neverNegative, this.initializers))
+      for (const name of outputs) this.neverNegative.add(name);
+    node.outputs.forEach((name, index) => {
+      const output = outputs[index] ?? "";
+      if (output === "") return;
+      this.real.set(name, output);
+      this.scales.set(name, this.scales.get(first) ?? "");
+    });
+  }
+}
+
+const QUANTIZED_OPS: ReadonlySet<string> = new Set([
+  "ConvInteger",
+  "DequantizeLinear",
+  "DynamicQuantizeLinear",
+  "MatMulInteger",
+  "QLinearConv",
+  "QLinearMatMul",
+  "QuantizeLinear",
+]);
+
+function isQuantizedOp({ op }: Node): boolean {
+  return QUANTIZED_OPS.has(op) || op.startsWith("QLinear");
+}

@@ -1,0 +1,102 @@
+import { intAttribute } from "../graph/attributes.js";
+import type { ElementType, Node } from "../graph/types.js";
+import { normalizeAxis } from "./arguments.js";
+import type { TypedBuilder } from "./builder.js";
+import { cast, elementTypeOfCode } from "./element_types.js";
+import { add, div, mul, reshape, sub } from "./emit.js";
+import { unsupportedForm } from "./unsupported_form.js";
+
+// What quantizing and de-quantizing operators have in common. real = (integer - zero point) * scale.
+
+/** The integers of a quantized type. */
+export interface IntegerRange {
+  readonly low: number;
+  readonly high: number;
+}
+
+const ranges: ReadonlyMap<ElementType, IntegerRange> = new Map([
+  ["int8", { low: -128, high: 127 }],
+  ["uint8", { low: 0, high: 255 }],
+  ["int16", { low: -32768, high: 32767 }],
+  ["uint16", { low: 0, high: 65535 }],
+]);
+
+/** @throws PenniError "unsupported" for types that Penni cannot hold, such as those of 4 bits or float8 */
+export function integerRange(node: Node, type: ElementType | undefined): IntegerRange {
+  const range = type === undefined ? undefined : ranges.get(type);
+  if (range !== undefined) return range;
+  throw unsupportedForm(node, "simpler one", "integers of 8 or 16 bits", type ?? "an unknown type");
+}
+
+/** The integer type that a node quantizes to: that of its zero point, or its attribute, or uint8. */
+export function quantizedType(node: Node, zeroPoint: ElementType | undefined): ElementType {
+  const code = intAttribute(node, "output_dtype") ?? 0;
+  return zeroPoint ?? (code === 0 ? "uint8" : elementTypeOfCode(code));
+}
+
+/** A scale or zero point, so that it broadcasts to data of these dimensions: of the whole tensor, or along an axis. */
+export function alongAxis(
+  b: TypedBuilder,
+  node: Node,
+  name: string,
+  dims: readonly number[],
+  stated = intAttribute(node, "axis") ?? 1,
+): string {
+  const own = b.dims(name);
+  if (own.length === 0 || (own.length === 1 && own[0] === 1))
+    return own.length === 0 ? name : reshape(b, name, []);
+  if (own.length === 1) {
+    const axis = normalizeAxis(node, stated, dims.length);
+    return reshape(
+      b,
+      name,
+      dims.map((_, at) => (at === axis ? (own[0] ?? 1) : 1)),
+    );
+  }
+  return inBlocks(b, node, name, dims, normalizeAxis(node, stated, dims.length));
+}
+
+/** One number for each block of some elements along an axis (operator set 21): repeated for each of them. */
+function inBlocks(b: TypedBuilder, node: Node, name: string, dims: readonly number[], axis: number): string {
+  const own = b.dims(name);
+  const block = intAttribute(node, "block_size") ?? 0;
+  const [blocks = 1, size = 1] = [own[axis], dims[axis]];
+  if (block <= 0 || blocks * block !== size) {
+    throw unsupportedForm(
+      node,
+      "simpler one",
+      "blocks that fill their axis",
+      `${blocks} of ${block} for ${size}`,
+    );
+  }
+  const apart = reshape(b, name, own.toSpliced(axis + 1, 0, 1));
+  const repeated = b.emit("Expand", [apart, b.axes(own.toSpliced(axis + 1, 0, block))]);
+  return reshape(b, repeated, dims);
+}
+
+/** The integers of a value without their zero point, as float32. */
+export function centred(b: TypedBuilder, values: string, zeroPoint: string | undefined): string {
+  const numbers = cast(b, values, "float32");
+  return zeroPoint === undefined ? numbers : sub(b, numbers, cast(b, zeroPoint, "float32"));
+}
+
+/** Real numbers, already divided by the scale, as integers of a type: rounded half to even, shifted and saturated. */
+export function asIntegers(
+  b: TypedBuilder,
+  node: Node,
+  scaled: string,
+  zeroPoint: string | undefined,
+  type: ElementType,
+): string {
+  const { low, high } = integerRange(node, type);
+  const rounded = b.emit("Round", [scaled]);
+  const shifted = zeroPoint === undefined ? rounded : add(b, rounded, cast(b, zeroPoint, "float32"));
+  const bounded = b.emit("Clip", [shifted, b.scalar(low), b.scalar(high)]);
+  if (type === "other") throw unsupportedForm(node, "simpler one", "integers of 8 or 16 bits", type);
+  return cast(b, bounded, type);
+}
+
+/** What an operator on quantized numbers multiplies its sums with: (scale * scale) / scale of the result. */
+export function outputFactor(b: TypedBuilder, left: string, right: string, result: string): string {
+  return div(b, mul(b, left, right), result);
+}
