@@ -1,9 +1,10 @@
 import assert from "node:assert/strict";
-import { mkdtempSync, readFileSync, rmSync } from "node:fs";
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import path from "node:path";
 import { Writable } from "node:stream";
 import { after, test } from "node:test";
+import { pathToFileURL } from "node:url";
 import stringWidth from "string-width";
 import { runView } from "../../src/cli/run_view.js";
 import { formatTable } from "../../src/cli/table.js";
@@ -16,7 +17,7 @@ import { type Outcome, penni } from "../support/command_line.js";
 import { dangerousPieces } from "../support/hostile_names.js";
 import { SIZE, tinyRegressor, writeImages } from "../support/label_free.js";
 import { sharedPath, withoutShared } from "../support/shared.js";
-import { smallNetwork } from "../support/small_models.js";
+import { node, smallGraph, smallNetwork } from "../support/small_models.js";
 
 const folder = mkdtempSync(path.join(tmpdir(), "penni-hostile-"));
 after(() => rmSync(folder, { recursive: true, force: true }));
@@ -174,6 +175,35 @@ test("tables with wide, joined and combining characters keep their columns", () 
     assert.ok(stringWidth(rows[0] ?? "") <= width);
     if (width < 100) assert.match(rows[5] ?? "", /^…层*末 +12345$/);
   }
+});
+
+test("the example's README of hostile inputs: its program runs, and no name leaves its line", async () => {
+  const names = [
+    "__proto__",
+    "```\n# title",
+    `"]: 1 };process.exit(9)//`,
+    `<script>${evil}</script>`,
+    "\u2028`",
+  ];
+  const [input] = smallGraph([1, 4], [], {}).inputs;
+  const graph: Graph = {
+    ...smallGraph([1, 4], [], {}),
+    inputs: names.map((name) => ({ name, type: input?.type })),
+    outputs: [{ name: "sum", type: undefined }],
+    nodes: [node("Sum", names, "sum")],
+  };
+  const file = await modelFile("inputs.onnx", graph);
+  const place = newPlace();
+  const args = ["compile", file, "--target", "wasm", "--example", "--name", "net", "-o", place];
+  assert.equal((await penni(args)).status, 0);
+  const text = readFileSync(path.join(place, "README.md"), "utf8");
+  assert.equal(text.match(/^```/gm)?.length, 2);
+  assert.equal(text.match(/^# /gm)?.length, 1);
+  assert.equal(text.match(/^- `+ .* `+: float32 \[1, 4\]$/gm)?.length, names.length + 1);
+  const program = path.join(place, "program.mjs");
+  writeFileSync(program, `${/```js\n([\s\S]*?)```/.exec(text)?.[1]}\nexport { output };`);
+  const { output } = (await import(pathToFileURL(program).href)) as { readonly output: Float32Array };
+  assert.deepEqual(output, new Float32Array(4));
 });
 
 test("a report of hostile names is one page of text", async () => {
