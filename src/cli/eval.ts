@@ -42,8 +42,8 @@ async function evaluateFile(model: string, options: EvalOptions, terminal: Termi
   ]);
   const { provider } = await resolveDevice(options.device);
   const { graph, dataset, preprocessing, format } = await openModelAndImages(model, options);
-  await printPictures(terminal.stderr, format);
   const split = await dataset[options.split]();
+  await printPictures(terminal.stderr, format);
   await warnOfPictures(terminal.stderr, graph, split, preprocessing);
   const bar = progressBar(terminal.stderr, "images");
   try {

@@ -48,10 +48,10 @@ export interface CompressRequest {
   readonly externalData?: boolean;
   /** How the model takes pictures, in place of what it says itself. */
   readonly pictures?: PictureOptions;
-  /** Called with how the model takes pictures, before anything runs. */
-  readonly onPictures?: (format: PictureFormat) => Promise<void>;
-  /** Called where the training pictures look to the model unlike those that it was trained on. */
-  readonly onPictureWarning?: (warning: string) => void;
+  /**
+   * Called, before anything runs, with how the model takes pictures, and what speaks against that (`pictureWarning`).
+   */
+  readonly onPictures?: (format: PictureFormat, warning: string | undefined) => Promise<void>;
 }
 
 /**
@@ -68,7 +68,7 @@ export async function prepareRun(request: CompressRequest): Promise<RunDirectory
   );
   const format = await naming(request.model, async () => pictureFormat(original, request.pictures));
   const { preprocessing } = format;
-  await request.onPictures?.(format);
+  let pictureProblem: string | undefined;
   const judgement = await naming(request.model, async () => {
     const graph = importModel(original);
     const labelled = usesLabels(request.settings);
@@ -79,8 +79,7 @@ export async function prepareRun(request: CompressRequest): Promise<RunDirectory
     await dataset.test();
     pixelWriting(preprocessing, dataset.channels);
     const indices = sampleIndices(allIndices(train), PLAUSIBILITY_IMAGES, request.seed);
-    const warning = await pictureWarning(graph, { split: train, indices, preprocessing });
-    if (warning !== undefined) request.onPictureWarning?.(warning);
+    pictureProblem = await pictureWarning(graph, { split: train, indices, preprocessing });
     checkEnoughImages(train, request);
     if (!labelled) return judge(graph, decomposed, train, preprocessing, request);
     checkClasses(original, train);
@@ -101,7 +100,9 @@ export async function prepareRun(request: CompressRequest): Promise<RunDirectory
     preprocessing,
     versions: versions(),
   };
-  return RunDirectory.create(request.out, config, original);
+  const run = await RunDirectory.create(request.out, config, original);
+  await request.onPictures?.(format, pictureProblem);
+  return run;
 }
 
 function shapesOf(shapes: ReadonlyMap<string, readonly number[]>): RunConfig["inputShapes"] {
