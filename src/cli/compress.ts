@@ -19,7 +19,7 @@ import {
   wholeNumber,
 } from "./options.js";
 import { outputLoss } from "./output_loss.js";
-import { printPictures, printPictureWarning } from "./pictures.js";
+import { printPictures } from "./pictures.js";
 import { checkResumeAlone } from "./resume.js";
 import { lineWidth, type Terminal } from "./terminal.js";
 import { compressRun, watched } from "./watched.js";
@@ -162,9 +162,14 @@ async function openRun(
 ): Promise<RunDirectory> {
   if (options.resume !== undefined) {
     checkResumeAlone(model, command, "penni compress");
-    const { RunDirectory } = await import("../method/run/directory.js");
+    const [{ RunDirectory }, { formatOfRun }] = await Promise.all([
+      import("../method/run/directory.js"),
+      import("../data/picture_format.js"),
+    ]);
     const elsewhere = command.getOptionValueSource("device") === "cli" ? options.device : undefined;
-    return RunDirectory.open(options.resume, elsewhere);
+    const run = await RunDirectory.open(options.resume, elsewhere);
+    await printPictures(terminal.stderr, formatOfRun(run.config.preprocessing));
+    return run;
   }
   const { data, out, seed, preset } = options;
   if (model === undefined || data === undefined || out === undefined) {
@@ -194,7 +199,6 @@ async function openRun(
     ...(classes === undefined ? {} : { classes }),
     ...(options.outputLoss === undefined ? {} : { outputs: options.outputLoss }),
     pictures: givenPictureOptions(options),
-    onPictures: (format) => printPictures(terminal.stderr, format),
-    onPictureWarning: (warning) => printPictureWarning(terminal.stderr, warning),
+    onPictures: (format, warning) => printPictures(terminal.stderr, format, warning),
   });
 }

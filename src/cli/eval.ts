@@ -51,9 +51,9 @@ async function evaluateFile(model: string, options: EvalOptions, terminal: Termi
   const { provider } = await resolveDevice(options.device);
   const opened = await openModelAndImages(model, options, () => true);
   const { graph, dataset, preprocessing, format } = opened;
+  const split = await dataset[options.split]();
   await printPictures(terminal.stderr, format);
   for (const line of dataset.notices ?? []) terminal.stderr.write(`${line}\n`);
-  const split = await dataset[options.split]();
   await warnOfPictures(terminal.stderr, graph, split, preprocessing);
   const bar = progressBar(terminal.stderr, "images");
   try {

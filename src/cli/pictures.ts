@@ -4,10 +4,11 @@ import type { Preprocessing } from "../data/preprocessing.js";
 import type { Graph } from "../graph/types.js";
 import type { Output } from "./terminal.js";
 
-/** Says how the model takes pictures and who says so, before anything runs. */
-export async function printPictures(stream: Output, format: PictureFormat): Promise<void> {
+/** Says how the model takes pictures, who says so and what speaks against it, before anything runs. */
+export async function printPictures(stream: Output, format: PictureFormat, warning?: string): Promise<void> {
   const { describePictureFormat } = await import("../data/picture_format.js");
   stream.write(`pictures: ${describePictureFormat(format)}\n`);
+  if (warning !== undefined) stream.write(`warning: ${warning}\n`);
 }
 
 /** Says so where pictures look to a model unlike those that it was trained on. */
@@ -24,9 +25,5 @@ export async function warnOfPictures(
   ]);
   const indices = sampleIndices(allIndices(split), PLAUSIBILITY_IMAGES, 0);
   const warning = await pictureWarning(model, { split, indices, preprocessing });
-  if (warning !== undefined) printPictureWarning(stream, warning);
-}
-
-export function printPictureWarning(stream: Output, warning: string): void {
-  stream.write(`warning: ${warning}\n`);
+  if (warning !== undefined) stream.write(`warning: ${warning}\n`);
 }

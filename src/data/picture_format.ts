@@ -22,8 +22,8 @@ export interface PictureOptions {
   readonly resize?: ResizeMode;
 }
 
-/** Who says so: the user, the model's metadata, the model's input itself, or nobody. */
-export type Origin = "option" | "metadata" | "input" | "default";
+/** Who says so: the user, the model's metadata, the model's input itself, the run that is resumed, or nobody. */
+export type Origin = "option" | "metadata" | "input" | "run" | "default";
 
 /** What of a preprocessing is chosen by itself. */
 export type PictureProperty = "resize" | "colour" | "layout" | "scale" | "mean" | "std";
@@ -32,6 +32,22 @@ export type PictureProperty = "resize" | "colour" | "layout" | "scale" | "mean" 
 export interface PictureFormat {
   readonly preprocessing: Preprocessing;
   readonly origins: Readonly<Record<PictureProperty, Origin>>;
+}
+
+/** What a run began with. */
+export function formatOfRun(preprocessing: Preprocessing): PictureFormat {
+  const origin = "run";
+  return {
+    preprocessing,
+    origins: {
+      resize: origin,
+      colour: origin,
+      layout: origin,
+      scale: origin,
+      mean: origin,
+      std: origin,
+    },
+  };
 }
 
 type Values = Pick<Preprocessing, "mean" | "std" | "scale" | "colour">;
@@ -70,9 +86,13 @@ export function pictureFormat(model: Graph, options: PictureOptions = {}): Pictu
   const statedBy = (isOption: boolean): Origin =>
     isOption ? "option" : stated === undefined ? "default" : "metadata";
   return {
+    // In the order of a run's configuration, which its checkpoints are compared by.
     preprocessing: {
-      ...values,
+      mean: values.mean,
+      std: values.std,
+      scale: values.scale,
       layout,
+      colour: values.colour,
       resize: options.resize ?? stated?.resize ?? imagenetPreprocessing.resize,
       filter: imagenetPreprocessing.filter,
     },
@@ -157,6 +177,7 @@ const originNames: Readonly<Record<Origin, string>> = {
   option: "option",
   metadata: "the model's metadata",
   input: "the model's input",
+  run: "the run that goes on",
   default: "default",
 };
 

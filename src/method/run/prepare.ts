@@ -62,10 +62,10 @@ export interface CompressRequest {
   readonly externalData?: boolean;
   /** How the model takes pictures, in place of what it says itself. */
   readonly pictures?: PictureOptions;
-  /** Called with how the model takes pictures, before anything runs. */
-  readonly onPictures?: (format: PictureFormat) => Promise<void>;
-  /** Called where the training pictures look to the model unlike those that it was trained on. */
-  readonly onPictureWarning?: (warning: string) => void;
+  /**
+   * Called, before anything runs, with how the model takes pictures, and what speaks against that (`pictureWarning`).
+   */
+  readonly onPictures?: (format: PictureFormat, warning: string | undefined) => Promise<void>;
 }
 
 /**
@@ -82,7 +82,7 @@ export async function prepareRun(request: CompressRequest): Promise<RunDirectory
   );
   const format = await naming(request.model, async () => pictureFormat(original, request.pictures));
   const { preprocessing } = format;
-  await request.onPictures?.(format);
+  let pictureProblem: string | undefined;
   const judgement = await naming(request.model, async (): Promise<Judgement> => {
     const graph = importForCompression(original);
     checkBatch(batchObstacle(graph), request.settings);
@@ -94,8 +94,7 @@ export async function prepareRun(request: CompressRequest): Promise<RunDirectory
     await dataset.test();
     pixelWriting(preprocessing, dataset.channels);
     const indices = sampleIndices(allIndices(train), PLAUSIBILITY_IMAGES, request.seed);
-    const warning = await pictureWarning(graph, { split: train, indices, preprocessing });
-    if (warning !== undefined) request.onPictureWarning?.(warning);
+    pictureProblem = await pictureWarning(graph, { split: train, indices, preprocessing });
     checkEnoughImages(train, request);
     if (needsBatches(request.settings)) {
       const { threads } = request.settings;
@@ -127,7 +126,9 @@ export async function prepareRun(request: CompressRequest): Promise<RunDirectory
     preprocessing,
     versions: versions(),
   };
-  return RunDirectory.create(request.out, config, original, rest);
+  const run = await RunDirectory.create(request.out, config, original, rest);
+  await request.onPictures?.(format, pictureProblem);
+  return run;
 }
 
 /** The network with its shapes, cut before operators that ONNX Runtime does not have. */
