@@ -255,9 +255,7 @@ const builds = {
     s.nodes.reverse();
     return [last];
   },
-  "an unknown operator in every second place": (s, n) => [
-    chain(s, n, (x) => s.conv(s.op("Mystery", [x]))),
-  ],
+  "an unknown operator in every second place": (s, n) => [chain(s, n, (x) => s.conv(s.op("Mystery", [x])))],
 } satisfies Readonly<Record<string, Build>>;
 
 const perm = ints([0, 1, 3, 2]);
