@@ -41,7 +41,7 @@ export class ProgramBuilder {
   private nextId = 0;
   private readonly steps: Step[] = [];
   private readonly constants: Constant[] = [];
-  private readonly constantsByHash = new Map<string, readonly Constant[]>();
+  private readonly constantsByHash = new Map<string, Constant[]>();
   private readonly weightOffsets = new Map<number, number>();
   private weightBytes = 0;
 
@@ -54,12 +54,14 @@ export class ProgramBuilder {
   constant(data: Float32Array | Uint16Array | Int32Array): Location {
     const bytes = new Uint8Array(data.buffer, data.byteOffset, data.byteLength);
     const key = `${data.constructor.name} ${bytes.length} ${hashOf(bytes)}`;
-    const known = this.constantsByHash.get(key)?.find((constant) => areEqual(constant.bytes, bytes));
+    const alike = this.constantsByHash.get(key);
+    const known = alike?.find((constant) => areEqual(constant.bytes, bytes));
     if (known !== undefined) return { buffer: known.buffer, offset: 0 };
     const buffer: Buffer = { kind: "weights", id: this.nextId++, size: data.byteLength };
     const constant: Constant = { buffer, bytes, offset: this.weightBytes };
     this.constants.push(constant);
-    this.constantsByHash.set(key, [...(this.constantsByHash.get(key) ?? []), constant]);
+    if (alike === undefined) this.constantsByHash.set(key, [constant]);
+    else alike.push(constant);
     this.weightOffsets.set(buffer.id, this.weightBytes);
     this.weightBytes += Math.ceil(data.byteLength / WEIGHT_ALIGNMENT) * WEIGHT_ALIGNMENT;
     return { buffer, offset: 0 };

@@ -3,12 +3,13 @@ import { promisify } from "node:util";
 import { gunzip } from "node:zlib";
 import { allocateSplit, type Dataset, imagePixels, type LabelledSplit, once } from "./dataset.js";
 import { badData, entryKind, listFolder, readWhole, someNames } from "./files.js";
-import { readFromArchive } from "./tar.js";
+import { type ArchiveLimits, readFromArchive } from "./tar.js";
 
 const IMAGE_BYTES = 3 * 32 * 32;
 const RECORD_BYTES = 1 + IMAGE_BYTES;
 /** An official batch has 10,000 records, all of them together 60,000; guards against files that unpack without end. */
 const MAX_BATCH_BYTES = 60_000 * RECORD_BYTES;
+const ARCHIVE_LIMITS: ArchiveLimits = { entryBytes: MAX_BATCH_BYTES, archiveBytes: 2 * MAX_BATCH_BYTES };
 
 const TRAIN_BATCHES = [1, 2, 3, 4, 5].map((number) => `data_batch_${number}.bin`);
 const TEST_BATCHES = ["test_batch.bin"];
@@ -78,7 +79,7 @@ async function locate(location: string): Promise<BatchFiles> {
 function filesInArchive(archive: string): BatchFiles {
   return {
     place: (name) => `${archive} (${name})`,
-    read: (names) => readFromArchive(archive, names, MAX_BATCH_BYTES),
+    read: (names) => readFromArchive(archive, names, ARCHIVE_LIMITS),
   };
 }
 

@@ -32,6 +32,8 @@ export function checkName(name: string): void {
 /** Identifiers of one scope, each given out once. */
 export class Names {
   private readonly taken: Set<string>;
+  /** The next number for a name: none is given back, so the search goes on where it ended. */
+  private readonly next = new Map<string, number>();
 
   /** @param reserved what must not be used in the scope */
   constructor(reserved: Iterable<string> = []) {
@@ -42,7 +44,9 @@ export class Names {
   take(text: string): string {
     const base = cName(text);
     let name = base;
-    for (let count = 2; this.taken.has(name); count++) name = `${base}_${count}`;
+    let count = this.next.get(base) ?? 2;
+    for (; this.taken.has(name); count++) name = `${base}_${count}`;
+    this.next.set(base, count);
     this.taken.add(name);
     return name;
   }

@@ -39,11 +39,9 @@ export function sourceFile(unit: CUnit): string {
   const pool = uniqueKernels(program.steps.map((step) => step.kernel));
   const functionNames = new Names([...preludeNames, ...unit.constants.map((constant) => constant.name)]);
   const functions = pool.kernels.map((kernel) => functionNames.take(`kernel_${kernel.name}`));
+  const calls = callsOf(pool, program);
   const kernels = pool.kernels.map((kernel, index) =>
-    printKernel(kernel, {
-      name: functions[index] ?? "",
-      restrict: isRestricted(kernel, index, pool, program),
-    }),
+    printKernel(kernel, { name: functions[index] ?? "", restrict: isRestricted(kernel, calls[index] ?? []) }),
   );
   const used = new Set(kernels.flatMap((kernel) => kernel.used));
   const constants = constantsPart(unit);
@@ -118,16 +116,21 @@ function readerOf(type: Pointer["type"]): string {
 }`;
 }
 
+/** The steps that call each kernel of a pool. */
+function callsOf(pool: KernelPool, program: Program): readonly (readonly Step[])[] {
+  const calls: Step[][] = pool.kernels.map(() => []);
+  for (const step of program.steps) calls[pool.indexOf(step.kernel)]?.push(step);
+  return calls;
+}
+
 /** Whether no step passes memory that a kernel writes as another argument too. */
-function isRestricted(kernel: Kernel, index: number, pool: KernelPool, program: Program): boolean {
-  return program.steps
-    .filter((step) => pool.indexOf(step.kernel) === index)
-    .every(({ arguments: locations }) => {
-      const ids = locations.map((location) => location.buffer.id);
-      return kernel.parameters.every(
-        ({ written }, place) => !written || ids.filter((id) => id === ids[place]).length === 1,
-      );
-    });
+function isRestricted(kernel: Kernel, calls: readonly Step[]): boolean {
+  return calls.every(({ arguments: locations }) => {
+    const ids = locations.map((location) => location.buffer.id);
+    return kernel.parameters.every(
+      ({ written }, place) => !written || ids.filter((id) => id === ids[place]).length === 1,
+    );
+  });
 }
 
 /** The parameters of `NAME_run` as they are declared. */
