@@ -82,7 +82,7 @@ function factorMakers(graph: Graph): ReadonlySet<Node> {
 const LARGEST_VALUE = 2 ** 30;
 
 class ProgramCompiler {
-  private readonly builder = new ProgramBuilder();
+  private readonly builder: ProgramBuilder;
   private readonly inference: Inference;
   private readonly opset: number;
   private readonly places = new Map<string, Location>();
@@ -93,6 +93,7 @@ class ProgramCompiler {
     private readonly graph: Graph,
     private readonly target: Target,
   ) {
+    this.builder = new ProgramBuilder(graph.nodes.length);
     this.inference = inferGraph(graph);
     this.opset = standardOpset(graph);
     this.factors = convFactors(graph);
@@ -171,6 +172,7 @@ class ProgramCompiler {
       },
       scratch: (size) => builder.buffer("scratch", size),
       weights: (data) => builder.constant(data),
+      packedBlocks: (weights) => builder.packedBlocks(weights),
       call: (kernel, locations, multiplyAccumulates = 0) => {
         builder.call(kernel, locations, { ...details, multiplyAccumulates });
       },

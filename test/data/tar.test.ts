@@ -5,7 +5,7 @@ import path from "node:path";
 import { buffer } from "node:stream/consumers";
 import { after, test } from "node:test";
 import { gzipSync } from "node:zlib";
-import { type Header, pack } from "tar-stream";
+import { type Pack, pack } from "tar-stream";
 import { readFromArchive } from "../../src/data/tar.js";
 
 const root = mkdtempSync(path.join(os.tmpdir(), "penni-tar-"));
@@ -14,10 +14,12 @@ after(() => rmSync(root, { recursive: true }));
 const limits = { entryBytes: 5000, archiveBytes: 20_000 };
 const wanted = Buffer.from("wanted");
 
+type Entry = Parameters<Pack["entry"]>[0];
+
 /** A tar file with the given entries, `bytes` long if it is cut. */
 async function archive(
   name: string,
-  entries: readonly (readonly [Header, Buffer])[],
+  entries: readonly (readonly [Entry, Buffer])[],
   bytes?: number,
 ): Promise<string> {
   const packed = pack();
@@ -63,7 +65,7 @@ test("many files, and headers of any length, are refused once they are too much 
     { length: 5 },
     (_, index) => [{ name: `file${index}` }, Buffer.alloc(4000)] as const,
   );
-  const long = [[{ name: "x", pax: { comment: "x".repeat(100_000) } } as Header, wanted]] as const;
+  const long = [[{ name: "x", pax: { comment: "x".repeat(100_000) } } as Entry, wanted]] as const;
   for (const [name, entries] of [
     ["many.tar.gz", many],
     ["header.tar.gz", long],
