@@ -10,9 +10,12 @@ import type { Program } from "./program.js";
 /** Results with more elements than this are computed when the program runs: interpreting takes a microsecond each. */
 const LARGEST = 2 ** 22;
 
+/** Rounds of loops for all nodes together: so many, and more for each element of the model's own constants. */
+const ROUNDS = { base: 2 ** 21, perElement: 64 } as const;
+
 /**
  * The graph without the nodes that depend on constants alone, whatever their size: an exporter may leave weights
- * behind arithmetic.
+ * behind arithmetic. What would take very long is left to the program.
  * @param compile makes the program of a single node whose inputs are all constants
  * @param kept nodes that stay
  */
@@ -23,13 +26,18 @@ export function evaluateConstants(
 ): Graph {
   const { types } = inferGraph(graph);
   const initializers = new Map(graph.initializers);
+  const elements = [...initializers.values()].reduce((sum, { dims }) => sum + elementCount(dims), 0);
+  const allowance = { rounds: ROUNDS.base + ROUNDS.perElement * elements };
   const outputs = new Set(graph.outputs.map((output) => output.name));
   const nodes = graph.nodes.filter((node) => {
     const isConstant = node.inputs.every((name) => name === "" || initializers.has(name));
     if (!isConstant || kept.has(node) || node.outputs.some((name) => outputs.has(name))) return true;
     const names = node.outputs.filter((name) => name !== "");
-    const found = names.every((name) => isSmall(types.get(name)?.shape))
-      ? results({ ...graph, initializers }, node, names, compile)
+    const isCheap = allowance.rounds > 0 && names.every((name) => isSmall(types.get(name)?.shape));
+    const found = isCheap
+      ? results({ ...graph, initializers }, node, names, (alone) => {
+          return interpretProgram(compile(alone), new Map(), allowance);
+        })
       : [];
     found.forEach((data, at) => {
       const name = names[at] ?? "";
@@ -54,7 +62,7 @@ function results(
   graph: Graph,
   node: Node,
   names: readonly string[],
-  compile: (graph: Graph) => Program,
+  run: (graph: Graph) => ReadonlyMap<string, Float32Array>,
 ): readonly Float32Array[] {
   const used = node.inputs.flatMap((name): [string, Tensor][] => {
     const tensor = graph.initializers.get(name);
@@ -69,7 +77,7 @@ function results(
     valueInfo: new Map(),
   };
   try {
-    const values = interpretProgram(compile(alone), new Map());
+    const values = run(alone);
     return names.map((name) => values.get(name) ?? new Float32Array());
   } catch (error) {
     if (error instanceof PenniError) return [];

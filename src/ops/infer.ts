@@ -8,6 +8,10 @@ import { findOp } from "./registry.js";
 /** Values with more elements than this are not propagated: shape arithmetic is small, weights are not. */
 const LARGEST_PROPAGATED = 4096;
 
+/** Elements of all values of a graph that are propagated: behind so many, only short lists are. */
+const MOST_PROPAGATED = 2 ** 24;
+const SHORT_LIST = 16;
+
 /** What is known of every value of a graph before it runs. */
 export interface Inference {
   readonly types: ReadonlyMap<string, ValueType>;
@@ -129,12 +133,19 @@ export function inferGraph(graph: Graph): Inference {
   const values = new Map<string, KnownValue>();
   const declared = new Map([...graph.valueInfo, ...graph.outputs.map((info) => [info.name, info] as const)]);
   const opset = standardOpset(graph);
+  let propagatedElements = 0;
+  const remember = (name: string, value: KnownValue): void => {
+    const count = value.elements.length;
+    if (count > SHORT_LIST && propagatedElements + count > MOST_PROPAGATED) return;
+    propagatedElements += count;
+    values.set(name, value);
+  };
 
   for (const input of graph.inputs) if (input.type !== undefined) types.set(input.name, input.type);
   for (const [name, tensor] of graph.initializers) {
     types.set(name, tensorType(tensor));
     const value = knownValue(tensor);
-    if (value !== undefined) values.set(name, value);
+    if (value !== undefined) remember(name, value);
   }
   for (const node of graph.nodes) {
     const context = nodeContext(node, opset, types, values);
@@ -149,7 +160,7 @@ export function inferGraph(graph: Graph): Inference {
       if (type !== undefined) types.set(name, refine(node, name, fromFile, type));
       else if (fromFile !== undefined) types.set(name, fromFile);
       const value = propagated[index];
-      if (value !== undefined) values.set(name, value);
+      if (value !== undefined) remember(name, value);
     });
   }
   return { types, values };
