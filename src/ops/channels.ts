@@ -108,8 +108,8 @@ export const wall = (reason: string): Wall => ({ wall: reason });
  */
 const MOST_LANES = 2 ** 17;
 
-/** Lanes of a whole graph: each costs some bytes in every step of the analysis. */
-export const MOST_LANES_IN_ALL = 2 ** 25;
+/** Lanes of a whole graph, several times those of the largest networks: each costs time in every step. */
+export const MOST_LANES_IN_ALL = 2 ** 21;
 
 /** The number of lanes of a shape: its axis 1, where that is a number. */
 export function laneCount(shape: Shape | undefined): number | undefined {

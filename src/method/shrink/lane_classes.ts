@@ -121,20 +121,20 @@ export class Liveness {
   restrictions(): ReadonlyMap<string, readonly number[]> {
     const kept = new Map<string, readonly number[]>();
     for (const [value, name] of this.names.entries()) {
-      const lanes = this.keptOf(value);
-      if (lanes.length < this.countOf(value)) kept.set(name, lanes);
+      if ((this.missing[value] ?? 0) > 0) kept.set(name, this.keptOf(value));
     }
     return kept;
   }
 
   /** Marks what a value lacks to a multiple; false if it lacks nothing. */
   private roundUp(name: string, value: number, multiple: number): boolean {
-    const kept = new Set(this.keptOf(value));
     const count = this.countOf(value);
-    const wanted = Math.min(count, Math.max(1, Math.ceil(kept.size / multiple) * multiple));
-    if (kept.size >= wanted) return false;
+    const size = count - (this.missing[value] ?? 0);
+    const wanted = Math.min(count, Math.max(1, Math.ceil(size / multiple) * multiple));
+    if (size >= wanted) return false;
+    const kept = new Set(this.keptOf(value));
     const dead = Array.from({ length: count }, (_, lane) => lane).filter((lane) => !kept.has(lane));
-    for (const lane of dead.slice(0, wanted - kept.size)) this.mark(name, lane);
+    for (const lane of dead.slice(0, wanted - size)) this.mark(name, lane);
     return true;
   }
 
