@@ -182,8 +182,8 @@ const builds = {
     }),
   ],
   "one Split into many, all joined": (s, n) => {
-    const wide = s.op("Expand", [s.op("Reshape", ["x", s.integers([-1, 1])]), s.integers([1, n])]);
-    const parts = s.several("Split", [wide], n - 4, { axis: int(1) });
+    const column = s.op("Reshape", ["x", s.integers([-1, 1])]);
+    const parts = s.several("Split", [s.op("Expand", [column, s.integers([1, n])])], n, { axis: int(1) });
     return [s.op("Sum", parts)];
   },
   "depthwise and pointwise": (s, n) => [

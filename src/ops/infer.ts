@@ -29,18 +29,28 @@ export function knownValue(tensor: Tensor): KnownValue | undefined {
   return { type: tensor.type, dims: tensor.dims, elements: numericData(tensor) };
 }
 
-/** The context of one node over the types and values known so far. */
+/**
+ * The context of one node over the types and values known so far, which are looked up where somebody asks: of a node
+ * with thousands of inputs, each of thousands of others may want to know the operator only.
+ */
 export function nodeContext(
   node: Node,
   opset: number,
   types: ReadonlyMap<string, ValueType>,
   values: ReadonlyMap<string, KnownValue>,
 ): NodeContext {
+  let [inputs, known]: [NodeContext["inputs"]?, NodeContext["values"]?] = [];
   return {
     node,
     opset,
-    inputs: node.inputs.map((name) => types.get(name)),
-    values: node.inputs.map((name) => values.get(name)),
+    get inputs() {
+      inputs ??= node.inputs.map((name) => types.get(name));
+      return inputs;
+    },
+    get values() {
+      known ??= node.inputs.map((name) => values.get(name));
+      return known;
+    },
   };
 }
 
