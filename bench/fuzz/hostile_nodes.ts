@@ -235,6 +235,29 @@ const builders: Readonly<Record<string, Builder>> = {
       [add.any()],
       [int("blocksize", pick(random, absurdIntegers))],
     ),
+  lrn: (random, add) => add.node("LRN", [add.any()], [int("size", pick(random, absurdIntegers))]),
+  groupNormalization: (random, add) =>
+    add.node(
+      "GroupNormalization",
+      [add.any(), add.any(), add.any()],
+      [int("num_groups", pick(random, absurdIntegers))],
+    ),
+  upsample: (random, add) => add.node("Upsample", [add.any(), add.floats(reals(random, 4))]),
+  blocksWithoutSize: (random, add) => add.node(pick(random, ["DepthToSpace", "SpaceToDepth"]), [add.any()]),
+  // Constants that only the interpreter can compute.
+  largeConstants: (random, add) => {
+    const shape = add.integers(sizes(random, 2));
+    const value = add.node(pick(random, ["Exp", "Sigmoid", "Neg"]), [add.node("ConstantOfShape", [shape])]);
+    return add.node(pick(random, ["Mul", "Conv", "MatMul", "ReduceSum"]), [add.any(), value]);
+  },
+  wideRelus: (random, add) => {
+    let value = add.node("Expand", [
+      add.floats([1], [1n, 1n, 1n]),
+      add.integers([1n, pick(random, absurdIntegers), 1n]),
+    ]);
+    for (let times = 0; times < 300; times += 1) value = add.node("Relu", [value]);
+    return value;
+  },
   normalization: (random, add) =>
     add.node(pick(random, ["BatchNormalization", "InstanceNormalization", "LayerNormalization"]), [
       add.any(),

@@ -1,5 +1,8 @@
 import { describeInspection } from "../../src/cli/inspect_text.js";
+import { cFiles } from "../../src/compile/c/files.js";
+import { compileProgram } from "../../src/compile/compile.js";
 import { compileToWasm } from "../../src/compile/index.js";
+import { targets } from "../../src/compile/targets.js";
 import { readClassNames, readPreprocessing } from "../../src/data/preprocessing.js";
 import { PenniError } from "../../src/graph/errors.js";
 import { fixBatch } from "../../src/graph/passes/fix_input_shape.js";
@@ -111,6 +114,9 @@ export function takeThrough(graph: Graph): Refusals {
   const folded = passage.rewrite("fold", shrunk, foldNormalization);
   writeAndRead("encode folded", folded, true);
   passage.attempt("compile", () => compileToWasm(graph));
+  passage.attempt("compile to C", () =>
+    cFiles(compileProgram(graph, targets.c), { name: "fuzz", weights: "binary", example: false }),
+  );
   passage.attempt("compile compressed", () => compileToWasm(folded));
   if (decomposed.nodes.length <= LARGEST_TRAINED_NODES)
     passage.attempt("train", () => trainingStep(decomposed));

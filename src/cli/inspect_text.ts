@@ -73,7 +73,10 @@ function groupBy(
   const groups = new Map<string, InspectedLayer[]>();
   for (const layer of layers) {
     const key = keyOf(layer);
-    if (key !== undefined) groups.set(key, [...(groups.get(key) ?? []), layer]);
+    if (key === undefined) continue;
+    const group = groups.get(key);
+    if (group === undefined) groups.set(key, [layer]);
+    else group.push(layer);
   }
   return groups;
 }

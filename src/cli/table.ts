@@ -1,4 +1,3 @@
-import Table from "cli-table3";
 import stringWidth from "string-width";
 import { type TerminalLine, terminalLine } from "../text/destinations.js";
 
@@ -26,9 +25,14 @@ interface Rendered {
   readonly width: number;
 }
 
+const PLAIN = /^[\x20-\x7e]*$/;
+
+/** Columns of a terminal that a text takes. */
+const widthOf = (text: string): number => (PLAIN.test(text) ? text.length : stringWidth(text));
+
 function render<Row>(column: Column<Row>, rows: readonly Row[]): Rendered {
   const cells = rows.map((row) => terminalLine(column.cell(row)));
-  const width = [column.title, ...cells].reduce((widest, cell) => Math.max(widest, stringWidth(cell)), 0);
+  const width = cells.reduce((most, cell) => Math.max(most, widthOf(cell)), widthOf(column.title));
   const { title, dropOrder, align = "left" } = column;
   return { title, cells, align, dropOrder, width };
 }
@@ -51,7 +55,7 @@ const characters = new Intl.Segmenter();
 
 /** Keeps the end: in names like /layer1/layer1.0/conv1/Conv it tells layers apart. @param width in columns */
 function shorten(text: TerminalLine, width: number): TerminalLine {
-  if (stringWidth(text) <= width) return text;
+  if (widthOf(text) <= width) return text;
   let end = "";
   let left = width - 1;
   // No column holds more than this of characters that join.
@@ -85,23 +89,22 @@ export function formatTable<Row>(
   const shown = kept.map((column, index) =>
     index === 0 ? { ...column, cells: column.cells.map((cell) => shorten(cell, nameWidth)) } : column,
   );
-  const border = { top: "", "top-mid": "", "top-left": "", "top-right": "" };
-  const inner = { mid: "", "mid-mid": "", "left-mid": "", "right-mid": "", left: "", right: "" };
-  const bottom = { bottom: "", "bottom-mid": "", "bottom-left": "", "bottom-right": "" };
-  const table = new Table({
-    head: shown.map((column) => column.title),
-    colAligns: shown.map((column) => column.align),
-    chars: { ...border, ...inner, ...bottom, middle: " ".repeat(GAP) },
-    style: { head: [], border: [], "padding-left": 0, "padding-right": 0 },
-  });
-  rows.forEach((_, index) => {
-    table.push(shown.map((column) => column.cells[index] ?? ""));
-  });
-  return table
-    .toString()
-    .split("\n")
-    .map((line) => line.trimEnd())
-    .join("\n");
+  const widths = shown.map(({ title, cells }) =>
+    cells.reduce((most, cell) => Math.max(most, widthOf(cell)), widthOf(title)),
+  );
+  const line = (texts: readonly string[]): string =>
+    shown
+      .map(({ align }, index) => padded(texts[index] ?? "", widths[index] ?? 0, align))
+      .join(" ".repeat(GAP))
+      .trimEnd();
+  const titles = line(shown.map((column) => column.title));
+  const lines = rows.map((_, row) => line(shown.map((column) => column.cells[row] ?? "")));
+  return [titles, ...lines].join("\n");
+}
+
+function padded(text: string, width: number, align: "left" | "right"): string {
+  const space = " ".repeat(Math.max(0, width - widthOf(text)));
+  return align === "left" ? text + space : space + text;
 }
 
 /** 12345678 as "12.35 M". */

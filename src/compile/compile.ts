@@ -92,7 +92,7 @@ function factorMakers(graph: Graph): ReadonlySet<Node> {
 const LARGEST_VALUE = 2 ** 30;
 
 class ProgramCompiler {
-  private readonly builder = new ProgramBuilder();
+  private readonly builder: ProgramBuilder;
   private readonly inference: Inference;
   private readonly opset: number;
   private readonly places = new Map<string, Location>();
@@ -103,6 +103,7 @@ class ProgramCompiler {
     private readonly graph: Graph,
     private readonly target: Target,
   ) {
+    this.builder = new ProgramBuilder(graph.nodes.length);
     this.inference = inferGraph(graph);
     this.opset = standardOpset(graph);
     this.factors = convFactors(graph);
@@ -181,6 +182,7 @@ class ProgramCompiler {
       },
       scratch: (size) => builder.buffer("scratch", size),
       weights: (data) => builder.constant(data),
+      packedBlocks: (weights) => builder.packedBlocks(weights),
       call: (kernel, locations, multiplyAccumulates = 0) => {
         builder.call(kernel, locations, { ...details, multiplyAccumulates });
       },

@@ -10,6 +10,7 @@ import { isInteger } from "../ops/element_types.js";
 import { type Inference, inferGraph, nodeContext } from "../ops/infer.js";
 import { findOp } from "../ops/registry.js";
 import { isExactly } from "./exact_constants.js";
+import type { Allowance } from "./interpreter.js";
 import { type ProgramMaker, runProgram } from "./run_program.js";
 
 export interface ConstantLimits {
@@ -25,6 +26,9 @@ const LARGEST_GROWN = 2 ** 22;
 const MOST_ELEMENTS = 2 ** 31;
 const MOST_NODES = 2 ** 14;
 const MOST_PRODUCTS = 2 ** 31;
+
+/** Rounds of interpreted loops for all nodes together: so many, and more for each element of the model's own constants. */
+const ROUNDS = { base: 2 ** 21, perElement: 64 } as const;
 
 /**
  * The graph without the nodes that depend on constants alone: an exporter may leave weights behind arithmetic (weight
@@ -55,6 +59,7 @@ class Evaluation {
   private readonly readers = new Map<string, number>();
   private readonly inference: Inference;
   private readonly outputs: ReadonlySet<string>;
+  private readonly allowance: Allowance;
   private elements = 0;
   private products = 0;
 
@@ -69,6 +74,8 @@ class Evaluation {
     for (const name of graph.nodes.flatMap(readOnce))
       this.readers.set(name, (this.readers.get(name) ?? 0) + 1);
     for (const [name, tensor] of graph.initializers) this.sources.set(name, elementCount(tensor.dims));
+    const own = [...this.sources.values()].reduce((sum, elements) => sum + elements, 0);
+    this.allowance = { rounds: ROUNDS.base + ROUNDS.perElement * own };
   }
 
   run(): void {
@@ -164,7 +171,7 @@ class Evaluation {
       metadata: new Map(),
     };
     try {
-      const values = runProgram(alone, this.compile);
+      const values = runProgram(alone, this.compile, this.allowance);
       return names.map((name) => values.get(name) ?? new Float32Array());
     } catch (error) {
       if (error instanceof PenniError) return undefined;

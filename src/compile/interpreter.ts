@@ -1,18 +1,27 @@
+import { PenniError } from "../graph/errors.js";
 import type { BinaryOp, Comparison, Index, Kernel, Statement, UnaryOp, Value } from "./loops.js";
 import type { Location, Program } from "./program.js";
 
 /** Lanes of the only vectors that the interpreter knows. */
 export const INTERPRETER_LANES = 1;
 
+/** Rounds of loops that are still allowed: each takes a microsecond or two. */
+export interface Allowance {
+  rounds: number;
+}
+
 /**
  * Runs a program that was compiled for vectors of one lane, statement by statement: for constants, where speed does
  * not matter.
  * @param feeds elements of each input, by name
+ * @param allowance is used up; default: as much as it takes
  * @returns elements of each output, by name
+ * @throws PenniError "unsupported" where the allowance does not last
  */
 export function interpretProgram(
   program: Program,
   feeds: ReadonlyMap<string, Float32Array>,
+  allowance: Allowance = { rounds: Number.POSITIVE_INFINITY },
 ): ReadonlyMap<string, Float32Array> {
   const memory = new Map<number, ArrayBuffer>();
   const bytesOf = ({ buffer }: Location): ArrayBuffer => {
@@ -32,6 +41,7 @@ export function interpretProgram(
     runKernel(
       kernel,
       locations.map((location) => ({ bytes: bytesOf(location), start: 4 * location.offset })),
+      allowance,
     );
   }
   return new Map(program.outputs.map((port) => [port.name, elements(port)]));
@@ -88,6 +98,7 @@ interface Frame {
   readonly indices: number[];
   readonly values: number[];
   readonly pointers: readonly Elements[];
+  readonly allowance: Allowance;
 }
 
 type Action = (frame: Frame) => void;
@@ -95,14 +106,18 @@ type Evaluation = (frame: Frame) => number;
 
 const arrays = { f32: Float32Array, u16: Uint16Array, i32: Int32Array } as const;
 
-function runKernel({ parameters, body }: Kernel, given: readonly Argument[]): void {
+function runKernel({ parameters, body }: Kernel, given: readonly Argument[], allowance: Allowance): void {
   const pointers = parameters.map(({ type }, index): Elements => {
     const { bytes, start } = given[index] ?? { bytes: new ArrayBuffer(0), start: 0 };
     const array = new arrays[type](bytes);
     return { array, base: start / array.BYTES_PER_ELEMENT };
   });
   const run = new Translator(parameters.map((pointer) => pointer.name)).block(body);
-  run({ indices: [], values: [], pointers });
+  run({ indices: [], values: [], pointers, allowance });
+}
+
+function exhausted(): PenniError {
+  return new PenniError("unsupported", "the arithmetic on constants takes too long to be done beforehand");
 }
 
 /** Makes functions of a kernel's statements. */
@@ -133,7 +148,10 @@ class Translator {
         const body = this.block(statement.body);
         return (frame) => {
           const end = to(frame);
+          const { allowance } = frame;
           for (let i = from(frame); i < end; i += step) {
+            allowance.rounds -= 1;
+            if (allowance.rounds < 0) throw exhausted();
             frame.indices[counter] = i;
             body(frame);
           }

@@ -24,24 +24,66 @@ interface Lifetime {
   readonly size: number;
 }
 
+/** With more buffers than this they are placed by classes of size: comparing each with each would take too long. */
+const MOST_COMPARED = 4096;
+
 /**
  * Places buffers so that those in use at the same step do not overlap: the largest first, each at the lowest position
- * that is free for all of its life.
+ * that is free for all of its life. Of very many, each takes the place of one of about its size that is not needed any
+ * more.
  */
 export function planMemory(program: Pick<Program, "steps">): MemoryPlan {
   const lifetimes = findLifetimes(program.steps);
-  const placed: { readonly lifetime: Lifetime; readonly offset: number }[] = [];
-  const largestFirst = lifetimes.toSorted((a, b) => b.size - a.size || a.first - b.first);
-  for (const lifetime of largestFirst) {
-    const others = placed.filter((other) => overlap(other.lifetime, lifetime));
-    placed.push({ lifetime, offset: lowestGap(others, lifetime.size) });
-  }
+  const placed = lifetimes.length > MOST_COMPARED ? placedByClass(lifetimes) : placedByGaps(lifetimes);
   return {
     size: placed.reduce((size, { lifetime, offset }) => Math.max(size, offset + lifetime.size), 0),
     offsets: new Map(placed.map(({ lifetime, offset }) => [lifetime.buffer.id, offset])),
   };
 }
 
+interface Placed {
+  readonly lifetime: Lifetime;
+  readonly offset: number;
+}
+
+function placedByGaps(lifetimes: readonly Lifetime[]): readonly Placed[] {
+  const placed: Placed[] = [];
+  const largestFirst = lifetimes.toSorted((a, b) => b.size - a.size || a.first - b.first);
+  for (const lifetime of largestFirst) {
+    const others = placed.filter((other) => overlap(other.lifetime, lifetime));
+    placed.push({ lifetime, offset: lowestGap(others, lifetime.size) });
+  }
+  return placed;
+}
+
+/** In the order of time; sizes are rounded up to powers of two, so that there are few. */
+function placedByClass(lifetimes: readonly Lifetime[]): readonly Placed[] {
+  const free = new Map<number, number[]>();
+  const ending = new Map<number, Placed[]>();
+  let end = 0;
+  let now = 0;
+  const pushTo = <Item>(lists: Map<number, Item[]>, key: number, item: Item): void => {
+    const list = lists.get(key);
+    if (list === undefined) lists.set(key, [item]);
+    else list.push(item);
+  };
+  return lifetimes.map((lifetime) => {
+    for (; now < lifetime.first; now++) {
+      for (const { lifetime: over, offset } of ending.get(now) ?? []) pushTo(free, classOf(over), offset);
+    }
+    const reused = free.get(classOf(lifetime))?.pop();
+    const placed: Placed = { lifetime, offset: reused ?? end };
+    if (reused === undefined) end += classOf(lifetime);
+    pushTo(ending, lifetime.last, placed);
+    return placed;
+  });
+}
+
+function classOf({ size }: Lifetime): number {
+  return 2 ** Math.ceil(Math.log2(size));
+}
+
+/** In the order of their beginnings. */
 function findLifetimes(steps: Program["steps"]): readonly Lifetime[] {
   const lifetimes = new Map<number, Lifetime>();
   steps.forEach((step, index) => {

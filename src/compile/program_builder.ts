@@ -1,3 +1,4 @@
+import { PenniError } from "../graph/errors.js";
 import type { Kernel } from "./loops.js";
 import {
   type Buffer,
@@ -36,14 +37,45 @@ function areEqual(a: Uint8Array, b: Uint8Array): boolean {
   return a.length === b.length && a.every((byte, index) => byte === b[index]);
 }
 
+/** What the code of a program may consist of: so much, and as much more for each node of the model. */
+const MOST_STEPS = { base: 2 ** 18, perNode: 2 ** 12 } as const;
+/** Statements, values and positions of all kernels; one has some hundreds. */
+const MOST_PARTS = { base: 2 ** 21, perNode: 2 ** 12 } as const;
+
+/** Constants are compared with at most so many others that look the same at a glance. */
+const MOST_ALIKE = 16;
+
+/** Objects that something consists of, itself included; counting ends beyond `most`. */
+function partsOf(whole: unknown, most: number): number {
+  let count = 0;
+  const open: unknown[] = [whole];
+  for (let part = open.pop(); part !== undefined && count <= most; part = open.pop()) {
+    if (typeof part !== "object" || part === null) continue;
+    count += 1;
+    for (const inner of Object.values(part)) if (typeof inner === "object") open.push(inner);
+  }
+  return count;
+}
+
 /** Collects the parts of a program. */
 export class ProgramBuilder {
+  private readonly kernels = new Set<Kernel>();
+  private partsLeft: number;
+  private readonly mostSteps: number;
+
   private nextId = 0;
   private readonly steps: Step[] = [];
   private readonly constants: Constant[] = [];
-  private readonly constantsByHash = new Map<string, readonly Constant[]>();
+  private readonly constantsByHash = new Map<string, Constant[]>();
+  private readonly blocksByHash = new Map<string, Set<number>>();
   private readonly weightOffsets = new Map<number, number>();
   private weightBytes = 0;
+
+  /** @param nodes of the model: the code may grow with them, but not with the numbers in them */
+  constructor(nodes: number) {
+    this.partsLeft = MOST_PARTS.base + MOST_PARTS.perNode * nodes;
+    this.mostSteps = MOST_STEPS.base + MOST_STEPS.perNode * nodes;
+  }
 
   /** @param size in elements of float32 */
   buffer(kind: Exclude<Buffer["kind"], "weights">, size: number): Location {
@@ -54,23 +86,51 @@ export class ProgramBuilder {
   constant(data: Float32Array | Uint16Array | Int32Array): Location {
     const bytes = new Uint8Array(data.buffer, data.byteOffset, data.byteLength);
     const key = `${data.constructor.name} ${bytes.length} ${hashOf(bytes)}`;
-    const known = this.constantsByHash.get(key)?.find((constant) => areEqual(constant.bytes, bytes));
+    const alike = this.constantsByHash.get(key);
+    const known = alike?.slice(-MOST_ALIKE).find((constant) => areEqual(constant.bytes, bytes));
     if (known !== undefined) return { buffer: known.buffer, offset: 0 };
     const buffer: Buffer = { kind: "weights", id: this.nextId++, size: data.byteLength };
     const constant: Constant = { buffer, bytes, offset: this.weightBytes };
     this.constants.push(constant);
-    this.constantsByHash.set(key, [...(this.constantsByHash.get(key) ?? []), constant]);
+    if (alike === undefined) this.constantsByHash.set(key, [constant]);
+    else alike.push(constant);
     this.weightOffsets.set(buffer.id, this.weightBytes);
     this.weightBytes += Math.ceil(data.byteLength / WEIGHT_ALIGNMENT) * WEIGHT_ALIGNMENT;
     return { buffer, offset: 0 };
   }
 
+  /** For how many outputs at a time the weights with this content are packed; the caller adds what it packs. */
+  packedBlocks(weights: Float32Array): Set<number> {
+    const bytes = new Uint8Array(weights.buffer, weights.byteOffset, weights.byteLength);
+    // Where others have the same hash, nothing is lost but the best blocking.
+    const key = `${bytes.length} ${hashOf(bytes)}`;
+    const known = this.blocksByHash.get(key) ?? new Set();
+    this.blocksByHash.set(key, known);
+    return known;
+  }
+
+  /** @throws PenniError "unsupported" where a node makes more code than any sensible one */
   call(kernel: Kernel, locations: readonly Location[], details: StepDetails): void {
     if (kernel.parameters.length !== locations.length) {
       const counts = `${locations.length} arguments for ${kernel.parameters.length} parameters`;
       throw new Error(`kernel ${kernel.name} is called with ${counts}`);
     }
+    this.spend(kernel, details);
     this.steps.push({ multiplyAccumulates: 0, ...details, kernel, arguments: locations });
+  }
+
+  private spend(kernel: Kernel, { node, op }: StepDetails): void {
+    if (!this.kernels.has(kernel)) {
+      this.kernels.add(kernel);
+      this.partsLeft -= partsOf(kernel.body, this.partsLeft);
+    }
+    if (this.partsLeft >= 0 && this.steps.length < this.mostSteps) return;
+    throw new PenniError("unsupported", "the code for this model would be too long", {
+      node,
+      op,
+      expected: "strides, windows, groups and a batch for which a node takes some thousand calls at most",
+      advice: "Check the node's attributes; a model with a large batch is compiled with a batch of 1",
+    });
   }
 
   finish(

@@ -1,5 +1,5 @@
 import type { Graph } from "../graph/types.js";
-import { INTERPRETER_LANES, interpretProgram } from "./interpreter.js";
+import { type Allowance, INTERPRETER_LANES, interpretProgram } from "./interpreter.js";
 import type { Program } from "./program.js";
 import { WASM_LANES } from "./wasm/function_body.js";
 import { DESCRIPTION_SECTION, type ModuleDescription, wasmModule } from "./wasm/module.js";
@@ -27,13 +27,18 @@ const INTERPRETED_BYTES = 2 ** 15;
 /**
  * Computes the outputs of a graph without inputs, by name: large ones as WebAssembly where the host lets it be made at
  * once (browsers may not, outside workers), else by interpreting.
- * @throws PenniError as `compile` does
+ * @param allowance of interpreting, used up by it
+ * @throws PenniError as `compile` does; "unsupported" where the allowance does not last
  */
-export function runProgram(graph: Graph, compile: ProgramMaker): ReadonlyMap<string, Float32Array> {
+export function runProgram(
+  graph: Graph,
+  compile: ProgramMaker,
+  allowance: Allowance,
+): ReadonlyMap<string, Float32Array> {
   const bytes = [...graph.initializers.values()].reduce((sum, tensor) => sum + tensor.bytes.byteLength, 0);
   const instance =
     bytes > INTERPRETED_BYTES ? instantiate(wasmModule(compile(graph, WASM_LANES))) : undefined;
-  return instance?.() ?? interpretProgram(compile(graph, INTERPRETER_LANES), new Map());
+  return instance?.() ?? interpretProgram(compile(graph, INTERPRETER_LANES), new Map(), allowance);
 }
 
 /** Runs the module; undefined where the host does not let it be made. */

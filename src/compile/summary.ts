@@ -20,19 +20,21 @@ export interface ProgramSummary {
 }
 
 export function summarizeProgram(program: Program): ProgramSummary {
-  const layers = new Map<string, CompiledLayer>();
-  for (const { node, op, kernel, multiplyAccumulates } of program.steps) {
-    const key = JSON.stringify([node, op]);
-    const known = layers.get(key);
-    layers.set(key, {
-      name: node,
-      op,
-      kernels: [...new Set([...(known?.kernels ?? []), kernel.name])],
-      multiplyAccumulates: (known?.multiplyAccumulates ?? 0) + multiplyAccumulates,
-    });
+  const layers = new Map<string, { name: string; op: string; kernels: Set<string>; products: number }>();
+  for (const { node: name, op, kernel, multiplyAccumulates } of program.steps) {
+    const key = JSON.stringify([name, op]);
+    const layer = layers.get(key) ?? { name, op, kernels: new Set(), products: 0 };
+    layers.set(key, layer);
+    layer.kernels.add(kernel.name);
+    layer.products += multiplyAccumulates;
   }
   return {
-    layers: [...layers.values()],
+    layers: [...layers.values()].map(({ name, op, kernels, products }) => ({
+      name,
+      op,
+      kernels: [...kernels],
+      multiplyAccumulates: products,
+    })),
     multiplyAccumulates: program.steps.reduce((sum, step) => sum + step.multiplyAccumulates, 0),
     weightBytes: program.weights.byteLength,
     arenaBytes: 4 * planMemory(program).size,

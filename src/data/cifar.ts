@@ -2,7 +2,7 @@ import path from "node:path";
 import { cifar100Names } from "./cifar100_names.js";
 import { allocateSplit, type Dataset, imagePixels, type LabelledSplit, once } from "./dataset.js";
 import { badData, entryKind, listFolder, readWhole, someNames } from "./files.js";
-import { readFromArchive } from "./tar.js";
+import { type ArchiveLimits, readFromArchive } from "./tar.js";
 import { unzip } from "./unzip.js";
 
 const IMAGE_BYTES = 3 * 32 * 32;
@@ -54,6 +54,11 @@ const variants: Readonly<Record<CifarName, Variant>> = {
 const recordBytes = ({ labelBytes }: Variant): number => labelBytes + IMAGE_BYTES;
 /** Guards against files that unpack without end. */
 const mostBytes = (variant: Variant): number => MOST_RECORDS * recordBytes(variant);
+/** An archive holds the training and the test images. */
+const archiveLimits = (variant: Variant): ArchiveLimits => ({
+  entryBytes: mostBytes(variant),
+  archiveBytes: 2 * mostBytes(variant),
+});
 const sourceAdvice = ({ title, archive }: Variant): string =>
   `Give the folder of the binary version of ${title}, or ${archive} itself.`;
 
@@ -109,7 +114,7 @@ async function locate(variant: Variant, location: string): Promise<BatchFiles> {
 function filesInArchive(variant: Variant, archive: string): BatchFiles {
   return {
     place: (name) => `${archive} (${name})`,
-    read: (names) => readFromArchive(archive, names, mostBytes(variant)),
+    read: (names) => readFromArchive(archive, names, archiveLimits(variant)),
   };
 }
 

@@ -13,8 +13,20 @@ export function usedNames(graph: Graph): Set<string> {
   return new Set([...graph.initializers.keys(), ...graph.valueInfo.keys(), ...declared, ...inNodes]);
 }
 
+/** The names in use, to which those handed out are added. */
+export interface TakenNames {
+  has(name: string): boolean;
+  add(name: string): unknown;
+}
+
+/** The names of a set and, beside them, what is taken later: the set stays as it is. */
+export function takenBeside(used: ReadonlySet<string>): TakenNames {
+  const own = new Set<string>();
+  return { has: (name) => used.has(name) || own.has(name), add: (name) => own.add(name) };
+}
+
 /** Hands out names that nothing uses yet: `stem`, or `stem_2`, `stem_3`, ... Each is then taken. */
-export function freshNames(taken: Set<string>): (stem: string) => string {
+export function freshNames(taken: TakenNames): (stem: string) => string {
   // Names are never given back, so the search goes on where it ended.
   const next = new Map<string, number>();
   return (stem) => {

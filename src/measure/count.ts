@@ -52,32 +52,37 @@ const notParameters: ReadonlyMap<string, readonly number[]> = new Map([
 
 /** Attributes every float initializer to the first node that computes with it, through constant arithmetic. */
 class ParameterOwners {
-  /** Parameters behind each value that is known before the model runs. */
+  /** For each value that is known before the model runs, the values that it is computed from. */
   private readonly behind = new Map<string, readonly string[]>();
+  /** Known values whose parameters have their owner. */
   private readonly owned = new Set<string>();
 
   constructor(private readonly graph: Graph) {
-    for (const name of graph.initializers.keys()) this.behind.set(name, [name]);
+    for (const name of graph.initializers.keys()) this.behind.set(name, []);
   }
 
   /** Names of the parameters this node is the first to use; undefined if the node itself is constant. */
   visit(node: Node): readonly string[] | undefined {
-    const sources = this.sources(node);
+    const skipped = notParameters.get(node.op) ?? [];
+    const used = node.inputs.filter((name, index) => this.behind.has(name) && !skipped.includes(index));
     if (node.inputs.every((name) => name === "" || this.behind.has(name))) {
-      for (const output of node.outputs) this.behind.set(output, sources);
+      for (const output of node.outputs) this.behind.set(output, used);
       return undefined;
     }
-    const first = sources.filter((name) => !this.owned.has(name));
-    for (const name of first) this.owned.add(name);
-    return first;
+    return this.take(used);
   }
 
-  private sources(node: Node): readonly string[] {
-    const skipped = notParameters.get(node.op) ?? [];
-    const names = node.inputs.flatMap((name, index) =>
-      skipped.includes(index) ? [] : (this.behind.get(name) ?? []),
-    );
-    return [...new Set(names)].filter((name) => this.graph.initializers.get(name)?.type.startsWith("float"));
+  /** Marks values, and all that they are computed from, as owned; the parameters among those that were not yet. */
+  private take(names: readonly string[]): readonly string[] {
+    const found: string[] = [];
+    const open = names.toReversed();
+    for (let name = open.pop(); name !== undefined; name = open.pop()) {
+      if (this.owned.has(name)) continue;
+      this.owned.add(name);
+      if (this.graph.initializers.get(name)?.type.startsWith("float")) found.push(name);
+      for (const source of this.behind.get(name)?.toReversed() ?? []) open.push(source);
+    }
+    return found;
   }
 }
 

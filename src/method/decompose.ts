@@ -47,25 +47,33 @@ function flaw(graph: Graph, { weight, K, C, R, S }: DenseLayer): string | undefi
   return isSound ? undefined : "its weight holds numbers that are not finite";
 }
 
-/** Whether the weight comes out of DequantizeLinear. */
-function readsQuantized(graph: Graph, conv: Node): boolean {
-  const weight = conv.inputs[1] ?? "";
-  if (graph.initializers.has(weight)) return false;
-  return graph.nodes.some(({ op, outputs }) => op === "DequantizeLinear" && outputs.includes(weight));
+/** What comes out of DequantizeLinear. */
+function dequantizedValues(graph: Graph): ReadonlySet<string> {
+  return new Set(graph.nodes.flatMap(({ op, outputs }) => (op === "DequantizeLinear" ? outputs : [])));
 }
 
-function decide(graph: Graph, conv: Node, decomposed: ReadonlySet<Node>): DenseLayer | string {
+interface Known {
+  readonly decomposed: ReadonlySet<Node>;
+  readonly dequantized: ReadonlySet<string>;
+}
+
+function decide(graph: Graph, conv: Node, { decomposed, dequantized }: Known): DenseLayer | string {
   if (decomposed.has(conv)) return "it is decomposed already";
-  if (readsQuantized(graph, conv)) return "its weight is quantized: start from the float32 model";
+  const weight = conv.inputs[1] ?? "";
+  if (dequantized.has(weight) && !graph.initializers.has(weight))
+    return "its weight is quantized: start from the float32 model";
   const layer = obstacle(graph, conv) ?? denseLayer(graph, conv);
   return typeof layer === "string" ? layer : (flaw(graph, layer) ?? layer);
 }
 
 /** For every convolution, in the graph's order: whether it can share a basis, and why not. */
 export function decompositionCandidates(graph: Graph): readonly DecompositionDecision[] {
-  const decomposed = new Set(findDecompositions(graph).map((layer) => layer.conv));
+  const known: Known = {
+    decomposed: new Set(findDecompositions(graph).map((layer) => layer.conv)),
+    dequantized: dequantizedValues(graph),
+  };
   return convolutions(graph).map((conv) => {
-    const decision = decide(graph, conv, decomposed);
+    const decision = decide(graph, conv, known);
     return typeof decision === "string" ? { conv, reason: decision } : { conv, layer: decision };
   });
 }

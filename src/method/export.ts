@@ -1,5 +1,6 @@
 import { CLASS_NAMES_KEY, PREPROCESSING_KEY, type Preprocessing } from "../data/preprocessing.js";
-import { withInitializers } from "../graph/edit.js";
+import { usedNames, withInitializers } from "../graph/edit.js";
+import { linkGraph } from "../graph/links.js";
 import { fixBatch } from "../graph/passes/fix_input_shape.js";
 import { countNonZeros, float32Data, float32Tensor } from "../graph/tensor.js";
 import type { Graph, Node, ValueType } from "../graph/types.js";
@@ -14,6 +15,7 @@ import {
   formWriters,
   type LayerForm,
   layerGraph,
+  layerPart,
   mergedKernels,
   replaceLayers,
 } from "./layer_forms.js";
@@ -86,24 +88,25 @@ interface Choice {
 }
 
 async function chooseForm(
-  graph: Graph,
+  part: Graph,
   layer: DecomposedLayer,
   input: ValueType,
+  used: ReadonlySet<string>,
   measure: ExportOptions["measure"],
 ): Promise<Choice> {
   const fragments = {
-    merged: formWriters.merged(graph, layer),
-    dense: formWriters.dense(graph, layer),
-    factored: formWriters.factored(graph, layer),
+    merged: formWriters.merged(part, layer, used),
+    dense: formWriters.dense(part, layer, used),
+    factored: formWriters.factored(part, layer, used),
   };
-  const alone = (form: LayerForm): Graph => layerGraph(graph, layer, input, fragments[form]);
+  const alone = (form: LayerForm): Graph => layerGraph(part, layer, input, fragments[form]);
   const size = (form: LayerForm): number => encodeModel(alone(form), { sparse: true }).length;
   const bytes = { merged: size("merged"), dense: size("dense"), factored: size("factored") };
   const times = await measure?.([alone("dense"), alone("factored")]);
   const [dense, factored] = times ?? [];
   const milliseconds = dense === undefined || factored === undefined ? undefined : { dense, factored };
   const isFaster = milliseconds !== undefined && milliseconds.factored < CLEARLY_FASTER * milliseconds.dense;
-  const form = isFaster && isLessArithmetic(layer) ? "factored" : smallest(graph, layer, bytes);
+  const form = isFaster && isLessArithmetic(layer) ? "factored" : smallest(part, layer, bytes);
   return { fragment: fragments[form], report: { node: layer.conv.name, form, bytes, milliseconds } };
 }
 
@@ -157,12 +160,15 @@ export async function exportModel(graph: Graph, options: ExportOptions = {}): Pr
   if (options.classNames !== undefined) checkNameCount(graph, options.classNames);
   const folded = withPositiveZeros(foldNormalization(graph));
   const { types } = inferGraph(fixBatch(folded, 1));
+  const links = linkGraph(folded);
+  const used = usedNames(folded);
   const fragments = new Map<Node, Fragment>();
   const layers: ExportedLayer[] = [];
   for (const layer of findDecompositions(folded)) {
     const input = types.get(layer.conv.inputs[0] ?? "") ?? { elementType: "float32", shape: undefined };
     const isFixed = input.shape?.every((dim) => typeof dim === "number") === true;
-    const choice = await chooseForm(folded, layer, input, isFixed ? options.measure : undefined);
+    const measure = isFixed ? options.measure : undefined;
+    const choice = await chooseForm(layerPart(links, layer), layer, input, used, measure);
     fragments.set(layer.conv, choice.fragment);
     layers.push(choice.report);
   }

@@ -1,8 +1,10 @@
 import { PenniError } from "../graph/errors.js";
+import { linkGraph } from "../graph/links.js";
 import { fixBatch } from "../graph/passes/fix_input_shape.js";
 import type { Graph, Node } from "../graph/types.js";
 import { namesRead } from "../graph/verify.js";
-import { mul, reduceSum } from "../ops/emit.js";
+import type { TypedBuilder } from "../ops/builder.js";
+import { add, mul, reduceSum } from "../ops/emit.js";
 import { inferGraph } from "../ops/infer.js";
 import { builderFor } from "../ops/passes/expand_composites.js";
 import { findOp } from "../ops/registry.js";
@@ -33,44 +35,122 @@ export interface Trainability {
  */
 export function trainability(graph: Graph, outputs: readonly string[]): Trainability {
   const network = fixBatch(graph, 1);
-  const weights = [...trainableParameters(network).keys()];
-  const found = outputs.map((output) => towards(network, weights, output));
-  const useful = found.filter(({ isTrainable }) => isTrainable);
-  const counted = useful.length > 0 ? useful : found;
-  const blockades = new Map(counted.flatMap((each) => each.blockades.map((one) => [one.node, one] as const)));
-  return {
-    frozen: new Set(counted.flatMap(({ frozen }) => [...frozen])),
-    blockades: [...blockades.values()],
-    isTrainable: useful.length > 0,
-  };
+  const weights = new Set(trainableParameters(network).keys());
+  const passage = new Passage(network, weights, outputs);
+  const useful = outputs.filter((output) => passage.trainsAnything(output));
+  const blockades = passage.blockadesBefore(useful.length > 0 ? useful : outputs);
+  const frozen = passage.weightsBehind(blockades);
+  return { frozen: new Set(frozen), blockades, isTrainable: useful.length > 0 };
 }
 
-function towards(network: Graph, weights: readonly string[], output: string): Trainability {
-  checkShapes(network, output);
-  const b = builderFor(network);
-  for (const node of network.nodes) b.append(node);
-  const axes = b.dims(output).map((_, axis) => axis);
-  const squared = mul(b, output, output);
-  const loss = axes.length === 0 ? squared : reduceSum(b, squared, axes, false);
-  const blockades: Blockade[] = [];
-  const gradients = buildGradients(b, [...b.nodes], loss, weights, (node, reason) => {
-    blockades.push({ node, reason });
-  });
-  const blocked = upstreamOf(
-    network,
-    blockades.flatMap(({ node }) => node.inputs),
-  );
-  return {
-    frozen: new Set(weights.filter((name) => blocked.has(name))),
-    blockades,
-    isTrainable: weights.some((name) => gradients.has(name) && !blocked.has(name)),
-  };
+/** Where gradients from some outputs pass a network: found once for all of them. */
+class Passage {
+  private readonly blocked = new Map<Node, PenniError>();
+  /** The inputs of each node to which a gradient goes on. */
+  private readonly passed = new Map<Node, readonly string[]>();
+  private readonly producers: ReadonlyMap<string, Node>;
+  /** Values from which a gradient gets to a weight, or to a blockade. */
+  private readonly reachesWeight: Set<string>;
+  private readonly reachesBlockade = new Set<string>();
+
+  constructor(
+    network: Graph,
+    private readonly weights: ReadonlySet<string>,
+    outputs: readonly string[],
+  ) {
+    this.producers = linkGraph(network).producers;
+    this.reachesWeight = new Set(weights);
+    if (outputs.length === 0) return;
+    checkShapes(network, outputs);
+    const b = builderFor(network);
+    for (const node of network.nodes) b.append(node);
+    const losses = outputs.map((output) => squares(b, output));
+    const loss = losses.reduce((sum, one) => add(b, sum, one));
+    buildGradients(b, [...b.nodes], loss, [...weights], {
+      blocked: (node, reason) => {
+        this.blocked.set(node, reason);
+      },
+      passed: (node, inputs) => {
+        this.passed.set(node, inputs);
+      },
+    });
+    for (const node of network.nodes) this.note(node);
+  }
+
+  /** Notes what a gradient reaches that arrives at a node's outputs; after those of the nodes before it. */
+  private note(node: Node): void {
+    const inputs = this.passed.get(node) ?? [];
+    const isBlocked = this.blocked.has(node) || inputs.some((name) => this.reachesBlockade.has(name));
+    const hasWeight = inputs.some((name) => this.reachesWeight.has(name));
+    for (const name of node.outputs) {
+      if (isBlocked) this.reachesBlockade.add(name);
+      if (hasWeight) this.reachesWeight.add(name);
+    }
+  }
+
+  /** Whether a weight gets its whole gradient from this output. */
+  trainsAnything(output: string): boolean {
+    if (!this.reachesWeight.has(output)) return false;
+    if (!this.reachesBlockade.has(output)) return true;
+    const { values, blockades } = this.walk([output]);
+    const behind = new Set(this.weightsBehind(blockades));
+    return [...values].some((name) => this.weights.has(name) && !behind.has(name));
+  }
+
+  /** The blockades that gradients from some outputs run into. */
+  blockadesBefore(outputs: readonly string[]): readonly Blockade[] {
+    const found = new Set(this.walk(outputs).blockades.map(({ node }) => node));
+    return [...this.blocked].flatMap(([node, reason]) => (found.has(node) ? [{ node, reason }] : []));
+  }
+
+  /** The weights on which what goes into some blockades depends, on whatever way. */
+  weightsBehind(blockades: readonly Blockade[]): readonly string[] {
+    if (blockades.length === 0) return [];
+    const behind = reached(
+      blockades.flatMap(({ node }) => namesRead(node)),
+      (name) => {
+        const node = this.producers.get(name);
+        return node === undefined ? [] : namesRead(node);
+      },
+    );
+    return [...this.weights].filter((name) => behind.has(name));
+  }
+
+  /** All values that gradients from some outputs reach, and where they end. */
+  private walk(outputs: readonly string[]): {
+    readonly values: ReadonlySet<string>;
+    readonly blockades: readonly Blockade[];
+  } {
+    const blockades: Blockade[] = [];
+    const values = reached(outputs, (name) => {
+      const node = this.producers.get(name);
+      const reason = node === undefined ? undefined : this.blocked.get(node);
+      if (node !== undefined && reason !== undefined) blockades.push({ node, reason });
+      return node === undefined ? [] : (this.passed.get(node) ?? []);
+    });
+    return { values, blockades };
+  }
 }
 
-/** Refuses an output behind an operator of which not even the shape of its result is known. */
-function checkShapes(network: Graph, output: string): void {
+/** Everything that can be reached from some names. */
+function reached(from: readonly string[], next: (name: string) => readonly string[]): ReadonlySet<string> {
+  const seen = new Set(from);
+  // A set takes in what is added while it is walked.
+  for (const name of seen) for (const other of next(name)) seen.add(other);
+  return seen;
+}
+
+/** The sum of the squares of a value's elements, as a scalar. */
+function squares(b: TypedBuilder, value: string): string {
+  const axes = b.dims(value).map((_, axis) => axis);
+  const squared = mul(b, value, value);
+  return axes.length === 0 ? squared : reduceSum(b, squared, axes, false);
+}
+
+/** Refuses outputs behind an operator of which not even the shape of its result is known. */
+function checkShapes(network: Graph, outputs: readonly string[]): void {
   const { types } = inferGraph(network);
-  const wanted = upstreamOf(network, [output]);
+  const wanted = upstreamOf(network, outputs);
   const isOpen = (name: string): boolean =>
     wanted.has(name) && types.get(name)?.shape?.every((dim) => typeof dim === "number") !== true;
   const obscure = network.nodes.find((node) => findOp(node) === undefined && node.outputs.some(isOpen));

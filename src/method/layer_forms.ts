@@ -1,6 +1,6 @@
 import { attributes, int, ints } from "../graph/attributes.js";
-import { freshNames, usedNames } from "../graph/edit.js";
-import { linkGraph } from "../graph/links.js";
+import { freshNames, takenBeside, usedNames } from "../graph/edit.js";
+import type { GraphLinks } from "../graph/links.js";
 import { removeDeadNodes } from "../graph/passes/remove_dead_nodes.js";
 import { float32Data, float32Tensor, int64Tensor } from "../graph/tensor.js";
 import type { Graph, Node, Tensor, ValueType } from "../graph/types.js";
@@ -20,7 +20,8 @@ export interface Fragment {
   readonly initializers: readonly (readonly [string, Tensor])[];
 }
 
-type FormWriter = (graph: Graph, layer: DecomposedLayer) => Fragment;
+/** @param used the names of the whole graph, where `graph` is a part of it: none of them is given to anything new */
+type FormWriter = (graph: Graph, layer: DecomposedLayer, used?: ReadonlySet<string>) => Fragment;
 
 /** Coefficients [K, C, d] and basis [d, R*S] of a layer. */
 function factors(graph: Graph, { coefs, basis }: DecomposedLayer): readonly [Float32Array, Float32Array] {
@@ -39,8 +40,8 @@ export function mergedKernels(graph: Graph, layer: DecomposedLayer): Tensor {
 
 const merged: FormWriter = (_, { conv }) => ({ nodes: [conv], initializers: [] });
 
-const dense: FormWriter = (graph, layer) => {
-  const weight = freshNames(usedNames(graph))(`${layer.conv.inputs[1]}.dense`);
+const dense: FormWriter = (graph, layer, used = usedNames(graph)) => {
+  const weight = freshNames(takenBeside(used))(`${layer.conv.inputs[1]}.dense`);
   const conv = { ...layer.conv, inputs: layer.conv.inputs.with(1, weight) };
   return { nodes: [conv], initializers: [[weight, mergedKernels(graph, layer)]] };
 };
@@ -50,10 +51,10 @@ const dense: FormWriter = (graph, layer) => {
  * basis for each (expanded when the runtime loads the model), W2 [K, C*d, 1, 1] holds the coefficients. Exact,
  * borders included.
  */
-const factored: FormWriter = (graph, layer) => {
+const factored: FormWriter = (graph, layer, used = usedNames(graph)) => {
   const { conv, K, C, R, S, d, groups } = layer;
   const channels = C * groups;
-  const fresh = freshNames(usedNames(graph));
+  const fresh = freshNames(takenBeside(used));
   const [x = "", , ...bias] = conv.inputs;
   const names = (suffix: string): string => fresh(`${conv.outputs[0]}.${suffix}`);
   const node = (op: string, inputs: readonly string[], output: string): Node => {
@@ -107,37 +108,54 @@ export function replaceLayers(graph: Graph, fragments: ReadonlyMap<Node, Fragmen
   return removeDeadNodes({ ...graph, nodes, initializers });
 }
 
+/** The nodes and initializers of one decomposed layer, without the rest of the graph. */
+export function layerPart({ graph, producers }: GraphLinks, { conv }: DecomposedLayer): Graph {
+  const reshape = producers.get(conv.inputs[1] ?? "");
+  const matmul = producers.get(reshape?.inputs[0] ?? "");
+  const nodes = [matmul, reshape, conv].filter((node) => node !== undefined);
+  const initializers = nodes.flatMap(({ inputs }) =>
+    inputs.flatMap((name): [string, Tensor][] => {
+      const tensor = graph.initializers.get(name);
+      return tensor === undefined ? [] : [[name, tensor]];
+    }),
+  );
+  return {
+    name: conv.name,
+    opsets: graph.opsets,
+    inputs: [],
+    outputs: [],
+    nodes,
+    initializers: new Map(initializers),
+    valueInfo: new Map(),
+    metadata: new Map(),
+  };
+}
+
 /**
  * One layer alone, as a graph for measuring: its input of the given type in, the mean of each output channel
  * out (handing a whole feature map over would cost more than computing it).
+ * @param part what `layerPart` gives
  */
 export function layerGraph(
-  graph: Graph,
-  layer: DecomposedLayer,
+  part: Graph,
+  { conv }: DecomposedLayer,
   input: ValueType,
   fragment: Fragment,
 ): Graph {
-  const { producers } = linkGraph(graph);
-  const reshape = producers.get(layer.conv.inputs[1] ?? "");
-  const matmul = producers.get(reshape?.inputs[0] ?? "");
-  const mean = freshNames(usedNames(graph))("mean");
+  const mean = freshNames(usedNames({ ...part, nodes: [...part.nodes, ...fragment.nodes] }))("mean");
   const pool: Node = {
     name: mean,
     op: "GlobalAveragePool",
     domain: "",
-    inputs: [layer.conv.outputs[0] ?? ""],
+    inputs: [conv.outputs[0] ?? ""],
     outputs: [mean],
     attributes: new Map(),
   };
-  const weightNodes = [matmul, reshape].filter((node) => node !== undefined);
   return removeDeadNodes({
-    name: layer.conv.name,
-    opsets: graph.opsets,
-    inputs: [{ name: layer.conv.inputs[0] ?? "", type: input }],
+    ...part,
+    inputs: [{ name: conv.inputs[0] ?? "", type: input }],
     outputs: [{ name: mean, type: { elementType: "float32", shape: undefined } }],
-    nodes: [...weightNodes, ...fragment.nodes, pool],
-    initializers: new Map([...graph.initializers, ...fragment.initializers]),
-    valueInfo: new Map(),
-    metadata: new Map(),
+    nodes: [...part.nodes.filter((node) => node !== conv), ...fragment.nodes, pool],
+    initializers: new Map([...part.initializers, ...fragment.initializers]),
   });
 }

@@ -1,10 +1,9 @@
 import { composeMappings, identityMapping } from "../graph/mapping.js";
 import type { Graph } from "../graph/types.js";
-import { analyseChannels, type ChannelAnalysis } from "./shrink/analysis.js";
-import { rewriteGraph, type Shrunk } from "./shrink/apply.js";
+import type { Shrunk } from "./shrink/apply.js";
 import { dropUnusedBasisKernels } from "./shrink/basis_kernels.js";
-import { borderCandidates, mapsBehindNormalization, weightBytes } from "./shrink/borders.js";
-import { changesAnything, checkAgainst, planFromAnalysis, type ShrinkOptions } from "./shrink/plan.js";
+import { shrinkOnce } from "./shrink/border_search.js";
+import type { ShrinkOptions } from "./shrink/plan.js";
 import { shufflesToGathers } from "./shrink/shuffles.js";
 
 export type { WallNode } from "./shrink/analysis.js";
@@ -47,30 +46,4 @@ export function shrinkWithMapping(graph: Graph, options: ShrinkOptions = {}): Sh
 function dropUnusedKernelsAfter({ graph, mapping }: Shrunk): Shrunk {
   const dropped = dropUnusedBasisKernels(graph);
   return { graph: dropped.graph, mapping: composeMappings(mapping, dropped.mapping) };
-}
-
-function shrinkOnce(graph: Graph, options: ShrinkOptions): Shrunk {
-  const plain = shrinkWith(graph, options, new Set());
-  if (plain.analysis.mode !== "inference") return plain;
-  const mapped = new Set<string>();
-  let best: Shrunk = plain;
-  for (const value of borderCandidates(plain.analysis)) {
-    const trial = shrinkWith(graph, options, new Set([...mapped, value]));
-    if (weightBytes(trial.graph) >= weightBytes(best.graph)) continue;
-    mapped.add(value);
-    best = trial;
-  }
-  return mapped.size === 0 ? plain : { ...best, graph: mapsBehindNormalization(best.graph) };
-}
-
-function shrinkWith(
-  graph: Graph,
-  options: ShrinkOptions,
-  borderMaps: ReadonlySet<string>,
-): Shrunk & { readonly analysis: ChannelAnalysis } {
-  const analysis = analyseChannels(graph, options.mode ?? "inference", borderMaps);
-  const plan = planFromAnalysis(analysis, options);
-  if (!changesAnything(plan)) return { graph, mapping: identityMapping(graph), analysis };
-  checkAgainst(analysis, plan);
-  return { ...rewriteGraph(analysis, plan), analysis };
 }

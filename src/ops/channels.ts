@@ -108,11 +108,20 @@ export const wall = (reason: string): Wall => ({ wall: reason });
  */
 const MOST_LANES = 2 ** 17;
 
+/** Lanes of a whole graph, several times those of the largest networks: each costs time in every step. */
+export const MOST_LANES_IN_ALL = 2 ** 21;
+
 /** The number of lanes of a shape: its axis 1, where that is a number. */
 export function laneCount(shape: Shape | undefined): number | undefined {
   if (shape === undefined || shape.length < 2) return undefined;
   const [, lanes] = shape;
   return typeof lanes === "number" && lanes > 0 && lanes <= MOST_LANES ? lanes : undefined;
+}
+
+/** Whether a value has channels, be they too many to be followed. */
+export function hasChannels(shape: Shape | undefined): boolean {
+  const channels = shape?.[1];
+  return typeof channels === "number" && channels > 0;
 }
 
 /** Rounds a computed constant to float32; undefined where it is not a finite number. */

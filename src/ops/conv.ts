@@ -124,14 +124,7 @@ function kernelSize(
 function checkWeight(node: Node, channels: Dim, weight: readonly Dim[] | undefined, x: readonly Dim[]): void {
   const groups = groupCount(node);
   const [outputChannels, perGroup] = weight ?? [];
-  if (typeof outputChannels === "number" && outputChannels % groups !== 0) {
-    throw shapeError(
-      node,
-      "the output channels do not divide into the groups",
-      `a multiple of ${groups}`,
-      `${outputChannels}`,
-    );
-  }
+  checkDivides(node, "output channels", outputChannels);
   if (typeof channels !== "number" || typeof perGroup !== "number" || channels === perGroup * groups) return;
   throw shapeError(
     node,
@@ -146,6 +139,22 @@ export function groupCount(node: Node): number {
   const groups = intAttribute(node, "group") ?? 1;
   if (groups >= 1) return groups;
   throw shapeError(node, 'attribute "group" must be positive', "1 or more", `${groups}`);
+}
+
+/**
+ * Checks that a weight's rows divide into the groups: there are no more of these than the file has weights for.
+ * @throws PenniError "shape" if they do not
+ */
+export function checkDivides(node: Node, what: string, channels: Dim): void {
+  const groups = groupCount(node);
+  if (typeof channels !== "number" || groups === 1) return;
+  if (channels >= groups && channels % groups === 0) return;
+  throw shapeError(
+    node,
+    `the ${what} do not divide into the groups`,
+    `a multiple of ${groups}`,
+    `${channels}`,
+  );
 }
 
 /** N·K·P·Q outputs, each a product with (C/group)·R·S weights. */

@@ -6,7 +6,7 @@ import { checkPerChannel, requiredInput } from "./arguments.js";
 import type { TypedBuilder } from "./builder.js";
 import { convTransposeChannels } from "./channels/conv_transpose.js";
 import { emitComposite } from "./composite.js";
-import { groupCount } from "./conv.js";
+import { checkDivides, groupCount } from "./conv.js";
 import {
   describeShape,
   type GradientContext,
@@ -49,6 +49,7 @@ function convTransposeShape(context: NodeContext): readonly ValueType[] {
   if (typeof inputs === "number" && typeof rows === "number" && inputs !== rows) {
     throw shapeError(node, "the weight does not fit the channels of the input", `${inputs} rows`, `${rows}`);
   }
+  checkDivides(node, "input channels", rows);
   const channels = typeof perGroup === "number" ? perGroup * groupCount(node) : undefined;
   checkPerChannel(context, 2, channels);
   const spatial = transposedAxes(node, inputSpatial, kernel).map((axis) => axis.output);

@@ -8,6 +8,10 @@ import { findOp } from "./registry.js";
 /** Values with more elements than this are not propagated: shape arithmetic is small, weights are not. */
 const LARGEST_PROPAGATED = 4096;
 
+/** Elements of all values of a graph that are propagated: behind so many, only short lists are. */
+const MOST_PROPAGATED = 2 ** 24;
+const SHORT_LIST = 16;
+
 /** What is known of every value of a graph before it runs. */
 export interface Inference {
   readonly types: ReadonlyMap<string, ValueType>;
@@ -25,18 +29,28 @@ export function knownValue(tensor: Tensor): KnownValue | undefined {
   return { type: tensor.type, dims: tensor.dims, elements: numericData(tensor) };
 }
 
-/** The context of one node over the types and values known so far. */
+/**
+ * The context of one node over the types and values known so far, which are looked up where somebody asks: of a node
+ * with thousands of inputs, each of thousands of others may want to know the operator only.
+ */
 export function nodeContext(
   node: Node,
   opset: number,
   types: ReadonlyMap<string, ValueType>,
   values: ReadonlyMap<string, KnownValue>,
 ): NodeContext {
+  let [inputs, known]: [NodeContext["inputs"]?, NodeContext["values"]?] = [];
   return {
     node,
     opset,
-    inputs: node.inputs.map((name) => types.get(name)),
-    values: node.inputs.map((name) => values.get(name)),
+    get inputs() {
+      inputs ??= node.inputs.map((name) => types.get(name));
+      return inputs;
+    },
+    get values() {
+      known ??= node.inputs.map((name) => values.get(name));
+      return known;
+    },
   };
 }
 
@@ -130,12 +144,19 @@ export function inferGraph(graph: Graph): Inference {
   // What was measured of an output is among the intermediate values, and says more than the file does.
   const declared = new Map([...graph.outputs.map((info) => [info.name, info] as const), ...graph.valueInfo]);
   const opset = standardOpset(graph);
+  let propagatedElements = 0;
+  const remember = (name: string, value: KnownValue): void => {
+    const count = value.elements.length;
+    if (count > SHORT_LIST && propagatedElements + count > MOST_PROPAGATED) return;
+    propagatedElements += count;
+    values.set(name, value);
+  };
 
   for (const input of graph.inputs) if (input.type !== undefined) types.set(input.name, input.type);
   for (const [name, tensor] of graph.initializers) {
     types.set(name, tensorType(tensor));
     const value = knownValue(tensor);
-    if (value !== undefined) values.set(name, value);
+    if (value !== undefined) remember(name, value);
   }
   for (const node of graph.nodes) {
     const context = nodeContext(node, opset, types, values);
@@ -150,7 +171,7 @@ export function inferGraph(graph: Graph): Inference {
       if (type !== undefined) types.set(name, refine(node, name, fromFile, type));
       else if (fromFile !== undefined) types.set(name, fromFile);
       const value = propagated[index];
-      if (value !== undefined) values.set(name, value);
+      if (value !== undefined) remember(name, value);
     });
   }
   return { types, values };

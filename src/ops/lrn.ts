@@ -17,14 +17,14 @@ export const LRN: OpDefinition = {
   shape: sameTypeAsFirstInput,
   gradient: unaryGradient(({ b, node, x, y, dy }) => {
     const { size, alpha, beta, bias } = lrnParameters(node);
-    const before = Math.floor((size - 1) / 2);
-    const window = { before, after: size - 1 - before };
+    const window = lrnWindow(node, b.dims(x)[1] ?? 1);
     const mirrored = { before: window.after, after: window.before };
+    const share = (window.before + 1 + window.after) / size;
     const sums = channelWindowMean(b, mul(b, x, x), window);
-    const s = add(b, mul(b, sums, b.scalar(alpha)), b.scalar(bias));
+    const s = add(b, mul(b, sums, b.scalar(alpha * share)), b.scalar(bias));
     const direct = mul(b, dy, b.emit("Pow", [s, b.scalar(-beta)]));
     const shared = channelWindowMean(b, div(b, mul(b, dy, y), s), mirrored);
-    return sub(b, direct, mul(b, mul(b, x, shared), b.scalar(2 * alpha * beta)));
+    return sub(b, direct, mul(b, mul(b, x, shared), b.scalar(2 * alpha * beta * share)));
   }),
 };
 
@@ -47,6 +47,14 @@ export function lrnParameters(node: Node): LrnParameters {
     beta: floatAttribute(node, "beta") ?? 0.75,
     bias: floatAttribute(node, "bias") ?? 1,
   };
+}
+
+/** How many channels before and after each one count: those beyond all channels are zeros, however many they are. */
+export function lrnWindow(node: Node, channels: number): { readonly before: number; readonly after: number } {
+  const { size } = lrnParameters(node);
+  const before = Math.floor((size - 1) / 2);
+  const most = Math.max(0, channels - 1);
+  return { before: Math.min(before, most), after: Math.min(size - 1 - before, most) };
 }
 
 /** Mean over the channels from `before` to `after` each one; those beyond the ends count as zeros. */

@@ -5,14 +5,22 @@ import type { TypedBuilder } from "../ops/builder.js";
 import { add, reduceSum, reshape } from "../ops/emit.js";
 import { findOp } from "../ops/registry.js";
 
+/** Who wants to know where gradients pass. */
+export interface GradientObserver {
+  /** The node has no gradient, for this reason. */
+  blocked(node: Node, reason: PenniError): void;
+  /** These inputs of the node got a gradient from it. */
+  passed(node: Node, inputs: readonly string[]): void;
+}
+
 /**
  * Appends to `builder` the nodes that compute the gradient of a scalar `loss` with respect to the `wanted`
  * values, by reverse accumulation over `nodes` (the forward nodes, topologically ordered and already
  * appended to the builder). All shapes must be static. Only what lies between a wanted value and the loss is
  * walked; the gradient of a broadcast input is summed back to the input's shape here, once for all rules.
  *
- * @param onBlocked called for every node on the path that has no gradient, with the reason; its inputs then get none
- *   from it. Without, the first such node ends the work.
+ * @param observer told of every node on the path. Without, the first one that has no gradient ends the work; with it,
+ *   such a node's inputs get none from it.
  * @returns for every wanted value that reaches the loss, the name of its gradient (of the value's shape)
  * @throws PenniError "unsupported" naming the node if an operator on the path has no gradient
  */
@@ -21,7 +29,7 @@ export function buildGradients(
   nodes: readonly Node[],
   loss: string,
   wanted: readonly string[],
-  onBlocked?: (node: Node, reason: PenniError) => void,
+  observer?: GradientObserver,
 ): Map<string, string> {
   const dependent = valuesDependingOn(nodes, new Set(wanted));
   const partials = new Map<string, string[]>([[loss, [onesLike(builder, loss)]]]);
@@ -41,17 +49,17 @@ export function buildGradients(
     if (!node.inputs.some((name) => dependent.has(name))) continue;
     const outputGradients = node.outputs.map((name) => (name === "" ? undefined : total(name)));
     if (outputGradients.every((gradient) => gradient === undefined)) continue;
-    const gradients = attempt(
-      () => differentiate(builder, node, outputGradients, dependent),
-      node,
-      onBlocked,
-    );
-    node.inputs.forEach((name, index) => {
+    const gradients = attempt(() => differentiate(builder, node, outputGradients, dependent), node, observer);
+    const passed = node.inputs.filter((name, index) => {
       const gradient = gradients[index];
-      if (gradient === undefined || !dependent.has(name)) return;
+      if (gradient === undefined || !dependent.has(name)) return false;
       const partial = sumToShape(builder, gradient, builder.dims(name), node);
-      partials.set(name, [...(partials.get(name) ?? []), partial]);
+      const others = partials.get(name);
+      if (others === undefined) partials.set(name, [partial]);
+      else others.push(partial);
+      return true;
     });
+    observer?.passed(node, passed);
   }
   return new Map(
     wanted.flatMap((name) => {
@@ -65,14 +73,14 @@ export function buildGradients(
 function attempt(
   differentiateNode: () => readonly (string | undefined)[],
   node: Node,
-  onBlocked: ((node: Node, reason: PenniError) => void) | undefined,
+  observer: GradientObserver | undefined,
 ): readonly (string | undefined)[] {
-  if (onBlocked === undefined) return differentiateNode();
+  if (observer === undefined) return differentiateNode();
   try {
     return differentiateNode();
   } catch (error) {
     if (!(error instanceof PenniError) || error.code !== "unsupported") throw error;
-    onBlocked(node, error);
+    observer.blocked(node, error);
     return [];
   }
 }

@@ -101,3 +101,24 @@ test("a convolution without padding that reads the same map folds the constants 
   assert.deepEqual(widths(small), ["3>3", "3>4", "3>2"]);
   assert.equal(small.nodes.filter(({ op }) => op === "Add").length, 1);
 });
+
+test("in a deep network all maps that pay are found, and none that does not", async () => {
+  const net = new Network(9, [3, 5, 5]);
+  let value = "x";
+  const outputs = Array.from({ length: 15 }, (_, block) => {
+    const constants = net.relu(
+      net.norm(net.conv(value, 6, { deadOutputs: [1, 2, 4] }), [0, 50, 20, 0, -50, 0]),
+    );
+    // A map of [4, 5, 5] pays; one of [40, 7, 7] is more than the weights that go.
+    const wide = block % 5 === 4;
+    const y = net.conv(constants, wide ? 40 : 4, { pad: wide ? 2 : 1 });
+    value = net.op("Tanh", [net.conv(y, 3, { kernel: 1, pad: wide ? 0 : 1 })]);
+    return y;
+  });
+  const graph = net.graph([value]);
+  const small = shrink(graph);
+  await assertSameOutputs(graph, small, net.feeds());
+  const maps = small.nodes.filter(({ op, outputs: [name = ""] }) => op === "Add" && outputs.includes(name));
+  assert.equal(maps.length, 12);
+  assert.equal(shrink(small), small);
+});

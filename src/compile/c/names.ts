@@ -62,8 +62,8 @@ export function checkName(name: string): CIdentifier {
 /** Identifiers of one scope, each given out once. */
 export class Names {
   private readonly taken: Set<string>;
-  /** The number that may be free behind a name. */
-  private readonly counts = new Map<string, number>();
+  /** The next number for a name: none is given back, so the search goes on where it ended. */
+  private readonly next = new Map<string, number>();
 
   /**
    * @param reserved what must not be used in the scope
@@ -80,9 +80,9 @@ export class Names {
   take(text: string): CIdentifier {
     const base = cName(text);
     let name = base;
-    let count = this.counts.get(this.keyOf(base)) ?? 2;
+    let count = this.next.get(this.keyOf(base)) ?? 2;
     for (; this.taken.has(this.keyOf(name)); count++) name = `${base}_${count}` as CIdentifier;
-    this.counts.set(this.keyOf(base), count);
+    this.next.set(this.keyOf(base), count);
     this.taken.add(this.keyOf(name));
     return name;
   }

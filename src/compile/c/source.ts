@@ -84,10 +84,11 @@ export function sourceFile(unit: CUnit): string {
     ...unit.constants.map((constant) => constant.name),
   ]);
   const functions = pool.kernels.map((kernel) => functionNames.take(`kernel_${kernel.name}`));
+  const calls = callsOf(pool, steps);
   const kernels = pool.kernels.map((kernel, index) =>
     printKernel(kernel, {
       name: functions[index] ?? functionNames.take(kernel.name),
-      restrict: isRestricted(kernel, index, pool, steps),
+      restrict: isRestricted(kernel, calls[index] ?? []),
     }),
   );
   const used = new Set(kernels.flatMap((kernel) => kernel.used));
@@ -163,16 +164,21 @@ function readerOf(type: Pointer["type"]): string {
 }`;
 }
 
+/** The steps that call each kernel of a pool. */
+function callsOf(pool: KernelPool, steps: readonly CStep[]): readonly (readonly CStep[])[] {
+  const calls: CStep[][] = pool.kernels.map(() => []);
+  for (const step of steps) calls[pool.indexOf(step.kernel)]?.push(step);
+  return calls;
+}
+
 /** Whether no step passes memory that a kernel writes as another argument too. */
-function isRestricted(kernel: Kernel, index: number, pool: KernelPool, steps: readonly CStep[]): boolean {
-  return steps
-    .filter((step) => pool.indexOf(step.kernel) === index)
-    .every(({ arguments: locations }) => {
-      const ids = locations.map((location) => location.buffer.id);
-      return kernel.parameters.every(
-        ({ written }, place) => !written || ids.filter((id) => id === ids[place]).length === 1,
-      );
-    });
+function isRestricted(kernel: Kernel, calls: readonly CStep[]): boolean {
+  return calls.every(({ arguments: locations }) => {
+    const ids = locations.map((location) => location.buffer.id);
+    return kernel.parameters.every(
+      ({ written }, place) => !written || ids.filter((id) => id === ids[place]).length === 1,
+    );
+  });
 }
 
 /** The parameters of `NAME_run` as they are declared. */

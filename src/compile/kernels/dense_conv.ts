@@ -8,6 +8,7 @@ import {
   type Cell,
   overPixelBlocks,
   type PixelGrid,
+  type Run,
 } from "./pixel_blocks.js";
 import { overTaps, REGISTERS, tapParameter } from "./taps.js";
 
@@ -32,24 +33,35 @@ export interface DenseBlocking {
 
 const LARGEST_OUTPUT_BLOCK = 8;
 
-/** The blocking with the fewest loads and multiply-adds in all. */
-export function denseBlocking({ outputs, grid }: TapConvolution, width: number): DenseBlocking {
-  let best: DenseBlocking | undefined;
-  let least = Number.POSITIVE_INFINITY;
-  for (let block = 1; block <= Math.min(LARGEST_OUTPUT_BLOCK, outputs); block++) {
+/** Weights that are packed already are taken as they are if that costs at most so much more than the best blocking. */
+const MOST_DETOUR = 1.25;
+
+/**
+ * The blocking with the fewest loads and multiply-adds in all.
+ * @param packed blocks of outputs for which the same weights are packed already: each other would be a further copy
+ */
+export function denseBlocking(
+  { outputs, grid }: TapConvolution,
+  width: number,
+  packed: ReadonlySet<number> = new Set(),
+): DenseBlocking {
+  const blockings = Array.from({ length: Math.min(LARGEST_OUTPUT_BLOCK, outputs) }, (_, index) => {
+    const block = index + 1;
     const shape = blockShape(grid, width, Math.max(1, Math.floor((REGISTERS - block) / (block + 1))));
-    const cost = instructions(outputs, block, blockSizes(grid, width, shape));
-    if (cost >= least) continue;
-    least = cost;
-    best = { outputs: block, shape };
-  }
+    return { outputs: block, shape, cost: instructions(outputs, block, blockSizes(grid, width, shape)) };
+  });
+  const least = blockings.reduce((most, { cost }) => Math.min(most, cost), Number.POSITIVE_INFINITY);
+  const inReach = blockings.filter(
+    ({ outputs: block, cost }) => packed.has(block) && cost <= MOST_DETOUR * least,
+  );
+  const [best] = (inReach.length > 0 ? inReach : blockings).toSorted((one, other) => one.cost - other.cost);
   if (best === undefined) throw new Error("a convolution without outputs");
-  return best;
+  return { outputs: best.outputs, shape: best.shape };
 }
 
-function instructions(outputs: number, block: number, sizes: readonly number[]): number {
+function instructions(outputs: number, block: number, sizes: readonly Run[]): number {
   const one = (channels: number): number =>
-    sizes.reduce((sum, vectors) => sum + vectors + channels + 2 * vectors * channels, 0);
+    sizes.reduce((sum, { size, count }) => sum + count * (size + channels + 2 * size * channels), 0);
   const rest = outputs % block;
   return Math.floor(outputs / block) * one(block) + (rest === 0 ? 0 : one(rest));
 }

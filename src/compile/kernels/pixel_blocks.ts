@@ -52,21 +52,36 @@ function evenSize(count: number, most: number): number {
   return Math.ceil(count / Math.ceil(count / most));
 }
 
+/** Equal parts of something, and how many there are: a list of all would be as long as files like. */
+export interface Run {
+  readonly size: number;
+  readonly count: number;
+}
+
 /** The sizes in vectors of all blocks that a grid is covered with. */
-export function blockSizes(grid: PixelGrid, width: number, shape: BlockShape): readonly number[] {
+export function blockSizes(grid: PixelGrid, width: number, shape: BlockShape): readonly Run[] {
   const across = evenParts(Math.ceil(grid.columns / width), shape.vectors);
-  return wholeParts(grid.rows, shape.rows).flatMap((rows) => across.map((count) => rows * count));
+  return wholeParts(grid.rows, shape.rows).flatMap((rows) =>
+    across.map((run) => ({ size: rows.size * run.size, count: rows.count * run.count })),
+  );
 }
 
 /** As few parts as can be, of at most `most`, that differ by one at most; the larger ones first. */
-function evenParts(count: number, most: number): readonly number[] {
+function evenParts(count: number, most: number): readonly Run[] {
   const parts = Math.ceil(count / most);
-  return Array.from({ length: parts }, (_, part) => Math.ceil((count - part) / parts));
+  const smaller = Math.floor(count / Math.max(1, parts));
+  const larger = count - smaller * parts;
+  return [
+    { size: smaller + 1, count: larger },
+    { size: smaller, count: parts - larger },
+  ].filter((run) => run.count > 0);
 }
 
-function wholeParts(count: number, size: number): readonly number[] {
-  const whole = Array.from({ length: Math.floor(count / size) }, () => size);
-  return count % size === 0 ? whole : [...whole, count % size];
+function wholeParts(count: number, size: number): readonly Run[] {
+  return [
+    { size, count: Math.floor(count / size) },
+    { size: count % size, count: 1 },
+  ].filter((run) => run.count > 0 && run.size > 0);
 }
 
 /**
@@ -97,7 +112,7 @@ export function overPixelBlocks(
       body(plus(inputRow, x), plus(outputRow, x), cells(starts));
     };
     let start = 0;
-    for (const { vectors, count } of runs(evenParts(Math.ceil(grid.columns / width), shape.vectors))) {
+    for (const { size: vectors, count } of evenParts(Math.ceil(grid.columns / width), shape.vectors)) {
       const end = start + vectors * width * count;
       // The last block of a row that does not end with a vector is moved back.
       const whole = end > grid.columns ? count - 1 : count;
@@ -111,14 +126,6 @@ export function overPixelBlocks(
   const wholeRows = grid.rows - (grid.rows % shape.rows);
   k.loop("y", 0, wholeRows, shape.rows, (y) => overRows(shape.rows, y));
   if (wholeRows < grid.rows) overRows(grid.rows - wholeRows, wholeRows);
-}
-
-/** Equal neighbours of a list, counted. */
-function runs(sizes: readonly number[]): readonly { readonly vectors: number; readonly count: number }[] {
-  return [...new Set(sizes)].map((vectors) => ({
-    vectors,
-    count: sizes.filter((size) => size === vectors).length,
-  }));
 }
 
 /** Where the vectors begin that cover the columns from `whole` on. */

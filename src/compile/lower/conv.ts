@@ -202,7 +202,9 @@ function denseConvolution(
   weights: Float32Array,
   bias: Float32Array,
 ): Convolve {
-  const blocking = denseBlocking(conv, context.width);
+  const known = context.packedBlocks(weights);
+  const blocking = denseBlocking(conv, context.width, known);
+  known.add(blocking.outputs);
   const packed = packDenseWeights(weights, conv, blocking);
   const tables = [packed, ...tapTables(conv.taps), bias].map((table) => context.weights(table));
   const kernel = denseConvKernel(conv, blocking, context.width);

@@ -7,7 +7,7 @@ import { noEpilogue } from "../kernels/epilogue.js";
 import type { Location } from "../program.js";
 import { lowerConv } from "./conv.js";
 import type { Lowering, LoweringContext } from "./definition.js";
-import { notConstant, unsupported } from "./errors.js";
+import { checkPhases, notConstant, unsupported } from "./errors.js";
 import { copyStrided, viewOf } from "./movement.js";
 
 /**
@@ -39,6 +39,10 @@ export const lowerConvTranspose: Lowering = (context) => {
   const bias = context.hasInput(2) ? context.constantData(2) : new Float32Array(output[1] ?? 1);
   if (weights === undefined || bias === undefined) throw notConstant(context, "weight and bias");
   const axes = transposedAxes(context.node, input.slice(2), kernel.slice(2));
+  checkPhases(
+    context,
+    axes.reduce((count, { stride }, at) => count * Math.min(stride, output[at + 2] ?? 1), 1),
+  );
   const phases = axes.map((axis, at) =>
     phasesOf(axis, input[at + 2] ?? 1, kernel[at + 2] ?? 1, output[at + 2] ?? 1),
   );

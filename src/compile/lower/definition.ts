@@ -40,6 +40,8 @@ export interface LoweringContext extends NodeContext {
   /** Memory for the steps of this operation. @param size in elements */
   scratch(size: number): Location;
   weights(data: Float32Array | Uint16Array | Int32Array): Location;
+  /** For how many outputs at a time a convolution's weights are packed already, to be added to. */
+  packedBlocks(weights: Float32Array): Set<number>;
   call(kernel: Kernel, locations: readonly Location[], multiplyAccumulates?: number): void;
 }
 

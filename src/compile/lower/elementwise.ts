@@ -1,3 +1,4 @@
+import { elementCount } from "../../graph/tensor.js";
 import { broadcastStrides } from "../../ops/broadcast.js";
 import { stridesOf } from "../../ops/dims.js";
 import { isInteger } from "../../ops/element_types.js";
@@ -7,11 +8,28 @@ import { once, type Place } from "../kernels/functions.js";
 import { type StridedMap, stridedKernel } from "../kernels/strided.js";
 import type { Value } from "../loops.js";
 import type { Lowering, LoweringContext } from "./definition.js";
+import { mapViews, type StridedView, viewOf } from "./movement.js";
 
 /** A function of each element of the operation's inputs, broadcast to its output, within the operation's bounds. */
 export function lowerElementwise(
   context: LoweringContext,
   inputs: number,
+  compute: StridedMap["compute"],
+): void {
+  const sources = Array.from({ length: inputs }, (_, index) => operand(context, index));
+  combine(context, sources, compute);
+}
+
+/** An input as it is broadcast to the output. */
+function operand(context: LoweringContext, index: number): StridedView {
+  const strides = broadcastStrides(context.inputDims(index), context.outputDims());
+  return { location: context.read(index), strides };
+}
+
+/** The output from operands of its dimensions, within the operation's bounds. */
+function combine(
+  context: LoweringContext,
+  sources: readonly StridedView[],
   compute: StridedMap["compute"],
 ): void {
   const dims = context.outputDims();
@@ -20,16 +38,13 @@ export function lowerElementwise(
       name: context.node.op.toLowerCase(),
       comment: `${context.node.op} over ${dims.join(" x ")}.`,
       dims,
-      inputs: Array.from({ length: inputs }, (_, index) => ({
-        strides: broadcastStrides(context.inputDims(index), dims),
-      })),
+      inputs: sources,
       output: { strides: stridesOf(dims) },
       compute: (values, k, lanes) => bounded(compute(values, k, lanes), context.epilogue),
     },
     context.width,
   );
-  const sources = Array.from({ length: inputs }, (_, index) => context.read(index));
-  context.call(kernel, [...sources, context.write()]);
+  context.call(kernel, [...sources.map(({ location }) => location), context.write()]);
 }
 
 /** An element of the output from those of the inputs. */
@@ -67,15 +82,29 @@ export const choiceLowering = (compute: ElementFunction<readonly [Value, Value, 
     });
 };
 
+/** Operands of one kernel: engines allow functions some hundred parameters, and processors few registers. */
+const MOST_FOLDED = 16;
+
 /** A function of two elements, over any number of inputs. */
 export const foldingLowering = (compute: BinaryFunction): Lowering => {
-  return (context) =>
-    lowerElementwise(context, context.node.inputs.length, (values, k, lanes) => {
+  return (context) => {
+    const dims = context.outputDims();
+    const fold: StridedMap["compute"] = (values, k, lanes) => {
       const place = { k, lanes };
       return values
         .map((value) => once(place, value, "x"))
         .reduce((left, right) => once(place, compute(place, [left, right], context)));
-    });
+    };
+    const name = context.node.op.toLowerCase();
+    const open = context.node.inputs.map((_, index) => operand(context, index)).reverse();
+    while (open.length > MOST_FOLDED) {
+      const part = viewOf(context.scratch(elementCount(dims)), dims);
+      const next = open.splice(-MOST_FOLDED).reverse();
+      mapViews(context, { name, dims, compute: fold }, next, part);
+      open.push(part);
+    }
+    combine(context, open.reverse(), fold);
+  };
 };
 
 /** Relu, Clip and the like. */

@@ -43,3 +43,17 @@ export function checkStride({ node }: LoweringContext, stride: number): void {
     found: `${stride}`,
   });
 }
+
+/** Each remainder of a transposed convolution's strides has code of its own; 32 in both directions make 1024. */
+const MOST_PHASES = 4096;
+
+/** @throws PenniError "unsupported" for strides that only a damaged model would have */
+export function checkPhases({ node }: LoweringContext, phases: number): void {
+  if (phases <= MOST_PHASES) return;
+  throw new PenniError("unsupported", "the strides are too large to be compiled", {
+    node: node.name,
+    op: node.op,
+    expected: `a product of at most ${MOST_PHASES}`,
+    found: `${phases}`,
+  });
+}

@@ -3,7 +3,7 @@ import { elementCount } from "../../graph/tensor.js";
 import { normalizeAxis } from "../../ops/arguments.js";
 import { epsilonOf } from "../../ops/batch_normalization.js";
 import { broadcastStrides } from "../../ops/broadcast.js";
-import { lrnParameters } from "../../ops/lrn.js";
+import { lrnParameters, lrnWindow } from "../../ops/lrn.js";
 import { axesFrom } from "../../ops/reduce.js";
 import { constant, multiplyAdd, unary } from "../kernel_builder.js";
 import { bounded } from "../kernels/epilogue.js";
@@ -150,14 +150,18 @@ export const lowerBatchNormalization: Lowering = (context) => {
   );
 };
 
+/** Sums of more squares than this are looped over: written out, they make long code. */
+const MOST_WRITTEN_OUT = 16;
+
 /** x / (k + alpha / n * sum of squares of n channels)^beta; squares lie between channels of zeros. */
 export const lowerLrn: Lowering = (context) => {
   const [batch = 1, channels = 1, ...space] = context.inputDims(0);
   const pixels = elementCount(space);
   const { size, alpha, beta, bias } = lrnParameters(context.node);
-  const before = Math.floor((size - 1) / 2);
+  const { before, after } = lrnWindow(context.node, channels);
+  const count = before + 1 + after;
   const dims = [batch, channels, pixels];
-  const wide = [batch, channels + size - 1, pixels];
+  const wide = [batch, before + channels + after, pixels];
   const squares = context.scratch(elementCount(wide));
   fill(context, squares, elementCount(wide), 0);
   const input = viewOf(context.read(0), dims);
@@ -174,10 +178,14 @@ export const lowerLrn: Lowering = (context) => {
     [input],
     viewOf(squares, wide, [0, before, 0]),
   );
-  const neighbours = Array.from({ length: size }, (_, index) => ({
+  const neighbours = Array.from({ length: Math.min(count, MOST_WRITTEN_OUT) }, (_, index) => ({
     ...viewOf(squares, wide),
     location: behind(squares, index * pixels),
   }));
+  const summands =
+    count <= MOST_WRITTEN_OUT
+      ? neighbours
+      : [channelSums(context, [batch, channels, pixels], count, squares)];
   mapViews(
     context,
     {
@@ -190,7 +198,21 @@ export const lowerLrn: Lowering = (context) => {
         return multiply(x, power(place, scale, constant(-beta)));
       },
     },
-    [input, ...neighbours],
+    [input, ...summands],
     viewOf(context.write(), dims),
   );
 };
+
+/** For each channel, the sum of `count` channels of `wide` from the one with its number on. */
+function channelSums(
+  context: LoweringContext,
+  [batch = 1, channels = 1, pixels = 1]: readonly number[],
+  count: number,
+  wide: Location,
+): StridedView {
+  const sums = context.scratch(batch * channels * pixels);
+  const [row, plane] = [pixels, (channels + count - 1) * pixels];
+  const from = { location: wide, strides: [plane, row, 1, row] };
+  reduceAxes(context, sumOf, [batch, channels, pixels, count], [3], from, sums);
+  return viewOf(sums, [batch, channels, pixels]);
+}

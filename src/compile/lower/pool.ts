@@ -74,6 +74,8 @@ function lowerPool(
   const [rows, columns] = window.output;
   const [down, across] = window.strides;
   const { top, left } = window;
+  checkTableLength(context, window.kernel[0] * window.kernel[1]);
+  checkStride(context, across);
   const reach = (axis: 0 | 1): number =>
     (window.output[axis] - 1) * window.strides[axis] + (window.kernel[axis] - 1) * window.dilations[axis] + 1;
   const bottom = Math.max(0, reach(0) - top - height);
@@ -82,8 +84,6 @@ function lowerPool(
   const layout = paddedLayout(planes);
   const padded = context.scratch(channels * layout.plane);
   context.call(padKernel(planes, filling, context.width), [context.read(0), padded]);
-  checkTableLength(context, window.kernel[0] * window.kernel[1]);
-  checkStride(context, across);
   const taps = Array.from({ length: window.kernel[0] * window.kernel[1] }, (_, tap) => {
     const column = (tap % window.kernel[1]) * window.dilations[1];
     const row = Math.floor(tap / window.kernel[1]) * window.dilations[0];

@@ -5,8 +5,10 @@ import {
   type ChannelContext,
   type ChannelFlow,
   type ForwardMode,
+  hasChannels,
   type LaneConstants,
   laneCount,
+  MOST_LANES_IN_ALL,
   unknownConstants,
   type Wall,
   wall,
@@ -56,9 +58,19 @@ export function analyseChannels(
   const flows = new Map<Node, ChannelFlow>();
   const walls: WallNode[] = [];
   const pinned = new Set(graph.outputs.map((output) => output.name));
+  let lanesInAll = 0;
+  /** Values with more channels than can be followed. */
+  const crowded = new Set<string>();
   const addLanes = (name: string): void => {
-    const count = laneCount(inference.types.get(name)?.shape);
-    if (count !== undefined && name !== "") lanes.set(name, count);
+    const shape = inference.types.get(name)?.shape;
+    const count = laneCount(shape);
+    if (name === "" || !hasChannels(shape)) return;
+    if (count === undefined || lanesInAll + count > MOST_LANES_IN_ALL) {
+      crowded.add(name);
+      return;
+    }
+    lanes.set(name, count);
+    lanesInAll += count;
   };
 
   for (const { name } of graph.inputs) {
@@ -74,7 +86,15 @@ export function analyseChannels(
       decompositions.get(node),
     );
     const shared = mode !== "inference" ? sharedParameter(links, node) : undefined;
-    const flow = shared === undefined ? flowOf(context) : wall(`it shares "${shared}" with another node`);
+    // No rule counts channels one by one that are too many.
+    const isCrowded = [...node.inputs, ...node.outputs].some((name) => crowded.has(name));
+    const obstacle =
+      shared !== undefined
+        ? `it shares "${shared}" with another node`
+        : isCrowded
+          ? "it has more channels than can be followed"
+          : undefined;
+    const flow = obstacle === undefined ? flowOf(context) : wall(obstacle);
     if ("wall" in flow) {
       const touched = [...node.inputs, ...node.outputs, ...capturedNames(node)].filter((name) =>
         lanes.has(name),

@@ -28,8 +28,13 @@ export interface Shrunk {
   readonly mapping: InitializerMapping;
 }
 
+/** A smaller graph, and by node of the old one what took its place; nodes that are missing stayed as they were. */
+export interface Rewritten extends Shrunk {
+  readonly rewritten: ReadonlyMap<Node, readonly Node[]>;
+}
+
 /** `applyShrink` for a plan that was made from, and checked against, this very analysis. */
-export function rewriteGraph(analysis: ChannelAnalysis, plan: ShrinkPlan): Shrunk {
+export function rewriteGraph(analysis: ChannelAnalysis, plan: ShrinkPlan): Rewritten {
   const { graph, flows } = analysis;
   const store = new InitializerStore(graph);
   const replaced = new Set<Node>();
@@ -41,10 +46,11 @@ export function rewriteGraph(analysis: ChannelAnalysis, plan: ShrinkPlan): Shrun
     const decomposition = analysis.decompositions.get(node);
     if (decomposition !== undefined) replaced.add(decomposition.matmul).add(decomposition.reshape);
   }
-  const nodes = graph.nodes.flatMap((node) => rewritten.get(node) ?? (replaced.has(node) ? [] : [node]));
+  for (const node of replaced) rewritten.set(node, []);
+  const nodes = graph.nodes.flatMap((node) => rewritten.get(node) ?? [node]);
   const valueInfo = declaredTypes(analysis, plan);
   const small = removeDeadNodes({ ...graph, nodes, initializers: store.result(), valueInfo });
-  return { graph: small, mapping: store.mapping(small) };
+  return { graph: small, mapping: store.mapping(small), rewritten };
 }
 
 /**

@@ -55,9 +55,13 @@ export class LaneClasses {
 /** The set of lanes that stay, growing to a fixed point. */
 export class Liveness {
   private readonly live: Uint8Array;
-  private readonly members: readonly number[][];
+  /** Lanes ordered by their roots, and where those of each root begin. */
+  private readonly members: Int32Array;
+  private readonly firstMember: Int32Array;
   private readonly valueOf: Int32Array;
   private readonly pending: number[] = [];
+  /** Values of which lanes have become live since somebody looked. */
+  private readonly touched = new Set<number>();
   /** How many lanes of each value are not live yet. */
   private readonly missing: Int32Array;
 
@@ -69,11 +73,7 @@ export class Liveness {
     private readonly reads: LaneReads,
   ) {
     this.live = new Uint8Array(roots.length);
-    const members: number[][] = Array.from(roots, () => []);
-    roots.forEach((root, id) => {
-      members[root]?.push(id);
-    });
-    this.members = members;
+    [this.firstMember, this.members] = grouped(roots);
     this.valueOf = new Int32Array(roots.length);
     names.forEach((_, value) => {
       this.valueOf.fill(value, starts[value], starts[value + 1]);
@@ -91,9 +91,10 @@ export class Liveness {
     const root = this.roots[this.id(value, lane)];
     if (root === undefined || this.live[root] === 1) return;
     this.live[root] = 1;
-    for (const member of this.members[root] ?? []) {
+    for (const member of this.membersOf(root)) {
       const owner = this.valueOf[member] ?? 0;
       this.missing[owner] = (this.missing[owner] ?? 0) - 1;
+      this.touched.add(owner);
     }
     this.pending.push(root);
   }
@@ -104,14 +105,15 @@ export class Liveness {
    */
   propagate(multiple: number): void {
     this.drain();
-    // All values in each pass: a graph may have thousands that nobody reads.
-    for (let grown = true; grown; ) {
-      grown = false;
-      for (const [value, name] of this.names.entries()) {
-        if (!this.roundUp(name, value, multiple)) continue;
-        this.drain();
-        grown = true;
-      }
+    this.touched.clear();
+    // A set takes in what is added while it is walked: values that grew after they were looked at.
+    const open = new Set(this.names.keys());
+    for (const value of open) {
+      open.delete(value);
+      if (!this.roundUp(this.names[value] ?? "", value, multiple)) continue;
+      this.drain();
+      for (const grown of this.touched) open.add(grown);
+      this.touched.clear();
     }
   }
 
@@ -119,31 +121,35 @@ export class Liveness {
   restrictions(): ReadonlyMap<string, readonly number[]> {
     const kept = new Map<string, readonly number[]>();
     for (const [value, name] of this.names.entries()) {
-      const lanes = this.keptOf(value);
-      if (lanes.length < this.countOf(value)) kept.set(name, lanes);
+      if ((this.missing[value] ?? 0) > 0) kept.set(name, this.keptOf(value));
     }
     return kept;
   }
 
   /** Marks what a value lacks to a multiple; false if it lacks nothing. */
   private roundUp(name: string, value: number, multiple: number): boolean {
-    const kept = new Set(this.keptOf(value));
     const count = this.countOf(value);
-    const wanted = Math.min(count, Math.max(1, Math.ceil(kept.size / multiple) * multiple));
-    if (kept.size >= wanted) return false;
+    const size = count - (this.missing[value] ?? 0);
+    const wanted = Math.min(count, Math.max(1, Math.ceil(size / multiple) * multiple));
+    if (size >= wanted) return false;
+    const kept = new Set(this.keptOf(value));
     const dead = Array.from({ length: count }, (_, lane) => lane).filter((lane) => !kept.has(lane));
-    for (const lane of dead.slice(0, wanted - kept.size)) this.mark(name, lane);
+    for (const lane of dead.slice(0, wanted - size)) this.mark(name, lane);
     return true;
   }
 
   private drain(): void {
     for (let root = this.pending.pop(); root !== undefined; root = this.pending.pop()) {
-      for (const member of this.members[root] ?? []) {
+      for (const member of this.membersOf(root)) {
         const value = this.valueOf[member] ?? 0;
         const lane = member - (this.starts[value] ?? 0);
         this.reads(this.names[value] ?? "", lane, (name, read) => this.mark(name, read));
       }
     }
+  }
+
+  private membersOf(root: number): Int32Array {
+    return this.members.subarray(this.firstMember[root], this.firstMember[root + 1]);
   }
 
   private countOf(value: number): number {
@@ -156,4 +162,19 @@ export class Liveness {
       (lane) => this.live[this.roots[start + lane] ?? -1] === 1,
     );
   }
+}
+
+/** Positions by the number that stands there: where those with each number begin, and all of them. */
+function grouped(numbers: Int32Array): readonly [Int32Array, Int32Array] {
+  const begins = new Int32Array(numbers.length + 1);
+  for (const number of numbers) begins[number + 1] = (begins[number + 1] ?? 0) + 1;
+  for (let at = 1; at < begins.length; at++) begins[at] = (begins[at] ?? 0) + (begins[at - 1] ?? 0);
+  const next = begins.slice();
+  const positions = new Int32Array(numbers.length);
+  numbers.forEach((number, position) => {
+    const place = next[number] ?? 0;
+    positions[place] = position;
+    next[number] = place + 1;
+  });
+  return [begins, positions];
 }

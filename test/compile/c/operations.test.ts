@@ -86,7 +86,7 @@ const right = Float32Array.from(left, (_, i) => left[(i * 11 + 3) % left.length]
 
 /** One kernel and one output for each operation. */
 function operationProgram(): Program {
-  const builder = new ProgramBuilder();
+  const builder = new ProgramBuilder(1);
   const port = (name: string, kind: "input" | "output"): Port => {
     const { buffer } = builder.buffer(kind, left.length);
     return { name, dims: [left.length], elementType: "float32", buffer };

@@ -173,6 +173,11 @@ const variadicCases = [
   ...["Max", "Min", "Sum"].flatMap((op) => [
     opCase({ op, inputs: [odd] }, { name: "of one" }),
     opCase({ op, inputs: [odd, random([3, 1]), random([7]), random([])] }, { name: "of four" }),
+    // More than one kernel takes, first and last ones broadcast.
+    opCase(
+      { op, inputs: [random([7]), ...Array.from({ length: 40 }, () => odd), random([3, 1])] },
+      { name: "of forty-two" },
+    ),
   ]),
   opCase({ op: "Clip", inputs: [odd, ...bounds(-0.5, 1.5)] }, { name: "two bounds" }),
   opCase({ op: "Clip", inputs: [odd, ...bounds(undefined, 1.5)] }, { name: "upper bound" }),

@@ -191,6 +191,10 @@ const normalizations = [
     [5, 3],
     [3, 7],
     [3, 2],
+    // Looped over; more neighbours than there are channels; so many that only their number counts.
+    [19, 23],
+    [33, 9],
+    [2001, 5],
   ].map(([size = 1, channels = 1]) =>
     opCase(
       {

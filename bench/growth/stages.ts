@@ -1,0 +1,43 @@
+import { describeInspection } from "../../src/cli/inspect_text.js";
+import { cFiles } from "../../src/compile/c/files.js";
+import { compileProgram } from "../../src/compile/compile.js";
+import { summarizeProgram } from "../../src/compile/summary.js";
+import { targets } from "../../src/compile/targets.js";
+import { wasmModule } from "../../src/compile/wasm/module.js";
+import { fixBatch } from "../../src/graph/passes/fix_input_shape.js";
+import type { Graph } from "../../src/graph/types.js";
+import { countGraph } from "../../src/measure/count.js";
+import { decompose } from "../../src/method/decompose.js";
+import { exportModel } from "../../src/method/export.js";
+import { inspectGraph } from "../../src/method/inspect.js";
+import { modelRemarks } from "../../src/method/remarks.js";
+import { reportShrink } from "../../src/method/shrink/report.js";
+import { decodeModel } from "../../src/onnx/read.js";
+import { encodeModel } from "../../src/onnx/write.js";
+import { inferGraph } from "../../src/ops/infer.js";
+import { importModel } from "../../src/ops/passes/import_model.js";
+import { verifyTypes } from "../../src/ops/verify.js";
+
+/** Runs a stage and notes what it cost. */
+export type Timer = <Result>(stage: string, run: () => Result | Promise<Result>) => Promise<Result>;
+
+/** Everything that the command line does with a graph on its own. */
+export async function runStages(given: Graph, time: Timer): Promise<void> {
+  const bytes = await time("write", () => encodeModel(given));
+  const read = await time("read", () => decodeModel(bytes));
+  await time("verify", () => verifyTypes(read));
+  const graph = await time("import", () => importModel(fixBatch(read, 1)));
+  await time("infer", () => inferGraph(graph));
+  await time("count", () => countGraph(graph));
+  const inspection = await time("inspect", () => inspectGraph(graph));
+  const remarks = await time("remarks", () => modelRemarks(read, graph));
+  await time("inspect text", () => describeInspection({ ...inspection, remarks }, 100));
+  await time("shrink report", () => reportShrink(graph));
+  const decomposed = await time("decompose", () => decompose(graph, { basis: 2 }));
+  await time("export", () => exportModel(decomposed));
+  const wasm = await time("compile wasm", () => compileProgram(read, targets.wasm));
+  await time("summary", () => summarizeProgram(wasm));
+  await time("wasm module", () => wasmModule(wasm));
+  const c = await time("compile c", () => compileProgram(read, targets.c));
+  await time("c source", () => cFiles(c, { name: "growth", weights: "inside", example: true }));
+}
