@@ -226,7 +226,7 @@ test("labels stay the judge of a classifier, and of nothing else", async () => {
 test("an output behind an operator that cannot be differentiated is left out, with the operator", async () => {
   const detector = tinyDetector();
   // One that Penni does not know, and the runtime does.
-  const bent = node("Sinh", ["boxes"], "bent");
+  const bent = node("Sinh", ["scores"], "bent");
   const { leftOut, settings } = await prepared({
     ...detector,
     nodes: [...detector.nodes, bent],
