@@ -29,13 +29,13 @@ interface Options {
 }
 
 /** The analysis with a coefficient as the unit of all costs, so that a budget is a number of coefficients. */
-function countingCoefficients({ layers }: CalibrationAnalysis): CalibrationAnalysis {
+function countingCoefficients({ layers, meter }: CalibrationAnalysis): CalibrationAnalysis {
   const counted = layers.map((analysed) => {
     const options = analysed.options.map((option) => ({ ...option, fixedMacs: 0, macsPerCoefficient: 1 }));
     const coefficients = options[0]?.rows.reduce((sum, { added }) => sum + added.length, 0) ?? 0;
     return { ...analysed, options, denseMacs: coefficients };
   });
-  return { layers: counted, macs: counted.reduce((sum, { denseMacs }) => sum + denseMacs, 0) };
+  return { layers: counted, macs: counted.reduce((sum, { denseMacs }) => sum + denseMacs, 0), meter };
 }
 
 async function calibratedTo(

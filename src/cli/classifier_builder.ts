@@ -17,6 +17,8 @@ export interface ConvOptions {
   readonly stride?: number;
   /** Whether the convolution has a bias of its own (false). */
   readonly bias?: boolean;
+  /** Groups of the convolution (1). */
+  readonly groups?: number;
 }
 
 export interface ClassifierHead {
@@ -26,7 +28,7 @@ export interface ClassifierHead {
   readonly metadata?: ReadonlyMap<string, string>;
 }
 
-/** Builds untrained classifiers of images [N, 3, 32, 32] layer by layer; the same seed gives the same weights. */
+/** Builds untrained classifiers of images [N, 3, side, side] layer by layer; the same seed gives the same weights. */
 export class ClassifierBuilder {
   readonly b = new TypedBuilder(OPSET);
   private readonly random: Random;
@@ -35,9 +37,9 @@ export class ClassifierBuilder {
     this.random = new Random(seed);
   }
 
-  /** Declares the input. */
-  images(): string {
-    return this.b.declare(INPUT, { elementType: "float32", shape: ["N", 3, 32, 32] });
+  /** Declares the input, images of CIFAR-10's size unless a side is given. */
+  images(side = 32): string {
+    return this.b.declare(INPUT, { elementType: "float32", shape: ["N", 3, side, side] });
   }
 
   relu(name: string, x: string): string {
@@ -51,12 +53,13 @@ export class ClassifierBuilder {
 
   /** Conv - BatchNormalization. */
   convNorm(name: string, x: string, options: ConvOptions): string {
-    const { inputs, outputs, kernel = 3, stride = 1, bias = false } = options;
+    const { inputs, outputs, kernel = 3, stride = 1, bias = false, groups = 1 } = options;
     const pad = (kernel - 1) / 2;
     // He et al. 2015: variance 2 / fan-in keeps the activations' scale through layers with Relu.
-    const variance = 2 / (kernel * kernel * inputs);
+    const perGroup = inputs / groups;
+    const variance = 2 / (kernel * kernel * perGroup);
     const weights = [
-      this.weight(`${name}.weight`, [outputs, inputs, kernel, kernel], variance),
+      this.weight(`${name}.weight`, [outputs, perGroup, kernel, kernel], variance),
       ...(bias ? [this.constant(`${name}.bias`, outputs, 0)] : []),
     ];
     const convolved = this.b.emit("Conv", [x, ...weights], {
@@ -64,6 +67,7 @@ export class ClassifierBuilder {
         kernel_shape: ints([kernel, kernel]),
         pads: ints([pad, pad, pad, pad]),
         strides: ints([stride, stride]),
+        ...(groups === 1 ? {} : { group: int(groups) }),
       },
       hint: `${name}.conv`,
     });

@@ -10,6 +10,7 @@ import { allocate, type LayerChoice, type LayerOption } from "./calibrate/alloca
 import { biasFor, withLayer } from "./calibrate/apply.js";
 import type { BasisProblem } from "./calibrate/basis_fit.js";
 import { basisSizes, type Candidate, candidateOf, problemsOf, usableSizes } from "./calibrate/candidates.js";
+import { type Cut, CutSequence, planCuts } from "./calibrate/cuts.js";
 import {
   type BasisFit,
   denseKernels,
@@ -21,6 +22,13 @@ import {
 import { iterativeSolver, type MatrixProduct } from "./calibrate/iterative_solver.js";
 import { type CalibrationJournal, remembered } from "./calibrate/journal.js";
 import { type CalibrationLayer, calibrationLayers } from "./calibrate/layers.js";
+import {
+  type OutputSample,
+  sampleOutputs,
+  standingForAll,
+  withSampledKernels,
+} from "./calibrate/output_sample.js";
+import { expectedWork, type WorkImages, WorkMeter } from "./calibrate/progress.js";
 import type { CoefficientSolver } from "./calibrate/solver.js";
 import { pairOf, targetOf } from "./calibrate/targets.js";
 import { withFactors } from "./decompose.js";
@@ -30,8 +38,20 @@ import { layerName } from "./inspect.js";
 export interface CalibrationRuntime {
   /** For each request, for each group of the convolution. The network's batch is the runtime's to choose. */
   moments(network: Graph, requests: readonly MomentsRequest[]): Promise<readonly (readonly LayerMoments[])[]>;
-  /** How far the original's outputs move when some of its initializers are replaced; 0 for none. */
-  outputError(replaced: ReadonlyMap<string, Tensor>): Promise<number>;
+  /**
+   * For each of some replacements of the same initializers: how far the original's outputs move; 0 for none. Those
+   * that settled values depend on may not be replaced.
+   */
+  outputErrors(replacements: readonly ReadonlyMap<string, Tensor>[]): Promise<readonly number[]>;
+  /**
+   * From now on these values are taken as this network computes them, under their names, by all networks: only what
+   * comes after them is run. Those that were settled before and are not named no longer are.
+   */
+  settle(network: Graph, values: readonly string[]): Promise<void>;
+  /** Float32 elements of settled values for each image that there is memory for. */
+  readonly roomPerImage: number;
+  /** How many images moments are made from, and how many errors of outputs. */
+  readonly images: WorkImages;
   /** For layers too wide for exact solutions. */
   readonly product: MatrixProduct;
 }
@@ -57,6 +77,10 @@ export interface CalibrationProgress {
   readonly total: number;
   /** The layer that comes next. */
   readonly layer: string;
+  /** Expected work that is done, over all steps; 0 to 1. */
+  readonly share: number;
+  /** Seconds that the rest will take; undefined as long as nothing has been timed. */
+  readonly secondsLeft: number | undefined;
 }
 
 /** What became of a layer. */
@@ -80,6 +104,8 @@ export interface CalibrationAnalysis {
   readonly layers: readonly AnalysedLayer[];
   /** Multiply-accumulates of the original for one image. */
   readonly macs: number;
+  /** At the end of the analysis. */
+  readonly meter: WorkMeter;
 }
 
 /** A layer with all ways to compute it. Option 0 is the dense one unless a basis size is asked for. */
@@ -121,35 +147,56 @@ export async function analyseLayers(
   const count = countGraph(fixBatch(graph, 1));
   const macs = new Map(count.layers.map((layer) => [layer.node.outputs[0], layer.executedMacs]));
   const layers = calibrationLayers(graph);
+  await runtime.settle(graph, []);
+  const cuts = new CutSequence(cutsOf(graph, layers, runtime), (cut) => runtime.settle(graph, cut));
+  const meter = new WorkMeter(expectedWork(graph, layers, macs, runtime.images, options.basis));
   const analysed: AnalysedLayer[] = [];
   for (const [index, layer] of layers.entries()) {
     const name = nameOf(layer);
-    report(options, { step: "analyse", done: index, total: layers.length, layer: name });
+    report(options, meter, { step: "analyse", done: index, total: layers.length, layer: name });
     const denseMacs = layer.convs.reduce((sum, conv) => sum + (macs.get(conv.outputs[0]) ?? 0), 0);
     const sparse =
       layer.sparsity === "none"
         ? []
         : await remembered(options.journal, `analysis-${index}`, layerOptionsSchema, () =>
-            analyseLayer(graph, runtime, options, layer, denseMacs),
+            meter.time("analyse", index, async () => {
+              await cuts.reach(index);
+              return analyseLayer(graph, runtime, options, layer, denseMacs);
+            }),
           );
+    meter.finish("analyse", index);
     const isForced = options.basis !== "auto" && layer.sparsity === "basis" && sparse.length > 0;
     const dense: LayerOption = { d: 0, fixedMacs: denseMacs, macsPerCoefficient: 0, rows: [] };
     analysed.push({ layer, name, denseMacs, options: isForced ? sparse : [dense, ...sparse] });
   }
-  return { layers: analysed, macs: count.executedMacs };
+  return { layers: analysed, macs: count.executedMacs, meter };
+}
+
+/** Where both networks are cut in front of each layer. */
+function cutsOf(
+  graph: Graph,
+  layers: readonly CalibrationLayer[],
+  { roomPerImage }: CalibrationRuntime,
+): readonly Cut[] {
+  return planCuts(
+    graph,
+    layers.flatMap(({ convs }) => convs[0] ?? []),
+    roomPerImage / 2,
+  );
 }
 
 /** `calibrate`, for a network that is analysed already. */
 export function calibrateTo(
   fraction: number,
   graph: Graph,
-  { layers, macs }: CalibrationAnalysis,
+  { layers, macs, meter }: CalibrationAnalysis,
   runtime: CalibrationRuntime,
   options: CalibrationOptions,
 ): Promise<Calibration> {
   const others = macs - layers.reduce((sum, layer) => sum + layer.denseMacs, 0);
   const ways = layers.map((layer) => layer.options);
-  return fitInOrder(graph, runtime, options, layers, allocate(ways, fraction * macs - others));
+  const choices = allocate(ways, fraction * macs - others);
+  return fitInOrder(graph, runtime, options, layers, choices, meter.copy());
 }
 
 async function analyseLayer(
@@ -164,17 +211,18 @@ async function analyseLayer(
     input: conv.inputs[0] ?? "",
     target: conv.outputs[0] ?? "",
   }));
-  const groups = problemsOf(layer, combinedGroups(await runtime.moments(graph, requests)));
+  const sample = sampleOutputs(layer, combinedGroups(await runtime.moments(graph, requests)));
+  const groups = problemsOf(sample.layer, sample.moments);
   const sizes = options.basis === "auto" ? basisSizes(layer.R * layer.S) : [options.basis];
   const positions = denseMacs / layer.original.length;
   const wide = iterativeSolver(runtime.product);
   const candidates: Candidate[] = [];
   for (const d of usableSizes(layer, sizes)) {
     await breathe(options, nameOf(layer));
-    candidates.push(await candidateOf(layer, groups, positions, d, wide));
+    candidates.push(await candidateOf(sample.layer, groups, positions, d, wide));
   }
-  const scale = await outputScale(runtime, layer, groups, candidates);
-  return candidates.map(({ option }) => scaled(option, scale));
+  const scale = await outputScale(runtime, layer, sample, groups, candidates);
+  return candidates.map(({ option }) => standingForAll(scaled(option, scale), sample));
 }
 
 /** Group by group over the convolutions that share a weight. */
@@ -187,25 +235,30 @@ function combinedGroups(byConv: readonly (readonly LayerMoments[])[]): readonly 
 async function outputScale(
   runtime: CalibrationRuntime,
   layer: CalibrationLayer,
+  { outputs: sampled }: OutputSample,
   groups: readonly BasisProblem[],
   candidates: readonly Candidate[],
 ): Promise<number> {
   const middle = candidates[Math.floor((candidates.length - 1) / 2)];
   if (middle === undefined) return 0;
-  let outputs = 0;
+  const replacements: ReadonlyMap<string, Tensor>[] = [];
   let errors = 0;
   for (const share of PROBES) {
     const kept = middle.option.rows.map(({ added }) => added.length - Math.round(share * added.length));
     const kernels = fittedKernels(
       await fitSparse(groups, middle.fit, kept, iterativeSolver(runtime.product), 0),
     );
-    const weight = float32Tensor([layer.K, layer.C, layer.R, layer.S], kernels);
-    outputs += await runtime.outputError(new Map([[layer.weight, weight]]));
+    const weight = float32Tensor(
+      [layer.K, layer.C, layer.R, layer.S],
+      withSampledKernels(layer, sampled, kernels),
+    );
+    replacements.push(new Map([[layer.weight, weight]]));
     errors += middle.option.rows.reduce((sum, { base, added }, k) => {
       const removed = added.length - (kept[k] ?? 0);
       return sum + base + (added[removed - 1] ?? 0);
     }, 0);
   }
+  const outputs = (await runtime.outputErrors(replacements)).reduce((sum, error) => sum + error, 0);
   return errors > 0 ? Math.max(outputs / errors, Number.MIN_VALUE) : 0;
 }
 
@@ -223,29 +276,39 @@ async function fitInOrder(
   options: CalibrationOptions,
   analysed: readonly AnalysedLayer[],
   choices: readonly LayerChoice[],
+  meter: WorkMeter,
 ): Promise<Calibration> {
   const links = linkGraph(graph);
   const factors = new Map<string, SparseFit>();
   const calibrated: CalibratedLayer[] = [];
   let current = graph;
+  const layers = analysed.map(({ layer }) => layer);
+  await runtime.settle(graph, []);
+  const cuts = new CutSequence(cutsOf(graph, layers, runtime), (cut) => {
+    const pair = pairOf(graph, current);
+    return runtime.settle(pair.graph, [...cut, ...cut.map(pair.originalName)]);
+  });
   for (const [index, { layer, name, denseMacs, options: ways }] of analysed.entries()) {
-    report(options, { step: "fit", done: index, total: analysed.length, layer: name });
+    report(options, meter, { step: "fit", done: index, total: analysed.length, layer: name });
     const choice = choices[index];
     const d = ways[choice?.option ?? 0]?.d ?? 0;
     const { kernels, fit, biases } = await remembered(
       options.journal,
       `fit-${index}`,
       fittedLayerSchema,
-      async () => {
-        const moments: (readonly LayerMoments[])[] = [];
-        for (const conv of layer.convs) {
-          const target = targetOf(pairOf(graph, current), links, conv, layer);
-          const request = { conv, input: conv.inputs[0] ?? "", target: target.value };
-          moments.push(...(await runtime.moments(target.pair.graph, [request])));
-        }
-        return fitLayer(layer, d, choice, moments, runtime);
-      },
+      () =>
+        meter.time("fit", index, async () => {
+          await cuts.reach(index);
+          const moments: (readonly LayerMoments[])[] = [];
+          for (const conv of layer.convs) {
+            const target = targetOf(pairOf(graph, current), links, conv, layer);
+            const request = { conv, input: conv.inputs[0] ?? "", target: target.value };
+            moments.push(...(await runtime.moments(target.pair.graph, [request])));
+          }
+          return fitLayer(layer, d, choice, moments, runtime);
+        }),
     );
+    meter.finish("fit", index);
     if (fit !== undefined && layer.sparsity === "basis") factors.set(layer.weight, fit);
     current = withLayer(current, layer, kernels, biases);
     const values: ArrayLike<number> = fit?.coefs ?? kernels;
@@ -256,6 +319,7 @@ async function fitInOrder(
       macs: (choice?.macs ?? denseMacs) / denseMacs,
     });
   }
+  await runtime.settle(graph, []);
   const result = withFactors(current, ({ weight }) => {
     const fit = factors.get(weight);
     return fit === undefined
@@ -323,7 +387,10 @@ function fitKept(
   layer: CalibrationLayer,
   wide: CoefficientSolver,
 ): Promise<SparseFit> {
-  const wanted = choice?.kept.reduce((sum, count) => sum + count, 0) ?? 0;
+  const { kept = [] } = choice ?? {};
+  // Each of the outputs that were looked at stands for as many of the layer.
+  const each = fit.rows.length / Math.max(1, kept.length);
+  const wanted = Math.floor(each * kept.reduce((sum, count) => sum + count, 0) + 1e-6);
   const rows = fit.rows.map(({ path }, k) => {
     const importance = layer.importance[k] ?? 0;
     return { base: 0, added: path.error.map((value) => importance * value) };
@@ -337,9 +404,13 @@ function nameOf({ convs }: CalibrationLayer): string {
   return conv === undefined ? "" : layerName(conv);
 }
 
-function report(options: CalibrationOptions, progress: CalibrationProgress): void {
+function report(
+  options: CalibrationOptions,
+  { share, secondsLeft }: WorkMeter,
+  progress: Omit<CalibrationProgress, "share" | "secondsLeft">,
+): void {
   checkSignal(options, progress.layer);
-  options.onProgress?.(progress);
+  options.onProgress?.({ ...progress, share, secondsLeft });
 }
 
 /** Lets others (Ctrl-C) have their turn: fitting a layer takes seconds. */

@@ -6,7 +6,6 @@ import { imagenetPreprocessing, type Preprocessing, readPreprocessing } from "..
 import type { Graph } from "../graph/types.js";
 import { inputImageSize } from "../measure/accuracy.js";
 import { NodeCalibration } from "../measure/calibration.js";
-import { calibrationLayers } from "./calibrate/layers.js";
 import {
   type Calibration,
   type CalibrationOptions,
@@ -29,8 +28,7 @@ export async function calibrateOnSplit(
   images: CalibrationSplit,
   options: TargetedCalibration,
 ): Promise<Calibration> {
-  const replaceable = calibrationLayers(graph).map((layer) => layer.weight);
-  const runtime = await NodeCalibration.open(graph, { ...images, replaceable });
+  const runtime = await NodeCalibration.open(graph, images);
   try {
     return await calibrate(graph, runtime, options);
   } finally {
