@@ -44,13 +44,13 @@ export class RuntimeProduct {
 
   /** rows [count, n] . matrix [n, n], both row-major; the matrix must not change between two products. */
   async multiply(rows: Float64Array, matrix: Float64Array, n: number): Promise<Float64Array> {
-    if (this.last?.given !== matrix) this.last = { given: matrix, matrix: Float32Array.from(matrix) };
+    if (this.last?.given !== matrix) this.last = { given: matrix, matrix: new Float32Array(matrix) };
     const results = await this.session.run({
-      rows: new OrtTensor("float32", Float32Array.from(rows), [rows.length / n, n]),
+      rows: new OrtTensor("float32", new Float32Array(rows), [rows.length / n, n]),
       matrix: new OrtTensor("float32", this.last.matrix, [n, n]),
     });
     const data = results.product?.data;
-    if (data instanceof Float32Array) return Float64Array.from(data);
+    if (data instanceof Float32Array) return new Float64Array(data);
     throw new PenniError("internal", "the runtime gave no matrix product");
   }
 
