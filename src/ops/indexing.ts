@@ -1,4 +1,5 @@
 import { int } from "../graph/attributes.js";
+import { PenniError } from "../graph/errors.js";
 import { elementCount, int64Tensor, numericData } from "../graph/tensor.js";
 import type { Node } from "../graph/types.js";
 import type { TypedBuilder } from "./builder.js";
@@ -102,6 +103,15 @@ export function scatterRows(
   const constant = b.constantTensor(parts.targets);
   if (constant === undefined) throw mustBeConstant(node, "indices");
   const targets = numericData(constant);
+  const outside = targets.find((target) => target < 0 || target >= count);
+  if (outside !== undefined) {
+    throw new PenniError("bad-model", "an index is outside of what it is an index of", {
+      node: node.name,
+      op: node.op,
+      expected: `0 to ${count - 1}`,
+      found: `${outside}`,
+    });
+  }
   const rule = reductions.get(reduction);
   if (rule === undefined)
     return pickRows(
@@ -114,8 +124,11 @@ export function scatterRows(
   targets.forEach((target, index) => {
     const layer = met.get(target) ?? 0;
     met.set(target, layer + 1);
-    layers[layer] = [...(layers[layer] ?? []), [index, target]];
+    const members = layers[layer];
+    if (members === undefined) layers.push([[index, target]]);
+    else members.push([index, target]);
   });
+  checkTable(node, layers.length * count * size);
   if (layers.length > MOST_LAYERS) {
     throw unsupportedForm(node, "simpler one", `${MOST_LAYERS} updates of one place`, `${layers.length}`);
   }
@@ -140,5 +153,7 @@ function rowSources(
 
 function pickRows(b: TypedBuilder, parts: readonly string[], rows: readonly number[]): string {
   const all = b.emit("Concat", parts, { attributes: { axis: int(0) } });
-  return b.emit("Gather", [all, b.axes(rows)], { attributes: { axis: int(0) } });
+  // Not a shared constant: looking for an equal one would write all rows into a text.
+  const indices = b.constant("rows", int64Tensor([rows.length], rows));
+  return b.emit("Gather", [all, indices], { attributes: { axis: int(0) } });
 }

@@ -18,7 +18,7 @@ export function mustBeConstant(node: Node, what: string): PenniError {
 }
 
 /** Far more entries than the tables of any real layer have; a file may claim any number. */
-const LARGEST_TABLE = 2 ** 24;
+const LARGEST_TABLE = 2 ** 22;
 
 /** @throws PenniError "unsupported" for a table that only a damaged model would need */
 export function checkTable(node: Node, entries: number): void {

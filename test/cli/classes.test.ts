@@ -76,7 +76,7 @@ async function assertRefused(args: readonly string[], message: RegExp): Promise<
   const { status, stdout, stderr } = await penni(args);
   assert.deepEqual([status, stdout], [1, ""]);
   assert.match(stderr, message);
-  assert.match(stderr, /^penni: [^\n]+\n$/);
+  assert.match(stderr, /^(?:pictures: [^\n]+\n)?penni: [^\n]+\n$/);
 }
 
 test("without names, classes are taken in the order of theirs, as many as the model scores", async () => {
@@ -100,7 +100,7 @@ test("--classes matches folders by name, all of the classes or some", async () =
     assert.equal(await top1([model, "--data", two, "--classes", names]), 1);
   }
   const { stderr } = await penni(["eval", model, "--data", two, "--classes", lines]);
-  assert.equal(stderr, "classes are matched by name to the 3 of the model\n");
+  assert.match(stderr, /^pictures: [^\n]+\nclasses are matched by name to the 3 of the model\n$/);
   // A file system may have taken the umlaut apart.
   const decomposed = await images("decomposed", { ["grün".normalize("NFD")]: "grün", "blue ": "blue" });
   const umlauts = classFile("umlauts.txt", `red\n${"grün".normalize("NFC")}\nblue`);

@@ -110,7 +110,7 @@ for (const [name, args] of Object.entries(commands)) {
     assert.equal(found.status, expected.status, found.stderr);
     assert.ok(isHarmless(found), JSON.stringify(found).slice(0, 3000));
     assert.equal(lines(found), lines(expected));
-    if (found.status !== 0) assert.match(found.stderr, /^penni: [^\n]+\n$/);
+    if (found.status !== 0) assert.match(found.stderr, /^(?:pictures: [^\n]+\n)?penni: [^\n]+\n$/);
     if (name.endsWith("--json"))
       assert.ok(JSON.stringify(JSON.parse(found.stdout)).includes(JSON.stringify(evil).slice(1, 20)));
   });

@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import { mkdtempSync, rmSync } from "node:fs";
+import { cpSync, mkdtempSync, readdirSync, rmSync } from "node:fs";
 import os from "node:os";
 import path from "node:path";
 import { after, before, test } from "node:test";
@@ -152,12 +152,11 @@ async function compressed(file: string, data: string, more: readonly string[]): 
 const f5 = "cases/f5_nhwc_input.onnx";
 for (const kind of ["images", "folder"]) {
   test(`a network as tf2onnx writes it is compressed on ${kind}`, { skip: withoutShared(f5) }, async () => {
-    await compressed(sharedPath(f5), `${kind}:${photoFolder}`, [
-      "--preset",
-      "calibrate",
-      "--loss",
-      "distill",
-    ]);
+    // Its scores are of four classes.
+    const four = path.join(root, `four-${kind}`);
+    for (const name of readdirSync(photoFolder).slice(0, 4))
+      cpSync(path.join(photoFolder, name), path.join(four, name), { recursive: true });
+    await compressed(sharedPath(f5), `${kind}:${four}`, ["--preset", "calibrate", "--loss", "distill"]);
   });
 }
 

@@ -83,7 +83,7 @@ test("compress --plan shows decomposition, target and shrinking, and writes noth
   assert.match(stdout, /conv_2\/Conv +16x16x3x3 +4\n/);
   assert.match(stdout, /a 1x1 convolution has no kernel to share/);
   assert.match(stdout, /until 50 % of the original's MACs/);
-  assert.match(stdout, /conv_2\/Conv +Conv +16 → 8/);
+  assert.match(stdout, /conv_2\/Conv +Conv +16 +16 → 8/);
   assert.deepEqual(readdirSync(folder), before);
   const json = await penni(["compress", model, "--plan", "--json"]);
   const plan = JSON.parse(json.stdout) as { layers: unknown[]; shrink: { layers: unknown[] } };

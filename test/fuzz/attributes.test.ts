@@ -118,10 +118,18 @@ function check(graph: Graph): void {
 
 const all = samples();
 
+/** The first occurs only in training steps of Penni's own; of the others nothing is compiled. */
+const withoutSample: ReadonlySet<string> = new Set([
+  "MaxUnpool",
+  "NonMaxSuppression",
+  "NonZero",
+  "ReverseSequence",
+  "RoiAlign",
+]);
+
 test("there is a sample of every operator", () => {
   const found = new Set(all.map(({ node }) => node.op));
-  // Occurs only in training steps of Penni's own.
-  const missing = standardOperators.filter((op) => !found.has(op) && op !== "MaxUnpool");
+  const missing = standardOperators.filter((op) => !found.has(op) && !withoutSample.has(op));
   assert.deepEqual(missing, []);
 });
 

@@ -65,8 +65,7 @@ const brokenImages: Readonly<Record<string, (file: string) => void>> = {
   "a PNG that claims 60000x60000 pixels": (file) => writeFileSync(file, png(60_000, 60_000, 1)),
   "a PNG with one row of a thousand": (file) => writeFileSync(file, png(1000, 1000, 1)),
   "a PNG of no size": (file) => writeFileSync(file, png(0, 0, 0)),
-  "an empty file": (file) => writeFileSync(file, ""),
-  "a text": (file) => writeFileSync(file, "<svg xmlns='http://www.w3.org/2000/svg' onload='x'/>".repeat(3)),
+  "a text": (file) => writeFileSync(file, "no picture, but a page that says so".repeat(3)),
   "random bytes": (file) =>
     writeFileSync(
       file,
@@ -80,6 +79,16 @@ for (const [name, write] of Object.entries(brokenImages)) {
     await assertRefused(`folder:${folder}`, /z\.png: cannot read the image/);
   });
 }
+
+test("empty files and formats that are not read are left out and named", async () => {
+  const svg = "<svg xmlns='http://www.w3.org/2000/svg' onload='x'/>".repeat(3);
+  for (const [name, content] of Object.entries({ "an empty file": "", "an SVG": svg })) {
+    const folder = imageFolder(name, "z.png", (file) => writeFileSync(file, content));
+    const { notices = [] } = await openDataset(`folder:${folder}`, { imageSize: { width: 8, height: 8 } });
+    assert.match(notices.join("\n"), /z\.png/);
+    assert.equal(await readAll(`folder:${folder}`), 6);
+  }
+});
 
 test("folders and pipes that are called like images are no images", async () => {
   const withFolder = imageFolder("folder-image", "z.png", (file) => mkdirSync(file));

@@ -35,7 +35,7 @@ export interface TrainingRequest {
   readonly inputShapes?: ReadonlyMap<string, readonly number[]>;
   /** How the model takes pictures, in place of what its metadata say. */
   readonly pictures?: PictureOptions;
-  /** Told how the model takes pictures, and who says so, before anything is read. */
+  /** Told how the model takes pictures, and who says so, before anything runs. */
   readonly onPictures?: (format: PictureFormat) => void | Promise<void>;
 }
 
@@ -52,7 +52,6 @@ export async function prepareTraining(request: TrainingRequest): Promise<Trainin
   const original = await naming(model, async () => specializeInputs(given, request.inputShapes ?? new Map()));
   const format = await naming(model, async () => pictureFormat(original, request.pictures));
   const { preprocessing } = format;
-  await request.onPictures?.(format);
   const classes = await naming(model, async () => {
     const opened = await openFittingDataset(original, data, preprocessing);
     const dataset = fitClasses(original, opened, request.classes);
@@ -74,7 +73,9 @@ export async function prepareTraining(request: TrainingRequest): Promise<Trainin
     preprocessing,
     versions: versions(),
   };
-  return RunDirectory.create(out, config, original);
+  const run = await RunDirectory.create(out, config, original);
+  await request.onPictures?.(format);
+  return run;
 }
 
 function checkSettings(settings: TrainingSettings): void {
