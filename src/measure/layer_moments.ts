@@ -4,7 +4,7 @@ import type { Feeds } from "../execute/engine.js";
 import { int } from "../graph/attributes.js";
 import { PenniError } from "../graph/errors.js";
 import { elementCount } from "../graph/tensor.js";
-import type { Graph, ValueInfo, ValueType } from "../graph/types.js";
+import type { Graph, Node, ValueInfo, ValueType } from "../graph/types.js";
 import { TypedBuilder } from "../ops/builder.js";
 import { convGeometry } from "../ops/conv.js";
 import type { ConvGeometry } from "../ops/conv_gradient.js";
@@ -128,6 +128,7 @@ function emitSums(
 /** The sums of one layer, over all batches so far, in float64. */
 class MomentSums {
   private readonly emitted: EmittedSums;
+  private readonly conv: Node;
   private readonly geometry: ConvGeometry;
   private readonly columns: number;
   private readonly size: number;
@@ -149,6 +150,7 @@ class MomentSums {
     const { groups, inputChannels, outputChannels, kernel, output } = geometry;
     if (b.dims(target)[1] !== outputChannels)
       throw new PenniError("internal", "a layer's target has other channels", { op: conv.op });
+    this.conv = conv;
     this.geometry = geometry;
     this.columns = (inputChannels / groups) * kernel[0] * kernel[1];
     this.size = this.columns + outputChannels / groups;
@@ -207,8 +209,11 @@ class MomentSums {
     this.batchMeans.push(means);
   }
 
+  /** @throws PenniError "bad-data" where values overflow: no layer can be fitted to them */
   moments(): readonly LayerMoments[] {
     const { size, columns, geometry } = this;
+    if (!this.squareSums.every(Number.isFinite) || !this.spreadSums.every(Number.isFinite))
+      throw notFinite(this.conv);
     const outputs = size - columns;
     return Array.from({ length: geometry.groups }, (_, group) =>
       centredMoments({
@@ -220,6 +225,16 @@ class MomentSums {
       }),
     );
   }
+}
+
+function notFinite({ name, op }: Node): PenniError {
+  return new PenniError("bad-data", "what goes in or comes out is not finite on some images", {
+    node: name,
+    op,
+    expected: "numbers of single precision whose squares can be summed",
+    found: "infinity, or no number",
+    advice: "Check that the images are prepared as the network wants them (--scale, --mean, --std)",
+  });
 }
 
 function floatsOf(results: Feeds, name: string): Float32Array {
