@@ -29,14 +29,14 @@ interface Options {
 }
 
 /** The analysis with a coefficient as the unit of all costs, so that a budget is a number of coefficients. */
-function countingCoefficients({ layers }: CalibrationAnalysis): CalibrationAnalysis {
+function countingCoefficients({ layers, meter }: CalibrationAnalysis): CalibrationAnalysis {
   const counted = layers.map((analysed) => {
     const unlimited = { fixedMacs: 0, macsPerCoefficient: 1, most: Number.POSITIVE_INFINITY };
     const options = analysed.options.map((option) => ({ ...option, ...unlimited }));
     const coefficients = options[0]?.rows.reduce((sum, { added }) => sum + added.length, 0) ?? 0;
     return { ...analysed, options, present: { ...analysed.present, macs: coefficients } };
   });
-  return { layers: counted, otherMacs: 0 };
+  return { layers: counted, otherMacs: 0, meter };
 }
 
 async function calibratedTo(

@@ -6,7 +6,6 @@ import type { Graph } from "../src/graph/types.js";
 import { evaluate } from "../src/measure/accuracy.js";
 import { NodeCalibration } from "../src/measure/calibration.js";
 import { countGraph } from "../src/measure/count.js";
-import { calibrationLayers } from "../src/method/calibrate/layers.js";
 import { simplify } from "../src/ops/passes/simplify.js";
 import { upgradeOpset } from "../src/ops/passes/upgrade_opset.js";
 
@@ -42,7 +41,6 @@ export async function openCalibration(
     split,
     indices: sampleIndices(train, images, seed),
     preprocessing,
-    replaceable: calibrationLayers(graph).map((layer) => layer.weight),
     threads,
   });
   return { graph, dataset, preprocessing, threads, runtime };

@@ -1,6 +1,7 @@
 import type { InspectedLayer, Inspection } from "../method/inspect.js";
 import type { Remark } from "../method/remarks.js";
 import { terminalLine } from "../text/destinations.js";
+import { describeExpectation } from "./expectation_text.js";
 import { type Column, compactNumber, formatTable } from "./table.js";
 import { wrap } from "./terminal.js";
 
@@ -58,6 +59,7 @@ export function describeInspection(inspection: InspectedModel, width: number): s
   const table = computing.length === 0 ? [] : [formatTable(columns, computing, width)];
   const remarks = [
     totals,
+    ...describeExpectation(layers),
     LEGEND,
     ...describeElementwise(layers),
     ...describeLimits(inspection),

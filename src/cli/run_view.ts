@@ -36,8 +36,12 @@ export function runView(output: Output): RunView {
     stage: (name) => line(`${name} ...`),
     progress: (progress) => show(describeProgress(progress), progress.step, progress.steps),
     images: (what, done, total) => show(`${what}: ${done} of ${total} images`, done, total),
-    layers: (what, done, total, layer) =>
-      show(`${what} layer ${done + 1} of ${total}: ${layer}`, done, total),
+    layers: (what, done, total, layer, { share, secondsLeft }) => {
+      const left = secondsLeft === undefined ? [] : [`about ${duration(secondsLeft)} left`];
+      // The most wanted first: a narrow terminal cuts the line off.
+      const text = [...left, `${what} layer ${done + 1} of ${total}: ${layer}`].join(" | ");
+      show(text, Math.round(1000 * share), 1000);
+    },
     notice: (text) => line(`  ${text}`),
     epoch: (metrics) => line(`  ${describeEpoch(metrics)}`),
     stop: () => bar?.stop(),

@@ -1,14 +1,18 @@
 import { batches, planEvaluation } from "../data/batches.js";
 import type { Split } from "../data/dataset.js";
 import { imageDims, type Preprocessing } from "../data/preprocessing.js";
+import { Random } from "../data/random.js";
 import { fixBatch } from "../graph/passes/fix_input_shape.js";
+import { elementCount } from "../graph/tensor.js";
 import type { Graph, Tensor } from "../graph/types.js";
-import { inferGraph, staticDims } from "../ops/infer.js";
+import { inferGraph } from "../ops/infer.js";
 import { batchProblem } from "./batch_independence.js";
-import { type CalibrationImages, collectMoments } from "./layer_moments.js";
+import { countGraph } from "./count.js";
+import { collectMoments, type SampleSize } from "./layer_moments.js";
 import { RuntimeProduct } from "./matrix_product.js";
 import type { LayerMoments, MomentsRequest } from "./moments.js";
 import { OutputProbe } from "./output_error.js";
+import { type ImageBatches, SettledValues } from "./settled_values.js";
 import { workingBatch } from "./working_batch.js";
 
 export interface CalibrationSettings {
@@ -16,88 +20,130 @@ export interface CalibrationSettings {
   /** The images to use. */
   readonly indices: Uint32Array;
   readonly preprocessing: Preprocessing;
-  /** Initializers that `outputError` may be asked to replace. */
-  readonly replaceable: readonly string[];
   readonly threads: number;
+  /** How many samples statistics are made of; by default what gave ResNet-20 the curve that all positions give. */
+  readonly samples?: SampleSize;
+  /** Images that errors of outputs are measured on: by default 64, and more for a network that is small. */
+  readonly compared?: number;
 }
 
-/** Images in a batch, where their columns fit into memory. */
+/** See `docs/decisions.md`, "Calibrated compression". */
+const SAMPLES: SampleSize = { most: 2 ** 17, elements: 2 ** 25, perColumn: 8 };
+/** Multiply-accumulates of the images that errors of outputs are measured on, and how many there are at least. */
+const COMPARED_MACS = 4e10;
+const LEAST_COMPARED = 64;
+/** Images in a batch, where their values fit into memory. */
 const LARGEST_BATCH = 128;
-/** Elements that the columns of one layer may have for one batch: 256 MiB. */
-const LARGEST_COLUMNS = 2 ** 26;
-
-/** The most images that the network takes at once: one where images see each other, its own batch where it is written for that. */
-async function batchLimit(network: Graph, settings: CalibrationSettings): Promise<number> {
-  if ((await batchProblem(network, settings)) !== undefined) return 1;
-  return workingBatch(network, LARGEST_BATCH);
-}
+const LARGEST_VALUE_BYTES = 64 * 2 ** 20;
+/** Float32 elements of values that are kept while a network is calibrated: 1.5 GiB. */
+const KEPT_ELEMENTS = 1.5 * 2 ** 28;
+/** What separates the random numbers of the images' order from others. */
+const ORDER_STREAM = 5;
 
 /** Runs networks on images for `calibrate`, in ONNX Runtime for Node. */
 export class NodeCalibration {
   private constructor(
-    private readonly settings: CalibrationSettings,
+    private readonly source: ImageBatches,
+    private readonly values: SettledValues,
     private readonly probe: OutputProbe,
-    private readonly network: Graph,
     private readonly matrices: RuntimeProduct,
-    /** The most images in a batch. */
-    private readonly largestBatch: number,
+    private readonly samples: SampleSize,
+    /** Batches that errors of outputs are measured on. */
+    private readonly compared: number,
   ) {}
 
   readonly product = (rows: Float64Array, matrix: Float64Array, n: number): Promise<Float64Array> =>
     this.matrices.multiply(rows, matrix, n);
 
   static async open(network: Graph, settings: CalibrationSettings): Promise<NodeCalibration> {
-    const largestBatch = await batchLimit(network, settings);
-    const batch = wholeBatch(settings.indices.length, largestBatch);
-    const images = (): CalibrationImages => imagesOf(settings, batch);
-    const { replaceable, threads } = settings;
-    const probe = await OutputProbe.open(fixBatch(network, batch), replaceable, images, threads);
-    return new NodeCalibration(settings, probe, network, await RuntimeProduct.open(threads), largestBatch);
+    const images = imagesOf(settings, await batchOf(network, settings));
+    const values = new SettledValues(images, settings.threads);
+    const { samples = SAMPLES, compared = comparedImages(network) } = settings;
+    const batches = Math.min(images.count, Math.ceil(compared / images.size));
+    const probe = await OutputProbe.open(fixBatch(network, images.size), values, batches);
+    const matrices = await RuntimeProduct.open(settings.threads);
+    return new NodeCalibration(images, values, probe, matrices, samples, batches);
   }
 
-  async moments(
+  /** Float32 elements for each image that may be settled. */
+  get roomPerImage(): number {
+    return KEPT_ELEMENTS / this.images.all;
+  }
+
+  /** Images that moments are made from, and that errors of outputs are. */
+  get images(): { readonly all: number; readonly compared: number } {
+    const { count, size } = this.source;
+    return { all: count * size, compared: this.compared * size };
+  }
+
+  settle(network: Graph, names: readonly string[]): Promise<void> {
+    const fixed = fixBatch(network, this.source.size);
+    return this.values.settle(fixed, inferGraph(fixed).types, names);
+  }
+
+  moments(
     network: Graph,
     requests: readonly MomentsRequest[],
   ): Promise<readonly (readonly LayerMoments[])[]> {
-    const { indices, threads } = this.settings;
-    const room = Math.floor(LARGEST_COLUMNS / this.largestColumns(requests));
-    const batch = wholeBatch(indices.length, Math.max(1, Math.min(this.largestBatch, room)));
-    return collectMoments(fixBatch(network, batch), requests, imagesOf(this.settings, batch), threads);
-  }
-
-  outputError(replaced: ReadonlyMap<string, Tensor>): Promise<number> {
-    return this.probe.error(replaced);
-  }
-
-  async release(): Promise<void> {
-    await this.probe.release();
-    await this.matrices.release();
-  }
-
-  /** Elements of the largest layer's columns for one image. */
-  private largestColumns(requests: readonly MomentsRequest[]): number {
-    const { types } = inferGraph(fixBatch(this.network, 1));
-    return Math.max(
-      1,
-      ...requests.map(({ conv }) => {
-        const [, , ...output] = staticDims(types, conv.outputs[0] ?? "");
-        const [, C = 1] = staticDims(types, conv.inputs[0] ?? "");
-        const [, , ...kernel] = staticDims(types, conv.inputs[1] ?? "");
-        return [C, ...output, ...kernel].reduce((product, dim) => product * dim, 1);
-      }),
+    const fixed = fixBatch(network, this.source.size);
+    return collectMoments(
+      fixed,
+      inferGraph(fixed).types,
+      requests,
+      this.values,
+      this.images.all,
+      this.samples,
     );
   }
+
+  outputErrors(replacements: readonly ReadonlyMap<string, Tensor>[]): Promise<readonly number[]> {
+    return this.probe.errors(replacements);
+  }
+
+  release(): Promise<void> {
+    return this.matrices.release();
+  }
 }
 
-/** The largest batch up to `most` that divides the images into whole batches. */
-function wholeBatch(images: number, most: number): number {
-  for (let batch = Math.min(images, most); batch > 1; batch--) if (images % batch === 0) return batch;
-  return 1;
+function comparedImages(network: Graph): number {
+  const { executedMacs } = countGraph(fixBatch(network, 1));
+  return Math.max(LEAST_COMPARED, Math.round(COMPARED_MACS / Math.max(1, executedMacs)));
 }
 
-function imagesOf({ split, indices, preprocessing }: CalibrationSettings, batch: number): CalibrationImages {
+/** Images in a batch: one where images see each other, the network's own where it is written for that. */
+async function batchOf(network: Graph, settings: CalibrationSettings): Promise<number> {
+  const images = settings.indices.length;
+  if ((await batchProblem(network, settings)) !== undefined) return 1;
+  const taken = await workingBatch(network, LARGEST_BATCH);
+  return taken === LARGEST_BATCH ? fittingBatch(network, images) : Math.min(taken, images);
+}
+
+/** As many images as keep the network's largest value below 64 MiB, so that few are left over. */
+function fittingBatch(network: Graph, images: number): number {
+  const { types } = inferGraph(fixBatch(network, 1));
+  const sizes = network.nodes
+    .flatMap((node) => node.outputs)
+    .map((name) => types.get(name)?.shape ?? [])
+    .map((shape) => 4 * elementCount(shape.map((dim) => (typeof dim === "number" ? dim : 1))));
+  const largest = sizes.reduce((most, size) => Math.max(most, size), 1);
+  const most = Math.max(1, Math.min(images, LARGEST_BATCH, Math.floor(LARGEST_VALUE_BYTES / largest)));
+  let best = most;
+  for (let batch = most; batch > most / 2; batch--) if (images % batch < images % best) best = batch;
+  return best;
+}
+
+/** Whole batches of the images in random order: a dataset is often sorted by class. What is left over is not used. */
+function imagesOf({ split, indices, preprocessing }: CalibrationSettings, size: number): ImageBatches {
+  const shuffled = new Random(ORDER_STREAM).shuffle(indices.slice());
+  const count = Math.floor(indices.length / size);
+  const used = shuffled.subarray(0, count * size);
   return {
-    batches: batches(planEvaluation(split, indices, { batch, preprocessing })),
+    count,
+    size,
     dims: imageDims(split, preprocessing),
+    *pixels() {
+      for (const { images } of batches(planEvaluation(split, used, { batch: size, preprocessing })))
+        yield images;
+    },
   };
 }

@@ -32,18 +32,20 @@ export interface LayerMoments {
   readonly targetMean: Float64Array;
 }
 
-/**
- * From what was seen of z, the input columns followed by the outputs, in batches of `rowsPerBatch` samples each. The
- * spread of a batch's means about the mean of all comes on top of the spread within batches (Chan et al. 1979).
- * @param squares row-major [n + outputs, n + outputs]: the sum over all samples of z z' about their batch's mean
- * @param batchMeans the mean of z in each batch
- */
-export function centredMoments(
-  squares: Float64Array,
-  batchMeans: readonly Float64Array[],
-  rowsPerBatch: number,
-  n: number,
-): LayerMoments {
+/** What was seen of z, the input columns followed by the outputs, in batches of equally many samples. */
+export interface BatchedSums {
+  /** Row-major [n + outputs, n]: the sum over all samples of z x' about their batch's mean. */
+  readonly squares: Float64Array;
+  /** The same for the squares of the outputs: [outputs]. */
+  readonly spreads: Float64Array;
+  /** The mean of z in each batch: [n + outputs]. */
+  readonly batchMeans: readonly Float64Array[];
+  readonly rowsPerBatch: number;
+  readonly n: number;
+}
+
+/** The spread of a batch's means about the mean of all comes on top of the spread within batches (Chan et al. 1979). */
+export function centredMoments({ squares, spreads, batchMeans, rowsPerBatch, n }: BatchedSums): LayerMoments {
   const [first = new Float64Array(0)] = batchMeans;
   const size = first.length;
   const outputs = size - n;
@@ -51,17 +53,28 @@ export function centredMoments(
   const rows = batches * rowsPerBatch;
   const mean = first.map((_, i) => batchMeans.reduce((sum, means) => sum + (means[i] ?? 0), 0) / batches);
   const offsets = batchMeans.map((means) => means.map((value, i) => value - (mean[i] ?? 0)));
-  const covariance = (i: number, j: number): number =>
-    offsets.reduce(
-      (sum, offset) => sum + ((offset[i] ?? 0) * (offset[j] ?? 0)) / batches,
-      (squares[i * size + j] ?? 0) / rows,
-    );
-  const gram = new Float64Array(n * n);
-  for (let i = 0; i < n; i++) for (let j = 0; j < n; j++) gram[i * n + j] = covariance(i, j);
-  const cross = new Float64Array(outputs * n);
-  for (let k = 0; k < outputs; k++) for (let j = 0; j < n; j++) cross[k * n + j] = covariance(n + k, j);
-  const variance = Float64Array.from({ length: outputs }, (_, k) => Math.max(0, covariance(n + k, n + k)));
-  return { rows, n, outputs, gram, cross, variance, inputMean: mean.slice(0, n), targetMean: mean.slice(n) };
+  const products = squares.map((value) => value / rows);
+  for (const offset of offsets) {
+    for (let i = 0; i < size; i++) {
+      const scale = (offset[i] ?? 0) / batches;
+      const row = products.subarray(i * n, (i + 1) * n);
+      for (let j = 0; j < n; j++) row[j] = (row[j] ?? 0) + scale * (offset[j] ?? 0);
+    }
+  }
+  const variance = Float64Array.from({ length: outputs }, (_, k) => {
+    const between = offsets.reduce((sum, offset) => sum + (offset[n + k] ?? 0) ** 2, 0) / batches;
+    return Math.max(0, (spreads[k] ?? 0) / rows + between);
+  });
+  return {
+    rows,
+    n,
+    outputs,
+    gram: products.slice(0, n * n),
+    cross: products.slice(n * n),
+    variance,
+    inputMean: mean.slice(0, n),
+    targetMean: mean.slice(n),
+  };
 }
 
 /**

@@ -4,7 +4,7 @@ import { linkGraph } from "../graph/links.js";
 import { fixBatch } from "../graph/passes/fix_input_shape.js";
 import { countNonZeros, float32Tensor } from "../graph/tensor.js";
 import type { Graph, Tensor } from "../graph/types.js";
-import { countGraph } from "../measure/count.js";
+import { countGraph, type GraphCount } from "../measure/count.js";
 import { combined, type LayerMoments, type MomentsRequest } from "../measure/moments.js";
 import type { Factors } from "./basis.js";
 import { allocate, type LayerChoice, type LayerOption, layerForms } from "./calibrate/allocation.js";
@@ -19,6 +19,7 @@ import {
   presentSupports,
   problemsOf,
 } from "./calibrate/candidates.js";
+import { type Cut, CutSequence, planCuts } from "./calibrate/cuts.js";
 import {
   type BasisFit,
   denseKernels,
@@ -31,6 +32,13 @@ import {
 import { iterativeSolver, type MatrixProduct } from "./calibrate/iterative_solver.js";
 import { type CalibrationJournal, remembered } from "./calibrate/journal.js";
 import { type CalibrationLayer, calibrationLayers } from "./calibrate/layers.js";
+import {
+  type OutputSample,
+  sampleOutputs,
+  standingForAll,
+  withSampledKernels,
+} from "./calibrate/output_sample.js";
+import { expectedWork, type WorkImages, WorkMeter } from "./calibrate/progress.js";
 import type { CoefficientSolver } from "./calibrate/solver.js";
 import { pairOf, targetOf } from "./calibrate/targets.js";
 import { type PresentForm, presentForm, waysToCompute } from "./calibrate/ways.js";
@@ -42,8 +50,20 @@ import { checkReachable } from "./prune.js";
 export interface CalibrationRuntime {
   /** For each request, for each group of the convolution. The network's batch is the runtime's to choose. */
   moments(network: Graph, requests: readonly MomentsRequest[]): Promise<readonly (readonly LayerMoments[])[]>;
-  /** How far the original's outputs move when some of its initializers are replaced; 0 for none. */
-  outputError(replaced: ReadonlyMap<string, Tensor>): Promise<number>;
+  /**
+   * For each of some replacements of the same initializers: how far the original's outputs move; 0 for none. Those
+   * that settled values depend on may not be replaced.
+   */
+  outputErrors(replacements: readonly ReadonlyMap<string, Tensor>[]): Promise<readonly number[]>;
+  /**
+   * From now on these values are taken as this network computes them, under their names, by all networks: only what
+   * comes after them is run. Those that were settled before and are not named no longer are.
+   */
+  settle(network: Graph, values: readonly string[]): Promise<void>;
+  /** Float32 elements of settled values for each image that there is memory for. */
+  readonly roomPerImage: number;
+  /** How many images moments are made from, and how many errors of outputs. */
+  readonly images: WorkImages;
   /** For layers too wide for exact solutions. */
   readonly product: MatrixProduct;
 }
@@ -71,6 +91,10 @@ export interface CalibrationProgress {
   readonly total: number;
   /** The layer that comes next. */
   readonly layer: string;
+  /** Expected work that is done, over all steps; 0 to 1. */
+  readonly share: number;
+  /** Seconds that the rest will take; undefined as long as nothing has been timed. */
+  readonly secondsLeft: number | undefined;
 }
 
 /** What became of a layer. */
@@ -94,6 +118,8 @@ export interface CalibrationAnalysis {
   readonly layers: readonly AnalysedLayer[];
   /** Multiply-accumulates for one image (paper count) of what is in no layer. */
   readonly otherMacs: number;
+  /** At the end of the analysis. */
+  readonly meter: WorkMeter;
 }
 
 /** A layer with all ways to compute it. */
@@ -138,31 +164,53 @@ export async function analyseLayers(
   runtime: CalibrationRuntime,
   options: CalibrationOptions,
 ): Promise<CalibrationAnalysis> {
-  const { layers, otherMacs } = layersAsTheyAre(graph, options.factors);
+  const count = countGraph(fixBatch(graph, 1));
+  const { layers, otherMacs } = layersAsTheyAre(graph, count, options.factors);
+  const macs = new Map(count.layers.map((layer) => [layer.node.outputs[0], layer.executedMacs]));
+  await runtime.settle(graph, []);
+  const cuts = new CutSequence(cutsOf(graph, layers, runtime), (cut) => runtime.settle(graph, cut));
+  const meter = new WorkMeter(expectedWork(graph, layers, macs, runtime.images, options.basis));
   const analysed: AnalysedLayer[] = [];
   for (const [index, { layer, denseMacs, present }] of layers.entries()) {
     const name = nameOf(layer);
-    report(options, { step: "analyse", done: index, total: layers.length, layer: name });
+    report(options, meter, { step: "analyse", done: index, total: layers.length, layer: name });
     const ways =
       layer.sparsity === "none"
         ? [keptOption(present)]
         : await remembered(options.journal, `analysis-${index}`, layerOptionsSchema, () =>
-            analyseLayer(graph, runtime, options, layer, present),
+            meter.time("analyse", index, async () => {
+              await cuts.reach(index);
+              return analyseLayer(graph, runtime, options, layer, present);
+            }),
           );
+    meter.finish("analyse", index);
     analysed.push({ layer, name, denseMacs, present, options: ways });
   }
-  return { layers: analysed, otherMacs };
+  return { layers: analysed, otherMacs, meter };
+}
+
+/** Where both networks are cut in front of each layer. */
+function cutsOf(
+  graph: Graph,
+  layers: readonly Pick<AnalysedLayer, "layer">[],
+  { roomPerImage }: CalibrationRuntime,
+): readonly Cut[] {
+  return planCuts(
+    graph,
+    layers.flatMap(({ layer: { convs } }) => convs[0] ?? []),
+    roomPerImage / 2,
+  );
 }
 
 /** The layers that calibration fits as they come in, and what everything else costs. */
 function layersAsTheyAre(
   graph: Graph,
+  count: GraphCount,
   factors: CalibrationOptions["factors"],
 ): {
   readonly layers: readonly Pick<AnalysedLayer, "layer" | "denseMacs" | "present">[];
   readonly otherMacs: number;
 } {
-  const count = countGraph(fixBatch(graph, 1));
   const counts = new Map(count.layers.map((layer) => [layer.node.outputs[0], layer]));
   let otherMacs = count.paperMacs;
   const layers = calibrationLayers(graph).map((layer) => {
@@ -182,7 +230,7 @@ export function leastFraction(
   graph: Graph,
   { basis, factors }: Pick<CalibrationOptions, "basis" | "factors">,
 ): number {
-  const { layers, otherMacs } = layersAsTheyAre(graph, factors);
+  const { layers, otherMacs } = layersAsTheyAre(graph, countGraph(fixBatch(graph, 1)), factors);
   const ways = layers.map(({ layer, present }) => waysToCompute(layer, present, basis));
   return leastOf(ways, otherMacs, presentMacs({ layers, otherMacs }));
 }
@@ -218,11 +266,12 @@ export function calibrateTo(
   runtime: CalibrationRuntime,
   options: CalibrationOptions,
 ): Promise<Calibration> {
-  const { layers, otherMacs } = analysis;
+  const { layers, otherMacs, meter } = analysis;
   const original = presentMacs(analysis);
   const ways = layers.map((layer) => layer.options);
   checkReachable(fraction, leastOf(ways, otherMacs, original), otherWays(options.basis));
-  return fitInOrder(graph, runtime, options, layers, allocate(ways, fraction * original - otherMacs));
+  const choices = allocate(ways, fraction * original - otherMacs);
+  return fitInOrder(graph, runtime, options, layers, choices, meter.copy());
 }
 
 async function analyseLayer(
@@ -240,16 +289,16 @@ async function analyseLayer(
   const ways = waysToCompute(layer, present, options.basis);
   const sparse = ways.filter(({ form }) => form !== "kept");
   if (sparse.length === 0) return [keptOption(present)];
-  const moments = combinedGroups(await runtime.moments(graph, requests));
+  const sample = sampleOutputs(layer, combinedGroups(await runtime.moments(graph, requests)), present);
   const wide = iterativeSolver(runtime.product);
   const candidates: Candidate[] = [];
   for (const way of sparse) {
     await breathe(options, nameOf(layer));
-    candidates.push(await candidateOf(layer, moments, present, way, wide));
+    candidates.push(await candidateOf(sample.layer, sample.moments, sample.present, way, wide));
   }
-  const scale = await outputScale(runtime, layer, candidates);
+  const scale = await outputScale(runtime, layer, sample, candidates);
   const kept = sparse.length < ways.length ? [keptOption(present)] : [];
-  return [...kept, ...candidates.map(({ option }) => scaled(option, scale))];
+  return [...kept, ...candidates.map(({ option }) => standingForAll(scaled(option, scale), sample))];
 }
 
 /** Group by group over the convolutions that share a weight. */
@@ -262,24 +311,29 @@ function combinedGroups(byConv: readonly (readonly LayerMoments[])[]): readonly 
 async function outputScale(
   runtime: CalibrationRuntime,
   layer: CalibrationLayer,
+  { outputs: sampled }: OutputSample,
   candidates: readonly Candidate[],
 ): Promise<number> {
   const middle = candidates[Math.floor((candidates.length - 1) / 2)];
   if (middle === undefined) return 0;
-  let outputs = 0;
+  const replacements: ReadonlyMap<string, Tensor>[] = [];
   let errors = 0;
   for (const share of PROBES) {
     const kept = middle.alive.map((count) => count - Math.round(share * count));
     const kernels = fittedKernels(
       await fitSparse(middle.groups, middle.fit, kept, iterativeSolver(runtime.product), 0),
     );
-    const weight = float32Tensor([layer.K, layer.C, layer.R, layer.S], kernels);
-    outputs += await runtime.outputError(new Map([[layer.weight, weight]]));
+    const weight = float32Tensor(
+      [layer.K, layer.C, layer.R, layer.S],
+      withSampledKernels(layer, sampled, kernels),
+    );
+    replacements.push(new Map([[layer.weight, weight]]));
     errors += middle.option.rows.reduce((sum, { base, added }, k) => {
       const removed = added.length - (kept[k] ?? 0);
       return sum + base + (added[removed - 1] ?? 0);
     }, 0);
   }
+  const outputs = (await runtime.outputErrors(replacements)).reduce((sum, error) => sum + error, 0);
   return errors > 0 ? Math.max(outputs / errors, Number.MIN_VALUE) : 0;
 }
 
@@ -297,31 +351,40 @@ async function fitInOrder(
   options: CalibrationOptions,
   analysed: readonly AnalysedLayer[],
   choices: readonly LayerChoice[],
+  meter: WorkMeter,
 ): Promise<Calibration> {
   const links = linkGraph(graph);
   const factors = new Map<string, SparseFit>();
   const calibrated: CalibratedLayer[] = [];
   let current = graph;
   let spared = 0;
+  await runtime.settle(graph, []);
+  const cuts = new CutSequence(cutsOf(graph, analysed, runtime), (cut) => {
+    const pair = pairOf(graph, current);
+    return runtime.settle(pair.graph, [...cut, ...cut.map(pair.originalName)]);
+  });
   for (const [index, { layer, name, denseMacs, present, options: ways }] of analysed.entries()) {
-    report(options, { step: "fit", done: index, total: analysed.length, layer: name });
+    report(options, meter, { step: "fit", done: index, total: analysed.length, layer: name });
     const choice = choices[index];
     const way = ways[choice?.option ?? 0] ?? keptOption(present);
     const { kernels, fit, biases } = await remembered(
       options.journal,
       `fit-${index}`,
       fittedLayerSchema,
-      async () => {
-        const moments: (readonly LayerMoments[])[] = [];
-        for (const conv of layer.convs) {
-          const target = targetOf(pairOf(graph, current), links, conv, layer);
-          const request = { conv, input: conv.inputs[0] ?? "", target: target.value };
-          moments.push(...(await runtime.moments(target.pair.graph, [request])));
-        }
-        return fitLayer(layer, present, way, choice, moments, runtime);
-      },
+      () =>
+        meter.time("fit", index, async () => {
+          await cuts.reach(index);
+          const moments: (readonly LayerMoments[])[] = [];
+          for (const conv of layer.convs) {
+            const target = targetOf(pairOf(graph, current), links, conv, layer);
+            const request = { conv, input: conv.inputs[0] ?? "", target: target.value };
+            moments.push(...(await runtime.moments(target.pair.graph, [request])));
+          }
+          return fitLayer(layer, present, way, choice, moments, runtime);
+        }),
     );
-    const isDecomposed = isOnBasis(way.form) || (way.form === "kept" && present.factors !== undefined);
+    meter.finish("fit", index);
+    const isDecomposed = isOnBasis(way.form) || (way.form === "kept" && present.basis !== undefined);
     if (fit !== undefined && isDecomposed) factors.set(layer.weight, fit);
     const values = fit === undefined ? kernels : Float32Array.from(fit.coefs);
     const nonZeros = countNonZeros(values);
@@ -336,6 +399,7 @@ async function fitInOrder(
       macs: (choice?.macs ?? present.macs) / denseMacs,
     });
   }
+  await runtime.settle(graph, []);
   const result = withFactors(current, ({ weight }) => {
     const fit = factors.get(weight);
     return fit === undefined
@@ -393,11 +457,11 @@ async function fitAsItIs(
   moments: readonly LayerMoments[],
   wide: CoefficientSolver,
 ): Promise<SparseFit | undefined> {
-  const { factors, nonZeros, values } = present;
-  if (factors === undefined && nonZeros === values.length) return undefined;
-  const groups = problemsOf(layer, moments, factors !== undefined);
-  const basis = factors === undefined ? Float64Array.of(1) : Float64Array.from(factors.basis);
-  const d = factors === undefined ? 1 : basis.length / (layer.R * layer.S);
+  const { basis: own, nonZeros, values } = present;
+  if (own === undefined && nonZeros === values.length) return undefined;
+  const groups = problemsOf(layer, moments, own !== undefined);
+  const basis = own === undefined ? Float64Array.of(1) : Float64Array.from(own);
+  const d = own === undefined ? 1 : basis.length / (layer.R * layer.S);
   return fitOnSupports(groups, { d, basis }, presentSupports(layer, present), wide);
 }
 
@@ -430,7 +494,10 @@ function fitKept(
   layer: CalibrationLayer,
   wide: CoefficientSolver,
 ): Promise<SparseFit> {
-  const wanted = choice?.kept.reduce((sum, count) => sum + count, 0) ?? 0;
+  const { kept = [] } = choice ?? {};
+  // Each of the outputs that were looked at stands for as many of the layer.
+  const each = fit.rows.length / Math.max(1, kept.length);
+  const wanted = Math.floor(each * kept.reduce((sum, count) => sum + count, 0) + 1e-6);
   const rows = fit.rows.map(({ path }, k) => {
     const importance = layer.importance[k] ?? 0;
     return { base: 0, added: path.error.map((value) => importance * value) };
@@ -446,9 +513,13 @@ function nameOf({ convs }: CalibrationLayer): string {
   return conv === undefined ? "" : layerName(conv);
 }
 
-function report(options: CalibrationOptions, progress: CalibrationProgress): void {
+function report(
+  options: CalibrationOptions,
+  { share, secondsLeft }: WorkMeter,
+  progress: Omit<CalibrationProgress, "share" | "secondsLeft">,
+): void {
   checkSignal(options, progress.layer);
-  options.onProgress?.(progress);
+  options.onProgress?.({ ...progress, share, secondsLeft });
 }
 
 /** Lets others (Ctrl-C) have their turn: fitting a layer takes seconds. */

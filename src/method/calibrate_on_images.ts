@@ -7,7 +7,6 @@ import type { Preprocessing } from "../data/preprocessing.js";
 import type { Graph } from "../graph/types.js";
 import { inputImageSize } from "../measure/accuracy.js";
 import { NodeCalibration } from "../measure/calibration.js";
-import { calibrationLayers } from "./calibrate/layers.js";
 import {
   type Calibration,
   type CalibrationOptions,
@@ -33,8 +32,7 @@ export async function calibrateOnSplit(
 ): Promise<Calibration> {
   // Layers that came decomposed go on from their own bases.
   const { graph: merged, factors } = mergeDecompositions(graph);
-  const replaceable = calibrationLayers(merged).map((layer) => layer.weight);
-  const runtime = await NodeCalibration.open(merged, { ...images, replaceable });
+  const runtime = await NodeCalibration.open(merged, images);
   try {
     return await calibrate(merged, runtime, { ...options, factors });
   } finally {

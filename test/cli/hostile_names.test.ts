@@ -139,7 +139,7 @@ test("progress in a terminal: only what moves the cursor is sent", () => {
   const screen = new Screen();
   const view = runView(new Output(screen, "screen"));
   for (let done = 0; done < 3; done++) {
-    view.layers?.("calibrating", done, 3, evil);
+    view.layers?.("calibrating", done, 3, evil, { share: done / 3, secondsLeft: done });
     view.images?.(evil, done, 3);
     view.notice?.(evil);
     view.stage(evil);

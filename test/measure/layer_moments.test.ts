@@ -1,17 +1,18 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { Tensor as OrtTensor } from "onnxruntime-common";
-import type { Batch } from "../../src/data/batches.js";
 import { runGraph } from "../../src/execute/node.js";
 import { int, ints } from "../../src/graph/attributes.js";
 import { fixBatch } from "../../src/graph/passes/fix_input_shape.js";
 import { float32Data, float32Tensor } from "../../src/graph/tensor.js";
 import type { Graph } from "../../src/graph/types.js";
-import { collectMoments } from "../../src/measure/layer_moments.js";
-import { anchored, combined } from "../../src/measure/moments.js";
+import { collectMoments, type SampleSize, sampleCount } from "../../src/measure/layer_moments.js";
+import { anchored, combined, type LayerMoments, type MomentsRequest } from "../../src/measure/moments.js";
 import { OutputProbe } from "../../src/measure/output_error.js";
+import { type ImageBatches, SettledValues } from "../../src/measure/settled_values.js";
 import { exactSolver } from "../../src/method/calibrate/solver.js";
 import { Cholesky } from "../../src/method/calibrate/symmetric.js";
+import { inferGraph } from "../../src/ops/infer.js";
 import { convolutions, denseLayer } from "../../src/ops/weights.js";
 import { Network } from "../support/network.js";
 
@@ -19,16 +20,32 @@ const SIZE = 7;
 const BATCH = 4;
 
 /** Two batches of random images. */
-function imagesOf(seed: number): { batches: readonly Batch[]; dims: readonly [number, number, number] } {
+function imagesOf(seed: number): ImageBatches & { readonly batches: readonly Float32Array<ArrayBuffer>[] } {
   const net = new Network(seed, [4, SIZE, SIZE]);
-  const batches = [0, 1].map((index) => ({
-    index,
-    count: BATCH,
-    size: BATCH,
-    images: Float32Array.from(net.uniform(BATCH * 4 * SIZE * SIZE)) as Float32Array<ArrayBuffer>,
-    labels: new BigInt64Array(BATCH),
-  }));
-  return { batches, dims: [4, SIZE, SIZE] };
+  const batches = [0, 1].map(() => Float32Array.from(net.uniform(BATCH * 4 * SIZE * SIZE)));
+  return { batches, count: 2, size: BATCH, dims: [4, SIZE, SIZE], pixels: () => batches };
+}
+
+test("there are as many samples as may be, and never too few for the columns", () => {
+  const limits = { most: 1000, elements: 5000, perColumn: 4 };
+  assert.equal(sampleCount(limits, 2, 1), 1000);
+  assert.equal(sampleCount(limits, 20, 1), 250);
+  assert.equal(sampleCount(limits, 20, 2), 125);
+  assert.equal(sampleCount(limits, 100, 1), 400);
+});
+
+const ALL: SampleSize = { most: Infinity, elements: Infinity, perColumn: 0 };
+
+/** The moments of one convolution of a network. */
+function momentsOf(
+  graph: Graph,
+  request: MomentsRequest,
+  images: ImageBatches,
+  samples = ALL,
+): Promise<readonly (readonly LayerMoments[])[]> {
+  const fixed = fixBatch(graph, BATCH);
+  const values = new SettledValues(images, 1);
+  return collectMoments(fixed, inferGraph(fixed).types, [request], values, 2 * BATCH, samples);
 }
 
 const geometries = {
@@ -61,15 +78,20 @@ function layerGraph(name: keyof typeof geometries): Graph {
 }
 
 // Whoever has the right moments of a linear layer finds its weight by least squares: columns, order and all.
-for (const name of Object.keys(geometries) as (keyof typeof geometries)[]) {
-  test(`least squares on the moments of a convolution (${name}) give its weight and bias`, async () => {
+const cases = (Object.keys(geometries) as (keyof typeof geometries)[]).flatMap((name) => [
+  { name, samples: ALL, where: "all positions" },
+  // 96 samples of at most 36 columns, 12 positions of each image.
+  { name, samples: { most: 96, elements: Infinity, perColumn: 1 }, where: "some positions" },
+]);
+for (const { name, samples, where } of cases) {
+  test(`least squares on the moments of a convolution (${name}, ${where}) give its weight and bias`, async () => {
     const graph = layerGraph(name);
     const [conv] = convolutions(graph);
     assert.ok(conv !== undefined);
     const layer = denseLayer(graph, conv);
     assert.ok(typeof layer !== "string");
     const request = { conv, input: conv.inputs[0] ?? "", target: conv.outputs[0] ?? "" };
-    const [groups = []] = await collectMoments(fixBatch(graph, BATCH), [request], imagesOf(1), 1);
+    const [groups = []] = await momentsOf(graph, request, imagesOf(1), samples);
     assert.equal(groups.length, layer.groups);
     const weight = float32Data(graph.initializers.get(layer.weight) ?? float32Tensor([0], []));
     const bias = float32Data(graph.initializers.get(conv.inputs[2] ?? "") ?? float32Tensor([0], []));
@@ -94,13 +116,13 @@ test("columns that vary by a thousandth of their mean keep their variance, posit
   const [conv] = convolutions(graph);
   assert.ok(conv !== undefined);
   const images = imagesOf(7);
-  for (const { images: values } of images.batches) {
+  for (const values of images.batches) {
     values.forEach((value, index) => {
       values[index] = 100 + 0.1 * value;
     });
   }
   const request = { conv, input: conv.inputs[0] ?? "", target: conv.outputs[0] ?? "" };
-  const [[moments] = []] = await collectMoments(fixBatch(graph, BATCH), [request], images, 1);
+  const [[moments] = []] = await momentsOf(graph, request, images);
   assert.ok(moments !== undefined);
   // Uniform in [-0.1, 0.1]: a variance of 1/300.
   for (let i = 0; i < moments.n; i++) {
@@ -154,30 +176,28 @@ test("the error of outputs is relative to their variance, 0 for the same weight"
   const weight = conv?.inputs[1] ?? "";
   const tensor = graph.initializers.get(weight);
   assert.ok(tensor !== undefined);
-  const probe = await OutputProbe.open(graph, [weight], () => imagesOf(2), 1);
-  try {
-    assert.equal(await probe.error(new Map()), 0);
-    const other = float32Tensor(
-      tensor.dims,
-      float32Data(tensor).map((value) => 0.9 * value),
-    );
-    const found = await probe.error(new Map([[weight, other]]));
-    const values = async (model: Graph): Promise<number[]> => {
-      const all: number[] = [];
-      for (const { images } of imagesOf(2).batches) {
-        const feed = new OrtTensor("float32", images, [BATCH, 4, SIZE, SIZE]);
-        const feeds = new Map([["x", float32Tensor(feed.dims, feed.data as Float32Array)]]);
-        for (const output of (await runGraph(model, feeds)).values()) all.push(...float32Data(output));
-      }
-      return all;
-    };
-    const wanted = await values(graph);
-    const got = await values({ ...graph, initializers: new Map([...graph.initializers, [weight, other]]) });
-    const mean = wanted.reduce((sum, value) => sum + value, 0) / wanted.length;
-    const variance = wanted.reduce((sum, value) => sum + (value - mean) ** 2, 0);
-    const difference = wanted.reduce((sum, value, index) => sum + (value - (got[index] ?? 0)) ** 2, 0);
-    assert.ok(Math.abs(found - difference / variance) < 1e-4 * found, `${found} ${difference / variance}`);
-  } finally {
-    await probe.release();
-  }
+  const probe = await OutputProbe.open(graph, new SettledValues(imagesOf(2), 1), 2);
+  const other = float32Tensor(
+    tensor.dims,
+    float32Data(tensor).map((value) => 0.9 * value),
+  );
+  const [same, found = Number.NaN] = await probe.errors(
+    [tensor, other].map((value) => new Map([[weight, value]])),
+  );
+  assert.ok((same ?? Number.NaN) < 1e-12);
+  const values = async (model: Graph): Promise<number[]> => {
+    const all: number[] = [];
+    for (const images of imagesOf(2).batches) {
+      const feed = new OrtTensor("float32", images, [BATCH, 4, SIZE, SIZE]);
+      const feeds = new Map([["x", float32Tensor(feed.dims, feed.data as Float32Array)]]);
+      for (const output of (await runGraph(model, feeds)).values()) all.push(...float32Data(output));
+    }
+    return all;
+  };
+  const wanted = await values(graph);
+  const got = await values({ ...graph, initializers: new Map([...graph.initializers, [weight, other]]) });
+  const mean = wanted.reduce((sum, value) => sum + value, 0) / wanted.length;
+  const variance = wanted.reduce((sum, value) => sum + (value - mean) ** 2, 0);
+  const difference = wanted.reduce((sum, value, index) => sum + (value - (got[index] ?? 0)) ** 2, 0);
+  assert.ok(Math.abs(found - difference / variance) < 1e-4 * found, `${found} ${difference / variance}`);
 });

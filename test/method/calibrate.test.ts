@@ -14,7 +14,7 @@ import { NodeCalibration } from "../../src/measure/calibration.js";
 import { countGraph } from "../../src/measure/count.js";
 import type { CalibrationJournal } from "../../src/method/calibrate/journal.js";
 import { calibrationLayers } from "../../src/method/calibrate/layers.js";
-import { type Calibration, calibrate } from "../../src/method/calibrate.js";
+import { type Calibration, type CalibrationRuntime, calibrate } from "../../src/method/calibrate.js";
 import { decompose } from "../../src/method/decompose.js";
 import { pruneToMacs } from "../../src/method/prune.js";
 import { foldNormalization } from "../../src/ops/passes/fold_normalization.js";
@@ -33,7 +33,6 @@ async function runtimeOf(graph: Graph, indices = train.slice(0, 64)): Promise<No
     split,
     indices,
     preprocessing: imagenetPreprocessing,
-    replaceable: calibrationLayers(graph).map((layer) => layer.weight),
     threads: 1,
   });
 }
@@ -203,11 +202,14 @@ test("later layers correct earlier ones: fitted alone each leaves more error", a
   const graph = simplify(tinyCnn());
   const runtime = await runtimeOf(graph);
   try {
-    const blind = {
-      outputError: (replaced: Parameters<NodeCalibration["outputError"]>[0]) => runtime.outputError(replaced),
+    const blind: CalibrationRuntime = {
+      outputErrors: (replacements) => runtime.outputErrors(replacements),
       product: runtime.product,
+      roomPerImage: 0,
+      images: runtime.images,
+      settle: async () => undefined,
       // Every layer is shown what it gets in the original network.
-      moments: (_: Graph, requests: Parameters<NodeCalibration["moments"]>[1]) =>
+      moments: (_, requests) =>
         runtime.moments(
           graph,
           requests.map(({ conv }) => ({ conv, input: conv.inputs[0] ?? "", target: conv.outputs[0] ?? "" })),

@@ -1,6 +1,6 @@
 import { PenniError } from "../../graph/errors.js";
 
-/** What one output channel costs in error when coefficients are spared. */
+/** What one output channel, or some that it stands for, costs in error when coefficients are spared. */
 export interface RowCurve {
   /** Error with all coefficients, already weighted (see `LayerOption`). */
   readonly base: number;
@@ -29,7 +29,7 @@ export interface LayerOption {
   readonly d: number;
   /** Multiply-accumulates for one image that do not depend on the coefficients. */
   readonly fixedMacs: number;
-  /** Multiply-accumulates for one image of one coefficient. */
+  /** Multiply-accumulates for one image of one coefficient of a row, over all outputs that the row stands for. */
   readonly macsPerCoefficient: number;
   /** The most multiply-accumulates that it may take: no more than the layer costs as it came in. */
   readonly most: number;
@@ -40,7 +40,7 @@ export interface LayerOption {
 export interface LayerChoice {
   /** Index into the layer's options. */
   readonly option: number;
-  /** Coefficients that stay, for each output channel. */
+  /** Coefficients that stay, for each row of the option. */
   readonly kept: readonly number[];
   readonly macs: number;
   /** Expected contribution to the network's output error. */

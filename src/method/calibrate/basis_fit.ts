@@ -202,16 +202,18 @@ export function bestBasis(
   return right;
 }
 
+/** Both factors are symmetric, and so is the result: pairs of columns are taken once, with what their mirror image gives. */
 function addBasisProducts(matrix: Float64Array, group: BasisProblem, coefs: Float64Array, d: number): void {
   const { taps, channels, moments } = group;
   const size = d * taps;
   const products = coefficientProducts(group, coefs, d);
   const columns = channels * d;
+  const sums = new Float64Array(size * size);
   for (let left = 0; left < columns; left++) {
     const c = Math.floor(left / d);
     const b = left % d;
-    for (let right = 0; right < columns; right++) {
-      const product = products[left * columns + right] ?? 0;
+    for (let right = 0; right <= left; right++) {
+      const product = (products[left * columns + right] ?? 0) * (right === left ? 0.5 : 1);
       if (product === 0) continue;
       const e = Math.floor(right / d);
       const a = right % d;
@@ -219,9 +221,15 @@ function addBasisProducts(matrix: Float64Array, group: BasisProblem, coefs: Floa
         const target = (b * taps + r) * size + a * taps;
         const source = (c * taps + r) * moments.n + e * taps;
         for (let s = 0; s < taps; s++) {
-          matrix[target + s] = (matrix[target + s] ?? 0) + product * (moments.gram[source + s] ?? 0);
+          sums[target + s] = (sums[target + s] ?? 0) + product * (moments.gram[source + s] ?? 0);
         }
       }
+    }
+  }
+  for (let i = 0; i < size; i++) {
+    for (let j = 0; j < size; j++) {
+      const both = (sums[i * size + j] ?? 0) + (sums[j * size + i] ?? 0);
+      matrix[i * size + j] = (matrix[i * size + j] ?? 0) + both;
     }
   }
 }

@@ -4,7 +4,7 @@ import type { BasisProblem } from "./basis_fit.js";
 import { type BasisFit, fitBasis } from "./fit.js";
 import type { CalibrationLayer } from "./layers.js";
 import type { CoefficientSolver } from "./solver.js";
-import type { PresentForm, Way } from "./ways.js";
+import type { PresentForm, PresentOutputs, Way } from "./ways.js";
 
 /** Weight of the pull towards the original weights, in average variances of the inputs. */
 const ANCHOR = 1e-3;
@@ -42,11 +42,14 @@ export interface Candidate {
   readonly option: LayerOption;
 }
 
-/** A way to compute a layer, with the curve of its error. */
+/**
+ * A way to compute a layer, with the curve of its error.
+ * @param layer the whole layer or some of its outputs, as `present` is
+ */
 export async function candidateOf(
   layer: CalibrationLayer,
   moments: readonly LayerMoments[],
-  present: PresentForm,
+  present: PresentOutputs,
   { form, d, fixedMacs, mostMacs }: Way,
   wide: CoefficientSolver,
 ): Promise<Candidate> {
@@ -71,16 +74,19 @@ export function isOnBasis(form: LayerForm): boolean {
 }
 
 /** The basis that a form begins with; undefined where one has to be found. */
-export function basisOf(form: LayerForm, { factors }: PresentForm): Float64Array | undefined {
-  return form === "own basis" && factors !== undefined ? Float64Array.from(factors.basis) : undefined;
+export function basisOf(form: LayerForm, { basis }: PresentOutputs): Float64Array | undefined {
+  return form === "own basis" && basis !== undefined ? Float64Array.from(basis) : undefined;
 }
 
-function presentCounts(layer: CalibrationLayer, present: PresentForm): readonly number[] {
+function presentCounts(layer: CalibrationLayer, present: PresentOutputs): readonly number[] {
   return presentSupports(layer, present).map(({ length }) => length);
 }
 
 /** Which coefficients, or weights, of each output a layer has as it is, as columns of its problem. */
-export function presentSupports({ K }: CalibrationLayer, { values }: PresentForm): readonly Int32Array[] {
+export function presentSupports(
+  { K }: CalibrationLayer,
+  { values }: Pick<PresentOutputs, "values">,
+): readonly Int32Array[] {
   const columns = values.length / K;
   return Array.from({ length: K }, (_, k) => {
     const row = values.subarray(k * columns, (k + 1) * columns);

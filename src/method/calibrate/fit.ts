@@ -49,18 +49,35 @@ export async function fitBasis(
   const pointwise = groups.every(({ taps }) => taps === 1);
   let basis = given ?? (pointwise ? Float64Array.of(1) : weightedBasis(groups, d));
   let problems = problemsOn(groups, basis, d);
-  let coefs = await allDense(problems, wide);
+  // A given basis need not be orthonormal: nothing is known that comes near.
+  const first = given === undefined ? groups.map(({ weight }) => projected(weight, basis, d)) : [];
+  let coefs = await allDense(problems, wide, first);
   for (let round = 0; round < ROUNDS && !pointwise && given === undefined; round++) {
+    const before = { d, basis };
     basis = bestBasis(groups, coefs, d);
     orthonormalise(basis, d, basis.length / d);
+    const near = coefs.map((own) => projected(fittedKernels({ ...before, coefs: own }), basis, d));
     problems = problemsOn(groups, basis, d);
-    coefs = await allDense(problems, wide);
+    coefs = await allDense(problems, wide, near);
   }
   const rows: RowFit[] = [];
   for (const [group, problem] of problems.entries()) {
     rows.push(...(await solverFor(problem, wide).paths(problem, coefs[group] ?? new Float64Array(0))));
   }
   return { d, basis, problems, rows };
+}
+
+/** The coefficients [count, d] of kernels [count, taps] on an orthonormal basis [d, taps]. */
+function projected(kernels: ArrayLike<number>, basis: Float64Array, d: number): Float64Array {
+  const taps = basis.length / d;
+  const coefs = new Float64Array((kernels.length / taps) * d);
+  for (let at = 0; at < coefs.length; at++) {
+    const [kernel, row] = [Math.floor(at / d) * taps, (at % d) * taps];
+    let sum = 0;
+    for (let tap = 0; tap < taps; tap++) sum += (kernels[kernel + tap] ?? 0) * (basis[row + tap] ?? 0);
+    coefs[at] = sum;
+  }
+  return coefs;
 }
 
 function solverFor({ columns }: CoefficientProblem, wide: CoefficientSolver): CoefficientSolver {
@@ -70,9 +87,11 @@ function solverFor({ columns }: CoefficientProblem, wide: CoefficientSolver): Co
 async function allDense(
   problems: readonly CoefficientProblem[],
   wide: CoefficientSolver,
+  near: readonly Float64Array[],
 ): Promise<readonly Float64Array[]> {
   const coefs: Float64Array[] = [];
-  for (const problem of problems) coefs.push(await solverFor(problem, wide).dense(problem));
+  for (const [group, problem] of problems.entries())
+    coefs.push(await solverFor(problem, wide).dense(problem, near[group]));
   return coefs;
 }
 
@@ -117,9 +136,10 @@ export async function fitOnSupports(
   const pointwise = groups.every(({ taps }) => taps === 1);
   for (let round = 0; round < rounds && !pointwise; round++) {
     basis = bestBasis(groups, coefs, d);
-    normaliseKernels(basis, d);
+    const norms = normaliseKernels(basis, d);
     problems = problemsOn(groups, basis, d);
-    coefs = await allSparse(problems, supports, wide);
+    const near = coefs.map((own) => own.map((value, index) => value * (norms[index % d] ?? 0)));
+    coefs = await allSparse(problems, supports, wide, near);
   }
   return { d, basis, coefs: concatenated(coefs) };
 }
@@ -128,28 +148,30 @@ async function allSparse(
   problems: readonly CoefficientProblem[],
   supports: readonly Int32Array[],
   wide: CoefficientSolver,
+  near: readonly Float64Array[] = [],
 ): Promise<readonly Float64Array[]> {
   const coefs: Float64Array[] = [];
   let first = 0;
-  for (const problem of problems) {
+  for (const [group, problem] of problems.entries()) {
     const outputs = problem.variance.length;
     const own = supports.slice(first, first + outputs);
-    coefs.push(await solverFor(problem, wide).on(problem, own));
+    coefs.push(await solverFor(problem, wide).on(problem, own, near[group]));
     first += outputs;
   }
   return coefs;
 }
 
-/** Unit kernels; their directions must stay as they are, because the zeros belong to them. */
-function normaliseKernels(basis: Float64Array, d: number): void {
+/** Unit kernels; their directions must stay as they are, because the zeros belong to them. Returns what they were divided by. */
+function normaliseKernels(basis: Float64Array, d: number): readonly number[] {
   const taps = basis.length / d;
-  for (let b = 0; b < d; b++) {
+  return Array.from({ length: d }, (_, b) => {
     const row = basis.subarray(b * taps, (b + 1) * taps);
     const norm = Math.sqrt(row.reduce((sum, value) => sum + value * value, 0));
     row.forEach((value, tap) => {
       row[tap] = norm > 0 ? value / norm : 0;
     });
-  }
+    return norm;
+  });
 }
 
 /** The kernels [K, C, taps] with the smallest error when none is removed. */
@@ -164,7 +186,8 @@ export async function denseKernels(
     variance,
     importance,
   }));
-  return Float32Array.from(concatenated(await allDense(problems, wide)));
+  const before = groups.map(({ weight }) => Float64Array.from(weight));
+  return Float32Array.from(concatenated(await allDense(problems, wide, before)));
 }
 
 /** The kernels [K * C, taps] that coefficients [K * C, d] and a basis [d, taps] stand for. */

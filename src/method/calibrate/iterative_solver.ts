@@ -8,10 +8,12 @@ export type MatrixProduct = (rows: Float64Array, matrix: Float64Array, n: number
 /** Share of the coefficients that stay after each round of removal, down to a fiftieth in twelve rounds. */
 const KEPT_EACH_ROUND = 0.72;
 const REMOVAL_ROUNDS = 12;
-/** Conjugate gradient steps: from nothing, and after some coefficients were removed. */
-const FIRST_STEPS = 40;
-const ROUND_STEPS = 10;
-const FINAL_STEPS = 25;
+/** Conjugate gradient steps for all coefficients, after some were removed, and for those that stay. */
+const STEPS = {
+  dense: { fromNothing: 40, fromNear: 12 },
+  round: 8,
+  sparse: { fromNothing: 25, fromNear: 10 },
+};
 
 /**
  * For layers too wide for one inverse for each output: conjugate gradients on all outputs at once, one matrix product
@@ -33,12 +35,12 @@ export function iterativeSolver(product: MatrixProduct): CoefficientSolver {
     return state.coefs;
   };
   return {
-    dense: (problem) =>
+    dense: (problem, start) =>
       solve(
         problem,
-        new Float64Array(problem.cross.length),
+        start ?? new Float64Array(problem.cross.length),
         new Uint8Array(problem.cross.length).fill(1),
-        FIRST_STEPS,
+        start === undefined ? STEPS.dense.fromNothing : STEPS.dense.fromNear,
       ),
     paths: async (problem, coefs) => {
       const removal = new RoundwiseRemoval(problem);
@@ -46,17 +48,18 @@ export function iterativeSolver(product: MatrixProduct): CoefficientSolver {
       removal.measure(current, await product(current, problem.gram, problem.columns));
       for (let round = 0; round < REMOVAL_ROUNDS; round++) {
         removal.removeCheapest(current, KEPT_EACH_ROUND);
-        current = await solve(problem, current, removal.isFree, ROUND_STEPS);
+        current = await solve(problem, current, removal.isFree, STEPS.round);
         removal.measure(current, await product(current, problem.gram, problem.columns));
       }
       return removal.rows(current);
     },
-    on: (problem, supports) => {
+    on: (problem, supports, start) => {
       const isFree = new Uint8Array(problem.cross.length);
       supports.forEach((support, k) => {
         for (const column of support) isFree[k * problem.columns + column] = 1;
       });
-      return solve(problem, new Float64Array(problem.cross.length), isFree, FINAL_STEPS);
+      const steps = start === undefined ? STEPS.sparse.fromNothing : STEPS.sparse.fromNear;
+      return solve(problem, start ?? new Float64Array(problem.cross.length), isFree, steps);
     },
   };
 }

@@ -15,73 +15,134 @@ export interface RemovalPath {
  * row and column i by one step of elimination.
  * @param inverse of the Gram matrix, row-major [columns, columns]; not changed
  * @param coefs the best coefficients [columns] with none removed
+ * @param scratch room for a copy of the inverse
  */
-export function removalPath(inverse: Float64Array, coefs: Float64Array): RemovalPath {
+export function removalPath(
+  inverse: Float64Array,
+  coefs: Float64Array,
+  scratch = new Float64Array(inverse.length),
+): RemovalPath {
   const n = coefs.length;
-  const h = inverse.slice();
-  const w = coefs.slice();
-  const column = Int32Array.from({ length: n }, (_, index) => index);
+  scratch.set(inverse);
+  const removal = new Removal(scratch, coefs);
   const order = new Int32Array(n);
   const error = new Float64Array(n);
   let total = 0;
-  for (let left = n; left > 0; left--) {
-    const { index, cost } = cheapest(h, w, n, left);
+  for (let step = 0; step < n; step++) {
+    const { column, cost } = removal.removeCheapest();
     total += cost;
-    order[n - left] = column[index] ?? 0;
-    error[n - left] = total;
-    eliminate(h, w, n, left, index);
-    moveLastTo(h, w, column, n, left, index);
+    order[step] = column;
+    error[step] = total;
   }
   return { order, error };
 }
 
-function cheapest(
-  h: Float64Array,
-  w: Float64Array,
-  n: number,
-  left: number,
-): { index: number; cost: number } {
-  let index = 0;
-  let cost = Number.POSITIVE_INFINITY;
-  for (let i = 0; i < left; i++) {
-    const value = w[i] ?? 0;
-    const removal = (value * value) / (h[i * n + i] ?? 1);
-    if (removal < cost) {
-      cost = removal;
-      index = i;
+/** Steps of elimination that are made together: the matrix is read and written once for all of them. */
+const BLOCK = 8;
+/** The diagonal of an inverse does not fall below this share of what it was: rounding might make it negative. */
+const LEAST_SHARE = 1e-14;
+
+/** What is left of a problem while its columns are removed. Those that are left come first. */
+class Removal {
+  private readonly n: number;
+  private left: number;
+  private readonly w: Float64Array;
+  /** The diagonal of the inverse as it is now. */
+  private readonly diagonal: Float64Array;
+  private readonly least: Float64Array;
+  private readonly column: Int32Array;
+  /** For each column that is left BLOCK numbers u: pending steps take u u' off the inverse. */
+  private readonly pending: Float64Array;
+  private steps = 0;
+
+  /** @param h the inverse, row-major; it is changed, and only what is on and below the diagonal stays up to date */
+  constructor(
+    private readonly h: Float64Array,
+    coefs: Float64Array,
+  ) {
+    const n = coefs.length;
+    this.n = n;
+    this.left = n;
+    this.w = coefs.slice();
+    this.diagonal = Float64Array.from({ length: n }, (_, i) => h[i * n + i] ?? 1);
+    this.least = this.diagonal.map((value) => Math.max(LEAST_SHARE * value, Number.MIN_VALUE));
+    this.column = Int32Array.from({ length: n }, (_, i) => i);
+    this.pending = new Float64Array(n * BLOCK);
+  }
+
+  removeCheapest(): { readonly column: number; readonly cost: number } {
+    const { w, diagonal } = this;
+    const index = this.cheapest();
+    const value = w[index] ?? 0;
+    const cost = (value * value) / (diagonal[index] ?? 1);
+    const column = this.column[index] ?? 0;
+    this.eliminate(index);
+    this.moveLastTo(index);
+    if (this.steps === BLOCK) this.settle();
+    return { column, cost: Number.isFinite(cost) ? cost : 0 };
+  }
+
+  private cheapest(): number {
+    const { w, diagonal, left } = this;
+    let index = 0;
+    let cost = Number.POSITIVE_INFINITY;
+    for (let i = 0; i < left; i++) {
+      const value = w[i] ?? 0;
+      const removal = (value * value) / (diagonal[i] ?? 1);
+      if (removal < cost) {
+        cost = removal;
+        index = i;
+      }
     }
+    return index;
   }
-  return { index, cost: Number.isFinite(cost) ? cost : 0 };
-}
 
-function eliminate(h: Float64Array, w: Float64Array, n: number, left: number, index: number): void {
-  const pivotRow = h.slice(index * n, index * n + left);
-  const pivot = pivotRow[index] ?? 1;
-  const shift = (w[index] ?? 0) / pivot;
-  for (let i = 0; i < left; i++) {
-    const scale = (pivotRow[i] ?? 0) / pivot;
-    w[i] = (w[i] ?? 0) - shift * (pivotRow[i] ?? 0);
-    if (scale === 0) continue;
-    const row = h.subarray(i * n, i * n + left);
-    for (let j = 0; j < left; j++) row[j] = (row[j] ?? 0) - scale * (pivotRow[j] ?? 0);
+  private eliminate(index: number): void {
+    const { h, w, n, left, diagonal, least, pending, steps } = this;
+    const root = Math.sqrt(diagonal[index] ?? 1);
+    const shift = (w[index] ?? 0) / root;
+    const own = pending.slice(index * BLOCK, index * BLOCK + steps);
+    for (let i = 0; i < left; i++) {
+      let value = (i < index ? h[index * n + i] : h[i * n + index]) ?? 0;
+      for (let step = 0; step < steps; step++) value -= (own[step] ?? 0) * (pending[i * BLOCK + step] ?? 0);
+      const u = value / root;
+      pending[i * BLOCK + steps] = u;
+      w[i] = (w[i] ?? 0) - shift * u;
+      diagonal[i] = Math.max((diagonal[i] ?? 0) - u * u, least[i] ?? 0);
+    }
+    this.steps += 1;
   }
-}
 
-/** Keeps what is left together, so that every loop runs over contiguous memory. */
-function moveLastTo(
-  h: Float64Array,
-  w: Float64Array,
-  column: Int32Array,
-  n: number,
-  left: number,
-  index: number,
-): void {
-  const last = left - 1;
-  if (last === index) return;
-  w[index] = w[last] ?? 0;
-  column[index] = column[last] ?? 0;
-  h.copyWithin(index * n, last * n, last * n + left);
-  for (let i = 0; i < left; i++) h[i * n + index] = h[i * n + last] ?? 0;
+  /** Keeps what is left together, so that every loop runs over contiguous memory. */
+  private moveLastTo(index: number): void {
+    const { h, w, n, diagonal, least, column, pending } = this;
+    this.left -= 1;
+    const last = this.left;
+    if (last === index) return;
+    for (const values of [w, diagonal, least, column]) values[index] = values[last] ?? 0;
+    pending.copyWithin(index * BLOCK, last * BLOCK, (last + 1) * BLOCK);
+    h.copyWithin(index * n, last * n, last * n + index);
+    h[index * n + index] = h[last * n + last] ?? 0;
+    for (let i = index + 1; i < last; i++) h[i * n + index] = h[last * n + i] ?? 0;
+  }
+
+  /** Makes the pending steps. */
+  private settle(): void {
+    const { h, n, left, pending: u } = this;
+    for (let i = 0; i < left; i++) {
+      const row = h.subarray(i * n, i * n + i + 1);
+      const at = i * BLOCK;
+      const [a, b, c, d] = [u[at] ?? 0, u[at + 1] ?? 0, u[at + 2] ?? 0, u[at + 3] ?? 0];
+      const [e, f, g, k] = [u[at + 4] ?? 0, u[at + 5] ?? 0, u[at + 6] ?? 0, u[at + 7] ?? 0];
+      for (let j = 0, from = 0; j <= i; j++, from += BLOCK) {
+        row[j] =
+          (row[j] ?? 0) -
+          (a * (u[from] ?? 0) + b * (u[from + 1] ?? 0) + c * (u[from + 2] ?? 0) + d * (u[from + 3] ?? 0)) -
+          (e * (u[from + 4] ?? 0) + f * (u[from + 5] ?? 0) + g * (u[from + 6] ?? 0) + k * (u[from + 7] ?? 0));
+      }
+    }
+    this.steps = 0;
+  }
 }
 
 /**

@@ -11,12 +11,16 @@ export interface RowFit {
 
 /** Finds the best coefficients of a layer. All matrices are row-major. */
 export interface CoefficientSolver {
-  /** The coefficients [outputs, columns] with the smallest error. */
-  dense(problem: CoefficientProblem): Promise<Float64Array>;
+  /** The coefficients [outputs, columns] with the smallest error. @param start some that come near */
+  dense(problem: CoefficientProblem, start?: Float64Array): Promise<Float64Array>;
   /** For each output the order in which its coefficients can best be spared, from `dense`'s result. */
   paths(problem: CoefficientProblem, coefs: Float64Array): Promise<readonly RowFit[]>;
-  /** The best coefficients that are zero outside each output's support. */
-  on(problem: CoefficientProblem, supports: readonly Int32Array[]): Promise<Float64Array>;
+  /** The best coefficients that are zero outside each output's support. @param start some that come near */
+  on(
+    problem: CoefficientProblem,
+    supports: readonly Int32Array[],
+    start?: Float64Array,
+  ): Promise<Float64Array>;
 }
 
 /** By Cholesky factors and the optimal brain surgeon: columns^3 for each output. */
@@ -31,10 +35,11 @@ export const exactSolver: CoefficientSolver = {
   },
   paths: async ({ columns, gram, cross, variance }, coefs) => {
     const inverse = Cholesky.ofMoments(gram, columns).inverse();
+    const scratch = new Float64Array(inverse.length);
     return Array.from(variance, (whole, k) => {
       const row = coefs.subarray(k * columns, (k + 1) * columns);
       const explained = row.reduce((sum, value, i) => sum + value * (cross[k * columns + i] ?? 0), 0);
-      return { path: removalPath(inverse, row), error: Math.max(0, whole - explained) };
+      return { path: removalPath(inverse, row, scratch), error: Math.max(0, whole - explained) };
     });
   },
   on: async (problem, supports) => {

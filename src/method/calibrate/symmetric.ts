@@ -97,16 +97,48 @@ const RAISES: readonly number[] = [0, 1e-5, 1e-4, 1e-3];
 function lowerFactor(matrix: Float64Array, n: number, raise: number): Float64Array | undefined {
   const factor = matrix.slice();
   for (let i = 0; i < n; i++) {
-    const row = factor.subarray(i * n, i * n + i + 1);
-    for (let j = 0; j < i; j++) {
-      const other = factor.subarray(j * n, j * n + j + 1);
-      row[j] = ((row[j] ?? 0) - dot(row, other, j)) / (other[j] ?? 1);
+    const start = i * n;
+    for (let j = 0; j < i; j += TOGETHER) {
+      if (j + TOGETHER <= i) subtractProducts(factor, n, i, j);
+      const whole = j + TOGETHER <= i;
+      for (let k = j; k < Math.min(j + TOGETHER, i); k++) {
+        const other = k * n;
+        let value = factor[start + k] ?? 0;
+        for (let t = whole ? j : 0; t < k; t++) value -= (factor[start + t] ?? 0) * (factor[other + t] ?? 0);
+        factor[start + k] = value / (factor[other + k] ?? 1);
+      }
     }
-    const pivot = (row[i] ?? 0) + raise - dot(row, row, i);
+    const row = factor.subarray(start, start + i);
+    const pivot = (factor[start + i] ?? 0) + raise - dot(row, row, i);
     if (!(pivot > 0)) return undefined;
-    row[i] = Math.sqrt(pivot);
+    factor[start + i] = Math.sqrt(pivot);
   }
   return factor;
+}
+
+/** Elements of a row that are found together: one sum alone would wait for its own additions. */
+const TOGETHER = 4;
+
+/** Takes the products of what row i and rows j .. j + 3 have before column j off the row's elements j .. j + 3. */
+function subtractProducts(factor: Float64Array, n: number, i: number, j: number): void {
+  const row = i * n;
+  let [p, q, r, s] = [j * n, (j + 1) * n, (j + 2) * n, (j + 3) * n];
+  let a = 0;
+  let b = 0;
+  let c = 0;
+  let d = 0;
+  for (let at = row; at < row + j; at++) {
+    const value = factor[at] ?? 0;
+    a += value * (factor[p++] ?? 0);
+    b += value * (factor[q++] ?? 0);
+    c += value * (factor[r++] ?? 0);
+    d += value * (factor[s++] ?? 0);
+  }
+  const to = row + j;
+  factor[to] = (factor[to] ?? 0) - a;
+  factor[to + 1] = (factor[to + 1] ?? 0) - b;
+  factor[to + 2] = (factor[to + 2] ?? 0) - c;
+  factor[to + 3] = (factor[to + 3] ?? 0) - d;
 }
 
 function dot(a: Float64Array, b: Float64Array, count: number): number {

@@ -4,15 +4,19 @@ import { basisSaves } from "../decompose.js";
 import type { LayerForm } from "./allocation.js";
 import type { CalibrationLayer } from "./layers.js";
 
-/** What a layer is as it comes in. Multiply-accumulates are for one image, by the paper's count. */
-export interface PresentForm {
-  /** Its basis, where it came decomposed. */
-  readonly factors: Factors | undefined;
+/** What outputs of a layer are as it comes in. */
+export interface PresentOutputs {
+  /** Its basis [d, R, S], where the layer came decomposed. */
+  readonly basis: Float32Array | undefined;
   /** float32 [K, C, d], its coefficients, or [K, C, R, S], its weights. */
   readonly values: Float32Array;
-  readonly nonZeros: number;
   /** Output positions, over all convolutions that share the layer: what one coefficient costs. */
   readonly positions: number;
+}
+
+/** What a layer is as it comes in. Multiply-accumulates are for one image, by the paper's count. */
+export interface PresentForm extends PresentOutputs {
+  readonly nonZeros: number;
   readonly macs: number;
   /** Non-zero values and the basis. */
   readonly parameters: number;
@@ -30,11 +34,12 @@ export function presentForm(
   const positions = denseMacs / layer.original.length;
   const values = factors?.coefs ?? layer.original;
   const nonZeros = countNonZeros(values);
-  const basis = factors?.basis.length ?? 0;
-  const counted = positions * (layer.C * layer.groups * basis + nonZeros);
+  const basis = factors?.basis;
+  const size = basis?.length ?? 0;
+  const counted = positions * (layer.C * layer.groups * size + nonZeros);
   // Zeros of depthwise layers save nothing by the paper's count.
   const macs = layer.sparsity === "none" ? denseMacs : counted;
-  return { factors, values, nonZeros, positions, macs, parameters: nonZeros + basis };
+  return { basis, values, nonZeros, positions, macs, parameters: nonZeros + size };
 }
 
 /** A way to compute a layer, before it is known what it would lose. */
@@ -80,7 +85,7 @@ export function waysToCompute(
     fixedMacs: perKernel * d,
     mostMacs: Math.min(macs, perKernel * d + positions * (parameters - taps * d)),
   });
-  const ownSize = (present.factors?.basis.length ?? 0) / taps;
+  const ownSize = (present.basis?.length ?? 0) / taps;
   const own = ownSize > 0 ? [onBasis("own basis", ownSize)] : [];
   const sizes = basis === "auto" ? basisSizes(taps) : [basis];
   // A layer that has a basis goes on with it, or with a smaller one.
@@ -91,7 +96,7 @@ export function waysToCompute(
       ? basisSaves(layer, d) && perKernel * d < macs && taps * d < parameters
       : basisSaves(layer, d, present.nonZeros);
   const made = asked.filter(pays).map((d) => onBasis("new basis", d));
-  const isSparse = present.factors === undefined && present.nonZeros < SPARSE_SHARE * layer.original.length;
+  const isSparse = present.basis === undefined && present.nonZeros < SPARSE_SHARE * layer.original.length;
   const isForced = basis !== "auto" && ownSize === 0 && made.length > 0;
   return [...(isForced ? [] : [kept]), ...own, ...made, ...(isSparse && !isForced ? [weights] : [])];
 }

@@ -22,7 +22,8 @@ export async function calibrateStage(graph: Graph, context: RunContext): Promise
     {
       fraction: targetFraction(settings),
       basis: settings.basis,
-      onProgress: ({ step, done, total, layer }) => listener.layers?.(stepNames[step], done, total, layer),
+      onProgress: ({ step, done, total, layer, ...work }) =>
+        listener.layers?.(stepNames[step], done, total, layer, work),
       ...(signal === undefined ? {} : { signal }),
       journal: await RunCalibrationJournal.open(run, run.stagePath("normalize")),
     },

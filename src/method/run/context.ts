@@ -14,12 +14,20 @@ export type StageName =
   | "export"
   | "measure";
 
+/** How far a stage is. */
+export interface StageWork {
+  /** 0 to 1. */
+  readonly share: number;
+  /** Undefined where it cannot be said yet. */
+  readonly secondsLeft: number | undefined;
+}
+
 /** What a run tells about itself while it goes on. */
 export interface RunListener extends TrainingListener {
   stage?(name: StageName): void;
   images?(what: string, done: number, total: number): void;
-  /** Layers done and to do in a step, and the layer that comes next. */
-  layers?(what: string, done: number, total: number, layer: string): void;
+  /** Layers done and to do in a step, the layer that comes next, and how much of the stage's work is done. */
+  layers?(what: string, done: number, total: number, layer: string, work: StageWork): void;
 }
 
 /** What every stage may use. */

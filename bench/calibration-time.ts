@@ -1,0 +1,104 @@
+/**
+ * Where the time of a calibration goes, for networks of photos' size with random weights, on synthetic photos:
+ * wall and processor time of analysis and fitting, and the error of the outputs on photos that calibration has not seen.
+ *
+ *   node dist/bench/calibration-time.js [--network mobilenet_v2] [--images 200] [--fraction 0.6] [--threads 2]
+ */
+import { availableParallelism } from "node:os";
+import { Command } from "commander";
+import { wholeNumber } from "../src/cli/options.js";
+import { openDataset } from "../src/data/index.js";
+import { imagenetPreprocessing } from "../src/data/preprocessing.js";
+import { fixBatch } from "../src/graph/passes/fix_input_shape.js";
+import type { Graph } from "../src/graph/types.js";
+import { runPair } from "../src/measure/agreement.js";
+import { NodeCalibration } from "../src/measure/calibration.js";
+import { countGraph } from "../src/measure/count.js";
+import { RelativeChange } from "../src/measure/relative_change.js";
+import { analyseLayers, calibrateTo } from "../src/method/calibrate.js";
+import { simplify } from "../src/ops/passes/simplify.js";
+import { runBenchmark } from "./command.js";
+import { isPhotoNetwork, photoNetworks } from "./photo_networks.js";
+
+interface Options {
+  readonly network: string;
+  readonly images: number;
+  readonly fraction: number;
+  readonly threads: number;
+}
+
+/** Photos that calibration does not see. */
+const JUDGED = 32;
+
+class Clock {
+  private wall = performance.now();
+  private cpu = process.cpuUsage();
+
+  lap(): { readonly wall: number; readonly cpu: number } {
+    const used = process.cpuUsage(this.cpu);
+    const lap = { wall: (performance.now() - this.wall) / 1000, cpu: (used.user + used.system) / 1e6 };
+    this.wall = performance.now();
+    this.cpu = process.cpuUsage();
+    return lap;
+  }
+}
+
+async function measure({ network, images, fraction, threads }: Options): Promise<void> {
+  if (!isPhotoNetwork(network)) throw new Error(`networks: ${Object.keys(photoNetworks).join(", ")}`);
+  const { side, build } = photoNetworks[network];
+  const graph = simplify(build());
+  const imageSize = { width: side, height: side };
+  const dataset = await openDataset(`synthetic:${images + JUDGED}`, { imageSize });
+  const split = await dataset.train();
+  const preprocessing = imagenetPreprocessing;
+  const all = Uint32Array.from({ length: split.count }, (_, index) => index);
+  const clock = new Clock();
+  const say = (what: string): void => {
+    const { wall, cpu } = clock.lap();
+    process.stdout.write(`${what.padEnd(10)} ${wall.toFixed(1)} s wall, ${cpu.toFixed(1)} s processor\n`);
+  };
+  const runtime = await NodeCalibration.open(graph, {
+    split,
+    indices: all.subarray(0, images),
+    preprocessing,
+    threads,
+  });
+  try {
+    say("open");
+    const settings = { basis: "auto" } as const;
+    const analysis = await analyseLayers(graph, runtime, settings);
+    say("analysis");
+    const { graph: result } = await calibrateTo(fraction, graph, analysis, runtime, settings);
+    say("fitting");
+    const judgedOn = all.subarray(images, images + JUDGED);
+    const pair = { first: graph, second: result, split, preprocessing, indices: judgedOn, threads };
+    const macs = countGraph(fixBatch(result, 1)).paperMacs / countGraph(fixBatch(graph, 1)).paperMacs;
+    const error = await outputError(graph, pair);
+    const peak = process.resourceUsage().maxRSS / 1024;
+    process.stdout.write(
+      `${(100 * macs).toFixed(2)} % of the MACs, outputs' error ${error.toExponential(3)}, peak ${peak.toFixed(0)} MiB\n`,
+    );
+  } finally {
+    await runtime.release();
+  }
+}
+
+async function outputError(graph: Graph, pair: Parameters<typeof runPair>[0]): Promise<number> {
+  const names = graph.outputs.map(({ name }) => name);
+  const changes = names.map((name) => ({ name, change: new RelativeChange() }));
+  for await (const { first, second } of runPair(pair, names)) {
+    for (const { name, change } of changes) {
+      change.add(first[name]?.data as Float32Array, second[name]?.data as Float32Array);
+    }
+  }
+  return changes.reduce((sum, { change }) => sum + change.result, 0) / changes.length;
+}
+
+const program = new Command("bench:calibration-time")
+  .option("--network <name>", Object.keys(photoNetworks).join(", "), "mobilenet_v2")
+  .option("--images <n>", "calibration images", wholeNumber(1), 200)
+  .option("--fraction <f>", "share of the multiply-accumulates to reach", Number, 0.6)
+  .option("--threads <n>", "threads of the runtime", wholeNumber(1), availableParallelism())
+  .action(measure);
+
+await runBenchmark(program);
