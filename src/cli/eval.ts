@@ -36,6 +36,7 @@ export function addEvalCommand(program: Command, terminal: Terminal): Command {
     .option("--json", "print the result as JSON")
     .action(async (model: string, options: EvalOptions) => {
       const result = await evaluateFile(model, options, terminal);
+      if (result.undecided > 0) terminal.stderr.write(describeUndecided(result.undecided, result.total));
       const text = options.json === true ? terminalJson({ model, ...result }) : describeAccuracy(result);
       terminal.stdout.write(`${text}\n`);
     });
@@ -68,6 +69,13 @@ async function evaluateFile(model: string, options: EvalOptions, terminal: Termi
   } finally {
     bar.stop();
   }
+}
+
+function describeUndecided(undecided: number, total: number): string {
+  return (
+    `warning: ${undecided} of ${total} images have scores that are not numbers (NaN) and count as wrong: check the ` +
+    "network's weights, and --mean, --std and --scale\n"
+  );
 }
 
 function describeAccuracy({ correct, total, top1, seconds, interval }: Evaluation): string {

@@ -32,6 +32,8 @@ export interface Accuracy {
   readonly total: number;
   /** correct / total. */
   readonly top1: number;
+  /** Images with a score that is not a number: they have no best class and are not correct. */
+  readonly undecided: number;
   /** Wall-clock time of preparing and running all batches, loading the model excluded. */
   readonly seconds: number;
 }
@@ -119,16 +121,24 @@ export function bestClass(scores: Float32Array): number {
   return scores.reduce((best, score, index) => (score > (scores[best] ?? 0) ? index : best), 0);
 }
 
+interface Verdicts {
+  readonly correct: number;
+  readonly undecided: number;
+}
+
 /** @param hits of this batch's images, to be filled in */
-function countCorrect(scores: Float32Array, classes: number, batch: Batch, hits?: Uint8Array): number {
+function judge(scores: Float32Array, classes: number, batch: Batch, hits?: Uint8Array): Verdicts {
   let correct = 0;
+  let undecided = 0;
   for (let row = 0; row < batch.count; row++) {
-    const best = bestClass(scores.subarray(row * classes, (row + 1) * classes));
-    const isRight = BigInt(best) === batch.labels?.[row];
+    const own = scores.subarray(row * classes, (row + 1) * classes);
+    const isUndecided = own.some(Number.isNaN);
+    const isRight = !isUndecided && BigInt(bestClass(own)) === batch.labels?.[row];
+    if (isUndecided) undecided++;
     if (isRight) correct++;
     if (hits !== undefined) hits[row] = Number(isRight);
   }
-  return correct;
+  return { correct, undecided };
 }
 
 /**
@@ -180,16 +190,19 @@ async function evaluateSession(
   checkBatch(size, elementCount(dims));
   const started = performance.now();
   let correct = 0;
+  let undecided = 0;
   let done = 0;
   for (const images of batches(planEvaluation(split, indices, { batch: size, preprocessing }))) {
     const results = await session.run({ [input]: new OrtTensor("float32", images.images, dims) }, [output]);
     const scores = results[output];
     if (scores === undefined) throw new PenniError("internal", `the runtime left out output "${output}"`);
     const classes = checkScores(scores, output, size, split);
-    correct += countCorrect(scores.data as Float32Array, classes, images, hits?.subarray(done));
+    const verdicts = judge(scores.data as Float32Array, classes, images, hits?.subarray(done));
+    correct += verdicts.correct;
+    undecided += verdicts.undecided;
     done += images.count;
     onProgress?.(done, indices.length);
   }
   const seconds = (performance.now() - started) / 1000;
-  return { correct, total: done, top1: done === 0 ? 0 : correct / done, seconds };
+  return { correct, total: done, top1: done === 0 ? 0 : correct / done, undecided, seconds };
 }

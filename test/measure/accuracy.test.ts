@@ -34,6 +34,27 @@ test("counts the images whose best score is their class", async () => {
   assert.deepEqual([correct, total, top1], [30, 40, 0.75]);
 });
 
+test("a score that is not a number makes no class the best", async () => {
+  // The square root of a mean below 0; black images of the first class would win as the first of equals.
+  const model = smallGraph(
+    ["N", 3, 4, 4],
+    [
+      node("GlobalAveragePool", ["x"], "pooled"),
+      node("Flatten", ["pooled"], "flat", { axis: int(1) }),
+      node("Sqrt", ["flat"], "y"),
+    ],
+    {},
+  );
+  const split = channelImages(12);
+  split.pixels.fill(0, 0, 48);
+  const hits = new Uint8Array(12).fill(9);
+  const shifted = { ...plain, mean: [0.01, 0, 0] };
+  const found = await evaluate(model, split, shifted, { hits, batch: 5 });
+  // Red is below 0 in all images but the fourth, seventh and tenth, of which the fourth has the label of another colour.
+  assert.deepEqual([found.correct, found.undecided, found.total], [2, 9, 12]);
+  assert.deepEqual([...hits], [0, 0, 0, 0, 0, 0, 1, 0, 0, 1, 0, 0]);
+});
+
 test("an incomplete last batch counts its images only, also with a batch that the model fixes", async () => {
   for (const batch of ["N", 7]) {
     const seen: number[] = [];
