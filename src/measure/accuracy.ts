@@ -55,12 +55,27 @@ const describe = (shape: Shape | undefined): string =>
 
 const accepts = (dim: Dim, size: number): boolean => typeof dim !== "number" || dim === size;
 
-/** Height and width of the images that a model takes; undefined where it leaves them open. */
+/** Whether one of the axes can be the channels of pictures; what is not known can. */
+const takesPictures = (shape: Shape | undefined): boolean =>
+  [shape?.[1], shape?.[3]].some((dim) => typeof dim !== "number" || dim === 1 || dim === 3);
+
+/**
+ * Height and width of the images that a model takes; undefined where it leaves them open.
+ * @throws PenniError "bad-data" if it takes something of another number of dimensions, or has not one input
+ */
 export function inputImageSize(
   model: Graph,
   { layout }: Pick<Preprocessing, "layout">,
 ): ImageSize | undefined {
-  const { height, width } = imageAxes(imageInput(model).shape, layout) ?? {};
+  const { name, shape } = imageInput(model);
+  if (shape !== undefined && shape.length !== 4) {
+    throw new PenniError("bad-data", `the model's input "${name}" does not take images`, {
+      expected: "4 dimensions: [N, channels, height, width] or [N, height, width, channels]",
+      found: describe(shape),
+      advice: "Export the model with such an input",
+    });
+  }
+  const { height, width } = imageAxes(shape, layout) ?? {};
   return typeof height === "number" && typeof width === "number" ? { width, height } : undefined;
 }
 
@@ -88,7 +103,9 @@ export function classifierInterface(
     throw new PenniError("bad-data", `the model's input "${name}" does not fit the data's images`, {
       expected: describe(shape),
       found: `images [N, ${dims.join(", ")}] (${preprocessing.layout})`,
-      advice: "Choose the data set that the model was trained for, or another --layout",
+      advice: takesPictures(shape)
+        ? "Choose the data set that the model was trained for, or another --layout"
+        : "Pictures have 3 channels, or 1 where they are grey: export the model with an input of so many",
     });
   }
   const [output] = model.outputs;

@@ -77,7 +77,8 @@ const refusals: readonly { readonly name: string; readonly model: Graph; readonl
   {
     name: "another image size",
     model: smallNetwork(),
-    message: /input "x" does not fit.*expected \[N, 2, 8, 8\], found images \[N, 3, 4, 4\]/,
+    message:
+      /input "x" does not fit.*expected \[N, 2, 8, 8\], found images \[N, 3, 4, 4\].*Pictures have 3 channels, or 1/,
   },
   {
     name: "two inputs",
@@ -119,6 +120,12 @@ test("fewer scores than classes: refused", async () => {
 test("the image size is the model's, where it has one", () => {
   assert.deepEqual(inputImageSize(smallNetwork(), plain), { width: 8, height: 8 });
   assert.equal(inputImageSize(smallGraph(["N", 3, "H", "W"], [], {}), plain), undefined);
+  for (const dims of [["N", 28, 28], ["N", 784], [1, 3, 8, 32, 32], ["N"]]) {
+    assert.throws(() => inputImageSize(smallGraph(dims, [], {}), plain), {
+      code: "bad-data",
+      message: /input "x" does not take images: expected 4 dimensions/,
+    });
+  }
 });
 
 test("latency: one positive figure per model, minimum not above median", async () => {
