@@ -43,16 +43,18 @@ export function addEvalCommand(program: Command, terminal: Terminal): Command {
 }
 
 async function evaluateFile(model: string, options: EvalOptions, terminal: Terminal): Promise<Evaluation> {
-  const [{ resolveDevice }, { allIndices }, { evaluate }, { shareInterval }] = await Promise.all([
-    import("../execute/resolve.js"),
-    import("../data/batches.js"),
-    import("../measure/accuracy.js"),
-    import("../measure/interval.js"),
-  ]);
+  const [{ resolveDevice }, { allIndices }, { evaluate, expectImages }, { shareInterval }] =
+    await Promise.all([
+      import("../execute/resolve.js"),
+      import("../data/batches.js"),
+      import("../measure/accuracy.js"),
+      import("../measure/interval.js"),
+    ]);
   const { provider } = await resolveDevice(options.device);
   const opened = await openModelAndImages(model, options, () => true);
   const { graph, dataset, preprocessing, format } = opened;
   const split = await dataset[options.split]();
+  expectImages(split.count, options.split === "test" ? "test images" : "training images");
   await printPictures(terminal.stderr, format);
   for (const line of dataset.notices ?? []) terminal.stderr.write(`${line}\n`);
   await warnOfPictures(terminal.stderr, graph, split, preprocessing);

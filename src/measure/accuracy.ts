@@ -158,9 +158,21 @@ function judge(scores: Float32Array, classes: number, batch: Batch, hits?: Uint8
   return { correct, undecided };
 }
 
+/** @throws PenniError "bad-data" if there is no image: a share of nothing says nothing */
+export function expectImages(count: number, what: string): void {
+  if (count > 0) return;
+  throw new PenniError("bad-data", `there are no ${what} to measure on`, {
+    expected: "at least 1 image",
+    found: "0",
+    advice:
+      "Give more images: where there is no folder of test images, a fifth of every class becomes the test images, of " +
+      "which a class of one image gives none",
+  });
+}
+
 /**
  * Top-1 accuracy of a classifier on images of a split, computed by ONNX Runtime.
- * @throws PenniError "bad-data" if model, images and classes do not fit or the images have no labels, "bad-model" if it
+ * @throws PenniError "bad-data" if model, images and classes do not fit, or the images have no labels, "bad-model" if it
  *   does not run.
  */
 export async function evaluate(

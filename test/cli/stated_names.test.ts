@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import { mkdirSync, mkdtempSync, readFileSync, rmSync } from "node:fs";
+import { copyFileSync, mkdirSync, mkdtempSync, readFileSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import path from "node:path";
 import { after, test } from "node:test";
@@ -9,6 +9,7 @@ import type { Graph, Node } from "../../src/graph/types.js";
 import { writeModel } from "../../src/onnx/files.js";
 import { penni } from "../support/command_line.js";
 import { node, smallGraph } from "../support/small_models.js";
+import { tinyCnn } from "../support/tiny_cnn.js";
 
 const folder = mkdtempSync(path.join(tmpdir(), "penni-stated-names-"));
 after(() => rmSync(folder, { recursive: true, force: true }));
@@ -92,4 +93,25 @@ test("eval says that scores which are no numbers count as wrong", async () => {
   // Of two test images of each class those without red have the root of -0.01.
   assert.match(stderr, /warning: 4 of 6 images have scores that are not numbers \(NaN\) and count as wrong/);
   assert.match(stdout, /33\.33 % \(2 of 6\)/);
+});
+
+test("no test images, as classes of one image each give: refused, not 0 of 0", async () => {
+  for (let name = 0; name < 10; name++) {
+    mkdirSync(file(`single/${name}`), { recursive: true });
+    copyFileSync(file(`data/${name % 3}/0.png`), file(`single/${name}/0.png`));
+  }
+  const model = file("single.onnx");
+  await writeModel(model, tinyCnn());
+  const single = ["--data", `folder:${file("single")}`];
+  for (const command of [
+    ["eval"],
+    ["compress", "-o", file("run"), "--target-macs", "0.75"],
+    ["train", "-o", file("run"), "--batch", "1"],
+  ]) {
+    const { status, stdout, stderr } = await penni([...command, model, ...single]);
+    assert.equal(status, 1);
+    assert.equal(stdout, "");
+    assert.match(stderr, /there are no test images to measure on: expected at least 1 image, found 0/);
+  }
+  assert.equal((await penni(["eval", model, ...single, "--split", "train"])).status, 0);
 });
