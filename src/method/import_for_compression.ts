@@ -30,4 +30,4 @@ function limitsOf(graph: Graph): ConstantLimits {
   return { growth: LARGEST_GROWTH, totalGrowth: FREE_GROWTH + elements };
 }
 
-const isQuantization = (node: Node): boolean => /Quantize|Integer/.test(node.op);
+const isQuantization = (node: Node): boolean => /quantize|Integer|QLinear/i.test(node.op);
