@@ -1,6 +1,6 @@
 import type { GraphLinks } from "../../graph/links.js";
 import { float32Tensor } from "../../graph/tensor.js";
-import type { Graph, Node, Tensor } from "../../graph/types.js";
+import type { Graph, Node, Tensor, ValueInfo } from "../../graph/types.js";
 import type { CalibrationLayer } from "./layers.js";
 import { channelScales, normalizationAfter } from "./normalization.js";
 
@@ -31,13 +31,18 @@ export function pairOf(original: Graph, current: Graph): Pair {
     originalName(name),
     tensor,
   ]);
+  // What is behind an operator that Penni does not know has a shape only by what is declared.
+  const originalInfo = [...original.valueInfo.values()].map((info): [string, ValueInfo] => {
+    const name = originalName(info.name);
+    return [name, { ...info, name }];
+  });
   return {
     originalName,
     graph: {
       ...current,
       nodes: [...nodes, ...current.nodes],
       initializers: new Map([...initializers, ...current.initializers]),
-      valueInfo: new Map(),
+      valueInfo: new Map([...originalInfo, ...current.valueInfo]),
     },
   };
 }
