@@ -57,7 +57,8 @@ export function evaluateArithmetic(graph: Graph, limits: ConstantLimits, kept: I
   return evaluateConstants(graph, compileConstants, stays, limits);
 }
 
-function compileConstants(graph: Graph, width: number): Program {
+function compileConstants(given: Graph, width: number): Program {
+  const graph = expandOperators(given);
   checkOperators(graph);
   const rates = { dense: 1, sparse: 1, basis: 1 };
   return new ProgramCompiler(graph, { width, rates }).compile();

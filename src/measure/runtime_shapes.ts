@@ -79,8 +79,13 @@ function lacksShapes(graph: Graph): boolean {
 /** Values whose shapes are worth asking for: not yet known, and the same for all data. */
 function wantedNames(graph: Graph, { types }: Inference): readonly string[] {
   const counted = new Set<string>();
+  const optional = new Set<string>();
   const names: string[] = [];
   for (const node of graph.nodes) {
+    if (givesOptional(node, optional)) {
+      for (const name of node.outputs) optional.add(name);
+      continue;
+    }
     const isCounted = hasCountedSize(node) || namesRead(node).some((name) => counted.has(name));
     for (const name of node.outputs) {
       if (name === "" || isComplete(types.get(name))) continue;
@@ -90,6 +95,10 @@ function wantedNames(graph: Graph, { types }: Inference): readonly string[] {
   }
   return names;
 }
+
+/** The runtime hands over what is in an optional value, as if it were a tensor, but refuses it where it is declared so. */
+const givesOptional = ({ op, inputs }: Node, optional: ReadonlySet<string>): boolean =>
+  op === "Optional" || (op === "Identity" && inputs.some((name) => optional.has(name)));
 
 function isComplete(type: ValueType | undefined): boolean {
   return type?.shape?.every((dim) => dim !== undefined) ?? false;

@@ -20,7 +20,11 @@ const LARGEST_GROWTH = 2 ** 20;
  */
 export function importForCompression(graph: Graph, options: SimplifyOptions = {}): Graph {
   // First, because a factored layer of our own holds its basis once and repeats it by arithmetic on constants.
-  const imported = recogniseFactored(importModel(graph, options));
+  return withKnownConstants(recogniseFactored(importModel(graph, options)), options);
+}
+
+/** An imported model without arithmetic on constants, and without the branches that hang on it. */
+export function withKnownConstants(imported: Graph, options: SimplifyOptions = {}): Graph {
   const evaluated = evaluateArithmetic(imported, limitsOf(imported), imported.nodes.filter(isQuantization));
   return evaluated === imported ? imported : importModel(evaluated, options);
 }
@@ -30,4 +34,4 @@ function limitsOf(graph: Graph): ConstantLimits {
   return { growth: LARGEST_GROWTH, totalGrowth: FREE_GROWTH + elements };
 }
 
-const isQuantization = (node: Node): boolean => /Quantize|Integer/.test(node.op);
+const isQuantization = (node: Node): boolean => /quantize|Integer|QLinear/i.test(node.op);

@@ -410,5 +410,11 @@ test("specializing inputs leaves an open batch open, and no other dimension", ()
   assert.deepEqual(fixed.inputs, [value("x", "n", 3, 8, 6), value("z", 1, 6)]);
   assert.deepEqual(fixed.outputs, [value("y", "n", 6)]);
   assert.equal(specializeInputs(graph, new Map()), graph);
+  const scalar = { ...graph, inputs: [{ name: "k", type: { elementType: "float32" as const, shape: [] } }] };
+  assert.deepEqual(
+    specializeInputs(scalar, new Map([["k", []]])).inputs,
+    scalar.inputs,
+    "a scalar has no batch",
+  );
   assert.throws(() => specializeInputs(graph, new Map([["q", [1]]])), /no input "q"/);
 });

@@ -173,3 +173,17 @@ test("a network for one image only keeps to it", async () => {
   const { graph: shaped } = await withRuntimeShapes({ ...graph, initializers });
   assert.deepEqual(shaped.valueInfo.get("l")?.type?.shape, [1, CHANNELS, 6, 6]);
 });
+
+test("an optional value is not declared to be a tensor, and what is taken out of it has its shape", async () => {
+  const middle = [
+    node("Optional", ["c1"], "o"),
+    node("Identity", ["o"], "p"),
+    node("OptionalGetElement", ["p"], "u"),
+  ];
+  const given = { ...around(middle, "N"), opsets: new Map([["", 18]]) };
+  const { graph } = await withRuntimeShapes(given);
+  assert.deepEqual([graph.valueInfo.has("o"), graph.valueInfo.has("p")], [false, false]);
+  assert.deepEqual(inferGraph(graph).types.get("u")?.shape, ["N", CHANNELS, 6, 6]);
+  const x = new Map([["x", randomTensor([1, 3, 6, 6], 9)]]);
+  assert.deepEqual(await runGraph(graph, x), await runGraph(given, x));
+});

@@ -136,8 +136,8 @@ test("the factored form is taken where it is measured to be clearly faster, and 
 });
 
 test("within a limit on what is executed, layers are factored although that is not faster, as many as it takes", async () => {
-  const layers = ["y", "z"].map((name, index) =>
-    conv({ name, input: index === 0 ? "x" : "y", weight: `w${index}`, kernel: 3 }),
+  const layers = ["a", "y"].map((name, index) =>
+    conv({ name, input: index === 0 ? "x" : "a", weight: `w${index}`, kernel: 3 }),
   );
   // The second layer is smaller, as the first has cut off the borders.
   const graph = smallGraph(["N", 16, 12, 12], layers, {

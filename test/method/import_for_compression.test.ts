@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { runGraph } from "../../src/execute/node.js";
-import { float, int, ints } from "../../src/graph/attributes.js";
+import { float, int, ints, text } from "../../src/graph/attributes.js";
 import { bfloat16Bits, bfloat16ToNumber } from "../../src/graph/bfloat16.js";
 import { float32ToFloat16 } from "../../src/graph/float16.js";
 import { elementCount, float32Data, int64Tensor, numericTensor } from "../../src/graph/tensor.js";
@@ -76,6 +76,36 @@ function stored(type: ElementType, convert: (tensor: Tensor) => Tensor | undefin
 const numbersOf = (tensor: Tensor): number[] => [...float32Data(tensor)];
 
 const weights: ReadonlyMap<string, Weight> = new Map([
+  [
+    "a sum of products by Einsum",
+    (network, [K = 1, ...rest]) =>
+      network.op("Einsum", [network.parameter("u", [K, 4]), network.parameter("v", [4, ...rest])], {
+        equation: text("or,rihw->oihw"),
+      }),
+  ],
+  [
+    "kernels replaced by ScatterND",
+    (network, dims) => {
+      const places = network.b.constant("places", int64Tensor([2, 1], [0, 3]));
+      return network.op("ScatterND", [
+        network.parameter("v", dims),
+        places,
+        network.parameter("u", [2, ...dims.slice(1)]),
+      ]);
+    },
+  ],
+  ["a triangle", (network, dims) => network.op("Trilu", [network.parameter("v", dims)])],
+  [
+    "columns gathered by GatherElements",
+    (network, dims) => {
+      const last = int64Tensor(
+        dims,
+        Array.from({ length: elementCount(dims) }, (_, at) => 2 - (at % 3)),
+      );
+      const mirrored = [network.parameter("v", dims), network.b.constant("last", last)];
+      return network.op("GatherElements", mirrored, { axis: int(3) });
+    },
+  ],
   ["weight normalisation", weightNormalisation],
   ["weight standardisation", weightStandardisation],
   [

@@ -25,7 +25,7 @@ export function specializeInputs(graph: Graph, dims: ReadonlyMap<string, readonl
   return fixDims(graph, ({ name, type }) => {
     const fixed = dims.get(name);
     const batch = type?.shape?.[0];
-    return fixed === undefined || typeof batch === "number"
+    return fixed === undefined || fixed.length === 0 || typeof batch === "number"
       ? (fixed ?? type?.shape)
       : [batch, ...fixed.slice(1)];
   });

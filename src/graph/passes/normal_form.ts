@@ -2,11 +2,41 @@ import { freshNames, usedNames } from "../edit.js";
 import type { Graph, Node } from "../types.js";
 
 /**
+ * Standard operators all of whose outputs are there, whether anybody wants them or not: how many are listed says what
+ * the node does (Split), or must be as many as the operator or its body has.
+ */
+const COUNTED_OUTPUTS: ReadonlySet<string> = new Set([
+  "DynamicQuantizeLinear",
+  "If",
+  "Loop",
+  "Scan",
+  "Split",
+  "TopK",
+]);
+
+const countsOutputs = ({ op, domain }: Node): boolean =>
+  COUNTED_OUTPUTS.has(op) && (domain === "" || domain === "ai.onnx");
+
+/**
  * What the format leaves open, said in one way: every node has a name of its own, trailing omitted inputs and outputs
- * are not listed, and an output is listed once. The same object where nothing is to be said otherwise.
+ * are not listed, outputs that cannot be omitted have names, and an output of the graph is listed once. The same object
+ * where nothing is to be said otherwise.
  */
 export function normalForm(graph: Graph): Graph {
-  return nameNodes(dropOmitted(listOutputsOnce(graph)));
+  return nameNodes(dropOmitted(nameOutputs(listOutputsOnce(graph))));
+}
+
+/** Names the outputs that a file omits although the node has them: runtimes crash on them, and rules count outputs. */
+function nameOutputs(graph: Graph): Graph {
+  const isToName = (node: Node): boolean => countsOutputs(node) && node.outputs.includes("");
+  if (!graph.nodes.some(isToName)) return graph;
+  const fresh = freshNames(usedNames(graph));
+  const nodes = graph.nodes.map((node) => {
+    if (!isToName(node)) return node;
+    const stem = describedName(node);
+    return { ...node, outputs: node.outputs.map((name) => (name === "" ? fresh(`${stem}/unread`) : name)) };
+  });
+  return { ...graph, nodes };
 }
 
 /**
@@ -33,10 +63,11 @@ function describedName({ op, outputs }: Node): string {
   return output === undefined ? op : `${output}/${op}`;
 }
 
-/** In ONNX "" at the end of a list of inputs or outputs says what a shorter list says. */
+/** "" at the end of a list of inputs or outputs says what a shorter list says, except where outputs are counted. */
 export function dropOmitted(graph: Graph): Graph {
   const nodes = graph.nodes.map((node) => {
-    const [inputs, outputs] = [withoutTrailing(node.inputs), withoutTrailing(node.outputs)];
+    const inputs = withoutTrailing(node.inputs);
+    const outputs = countsOutputs(node) ? node.outputs : withoutTrailing(node.outputs);
     return inputs === node.inputs && outputs === node.outputs ? node : { ...node, inputs, outputs };
   });
   return nodes.every((node, index) => node === graph.nodes[index]) ? graph : { ...graph, nodes };
