@@ -26,8 +26,8 @@ export async function openIdx(name: string, folder: string): Promise<Dataset> {
   const { files } = await listFolder(folder);
   const find = (prefix: string, what: string): string | undefined =>
     files.find((file) => file.startsWith(prefix) && pattern(what).test(file));
-  const split = (prefix: string) => async (): Promise<LabelledSplit> => {
-    const [images, labels] = ["images", "labels"].map((what) => {
+  const filesOf = (prefix: string): SplitFiles => {
+    const [images = "", labels = ""] = ["images", "labels"].map((what) => {
       const file = find(prefix, what);
       if (file !== undefined) return path.join(folder, file);
       throw badData(folder, `no file of ${what} for "${prefix}"`, {
@@ -35,13 +35,44 @@ export async function openIdx(name: string, folder: string): Promise<Dataset> {
         found: someNames(files),
       });
     });
-    return readSplit(images ?? "", labels ?? "");
+    return { images, labels };
   };
-  const train = once(split(prefixes.train));
+  const train = once(async () => readSplit(filesOf(prefixes.train)));
   const { channels, height, width, labels } = await train();
   const classes = labels.reduce((most, label) => Math.max(most, label), 0) + 1;
   const classNames = Array.from({ length: classes }, (_, index) => `${index}`);
-  return { name, classNames, channels, height, width, train, test: once(split(prefixes.test)) };
+  const test = once(async () => {
+    const testFiles = filesOf(prefixes.test);
+    const read = await readSplit(testFiles);
+    checkLikeTraining(read, { channels, height, width, classes }, testFiles);
+    return read;
+  });
+  return { name, classNames, channels, height, width, train, test };
+}
+
+interface SplitFiles {
+  readonly images: string;
+  readonly labels: string;
+}
+
+type Kind = Pick<LabelledSplit, "channels" | "height" | "width"> & { readonly classes: number };
+
+/** Nobody reads the test images before hours of training are over, so they are compared here. */
+function checkLikeTraining(test: LabelledSplit, training: Kind, files: SplitFiles): void {
+  const shape = ({ channels, height, width }: Omit<Kind, "classes">): string =>
+    `[${channels}, ${height}, ${width}]`;
+  if (shape(test) !== shape(training)) {
+    throw badData(files.images, "the test images are not like the training images", {
+      expected: shape(training),
+      found: shape(test),
+    });
+  }
+  const stranger = test.labels.find((label) => label >= training.classes);
+  if (stranger === undefined) return;
+  throw badData(files.labels, "a test image is of a class that no training image is of", {
+    expected: `0 to ${training.classes - 1}`,
+    found: `${stranger}`,
+  });
 }
 
 /** "train-images-idx3-ubyte", "train-images.idx3-ubyte", gzipped or not. */
@@ -60,7 +91,8 @@ async function readIdx(file: string): Promise<IdxArray> {
   const wrong = (expected: string, found: string): Error =>
     badData(file, "not an array in MNIST's layout", { expected, found, advice: "Download it again." });
   const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
-  if (bytes.length < 4 || view.getUint16(0) !== 0) throw wrong("two zero bytes at its beginning", "others");
+  if (bytes.length < 4) throw wrong("4 bytes of header or more", `${bytes.length}`);
+  if (view.getUint16(0) !== 0) throw wrong("two zero bytes at its beginning", "others");
   const type = view.getUint8(2);
   const rank = view.getUint8(3);
   if (type !== UINT8) throw wrong(`elements of type ${UINT8} (uint8)`, `${type}`);
@@ -73,7 +105,7 @@ async function readIdx(file: string): Promise<IdxArray> {
   return { dims, data };
 }
 
-async function readSplit(imageFile: string, labelFile: string): Promise<LabelledSplit> {
+async function readSplit({ images: imageFile, labels: labelFile }: SplitFiles): Promise<LabelledSplit> {
   const [images, labels] = await Promise.all([readIdx(imageFile), readIdx(labelFile)]);
   const shape = imageShape(images, imageFile);
   if (labels.dims.length !== 1 || labels.data.length !== shape.count) {

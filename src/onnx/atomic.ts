@@ -1,6 +1,6 @@
 import { randomBytes } from "node:crypto";
 import { existsSync } from "node:fs";
-import { type FileHandle, open, rename, rm } from "node:fs/promises";
+import { type FileHandle, open, realpath, rename, rm, stat } from "node:fs/promises";
 import path from "node:path";
 import { PenniError } from "../graph/errors.js";
 
@@ -65,9 +65,48 @@ export function isTemporaryFile(name: string): boolean {
   return /^\.penni-\d+-[0-9a-f]{12}\.tmp$/.test(name);
 }
 
+/** Where contents go that are written to a path. */
+interface Destination {
+  /** Of a link, the file that it leads to. */
+  readonly file: string;
+  /** A device, pipe or socket: it must not be replaced by a file, and takes the contents itself. */
+  readonly isStream: boolean;
+}
+
+async function destinationOf(file: string): Promise<Destination> {
+  const stats = await stat(file).catch(() => undefined);
+  if (stats === undefined) return { file, isStream: false };
+  if (stats.isFile()) return { file: await realpath(file), isStream: false };
+  return { file, isStream: !stats.isDirectory() };
+}
+
+async function writeStream(file: string, parts: readonly Uint8Array[]): Promise<void> {
+  const handle = await open(file, "w");
+  try {
+    for (const part of parts) await handle.writeFile(part);
+  } finally {
+    await handle.close();
+  }
+}
+
+async function replaceFile(file: string, parts: readonly Uint8Array[], previous?: string): Promise<void> {
+  const directory = path.dirname(file);
+  const temporary = path.join(directory, `.penni-${process.pid}-${randomBytes(6).toString("hex")}.tmp`);
+  try {
+    await writeDurably(temporary, parts);
+    if (previous !== undefined && existsSync(file)) await rename(file, previous);
+    await rename(temporary, file);
+  } catch (error) {
+    await rm(temporary, { force: true }).catch(() => undefined);
+    throw error;
+  }
+  await syncDirectory(directory);
+}
+
 /**
  * Writes a file so that its name shows the old or the new contents and nothing in between: into a temporary
- * file beside it, flushed to disk, then renamed. The temporary file is removed on failure.
+ * file beside it, flushed to disk, then renamed. The temporary file is removed on failure. A link stays, and what it
+ * leads to is written; a device or a pipe stays what it is, and the contents go into it.
  * @param contents in one piece or several, one after the other
  * @param previous where the old contents are kept, if there are any
  * @returns the number of bytes written.
@@ -79,18 +118,13 @@ export async function writeFileAtomic(
   previous?: string,
 ): Promise<number> {
   const parts = partsOf(contents);
-  const directory = path.dirname(file);
-  const name = `.penni-${process.pid}-${randomBytes(6).toString("hex")}.tmp`;
-  const temporary = path.join(directory, name);
   try {
-    await writeDurably(temporary, parts);
-    if (previous !== undefined && existsSync(file)) await rename(file, previous);
-    await rename(temporary, file);
+    const destination = await destinationOf(file);
+    if (destination.isStream) await writeStream(file, parts);
+    else await replaceFile(destination.file, parts, previous);
   } catch (error) {
-    await rm(temporary, { force: true }).catch(() => undefined);
     throw ioError(file, "cannot write the file", error);
   }
-  await syncDirectory(directory);
   return parts.reduce((sum, part) => sum + part.byteLength, 0);
 }
 

@@ -18,12 +18,14 @@ export interface LaneRef {
   readonly lane: number;
 }
 
+/** [input lane, output lane], again whenever they are gone through. */
+type LanePairs = Iterable<readonly [number, number]>;
+
 /** Lanes of one input and one output that are kept or dropped together. */
 export interface Tie {
   readonly input: number;
   readonly output: number;
-  /** [input lane, output lane]. */
-  readonly pairs: readonly (readonly [number, number])[];
+  readonly pairs: LanePairs;
 }
 
 /**
@@ -135,9 +137,18 @@ export function unknownConstants(lanes: number): LaneConstants {
   return Array.from({ length: lanes }, () => undefined);
 }
 
-/** [0, 0], [1, 1], ... */
-export function identityPairs(lanes: number): (readonly [number, number])[] {
-  return Array.from({ length: lanes }, (_, lane) => [lane, lane] as const);
+/** Each lane with itself. */
+export function identityPairs(lanes: number): LanePairs {
+  return shiftedPairs(lanes, 0);
+}
+
+/** Each lane of an input with the one so many places later. They are made when asked for: a graph has up to millions. */
+export function shiftedPairs(lanes: number, shift: number): LanePairs {
+  return {
+    *[Symbol.iterator](): Iterator<readonly [number, number]> {
+      for (let lane = 0; lane < lanes; lane++) yield [lane, lane + shift];
+    },
+  };
 }
 
 /** The node with some inputs replaced. */

@@ -81,6 +81,19 @@ test("what is wrong is named with file, expected and found", async () => {
   await assert.rejects(openDataset(`idx:${root}/absent`), { code: "bad-data", message: /no such folder/ });
 });
 
+test("test images unlike the training images are named when they are read, before anything is trained", async () => {
+  const [images, labels] = ["t10k-images-idx3-ubyte", "t10k-labels-idx1-ubyte"];
+  const unlike: readonly [string, Buffer, RegExp][] = [
+    [images, idx([1, 3, 2], counting(6)), /t10k-images.*not like.*expected \[1, 2, 3\], found \[1, 3, 2\]/],
+    [images, idx([1, 3, 2, 3], counting(18)), /t10k-images.*expected \[1, 2, 3\], found \[3, 2, 3\]/],
+    [labels, idx([1], [5]), /t10k-labels.*no training image.*expected 0 to 4, found 5/],
+  ];
+  for (const [name, bytes, message] of unlike) {
+    const dataset = await openDataset(folderWith({ ...good, [name]: bytes }));
+    await assert.rejects(dataset.test(), { code: "bad-data", message });
+  }
+});
+
 test("a model of another size is refused with both sizes", async () => {
   const imageSize = { width: 32, height: 32 };
   await assert.rejects(openDataset(folderWith(good), { imageSize }), {

@@ -13,6 +13,7 @@ import { countGraph } from "../../src/measure/count.js";
 import { spectrum } from "../../src/method/basis.js";
 import { decompose, decompositionCandidates } from "../../src/method/decompose.js";
 import { inspectGraph } from "../../src/method/inspect.js";
+import { analyseChannels } from "../../src/method/shrink/analysis.js";
 import { shrink } from "../../src/method/shrink.js";
 import { readModel } from "../../src/onnx/files.js";
 import { decodeModel } from "../../src/onnx/read.js";
@@ -90,6 +91,43 @@ test("a value of 2^41 channels costs shrinking no memory", () => {
   const graph = smallGraph([1, 2, 8, 8], [node("Tile", ["x", "p"], "z"), node("Relu", ["z"], "y")], {
     p: int64Tensor([4], [1, 2 ** 40, 1, 1]),
   });
+  assert.equal(shrink(graph), graph);
+});
+
+for (const type of ["uint16", "uint8", "int8", "uint32", "uint64"] as const) {
+  test(`a list of positions of type ${type}, which ONNX does not know, is rewritten to one that it knows`, () => {
+    const bytes = new Uint8Array({ uint16: 2, uint8: 1, int8: 1, uint32: 4, uint64: 8 }[type]);
+    bytes[0] = 2;
+    const slice = (starts: string, input: string, output: string) =>
+      node("Slice", [input, starts, "ends", "axes"], output);
+    const initializers = {
+      w: randomTensor([6, 2, 3, 3], 1),
+      narrow: { type, dims: [1], bytes },
+      wide: int64Tensor([1], [2]),
+      ends: int64Tensor([1], [6]),
+      axes: int64Tensor([1], [1]),
+    };
+    for (const starts of ["narrow", "wide"]) {
+      const graph = smallGraph(
+        [1, 2, 8, 8],
+        [node("Conv", ["x", "w"], "c"), slice(starts, "c", "y")],
+        initializers,
+      );
+      const small = shrink(graph);
+      assert.deepEqual(small.initializers.get(small.nodes[0]?.inputs[1] ?? "")?.dims, [4, 2, 3, 3], starts);
+    }
+  });
+}
+
+test("a chain of Concats is followed without a list for each pair of channels", () => {
+  const names = ["x", ...Array.from({ length: 150 }, (_, index) => `c${index}`)];
+  const joined = names
+    .slice(1)
+    .map((name, index) => node("Concat", [names[index] ?? "", "x"], name, { axis: int(1) }));
+  const graph = smallGraph([1, 64], [...joined, node("Relu", ["c149"], "y")], {});
+  for (const { ties } of analyseChannels(graph, "inference").flows.values()) {
+    for (const { pairs } of ties) assert.ok(!Array.isArray(pairs));
+  }
   assert.equal(shrink(graph), graph);
 });
 

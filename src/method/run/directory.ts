@@ -11,6 +11,7 @@ import { makeDirectory, removeEmpty } from "../../onnx/directories.js";
 import { readModel, writeModel } from "../../onnx/files.js";
 import { type EpochMetrics, type EpochTiming, epochMetricsSchema } from "../../train/plan.js";
 import { configSchema, type RunConfig } from "./config.js";
+import { checkEntries } from "./entries.js";
 import { isLockFile, RunLock } from "./lock.js";
 import { type TrainingConfig, trainingConfigSchema, trainingKind } from "./training_config.js";
 
@@ -208,6 +209,9 @@ const runKinds = {
 
 type RunKind = keyof typeof runKinds;
 
+/** What every configuration has. */
+const configKeys = configSchema.pick({ format: true, model: true });
+
 /**
  * The configuration of a run of this kind.
  * @throws PenniError "bad-file" if there is none, or one of another kind
@@ -221,9 +225,10 @@ async function readConfig<Config>(root: string, kind: RunKind, schema: z.ZodType
       advice: `Start one with: ${runKinds[kind]} MODEL --data SPEC -o DIR`,
     });
   }
+  await checkEntries([root, ...FOLDERS.map((folder) => path.join(root, folder))]);
   const json = parseJson(await readText(file));
   const found = kindOf(json);
-  if (found !== kind) {
+  if (found !== undefined && found !== kind) {
     throw new PenniError("bad-file", `the run in this directory is a ${found}`, {
       file: root,
       advice: await goOnAdvice(root),
@@ -233,9 +238,13 @@ async function readConfig<Config>(root: string, kind: RunKind, schema: z.ZodType
   if (config.success) return config.data;
   throw new PenniError("bad-file", "the run's configuration cannot be read", {
     file,
-    found: config.error.issues.map((issue) => `${issue.path.join(".")}: ${issue.message}`).join("; "),
+    found: json === undefined ? "no JSON" : describeIssues(config.error),
     advice: "Start a new run directory",
   });
+}
+
+function describeIssues({ issues }: z.ZodError): string {
+  return issues.map(({ path: [...keys], message }) => [...keys.map(String), message].join(": ")).join("; ");
 }
 
 /** @throws PenniError "io" if the directory holds anything but locks and what a killed start left behind */
@@ -254,12 +263,16 @@ async function checkEmpty(root: string): Promise<void> {
 }
 
 async function goOnAdvice(root: string): Promise<string> {
+  await checkEntries([root]);
   const kind = kindOf(parseJson(await readText(path.join(root, CONFIG))));
+  if (kind === undefined) return "Its configuration is damaged: choose a new directory with -o";
   return `Go on with it: ${runKinds[kind]} --resume ${root}`;
 }
 
-function kindOf(config: unknown): RunKind {
-  return trainingKind.safeParse(config).success ? "training" : "compression";
+/** Undefined of what is no configuration at all: a compression's is one that names no kind. */
+function kindOf(config: unknown): RunKind | undefined {
+  if (trainingKind.safeParse(config).success) return "training";
+  return configKeys.safeParse(config).success ? "compression" : undefined;
 }
 
 async function appendLine(file: string, value: unknown): Promise<void> {

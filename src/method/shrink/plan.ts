@@ -128,10 +128,13 @@ function checkNode(
   lanes: ReadonlyMap<string, number>,
 ): void {
   for (const { input, output, pairs } of flow.ties) {
-    const together = pairs.every(
-      ([from, to]) => stays(node.inputs[input], from) === stays(node.outputs[output], to),
-    );
-    if (!together) throw badPlan("channels that belong together are separated", node);
+    const [source = "", target = ""] = [node.inputs[input], node.outputs[output]];
+    // Where all lanes stay, they stay together.
+    if (!loses(source) && !loses(target)) continue;
+    for (const [from, to] of pairs) {
+      if (stays(source, from) !== stays(target, to))
+        throw badPlan("channels that belong together are separated", node);
+    }
   }
   if (flow.reads === undefined || !node.inputs.some((name) => loses(name))) return;
   for (const [output, name] of node.outputs.entries()) {

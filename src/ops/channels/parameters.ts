@@ -1,7 +1,6 @@
 import { ints } from "../../graph/attributes.js";
-import { PenniError } from "../../graph/errors.js";
 import { alongAxis } from "../../graph/select.js";
-import { float32Data, float32Tensor, numericTensor } from "../../graph/tensor.js";
+import { float32Data, float32Tensor, int64Tensor, numericTensor } from "../../graph/tensor.js";
 import type { Node } from "../../graph/types.js";
 import {
   type ChannelContext,
@@ -26,14 +25,11 @@ export function withInts(
   if (name === "") return withAttributes(node, { [attribute]: ints(values) });
   const type = context.inputs[port]?.elementType ?? "int64";
   const tensor = numericTensor(type, [values.length], values);
-  if (tensor === undefined) {
-    throw new PenniError("internal", `input ${port} cannot be rewritten`, {
-      node: node.name,
-      op: node.op,
-      found: type,
-    });
-  }
-  const stored = context.initializer(port) === undefined ? edit.add(name, tensor) : edit.write(name, tensor);
+  // ONNX knows no lists of other types; those that a file has become what ONNX knows.
+  const isOwn = tensor !== undefined && context.initializer(port) !== undefined;
+  const stored = isOwn
+    ? edit.write(name, tensor)
+    : edit.add(name, tensor ?? int64Tensor([values.length], values));
   return withInputs(node, new Map([[port, stored]]));
 }
 

@@ -9,6 +9,7 @@ import {
   identityPairs,
   type LaneConstants,
   type LaneEditor,
+  shiftedPairs,
   type Tie,
   unknownConstants,
   type Wall,
@@ -47,7 +48,7 @@ function sideBySide(context: ChannelContext, counts: readonly number[]): Channel
   const ties = counts.map((count, input): Tie => {
     const start = offset;
     offset += count;
-    return { input, output: 0, pairs: range(0, count).map((lane) => [lane, start + lane]) };
+    return { input, output: 0, pairs: shiftedPairs(count, start) };
   });
   const constants = counts.flatMap((count, input) => context.constants[input] ?? unknownConstants(count));
   return { ties, carried: [...counts.keys()], constants: [constants], rewrite: () => [context.node] };
@@ -224,7 +225,7 @@ export function padChannels({ margins, mode, fill: fillOf }: PadParameters): Cha
     const inner = (context.constants[0] ?? []).map((x) => (!grows || x === fill ? x : undefined));
     const added = (count: number): LaneConstants => range(0, count).map(() => fill);
     return {
-      ties: [{ input: 0, output: 0, pairs: range(0, channels).map((lane) => [lane, before + lane]) }],
+      ties: [{ input: 0, output: 0, pairs: shiftedPairs(channels, before) }],
       carried: [0],
       constants: [[...added(before), ...inner, ...added(after)]],
       rewrite: (edit) => {

@@ -64,6 +64,49 @@ for (const [what, damage] of Object.entries(damages)) {
   }
 }
 
+test("a configuration that cannot be read is not taken for one of another kind of run", async () => {
+  const run = await newRun();
+  for (const text of ["", "null", "[]", "{", '{"kind": "', '{"kind": "train', "\0", "{}"]) {
+    await writeFile(run.path("config.json"), text);
+    for (const open of [RunDirectory.open, RunDirectory.openTraining]) {
+      await assert.rejects(open(run.root), {
+        code: "bad-file",
+        message: /config\.json: the run's configuration cannot be read: found \S.*new run directory/,
+      });
+    }
+    await assert.rejects(RunDirectory.checkFree(run.root), {
+      code: "io",
+      message: /a run in this directory already.*damaged: choose a new directory/,
+    });
+  }
+});
+
+const withoutPipes =
+  spawnSync("mkfifo", [path.join(folder, "pipe")]).status === 0 ? false : "no named pipes here";
+
+for (const part of [
+  ..."config.json metrics.jsonl timing.jsonl summary.json model.onnx run-7.lock".split(" "),
+  ..."checkpoints/retrain.ckpt checkpoints/calibration-x.bin stages/original.onnx stages/simplify.onnx".split(
+    " ",
+  ),
+]) {
+  test(`a pipe in the place of ${part} is refused instead of waited for`, {
+    skip: withoutPipes,
+  }, async () => {
+    const run = await newRun();
+    await rm(run.path(part), { force: true });
+    assert.equal(spawnSync("mkfifo", [run.path(part)]).status, 0);
+    for (const open of [RunDirectory.open, RunDirectory.openTraining]) {
+      await assert.rejects(open(run.root), (error) => {
+        const message = error instanceof Error ? error.message : "";
+        return (
+          error instanceof PenniError && message.includes(run.path(part)) && /a device or pipe/.test(message)
+        );
+      });
+    }
+  });
+}
+
 test("what calibration has kept cannot be removed: an error that names the folder", async () => {
   const run = await newRun();
   await rm(run.path("checkpoints"), { recursive: true });
