@@ -51,7 +51,8 @@ export function addCompileCommand(program: Command, terminal: Terminal): Command
     .option("--json", "print the result as JSON")
     .action(async (model: string, options: CompileOptions) => {
       const { target } = options;
-      const compilation = await compileFile(model, options);
+      const { notices, ...compilation } = await compileFile(model, options);
+      for (const notice of notices) terminal.stderr.write(`${notice}\n`);
       const text =
         options.json === true
           ? terminalJson({ model, target, ...compilation }, 2)
@@ -60,7 +61,12 @@ export function addCompileCommand(program: Command, terminal: Terminal): Command
     });
 }
 
-async function compileFile(model: string, options: CompileOptions): Promise<Compilation> {
+interface Noticed extends Compilation {
+  /** What of the model is left out, for people. */
+  readonly notices: readonly string[];
+}
+
+async function compileFile(model: string, options: CompileOptions): Promise<Noticed> {
   const [{ checkFreeDirectory, writeDirectory }, { readModel }, { cName, checkName }] = await Promise.all([
     import("../onnx/directories.js"),
     import("../onnx/files.js"),
@@ -71,10 +77,16 @@ async function compileFile(model: string, options: CompileOptions): Promise<Comp
   checkWeights(options);
   await checkFreeDirectory(out);
   const given = await readModel(model);
-  const { files, summary, pictures } = await naming(model, () => compileGraph(given, name, options));
+  const { files, summary, pictures, notices } = await naming(model, () => compileGraph(given, name, options));
   const sizes = await Promise.all(files.map(measureFile));
   await writeDirectory(out, files);
-  return { directory: out, files: sizes, ...(pictures === undefined ? {} : { pictures }), ...summary };
+  return {
+    directory: out,
+    files: sizes,
+    ...(pictures === undefined ? {} : { pictures }),
+    ...summary,
+    notices,
+  };
 }
 
 function checkWeights({ target, weights }: CompileOptions): void {
@@ -91,6 +103,7 @@ interface Compiled {
   readonly summary: ProgramSummary;
   /** How the model takes pictures, if it does. */
   readonly pictures: PictureFormat | undefined;
+  readonly notices: readonly string[];
 }
 
 async function compileGraph(given: Graph, name: CIdentifier, options: CompileOptions): Promise<Compiled> {
@@ -101,13 +114,13 @@ async function compileGraph(given: Graph, name: CIdentifier, options: CompileOpt
     import("../compile/summary.js"),
   ]);
   const { target, weights = "inside", example = false, inputShape: shapes = new Map() } = options;
-  const fixed = fixInputShape(given, shapes);
+  const { graph: fixed, notices } = await withUsableNames(fixInputShape(given, shapes));
   const pictures = await picturesOf(fixed, options);
   const program = compileProgram(await withPreprocessing(fixed, pictures), targets[target]);
   const summary = summarizeProgram(program);
   if (target === "c") {
     const { cFiles } = await import("../compile/c/files.js");
-    return { summary, pictures, files: cFiles(program, { name, weights, example }) };
+    return { summary, pictures, notices, files: cFiles(program, { name, weights, example }) };
   }
   const [{ wasmModule }, { wasmExample }] = await Promise.all([
     import("../compile/wasm/module.js"),
@@ -116,7 +129,20 @@ async function compileGraph(given: Graph, name: CIdentifier, options: CompileOpt
   const module = wasmModule(program);
   const files: readonly NewFile[] = [{ name: `${name}.wasm`, content: module }];
   const page = example ? await wasmExample(name, module, program) : [];
-  return { summary, pictures, files: [...files, ...page] };
+  return { summary, pictures, notices, files: [...files, ...page] };
+}
+
+/** Without class names that are not those of the scores: a compiled model would call its classes by them. */
+async function withUsableNames(
+  graph: Graph,
+): Promise<{ readonly graph: Graph; readonly notices: readonly string[] }> {
+  const { CLASS_NAMES_KEY } = await import("../data/preprocessing.js");
+  if (!graph.metadata.has(CLASS_NAMES_KEY)) return { graph, notices: [] };
+  const { unusableNames } = await import("../measure/classes.js");
+  const notice = unusableNames(graph);
+  if (notice === undefined) return { graph, notices: [] };
+  const metadata = new Map([...graph.metadata].filter(([key]) => key !== CLASS_NAMES_KEY));
+  return { graph: { ...graph, metadata }, notices: [notice] };
 }
 
 /** How the model takes pictures: as in its metadata and the options, else as most models in colour do. */

@@ -16,6 +16,7 @@ import {
   type InputShapes,
   inputShape,
   numberBetween,
+  positiveShare,
   wholeNumber,
 } from "./options.js";
 import { outputLoss } from "./output_loss.js";
@@ -61,7 +62,7 @@ export function addCompressCommand(program: Command, terminal: Terminal): Comman
     .option("--basis <d|auto>", "basis kernels per layer; auto, calibrated, for each layer", basisSize)
     .addOption(
       new Option("--target-macs <f>", "prune to this fraction of the original's MACs (paper count)")
-        .argParser(numberBetween(0, 1))
+        .argParser(positiveShare)
         .conflicts("deviations"),
     )
     .option(

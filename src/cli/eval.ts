@@ -36,22 +36,25 @@ export function addEvalCommand(program: Command, terminal: Terminal): Command {
     .option("--json", "print the result as JSON")
     .action(async (model: string, options: EvalOptions) => {
       const result = await evaluateFile(model, options, terminal);
+      if (result.undecided > 0) terminal.stderr.write(describeUndecided(result.undecided, result.total));
       const text = options.json === true ? terminalJson({ model, ...result }) : describeAccuracy(result);
       terminal.stdout.write(`${text}\n`);
     });
 }
 
 async function evaluateFile(model: string, options: EvalOptions, terminal: Terminal): Promise<Evaluation> {
-  const [{ resolveDevice }, { allIndices }, { evaluate }, { shareInterval }] = await Promise.all([
-    import("../execute/resolve.js"),
-    import("../data/batches.js"),
-    import("../measure/accuracy.js"),
-    import("../measure/interval.js"),
-  ]);
+  const [{ resolveDevice }, { allIndices }, { evaluate, expectImages }, { shareInterval }] =
+    await Promise.all([
+      import("../execute/resolve.js"),
+      import("../data/batches.js"),
+      import("../measure/accuracy.js"),
+      import("../measure/interval.js"),
+    ]);
   const { provider } = await resolveDevice(options.device);
   const opened = await openModelAndImages(model, options, () => true);
   const { graph, dataset, preprocessing, format } = opened;
   const split = await dataset[options.split]();
+  expectImages(split.count, options.split === "test" ? "test images" : "training images");
   await printPictures(terminal.stderr, format);
   for (const line of dataset.notices ?? []) terminal.stderr.write(`${line}\n`);
   await warnOfPictures(terminal.stderr, graph, split, preprocessing);
@@ -68,6 +71,13 @@ async function evaluateFile(model: string, options: EvalOptions, terminal: Termi
   } finally {
     bar.stop();
   }
+}
+
+function describeUndecided(undecided: number, total: number): string {
+  return (
+    `warning: ${undecided} of ${total} images have scores that are not numbers (NaN) and count as wrong: check the ` +
+    "network's weights, and --mean, --std and --scale\n"
+  );
 }
 
 function describeAccuracy({ correct, total, top1, seconds, interval }: Evaluation): string {

@@ -80,7 +80,8 @@ export async function openModelAndImages(
   const classes = await classNamesOf(options);
   const format = await naming(model, async () => data.pictureFormat(graph, options));
   const { preprocessing } = format;
-  const size = accuracy.inputImageSize(graph, preprocessing) ?? options.imageSize;
+  const fixed = await naming(model, async () => accuracy.inputImageSize(graph, preprocessing));
+  const size = fixed ?? options.imageSize;
   const opened = await data.openDataset(options.data, {
     preprocessing,
     ...(size === undefined ? {} : { imageSize: size }),

@@ -138,6 +138,13 @@ export function numberBetween(minimum: number, maximum: number): (text: string) 
   };
 }
 
+/** Parser of an option that is a share of something, of which nothing at all makes no sense. */
+export function positiveShare(text: string): number {
+  const value = Number(text);
+  if (text.trim() !== "" && value > 0 && value <= 1) return value;
+  throw new InvalidArgumentError(`expected a number above 0, up to 1, found "${text}"`);
+}
+
 /** Parser of an option that is a number of basis kernels, or "auto". */
 export function basisSize(text: string): number | "auto" {
   return text === "auto" ? "auto" : wholeNumber(1)(text);

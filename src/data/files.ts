@@ -42,9 +42,17 @@ export async function listFolder(folder: string): Promise<{ folders: string[]; f
   };
 }
 
+/** Characters of a name that a message shows. */
+const LONGEST_NAME = 100;
+
+/** A name for a message, which nobody could read if the name filled it. */
+export function shownName(name: string): string {
+  return name.length <= LONGEST_NAME ? name : `${name.slice(0, LONGEST_NAME)}...`;
+}
+
 /** At most ten names, for a message. */
 export function someNames(names: readonly string[]): string {
   if (names.length === 0) return "nothing";
-  const shown = names.slice(0, 10).join(", ");
+  const shown = names.slice(0, 10).map(shownName).join(", ");
   return names.length <= 10 ? shown : `${shown} and ${names.length - 10} more`;
 }

@@ -96,7 +96,7 @@ async function openImages(request: SpecRequest, labels: LabelSource): Promise<Da
     return openFolder({ name, folder, form: { ...size, channels, resize }, labels, seed });
   throw new PenniError("bad-option", "the size of the images is not known", {
     expected: "a model whose input has a fixed height and width",
-    advice: "Give the image size.",
+    advice: "Fix them, for example with --input-shape NAME:1x3x224x224",
   });
 }
 

@@ -2,7 +2,9 @@ import { PenniError } from "../graph/errors.js";
 import { imageAxes, imageInput } from "../graph/image_input.js";
 import {
   type ColourOrder,
+  FINITE_PREPROCESSING,
   imagenetPreprocessing,
+  isFinitePreprocessing,
   type Layout,
   type Preprocessing,
   type ResizeMode,
@@ -83,6 +85,7 @@ export function pictureFormat(model: Graph, options: PictureOptions = {}): Pictu
     options,
   );
   if (takesLevels) expectLevels(values, input.name);
+  expectFinite(values);
   const statedBy = (isOption: boolean): Origin =>
     isOption ? "option" : stated === undefined ? "default" : "metadata";
   return {
@@ -159,6 +162,15 @@ function expectSameLength({ mean, std }: Values): void {
     expected: `${mean.length} as in the mean`,
     found: `${std.length}`,
     advice: "Give both --mean and --std",
+  });
+}
+
+function expectFinite({ mean, std, scale }: Values): void {
+  if (isFinitePreprocessing({ mean, std, scale })) return;
+  throw new PenniError("bad-option", "these options make pictures of numbers that no model can take", {
+    expected: FINITE_PREPROCESSING,
+    found: `scale ${WHITE * scale}, mean ${mean.join(", ")}, std ${std.join(", ")}`,
+    advice: "Check --scale, --mean and --std",
   });
 }
 

@@ -79,7 +79,27 @@ function preprocessingOf(value: unknown): Checked<Preprocessing> {
   if (!isOneOf(colourOrders, colour)) return expectation("colour", colourOrders);
   if (!isOneOf(resizeModes, resize)) return expectation("resize", resizeModes);
   if (filter !== "cubic") return 'filter: "cubic"';
+  if (!isFinitePreprocessing({ mean, std, scale })) return FINITE_PREPROCESSING;
   return { mean, std, scale, layout, colour, resize, filter };
+}
+
+/** What `isFinitePreprocessing` asks for, for people. */
+export const FINITE_PREPROCESSING = "scale, mean and std that make every level a finite float32 number";
+
+/** Whether all levels become numbers that float32 has: finite, and of finite means and deviations above 0. */
+export function isFinitePreprocessing({
+  mean,
+  std,
+  scale,
+}: Pick<Preprocessing, "mean" | "std" | "scale">): boolean {
+  const { fround } = Math;
+  // Between black and white levels are in between.
+  return mean.every((each, channel) =>
+    [0, 255].every((level) => {
+      const centred = fround(fround(level * scale) - fround(each));
+      return Number.isFinite(fround(centred / fround(std[channel] ?? 1)));
+    }),
+  );
 }
 
 const isOneOf = <Name extends string>(names: readonly Name[], value: unknown): value is Name =>

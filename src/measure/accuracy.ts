@@ -32,6 +32,8 @@ export interface Accuracy {
   readonly total: number;
   /** correct / total. */
   readonly top1: number;
+  /** Images with a score that is not a number: they have no best class and are not correct. */
+  readonly undecided: number;
   /** Wall-clock time of preparing and running all batches, loading the model excluded. */
   readonly seconds: number;
 }
@@ -53,12 +55,27 @@ const describe = (shape: Shape | undefined): string =>
 
 const accepts = (dim: Dim, size: number): boolean => typeof dim !== "number" || dim === size;
 
-/** Height and width of the images that a model takes; undefined where it leaves them open. */
+/** Whether one of the axes can be the channels of pictures; what is not known can. */
+const takesPictures = (shape: Shape | undefined): boolean =>
+  [shape?.[1], shape?.[3]].some((dim) => typeof dim !== "number" || dim === 1 || dim === 3);
+
+/**
+ * Height and width of the images that a model takes; undefined where it leaves them open.
+ * @throws PenniError "bad-data" if it takes something of another number of dimensions, or has not one input
+ */
 export function inputImageSize(
   model: Graph,
   { layout }: Pick<Preprocessing, "layout">,
 ): ImageSize | undefined {
-  const { height, width } = imageAxes(imageInput(model).shape, layout) ?? {};
+  const { name, shape } = imageInput(model);
+  if (shape !== undefined && shape.length !== 4) {
+    throw new PenniError("bad-data", `the model's input "${name}" does not take images`, {
+      expected: "4 dimensions: [N, channels, height, width] or [N, height, width, channels]",
+      found: describe(shape),
+      advice: "Export the model with such an input",
+    });
+  }
+  const { height, width } = imageAxes(shape, layout) ?? {};
   return typeof height === "number" && typeof width === "number" ? { width, height } : undefined;
 }
 
@@ -86,7 +103,9 @@ export function classifierInterface(
     throw new PenniError("bad-data", `the model's input "${name}" does not fit the data's images`, {
       expected: describe(shape),
       found: `images [N, ${dims.join(", ")}] (${preprocessing.layout})`,
-      advice: "Choose the data set that the model was trained for, or another --layout",
+      advice: takesPictures(shape)
+        ? "Choose the data set that the model was trained for, or another --layout"
+        : "Pictures have 3 channels, or 1 where they are grey: export the model with an input of so many",
     });
   }
   const [output] = model.outputs;
@@ -119,21 +138,41 @@ export function bestClass(scores: Float32Array): number {
   return scores.reduce((best, score, index) => (score > (scores[best] ?? 0) ? index : best), 0);
 }
 
+interface Verdicts {
+  readonly correct: number;
+  readonly undecided: number;
+}
+
 /** @param hits of this batch's images, to be filled in */
-function countCorrect(scores: Float32Array, classes: number, batch: Batch, hits?: Uint8Array): number {
+function judge(scores: Float32Array, classes: number, batch: Batch, hits?: Uint8Array): Verdicts {
   let correct = 0;
+  let undecided = 0;
   for (let row = 0; row < batch.count; row++) {
-    const best = bestClass(scores.subarray(row * classes, (row + 1) * classes));
-    const isRight = BigInt(best) === batch.labels?.[row];
+    const own = scores.subarray(row * classes, (row + 1) * classes);
+    const isUndecided = own.some(Number.isNaN);
+    const isRight = !isUndecided && BigInt(bestClass(own)) === batch.labels?.[row];
+    if (isUndecided) undecided++;
     if (isRight) correct++;
     if (hits !== undefined) hits[row] = Number(isRight);
   }
-  return correct;
+  return { correct, undecided };
+}
+
+/** @throws PenniError "bad-data" if there is no image: a share of nothing says nothing */
+export function expectImages(count: number, what: string): void {
+  if (count > 0) return;
+  throw new PenniError("bad-data", `there are no ${what} to measure on`, {
+    expected: "at least 1 image",
+    found: "0",
+    advice:
+      "Give more images: where there is no folder of test images, a fifth of every class becomes the test images, of " +
+      "which a class of one image gives none",
+  });
 }
 
 /**
  * Top-1 accuracy of a classifier on images of a split, computed by ONNX Runtime.
- * @throws PenniError "bad-data" if model, images and classes do not fit or the images have no labels, "bad-model" if it
+ * @throws PenniError "bad-data" if model, images and classes do not fit, or the images have no labels, "bad-model" if it
  *   does not run.
  */
 export async function evaluate(
@@ -180,16 +219,19 @@ async function evaluateSession(
   checkBatch(size, elementCount(dims));
   const started = performance.now();
   let correct = 0;
+  let undecided = 0;
   let done = 0;
   for (const images of batches(planEvaluation(split, indices, { batch: size, preprocessing }))) {
     const results = await session.run({ [input]: new OrtTensor("float32", images.images, dims) }, [output]);
     const scores = results[output];
     if (scores === undefined) throw new PenniError("internal", `the runtime left out output "${output}"`);
     const classes = checkScores(scores, output, size, split);
-    correct += countCorrect(scores.data as Float32Array, classes, images, hits?.subarray(done));
+    const verdicts = judge(scores.data as Float32Array, classes, images, hits?.subarray(done));
+    correct += verdicts.correct;
+    undecided += verdicts.undecided;
     done += images.count;
     onProgress?.(done, indices.length);
   }
   const seconds = (performance.now() - started) / 1000;
-  return { correct, total: done, top1: done === 0 ? 0 : correct / done, seconds };
+  return { correct, total: done, top1: done === 0 ? 0 : correct / done, undecided, seconds };
 }

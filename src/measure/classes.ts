@@ -1,6 +1,6 @@
 import { comparedName, indexOfNames, unknownNames, withClassNames } from "../data/classes.js";
 import type { Dataset } from "../data/dataset.js";
-import { someNames } from "../data/files.js";
+import { shownName, someNames } from "../data/files.js";
 import { readClassNames } from "../data/preprocessing.js";
 import { PenniError } from "../graph/errors.js";
 import { fixBatch } from "../graph/passes/fix_input_shape.js";
@@ -82,7 +82,8 @@ export function fitClasses(model: Graph, dataset: Dataset, given?: readonly stri
   const stated = statedNames(model);
   const fitted = stated === undefined ? dataset : byStatedNames(dataset, classNames, stated);
   checkClassCount(model, fitted.classNames?.length);
-  return fitted;
+  const unusable = unusableNames(model);
+  return unusable === undefined ? fitted : { ...fitted, notices: [...(fitted.notices ?? []), unusable] };
 }
 
 /** Says that labels were matched by name, unless that changes none. */
@@ -121,6 +122,22 @@ export function statedNames(model: Graph): readonly string[] | undefined {
   return isDistinct && stated.length === count ? stated : undefined;
 }
 
+/**
+ * Says so where a model's metadata name its classes, but not one for each of the scores that its output is: other than
+ * as many, or one name twice. Undefined where the names fit, or the output is no list of scores.
+ */
+export function unusableNames(model: Graph): string | undefined {
+  const stated = readClassNames(model.metadata);
+  if (stated === undefined || stated.length === 0 || statedNames(model) !== undefined) return undefined;
+  const scored = scoredClasses(model);
+  if (scored === undefined || !mayScoreClasses(model)) return undefined;
+  const reason =
+    stated.length === scored.classes
+      ? "one of them twice"
+      : `output "${shownName(scored.output)}" scores ${scored.classes}`;
+  return `the model's metadata name ${stated.length} classes, ${reason}: its class names are not used`;
+}
+
 function byStatedNames(dataset: Dataset, classNames: readonly string[], stated: readonly string[]): Dataset {
   const indices = indexOfNames(stated, "the model's class names");
   const unknown = unknownNames(classNames, indices);
@@ -140,7 +157,10 @@ function byStatedNames(dataset: Dataset, classNames: readonly string[], stated: 
 /** Says so where a model's metadata name classes otherwise than the data do, and labels go by their order. */
 export function otherNames(model: Graph, classNames: readonly string[]): readonly string[] {
   const stated = statedNames(model);
-  if (stated === undefined) return [];
+  if (stated === undefined) {
+    const unusable = unusableNames(model);
+    return unusable === undefined ? [] : [unusable];
+  }
   return namesDiffer(classNames, stated, unknownNames(classNames, indexOfNames(stated, "class names")));
 }
 
@@ -153,7 +173,7 @@ function namesDiffer(
   if (first === undefined || classNames.length !== stated.length) return [];
   const other = stated[classNames.indexOf(first)] ?? "";
   return [
-    `${unknown.length} of ${stated.length} classes have other names in the model ("${first}" for "${other}"): classes are taken in their order`,
+    `${unknown.length} of ${stated.length} classes have other names in the model ("${shownName(first)}" for "${shownName(other)}"): classes are taken in their order`,
   ];
 }
 

@@ -3,8 +3,9 @@ import { usedNames, withInitializers } from "../graph/edit.js";
 import { linkGraph } from "../graph/links.js";
 import { fixBatch } from "../graph/passes/fix_input_shape.js";
 import { countNonZeros, float32Data, float32Tensor } from "../graph/tensor.js";
-import type { Graph, Node, ValueType } from "../graph/types.js";
+import type { Graph, ValueType } from "../graph/types.js";
 import { checkNameCount } from "../measure/classes.js";
+import { countGraph } from "../measure/count.js";
 import { encodeModel } from "../onnx/write.js";
 import { inferGraph } from "../ops/infer.js";
 import { hasHalfWeights, withHalfWeights, withInterfaceOf } from "../ops/passes/float16.js";
@@ -39,6 +40,11 @@ export interface ExportOptions {
   readonly original?: Graph;
   /** How the model was compressed: anything that JSON can hold. */
   readonly record?: unknown;
+  /**
+   * Executed multiply-accumulates of one image that the export should not exceed: layers take their factored form for it
+   * even where it is not faster. No limit where absent.
+   */
+  readonly executedLimit?: number;
 }
 
 /** What was decided for one decomposed layer, and why. */
@@ -83,7 +89,8 @@ function isLessArithmetic({ K, C, R, S, d, groups }: DecomposedLayer): boolean {
 }
 
 interface Choice {
-  readonly fragment: Fragment;
+  readonly layer: DecomposedLayer;
+  readonly fragments: Readonly<Record<LayerForm, Fragment>>;
   readonly report: ExportedLayer;
 }
 
@@ -107,7 +114,44 @@ async function chooseForm(
   const milliseconds = dense === undefined || factored === undefined ? undefined : { dense, factored };
   const isFaster = milliseconds !== undefined && milliseconds.factored < CLEARLY_FASTER * milliseconds.dense;
   const form = isFaster && isLessArithmetic(layer) ? "factored" : smallest(part, layer, bytes);
-  return { fragment: fragments[form], report: { node: layer.conv.name, form, bytes, milliseconds } };
+  return { layer, fragments, report: { node: layer.conv.name, form, bytes, milliseconds } };
+}
+
+/** The graph with each layer in the form that was chosen for it. */
+function inChosenForms(graph: Graph, choices: readonly Choice[]): Graph {
+  return replaceLayers(
+    graph,
+    new Map(choices.map(({ layer, fragments, report }) => [layer.conv, fragments[report.form]])),
+  );
+}
+
+/**
+ * The choices, with as many layers more in their factored form as it takes to execute no more than the limit, those first
+ * that save most: a network that came with factored layers must not leave with more arithmetic because they happened
+ * to be no faster today.
+ */
+function withinLimit(graph: Graph, choices: readonly Choice[], limit: number): readonly Choice[] {
+  const executed = (tried: readonly Choice[]): number =>
+    countGraph(fixBatch(inChosenForms(graph, tried), 1)).executedMacs;
+  const factored = (choice: Choice): Choice => ({
+    ...choice,
+    report: { ...choice.report, form: "factored" },
+  });
+  let excess = executed(choices) - limit;
+  if (excess <= 0) return choices;
+  // What one layer saves does not depend on the others.
+  const savings = choices.map(
+    (choice, index) => excess + limit - executed(choices.with(index, factored(choice))),
+  );
+  const order = [...savings.keys()].sort((a, b) => (savings[b] ?? 0) - (savings[a] ?? 0));
+  const changed = new Set<number>();
+  for (const index of order) {
+    const saved = savings[index] ?? 0;
+    if (excess <= 0 || saved <= 0) break;
+    changed.add(index);
+    excess -= saved;
+  }
+  return choices.map((choice, index) => (changed.has(index) ? factored(choice) : choice));
 }
 
 /**
@@ -162,16 +206,15 @@ export async function exportModel(graph: Graph, options: ExportOptions = {}): Pr
   const { types } = inferGraph(fixBatch(folded, 1));
   const links = linkGraph(folded);
   const used = usedNames(folded);
-  const fragments = new Map<Node, Fragment>();
-  const layers: ExportedLayer[] = [];
+  const choices: Choice[] = [];
   for (const layer of findDecompositions(folded)) {
     const input = types.get(layer.conv.inputs[0] ?? "") ?? { elementType: "float32", shape: undefined };
     const isFixed = input.shape?.every((dim) => typeof dim === "number") === true;
     const measure = isFixed ? options.measure : undefined;
-    const choice = await chooseForm(layerPart(links, layer), layer, input, used, measure);
-    fragments.set(layer.conv, choice.fragment);
-    layers.push(choice.report);
+    choices.push(await chooseForm(layerPart(links, layer), layer, input, used, measure));
   }
-  const written = inFormatOf(options.original, replaceLayers(folded, fragments));
-  return { graph: withMetadata(written, options), layers };
+  const { executedLimit } = options;
+  const fitting = executedLimit === undefined ? choices : withinLimit(folded, choices, executedLimit);
+  const written = inFormatOf(options.original, inChosenForms(folded, fitting));
+  return { graph: withMetadata(written, options), layers: fitting.map(({ report }) => report) };
 }

@@ -121,7 +121,11 @@ const refusals: readonly (readonly [string, readonly string[], RegExp])[] = [
   ["images that do not fit", [tiny, ...from(`cifar10:${occupied}`)], /penni: /],
   ["a basis of 0", [tiny, ...data, "--basis", "0"], /--basis.*whole number from 1, found "0"/],
   ["an unknown option", [tiny, ...data, "--bases", "3"], /unknown option '--bases'.*--basis/],
-  ["a target of 0", [tiny, ...data, "--target-macs", "0"], /impossible.*prune.fraction/],
+  [
+    "a target of 0",
+    [tiny, ...data, "--target-macs", "0"],
+    /--target-macs.*expected a number above 0, up to 1/,
+  ],
   [
     "an impossible target",
     [tiny, ...data, "--target-macs", "0.01"],

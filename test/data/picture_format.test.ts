@@ -116,3 +116,30 @@ test("metadata from before resize and filter were stated are cut to proportion; 
       message: /penni\.preprocessing.*expected/,
     });
 });
+
+test("numbers that float32 lacks are refused, from metadata and from options", () => {
+  const cases: readonly Partial<Record<"mean" | "std" | "scale", number[] | number>>[] = [
+    { mean: [0.5, 1e39, 0.5] },
+    { mean: [-1e39, 0, 0] },
+    { std: [1, 1, 1e-46] },
+    { std: [1e-39, 1, 1] },
+    { scale: 1e37 },
+    { mean: [3e38, 0, 0], std: [0.5, 1, 1] },
+  ];
+  for (const values of cases) {
+    const metadata = { ...imagenetPreprocessing, mean: [0, 0, 0], std: [1, 1, 1], ...values };
+    assert.throws(() => pictureFormat(taking(["N", 3, 8, 8], { metadata })), {
+      code: "bad-model",
+      message: /expected scale, mean and std that make every level a finite float32 number/,
+    });
+    const options = { mean: [0, 0, 0], std: [1, 1, 1], ...values } as PictureOptions;
+    const { scale } = options;
+    const wanted = scale === undefined ? options : { ...options, scale: 255 * scale };
+    assert.throws(() => pictureFormat(taking(["N", 3, 8, 8]), wanted), {
+      code: "bad-option",
+      message: /Check --scale, --mean and --std/,
+    });
+  }
+  const largest = { ...imagenetPreprocessing, mean: [-1e38, 1e38, 0], std: [1, 1, 1e-36] };
+  assert.equal(pictureFormat(taking(["N", 3, 8, 8], { metadata: largest })).origins.mean, "metadata");
+});

@@ -34,6 +34,27 @@ test("counts the images whose best score is their class", async () => {
   assert.deepEqual([correct, total, top1], [30, 40, 0.75]);
 });
 
+test("a score that is not a number makes no class the best", async () => {
+  // The square root of a mean below 0; black images of the first class would win as the first of equals.
+  const model = smallGraph(
+    ["N", 3, 4, 4],
+    [
+      node("GlobalAveragePool", ["x"], "pooled"),
+      node("Flatten", ["pooled"], "flat", { axis: int(1) }),
+      node("Sqrt", ["flat"], "y"),
+    ],
+    {},
+  );
+  const split = channelImages(12);
+  split.pixels.fill(0, 0, 48);
+  const hits = new Uint8Array(12).fill(9);
+  const shifted = { ...plain, mean: [0.01, 0, 0] };
+  const found = await evaluate(model, split, shifted, { hits, batch: 5 });
+  // Red is below 0 in all images but the fourth, seventh and tenth, of which the fourth has the label of another colour.
+  assert.deepEqual([found.correct, found.undecided, found.total], [2, 9, 12]);
+  assert.deepEqual([...hits], [0, 0, 0, 0, 0, 0, 1, 0, 0, 1, 0, 0]);
+});
+
 test("an incomplete last batch counts its images only, also with a batch that the model fixes", async () => {
   for (const batch of ["N", 7]) {
     const seen: number[] = [];
@@ -56,7 +77,8 @@ const refusals: readonly { readonly name: string; readonly model: Graph; readonl
   {
     name: "another image size",
     model: smallNetwork(),
-    message: /input "x" does not fit.*expected \[N, 2, 8, 8\], found images \[N, 3, 4, 4\]/,
+    message:
+      /input "x" does not fit.*expected \[N, 2, 8, 8\], found images \[N, 3, 4, 4\].*Pictures have 3 channels, or 1/,
   },
   {
     name: "two inputs",
@@ -98,6 +120,12 @@ test("fewer scores than classes: refused", async () => {
 test("the image size is the model's, where it has one", () => {
   assert.deepEqual(inputImageSize(smallNetwork(), plain), { width: 8, height: 8 });
   assert.equal(inputImageSize(smallGraph(["N", 3, "H", "W"], [], {}), plain), undefined);
+  for (const dims of [["N", 28, 28], ["N", 784], [1, 3, 8, 32, 32], ["N"]]) {
+    assert.throws(() => inputImageSize(smallGraph(dims, [], {}), plain), {
+      code: "bad-data",
+      message: /input "x" does not take images: expected 4 dimensions/,
+    });
+  }
 });
 
 test("latency: one positive figure per model, minimum not above median", async () => {

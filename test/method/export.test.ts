@@ -8,6 +8,7 @@ import {
   readPreprocessing,
 } from "../../src/data/preprocessing.js";
 import { runGraph } from "../../src/execute/node.js";
+import { fixBatch } from "../../src/graph/passes/fix_input_shape.js";
 import { float32Data } from "../../src/graph/tensor.js";
 import type { Graph, Tensor } from "../../src/graph/types.js";
 import { countGraph } from "../../src/measure/count.js";
@@ -132,6 +133,30 @@ test("the factored form is taken where it is measured to be clearly faster, and 
   assert.equal(await decide(1, 0.5), "factored");
   assert.equal(await decide(1, 0.99), "merged");
   assert.equal(await decide(1, 2), "merged");
+});
+
+test("within a limit on what is executed, layers are factored although that is not faster, as many as it takes", async () => {
+  const layers = ["y", "z"].map((name, index) =>
+    conv({ name, input: index === 0 ? "x" : "y", weight: `w${index}`, kernel: 3 }),
+  );
+  // The second layer is smaller, as the first has cut off the borders.
+  const graph = smallGraph(["N", 16, 12, 12], layers, {
+    w0: randomTensor([16, 16, 3, 3], 1),
+    w1: randomTensor([16, 16, 3, 3], 2),
+  });
+  const start = decompose(graph, { basis: 3 });
+  const executed = (made: Graph): number => countGraph(fixBatch(made, 1)).executedMacs;
+  const forms = async (executedLimit?: number): Promise<string[]> => {
+    const limit = executedLimit === undefined ? {} : { executedLimit };
+    const made = await exportModel(start, { measure: async () => [1, 2], ...limit });
+    if (executedLimit !== undefined && executedLimit > 0) assert.ok(executed(made.graph) <= executedLimit);
+    return made.layers.map(({ form }) => (form === "factored" ? "factored" : "as a dense kernel"));
+  };
+  const most = executed(start);
+  assert.deepEqual(await forms(), ["as a dense kernel", "as a dense kernel"]);
+  assert.deepEqual(await forms(most), ["as a dense kernel", "as a dense kernel"]);
+  assert.deepEqual(await forms(most - 1), ["factored", "as a dense kernel"]);
+  assert.deepEqual(await forms(0), ["factored", "factored"]);
 });
 
 test("each graph that is measured runs alone on fixed inputs", async () => {

@@ -11,8 +11,8 @@ import { OutputComparison } from "../../measure/output_comparison.js";
 import { encodeModel } from "../../onnx/write.js";
 import { hasHalfWeights } from "../../ops/passes/float16.js";
 import { importModel } from "../../ops/passes/import_model.js";
-import { recogniseFactored } from "../../ops/passes/recognise_factored.js";
 import { comparedOutput } from "../../train/outputs.js";
+import { importForCompression } from "../import_for_compression.js";
 import type { RunConfig } from "./config.js";
 import type { RunContext } from "./context.js";
 import type { Costs } from "./never_larger.js";
@@ -36,8 +36,7 @@ export function counts(graph: Graph): Pick<Figures, "parameters" | "paperMacs" |
  * compressing it would start from, so that a result's counts are those that it has as an original.
  */
 export function fileCounts(model: Graph): ReturnType<typeof counts> {
-  const imported = importModel(model);
-  return { ...counts(recogniseFactored(imported)), executedMacs: counts(imported).executedMacs };
+  return { ...counts(importForCompression(model)), executedMacs: counts(importModel(model)).executedMacs };
 }
 
 /** What both networks cost: the model as it came in and as it was written. */

@@ -32,7 +32,7 @@ import { describeFrozen, frozenIn, sparing } from "./frozen.js";
 import { describeLabels, outputNames } from "./labels.js";
 import { RunLock } from "./lock.js";
 import { refuseLarger } from "./never_larger.js";
-import { checkExport, costsOf, counts, summarize } from "./outcome.js";
+import { checkExport, costsOf, counts, fileCounts, summarize } from "./outcome.js";
 import { describeMatching } from "./outputs.js";
 import { recordedTraining } from "./recorded_training.js";
 import { joinRest } from "./rest.js";
@@ -230,6 +230,7 @@ async function exportStage(graph: Graph, context: RunContext): Promise<Graph> {
   const isLabelled = run.config.reference !== "original" && classNames !== undefined;
   const exported = await exportModel(graph, {
     original,
+    executedLimit: fileCounts(original).executedMacs,
     preprocessing,
     ...(isLabelled ? { classNames } : {}),
     record: {

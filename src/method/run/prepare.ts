@@ -9,6 +9,7 @@ import { type Preprocessing, pixelWriting } from "../../data/preprocessing.js";
 import { PenniError } from "../../graph/errors.js";
 import { fixBatch, specializeInputs } from "../../graph/passes/fix_input_shape.js";
 import type { Graph } from "../../graph/types.js";
+import { expectImages } from "../../measure/accuracy.js";
 import { batchObstacle, batchProblem } from "../../measure/batch_independence.js";
 import { fitClasses, matchedNames, scoredClasses } from "../../measure/classes.js";
 import { countGraph } from "../../measure/count.js";
@@ -91,7 +92,7 @@ export async function prepareRun(request: CompressRequest): Promise<RunDirectory
     if (labelled) checkTrainable(decomposed, request.settings, "labels", true);
     const { dataset, classes, isFitting } = await labelledDataset(original, request, preprocessing);
     const train = await dataset.train();
-    await dataset.test();
+    expectImages((await dataset.test()).count, "test images");
     pixelWriting(preprocessing, dataset.channels);
     const indices = sampleIndices(allIndices(train), PLAUSIBILITY_IMAGES, request.seed);
     pictureProblem = await pictureWarning(graph, { split: train, indices, preprocessing });

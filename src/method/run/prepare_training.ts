@@ -6,7 +6,7 @@ import { type Preprocessing, pixelWriting } from "../../data/preprocessing.js";
 import { PenniError } from "../../graph/errors.js";
 import { fixBatch, specializeInputs } from "../../graph/passes/fix_input_shape.js";
 import type { Graph } from "../../graph/types.js";
-import { inputImageSize } from "../../measure/accuracy.js";
+import { expectImages, inputImageSize } from "../../measure/accuracy.js";
 import { fitClasses, matchedNames } from "../../measure/classes.js";
 import { readModel } from "../../onnx/files.js";
 import { importModel } from "../../ops/passes/import_model.js";
@@ -56,7 +56,7 @@ export async function prepareTraining(request: TrainingRequest): Promise<Trainin
     const opened = await openFittingDataset(original, data, preprocessing);
     const dataset = fitClasses(original, opened, request.classes);
     const train = await dataset.train();
-    await dataset.test();
+    expectImages((await dataset.test()).count, "test images");
     pixelWriting(preprocessing, dataset.channels);
     checkEnoughImages(train, request);
     checkTrainable(importModel(original), settings, preprocessing);
