@@ -1,6 +1,7 @@
 import { EigenvalueDecomposition, Matrix } from "ml-matrix";
 import { PenniError } from "../../graph/errors.js";
 import type { LayerMoments } from "../../measure/moments.js";
+import { addProducts, addRows } from "./row_sums.js";
 import { Cholesky, mirrorLower } from "./symmetric.js";
 
 /** A layer W[k, c, :] = sum over b of coefs[k, c, b] * basis[b, :] and what it is made for. */
@@ -133,9 +134,18 @@ export function coefficientProblem(
 ): CoefficientProblem {
   const { n, outputs, gram, cross, variance } = moments;
   const columns = channels * d;
-  const half = projectRows(gram, n, { taps, channels, basis, d });
-  // gram is symmetric: projecting the rows of the transposed half projects the other side.
-  const projected = projectRows(transposed(half, n, columns), columns, { taps, channels, basis, d });
+  const projected = new Float64Array(columns * columns);
+  const row = new Float64Array(n);
+  for (let c = 0; c < channels; c++) {
+    const starts = Array.from({ length: taps }, (_, tap) => (c * taps + tap) * n);
+    // What is on and below the diagonal, the channel's own block whole.
+    const upTo = c + 1;
+    for (let b = 0; b < d; b++) {
+      row.fill(0);
+      addRows(row, 0, gram, starts, basis.subarray(b * taps, (b + 1) * taps), upTo * taps);
+      projected.set(projectRows(row, 1, { taps, channels: upTo, basis, d }), (c * d + b) * columns);
+    }
+  }
   mirrorLower(projected, columns);
   return {
     columns,
@@ -171,14 +181,6 @@ function projectRows(
   return result;
 }
 
-function transposed(matrix: Float64Array, rows: number, columns: number): Float64Array {
-  const result = new Float64Array(matrix.length);
-  for (let i = 0; i < rows; i++) {
-    for (let j = 0; j < columns; j++) result[j * rows + i] = matrix[i * columns + j] ?? 0;
-  }
-  return result;
-}
-
 /**
  * The basis with the smallest error for given coefficients (one list [outputs, channels * d] for each group), by one
  * linear system of d * taps unknowns:
@@ -209,20 +211,17 @@ function addBasisProducts(matrix: Float64Array, group: BasisProblem, coefs: Floa
   const products = coefficientProducts(group, coefs, d);
   const columns = channels * d;
   const sums = new Float64Array(size * size);
-  for (let left = 0; left < columns; left++) {
-    const c = Math.floor(left / d);
-    const b = left % d;
-    for (let right = 0; right <= left; right++) {
-      const product = (products[left * columns + right] ?? 0) * (right === left ? 0.5 : 1);
-      if (product === 0) continue;
-      const e = Math.floor(right / d);
-      const a = right % d;
+  // A step of four channels may reach beyond the row.
+  const row = new Float64Array(columns + 4 * d);
+  for (let c = 0; c < channels; c++) {
+    for (let b = 0; b < d; b++) {
+      const at = c * d + b;
+      row.fill(0).set(products.subarray(at * columns, at * columns + at + 1));
+      row[at] = (row[at] ?? 0) / 2;
+      const left = { matrix: row, start: 0, width: d };
       for (let r = 0; r < taps; r++) {
-        const target = (b * taps + r) * size + a * taps;
-        const source = (c * taps + r) * moments.n + e * taps;
-        for (let s = 0; s < taps; s++) {
-          sums[target + s] = (sums[target + s] ?? 0) + product * (moments.gram[source + s] ?? 0);
-        }
+        const right = { matrix: moments.gram, start: (c * taps + r) * moments.n, width: taps };
+        addProducts(sums, (b * taps + r) * size, taps, left, right, c + 1);
       }
     }
   }
@@ -234,7 +233,7 @@ function addBasisProducts(matrix: Float64Array, group: BasisProblem, coefs: Floa
   }
 }
 
-/** The sum over outputs of importance * coefs coefs', [channels * d, channels * d]. */
+/** The sum over outputs of importance * coefs coefs', [channels * d, channels * d]: what is on and below the diagonal. */
 function coefficientProducts(
   { channels, moments: { outputs }, importance }: BasisProblem,
   coefs: Float64Array,
@@ -242,10 +241,12 @@ function coefficientProducts(
 ): Float64Array {
   const columns = channels * d;
   const products = new Float64Array(columns * columns);
-  for (let k = 0; k < outputs; k++) {
-    addOuter(products, coefs.subarray(k * columns, (k + 1) * columns), importance[k] ?? 0);
+  const starts = Array.from({ length: outputs }, (_, k) => k * columns);
+  const weights = new Float64Array(outputs);
+  for (let i = 0; i < columns; i++) {
+    for (let k = 0; k < outputs; k++) weights[k] = (importance[k] ?? 0) * (coefs[k * columns + i] ?? 0);
+    addRows(products, i * columns, coefs, starts, weights, i + 1);
   }
-  mirrorLower(products, columns);
   return products;
 }
 
@@ -264,17 +265,6 @@ function addBasisTargets(
       const to = (column % d) * taps;
       for (let r = 0; r < taps; r++) right[to + r] = (right[to + r] ?? 0) + scale * (cross[from + r] ?? 0);
     }
-  }
-}
-
-/** Adds scale * v v' to what is on and below the diagonal. */
-function addOuter(matrix: Float64Array, v: Float64Array, scale: number): void {
-  const n = v.length;
-  for (let i = 0; i < n; i++) {
-    const left = scale * (v[i] ?? 0);
-    if (left === 0) continue;
-    const row = matrix.subarray(i * n, i * n + i + 1);
-    for (let j = 0; j <= i; j++) row[j] = (row[j] ?? 0) + left * (v[j] ?? 0);
   }
 }
 
