@@ -132,13 +132,17 @@ export async function readModel(file: string): Promise<Graph> {
   return (await readModelAndSize(file)).graph;
 }
 
+/** A model, and the bytes of all files that it is in. */
+export interface SizedModel {
+  readonly graph: Graph;
+  readonly bytes: number;
+}
+
 /**
  * `readModel`, and the bytes of all files that the model is in.
  * @throws as `readModel`
  */
-export async function readModelAndSize(
-  file: string,
-): Promise<{ readonly graph: Graph; readonly bytes: number }> {
+export async function readModelAndSize(file: string): Promise<SizedModel> {
   let bytes: Uint8Array;
   try {
     checkReadable(file, await stat(file));

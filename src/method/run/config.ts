@@ -84,7 +84,7 @@ export type Settings = z.infer<typeof settingsSchema>;
 export const configSchema = z.object({
   format: z.literal(1),
   model: z.string(),
-  /** Bytes of the model's file and its data files, as it came in. */
+  /** Bytes of the model's file and its data files, as it came in; of the float32 network's if it was de-quantized. */
   modelBytes: z.number().int().min(1).optional(),
   data: z.string(),
   seed: z.number().int().min(0),

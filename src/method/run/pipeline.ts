@@ -31,7 +31,7 @@ import type { RunDirectory } from "./directory.js";
 import { describeFrozen, frozenIn, sparing } from "./frozen.js";
 import { describeLabels, outputNames } from "./labels.js";
 import { RunLock } from "./lock.js";
-import { refuseLarger } from "./never_larger.js";
+import { growth, refuseLarger } from "./never_larger.js";
 import { checkExport, costsOf, counts, fileCounts, summarize } from "./outcome.js";
 import { describeMatching } from "./outputs.js";
 import { recordedTraining } from "./recorded_training.js";
@@ -119,22 +119,27 @@ async function compressLocked(given: Omit<RunContext, "dataset">): Promise<Summa
   );
   // What is compared are networks that can be run.
   const bytes = rest === undefined ? written : encodeModel(graph, { sparse: true }).byteLength;
-  await refuseLargerResult(original, { graph, bytes }, run);
+  const grown = await refuseLargerResult(original, { graph, bytes }, run);
+  if (grown !== undefined) listener.notice?.(grown);
   listener.stage?.("measure");
   const summary = await summarize(original, { graph, bytes }, context);
   await run.writeJson("summary.json", summary);
   return summary;
 }
 
-/** Removes a result that is larger than what came in, in any column, and says so. */
+/**
+ * Removes a result that is larger than what came in, in any column, and says so.
+ * @returns what is to be told of a file that is larger and small enough for that not to matter
+ */
 async function refuseLargerResult(
   original: Graph,
   exported: { readonly graph: Graph; readonly bytes: number },
   run: RunDirectory,
-): Promise<void> {
+): Promise<string | undefined> {
   const { original: before, compressed: after } = costsOf(original, exported, run.config);
   try {
     refuseLarger(before, after);
+    return growth(before, after);
   } catch (error) {
     for (const name of ["model.onnx", "model.onnx.data"]) await rm(run.path(name), { force: true });
     throw error;

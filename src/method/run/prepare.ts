@@ -15,7 +15,8 @@ import { fitClasses, matchedNames, scoredClasses } from "../../measure/classes.j
 import { countGraph } from "../../measure/count.js";
 import { PLAUSIBILITY_IMAGES, pictureWarning } from "../../measure/plausibility.js";
 import { withRuntimeShapes } from "../../measure/runtime_shapes.js";
-import { readModelAndSize } from "../../onnx/files.js";
+import { readModelAndSize, type SizedModel } from "../../onnx/files.js";
+import { encodeModel } from "../../onnx/write.js";
 import { inferGraph } from "../../ops/infer.js";
 import type { OutputLoss } from "../../train/outputs.js";
 import { buildTrainingStep, type Reference } from "../../train/step.js";
@@ -77,9 +78,12 @@ export interface CompressRequest {
 export async function prepareRun(request: CompressRequest): Promise<RunDirectory> {
   await RunDirectory.checkFree(request.out);
   checkSettings(request.settings);
-  const { graph: given, bytes: modelBytes } = await readModelAndSize(request.model);
+  const given = await readModelAndSize(request.model);
+  const { graph: model, bytes: modelBytes } = await naming(request.model, async () =>
+    computable(given, request),
+  );
   const { runnable: original, rest } = await naming(request.model, () =>
-    runnablePart(specializeInputs(computable(given, request), request.inputShapes ?? new Map()), request),
+    runnablePart(specializeInputs(model, request.inputShapes ?? new Map()), request),
   );
   const format = await naming(request.model, async () => pictureFormat(original, request.pictures));
   const { preprocessing } = format;
@@ -161,12 +165,16 @@ async function runnablePart(
   return cut;
 }
 
-/** The model in float32 arithmetic, where that was asked for. */
-function computable(model: Graph, { dequantize = false, notice }: CompressRequest): Graph {
-  if (!dequantize) return model;
-  const { graph, description } = dequantizedNetwork(model);
+/** The model in float32 arithmetic, where that was asked for, and the bytes that its result is compared with. */
+function computable(given: SizedModel, { dequantize = false, notice }: CompressRequest): SizedModel {
+  if (!dequantize) return given;
+  const { graph, description } = dequantizedNetwork(given.graph);
+  const bytes = encodeModel(graph).byteLength;
   notice?.(description);
-  return graph;
+  notice?.(
+    `file sizes are compared with the float32 network's, ${bytes.toLocaleString("en-US")} bytes, not with the quantized file's, ${given.bytes.toLocaleString("en-US")}`,
+  );
+  return { graph, bytes };
 }
 
 function shapesOf(shapes: ReadonlyMap<string, readonly number[]>): RunConfig["inputShapes"] {

@@ -1,12 +1,15 @@
 import assert from "node:assert/strict";
-import { mkdtempSync, rmSync } from "node:fs";
+import { mkdtempSync, readFileSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import path from "node:path";
 import { after, test } from "node:test";
 import { int, ints } from "../../../src/graph/attributes.js";
 import { scalarTensor } from "../../../src/graph/tensor.js";
 import type { Graph } from "../../../src/graph/types.js";
+import type { Summary } from "../../../src/method/run/summary.js";
 import { readModel, writeModel } from "../../../src/onnx/files.js";
+import { encodeModel } from "../../../src/onnx/write.js";
+import { dequantize } from "../../../src/ops/passes/dequantize.js";
 import { importModel } from "../../../src/ops/passes/import_model.js";
 import { PenniProcess } from "../../support/penni_process.js";
 import { bytesTensor, randomBytes } from "../../support/quantized.js";
@@ -53,6 +56,9 @@ const run = (model: string, out: string, ...more: readonly string[]) =>
     ...more,
   ]).ended;
 
+const summaryOf = (out: string): Summary =>
+  JSON.parse(readFileSync(path.join(folder, out, "summary.json"), "utf8")) as Summary;
+
 test("a quantized model is refused with advice, and compressed when it may be de-quantized", async () => {
   const model = path.join(folder, "quantized.onnx");
   await writeModel(model, quantized());
@@ -63,6 +69,12 @@ test("a quantized model is refused with advice, and compressed when it may be de
   const { status, stderr } = await run(model, "run", "--dequantize", "--target-macs", "0.8");
   assert.equal(status, 0, stderr);
   assert.match(stderr, /de-quantized: 2 weights.*2 values.*1 of them keep the bound at 0/);
+  const float32 = encodeModel(dequantize(await readModel(model)).graph).byteLength;
+  assert.match(stderr, new RegExp(`float32 network's, ${float32.toLocaleString("en-US")} bytes`));
+  assert.doesNotMatch(stderr, /bytes larger/);
+  const { original, compressed } = summaryOf("run");
+  assert.equal(original.bytes, float32);
+  assert.ok(compressed.bytes < float32);
   const result = importModel(await readModel(path.join(folder, "run", "model.onnx")));
   assert.ok(result.nodes.every(({ op }) => !op.includes("Quantize")));
 });
@@ -81,5 +93,7 @@ for (const name of ["f4_unknown_op_then_conv", "f6_fixed_batch_fold"]) {
   test(`${name} is compressed`, { skip: withoutShared(file) }, async () => {
     const { status, stderr } = await run(sharedPath(file), name, "--target-macs", "0.95");
     assert.equal(status, 0, stderr);
+    const { original, compressed } = summaryOf(name);
+    assert.equal(/the file is [\d,]+ bytes larger/.test(stderr), compressed.bytes > original.bytes, stderr);
   });
 }
