@@ -8,6 +8,7 @@ import { namesRead } from "../graph/verify.js";
 import { standardOpset } from "../ops/definition.js";
 import { isStatic } from "../ops/dims.js";
 import { type Inference, inferGraph, inferNode, nodeContext } from "../ops/infer.js";
+import { inlineBranches } from "../ops/passes/inline_branches.js";
 import { findOp } from "../ops/registry.js";
 import { hasCountedSize } from "./counted_sizes.js";
 import { longLoops } from "./long_loops.js";
@@ -74,9 +75,18 @@ export async function shapedForRuns(graph: Graph): Promise<Graph> {
   );
 }
 
-/** Whether arithmetic, or an output, is behind an operator that Penni does not know and whose result has no shape. */
+/**
+ * Whether a run could tell anything that is needed. A branch that is known to be taken is looked at in place of its If,
+ * for the batch as it is given and for one image, as its condition may depend on it.
+ */
 function lacksShapes(graph: Graph): boolean {
-  const fixed = fixBatch(graph, 1);
+  const written = inlineBranches(graph);
+  if (hidesShapes(fixBatch(written, 1))) return true;
+  return written !== graph && hidesShapes(inlineBranches(fixBatch(graph, 1)));
+}
+
+/** Whether arithmetic, or an output, is behind an operator that Penni does not know and whose result has no shape. */
+function hidesShapes(fixed: Graph): boolean {
   const { types } = inferGraph(fixed);
   const isOpen = (name: string): boolean => name !== "" && !isStatic(types.get(name)?.shape);
   const obscure = new Set<string>();
@@ -86,7 +96,7 @@ function lacksShapes(graph: Graph): boolean {
     if (findOp(node)?.cost !== undefined && [...node.inputs, ...node.outputs].some(isOpen)) return true;
     for (const name of node.outputs) if (isOpen(name)) obscure.add(name);
   }
-  return graph.outputs.some(({ name }) => obscure.has(name));
+  return fixed.outputs.some(({ name }) => obscure.has(name));
 }
 
 /** Values whose shapes are worth asking for: not yet known, and the same for all data. */

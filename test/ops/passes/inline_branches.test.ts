@@ -6,6 +6,7 @@ import { runGraph } from "../../../src/execute/node.js";
 import { fixInputShape } from "../../../src/graph/passes/fix_input_shape.js";
 import { float32Tensor } from "../../../src/graph/tensor.js";
 import type { Graph } from "../../../src/graph/types.js";
+import { withRuntimeShapes } from "../../../src/measure/runtime_shapes.js";
 import {
   AttributeProto_AttributeType as AttributeType,
   type GraphProtoSchema,
@@ -292,4 +293,9 @@ test("a condition that is not known leaves those known before and behind it as t
     ),
   );
   assert.equal(opsOf(inlined).join(" "), "Shape Gather Equal Neg Identity ReduceSum Cast If Sin Identity");
+});
+
+test("no run is needed to learn the shapes behind branches that are known", async () => {
+  const graph = decodeModel(decidedInTurn(5));
+  assert.equal((await withRuntimeShapes(graph)).graph, graph);
 });
