@@ -1,5 +1,6 @@
 import type { Command } from "commander";
-import type { Graph, Node } from "../graph/types.js";
+import type { Graph } from "../graph/types.js";
+import type { ShapedGraph } from "../measure/runtime_shapes.js";
 import { terminalJson } from "../text/destinations.js";
 import { describeInspection, type InspectedModel } from "./inspect_text.js";
 import { type InputShapes, inputShape, naming, wholeNumber } from "./options.js";
@@ -46,9 +47,9 @@ async function inspectFile(model: string, shapes: InputShapes): Promise<Inspecte
     ]);
   const real = (graph: Graph): Graph =>
     quantizedNode(graph) === undefined ? graph : importForCompression(dequantize(graph).graph);
-  return withImported(model, shapes, (graph, given, missing) => ({
+  return withImported(model, shapes, (graph, given, shaping) => ({
     ...inspectGraph(real(graph)),
-    remarks: modelRemarks(given, graph, missing),
+    remarks: modelRemarks(given, graph, shaping),
   }));
 }
 
@@ -68,13 +69,13 @@ async function inspectShrink(model: string, options: InspectOptions, terminal: T
 }
 
 /**
- * What `use` makes of the model's graph with fixed input dimensions, of the file's own, and of the nodes that ONNX
- * Runtime cannot run; errors name the file.
+ * What `use` makes of the model's graph with fixed input dimensions, of the file's own, and of the nodes that were not
+ * run to learn their shapes; errors name the file.
  */
 async function withImported<Result>(
   model: string,
   shapes: InputShapes,
-  use: (graph: Graph, given: Graph, missing: readonly Node[]) => Result,
+  use: (graph: Graph, given: Graph, shaping: ShapedGraph) => Result,
 ): Promise<Result> {
   const [
     { readModel },
@@ -89,8 +90,8 @@ async function withImported<Result>(
   ]);
   const graph = await readModel(model);
   return naming(model, async () => {
-    const { graph: shaped, missing } = await withRuntimeShapes(specializeInputs(graph, shapes));
-    const fixed = shapes.size > 0 ? fixInputShape(shaped, shapes) : fixBatch(shaped, 1);
-    return use(importForCompression(fixed), graph, missing);
+    const shaping = await withRuntimeShapes(specializeInputs(graph, shapes));
+    const fixed = shapes.size > 0 ? fixInputShape(shaping.graph, shapes) : fixBatch(shaping.graph, 1);
+    return use(importForCompression(fixed), graph, shaping);
   });
 }

@@ -8,8 +8,10 @@ import { namesRead } from "../graph/verify.js";
 import { standardOpset } from "../ops/definition.js";
 import { isStatic } from "../ops/dims.js";
 import { type Inference, inferGraph, inferNode, nodeContext } from "../ops/infer.js";
+import { inlineBranches } from "../ops/passes/inline_branches.js";
 import { findOp } from "../ops/registry.js";
 import { hasCountedSize } from "./counted_sizes.js";
+import { longLoops } from "./long_loops.js";
 import { randomFeeds } from "./random_feeds.js";
 
 /** A graph with the shapes that only running it could tell. */
@@ -17,6 +19,8 @@ export interface ShapedGraph {
   readonly graph: Graph;
   /** The first node of each operator that ONNX Runtime does not have either: what is behind them has no shapes. */
   readonly missing: readonly Node[];
+  /** Loops that were not run, because they may never end: what is behind them has the shapes that the file declares. */
+  readonly skipped: readonly Node[];
 }
 
 /** Batches that are unlike, so that a dimension that follows the batch shows. */
@@ -26,16 +30,26 @@ const BATCHES = [2, 3] as const;
  * Declares the shapes of values that are computed by operators without a shape rule, or depend on such, where counting
  * or training would need them: the network runs twice on the CPU, on random numbers, with two batch sizes where it takes
  * them. A dimension that was the batch both times is the batch's name, one that was the same number both times is that
- * number, any other stays open, and so does whatever is behind an operator that counts something in its inputs. A graph
- * that needs nothing, or whose inputs have open dimensions besides the batch, is returned as it is.
+ * number, any other stays open, and so does whatever is behind an operator that counts something in its inputs, or that
+ * may loop for long. A graph that needs nothing, or whose inputs have open dimensions besides the batch, is returned as
+ * it is.
  */
 export async function withRuntimeShapes(graph: Graph): Promise<ShapedGraph> {
   const isOpen = ({ type }: ValueInfo): boolean => !isStatic(type?.shape?.slice(1));
-  if (graph.inputs.some(isOpen) || !lacksShapes(graph)) return { graph, missing: [] };
-  const { runnable, missing } = await runnablePart(graph);
+  if (graph.inputs.some(isOpen) || !lacksShapes(graph)) return { graph, missing: [], skipped: [] };
+  const long = longInSomeRun(graph);
+  const skipped = graph.nodes.filter((node) => long.has(node));
+  const ending = skipped.length === 0 ? graph : withoutNodes(graph, (node) => long.has(node));
+  const { runnable, missing } = await runnablePart(ending);
   const names = wantedNames(runnable, inferGraph(graph));
   const measured = await measure(runnable, names);
-  return { graph: declare(graph, measured), missing };
+  return { graph: declare(graph, measured), missing, skipped };
+}
+
+/** A number of turns may follow the batch. */
+function longInSomeRun(graph: Graph): ReadonlySet<Node> {
+  const runs = [...BATCHES.map((batch) => fixBatch(graph, batch)), fixOpenBatch(graph, 1)];
+  return new Set(runs.flatMap((run) => [...longLoops(run)]));
 }
 
 /**
@@ -61,9 +75,18 @@ export async function shapedForRuns(graph: Graph): Promise<Graph> {
   );
 }
 
-/** Whether arithmetic, or an output, is behind an operator that Penni does not know and whose result has no shape. */
+/**
+ * Whether a run could tell anything that is needed. A branch that is known to be taken is looked at in place of its If,
+ * for the batch as it is given and for one image, as its condition may depend on it.
+ */
 function lacksShapes(graph: Graph): boolean {
-  const fixed = fixBatch(graph, 1);
+  const written = inlineBranches(graph);
+  if (hidesShapes(fixBatch(written, 1))) return true;
+  return written !== graph && hidesShapes(inlineBranches(fixBatch(graph, 1)));
+}
+
+/** Whether arithmetic, or an output, is behind an operator that Penni does not know and whose result has no shape. */
+function hidesShapes(fixed: Graph): boolean {
   const { types } = inferGraph(fixed);
   const isOpen = (name: string): boolean => name !== "" && !isStatic(types.get(name)?.shape);
   const obscure = new Set<string>();
@@ -73,7 +96,7 @@ function lacksShapes(graph: Graph): boolean {
     if (findOp(node)?.cost !== undefined && [...node.inputs, ...node.outputs].some(isOpen)) return true;
     for (const name of node.outputs) if (isOpen(name)) obscure.add(name);
   }
-  return graph.outputs.some(({ name }) => obscure.has(name));
+  return fixed.outputs.some(({ name }) => obscure.has(name));
 }
 
 /** Values whose shapes are worth asking for: not yet known, and the same for all data. */
@@ -117,9 +140,9 @@ async function runnablePart(graph: Graph): Promise<RunnablePart> {
     if (problem === undefined) return { runnable, missing };
     const culprit =
       unknownNodes(runnable).find(({ op }) => problem.includes(op)) ?? unknownNodes(runnable)[0];
-    if (culprit === undefined) return { runnable: withoutOp(runnable, () => true), missing };
+    if (culprit === undefined) return { runnable: withoutNodes(runnable, () => true), missing };
     missing.push(culprit);
-    runnable = withoutOp(runnable, ({ op, domain }) => op === culprit.op && domain === culprit.domain);
+    runnable = withoutNodes(runnable, ({ op, domain }) => op === culprit.op && domain === culprit.domain);
   }
 }
 
@@ -147,10 +170,10 @@ async function loadProblem(graph: Graph): Promise<string | undefined> {
 }
 
 /** The graph without some nodes and everything that depends on them; its outputs are what is left of the graph's. */
-function withoutOp(graph: Graph, isMissing: (node: Node) => boolean): Graph {
+function withoutNodes(graph: Graph, isDropped: (node: Node) => boolean): Graph {
   const lost = new Set<string>();
   const nodes = graph.nodes.filter((node) => {
-    if (!isMissing(node) && !namesRead(node).some((name) => lost.has(name))) return true;
+    if (!isDropped(node) && !namesRead(node).some((name) => lost.has(name))) return true;
     for (const name of node.outputs) if (name !== "") lost.add(name);
     return false;
   });

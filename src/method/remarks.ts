@@ -18,6 +18,7 @@ export type RemarkKind =
   | "subgraph"
   | "unknown-operator"
   | "missing-operator"
+  | "long-loop"
   | "no-gradient";
 
 /** Something in a model that Penni cannot treat as it does the rest: what it is, where, and what to do about it. */
@@ -178,6 +179,14 @@ const notRunnable = (missing: readonly Node[]): readonly Remark[] =>
       "compress without labels (--preset calibrate, --loss distill) does so, and puts the rest back behind it",
   });
 
+const notRun = (skipped: readonly Node[]): readonly Remark[] =>
+  about(skipped, {
+    kind: "long-loop",
+    problem:
+      "how often this loops is not known before the model runs, or is very often: it was not run to learn the shapes behind it, so arithmetic there may not be counted",
+    advice: "Export the model with a constant number of turns, or with the shapes of all values",
+  });
+
 const NAMES_SHOWN = 4;
 
 /** The first of some names, and how many there are besides. */
@@ -219,14 +228,14 @@ function withoutGradient(graph: Graph): readonly Remark[] {
  * What cannot be compressed, trained or judged in a model, and why.
  * @param model as the file has it
  * @param imported the same after `importModel`, its input dimensions fixed
- * @param missing nodes whose operators ONNX Runtime does not have (see `withRuntimeShapes`)
+ * @param shaping nodes whose operators ONNX Runtime does not have, and loops that were not run (see `withRuntimeShapes`)
  */
 export function modelRemarks(
   model: Graph,
   imported: Graph,
-  missing: readonly Node[] = [],
+  { missing = [], skipped = [] }: Partial<Record<"missing" | "skipped", readonly Node[]>> = {},
 ): readonly Remark[] {
-  const found = [...finders.flatMap((find) => find(model)), ...notRunnable(missing)];
+  const found = [...finders.flatMap((find) => find(model)), ...notRunnable(missing), ...notRun(skipped)];
   const isQuantizedModel = found.some(({ kind }) => kind === "quantized");
   return isQuantizedModel ? found : [...found, ...withoutGradient(imported)];
 }

@@ -1,6 +1,6 @@
 import { PenniError } from "../graph/errors.js";
 import { elementCount, isPossibleShape, numericData } from "../graph/tensor.js";
-import type { Graph, Node, Shape, Tensor, ValueType } from "../graph/types.js";
+import type { Graph, Node, Shape, Tensor, ValueInfo, ValueType } from "../graph/types.js";
 import { describeShape, type KnownValue, type NodeContext, shapeError, standardOpset } from "./definition.js";
 import { isStatic } from "./dims.js";
 import { findOp } from "./registry.js";
@@ -134,47 +134,73 @@ function mergeShapes(preferred: Shape, other: Shape): Shape {
   });
 }
 
-/**
- * Types of all values, and the known values of small constants, in one forward walk.
- * @throws PenniError "shape" if a node contradicts its inputs.
- */
-export function inferGraph(graph: Graph): Inference {
-  const types = new Map<string, ValueType>();
-  const values = new Map<string, KnownValue>();
-  // What was measured of an output is among the intermediate values, and says more than the file does.
-  const declared = new Map([...graph.outputs.map((info) => [info.name, info] as const), ...graph.valueInfo]);
-  const opset = standardOpset(graph);
-  let propagatedElements = 0;
-  const remember = (name: string, value: KnownValue): void => {
-    const count = value.elements.length;
-    if (count > SHORT_LIST && propagatedElements + count > MOST_PROPAGATED) return;
-    propagatedElements += count;
-    values.set(name, value);
-  };
+/** Types and known values, from the inputs and initializers of a graph on, node by node as they are given in order. */
+export class ForwardInference implements Inference {
+  readonly types = new Map<string, ValueType>();
+  readonly values = new Map<string, KnownValue>();
+  private readonly opset: number;
+  private readonly outputs: ReadonlyMap<string, ValueInfo>;
+  private readonly valueInfo: ReadonlyMap<string, ValueInfo>;
+  private propagatedElements = 0;
 
-  for (const input of graph.inputs) if (input.type !== undefined) types.set(input.name, input.type);
-  for (const [name, tensor] of graph.initializers) {
-    types.set(name, tensorType(tensor));
-    const value = knownValue(tensor);
-    if (value !== undefined) remember(name, value);
+  /** The nodes of the graph are not visited; its `valueInfo` may change until the node that it speaks of is. */
+  constructor(graph: Graph) {
+    this.opset = standardOpset(graph);
+    this.outputs = new Map(graph.outputs.map((info) => [info.name, info]));
+    this.valueInfo = graph.valueInfo;
+    for (const input of graph.inputs) if (input.type !== undefined) this.types.set(input.name, input.type);
+    for (const [name, tensor] of graph.initializers) this.define(name, tensor);
   }
-  for (const node of graph.nodes) {
-    const context = nodeContext(node, opset, types, values);
+
+  /** Adds an initializer. */
+  define(name: string, tensor: Tensor): void {
+    this.types.set(name, tensorType(tensor));
+    const value = knownValue(tensor);
+    if (value !== undefined) this.remember(name, value);
+  }
+
+  /**
+   * Adds what is known of the outputs of a node whose inputs are known already, as far as they will be.
+   * @throws PenniError "shape" if the node contradicts its inputs.
+   */
+  visit(node: Node): void {
+    const context = nodeContext(node, this.opset, this.types, this.values);
     // Behind an operator that Penni does not know nothing can be said, unless the file declares it.
-    const isTyped = node.inputs.every((name) => name === "" || types.has(name));
+    const isTyped = node.inputs.every((name) => name === "" || this.types.has(name));
     const inferred = isTyped ? inferNode(context) : [];
     const propagated = isTyped ? inferValues(context, inferred) : [];
     node.outputs.forEach((name, index) => {
       if (name === "") return;
       const type = inferred[index];
-      const fromFile = declared.get(name)?.type;
-      if (type !== undefined) types.set(name, refine(node, name, fromFile, type));
-      else if (fromFile !== undefined) types.set(name, fromFile);
+      const fromFile = this.declaredType(name);
+      if (type !== undefined) this.types.set(name, refine(node, name, fromFile, type));
+      else if (fromFile !== undefined) this.types.set(name, fromFile);
       const value = propagated[index];
-      if (value !== undefined) remember(name, value);
+      if (value !== undefined) this.remember(name, value);
     });
   }
-  return { types, values };
+
+  /** What was measured of an output is among the intermediate values, and says more than the file does. */
+  private declaredType(name: string): ValueType | undefined {
+    return (this.valueInfo.get(name) ?? this.outputs.get(name))?.type;
+  }
+
+  private remember(name: string, value: KnownValue): void {
+    const count = value.elements.length;
+    if (count > SHORT_LIST && this.propagatedElements + count > MOST_PROPAGATED) return;
+    this.propagatedElements += count;
+    this.values.set(name, value);
+  }
+}
+
+/**
+ * Types of all values, and the known values of small constants, in one forward walk.
+ * @throws PenniError "shape" if a node contradicts its inputs.
+ */
+export function inferGraph(graph: Graph): Inference {
+  const inference = new ForwardInference(graph);
+  for (const node of graph.nodes) inference.visit(node);
+  return inference;
 }
 
 /**

@@ -3,50 +3,89 @@ import { capturedNames } from "../../graph/links.js";
 import { normalForm } from "../../graph/passes/normal_form.js";
 import { topologicalSort } from "../../graph/passes/topological_sort.js";
 import type { Branch, Graph, Node, Tensor, ValueInfo } from "../../graph/types.js";
-import { inferGraph } from "../infer.js";
+import { namesRead } from "../../graph/verify.js";
+import { ForwardInference } from "../infer.js";
 import { knownNumbers } from "../rearrange.js";
 import { findOp } from "../registry.js";
 
 const isIf = ({ op, domain }: Node): boolean => op === "If" && (domain === "" || domain === "ai.onnx");
 
-/** Nested conditions take one round for each level; deeper ones stay. */
-const MOST_ROUNDS = 100;
-
 /**
  * Writes the branch that is taken in place of every If whose condition is known before the model runs: exporters leave
- * them behind where a shape decides. The others stay. The same object where nothing is known.
+ * them behind where a shape decides. The others stay. The same object where nothing is known. One forward walk: what a
+ * branch gives may decide the next condition, and so may what is outside decide one inside.
  */
 export function inlineBranches(graph: Graph): Graph {
-  let current = graph;
-  for (let round = 0; round < MOST_ROUNDS && current.nodes.some(isIf); round++) {
-    const next = inlineKnown(current);
-    if (next === current) return current;
-    current = next;
-  }
-  return current;
+  if (!graph.nodes.some(isIf)) return graph;
+  const walk = new BranchWalk(graph);
+  for (const node of graph.nodes) walk.write(node);
+  return walk.result();
 }
 
-function inlineKnown(graph: Graph): Graph {
-  const { values } = inferGraph(graph);
-  const taken = usedNames(graph);
-  const fresh = freshNames(taken);
-  const initializers = new Map(graph.initializers);
-  const valueInfo = new Map(graph.valueInfo);
-  let isChanged = false;
-  const nodes = graph.nodes.flatMap((node) => {
-    const [condition] = isIf(node) ? (knownNumbers(values.get(node.inputs[0] ?? "")) ?? []) : [];
+class BranchWalk {
+  private readonly nodes: Node[] = [];
+  private readonly initializers: Map<string, Tensor>;
+  private readonly valueInfo: Map<string, ValueInfo>;
+  private readonly taken: Set<string>;
+  private readonly fresh: (stem: string) => string;
+  private readonly inference: ForwardInference;
+  private isChanged = false;
+
+  constructor(private readonly graph: Graph) {
+    this.initializers = new Map(graph.initializers);
+    this.valueInfo = new Map(graph.valueInfo);
+    this.taken = usedNames(graph);
+    this.fresh = freshNames(this.taken);
+    // What is declared changes as branches are written.
+    this.inference = new ForwardInference({ ...graph, valueInfo: this.valueInfo });
+  }
+
+  /** Adds a node, or what is in its place. */
+  write(node: Node): void {
+    const branch = isIf(node) ? this.takenBranch(node) : undefined;
+    if (branch !== undefined) {
+      this.writeBranch(node, branch);
+      return;
+    }
+    this.nodes.push(node);
+    this.inference.visit(node);
+  }
+
+  result(): Graph {
+    if (!this.isChanged) return this.graph;
+    const { nodes, initializers, valueInfo } = this;
+    return topologicalSort(normalForm({ ...this.graph, nodes, initializers, valueInfo }));
+  }
+
+  /** The branch that is taken, its names such that it can be written here; undefined where none is known, or can be. */
+  private takenBranch(node: Node): Branch | undefined {
+    const [condition] = knownNumbers(this.inference.values.get(node.inputs[0] ?? "")) ?? [];
     const branch = condition === undefined ? undefined : branchOf(node, condition !== 0);
-    const names = branch === undefined ? undefined : namesFor(branch, node, taken, fresh);
-    if (branch === undefined || names === undefined) return [node];
-    isChanged = true;
+    const names = branch === undefined ? undefined : namesFor(branch, node, this.taken, this.fresh);
+    return branch === undefined || names === undefined ? undefined : renamed(branch, names);
+  }
+
+  private writeBranch(node: Node, { nodes, initializers, valueInfo, outputs }: Branch): void {
+    this.isChanged = true;
     // Exporters declare what the other branch would give.
-    for (const output of node.outputs) valueInfo.delete(output);
-    const written = renamed(branch, names);
-    for (const [name, tensor] of written.initializers) initializers.set(name, tensor);
-    for (const info of written.valueInfo) valueInfo.set(info.name, info);
-    return [...written.nodes, ...passedOn(node, written.outputs)];
-  });
-  return isChanged ? topologicalSort(normalForm({ ...graph, nodes, initializers, valueInfo })) : graph;
+    for (const output of node.outputs) this.valueInfo.delete(output);
+    for (const [name, tensor] of initializers) {
+      this.initializers.set(name, tensor);
+      this.inference.define(name, tensor);
+    }
+    for (const info of valueInfo) this.valueInfo.set(info.name, info);
+    for (const inner of inOrder(nodes, this.graph)) this.write(inner);
+    for (const inner of passedOn(node, outputs)) this.write(inner);
+  }
+}
+
+/** The nodes of a branch, each behind those that it reads from. */
+function inOrder(nodes: readonly Node[], { opsets }: Graph): readonly Node[] {
+  const defined = new Set(nodes.flatMap(({ outputs }) => outputs));
+  const outside = new Set(nodes.flatMap(namesRead).filter((name) => !defined.has(name)));
+  const inputs = [...outside].map((name): ValueInfo => ({ name, type: undefined }));
+  const none = { name: "", outputs: [], initializers: new Map(), valueInfo: new Map(), metadata: new Map() };
+  return topologicalSort({ ...none, opsets, inputs, nodes }).nodes;
 }
 
 function branchOf(node: Node, condition: boolean): Branch | undefined {

@@ -6,6 +6,7 @@ import { runGraph } from "../../../src/execute/node.js";
 import { fixInputShape } from "../../../src/graph/passes/fix_input_shape.js";
 import { float32Tensor } from "../../../src/graph/tensor.js";
 import type { Graph } from "../../../src/graph/types.js";
+import { withRuntimeShapes } from "../../../src/measure/runtime_shapes.js";
 import {
   AttributeProto_AttributeType as AttributeType,
   type GraphProtoSchema,
@@ -13,6 +14,7 @@ import {
 } from "../../../src/onnx/gen/onnx_pb.js";
 import { decodeModel } from "../../../src/onnx/read.js";
 import { importModel } from "../../../src/ops/passes/import_model.js";
+import { inlineBranches } from "../../../src/ops/passes/inline_branches.js";
 import { runModule } from "../../compile/run_wasm.js";
 import { declare, floatBytes, modelBytes } from "../../onnx/models.js";
 
@@ -238,4 +240,62 @@ test("a network with a known branch is compiled", () => {
   const x = Float32Array.from({ length: 24 }, (_, at) => at - 12);
   const y = runModule(compileToWasm(graph), new Map([["x", x]])).get("y");
   assert.deepEqual(y, x.map(Math.abs));
+});
+
+/** As many Ifs in a row, each decided by the shape that the one before gives: twice the channels, or their sum, by turns. */
+function decidedInTurn(count: number, inOrder = (nodes: NodeInit[]) => nodes): Uint8Array {
+  const steps = Array.from({ length: count }, (_, at) => {
+    const [from, to] = [at === 0 ? "x" : `v${at}`, at === count - 1 ? "y" : `v${at + 1}`];
+    const twice = node("Concat", `${from} ${from}`, "t", { attribute: [int("axis", 1n)] });
+    const sum = node("ReduceSum", `${from} axes`, "t");
+    return [
+      node("Shape", from, `shape${at}`),
+      node("Gather", `shape${at} axis`, `channels${at}`),
+      node("Equal", `channels${at} one`, `condition${at}`),
+      choose(
+        `condition${at}`,
+        to,
+        yes(inOrder([twice, node("Neg", "t", "u")]), "u"),
+        no(inOrder([sum, node("Tanh", "t", "u")]), "u"),
+      ),
+    ];
+  });
+  return model(steps.flat());
+}
+
+const opsOf = ({ nodes }: Graph): readonly string[] => nodes.map(({ op }) => op);
+
+test("each of many conditions is known once the branch before it is written", async () => {
+  const bytes = decidedInTurn(250);
+  const inlined = inlineBranches(decodeModel(bytes));
+  assert.ok(!opsOf(inlined).includes("If"));
+  const count = (op: string): number => opsOf(inlined).filter((each) => each === op).length;
+  assert.deepEqual(["Concat", "Neg", "ReduceSum", "Tanh"].map(count), [125, 125, 125, 125]);
+  await checkSame(bytes, importModel(decodeModel(bytes), { verify: true }), "250 in a row");
+});
+
+test("so it is where branches list their nodes in another order than they compute", () => {
+  const unordered = inlineBranches(decodeModel(decidedInTurn(250, (nodes) => nodes.toReversed())));
+  assert.deepEqual(opsOf(unordered), opsOf(inlineBranches(decodeModel(decidedInTurn(250)))));
+});
+
+test("a condition that is not known leaves those known before and behind it as they are decided", () => {
+  const inlined = inlineBranches(
+    decodeModel(
+      model([
+        ...hasOneChannel,
+        choose("condition", "a", yes([node("Neg", "x", "t")], "t"), no([node("Exp", "x", "t")], "t")),
+        node("ReduceSum", "a", "s", { attribute: [int("keepdims", 0n)] }),
+        node("Cast", "s", "c", { attribute: [int("to", 9n)] }),
+        choose("c", "b", yes([node("Exp", "a", "v")], "v"), no([node("Abs", "a", "v")], "v")),
+        choose("false", "y", yes([node("Exp", "b", "v")], "v"), no([node("Sin", "b", "v")], "v")),
+      ]),
+    ),
+  );
+  assert.equal(opsOf(inlined).join(" "), "Shape Gather Equal Neg Identity ReduceSum Cast If Sin Identity");
+});
+
+test("no run is needed to learn the shapes behind branches that are known", async () => {
+  const graph = decodeModel(decidedInTurn(5));
+  assert.equal((await withRuntimeShapes(graph)).graph, graph);
 });

@@ -1,0 +1,111 @@
+import { intAttribute } from "../graph/attributes.js";
+import { PenniError } from "../graph/errors.js";
+import { innerNodes } from "../graph/links.js";
+import type { Attribute, Branch, Graph, InnerNode, Node, ValueInfo } from "../graph/types.js";
+import { namesRead } from "../graph/verify.js";
+import { isStatic } from "../ops/dims.js";
+import { ForwardInference } from "../ops/infer.js";
+import { knownNumbers } from "../ops/rearrange.js";
+
+/** A loop that is run only to learn a shape makes at most so many turns. */
+const MOST_TURNS = 2 ** 16;
+
+/**
+ * The nodes that may loop for long: Loop and Scan whose number of turns is not known to be small before the graph runs,
+ * loops inside loops, a branch with such a one, and operators of other domains with subgraphs.
+ */
+export function longLoops(graph: Graph): ReadonlySet<Node> {
+  if (!graph.nodes.some(hasSubgraph)) return new Set();
+  const long = new Set<Node>();
+  const inference = inferred(graph);
+  for (const node of graph.nodes) if (isLong(node, graph, inference)) long.add(node);
+  return long;
+}
+
+const hasSubgraph = (node: Node): boolean =>
+  [...node.attributes.values()].some(({ kind }) => kind === "opaque");
+
+const isStandard = ({ domain }: InnerNode): boolean => domain === "" || domain === "ai.onnx";
+
+const isLoop = ({ op }: InnerNode): boolean => op === "Loop" || op === "Scan";
+
+/** What is known before the graph runs, whatever the file declares; of inputs that contradict the nodes, nothing. */
+function inferred(graph: Graph): ForwardInference {
+  const untyped = ({ name }: ValueInfo): ValueInfo => ({ name, type: undefined });
+  const undeclared: Graph = { ...graph, outputs: graph.outputs.map(untyped), valueInfo: new Map() };
+  try {
+    return visited(undeclared);
+  } catch (error) {
+    if (error instanceof PenniError) return visited({ ...undeclared, inputs: graph.inputs.map(untyped) });
+    throw error;
+  }
+}
+
+function visited(graph: Graph): ForwardInference {
+  const inference = new ForwardInference(graph);
+  for (const node of graph.nodes) inference.visit(node);
+  return inference;
+}
+
+function isLong(node: Node, graph: Graph, known: ForwardInference): boolean {
+  const inner = innerNodes(node);
+  if (!isStandard(node)) return inner.length > 0;
+  switch (node.op) {
+    case "If":
+      return [...node.attributes.values()].some((attribute) => isLongBranch(attribute, graph, known));
+    case "Loop":
+      return inner.some(isLoop) || !isFewTurns(node, known);
+    case "Scan":
+      return inner.some(isLoop) || !isShortScan(node, known);
+    default:
+      return inner.some(isLoop);
+  }
+}
+
+/** Without a number of turns, or with one that is computed while the model runs, the condition decides. */
+function isFewTurns({ inputs }: Node, { values }: ForwardInference): boolean {
+  const [turns = Number.POSITIVE_INFINITY] = knownNumbers(values.get(inputs[0] ?? "")) ?? [];
+  return turns <= MOST_TURNS;
+}
+
+/** Scan makes a turn for each slice of what it goes over, along whatever axis. */
+function isShortScan(node: Node, { types }: ForwardInference): boolean {
+  const count = intAttribute(node, "num_scan_inputs") ?? 0;
+  const scanned = count > 0 ? node.inputs.slice(-count) : node.inputs;
+  return scanned.every((name) => {
+    const shape = types.get(name)?.shape;
+    return isStatic(shape) && shape.every((size) => size <= MOST_TURNS);
+  });
+}
+
+function isLongBranch(attribute: Attribute, graph: Graph, outside: ForwardInference): boolean {
+  if (attribute.kind !== "opaque") return false;
+  const { branch, inner = [] } = attribute;
+  if (inner.every((node) => isStandard(node) && !isLoop(node))) return false;
+  if (branch === undefined) return inner.some(isLoop);
+  const scope = branchScope(branch, graph, outside);
+  return branch.nodes.some((node) => isLong(node, graph, scope));
+}
+
+/** What is known inside a branch, of the values outside that it reads as well. */
+function branchScope(branch: Branch, graph: Graph, outside: ForwardInference): ForwardInference {
+  const { nodes, initializers } = branch;
+  const scope = new ForwardInference({
+    ...graph,
+    inputs: [],
+    outputs: [],
+    initializers,
+    valueInfo: new Map(),
+  });
+  for (const name of nodes.flatMap(namesRead)) {
+    const [type, value] = [outside.types.get(name), outside.values.get(name)];
+    if (type !== undefined && !initializers.has(name)) scope.types.set(name, type);
+    if (value !== undefined && !initializers.has(name)) scope.values.set(name, value);
+  }
+  try {
+    for (const node of nodes) scope.visit(node);
+  } catch (error) {
+    if (!(error instanceof PenniError)) throw error;
+  }
+  return scope;
+}
