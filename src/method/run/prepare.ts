@@ -100,7 +100,7 @@ export async function prepareRun(request: CompressRequest): Promise<RunDirectory
     pixelWriting(preprocessing, dataset.channels);
     const indices = sampleIndices(allIndices(train), PLAUSIBILITY_IMAGES, request.seed);
     pictureProblem = await pictureWarning(graph, { split: train, indices, preprocessing });
-    checkEnoughImages(train, request);
+    if (hasTraining(request.settings)) checkEnoughImages(train, request.settings, request.seed);
     if (needsBatches(request.settings)) {
       const { threads } = request.settings;
       checkBatch(
@@ -263,13 +263,17 @@ function classCount(labels: Uint16Array): number {
   return labels.reduce((most, label) => Math.max(most, label), 0) + 1;
 }
 
-function checkEnoughImages(split: Split, { settings, seed }: CompressRequest): void {
-  if (!hasTraining(settings)) return;
-  const { train } = holdOut(split, settings.validation, seed);
-  const count = Math.min(train.length, settings.trainLimit ?? train.length);
-  if (count >= settings.batch) return;
+/** @throws PenniError "bad-data" if what is left of the images for training is less than one batch */
+export function checkEnoughImages(
+  split: Split,
+  { validation, trainLimit, batch }: Pick<Settings, "validation" | "trainLimit" | "batch">,
+  seed: number,
+): void {
+  const { train } = holdOut(split, validation, seed);
+  const count = Math.min(train.length, trainLimit ?? train.length);
+  if (count >= batch) return;
   throw new PenniError("bad-data", "there are fewer training images than one batch", {
-    expected: `at least ${settings.batch}`,
+    expected: `at least ${batch}`,
     found: `${count}`,
     advice: "Give more images or a smaller --batch",
   });

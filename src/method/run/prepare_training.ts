@@ -1,6 +1,5 @@
 import path from "node:path";
-import { labelsOf, type Split } from "../../data/dataset.js";
-import { holdOut } from "../../data/hold_out.js";
+import { labelsOf } from "../../data/dataset.js";
 import { type PictureFormat, type PictureOptions, pictureFormat } from "../../data/picture_format.js";
 import { type Preprocessing, pixelWriting } from "../../data/preprocessing.js";
 import { PenniError } from "../../graph/errors.js";
@@ -14,7 +13,7 @@ import { buildTrainingStep } from "../../train/step.js";
 import { trainableParameters } from "../parameters.js";
 import { RunDirectory } from "./directory.js";
 import { openFittingDataset } from "./pipeline.js";
-import { absoluteSpec, naming, versions } from "./prepare.js";
+import { absoluteSpec, checkEnoughImages, naming, versions } from "./prepare.js";
 import type { TrainingRun } from "./train_pipeline.js";
 import { type TrainingConfig, type TrainingSettings, trainingSettingsSchema } from "./training_config.js";
 import { atSize, trainingParts } from "./training_parts.js";
@@ -58,7 +57,8 @@ export async function prepareTraining(request: TrainingRequest): Promise<Trainin
     const train = await dataset.train();
     expectImages((await dataset.test()).count, "test images");
     pixelWriting(preprocessing, dataset.channels);
-    checkEnoughImages(train, request);
+    labelsOf(train);
+    checkEnoughImages(train, settings, seed);
     checkTrainable(importModel(original), settings, preprocessing);
     return matchedNames(opened, dataset);
   });
@@ -91,18 +91,6 @@ function checkSettings(settings: TrainingSettings): void {
   throw new PenniError("bad-option", "no epochs are left for the network's own size", {
     expected: "shares of --resolution that add up to less than 1",
     found: `${share}`,
-  });
-}
-
-function checkEnoughImages(split: Split, { settings, seed }: TrainingRequest): void {
-  labelsOf(split);
-  const { train } = holdOut(split, settings.validation, seed);
-  const count = Math.min(train.length, settings.trainLimit ?? train.length);
-  if (count >= settings.batch) return;
-  throw new PenniError("bad-data", "there are fewer training images than one batch", {
-    expected: `at least ${settings.batch}`,
-    found: `${count}`,
-    advice: "Give more images or a smaller --batch",
   });
 }
 
