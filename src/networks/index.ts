@@ -2,7 +2,7 @@ import { PenniError } from "../graph/errors.js";
 import type { Graph } from "../graph/types.js";
 import { alexnet } from "./alexnet.js";
 import { mobilenetV2 } from "./mobilenet_v2.js";
-import { type NetworkName, networkNames } from "./names.js";
+import type { NetworkName } from "./names.js";
 import type { NetworkRequest } from "./request.js";
 import { resnet, smallResnet } from "./residual.js";
 import { vgg16 } from "./vgg.js";
@@ -40,6 +40,3 @@ export function newNetwork(name: NetworkName, request: NetworkRequest): Graph {
     found: `${width}x${height}`,
   });
 }
-
-export const isNetworkName = (name: string): name is NetworkName =>
-  networkNames.some((known) => known === name);
