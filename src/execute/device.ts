@@ -22,5 +22,5 @@ export const requirements: Readonly<Record<Provider, string>> = {
     "none for Linux arm64",
   cuda:
     "CUDA needs Linux x64, an NVIDIA driver, CUDA 12 and cuDNN 9 on the library path, and the provider " +
-    "itself: ONNXRUNTIME_NODE_INSTALL=true npm rebuild onnxruntime-node",
+    "itself: ONNXRUNTIME_NODE_INSTALL=true npm rebuild --ignore-scripts=false onnxruntime-node",
 };
