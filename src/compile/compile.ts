@@ -80,6 +80,7 @@ function checkOperators(graph: Graph): void {
 /** The nodes that multiply coefficients and bases: compiled convolutions do without the product. */
 function factorMakers(graph: Graph): ReadonlySet<Node> {
   const decomposed = new Set(findDecompositions(graph).map((layer) => layer.conv));
+  if (decomposed.size === 0) return decomposed;
   const kept = graph.nodes.map((node) =>
     decomposed.has(node) ? { ...node, inputs: node.inputs.with(1, "") } : node,
   );
