@@ -11,6 +11,7 @@ import { type Inference, inferGraph, inferNode, nodeContext } from "../ops/infer
 import { inlineBranches } from "../ops/passes/inline_branches.js";
 import { findOp } from "../ops/registry.js";
 import { hasCountedSize } from "./counted_sizes.js";
+import { refuseEndlessLoops } from "./endless_loops.js";
 import { longLoops } from "./long_loops.js";
 import { randomFeeds } from "./random_feeds.js";
 
@@ -54,9 +55,10 @@ function longInSomeRun(graph: Graph): ReadonlySet<Node> {
 
 /**
  * `withRuntimeShapes` for a network that is to be run.
- * @throws PenniError "unsupported" naming a node whose operator ONNX Runtime does not have
+ * @throws PenniError "unsupported" naming a node whose operator ONNX Runtime does not have, or that loops without end
  */
 export async function shapedForRuns(graph: Graph): Promise<Graph> {
+  refuseEndlessLoops(graph);
   const { graph: shaped, missing } = await withRuntimeShapes(graph);
   const [first] = missing;
   if (first === undefined) return shaped;

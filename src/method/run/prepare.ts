@@ -13,6 +13,7 @@ import { expectImages } from "../../measure/accuracy.js";
 import { batchObstacle, batchProblem } from "../../measure/batch_independence.js";
 import { fitClasses, matchedNames, scoredClasses } from "../../measure/classes.js";
 import { countGraph } from "../../measure/count.js";
+import { refuseEndlessLoops } from "../../measure/endless_loops.js";
 import { PLAUSIBILITY_IMAGES, pictureWarning } from "../../measure/plausibility.js";
 import { withRuntimeShapes } from "../../measure/runtime_shapes.js";
 import { readModelAndSize, type SizedModel } from "../../onnx/files.js";
@@ -141,6 +142,7 @@ async function runnablePart(
   model: Graph,
   { settings, notice }: CompressRequest,
 ): Promise<Pick<CutNetwork, "runnable"> & Partial<CutNetwork>> {
+  refuseEndlessLoops(model);
   const { graph, missing } = await withRuntimeShapes(model);
   const [first] = missing;
   if (first === undefined) return { runnable: graph };
