@@ -4,6 +4,7 @@ import { innerNodes } from "../graph/links.js";
 import type { Graph, InnerNode, Node } from "../graph/types.js";
 import { standardOpset } from "../ops/definition.js";
 import { hasHalfWeights, nodeThatNeedsHalf } from "../ops/passes/float16.js";
+import { isQuantizedOp } from "../ops/quantization.js";
 import { findOp } from "../ops/registry.js";
 import { floatOutputs, trainability } from "./frozen.js";
 import { layerName } from "./inspect.js";
@@ -37,17 +38,12 @@ export const NEWEST_OPSET = 26;
 export const FROM_FLOAT =
   "Start from the float32 model, or let compress take the one behind the integers (--dequantize); quantize what comes out";
 
-const QUANTIZED =
-  /^(QLinear|ConvInteger$|MatMulInteger|QuantizeLinear$|DequantizeLinear$|DynamicQuantize|QGemm$)/;
-
 const isStandard = ({ domain }: Pick<Node, "domain">): boolean => domain === "" || domain === "ai.onnx";
 
 /** The first node of a quantized model that computes with integers or converts from or to them. */
 export function quantizedNode(graph: Graph): Node | undefined {
-  return graph.nodes.find(isQuantized);
+  return graph.nodes.find(isQuantizedOp);
 }
-
-const isQuantized = ({ op }: Pick<Node, "op">): boolean => QUANTIZED.test(op);
 
 const named = (nodes: readonly Node[]): Remark["nodes"] =>
   nodes.map((node) => ({ name: layerName(node), op: node.op }));
@@ -108,7 +104,7 @@ const inputs: Finder = (graph) => {
 };
 
 const quantized: Finder = (graph) =>
-  about(graph.nodes.filter(isQuantized), {
+  about(graph.nodes.filter(isQuantizedOp), {
     kind: "quantized",
     problem:
       "the model is quantized, and integer weights have no kernels that could share a basis: what is said of layers is true of the float32 network behind it",
@@ -149,7 +145,7 @@ const subgraphs: Finder = (graph) =>
 
 const unknown: Finder = (graph) => {
   const nodes = graph.nodes.filter(
-    (node) => findOp(node) === undefined && !isQuantized(node) && innerNodes(node).length === 0,
+    (node) => findOp(node) === undefined && !isQuantizedOp(node) && innerNodes(node).length === 0,
   );
   const [custom, standard] = [nodes.filter((node) => !isStandard(node)), nodes.filter(isStandard)];
   const consequence = "its channels are kept, its arithmetic is not counted, and no gradient passes it";

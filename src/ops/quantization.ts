@@ -8,6 +8,12 @@ import { unsupportedForm } from "./unsupported_form.js";
 
 // What quantizing and de-quantizing operators have in common. real = (integer - zero point) * scale.
 
+const QUANTIZED =
+  /^(QLinear|ConvInteger$|MatMulInteger|QuantizeLinear$|DequantizeLinear$|DynamicQuantize|QGemm$)/;
+
+/** Whether a node, of the standard or of ONNX Runtime, computes with quantized numbers, or converts from or to them. */
+export const isQuantizedOp = ({ op }: Pick<Node, "op">): boolean => QUANTIZED.test(op);
+
 /** The integers of a quantized type. */
 export interface IntegerRange {
   readonly low: number;
