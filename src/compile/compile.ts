@@ -9,6 +9,7 @@ import { type Inference, inferGraph, nodeContext, staticDims } from "../ops/infe
 import { expandOperators } from "../ops/passes/expand_operators.js";
 import { foldNormalization } from "../ops/passes/fold_normalization.js";
 import { importModel } from "../ops/passes/import_model.js";
+import { widenSmallIntegers } from "../ops/passes/widen_small_integers.js";
 import { findDecompositions } from "../ops/weights.js";
 import type { KernelRates } from "./cost_model.js";
 import { type ConstantLimits, evaluateConstants } from "./evaluate_constants.js";
@@ -41,7 +42,8 @@ export function compileProgram(model: Graph, target: Target): Program {
 
 /** A batch of one where it is open, no BatchNormalization where it can be folded, nothing that is known beforehand. */
 export function prepareGraph(model: Graph): Graph {
-  const imported = importModel(expandOperators(importModel(fixOpenBatch(model, 1))));
+  const given = widenSmallIntegers(importModel(fixOpenBatch(model, 1)));
+  const imported = importModel(expandOperators(given));
   return importModel(foldNormalization(evaluateArithmetic(imported, COMPILED_LIMITS)));
 }
 

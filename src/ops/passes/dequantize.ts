@@ -11,6 +11,7 @@ import { foldFactors } from "./fold_factors.js";
 import { boundsOfIntegers, isNeverNegative, type RealBounds } from "./quantized_bounds.js";
 import { type Integers, integersOf, quantizeConstant, realNumbers } from "./quantized_constants.js";
 import { unfuse } from "./unfuse.js";
+import { widenSmallIntegers } from "./widen_small_integers.js";
 
 /** What became of a quantized network. */
 export interface Dequantization {
@@ -50,7 +51,9 @@ const movers: ReadonlySet<string> = new Set([
  * activations, stays as Clip. What cannot be taken back stays as it is.
  */
 export function dequantize(graph: Graph): Dequantization {
-  return new Dequantizer(foldConstants(unfuse(graph, "real"))).result();
+  // What moves integers of 4 bits can be folded once they are wide.
+  const wide = widenSmallIntegers(foldConstants(unfuse(graph, "real")));
+  return new Dequantizer(foldConstants(wide)).result();
 }
 
 /** The names of a scale and a zero point ("" for none). */
