@@ -32,13 +32,17 @@ const ranges: ReadonlyMap<ElementType, IntegerRange> = new Map([
 export function integerRange(node: Node, type: ElementType | undefined): IntegerRange {
   const range = type === undefined ? undefined : ranges.get(type);
   if (range !== undefined) return range;
-  throw new PenniError("unsupported", "its quantized numbers are of a type that Penni does not compute with", {
-    node: node.name,
-    op: node.op,
-    expected: "integers of 8 or 16 bits, or constants of 4 bits",
-    found: type === undefined || type === "other" ? "another type (float8, or values of 4 bits)" : type,
-    advice: "Quantize the float32 model to 8 bits",
-  });
+  throw new PenniError(
+    "unsupported",
+    "its quantized numbers are of a type that Penni does not compute with",
+    {
+      node: node.name,
+      op: node.op,
+      expected: "integers of 8 or 16 bits, or constants of 4 bits",
+      found: type === undefined || type === "other" ? "another type (float8, or values of 4 bits)" : type,
+      advice: "Quantize the float32 model to 8 bits",
+    },
+  );
 }
 
 /** @throws PenniError as `integerRange` for numbers of which Penni does not know the type */
