@@ -19,6 +19,7 @@ import { stridedKernel } from "./kernels/strided.js";
 import type { ConvFactors, LoweringContext } from "./lower/definition.js";
 import { viewOf } from "./lower/movement.js";
 import { findLowering } from "./lower/registry.js";
+import { operatorsError } from "./operators_error.js";
 import type { Location, Port, Program } from "./program.js";
 import { ProgramBuilder } from "./program_builder.js";
 
@@ -36,7 +37,7 @@ export interface Target {
  */
 export function compileProgram(model: Graph, target: Target): Program {
   const graph = prepareGraph(model);
-  checkOperators(graph);
+  checkOperators(graph, model);
   return new ProgramCompiler(graph, target).compile();
 }
 
@@ -66,17 +67,11 @@ function compileConstants(given: Graph, width: number): Program {
   return new ProgramCompiler(graph, { width, rates }).compile();
 }
 
-function checkOperators(graph: Graph): void {
+/** @param model the graph as it was given, whose names are known to whoever reads an error */
+function checkOperators(graph: Graph, model = graph): void {
   const makers = factorMakers(graph);
   const unknown = graph.nodes.filter((node) => !makers.has(node) && findLowering(node) === undefined);
-  const [first] = unknown;
-  if (first === undefined) return;
-  const all = [...new Set(unknown.map((node) => node.op))].join(", ");
-  throw new PenniError("unsupported", `operators that cannot be compiled: ${all}`, {
-    node: first.name,
-    op: first.op,
-    advice: "Leave these parts to another runtime: cut the model before them",
-  });
+  if (unknown.length > 0) throw operatorsError(graph, unknown, model);
 }
 
 /** The nodes that multiply coefficients and bases: compiled convolutions do without the product. */

@@ -2,7 +2,10 @@ import { intAttribute } from "../graph/attributes.js";
 import { PenniError } from "../graph/errors.js";
 import { innerNodes } from "../graph/links.js";
 import type { Graph, InnerNode, Node } from "../graph/types.js";
+import { hasCountedSize } from "../ops/counted_sizes.js";
 import { standardOpset } from "../ops/definition.js";
+import { isStatic } from "../ops/dims.js";
+import { inferGraph } from "../ops/infer.js";
 import { hasHalfWeights, nodeThatNeedsHalf } from "../ops/passes/float16.js";
 import { isQuantizedOp } from "../ops/quantization.js";
 import { findOp } from "../ops/registry.js";
@@ -17,6 +20,7 @@ export type RemarkKind =
   | "quantized"
   | "training-mode"
   | "subgraph"
+  | "data-dependent-size"
   | "unknown-operator"
   | "missing-operator"
   | "long-loop"
@@ -163,8 +167,28 @@ const unknown: Finder = (graph) => {
   ];
 };
 
+const sizedByData: Finder = (graph) =>
+  about(
+    graph.nodes.filter((node) => hasCountedSize(node) && innerNodes(node).length === 0),
+    {
+      kind: "data-dependent-size",
+      problem:
+        "how large its result is depends on the data: penni compile cannot take it, and no output behind it is trained for",
+      advice: "End the network before it to compile it, or to train for what it is given",
+    },
+  );
+
 /** What the file itself says, before it is brought to the form that the method wants. */
-const finders: readonly Finder[] = [newerOpset, half, inputs, quantized, trainingMode, subgraphs, unknown];
+const finders: readonly Finder[] = [
+  newerOpset,
+  half,
+  inputs,
+  quantized,
+  trainingMode,
+  subgraphs,
+  sizedByData,
+  unknown,
+];
 
 const notRunnable = (missing: readonly Node[]): readonly Remark[] =>
   about(missing, {
@@ -201,9 +225,11 @@ const NO_FLOAT_OUTPUT: Remark = {
 /** Weights behind which a gradient is missing, on an imported graph with fixed dimensions. */
 function withoutGradient(graph: Graph): readonly Remark[] {
   try {
-    const outputs = floatOutputs(graph);
-    if (outputs.length === 0) return [NO_FLOAT_OUTPUT];
-    const found = trainability(graph, outputs);
+    const all = floatOutputs(graph);
+    if (all.length === 0) return [NO_FLOAT_OUTPUT];
+    const { types } = inferGraph(graph);
+    const fixed = all.filter((name) => isStatic(types.get(name)?.shape));
+    const found = trainability(graph, fixed.length > 0 ? fixed : all);
     const nodes = found.blockades.map(({ node }) => node);
     return about(nodes, {
       kind: "no-gradient",
