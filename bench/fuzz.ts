@@ -44,6 +44,17 @@ class Tally {
   }
 }
 
+/** What a case that passed cost, in seconds of the processor. */
+interface Timed {
+  readonly seconds: number;
+  readonly index: number;
+}
+
+const SLOWEST_SHOWN = 8;
+
+const longest = (cases: readonly Timed[]): readonly Timed[] =>
+  [...cases].sort((a, b) => b.seconds - a.seconds).slice(0, SLOWEST_SHOWN);
+
 async function fuzz(options: Options): Promise<void> {
   const models = options.own === true ? "own" : "all";
   const stock = stocks[models];
@@ -54,27 +65,32 @@ async function fuzz(options: Options): Promise<void> {
   const refusals = new Tally();
   const failures = new Map<string, number>();
   let whole = 0;
-  let slowest = { seconds: 0, index: 0 };
+  let slowest: readonly Timed[] = [];
   const start = Date.now();
   for (let index = from; index < until; index += 1) {
     const report = await runner.run({ kind: "case", seed, index, models });
     if (report.kind === "passed") {
       if (report.refusals.length === 0) whole += 1;
       for (const refusal of report.refusals) refusals.add(refusal);
-      if (report.seconds > slowest.seconds) slowest = { seconds: report.seconds, index };
+      slowest = longest([...slowest, { seconds: report.seconds, index }]);
     } else {
       const seen = failures.get(report.signature) ?? 0;
       failures.set(report.signature, seen + 1);
       if (seen === 0) await explain(index, report);
       else print(`FAILED case ${index}, of a kind seen before: ${report.signature}`);
     }
-    if ((index + 1 - from) % 1000 === 0)
-      print(`${index + 1 - from} cases, ${failures.size} kinds of failures`);
+    if ((index + 1 - from) % 1000 === 0) {
+      const [first] = slowest;
+      print(
+        `${index + 1 - from} cases, ${failures.size} kinds of failures, slowest ${first?.index}: ${first?.seconds.toFixed(2)} s`,
+      );
+    }
   }
   runner.stop();
   const failed = [...failures.values()].reduce((sum, count) => sum + count, 0);
   print(`refused: ${refusals}`);
-  print(`slowest: case ${slowest.index}, ${slowest.seconds.toFixed(2)} s of CPU`);
+  const times = slowest.map(({ index, seconds }) => `case ${index} ${seconds.toFixed(2)}`);
+  print(`slowest, in seconds of CPU: ${times.join(", ")}`);
   print(
     `seed ${seed}, cases ${from} to ${until - 1} (${stock.own.length} own models, ${stock.real.length} real ones): ${until - from - failed} passed, ${whole} of ` +
       `them without any refusal, ${failed} failed, ${Math.round((Date.now() - start) / 1000)} s`,

@@ -7,15 +7,17 @@ import { wasmModule } from "../../src/compile/wasm/module.js";
 import { fixBatch } from "../../src/graph/passes/fix_input_shape.js";
 import type { Graph } from "../../src/graph/types.js";
 import { countGraph } from "../../src/measure/count.js";
+import { withRuntimeShapes } from "../../src/measure/runtime_shapes.js";
 import { decompose } from "../../src/method/decompose.js";
 import { exportModel } from "../../src/method/export.js";
+import { importForCompression } from "../../src/method/import_for_compression.js";
 import { inspectGraph } from "../../src/method/inspect.js";
 import { modelRemarks } from "../../src/method/remarks.js";
 import { reportShrink } from "../../src/method/shrink/report.js";
 import { decodeModel } from "../../src/onnx/read.js";
 import { encodeModel } from "../../src/onnx/write.js";
 import { inferGraph } from "../../src/ops/infer.js";
-import { importModel } from "../../src/ops/passes/import_model.js";
+import { dequantize } from "../../src/ops/passes/dequantize.js";
 import { verifyTypes } from "../../src/ops/verify.js";
 
 /** Runs a stage and notes what it cost. */
@@ -26,13 +28,16 @@ export async function runStages(given: Graph, time: Timer): Promise<void> {
   const bytes = await time("write", () => encodeModel(given));
   const read = await time("read", () => decodeModel(bytes));
   await time("verify", () => verifyTypes(read));
-  const graph = await time("import", () => importModel(fixBatch(read, 1)));
-  await time("infer", () => inferGraph(graph));
+  const { graph: shaped } = await time("shapes by running", () => withRuntimeShapes(read));
+  const graph = await time("import", () => importForCompression(fixBatch(shaped, 1)));
+  // A copy: what is inferred of the same graph is remembered.
+  await time("infer", () => inferGraph({ ...graph }));
   await time("count", () => countGraph(graph));
   const inspection = await time("inspect", () => inspectGraph(graph));
   const remarks = await time("remarks", () => modelRemarks(read, graph));
   await time("inspect text", () => describeInspection({ ...inspection, remarks }, 100));
   await time("shrink report", () => reportShrink(graph));
+  await time("dequantize", () => dequantize(graph));
   const decomposed = await time("decompose", () => decompose(graph, { basis: 2 }));
   await time("export", () => exportModel(decomposed));
   const wasm = await time("compile wasm", () => compileProgram(read, targets.wasm));

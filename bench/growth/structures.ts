@@ -1,6 +1,12 @@
+import { create, toBinary } from "@bufbuild/protobuf";
 import { int, ints, tensor } from "../../src/graph/attributes.js";
 import { elementCount, float32Tensor, int64Tensor } from "../../src/graph/tensor.js";
 import type { Attribute, Graph, Node, Tensor } from "../../src/graph/types.js";
+import {
+  AttributeProtoSchema,
+  AttributeProto_AttributeType as AttributeType,
+  GraphProtoSchema,
+} from "../../src/onnx/gen/onnx_pb.js";
 
 /** Channels and side of the maps: small, so that what is measured is the graph and not the arithmetic. */
 const CHANNELS = 3;
@@ -49,6 +55,18 @@ class Sketch {
     return name;
   }
 
+  integer(value: number): string {
+    const name = `i${this.initializers.size}`;
+    this.initializers.set(name, int64Tensor([], [value]));
+    return name;
+  }
+
+  bytes(values: readonly number[]): string {
+    const name = `u${this.initializers.size}`;
+    this.initializers.set(name, { type: "uint8", dims: [], bytes: Uint8Array.from(values) });
+    return name;
+  }
+
   conv(x: string, side = 3): string {
     const inputs = [x, this.parameter([CHANNELS, CHANNELS, side, side])];
     const pad = (side - 1) / 2;
@@ -76,6 +94,26 @@ class Sketch {
   }
 }
 
+/** A branch of If with one node, which reads a value outside. */
+function branch(name: string, op: string, x: string): Attribute {
+  const output = `${name}_${x}`;
+  const g = create(GraphProtoSchema, {
+    name,
+    node: [{ opType: op, input: [x], output: [output] }],
+    output: [{ name: output }],
+  });
+  const value = toBinary(
+    AttributeProtoSchema,
+    create(AttributeProtoSchema, { name, type: AttributeType.GRAPH, g }),
+  );
+  return { kind: "opaque", value, captures: [x] };
+}
+
+const pairOfBranches = (x: string): Record<string, Attribute> => ({
+  then_branch: branch("then_branch", "Relu", x),
+  else_branch: branch("else_branch", "Neg", x),
+});
+
 type Build = (sketch: Sketch, nodes: number) => readonly string[];
 
 /** Applies `step` until there are as many nodes as asked for. */
@@ -102,6 +140,41 @@ const builds = {
     Array.from({ length: n }, (_, at) => s.op(unary[at % unary.length] ?? "Relu", ["x"])),
   "parallel convolutions as outputs": (s, n) => Array.from({ length: n }, () => s.conv("x", 1)),
   "residual ladder": (s, n) => [chain(s, n, (x) => s.op("Add", [s.op("Relu", [s.conv(x)]), x]))],
+  "residual blocks with normalization": (s, n) => [
+    chain(s, n, (x) => {
+      const inner = s.op("Relu", [normalization(s, s.conv(x))]);
+      return s.op("Relu", [s.op("Add", [normalization(s, s.conv(inner)), x])]);
+    }),
+  ],
+  "sums of pairs": (s, n) => {
+    const values = ["x"];
+    while (s.nodes.length < n) {
+      const at = s.nodes.length;
+      values.push(s.op(at % 2 === 0 ? "Add" : "Mul", [values.at(-1) ?? "x", values[at >> 1] ?? "x"]));
+    }
+    return values.slice(-1);
+  },
+  "branches that depend on data": (s, n) => [
+    chain(s, n, (x) => {
+      const isLarge = s.op("Greater", [s.op("ReduceMax", [x], { keepdims: int(0) }), s.parameter([])]);
+      return s.op("If", [isLarge], pairOfBranches(x));
+    }),
+  ],
+  "branches that a shape decides": (s, n) => [
+    chain(s, n, (x) => {
+      const channels = s.op("Gather", [s.op("Shape", [x]), s.integer(1)]);
+      return s.op("If", [s.op("Equal", [channels, s.integer(CHANNELS)])], pairOfBranches(x));
+    }),
+  ],
+  "quantized convolutions": (s, n) => {
+    const [scale, zero] = [s.parameter([], 0.05), s.bytes([0])];
+    return [
+      chain(s, n, (x) => {
+        const quantized = s.op("QuantizeLinear", [x, scale, zero]);
+        return s.conv(s.op("DequantizeLinear", [quantized, scale, zero]));
+      }),
+    ];
+  },
   "one Concat of many": (s, n) => {
     const parts = Array.from({ length: n - 2 }, () => s.op("Sigmoid", ["x"]));
     return [s.op("Relu", [s.op("Concat", parts, { axis: int(2) })])];

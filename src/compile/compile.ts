@@ -9,6 +9,7 @@ import { type Inference, inferGraph, nodeContext, staticDims } from "../ops/infe
 import { expandOperators } from "../ops/passes/expand_operators.js";
 import { foldNormalization } from "../ops/passes/fold_normalization.js";
 import { importModel } from "../ops/passes/import_model.js";
+import { widenSmallIntegers } from "../ops/passes/widen_small_integers.js";
 import { findDecompositions } from "../ops/weights.js";
 import type { KernelRates } from "./cost_model.js";
 import { type ConstantLimits, evaluateConstants } from "./evaluate_constants.js";
@@ -18,6 +19,7 @@ import { stridedKernel } from "./kernels/strided.js";
 import type { ConvFactors, LoweringContext } from "./lower/definition.js";
 import { viewOf } from "./lower/movement.js";
 import { findLowering } from "./lower/registry.js";
+import { operatorsError } from "./operators_error.js";
 import type { Location, Port, Program } from "./program.js";
 import { ProgramBuilder } from "./program_builder.js";
 
@@ -35,13 +37,14 @@ export interface Target {
  */
 export function compileProgram(model: Graph, target: Target): Program {
   const graph = prepareGraph(model);
-  checkOperators(graph);
+  checkOperators(graph, model);
   return new ProgramCompiler(graph, target).compile();
 }
 
 /** A batch of one where it is open, no BatchNormalization where it can be folded, nothing that is known beforehand. */
 export function prepareGraph(model: Graph): Graph {
-  const imported = importModel(expandOperators(importModel(fixOpenBatch(model, 1))));
+  const given = widenSmallIntegers(importModel(fixOpenBatch(model, 1)));
+  const imported = importModel(expandOperators(given));
   return importModel(foldNormalization(evaluateArithmetic(imported, COMPILED_LIMITS)));
 }
 
@@ -64,22 +67,17 @@ function compileConstants(given: Graph, width: number): Program {
   return new ProgramCompiler(graph, { width, rates }).compile();
 }
 
-function checkOperators(graph: Graph): void {
+/** @param model the graph as it was given, whose names are known to whoever reads an error */
+function checkOperators(graph: Graph, model = graph): void {
   const makers = factorMakers(graph);
   const unknown = graph.nodes.filter((node) => !makers.has(node) && findLowering(node) === undefined);
-  const [first] = unknown;
-  if (first === undefined) return;
-  const all = [...new Set(unknown.map((node) => node.op))].join(", ");
-  throw new PenniError("unsupported", `operators that cannot be compiled: ${all}`, {
-    node: first.name,
-    op: first.op,
-    advice: "Leave these parts to another runtime: cut the model before them",
-  });
+  if (unknown.length > 0) throw operatorsError(graph, unknown, model);
 }
 
 /** The nodes that multiply coefficients and bases: compiled convolutions do without the product. */
 function factorMakers(graph: Graph): ReadonlySet<Node> {
   const decomposed = new Set(findDecompositions(graph).map((layer) => layer.conv));
+  if (decomposed.size === 0) return decomposed;
   const kept = graph.nodes.map((node) =>
     decomposed.has(node) ? { ...node, inputs: node.inputs.with(1, "") } : node,
   );

@@ -22,12 +22,13 @@ export interface ConstantLimits {
 
 /** Of what is computed on the way and not kept, nothing may have more elements than this, if it grows. */
 const LARGEST_GROWN = 2 ** 22;
-/** Elements, nodes and products that are worth computing beforehand: some seconds. */
-const MOST_ELEMENTS = 2 ** 31;
+/** Nodes and products that are worth computing beforehand: some seconds. */
 const MOST_NODES = 2 ** 14;
 const MOST_PRODUCTS = 2 ** 31;
 
-/** Rounds of interpreted loops for all nodes together: so many, and more for each element of the model's own constants. */
+/** Elements read and written by all nodes together: so many, and more for each element of the model's own constants. */
+const ELEMENTS = { base: 2 ** 26, perElement: 64 } as const;
+/** Rounds of interpreted loops, likewise. */
 const ROUNDS = { base: 2 ** 21, perElement: 64 } as const;
 
 /**
@@ -60,6 +61,7 @@ class Evaluation {
   private readonly inference: Inference;
   private readonly outputs: ReadonlySet<string>;
   private readonly allowance: Allowance;
+  private readonly mostElements: number;
   private elements = 0;
   private products = 0;
 
@@ -75,6 +77,7 @@ class Evaluation {
       this.readers.set(name, (this.readers.get(name) ?? 0) + 1);
     for (const [name, tensor] of graph.initializers) this.sources.set(name, elementCount(tensor.dims));
     const own = [...this.sources.values()].reduce((sum, elements) => sum + elements, 0);
+    this.mostElements = ELEMENTS.base + ELEMENTS.perElement * own;
     this.allowance = { rounds: ROUNDS.base + ROUNDS.perElement * own };
   }
 
@@ -148,7 +151,7 @@ class Evaluation {
     const context = nodeContext(node, standardOpset(this.graph), types, values);
     const outputs = dims.map((shape) => ({ elementType: "float32" as const, shape }));
     const products = findOp(node)?.cost?.(context, outputs) ?? 0;
-    if (this.elements + read + written > MOST_ELEMENTS || this.products + products > MOST_PRODUCTS)
+    if (this.elements + read + written > this.mostElements || this.products + products > MOST_PRODUCTS)
       return false;
     this.elements += read + written;
     this.products += products;

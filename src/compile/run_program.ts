@@ -2,7 +2,7 @@ import type { Graph } from "../graph/types.js";
 import { type Allowance, INTERPRETER_LANES, interpretProgram } from "./interpreter.js";
 import type { Program } from "./program.js";
 import { WASM_LANES } from "./wasm/function_body.js";
-import { DESCRIPTION_SECTION, type ModuleDescription, wasmModule } from "./wasm/module.js";
+import { type ModulePort, modulePorts, wasmModule } from "./wasm/module.js";
 
 /** Compiles a graph for vectors of so many lanes. */
 export type ProgramMaker = (graph: Graph, width: number) => Program;
@@ -13,10 +13,7 @@ interface Instance {
 
 /** What of the host's WebAssembly is used: Node's types leave it out. */
 declare const WebAssembly: {
-  readonly Module: {
-    new (bytes: Uint8Array): object;
-    customSections(module: object, name: string): readonly ArrayBuffer[];
-  };
+  readonly Module: new (bytes: Uint8Array) => object;
   readonly Instance: new (module: object) => Instance;
   readonly Memory: new () => { readonly buffer: ArrayBuffer };
 };
@@ -36,19 +33,17 @@ export function runProgram(
   allowance: Allowance,
 ): ReadonlyMap<string, Float32Array> {
   const bytes = [...graph.initializers.values()].reduce((sum, tensor) => sum + tensor.bytes.byteLength, 0);
-  const instance =
-    bytes > INTERPRETED_BYTES ? instantiate(wasmModule(compile(graph, WASM_LANES))) : undefined;
-  return instance?.() ?? interpretProgram(compile(graph, INTERPRETER_LANES), new Map(), allowance);
+  const run = bytes > INTERPRETED_BYTES ? instantiate(compile(graph, WASM_LANES)) : undefined;
+  return run?.() ?? interpretProgram(compile(graph, INTERPRETER_LANES), new Map(), allowance);
 }
 
-/** Runs the module; undefined where the host does not let it be made. */
-function instantiate(bytes: Uint8Array): (() => ReadonlyMap<string, Float32Array>) | undefined {
+/** Makes a module of the program; undefined where the host does not let it be made. */
+function instantiate(program: Program): (() => ReadonlyMap<string, Float32Array>) | undefined {
+  const bytes = wasmModule(program, { isBare: true });
+  const { outputs } = modulePorts(program);
   try {
-    const module = new WebAssembly.Module(bytes);
-    const [section] = WebAssembly.Module.customSections(module, DESCRIPTION_SECTION);
-    const description: ModuleDescription = JSON.parse(new TextDecoder().decode(section));
-    const { exports } = new WebAssembly.Instance(module);
-    return () => run(exports, description);
+    const { exports } = new WebAssembly.Instance(new WebAssembly.Module(bytes));
+    return () => run(exports, program.weights, outputs);
   } catch {
     return undefined;
   }
@@ -56,11 +51,13 @@ function instantiate(bytes: Uint8Array): (() => ReadonlyMap<string, Float32Array
 
 function run(
   { memory, run: compute }: Instance["exports"],
-  { outputs }: ModuleDescription,
+  weights: Uint8Array,
+  outputs: readonly ModulePort[],
 ): ReadonlyMap<string, Float32Array> {
   if (!(memory instanceof WebAssembly.Memory) || typeof compute !== "function") {
     throw new Error("a module without memory or run");
   }
+  new Uint8Array(memory.buffer).set(weights);
   compute();
   return new Map(
     outputs.map(({ name, dims, address }) => {

@@ -1,16 +1,19 @@
-import { capturedNames } from "./links.js";
 import type { Graph, Tensor } from "./types.js";
+import { namesRead } from "./verify.js";
 
 /** Every name a graph uses, for values and for nodes. */
 export function usedNames(graph: Graph): Set<string> {
-  const declared = [...graph.inputs, ...graph.outputs].map((info) => info.name);
-  const inNodes = graph.nodes.flatMap((node) => [
-    node.name,
-    ...node.inputs,
-    ...node.outputs,
-    ...capturedNames(node),
-  ]);
-  return new Set([...graph.initializers.keys(), ...graph.valueInfo.keys(), ...declared, ...inNodes]);
+  const names = new Set<string>();
+  for (const name of graph.initializers.keys()) names.add(name);
+  for (const name of graph.valueInfo.keys()) names.add(name);
+  for (const { name } of graph.inputs) names.add(name);
+  for (const { name } of graph.outputs) names.add(name);
+  for (const node of graph.nodes) {
+    names.add(node.name);
+    for (const name of namesRead(node)) names.add(name);
+    for (const name of node.outputs) names.add(name);
+  }
+  return names;
 }
 
 /** The names in use, to which those handed out are added. */

@@ -1,3 +1,4 @@
+import { ofLatest } from "./of_latest.js";
 import type { Graph, InnerNode, Node } from "./types.js";
 
 /** Who writes and who reads each value of a graph. */
@@ -12,6 +13,7 @@ export interface GraphLinks {
 
 /** Names that the subgraphs of a node (If, Loop, Scan) read from outside. */
 export function capturedNames(node: Node): readonly string[] {
+  if (node.attributes.size === 0) return [];
   return [...node.attributes.values()].flatMap((attribute) =>
     attribute.kind === "opaque" ? attribute.captures : [],
   );
@@ -25,7 +27,9 @@ export function innerNodes(node: Node): readonly InnerNode[] {
 }
 
 /** Indexes a graph by value name. */
-export function linkGraph(graph: Graph): GraphLinks {
+export const linkGraph: (graph: Graph) => GraphLinks = ofLatest(indexed);
+
+function indexed(graph: Graph): GraphLinks {
   const producers = new Map<string, Node>();
   const readers = new Map<string, Node[]>();
   for (const node of graph.nodes) {

@@ -107,9 +107,7 @@ export function numericData(tensor: Tensor): number[] {
   return elements;
 }
 
-function bytesOf(
-  array: Float32Array | Float64Array | Int32Array | BigInt64Array | Uint8Array | Uint16Array,
-): Uint8Array {
+function bytesOf(array: ArrayBufferView): Uint8Array {
   return new Uint8Array(array.buffer, array.byteOffset, array.byteLength);
 }
 
@@ -147,7 +145,11 @@ const numericWriters: Readonly<Partial<Record<ElementType, (values: readonly num
   bfloat16: (values) => bytesOf(Uint16Array.from(values, bfloat16Bits)),
   int32: (values) => bytesOf(Int32Array.from(values)),
   int64: (values) => bytesOf(BigInt64Array.from(values, toInt64)),
+  int8: (values) => bytesOf(Int8Array.from(values)),
+  int16: (values) => bytesOf(Int16Array.from(values)),
   uint8: (values) => Uint8Array.from(values),
+  uint16: (values) => bytesOf(Uint16Array.from(values)),
+  uint32: (values) => bytesOf(Uint32Array.from(values)),
   bool: (values) => Uint8Array.from(values, (value) => (value === 0 ? 0 : 1)),
 };
 

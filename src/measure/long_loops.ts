@@ -3,6 +3,7 @@ import { PenniError } from "../graph/errors.js";
 import { innerNodes } from "../graph/links.js";
 import type { Attribute, Branch, Graph, InnerNode, Node, ValueInfo } from "../graph/types.js";
 import { namesRead } from "../graph/verify.js";
+import type { KnownValue } from "../ops/definition.js";
 import { isStatic } from "../ops/dims.js";
 import { ForwardInference } from "../ops/infer.js";
 import { knownNumbers } from "../ops/rearrange.js";
@@ -17,20 +18,20 @@ const MOST_TURNS = 2 ** 16;
 export function longLoops(graph: Graph): ReadonlySet<Node> {
   if (!graph.nodes.some(hasSubgraph)) return new Set();
   const long = new Set<Node>();
-  const inference = inferred(graph);
+  const inference = inferredAnyhow(graph);
   for (const node of graph.nodes) if (isLong(node, graph, inference)) long.add(node);
   return long;
 }
 
-const hasSubgraph = (node: Node): boolean =>
+export const hasSubgraph = (node: Node): boolean =>
   [...node.attributes.values()].some(({ kind }) => kind === "opaque");
 
-const isStandard = ({ domain }: InnerNode): boolean => domain === "" || domain === "ai.onnx";
+export const isStandard = ({ domain }: InnerNode): boolean => domain === "" || domain === "ai.onnx";
 
 const isLoop = ({ op }: InnerNode): boolean => op === "Loop" || op === "Scan";
 
 /** What is known before the graph runs, whatever the file declares; of inputs that contradict the nodes, nothing. */
-function inferred(graph: Graph): ForwardInference {
+export function inferredAnyhow(graph: Graph): ForwardInference {
   const untyped = ({ name }: ValueInfo): ValueInfo => ({ name, type: undefined });
   const undeclared: Graph = { ...graph, outputs: graph.outputs.map(untyped), valueInfo: new Map() };
   try {
@@ -87,9 +88,13 @@ function isLongBranch(attribute: Attribute, graph: Graph, outside: ForwardInfere
   return branch.nodes.some((node) => isLong(node, graph, scope));
 }
 
-/** What is known inside a branch, of the values outside that it reads as well. */
-function branchScope(branch: Branch, graph: Graph, outside: ForwardInference): ForwardInference {
-  const { nodes, initializers } = branch;
+/** What is known inside a branch, of the values outside that it reads as well, and of others that are given. */
+export function branchScope(
+  { nodes, initializers }: Pick<Branch, "nodes" | "initializers">,
+  graph: Graph,
+  outside: ForwardInference,
+  given: ReadonlyMap<string, KnownValue> = new Map(),
+): ForwardInference {
   const scope = new ForwardInference({
     ...graph,
     inputs: [],
@@ -101,6 +106,10 @@ function branchScope(branch: Branch, graph: Graph, outside: ForwardInference): F
     const [type, value] = [outside.types.get(name), outside.values.get(name)];
     if (type !== undefined && !initializers.has(name)) scope.types.set(name, type);
     if (value !== undefined && !initializers.has(name)) scope.values.set(name, value);
+  }
+  for (const [name, value] of given) {
+    scope.types.set(name, { elementType: value.type, shape: value.dims });
+    scope.values.set(name, value);
   }
   try {
     for (const node of nodes) scope.visit(node);

@@ -5,14 +5,16 @@ import { fixBatch, fixOpenBatch } from "../graph/passes/fix_input_shape.js";
 import { removeDeadNodes } from "../graph/passes/remove_dead_nodes.js";
 import type { Dim, Graph, Node, ValueInfo, ValueType } from "../graph/types.js";
 import { namesRead } from "../graph/verify.js";
+import { hasCountedSize } from "../ops/counted_sizes.js";
 import { standardOpset } from "../ops/definition.js";
 import { isStatic } from "../ops/dims.js";
 import { type Inference, inferGraph, inferNode, nodeContext } from "../ops/infer.js";
 import { inlineBranches } from "../ops/passes/inline_branches.js";
 import { findOp } from "../ops/registry.js";
-import { hasCountedSize } from "./counted_sizes.js";
+import { refuseEndlessLoops } from "./endless_loops.js";
 import { longLoops } from "./long_loops.js";
 import { randomFeeds } from "./random_feeds.js";
+import { withTrueBatch } from "./working_batch.js";
 
 /** A graph with the shapes that only running it could tell. */
 export interface ShapedGraph {
@@ -53,13 +55,14 @@ function longInSomeRun(graph: Graph): ReadonlySet<Node> {
 }
 
 /**
- * `withRuntimeShapes` for a network that is to be run.
- * @throws PenniError "unsupported" naming a node whose operator ONNX Runtime does not have
+ * `withRuntimeShapes` for a network that is to be run, with a batch of one stated where it takes no other.
+ * @throws PenniError "unsupported" naming a node whose operator ONNX Runtime does not have, or that loops without end
  */
 export async function shapedForRuns(graph: Graph): Promise<Graph> {
+  refuseEndlessLoops(graph);
   const { graph: shaped, missing } = await withRuntimeShapes(graph);
   const [first] = missing;
-  if (first === undefined) return shaped;
+  if (first === undefined) return withTrueBatch(shaped);
   const where = first.domain === "" ? "the standard domain" : `domain "${first.domain}"`;
   throw new PenniError(
     "unsupported",

@@ -1,5 +1,6 @@
 import { openSession } from "../execute/node.js";
 import { PenniError } from "../graph/errors.js";
+import { innerNodes } from "../graph/links.js";
 import { fixBatch } from "../graph/passes/fix_input_shape.js";
 import type { Graph } from "../graph/types.js";
 import { inferGraph } from "../ops/infer.js";
@@ -15,16 +16,28 @@ const TRIAL = 2;
 export async function workingBatch(network: Graph, wanted: number): Promise<number> {
   const stated = network.inputs[0]?.type?.shape?.[0];
   const own = typeof stated === "number" ? stated : 1;
-  return wanted === own || (await takesBatch(fixBatch(network, TRIAL))) ? wanted : own;
+  return wanted === own || (await takesBatch(fixBatch(network, TRIAL), TRIAL)) ? wanted : own;
 }
 
-async function takesBatch(trial: Graph): Promise<boolean> {
+/**
+ * The network with a batch of one stated, where it leaves its batch open and yet takes one image only: a loop or a branch
+ * in it may be written for one (a state of [1, ...]), which its shapes do not show. Any other network as it is.
+ */
+export async function withTrueBatch(network: Graph): Promise<Graph> {
+  const isOpen = typeof network.inputs[0]?.type?.shape?.[0] !== "number";
+  if (!isOpen || !network.nodes.some((node) => innerNodes(node).length > 0)) return network;
+  if (await takesBatch(fixBatch(network, TRIAL), TRIAL)) return network;
+  const single = fixBatch(network, 1);
+  return (await takesBatch(single, 1)) ? single : network;
+}
+
+async function takesBatch(trial: Graph, batch: number): Promise<boolean> {
   try {
     inferGraph(trial);
     const session = await openSession({ ...trial, valueInfo: new Map() }, { threads: 1 });
     try {
       const outputs = await session.run(randomFeeds(trial.inputs, 1));
-      return Object.values(outputs).every(({ dims }) => dims.length === 0 || dims[0] === TRIAL);
+      return Object.values(outputs).every(({ dims }) => dims.length === 0 || dims[0] === batch);
     } finally {
       await session.release();
     }

@@ -4,6 +4,7 @@ import { fixBatch } from "../graph/passes/fix_input_shape.js";
 import type { Graph, Node } from "../graph/types.js";
 import { namesRead } from "../graph/verify.js";
 import type { TypedBuilder } from "../ops/builder.js";
+import { isStatic } from "../ops/dims.js";
 import { add, mul, reduceSum } from "../ops/emit.js";
 import { inferGraph } from "../ops/infer.js";
 import { builderFor } from "../ops/passes/expand_composites.js";
@@ -147,23 +148,38 @@ function squares(b: TypedBuilder, value: string): string {
   return axes.length === 0 ? squared : reduceSum(b, squared, axes, false);
 }
 
-/** Refuses outputs behind an operator of which not even the shape of its result is known. */
+/** Refuses outputs behind an operator whose result has no fixed shape, though what it is given has. */
 function checkShapes(network: Graph, outputs: readonly string[]): void {
-  const { types } = inferGraph(network);
-  const wanted = upstreamOf(network, outputs);
-  const isOpen = (name: string): boolean =>
-    wanted.has(name) && types.get(name)?.shape?.every((dim) => typeof dim === "number") !== true;
-  const obscure = network.nodes.find((node) => findOp(node) === undefined && node.outputs.some(isOpen));
-  if (obscure === undefined) return;
+  const node = nodeWithoutShape(network, outputs);
+  if (node === undefined) return;
+  const isKnown = findOp(node) !== undefined;
   throw new PenniError(
     "unsupported",
-    "the shape of its result is not known, so what is behind it cannot be trained",
+    isKnown
+      ? "how large its result is depends on the data, so what is behind it cannot be trained"
+      : "the shape of its result is not known, so what is behind it cannot be trained",
     {
-      node: obscure.name,
-      op: obscure.op,
-      expected: "an operator that Penni knows, or a fixed shape declared in the model",
-      advice: "Run ONNX shape inference on the model, or replace the operator",
+      node: node.name,
+      op: node.op,
+      expected: isKnown
+        ? "a result of a fixed size"
+        : "an operator that Penni knows, or a fixed shape declared in the model",
+      advice: isKnown
+        ? `End the network before it: make ${quoted(namesRead(node).filter((name) => !network.initializers.has(name)))} its outputs`
+        : "Run ONNX shape inference on the model, or replace the operator",
     },
+  );
+}
+
+const quoted = (names: readonly string[]): string => names.map((name) => `"${name}"`).join(", ");
+
+/** The first node on the way to some outputs that makes a value without a fixed shape out of values that have one. */
+function nodeWithoutShape(network: Graph, outputs: readonly string[]): Node | undefined {
+  const { types } = inferGraph(network);
+  const wanted = upstreamOf(network, outputs);
+  const isOpen = (name: string): boolean => wanted.has(name) && !isStatic(types.get(name)?.shape);
+  return network.nodes.find(
+    (node) => node.outputs.some(isOpen) && (findOp(node) === undefined || !namesRead(node).some(isOpen)),
   );
 }
 

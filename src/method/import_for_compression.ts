@@ -1,10 +1,11 @@
 import { evaluateArithmetic } from "../compile/compile.js";
 import type { ConstantLimits } from "../compile/evaluate_constants.js";
 import { elementCount } from "../graph/tensor.js";
-import type { Graph, Node } from "../graph/types.js";
+import type { Graph } from "../graph/types.js";
 import { importModel } from "../ops/passes/import_model.js";
 import { recogniseFactored } from "../ops/passes/recognise_factored.js";
 import type { SimplifyOptions } from "../ops/passes/simplify.js";
+import { isQuantizedOp } from "../ops/quantization.js";
 
 /** Elements that a model may have more in all than its file, besides as many as the file has: 1 MiB. */
 const FREE_GROWTH = 2 ** 18;
@@ -25,7 +26,7 @@ export function importForCompression(graph: Graph, options: SimplifyOptions = {}
 
 /** An imported model without arithmetic on constants, and without the branches that hang on it. */
 export function withKnownConstants(imported: Graph, options: SimplifyOptions = {}): Graph {
-  const evaluated = evaluateArithmetic(imported, limitsOf(imported), imported.nodes.filter(isQuantization));
+  const evaluated = evaluateArithmetic(imported, limitsOf(imported), imported.nodes.filter(isQuantizedOp));
   return evaluated === imported ? imported : importModel(evaluated, options);
 }
 
@@ -33,5 +34,3 @@ function limitsOf(graph: Graph): ConstantLimits {
   const elements = [...graph.initializers.values()].reduce((sum, { dims }) => sum + elementCount(dims), 0);
   return { growth: LARGEST_GROWTH, totalGrowth: FREE_GROWTH + elements };
 }
-
-const isQuantization = (node: Node): boolean => /quantize|Integer|QLinear/i.test(node.op);

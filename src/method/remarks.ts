@@ -2,8 +2,12 @@ import { intAttribute } from "../graph/attributes.js";
 import { PenniError } from "../graph/errors.js";
 import { innerNodes } from "../graph/links.js";
 import type { Graph, InnerNode, Node } from "../graph/types.js";
+import { hasCountedSize } from "../ops/counted_sizes.js";
 import { standardOpset } from "../ops/definition.js";
+import { isStatic } from "../ops/dims.js";
+import { inferGraph } from "../ops/infer.js";
 import { hasHalfWeights, nodeThatNeedsHalf } from "../ops/passes/float16.js";
+import { isQuantizedOp } from "../ops/quantization.js";
 import { findOp } from "../ops/registry.js";
 import { floatOutputs, trainability } from "./frozen.js";
 import { layerName } from "./inspect.js";
@@ -16,6 +20,7 @@ export type RemarkKind =
   | "quantized"
   | "training-mode"
   | "subgraph"
+  | "data-dependent-size"
   | "unknown-operator"
   | "missing-operator"
   | "long-loop"
@@ -37,17 +42,12 @@ export const NEWEST_OPSET = 26;
 export const FROM_FLOAT =
   "Start from the float32 model, or let compress take the one behind the integers (--dequantize); quantize what comes out";
 
-const QUANTIZED =
-  /^(QLinear|ConvInteger$|MatMulInteger|QuantizeLinear$|DequantizeLinear$|DynamicQuantize|QGemm$)/;
-
 const isStandard = ({ domain }: Pick<Node, "domain">): boolean => domain === "" || domain === "ai.onnx";
 
 /** The first node of a quantized model that computes with integers or converts from or to them. */
 export function quantizedNode(graph: Graph): Node | undefined {
-  return graph.nodes.find(isQuantized);
+  return graph.nodes.find(isQuantizedOp);
 }
-
-const isQuantized = ({ op }: Pick<Node, "op">): boolean => QUANTIZED.test(op);
 
 const named = (nodes: readonly Node[]): Remark["nodes"] =>
   nodes.map((node) => ({ name: layerName(node), op: node.op }));
@@ -108,7 +108,7 @@ const inputs: Finder = (graph) => {
 };
 
 const quantized: Finder = (graph) =>
-  about(graph.nodes.filter(isQuantized), {
+  about(graph.nodes.filter(isQuantizedOp), {
     kind: "quantized",
     problem:
       "the model is quantized, and integer weights have no kernels that could share a basis: what is said of layers is true of the float32 network behind it",
@@ -149,7 +149,7 @@ const subgraphs: Finder = (graph) =>
 
 const unknown: Finder = (graph) => {
   const nodes = graph.nodes.filter(
-    (node) => findOp(node) === undefined && !isQuantized(node) && innerNodes(node).length === 0,
+    (node) => findOp(node) === undefined && !isQuantizedOp(node) && innerNodes(node).length === 0,
   );
   const [custom, standard] = [nodes.filter((node) => !isStandard(node)), nodes.filter(isStandard)];
   const consequence = "its channels are kept, its arithmetic is not counted, and no gradient passes it";
@@ -167,8 +167,28 @@ const unknown: Finder = (graph) => {
   ];
 };
 
+const sizedByData: Finder = (graph) =>
+  about(
+    graph.nodes.filter((node) => hasCountedSize(node) && innerNodes(node).length === 0),
+    {
+      kind: "data-dependent-size",
+      problem:
+        "how large its result is depends on the data: penni compile cannot take it, and no output behind it is trained for",
+      advice: "End the network before it to compile it, or to train for what it is given",
+    },
+  );
+
 /** What the file itself says, before it is brought to the form that the method wants. */
-const finders: readonly Finder[] = [newerOpset, half, inputs, quantized, trainingMode, subgraphs, unknown];
+const finders: readonly Finder[] = [
+  newerOpset,
+  half,
+  inputs,
+  quantized,
+  trainingMode,
+  subgraphs,
+  sizedByData,
+  unknown,
+];
 
 const notRunnable = (missing: readonly Node[]): readonly Remark[] =>
   about(missing, {
@@ -205,9 +225,11 @@ const NO_FLOAT_OUTPUT: Remark = {
 /** Weights behind which a gradient is missing, on an imported graph with fixed dimensions. */
 function withoutGradient(graph: Graph): readonly Remark[] {
   try {
-    const outputs = floatOutputs(graph);
-    if (outputs.length === 0) return [NO_FLOAT_OUTPUT];
-    const found = trainability(graph, outputs);
+    const all = floatOutputs(graph);
+    if (all.length === 0) return [NO_FLOAT_OUTPUT];
+    const { types } = inferGraph(graph);
+    const fixed = all.filter((name) => isStatic(types.get(name)?.shape));
+    const found = trainability(graph, fixed.length > 0 ? fixed : all);
     const nodes = found.blockades.map(({ node }) => node);
     return about(nodes, {
       kind: "no-gradient",

@@ -2,7 +2,7 @@ import { create, fromBinary, toBinary } from "@bufbuild/protobuf";
 import { type ErrorDetails, PenniError } from "../graph/errors.js";
 import { normalForm } from "../graph/passes/normal_form.js";
 import { topologicalSort } from "../graph/passes/topological_sort.js";
-import type { Attribute, Graph, Node, Tensor, ValueInfo } from "../graph/types.js";
+import type { Attribute, Branch, Graph, Node, Tensor, ValueInfo } from "../graph/types.js";
 import { verifyGraph } from "../graph/verify.js";
 import { decodeAttribute, normalDomain } from "./attributes.js";
 import { inlineFunctions } from "./functions.js";
@@ -95,6 +95,15 @@ function nodeExtra(proto: NodeProto): Uint8Array | undefined {
   return toBinary(NodeProtoSchema, extra);
 }
 
+function decodeBranch(graph: GraphProto, read?: ExternalReader): Branch {
+  return {
+    nodes: graph.node.map((node) => decodeNode(node, read)),
+    initializers: decodeInitializers(graph, 0, read),
+    valueInfo: graph.valueInfo.map(decodeValueInfo),
+    outputs: graph.output.map(({ name }) => name),
+  };
+}
+
 /** A branch of If, which may turn out to be the only one. */
 function withBranch(
   decoded: Attribute,
@@ -104,13 +113,24 @@ function withBranch(
   if (decoded.kind !== "opaque" || graph === undefined || graph.input.length > 0) return decoded;
   // Sparse tensors are expanded within an allowance that is the whole file's: rare in branches, and left there.
   if (graph.sparseInitializer.length > 0) return decoded;
-  const branch = {
-    nodes: graph.node.map((node) => decodeNode(node, read)),
-    initializers: decodeInitializers(graph, 0, read),
-    valueInfo: graph.valueInfo.map(decodeValueInfo),
-    outputs: graph.output.map(({ name }) => name),
-  };
-  return { ...decoded, branch };
+  return { ...decoded, branch: decodeBranch(graph, read) };
+}
+
+/** What is in the body of a Loop or Scan. */
+export interface Body extends Branch {
+  /** Names, in order. */
+  readonly inputs: readonly string[];
+}
+
+/**
+ * The subgraph of an attribute, which otherwise travels as it is; undefined where it holds none.
+ * @throws PenniError "bad-model" if it contradicts itself
+ */
+export function decodeBody(attribute: Attribute): Body | undefined {
+  if (attribute.kind !== "opaque" || !(attribute.value instanceof Uint8Array)) return undefined;
+  const { g: graph } = fromBinary(AttributeProtoSchema, attribute.value);
+  if (graph === undefined) return undefined;
+  return { ...decodeBranch(graph), inputs: graph.input.map(({ name }) => name) };
 }
 
 function decodeAttributes(proto: NodeProto, read?: ExternalReader): ReadonlyMap<string, Attribute> {

@@ -18,8 +18,14 @@ export interface LaneRef {
   readonly lane: number;
 }
 
-/** [input lane, output lane], again whenever they are gone through. */
-type LanePairs = Iterable<readonly [number, number]>;
+/** Each of `count` lanes of an input with the one `shift` places later of an output: a graph has up to millions. */
+export interface LaneRun {
+  readonly count: number;
+  readonly shift: number;
+}
+
+/** Lanes of an input with lanes of an output: a run, or [input lane, output lane] one by one. */
+export type LanePairs = LaneRun | readonly (readonly [number, number])[];
 
 /** Lanes of one input and one output that are kept or dropped together. */
 export interface Tie {
@@ -134,7 +140,7 @@ export function laneConstant(value: number | undefined): number | undefined {
 }
 
 export function unknownConstants(lanes: number): LaneConstants {
-  return Array.from({ length: lanes }, () => undefined);
+  return new Array<undefined>(lanes).fill(undefined);
 }
 
 /** Each lane with itself. */
@@ -142,13 +148,16 @@ export function identityPairs(lanes: number): LanePairs {
   return shiftedPairs(lanes, 0);
 }
 
-/** Each lane of an input with the one so many places later. They are made when asked for: a graph has up to millions. */
-export function shiftedPairs(lanes: number, shift: number): LanePairs {
-  return {
-    *[Symbol.iterator](): Iterator<readonly [number, number]> {
-      for (let lane = 0; lane < lanes; lane++) yield [lane, lane + shift];
-    },
-  };
+/** Each lane of an input with the one so many places later. */
+export function shiftedPairs(lanes: number, shift: number): LaneRun {
+  return { count: lanes, shift };
+}
+
+/** Goes through pairs of lanes. */
+export function forEachPair(pairs: LanePairs, visit: (input: number, output: number) => void): void {
+  if ("count" in pairs) {
+    for (let lane = 0; lane < pairs.count; lane++) visit(lane, lane + pairs.shift);
+  } else for (const [input, output] of pairs) visit(input, output);
 }
 
 /** The node with some inputs replaced. */

@@ -1,7 +1,7 @@
 import { optionalInput, requiredInput } from "./arguments.js";
 import type { OpDefinition } from "./definition.js";
 import { mul } from "./emit.js";
-import { alongAxis, centred } from "./quantization.js";
+import { alongAxis, centred, checkHeld } from "./quantization.js";
 
 /** y = (x - zero point) * scale (ONNX DequantizeLinear, opset 10 and later). */
 export const DequantizeLinear: OpDefinition = {
@@ -11,6 +11,7 @@ export const DequantizeLinear: OpDefinition = {
   ],
   expand: (b, node) => {
     const [x = "", scale = ""] = node.inputs;
+    checkHeld(b, node, x);
     const dims = b.dims(x);
     const zero = optionalInput(node, 2);
     const shift = zero === undefined ? undefined : alongAxis(b, node, zero, dims);

@@ -1,4 +1,5 @@
 import { PenniError } from "../graph/errors.js";
+import { ofLatest } from "../graph/of_latest.js";
 import { elementCount, isPossibleShape, numericData } from "../graph/tensor.js";
 import type { Graph, Node, Shape, Tensor, ValueInfo, ValueType } from "../graph/types.js";
 import { describeShape, type KnownValue, type NodeContext, shapeError, standardOpset } from "./definition.js";
@@ -197,7 +198,9 @@ export class ForwardInference implements Inference {
  * Types of all values, and the known values of small constants, in one forward walk.
  * @throws PenniError "shape" if a node contradicts its inputs.
  */
-export function inferGraph(graph: Graph): Inference {
+export const inferGraph: (graph: Graph) => Inference = ofLatest(inferred);
+
+function inferred(graph: Graph): Inference {
   const inference = new ForwardInference(graph);
   for (const node of graph.nodes) inference.visit(node);
   return inference;

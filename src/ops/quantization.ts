@@ -1,12 +1,19 @@
 import { intAttribute } from "../graph/attributes.js";
+import { PenniError } from "../graph/errors.js";
 import type { ElementType, Node } from "../graph/types.js";
 import { normalizeAxis } from "./arguments.js";
 import type { TypedBuilder } from "./builder.js";
 import { cast, elementTypeOfCode } from "./element_types.js";
-import { add, div, mul, reshape, sub } from "./emit.js";
+import { add, crop, div, mul, reshape, sub } from "./emit.js";
 import { unsupportedForm } from "./unsupported_form.js";
 
 // What quantizing and de-quantizing operators have in common. real = (integer - zero point) * scale.
+
+const QUANTIZED =
+  /^(QLinear|ConvInteger$|MatMulInteger|QuantizeLinear$|DequantizeLinear$|DynamicQuantize|QGemm$)/;
+
+/** Whether a node, of the standard or of ONNX Runtime, computes with quantized numbers, or converts from or to them. */
+export const isQuantizedOp = ({ op }: Pick<Node, "op">): boolean => QUANTIZED.test(op);
 
 /** The integers of a quantized type. */
 export interface IntegerRange {
@@ -25,7 +32,22 @@ const ranges: ReadonlyMap<ElementType, IntegerRange> = new Map([
 export function integerRange(node: Node, type: ElementType | undefined): IntegerRange {
   const range = type === undefined ? undefined : ranges.get(type);
   if (range !== undefined) return range;
-  throw unsupportedForm(node, "simpler one", "integers of 8 or 16 bits", type ?? "an unknown type");
+  throw new PenniError(
+    "unsupported",
+    "its quantized numbers are of a type that Penni does not compute with",
+    {
+      node: node.name,
+      op: node.op,
+      expected: "integers of 8 or 16 bits, or constants of 4 bits",
+      found: type === undefined || type === "other" ? "another type (float8, or values of 4 bits)" : type,
+      advice: "Quantize the float32 model to 8 bits",
+    },
+  );
+}
+
+/** @throws PenniError as `integerRange` for numbers of which Penni does not know the type */
+export function checkHeld(b: TypedBuilder, node: Node, name: string): void {
+  if (b.types.get(name)?.elementType === "other") integerRange(node, "other");
 }
 
 /** The integer type that a node quantizes to: that of its zero point, or its attribute, or uint8. */
@@ -61,17 +83,18 @@ function inBlocks(b: TypedBuilder, node: Node, name: string, dims: readonly numb
   const own = b.dims(name);
   const block = intAttribute(node, "block_size") ?? 0;
   const [blocks = 1, size = 1] = [own[axis], dims[axis]];
-  if (block <= 0 || blocks * block !== size) {
+  if (block <= 0 || blocks !== Math.ceil(size / block)) {
     throw unsupportedForm(
       node,
       "simpler one",
-      "blocks that fill their axis",
+      "as many blocks as their axis has",
       `${blocks} of ${block} for ${size}`,
     );
   }
   const apart = reshape(b, name, own.toSpliced(axis + 1, 0, 1));
   const repeated = b.emit("Expand", [apart, b.axes(own.toSpliced(axis + 1, 0, block))]);
-  return reshape(b, repeated, dims);
+  const whole = reshape(b, repeated, own.with(axis, blocks * block));
+  return crop(b, whole, [{ axis, end: size }]);
 }
 
 /** The integers of a value without their zero point, as float32. */
@@ -89,10 +112,10 @@ export function asIntegers(
   type: ElementType,
 ): string {
   const { low, high } = integerRange(node, type);
+  if (type === "other") throw new Error("a range without a type");
   const rounded = b.emit("Round", [scaled]);
   const shifted = zeroPoint === undefined ? rounded : add(b, rounded, cast(b, zeroPoint, "float32"));
   const bounded = b.emit("Clip", [shifted, b.scalar(low), b.scalar(high)]);
-  if (type === "other") throw unsupportedForm(node, "simpler one", "integers of 8 or 16 bits", type);
   return cast(b, bounded, type);
 }
 

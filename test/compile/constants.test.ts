@@ -28,6 +28,17 @@ test("weights behind arithmetic are computed when the model is compiled, whateve
   assert.equal(program.weights.length, 4 * 300 * 200);
 });
 
+test("arithmetic on constants that a file makes much of is left to the run", () => {
+  const size = 2 ** 20;
+  const { graph } = networkCase([
+    { op: "Expand", inputs: [weight([1]), vector(size)] },
+    ...Array.from({ length: 200 }, (_, at) => ({ op: "Relu", inputs: [outputOf(at)] })),
+    { op: "Mul", inputs: [outputOf(200), random([1, size])] },
+  ]);
+  const relus = compileProgram(graph, wasmTarget).steps.filter(({ op }) => op === "Relu").length;
+  assert.ok(relus > 100 && relus < 200, `${relus} of 200 left`);
+});
+
 test("a depthwise convolution whose kernels repeat keeps one copy of them", () => {
   const channels = 128;
   const { graph } = networkCase([

@@ -46,6 +46,23 @@ const refused: readonly (readonly [string, RegExp, CaseNode])[] = [
     },
   ],
   [
+    "boxes with as many samples as they are large",
+    /sampling_ratio of 1 or more/,
+    {
+      op: "RoiAlign",
+      inputs: [random([1, 2, 5, 5]), weight([3, 4]), constant(int64Tensor([3], [0, 0, 0]))],
+    },
+  ],
+  [
+    "the largest sample of boxes",
+    /the mode avg.*max/,
+    {
+      op: "RoiAlign",
+      inputs: [random([1, 2, 5, 5]), weight([3, 4]), constant(int64Tensor([3], [0, 0, 0]))],
+      attributes: { mode: text("max"), sampling_ratio: int(2) },
+    },
+  ],
+  [
     "the positions of maxima",
     /one output.*indices/,
     {

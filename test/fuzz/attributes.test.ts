@@ -124,7 +124,6 @@ const withoutSample: ReadonlySet<string> = new Set([
   "NonMaxSuppression",
   "NonZero",
   "ReverseSequence",
-  "RoiAlign",
 ]);
 
 test("there is a sample of every operator", () => {

@@ -52,6 +52,8 @@ export interface ModuleVariant {
   readonly exportsSteps?: boolean;
   /** Has relaxed SIMD as its own code, which not every host validates. */
   readonly isRelaxed?: boolean;
+  /** Code for this process alone: no weights (the caller puts them at address 0), nothing for the loader to check. */
+  readonly isBare?: boolean;
 }
 
 /** The name under which a module exports a step. */
@@ -67,7 +69,7 @@ export function stepExport(index: number): string {
  */
 export function wasmModule(
   program: Program,
-  { exportsSteps = false, isRelaxed = false }: ModuleVariant = {},
+  { exportsSteps = false, isRelaxed = false, isBare = false }: ModuleVariant = {},
 ): Uint8Array {
   const layout = memoryLayout(program);
   const pages = memoryPages(layout);
@@ -80,6 +82,7 @@ export function wasmModule(
   section(module, "export", exportSection(kernels.length, calls.length));
   const callers = calls.map((steps) => runFunction(steps, layout, indexOf));
   section(module, "code", codeSection(kernels, callers, isRelaxed));
+  if (isBare) return module.view().slice();
   if (program.weights.length > 0) section(module, "data", dataSection(program.weights));
   customSection(module, RELAXED_SECTION, codeSection(kernels, callers, true).view());
   const description = new TextEncoder().encode(JSON.stringify(describe(program, layout)));

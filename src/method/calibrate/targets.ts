@@ -1,6 +1,7 @@
 import type { GraphLinks } from "../../graph/links.js";
 import { float32Tensor } from "../../graph/tensor.js";
 import type { Graph, Node, Tensor, ValueInfo } from "../../graph/types.js";
+import { withValuesRenamed } from "../../onnx/captures.js";
 import type { CalibrationLayer } from "./layers.js";
 import { channelScales, normalizationAfter } from "./normalization.js";
 
@@ -22,10 +23,8 @@ export function pairOf(original: Graph, current: Graph): Pair {
   const originalName = (value: string): string =>
     value === "" || inputs.has(value) ? value : `${ORIGINAL}${value}`;
   const nodes = original.nodes.map((node) => ({
-    ...node,
+    ...withValuesRenamed(node, originalName),
     name: `${ORIGINAL}${node.name}`,
-    inputs: node.inputs.map(originalName),
-    outputs: node.outputs.map(originalName),
   }));
   const initializers = [...original.initializers].map(([name, tensor]): [string, Tensor] => [
     originalName(name),

@@ -13,8 +13,10 @@ import { expectImages } from "../../measure/accuracy.js";
 import { batchObstacle, batchProblem } from "../../measure/batch_independence.js";
 import { fitClasses, matchedNames, scoredClasses } from "../../measure/classes.js";
 import { countGraph } from "../../measure/count.js";
+import { refuseEndlessLoops } from "../../measure/endless_loops.js";
 import { PLAUSIBILITY_IMAGES, pictureWarning } from "../../measure/plausibility.js";
 import { withRuntimeShapes } from "../../measure/runtime_shapes.js";
+import { withTrueBatch } from "../../measure/working_batch.js";
 import { readModelAndSize, type SizedModel } from "../../onnx/files.js";
 import { encodeModel } from "../../onnx/write.js";
 import { inferGraph } from "../../ops/infer.js";
@@ -141,9 +143,10 @@ async function runnablePart(
   model: Graph,
   { settings, notice }: CompressRequest,
 ): Promise<Pick<CutNetwork, "runnable"> & Partial<CutNetwork>> {
+  refuseEndlessLoops(model);
   const { graph, missing } = await withRuntimeShapes(model);
   const [first] = missing;
-  if (first === undefined) return { runnable: graph };
+  if (first === undefined) return { runnable: await withTrueBatch(graph) };
   const cut = cutBefore(graph, missing);
   const name = layerName(first);
   if (usesLabels(settings)) {
@@ -294,7 +297,7 @@ function checkBatch(problem: PenniError | undefined, settings: Settings): void {
   throw new PenniError("bad-option", "the network can take one image at a time only", {
     ...(node === undefined ? {} : { node }),
     ...(op === undefined ? {} : { op }),
-    expected: `--batch 1, as the model's file says, not ${settings.batch}`,
+    expected: `--batch 1, not ${settings.batch}`,
     found: problem.problem,
     advice: "Give --batch 1, or export the model with a dynamic batch",
   });

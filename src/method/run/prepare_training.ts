@@ -7,6 +7,7 @@ import { fixBatch, specializeInputs } from "../../graph/passes/fix_input_shape.j
 import type { Graph } from "../../graph/types.js";
 import { expectImages, inputImageSize } from "../../measure/accuracy.js";
 import { fitClasses, matchedNames } from "../../measure/classes.js";
+import { refuseEndlessLoops } from "../../measure/endless_loops.js";
 import { readModel } from "../../onnx/files.js";
 import { importModel } from "../../ops/passes/import_model.js";
 import { buildTrainingStep } from "../../train/step.js";
@@ -49,6 +50,7 @@ export async function prepareTraining(request: TrainingRequest): Promise<Trainin
   checkSettings(settings);
   const given = await readModel(model);
   const original = await naming(model, async () => specializeInputs(given, request.inputShapes ?? new Map()));
+  await naming(model, async () => refuseEndlessLoops(original));
   const format = await naming(model, async () => pictureFormat(original, request.pictures));
   const { preprocessing } = format;
   const classes = await naming(model, async () => {

@@ -54,6 +54,7 @@ export function analyseChannels(
   const decompositions = decompositionsOf(links);
   const owned = new Set([...decompositions.values()].flatMap(({ matmul, reshape }) => [matmul, reshape]));
   const constants = new Map<string, LaneConstants>();
+  const unknown = new Map<number, LaneConstants>();
   const lanes = new Map<string, number>();
   const flows = new Map<Node, ChannelFlow>();
   const walls: WallNode[] = [];
@@ -81,7 +82,7 @@ export function analyseChannels(
     if (owned.has(node)) continue;
     for (const name of node.outputs) addLanes(name);
     const context = channelContext(
-      { links, mode, inference, lanes, constants, borderMaps },
+      { links, mode, inference, lanes, constants, unknown, borderMaps },
       node,
       decompositions.get(node),
     );
@@ -142,11 +143,13 @@ interface Known {
   readonly inference: Inference;
   readonly lanes: ReadonlyMap<string, number>;
   readonly constants: ReadonlyMap<string, LaneConstants>;
+  /** What is known of so many lanes where nothing is: one list for all values that have as many. */
+  readonly unknown: Map<number, LaneConstants>;
   readonly borderMaps: ReadonlySet<string>;
 }
 
 function channelContext(
-  { links, mode, inference, lanes, constants, borderMaps }: Known,
+  { links, mode, inference, lanes, constants, unknown, borderMaps }: Known,
   node: Node,
   decomposition: Decomposition | undefined,
 ): ChannelContext {
@@ -162,13 +165,19 @@ function channelContext(
     outputLanes: node.outputs.map((name) => lanes.get(name)),
     constants: node.inputs.map((name) => {
       const count = lanes.get(name);
-      return count === undefined ? undefined : (constants.get(name) ?? unknownConstants(count));
+      return count === undefined ? undefined : (constants.get(name) ?? nothingKnown(unknown, count));
     }),
     borderMap: borderMaps.has(node.inputs[0] ?? ""),
     readers: (output) => readersOf(links, node.outputs[output] ?? "")?.map(contextOf),
     initializer: (input) => graph.initializers.get(node.inputs[input] ?? ""),
     decomposition,
   };
+}
+
+function nothingKnown(unknown: Map<number, LaneConstants>, count: number): LaneConstants {
+  const list = unknown.get(count) ?? unknownConstants(count);
+  unknown.set(count, list);
+  return list;
 }
 
 function readersOf({ readers, outputNames }: GraphLinks, name: string): readonly Node[] | undefined {

@@ -1,3 +1,5 @@
+import { forEachPair, type LanePairs } from "../../ops/channels.js";
+
 /** Calls `mark` for every lane that this lane needs. */
 type LaneReads = (value: string, lane: number, mark: (value: string, lane: number) => void) => void;
 
@@ -18,18 +20,23 @@ export class LaneClasses {
     this.names = [...offsets.keys()];
     this.starts = [...offsets.values(), total];
     this.offsets = offsets;
-    this.parents = Int32Array.from({ length: total }, (_, id) => id);
+    this.parents = new Int32Array(total);
+    for (let id = 0; id < total; id++) this.parents[id] = id;
   }
 
-  tie(value: string, lane: number, otherValue: string, otherLane: number): void {
-    const a = this.root(this.id(value, lane));
-    const b = this.root(this.id(otherValue, otherLane));
-    if (a >= 0 && b >= 0) this.parents[a] = b;
+  /** Lanes of two values stay or go together; those of values without lanes stay as they are. */
+  tie(value: string, otherValue: string, pairs: LanePairs): void {
+    const [offset, otherOffset] = [this.offsets.get(value), this.offsets.get(otherValue)];
+    if (offset === undefined || otherOffset === undefined) return;
+    forEachPair(pairs, (lane, otherLane) => {
+      this.parents[this.root(offset + lane)] = this.root(otherOffset + otherLane);
+    });
   }
 
   /** Starts marking lanes as live; everything that a live lane is tied to or reads becomes live with it. */
   liveness(reads: LaneReads): Liveness {
-    const roots = this.parents.map((_, id) => this.root(id));
+    const roots = new Int32Array(this.parents.length);
+    for (let id = 0; id < roots.length; id++) roots[id] = this.root(id);
     return new Liveness(this.names, this.starts, roots, (value, lane) => this.id(value, lane), reads);
   }
 
@@ -41,14 +48,13 @@ export class LaneClasses {
 
   private root(id: number): number {
     let at = id;
-    while (at >= 0) {
+    for (;;) {
       const parent = this.parents[at] ?? at;
       if (parent === at) return at;
       const grandparent = this.parents[parent] ?? parent;
       this.parents[at] = grandparent;
       at = grandparent;
     }
-    return -1;
   }
 }
 

@@ -1,6 +1,6 @@
 import { PenniError } from "../../graph/errors.js";
 import type { Graph, Node } from "../../graph/types.js";
-import type { ChannelFlow, ForwardMode } from "../../ops/channels.js";
+import { type ChannelFlow, type ForwardMode, forEachPair } from "../../ops/channels.js";
 import { analyseChannels, type ChannelAnalysis, type WallNode } from "./analysis.js";
 import { LaneClasses, type Liveness } from "./lane_classes.js";
 import { type LayerChannels, layerChannels } from "./layers.js";
@@ -71,8 +71,7 @@ function keptLanes(analysis: ChannelAnalysis, multiple: number): ReadonlyMap<str
   >();
   for (const [node, flow] of analysis.flows) {
     for (const { input, output, pairs } of flow.ties) {
-      for (const [from, to] of pairs)
-        classes.tie(node.inputs[input] ?? "", from, node.outputs[output] ?? "", to);
+      classes.tie(node.inputs[input] ?? "", node.outputs[output] ?? "", pairs);
     }
     node.outputs.forEach((name, output) => {
       producers.set(name, { flow, node, output });
@@ -131,10 +130,10 @@ function checkNode(
     const [source = "", target = ""] = [node.inputs[input], node.outputs[output]];
     // Where all lanes stay, they stay together.
     if (!loses(source) && !loses(target)) continue;
-    for (const [from, to] of pairs) {
+    forEachPair(pairs, (from, to) => {
       if (stays(source, from) !== stays(target, to))
         throw badPlan("channels that belong together are separated", node);
-    }
+    });
   }
   if (flow.reads === undefined || !node.inputs.some((name) => loses(name))) return;
   for (const [output, name] of node.outputs.entries()) {

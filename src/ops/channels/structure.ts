@@ -50,8 +50,18 @@ function sideBySide(context: ChannelContext, counts: readonly number[]): Channel
     offset += count;
     return { input, output: 0, pairs: shiftedPairs(count, start) };
   });
-  const constants = counts.flatMap((count, input) => context.constants[input] ?? unknownConstants(count));
-  return { ties, carried: [...counts.keys()], constants: [constants], rewrite: () => [context.node] };
+  return {
+    ties,
+    carried: [...counts.keys()],
+    constants: [joined(context, counts)],
+    rewrite: () => [context.node],
+  };
+}
+
+/** The constants of lanes that follow each other; undefined where none is known. */
+function joined({ constants }: ChannelContext, counts: readonly number[]): LaneConstants | undefined {
+  if (!constants.some((part) => part?.some((value) => value !== undefined))) return undefined;
+  return counts.flatMap((count, input) => constants[input] ?? unknownConstants(count));
 }
 
 function oneByOne(context: ChannelContext, counts: readonly number[]): ChannelFlow | Wall {

@@ -4,11 +4,14 @@ import { removeDeadNodes } from "../../graph/passes/remove_dead_nodes.js";
 import { float32Tensor, scalarTensor } from "../../graph/tensor.js";
 import type { Graph, Node, Tensor, ValueInfo } from "../../graph/types.js";
 import { inferGraph } from "../infer.js";
+import { isQuantizedOp } from "../quantization.js";
 import { dynamicUses } from "./dynamic_quantization.js";
 import { foldConstants } from "./fold_constants.js";
 import { foldFactors } from "./fold_factors.js";
 import { boundsOfIntegers, isNeverNegative, type RealBounds } from "./quantized_bounds.js";
 import { type Integers, integersOf, quantizeConstant, realNumbers } from "./quantized_constants.js";
+import { unfuse } from "./unfuse.js";
+import { widenSmallIntegers } from "./widen_small_integers.js";
 
 /** What became of a quantized network. */
 export interface Dequantization {
@@ -48,7 +51,15 @@ const movers: ReadonlySet<string> = new Set([
  * activations, stays as Clip. What cannot be taken back stays as it is.
  */
 export function dequantize(graph: Graph): Dequantization {
-  return new Dequantizer(foldConstants(graph)).result();
+  // What moves integers of 4 bits can be folded once they are wide.
+  const wide = widenSmallIntegers(foldConstants(unfuse(graph, "real")));
+  return new Dequantizer(foldConstants(wide)).result();
+}
+
+/** The names of a scale and a zero point ("" for none). */
+interface Step {
+  readonly scale: string;
+  readonly zeroPoint: string;
 }
 
 class Dequantizer {
@@ -60,8 +71,8 @@ class Dequantizer {
   private readonly integers = new Map<string, Integers>();
   /** The real value that stands for a quantized one, or for a value that is no longer what it was. */
   private readonly real = new Map<string, string>();
-  /** The scale by which quantized values that are real now were multiplied. */
-  private readonly scales = new Map<string, string>();
+  /** What quantized values that are real now were rounded by. */
+  private readonly steps = new Map<string, Step>();
   private readonly dynamic: ReadonlySet<Node>;
   private readonly neverNegative = new Set<string>();
   private constants = 0;
@@ -161,7 +172,7 @@ class Dequantizer {
     }
     this.values += 1;
     this.real.set(y, this.boundedValue(this.realName(x), range, y));
-    this.scales.set(y, scale);
+    this.steps.set(y, { scale, zeroPoint: zero });
   }
 
   /** A value that was cut to a range: still cut where the range ends at 0, which says that an activation did. */
@@ -174,11 +185,11 @@ class Dequantizer {
   }
 
   private dequantizeLinear(node: Node): void {
-    const [x = ""] = node.inputs;
+    const [x = "", scale = "", zeroPoint = ""] = node.inputs;
     const [y = ""] = node.outputs;
     const known = this.real.get(x);
     if (known !== undefined) {
-      if (this.isSameScale(this.scales.get(x), node.inputs[1])) this.alias(y, known, node);
+      if (this.isSameStep(this.steps.get(x), { scale, zeroPoint })) this.alias(y, known, node);
       else this.keep(node);
       return;
     }
@@ -193,9 +204,21 @@ class Dequantizer {
     else this.initializers.set(y, tensor);
   }
 
-  private isSameScale(a: string | undefined, b: string | undefined): boolean {
-    const [left, right] = [a, b].map((name) => integersOf(this.initializers.get(name ?? ""))?.values);
-    return a === b || (left !== undefined && String(left) === String(right));
+  /** Whether integers stand for the same numbers by both. */
+  private isSameStep(a: Step | undefined, b: Step | undefined): boolean {
+    if (a === undefined || b === undefined) return false;
+    const isSame = (left: string, right: string): boolean => {
+      const [one, other] = [left, right].map((name) => this.numbersOf(name));
+      return left === right || (one !== undefined && one === other);
+    };
+    return isSame(a.scale, b.scale) && isSame(a.zeroPoint, b.zeroPoint);
+  }
+
+  /** Constant scales or zero points as text, with no difference between none, a zero and many; undefined for others. */
+  private numbersOf(name: string): string | undefined {
+    if (name === "") return "0";
+    const values = integersOf(this.initializers.get(name))?.values;
+    return values?.every((value) => value === values[0]) ? String(values[0]) : values && String(values);
   }
 
   /** Readers of `name` read `source`; an output of the graph, and what a subgraph reads, keeps its name. */
@@ -271,14 +294,14 @@ class Dequantizer {
     const product = this.emit(op, inputs, y, op === "Conv" ? node.attributes : new Map());
     this.values += 1;
     this.real.set(y, this.boundedValue(product, range, y));
-    this.scales.set(y, yScale);
+    this.steps.set(y, { scale: yScale, zeroPoint: yZero });
   }
 
   /** A factor as real numbers: known already, a constant, or converted here. */
   private operand(node: Node, axis: number): string | undefined {
-    const [x = ""] = node.inputs;
+    const [x = "", scale = "", zeroPoint = ""] = node.inputs;
     const known = this.real.get(x);
-    if (known !== undefined) return known;
+    if (known !== undefined && this.isSameStep(this.steps.get(x), { scale, zeroPoint })) return known;
     const integers = integersOf(this.initializers.get(x));
     if (integers === undefined) return this.emit("DequantizeLinear", node.inputs, x, new Map());
     const tensor = realNumbers(node, integers, this.initializers, axis);
@@ -308,6 +331,8 @@ class Dequantizer {
     this.keep(node);
     const isFloat = this.types.get(first)?.elementType === "float32";
     if (isFloat || !known.every((name) => name !== undefined)) return;
+    const step = this.steps.get(first);
+    if (!moved.every((name) => this.isSameStep(this.steps.get(name), step))) return;
     const inputs = node.inputs.map((name, index) => known[index] ?? name);
     const outputs = node.outputs.map((name) => (name === "" ? "" : this.fresh(`${name}/real`)));
     const twin = { ...node, name: this.fresh(`${node.name}/real`), inputs, outputs };
@@ -318,21 +343,7 @@ class Dequantizer {
       const output = outputs[index] ?? "";
       if (output === "") return;
       this.real.set(name, output);
-      this.scales.set(name, this.scales.get(first) ?? "");
+      if (step !== undefined) this.steps.set(name, step);
     });
   }
-}
-
-const QUANTIZED_OPS: ReadonlySet<string> = new Set([
-  "ConvInteger",
-  "DequantizeLinear",
-  "DynamicQuantizeLinear",
-  "MatMulInteger",
-  "QLinearConv",
-  "QLinearMatMul",
-  "QuantizeLinear",
-]);
-
-function isQuantizedOp({ op }: Node): boolean {
-  return QUANTIZED_OPS.has(op) || op.startsWith("QLinear");
 }

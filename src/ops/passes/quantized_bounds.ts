@@ -3,6 +3,7 @@ import { PenniError } from "../../graph/errors.js";
 import { numericData } from "../../graph/tensor.js";
 import type { Node, Tensor } from "../../graph/types.js";
 import { integerRange, quantizedType } from "../quantization.js";
+import { integersOf } from "./quantized_constants.js";
 
 /** The least and the largest real number that the integers of a quantized value stand for. */
 export interface RealBounds {
@@ -19,9 +20,9 @@ export function boundsOfIntegers(
   scale: Tensor | undefined,
   zeroPoint: Tensor | undefined,
 ): RealBounds | undefined {
-  if (scale === undefined) return undefined;
-  const scales = numericData(scale);
-  const points = zeroPoint === undefined ? [0] : numericData(zeroPoint);
+  const scales = integersOf(scale)?.values;
+  const points = zeroPoint === undefined ? [0] : integersOf(zeroPoint)?.values;
+  if (scales === undefined || points === undefined) return undefined;
   const [factor = 1] = scales;
   const [point = 0] = points;
   const range = rangeOf(node, zeroPoint);

@@ -1,5 +1,6 @@
 import { capturedNames } from "../../graph/links.js";
 import type { Graph, Node, Shape } from "../../graph/types.js";
+import { namesRead } from "../../graph/verify.js";
 import { type NodeContext, standardOpset } from "../definition.js";
 import { isInferenceDropout } from "../dropout.js";
 import { inferGraph, nodeContext } from "../infer.js";
@@ -58,10 +59,7 @@ export function removeIdentities(graph: Graph): Graph {
 function findIdentities(graph: Graph): ReadonlySet<Node> {
   const { types, values } = inferGraph(graph);
   const opset = standardOpset(graph);
-  const read = new Set([
-    ...graph.nodes.flatMap((node) => node.inputs),
-    ...graph.outputs.map(({ name }) => name),
-  ]);
+  const read = new Set([...graph.nodes.flatMap(namesRead), ...graph.outputs.map(({ name }) => name)]);
   const isIdentity = (node: Node): boolean => {
     const [y = "", ...others] = node.outputs;
     if ((node.domain !== "" && node.domain !== "ai.onnx") || others.some((name) => read.has(name)))

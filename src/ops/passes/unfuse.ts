@@ -15,6 +15,7 @@ import { normalizeAxis } from "../arguments.js";
 import { TypedBuilder } from "../builder.js";
 import { standardOpset } from "../definition.js";
 import { reduceMean, transpose } from "../emit.js";
+import { type QuantizedProducts, quantizedRules } from "./unfuse_quantized.js";
 
 /**
  * Writes a fused node in standard operators, its last one with the fused node's output.
@@ -40,15 +41,28 @@ const rules: ReadonlyMap<string, Rule> = new Map<string, Rule>([
   [" Swish", swish(1)],
 ]);
 
-const ruleOf = ({ domain, op }: Node): Rule | undefined =>
-  rules.get(`${domain === "ai.onnx" ? "" : domain} ${op}`);
+type RuleOf = (node: Node) => Rule | undefined;
+
+function rulesWith(products: QuantizedProducts): RuleOf {
+  const quantized = quantizedRules(products);
+  return ({ domain, op }) =>
+    rules.get(`${domain === "ai.onnx" ? "" : domain} ${op}`) ??
+    (domain === MICROSOFT ? quantized.get(op) : undefined);
+}
+
+const ruleFor: Readonly<Record<QuantizedProducts, RuleOf>> = {
+  integers: rulesWith("integers"),
+  real: rulesWith("real"),
+};
 
 /**
  * The same network without the operators that ONNX Runtime writes into files it has optimized, as far as they are
  * standard operators put together: convolutions and products with their activations, normalizations with their sums.
  * A node in a form that is not known stays. The same object where there is none of them.
+ * @param products what becomes of products of quantized matrices (`quantizedRules`)
  */
-export function unfuse(graph: Graph): Graph {
+export function unfuse(graph: Graph, products: QuantizedProducts = "integers"): Graph {
+  const ruleOf = ruleFor[products];
   if (!graph.nodes.some((node) => ruleOf(node) !== undefined)) return graph;
   const b = new TypedBuilder(standardOpset(graph), usedNames(graph));
   const declared = [...graph.valueInfo.values(), ...graph.outputs];

@@ -32,5 +32,4 @@ export const withoutCases: ReadonlyMap<string, string> = new Map([
   ["NonMaxSuppression", "how many boxes it finds depends on the data, and shapes are fixed: not compiled"],
   ["NonZero", "how many positions it finds depends on the data, and shapes are fixed: not compiled"],
   ["ReverseSequence", "it occurs around recurrent layers, which are not compiled either"],
-  ["RoiAlign", "it follows NonMaxSuppression, and is not compiled either"],
 ]);

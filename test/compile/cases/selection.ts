@@ -1,6 +1,6 @@
 import { float, int, text } from "../../../src/graph/attributes.js";
 import { float32Tensor, int64Tensor } from "../../../src/graph/tensor.js";
-import type { Tensor } from "../../../src/graph/types.js";
+import type { Attribute, Tensor } from "../../../src/graph/types.js";
 import {
   type CaseInput,
   type ContractCase,
@@ -202,6 +202,47 @@ const samples = [
   ),
 ];
 
+/** Corners of boxes, some of them beyond the map. */
+const boxes = (count: number, seed: number): CaseInput => {
+  const corners = Array.from({ length: count }, (_, at): readonly number[] => {
+    const [x, y] = [9 * Math.sin(seed + at) + 3, 7 * Math.cos(seed * at)];
+    return [x, y, x + 4 + 3 * Math.sin(at), y + 5];
+  });
+  return constant(float32Tensor([count, 4], corners.flat()));
+};
+const aligned = (attributes: Record<string, Attribute>, opset: number, images = [0, 0, 0]): ContractCase =>
+  opCase(
+    {
+      op: "RoiAlign",
+      inputs: [
+        random([Math.max(...images) + 1, 5, 6, 7]),
+        boxes(images.length, 3),
+        constant(int64Tensor([images.length], images)),
+      ],
+      attributes: { output_height: int(3), output_width: int(2), sampling_ratio: int(2), ...attributes },
+    },
+    { name: `${Object.keys(attributes).join(", ")}, ${images.length} boxes, opset ${opset}`, opset },
+  );
+
+const regions = [
+  aligned({}, 16),
+  aligned({ spatial_scale: float(0.5) }, 16),
+  aligned({ coordinate_transformation_mode: text("output_half_pixel") }, 16),
+  aligned({ sampling_ratio: int(3), output_width: int(4) }, 13),
+  aligned({ spatial_scale: float(0.75) }, 16, [1, 0, 2, 1]),
+  networkCase(
+    [
+      { op: "Mul", inputs: [random([2, 4], 0, 1), constant(float32Tensor([1, 4], [3, 3, 6, 6]))] },
+      {
+        op: "RoiAlign",
+        inputs: [random([1, 5, 6, 7]), outputOf(0), constant(int64Tensor([2], [0, 0]))],
+        attributes: { output_height: int(2), output_width: int(2), sampling_ratio: int(1) },
+      },
+    ],
+    { name: "computed boxes", opset: 16 },
+  ),
+];
+
 export const selectionCases: readonly ContractCase[] = [
   ...angles,
   ...tests,
@@ -213,4 +254,5 @@ export const selectionCases: readonly ContractCase[] = [
   ...scatters,
   ...products,
   ...samples,
+  ...regions,
 ];

@@ -134,6 +134,41 @@ function linear(): Graph {
   );
 }
 
+/** A residual block and a classifier as ONNX Runtime's quantizer writes them, with operators of its own. */
+function withRuntimeOperators(): Graph {
+  const fused = (op: string, inputs: readonly string[], output: string): Node => ({
+    ...node(op, inputs, output),
+    domain: "com.microsoft",
+  });
+  const graph = smallGraph(
+    ["N", 3, 8, 8],
+    [
+      node("QuantizeLinear", ["x", "sx", "zx"], "xq"),
+      node("QLinearConv", ["xq", "sx", "zx", "w1", "s1", "z1", "sc", "zero"], "aq", window),
+      node("QLinearConv", ["aq", "sc", "zero", "w3", "s2", "z2", "sc", "zx"], "bq", window),
+      fused("QLinearAdd", ["aq", "sc", "zero", "bq", "sc", "zx", "sc", "zero"], "cq"),
+      fused("QLinearGlobalAveragePool", ["cq", "sc", "zero", "sg", "zero"], "gq"),
+      node("Flatten", ["gq"], "fq", { axis: int(1) }),
+      fused("QGemm", ["fq", "sg", "zero", "wm", "sm", "z2", "bm", "sy", "zx"], "yq"),
+      node("DequantizeLinear", ["yq", "sy", "zx"], "y"),
+    ],
+    {
+      ...weights,
+      w3: randomBytes("int8", [8, 8, 3, 3], [-60, 60], 4),
+      sx: scalarTensor(1 / 128),
+      zx: byte("uint8", 128),
+      sc: scalarTensor(0.05),
+      zero: byte("uint8", 0),
+      sg: scalarTensor(0.02),
+      wm: randomBytes("int8", [8, 5], [-60, 60], 3),
+      sm: scalarTensor(0.01),
+      bm: int32Tensor([5], [100, -200, 300, 0, 50]),
+      sy: scalarTensor(0.03),
+    },
+  );
+  return { ...graph, opsets: new Map([...graph.opsets, ["com.microsoft", 1]]) };
+}
+
 interface Expected {
   readonly graph: Graph;
   readonly constants: number;
@@ -167,6 +202,14 @@ const networks: Readonly<Record<string, Expected>> = {
     constants: 4,
     values: 4,
     bounded: 1,
+    convolutions: 2,
+    tolerance: 0.06,
+  },
+  "operators of ONNX Runtime": {
+    graph: withRuntimeOperators(),
+    constants: 4,
+    values: 6,
+    bounded: 2,
     convolutions: 2,
     tolerance: 0.06,
   },
@@ -249,4 +292,58 @@ test("two scales, one to round and another to multiply with, are left as they ar
     { one: scalarTensor(0.5), two: scalarTensor(0.25), zero: byte("int8", 0) },
   );
   assert.equal(dequantize(graph).left.length, 2);
+});
+
+test("two zero points, one to round and another to subtract, are left as they are", () => {
+  const graph = smallGraph(
+    [1, 2],
+    [node("QuantizeLinear", ["x", "s", "five"], "q"), node("DequantizeLinear", ["q", "s", "six"], "y")],
+    { s: scalarTensor(0.5), five: byte("int8", 5), six: byte("int8", 6) },
+  );
+  assert.equal(dequantize(graph).left.length, 2);
+});
+
+test("the same step in a scalar and for each channel is the same", () => {
+  const graph = smallGraph(
+    [1, 2],
+    [
+      node("QuantizeLinear", ["x", "s"], "q"),
+      node("DequantizeLinear", ["q", "ss", "zeros"], "y", { axis: int(1) }),
+    ],
+    { s: scalarTensor(0.5), ss: float32Tensor([2], [0.5, 0.5]), zeros: bytesTensor("uint8", [2], [0, 0]) },
+  );
+  assert.deepEqual(dequantize(graph).left, []);
+});
+
+/** A convolution that takes the integers of x for other numbers than they were rounded from. */
+const misread = node("QLinearConv", ["q", "s2", "five", "w1", "s1", "z1", "sc", "zc"], "c", window);
+
+test("a product that takes integers for other numbers than they were rounded from gives what it gave", async () => {
+  const graph = smallGraph(
+    [1, 3, 8, 8],
+    [
+      node("QuantizeLinear", ["x", "s", "zero"], "q"),
+      misread,
+      node("DequantizeLinear", ["c", "sc", "zc"], "y"),
+    ],
+    {
+      ...weights,
+      s: scalarTensor(1 / 64),
+      zero: byte("uint8", 100),
+      s2: scalarTensor(1 / 40),
+      five: byte("uint8", 105),
+      sc: scalarTensor(0.1),
+      zc: byte("uint8", 128),
+    },
+  );
+  const feeds = new Map([["x", randomTensor([1, 3, 8, 8], 5)]]);
+  const { graph: real } = dequantize(graph);
+  const [before, after] = [await runGraph(graph, feeds), await runGraph(real, feeds)];
+  const [expected, found] = [before, after].map((outputs) =>
+    float32Data(outputs.get("y") ?? scalarTensor(0)),
+  );
+  assert.equal(found?.length, expected?.length);
+  expected?.forEach((value, at) => {
+    assert.ok(Math.abs(value - (found?.[at] ?? Number.NaN)) < 0.06, `y[${at}]: ${value}, ${found?.[at]}`);
+  });
 });

@@ -1,0 +1,52 @@
+import { PenniError } from "../graph/errors.js";
+import type { Graph, Node } from "../graph/types.js";
+import { namesRead } from "../graph/verify.js";
+import { hasCountedSize } from "../ops/counted_sizes.js";
+
+const NAMES_SHOWN = 6;
+
+/**
+ * The error for operators that have no lowering: which, why where it is known, and where the network can end so that
+ * what is before them is compiled.
+ * @param model the graph as it was given, whose names are known to whoever reads the error
+ */
+export function operatorsError(graph: Graph, unknown: readonly Node[], model: Graph): PenniError {
+  const [first] = unknown;
+  const all = [...new Set(unknown.map(({ op }) => op))].join(", ");
+  const counted = unknown.find(hasCountedSize);
+  const reason =
+    counted === undefined
+      ? ""
+      : `; how large the result of ${counted.op} is depends on the data, and compiled programs have fixed sizes`;
+  return new PenniError("unsupported", `operators that cannot be compiled: ${all}${reason}`, {
+    ...(first === undefined ? {} : { node: first.name, op: first.op }),
+    advice: adviceFor(borderBefore(graph, unknown, model)),
+  });
+}
+
+function adviceFor(border: readonly string[]): string {
+  if (border.length === 0) return "Leave these parts to another runtime: cut the model before them";
+  const shown = border.slice(0, NAMES_SHOWN).map((name) => `"${name}"`);
+  const more = border.length > shown.length ? ` and ${border.length - shown.length} more` : "";
+  return `End the network before them: make ${shown.join(", ")}${more} its outputs (onnx.utils.extract_model does so), and compute the rest elsewhere`;
+}
+
+/**
+ * The outputs of what can be computed without some nodes: the values that these, and what is behind them, take from it,
+ * and the network's own. Those that have a name in the model as it was given, or none.
+ */
+function borderBefore(graph: Graph, left: readonly Node[], model: Graph): readonly string[] {
+  const isLeft = new Set(left);
+  const lost = new Set<string>();
+  const [before, behind]: [Node[], Node[]] = [[], []];
+  for (const node of graph.nodes) {
+    const isLost = isLeft.has(node) || namesRead(node).some((name) => lost.has(name));
+    (isLost ? behind : before).push(node);
+    if (isLost) for (const name of node.outputs) lost.add(name);
+  }
+  const computed = new Set(before.flatMap(({ outputs }) => outputs));
+  const own = graph.outputs.map(({ name }) => name).filter((name) => computed.has(name));
+  const border = new Set([...own, ...behind.flatMap(namesRead).filter((name) => computed.has(name))]);
+  const named = new Set(model.nodes.flatMap(({ outputs }) => outputs));
+  return [...border].every((name) => named.has(name)) ? [...border] : [];
+}

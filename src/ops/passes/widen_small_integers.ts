@@ -1,0 +1,33 @@
+import { capturedNames, linkGraph } from "../../graph/links.js";
+import type { Graph, Node, Tensor } from "../../graph/types.js";
+import { widenedIntegers } from "../../onnx/small_integers.js";
+
+/** On integers of 8 bits these do what they do on smaller ones. */
+const INDIFFERENT: ReadonlySet<string> = new Set(["Cast", "DequantizeLinear"]);
+const MOVERS: ReadonlySet<string> = new Set([
+  ...["Concat", "Flatten", "Gather", "Identity", "Reshape", "Slice", "Squeeze", "Transpose", "Unsqueeze"],
+]);
+
+/**
+ * The same network with constants of 4 bits as integers of 8 bits, for who computes with them: the compiler and
+ * de-quantization. Those that say to how many bits a QuantizeLinear rounds stay. The same object where there are none.
+ */
+export function widenSmallIntegers(graph: Graph): Graph {
+  const small = [...graph.initializers].filter(([, { type }]) => type === "other");
+  if (small.length === 0) return graph;
+  const { readers, outputNames } = linkGraph(graph);
+  const isFree = (name: string): boolean =>
+    !outputNames.has(name) && (readers.get(name) ?? []).every((node) => isIndifferent(node, name));
+  const isIndifferent = (node: Node, name: string): boolean => {
+    if ((node.domain !== "" && node.domain !== "ai.onnx") || capturedNames(node).includes(name)) return false;
+    return INDIFFERENT.has(node.op) || (MOVERS.has(node.op) && node.outputs.every(isFree));
+  };
+  const widened = small.flatMap(([name, tensor]): [string, Tensor][] => {
+    const wide = isFree(name) ? widenedIntegers(tensor) : undefined;
+    return wide === undefined ? [] : [[name, wide]];
+  });
+  if (widened.length === 0) return graph;
+  // What is declared of values behind them speaks of the smaller types.
+  const valueInfo = new Map([...graph.valueInfo].filter(([, { type }]) => type?.elementType !== "other"));
+  return { ...graph, initializers: new Map([...graph.initializers, ...widened]), valueInfo };
+}
