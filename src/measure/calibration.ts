@@ -52,8 +52,11 @@ export class NodeCalibration {
     private readonly compared: number,
   ) {}
 
-  readonly product = (rows: Float64Array, matrix: Float64Array, n: number): Promise<Float64Array> =>
-    this.matrices.multiply(rows, matrix, n);
+  readonly product = (
+    rows: Float32Array,
+    matrix: Float32Array | Float64Array,
+    inner: number,
+  ): Promise<Float32Array> => this.matrices.multiply(rows, matrix, inner);
 
   static async open(network: Graph, settings: CalibrationSettings): Promise<NodeCalibration> {
     const images = imagesOf(settings, await batchOf(network, settings));

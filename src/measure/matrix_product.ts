@@ -5,8 +5,8 @@ import { PenniError } from "../graph/errors.js";
 import type { Graph } from "../graph/types.js";
 
 /**
- * [rows, n] . [n, n] in single precision, which takes half the time of double precision: the moments come from single
- * precision as well, and the steps that use the products correct each other.
+ * [rows, inner] . [inner, width] in single precision, which takes half the time of double precision: the moments come
+ * from single precision as well, and the steps that use the products correct each other.
  */
 const product: Graph = {
   name: "product",
@@ -33,7 +33,7 @@ const product: Graph = {
 
 /** Matrix products by the runtime, which takes all its threads and vectors: a hundred times as fast as a loop here. */
 export class RuntimeProduct {
-  /** The last matrix: many products are made with the same one. */
+  /** The last matrix of double precision: many products are made with the same one. */
   private last: { readonly given: Float64Array; readonly matrix: Float32Array } | undefined;
 
   private constructor(private readonly session: Session) {}
@@ -42,16 +42,25 @@ export class RuntimeProduct {
     return new RuntimeProduct(await openSession(product, { threads }));
   }
 
-  /** rows [count, n] . matrix [n, n], both row-major; the matrix must not change between two products. */
-  async multiply(rows: Float64Array, matrix: Float64Array, n: number): Promise<Float64Array> {
-    if (this.last?.given !== matrix) this.last = { given: matrix, matrix: new Float32Array(matrix) };
+  /** rows [count, inner] . matrix [inner, width], all row-major; the matrix must not change between two products. */
+  async multiply(
+    rows: Float32Array,
+    matrix: Float32Array | Float64Array,
+    inner: number,
+  ): Promise<Float32Array> {
     const results = await this.session.run({
-      rows: new OrtTensor("float32", new Float32Array(rows), [rows.length / n, n]),
-      matrix: new OrtTensor("float32", this.last.matrix, [n, n]),
+      rows: new OrtTensor("float32", rows, [rows.length / inner, inner]),
+      matrix: new OrtTensor("float32", this.single(matrix), [inner, matrix.length / inner]),
     });
     const data = results.product?.data;
-    if (data instanceof Float32Array) return new Float64Array(data);
+    if (data instanceof Float32Array) return data;
     throw new PenniError("internal", "the runtime gave no matrix product");
+  }
+
+  private single(matrix: Float32Array | Float64Array): Float32Array {
+    if (matrix instanceof Float32Array) return matrix;
+    if (this.last?.given !== matrix) this.last = { given: matrix, matrix: new Float32Array(matrix) };
+    return this.last.matrix;
   }
 
   release(): Promise<void> {

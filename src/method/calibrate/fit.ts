@@ -54,7 +54,7 @@ export async function fitBasis(
   let coefs = await allDense(problems, wide, first);
   for (let round = 0; round < ROUNDS && !pointwise && given === undefined; round++) {
     const before = { d, basis };
-    basis = bestBasis(groups, coefs, d);
+    basis = await basisFor(groups, coefs, problems, d, wide);
     orthonormalise(basis, d, basis.length / d);
     const near = coefs.map((own) => projected(fittedKernels({ ...before, coefs: own }), basis, d));
     problems = problemsOn(groups, basis, d);
@@ -82,6 +82,22 @@ function projected(kernels: ArrayLike<number>, basis: Float64Array, d: number): 
 
 function solverFor({ columns }: CoefficientProblem, wide: CoefficientSolver): CoefficientSolver {
   return columns > WIDE_COLUMNS ? wide : exactSolver;
+}
+
+async function basisFor(
+  groups: readonly BasisProblem[],
+  coefs: readonly Float64Array[],
+  problems: readonly CoefficientProblem[],
+  d: number,
+  wide: CoefficientSolver,
+): Promise<Float64Array> {
+  const products: Float64Array[] = [];
+  for (const [index, group] of groups.entries()) {
+    const [problem, own] = [problems[index], coefs[index]];
+    if (problem !== undefined && own !== undefined)
+      products.push(await solverFor(problem, wide).basisProducts(group, own, d));
+  }
+  return bestBasis(groups, coefs, products, d);
 }
 
 async function allDense(
@@ -135,7 +151,7 @@ export async function fitOnSupports(
   let coefs = await allSparse(problems, supports, wide);
   const pointwise = groups.every(({ taps }) => taps === 1);
   for (let round = 0; round < rounds && !pointwise; round++) {
-    basis = bestBasis(groups, coefs, d);
+    basis = await basisFor(groups, coefs, problems, d, wide);
     const norms = normaliseKernels(basis, d);
     problems = problemsOn(groups, basis, d);
     const near = coefs.map((own) => own.map((value, index) => value * (norms[index % d] ?? 0)));

@@ -1,4 +1,4 @@
-import type { CoefficientProblem } from "./basis_fit.js";
+import { type BasisProblem, basisProducts, type CoefficientProblem } from "./basis_fit.js";
 import { coefficientsOn, type RemovalPath, removalPath } from "./removal.js";
 import { Cholesky } from "./symmetric.js";
 
@@ -21,6 +21,8 @@ export interface CoefficientSolver {
     supports: readonly Int32Array[],
     start?: Float64Array,
   ): Promise<Float64Array>;
+  /** A group's part in the matrix of `bestBasis`, [d * taps, d * taps], for coefficients [outputs, channels * d]. */
+  basisProducts(group: BasisProblem, coefs: Float64Array, d: number): Promise<Float64Array>;
 }
 
 /** By Cholesky factors and the optimal brain surgeon: columns^3 for each output. */
@@ -51,4 +53,5 @@ export const exactSolver: CoefficientSolver = {
     });
     return coefs;
   },
+  basisProducts: async (group, coefs, d) => basisProducts(group, coefs, d),
 };

@@ -5,7 +5,7 @@ import { iterativeSolver } from "../../../src/method/calibrate/iterative_solver.
 import { coefficientsOn, removalPath } from "../../../src/method/calibrate/removal.js";
 import { exactSolver } from "../../../src/method/calibrate/solver.js";
 import { Cholesky } from "../../../src/method/calibrate/symmetric.js";
-import { definite, errorOf, times, uniform } from "./support.js";
+import { definite, errorOf, singleProduct, times, uniform } from "./support.js";
 
 const near = (a: number, b: number, tolerance: number): void =>
   assert.ok(Math.abs(a - b) <= tolerance * Math.max(1, Math.abs(b)), `${a} is not ${b}`);
@@ -79,18 +79,13 @@ function checkRemovals(columns: number): void {
   }
 }
 
-const product = async (rows: Float64Array, matrix: Float64Array, n: number): Promise<Float64Array> =>
-  Float64Array.from(
-    Array.from({ length: rows.length / n }, (_, k) => [
-      ...times(matrix, rows.slice(k * n, (k + 1) * n)),
-    ]).flat(),
-  );
-
 test("the solver for wide layers finds the exact solver's coefficients", async () => {
   const columns = 12;
   const gram = definite(columns, 5);
   const coefs = uniform(3 * columns, 6);
-  const cross = await product(coefs, gram, columns);
+  const cross = Float64Array.from(
+    [0, 1, 2].flatMap((k) => [...times(gram, coefs.slice(k * columns, (k + 1) * columns))]),
+  );
   const problem = {
     columns,
     gram,
@@ -98,7 +93,7 @@ test("the solver for wide layers finds the exact solver's coefficients", async (
     variance: Float64Array.of(9, 9, 9),
     importance: Float64Array.of(1, 2, 3),
   };
-  const wide = iterativeSolver(product);
+  const wide = iterativeSolver(singleProduct);
   const dense = await wide.dense(problem);
   allNear(dense, coefs, 1e-6);
   const supports = [
@@ -120,7 +115,7 @@ test("removal in rounds gives nested paths whose errors rise to the whole varian
   const columns = 40;
   const problem = oneOutput(columns, 11);
   const exact = (await exactSolver.paths(problem, problem.coefs))[0];
-  const [rough] = await iterativeSolver(product).paths(problem, problem.coefs);
+  const [rough] = await iterativeSolver(singleProduct).paths(problem, problem.coefs);
   assert.ok(exact !== undefined && rough !== undefined);
   near(rough.error, exact.error, 1e-6);
   assert.deepEqual(

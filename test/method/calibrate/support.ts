@@ -63,3 +63,18 @@ export function layerProblem(
   };
   return { moments, taps, channels, importance: new Float64Array(outputs).fill(1), weight };
 }
+
+/** rows [count, inner] . matrix [inner, width] in double precision, rounded to single. */
+export async function singleProduct(
+  rows: Float32Array,
+  matrix: Float32Array | Float64Array,
+  inner: number,
+): Promise<Float32Array> {
+  const width = matrix.length / inner;
+  return Float32Array.from({ length: (rows.length / inner) * width }, (_, at) => {
+    let sum = 0;
+    for (let i = 0; i < inner; i++)
+      sum += (rows[Math.floor(at / width) * inner + i] ?? 0) * (matrix[i * width + (at % width)] ?? 0);
+    return sum;
+  });
+}
