@@ -291,10 +291,15 @@ async function analyseLayer(
   if (sparse.length === 0) return [keptOption(present)];
   const sample = sampleOutputs(layer, combinedGroups(await runtime.moments(graph, requests)), present);
   const wide = iterativeSolver(runtime.product);
+  // Each holds a Gram matrix: for wide layers more than 100 MB.
+  const problems = new Map<boolean, readonly BasisProblem[]>();
   const candidates: Candidate[] = [];
   for (const way of sparse) {
     await breathe(options, nameOf(layer));
-    candidates.push(await candidateOf(sample.layer, sample.moments, sample.present, way, wide));
+    const onBasis = isOnBasis(way.form);
+    const groups = problems.get(onBasis) ?? problemsOf(sample.layer, sample.moments, onBasis);
+    problems.set(onBasis, groups);
+    candidates.push(await candidateOf(sample.layer, groups, sample.present, way, wide));
   }
   const scale = await outputScale(runtime, layer, sample, candidates);
   const kept = sparse.length < ways.length ? [keptOption(present)] : [];
@@ -441,13 +446,16 @@ async function fitLayer(
 async function fitFewer(
   layer: CalibrationLayer,
   present: PresentForm,
-  { form, d }: LayerOption,
+  { form, d, rows }: LayerOption,
   choice: LayerChoice | undefined,
   moments: readonly LayerMoments[],
   wide: CoefficientSolver,
 ): Promise<SparseFit> {
   const groups = problemsOf(layer, moments, isOnBasis(form));
-  return fitKept(groups, await fitBasis(groups, d, wide, basisOf(form, present)), choice, layer, wide);
+  const kept = choice?.kept.reduce((sum, count) => sum + count, 0) ?? 0;
+  const all = rows.reduce((sum, { added }) => sum + added.length, 0);
+  const limits = { basis: basisOf(form, present), least: kept / Math.max(1, all) };
+  return fitKept(groups, await fitBasis(groups, d, wide, limits), choice, layer, wide);
 }
 
 /** What a layer has of coefficients or weights, fitted anew; undefined for kernels without a zero. */

@@ -1,7 +1,7 @@
 import type { BasisProblem, CoefficientProblem } from "./basis_fit.js";
 import { ConjugateGradients } from "./conjugate_gradients.js";
 import { RoundwiseRemoval } from "./roundwise_removal.js";
-import type { CoefficientSolver } from "./solver.js";
+import { type CoefficientSolver, type Solution, weightedError } from "./solver.js";
 
 /**
  * rows [count, inner] . matrix [inner, width], all row-major, in single precision. The matrix must not change between
@@ -13,13 +13,15 @@ export type MatrixProduct = (
   inner: number,
 ) => Promise<Float32Array>;
 
-/** Share of the coefficients that stay after each round of removal, down to a fiftieth in twelve rounds. */
-const KEPT_EACH_ROUND = 0.72;
-const REMOVAL_ROUNDS = 12;
+/** Share of the coefficients that stay after each round of removal, down to a fiftieth in all: at this pace little compensation between rounds does. */
+const KEPT_EACH_ROUND = 0.85;
+const REMOVAL_ROUNDS = 24;
+/** Shares are tried down to this part of what will stay, as not all outputs keep the same. */
+const BEYOND = 0.75;
 /** Conjugate gradient steps for all coefficients, after some were removed, and for those that stay. */
 const STEPS = {
   dense: { fromNothing: 40, fromNear: 12 },
-  round: 8,
+  round: 2,
   sparse: { fromNothing: 25, fromNear: 10 },
 };
 
@@ -48,14 +50,14 @@ export function iterativeSolver(product: MatrixProduct): CoefficientSolver {
     dense: async (problem, start) => {
       const isFree = new Float32Array(problem.cross.length).fill(1);
       const steps = start === undefined ? STEPS.dense.fromNothing : STEPS.dense.fromNear;
-      const { coefs } = await solve(problem, startFrom(problem, start), isFree, steps);
-      return new Float64Array(coefs);
+      return solution(problem, await solve(problem, startFrom(problem, start), isFree, steps));
     },
-    paths: async (problem, coefs) => {
+    paths: async (problem, coefs, least) => {
       const removal = new RoundwiseRemoval(problem);
       let state = await solve(problem, new Float32Array(coefs), removal.isFree, 0);
       removal.measure(state.coefs, state.residual);
       for (let round = 0; round < REMOVAL_ROUNDS; round++) {
+        if (KEPT_EACH_ROUND ** round <= BEYOND * least) break;
         removal.removeCheapest(state.coefs, KEPT_EACH_ROUND);
         state = await solve(problem, state.coefs, removal.isFree, STEPS.round);
         removal.measure(state.coefs, state.residual);
@@ -68,11 +70,14 @@ export function iterativeSolver(product: MatrixProduct): CoefficientSolver {
         for (const column of support) isFree[k * problem.columns + column] = 1;
       });
       const steps = start === undefined ? STEPS.sparse.fromNothing : STEPS.sparse.fromNear;
-      const { coefs } = await solve(problem, startFrom(problem, start), isFree, steps);
-      return new Float64Array(coefs);
+      return solution(problem, await solve(problem, startFrom(problem, start), isFree, steps));
     },
     basisProducts: (group, coefs, d) => basisProducts(product, group, coefs, d),
   };
+}
+
+function solution(problem: CoefficientProblem, { coefs, residual }: ConjugateGradients): Solution {
+  return { coefs: new Float64Array(coefs), error: weightedError(problem, coefs, residual) };
 }
 
 /**

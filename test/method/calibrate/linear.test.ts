@@ -95,27 +95,28 @@ test("the solver for wide layers finds the exact solver's coefficients", async (
   };
   const wide = iterativeSolver(singleProduct);
   const dense = await wide.dense(problem);
-  allNear(dense, coefs, 1e-6);
+  allNear(dense.coefs, coefs, 1e-6);
   const supports = [
     Int32Array.of(0, 3, 4, 9),
     new Int32Array(0),
     Int32Array.from({ length: columns }, (_, i) => i),
   ];
-  const expected = await exactSolver.on(problem, supports);
+  const { coefs: expected, error } = await exactSolver.on(problem, supports);
   const found = await wide.on(problem, supports);
-  allNear(found, expected, 1e-6);
+  allNear(found.coefs, expected, 1e-6);
+  near(found.error, error, 1e-6);
   // From coefficients that come near, what lies outside the supports goes at once.
   const close = (values: Float64Array): Float64Array =>
     values.map((value, at) => value + 1e-3 * Math.sin(at));
-  allNear(await wide.dense(problem, close(coefs)), coefs, 1e-6);
-  allNear(await wide.on(problem, supports, close(coefs)), expected, 1e-4);
+  allNear((await wide.dense(problem, close(coefs))).coefs, coefs, 1e-6);
+  allNear((await wide.on(problem, supports, close(coefs))).coefs, expected, 1e-4);
 });
 
 test("removal in rounds gives nested paths whose errors rise to the whole variance, near the exact ones", async () => {
   const columns = 40;
   const problem = oneOutput(columns, 11);
-  const exact = (await exactSolver.paths(problem, problem.coefs))[0];
-  const [rough] = await iterativeSolver(singleProduct).paths(problem, problem.coefs);
+  const exact = (await exactSolver.paths(problem, problem.coefs, 0))[0];
+  const [rough] = await iterativeSolver(singleProduct).paths(problem, problem.coefs, 0);
   assert.ok(exact !== undefined && rough !== undefined);
   near(rough.error, exact.error, 1e-6);
   assert.deepEqual(
@@ -128,8 +129,9 @@ test("removal in rounds gives nested paths whose errors rise to the whole varian
   near(rough.path.error.at(-1) ?? 0, exact.path.error.at(-1) ?? 0, 1e-6);
   const half = columns / 2;
   const supports = [rough.path.order.slice(half).sort()];
-  const coefs = await exactSolver.on(problem, supports);
+  const { coefs, error } = await exactSolver.on(problem, supports);
   const found = errorOf(problem.gram, problem.cross, problem.variance[0] ?? 0, coefs);
+  near(error, found, 1e-9);
   const best = (exact.path.error[half - 1] ?? 0) + exact.error;
   assert.ok(found <= 3 * best, `half the coefficients: ${found}, one by one ${best}`);
 });
