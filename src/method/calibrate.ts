@@ -29,7 +29,7 @@ import {
   fittedKernels,
   type SparseFit,
 } from "./calibrate/fit.js";
-import { iterativeSolver, type MatrixProduct } from "./calibrate/iterative_solver.js";
+import { iterativeSolver, type MatrixAlgebra } from "./calibrate/iterative_solver.js";
 import { type CalibrationJournal, remembered } from "./calibrate/journal.js";
 import { type CalibrationLayer, calibrationLayers } from "./calibrate/layers.js";
 import {
@@ -65,7 +65,7 @@ export interface CalibrationRuntime {
   /** How many images moments are made from, and how many errors of outputs. */
   readonly images: WorkImages;
   /** For layers too wide for exact solutions. */
-  readonly product: MatrixProduct;
+  readonly algebra: MatrixAlgebra;
 }
 
 export interface CalibrationOptions {
@@ -290,7 +290,7 @@ async function analyseLayer(
   const sparse = ways.filter(({ form }) => form !== "kept");
   if (sparse.length === 0) return [keptOption(present)];
   const sample = sampleOutputs(layer, combinedGroups(await runtime.moments(graph, requests)), present);
-  const wide = iterativeSolver(runtime.product);
+  const wide = iterativeSolver(runtime.algebra);
   // Each holds a Gram matrix: for wide layers more than 100 MB.
   const problems = new Map<boolean, readonly BasisProblem[]>();
   const candidates: Candidate[] = [];
@@ -326,7 +326,7 @@ async function outputScale(
   for (const share of PROBES) {
     const kept = middle.alive.map((count) => count - Math.round(share * count));
     const kernels = fittedKernels(
-      await fitSparse(middle.groups, middle.fit, kept, iterativeSolver(runtime.product), 0),
+      await fitSparse(middle.groups, middle.fit, kept, iterativeSolver(runtime.algebra), 0),
     );
     const weight = float32Tensor(
       [layer.K, layer.C, layer.R, layer.S],
@@ -431,7 +431,7 @@ async function fitLayer(
   moments: readonly (readonly LayerMoments[])[],
   runtime: CalibrationRuntime,
 ): Promise<FittedLayer> {
-  const wide = iterativeSolver(runtime.product);
+  const wide = iterativeSolver(runtime.algebra);
   const fit =
     way.form === "kept"
       ? await fitAsItIs(layer, present, combinedGroups(moments), wide)

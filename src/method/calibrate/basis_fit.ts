@@ -20,8 +20,8 @@ export interface BasisProblem {
 /** The layer in terms of its coefficients: columns are (channel, basis) pairs, channels * d of them. */
 export interface CoefficientProblem {
   readonly columns: number;
-  /** Row-major [columns, columns]. */
-  readonly gram: Float64Array;
+  /** Row-major [columns, columns]; in single precision for wide layers. */
+  readonly gram: Float32Array | Float64Array;
   /** Row-major [outputs, columns]. */
   readonly cross: Float64Array;
   /** Variance of each wanted output. */
@@ -164,7 +164,7 @@ interface Projection {
 }
 
 /** [count, channels * taps] . basis' for each channel: [count, channels * d]. */
-function projectRows(
+export function projectRows(
   rows: Float64Array,
   count: number,
   { taps, channels, basis, d }: Projection,

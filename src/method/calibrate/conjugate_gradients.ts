@@ -43,17 +43,23 @@ export class ConjugateGradients {
     }
   }
 
-  /** One step. @param product of the direction with the Gram matrix */
-  advance(product: Float32Array): void {
-    const { columns } = this.problem;
+  /**
+   * One step; returns what it takes off the sum of the errors, each as much as it counts.
+   * @param product of the direction with the Gram matrix
+   */
+  advance(product: Float32Array): number {
+    const { columns, importance } = this.problem;
+    let gained = 0;
     for (let k = 0; k < this.energies.length; k++) {
       const energy = this.energies[k] ?? 0;
       const curvature = dot(this.direction, product, k * columns, (k + 1) * columns);
       if (!(curvature > 0) || !(energy > 0)) continue;
+      gained += ((importance[k] ?? 0) * energy * energy) / curvature;
       const next = this.move(k * columns, energy / curvature, product);
       this.energies[k] = next;
       this.turn(k * columns, next / energy);
     }
+    return gained;
   }
 
   /** Moves an output's coefficients along its direction; returns what is left of its energy. */

@@ -3,7 +3,6 @@ import {
   type BasisProblem,
   bestBasis,
   type CoefficientProblem,
-  coefficientProblem,
   orthonormalise,
   weightedBasis,
 } from "./basis_fit.js";
@@ -11,11 +10,9 @@ import { type CoefficientSolver, exactSolver, type RowFit, type Solution } from 
 
 /**
  * Alternating least squares, for a basis with all coefficients and again for the sparse ones, ends when a round takes
- * less than this share off the error, or after so many rounds. Layers of few channels gain for long, and cost little;
- * wide ones hardly gain after the first round.
+ * less than this share off the error.
  */
 const LEAST_GAIN = 0.005;
-const MOST_ROUNDS = 10;
 
 /** A basis, how well a layer can be computed with it, and what each coefficient is worth. */
 export interface BasisFit {
@@ -67,22 +64,23 @@ export async function fitBasis(
 ): Promise<BasisFit> {
   const pointwise = groups.every(({ taps }) => taps === 1);
   let basis = given ?? (pointwise ? Float64Array.of(1) : weightedBasis(groups, d));
-  let problems = problemsOn(groups, basis, d);
+  const solver = solverFor(groups, d, wide);
+  let problems = await problemsOn(groups, basis, d, solver);
   // A given basis need not be orthonormal: nothing is known that comes near.
   const first = given === undefined ? groups.map(({ weight }) => projected(weight, basis, d)) : [];
-  let { coefs, error } = await allDense(problems, wide, first);
-  for (let round = 0; round < MOST_ROUNDS && !pointwise && given === undefined; round++) {
+  let { coefs, error } = await allDense(problems, solver, first);
+  for (let round = 0; round < solver.rounds && !pointwise && given === undefined; round++) {
     const before = { d, basis, error };
-    basis = await basisFor(groups, coefs, problems, d, wide);
+    basis = await basisFor(groups, coefs, d, solver);
     orthonormalise(basis, d, basis.length / d);
     const near = coefs.map((own) => projected(fittedKernels({ ...before, coefs: own }), basis, d));
-    problems = problemsOn(groups, basis, d);
-    ({ coefs, error } = await allDense(problems, wide, near));
+    problems = await problemsOn(groups, basis, d, solver);
+    ({ coefs, error } = await allDense(problems, solver, near));
     if (!hasGained(before.error, error)) break;
   }
   const rows: RowFit[] = [];
   for (const [group, problem] of problems.entries()) {
-    rows.push(...(await solverFor(problem, wide).paths(problem, coefs[group] ?? new Float64Array(0), least)));
+    rows.push(...(await solver.paths(problem, coefs[group] ?? new Float64Array(0), least)));
   }
   return { d, basis, problems, rows };
 }
@@ -102,34 +100,30 @@ function projected(kernels: ArrayLike<number>, basis: Float64Array, d: number): 
   return coefs;
 }
 
-function solverFor({ columns, variance }: CoefficientProblem, wide: CoefficientSolver): CoefficientSolver {
-  return isWide(columns, variance.length) ? wide : exactSolver;
+/** All groups of a layer are of one size. */
+function solverFor(groups: readonly BasisProblem[], d: number, wide: CoefficientSolver): CoefficientSolver {
+  return groups.some(({ channels, moments }) => isWide(channels * d, moments.outputs)) ? wide : exactSolver;
 }
 
 async function basisFor(
   groups: readonly BasisProblem[],
   coefs: readonly Float64Array[],
-  problems: readonly CoefficientProblem[],
   d: number,
-  wide: CoefficientSolver,
+  solver: CoefficientSolver,
 ): Promise<Float64Array> {
   const products: Float64Array[] = [];
-  for (const [index, group] of groups.entries()) {
-    const [problem, own] = [problems[index], coefs[index]];
-    if (problem !== undefined && own !== undefined)
-      products.push(await solverFor(problem, wide).basisProducts(group, own, d));
-  }
+  for (const [index, group] of groups.entries())
+    products.push(await solver.basisProducts(group, coefs[index] ?? new Float64Array(0), d));
   return bestBasis(groups, coefs, products, d);
 }
 
 async function allDense(
   problems: readonly CoefficientProblem[],
-  wide: CoefficientSolver,
+  solver: CoefficientSolver,
   near: readonly Float64Array[],
 ): Promise<GroupSolutions> {
   const solutions: Solution[] = [];
-  for (const [group, problem] of problems.entries())
-    solutions.push(await solverFor(problem, wide).dense(problem, near[group]));
+  for (const [group, problem] of problems.entries()) solutions.push(await solver.dense(problem, near[group]));
   return together(solutions);
 }
 
@@ -146,12 +140,15 @@ function together(solutions: readonly Solution[]): GroupSolutions {
   };
 }
 
-function problemsOn(
+async function problemsOn(
   groups: readonly BasisProblem[],
   basis: Float64Array,
   d: number,
-): readonly CoefficientProblem[] {
-  return groups.map((group) => coefficientProblem(group, basis, d));
+  solver: CoefficientSolver,
+): Promise<readonly CoefficientProblem[]> {
+  const problems: CoefficientProblem[] = [];
+  for (const group of groups) problems.push(await solver.problem(group, basis, d));
+  return problems;
 }
 
 /**
@@ -163,7 +160,7 @@ export async function fitSparse(
   fit: BasisFit,
   kept: readonly number[],
   wide: CoefficientSolver,
-  rounds = MOST_ROUNDS,
+  rounds?: number,
 ): Promise<SparseFit> {
   const supports = fit.rows.map(({ path }, k) => path.order.slice(path.order.length - (kept[k] ?? 0)).sort());
   return fitOnSupports(groups, fit, supports, wide, rounds);
@@ -178,20 +175,21 @@ export async function fitOnSupports(
   start: Pick<BasisFit, "d" | "basis">,
   supports: readonly Int32Array[],
   wide: CoefficientSolver,
-  rounds = MOST_ROUNDS,
+  rounds?: number,
 ): Promise<SparseFit> {
   const { d } = start;
   let { basis } = start;
-  let problems = problemsOn(groups, basis, d);
-  let { coefs, error } = await allSparse(problems, supports, wide);
+  const solver = solverFor(groups, d, wide);
+  let problems = await problemsOn(groups, basis, d, solver);
+  let { coefs, error } = await allSparse(problems, supports, solver);
   const pointwise = groups.every(({ taps }) => taps === 1);
-  for (let round = 0; round < rounds && !pointwise; round++) {
+  for (let round = 0; round < (rounds ?? solver.rounds) && !pointwise; round++) {
     const before = error;
-    basis = await basisFor(groups, coefs, problems, d, wide);
+    basis = await basisFor(groups, coefs, d, solver);
     const norms = normaliseKernels(basis, d);
-    problems = problemsOn(groups, basis, d);
+    problems = await problemsOn(groups, basis, d, solver);
     const near = coefs.map((own) => own.map((value, index) => value * (norms[index % d] ?? 0)));
-    ({ coefs, error } = await allSparse(problems, supports, wide, near));
+    ({ coefs, error } = await allSparse(problems, supports, solver, near));
     if (!hasGained(before, error)) break;
   }
   return { d, basis, coefs: concatenated(coefs) };
@@ -200,7 +198,7 @@ export async function fitOnSupports(
 async function allSparse(
   problems: readonly CoefficientProblem[],
   supports: readonly Int32Array[],
-  wide: CoefficientSolver,
+  solver: CoefficientSolver,
   near: readonly Float64Array[] = [],
 ): Promise<GroupSolutions> {
   const solutions: Solution[] = [];
@@ -208,7 +206,7 @@ async function allSparse(
   for (const [group, problem] of problems.entries()) {
     const outputs = problem.variance.length;
     const own = supports.slice(first, first + outputs);
-    solutions.push(await solverFor(problem, wide).on(problem, own, near[group]));
+    solutions.push(await solver.on(problem, own, near[group]));
     first += outputs;
   }
   return together(solutions);
@@ -240,7 +238,8 @@ export async function denseKernels(
     importance,
   }));
   const before = groups.map(({ weight }) => Float64Array.from(weight));
-  const { coefs } = await allDense(problems, wide, before);
+  const solver = solverFor(groups, groups[0]?.taps ?? 1, wide);
+  const { coefs } = await allDense(problems, solver, before);
   return Float32Array.from(concatenated(coefs));
 }
 

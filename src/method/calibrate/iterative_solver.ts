@@ -1,65 +1,78 @@
-import type { BasisProblem, CoefficientProblem } from "./basis_fit.js";
+import { type BasisProblem, type CoefficientProblem, projectRows } from "./basis_fit.js";
 import { ConjugateGradients } from "./conjugate_gradients.js";
 import { RoundwiseRemoval } from "./roundwise_removal.js";
 import { type CoefficientSolver, type Solution, weightedError } from "./solver.js";
 
-/**
- * rows [count, inner] . matrix [inner, width], all row-major, in single precision. The matrix must not change between
- * two products.
- */
-export type MatrixProduct = (
-  rows: Float32Array,
-  matrix: Float32Array | Float64Array,
-  inner: number,
-) => Promise<Float32Array>;
+/** Matrix products in single precision. A matrix must not change between two products. */
+export interface MatrixAlgebra {
+  /** rows [count, inner] . matrix [inner, width], all row-major. */
+  multiply(rows: Float32Array, matrix: Float32Array | Float64Array, inner: number): Promise<Float32Array>;
+  /**
+   * The matrix [channels * d, channels * d] of which a symmetric one [channels * taps, channels * taps] is left when
+   * each channel's taps are projected on a basis [d, taps].
+   */
+  project(matrix: Float64Array, basis: Float64Array, taps: number): Promise<Float32Array>;
+}
 
 /** Share of the coefficients that stay after each round of removal, down to a fiftieth in all: at this pace little compensation between rounds does. */
 const KEPT_EACH_ROUND = 0.85;
 const REMOVAL_ROUNDS = 24;
 /** Shares are tried down to this part of what will stay, as not all outputs keep the same. */
 const BEYOND = 0.75;
-/** Conjugate gradient steps for all coefficients, after some were removed, and for those that stay. */
-const STEPS = {
-  dense: { fromNothing: 40, fromNear: 12 },
-  round: 2,
-  sparse: { fromNothing: 25, fromNear: 10 },
+/** How many conjugate gradient steps are made: until one takes off no more than this share of all before it. */
+interface Effort {
+  readonly steps: number;
+  readonly gain: number;
+}
+
+/** For all coefficients, after some were removed, and for those that stay. */
+const EFFORTS = {
+  dense: { fromNothing: { steps: 40, gain: 1e-5 }, fromNear: { steps: 12, gain: 0.01 } },
+  round: { steps: 8, gain: 0.1 },
+  sparse: { fromNothing: { steps: 25, gain: 1e-5 }, fromNear: { steps: 10, gain: 0.01 } },
 };
+const NONE: Effort = { steps: 0, gain: 0 };
 
 /**
  * For layers too wide for one inverse for each output: conjugate gradients on all outputs at once, one matrix product
  * a step, and removal in rounds: what is left compensates after each round instead of after each removal. A
  * coefficient's removal is taken to cost w_i^2 gram_ii, what it would cost if inputs were independent.
  */
-export function iterativeSolver(product: MatrixProduct): CoefficientSolver {
+export function iterativeSolver(algebra: MatrixAlgebra): CoefficientSolver {
   const solve = async (
     problem: CoefficientProblem,
     start: Float32Array,
     isFree: Float32Array,
-    steps: number,
+    { steps, gain }: Effort,
   ): Promise<ConjugateGradients> => {
+    const { gram, columns } = problem;
     const state = new ConjugateGradients(problem, start, isFree);
-    state.begin(await product(state.coefs, problem.gram, problem.columns));
+    state.begin(await algebra.multiply(state.coefs, gram, columns));
+    let gained = 0;
     for (let step = 0; step < steps; step++) {
-      state.advance(await product(state.direction, problem.gram, problem.columns));
+      const last = state.advance(await algebra.multiply(state.direction, gram, columns));
+      gained += last;
+      if (last <= gain * gained) break;
     }
     return state;
   };
   const startFrom = ({ cross }: CoefficientProblem, start: Float64Array | undefined): Float32Array =>
     start === undefined ? new Float32Array(cross.length) : new Float32Array(start);
   return {
+    rounds: 3,
     dense: async (problem, start) => {
       const isFree = new Float32Array(problem.cross.length).fill(1);
-      const steps = start === undefined ? STEPS.dense.fromNothing : STEPS.dense.fromNear;
-      return solution(problem, await solve(problem, startFrom(problem, start), isFree, steps));
+      const effort = start === undefined ? EFFORTS.dense.fromNothing : EFFORTS.dense.fromNear;
+      return solution(problem, await solve(problem, startFrom(problem, start), isFree, effort));
     },
     paths: async (problem, coefs, least) => {
       const removal = new RoundwiseRemoval(problem);
-      let state = await solve(problem, new Float32Array(coefs), removal.isFree, 0);
+      let state = await solve(problem, new Float32Array(coefs), removal.isFree, NONE);
       removal.measure(state.coefs, state.residual);
       for (let round = 0; round < REMOVAL_ROUNDS; round++) {
         if (KEPT_EACH_ROUND ** round <= BEYOND * least) break;
         removal.removeCheapest(state.coefs, KEPT_EACH_ROUND);
-        state = await solve(problem, state.coefs, removal.isFree, STEPS.round);
+        state = await solve(problem, state.coefs, removal.isFree, EFFORTS.round);
         removal.measure(state.coefs, state.residual);
       }
       return removal.rows(state.coefs);
@@ -69,10 +82,17 @@ export function iterativeSolver(product: MatrixProduct): CoefficientSolver {
       supports.forEach((support, k) => {
         for (const column of support) isFree[k * problem.columns + column] = 1;
       });
-      const steps = start === undefined ? STEPS.sparse.fromNothing : STEPS.sparse.fromNear;
-      return solution(problem, await solve(problem, startFrom(problem, start), isFree, steps));
+      const effort = start === undefined ? EFFORTS.sparse.fromNothing : EFFORTS.sparse.fromNear;
+      return solution(problem, await solve(problem, startFrom(problem, start), isFree, effort));
     },
-    basisProducts: (group, coefs, d) => basisProducts(product, group, coefs, d),
+    problem: async ({ moments, taps, channels, importance }, basis, d) => ({
+      columns: channels * d,
+      gram: basis.length === 1 && basis[0] === 1 ? moments.gram : await algebra.project(moments.gram, basis, taps),
+      cross: projectRows(moments.cross, moments.outputs, { taps, channels, basis, d }),
+      variance: moments.variance,
+      importance,
+    }),
+    basisProducts: (group, coefs, d) => basisProducts(algebra, group, coefs, d),
   };
 }
 
@@ -85,7 +105,7 @@ function solution(problem: CoefficientProblem, { coefs, residual }: ConjugateGra
  * channels as what is summed over, [d^2, channels^2] . [channels^2, taps^2].
  */
 async function basisProducts(
-  product: MatrixProduct,
+  algebra: MatrixAlgebra,
   { channels, taps, importance, moments }: BasisProblem,
   coefs: Float64Array,
   d: number,
@@ -105,7 +125,7 @@ async function basisProducts(
       }
     }
   }
-  const squares = await product(left, right, outputs);
+  const squares = await algebra.multiply(left, right, outputs);
   const pairs = new Float32Array(squares.length);
   for (let b = 0; b < d; b++) {
     for (let c = 0; c < channels; c++) {
@@ -116,7 +136,7 @@ async function basisProducts(
       }
     }
   }
-  const sums = await product(pairs, channelPairs(moments.gram, channels, taps), channels * channels);
+  const sums = await algebra.multiply(pairs, channelPairs(moments.gram, channels, taps), channels * channels);
   const size = d * taps;
   const at = (b: number, r: number, other: number, s: number): number =>
     sums[(b * d + other) * taps * taps + r * taps + s] ?? 0;

@@ -1,4 +1,9 @@
-import { type BasisProblem, basisProducts, type CoefficientProblem } from "./basis_fit.js";
+import {
+  type BasisProblem,
+  basisProducts,
+  type CoefficientProblem,
+  coefficientProblem,
+} from "./basis_fit.js";
 import { coefficientsOn, type RemovalPath, removalPath } from "./removal.js";
 import { Cholesky } from "./symmetric.js";
 
@@ -19,6 +24,10 @@ export interface Solution {
 
 /** Finds the best coefficients of a layer. All matrices are row-major. */
 export interface CoefficientSolver {
+  /** Rounds of alternating least squares, at most. */
+  readonly rounds: number;
+  /** A group in terms of its coefficients on a basis [d, taps]. */
+  problem(group: BasisProblem, basis: Float64Array, d: number): Promise<CoefficientProblem>;
   /** The coefficients with the smallest error. @param start some that come near */
   dense(problem: CoefficientProblem, start?: Float64Array): Promise<Solution>;
   /**
@@ -53,6 +62,9 @@ export function weightedError(
 
 /** By Cholesky factors and the optimal brain surgeon: columns^3 for each output. */
 export const exactSolver: CoefficientSolver = {
+  // Layers of few channels gain for long, and cost little.
+  rounds: 10,
+  problem: async (group, basis, d) => coefficientProblem(group, basis, d),
   dense: async (problem) => {
     const { columns, gram, cross } = problem;
     const factor = Cholesky.ofMoments(gram, columns);

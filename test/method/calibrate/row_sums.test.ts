@@ -9,7 +9,7 @@ import {
 } from "../../../src/method/calibrate/basis_fit.js";
 import { iterativeSolver } from "../../../src/method/calibrate/iterative_solver.js";
 import { addProducts, addRows } from "../../../src/method/calibrate/row_sums.js";
-import { layerProblem, singleProduct, uniform } from "./support.js";
+import { layerProblem, singleAlgebra, uniform } from "./support.js";
 
 /** Differences are those of another order of the same sums. */
 function assertNear(found: Float64Array, wanted: Float64Array, share = 1e-12): void {
@@ -73,16 +73,20 @@ const shapes = [
 for (const { channels, taps, d } of shapes) {
   const name = `${channels} channels, ${taps} taps, ${d} kernels`;
 
-  test(`${name}: a layer in terms of its coefficients is what ml-matrix makes of it`, () => {
+  test(`${name}: a layer in terms of its coefficients is what ml-matrix makes of it`, async () => {
     const problem = layerProblem({ outputs: 5, channels, taps }, 1);
     const { gram, cross, n } = problem.moments;
     const basis = uniform(d * taps, 2);
     const kernels = kernelsOf(basis, channels, d, taps);
     const found = coefficientProblem(problem, basis, d);
     const squares = kernels.mmul(Matrix.from1DArray(n, n, gram)).mmul(kernels.transpose());
-    assertNear(found.gram, Float64Array.from(squares.to1DArray()));
+    assertNear(new Float64Array(found.gram), Float64Array.from(squares.to1DArray()));
     const targets = Matrix.from1DArray(5, n, cross).mmul(kernels.transpose());
     assertNear(found.cross, Float64Array.from(targets.to1DArray()));
+    // Of single precision.
+    const wide = await iterativeSolver(singleAlgebra).problem(problem, basis, d);
+    assertNear(new Float64Array(wide.gram), new Float64Array(found.gram), 1e-6);
+    assertNear(wide.cross, found.cross);
   });
 
   test(`${name}: the best basis for given coefficients is the normal equations' solution, over groups`, async () => {
@@ -115,7 +119,7 @@ for (const { channels, taps, d } of shapes) {
     for (const [index, group] of groups.entries()) {
       const own = coefs[index] ?? new Float64Array(0);
       assertNear(
-        await iterativeSolver(singleProduct).basisProducts(group, own, d),
+        await iterativeSolver(singleAlgebra).basisProducts(group, own, d),
         products[index] ?? own,
         1e-5,
       );

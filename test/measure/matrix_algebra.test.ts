@@ -1,0 +1,66 @@
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import { Matrix } from "ml-matrix";
+import { RuntimeAlgebra } from "../../src/measure/matrix_algebra.js";
+import { randomSource } from "../support/opcase.js";
+
+test("products by the runtime are those of a loop, for one matrix after another, square or not", async () => {
+  const next = randomSource(1);
+  const values = (count: number): Float64Array => Float64Array.from({ length: count }, () => 2 * next() - 1);
+  const runtime = await RuntimeAlgebra.open(1);
+  try {
+    const square = [7, 7, 12].map((n) => ({ n, width: n, matrix: values(n * n) }));
+    const matrices = [...square, { n: 5, width: 8, matrix: new Float32Array(values(40)) }];
+    for (const { n, width, matrix } of [...matrices, ...matrices]) {
+      const rows = new Float32Array(values(3 * n));
+      const found = await runtime.multiply(rows, matrix, n);
+      assert.equal(found.length, 3 * width);
+      found.forEach((value, at) => {
+        let [sum, size] = [0, 0];
+        for (let i = 0; i < n; i++) {
+          const term = (rows[Math.floor(at / width) * n + i] ?? 0) * (matrix[i * width + (at % width)] ?? 0);
+          sum += term;
+          size += Math.abs(term);
+        }
+        assert.ok(Math.abs(value - sum) <= 1e-6 * size, `${value} is not ${sum}`);
+      });
+    }
+  } finally {
+    await runtime.release();
+  }
+});
+
+for (const [channels, taps, d] of [
+  [1, 9, 2],
+  [5, 9, 4],
+  [4, 3, 3],
+] as const) {
+  test(`${channels} channels of ${taps} taps projected on ${d} kernels are what ml-matrix makes of them`, async () => {
+    const next = randomSource(channels);
+    const n = channels * taps;
+    const basis = Float64Array.from({ length: d * taps }, () => 2 * next() - 1);
+    const half = Matrix.from1DArray(
+      n,
+      n,
+      Array.from({ length: n * n }, () => 2 * next() - 1),
+    );
+    const matrix = half.mmul(half.transpose());
+    const kernels = Matrix.eye(channels).kroneckerProduct(Matrix.from1DArray(d, taps, basis));
+    const wanted = kernels.mmul(matrix).mmul(kernels.transpose()).to1DArray();
+    const largest = wanted.reduce((most, value) => Math.max(most, Math.abs(value)), 0);
+    const runtime = await RuntimeAlgebra.open(1);
+    try {
+      const found = await runtime.project(Float64Array.from(matrix.to1DArray()), basis, taps);
+      assert.equal(found.length, wanted.length);
+      // Differences are those of single precision.
+      found.forEach((value, at) => {
+        assert.ok(
+          Math.abs(value - (wanted[at] ?? Number.NaN)) <= 1e-5 * largest,
+          `${value}, not ${wanted[at]}`,
+        );
+      });
+    } finally {
+      await runtime.release();
+    }
+  });
+}
