@@ -45,6 +45,13 @@ function program(
 
 const product = program({ rows: 2, matrix: 2 }, [["MatMul", ["rows", "matrix"], "result"]]);
 
+/** rows . matrix as the transpose of matrix . rows': the runtime rearranges what stands on the right. */
+const symmetricProduct = program({ rows: 2, matrix: 2 }, [
+  ["Transpose", ["rows"], "columns"],
+  ["MatMul", ["matrix", "columns"], "product"],
+  ["Transpose", ["product"], "result"],
+]);
+
 /** [channels, taps, channels, taps] . [taps, d] from the right, and [d, taps] . from the left for each channel. */
 const projection = program(
   { matrix: 4, basis: 2, across: 2 },
@@ -55,6 +62,9 @@ const projection = program(
   ],
   new Map([["rows", int64Tensor([3], [0, 0, -1])]]),
 );
+
+/** With so few rows, rearranging a matrix takes as long as multiplying it. */
+const FEW_ROWS = 128;
 
 /** A matrix in single precision, kept: the same one is used again and again. */
 class Single {
@@ -74,21 +84,33 @@ export class RuntimeAlgebra {
 
   private constructor(
     private readonly products: Session,
+    private readonly symmetricProducts: Session,
     private readonly projections: Session,
   ) {}
 
   static async open(threads: number): Promise<RuntimeAlgebra> {
     return new RuntimeAlgebra(
       await openSession(product, { threads }),
+      await openSession(symmetricProduct, { threads }),
       await openSession(projection, { threads }),
     );
   }
 
-  /** rows [count, inner] . matrix [inner, width], all row-major; the matrix must not change between two products. */
-  multiply(rows: Float32Array, matrix: Float32Array | Float64Array, inner: number): Promise<Float32Array> {
+  /** rows [count, inner] . matrix [inner, width], all row-major. */
+  multiply(rows: Float32Array, matrix: Float32Array, inner: number): Promise<Float32Array> {
     return resultOf(this.products, {
       rows: new OrtTensor("float32", rows, [rows.length / inner, inner]),
-      matrix: new OrtTensor("float32", this.lastFactor.of(matrix), [inner, matrix.length / inner]),
+      matrix: new OrtTensor("float32", matrix, [inner, matrix.length / inner]),
+    });
+  }
+
+  /** rows [count, n] . matrix [n, n], both row-major, the matrix symmetric; it must not change between two products. */
+  multiplySymmetric(rows: Float32Array, matrix: Float32Array | Float64Array): Promise<Float32Array> {
+    const n = Math.sqrt(matrix.length);
+    const count = rows.length / n;
+    return resultOf(count < FEW_ROWS ? this.symmetricProducts : this.products, {
+      rows: new OrtTensor("float32", rows, [count, n]),
+      matrix: new OrtTensor("float32", this.lastFactor.of(matrix), [n, n]),
     });
   }
 
@@ -111,6 +133,7 @@ export class RuntimeAlgebra {
 
   async release(): Promise<void> {
     await this.products.release();
+    await this.symmetricProducts.release();
     await this.projections.release();
   }
 }

@@ -4,17 +4,28 @@ import { Matrix } from "ml-matrix";
 import { RuntimeAlgebra } from "../../src/measure/matrix_algebra.js";
 import { randomSource } from "../support/opcase.js";
 
-test("products by the runtime are those of a loop, for one matrix after another, square or not", async () => {
+test("products by the runtime are those of a loop, for one matrix after another, symmetric or not", async () => {
   const next = randomSource(1);
   const values = (count: number): Float64Array => Float64Array.from({ length: count }, () => 2 * next() - 1);
   const runtime = await RuntimeAlgebra.open(1);
   try {
-    const square = [7, 7, 12].map((n) => ({ n, width: n, matrix: values(n * n) }));
-    const matrices = [...square, { n: 5, width: 8, matrix: new Float32Array(values(40)) }];
-    for (const { n, width, matrix } of [...matrices, ...matrices]) {
-      const rows = new Float32Array(values(3 * n));
-      const found = await runtime.multiply(rows, matrix, n);
-      assert.equal(found.length, 3 * width);
+    const shapes = [
+      [3, 7, 7],
+      [3, 5, 8],
+      [200, 12, 12],
+    ] as const;
+    for (const [count, n, width] of [...shapes, ...shapes]) {
+      const rows = new Float32Array(values(count * n));
+      const own = values(n * width);
+      // Symmetric where it is square; twice, as the runtime keeps the last one.
+      const matrix = own.map((value, at) =>
+        n === width ? value + (own[(at % n) * n + Math.floor(at / n)] ?? 0) : value,
+      );
+      const found =
+        n === width
+          ? await runtime.multiplySymmetric(rows, matrix)
+          : await runtime.multiply(rows, new Float32Array(matrix), n);
+      assert.equal(found.length, count * width);
       found.forEach((value, at) => {
         let [sum, size] = [0, 0];
         for (let i = 0; i < n; i++) {

@@ -3,10 +3,12 @@ import { ConjugateGradients } from "./conjugate_gradients.js";
 import { RoundwiseRemoval } from "./roundwise_removal.js";
 import { type CoefficientSolver, type Solution, weightedError } from "./solver.js";
 
-/** Matrix products in single precision. A matrix must not change between two products. */
+/** Matrix products in single precision. A matrix of double precision must not change between two products. */
 export interface MatrixAlgebra {
   /** rows [count, inner] . matrix [inner, width], all row-major. */
-  multiply(rows: Float32Array, matrix: Float32Array | Float64Array, inner: number): Promise<Float32Array>;
+  multiply(rows: Float32Array, matrix: Float32Array, inner: number): Promise<Float32Array>;
+  /** rows [count, n] . matrix [n, n], both row-major, the matrix symmetric. */
+  multiplySymmetric(rows: Float32Array, matrix: Float32Array | Float64Array): Promise<Float32Array>;
   /**
    * The matrix [channels * d, channels * d] of which a symmetric one [channels * taps, channels * taps] is left when
    * each channel's taps are projected on a basis [d, taps].
@@ -27,9 +29,9 @@ interface Effort {
 
 /** For all coefficients, after some were removed, and for those that stay. */
 const EFFORTS = {
-  dense: { fromNothing: { steps: 40, gain: 1e-5 }, fromNear: { steps: 12, gain: 0.01 } },
+  dense: { fromNothing: { steps: 40, gain: 1e-6 }, fromNear: { steps: 12, gain: 0.01 } },
   round: { steps: 8, gain: 0.1 },
-  sparse: { fromNothing: { steps: 25, gain: 1e-5 }, fromNear: { steps: 10, gain: 0.01 } },
+  sparse: { fromNothing: { steps: 25, gain: 1e-6 }, fromNear: { steps: 10, gain: 0.01 } },
 };
 const NONE: Effort = { steps: 0, gain: 0 };
 
@@ -45,12 +47,12 @@ export function iterativeSolver(algebra: MatrixAlgebra): CoefficientSolver {
     isFree: Float32Array,
     { steps, gain }: Effort,
   ): Promise<ConjugateGradients> => {
-    const { gram, columns } = problem;
+    const { gram } = problem;
     const state = new ConjugateGradients(problem, start, isFree);
-    state.begin(await algebra.multiply(state.coefs, gram, columns));
+    state.begin(await algebra.multiplySymmetric(state.coefs, gram));
     let gained = 0;
     for (let step = 0; step < steps; step++) {
-      const last = state.advance(await algebra.multiply(state.direction, gram, columns));
+      const last = state.advance(await algebra.multiplySymmetric(state.direction, gram));
       gained += last;
       if (last <= gain * gained) break;
     }
@@ -87,7 +89,10 @@ export function iterativeSolver(algebra: MatrixAlgebra): CoefficientSolver {
     },
     problem: async ({ moments, taps, channels, importance }, basis, d) => ({
       columns: channels * d,
-      gram: basis.length === 1 && basis[0] === 1 ? moments.gram : await algebra.project(moments.gram, basis, taps),
+      gram:
+        basis.length === 1 && basis[0] === 1
+          ? moments.gram
+          : await algebra.project(moments.gram, basis, taps),
       cross: projectRows(moments.cross, moments.outputs, { taps, channels, basis, d }),
       variance: moments.variance,
       importance,

@@ -65,17 +65,21 @@ export function layerProblem(
   return { moments, taps, channels, importance: new Float64Array(outputs).fill(1), weight };
 }
 
+/** rows [count, inner] . matrix [inner, width]. */
+function product(rows: Float32Array, matrix: Float32Array | Float64Array, inner: number): Float32Array {
+  const width = matrix.length / inner;
+  return Float32Array.from({ length: (rows.length / inner) * width }, (_, at) => {
+    let sum = 0;
+    for (let i = 0; i < inner; i++)
+      sum += (rows[Math.floor(at / width) * inner + i] ?? 0) * (matrix[i * width + (at % width)] ?? 0);
+    return sum;
+  });
+}
+
 /** Sums in double precision, rounded to single. */
 export const singleAlgebra: MatrixAlgebra = {
-  multiply: async (rows, matrix, inner) => {
-    const width = matrix.length / inner;
-    return Float32Array.from({ length: (rows.length / inner) * width }, (_, at) => {
-      let sum = 0;
-      for (let i = 0; i < inner; i++)
-        sum += (rows[Math.floor(at / width) * inner + i] ?? 0) * (matrix[i * width + (at % width)] ?? 0);
-      return sum;
-    });
-  },
+  multiply: async (rows, matrix, inner) => product(rows, matrix, inner),
+  multiplySymmetric: async (rows, matrix) => product(rows, matrix, Math.sqrt(matrix.length)),
   project: async (matrix, basis, taps) => {
     const [n, d] = [Math.sqrt(matrix.length), basis.length / taps];
     const columns = (n / taps) * d;
