@@ -105,11 +105,11 @@ test("the solver for wide layers finds the exact solver's coefficients", async (
   const found = await wide.on(problem, supports);
   allNear(found.coefs, expected, 1e-3);
   near(found.error, error, 1e-6);
-  // From coefficients that come near, what lies outside the supports goes at once.
+  // From coefficients that come near, what lies outside the supports goes at once; steps end when they gain little.
   const close = (values: Float64Array): Float64Array =>
     values.map((value, at) => value + 1e-3 * Math.sin(at));
-  allNear((await wide.dense(problem, close(coefs))).coefs, coefs, 2e-3);
-  allNear((await wide.on(problem, supports, close(coefs))).coefs, expected, 2e-3);
+  near((await wide.dense(problem, close(coefs))).error, dense.error, 1e-3);
+  near((await wide.on(problem, supports, close(coefs))).error, error, 1e-3);
 });
 
 test("removal in rounds gives nested paths whose errors rise to the whole variance, near the exact ones", async () => {
