@@ -17,7 +17,7 @@ import { fitInOrder } from "./calibrate/fit_in_order.js";
 import { remembered } from "./calibrate/journal.js";
 import { cutsOf, layersAsTheyAre, leastOf, nameOf, presentMacs } from "./calibrate/plan.js";
 import { expectedWork, WorkMeter } from "./calibrate/progress.js";
-import { report } from "./calibrate/reports.js";
+import { partReports, report } from "./calibrate/reports.js";
 import { checkReachable } from "./prune.js";
 
 export type {
@@ -70,14 +70,16 @@ export async function analyseLayers(
   const analysed: AnalysedLayer[] = [];
   for (const [index, { layer, denseMacs, present }] of layers.entries()) {
     const name = nameOf(layer);
-    report(options, meter, { step: "analyse", done: index, total: layers.length, layer: name });
+    const progress = { step: "analyse", done: index, total: layers.length, layer: name } as const;
+    report(options, meter, progress);
     const ways =
       layer.sparsity === "none"
         ? [keptOption(present)]
         : await remembered(options.journal, `analysis-${index}`, layerOptionsSchema, () =>
-            meter.time("analyse", index, async () => {
+            meter.time("analyse", index, async (advance) => {
               await cuts.reach(index);
-              return analyseLayer(graph, runtime, options, layer, present);
+              const partDone = partReports(options, meter, progress, advance);
+              return analyseLayer(graph, runtime, options.basis, { layer, present }, partDone);
             }),
           );
     meter.finish("analyse", index);

@@ -5,45 +5,48 @@ import { combinedGroups } from "../../measure/moments.js";
 import { type LayerOption, layerForms } from "./allocation.js";
 import type { BasisProblem } from "./basis_fit.js";
 import { type Candidate, candidateOf, isOnBasis, keptOption, problemsOf } from "./candidates.js";
-import type { CalibrationOptions, CalibrationRuntime } from "./contract.js";
+import type { AnalysedLayer, CalibrationOptions, CalibrationRuntime } from "./contract.js";
 import { fitSparse, fittedKernels } from "./fit.js";
 import { iterativeSolver } from "./iterative_solver.js";
 import type { CalibrationLayer } from "./layers.js";
 import { type OutputSample, sampleOutputs, standingForAll, withSampledKernels } from "./output_sample.js";
-import { nameOf } from "./plan.js";
-import { breathe } from "./reports.js";
-import { type PresentForm, waysToCompute } from "./ways.js";
+import type { PartDone } from "./reports.js";
+import { waysToCompute } from "./ways.js";
 
 /** Shares of the coefficients that are removed to see what a layer's error does to the network's outputs. */
 const PROBES: readonly number[] = [0.4, 0.7];
 
-/** All ways to compute a layer, with their costs and errors. */
+/**
+ * All ways to compute a layer, with their costs and errors.
+ * @param basis basis kernels, as asked
+ */
 export async function analyseLayer(
   graph: Graph,
   runtime: CalibrationRuntime,
-  options: CalibrationOptions,
-  layer: CalibrationLayer,
-  present: PresentForm,
+  basis: CalibrationOptions["basis"],
+  { layer, present }: Pick<AnalysedLayer, "layer" | "present">,
+  partDone: PartDone,
 ): Promise<readonly LayerOption[]> {
   const requests = layer.convs.map((conv) => ({
     conv,
     input: conv.inputs[0] ?? "",
     target: conv.outputs[0] ?? "",
   }));
-  const ways = waysToCompute(layer, present, options.basis);
+  const ways = waysToCompute(layer, present, basis);
   const sparse = ways.filter(({ form }) => form !== "kept");
   if (sparse.length === 0) return [keptOption(present)];
   const sample = sampleOutputs(layer, combinedGroups(await runtime.moments(graph, requests)), present);
+  await partDone();
   const wide = iterativeSolver(runtime.algebra);
   // Each holds a Gram matrix: for wide layers more than 100 MB.
   const problems = new Map<boolean, readonly BasisProblem[]>();
   const candidates: Candidate[] = [];
   for (const way of sparse) {
-    await breathe(options, nameOf(layer));
     const onBasis = isOnBasis(way.form);
     const groups = problems.get(onBasis) ?? problemsOf(sample.layer, sample.moments, onBasis);
     problems.set(onBasis, groups);
     candidates.push(await candidateOf(sample.layer, groups, sample.present, way, wide));
+    await partDone();
   }
   const scale = await outputScale(runtime, layer, sample, candidates);
   const kept = sparse.length < ways.length ? [keptOption(present)] : [];

@@ -19,7 +19,7 @@ import { remembered } from "./journal.js";
 import { fitLayer, fittedLayerSchema } from "./layer_fit.js";
 import { cutsOf } from "./plan.js";
 import type { WorkMeter } from "./progress.js";
-import { report } from "./reports.js";
+import { partReports, report } from "./reports.js";
 import { pairOf, targetOf } from "./targets.js";
 
 /** Fits each layer as it was chosen, on what the network compressed so far gives it. */
@@ -42,7 +42,8 @@ export async function fitInOrder(
     return runtime.settle(pair.graph, [...cut, ...cut.map(pair.originalName)]);
   });
   for (const [index, { layer, name, denseMacs, present, options: ways }] of analysed.entries()) {
-    report(options, meter, { step: "fit", done: index, total: analysed.length, layer: name });
+    const progress = { step: "fit", done: index, total: analysed.length, layer: name } as const;
+    report(options, meter, progress);
     const choice = choices[index];
     const way = ways[choice?.option ?? 0] ?? keptOption(present);
     const { kernels, fit, biases } = await remembered(
@@ -50,15 +51,17 @@ export async function fitInOrder(
       `fit-${index}`,
       fittedLayerSchema,
       () =>
-        meter.time("fit", index, async () => {
+        meter.time("fit", index, async (advance) => {
           await cuts.reach(index);
+          const partDone = partReports(options, meter, progress, advance);
           const moments: (readonly LayerMoments[])[] = [];
           for (const conv of layer.convs) {
             const target = targetOf(pairOf(graph, current), links, conv, layer);
             const request = { conv, input: conv.inputs[0] ?? "", target: target.value };
             moments.push(...(await runtime.moments(target.pair.graph, [request])));
           }
-          return fitLayer(layer, present, way, choice, moments, runtime);
+          await partDone();
+          return fitLayer({ layer, present }, way, choice, moments, runtime.algebra, partDone);
         }),
     );
     meter.finish("fit", index);

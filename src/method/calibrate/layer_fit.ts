@@ -4,7 +4,7 @@ import { allocate, type LayerChoice, type LayerOption } from "./allocation.js";
 import { biasFor } from "./apply.js";
 import type { BasisProblem } from "./basis_fit.js";
 import { basisOf, isOnBasis, presentSupports, problemsOf } from "./candidates.js";
-import type { CalibrationRuntime } from "./contract.js";
+import type { AnalysedLayer } from "./contract.js";
 import {
   type BasisFit,
   denseKernels,
@@ -14,8 +14,9 @@ import {
   fittedKernels,
   type SparseFit,
 } from "./fit.js";
-import { iterativeSolver } from "./iterative_solver.js";
+import { iterativeSolver, type MatrixAlgebra } from "./iterative_solver.js";
 import type { CalibrationLayer } from "./layers.js";
+import type { PartDone } from "./reports.js";
 import type { CoefficientSolver } from "./solver.js";
 import type { PresentForm } from "./ways.js";
 
@@ -30,38 +31,39 @@ export interface FittedLayer {
 
 /** Fits a layer as it was chosen, to the moments of each of its convolutions. */
 export async function fitLayer(
-  layer: CalibrationLayer,
-  present: PresentForm,
+  { layer, present }: Pick<AnalysedLayer, "layer" | "present">,
   way: LayerOption,
   choice: LayerChoice | undefined,
   moments: readonly (readonly LayerMoments[])[],
-  runtime: CalibrationRuntime,
+  algebra: MatrixAlgebra,
+  partDone: PartDone,
 ): Promise<FittedLayer> {
-  const wide = iterativeSolver(runtime.algebra);
+  const wide = iterativeSolver(algebra);
+  const groups = combinedGroups(moments);
   const fit =
     way.form === "kept"
-      ? await fitAsItIs(layer, present, combinedGroups(moments), wide)
-      : await fitFewer(layer, present, way, choice, combinedGroups(moments), wide);
+      ? await fitAsItIs(layer, present, groups, wide)
+      : await fitFewer({ layer, present }, way, choice, groups, wide, partDone);
   const kernels =
-    fit === undefined
-      ? await denseKernels(problemsOf(layer, combinedGroups(moments), false), wide)
-      : fittedKernels(fit);
+    fit === undefined ? await denseKernels(problemsOf(layer, groups, false), wide) : fittedKernels(fit);
   return { kernels, fit, biases: moments.map((own) => biasFor(own, kernels)) };
 }
 
 async function fitFewer(
-  layer: CalibrationLayer,
-  present: PresentForm,
+  { layer, present }: Pick<AnalysedLayer, "layer" | "present">,
   { form, d, rows }: LayerOption,
   choice: LayerChoice | undefined,
   moments: readonly LayerMoments[],
   wide: CoefficientSolver,
+  partDone: PartDone,
 ): Promise<SparseFit> {
   const groups = problemsOf(layer, moments, isOnBasis(form));
   const kept = choice?.kept.reduce((sum, count) => sum + count, 0) ?? 0;
   const all = rows.reduce((sum, { added }) => sum + added.length, 0);
   const limits = { basis: basisOf(form, present), least: kept / Math.max(1, all) };
-  return fitKept(groups, await fitBasis(groups, d, wide, limits), choice, layer, wide);
+  const fit = await fitBasis(groups, d, wide, limits);
+  await partDone();
+  return fitKept(groups, fit, choice, layer, wide);
 }
 
 /** What a layer has of coefficients or weights, fitted anew; undefined for kernels without a zero. */

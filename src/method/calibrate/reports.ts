@@ -12,10 +12,24 @@ export function report(
   options.onProgress?.({ ...progress, share, secondsLeft });
 }
 
-/** Lets others (Ctrl-C) have their turn: fitting a layer takes seconds. */
-export async function breathe(options: CalibrationOptions, layer: string): Promise<void> {
-  await new Promise((resolve) => setTimeout(resolve, 0));
-  checkSignal(options, layer);
+/**
+ * What a step of a layer calls after each of its parts: says how far it is, and lets others (Ctrl-C) have their turn,
+ * as a layer takes seconds.
+ */
+export type PartDone = () => Promise<void>;
+
+/** @param advance of the step's meter */
+export function partReports(
+  options: CalibrationOptions,
+  meter: WorkMeter,
+  progress: Parameters<typeof report>[2],
+  advance: () => void,
+): PartDone {
+  return async () => {
+    advance();
+    await new Promise((resolve) => setTimeout(resolve, 0));
+    report(options, meter, progress);
+  };
 }
 
 function checkSignal({ signal }: CalibrationOptions, layer: string): void {
