@@ -34,8 +34,8 @@ export interface WorkImages {
   readonly compared: number;
 }
 
-/** Multiply-accumulates a second: of networks, of products by the runtime, and of loops here. */
-const RATES = { network: 3e10, product: 3e10, loop: 1e9 };
+/** Multiply-accumulates a second: of networks and products by the runtime, which has two threads, and of loops here. */
+const RATES = { network: 6e10, product: 5e10, loop: 1e9 };
 /** Seconds for opening the sessions that a layer takes. */
 const OVERHEAD = 0.15;
 /** Samples of a layer's statistics (see `SampleSize`). */
@@ -43,9 +43,9 @@ const SAMPLES = { most: 2 ** 17, elements: 2 ** 25, perColumn: 8 };
 /** Outputs of a group that are looked at in the analysis. */
 const ANALYSED_OUTPUTS = 64;
 /** Rounds of alternating least squares that a layer takes as a rule. */
-const ROUNDS = { exact: 5, wide: 2 };
+const ROUNDS = { exact: 5, wide: 3 };
 /** Products of all coefficients with the Gram matrix, for each basis, for the order of removal, and for what stays. */
-const PRODUCTS = { round: 10, removal: 110, sparse: 25 };
+const PRODUCTS = { round: 10, removal: 150, sparse: 25 };
 /** Loops over all coefficients that go with such a product, as multiply-accumulates. */
 const LOOPS = 12;
 
@@ -89,7 +89,8 @@ export function layerWork({ layer, macs, following, ways }: LayerExtent, images:
   const n = C * R * S;
   const outputs = K / groups;
   const pass = (macs * images.all) / RATES.network;
-  const samples = Math.max(SAMPLES.perColumn * n, Math.min(SAMPLES.most, SAMPLES.elements / (groups * n)));
+  const wanted = Math.max(SAMPLES.perColumn * n, Math.min(SAMPLES.most, SAMPLES.elements / (groups * n)));
+  const samples = Math.min(wanted, (images.all * macs) / (K * n));
   const statistics = OVERHEAD + (groups * samples * n * (n + outputs)) / RATES.product;
   const solving = (way: WorkWay, count: number): ReturnType<typeof solvingWork> => {
     const taps = way.onBasis ? R * S : 1;
