@@ -9,7 +9,7 @@ import { inferGraph } from "../ops/infer.js";
 import { batchProblem } from "./batch_independence.js";
 import { countGraph } from "./count.js";
 import { collectMoments, type SampleSize } from "./layer_moments.js";
-import { RuntimeProduct } from "./matrix_product.js";
+import { RuntimeAlgebra } from "./matrix_algebra.js";
 import type { LayerMoments, MomentsRequest } from "./moments.js";
 import { OutputProbe } from "./output_error.js";
 import { type ImageBatches, SettledValues } from "./settled_values.js";
@@ -46,14 +46,12 @@ export class NodeCalibration {
     private readonly source: ImageBatches,
     private readonly values: SettledValues,
     private readonly probe: OutputProbe,
-    private readonly matrices: RuntimeProduct,
+    /** Matrix products for layers too wide for loops. */
+    readonly algebra: RuntimeAlgebra,
     private readonly samples: SampleSize,
     /** Batches that errors of outputs are measured on. */
     private readonly compared: number,
   ) {}
-
-  readonly product = (rows: Float64Array, matrix: Float64Array, n: number): Promise<Float64Array> =>
-    this.matrices.multiply(rows, matrix, n);
 
   static async open(network: Graph, settings: CalibrationSettings): Promise<NodeCalibration> {
     const images = imagesOf(settings, await batchOf(network, settings));
@@ -61,8 +59,8 @@ export class NodeCalibration {
     const { samples = SAMPLES, compared = comparedImages(network) } = settings;
     const batches = Math.min(images.count, Math.ceil(compared / images.size));
     const probe = await OutputProbe.open(fixBatch(network, images.size), values, batches);
-    const matrices = await RuntimeProduct.open(settings.threads);
-    return new NodeCalibration(images, values, probe, matrices, samples, batches);
+    const algebra = await RuntimeAlgebra.open(settings.threads);
+    return new NodeCalibration(images, values, probe, algebra, samples, batches);
   }
 
   /** Float32 elements for each image that may be settled. */
@@ -101,7 +99,7 @@ export class NodeCalibration {
   }
 
   release(): Promise<void> {
-    return this.matrices.release();
+    return this.algebra.release();
   }
 }
 

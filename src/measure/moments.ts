@@ -117,3 +117,9 @@ export function combined(moments: readonly LayerMoments[]): LayerMoments {
     variance: average((part) => part.variance),
   };
 }
+
+/** Group by group over the convolutions that share a weight. */
+export function combinedGroups(byConv: readonly (readonly LayerMoments[])[]): readonly LayerMoments[] {
+  const [first = []] = byConv;
+  return first.map((_, group) => combined(byConv.flatMap((groups) => groups[group] ?? [])));
+}

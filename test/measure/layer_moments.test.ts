@@ -99,7 +99,7 @@ for (const { name, samples, where } of cases) {
     for (const [index, moments] of groups.entries()) {
       const { n, outputs, gram, cross, variance, inputMean, targetMean } = moments;
       const importance = new Float64Array(outputs).fill(1);
-      const found = await exactSolver.dense({ columns: n, gram, cross, variance, importance });
+      const { coefs: found } = await exactSolver.dense({ columns: n, gram, cross, variance, importance });
       found.forEach((value, at) => {
         assert.ok(Math.abs(value - (weight[index * perGroup + at] ?? Number.NaN)) < 2e-3, `${index} ${at}`);
       });
@@ -145,7 +145,7 @@ test("where the images say nothing, anchored moments keep the weight", async () 
   };
   const { gram, cross, variance } = anchored(moments, [3, -4], 1e-3);
   const importance = Float64Array.of(1);
-  const found = await exactSolver.dense({ columns: 2, gram, cross, variance, importance });
+  const { coefs: found } = await exactSolver.dense({ columns: 2, gram, cross, variance, importance });
   assert.deepEqual(
     [...found].map((value) => Number(value.toFixed(9))),
     [3, -4],

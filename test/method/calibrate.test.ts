@@ -204,7 +204,7 @@ test("later layers correct earlier ones: fitted alone each leaves more error", a
   try {
     const blind: CalibrationRuntime = {
       outputErrors: (replacements) => runtime.outputErrors(replacements),
-      product: runtime.product,
+      algebra: runtime.algebra,
       roomPerImage: 0,
       images: runtime.images,
       settle: async () => undefined,

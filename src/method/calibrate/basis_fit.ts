@@ -20,8 +20,8 @@ export interface BasisProblem {
 /** The layer in terms of its coefficients: columns are (channel, basis) pairs, channels * d of them. */
 export interface CoefficientProblem {
   readonly columns: number;
-  /** Row-major [columns, columns]. */
-  readonly gram: Float64Array;
+  /** Row-major [columns, columns]; in single precision for wide layers. */
+  readonly gram: Float32Array | Float64Array;
   /** Row-major [outputs, columns]. */
   readonly cross: Float64Array;
   /** Variance of each wanted output. */
@@ -164,7 +164,7 @@ interface Projection {
 }
 
 /** [count, channels * taps] . basis' for each channel: [count, channels * d]. */
-function projectRows(
+export function projectRows(
   rows: Float64Array,
   count: number,
   { taps, channels, basis, d }: Projection,
@@ -185,27 +185,32 @@ function projectRows(
  * The basis with the smallest error for given coefficients (one list [outputs, channels * d] for each group), by one
  * linear system of d * taps unknowns:
  * Q[(b,r),(b',r')] = sum over c, c' of M[(c,b),(c',b')] gram[(c,r),(c',r')], M the sum over outputs of coefs coefs'.
+ * @param products Q of each group
  */
 export function bestBasis(
   groups: readonly BasisProblem[],
   coefs: readonly Float64Array[],
+  products: readonly Float64Array[],
   d: number,
 ): Float64Array {
   const size = d * firstOf(groups).taps;
   const matrix = new Float64Array(size * size);
   const right = new Float64Array(size);
   groups.forEach((group, index) => {
-    const values = coefs[index] ?? new Float64Array(0);
-    addBasisProducts(matrix, group, values, d);
-    addBasisTargets(right, group, values, d);
+    const own = products[index] ?? new Float64Array(0);
+    for (let at = 0; at < matrix.length; at++) matrix[at] = (matrix[at] ?? 0) + (own[at] ?? 0);
+    addBasisTargets(right, group, coefs[index] ?? new Float64Array(0), d);
   });
   addRidge(matrix, size);
   Cholesky.ofMoments(matrix, size).solveInPlace(right);
   return right;
 }
 
-/** Both factors are symmetric, and so is the result: pairs of columns are taken once, with what their mirror image gives. */
-function addBasisProducts(matrix: Float64Array, group: BasisProblem, coefs: Float64Array, d: number): void {
+/**
+ * Q of `bestBasis`, for one group. Both factors are symmetric, and so is the result: pairs of columns are taken once,
+ * with what their mirror image gives.
+ */
+export function basisProducts(group: BasisProblem, coefs: Float64Array, d: number): Float64Array {
   const { taps, channels, moments } = group;
   const size = d * taps;
   const products = coefficientProducts(group, coefs, d);
@@ -225,12 +230,7 @@ function addBasisProducts(matrix: Float64Array, group: BasisProblem, coefs: Floa
       }
     }
   }
-  for (let i = 0; i < size; i++) {
-    for (let j = 0; j < size; j++) {
-      const both = (sums[i * size + j] ?? 0) + (sums[j * size + i] ?? 0);
-      matrix[i * size + j] = (matrix[i * size + j] ?? 0) + both;
-    }
-  }
+  return sums.map((sum, index) => sum + (sums[(index % size) * size + Math.floor(index / size)] ?? 0));
 }
 
 /** The sum over outputs of importance * coefs coefs', [channels * d, channels * d]: what is on and below the diagonal. */

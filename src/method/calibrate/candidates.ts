@@ -45,16 +45,16 @@ export interface Candidate {
 /**
  * A way to compute a layer, with the curve of its error.
  * @param layer the whole layer or some of its outputs, as `present` is
+ * @param groups its `problemsOf`, as the form of the way has it
  */
 export async function candidateOf(
   layer: CalibrationLayer,
-  moments: readonly LayerMoments[],
+  groups: readonly BasisProblem[],
   present: PresentOutputs,
   { form, d, fixedMacs, mostMacs }: Way,
   wide: CoefficientSolver,
 ): Promise<Candidate> {
-  const groups = problemsOf(layer, moments, isOnBasis(form));
-  const fit = await fitBasis(groups, d, wide, basisOf(form, present));
+  const fit = await fitBasis(groups, d, wide, { basis: basisOf(form, present) });
   const rows = fit.rows.map(({ path, error }, k) => {
     const importance = layer.importance[k] ?? 0;
     return { base: importance * error, added: path.error.map((value) => importance * value) };

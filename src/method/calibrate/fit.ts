@@ -3,14 +3,16 @@ import {
   type BasisProblem,
   bestBasis,
   type CoefficientProblem,
-  coefficientProblem,
   orthonormalise,
   weightedBasis,
 } from "./basis_fit.js";
-import { type CoefficientSolver, exactSolver, type RowFit } from "./solver.js";
+import { type CoefficientSolver, exactSolver, type RowFit, type Solution } from "./solver.js";
 
-/** Rounds of alternating least squares, for a basis with all coefficients and again for the sparse ones. */
-const ROUNDS = 3;
+/**
+ * Alternating least squares, for a basis with all coefficients and again for the sparse ones, ends when a round takes
+ * less than this share off the error.
+ */
+const LEAST_GAIN = 0.005;
 
 /** A basis, how well a layer can be computed with it, and what each coefficient is worth. */
 export interface BasisFit {
@@ -31,41 +33,59 @@ export interface SparseFit {
   readonly coefs: Float64Array;
 }
 
-/** Layers with more coefficients for each output than this take the solver for wide layers. */
-export const WIDE_COLUMNS = 640;
+/** Groups with more coefficients for each output than this take the solver for wide layers. */
+const WIDE_COLUMNS = 640;
+/** And those whose exact solution takes more: outputs * columns^3, three times the multiply-accumulates; some seconds. */
+const MOST_EXACT_WORK = 1e10;
+
+/** Whether a group of so many outputs is solved in rounds, by matrix products, and not exactly. */
+export function isWide(columns: number, outputs: number): boolean {
+  return columns > WIDE_COLUMNS || outputs * columns ** 3 > MOST_EXACT_WORK;
+}
+
+/** What a basis fit need not find out. */
+export interface FitLimits {
+  /** A basis [d, taps] to take as it is, in place of the best. */
+  readonly basis?: Float64Array | undefined;
+  /** Share of all coefficients that will stay (0: any number may): how the others go need not be known well. */
+  readonly least?: number;
+}
 
 /**
  * The best basis of d kernels for a layer (alternating least squares for basis and coefficients, from the
  * activation-weighted decomposition), and the order in which its coefficients can be spared.
- * @param wide solves layers of more than `WIDE_COLUMNS` columns
- * @param given a basis [d, taps] to take as it is, in place of the best
+ * @param wide solves wide layers (see `isWide`)
  */
 export async function fitBasis(
   groups: readonly BasisProblem[],
   d: number,
   wide: CoefficientSolver,
-  given?: Float64Array,
+  { basis: given, least = 0 }: FitLimits = {},
 ): Promise<BasisFit> {
   const pointwise = groups.every(({ taps }) => taps === 1);
   let basis = given ?? (pointwise ? Float64Array.of(1) : weightedBasis(groups, d));
-  let problems = problemsOn(groups, basis, d);
+  const solver = solverFor(groups, d, wide);
+  let problems = await problemsOn(groups, basis, d, solver);
   // A given basis need not be orthonormal: nothing is known that comes near.
   const first = given === undefined ? groups.map(({ weight }) => projected(weight, basis, d)) : [];
-  let coefs = await allDense(problems, wide, first);
-  for (let round = 0; round < ROUNDS && !pointwise && given === undefined; round++) {
-    const before = { d, basis };
-    basis = bestBasis(groups, coefs, d);
+  let { coefs, error } = await allDense(problems, solver, first);
+  for (let round = 0; round < solver.rounds && !pointwise && given === undefined; round++) {
+    const before = { d, basis, error };
+    basis = await basisFor(groups, coefs, d, solver);
     orthonormalise(basis, d, basis.length / d);
     const near = coefs.map((own) => projected(fittedKernels({ ...before, coefs: own }), basis, d));
-    problems = problemsOn(groups, basis, d);
-    coefs = await allDense(problems, wide, near);
+    problems = await problemsOn(groups, basis, d, solver);
+    ({ coefs, error } = await allDense(problems, solver, near));
+    if (!hasGained(before.error, error)) break;
   }
   const rows: RowFit[] = [];
   for (const [group, problem] of problems.entries()) {
-    rows.push(...(await solverFor(problem, wide).paths(problem, coefs[group] ?? new Float64Array(0))));
+    rows.push(...(await solver.paths(problem, coefs[group] ?? new Float64Array(0), least)));
   }
   return { d, basis, problems, rows };
 }
+
+const hasGained = (before: number, after: number): boolean => before - after >= LEAST_GAIN * before;
 
 /** The coefficients [count, d] of kernels [count, taps] on an orthonormal basis [d, taps]. */
 function projected(kernels: ArrayLike<number>, basis: Float64Array, d: number): Float64Array {
@@ -80,46 +100,74 @@ function projected(kernels: ArrayLike<number>, basis: Float64Array, d: number): 
   return coefs;
 }
 
-function solverFor({ columns }: CoefficientProblem, wide: CoefficientSolver): CoefficientSolver {
-  return columns > WIDE_COLUMNS ? wide : exactSolver;
+/** All groups of a layer are of one size. */
+function solverFor(groups: readonly BasisProblem[], d: number, wide: CoefficientSolver): CoefficientSolver {
+  return groups.some(({ channels, moments }) => isWide(channels * d, moments.outputs)) ? wide : exactSolver;
+}
+
+async function basisFor(
+  groups: readonly BasisProblem[],
+  coefs: readonly Float64Array[],
+  d: number,
+  solver: CoefficientSolver,
+): Promise<Float64Array> {
+  const products: Float64Array[] = [];
+  for (const [index, group] of groups.entries())
+    products.push(await solver.basisProducts(group, coefs[index] ?? new Float64Array(0), d));
+  return bestBasis(groups, coefs, products, d);
 }
 
 async function allDense(
   problems: readonly CoefficientProblem[],
-  wide: CoefficientSolver,
+  solver: CoefficientSolver,
   near: readonly Float64Array[],
-): Promise<readonly Float64Array[]> {
-  const coefs: Float64Array[] = [];
-  for (const [group, problem] of problems.entries())
-    coefs.push(await solverFor(problem, wide).dense(problem, near[group]));
-  return coefs;
+): Promise<GroupSolutions> {
+  const solutions: Solution[] = [];
+  for (const [group, problem] of problems.entries()) solutions.push(await solver.dense(problem, near[group]));
+  return together(solutions);
 }
 
-function problemsOn(
+/** The coefficients of each group, and the error of all. */
+interface GroupSolutions {
+  readonly coefs: readonly Float64Array[];
+  readonly error: number;
+}
+
+function together(solutions: readonly Solution[]): GroupSolutions {
+  return {
+    coefs: solutions.map(({ coefs }) => coefs),
+    error: solutions.reduce((sum, { error }) => sum + error, 0),
+  };
+}
+
+async function problemsOn(
   groups: readonly BasisProblem[],
   basis: Float64Array,
   d: number,
-): readonly CoefficientProblem[] {
-  return groups.map((group) => coefficientProblem(group, basis, d));
+  solver: CoefficientSolver,
+): Promise<readonly CoefficientProblem[]> {
+  const problems: CoefficientProblem[] = [];
+  for (const group of groups) problems.push(await solver.problem(group, basis, d));
+  return problems;
 }
 
 /**
  * Keeps `kept[k]` coefficients of each output k, as its path has them, and fits coefficients and basis once more,
- * by turns, for some rounds.
+ * by turns, for some rounds at most.
  */
 export async function fitSparse(
   groups: readonly BasisProblem[],
   fit: BasisFit,
   kept: readonly number[],
   wide: CoefficientSolver,
-  rounds = ROUNDS,
+  rounds?: number,
 ): Promise<SparseFit> {
   const supports = fit.rows.map(({ path }, k) => path.order.slice(path.order.length - (kept[k] ?? 0)).sort());
   return fitOnSupports(groups, fit, supports, wide, rounds);
 }
 
 /**
- * Fits coefficients that are zero outside each output's support, and the basis, by turns, for some rounds.
+ * Fits coefficients that are zero outside each output's support, and the basis, by turns, for some rounds at most.
  * @param start the basis to begin with
  */
 export async function fitOnSupports(
@@ -127,19 +175,22 @@ export async function fitOnSupports(
   start: Pick<BasisFit, "d" | "basis">,
   supports: readonly Int32Array[],
   wide: CoefficientSolver,
-  rounds = ROUNDS,
+  rounds?: number,
 ): Promise<SparseFit> {
   const { d } = start;
   let { basis } = start;
-  let problems = problemsOn(groups, basis, d);
-  let coefs = await allSparse(problems, supports, wide);
+  const solver = solverFor(groups, d, wide);
+  let problems = await problemsOn(groups, basis, d, solver);
+  let { coefs, error } = await allSparse(problems, supports, solver);
   const pointwise = groups.every(({ taps }) => taps === 1);
-  for (let round = 0; round < rounds && !pointwise; round++) {
-    basis = bestBasis(groups, coefs, d);
+  for (let round = 0; round < (rounds ?? solver.rounds) && !pointwise; round++) {
+    const before = error;
+    basis = await basisFor(groups, coefs, d, solver);
     const norms = normaliseKernels(basis, d);
-    problems = problemsOn(groups, basis, d);
+    problems = await problemsOn(groups, basis, d, solver);
     const near = coefs.map((own) => own.map((value, index) => value * (norms[index % d] ?? 0)));
-    coefs = await allSparse(problems, supports, wide, near);
+    ({ coefs, error } = await allSparse(problems, supports, solver, near));
+    if (!hasGained(before, error)) break;
   }
   return { d, basis, coefs: concatenated(coefs) };
 }
@@ -147,18 +198,18 @@ export async function fitOnSupports(
 async function allSparse(
   problems: readonly CoefficientProblem[],
   supports: readonly Int32Array[],
-  wide: CoefficientSolver,
+  solver: CoefficientSolver,
   near: readonly Float64Array[] = [],
-): Promise<readonly Float64Array[]> {
-  const coefs: Float64Array[] = [];
+): Promise<GroupSolutions> {
+  const solutions: Solution[] = [];
   let first = 0;
   for (const [group, problem] of problems.entries()) {
     const outputs = problem.variance.length;
     const own = supports.slice(first, first + outputs);
-    coefs.push(await solverFor(problem, wide).on(problem, own, near[group]));
+    solutions.push(await solver.on(problem, own, near[group]));
     first += outputs;
   }
-  return coefs;
+  return together(solutions);
 }
 
 /** Unit kernels; their directions must stay as they are, because the zeros belong to them. Returns what they were divided by. */
@@ -187,7 +238,9 @@ export async function denseKernels(
     importance,
   }));
   const before = groups.map(({ weight }) => Float64Array.from(weight));
-  return Float32Array.from(concatenated(await allDense(problems, wide, before)));
+  const solver = solverFor(groups, groups[0]?.taps ?? 1, wide);
+  const { coefs } = await allDense(problems, solver, before);
+  return Float32Array.from(concatenated(coefs));
 }
 
 /** The kernels [K * C, taps] that coefficients [K * C, d] and a basis [d, taps] stand for. */

@@ -1,238 +1,176 @@
-import type { CoefficientProblem } from "./basis_fit.js";
-import type { RemovalPath } from "./removal.js";
-import type { CoefficientSolver, RowFit } from "./solver.js";
+import { type BasisProblem, type CoefficientProblem, projectRows } from "./basis_fit.js";
+import { ConjugateGradients } from "./conjugate_gradients.js";
+import { RoundwiseRemoval } from "./roundwise_removal.js";
+import { type CoefficientSolver, type Solution, weightedError } from "./solver.js";
 
-/** rows [count, n] . matrix [n, n], both row-major. */
-export type MatrixProduct = (rows: Float64Array, matrix: Float64Array, n: number) => Promise<Float64Array>;
+/** Matrix products in single precision. A matrix of double precision must not change between two products. */
+export interface MatrixAlgebra {
+  /** rows [count, inner] . matrix [inner, width], all row-major. */
+  multiply(rows: Float32Array, matrix: Float32Array, inner: number): Promise<Float32Array>;
+  /** rows [count, n] . matrix [n, n], both row-major, the matrix symmetric. */
+  multiplySymmetric(rows: Float32Array, matrix: Float32Array | Float64Array): Promise<Float32Array>;
+  /**
+   * The matrix [channels * d, channels * d] of which a symmetric one [channels * taps, channels * taps] is left when
+   * each channel's taps are projected on a basis [d, taps].
+   */
+  project(matrix: Float64Array, basis: Float64Array, taps: number): Promise<Float32Array>;
+}
 
-/** Share of the coefficients that stay after each round of removal, down to a fiftieth in twelve rounds. */
-const KEPT_EACH_ROUND = 0.72;
-const REMOVAL_ROUNDS = 12;
-/** Conjugate gradient steps for all coefficients, after some were removed, and for those that stay. */
-const STEPS = {
-  dense: { fromNothing: 40, fromNear: 12 },
-  round: 8,
-  sparse: { fromNothing: 25, fromNear: 10 },
+/** Share of the coefficients that stay after each round of removal, down to a fiftieth in all: at this pace little compensation between rounds does. */
+const KEPT_EACH_ROUND = 0.85;
+const REMOVAL_ROUNDS = 24;
+/** Shares are tried down to this part of what will stay, as not all outputs keep the same. */
+const BEYOND = 0.75;
+/** How many conjugate gradient steps are made: until one takes off no more than this share of all before it. */
+interface Effort {
+  readonly steps: number;
+  readonly gain: number;
+}
+
+/** For all coefficients, after some were removed, and for those that stay. */
+const EFFORTS = {
+  dense: { fromNothing: { steps: 40, gain: 1e-6 }, fromNear: { steps: 12, gain: 0.01 } },
+  round: { steps: 8, gain: 0.1 },
+  sparse: { fromNothing: { steps: 25, gain: 1e-6 }, fromNear: { steps: 10, gain: 0.01 } },
 };
+const NONE: Effort = { steps: 0, gain: 0 };
 
 /**
  * For layers too wide for one inverse for each output: conjugate gradients on all outputs at once, one matrix product
  * a step, and removal in rounds: what is left compensates after each round instead of after each removal. A
  * coefficient's removal is taken to cost w_i^2 gram_ii, what it would cost if inputs were independent.
  */
-export function iterativeSolver(product: MatrixProduct): CoefficientSolver {
+export function iterativeSolver(algebra: MatrixAlgebra): CoefficientSolver {
   const solve = async (
     problem: CoefficientProblem,
-    start: Float64Array,
-    isFree: Uint8Array,
-    steps: number,
-  ): Promise<Float64Array> => {
+    start: Float32Array,
+    isFree: Float32Array,
+    { steps, gain }: Effort,
+  ): Promise<ConjugateGradients> => {
+    const { gram } = problem;
     const state = new ConjugateGradients(problem, start, isFree);
-    state.begin(await product(state.coefs, problem.gram, problem.columns));
+    state.begin(await algebra.multiplySymmetric(state.coefs, gram));
+    let gained = 0;
     for (let step = 0; step < steps; step++) {
-      state.advance(await product(state.direction, problem.gram, problem.columns));
+      const last = state.advance(await algebra.multiplySymmetric(state.direction, gram));
+      gained += last;
+      if (last <= gain * gained) break;
     }
-    return state.coefs;
+    return state;
   };
+  const startFrom = ({ cross }: CoefficientProblem, start: Float64Array | undefined): Float32Array =>
+    start === undefined ? new Float32Array(cross.length) : new Float32Array(start);
   return {
-    dense: (problem, start) =>
-      solve(
-        problem,
-        start ?? new Float64Array(problem.cross.length),
-        new Uint8Array(problem.cross.length).fill(1),
-        start === undefined ? STEPS.dense.fromNothing : STEPS.dense.fromNear,
-      ),
-    paths: async (problem, coefs) => {
-      const removal = new RoundwiseRemoval(problem);
-      let current = coefs;
-      removal.measure(current, await product(current, problem.gram, problem.columns));
-      for (let round = 0; round < REMOVAL_ROUNDS; round++) {
-        removal.removeCheapest(current, KEPT_EACH_ROUND);
-        current = await solve(problem, current, removal.isFree, STEPS.round);
-        removal.measure(current, await product(current, problem.gram, problem.columns));
-      }
-      return removal.rows(current);
+    rounds: 3,
+    dense: async (problem, start) => {
+      const isFree = new Float32Array(problem.cross.length).fill(1);
+      const effort = start === undefined ? EFFORTS.dense.fromNothing : EFFORTS.dense.fromNear;
+      return solution(problem, await solve(problem, startFrom(problem, start), isFree, effort));
     },
-    on: (problem, supports, start) => {
-      const isFree = new Uint8Array(problem.cross.length);
+    paths: async (problem, coefs, least) => {
+      const removal = new RoundwiseRemoval(problem);
+      let state = await solve(problem, new Float32Array(coefs), removal.isFree, NONE);
+      removal.measure(state.coefs, state.residual);
+      for (let round = 0; round < REMOVAL_ROUNDS; round++) {
+        if (KEPT_EACH_ROUND ** round <= BEYOND * least) break;
+        removal.removeCheapest(state.coefs, KEPT_EACH_ROUND);
+        state = await solve(problem, state.coefs, removal.isFree, EFFORTS.round);
+        removal.measure(state.coefs, state.residual);
+      }
+      return removal.rows(state.coefs);
+    },
+    on: async (problem, supports, start) => {
+      const isFree = new Float32Array(problem.cross.length);
       supports.forEach((support, k) => {
         for (const column of support) isFree[k * problem.columns + column] = 1;
       });
-      const steps = start === undefined ? STEPS.sparse.fromNothing : STEPS.sparse.fromNear;
-      return solve(problem, start ?? new Float64Array(problem.cross.length), isFree, steps);
+      const effort = start === undefined ? EFFORTS.sparse.fromNothing : EFFORTS.sparse.fromNear;
+      return solution(problem, await solve(problem, startFrom(problem, start), isFree, effort));
     },
+    problem: async ({ moments, taps, channels, importance }, basis, d) => ({
+      columns: channels * d,
+      gram:
+        basis.length === 1 && basis[0] === 1
+          ? moments.gram
+          : await algebra.project(moments.gram, basis, taps),
+      cross: projectRows(moments.cross, moments.outputs, { taps, channels, basis, d }),
+      variance: moments.variance,
+      importance,
+    }),
+    basisProducts: (group, coefs, d) => basisProducts(algebra, group, coefs, d),
   };
 }
 
-/** Jacobi-preconditioned conjugate gradients for gram w = cross, one system for each output, on its free columns. */
-class ConjugateGradients {
-  readonly coefs: Float64Array;
-  readonly direction: Float64Array;
-  private readonly residual: Float64Array;
-  private readonly energies: Float64Array;
-  private readonly inverseDiagonal: Float64Array;
-
-  constructor(
-    private readonly problem: CoefficientProblem,
-    start: Float64Array,
-    private readonly isFree: Uint8Array,
-  ) {
-    const { columns, gram, cross } = problem;
-    this.coefs = start.map((value, index) => (isFree[index] === 1 ? value : 0));
-    this.direction = new Float64Array(cross.length);
-    this.residual = new Float64Array(cross.length);
-    this.energies = new Float64Array(cross.length / columns);
-    this.inverseDiagonal = Float64Array.from({ length: columns }, (_, i) => 1 / (gram[i * columns + i] ?? 1));
-  }
-
-  /** @param product of the coefficients with the Gram matrix */
-  begin(product: Float64Array): void {
-    const { columns, cross } = this.problem;
-    for (let index = 0; index < cross.length; index++) {
-      const free = this.isFree[index] === 1;
-      const residual = free ? (cross[index] ?? 0) - (product[index] ?? 0) : 0;
-      this.residual[index] = residual;
-      this.direction[index] = residual * (this.inverseDiagonal[index % columns] ?? 0);
-    }
-    this.eachRow((k, start, end) => {
-      this.energies[k] = dot(this.residual, this.direction, start, end);
-    });
-  }
-
-  /** One step. @param product of the direction with the Gram matrix */
-  advance(product: Float64Array): void {
-    const { columns } = this.problem;
-    this.eachRow((k, start, end) => {
-      const energy = this.energies[k] ?? 0;
-      const curvature = dot(this.direction, product, start, end);
-      if (!(curvature > 0) || !(energy > 0)) return;
-      const step = energy / curvature;
-      let next = 0;
-      for (let index = start; index < end; index++) {
-        if (this.isFree[index] !== 1) continue;
-        this.coefs[index] = (this.coefs[index] ?? 0) + step * (this.direction[index] ?? 0);
-        const residual = (this.residual[index] ?? 0) - step * (product[index] ?? 0);
-        this.residual[index] = residual;
-        next += residual * residual * (this.inverseDiagonal[index % columns] ?? 0);
-      }
-      this.energies[k] = next;
-      const ratio = next / energy;
-      for (let index = start; index < end; index++) {
-        const scaled = (this.residual[index] ?? 0) * (this.inverseDiagonal[index % columns] ?? 0);
-        this.direction[index] = this.isFree[index] === 1 ? scaled + ratio * (this.direction[index] ?? 0) : 0;
-      }
-    });
-  }
-
-  private eachRow(visit: (k: number, start: number, end: number) => void): void {
-    const { columns } = this.problem;
-    this.energies.forEach((_, k) => {
-      visit(k, k * columns, (k + 1) * columns);
-    });
-  }
+function solution(problem: CoefficientProblem, { coefs, residual }: ConjugateGradients): Solution {
+  return { coefs: new Float64Array(coefs), error: weightedError(problem, coefs, residual) };
 }
 
-function dot(a: Float64Array, b: Float64Array, start: number, end: number): number {
-  let sum = 0;
-  for (let index = start; index < end; index++) sum += (a[index] ?? 0) * (b[index] ?? 0);
-  return sum;
+/**
+ * `CoefficientSolver.basisProducts` by two products: M, the sum over outputs of coefs coefs', and with pairs of
+ * channels as what is summed over, [d^2, channels^2] . [channels^2, taps^2].
+ */
+async function basisProducts(
+  algebra: MatrixAlgebra,
+  { channels, taps, importance, moments }: BasisProblem,
+  coefs: Float64Array,
+  d: number,
+): Promise<Float64Array> {
+  const { outputs } = moments;
+  const columns = channels * d;
+  // Both with (basis, channel) pairs in this order, so that a channel's neighbours stay together.
+  const left = new Float32Array(columns * outputs);
+  const right = new Float32Array(outputs * columns);
+  for (let k = 0; k < outputs; k++) {
+    const scale = importance[k] ?? 0;
+    for (let c = 0; c < channels; c++) {
+      for (let b = 0; b < d; b++) {
+        const value = coefs[(k * channels + c) * d + b] ?? 0;
+        right[k * columns + b * channels + c] = value;
+        left[(b * channels + c) * outputs + k] = scale * value;
+      }
+    }
+  }
+  const squares = await algebra.multiply(left, right, outputs);
+  const pairs = new Float32Array(squares.length);
+  for (let b = 0; b < d; b++) {
+    for (let c = 0; c < channels; c++) {
+      for (let other = 0; other < d; other++) {
+        const from = (b * channels + c) * columns + other * channels;
+        const to = ((b * d + other) * channels + c) * channels;
+        pairs.set(squares.subarray(from, from + channels), to);
+      }
+    }
+  }
+  const sums = await algebra.multiply(pairs, channelPairs(moments.gram, channels, taps), channels * channels);
+  const size = d * taps;
+  const at = (b: number, r: number, other: number, s: number): number =>
+    sums[(b * d + other) * taps * taps + r * taps + s] ?? 0;
+  return Float64Array.from({ length: size * size }, (_, index) => {
+    const [row, column] = [Math.floor(index / size), index % size];
+    const [b, r] = [Math.floor(row / taps), row % taps];
+    const [other, s] = [Math.floor(column / taps), column % taps];
+    // Rounding is not symmetric.
+    return (at(b, r, other, s) + at(other, s, b, r)) / 2;
+  });
 }
 
-/** Which coefficients went in which order, and what the error was after each round. */
-class RoundwiseRemoval {
-  readonly isFree: Uint8Array;
-  private readonly orders: number[][];
-  private readonly errors: number[][];
-  private readonly whole: number[] = [];
-  /** Removed since the last measurement, and their expected costs. */
-  private pending: number[][] = [];
+/** Rearranged Gram matrices, as long as these are needed: a layer's is used for every basis that is tried. */
+const rearranged = new WeakMap<Float64Array, Float32Array>();
 
-  constructor(private readonly problem: CoefficientProblem) {
-    this.isFree = new Uint8Array(problem.cross.length).fill(1);
-    this.orders = Array.from(problem.variance, () => []);
-    this.errors = Array.from(problem.variance, () => []);
-  }
-
-  /** Takes the errors of the present coefficients. @param product of them with the Gram matrix */
-  measure(coefs: Float64Array, product: Float64Array): void {
-    const { columns, cross, variance } = this.problem;
-    variance.forEach((total, k) => {
-      let error = total;
-      for (let index = k * columns; index < (k + 1) * columns; index++) {
-        error += (coefs[index] ?? 0) * ((product[index] ?? 0) - 2 * (cross[index] ?? 0));
+/** A Gram matrix [channels, taps, channels, taps] as [channels, channels, taps, taps]. */
+function channelPairs(gram: Float64Array, channels: number, taps: number): Float32Array {
+  const known = rearranged.get(gram);
+  if (known !== undefined) return known;
+  const pairs = new Float32Array(gram.length);
+  let from = 0;
+  for (let c = 0; c < channels; c++) {
+    for (let r = 0; r < taps; r++) {
+      for (let other = 0; other < channels; other++) {
+        const to = ((c * channels + other) * taps + r) * taps;
+        for (let s = 0; s < taps; s++) pairs[to + s] = gram[from++] ?? 0;
       }
-      if (this.whole.length <= k) this.whole.push(Math.max(0, error));
-      else this.settle(k, Math.max(0, error - (this.whole[k] ?? 0)));
-    });
-    this.pending = [];
-  }
-
-  /** Spreads what a round added to the error of an output over the coefficients that went, by expected cost. */
-  private settle(k: number, added: number): void {
-    const errors = this.errors[k] ?? [];
-    const costs = this.pending[k] ?? [];
-    const before = errors.at(-1) ?? 0;
-    const all = costs.reduce((sum, cost) => sum + cost, 0);
-    let spent = 0;
-    for (const cost of costs) {
-      spent += cost;
-      errors.push(before + Math.max(0, added - before) * (all > 0 ? spent / all : 1));
     }
   }
-
-  removeCheapest(coefs: Float64Array, share: number): void {
-    const { importance } = this.problem;
-    const free: number[] = [];
-    this.isFree.forEach((value, index) => {
-      if (value === 1) free.push(index);
-    });
-    const costs = Float64Array.from(free, (index) => this.cost(coefs, index, importance));
-    const order = Uint32Array.from(free, (_, position) => position);
-    order.sort((a, b) => (costs[a] ?? 0) - (costs[b] ?? 0));
-    this.pending = this.orders.map(() => []);
-    for (const position of order.subarray(0, free.length - Math.round(free.length * share))) {
-      this.remove(free[position] ?? 0, costs[position] ?? 0);
-    }
-  }
-
-  private cost(coefs: Float64Array, index: number, importance: Float64Array): number {
-    const { columns, gram } = this.problem;
-    const column = index % columns;
-    const weight = importance[Math.floor(index / columns)] ?? 0;
-    return weight * (coefs[index] ?? 0) ** 2 * (gram[column * columns + column] ?? 0);
-  }
-
-  private remove(index: number, cost: number): void {
-    const { columns } = this.problem;
-    const k = Math.floor(index / columns);
-    this.isFree[index] = 0;
-    this.orders[k]?.push(index % columns);
-    this.pending[k]?.push(cost);
-  }
-
-  /** The paths; what no round removed goes last, the smallest contribution first. */
-  rows(coefs: Float64Array): readonly RowFit[] {
-    return this.orders.map((order, k) => ({ path: this.path(order, k, coefs), error: this.whole[k] ?? 0 }));
-  }
-
-  private path(order: readonly number[], k: number, coefs: Float64Array): RemovalPath {
-    const { columns, variance } = this.problem;
-    const left: number[] = [];
-    for (let column = 0; column < columns; column++) {
-      if (this.isFree[k * columns + column] === 1) left.push(column);
-    }
-    const ones = new Float64Array(variance.length).fill(1);
-    const cost = (column: number): number => this.cost(coefs, k * columns + column, ones);
-    left.sort((a, b) => cost(a) - cost(b));
-    const error = [...(this.errors[k] ?? [])];
-    const all = left.reduce((sum, column) => sum + cost(column), 0);
-    const rest = Math.max(0, (variance[k] ?? 0) - (this.whole[k] ?? 0) - (error.at(-1) ?? 0));
-    const before = error.at(-1) ?? 0;
-    let spent = 0;
-    for (const column of left) {
-      spent += cost(column);
-      error.push(before + rest * (all > 0 ? spent / all : 1));
-    }
-    return { order: Int32Array.from([...order, ...left]), error: Float64Array.from(error) };
-  }
+  rearranged.set(gram, pairs);
+  return pairs;
 }

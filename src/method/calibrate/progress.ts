@@ -1,12 +1,15 @@
 import type { Graph } from "../../graph/types.js";
 import { isOnBasis } from "./candidates.js";
+import { isWide } from "./fit.js";
 import type { CalibrationLayer } from "./layers.js";
 import { type PresentForm, waysToCompute } from "./ways.js";
 
 /** What one layer is expected to cost, in seconds on a usual processor; only their ratios are relied on. */
 export interface LayerWork {
-  readonly analyse: number;
-  readonly fit: number;
+  /** Statistics, each way to compute it, and the comparison of outputs; empty where nothing is analysed. */
+  readonly analyse: readonly number[];
+  /** Statistics, a basis and the order of removal, and what stays. */
+  readonly fit: readonly number[];
 }
 
 /** What the work on a layer depends on. */
@@ -15,8 +18,14 @@ export interface LayerExtent {
   /** Multiply-accumulates for one image of its convolutions, and of all nodes after the first of them. */
   readonly macs: number;
   readonly following: number;
-  /** Coefficients for each output, for every way to compute it that is looked at. */
-  readonly columns: readonly number[];
+  /** Every way to compute it that is looked at. */
+  readonly ways: readonly WorkWay[];
+}
+
+/** A way to compute a layer: weights have the d of a single tap. */
+export interface WorkWay {
+  readonly onBasis: boolean;
+  readonly d: number;
 }
 
 /** Images that statistics are made from, and that outputs are compared on. */
@@ -25,37 +34,78 @@ export interface WorkImages {
   readonly compared: number;
 }
 
-/** Multiply-accumulates a second: of networks, of products by the runtime, and of loops here. */
-const RATES = { network: 3e10, product: 3e10, loop: 1.5e9 };
+/** Multiply-accumulates a second: of networks and products by the runtime, which has two threads, and of loops here. */
+const RATES = { network: 6e10, product: 5e10, loop: 1e9 };
 /** Seconds for opening the sessions that a layer takes. */
 const OVERHEAD = 0.15;
 /** Samples of a layer's statistics (see `SampleSize`). */
 const SAMPLES = { most: 2 ** 17, elements: 2 ** 25, perColumn: 8 };
 /** Outputs of a group that are looked at in the analysis. */
 const ANALYSED_OUTPUTS = 64;
-/** From so many columns on they are fitted by products, so many times each. */
-const WIDE = { columns: 640, products: 180 };
+/** Rounds of alternating least squares that a layer takes as a rule. */
+const ROUNDS = { exact: 5, wide: 3 };
+/** Products of all coefficients with the Gram matrix, for each basis, for the order of removal, and for what stays. */
+const PRODUCTS = { round: 10, removal: 150, sparse: 25 };
+/** Loops over all coefficients that go with such a product, as multiply-accumulates. */
+const LOOPS = 12;
+
+/** A group of a layer, and how it is solved. */
+interface Solving {
+  readonly taps: number;
+  readonly channels: number;
+  readonly columns: number;
+  readonly outputs: number;
+}
+
+/** Seconds for a basis with all coefficients and the order in which they go, and for what stays. */
+function solvingWork({ taps, channels, columns, outputs }: Solving): {
+  readonly order: number;
+  readonly sparse: number;
+} {
+  const pairs = taps > 1 ? (channels * taps * columns) / 2 : 0;
+  const wide = isWide(columns, outputs);
+  const rounds = taps > 1 ? ROUNDS[wide ? "wide" : "exact"] : 0;
+  if (wide) {
+    const product = (outputs * columns ** 2) / RATES.product + (LOOPS * outputs * columns) / RATES.loop;
+    const basis = (outputs * columns ** 2 + columns ** 2 * taps ** 2) / RATES.product;
+    const round = PRODUCTS.round * product + basis + pairs / RATES.product;
+    return {
+      order: round * (1 + rounds) + PRODUCTS.removal * product,
+      sparse: PRODUCTS.sparse * product + round * rounds,
+    };
+  }
+  const basis = (columns ** 2 * (taps ** 2 + outputs)) / 2;
+  const dense = columns ** 3 / 6 + outputs * columns ** 2;
+  const one = (outputs * (columns / 2) ** 3) / 6;
+  return {
+    order: ((1 + rounds) * (dense + pairs) + rounds * basis + (outputs * columns ** 3) / 3) / RATES.loop,
+    sparse: ((1 + rounds) * (one + pairs) + rounds * basis) / RATES.loop,
+  };
+}
 
 /** What a layer will cost, from how the parts of its work grow. */
-export function layerWork({ layer, macs, following, columns }: LayerExtent, images: WorkImages): LayerWork {
+export function layerWork({ layer, macs, following, ways }: LayerExtent, images: WorkImages): LayerWork {
   const { K, C, R, S, groups } = layer;
   const n = C * R * S;
   const outputs = K / groups;
   const pass = (macs * images.all) / RATES.network;
-  const samples = Math.max(SAMPLES.perColumn * n, Math.min(SAMPLES.most, SAMPLES.elements / (groups * n)));
-  const moments = OVERHEAD + (groups * samples * n * (n + outputs)) / RATES.product;
-  const solving = (count: number) => (wide: number) =>
-    wide > WIDE.columns
-      ? (WIDE.products * count * wide ** 2) / RATES.product
-      : (groups * wide ** 3 * (1 + count / 4)) / RATES.loop;
-  const fit = 3 * pass + moments;
-  if (columns.length === 0) return { analyse: 0, fit };
-  const candidates = columns.map(solving(Math.min(outputs, ANALYSED_OUTPUTS)));
-  const compared = (2 * images.compared * following) / RATES.network;
-  const chosen = columns[Math.floor(columns.length / 2)] ?? n;
+  const wanted = Math.max(SAMPLES.perColumn * n, Math.min(SAMPLES.most, SAMPLES.elements / (groups * n)));
+  const samples = Math.min(wanted, (images.all * macs) / (K * n));
+  const statistics = OVERHEAD + (groups * samples * n * (n + outputs)) / RATES.product;
+  const solving = (way: WorkWay, count: number): ReturnType<typeof solvingWork> => {
+    const taps = way.onBasis ? R * S : 1;
+    const group = { taps, channels: n / taps, columns: (n / taps) * way.d, outputs: count };
+    const { order, sparse } = solvingWork(group);
+    return { order: groups * order, sparse: groups * sparse };
+  };
+  const middle = ways[Math.floor(ways.length / 2)];
+  if (middle === undefined) return { analyse: [], fit: [3 * pass + statistics] };
+  const whole = solving(middle, outputs);
+  const compared = OVERHEAD + (2 * images.compared * following) / RATES.network;
+  const candidates = ways.map((way) => solving(way, Math.min(outputs, ANALYSED_OUTPUTS)).order);
   return {
-    analyse: 2 * pass + moments + compared + candidates.reduce((sum, seconds) => sum + seconds, 0),
-    fit: fit + solving(outputs)(chosen),
+    analyse: [2 * pass + statistics, ...candidates, compared],
+    fit: [3 * pass + statistics, whole.order, whole.sparse],
   };
 }
 
@@ -77,8 +127,8 @@ export function expectedWork(
     const position = graph.nodes.findIndex((node) => layer.convs.includes(node));
     const following = costs.slice(position).reduce((sum, cost) => sum + cost, 0);
     const ways = waysToCompute(layer, present, basis).filter(({ form }) => form !== "kept");
-    const columns = ways.map(({ form, d }) => layer.C * (isOnBasis(form) ? d : layer.R * layer.S));
-    return layerWork({ layer, macs: own, following, columns }, images);
+    const looked = ways.map(({ form, d }) => ({ onBasis: isOnBasis(form), d }));
+    return layerWork({ layer, macs: own, following, ways: looked }, images);
   });
 }
 
@@ -87,13 +137,15 @@ export class WorkMeter {
   private done = 0;
   private timed = 0;
   private seconds = 0;
+  /** The step that is being timed: when it began, and which of its parts are done. */
+  private current: { readonly started: number; readonly work: number } | undefined;
   private readonly total: number;
 
   constructor(
     private readonly layers: readonly LayerWork[],
     private readonly now: () => number = () => performance.now() / 1000,
   ) {
-    this.total = layers.reduce((sum, { analyse, fit }) => sum + analyse + fit, 0);
+    this.total = layers.reduce((all, { analyse, fit }) => all + sum(analyse) + sum(fit), 0);
   }
 
   /** For going on from here more than once. */
@@ -107,25 +159,46 @@ export class WorkMeter {
 
   /** Work that is done, 0 to 1. */
   get share(): number {
-    return this.total > 0 ? this.done / this.total : 0;
+    return this.total > 0 ? (this.done + (this.current?.work ?? 0)) / this.total : 0;
   }
 
   /** Undefined until some work has been timed. */
   get secondsLeft(): number | undefined {
-    return this.timed > 0 ? (Math.max(0, this.total - this.done) * this.seconds) / this.timed : undefined;
+    const { started = this.now(), work = 0 } = this.current ?? {};
+    const timed = this.timed + work;
+    if (timed === 0) return undefined;
+    return ((this.total - this.done - work) * (this.seconds + this.now() - started)) / timed;
   }
 
-  /** Does a step of a layer and times it; not called for what a journal has. */
-  async time<Result>(step: keyof LayerWork, index: number, work: () => Promise<Result>): Promise<Result> {
+  /**
+   * Does a step of a layer and times it; not called for what a journal has.
+   * @param work calls what it is given after each part of the step
+   */
+  async time<Result>(
+    step: keyof LayerWork,
+    index: number,
+    work: (advance: () => void) => Promise<Result>,
+  ): Promise<Result> {
+    const parts = this.layers[index]?.[step] ?? [];
     const started = this.now();
-    const result = await work();
+    let part = 0;
+    this.current = { started, work: 0 };
+    const result = await work(() => {
+      part += 1;
+      this.current = { started, work: sum(parts.slice(0, part)) };
+    });
+    this.current = undefined;
     this.seconds += this.now() - started;
-    this.timed += this.layers[index]?.[step] ?? 0;
+    this.timed += sum(parts);
     return result;
   }
 
   /** A step of a layer is done, now or before. */
   finish(step: keyof LayerWork, index: number): void {
-    this.done += this.layers[index]?.[step] ?? 0;
+    this.done += sum(this.layers[index]?.[step] ?? []);
   }
+}
+
+function sum(parts: readonly number[]): number {
+  return parts.reduce((all, part) => all + part, 0);
 }

@@ -1,4 +1,9 @@
-import type { CoefficientProblem } from "./basis_fit.js";
+import {
+  type BasisProblem,
+  basisProducts,
+  type CoefficientProblem,
+  coefficientProblem,
+} from "./basis_fit.js";
 import { coefficientsOn, type RemovalPath, removalPath } from "./removal.js";
 import { Cholesky } from "./symmetric.js";
 
@@ -9,29 +14,65 @@ export interface RowFit {
   readonly error: number;
 }
 
+/** Coefficients of a layer, or of a group. */
+export interface Solution {
+  /** [outputs, columns]. */
+  readonly coefs: Float64Array;
+  /** The sum of the outputs' squared errors, each as much as it counts. */
+  readonly error: number;
+}
+
 /** Finds the best coefficients of a layer. All matrices are row-major. */
 export interface CoefficientSolver {
-  /** The coefficients [outputs, columns] with the smallest error. @param start some that come near */
-  dense(problem: CoefficientProblem, start?: Float64Array): Promise<Float64Array>;
-  /** For each output the order in which its coefficients can best be spared, from `dense`'s result. */
-  paths(problem: CoefficientProblem, coefs: Float64Array): Promise<readonly RowFit[]>;
+  /** Rounds of alternating least squares, at most. */
+  readonly rounds: number;
+  /** A group in terms of its coefficients on a basis [d, taps]. */
+  problem(group: BasisProblem, basis: Float64Array, d: number): Promise<CoefficientProblem>;
+  /** The coefficients with the smallest error. @param start some that come near */
+  dense(problem: CoefficientProblem, start?: Float64Array): Promise<Solution>;
+  /**
+   * For each output the order in which its coefficients can best be spared, from `dense`'s result.
+   * @param least share of all coefficients that will stay, 0 to 1: how the rest go need not be known well
+   */
+  paths(problem: CoefficientProblem, coefs: Float64Array, least: number): Promise<readonly RowFit[]>;
   /** The best coefficients that are zero outside each output's support. @param start some that come near */
-  on(
-    problem: CoefficientProblem,
-    supports: readonly Int32Array[],
-    start?: Float64Array,
-  ): Promise<Float64Array>;
+  on(problem: CoefficientProblem, supports: readonly Int32Array[], start?: Float64Array): Promise<Solution>;
+  /** A group's part in the matrix of `bestBasis`, [d * taps, d * taps], for coefficients [outputs, channels * d]. */
+  basisProducts(group: BasisProblem, coefs: Float64Array, d: number): Promise<Float64Array>;
+}
+
+/**
+ * The error of coefficients w, for each output variance - w (cross + residual).
+ * @param residual cross - gram w where coefficients are not zero; absent where it is zero there, as for the best ones
+ */
+export function weightedError(
+  { columns, cross, variance, importance }: CoefficientProblem,
+  coefs: Float32Array | Float64Array,
+  residual?: Float32Array,
+): number {
+  let sum = 0;
+  for (let k = 0, index = 0; k < variance.length; k++) {
+    let error = variance[k] ?? 0;
+    for (let column = 0; column < columns; column++, index++)
+      error -= (coefs[index] ?? 0) * ((cross[index] ?? 0) + (residual?.[index] ?? 0));
+    sum += (importance[k] ?? 0) * Math.max(0, error);
+  }
+  return sum;
 }
 
 /** By Cholesky factors and the optimal brain surgeon: columns^3 for each output. */
 export const exactSolver: CoefficientSolver = {
-  dense: async ({ columns, gram, cross }) => {
+  // Layers of few channels gain for long, and cost little.
+  rounds: 10,
+  problem: async (group, basis, d) => coefficientProblem(group, basis, d),
+  dense: async (problem) => {
+    const { columns, gram, cross } = problem;
     const factor = Cholesky.ofMoments(gram, columns);
     const coefs = cross.slice();
     for (let start = 0; start < coefs.length; start += columns) {
       factor.solveInPlace(coefs.subarray(start, start + columns));
     }
-    return coefs;
+    return { coefs, error: weightedError(problem, coefs) };
   },
   paths: async ({ columns, gram, cross, variance }, coefs) => {
     const inverse = Cholesky.ofMoments(gram, columns).inverse();
@@ -49,6 +90,7 @@ export const exactSolver: CoefficientSolver = {
       const row = cross.subarray(k * columns, (k + 1) * columns);
       coefs.set(coefficientsOn(support, problem, row), k * columns);
     });
-    return coefs;
+    return { coefs, error: weightedError(problem, coefs) };
   },
+  basisProducts: async (group, coefs, d) => basisProducts(group, coefs, d),
 };

@@ -15,7 +15,7 @@ export class Cholesky {
    * Factorises a row-major symmetric [n, n] matrix, which is left as it is.
    * @throws PenniError "internal" if the matrix is not positive definite
    */
-  static of(matrix: Float64Array, n: number): Cholesky {
+  static of(matrix: Float32Array | Float64Array, n: number): Cholesky {
     const factor = lowerFactor(matrix, n, 0);
     if (factor !== undefined) return new Cholesky(factor, n);
     throw new PenniError("internal", "the second moments of a layer's inputs are not positive definite", {
@@ -29,7 +29,7 @@ export class Cholesky {
    * raised, by 1e-5 of its largest element and then ten times as much, until it is not.
    * @throws PenniError "internal" if that is not enough, as where values are not finite
    */
-  static ofMoments(matrix: Float64Array, n: number): Cholesky {
+  static ofMoments(matrix: Float32Array | Float64Array, n: number): Cholesky {
     let largest = 0;
     for (let i = 0; i < n; i++) largest = Math.max(largest, matrix[i * n + i] ?? 0);
     for (const share of RAISES) {
@@ -94,8 +94,12 @@ export class Cholesky {
 const RAISES: readonly number[] = [0, 1e-5, 1e-4, 1e-3];
 
 /** L of A + raise * 1 = L L'; undefined if there is none. */
-function lowerFactor(matrix: Float64Array, n: number, raise: number): Float64Array | undefined {
-  const factor = matrix.slice();
+function lowerFactor(
+  matrix: Float32Array | Float64Array,
+  n: number,
+  raise: number,
+): Float64Array | undefined {
+  const factor = new Float64Array(matrix);
   for (let i = 0; i < n; i++) {
     const start = i * n;
     for (let j = 0; j < i; j += TOGETHER) {
@@ -155,7 +159,11 @@ export function mirrorLower(matrix: Float64Array, n: number): void {
 }
 
 /** The rows and columns `indices` of a row-major symmetric [n, n] matrix. */
-export function principalMinor(matrix: Float64Array, n: number, indices: ArrayLike<number>): Float64Array {
+export function principalMinor(
+  matrix: Float32Array | Float64Array,
+  n: number,
+  indices: ArrayLike<number>,
+): Float64Array {
   const count = indices.length;
   const minor = new Float64Array(count * count);
   for (let i = 0; i < count; i++) {

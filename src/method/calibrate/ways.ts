@@ -63,6 +63,19 @@ export function basisSizes(taps: number): readonly number[] {
   return SIZES.filter((d) => d <= LARGEST_SHARE * taps);
 }
 
+/** From so many outputs on a kernel more costs less than 1 % of the layer: what its coefficients cost decides. */
+const MANY_OUTPUTS = 128;
+
+/**
+ * Basis sizes that are tried for a layer: of many outputs every second one, from the largest on, and the smallest,
+ * which says how little the layer can cost.
+ */
+function sizesFor({ R, S, K, groups }: CalibrationLayer): readonly number[] {
+  const all = basisSizes(R * S);
+  if (K / groups < MANY_OUTPUTS) return all;
+  return all.filter((_, index) => index === 0 || (all.length - 1 - index) % 2 === 0);
+}
+
 /**
  * All ways to compute a layer, that of keeping it first, if it is one of them. Not keeping it is not if a size of the
  * basis is asked for that the layer can have. A basis that costs more than the layer does now is no way.
@@ -87,7 +100,7 @@ export function waysToCompute(
   });
   const ownSize = (present.basis?.length ?? 0) / taps;
   const own = ownSize > 0 ? [onBasis("own basis", ownSize)] : [];
-  const sizes = basis === "auto" ? basisSizes(taps) : [basis];
+  const sizes = basis === "auto" ? sizesFor(layer) : [basis];
   // A layer that has a basis goes on with it, or with a smaller one.
   const asked = sizes.filter((d) => ownSize === 0 || basis === "auto" || d < ownSize);
   // Where coefficients are removed until the layer pays, the basis alone must cost less than the layer does now.

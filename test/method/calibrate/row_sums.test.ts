@@ -1,9 +1,15 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { Matrix, solve } from "ml-matrix";
-import { type BasisProblem, bestBasis, coefficientProblem } from "../../../src/method/calibrate/basis_fit.js";
+import {
+  type BasisProblem,
+  basisProducts,
+  bestBasis,
+  coefficientProblem,
+} from "../../../src/method/calibrate/basis_fit.js";
+import { iterativeSolver } from "../../../src/method/calibrate/iterative_solver.js";
 import { addProducts, addRows } from "../../../src/method/calibrate/row_sums.js";
-import { layerProblem, uniform } from "./support.js";
+import { layerProblem, singleAlgebra, uniform } from "./support.js";
 
 /** Differences are those of another order of the same sums. */
 function assertNear(found: Float64Array, wanted: Float64Array, share = 1e-12): void {
@@ -67,19 +73,23 @@ const shapes = [
 for (const { channels, taps, d } of shapes) {
   const name = `${channels} channels, ${taps} taps, ${d} kernels`;
 
-  test(`${name}: a layer in terms of its coefficients is what ml-matrix makes of it`, () => {
+  test(`${name}: a layer in terms of its coefficients is what ml-matrix makes of it`, async () => {
     const problem = layerProblem({ outputs: 5, channels, taps }, 1);
     const { gram, cross, n } = problem.moments;
     const basis = uniform(d * taps, 2);
     const kernels = kernelsOf(basis, channels, d, taps);
     const found = coefficientProblem(problem, basis, d);
     const squares = kernels.mmul(Matrix.from1DArray(n, n, gram)).mmul(kernels.transpose());
-    assertNear(found.gram, Float64Array.from(squares.to1DArray()));
+    assertNear(new Float64Array(found.gram), Float64Array.from(squares.to1DArray()));
     const targets = Matrix.from1DArray(5, n, cross).mmul(kernels.transpose());
     assertNear(found.cross, Float64Array.from(targets.to1DArray()));
+    // Of single precision.
+    const wide = await iterativeSolver(singleAlgebra).problem(problem, basis, d);
+    assertNear(new Float64Array(wide.gram), new Float64Array(found.gram), 1e-6);
+    assertNear(wide.cross, found.cross);
   });
 
-  test(`${name}: the best basis for given coefficients is the normal equations' solution, over groups`, () => {
+  test(`${name}: the best basis for given coefficients is the normal equations' solution, over groups`, async () => {
     const groups = [3, 4].map((seed): BasisProblem => {
       const problem = layerProblem({ outputs: 6, channels, taps }, seed);
       return { ...problem, importance: uniform(6, seed).map((value) => value + 1.5) };
@@ -99,7 +109,20 @@ for (const { channels, taps, d } of shapes) {
         targets = targets.add(weighted.mmul(Matrix.columnVector(cross.slice(k * n, (k + 1) * n))));
       }
     });
+    const products = groups.map((group, index) =>
+      basisProducts(group, coefs[index] ?? new Float64Array(0), d),
+    );
     // The ridge for kernels that nothing uses is 1e-10 of the mean of the diagonal.
-    assertNear(bestBasis(groups, coefs, d), Float64Array.from(solve(squares, targets).to1DArray()), 1e-6);
+    const wanted = Float64Array.from(solve(squares, targets).to1DArray());
+    assertNear(bestBasis(groups, coefs, products, d), wanted, 1e-6);
+    // As sums of single precision.
+    for (const [index, group] of groups.entries()) {
+      const own = coefs[index] ?? new Float64Array(0);
+      assertNear(
+        await iterativeSolver(singleAlgebra).basisProducts(group, own, d),
+        products[index] ?? own,
+        1e-5,
+      );
+    }
   });
 }

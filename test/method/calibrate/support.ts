@@ -1,5 +1,6 @@
 import type { LayerMoments } from "../../../src/measure/moments.js";
 import type { BasisProblem } from "../../../src/method/calibrate/basis_fit.js";
+import type { MatrixAlgebra } from "../../../src/method/calibrate/iterative_solver.js";
 import { randomSource } from "../../support/opcase.js";
 
 /** Numbers in [-1, 1), the same for the same seed. */
@@ -63,3 +64,38 @@ export function layerProblem(
   };
   return { moments, taps, channels, importance: new Float64Array(outputs).fill(1), weight };
 }
+
+/** rows [count, inner] . matrix [inner, width]. */
+function product(rows: Float32Array, matrix: Float32Array | Float64Array, inner: number): Float32Array {
+  const width = matrix.length / inner;
+  return Float32Array.from({ length: (rows.length / inner) * width }, (_, at) => {
+    let sum = 0;
+    for (let i = 0; i < inner; i++)
+      sum += (rows[Math.floor(at / width) * inner + i] ?? 0) * (matrix[i * width + (at % width)] ?? 0);
+    return sum;
+  });
+}
+
+/** Sums in double precision, rounded to single. */
+export const singleAlgebra: MatrixAlgebra = {
+  multiply: async (rows, matrix, inner) => product(rows, matrix, inner),
+  multiplySymmetric: async (rows, matrix) => product(rows, matrix, Math.sqrt(matrix.length)),
+  project: async (matrix, basis, taps) => {
+    const [n, d] = [Math.sqrt(matrix.length), basis.length / taps];
+    const columns = (n / taps) * d;
+    return Float32Array.from({ length: columns * columns }, (_, at) => {
+      const [row, column] = [Math.floor(at / columns), at % columns];
+      const [i, j] = [row, column].map((index) => Math.floor(index / d) * taps);
+      const [left, right] = [row, column].map((index) => (index % d) * taps);
+      let sum = 0;
+      for (let r = 0; r < taps; r++) {
+        for (let s = 0; s < taps; s++)
+          sum +=
+            (basis[(left ?? 0) + r] ?? 0) *
+            (basis[(right ?? 0) + s] ?? 0) *
+            (matrix[((i ?? 0) + r) * n + (j ?? 0) + s] ?? 0);
+      }
+      return sum;
+    });
+  },
+};

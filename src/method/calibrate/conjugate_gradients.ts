@@ -1,0 +1,92 @@
+import type { CoefficientProblem } from "./basis_fit.js";
+
+/**
+ * Jacobi-preconditioned conjugate gradients for gram w = cross, one system for each output, on its free columns. In
+ * single precision, as the products are: memory is what the steps wait for.
+ */
+export class ConjugateGradients {
+  readonly coefs: Float32Array;
+  readonly direction: Float32Array;
+  /** cross - gram w on the free columns, 0 elsewhere. */
+  readonly residual: Float32Array;
+  private readonly energies: Float64Array;
+  private readonly inverseDiagonal: Float64Array;
+
+  /** @param isFree 1 for free columns of an output, 0 for others: [outputs, columns] */
+  constructor(
+    private readonly problem: CoefficientProblem,
+    start: Float32Array,
+    private readonly isFree: Float32Array,
+  ) {
+    const { columns, gram, cross } = problem;
+    this.coefs = start.map((value, index) => value * (isFree[index] ?? 0));
+    this.direction = new Float32Array(cross.length);
+    this.residual = new Float32Array(cross.length);
+    this.energies = new Float64Array(cross.length / columns);
+    this.inverseDiagonal = Float64Array.from({ length: columns }, (_, i) => 1 / (gram[i * columns + i] ?? 1));
+  }
+
+  /** @param product of the coefficients with the Gram matrix */
+  begin(product: Float32Array): void {
+    const { problem, isFree, residual, direction, inverseDiagonal, energies } = this;
+    const { columns, cross } = problem;
+    for (let k = 0, index = 0; k < energies.length; k++) {
+      let energy = 0;
+      for (let column = 0; column < columns; column++, index++) {
+        const value = (isFree[index] ?? 0) * ((cross[index] ?? 0) - (product[index] ?? 0));
+        const scaled = value * (inverseDiagonal[column] ?? 0);
+        residual[index] = value;
+        direction[index] = scaled;
+        energy += value * scaled;
+      }
+      energies[k] = energy;
+    }
+  }
+
+  /**
+   * One step; returns what it takes off the sum of the errors, each as much as it counts.
+   * @param product of the direction with the Gram matrix
+   */
+  advance(product: Float32Array): number {
+    const { columns, importance } = this.problem;
+    let gained = 0;
+    for (let k = 0; k < this.energies.length; k++) {
+      const energy = this.energies[k] ?? 0;
+      const curvature = dot(this.direction, product, k * columns, (k + 1) * columns);
+      if (!(curvature > 0) || !(energy > 0)) continue;
+      gained += ((importance[k] ?? 0) * energy * energy) / curvature;
+      const next = this.move(k * columns, energy / curvature, product);
+      this.energies[k] = next;
+      this.turn(k * columns, next / energy);
+    }
+    return gained;
+  }
+
+  /** Moves an output's coefficients along its direction; returns what is left of its energy. */
+  private move(start: number, step: number, product: Float32Array): number {
+    const { coefs, direction, residual, isFree, inverseDiagonal } = this;
+    let energy = 0;
+    for (let column = 0, index = start; column < inverseDiagonal.length; column++, index++) {
+      coefs[index] = (coefs[index] ?? 0) + step * (direction[index] ?? 0);
+      const value = (isFree[index] ?? 0) * ((residual[index] ?? 0) - step * (product[index] ?? 0));
+      residual[index] = value;
+      energy += value * value * (inverseDiagonal[column] ?? 0);
+    }
+    return energy;
+  }
+
+  /** The next direction of an output; 0 on columns that are not free, as the residual is. */
+  private turn(start: number, ratio: number): void {
+    const { direction, residual, inverseDiagonal } = this;
+    for (let column = 0, index = start; column < inverseDiagonal.length; column++, index++) {
+      const scaled = (residual[index] ?? 0) * (inverseDiagonal[column] ?? 0);
+      direction[index] = scaled + ratio * (direction[index] ?? 0);
+    }
+  }
+}
+
+function dot(a: Float32Array, b: Float32Array, start: number, end: number): number {
+  let sum = 0;
+  for (let index = start; index < end; index++) sum += (a[index] ?? 0) * (b[index] ?? 0);
+  return sum;
+}
