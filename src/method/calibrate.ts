@@ -136,6 +136,9 @@ export function otherWays(basis: CalibrationOptions["basis"]): string {
   return basis === "auto" ? "as no smaller basis is tried" : "a smaller --basis, or --basis auto";
 }
 
+/** What the keys of what does not depend on the fraction begin with in a journal. */
+export const ANALYSIS = "analysis-";
+
 /** Shares of the coefficients that are removed to see what a layer's error does to the network's outputs. */
 const PROBES: readonly number[] = [0.4, 0.7];
 
@@ -177,7 +180,7 @@ export async function analyseLayers(
     const ways =
       layer.sparsity === "none"
         ? [keptOption(present)]
-        : await remembered(options.journal, `analysis-${index}`, layerOptionsSchema, () =>
+        : await remembered(options.journal, `${ANALYSIS}${index}`, layerOptionsSchema, () =>
             meter.time("analyse", index, async () => {
               await cuts.reach(index);
               return analyseLayer(graph, runtime, options, layer, present);

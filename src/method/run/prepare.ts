@@ -23,6 +23,9 @@ import { buildTrainingStep, type Reference } from "../../train/step.js";
 import { leastFraction, otherWays } from "../calibrate.js";
 import { decompose, decompositionCandidates } from "../decompose.js";
 import { dequantizedNetwork } from "../dequantized.js";
+import { sparing } from "../goal/pruned.js";
+import type { WrittenNetwork } from "../goal/pruned_search.js";
+import { goalOf } from "../goal/rules.js";
 import { importForCompression } from "../import_for_compression.js";
 import { layerName } from "../inspect.js";
 import { mergeDecompositions } from "../merge_decompositions.js";
@@ -31,7 +34,8 @@ import { checkReachable, prunableInitializers, pruneToMacs } from "../prune.js";
 import { FROM_FLOAT, quantizedNode } from "../remarks.js";
 import { fixedBasis, hasTraining, type RunConfig, type Settings, settingsSchema } from "./config.js";
 import { RunDirectory } from "./directory.js";
-import { frozenIn, sparing } from "./frozen.js";
+import { frozenIn } from "./frozen.js";
+import { checkCostGoal, checkLossGoal } from "./goal_check.js";
 import { type MatchedOutputs, matchOutputs, type OutputChoice } from "./outputs.js";
 import { openFittingDataset } from "./pipeline.js";
 import { type CutNetwork, cutBefore } from "./rest.js";
@@ -108,12 +112,15 @@ export async function prepareRun(request: CompressRequest): Promise<RunDirectory
         request.settings,
       );
     }
-    if (labelled) {
-      labelsOf(train);
-      return classes;
-    }
     const judged = isFitting ? train : { ...train, labels: undefined };
-    return { ...(await judge(graph, decomposed, judged, preprocessing, request)), ...classes };
+    if (labelled) labelsOf(train);
+    const found = labelled ? {} : await judge(graph, decomposed, judged, preprocessing, request);
+    await checkGoal(
+      { graph, file: { graph: original, bytes: modelBytes }, rest, train, labelled },
+      request,
+      found,
+    );
+    return { ...found, ...classes };
   });
   const { outputs, ...judged } = judgement;
   const { settings } = request;
@@ -134,6 +141,34 @@ export async function prepareRun(request: CompressRequest): Promise<RunDirectory
   const run = await RunDirectory.create(request.out, config, original, rest);
   await request.onPictures?.(format, pictureProblem);
   return run;
+}
+
+/** What is known of a model before its run. */
+interface KnownModel {
+  /** Imported. */
+  readonly graph: Graph;
+  readonly file: WrittenNetwork;
+  readonly rest: Graph | undefined;
+  /** The training images. */
+  readonly train: Split;
+  /** Whether labels are learned from. */
+  readonly labelled: boolean;
+}
+
+/** Refuses a goal that cannot be reached, or not be measured. */
+async function checkGoal(
+  { graph, file, rest, train, labelled }: KnownModel,
+  { settings, seed }: CompressRequest,
+  { reference }: Judgement,
+): Promise<void> {
+  const goal = goalOf(settings.prune);
+  if (goal === undefined) return;
+  if (goal.rule === "loss") {
+    checkLossGoal(goal, train, { settings, seed, reference });
+    return;
+  }
+  const frozen = labelled ? untrainedPart(graph, settings) : new Set<string>();
+  await checkCostGoal(goal, { file, network: graph, rest, frozen }, settings);
 }
 
 /** The network with its shapes, cut before operators that ONNX Runtime does not have. */
@@ -205,12 +240,12 @@ function checkSettings(settings: Settings): void {
 
 /** Bases are chosen for each layer by what they save and lose: for a calibrated start with a target. */
 function checkAutomaticBasis({ basis, start, prune }: Settings): void {
-  if (basis !== "auto" || (start === "calibrate" && prune.rule === "macs")) return;
+  if (basis !== "auto" || (start === "calibrate" && prune.rule !== "deviation")) return;
   throw new PenniError(
     "bad-option",
     "--basis auto chooses a basis for each layer by what it saves and loses",
     {
-      expected: "--start calibrate and --target-macs",
+      expected: "--start calibrate and a target, such as --target-macs",
       found: start === "calibrate" ? "--deviations" : `--start ${start}`,
       advice: "Give a number of basis kernels, such as --basis 5",
     },

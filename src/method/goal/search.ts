@@ -1,0 +1,161 @@
+import type { Try } from "./schema.js";
+
+/** How the fraction that reaches a goal is looked for. */
+export interface SearchRules {
+  /** Whether the goal holds from some fraction downwards (a cost) or upwards (a loss), and which end of that is wanted. */
+  readonly wanted: "largest" | "smallest";
+  /** The most that are tried. */
+  readonly most: number;
+  /** The search ends where the fractions of a try that holds and one that does not are so close: their ratio less 1. */
+  readonly resolution: number;
+  /** It also ends with a try that holds whose value is this share of the limit; 1 where nothing is close enough. */
+  readonly close: number;
+  /** What is aimed at, as a share of the limit. */
+  readonly aim: number;
+  /** Values grow with the fraction as straight lines, or fall with it as exponential functions. */
+  readonly curve: "line" | "exponential";
+  /** No next try is nearer to an end of what is left than this share of it. */
+  readonly margin: number;
+}
+
+/** An end of the fractions: its value, where it is known without a try. */
+export interface SearchEnd {
+  readonly fraction: number;
+  readonly value?: number | undefined;
+}
+
+/** Between what the goal is looked for. */
+export interface SearchBounds {
+  /** The smallest fraction that can be reached. */
+  readonly least: SearchEnd;
+  /** The largest one that makes a difference. */
+  readonly most: SearchEnd;
+}
+
+/** What is compared with a limit: the end of the interval that speaks against a cost, the value of a loss. */
+export function decisive(
+  { wanted }: Pick<SearchRules, "wanted">,
+  { value, high }: Omit<Try, "holds">,
+): number {
+  return wanted === "largest" ? (high ?? value) : value;
+}
+
+/** The best of the tries that hold; undefined if none does. The first of equals. */
+export function bestTry(tries: readonly Try[], { wanted }: Pick<SearchRules, "wanted">): Try | undefined {
+  const sign = wanted === "largest" ? 1 : -1;
+  return tries
+    .filter(({ holds }) => holds)
+    .reduce<Try | undefined>(
+      (best, one) => (best === undefined || sign * one.fraction > sign * best.fraction ? one : best),
+      undefined,
+    );
+}
+
+/** Fractions have four decimals, so that they can be written down, said and asked for. */
+const DECIMALS = 4;
+
+export function roundedFraction(fraction: number): number {
+  return Number(fraction.toFixed(DECIMALS));
+}
+
+/** The least fraction with so many decimals that is not below another one. */
+export function leastRounded(fraction: number): number {
+  return Math.min(1, Math.ceil(fraction * 10 ** DECIMALS) / 10 ** DECIMALS);
+}
+
+/**
+ * The fraction to try next, a function of the tries alone: a search that is gone on with goes the same way. Undefined
+ * where it is over.
+ * @param first what to try first; undefined for what the ends let expect
+ */
+export function nextFraction(
+  rules: SearchRules,
+  limit: number,
+  bounds: SearchBounds,
+  first: number | undefined,
+  tries: readonly Try[],
+): number | undefined {
+  if (tries.length >= rules.most) return undefined;
+  const { low, high } = bracket(rules, bounds, tries);
+  const within = (fraction: number): number =>
+    Math.min(bounds.most.fraction, Math.max(low.fraction, fraction));
+  const expected = between(rules, rules.aim * limit, low, high);
+  if (tries.length === 0) {
+    const isCheapEnough = rules.wanted === "largest" && high.value !== undefined && high.value <= limit;
+    return isCheapEnough ? high.fraction : roundedFraction(within(first ?? expected));
+  }
+  if (high.fraction < low.fraction * (1 + rules.resolution)) return undefined;
+  const best = bestTry(tries, rules);
+  if (best !== undefined && rules.close < 1 && decisive(rules, best) >= rules.close * limit) return undefined;
+  const fraction = roundedFraction(expected);
+  return low.fraction < fraction && fraction < high.fraction ? fraction : undefined;
+}
+
+/** What is left: from a fraction on the one side of the goal to one on the other. */
+function bracket(
+  rules: SearchRules,
+  { least, most }: SearchBounds,
+  tries: readonly Try[],
+): { readonly low: SearchEnd; readonly high: SearchEnd } {
+  const best = bestTry(tries, rules);
+  const endOf = (one: Try): SearchEnd => ({ fraction: one.fraction, value: decisive(rules, one) });
+  const failed = tries.filter(({ holds }) => !holds);
+  if (rules.wanted === "largest") {
+    const low = best === undefined ? least : endOf(best);
+    // One that failed below one that holds was bad luck.
+    const above = failed.filter(({ fraction }) => fraction > low.fraction);
+    return { low, high: extreme(above.map(endOf), -1) ?? most };
+  }
+  const high = best === undefined ? most : endOf(best);
+  const below = failed.filter(({ fraction }) => fraction < high.fraction);
+  return { low: extreme(below.map(endOf), 1) ?? least, high };
+}
+
+/** The end with the largest fraction, or with sign -1 the smallest. */
+function extreme(ends: readonly SearchEnd[], sign: 1 | -1): SearchEnd | undefined {
+  return ends.toSorted((a, b) => sign * (b.fraction - a.fraction))[0];
+}
+
+/** Losses below this share of the aim are taken for it: the logarithm of none says nothing. */
+const SMALLEST_LOSS = 0.1;
+
+/** Where between two ends the aim is to be expected. */
+function between({ curve, margin }: SearchRules, aim: number, low: SearchEnd, high: SearchEnd): number {
+  if (low.value === undefined || high.value === undefined || !Number.isFinite(low.value + high.value))
+    return Math.sqrt(low.fraction * high.fraction);
+  const height =
+    curve === "line"
+      ? (value: number): number => value
+      : (value: number): number => Math.log(Math.max(value, SMALLEST_LOSS * aim, Number.MIN_VALUE));
+  const [from, to] = [height(low.value), height(high.value)];
+  const share = from === to ? 0.5 : (height(aim) - from) / (to - from);
+  const inside = Number.isFinite(share) ? Math.min(1 - margin, Math.max(margin, share)) : 0.5;
+  return low.fraction + inside * (high.fraction - low.fraction);
+}
+
+/** A search that may have begun before. */
+export interface FractionSearch {
+  readonly rules: SearchRules;
+  readonly limit: number;
+  readonly bounds: SearchBounds;
+  readonly first: number | undefined;
+  /** What was tried before. */
+  readonly tries: readonly Try[];
+  /** Finds out what a fraction gives; numbers count from 1. */
+  readonly attempt: (fraction: number, number: number) => Promise<Omit<Try, "holds" | "fraction">>;
+  /** Told all tries after each. */
+  readonly onTry?: (tries: readonly Try[]) => Promise<void>;
+}
+
+/** Tries fractions until the search is over; all tries, in order. */
+export async function searchFraction(search: FractionSearch): Promise<readonly Try[]> {
+  const { rules, limit, bounds, first, attempt, onTry } = search;
+  let { tries } = search;
+  for (;;) {
+    const fraction = nextFraction(rules, limit, bounds, first, tries);
+    if (fraction === undefined) return tries;
+    const found = { fraction, ...(await attempt(fraction, tries.length + 1)) };
+    tries = [...tries, { ...found, holds: decisive(rules, found) <= limit }];
+    await onTry?.(tries);
+  }
+}

@@ -1,0 +1,259 @@
+import { PenniError } from "../../graph/errors.js";
+import type { Graph } from "../../graph/types.js";
+import { readModel } from "../../onnx/files.js";
+import { leastFraction } from "../calibrate.js";
+import { decompose } from "../decompose.js";
+import { type CostGoal, costOf, writtenBytes } from "../goal/cost.js";
+import { describeGoal, describeTry, describeValue, percentOf } from "../goal/describe.js";
+import { prunableRange } from "../goal/pruned.js";
+import { type CostSearch, costBounds, searchPruned } from "../goal/pruned_search.js";
+import { type Goal, limitOf } from "../goal/rules.js";
+import type { Try } from "../goal/schema.js";
+import { bestTry, leastRounded, searchFraction } from "../goal/search.js";
+import { mergeDecompositions } from "../merge_decompositions.js";
+import { fixedBasis, type RunConfig, type Settings } from "./config.js";
+import type { RunContext, StageName } from "./context.js";
+import { networkWriter } from "./export_stage.js";
+import { frozenIn } from "./frozen.js";
+import { lossMeter } from "./goal_loss.js";
+import { type GoalRecord, readGoalRecord, writeGoalRecord } from "./goal_record.js";
+import { firstFraction, searchRules } from "./goal_rules.js";
+import { runStages, type Stage } from "./stage.js";
+
+/** The stages whose result depends on the fraction that is searched for: the first and the last of them. */
+export function searchedStages(
+  { rule }: Goal,
+  { start }: Pick<Settings, "start">,
+): readonly [StageName, StageName] {
+  const first = start === "calibrate" ? "decompose" : "prune";
+  return [first, rule === "loss" ? "fine-tune" : first];
+}
+
+/** A network that keeps to a goal, and the fraction that was found for it. */
+export interface FoundNetwork {
+  readonly graph: Graph;
+  readonly fraction: number;
+}
+
+/**
+ * Looks for the fraction of multiply-accumulates that reaches a goal. Every try is written down, and read when the run
+ * is resumed; the stages of the best become the run's own.
+ * @param stages those of `searchedStages`
+ * @throws PenniError "bad-option" if no try holds
+ */
+export async function searchGoal(
+  goal: Goal,
+  stages: readonly Stage[],
+  before: Graph,
+  context: RunContext,
+): Promise<FoundNetwork> {
+  const { settings } = context.run.config;
+  const isPruningOnly = goal.rule !== "loss" && settings.start !== "calibrate";
+  return isPruningOnly
+    ? searchByPruning(goal, stages, before, context)
+    : searchByStages(goal, stages, before, context);
+}
+
+/** Costs of a network do not depend on what its coefficients are: they are known before it is trained. */
+async function searchByPruning(
+  goal: CostGoal,
+  stages: readonly Stage[],
+  before: Graph,
+  context: RunContext,
+): Promise<FoundNetwork> {
+  const { run, listener } = context;
+  const { frozen } = frozenIn(before, run.config);
+  const network = { graph: before, original: await readModel(run.stagePath("normalize")), frozen };
+  const search = await costSearch(goal, network, context);
+  const record = (await readGoalRecord(run)) ?? (await startPruning(search));
+  const tries = await searchPruned(search, record, record.tries, async (all) => {
+    await writeGoalRecord(run, { ...record, tries: all });
+    tellLast(goal, all, listener);
+  });
+  const { fraction } = bestOrRefuse(goal, tries, context.run.config);
+  return {
+    fraction,
+    graph: await runStages(stages, before, { ...context, passage: { fraction, suffix: "" } }),
+  };
+}
+
+async function startPruning(search: CostSearch): Promise<GoalRecord> {
+  const { least, most } = await costBounds(search);
+  return { least, most, tries: [] };
+}
+
+async function costSearch(
+  goal: CostGoal,
+  network: CostSearch["network"],
+  context: RunContext,
+): Promise<CostSearch> {
+  const { run } = context;
+  const graph = await readModel(run.stagePath("original"));
+  const bytes = run.config.modelBytes ?? writtenBytes(graph);
+  return { goal, network, write: await networkWriter(context), file: { graph, bytes } };
+}
+
+async function searchByStages(
+  goal: Goal,
+  stages: readonly Stage[],
+  before: Graph,
+  context: RunContext,
+): Promise<FoundNetwork> {
+  const { run, listener } = context;
+  const { settings } = run.config;
+  const rules = searchRules(goal, settings);
+  const record = (await readGoalRecord(run)) ?? (await startRecord(goal, before, context));
+  await writeGoalRecord(run, record);
+  const judge = lazily(() => judgeOf(goal, context));
+  let { tries } = record;
+  await removeTries(stages, tries, bestTry(tries, rules), context);
+  await searchFraction({
+    rules,
+    limit: limitOf(goal),
+    bounds: record,
+    first: record.first,
+    tries,
+    attempt: async (fraction, number) => {
+      listener.notice?.(`try ${number} of at most ${rules.most}: ${percentOf(fraction)} of the MACs`);
+      const passage = { fraction, suffix: suffixOf(number) };
+      const start = await startOf(stages, before, tries, bestTry(tries, rules), context);
+      const graph = await runStages(stages, start, { ...context, passage });
+      return (await judge())(graph, { ...context, passage });
+    },
+    onTry: async (all) => {
+      tries = all;
+      await writeGoalRecord(run, { ...record, tries });
+      tellLast(goal, tries, listener);
+      await removeTries(stages, tries, bestTry(tries, rules), context);
+    },
+  });
+  const best = bestOrRefuse(goal, tries, run.config);
+  const graph = await adopt(stages, suffixOf(tries.indexOf(best) + 1), context);
+  await removeTries(stages, tries, undefined, context);
+  for (const { tidy } of stages) await tidy?.(run);
+  return { graph, fraction: best.fraction };
+}
+
+const suffixOf = (number: number): string => `-${number}`;
+
+function lazily<Value>(make: () => Promise<Value>): () => Promise<Value> {
+  let made: Promise<Value> | undefined;
+  return () => {
+    made ??= make();
+    return made;
+  };
+}
+
+/** What a try gives in the goal's unit. */
+type Judge = (graph: Graph, context: RunContext) => Promise<Omit<Try, "fraction" | "holds">>;
+
+async function judgeOf(goal: Goal, context: RunContext): Promise<Judge> {
+  if (goal.rule === "loss") {
+    const meter = await lossMeter(goal.measure, context);
+    return async (graph, own) => {
+      const { bytes } = await (await networkWriter(own))(graph, true);
+      return { ...(await meter(graph)), bytes };
+    };
+  }
+  const original = await readModel(context.run.stagePath("original"));
+  return async (graph, own) => {
+    const written = await (await networkWriter(own))(graph, true);
+    return costOf(goal, written.graph, written.bytes, original);
+  };
+}
+
+/** Between what is searched, and where it begins, before anything was tried. */
+async function startRecord(goal: Goal, before: Graph, context: RunContext): Promise<GoalRecord> {
+  const { run } = context;
+  const { settings } = run.config;
+  const normalized = await readModel(run.stagePath("normalize"));
+  const fraction = leastOf(before, normalized, run.config);
+  if (goal.rule === "loss") {
+    const first = firstFraction(settings);
+    return { least: { fraction }, most: { fraction: 1, value: 0 }, first, tries: [] };
+  }
+  // What pruning by magnitude would give costs about the same, and is known at once.
+  const graph = decompose(normalized, { basis: fixedBasis(settings) });
+  const search = await costSearch(goal, { graph, original: normalized, frozen: new Set() }, context);
+  const bounds = await costBounds(search);
+  const pruned = await searchPruned(search, bounds);
+  const first = bestTry(pruned, searchRules(goal, settings))?.fraction;
+  const most = { fraction: 1, value: bounds.original };
+  return { least: { ...bounds.least, fraction }, most, first, tries: [] };
+}
+
+/** The smallest fraction that can be reached from here. */
+function leastOf(before: Graph, normalized: Graph, config: RunConfig): number {
+  const { start, basis } = config.settings;
+  if (start === "calibrate") {
+    const { graph, factors } = mergeDecompositions(normalized);
+    return leastRounded(leastFraction(graph, { basis, factors }));
+  }
+  const { frozen } = frozenIn(before, config);
+  return prunableRange({ graph: before, original: normalized, frozen }).least;
+}
+
+/** What a try goes on from: where pruning comes first, the best network so far, which was trained for most of the way. */
+async function startOf(
+  stages: readonly Stage[],
+  before: Graph,
+  tries: readonly Try[],
+  best: Try | undefined,
+  { run }: RunContext,
+): Promise<Graph> {
+  const [first] = stages;
+  const last = stages.at(-1);
+  if (best === undefined || first?.name !== "prune" || last === undefined) return before;
+  return readModel(run.stagePath(`${last.name}${suffixOf(tries.indexOf(best) + 1)}`));
+}
+
+/** A try's stages as those of the run. */
+async function adopt(stages: readonly Stage[], suffix: string, { run }: RunContext): Promise<Graph> {
+  let graph: Graph | undefined;
+  for (const { name, remarks = [] } of stages) {
+    for (const remark of remarks) await run.copy(`${remark}${suffix}.json`, `${remark}.json`);
+    graph = await run.stage(name, () => readModel(run.stagePath(`${name}${suffix}`)));
+  }
+  if (graph === undefined) throw new PenniError("internal", "no stage depends on the goal");
+  return graph;
+}
+
+/** Removes the networks of all tries but one. */
+async function removeTries(
+  stages: readonly Stage[],
+  tries: readonly Try[],
+  kept: Try | undefined,
+  { run }: RunContext,
+): Promise<void> {
+  for (const [index, one] of tries.entries()) {
+    if (one === kept) continue;
+    const suffix = suffixOf(index + 1);
+    for (const { name, remarks = [] } of stages)
+      await run.removeStage(
+        `${name}${suffix}`,
+        remarks.map((remark) => `${remark}${suffix}.json`),
+      );
+  }
+}
+
+function tellLast(goal: Goal, tries: readonly Try[], listener: RunContext["listener"]): void {
+  const last = tries.at(-1);
+  if (last !== undefined) listener.notice?.(describeTry(goal, tries.length, last));
+}
+
+function bestOrRefuse(goal: Goal, tries: readonly Try[], { settings }: RunConfig): Try {
+  const best = bestTry(tries, { wanted: goal.rule === "loss" ? "smallest" : "largest" });
+  if (best !== undefined) return best;
+  const nearest = tries.toSorted((a, b) => a.value - b.value)[0];
+  throw new PenniError("bad-option", "no fraction that was tried reaches the goal", {
+    expected: describeGoal(goal),
+    found:
+      nearest === undefined
+        ? "nothing to try"
+        : `${describeValue(goal, nearest)} at ${percentOf(nearest.fraction)} of the MACs, the best of ${tries.length} tries`,
+    advice:
+      goal.rule === "loss"
+        ? `Allow more${settings.fineTune.epochs === 0 ? ", or train: --preset fast" : ", or train longer: --fine-tune-epochs"}`
+        : "Allow more, or give a smaller --basis",
+  });
+}
