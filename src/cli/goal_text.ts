@@ -1,4 +1,4 @@
-import { describeGoal, describeValue, percentOf, unitOf } from "../method/goal/describe.js";
+import { describeEffort, describeGoal, describeValue, percentOf, unitOf } from "../method/goal/describe.js";
 import type { Goal } from "../method/goal/rules.js";
 import type { Try } from "../method/goal/schema.js";
 import { bestTry } from "../method/goal/search.js";
@@ -90,17 +90,11 @@ function whyNot(goal: Goal, { low, value }: GoalOutcome["reached"]): string {
 }
 
 /** What is planned for a goal. */
-export function describePlannedGoal({ goal, fraction, tries, search }: PlannedGoal, width: number): string {
+export function describePlannedGoal({ goal, fraction, tries, effort }: PlannedGoal, width: number): string {
   const expected =
     goal.rule === "loss"
       ? `first tried at ${percentOf(fraction)} of the MACs`
       : `about ${percentOf(fraction)} of the MACs, pruned as the network stands`;
-  const text = `Goal: ${describeGoal(goal)}: ${expected}.${describeSearch(search)}`;
+  const text = `Goal: ${describeGoal(goal)}: ${expected}; ${describeEffort(effort)}.`;
   return [wrap(text, width), ...(tries.length === 0 ? [] : [table(goal, tries, width)])].join("\n\n");
-}
-
-function describeSearch({ most, of, epochs }: PlannedGoal["search"]): string {
-  if (of === "prunings") return "";
-  if (of === "calibrations") return ` The search takes at most ${most} calibrations.`;
-  return ` The search takes at most ${most} trainings of ${epochs} epochs each.`;
 }

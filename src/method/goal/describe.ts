@@ -63,3 +63,21 @@ export function describeTry(goal: Goal, number: number, { fraction, bytes, holds
   const verdict = holds ? "holds" : "too much";
   return `try ${number}: ${percentOf(fraction)} of the MACs: ${describeValue(goal, value)}${file}: ${verdict}`;
 }
+
+/** What a search takes, in the largest of what each try takes. */
+export interface SearchEffort {
+  readonly most: number;
+  readonly of: "prunings" | "calibrations" | "trainings";
+  /** Of each training. */
+  readonly epochs: number;
+}
+
+const efforts: { readonly [Kind in SearchEffort["of"]]: (effort: SearchEffort) => string } = {
+  prunings: () => "the search takes no training",
+  calibrations: ({ most }) => `the search takes at most ${most} calibrations`,
+  trainings: ({ most, epochs }) => `the search takes at most ${most} trainings of ${epochs} epochs each`,
+};
+
+export function describeEffort(effort: SearchEffort): string {
+  return efforts[effort.of](effort);
+}

@@ -5,7 +5,7 @@ import type { Graph } from "../../graph/types.js";
 import { decompose } from "../decompose.js";
 import { exportModel } from "../export.js";
 import { type CostGoal, writtenBytes } from "../goal/cost.js";
-import { describeGoal, describeValue } from "../goal/describe.js";
+import { describeGoal, describeValue, type SearchEffort } from "../goal/describe.js";
 import {
   type CostBounds,
   type CostSearch,
@@ -17,8 +17,8 @@ import { type Goal, limitOf } from "../goal/rules.js";
 import type { Try } from "../goal/schema.js";
 import { bestTry } from "../goal/search.js";
 import { shrink } from "../shrink.js";
-import { fixedBasis, hasTraining, type RunConfig, type Settings } from "./config.js";
-import { firstFraction, searchRules } from "./goal_rules.js";
+import { fixedBasis, type RunConfig, type Settings } from "./config.js";
+import { firstFraction, searchEffort } from "./goal_rules.js";
 import { fileCounts } from "./outcome.js";
 import { joinRest } from "./rest.js";
 
@@ -112,32 +112,17 @@ export interface PlannedGoal {
   readonly fraction: number;
   /** For costs: what was tried on the network as it stands, pruned and not trained. */
   readonly tries: readonly Try[];
-  /** How much work the search is. */
-  readonly search: {
-    readonly most: number;
-    readonly of: "prunings" | "calibrations" | "trainings";
-    readonly epochs: number;
-  };
+  readonly effort: SearchEffort;
 }
 
 /** @throws PenniError as `checkCostGoal` */
 export async function planGoal(goal: Goal, model: GivenModel, settings: Settings): Promise<PlannedGoal> {
-  const search = plannedSearch(goal, settings);
-  if (goal.rule === "loss") return { goal, fraction: firstFraction(settings), tries: [], search };
+  const effort = searchEffort(goal, settings);
+  if (goal.rule === "loss") return { goal, fraction: firstFraction(settings), tries: [], effort };
   const request = costSearchOf(goal, model, settings);
   const bounds = await costBounds(request);
   refuseUnreachable(goal, bounds);
   const tries = await searchPruned(request, bounds);
   const best = bestTry(tries, { wanted: "largest" });
-  return { goal, fraction: best?.fraction ?? bounds.least.fraction, tries, search };
-}
-
-/** What a search takes, in the largest of what each try takes. */
-export function plannedSearch(goal: Goal, settings: Settings): PlannedGoal["search"] {
-  const { most } = searchRules(goal, settings);
-  const { retrain, fineTune, start } = settings;
-  if (goal.rule === "loss" && hasTraining(settings))
-    return { most, of: "trainings", epochs: fineTune.epochs + (start === "calibrate" ? retrain.epochs : 0) };
-  if (start === "calibrate") return { most, of: "calibrations", epochs: 0 };
-  return { most: 0, of: "prunings", epochs: 0 };
+  return { goal, fraction: best?.fraction ?? bounds.least.fraction, tries, effort };
 }

@@ -1,3 +1,4 @@
+import type { SearchEffort } from "../goal/describe.js";
 import type { GoalName } from "../goal/names.js";
 import type { Goal } from "../goal/rules.js";
 import type { SearchRules } from "../goal/search.js";
@@ -41,4 +42,13 @@ export function searchRules(goal: Goal, settings: Effort): SearchRules {
 /** What is tried first for a loss: what the presets ask for, with training and without. */
 export function firstFraction(settings: Effort): number {
   return hasTraining(settings) ? 0.42 : 0.58;
+}
+
+/** How much work the search for a goal is. */
+export function searchEffort(goal: Goal, settings: Effort & Pick<Settings, "start">): SearchEffort {
+  const { retrain, fineTune, start } = settings;
+  const { most } = searchRules(goal, settings);
+  if (goal.rule === "loss" && hasTraining(settings))
+    return { most, of: "trainings", epochs: fineTune.epochs + (start === "calibrate" ? retrain.epochs : 0) };
+  return { most, of: start === "calibrate" ? "calibrations" : "prunings", epochs: 0 };
 }

@@ -4,7 +4,7 @@ import { readModel } from "../../onnx/files.js";
 import { leastFraction } from "../calibrate.js";
 import { decompose } from "../decompose.js";
 import { type CostGoal, costOf, writtenBytes } from "../goal/cost.js";
-import { describeGoal, describeTry, describeValue, percentOf } from "../goal/describe.js";
+import { describeEffort, describeGoal, describeTry, describeValue, percentOf } from "../goal/describe.js";
 import { prunableRange } from "../goal/pruned.js";
 import { type CostSearch, costBounds, searchPruned } from "../goal/pruned_search.js";
 import { type Goal, limitOf } from "../goal/rules.js";
@@ -17,7 +17,7 @@ import { networkWriter } from "./export_stage.js";
 import { frozenIn } from "./frozen.js";
 import { lossMeter } from "./goal_loss.js";
 import { type GoalRecord, readGoalRecord, writeGoalRecord } from "./goal_record.js";
-import { firstFraction, searchRules } from "./goal_rules.js";
+import { firstFraction, searchEffort, searchRules } from "./goal_rules.js";
 import { runStages, type Stage } from "./stage.js";
 
 /** The stages whose result depends on the fraction that is searched for: the first and the last of them. */
@@ -104,6 +104,7 @@ async function searchByStages(
   const rules = searchRules(goal, settings);
   const record = (await readGoalRecord(run)) ?? (await startRecord(goal, before, context));
   await writeGoalRecord(run, record);
+  listener.notice?.(`goal: ${describeGoal(goal)}; ${describeEffort(searchEffort(goal, settings))}`);
   const judge = lazily(() => judgeOf(goal, context));
   let { tries } = record;
   await removeTries(stages, tries, bestTry(tries, rules), context);
