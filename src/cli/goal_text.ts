@@ -1,5 +1,5 @@
 import { describeEffort, describeGoal, describeValue, percentOf, unitOf } from "../method/goal/describe.js";
-import type { Goal } from "../method/goal/rules.js";
+import { type Goal, wanted } from "../method/goal/rules.js";
 import type { Try } from "../method/goal/schema.js";
 import { bestTry } from "../method/goal/search.js";
 import type { PlannedGoal } from "../method/run/goal_check.js";
@@ -56,7 +56,7 @@ const titles: { readonly [Rule in Goal["rule"]]: (goal: Goal) => string } = {
 };
 
 function table(goal: Goal, tries: readonly Try[], width: number): string {
-  const best = bestTry(tries, { wanted: goal.rule === "loss" ? "smallest" : "largest" });
+  const best = bestTry(tries, wanted[goal.rule]);
   const rows = tries.map((tried, index): Row => ({ number: index + 1, tried, isTaken: tried === best }));
   return formatTable(columns(goal), rows, width);
 }

@@ -6,11 +6,8 @@ import type { Graph } from "../../graph/types.js";
 import { measureCompiledLatency, singleImage } from "../../measure/compiled_latency.js";
 import { predictedLatency } from "../../measure/predicted_latency.js";
 import { encodeModel, encodeModelWithData, isTooLarge } from "../../onnx/write.js";
-import type { Goal } from "./rules.js";
+import type { CostGoal } from "./rules.js";
 import type { Try } from "./schema.js";
-
-/** Goals for what a network costs, whatever it computes. */
-export type CostGoal = Extract<Goal, { readonly rule: "size" | "latency" }>;
 
 /** What a network costs in the unit of a goal, and the bytes of its file. */
 export type Cost = Omit<Try, "fraction" | "holds">;

@@ -1,7 +1,7 @@
 import type { Graph } from "../../graph/types.js";
-import { type Cost, type CostGoal, costOf, predictedCost, wasmBytes } from "./cost.js";
+import { type Cost, costOf, predictedCost, wasmBytes } from "./cost.js";
 import { type PrunableNetwork, prunableRange, prunedToFraction, withoutCoefficients } from "./pruned.js";
-import { limitOf } from "./rules.js";
+import { type CostGoal, limitOf, wanted } from "./rules.js";
 import type { Try } from "./schema.js";
 import {
   decisive,
@@ -62,7 +62,7 @@ export async function costBounds(search: CostSearch): Promise<CostBounds> {
   const endOf = async (fraction: number, graph: Graph, shrunk: boolean): Promise<SearchEnd> => {
     const written = await write(graph, shrunk);
     const cost = await costOf(goal, written.graph, written.bytes, file.graph);
-    return { fraction, value: decisive(PRUNINGS[goal.rule], { fraction, ...cost }) };
+    return { fraction, value: decisive(wanted[goal.rule], { fraction, ...cost }) };
   };
   return {
     least: await endOf(least, withoutCoefficients(network), false),
@@ -105,12 +105,12 @@ const HALVINGS = 7;
 function firstFraction({ goal, network }: CostSearch, { least, most }: SearchBounds): number | undefined {
   const whole = predictedCost(goal, prunedToFraction(network, most.fraction));
   if (whole === undefined || most.value === undefined) return undefined;
-  const wanted = (PRUNINGS[goal.rule].aim * limitOf(goal) * whole) / most.value;
+  const aim = (PRUNINGS[goal.rule].aim * limitOf(goal) * whole) / most.value;
   let [low, high] = [least.fraction, most.fraction];
   for (let step = 0; step < HALVINGS; step++) {
     const middle = (low + high) / 2;
     const cost = predictedCost(goal, prunedToFraction(network, middle)) ?? Number.POSITIVE_INFINITY;
-    if (cost > wanted) high = middle;
+    if (cost > aim) high = middle;
     else low = middle;
   }
   return roundedFraction(low);

@@ -4,6 +4,18 @@ import type { PruneRule } from "./schema.js";
 /** A rule that says what is wanted of the result. */
 export type Goal = Extract<PruneRule, { readonly rule: GoalName }>;
 
+/** Goals for what a network costs, whatever it computes. */
+export type CostGoal = Extract<Goal, { readonly rule: "size" | "latency" }>;
+
+export type LossGoal = Extract<Goal, { readonly rule: "loss" }>;
+
+/** Which of the fractions that reach a goal is wanted: costs fall with the fraction, losses rise. */
+export const wanted: { readonly [Name in GoalName]: "largest" | "smallest" } = {
+  size: "largest",
+  latency: "largest",
+  loss: "smallest",
+};
+
 export function goalOf(rule: PruneRule): Goal | undefined {
   return rule.rule === "deviation" || rule.rule === "macs" ? undefined : rule;
 }

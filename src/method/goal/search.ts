@@ -33,15 +33,12 @@ export interface SearchBounds {
 }
 
 /** What is compared with a limit: the end of the interval that speaks against a cost, the value of a loss. */
-export function decisive(
-  { wanted }: Pick<SearchRules, "wanted">,
-  { value, high }: Omit<Try, "holds">,
-): number {
+export function decisive(wanted: SearchRules["wanted"], { value, high }: Omit<Try, "holds">): number {
   return wanted === "largest" ? (high ?? value) : value;
 }
 
 /** The best of the tries that hold; undefined if none does. The first of equals. */
-export function bestTry(tries: readonly Try[], { wanted }: Pick<SearchRules, "wanted">): Try | undefined {
+export function bestTry(tries: readonly Try[], wanted: SearchRules["wanted"]): Try | undefined {
   const sign = wanted === "largest" ? 1 : -1;
   return tries
     .filter(({ holds }) => holds)
@@ -85,8 +82,9 @@ export function nextFraction(
     return isCheapEnough ? high.fraction : roundedFraction(within(first ?? expected));
   }
   if (high.fraction < low.fraction * (1 + rules.resolution)) return undefined;
-  const best = bestTry(tries, rules);
-  if (best !== undefined && rules.close < 1 && decisive(rules, best) >= rules.close * limit) return undefined;
+  const best = bestTry(tries, rules.wanted);
+  if (best !== undefined && rules.close < 1 && decisive(rules.wanted, best) >= rules.close * limit)
+    return undefined;
   const fraction = roundedFraction(expected);
   return low.fraction < fraction && fraction < high.fraction ? fraction : undefined;
 }
@@ -97,8 +95,8 @@ function bracket(
   { least, most }: SearchBounds,
   tries: readonly Try[],
 ): { readonly low: SearchEnd; readonly high: SearchEnd } {
-  const best = bestTry(tries, rules);
-  const endOf = (one: Try): SearchEnd => ({ fraction: one.fraction, value: decisive(rules, one) });
+  const best = bestTry(tries, rules.wanted);
+  const endOf = (one: Try): SearchEnd => ({ fraction: one.fraction, value: decisive(rules.wanted, one) });
   const failed = tries.filter(({ holds }) => !holds);
   if (rules.wanted === "largest") {
     const low = best === undefined ? least : endOf(best);
@@ -155,7 +153,7 @@ export async function searchFraction(search: FractionSearch): Promise<readonly T
     const fraction = nextFraction(rules, limit, bounds, first, tries);
     if (fraction === undefined) return tries;
     const found = { fraction, ...(await attempt(fraction, tries.length + 1)) };
-    tries = [...tries, { ...found, holds: decisive(rules, found) <= limit }];
+    tries = [...tries, { ...found, holds: decisive(rules.wanted, found) <= limit }];
     await onTry?.(tries);
   }
 }

@@ -4,7 +4,7 @@ import { PenniError } from "../../graph/errors.js";
 import type { Graph } from "../../graph/types.js";
 import { decompose } from "../decompose.js";
 import { exportModel } from "../export.js";
-import { type CostGoal, writtenBytes } from "../goal/cost.js";
+import { writtenBytes } from "../goal/cost.js";
 import { describeGoal, describeValue, type SearchEffort } from "../goal/describe.js";
 import {
   type CostBounds,
@@ -13,7 +13,7 @@ import {
   searchPruned,
   type WrittenNetwork,
 } from "../goal/pruned_search.js";
-import { type Goal, limitOf } from "../goal/rules.js";
+import { type CostGoal, type Goal, goalOf, type LossGoal, limitOf, wanted } from "../goal/rules.js";
 import type { Try } from "../goal/schema.js";
 import { bestTry } from "../goal/search.js";
 import { shrink } from "../shrink.js";
@@ -34,12 +34,24 @@ export interface GivenModel {
   readonly frozen: ReadonlySet<string>;
 }
 
+/** Of a configuration, as far as it is known when goals are checked. */
+type KnownConfig = Pick<RunConfig, "settings" | "seed" | "reference">;
+
 /**
- * Refuses a goal for what a network costs that is reached already, or cannot be reached.
+ * Refuses a goal that is reached already, cannot be reached, or cannot be measured.
+ * @param train the training images
  * @throws PenniError "bad-option"; as `compileToWasm` if the goal needs that and the model cannot be compiled
  */
-export async function checkCostGoal(goal: CostGoal, model: GivenModel, settings: Settings): Promise<void> {
-  refuseUnreachable(goal, await costBounds(costSearchOf(goal, model, settings)));
+export async function checkGoal(
+  model: GivenModel,
+  train: Pick<Split, "count" | "labels">,
+  config: KnownConfig,
+): Promise<void> {
+  const { settings } = config;
+  const goal = goalOf(settings.prune);
+  if (goal === undefined) return;
+  if (goal.rule === "loss") checkLossGoal(goal, train, config);
+  else refuseUnreachable(goal, await costBounds(costSearchOf(goal, model, settings)));
 }
 
 function costSearchOf(
@@ -74,17 +86,12 @@ function refuseUnreachable(goal: CostGoal, { least, original }: CostBounds): voi
   });
 }
 
-/**
- * Refuses a loss that cannot be measured.
- * @param split the training images
- * @throws PenniError "bad-option"
- */
-export function checkLossGoal(
-  goal: Goal,
+/** Refuses a loss that cannot be measured. */
+function checkLossGoal(
+  goal: LossGoal,
   split: Pick<Split, "count" | "labels">,
-  { settings, seed, reference }: Pick<RunConfig, "settings" | "seed" | "reference">,
+  { settings, seed, reference }: KnownConfig,
 ): void {
-  if (goal.rule !== "loss") return;
   const isLabelled = reference !== "original";
   if (isLabelled !== (goal.measure === "top1")) {
     throw new PenniError(
@@ -115,7 +122,7 @@ export interface PlannedGoal {
   readonly effort: SearchEffort;
 }
 
-/** @throws PenniError as `checkCostGoal` */
+/** @throws PenniError as `checkGoal` */
 export async function planGoal(goal: Goal, model: GivenModel, settings: Settings): Promise<PlannedGoal> {
   const effort = searchEffort(goal, settings);
   if (goal.rule === "loss") return { goal, fraction: firstFraction(settings), tries: [], effort };
@@ -123,6 +130,6 @@ export async function planGoal(goal: Goal, model: GivenModel, settings: Settings
   const bounds = await costBounds(request);
   refuseUnreachable(goal, bounds);
   const tries = await searchPruned(request, bounds);
-  const best = bestTry(tries, { wanted: "largest" });
+  const best = bestTry(tries, wanted[goal.rule]);
   return { goal, fraction: best?.fraction ?? bounds.least.fraction, tries, effort };
 }

@@ -2,7 +2,7 @@ import { PenniError } from "../../graph/errors.js";
 import { wasmBytes } from "../goal/cost.js";
 import type { GoalValue } from "../goal/describe.js";
 import type { WrittenNetwork } from "../goal/pruned_search.js";
-import { type Goal, goalOf, limitOf } from "../goal/rules.js";
+import { type Goal, goalOf, limitOf, wanted } from "../goal/rules.js";
 import type { Try } from "../goal/schema.js";
 import { bestTry } from "../goal/search.js";
 import type { RunDirectory } from "./directory.js";
@@ -18,7 +18,7 @@ export async function goalOutcome(
   const goal = goalOf(run.config.settings.prune);
   if (goal === undefined) return undefined;
   const { tries = [] } = (await readGoalRecord(run)) ?? {};
-  const best = bestTry(tries, { wanted: goal.rule === "loss" ? "smallest" : "largest" });
+  const best = bestTry(tries, wanted[goal.rule]);
   if (best === undefined) {
     throw new PenniError("bad-file", "what was tried for the goal is gone", {
       file: run.path("search.json"),

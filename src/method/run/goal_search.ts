@@ -3,11 +3,11 @@ import type { Graph } from "../../graph/types.js";
 import { readModel } from "../../onnx/files.js";
 import { leastFraction } from "../calibrate.js";
 import { decompose } from "../decompose.js";
-import { type CostGoal, costOf, writtenBytes } from "../goal/cost.js";
+import { costOf, writtenBytes } from "../goal/cost.js";
 import { describeEffort, describeGoal, describeTry, describeValue, percentOf } from "../goal/describe.js";
 import { prunableRange } from "../goal/pruned.js";
 import { type CostSearch, costBounds, searchPruned } from "../goal/pruned_search.js";
-import { type Goal, limitOf } from "../goal/rules.js";
+import { type CostGoal, type Goal, limitOf, wanted } from "../goal/rules.js";
 import type { Try } from "../goal/schema.js";
 import { bestTry, leastRounded, searchFraction } from "../goal/search.js";
 import { mergeDecompositions } from "../merge_decompositions.js";
@@ -18,6 +18,7 @@ import { frozenIn } from "./frozen.js";
 import { lossMeter } from "./goal_loss.js";
 import { type GoalRecord, readGoalRecord, writeGoalRecord } from "./goal_record.js";
 import { firstFraction, searchEffort, searchRules } from "./goal_rules.js";
+import { adopt, removeTries, removeTry, startOf, suffixOf } from "./goal_tries.js";
 import { runStages, type Stage } from "./stage.js";
 
 /** The stages whose result depends on the fraction that is searched for: the first and the last of them. */
@@ -102,12 +103,11 @@ async function searchByStages(
   const { run, listener } = context;
   const { settings } = run.config;
   const rules = searchRules(goal, settings);
-  const record = (await readGoalRecord(run)) ?? (await startRecord(goal, before, context));
-  await writeGoalRecord(run, record);
+  const record = await openRecord(goal, stages, before, context);
   listener.notice?.(`goal: ${describeGoal(goal)}; ${describeEffort(searchEffort(goal, settings))}`);
   const judge = lazily(() => judgeOf(goal, context));
   let { tries } = record;
-  await removeTries(stages, tries, bestTry(tries, rules), context);
+  await removeTries(stages, tries, bestTry(tries, rules.wanted), run);
   await searchFraction({
     rules,
     limit: limitOf(goal),
@@ -117,7 +117,7 @@ async function searchByStages(
     attempt: async (fraction, number) => {
       listener.notice?.(`try ${number} of at most ${rules.most}: ${percentOf(fraction)} of the MACs`);
       const passage = { fraction, suffix: suffixOf(number) };
-      const start = await startOf(stages, before, tries, bestTry(tries, rules), context);
+      const start = await startOf(stages, before, tries, bestTry(tries, rules.wanted), run);
       const graph = await runStages(stages, start, { ...context, passage });
       return (await judge())(graph, { ...context, passage });
     },
@@ -125,17 +125,15 @@ async function searchByStages(
       tries = all;
       await writeGoalRecord(run, { ...record, tries });
       tellLast(goal, tries, listener);
-      await removeTries(stages, tries, bestTry(tries, rules), context);
+      await removeTries(stages, tries, bestTry(tries, rules.wanted), run);
     },
   });
   const best = bestOrRefuse(goal, tries, run.config);
-  const graph = await adopt(stages, suffixOf(tries.indexOf(best) + 1), context);
-  await removeTries(stages, tries, undefined, context);
+  const graph = await adopt(stages, tries.indexOf(best) + 1, run);
+  await removeTries(stages, tries, undefined, run);
   for (const { tidy } of stages) await tidy?.(run);
   return { graph, fraction: best.fraction };
 }
-
-const suffixOf = (number: number): string => `-${number}`;
 
 function lazily<Value>(make: () => Promise<Value>): () => Promise<Value> {
   let made: Promise<Value> | undefined;
@@ -163,6 +161,23 @@ async function judgeOf(goal: Goal, context: RunContext): Promise<Judge> {
   };
 }
 
+/** What was tried before; where that is not known, the search starts anew. */
+async function openRecord(
+  goal: Goal,
+  stages: readonly Stage[],
+  before: Graph,
+  context: RunContext,
+): Promise<GoalRecord> {
+  const { run } = context;
+  const known = await readGoalRecord(run);
+  if (known !== undefined) return known;
+  const { most } = searchRules(goal, run.config.settings);
+  for (let number = 1; number <= most; number++) await removeTry(stages, number, run);
+  const record = await startRecord(goal, before, context);
+  await writeGoalRecord(run, record);
+  return record;
+}
+
 /** Between what is searched, and where it begins, before anything was tried. */
 async function startRecord(goal: Goal, before: Graph, context: RunContext): Promise<GoalRecord> {
   const { run } = context;
@@ -178,7 +193,7 @@ async function startRecord(goal: Goal, before: Graph, context: RunContext): Prom
   const search = await costSearch(goal, { graph, original: normalized, frozen: new Set() }, context);
   const bounds = await costBounds(search);
   const pruned = await searchPruned(search, bounds);
-  const first = bestTry(pruned, searchRules(goal, settings))?.fraction;
+  const first = bestTry(pruned, wanted[goal.rule])?.fraction;
   const most = { fraction: 1, value: bounds.original };
   return { least: { ...bounds.least, fraction }, most, first, tries: [] };
 }
@@ -194,56 +209,13 @@ function leastOf(before: Graph, normalized: Graph, config: RunConfig): number {
   return prunableRange({ graph: before, original: normalized, frozen }).least;
 }
 
-/** What a try goes on from: where pruning comes first, the best network so far, which was trained for most of the way. */
-async function startOf(
-  stages: readonly Stage[],
-  before: Graph,
-  tries: readonly Try[],
-  best: Try | undefined,
-  { run }: RunContext,
-): Promise<Graph> {
-  const [first] = stages;
-  const last = stages.at(-1);
-  if (best === undefined || first?.name !== "prune" || last === undefined) return before;
-  return readModel(run.stagePath(`${last.name}${suffixOf(tries.indexOf(best) + 1)}`));
-}
-
-/** A try's stages as those of the run. */
-async function adopt(stages: readonly Stage[], suffix: string, { run }: RunContext): Promise<Graph> {
-  let graph: Graph | undefined;
-  for (const { name, remarks = [] } of stages) {
-    for (const remark of remarks) await run.copy(`${remark}${suffix}.json`, `${remark}.json`);
-    graph = await run.stage(name, () => readModel(run.stagePath(`${name}${suffix}`)));
-  }
-  if (graph === undefined) throw new PenniError("internal", "no stage depends on the goal");
-  return graph;
-}
-
-/** Removes the networks of all tries but one. */
-async function removeTries(
-  stages: readonly Stage[],
-  tries: readonly Try[],
-  kept: Try | undefined,
-  { run }: RunContext,
-): Promise<void> {
-  for (const [index, one] of tries.entries()) {
-    if (one === kept) continue;
-    const suffix = suffixOf(index + 1);
-    for (const { name, remarks = [] } of stages)
-      await run.removeStage(
-        `${name}${suffix}`,
-        remarks.map((remark) => `${remark}${suffix}.json`),
-      );
-  }
-}
-
 function tellLast(goal: Goal, tries: readonly Try[], listener: RunContext["listener"]): void {
   const last = tries.at(-1);
   if (last !== undefined) listener.notice?.(describeTry(goal, tries.length, last));
 }
 
 function bestOrRefuse(goal: Goal, tries: readonly Try[], { settings }: RunConfig): Try {
-  const best = bestTry(tries, { wanted: goal.rule === "loss" ? "smallest" : "largest" });
+  const best = bestTry(tries, wanted[goal.rule]);
   if (best !== undefined) return best;
   const nearest = tries.toSorted((a, b) => a.value - b.value)[0];
   throw new PenniError("bad-option", "no fraction that was tried reaches the goal", {

@@ -24,8 +24,6 @@ import { leastFraction, otherWays } from "../calibrate.js";
 import { decompose, decompositionCandidates } from "../decompose.js";
 import { dequantizedNetwork } from "../dequantized.js";
 import { sparing } from "../goal/pruned.js";
-import type { WrittenNetwork } from "../goal/pruned_search.js";
-import { goalOf } from "../goal/rules.js";
 import { importForCompression } from "../import_for_compression.js";
 import { layerName } from "../inspect.js";
 import { mergeDecompositions } from "../merge_decompositions.js";
@@ -35,7 +33,7 @@ import { FROM_FLOAT, quantizedNode } from "../remarks.js";
 import { fixedBasis, hasTraining, type RunConfig, type Settings, settingsSchema } from "./config.js";
 import { RunDirectory } from "./directory.js";
 import { frozenIn } from "./frozen.js";
-import { checkCostGoal, checkLossGoal } from "./goal_check.js";
+import { checkGoal } from "./goal_check.js";
 import { type MatchedOutputs, matchOutputs, type OutputChoice } from "./outputs.js";
 import { openFittingDataset } from "./pipeline.js";
 import { type CutNetwork, cutBefore } from "./rest.js";
@@ -114,12 +112,10 @@ export async function prepareRun(request: CompressRequest): Promise<RunDirectory
     }
     const judged = isFitting ? train : { ...train, labels: undefined };
     if (labelled) labelsOf(train);
-    const found = labelled ? {} : await judge(graph, decomposed, judged, preprocessing, request);
-    await checkGoal(
-      { graph, file: { graph: original, bytes: modelBytes }, rest, train, labelled },
-      request,
-      found,
-    );
+    const found: Judgement = labelled ? {} : await judge(graph, decomposed, judged, preprocessing, request);
+    const frozen = labelled ? untrainedPart(graph, request.settings) : new Set<string>();
+    const given = { file: { graph: original, bytes: modelBytes }, network: graph, rest, frozen };
+    await checkGoal(given, train, { settings: request.settings, seed: request.seed, ...found });
     return { ...found, ...classes };
   });
   const { outputs, ...judged } = judgement;
@@ -141,34 +137,6 @@ export async function prepareRun(request: CompressRequest): Promise<RunDirectory
   const run = await RunDirectory.create(request.out, config, original, rest);
   await request.onPictures?.(format, pictureProblem);
   return run;
-}
-
-/** What is known of a model before its run. */
-interface KnownModel {
-  /** Imported. */
-  readonly graph: Graph;
-  readonly file: WrittenNetwork;
-  readonly rest: Graph | undefined;
-  /** The training images. */
-  readonly train: Split;
-  /** Whether labels are learned from. */
-  readonly labelled: boolean;
-}
-
-/** Refuses a goal that cannot be reached, or not be measured. */
-async function checkGoal(
-  { graph, file, rest, train, labelled }: KnownModel,
-  { settings, seed }: CompressRequest,
-  { reference }: Judgement,
-): Promise<void> {
-  const goal = goalOf(settings.prune);
-  if (goal === undefined) return;
-  if (goal.rule === "loss") {
-    checkLossGoal(goal, train, { settings, seed, reference });
-    return;
-  }
-  const frozen = labelled ? untrainedPart(graph, settings) : new Set<string>();
-  await checkCostGoal(goal, { file, network: graph, rest, frozen }, settings);
 }
 
 /** The network with its shapes, cut before operators that ONNX Runtime does not have. */

@@ -86,7 +86,7 @@ test("a cost: the largest fraction that holds is found, to the resolution or clo
       });
       assert.ok(tries.length <= cost.most);
       for (const { value, holds } of tries) assert.equal(holds, value <= limit);
-      const best = bestTry(tries, cost);
+      const best = bestTry(tries, "largest");
       assert.ok(best !== undefined && best.value <= limit);
       assert.ok(best.value >= 0.9 * limit, `${best.value} of ${limit} after ${tries.length} tries`);
     }),
@@ -106,7 +106,7 @@ test("a loss: the smallest fraction that holds is found, to a twentieth", async 
         of: (fraction) => ({ value: of(fraction) }),
       });
       assert.ok(tries.length <= loss.most);
-      const best = bestTry(tries, loss);
+      const best = bestTry(tries, "smallest");
       assert.ok(best !== undefined && best.value <= limit);
       assert.ok(best.fraction <= 1.06 * at, `${best.fraction}, not ${at}, after ${tries.length} tries`);
     }),
@@ -137,7 +137,7 @@ test("a time holds with its whole interval, and one unlucky measurement below th
     },
   });
   assert.equal(tries[0]?.holds, false);
-  const best = bestTry(tries, cost);
+  const best = bestTry(tries, "largest");
   assert.ok(best?.high !== undefined && best.high <= 1 && best.fraction > 0.4, JSON.stringify(tries));
   for (const { high = 0, holds } of tries) assert.equal(holds, high <= 1);
 });
@@ -146,20 +146,20 @@ test("a goal that nothing reaches ends without a try that holds", async () => {
   const bounds = { least: { fraction: 0.1 }, most: { fraction: 1, value: 0 } };
   const tries = await search({ rules: loss, limit: 0.5, bounds, first: 0.58, of: () => ({ value: 40 }) });
   assert.ok(tries.length > 1 && tries.length <= loss.most);
-  assert.equal(bestTry(tries, loss), undefined);
+  assert.equal(bestTry(tries, "smallest"), undefined);
   assert.ok((tries.at(-1)?.fraction ?? 0) > 0.9, "the largest fractions were tried");
 });
 
 test("a loss that nothing causes ends near the least fraction", async () => {
   const bounds = { least: { fraction: 0.1 }, most: { fraction: 1, value: 0 } };
   const tries = await search({ rules: loss, limit: 0.5, bounds, first: 0.58, of: () => ({ value: -0.2 }) });
-  assert.ok((bestTry(tries, loss)?.fraction ?? 1) < 0.2, JSON.stringify(tries));
+  assert.ok((bestTry(tries, "smallest")?.fraction ?? 1) < 0.2, JSON.stringify(tries));
 });
 
 test("a loss of 0 is a limit like others", async () => {
   const bounds = { least: { fraction: 0.1 }, most: { fraction: 1, value: 0 } };
   const of = (fraction: number) => ({ value: fraction >= 0.7 ? 0 : 3 });
-  const best = bestTry(await search({ rules: loss, limit: 0, bounds, first: 0.58, of }), loss);
+  const best = bestTry(await search({ rules: loss, limit: 0, bounds, first: 0.58, of }), "smallest");
   assert.ok(best !== undefined && best.fraction >= 0.7 && best.fraction < 0.8);
 });
 
