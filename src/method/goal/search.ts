@@ -85,7 +85,9 @@ export function nextFraction(
   const best = bestTry(tries, rules.wanted);
   if (best !== undefined && rules.close < 1 && decisive(rules.wanted, best) >= rules.close * limit)
     return undefined;
-  const fraction = roundedFraction(expected);
+  const fraction = roundedFraction(
+    clamped(rules, secant(rules, rules.aim * limit, tries) ?? expected, low, high),
+  );
   return low.fraction < fraction && fraction < high.fraction ? fraction : undefined;
 }
 
@@ -112,6 +114,23 @@ function bracket(
 /** The end with the largest fraction, or with sign -1 the smallest. */
 function extreme(ends: readonly SearchEnd[], sign: 1 | -1): SearchEnd | undefined {
   return ends.toSorted((a, b) => sign * (b.fraction - a.fraction))[0];
+}
+
+/** Where the line through the last try and the one nearest to the aim meets it: a bent curve is straight between them. */
+function secant(rules: SearchRules, aim: number, tries: readonly Try[]): number | undefined {
+  if (rules.curve !== "line") return undefined;
+  const distance = (one: Try): number => Math.abs(decisive(rules.wanted, one) - aim);
+  const b = tries.at(-1);
+  const [a] = tries.slice(0, -1).toSorted((one, other) => distance(one) - distance(other));
+  if (a === undefined || b === undefined) return undefined;
+  const slope = (decisive(rules.wanted, b) - decisive(rules.wanted, a)) / (b.fraction - a.fraction);
+  return slope > 0 ? a.fraction + (aim - decisive(rules.wanted, a)) / slope : undefined;
+}
+
+/** Not so near to an end that nothing is learned. */
+function clamped({ margin }: SearchRules, fraction: number, low: SearchEnd, high: SearchEnd): number {
+  const room = margin * (high.fraction - low.fraction);
+  return Math.min(high.fraction - room, Math.max(low.fraction + room, fraction));
 }
 
 /** Losses below this share of the aim are taken for it: the logarithm of none says nothing. */

@@ -5,13 +5,14 @@ import { leastFraction } from "../calibrate.js";
 import { decompose } from "../decompose.js";
 import { costOf, writtenBytes } from "../goal/cost.js";
 import { describeEffort, describeGoal, describeTry, describeValue, percentOf } from "../goal/describe.js";
+import type { GoalName } from "../goal/names.js";
 import { prunableRange } from "../goal/pruned.js";
 import { type CostSearch, costBounds, searchPruned } from "../goal/pruned_search.js";
 import { type CostGoal, type Goal, limitOf, wanted } from "../goal/rules.js";
 import type { Try } from "../goal/schema.js";
 import { bestTry, leastRounded, searchFraction } from "../goal/search.js";
 import { mergeDecompositions } from "../merge_decompositions.js";
-import { fixedBasis, type RunConfig, type Settings } from "./config.js";
+import { fixedBasis, hasTraining, type RunConfig, type Settings } from "./config.js";
 import type { RunContext, StageName } from "./context.js";
 import { networkWriter } from "./export_stage.js";
 import { frozenIn } from "./frozen.js";
@@ -224,9 +225,16 @@ function bestOrRefuse(goal: Goal, tries: readonly Try[], { settings }: RunConfig
       nearest === undefined
         ? "nothing to try"
         : `${describeValue(goal, nearest)} at ${percentOf(nearest.fraction)} of the MACs, the best of ${tries.length} tries`,
-    advice:
-      goal.rule === "loss"
-        ? `Allow more${settings.fineTune.epochs === 0 ? ", or train: --preset fast" : ", or train longer: --fine-tune-epochs"}`
-        : "Allow more, or give a smaller --basis",
+    advice: advices[goal.rule](settings),
   });
 }
+
+/** What helps where no try holds. */
+const advices: { readonly [Name in GoalName]: (settings: Settings) => string } = {
+  size: () => "Allow more, or give a smaller --basis",
+  latency: () => "Allow more, or try again on a machine that does nothing else",
+  loss: (settings) =>
+    hasTraining(settings)
+      ? "Allow more, or train longer: --fine-tune-epochs"
+      : "Allow more, or train: --preset fast",
+};

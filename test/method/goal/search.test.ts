@@ -72,7 +72,7 @@ const losses = fc
 
 const share = fc.double({ min: 0.15, max: 0.95, noNaN: true });
 
-test("a cost: the largest fraction that holds is found, to the resolution or close to the limit", async () => {
+test("a cost: the largest fraction that holds is found, to 2 % of the limit", async () => {
   await fc.assert(
     fc.asyncProperty(costs, share, fc.option(share, { nil: undefined }), async (of, at, first) => {
       const limit = of(at);
@@ -88,12 +88,12 @@ test("a cost: the largest fraction that holds is found, to the resolution or clo
       for (const { value, holds } of tries) assert.equal(holds, value <= limit);
       const best = bestTry(tries, "largest");
       assert.ok(best !== undefined && best.value <= limit);
-      assert.ok(best.value >= 0.9 * limit, `${best.value} of ${limit} after ${tries.length} tries`);
+      assert.ok(best.value >= 0.98 * limit, `${best.value} of ${limit} after ${tries.length} tries`);
     }),
   );
 });
 
-test("a loss: the smallest fraction that holds is found, to a twentieth", async () => {
+test("a loss: the smallest fraction that holds is found, to 3 %", async () => {
   await fc.assert(
     fc.asyncProperty(losses, share, share, async (of, at, first) => {
       const limit = of(at);
@@ -108,7 +108,7 @@ test("a loss: the smallest fraction that holds is found, to a twentieth", async 
       assert.ok(tries.length <= loss.most);
       const best = bestTry(tries, "smallest");
       assert.ok(best !== undefined && best.value <= limit);
-      assert.ok(best.fraction <= 1.06 * at, `${best.fraction}, not ${at}, after ${tries.length} tries`);
+      assert.ok(best.fraction <= 1.03 * at, `${best.fraction}, not ${at}, after ${tries.length} tries`);
     }),
   );
 });
