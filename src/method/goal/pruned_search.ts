@@ -18,12 +18,19 @@ export interface WrittenNetwork {
   readonly bytes: number;
 }
 
+/** How far a network that is to be written has come. */
+export interface WriteOptions {
+  /** That it was pruned to, as its record says. */
+  readonly fraction: number;
+  /** Whether what is dead in it goes. */
+  readonly shrunk: boolean;
+}
+
 /** What is needed to see what a network would cost after pruning. */
 export interface CostSearch {
   readonly goal: CostGoal;
   readonly network: PrunableNetwork;
-  /** How a pruned network is written, with or without what is dead in it. */
-  readonly write: (pruned: Graph, shrunk: boolean) => Promise<WrittenNetwork>;
+  readonly write: (pruned: Graph, options: WriteOptions) => Promise<WrittenNetwork>;
   /** The model as it came in. */
   readonly file: WrittenNetwork;
 }
@@ -60,7 +67,7 @@ export async function costBounds(search: CostSearch): Promise<CostBounds> {
   const { goal, network, write, file } = search;
   const { least, most } = prunableRange(network);
   const endOf = async (fraction: number, graph: Graph, shrunk: boolean): Promise<SearchEnd> => {
-    const written = await write(graph, shrunk);
+    const written = await write(graph, { fraction, shrunk });
     const cost = await costOf(goal, written.graph, written.bytes, file.graph);
     return { fraction, value: decisive(wanted[goal.rule], { fraction, ...cost }) };
   };
@@ -91,7 +98,7 @@ export async function searchPruned(
     first: firstFraction(search, bounds),
     tries: before,
     attempt: async (fraction): Promise<Cost> => {
-      const { graph, bytes } = await write(prunedToFraction(network, fraction), true);
+      const { graph, bytes } = await write(prunedToFraction(network, fraction), { fraction, shrunk: true });
       return costOf(goal, graph, bytes, file.graph);
     },
     ...(onTry === undefined ? {} : { onTry }),

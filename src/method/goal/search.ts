@@ -85,8 +85,10 @@ export function nextFraction(
   const best = bestTry(tries, rules.wanted);
   if (best !== undefined && rules.close < 1 && decisive(rules.wanted, best) >= rules.close * limit)
     return undefined;
+  const met = secant(rules, rules.aim * limit, tries) ?? expected;
+  const middle = (low.fraction + high.fraction) / 2;
   const fraction = roundedFraction(
-    clamped(rules, secant(rules, rules.aim * limit, tries) ?? expected, low, high),
+    isSlow(rules, bounds, tries) ? middle : clamped(rules, met, low, high, expected),
   );
   return low.fraction < fraction && fraction < high.fraction ? fraction : undefined;
 }
@@ -127,8 +129,32 @@ function secant(rules: SearchRules, aim: number, tries: readonly Try[]): number 
   return slope > 0 ? a.fraction + (aim - decisive(rules.wanted, a)) / slope : undefined;
 }
 
-/** Not so near to an end that nothing is learned. */
-function clamped({ margin }: SearchRules, fraction: number, low: SearchEnd, high: SearchEnd): number {
+/** Values that differ by less than this share of each other are those of a plain. */
+const PLAIN = 0.005;
+
+/** Whether curves are no help: the last two tries lie on a plain, or have left more than half of what there was. */
+function isSlow(rules: SearchRules, bounds: SearchBounds, tries: readonly Try[]): boolean {
+  const [before, last] = tries.slice(-2);
+  if (rules.curve !== "line" || before === undefined || last === undefined) return false;
+  const [from, to] = [decisive(rules.wanted, before), decisive(rules.wanted, last)];
+  const isFar = Math.abs(last.fraction / before.fraction - 1) > 2 * PLAIN;
+  if (isFar && Math.abs(to / from - 1) < PLAIN) return true;
+  const left = (some: readonly Try[]): number => {
+    const { low, high } = bracket(rules, bounds, some);
+    return high.fraction - low.fraction;
+  };
+  return tries.length > 2 && left(tries) > left(tries.slice(0, -2)) / 2;
+}
+
+/** Not so near to an end that nothing is learned; what is beyond an end is what was expected. */
+function clamped(
+  { margin }: SearchRules,
+  fraction: number,
+  low: SearchEnd,
+  high: SearchEnd,
+  expected: number,
+): number {
+  if (fraction <= low.fraction || fraction >= high.fraction) return expected;
   const room = margin * (high.fraction - low.fraction);
   return Math.min(high.fraction - room, Math.max(low.fraction + room, fraction));
 }

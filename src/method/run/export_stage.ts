@@ -6,7 +6,7 @@ import { hasHalfWeights } from "../../ops/passes/float16.js";
 import { foldNormalization } from "../../ops/passes/fold_normalization.js";
 import { COMPRESSION_KEY, type ExportOptions, exportModel } from "../export.js";
 import { writtenBytes } from "../goal/cost.js";
-import type { WrittenNetwork } from "../goal/pruned_search.js";
+import type { WriteOptions, WrittenNetwork } from "../goal/pruned_search.js";
 import { shrink } from "../shrink.js";
 import type { RunConfig } from "./config.js";
 import type { RunContext } from "./context.js";
@@ -29,14 +29,15 @@ export async function exportStage(graph: Graph, context: RunContext): Promise<Gr
 /** How a run would write networks on the way to its result, in forms that are not measured. */
 export async function networkWriter(
   context: RunContext,
-): Promise<(graph: Graph, shrunk: boolean) => Promise<WrittenNetwork>> {
+): Promise<(graph: Graph, options: WriteOptions) => Promise<WrittenNetwork>> {
   const { run } = context;
   const { externalData, settings } = run.config;
   const original = await readModel(run.stagePath("original"));
   const rest = await run.readRest();
-  return async (graph, shrunk) => {
+  return async (graph, { fraction, shrunk }) => {
     const small = shrunk ? shrink(graph, { multiple: settings.channelMultiple }) : graph;
-    const written = await inFileForm(small, original, context, undefined);
+    const passage = { ...context.passage, fraction };
+    const written = await inFileForm(small, original, { ...context, passage }, undefined);
     const whole = rest === undefined ? written : joinRest(written, rest);
     return { graph: written, bytes: writtenBytes(whole, externalData) };
   };

@@ -61,7 +61,7 @@ function costSearchOf(
 ): CostSearch {
   const graph = decompose(network, { basis: fixedBasis(settings), frozen });
   const { executedMacs: executedLimit } = fileCounts(file.graph);
-  const write = async (pruned: Graph, shrunk: boolean): Promise<WrittenNetwork> => {
+  const write: CostSearch["write"] = async (pruned, { shrunk }) => {
     const small = shrunk ? shrink(pruned, { multiple: settings.channelMultiple }) : pruned;
     const written = (await exportModel(small, { original: file.graph, executedLimit })).graph;
     return { graph: written, bytes: writtenBytes(rest === undefined ? written : joinRest(written, rest)) };

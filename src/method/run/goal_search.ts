@@ -120,7 +120,7 @@ async function searchByStages(
       const passage = { fraction, suffix: suffixOf(number) };
       const start = await startOf(stages, before, tries, bestTry(tries, rules.wanted), run);
       const graph = await runStages(stages, start, { ...context, passage });
-      return (await judge())(graph, { ...context, passage });
+      return (await judge())(graph, fraction);
     },
     onTry: async (all) => {
       tries = all;
@@ -145,19 +145,20 @@ function lazily<Value>(make: () => Promise<Value>): () => Promise<Value> {
 }
 
 /** What a try gives in the goal's unit. */
-type Judge = (graph: Graph, context: RunContext) => Promise<Omit<Try, "fraction" | "holds">>;
+type Judge = (graph: Graph, fraction: number) => Promise<Omit<Try, "fraction" | "holds">>;
 
 async function judgeOf(goal: Goal, context: RunContext): Promise<Judge> {
+  const write = await networkWriter(context);
   if (goal.rule === "loss") {
     const meter = await lossMeter(goal.measure, context);
-    return async (graph, own) => {
-      const { bytes } = await (await networkWriter(own))(graph, true);
+    return async (graph, fraction) => {
+      const { bytes } = await write(graph, { fraction, shrunk: true });
       return { ...(await meter(graph)), bytes };
     };
   }
   const original = await readModel(context.run.stagePath("original"));
-  return async (graph, own) => {
-    const written = await (await networkWriter(own))(graph, true);
+  return async (graph, fraction) => {
+    const written = await write(graph, { fraction, shrunk: true });
     return costOf(goal, written.graph, written.bytes, original);
   };
 }

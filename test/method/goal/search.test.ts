@@ -93,6 +93,26 @@ test("a cost: the largest fraction that holds is found, to 2 % of the limit", as
   );
 });
 
+const plains = fc.double({ min: 0.4, max: 0.95, noNaN: true });
+
+test("a cost with a plain, as where weights are stored dense however many are zero, is searched to 4 %", async () => {
+  await fc.assert(
+    fc.asyncProperty(costs, plains, share, async (slope, plain, at) => {
+      const of = (fraction: number): number => Math.min(slope(fraction), slope(plain));
+      const limit = 0.97 * of(at);
+      if (limit <= of(0.1)) return;
+      const bounds = { least: { fraction: 0.1, value: of(0.1) }, most: { fraction: 1, value: of(1) } };
+      const rules = { ...cost, most: 12 };
+      const best = bestTry(await search({ rules, limit, bounds, of: (f) => ({ value: of(f) }) }), "largest");
+      assert.ok(
+        best !== undefined && best.value <= limit && best.value >= 0.96 * limit,
+        `${best?.value} of ${limit}`,
+      );
+    }),
+    { numRuns: 500 },
+  );
+});
+
 test("a loss: the smallest fraction that holds is found, to 3 %", async () => {
   await fc.assert(
     fc.asyncProperty(losses, share, share, async (of, at, first) => {
