@@ -75,7 +75,7 @@ function foundBy(goal: Goal, reached: GoalOutcome["reached"]): string {
     case "size":
       return `The result has ${value}.`;
     case "latency":
-      return `The result takes ${value}, measured at the end; the times in the table are of networks before training.`;
+      return `The result takes ${value}, measured at the end; those in the table were measured on the way.`;
     case "loss":
       return `The smallest network that held loses ${value} there; the test images, in the table above, had no part in the choice.`;
   }

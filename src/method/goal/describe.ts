@@ -8,7 +8,7 @@ export type GoalValue = Pick<Try, "value" | "low" | "high">;
 /** Numbers in the unit of each goal. */
 const formats: { readonly [Name in GoalName]: (value: number, goal: Goal) => string } = {
   size: (value) => value.toLocaleString("en-US"),
-  latency: (value) => `${Number(value.toPrecision(3))}`,
+  latency: (value) => (value >= 100 ? value.toFixed(0) : value.toPrecision(3)),
   loss: (value, goal) => (isTop1(goal) ? value.toFixed(2) : (100 * value).toFixed(2)),
 };
 
