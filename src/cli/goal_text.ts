@@ -1,4 +1,11 @@
-import { describeEffort, describeGoal, describeValue, percentOf, unitOf } from "../method/goal/describe.js";
+import {
+  describeEffort,
+  describeGoal,
+  describeNumber,
+  describeValue,
+  percentOf,
+  unitOf,
+} from "../method/goal/describe.js";
 import { type Goal, wanted } from "../method/goal/rules.js";
 import type { Try } from "../method/goal/schema.js";
 import { bestTry } from "../method/goal/search.js";
@@ -14,7 +21,6 @@ interface Row {
 }
 
 const columns = (goal: Goal): readonly Column<Row>[] => {
-  const unit = ` ${unitOf(goal)}`;
   const ownSize: readonly Column<Row>[] =
     goal.rule === "size" && goal.file === "onnx"
       ? []
@@ -35,8 +41,8 @@ const columns = (goal: Goal): readonly Column<Row>[] => {
       dropOrder: 0,
     },
     {
-      title: titles[goal.rule](goal).concat(",", unit),
-      cell: ({ tried }) => describeValue(goal, tried).replace(unit, ""),
+      title: `${titles[goal.rule](goal)}, ${unitOf(goal)}`,
+      cell: ({ tried }) => describeNumber(goal, tried),
       align: "right",
       dropOrder: 0,
     },
@@ -62,7 +68,10 @@ function table(goal: Goal, tries: readonly Try[], width: number): string {
 }
 
 /** What a run's goal was and how it was reached, in lines of at most `width` characters. */
-export function describeGoalOutcome({ goal, reached, isMet, tries }: GoalOutcome, width: number): string {
+export function describeGoalOutcome(
+  { asked: goal, reached, isMet, tries }: GoalOutcome,
+  width: number,
+): string {
   const verdict = isMet ? "Goal reached" : "Goal NOT reached";
   const remark = isMet ? "" : ` ${whyNot(goal, reached)}`;
   const text = `${verdict}: ${describeGoal(goal)}. ${foundBy(goal, reached)}${remark}`;

@@ -28,11 +28,20 @@ export function unitOf(goal: Goal): string {
   }
 }
 
-/** "1.93 ms (1.9 to 1.99)". */
-export function describeValue(goal: Goal, { value, low, high }: GoalValue): string {
+/** "1.93 ms (1.90 to 1.99)". */
+export function describeValue(goal: Goal, found: GoalValue): string {
+  return withInterval(goal, found, ` ${unitOf(goal)}`);
+}
+
+/** "1.93 (1.90 to 1.99)", below a heading that names the unit. */
+export function describeNumber(goal: Goal, found: GoalValue): string {
+  return withInterval(goal, found, "");
+}
+
+function withInterval(goal: Goal, { value, low, high }: GoalValue, unit: string): string {
   const show = (number: number): string => formats[goal.rule](number, goal);
   const interval = low === undefined || high === undefined ? "" : ` (${show(low)} to ${show(high)})`;
-  return `${show(value)} ${unitOf(goal)}${interval}`;
+  return `${show(value)}${unit}${interval}`;
 }
 
 /** What a goal asks for: "a file of at most 200,000 bytes". */

@@ -27,7 +27,13 @@ export async function goalOutcome(
   }
   const reached = reachedBy(goal, { graph, bytes }, compressed, best);
   const isMet = (reached.high ?? reached.value) <= limitOf(goal);
-  return { goal, fraction: best.fraction, reached, isMet: goal.rule === "loss" ? best.holds : isMet, tries };
+  return {
+    asked: goal,
+    fraction: best.fraction,
+    reached,
+    isMet: goal.rule === "loss" ? best.holds : isMet,
+    tries,
+  };
 }
 
 function reachedBy(

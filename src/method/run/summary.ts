@@ -37,7 +37,7 @@ export interface Changes {
 
 /** What was asked for, what was reached, and how. */
 export interface GoalOutcome {
-  readonly goal: Goal;
+  readonly asked: Goal;
   /** Of the original's multiply-accumulates (paper count), as it was found. */
   readonly fraction: number;
   /** Of the result: its file, its own measured time, or the loss of the try that it comes from. */

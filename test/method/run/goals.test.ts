@@ -84,12 +84,12 @@ test("--target-size: a trained run's file is as large as asked, or a little smal
   const { goal } = await summaryOf(compress("size", ...shortTraining, "--target-size", `${limit}`, "--json"));
   const written = readFileSync(file("size", "model.onnx")).byteLength;
   assert.ok(written <= limit && written > 0.95 * limit, `${written} of ${limit}`);
-  assert.deepEqual(goal.goal, { rule: "size", bytes: limit, file: "onnx" });
+  assert.deepEqual(goal.asked, { rule: "size", bytes: limit, file: "onnx" });
   assert.deepEqual([goal.reached, goal.isMet], [{ value: written }, true]);
   assert.deepEqual(goal.tries, triesOf("size"));
   const { metadata } = await readModel(file("size", "model.onnx"));
   const record = JSON.parse(metadata.get(COMPRESSION_KEY) ?? "{}");
-  assert.deepEqual([record.prune, record.fraction], [goal.goal, goal.fraction]);
+  assert.deepEqual([record.prune, record.fraction], [goal.asked, goal.fraction]);
   assertTidy("size");
 });
 
