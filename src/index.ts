@@ -46,6 +46,8 @@ export { type ShapedGraph, withRuntimeShapes } from "./measure/runtime_shapes.js
 export { type DecompositionDecision, decompose, decompositionCandidates } from "./method/decompose.js";
 export { type ExportOptions, type ExportResult, exportModel } from "./method/export.js";
 export { floatOutputs, type Trainability, trainability } from "./method/frozen.js";
+export { type Goal, goalOf } from "./method/goal/rules.js";
+export type { PruneRule, Try } from "./method/goal/schema.js";
 export { importForCompression } from "./method/import_for_compression.js";
 export { inspectGraph } from "./method/inspect.js";
 export type { PhaseMode } from "./method/phases.js";
@@ -57,7 +59,7 @@ export type { PresetName } from "./method/run/names.js";
 export type { OutputChoice } from "./method/run/outputs.js";
 export { compress, type RunListener, type StageName } from "./method/run/pipeline.js";
 export { type CompressRequest, prepareRun } from "./method/run/prepare.js";
-export type { Figures, Summary } from "./method/run/summary.js";
+export type { Figures, GoalOutcome, Summary } from "./method/run/summary.js";
 export {
   type Effect,
   type LayerSensitivity,

@@ -6,6 +6,7 @@ import { penalties, presetNames, starts } from "../method/run/names.js";
 import { terminalJson } from "../text/destinations.js";
 import { lossNames, type SettingOptions, settingsFrom } from "./compress_settings.js";
 import { describeSummary } from "./compress_text.js";
+import { addGoalOptions } from "./goal_options.js";
 import {
   addPreprocessingOptions,
   basisSize,
@@ -16,7 +17,6 @@ import {
   type InputShapes,
   inputShape,
   numberBetween,
-  positiveShare,
   wholeNumber,
 } from "./options.js";
 import { outputLoss } from "./output_loss.js";
@@ -59,17 +59,8 @@ export function addCompressCommand(program: Command, terminal: Terminal): Comman
       ).choices(starts),
     )
     .option("--calibration-images <n>", "images of a calibrated start (512)", wholeNumber(1))
-    .option("--basis <d|auto>", "basis kernels per layer; auto, calibrated, for each layer", basisSize)
-    .addOption(
-      new Option("--target-macs <f>", "prune to this fraction of the original's MACs (paper count)")
-        .argParser(positiveShare)
-        .conflicts("deviations"),
-    )
-    .option(
-      "--deviations <x>",
-      "prune below x standard deviations (the paper's rule: 1)",
-      numberBetween(0, 100),
-    )
+    .option("--basis <d|auto>", "basis kernels per layer; auto, calibrated, for each layer", basisSize);
+  addGoalOptions(command)
     .option("--epochs <n>", "epochs of retraining", numberBetween(0, 1e6))
     .option("--fine-tune-epochs <n>", "epochs of fine-tuning", numberBetween(0, 1e6))
     .option("--phase-epochs <n>", "epochs before coefficients and bases take turns", numberBetween(1e-6, 1e6))

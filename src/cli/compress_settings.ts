@@ -4,6 +4,7 @@ import { PenniError } from "../graph/errors.js";
 import type { Settings } from "../method/run/config.js";
 import type { Penalty, PresetName } from "../method/run/names.js";
 import type { OutputChoice } from "../method/run/outputs.js";
+import type { GoalOptions } from "./goal_options.js";
 
 /** What training learns from: the labels, the original's outputs, or both. */
 export const lossNames = ["labels", "mixed", "distill"] as const;
@@ -11,13 +12,11 @@ export const lossNames = ["labels", "mixed", "distill"] as const;
 export type LossName = (typeof lossNames)[number];
 
 /** The options of `penni compress` that are settings of a run. */
-export interface SettingOptions {
+export interface SettingOptions extends GoalOptions {
   readonly preset: PresetName;
   readonly basis?: number | "auto";
   readonly start?: Settings["start"];
   readonly calibrationImages?: number;
-  readonly targetMacs?: number;
-  readonly deviations?: number;
   readonly epochs?: number;
   readonly fineTuneEpochs?: number;
   readonly phaseEpochs?: number;
@@ -56,7 +55,7 @@ const CHANNEL_STRENGTH = 10;
 export async function settingsFrom(options: SettingOptions): Promise<Settings> {
   const { presets } = await import("../method/run/config.js");
   const preset = presets[options.preset];
-  const { targetMacs, deviations, phaseEpochs } = options;
+  const { phaseEpochs } = options;
   const stage = (name: "retrain" | "fineTune", epochs?: number, rate?: number): Settings["retrain"] => ({
     ...preset[name],
     ...given({ epochs, phaseEpochs }),
@@ -79,11 +78,18 @@ export async function settingsFrom(options: SettingOptions): Promise<Settings> {
     }),
     ...(options.shrinkWhileTraining ? {} : { shrinkWhileTraining: "off" }),
     loss: lossFrom(options, preset.loss),
-    ...(targetMacs === undefined ? {} : { prune: { rule: "macs", fraction: targetMacs } }),
-    ...(deviations === undefined ? {} : { prune: { rule: "deviation", factor: deviations } }),
+    prune: pruneRule(options) ?? preset.prune,
     threads: options.threads ?? availableParallelism(),
     device: options.device,
   };
+}
+
+/** Undefined where nothing is asked for. */
+function pruneRule(options: GoalOptions): Settings["prune"] | undefined {
+  const { targetMacs, deviations, targetSize, targetLatency, maxLoss } = options;
+  if (targetMacs !== undefined) return { rule: "macs", fraction: targetMacs };
+  if (deviations !== undefined) return { rule: "deviation", factor: deviations };
+  return targetSize ?? targetLatency ?? maxLoss;
 }
 
 function penaltyFrom(

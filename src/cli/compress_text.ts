@@ -3,6 +3,7 @@ import type { OutputAgreement } from "../measure/output_comparison.js";
 import type { Spread } from "../measure/rounds.js";
 import type { Changes, Figures, Summary } from "../method/run/summary.js";
 import { classFigure } from "./class_figure.js";
+import { describeGoalOutcome } from "./goal_text.js";
 import { type Column, compactNumber, formatTable } from "./table.js";
 import { wrap } from "./terminal.js";
 
@@ -94,11 +95,12 @@ function agreementRows({ outputs }: NonNullable<Summary["agreement"]>): readonly
 
 /** The before/after table of a run and where its model is, no wider than `width` characters. */
 export function describeSummary(summary: Summary, width: number): string {
-  const { agreement, model } = summary;
+  const { agreement, goal, model } = summary;
   const parts = [
     summaryTable(summary, width),
     ...describeCertainty(summary, width),
     ...(agreement === undefined ? [] : [describeAgreement(agreement, width)]),
+    ...(goal === undefined ? [] : [describeGoalOutcome(goal, width)]),
     model,
   ];
   return parts.join("\n\n");

@@ -1,4 +1,5 @@
 import { PenniError } from "../graph/errors.js";
+import type { Graph } from "../graph/types.js";
 import type { Settings } from "../method/run/config.js";
 import type { RunPlan } from "../method/run/plan.js";
 import { openModel } from "./model_and_images.js";
@@ -35,14 +36,27 @@ async function planFile(
   shapes: InputShapes,
   dequantize: boolean,
 ): Promise<RunPlan> {
-  const [graph, { importForCompression }, { planRun }, { dequantizedNetwork }] = await Promise.all([
+  const [graph, { importForCompression }, { dequantizedNetwork }] = await Promise.all([
     openModel(file, shapes),
     import("../method/import_for_compression.js"),
-    import("../method/run/plan.js"),
     import("../method/dequantized.js"),
   ]);
   return naming(file, async () => {
     const network = dequantize ? dequantizedNetwork(graph).graph : graph;
-    return planRun(importForCompression(network), settings);
+    return planNetwork(network, importForCompression(network), settings);
   });
+}
+
+async function planNetwork(file: Graph, network: Graph, settings: Settings): Promise<RunPlan> {
+  const [{ planRun }, { planGoal }, { writtenBytes }] = await Promise.all([
+    import("../method/run/plan.js"),
+    import("../method/run/goal_check.js"),
+    import("../method/goal/cost.js"),
+  ]);
+  const { prune } = settings;
+  if (prune.rule === "deviation" || prune.rule === "macs") return planRun(network, { ...settings, prune });
+  const given = { file: { graph: file, bytes: writtenBytes(file) }, network, frozen: new Set<string>() };
+  const goal = await planGoal(prune, given, settings);
+  const plan = planRun(network, { ...settings, prune: { rule: "macs", fraction: goal.fraction } });
+  return { ...plan, goal };
 }

@@ -1,5 +1,6 @@
 import type { PlannedLayer, RunPlan } from "../method/run/plan.js";
 import { terminalLine } from "../text/destinations.js";
+import { describePlannedGoal } from "./goal_text.js";
 import { describeShrinkReport } from "./shrink_text.js";
 import { type Column, compactNumber, formatTable } from "./table.js";
 import { wrap } from "./terminal.js";
@@ -24,6 +25,7 @@ export function describePlan(plan: RunPlan, width: number): string {
     "other zeros):";
   return [
     ...table,
+    ...(plan.goal === undefined ? [] : [describePlannedGoal(plan.goal, width)]),
     ...remarks.map((text) => wrap(text, width)),
     wrap(shrinking, width),
     describeShrinkReport(plan.shrink, width),

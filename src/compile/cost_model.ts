@@ -16,16 +16,29 @@ export interface ConvWork {
   readonly factored: { readonly basis: number; readonly nonZeros: number } | undefined;
 }
 
+const kinds: readonly ConvKernelKind[] = ["dense", "sparse", "factored"];
+
 /** The fastest way, by the model time = products / rate. */
 export function fastestKind(work: ConvWork, rates: KernelRates): ConvKernelKind {
-  const times: Readonly<Record<ConvKernelKind, number>> = {
-    dense: work.dense / rates.dense,
-    sparse: work.nonZeros / rates.sparse,
-    factored:
-      work.factored === undefined
-        ? Number.POSITIVE_INFINITY
-        : work.factored.basis / rates.basis + work.factored.nonZeros / rates.sparse,
-  };
-  const kinds: readonly ConvKernelKind[] = ["dense", "sparse", "factored"];
+  const times = timesOf(work, rates);
   return kinds.reduce((best, kind) => (times[kind] < times[best] ? kind : best));
+}
+
+/** Nanoseconds of the fastest way at one output position. */
+export function fastestTime(work: ConvWork, rates: KernelRates): number {
+  return Math.min(...Object.values(timesOf(work, rates)));
+}
+
+function timesOf(
+  { dense, nonZeros, factored }: ConvWork,
+  rates: KernelRates,
+): Readonly<Record<ConvKernelKind, number>> {
+  return {
+    dense: dense / rates.dense,
+    sparse: nonZeros / rates.sparse,
+    factored:
+      factored === undefined
+        ? Number.POSITIVE_INFINITY
+        : factored.basis / rates.basis + factored.nonZeros / rates.sparse,
+  };
 }

@@ -36,6 +36,9 @@ export function otherWays(basis: CalibrationOptions["basis"]): string {
   return basis === "auto" ? "as no smaller basis is tried" : "a smaller --basis, or --basis auto";
 }
 
+/** What the keys of what does not depend on the fraction begin with in a journal. */
+export const ANALYSIS = "analysis-";
+
 /**
  * Compresses a network from unlabelled images alone, without back-propagation (design.md, section 1): for each layer
  * a basis chosen by what the layer's inputs are like, coefficients removed one at a time by what their removal adds
@@ -75,7 +78,7 @@ export async function analyseLayers(
     const ways =
       layer.sparsity === "none"
         ? [keptOption(present)]
-        : await remembered(options.journal, `analysis-${index}`, layerOptionsSchema, () =>
+        : await remembered(options.journal, `${ANALYSIS}${index}`, layerOptionsSchema, () =>
             meter.time("analyse", index, async (advance) => {
               await cuts.reach(index);
               const partDone = partReports(options, meter, progress, advance);

@@ -146,6 +146,36 @@ export interface MacsTarget extends LayerScales {
  * @throws PenniError "bad-option" if pruning everything would not be enough, or the fraction is not in (0, 1].
  */
 export function pruneToMacs(graph: Graph, target: MacsTarget): Pruning {
+  const { layers, original, macs } = prunedMacs(graph, target);
+  const least = original === 0 ? 0 : macs(LARGEST_FACTOR) / original;
+  checkReachable(target.fraction, least, "a smaller --basis, or --preset calibrate");
+  const factor = smallestFactor((candidate) => macs(candidate) <= target.fraction * original);
+  return applyFactor(graph, layers, factor);
+}
+
+/** The smallest fraction that `pruneToMacs` can reach, without a coefficient that may go, and the largest that it leaves. */
+export function prunedShares(
+  graph: Graph,
+  target: Omit<MacsTarget, "fraction">,
+): { readonly least: number; readonly most: number } {
+  const { original, macs } = prunedMacs(graph, target);
+  const share = (factor: number): number => (original === 0 ? 0 : macs(factor) / original);
+  return { least: share(LARGEST_FACTOR), most: share(0) };
+}
+
+/** Everything that may be pruned set to zero, however large. */
+export function pruneAll(graph: Graph, scales: LayerScales = {}): Graph {
+  return applyFactor(graph, candidates(graph, scales), LARGEST_FACTOR).graph;
+}
+
+interface PrunedMacs {
+  readonly layers: readonly Candidate[];
+  readonly original: number;
+  /** Multiply-accumulates (paper count) after pruning with a factor. */
+  readonly macs: (factor: number) => number;
+}
+
+function prunedMacs(graph: Graph, target: Omit<MacsTarget, "fraction">): PrunedMacs {
   const count = countGraph(graph);
   const original = target.originalMacs ?? undecomposedMacs(graph, count);
   const layers = candidates(graph, target);
@@ -162,10 +192,7 @@ export function pruneToMacs(graph: Graph, target: MacsTarget): Pruning {
         sum + survivors(layer, thresholdOf(layer, factor)) * (positions.get(layer.initializer) ?? 0),
       fixed,
     );
-  const least = original === 0 ? 0 : macs(LARGEST_FACTOR) / original;
-  checkReachable(target.fraction, least, "a smaller --basis, or --preset calibrate");
-  const factor = smallestFactor((candidate) => macs(candidate) <= target.fraction * original);
-  return applyFactor(graph, layers, factor);
+  return { layers, original, macs };
 }
 
 function undecomposedMacs(graph: Graph, { layers }: GraphCount): number {

@@ -3,6 +3,7 @@ import { devices } from "../../execute/device.js";
 import { colourOrders, layouts, resizeModes } from "../../graph/image_metadata.js";
 import { outputLossSchema } from "../../train/outputs.js";
 import { references } from "../../train/step.js";
+import { pruneSchema } from "../goal/schema.js";
 import { type PresetName, starts } from "./names.js";
 
 const scheduleSchema = z.discriminatedUnion("kind", [
@@ -41,12 +42,7 @@ export const settingsSchema = z.object({
   /** Strength λ of λ‖coefficients‖₁ in retraining, or of the channels' norms. */
   l1: z.number().min(0),
   l1Form: z.enum(["proximal", "subgradient", "channels"]),
-  prune: z.discriminatedUnion("rule", [
-    /** Zero what is smaller than `factor` standard deviations of its layer. */
-    z.object({ rule: z.literal("deviation"), factor: z.number().min(0) }),
-    /** The smallest such factor that brings the MACs (paper count) to this fraction of the original's. */
-    z.object({ rule: z.literal("macs"), fraction: z.number().gt(0).max(1) }),
-  ]),
+  prune: pruneSchema,
   loss: z.object({
     crossEntropy: z.number().min(0),
     labelSmoothing: z.number().min(0).lt(1),

@@ -30,6 +30,14 @@ export interface RunListener extends TrainingListener {
   layers?(what: string, done: number, total: number, layer: string, work: StageWork): void;
 }
 
+/** One way through the stages that depend on how much is pruned. */
+export interface Passage {
+  /** Multiply-accumulates to reach, as a fraction of the original's; undefined where none is asked for or known yet. */
+  readonly fraction: number | undefined;
+  /** What names of stages end with: "", or "-2" in the second try of a search. */
+  readonly suffix: string;
+}
+
 /** What every stage may use. */
 export interface RunContext {
   readonly run: RunDirectory;
@@ -37,4 +45,5 @@ export interface RunContext {
   readonly dataset: Dataset;
   readonly listener: RunListener;
   readonly signal: AbortSignal | undefined;
+  readonly passage: Passage;
 }

@@ -154,6 +154,26 @@ export class RunDirectory<Config extends AnyConfig = RunConfig> {
     return readModel(file);
   }
 
+  /** Copies a file of the run, if it is there. */
+  async copy(from: string, to: string): Promise<void> {
+    if (existsSync(this.path(from))) await writeFileAtomic(this.path(to), await readText(this.path(from)));
+  }
+
+  /** Removes the network after a stage, all that a training of that name has left, and other files. */
+  async removeStage(stage: string, others: readonly string[] = []): Promise<void> {
+    const network = this.stagePath(stage);
+    const result = this.path("checkpoints", `${stage}.onnx`);
+    const files = [network, `${network}.data`, result, `${result}.data`];
+    const checkpoints = [this.checkpointPath(stage), this.checkpointPath(`${stage}.previous`)];
+    for (const file of [...files, ...checkpoints, ...others.map((name) => this.path(name))]) {
+      try {
+        await rm(file, { force: true });
+      } catch (error) {
+        throw ioError(file, "cannot remove a file of the run", error);
+      }
+    }
+  }
+
   async writeJson(name: string, value: unknown): Promise<void> {
     await writeFileAtomic(this.path(name), `${JSON.stringify(value, null, 2)}\n`);
   }

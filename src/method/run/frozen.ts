@@ -20,11 +20,6 @@ export function frozenIn(
   return trainability(graph, reference === "original" ? matched : first);
 }
 
-/** Pruning scales that spare these initializers. */
-export function sparing(frozen: ReadonlySet<string>): ReadonlyMap<string, number> {
-  return new Map([...frozen].map((name) => [name, 0]));
-}
-
 /** What the user is told about weights that are not trained; nothing where all are. */
 export function describeFrozen({ frozen, blockades }: Trainability): readonly string[] {
   if (frozen.size === 0) return [];

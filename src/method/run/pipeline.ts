@@ -4,57 +4,52 @@ import type { Dataset } from "../../data/dataset.js";
 import { holdOut, sampleIndices } from "../../data/hold_out.js";
 import { openDataset } from "../../data/open.js";
 import { imageDims, type Preprocessing } from "../../data/preprocessing.js";
-import { withInitializers } from "../../graph/edit.js";
 import { PenniError } from "../../graph/errors.js";
 import { fixBatch } from "../../graph/passes/fix_input_shape.js";
 import type { Graph } from "../../graph/types.js";
 import { classifierInterface, inputImageSize } from "../../measure/accuracy.js";
 import { checkClassCount } from "../../measure/classes.js";
-import { countGraph } from "../../measure/count.js";
-import { measureLatency } from "../../measure/latency.js";
 import { channelMoments } from "../../measure/statistics.js";
 import { readModel, writeModel } from "../../onnx/files.js";
 import { encodeModel } from "../../onnx/write.js";
-import { hasHalfWeights } from "../../ops/passes/float16.js";
-import { foldNormalization } from "../../ops/passes/fold_normalization.js";
 import { decompose } from "../decompose.js";
-import { COMPRESSION_KEY, exportModel } from "../export.js";
+import { prunedByDeviation, prunedToFraction } from "../goal/pruned.js";
+import { goalOf } from "../goal/rules.js";
 import { importForCompression } from "../import_for_compression.js";
 import { insertNormalization, normalizationSites } from "../insert_normalization.js";
-import { nonZeroLimits, pruneCoefficients, pruneToMacs } from "../prune.js";
 import { shrink } from "../shrink.js";
 import { calibrateStage } from "./calibrate_stage.js";
 import { RunCalibrationJournal } from "./calibration_journal.js";
-import { fixedBasis, hasTraining, type RunConfig } from "./config.js";
-import type { RunContext, RunListener, StageName } from "./context.js";
+import { fixedBasis, hasTraining } from "./config.js";
+import type { RunContext, RunListener } from "./context.js";
 import type { RunDirectory } from "./directory.js";
-import { describeFrozen, frozenIn, sparing } from "./frozen.js";
-import { describeLabels, outputNames } from "./labels.js";
+import { exportStage } from "./export_stage.js";
+import { describeFrozen, frozenIn } from "./frozen.js";
+import { goalOutcome } from "./goal_outcome.js";
+import { searchedStages, searchGoal } from "./goal_search.js";
+import { describeLabels } from "./labels.js";
 import { RunLock } from "./lock.js";
 import { growth, refuseLarger } from "./never_larger.js";
-import { checkExport, costsOf, counts, fileCounts, summarize } from "./outcome.js";
+import { costsOf, summarize } from "./outcome.js";
 import { describeMatching } from "./outputs.js";
 import { recordedTraining } from "./recorded_training.js";
 import { joinRest } from "./rest.js";
+import { runStages, type Stage } from "./stage.js";
 import type { Summary } from "./summary.js";
-import { LATENCY_THREADS } from "./timings.js";
 import { fineTunePlan, retrainPlan } from "./training_plans.js";
 
 export type { RunListener, StageName } from "./context.js";
-
-interface Stage {
-  readonly name: StageName;
-  /** The network after the stage, from the network before it. */
-  readonly apply: (graph: Graph, context: RunContext) => Promise<Graph> | Graph;
-  /** Removes what the stage kept for being resumed. */
-  readonly tidy?: (run: RunDirectory) => Promise<void>;
-}
 
 /** The method, in order. Each stage's result is kept in `stages/`, and a resumed run skips what is there. */
 const stages: readonly Stage[] = [
   { name: "simplify", apply: (graph) => importForCompression(graph) },
   { name: "normalize", apply: normalizeStage },
-  { name: "decompose", apply: decomposeStage, tidy: (run) => RunCalibrationJournal.remove(run) },
+  {
+    name: "decompose",
+    apply: decomposeStage,
+    tidy: (run) => RunCalibrationJournal.remove(run),
+    remarks: ["calibration"],
+  },
   { name: "retrain", apply: retrainStage },
   { name: "prune", apply: pruneStage },
   { name: "fine-tune", apply: fineTuneStage },
@@ -87,26 +82,21 @@ export async function compress(
   }
 }
 
-async function compressLocked(given: Omit<RunContext, "dataset">): Promise<Summary> {
-  const { run, listener, signal } = given;
+async function compressLocked(given: Omit<RunContext, "dataset" | "passage">): Promise<Summary> {
+  const { run, listener } = given;
   const original = await readModel(run.stagePath("original"));
   const { data, preprocessing, classes } = run.config;
   const dataset = await openFittingDataset(original, data, preprocessing, classes);
   if (run.config.reference !== "original") checkClassCount(original, dataset.classNames?.length);
-  const context: RunContext = { ...given, dataset };
+  const { prune } = run.config.settings;
+  const passage = { fraction: prune.rule === "macs" ? prune.fraction : undefined, suffix: "" };
+  const context: RunContext = { ...given, dataset, passage };
   for (const line of [...(dataset.notices ?? []), ...describeLabels(run.config, original, dataset)])
     listener.notice?.(line);
   for (const line of describeMatching(run.config)) listener.notice?.(line);
   for (const line of describeFrozen(frozenIn(importForCompression(original), run.config)))
     listener.notice?.(line);
-  let graph = original;
-  for (const stage of stages) {
-    if (signal?.aborted === true) throw new PenniError("interrupted", `stopped before stage "${stage.name}"`);
-    listener.stage?.(stage.name);
-    const before = graph;
-    graph = await run.stage(stage.name, () => stage.apply(before, context));
-    await stage.tidy?.(run);
-  }
+  const graph = await throughStages(original, context);
   const { externalData } = run.config;
   const rest = await run.readRest();
   const written = await writeModel(
@@ -122,9 +112,26 @@ async function compressLocked(given: Omit<RunContext, "dataset">): Promise<Summa
   const grown = await refuseLargerResult(original, { graph, bytes }, run);
   if (grown !== undefined) listener.notice?.(grown);
   listener.stage?.("measure");
-  const summary = await summarize(original, { graph, bytes }, context);
+  const measured = await summarize(original, { graph, bytes }, context);
+  const goal = await goalOutcome(run, { graph, bytes: written }, measured.compressed);
+  const summary: Summary = goal === undefined ? measured : { ...measured, goal };
   await run.writeJson("summary.json", summary);
   return summary;
+}
+
+/** All stages; those that depend on a fraction that is searched for are gone through again for each try. */
+async function throughStages(original: Graph, context: RunContext): Promise<Graph> {
+  const { settings } = context.run.config;
+  const goal = goalOf(settings.prune);
+  if (goal === undefined) return runStages(stages, original, context);
+  const [from, to] = searchedStages(goal, settings).map((name) =>
+    stages.findIndex((stage) => stage.name === name),
+  );
+  if (from === undefined || to === undefined) throw new PenniError("internal", "a stage is missing");
+  const before = await runStages(stages.slice(0, from), original, context);
+  const found = await searchGoal(goal, stages.slice(from, to + 1), before, context);
+  const passage = { fraction: found.fraction, suffix: "" };
+  return runStages(stages.slice(to + 1), found.graph, { ...context, passage });
 }
 
 /**
@@ -197,75 +204,22 @@ function decomposeStage(graph: Graph, context: RunContext): Promise<Graph> | Gra
 }
 
 function retrainStage(graph: Graph, context: RunContext): Promise<Graph> | Graph {
-  const plan = retrainPlan(graph, context.run);
+  const plan = retrainPlan(graph, context);
   return plan === undefined ? graph : recordedTraining(plan, context);
 }
 
 function fineTuneStage(graph: Graph, context: RunContext): Promise<Graph> | Graph {
-  const plan = fineTunePlan(graph, context.run);
+  const plan = fineTunePlan(graph, context);
   return plan === undefined ? graph : recordedTraining(plan, context);
 }
 
-async function pruneStage(graph: Graph, { run }: RunContext): Promise<Graph> {
-  const rule = run.config.settings.prune;
-  const scales = sparing(frozenIn(graph, run.config).frozen);
+async function pruneStage(graph: Graph, { run, passage }: RunContext): Promise<Graph> {
+  const { frozen } = frozenIn(graph, run.config);
   // With normalizations, which cost nothing by this count, so that values have the same names.
-  const original = fixBatch(await readModel(run.stagePath("normalize")), 1);
-  const limits = nonZeroLimits(original, fixBatch(graph, 1));
-  if (rule.rule === "deviation")
-    return pruneCoefficients(graph, { factor: rule.factor, scales, limits }).graph;
-  const pruning = pruneToMacs(fixBatch(graph, 1), {
-    fraction: rule.fraction,
-    originalMacs: countGraph(original).paperMacs,
-    scales,
-    limits,
-  });
-  const changed = pruning.layers.flatMap(({ initializer }) => {
-    const tensor = pruning.graph.initializers.get(initializer);
-    return tensor === undefined ? [] : [[initializer, tensor] as const];
-  });
-  return withInitializers(graph, changed);
-}
-
-async function exportStage(graph: Graph, context: RunContext): Promise<Graph> {
-  const { run, dataset } = context;
-  const { settings, preprocessing, preset, model, seed, versions } = run.config;
-  const original = await readModel(run.stagePath("original"));
-  const classNames = outputNames(run.config, original, dataset);
-  const isLabelled = run.config.reference !== "original" && classNames !== undefined;
-  const exported = await exportModel(graph, {
-    original,
-    executedLimit: fileCounts(original).executedMacs,
-    preprocessing,
-    ...(isLabelled ? { classNames } : {}),
-    record: {
-      method: "PENNI",
-      model,
-      preset,
-      seed,
-      basis: settings.basis,
-      prune: settings.prune,
-      weights: hasHalfWeights(original) ? "float16" : "float32",
-      versions,
-      // As the file will have them, where normalizations are part of other layers.
-      ...counts(foldNormalization(graph)),
-    },
-    measure: async (layers) => {
-      const times = await measureLatency(layers, { threads: LATENCY_THREADS });
-      return times.map((time) => time.medianMs);
-    },
-  });
-  await checkExport(await readModel(run.stagePath("fine-tune")), exported.graph, context);
-  return withinSize(exported.graph, run.config);
-}
-
-/** Larger files are not made larger by a record of their compression. */
-const SMALL_FILE_BYTES = 2 ** 20;
-
-/** The network without the record of its compression where that makes its file larger than what came in. */
-function withinSize(exported: Graph, { modelBytes }: RunConfig): Graph {
-  if (modelBytes === undefined || modelBytes > SMALL_FILE_BYTES) return exported;
-  if (encodeModel(exported, { sparse: true }).byteLength <= modelBytes) return exported;
-  const metadata = new Map([...exported.metadata].filter(([key]) => key !== COMPRESSION_KEY));
-  return { ...exported, metadata };
+  const network = { graph, original: await readModel(run.stagePath("normalize")), frozen };
+  const { prune } = run.config.settings;
+  if (prune.rule === "deviation") return prunedByDeviation(network, prune.factor);
+  if (passage.fraction === undefined)
+    throw new PenniError("internal", "it was not decided how much is to be pruned");
+  return prunedToFraction(network, passage.fraction);
 }

@@ -4,10 +4,13 @@ import type { Graph } from "../../graph/types.js";
 import { countGraph } from "../../measure/count.js";
 import { type DenseLayer, findDecompositions } from "../../ops/weights.js";
 import { decompose, decompositionCandidates } from "../decompose.js";
+import { type PrunableNetwork, prunedByDeviation, prunedToFraction } from "../goal/pruned.js";
+import type { Goal } from "../goal/rules.js";
+import type { PruneRule } from "../goal/schema.js";
 import { layerName } from "../inspect.js";
-import { nonZeroLimits, pruneCoefficients, pruneToMacs } from "../prune.js";
 import { reportShrink, type ShrinkReport } from "../shrink/report.js";
 import { fixedBasis, type Settings } from "./config.js";
+import type { PlannedGoal } from "./goal_check.js";
 
 /** A convolution, and what becomes of it: a basis of d kernels, or none for this reason. */
 export type PlannedLayer = { readonly name: string } & (
@@ -19,7 +22,9 @@ export type PlannedLayer = { readonly name: string } & (
 export interface RunPlan {
   readonly layers: readonly PlannedLayer[];
   readonly start: Settings["start"];
-  readonly prune: Settings["prune"];
+  readonly prune: PlannedSettings["prune"];
+  /** What `prune` follows from, if it was not asked for itself. */
+  readonly goal?: PlannedGoal;
   /** Multiply-accumulates of one image, paper count: as given, decomposed, pruned now. */
   readonly paperMacs: { readonly original: number; readonly decomposed: number; readonly pruned: number };
   readonly channelMultiple: number;
@@ -27,7 +32,10 @@ export interface RunPlan {
   readonly shrink: ShrinkReport;
 }
 
-export type PlannedSettings = Pick<Settings, "basis" | "start" | "prune" | "channelMultiple">;
+/** What is planned: a rule that says how much goes. */
+export interface PlannedSettings extends Pick<Settings, "basis" | "start" | "channelMultiple"> {
+  readonly prune: Exclude<PruneRule, Goal>;
+}
 
 /**
  * Goes through decomposition, pruning and shrinking of a network as it stands.
@@ -39,7 +47,7 @@ export function planRun(graph: Graph, settings: PlannedSettings): RunPlan {
   const basis = fixedBasis(settings);
   const original = fixBatch(graph, 1);
   const decomposed = decompose(original, { basis });
-  const pruned = pruneBy(prune, decomposed, original);
+  const pruned = pruneBy(prune, { graph: decomposed, original, frozen: new Set() });
   return {
     layers: plannedLayers(original, decomposed),
     start,
@@ -76,9 +84,8 @@ function withoutGain(graph: Graph, { weight }: DenseLayer): string {
     : "so many kernels would save nothing";
 }
 
-function pruneBy(rule: Settings["prune"], graph: Graph, original: Graph): Graph {
-  const limits = nonZeroLimits(original, graph);
-  if (rule.rule === "deviation") return pruneCoefficients(graph, { factor: rule.factor, limits }).graph;
-  const originalMacs = countGraph(original).paperMacs;
-  return pruneToMacs(graph, { fraction: rule.fraction, originalMacs, limits }).graph;
+function pruneBy(rule: PlannedSettings["prune"], network: PrunableNetwork): Graph {
+  return rule.rule === "deviation"
+    ? prunedByDeviation(network, rule.factor)
+    : prunedToFraction(network, rule.fraction);
 }

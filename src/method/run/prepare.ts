@@ -25,6 +25,7 @@ import { buildTrainingStep, type Reference } from "../../train/step.js";
 import { leastFraction, otherWays } from "../calibrate.js";
 import { decompose, decompositionCandidates } from "../decompose.js";
 import { dequantizedNetwork } from "../dequantized.js";
+import { sparing } from "../goal/pruned.js";
 import { importForCompression } from "../import_for_compression.js";
 import { layerName } from "../inspect.js";
 import { mergeDecompositions } from "../merge_decompositions.js";
@@ -33,7 +34,8 @@ import { checkReachable, prunableInitializers, pruneToMacs } from "../prune.js";
 import { FROM_FLOAT, quantizedNode } from "../remarks.js";
 import { fixedBasis, hasTraining, type RunConfig, type Settings, settingsSchema } from "./config.js";
 import { RunDirectory } from "./directory.js";
-import { frozenIn, sparing } from "./frozen.js";
+import { frozenIn } from "./frozen.js";
+import { checkGoal } from "./goal_check.js";
 import { type MatchedOutputs, matchOutputs, type OutputChoice } from "./outputs.js";
 import { openFittingDataset } from "./pipeline.js";
 import { type CutNetwork, cutBefore } from "./rest.js";
@@ -110,12 +112,13 @@ export async function prepareRun(request: CompressRequest): Promise<RunDirectory
         request.settings,
       );
     }
-    if (labelled) {
-      labelsOf(train);
-      return classes;
-    }
     const judged = isFitting ? train : { ...train, labels: undefined };
-    return { ...(await judge(graph, decomposed, judged, preprocessing, request)), ...classes };
+    if (labelled) labelsOf(train);
+    const found: Judgement = labelled ? {} : await judge(graph, decomposed, judged, preprocessing, request);
+    const frozen = labelled ? untrainedPart(graph, request.settings) : new Set<string>();
+    const given = { file: { graph: original, bytes: modelBytes }, network: graph, rest, frozen };
+    await checkGoal(given, train, { settings: request.settings, seed: request.seed, ...found });
+    return { ...found, ...classes };
   });
   const { outputs, ...judged } = judgement;
   const { settings } = request;
@@ -208,12 +211,12 @@ function checkSettings(settings: Settings): void {
 
 /** Bases are chosen for each layer by what they save and lose: for a calibrated start with a target. */
 function checkAutomaticBasis({ basis, start, prune }: Settings): void {
-  if (basis !== "auto" || (start === "calibrate" && prune.rule === "macs")) return;
+  if (basis !== "auto" || (start === "calibrate" && prune.rule !== "deviation")) return;
   throw new PenniError(
     "bad-option",
     "--basis auto chooses a basis for each layer by what it saves and loses",
     {
-      expected: "--start calibrate and --target-macs",
+      expected: "--start calibrate and a target, such as --target-macs",
       found: start === "calibrate" ? "--deviations" : `--start ${start}`,
       advice: "Give a number of basis kernels, such as --basis 5",
     },

@@ -1,6 +1,9 @@
 import type { Change, Interval } from "../../measure/interval.js";
 import type { OutputAgreement } from "../../measure/output_comparison.js";
 import type { Spread } from "../../measure/rounds.js";
+import type { GoalValue } from "../goal/describe.js";
+import type { Goal } from "../goal/rules.js";
+import type { Try } from "../goal/schema.js";
 
 /** What a network costs and how well it does. */
 export interface Figures {
@@ -32,6 +35,19 @@ export interface Changes {
   readonly test?: Change;
 }
 
+/** What was asked for, what was reached, and how. */
+export interface GoalOutcome {
+  readonly asked: Goal;
+  /** Of the original's multiply-accumulates (paper count), as it was found. */
+  readonly fraction: number;
+  /** Of the result: its file, its own measured time, or the loss of the try that it comes from. */
+  readonly reached: GoalValue;
+  /** Whether that is within the goal; of a time, with its whole interval. */
+  readonly isMet: boolean;
+  /** All that was tried, in order. */
+  readonly tries: readonly Try[];
+}
+
 /** `summary.json`: the outcome of a run. */
 export interface Summary {
   readonly original: Figures;
@@ -40,6 +56,8 @@ export interface Summary {
   readonly agreement?: { readonly images: number; readonly outputs: readonly OutputAgreement[] };
   /** From the original to the compressed network; where `differs` is false, no difference was measured. */
   readonly changes?: Changes;
+  /** Where the run had a goal. */
+  readonly goal?: GoalOutcome;
   /** Path of the exported model. */
   readonly model: string;
 }

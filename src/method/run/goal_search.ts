@@ -1,0 +1,241 @@
+import { PenniError } from "../../graph/errors.js";
+import type { Graph } from "../../graph/types.js";
+import { readModel } from "../../onnx/files.js";
+import { leastFraction } from "../calibrate.js";
+import { decompose } from "../decompose.js";
+import { costOf, writtenBytes } from "../goal/cost.js";
+import { describeEffort, describeGoal, describeTry, describeValue, percentOf } from "../goal/describe.js";
+import type { GoalName } from "../goal/names.js";
+import { prunableRange } from "../goal/pruned.js";
+import { type CostSearch, costBounds, searchPruned } from "../goal/pruned_search.js";
+import { type CostGoal, type Goal, limitOf, wanted } from "../goal/rules.js";
+import type { Try } from "../goal/schema.js";
+import { bestTry, leastRounded, searchFraction } from "../goal/search.js";
+import { mergeDecompositions } from "../merge_decompositions.js";
+import { fixedBasis, hasTraining, type RunConfig, type Settings } from "./config.js";
+import type { RunContext, StageName } from "./context.js";
+import { networkWriter } from "./export_stage.js";
+import { frozenIn } from "./frozen.js";
+import { lossMeter } from "./goal_loss.js";
+import { type GoalRecord, readGoalRecord, writeGoalRecord } from "./goal_record.js";
+import { firstFraction, searchEffort, searchRules } from "./goal_rules.js";
+import { adopt, removeTries, removeTry, startOf, suffixOf } from "./goal_tries.js";
+import { runStages, type Stage } from "./stage.js";
+
+/** The stages whose result depends on the fraction that is searched for: the first and the last of them. */
+export function searchedStages(
+  { rule }: Goal,
+  { start }: Pick<Settings, "start">,
+): readonly [StageName, StageName] {
+  const first = start === "calibrate" ? "decompose" : "prune";
+  return [first, rule === "loss" ? "fine-tune" : first];
+}
+
+/** A network that keeps to a goal, and the fraction that was found for it. */
+export interface FoundNetwork {
+  readonly graph: Graph;
+  readonly fraction: number;
+}
+
+/**
+ * Looks for the fraction of multiply-accumulates that reaches a goal. Every try is written down, and read when the run
+ * is resumed; the stages of the best become the run's own.
+ * @param stages those of `searchedStages`
+ * @throws PenniError "bad-option" if no try holds
+ */
+export async function searchGoal(
+  goal: Goal,
+  stages: readonly Stage[],
+  before: Graph,
+  context: RunContext,
+): Promise<FoundNetwork> {
+  const { settings } = context.run.config;
+  const isPruningOnly = goal.rule !== "loss" && settings.start !== "calibrate";
+  return isPruningOnly
+    ? searchByPruning(goal, stages, before, context)
+    : searchByStages(goal, stages, before, context);
+}
+
+/** Costs of a network do not depend on what its coefficients are: they are known before it is trained. */
+async function searchByPruning(
+  goal: CostGoal,
+  stages: readonly Stage[],
+  before: Graph,
+  context: RunContext,
+): Promise<FoundNetwork> {
+  const { run, listener } = context;
+  const { frozen } = frozenIn(before, run.config);
+  const network = { graph: before, original: await readModel(run.stagePath("normalize")), frozen };
+  const search = await costSearch(goal, network, context);
+  const record = (await readGoalRecord(run)) ?? (await startPruning(search));
+  const tries = await searchPruned(search, record, record.tries, async (all) => {
+    await writeGoalRecord(run, { ...record, tries: all });
+    tellLast(goal, all, listener);
+  });
+  const { fraction } = bestOrRefuse(goal, tries, context.run.config);
+  return {
+    fraction,
+    graph: await runStages(stages, before, { ...context, passage: { fraction, suffix: "" } }),
+  };
+}
+
+async function startPruning(search: CostSearch): Promise<GoalRecord> {
+  const { least, most } = await costBounds(search);
+  return { least, most, tries: [] };
+}
+
+async function costSearch(
+  goal: CostGoal,
+  network: CostSearch["network"],
+  context: RunContext,
+): Promise<CostSearch> {
+  const { run } = context;
+  const graph = await readModel(run.stagePath("original"));
+  const bytes = run.config.modelBytes ?? writtenBytes(graph);
+  return { goal, network, write: await networkWriter(context), file: { graph, bytes } };
+}
+
+async function searchByStages(
+  goal: Goal,
+  stages: readonly Stage[],
+  before: Graph,
+  context: RunContext,
+): Promise<FoundNetwork> {
+  const { run, listener } = context;
+  const { settings } = run.config;
+  const rules = searchRules(goal, settings);
+  const record = await openRecord(goal, stages, before, context);
+  listener.notice?.(`goal: ${describeGoal(goal)}; ${describeEffort(searchEffort(goal, settings))}`);
+  const judge = lazily(() => judgeOf(goal, context));
+  let { tries } = record;
+  await removeTries(stages, tries, bestTry(tries, rules.wanted), run);
+  await searchFraction({
+    rules,
+    limit: limitOf(goal),
+    bounds: record,
+    first: record.first,
+    tries,
+    attempt: async (fraction, number) => {
+      listener.notice?.(`try ${number} of at most ${rules.most}: ${percentOf(fraction)} of the MACs`);
+      const passage = { fraction, suffix: suffixOf(number) };
+      const start = await startOf(stages, before, tries, bestTry(tries, rules.wanted), run);
+      const graph = await runStages(stages, start, { ...context, passage });
+      return (await judge())(graph, fraction);
+    },
+    onTry: async (all) => {
+      tries = all;
+      await writeGoalRecord(run, { ...record, tries });
+      tellLast(goal, tries, listener);
+      await removeTries(stages, tries, bestTry(tries, rules.wanted), run);
+    },
+  });
+  const best = bestOrRefuse(goal, tries, run.config);
+  const graph = await adopt(stages, tries.indexOf(best) + 1, run);
+  await removeTries(stages, tries, undefined, run);
+  for (const { tidy } of stages) await tidy?.(run);
+  return { graph, fraction: best.fraction };
+}
+
+function lazily<Value>(make: () => Promise<Value>): () => Promise<Value> {
+  let made: Promise<Value> | undefined;
+  return () => {
+    made ??= make();
+    return made;
+  };
+}
+
+/** What a try gives in the goal's unit. */
+type Judge = (graph: Graph, fraction: number) => Promise<Omit<Try, "fraction" | "holds">>;
+
+async function judgeOf(goal: Goal, context: RunContext): Promise<Judge> {
+  const write = await networkWriter(context);
+  if (goal.rule === "loss") {
+    const meter = await lossMeter(goal.measure, context);
+    return async (graph, fraction) => {
+      const { bytes } = await write(graph, { fraction, shrunk: true });
+      return { ...(await meter(graph)), bytes };
+    };
+  }
+  const original = await readModel(context.run.stagePath("original"));
+  return async (graph, fraction) => {
+    const written = await write(graph, { fraction, shrunk: true });
+    return costOf(goal, written.graph, written.bytes, original);
+  };
+}
+
+/** What was tried before; where that is not known, the search starts anew. */
+async function openRecord(
+  goal: Goal,
+  stages: readonly Stage[],
+  before: Graph,
+  context: RunContext,
+): Promise<GoalRecord> {
+  const { run } = context;
+  const known = await readGoalRecord(run);
+  if (known !== undefined) return known;
+  const { most } = searchRules(goal, run.config.settings);
+  for (let number = 1; number <= most; number++) await removeTry(stages, number, run);
+  const record = await startRecord(goal, before, context);
+  await writeGoalRecord(run, record);
+  return record;
+}
+
+/** Between what is searched, and where it begins, before anything was tried. */
+async function startRecord(goal: Goal, before: Graph, context: RunContext): Promise<GoalRecord> {
+  const { run } = context;
+  const { settings } = run.config;
+  const normalized = await readModel(run.stagePath("normalize"));
+  const fraction = leastOf(before, normalized, run.config);
+  if (goal.rule === "loss") {
+    const first = firstFraction(settings);
+    return { least: { fraction }, most: { fraction: 1, value: 0 }, first, tries: [] };
+  }
+  // What pruning by magnitude would give costs about the same, and is known at once.
+  const graph = decompose(normalized, { basis: fixedBasis(settings) });
+  const search = await costSearch(goal, { graph, original: normalized, frozen: new Set() }, context);
+  const bounds = await costBounds(search);
+  const pruned = await searchPruned(search, bounds);
+  const first = bestTry(pruned, wanted[goal.rule])?.fraction;
+  const most = { fraction: 1, value: bounds.original };
+  return { least: { ...bounds.least, fraction }, most, first, tries: [] };
+}
+
+/** The smallest fraction that can be reached from here. */
+function leastOf(before: Graph, normalized: Graph, config: RunConfig): number {
+  const { start, basis } = config.settings;
+  if (start === "calibrate") {
+    const { graph, factors } = mergeDecompositions(normalized);
+    return leastRounded(leastFraction(graph, { basis, factors }));
+  }
+  const { frozen } = frozenIn(before, config);
+  return prunableRange({ graph: before, original: normalized, frozen }).least;
+}
+
+function tellLast(goal: Goal, tries: readonly Try[], listener: RunContext["listener"]): void {
+  const last = tries.at(-1);
+  if (last !== undefined) listener.notice?.(describeTry(goal, tries.length, last));
+}
+
+function bestOrRefuse(goal: Goal, tries: readonly Try[], { settings }: RunConfig): Try {
+  const best = bestTry(tries, wanted[goal.rule]);
+  if (best !== undefined) return best;
+  const nearest = tries.toSorted((a, b) => a.value - b.value)[0];
+  throw new PenniError("bad-option", "no fraction that was tried reaches the goal", {
+    expected: describeGoal(goal),
+    found:
+      nearest === undefined
+        ? "nothing to try"
+        : `${describeValue(goal, nearest)} at ${percentOf(nearest.fraction)} of the MACs, the best of ${tries.length} tries`,
+    advice: advices[goal.rule](settings),
+  });
+}
+
+/** What helps where no try holds. */
+const advices: { readonly [Name in GoalName]: (settings: Settings) => string } = {
+  size: () => "Allow more, or give a smaller --basis",
+  latency: () => "Allow more, or try again on a machine that does nothing else",
+  loss: (settings) =>
+    hasTraining(settings)
+      ? "Allow more, or train longer: --fine-tune-epochs"
+      : "Allow more, or train: --preset fast",
+};
