@@ -22,6 +22,7 @@ import { COMPRESSION_KEY, exportModel } from "../export.js";
 import { importForCompression } from "../import_for_compression.js";
 import { insertNormalization, normalizationSites } from "../insert_normalization.js";
 import { nonZeroLimits, pruneCoefficients, pruneToMacs } from "../prune.js";
+import { ownCoefficients } from "../prune_kernels.js";
 import { shrink } from "../shrink.js";
 import { calibrateStage } from "./calibrate_stage.js";
 import { RunCalibrationJournal } from "./calibration_journal.js";
@@ -37,6 +38,7 @@ import { describeMatching } from "./outputs.js";
 import { recordedTraining } from "./recorded_training.js";
 import { joinRest } from "./rest.js";
 import type { Summary } from "./summary.js";
+import { describeTarget } from "./target.js";
 import { LATENCY_THREADS } from "./timings.js";
 import { fineTunePlan, retrainPlan } from "./training_plans.js";
 
@@ -99,6 +101,7 @@ async function compressLocked(given: Omit<RunContext, "dataset">): Promise<Summa
   for (const line of describeMatching(run.config)) listener.notice?.(line);
   for (const line of describeFrozen(frozenIn(importForCompression(original), run.config)))
     listener.notice?.(line);
+  for (const line of describeTarget(run.config, original)) listener.notice?.(line);
   let graph = original;
   for (const stage of stages) {
     if (signal?.aborted === true) throw new PenniError("interrupted", `stopped before stage "${stage.name}"`);
@@ -219,6 +222,7 @@ async function pruneStage(graph: Graph, { run }: RunContext): Promise<Graph> {
     originalMacs: countGraph(original).paperMacs,
     scales,
     limits,
+    cuttable: ownCoefficients(original),
   });
   const changed = pruning.layers.flatMap(({ initializer }) => {
     const tensor = pruning.graph.initializers.get(initializer);

@@ -6,6 +6,7 @@ import { type DenseLayer, findDecompositions } from "../../ops/weights.js";
 import { decompose, decompositionCandidates } from "../decompose.js";
 import { layerName } from "../inspect.js";
 import { nonZeroLimits, pruneCoefficients, pruneToMacs } from "../prune.js";
+import { ownCoefficients } from "../prune_kernels.js";
 import { reportShrink, type ShrinkReport } from "../shrink/report.js";
 import { fixedBasis, type Settings } from "./config.js";
 
@@ -80,5 +81,6 @@ function pruneBy(rule: Settings["prune"], graph: Graph, original: Graph): Graph 
   const limits = nonZeroLimits(original, graph);
   if (rule.rule === "deviation") return pruneCoefficients(graph, { factor: rule.factor, limits }).graph;
   const originalMacs = countGraph(original).paperMacs;
-  return pruneToMacs(graph, { fraction: rule.fraction, originalMacs, limits }).graph;
+  const cuttable = ownCoefficients(original);
+  return pruneToMacs(graph, { fraction: rule.fraction, originalMacs, limits, cuttable }).graph;
 }

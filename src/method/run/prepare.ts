@@ -28,6 +28,7 @@ import { layerName } from "../inspect.js";
 import { mergeDecompositions } from "../merge_decompositions.js";
 import { trainableParameters } from "../parameters.js";
 import { checkReachable, prunableInitializers, pruneToMacs } from "../prune.js";
+import { ownCoefficients } from "../prune_kernels.js";
 import { FROM_FLOAT, quantizedNode } from "../remarks.js";
 import { fixedBasis, hasTraining, type RunConfig, type Settings, settingsSchema } from "./config.js";
 import { RunDirectory } from "./directory.js";
@@ -363,7 +364,8 @@ function checkTarget(
     return;
   }
   const originalMacs = countGraph(fixBatch(graph, 1)).paperMacs;
-  pruneToMacs(fixBatch(decomposed, 1), { fraction, originalMacs, scales: sparing(frozen) });
+  const cuttable = ownCoefficients(graph);
+  pruneToMacs(fixBatch(decomposed, 1), { fraction, originalMacs, scales: sparing(frozen), cuttable });
 }
 
 /** Images on which it is seen how the original's outputs vary. */
