@@ -32,6 +32,7 @@ import type { RunDirectory } from "./directory.js";
 import { describeFrozen, frozenIn, sparing } from "./frozen.js";
 import { describeLabels, outputNames } from "./labels.js";
 import { RunLock } from "./lock.js";
+import { naming } from "./naming.js";
 import { growth, refuseLarger } from "./never_larger.js";
 import { checkExport, costsOf, counts, fileCounts, summarize } from "./outcome.js";
 import { describeMatching } from "./outputs.js";
@@ -83,7 +84,7 @@ export async function compress(
   const lock = await RunLock.acquire(run.root, (text) => listener.notice?.(text));
   try {
     await run.restore();
-    return await compressLocked({ run, lock, listener, signal });
+    return await naming(run.config, () => compressLocked({ run, lock, listener, signal }));
   } finally {
     await lock.release();
   }

@@ -12,6 +12,7 @@ import type { TrainingListener } from "../training/launch.js";
 import type { RunDirectory } from "./directory.js";
 import { describeLabels, outputNames } from "./labels.js";
 import { RunLock } from "./lock.js";
+import { naming } from "./naming.js";
 import { openFittingDataset } from "./pipeline.js";
 import { recordedTraining } from "./recorded_training.js";
 import type { TrainingConfig } from "./training_config.js";
@@ -50,7 +51,7 @@ export async function trainRun(
   const lock = await RunLock.acquire(run.root, (text) => listener.notice?.(text));
   try {
     await run.restore();
-    return await trainLocked(run, lock, listener, signal);
+    return await naming(run.config, () => trainLocked(run, lock, listener, signal));
   } finally {
     await lock.release();
   }
