@@ -92,7 +92,7 @@ export async function compress(
 
 async function compressLocked(given: Omit<RunContext, "dataset">): Promise<Summary> {
   const { run, listener, signal } = given;
-  const original = await readModel(run.stagePath("original"));
+  const original = await run.readOriginal();
   const { data, preprocessing, classes } = run.config;
   const dataset = await openFittingDataset(original, data, preprocessing, classes);
   if (run.config.reference !== "original") checkClassCount(original, dataset.classNames?.length);
@@ -108,7 +108,7 @@ async function compressLocked(given: Omit<RunContext, "dataset">): Promise<Summa
     if (signal?.aborted === true) throw new PenniError("interrupted", `stopped before stage "${stage.name}"`);
     listener.stage?.(stage.name);
     const before = graph;
-    graph = await run.stage(stage.name, () => stage.apply(before, context));
+    graph = await run.stage(stage.name, () => stage.apply(before, context), listener.notice);
     await stage.tidy?.(run);
   }
   const { externalData } = run.config;
@@ -235,7 +235,7 @@ async function pruneStage(graph: Graph, { run }: RunContext): Promise<Graph> {
 async function exportStage(graph: Graph, context: RunContext): Promise<Graph> {
   const { run, dataset } = context;
   const { settings, preprocessing, preset, model, seed, versions } = run.config;
-  const original = await readModel(run.stagePath("original"));
+  const original = await run.readOriginal();
   const classNames = outputNames(run.config, original, dataset);
   const isLabelled = run.config.reference !== "original" && classNames !== undefined;
   const exported = await exportModel(graph, {

@@ -64,18 +64,22 @@ async function trainLocked(
   signal: AbortSignal | undefined,
 ): Promise<TrainingSummary> {
   const { config } = run;
-  const original = await readModel(run.stagePath("original"));
+  const original = await run.readOriginal();
   const dataset = await openFittingDataset(original, config.data, config.preprocessing, config.classes);
   for (const line of [...(dataset.notices ?? []), ...describeLabels(config, original, dataset)])
     listener.notice?.(line);
-  let graph = await run.stage("simplify", () => importModel(original));
+  let graph = await run.stage("simplify", () => importModel(original), listener.notice);
   let from = "simplify";
   const parts = trainingParts(config.settings, dataset);
   for (const [index, part] of parts.entries()) {
     const name = parts.length === 1 ? "train" : `train-${index + 1}`;
     listener.stage?.(describePart(part, parts.length));
     const before = { graph, from };
-    graph = await run.stage(name, () => trainPart({ run, lock, listener, signal, name, part, ...before }));
+    graph = await run.stage(
+      name,
+      () => trainPart({ run, lock, listener, signal, name, part, ...before }),
+      listener.notice,
+    );
     from = name;
   }
   const trained = withMetadata(
