@@ -82,10 +82,17 @@ export function addPreprocessingOptions(command: Command): Command {
       ),
     )
     .addOption(
-      new Option("--resize <mode>", "cut pictures to the model's proportions, or stretch them").choices(
-        resizeModes,
-      ),
-    );
+      new Option(
+        "--resize <mode>",
+        "cut pictures to the model's proportions, stretch them, or keep them whole in a frame (letterbox)",
+      ).choices(resizeModes),
+    )
+    .option(
+      "--crop <share>",
+      "resize pictures for more pixels and take this share of the sides from the middle: 0.875 is 224 of 256 (default: 1)",
+      positiveShare,
+    )
+    .option("--pad-color <r,g,b>", "levels of a letterbox's frame (default: 114,114,114)", numberList);
 }
 
 function layoutName(text: string): Layout {
@@ -95,7 +102,16 @@ function layoutName(text: string): Layout {
 }
 
 /** The names of the options of `addPreprocessingOptions`. */
-export const pictureOptions = ["mean", "std", "scale", "color", "layout", "resize"] as const;
+export const pictureOptions = [
+  "mean",
+  "std",
+  "scale",
+  "color",
+  "layout",
+  "resize",
+  "crop",
+  "padColor",
+] as const;
 
 /** Those that are given. */
 export function givenPictureOptions(options: PictureOptions): PictureOptions {

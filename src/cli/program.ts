@@ -1,6 +1,5 @@
 import { readFileSync } from "node:fs";
 import { Command, CommanderError } from "commander";
-import { PenniError } from "../graph/errors.js";
 import { addBenchCommand } from "./bench.js";
 import { addCompileCommand } from "./compile.js";
 import { addCompressCommand } from "./compress.js";
@@ -10,7 +9,8 @@ import { addEvalCommand } from "./eval.js";
 import { addInspectCommand } from "./inspect.js";
 import { addNewCommand } from "./new.js";
 import { addSensitivityCommand } from "./sensitivity.js";
-import { INTERRUPTED_STATUS, Output, type OutputStream, type Terminal } from "./terminal.js";
+import { StoppedError } from "./stopping.js";
+import { Output, type OutputStream, type Terminal } from "./terminal.js";
 import { addTrainCommand } from "./train.js";
 
 type AddCommand = (program: Command, terminal: Terminal) => Command;
@@ -52,8 +52,8 @@ function createProgram(terminal: Terminal): Command {
 
 /**
  * Runs one command line (without node and script). Errors become one line on stderr, and with --verbose
- * their stack trace. Returns the exit status: 0, 1 after an error or where stdout cannot be written, or 130 where
- * Ctrl-C stopped the work.
+ * their stack trace. Returns the exit status: 0, 1 after an error or where stdout cannot be written, or 130
+ * and 143 where Ctrl-C and SIGTERM stopped the work.
  */
 export async function runCommandLine(
   args: readonly string[],
@@ -81,8 +81,7 @@ async function runCommand(args: readonly string[], terminal: Terminal): Promise<
   } catch (error) {
     if (error instanceof CommanderError && error.exitCode === 0) return 0;
     report(error, args, terminal);
-    const interrupted = error instanceof PenniError && error.code === "interrupted";
-    return interrupted ? INTERRUPTED_STATUS : 1;
+    return error instanceof StoppedError ? error.status : 1;
   }
 }
 

@@ -1,4 +1,5 @@
 import { Presets, SingleBar } from "cli-progress";
+import { exitAfter, onStop } from "./stopping.js";
 import type { Output } from "./terminal.js";
 
 /** A progress bar, or nothing at all where nobody watches. */
@@ -15,13 +16,24 @@ export function progressBar(output: Output, unit: string): Progress {
     { format, stream: output.stream, clearOnComplete: true, hideCursor: true },
     Presets.shades_classic,
   );
-  let started = false;
+  let release: (() => void) | undefined;
+  const stop = (): void => {
+    bar.stop();
+    release?.();
+    release = undefined;
+  };
   return {
     update: (done, total) => {
-      if (!started) bar.start(total, 0);
-      started = true;
+      if (release === undefined) {
+        // Before the bar hides the cursor, which no signal brings back.
+        release = onStop((signal) => {
+          stop();
+          exitAfter(signal);
+        });
+        bar.start(total, 0);
+      }
       bar.update(done);
     },
-    stop: () => bar.stop(),
+    stop,
   };
 }

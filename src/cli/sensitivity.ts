@@ -53,9 +53,10 @@ export function addSensitivityCommand(program: Command, terminal: Terminal): Com
         measureFile(model, options, signal, view, terminal.stderr),
       );
       const json = terminalJson({ model, basis: options.basis, seed: options.seed, ...result }, 2);
-      await writeReports(model, options, result, json);
       const text = options.json === true ? json : describeSensitivity(result, lineWidth(terminal.stdout));
+      // First, so that what was measured is not lost where the report cannot be written.
       terminal.stdout.write(`${text}\n`);
+      await writeReports(model, options, result, json);
     });
 }
 

@@ -56,9 +56,6 @@ export interface Terminal {
   readonly stderr: Output;
 }
 
-/** Exit status of a program that Ctrl-C ended: 128 + SIGINT. */
-export const INTERRUPTED_STATUS = 130;
-
 /** Characters in a line of the output: the terminal's, or COLUMNS; no limit for pipes and files. */
 export function lineWidth(output: Pick<OutputStream, "isTTY" | "columns">): number {
   const fromEnvironment = Number(process.env.COLUMNS);

@@ -2,10 +2,11 @@ import { PenniError } from "../graph/errors.js";
 import type { RunDirectory } from "../method/run/directory.js";
 import type { Summary } from "../method/run/summary.js";
 import { type RunView, runView } from "./run_view.js";
-import { INTERRUPTED_STATUS, type Output } from "./terminal.js";
+import { exitAfter, onStop, StoppedError, type StopSignal } from "./stopping.js";
+import type { Output } from "./terminal.js";
 
 /**
- * Does long work under a live view. The first Ctrl-C aborts the signal that the work gets, so that it stops
+ * Does long work under a live view. The first Ctrl-C or SIGTERM aborts the signal that the work gets, so that it stops
  * cleanly; the second ends the process. A terminal that is closed ends nothing: Node.js forgets that `nohup` or a shell
  * had asked for that, so it is always so.
  */
@@ -15,29 +16,33 @@ export async function watched<Result>(
 ): Promise<Result> {
   const view = runView(output);
   const controller = new AbortController();
-  const stopAtOnce = (): void => {
+  let stopped: StopSignal | undefined;
+  const release = onStop((signal) => {
     view.stop();
-    process.exit(INTERRUPTED_STATUS);
-  };
-  const stop = (): void => {
-    view.stop();
-    output.write("stopping after this step; press Ctrl-C again to stop at once\n");
+    if (stopped !== undefined) exitAfter(signal);
+    stopped = signal;
+    output.write(`${stopNotice[signal]}\n`);
     controller.abort();
-    process.once("SIGINT", stopAtOnce);
-  };
-  process.once("SIGINT", stop);
+  });
   process.on("SIGHUP", goOn);
   try {
     return await work(view, controller.signal);
+  } catch (error) {
+    const isStopped = stopped !== undefined && error instanceof PenniError && error.code === "interrupted";
+    throw isStopped ? new StoppedError(error, stopped ?? "SIGINT") : error;
   } finally {
     view.stop();
-    process.off("SIGINT", stop);
-    process.off("SIGINT", stopAtOnce);
+    release();
     process.off("SIGHUP", goOn);
   }
 }
 
 function goOn(): void {}
+
+const stopNotice: Readonly<Record<StopSignal, string>> = {
+  SIGINT: "stopping after this step; press Ctrl-C again to stop at once",
+  SIGTERM: "asked to end: stopping after this step; a second signal ends at once",
+};
 
 /** Compresses in a run directory; where that stops before the end, the error says how to go on. */
 export async function compressRun(run: RunDirectory, view: RunView, signal: AbortSignal): Promise<Summary> {

@@ -1,5 +1,6 @@
 import path from "node:path";
 import { cifar100Names } from "./cifar100_names.js";
+import { indexOfNames } from "./classes.js";
 import { allocateSplit, type Dataset, imagePixels, type LabelledSplit, once } from "./dataset.js";
 import { badData, entryKind, listFolder, readWhole, someNames } from "./files.js";
 import { type ArchiveLimits, readFromArchive } from "./tar.js";
@@ -147,7 +148,10 @@ function parseClassNames(
     .split("\n")
     .map((line) => line.trim())
     .filter((line) => line !== "");
-  if (names.length === classNames.length) return names;
+  if (names.length === classNames.length) {
+    indexOfNames(names, files.place(classFile));
+    return names;
+  }
   throw badData(files.place(classFile), "wrong number of class names", {
     expected: `${classNames.length} lines`,
     found: `${names.length}`,

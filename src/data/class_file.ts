@@ -1,5 +1,5 @@
 import { indexOfNames } from "./classes.js";
-import { badData, entryKind, readWhole } from "./files.js";
+import { badData, readWhole } from "./files.js";
 
 /** Much more than the names of the largest sets of classes take. */
 const MOST_BYTES = 2 ** 24;
@@ -14,8 +14,6 @@ const FORMATS = "one name per line, or a JSON array of strings, in the order of 
  * @throws PenniError "bad-data" naming the file and what is wrong with it; "bad-option" if a name is there twice
  */
 export async function readClassFile(file: string): Promise<readonly string[]> {
-  if ((await entryKind(file)) !== "file")
-    throw badData(file, "no such file of class names", { expected: FORMATS });
   const text = decode(file, await readWhole(file, MOST_BYTES));
   const isJson = /^\s*\[/.test(text) || /\.json$/i.test(file);
   const names = isJson ? parseArray(file, text) : parseLines(file, text);

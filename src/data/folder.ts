@@ -1,7 +1,6 @@
 import os from "node:os";
 import sharp from "sharp";
-import type { ResizeMode } from "../graph/image_metadata.js";
-import { type ImageLike, imageLevels } from "../runtime/index.js";
+import { type Fit, type ImageLike, imageLevels } from "../runtime/index.js";
 import { allocateImages, type Dataset, type ImageSize, imagePixels, once, type Split } from "./dataset.js";
 import { badData } from "./files.js";
 import { type ImageFile, type LabelSource, listImages } from "./image_files.js";
@@ -11,7 +10,7 @@ import { type FilePath, openRegularFile, shownPath } from "./paths.js";
 /** How the images of a folder come to a model: their size, channels (3: colour, 1: grey) and proportions. */
 export interface ImageForm extends ImageSize {
   readonly channels: 1 | 3;
-  readonly resize: ResizeMode;
+  readonly fit: Fit;
 }
 
 /** How to read a folder of images. */
@@ -46,7 +45,7 @@ export async function openFolder({ name, folder, form, labels, seed }: FolderOpt
 
 async function decodeAll(
   files: readonly ImageFile[],
-  { resize, ...shape }: ImageForm,
+  { fit, ...shape }: ImageForm,
   isLabelled: boolean,
 ): Promise<Split> {
   const images = allocateImages({ count: files.length, ...shape });
@@ -54,7 +53,7 @@ async function decodeAll(
   const queue = files.entries();
   const work = async (): Promise<void> => {
     for (const [index, { file }] of queue) {
-      imagePixels(images, index).set(imageLevels(await decode(file), dims, resize));
+      imagePixels(images, index).set(imageLevels(await decode(file), dims, fit));
     }
   };
   await Promise.all(Array.from({ length: os.availableParallelism() + 1 }, work));

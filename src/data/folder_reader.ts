@@ -78,6 +78,7 @@ async function examine(folder: FilePath, bytes: Buffer): Promise<Found> {
   const entry = { path: joinPath(folder, bytes), name: textOfName(bytes) };
   const skip = (reason: SkipReason): Found => ({ kind: "skipped", reason, ...entry });
   if (entry.name.startsWith(".")) return skip("hidden");
+  if (isSystemEntry(entry.name)) return skip("system");
   try {
     const status = await stat(entry.path);
     if (status.isDirectory()) return { kind: "folder", ...entry };
@@ -88,6 +89,25 @@ async function examine(folder: FilePath, bytes: Buffer): Promise<Found> {
     return skip(reasonOf(error));
   }
 }
+
+/** What systems put beside people's files without showing it, in lower case. */
+const systemEntries: ReadonlySet<string> = new Set([
+  // macOS: in archives, on the desktop.
+  "__macosx",
+  "icon\r",
+  // Windows: previews, looks of a folder, deleted files, indices.
+  "thumbs.db",
+  "ehthumbs.db",
+  "desktop.ini",
+  "$recycle.bin",
+  "system volume information",
+  // Network drives, and what a check of a file system finds.
+  "@eadir",
+  "#recycle",
+  "lost+found",
+]);
+
+const isSystemEntry = (name: string): boolean => systemEntries.has(name.toLowerCase());
 
 /** What a file is by its content; its name decides only whether it is meant to be looked at. */
 function judge(entry: Entry, head: Uint8Array): Found {

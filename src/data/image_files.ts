@@ -4,10 +4,13 @@ import { type Entry, type FolderEntries, FolderReader, type ImageEntry } from ".
 import { holdOut } from "./hold_out.js";
 import { formatOfName, READ_FORMATS, type ReadFormat } from "./image_formats.js";
 import { type FilePath, shownPath } from "./paths.js";
-import { somePaths } from "./skipped.js";
+import { shownRelative, someOf, somePaths } from "./skipped.js";
 
-const TRAIN_FOLDER = "train";
-const TEST_FOLDERS = ["test", "val"];
+/** What folders of training and of test images are called, in any case; the first that is there is taken. */
+const TRAIN_FOLDERS = ["train", "training"];
+const TEST_FOLDERS = ["test", "testing", "val", "valid", "validation"];
+/** From so many other folders with images on, a folder of images called "train" is one class of several. */
+const FEWEST_CLASSES_BESIDE = 2;
 /** Part of the images that becomes the test split where the folder has none of its own. */
 const TEST_FRACTION = 0.2;
 
@@ -45,7 +48,8 @@ type Parts = Pick<ImageListing, "classNames"> & {
 };
 
 /**
- * Lists the images of `folder` itself, or of `folder/train` and `folder/test` (or `folder/val`): files with the content
+ * Lists the images of `folder` itself, or of `folder/train` and `folder/test` (or `val`, `validation`; in any case): files
+ * with the content
  * of a format that is read, whatever format their extension promises. Images in sub-folders have the sub-folders as
  * classes; where none of the sub-folders holds an image itself, or `labels` is "none", all images at any depth are taken,
  * without labels. Without test images of their own a fifth (of every class) becomes the test split, drawn for `seed`.
@@ -74,16 +78,39 @@ async function listParts(
   seed: number,
 ): Promise<Parts> {
   const entries = await reader.read(folder);
-  const named = (name: string): Entry | undefined => entries.folders.find((entry) => entry.name === name);
-  const train = named(TRAIN_FOLDER);
-  if (train === undefined) return divide(await listPart(reader, folder, labels), seed);
-  const testFolder = TEST_FOLDERS.map(named).find((entry) => entry !== undefined);
+  const named = (names: readonly string[]): Entry | undefined =>
+    names
+      .map((name) => entries.folders.find((entry) => entry.name.toLowerCase() === name))
+      .find((entry) => entry !== undefined);
+  const train = named(TRAIN_FOLDERS);
+  const testFolder = named(TEST_FOLDERS);
+  const isClass =
+    labels === "classes" && testFolder === undefined && (await isOneClass(reader, entries, train));
+  if (train === undefined || isClass) return divide(await listPart(reader, folder, labels), seed);
   for (const { path: unused } of [...entries.folders, ...entries.images])
     if (unused !== train.path && unused !== testFolder?.path) reader.skipped.add("beside", unused);
   const training = await listPart(reader, train.path, labels);
   if (testFolder === undefined) return divide(training, seed);
   const testing = await listTest(reader, testFolder.path, training.classNames);
   return { classNames: training.classNames, train: training.files, test: testing.files };
+}
+
+/** Whether a folder of this name holds images itself, as several others do: trains are things too. */
+async function isOneClass(
+  reader: FolderReader,
+  { folders }: FolderEntries,
+  train: Entry | undefined,
+): Promise<boolean> {
+  if (train === undefined || !(await holdsImages(reader, train.path))) return false;
+  let beside = 0;
+  for (const { path } of folders) if (path !== train.path && (await holdsImages(reader, path))) beside += 1;
+  return beside >= FEWEST_CLASSES_BESIDE;
+}
+
+/** Not of a folder that cannot be read, which may be none of the images'. */
+async function holdsImages(reader: FolderReader, folder: FilePath): Promise<boolean> {
+  const entries = await reader.read(folder).catch(() => undefined);
+  return entries !== undefined && entries.images.length > 0;
 }
 
 async function listPart(reader: FolderReader, folder: FilePath, labels: LabelSource): Promise<Part> {
@@ -195,15 +222,14 @@ function describeFormats(images: readonly ListedImage[], root: string): readonly
     const promised = formatOfName(name);
     return format !== undefined && promised !== undefined && format !== promised;
   });
-  const [first] = other;
   const several: readonly ReadFormat[] = ["GIF", "TIFF", "AVIF"];
   const frames = images.filter(({ format }) => format !== undefined && several.includes(format));
   return [
-    ...(first === undefined
+    ...(other.length === 0
       ? []
       : [
           `${other.length} of ${images.length} pictures have another format than their names say, and are read as what they are: ` +
-            `${somePaths([first.path], root)} is ${first.format}`,
+            someOf(other, (image) => `${shownRelative(image.path, root)} is ${image.format}`),
         ]),
     ...(frames.length === 0
       ? []

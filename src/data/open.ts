@@ -8,12 +8,15 @@ import { openIdx } from "./idx.js";
 import type { LabelSource } from "./image_files.js";
 import { SYNTHETIC_COUNT, syntheticDataset } from "./synthetic.js";
 
+/** What of a preprocessing reading pictures depends on. */
+type PicturePreprocessing = Pick<Preprocessing, "mean" | "resize" | "crop" | "pad">;
+
 /** What a dataset is opened for. */
 export interface OpenOptions {
   /** Size of the model's input. Needed for folders; CIFAR-10 is 32x32, the synthetic set too by default. */
   readonly imageSize?: ImageSize;
   /** How the model takes pictures: grey or in colour, and how folders' are resized. By default in colour, cut to size. */
-  readonly preprocessing?: Pick<Preprocessing, "mean" | "resize">;
+  readonly preprocessing?: PicturePreprocessing;
   /**
    * Seed of the data itself (0): draws the synthetic images, or chooses the test images of a folder that has
    * none. Not to be varied with the seed of a training run, or its test images become training images.
@@ -31,7 +34,7 @@ interface SpecRequest {
   /** What stands after the first colon; undefined where there is no colon. */
   readonly argument: string | undefined;
   readonly imageSize: ImageSize | undefined;
-  readonly preprocessing: Pick<Preprocessing, "mean" | "resize">;
+  readonly preprocessing: PicturePreprocessing;
   readonly seed: number;
 }
 
@@ -90,10 +93,9 @@ function ofOneSize({ spec, imageSize: size }: SpecRequest, dataset: Dataset): Da
 async function openImages(request: SpecRequest, labels: LabelSource): Promise<Dataset> {
   const folder = location(request);
   const { imageSize: size, preprocessing, spec: name, seed } = request;
-  const { mean, resize } = preprocessing;
+  const { mean, ...fit } = preprocessing;
   const channels = mean.length === 1 ? 1 : 3;
-  if (size !== undefined)
-    return openFolder({ name, folder, form: { ...size, channels, resize }, labels, seed });
+  if (size !== undefined) return openFolder({ name, folder, form: { ...size, channels, fit }, labels, seed });
   throw new PenniError("bad-option", "the size of the images is not known", {
     expected: "a model whose input has a fixed height and width",
     advice: "Fix them, for example with --input-shape NAME:1x3x224x224",

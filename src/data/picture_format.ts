@@ -3,9 +3,12 @@ import { imageAxes, imageInput } from "../graph/image_input.js";
 import {
   type ColourOrder,
   FINITE_PREPROCESSING,
+  FIT,
   imagenetPreprocessing,
   isFinitePreprocessing,
+  isFit,
   type Layout,
+  PAD,
   type Preprocessing,
   type ResizeMode,
   readPreprocessing,
@@ -22,13 +25,17 @@ export interface PictureOptions {
   readonly scale?: number;
   readonly layout?: Layout;
   readonly resize?: ResizeMode;
+  /** The share of a larger picture's sides that is cut out of its middle; 1 for all of it. */
+  readonly crop?: number;
+  /** Levels of the frame of a letterbox: red, green, blue. */
+  readonly padColor?: readonly number[];
 }
 
 /** Who says so: the user, the model's metadata, the model's input itself, the run that is resumed, or nobody. */
 export type Origin = "option" | "metadata" | "input" | "run" | "default";
 
 /** What of a preprocessing is chosen by itself. */
-export type PictureProperty = "resize" | "colour" | "layout" | "scale" | "mean" | "std";
+export type PictureProperty = "resize" | "crop" | "pad" | "colour" | "layout" | "scale" | "mean" | "std";
 
 /** How a model takes pictures, and who says so. */
 export interface PictureFormat {
@@ -43,6 +50,8 @@ export function formatOfRun(preprocessing: Preprocessing): PictureFormat {
     preprocessing,
     origins: {
       resize: origin,
+      crop: origin,
+      pad: origin,
       colour: origin,
       layout: origin,
       scale: origin,
@@ -86,6 +95,7 @@ export function pictureFormat(model: Graph, options: PictureOptions = {}): Pictu
   );
   if (takesLevels) expectLevels(values, input.name);
   expectFinite(values);
+  const fit = fitOf(stated, options);
   const statedBy = (isOption: boolean): Origin =>
     isOption ? "option" : stated === undefined ? "default" : "metadata";
   return {
@@ -96,12 +106,14 @@ export function pictureFormat(model: Graph, options: PictureOptions = {}): Pictu
       scale: values.scale,
       layout,
       colour: values.colour,
-      resize: options.resize ?? stated?.resize ?? imagenetPreprocessing.resize,
+      ...fit,
       filter: imagenetPreprocessing.filter,
     },
     origins: {
       ...origins,
       resize: statedBy(options.resize !== undefined),
+      crop: statedBy(options.crop !== undefined),
+      pad: options.padColor !== undefined ? "option" : stated?.pad === undefined ? "default" : "metadata",
       colour: statedBy(options.color !== undefined),
       layout:
         options.layout === undefined && input.layout !== undefined
@@ -109,6 +121,34 @@ export function pictureFormat(model: Graph, options: PictureOptions = {}): Pictu
           : statedBy(options.layout !== undefined),
     },
   };
+}
+
+/**
+ * How pictures come to the model's size: what is not said by options is as the model states it, as far as it goes with
+ * what they say.
+ */
+function fitOf(
+  stated: Preprocessing | undefined,
+  { resize: wanted, crop: share, padColor }: PictureOptions,
+): Pick<Preprocessing, "resize" | "crop" | "pad"> {
+  const resize = wanted ?? stated?.resize ?? imagenetPreprocessing.resize;
+  const isLetterbox = resize === "letterbox";
+  const crop = share ?? (isLetterbox ? undefined : stated?.crop);
+  const pad = padColor ?? (isLetterbox ? (stated?.pad ?? PAD) : undefined);
+  const fit = {
+    resize,
+    ...(crop === undefined || crop === 1 ? {} : { crop }),
+    ...(pad === undefined ? {} : { pad: [...pad] }),
+  };
+  if (isFit(fit)) return fit;
+  throw new PenniError("bad-option", "pictures cannot be resized like this", {
+    expected: FIT,
+    found: [
+      `--resize ${resize}`,
+      ...(crop === undefined ? [] : [`--crop ${crop}`]),
+      ...(padColor === undefined ? [] : [`--pad-color ${padColor.join()}`]),
+    ].join(" "),
+  });
 }
 
 /** Whether a model, as far as its input shows, takes pictures in colour. */
@@ -196,22 +236,25 @@ const originNames: Readonly<Record<Origin, string>> = {
 const resizeNames: Readonly<Record<ResizeMode, string>> = {
   cover: "cut to proportion, bicubic",
   stretch: "stretched, bicubic",
+  letterbox: "kept whole, bicubic",
 };
 
 /** One line on how a model takes pictures and who says so, for people. */
 export function describePictureFormat({ preprocessing, origins }: PictureFormat): string {
-  const { resize, colour, layout, scale, mean, std } = preprocessing;
+  const { resize, crop, pad, colour, layout, scale, mean, std } = preprocessing;
   const numbers = (values: readonly number[]): string =>
     values.map((value) => Number(value.toPrecision(6))).join(" ");
-  const texts: Readonly<Record<PictureProperty, string>> = {
+  const texts: Readonly<Record<PictureProperty, string | undefined>> = {
     resize: resizeNames[resize],
+    crop: crop === undefined ? undefined : `the middle ${Number((100 * crop).toFixed(1))} %`,
+    pad: pad === undefined ? undefined : `a frame of ${pad.join(" ")}`,
     colour: mean.length === 1 ? "grey" : colour.toUpperCase(),
     layout,
     scale: `0 to ${Number((WHITE * scale).toPrecision(6))}`,
     mean: `mean ${numbers(mean)}`,
     std: `std ${numbers(std)}`,
   };
-  const properties = Object.keys(texts) as PictureProperty[];
+  const properties = (Object.keys(texts) as PictureProperty[]).filter((name) => texts[name] !== undefined);
   const sources = [...new Set(properties.map((property) => origins[property]))];
   return sources
     .map((source) => {

@@ -4,6 +4,7 @@ import { type FilePath, pathKey, shownPath } from "./paths.js";
 /** Why an entry of a folder of images is no image, or is not used. */
 export type SkipReason =
   | "hidden"
+  | "system"
   | "dangling"
   | "circle"
   | "repeated"
@@ -19,6 +20,7 @@ export type SkipReason =
 /** One of a kind, and several. */
 const descriptions: Readonly<Record<SkipReason, readonly [one: string, several: string]>> = {
   hidden: ["hidden entry", "hidden entries"],
+  system: ["entry that a system keeps for itself", "entries that a system keeps for itself"],
   dangling: ["link to nothing", "links to nothing"],
   circle: ["link in a circle", "links in a circle"],
   repeated: ["folder that was read already", "folders that were read already"],
@@ -48,14 +50,20 @@ const descriptions: Readonly<Record<SkipReason, readonly [one: string, several: 
 /** Examples of each kind that a message names. */
 const EXAMPLES = 3;
 
-/** At most three of them, as a message shows them. */
-export function somePaths(paths: readonly FilePath[], root: string): string {
-  const shown = paths.slice(0, EXAMPLES).map((file) => relativeTo(root, shownPath(file)));
-  const more = paths.length - shown.length;
-  return `${shown.join(", ")}${more > 0 ? ` and ${more} more` : ""}`;
+/** At most three things, as a message shows them. */
+export function someOf<Thing>(things: readonly Thing[], show: (thing: Thing) => string): string {
+  const more = things.length - EXAMPLES;
+  return `${things.slice(0, EXAMPLES).map(show).join(", ")}${more > 0 ? ` and ${more} more` : ""}`;
 }
 
-function relativeTo(root: string, file: string): string {
+/** At most three paths, as a message shows them. */
+export function somePaths(paths: readonly FilePath[], root: string): string {
+  return someOf(paths, (file) => shownRelative(file, root));
+}
+
+/** A path below a folder, as a message shows it. */
+export function shownRelative(path: FilePath, root: string): string {
+  const file = shownPath(path);
   const start = shownPath(root).replace(/[\\/]*$/, "");
   return file.startsWith(start) && /^[\\/]/.test(file.slice(start.length))
     ? file.slice(start.length + 1)

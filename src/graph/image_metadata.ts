@@ -8,8 +8,8 @@ export type Layout = (typeof layouts)[number];
 export const colourOrders = ["rgb", "bgr"] as const;
 export type ColourOrder = (typeof colourOrders)[number];
 
-/** How a picture comes to the model's size: cut to its proportions, or stretched. */
-export const resizeModes = ["cover", "stretch"] as const;
+/** How a picture comes to the model's size: cut to its proportions, stretched, or whole with a frame around it. */
+export const resizeModes = ["cover", "stretch", "letterbox"] as const;
 export type ResizeMode = (typeof resizeModes)[number];
 
 /**
@@ -26,6 +26,13 @@ export interface Preprocessing {
   readonly layout: Layout;
   readonly colour: ColourOrder;
   readonly resize: ResizeMode;
+  /**
+   * The share of a larger picture's sides that is cut out of its middle, above 0 and below 1, in thousandths; absent where
+   * all of it is taken.
+   */
+  readonly crop?: number | undefined;
+  /** With "letterbox": levels of the frame, red, green and blue. */
+  readonly pad?: number[] | undefined;
   /** The resize's weights, widened where pictures shrink; there is one kind. */
   readonly filter: "cubic";
 }
@@ -79,9 +86,38 @@ function preprocessingOf(value: unknown): Checked<Preprocessing> {
   if (!isOneOf(colourOrders, colour)) return expectation("colour", colourOrders);
   if (!isOneOf(resizeModes, resize)) return expectation("resize", resizeModes);
   if (filter !== "cubic") return 'filter: "cubic"';
+  const { crop, pad } = stated;
+  const fit = { resize, ...(crop === undefined ? {} : { crop }), ...(pad === undefined ? {} : { pad }) };
+  if (!isFit(fit)) return FIT;
   if (!isFinitePreprocessing({ mean, std, scale })) return FINITE_PREPROCESSING;
-  return { mean, std, scale, layout, colour, resize, filter };
+  return { mean, std, scale, layout, colour, ...fit, filter };
 }
+
+/** What `isFit` asks for, for people. */
+export const FIT =
+  "crop: thousandths above 0 and below 1, not with letterbox; pad, with letterbox only: three whole numbers from 0 to 255";
+
+type Fit = Pick<Preprocessing, "resize" | "crop" | "pad">;
+
+/** Whether crop and pad are possible, and go with the way pictures are resized. */
+export function isFit(fit: Readonly<Record<keyof Fit, unknown>> | object): fit is Fit {
+  const { resize, crop, pad } = fit as Readonly<Partial<Record<keyof Fit, unknown>>>;
+  if (!isOneOf(resizeModes, resize)) return false;
+  const isLetterbox = resize === "letterbox";
+  const isCrop = crop === undefined || (!isLetterbox && isShare(crop));
+  return isCrop && (isLetterbox ? isColour(pad) : pad === undefined);
+}
+
+const isShare = (value: unknown): boolean =>
+  isPositive(value) && value < 1 && Number.isInteger(Number((1000 * value).toFixed(6)));
+
+const isColour = (value: unknown): boolean =>
+  isListOf(value, isNumber) &&
+  value.length === 3 &&
+  value.every((level) => Number.isInteger(level) && level >= 0 && level <= 255);
+
+/** The frame of a letterbox where nobody says another: the grey that detectors made usual. */
+export const PAD: readonly number[] = [114, 114, 114];
 
 /** What `isFinitePreprocessing` asks for, for people. */
 export const FINITE_PREPROCESSING = "scale, mean and std that make every level a finite float32 number";

@@ -42,9 +42,12 @@ export async function pictureWarning(model: Graph, images: PlausibilityImages): 
   try {
     const look = (preprocessing: Preprocessing): Promise<Moments> =>
       momentsOf(session, { ...images, preprocessing });
+    const found = await look(images.preprocessing);
+    const silence = silenceOf(site, found);
+    if (silence !== undefined) return silence;
     return site.kind === "normalization"
-      ? await normalizationWarning(site, images.preprocessing, takesLevels, look)
-      : biasWarning(site, images.preprocessing, await look(images.preprocessing));
+      ? await normalizationWarning(site, found, images.preprocessing, takesLevels, look)
+      : biasWarning(site, images.preprocessing, found);
   } finally {
     await session.session.release();
   }
@@ -67,6 +70,8 @@ function normalizationSite(model: Graph): Site | undefined {
   const [means, variances] = [constant(model, mean), constant(model, variance)];
   if (value === undefined || means === undefined || variances === undefined) return undefined;
   if (means.every((each) => each === 0) && variances.every((each) => each === 1)) return undefined;
+  const isUsable = [...means, ...variances].every(Number.isFinite) && variances.some((each) => each > 0);
+  if (!isUsable) return undefined;
   return {
     kind: "normalization",
     value,
@@ -147,6 +152,25 @@ async function momentsOf(
   return { means, deviations };
 }
 
+/** What varies by less than this share of its size is rounding, that of the sums. */
+const ROUNDING = 1e-5;
+
+/** What is to be said where what a site is given tells nothing of the pictures; undefined where it does. */
+function silenceOf({ kind }: Site, { means, deviations }: Moments): string | undefined {
+  const place = {
+    normalization: "the first BatchNormalization is given",
+    bias: "the first convolution computes",
+  }[kind];
+  if (![...means, ...deviations].every(Number.isFinite))
+    return `what ${place} for these pictures is not finite: check the weights before it`;
+  const isConstant = deviations.every(
+    (deviation, channel) => deviation <= ROUNDING * Math.abs(means[channel] ?? 0),
+  );
+  return isConstant
+    ? `what ${place} is the same for all of these pictures: check the weights before it, and the pictures`
+    : undefined;
+}
+
 /** A channel whose deviation is below this share of the largest tells nothing. */
 const LEAST_DEVIATION = 1e-3;
 /** One channel that does not fit at all is no more than this. */
@@ -178,11 +202,11 @@ const BETTER_ORDER = 0.9;
 
 async function normalizationWarning(
   { expected }: Extract<Site, { kind: "normalization" }>,
+  found: Moments,
   preprocessing: Preprocessing,
   takesLevels: boolean,
   look: (preprocessing: Preprocessing) => Promise<Moments>,
 ): Promise<string | undefined> {
-  const found = await look(preprocessing);
   const now = misfit(found, expected);
   const isSuspicious = now > SUSPICIOUS_MISFIT;
   const others = isSuspicious && !takesLevels ? alternatives(preprocessing) : otherOrder(preprocessing);
@@ -232,9 +256,12 @@ function biasWarning(
   { scale }: Preprocessing,
   { deviations }: Moments,
 ): string | undefined {
-  const share = median(
-    deviations.map((deviation, channel) => Math.abs(bias[channel] ?? 0) / Math.max(deviation, 1e-20)),
+  // A channel that nothing is added to says nothing about the pictures.
+  const least = LEAST_DEVIATION * Math.max(...deviations);
+  const shares = deviations.flatMap((deviation, channel) =>
+    deviation < least ? [] : [Math.abs(bias[channel] ?? 0) / deviation],
   );
+  const share = median(shares);
   const isWeak = share > LARGEST_SHARE;
   if (!isWeak && share >= LEAST_SHARE) return undefined;
   const isLarge = scale > 0.1;

@@ -4,6 +4,13 @@ import { float32Data, float32Tensor } from "../graph/tensor.js";
 import type { Graph, Tensor } from "../graph/types.js";
 import { countGraph, type GraphCount } from "../measure/count.js";
 import { convolutions, findDecompositions, prunableWeight } from "../ops/weights.js";
+import {
+  type CuttableBasis,
+  cuttableBases,
+  lives,
+  type Remainder,
+  remainingKernels,
+} from "./prune_kernels.js";
 
 /** What pruning did to one initializer. */
 export interface PrunedLayer {
@@ -57,6 +64,7 @@ interface Candidate {
   readonly unit: number;
   /** The lowest threshold, at which no more values are left than the layer may keep. */
   readonly floor: number;
+  readonly cuttable: CuttableBasis | undefined;
 }
 
 /** Population standard deviation about the mean. */
@@ -65,7 +73,11 @@ function standardDeviation(data: Float32Array): number {
   return Math.sqrt(data.reduce((sum, value) => sum + (value - mean) ** 2, 0) / data.length);
 }
 
-function candidates(graph: Graph, { scales, limits }: LayerScales): readonly Candidate[] {
+function candidates(
+  graph: Graph,
+  { scales, limits, cuttable }: LayerScales & Pick<MacsTarget, "cuttable">,
+): readonly Candidate[] {
+  const bases = cuttableBases(graph, cuttable);
   return prunableInitializers(graph).flatMap((initializer) => {
     const tensor = graph.initializers.get(initializer);
     if (tensor === undefined) return [];
@@ -73,7 +85,8 @@ function candidates(graph: Graph, { scales, limits }: LayerScales): readonly Can
     const deviation = standardDeviation(data);
     const unit = deviation * (scales?.get(initializer) ?? 1);
     const floor = unit === 0 ? 0 : lowestThreshold(data, limits?.get(initializer) ?? data.length);
-    return [{ initializer, dims: tensor.dims, data, deviation, unit, floor }];
+    const basis = scales?.get(initializer) === 0 ? undefined : bases.get(initializer);
+    return [{ initializer, dims: tensor.dims, data, deviation, unit, floor, cuttable: basis }];
   });
 }
 
@@ -89,10 +102,17 @@ function lowestThreshold(data: Float32Array, most: number): number {
 
 const thresholdOf = ({ unit, floor }: Candidate, factor: number): number => Math.max(factor * unit, floor);
 
-const lives = (value: number, threshold: number): boolean => value !== 0 && Math.abs(value) >= threshold;
+function remainder({ data, cuttable }: Candidate, threshold: number): Remainder {
+  if (cuttable !== undefined) return remainingKernels(data, cuttable, threshold);
+  const nonZeros = data.reduce((count, value) => (lives(value, threshold) ? count + 1 : count), 0);
+  return { nonZeros, kernels: undefined };
+}
 
-function survivors({ data }: Candidate, threshold: number): number {
-  return data.reduce((count, value) => (lives(value, threshold) ? count + 1 : count), 0);
+/** Products of a layer at each output position that are not in `fixed`: coefficients, and kernels that may go. */
+function remainingProducts(layer: Candidate, threshold: number): number {
+  const { nonZeros, kernels } = remainder(layer, threshold);
+  const kept = kernels?.filter((stays) => stays).length ?? 0;
+  return nonZeros + kept * (layer.cuttable?.kernelMacs ?? 0);
 }
 
 function applyFactor(graph: Graph, layers: readonly Candidate[], factor: number): Pruning {
@@ -100,7 +120,9 @@ function applyFactor(graph: Graph, layers: readonly Candidate[], factor: number)
   const pruned: [string, Tensor][] = [];
   const report = layers.map((layer): PrunedLayer => {
     const threshold = thresholdOf(layer, factor);
-    const mask = layer.data.map((value) => (lives(value, threshold) ? 1 : 0));
+    const { kernels } = remainder(layer, threshold);
+    const isKept = (at: number): boolean => kernels === undefined || kernels[at % kernels.length] === true;
+    const mask = layer.data.map((value, at) => (lives(value, threshold) && isKept(at) ? 1 : 0));
     masks.set(layer.initializer, float32Tensor(layer.dims, mask));
     const kept = layer.data.map((value, index) => (mask[index] === 1 ? value : 0));
     pruned.push([layer.initializer, float32Tensor(layer.dims, kept)]);
@@ -138,6 +160,11 @@ export interface MacsTarget extends LayerScales {
    * layers had no zeros.
    */
   readonly originalMacs?: number;
+  /**
+   * Names of coefficients whose basis kernels may go as a whole, where they are worth less than they cost: those of layers
+   * that came in decomposed, whose bases are not this run's choice. Counted as gone; `shrink` drops them.
+   */
+  readonly cuttable?: ReadonlySet<string>;
 }
 
 /**
@@ -184,15 +211,21 @@ function prunedMacs(graph: Graph, target: Omit<MacsTarget, "fraction">): PrunedM
   for (const { sparse } of count.layers) {
     if (sparse === undefined) continue;
     positions.set(sparse.initializer, (positions.get(sparse.initializer) ?? 0) + sparse.positions);
-    fixed -= sparse.positions * sparse.nonZeros;
+    fixed -= sparse.positions * (sparse.nonZeros + cuttableMacs(layers, sparse.initializer));
   }
   const macs = (factor: number): number =>
     layers.reduce(
       (sum, layer) =>
-        sum + survivors(layer, thresholdOf(layer, factor)) * (positions.get(layer.initializer) ?? 0),
+        sum + remainingProducts(layer, thresholdOf(layer, factor)) * (positions.get(layer.initializer) ?? 0),
       fixed,
     );
   return { layers, original, macs };
+}
+
+/** Products that all kernels of a basis that can be cut cost at each output position. */
+function cuttableMacs(layers: readonly Candidate[], initializer: string): number {
+  const basis = layers.find((layer) => layer.initializer === initializer)?.cuttable;
+  return basis === undefined ? 0 : basis.d * basis.kernelMacs;
 }
 
 function undecomposedMacs(graph: Graph, { layers }: GraphCount): number {

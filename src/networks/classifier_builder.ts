@@ -6,6 +6,8 @@ import type { Graph } from "../graph/types.js";
 import { TypedBuilder } from "../ops/builder.js";
 
 const OPSET = 17;
+/** 1 GiB of weights: more than any of these networks is meant to have. */
+const MOST_PARAMETERS = 2 ** 28;
 const INPUT = "images";
 const OUTPUT = "logits";
 
@@ -56,6 +58,7 @@ export interface ClassifierHead {
 export class ClassifierBuilder {
   readonly b = new TypedBuilder(OPSET);
   private readonly random: Random;
+  private parameters = 0;
 
   constructor(
     seed: number,
@@ -197,6 +200,14 @@ export class ClassifierBuilder {
 
   /** Uniformly distributed with mean 0 and the given variance. */
   private weight(name: string, dims: readonly number[], variance: number): string {
+    this.parameters += elementCount(dims);
+    if (this.parameters > MOST_PARAMETERS) {
+      throw new PenniError("bad-option", "the network would be too large for its images and classes", {
+        expected: `at most ${MOST_PARAMETERS.toLocaleString("en-US")} parameters`,
+        found: `${this.parameters.toLocaleString("en-US")} up to "${name}"`,
+        advice: "Choose smaller images, fewer classes or another network",
+      });
+    }
     const bound = Math.sqrt(3 * variance);
     const values = new Float32Array(elementCount(dims));
     for (let index = 0; index < values.length; index++) values[index] = this.random.between(-bound, bound);

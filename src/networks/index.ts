@@ -1,5 +1,8 @@
 import { PenniError } from "../graph/errors.js";
+import { fixBatch } from "../graph/passes/fix_input_shape.js";
+import { elementCount } from "../graph/tensor.js";
 import type { Graph } from "../graph/types.js";
+import { inferGraph } from "../ops/infer.js";
 import { alexnet } from "./alexnet.js";
 import { mobilenetV2 } from "./mobilenet_v2.js";
 import type { NetworkName } from "./names.js";
@@ -29,14 +32,38 @@ const families: Readonly<Record<NetworkName, Family>> = {
 /**
  * An untrained network: float32 images [N, channels, height, width] -> logits [N, classes], weights drawn as usual (He et
  * al. 2015). Where the literature gives it another form for small images (up to 64 pixels), it has that form then.
- * @throws PenniError "bad-option" if the images are too small for it
+ * @throws PenniError "bad-option" if the images are too small for it, or it would be too large to be trained
  */
 export function newNetwork(name: NetworkName, request: NetworkRequest): Graph {
   const { build, smallestSide } = families[name];
   const [, height, width] = request.image;
-  if (Math.min(height, width) >= smallestSide) return build(request);
-  throw new PenniError("bad-option", `the images are too small for ${name}`, {
-    expected: `at least ${smallestSide}x${smallestSide} pixels`,
-    found: `${width}x${height}`,
+  if (Math.min(height, width) < smallestSide) {
+    throw new PenniError("bad-option", `the images are too small for ${name}`, {
+      expected: `at least ${smallestSide}x${smallestSide} pixels`,
+      found: `${width}x${height}`,
+    });
+  }
+  const graph = build(request);
+  checkTrainable(name, graph, request);
+  return graph;
+}
+
+/** 2 GiB: training keeps all values of an image, and takes several images at once. */
+const MOST_VALUES = 2 ** 29;
+
+function checkTrainable(name: string, graph: Graph, { image: [, height, width] }: NetworkRequest): void {
+  const { types } = inferGraph(fixBatch(graph, 1));
+  const values = graph.nodes
+    .flatMap(({ outputs }) => outputs)
+    .reduce((sum, output) => {
+      const shape = types.get(output)?.shape ?? [];
+      return sum + elementCount(shape.filter((dim) => typeof dim === "number"));
+    }, 0);
+  if (values <= MOST_VALUES) return;
+  const gib = (4 * values) / 2 ** 30;
+  throw new PenniError("bad-option", `the images are too large for ${name}: it could not be trained`, {
+    expected: `at most ${(4 * MOST_VALUES) / 2 ** 30} GiB of values for one image`,
+    found: `${gib.toFixed(1)} GiB for ${width}x${height} pixels`,
+    advice: "Choose smaller images, to which pictures are scaled down",
   });
 }

@@ -94,13 +94,22 @@ async function replaceFile(file: string, parts: readonly Uint8Array[], previous?
   const temporary = path.join(directory, `.penni-${process.pid}-${randomBytes(6).toString("hex")}.tmp`);
   try {
     await writeDurably(temporary, parts);
-    if (previous !== undefined && existsSync(file)) await rename(file, previous);
+    if (previous !== undefined && existsSync(file)) await keep(file, previous);
     await rename(temporary, file);
   } catch (error) {
     await rm(temporary, { force: true }).catch(() => undefined);
     throw error;
   }
   await syncDirectory(directory);
+}
+
+/** Moves a file out of the way of its new contents. */
+async function keep(file: string, previous: string): Promise<void> {
+  try {
+    await rename(file, previous);
+  } catch (error) {
+    throw ioError(previous, "cannot write the file", error);
+  }
 }
 
 /**

@@ -9,13 +9,13 @@
 
 import type {
   Body,
+  Fit,
   ImageLike,
   InputData,
   LoadOptions,
   Model,
   OutputData,
   Port,
-  Resize,
   Source,
 } from "./types.js";
 
@@ -116,13 +116,12 @@ interface Place extends Port {
   readonly address: number;
 }
 
-interface Preprocessing {
+interface Preprocessing extends Fit {
   readonly mean: readonly number[];
   readonly std: readonly number[];
   readonly scale: number;
   readonly layout?: string;
   readonly colour?: string;
-  readonly resize?: Resize;
 }
 
 async function bytesOf(source: Source): Promise<Uint8Array> {
@@ -413,14 +412,17 @@ function prepared(
     const found = `${kindOf(data)} of ${data?.length} for ${image.width} x ${image.height} pixels`;
     throw new TypeError(`expected 4 bytes per pixel (RGBA), found ${found}`);
   }
-  const levels = imageLevels(image, dims, preprocessing.resize);
+  const levels = imageLevels(image, dims, preprocessing);
   const plane = height * width;
-  return Float32Array.from(levels, (_, index) => {
-    const channel = isLast ? index % channels : Math.floor(index / plane);
-    const pixel = isLast ? Math.floor(index / channels) : index % plane;
+  const values = new Float32Array(levels.length);
+  const [step, stride] = isLast ? [channels, 1] : [1, plane];
+  for (let channel = 0; channel < channels; channel++) {
     const source = preprocessing.colour === "bgr" ? channels - 1 - channel : channel;
-    return inputValue(levels[source * plane + pixel] ?? 0, channel, preprocessing);
-  });
+    const table = Float32Array.from({ length: 256 }, (_, level) => inputValue(level, channel, preprocessing));
+    for (let pixel = 0; pixel < plane; pixel++)
+      values[pixel * step + channel * stride] = table[levels[source * plane + pixel] ?? 0] ?? 0;
+  }
+  return values;
 }
 
 /** Channels (3: red, green, blue; 1: grey), height and width. */
@@ -437,46 +439,112 @@ export function inputValue(
   return fround(centred / fround(std[channel] ?? 1));
 }
 
+/** Grey, as the detectors have it that made letterboxes usual. */
+const PAD: readonly number[] = [114, 114, 114];
+
 /**
  * An image at a model's size, the definition that data sets and compiled models share: uint8 [channels, height, width].
  * Transparent parts are black. Each pixel is the mean of the image's pixels around its centre, weighted by a cubic that
  * reaches two pixels of the coarser of the two grids to each side: first along rows, rounded to 1/256, then along
  * columns, rounded and kept within 0 to 255. "cover" keeps the image's proportions and cuts off what then lies outside, on both sides alike;
- * "stretch" does not keep them. All of it is integer arithmetic, so it is the same to the bit on every machine.
+ * "stretch" does not keep them; "letterbox" keeps all of the image and its proportions, to a whole pixel, in the middle of
+ * a frame of one colour. All of it is integer arithmetic, so it is the same to the bit on every machine.
  * @param image its data has 3 or 4 bytes for each pixel, row by row: red, green, blue, alpha
  */
-export function imageLevels(
-  { width, height, data }: ImageLike,
-  [channels, rows, columns]: ImageDims,
-  resize: Resize = "cover",
-): Uint8Array {
+export function imageLevels(image: ImageLike, dims: ImageDims, fit: Fit = {}): Uint8Array {
+  const [channels, rows, columns] = dims;
+  const levels = new Uint8Array(channels * rows * columns);
+  const window = windowOf(image, dims, fit);
+  if (window.rows < rows || window.columns < columns) fill(levels, dims, fit.pad ?? PAD);
+  resample(image, window, levels, dims);
+  return levels;
+}
+
+/** Where in the result the image goes, and how its axes are resized. */
+interface Window {
+  readonly top: number;
+  readonly left: number;
+  readonly rows: number;
+  readonly columns: number;
+  readonly across: Taps;
+  readonly upright: Taps;
+}
+
+function windowOf(
+  { width, height }: ImageLike,
+  [, rows, columns]: ImageDims,
+  { resize = "cover", crop = 1 }: Fit,
+): Window {
   const isWider = width * rows > height * columns;
   const along: Ratio = [width, columns];
   const down: Ratio = [height, rows];
+  if (resize === "letterbox") {
+    const inside = isWider ? [fitted(height, along), columns] : [rows, fitted(width, down)];
+    const [innerRows = rows, innerColumns = columns] = inside;
+    return {
+      top: Math.floor((rows - innerRows) / 2),
+      left: Math.floor((columns - innerColumns) / 2),
+      rows: innerRows,
+      columns: innerColumns,
+      across: tapsOf([width, innerColumns], [width, innerColumns]),
+      upright: tapsOf([height, innerRows], [height, innerRows]),
+    };
+  }
   const isStretched = resize === "stretch";
-  const across = tapsOf(along, isStretched || !isWider ? along : down);
-  const upright = tapsOf(down, isStretched || isWider ? down : along);
+  const across = tapsOf(along, cropped(isStretched || !isWider ? along : down, crop));
+  const upright = tapsOf(down, cropped(isStretched || isWider ? down : along, crop));
+  return { top: 0, left: 0, rows, columns, across, upright };
+}
+
+/** What a side becomes that is resized as another one is, rounded; at least one pixel. */
+function fitted(side: number, [from, to]: Ratio): number {
+  return Math.max(1, Math.floor((2 * side * to + from) / (2 * from)));
+}
+
+/** The ratio to a result that is larger by so much. */
+function cropped([from, to]: Ratio, crop: number): Ratio {
+  return crop === 1 ? [from, to] : [from * Math.round(1000 * crop), to * 1000];
+}
+
+/** The colour everywhere. */
+function fill(levels: Uint8Array, [channels, rows, columns]: ImageDims, pad: readonly number[]): void {
+  const [red = 0, green = red, blue = red] = pad;
+  const colour = channels === 1 ? [luma(red, green, blue)] : [red, green, blue];
+  colour.forEach((value, channel) => {
+    levels.fill(value, channel * rows * columns, (channel + 1) * rows * columns);
+  });
+}
+
+/** Writes the image into its window. */
+function resample(
+  { width, height, data }: ImageLike,
+  { top, left, rows, columns: shown, across, upright }: Window,
+  levels: Uint8Array,
+  [channels, rowsInAll, columns]: ImageDims,
+): void {
   const pitch = data.length / height;
   const isOpaque = pitch === 3 * width;
   const line = new Uint8Array(3 * width);
-  const strips = Array.from({ length: height }, (_, row) => {
-    if (row < (upright.firsts[0] ?? 0) || row >= (upright.ends[rows - 1] ?? 0)) return undefined;
-    const pixels = data.subarray(row * pitch, (row + 1) * pitch);
-    return squeezed(isOpaque ? pixels : overBlack(pixels, line), across);
-  });
-  const plane = rows * columns;
-  const levels = new Uint8Array(channels * plane);
-  const sums = new Float64Array(3 * columns);
+  // As many rows as one row of the result is made of: what is behind is not needed again.
+  const strips = Array.from({ length: upright.most }, () => new Int32Array(3 * shown));
+  const plane = rowsInAll * columns;
+  const sums = new Float64Array(3 * shown);
+  let made = upright.firsts[0] ?? 0;
   let tap = 0;
   for (let y = 0; y < rows; y++) {
+    const end = upright.ends[y] ?? 0;
+    for (made = Math.max(made, upright.firsts[y] ?? 0); made < end; made++) {
+      const pixels = data.subarray(made * pitch, (made + 1) * pitch);
+      squeeze(isOpaque ? pixels : overBlack(pixels, line), across, strips[made % upright.most] ?? sums);
+    }
     sums.fill(0);
-    for (let row = upright.firsts[y] ?? 0; row < (upright.ends[y] ?? 0); row++) {
+    for (let row = upright.firsts[y] ?? 0; row < end; row++) {
       const weight = upright.weights[tap++] ?? 0;
-      const strip = strips[row] ?? [];
+      const strip = strips[row % upright.most] ?? sums;
       for (let at = 0; at < sums.length; at++) sums[at] = (sums[at] ?? 0) + weight * (strip[at] ?? 0);
     }
     const total = 256 * (upright.totals[y] ?? 1);
-    for (let x = 0, at = y * columns; x < 3 * columns; x += 3, at++) {
+    for (let x = 0, at = (top + y) * columns + left; x < 3 * shown; x += 3, at++) {
       const red = level(sums[x] ?? 0, total);
       const green = level(sums[x + 1] ?? 0, total);
       const blue = level(sums[x + 2] ?? 0, total);
@@ -486,7 +554,6 @@ export function imageLevels(
       levels[2 * plane + at] = blue;
     }
   }
-  return levels;
 }
 
 /** So many pixels of the image to so many of the result. */
@@ -494,22 +561,25 @@ type Ratio = readonly [from: number, to: number];
 
 /** What each pixel of the result is made of: pixels of the image from a first to before an end, and their weights. */
 interface Taps {
-  readonly firsts: readonly number[];
-  readonly ends: readonly number[];
+  readonly firsts: Int32Array;
+  readonly ends: Int32Array;
+  /** The most pixels that one is made of. */
+  readonly most: number;
   /** One after the other; whole numbers. */
   readonly weights: Float64Array;
   /** Their sum, for each pixel of the result. */
-  readonly totals: readonly number[];
+  readonly totals: Float64Array;
 }
 
 /** Along one axis, about its middle; distances are in units of 1 / (2 to) pixels of the image. */
 function tapsOf([size, count]: Ratio, [from, to]: Ratio): Taps {
   const unit = 2 * Math.max(from, to);
   const reach = 2 * unit;
-  const firsts: number[] = [];
-  const ends: number[] = [];
-  const totals: number[] = [];
+  const firsts = new Int32Array(count);
+  const ends = new Int32Array(count);
+  const totals = new Float64Array(count);
   const weights: number[] = [];
+  let most = 1;
   for (let index = 0; index < count; index++) {
     const centre = size * to + (2 * index + 1 - count) * from;
     const first = Math.max(0, Math.floor((centre - reach - to) / (2 * to)) + 1);
@@ -520,11 +590,12 @@ function tapsOf([size, count]: Ratio, [from, to]: Ratio): Taps {
       weights.push(weight);
       total += weight;
     }
-    firsts.push(first);
-    ends.push(end);
-    totals.push(total);
+    firsts[index] = first;
+    ends[index] = end;
+    totals[index] = total;
+    most = Math.max(most, end - first);
   }
-  return { firsts, ends, totals, weights: Float64Array.from(weights) };
+  return { firsts, ends, most, totals, weights: Float64Array.from(weights) };
 }
 
 /** The unit of a weight's distance. */
@@ -539,11 +610,29 @@ function cubic(x: number): number {
   return Math.floor(value / 2 ** 20);
 }
 
+/** From this total on, quotients may lie so close together that only division tells them apart. */
+const LARGEST_SHARED = 2 ** 29;
+/**
+ * A half, and a little more than multiplying by 1 / total in place of dividing by it can miss, but less than lies between
+ * quotients of whole numbers: so what is then rounded down is what division gives, in less time.
+ */
+const HALF_OF_ROW = 0.5 + 2 ** -31;
+const HALF_OF_COLUMN = 0.5 + 2 ** -40;
+
+/** sum / total, rounded. */
+function rounded(sum: number, total: number, half: number): number {
+  const isShared = total < LARGEST_SHARED;
+  return Math.floor(isShared ? sum * (1 / total) + half : (sum + total / 2) / total);
+}
+
 /** A row of pixels at its new length, in units of 1 / 256 of a level. */
-function squeezed(line: ImageLike["data"], { firsts, ends, weights, totals }: Taps): Int32Array {
-  const strip = new Int32Array(3 * totals.length);
+function squeeze(
+  line: ImageLike["data"],
+  { firsts, ends, weights, totals }: Taps,
+  strip: Int32Array | Float64Array,
+): void {
   let tap = 0;
-  totals.forEach((total, x) => {
+  for (let x = 0, to = 0; x < firsts.length; x++, to += 3) {
     let red = 0;
     let green = 0;
     let blue = 0;
@@ -554,16 +643,16 @@ function squeezed(line: ImageLike["data"], { firsts, ends, weights, totals }: Ta
       green += weight * (line[at + 1] ?? 0);
       blue += weight * (line[at + 2] ?? 0);
     }
-    strip[3 * x] = Math.floor((256 * red + total / 2) / total);
-    strip[3 * x + 1] = Math.floor((256 * green + total / 2) / total);
-    strip[3 * x + 2] = Math.floor((256 * blue + total / 2) / total);
-  });
-  return strip;
+    const total = totals[x] ?? 1;
+    strip[to] = rounded(256 * red, total, HALF_OF_ROW);
+    strip[to + 1] = rounded(256 * green, total, HALF_OF_ROW);
+    strip[to + 2] = rounded(256 * blue, total, HALF_OF_ROW);
+  }
 }
 
-/** A sum of weighted levels, rounded. */
+/** A sum of weighted levels in units of 1 / 256, rounded. */
 function level(sum: number, total: number): number {
-  return Math.min(255, Math.max(0, Math.floor((sum + total / 2) / total)));
+  return Math.min(255, Math.max(0, rounded(sum, total, HALF_OF_COLUMN)));
 }
 
 /** A row of pixels with alpha over black, as red, green and blue. */

@@ -32,8 +32,21 @@ export interface ImageLike {
   readonly data: Uint8ClampedArray | Uint8Array;
 }
 
-/** How an image comes to a model's size: cut to its proportions, or stretched. */
-export type Resize = "cover" | "stretch";
+/** How an image comes to a model's size: cut to its proportions, stretched, or kept whole with a frame around it. */
+export type Resize = "cover" | "stretch" | "letterbox";
+
+/** All that says how an image comes to a model's size. */
+export interface Fit {
+  /** Default: "cover". */
+  readonly resize?: Resize;
+  /**
+   * The share of a larger result's sides that is cut out of its middle, in thousandths (1): 0.875 resizes for 256 pixels
+   * and takes 224 of them. Not with "letterbox".
+   */
+  readonly crop?: number | undefined;
+  /** Levels of the frame of "letterbox": red, green, blue (114 each). */
+  readonly pad?: readonly number[] | undefined;
+}
 
 export interface ClassScore {
   readonly index: number;

@@ -147,8 +147,8 @@ for (const [name, text, message] of badFiles) {
 
 test("--classes: not a file, and images without labels", async () => {
   const data = ["eval", model, "--data", three, "--classes"];
-  await assertRefused([...data, folder], /no such file of class names/);
-  await assertRefused([...data, file("none")], /none: no such file of class names/);
+  await assertRefused([...data, folder], /expected a file, found a directory/);
+  await assertRefused([...data, file("none")], /none: no such file/);
   const unlabelled = `images:${file("three")}`;
   await assertRefused(["eval", model, "--data", unlabelled, "--classes", lines], /images have no labels/);
 });

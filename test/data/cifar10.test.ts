@@ -100,6 +100,15 @@ test("damaged data is an error that names the file, what was expected and what w
   }
 });
 
+test("class names that are there twice are refused with both places", async () => {
+  const names = "a b c d e a\u030a f g h \u00e5".split(" ").join("\n");
+  const folder = folderWith("twice", new Map([...officialFiles, ["batches.meta.txt", Buffer.from(names)]]));
+  await assert.rejects(openDataset(`cifar10:${folder}`), {
+    name: "PenniError",
+    message: /twice.batches\.meta\.txt: a class is named twice.* as class 5 and as class 9/,
+  });
+});
+
 test("a wrong place is an error that says what was expected", async () => {
   const expectations: readonly [string, RegExp][] = [
     [path.join(root, "absent"), /absent: no such file or folder/],

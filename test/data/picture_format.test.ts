@@ -117,6 +117,61 @@ test("metadata from before resize and filter were stated are cut to proportion; 
     });
 });
 
+test("crop and frame: from options and metadata, as far as they go with the way pictures are resized", () => {
+  const fitOf = (metadata: object, options: PictureOptions = {}) => {
+    const model = taking([1, 3, 8, 8], { metadata: { ...imagenetPreprocessing, ...metadata } });
+    const { resize, crop, pad } = pictureFormat(model, options).preprocessing;
+    return [resize, crop, pad];
+  };
+  assert.deepEqual(fitOf({}), ["cover", undefined, undefined]);
+  assert.deepEqual(fitOf({ crop: 0.875 }), ["cover", 0.875, undefined]);
+  assert.deepEqual(fitOf({ crop: 0.875 }, { crop: 1 }), ["cover", undefined, undefined]);
+  assert.deepEqual(fitOf({ crop: 0.875 }, { resize: "stretch" }), ["stretch", 0.875, undefined]);
+  assert.deepEqual(fitOf({ crop: 0.875 }, { resize: "letterbox" }), [
+    "letterbox",
+    undefined,
+    [114, 114, 114],
+  ]);
+  const framed = { resize: "letterbox", pad: [0, 1, 255] };
+  assert.deepEqual(fitOf(framed), ["letterbox", undefined, [0, 1, 255]]);
+  assert.deepEqual(fitOf(framed, { padColor: [9, 9, 9] }), ["letterbox", undefined, [9, 9, 9]]);
+  assert.deepEqual(fitOf(framed, { resize: "cover" }), ["cover", undefined, undefined]);
+  for (const wrong of [
+    { resize: "letterbox" },
+    { resize: "letterbox", pad: [1, 2] },
+    { resize: "letterbox", pad: [1, 2, 256] },
+    { ...framed, crop: 0.5 },
+    { pad: [1, 2, 3] },
+    { crop: 0 },
+    { crop: 1.5 },
+    { crop: 0.87512 },
+    { crop: "0.5" },
+  ])
+    assert.throws(() => fitOf(wrong), {
+      code: "bad-model",
+      message: /penni\.preprocessing.*crop: thousandths/,
+    });
+  for (const wrong of [
+    { padColor: [1, 2, 3] },
+    { resize: "letterbox", padColor: [1, 2, 300] },
+    { resize: "letterbox", padColor: [1] },
+    { resize: "letterbox", crop: 0.5 },
+    { crop: 0.12345 },
+  ] satisfies PictureOptions[])
+    assert.throws(() => fitOf({}, wrong), { code: "bad-option", message: /--resize (cover|letterbox)/ });
+});
+
+test("the line for people says what is cut off or added", () => {
+  const line = (options: PictureOptions): string =>
+    describePictureFormat(pictureFormat(taking([1, 3, 8, 8]), options));
+  assert.match(line({ crop: 0.875 }), /^cut to proportion, bicubic, RGB, .*; the middle 87\.5 % \(option\)/);
+  assert.match(
+    line({ resize: "letterbox" }),
+    /^kept whole, bicubic \(option\); a frame of 114 114 114, .*\(default\)/,
+  );
+  assert.match(line({ resize: "letterbox", padColor: [0, 0, 0] }), /a frame of 0 0 0 \(option\)/);
+});
+
 test("numbers that float32 lacks are refused, from metadata and from options", () => {
   const cases: readonly Partial<Record<"mean" | "std" | "scale", number[] | number>>[] = [
     { mean: [0.5, 1e39, 0.5] },

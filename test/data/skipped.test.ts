@@ -65,13 +65,14 @@ test("what is no picture is counted and named, by kind; nothing waits for a pipe
   assert.equal(await counts(dataset), 7);
   assert.deepEqual([...(dataset.notices ?? [])].sort(), [
     "skipped 1 HEIC picture: cat/photo.png",
+    "skipped 1 entry that a system keeps for itself: cat/Thumbs.db",
     "skipped 1 folder inside a class folder: cat/more",
     "skipped 1 hidden entry: cat/.hidden.png",
     "skipped 1 link in a circle: cat/self.png",
     "skipped 1 link to nothing: cat/dead.png",
+    "skipped 1 other file: labels.csv",
     "skipped 1 picture under another extension: cat/copy.png.bak",
     "skipped 2 SVG pictures: cat/drawing.png, cat/drawing2.svg",
-    "skipped 2 other files: cat/Thumbs.db, labels.csv",
     "skipped 4 empty files: cat/empty.png, cat/none.gif, cat/void.tif and 1 more",
     "skipped 4 pipes, sockets or devices: cat/pipe.png, cat/pipe2.jpg, cat/socket and 1 more",
   ]);
@@ -104,7 +105,7 @@ test("the content decides what a picture is, whatever its name says, and what is
     }
   }
   assert.deepEqual(dataset.notices, [
-    "2 of 7 pictures have another format than their names say, and are read as what they are: a.png is JPEG",
+    "2 of 7 pictures have another format than their names say, and are read as what they are: a.png is JPEG, b.jpg is GIF",
     "4 of 7 pictures are GIF, TIFF or AVIF, the first frame of which is read: b.jpg, c.tiff, d.avif and 1 more",
   ]);
 });

@@ -115,3 +115,34 @@ test("nothing is said of networks that were never trained", async () => {
   const request = { split: images, indices: allIndices(images), preprocessing };
   assert.equal(await pictureWarning({ ...graph, initializers: untrained }, request), undefined);
 });
+
+/** The network with every value of its first convolution's weight in place of what it was. */
+const firstWeight =
+  (value: number) =>
+  (graph: Graph): Graph => {
+    const name = graph.nodes.find(({ op }) => op === "Conv")?.inputs[1] ?? "";
+    const { dims = [] } = graph.initializers.get(name) ?? {};
+    const size = dims.reduce((product, dim) => product * dim, 1);
+    return {
+      ...graph,
+      initializers: new Map([
+        ...graph.initializers,
+        [name, float32Tensor(dims, new Float32Array(size).fill(value))],
+      ]),
+    };
+  };
+
+test("a first convolution that makes nothing of the pictures is said to, without figures", {
+  skip,
+}, async () => {
+  for (const model of ["resnet20", "resnet20_folded"] as const) {
+    assert.match(
+      (await warning(model, {}, firstWeight(0))) ?? "",
+      /^what the first (BatchNormalization is given|convolution computes) is the same for all of these pictures: check/,
+    );
+    assert.match(
+      (await warning(model, {}, firstWeight(Number.NaN))) ?? "",
+      /for these pictures is not finite: check/,
+    );
+  }
+});

@@ -71,9 +71,20 @@ for (const [width, height, columns, rows] of [
 ] as const) {
   test(`stretched from ${width}x${height} to ${columns}x${rows} as by ONNX Runtime`, async () => {
     const picture = noise(width, height);
-    assertNear(imageLevels(picture, [3, rows, columns], "stretch"), await resized(picture, rows, columns));
+    assertNear(
+      imageLevels(picture, [3, rows, columns], { resize: "stretch" }),
+      await resized(picture, rows, columns),
+    );
   });
 }
+
+const sizes = fc.record({
+  width: fc.integer({ min: 1, max: 70 }),
+  height: fc.integer({ min: 1, max: 70 }),
+  rows: fc.integer({ min: 1, max: 40 }),
+  columns: fc.integer({ min: 1, max: 40 }),
+  resize: fc.constantFrom("cover" as const, "stretch" as const),
+});
 
 test("cut to proportion: the middle of what ONNX Runtime makes of the whole", async () => {
   for (const [width, height] of [
@@ -95,12 +106,70 @@ test("cut to proportion: the middle of what ONNX Runtime makes of the whole", as
   }
 });
 
-const sizes = fc.record({
-  width: fc.integer({ min: 1, max: 70 }),
-  height: fc.integer({ min: 1, max: 70 }),
-  rows: fc.integer({ min: 1, max: 40 }),
-  columns: fc.integer({ min: 1, max: 40 }),
-  resize: fc.constantFrom("cover" as const, "stretch" as const),
+test("a crop: the middle of what ONNX Runtime makes of the whole for a larger size", async () => {
+  for (const [resize, width, height, crop] of [
+    ["cover", 96, 64, 0.5],
+    ["cover", 64, 128, 0.5],
+    ["stretch", 128, 64, 0.5],
+    ["cover", 128, 128, 0.75],
+    ["stretch", 24, 48, 0.75],
+  ] as const) {
+    const side = 24;
+    const larger = side / crop;
+    const scale = larger / Math.min(width, height);
+    const [columns, rows] = resize === "stretch" ? [larger, larger] : [width * scale, height * scale];
+    const picture = noise(width, height);
+    const whole = await resized(picture, rows, columns);
+    const [top, left] = [(rows - side) / 2, (columns - side) / 2];
+    const middle = Float32Array.from({ length: 3 * side * side }, (_, index) => {
+      const [plane, at] = [Math.floor(index / side ** 2), index % side ** 2];
+      const [y, x] = [Math.floor(at / side), at % side];
+      return whole[(plane * rows + top + y) * columns + left + x] ?? Number.NaN;
+    });
+    assertNear(imageLevels(picture, [3, side, side], { resize, crop }), middle);
+  }
+});
+
+test("a letterbox: all of the image, its proportions to a pixel, in the middle of a frame", () => {
+  fc.assert(
+    fc.property(
+      sizes,
+      fc.constantFrom(1 as const, 3 as const),
+      ({ width, height, rows, columns }, channels) => {
+        const picture = noise(width, height, width);
+        const pad = [200, 100, 7];
+        const levels = imageLevels(picture, [channels, rows, columns], { resize: "letterbox", pad });
+        const scale = Math.min(rows / height, columns / width);
+        const fitted = (side: number): number => Math.max(1, Math.floor(side * scale + 0.5 + 1e-9));
+        const [innerRows, innerColumns] = [fitted(height), fitted(width)];
+        const inner = imageLevels(picture, [channels, innerRows, innerColumns], { resize: "stretch" });
+        const [top, left] = [Math.floor((rows - innerRows) / 2), Math.floor((columns - innerColumns) / 2)];
+        const grey = Math.round(0.299 * 200 + 0.587 * 100 + 0.114 * 7);
+        levels.forEach((level, index) => {
+          const plane = Math.floor(index / (rows * columns));
+          const y = Math.floor((index % (rows * columns)) / columns) - top;
+          const x = (index % columns) - left;
+          const isInside = y >= 0 && y < innerRows && x >= 0 && x < innerColumns;
+          const frame = channels === 1 ? grey : pad[plane];
+          assert.equal(level, isInside ? inner[(plane * innerRows + y) * innerColumns + x] : frame);
+        });
+      },
+    ),
+    { seed: 15 },
+  );
+});
+
+test("rows of a million pixels, which division alone rounds right", () => {
+  for (const [width, columns] of [
+    [1_000_000, 3],
+    [3_000_001, 1],
+  ] as const) {
+    const data = new Uint8Array(3 * width).fill(201);
+    assert.deepEqual(
+      [...imageLevels({ width, height: 1, data }, [1, 1, columns], { resize: "stretch" })],
+      [...new Uint8Array(columns).fill(201)],
+    );
+  }
 });
 
 test("pictures of one colour stay what they are, at any size", () => {
@@ -110,7 +179,7 @@ test("pictures of one colour stay what they are, at any size", () => {
       fc.integer({ min: 0, max: 255 }),
       ({ width, height, rows, columns, resize }, level) => {
         const data = new Uint8Array(3 * width * height).fill(level);
-        const levels = imageLevels({ width, height, data }, [3, rows, columns], resize);
+        const levels = imageLevels({ width, height, data }, [3, rows, columns], { resize });
         assert.ok(levels.every((found) => found === level));
       },
     ),
@@ -127,8 +196,8 @@ test("a mirrored picture gives the mirrored levels, to the bit", () => {
         const [y, x] = [Math.floor(pixel / width), pixel % width];
         return picture.data[4 * (y * width + width - 1 - x) + channel] ?? 0;
       });
-      const levels = imageLevels(picture, [3, rows, columns], resize);
-      const mirrored = imageLevels({ width, height, data }, [3, rows, columns], resize);
+      const levels = imageLevels(picture, [3, rows, columns], { resize });
+      const mirrored = imageLevels({ width, height, data }, [3, rows, columns], { resize });
       mirrored.forEach((level, index) => {
         const [row, x] = [Math.floor(index / columns), index % columns];
         assert.equal(level, levels[row * columns + columns - 1 - x]);

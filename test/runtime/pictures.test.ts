@@ -5,7 +5,14 @@ import path from "node:path";
 import { after, test } from "node:test";
 import sharp from "sharp";
 import { compileToWasm } from "../../src/compile/index.js";
-import { allIndices, batches, openDataset, pictureFormat, planEvaluation } from "../../src/data/index.js";
+import {
+  allIndices,
+  batches,
+  openDataset,
+  type PictureOptions,
+  pictureFormat,
+  planEvaluation,
+} from "../../src/data/index.js";
 import { PREPROCESSING_KEY } from "../../src/graph/image_metadata.js";
 import { bestClass } from "../../src/measure/accuracy.js";
 import { readModel } from "../../src/onnx/files.js";
@@ -21,6 +28,15 @@ const skip = withoutShared(model) || withoutShared("data/cifar10");
 
 const root = mkdtempSync(path.join(os.tmpdir(), "penni-photos-"));
 after(() => rmSync(root, { recursive: true }));
+
+/** Other ways to resize. */
+const ways: readonly PictureOptions[] = [
+  { resize: "stretch" },
+  { resize: "letterbox" },
+  { resize: "letterbox", padColor: [250, 3, 99] },
+  { crop: 0.875 },
+  { resize: "stretch", crop: 0.6 },
+];
 
 /** As a program in Node gets at an image's pixels. */
 async function decoded(file: string): Promise<ImageLike> {
@@ -62,5 +78,25 @@ test("photos of any size, clean and noisy: what eval sees is what classify sees"
   // One picture may lie between two classes: the two programs add in different orders.
   assert.ok(same >= PHOTOS - 1, `${same} of ${PHOTOS}`);
   assert.ok(correct >= 0.8 * PHOTOS, `${correct} of ${PHOTOS} right`);
+  for (const options of ways) {
+    const other = pictureFormat(graph, options).preprocessing;
+    const opened = await openDataset(`images:${path.join(root, "test")}`, {
+      imageSize: { width: 32, height: 32 },
+      preprocessing: other,
+    });
+    const taken = await opened.train();
+    const stated = new Map([[PREPROCESSING_KEY, JSON.stringify(other)]]);
+    const prepared = await load(compileToWasm({ ...graph, metadata: stated }));
+    const inputs = await Promise.all(photos.map(async ({ file }) => prepared.prepare(await decoded(file))));
+    const known = new Set(inputs.map((input) => `${input}`));
+    const [all] = batches(
+      planEvaluation(taken, allIndices(taken), { batch: taken.count, preprocessing: other }),
+    );
+    for (let index = 0; index < taken.count; index++)
+      assert.ok(
+        known.has(`${all?.images.subarray(index * size, (index + 1) * size)}`),
+        JSON.stringify(options),
+      );
+  }
   t.diagnostic(`same answer ${same} of ${PHOTOS}, right ${correct}`);
 });

@@ -138,6 +138,7 @@ ${[...reads, ...results].join("\n")}
   void *scratch = memory(${macro}_SCRATCH_BYTES);
 ${weightReads}  ${run}
 ${prints.join("\n")}
+${[...pointers, "scratch", ...(isBinary ? ["weights"] : [])].map((pointer) => `  free(${pointer});`).join("\n")}
   return 0;
 }
 `;

@@ -114,8 +114,8 @@ static unsigned char level_of(int64_t sum, int64_t total) {
   return (unsigned char)(rounded > 255 ? 255 : rounded);
 }
 
-/* The rows of such an image to ${height} rows of levels. */
-static void resize_columns(const int32_t *rows, unsigned char *levels, const resize_axis *axis) {
+/* Rows of count numbers to rows of levels, each behind the one before it by ${3 * width}. */
+static void resize_columns(const int32_t *rows, int count, unsigned char *levels, const resize_axis *axis) {
   static int64_t sums[${3 * width}];
   for (int64_t y = 0; y < axis->count; y++) {
     const int64_t end = end_of(axis, y);
@@ -124,12 +124,12 @@ static void resize_columns(const int32_t *rows, unsigned char *levels, const res
     for (int64_t pixel = first_of(axis, y); pixel < end; pixel++) {
       const int64_t weight = weight_of(axis, y, pixel);
       total += weight;
-      for (int at = 0; at < ${3 * width}; at++) sums[at] += weight * rows[${3 * width} * pixel + at];
+      for (int at = 0; at < count; at++) sums[at] += weight * rows[count * pixel + at];
     }
-    for (int at = 0; at < ${3 * width}; at++) levels[${3 * width} * y + at] = ${level};
+    for (int at = 0; at < count; at++) levels[${3 * width} * y + at] = ${level};
   }
 }
-
+${resize === "letterbox" ? FITTED : ""}
 static void read_ppm(FILE *file, float *values, const char *name) {
   static const float mean[${channels}] = {${list(mean)}};
   static const float deviation[${channels}] = {${list(std)}};
@@ -141,10 +141,10 @@ static void read_ppm(FILE *file, float *values, const char *name) {
   if (width < 1 || height < 1 || width * height > 268435456) fail("not an image of 1 to 2^28 pixels", name);
   unsigned char *pixels = memory((size_t)(3 * width * height));
   read_all(file, pixels, (size_t)(3 * width * height), name);
-${axes(resize, width, height)}
+${axes(picture)}
   int32_t *rows = memory((size_t)(${3 * width} * height) * sizeof(int32_t));
   resize_rows(pixels, rows, height, &across);
-  resize_columns(rows, levels, &down);
+  resize_columns(rows, (int)(3 * across.count), ${resize === "letterbox" ? `levels + 3 * (${width} * top + left)` : "levels"}, &down);
   for (int pixel = 0; pixel < ${plane}; pixel++) {
     for (int colour = 0; colour < ${channels}; colour++) {
       const int channel = ${channel};
@@ -158,18 +158,56 @@ ${axes(resize, width, height)}
 }`;
 }
 
-function axes(resize: Preprocessing["resize"], width: number, height: number): string {
-  if (resize === "stretch") {
-    return `  const resize_axis across = {width, ${width}, width, ${width}};
-  const resize_axis down = {height, ${height}, height, ${height}};`;
-  }
-  return `  /* The image covers the network's ${width} x ${height} pixels; what lies outside is cut off on both sides. */
+const axesOf: Readonly<Record<Preprocessing["resize"], (picture: PictureInput) => string>> = {
+  stretch: ({
+    width,
+    height,
+    crop,
+  }) => `  const resize_axis across = {width, ${width}, ${cropped("width", width, crop)}};
+  const resize_axis down = {height, ${height}, ${cropped("height", height, crop)}};`,
+  cover: ({
+    width,
+    height,
+    crop,
+  }) => `  /* The image covers the network's ${width} x ${height} pixels; what lies outside is cut off on both sides. */
   const int is_wider = width * ${height} > height * ${width};
-  const int64_t from = is_wider ? height : width;
-  const int64_t to = is_wider ? ${height} : ${width};
+  const int64_t from = ${times("(is_wider ? height : width)", crop)};
+  const int64_t to = is_wider ? ${larger(height, crop)} : ${larger(width, crop)};
   const resize_axis across = {width, ${width}, from, to};
-  const resize_axis down = {height, ${height}, from, to};`;
+  const resize_axis down = {height, ${height}, from, to};`,
+  letterbox: ({
+    width,
+    height,
+    pad = [],
+  }) => `  /* The image lies in the middle of the network's ${width} x ${height} pixels; what is left is of one colour. */
+  const int is_wider = width * ${height} > height * ${width};
+  const int64_t columns = is_wider ? ${width} : fitted(width, height, ${height});
+  const int64_t lines = is_wider ? fitted(height, width, ${width}) : ${height};
+  const int64_t left = (${width} - columns) / 2;
+  const int64_t top = (${height} - lines) / 2;
+  const resize_axis across = {width, columns, width, columns};
+  const resize_axis down = {height, lines, height, lines};
+  static const unsigned char pad[3] = {${pad.join(", ")}};
+  for (int at = 0; at < ${3 * width * height}; at++) levels[at] = pad[at % 3];`,
+};
+
+const axes = (picture: PictureInput): string => axesOf[picture.resize](picture);
+
+/** As `cropped` of src/runtime. */
+const cropped = (from: string, to: number, crop?: number): string =>
+  `${times(from, crop)}, ${larger(to, crop)}`;
+const times = (from: string, crop = 1): string =>
+  crop === 1 ? from : `${from} * ${Math.round(1000 * crop)}`;
+const larger = (to: number, crop = 1): number => (crop === 1 ? to : 1000 * to);
+
+/** What only a letterbox needs. */
+const FITTED = `
+/* What a side becomes that is resized as another one is, rounded; at least one pixel. */
+static int64_t fitted(int64_t side, int64_t from, int64_t to) {
+  const int64_t found = (2 * side * to + from) / (2 * from);
+  return found < 1 ? 1 : found;
 }
+`;
 
 /** Grey by Rec. 601, as `imageLevels`. */
 function levelOf(channels: number): string {

@@ -3,6 +3,7 @@ import { fixBatch } from "../../graph/passes/fix_input_shape.js";
 import type { Graph } from "../../graph/types.js";
 import { countGraph } from "../../measure/count.js";
 import {
+  type MacsTarget,
   nonZeroLimits,
   type Pruning,
   pruneAll,
@@ -10,6 +11,7 @@ import {
   prunedShares,
   pruneToMacs,
 } from "../prune.js";
+import { ownCoefficients } from "../prune_kernels.js";
 import { leastRounded } from "./search.js";
 
 /** A network whose coefficients may go, and what it is compared with. */
@@ -27,15 +29,19 @@ export interface PrunableNetwork {
  * @throws PenniError "bad-option" if that cannot be reached
  */
 export function prunedToFraction(network: PrunableNetwork, fraction: number): Graph {
-  const { graph, original, frozen } = network;
+  const { graph } = network;
+  return withPruned(graph, pruneToMacs(fixBatch(graph, 1), { fraction, ...boundsOf(network) }));
+}
+
+/** What pruning to a fraction keeps to. */
+function boundsOf({ graph, original, frozen }: PrunableNetwork): Omit<MacsTarget, "fraction"> {
   const first = fixBatch(original, 1);
-  const pruning = pruneToMacs(fixBatch(graph, 1), {
-    fraction,
+  return {
     originalMacs: countGraph(first).paperMacs,
     scales: sparing(frozen),
     limits: nonZeroLimits(first, fixBatch(graph, 1)),
-  });
-  return withPruned(graph, pruning);
+    cuttable: ownCoefficients(first),
+  };
 }
 
 /** Without the coefficients below so many standard deviations of their layer. */
@@ -45,17 +51,8 @@ export function prunedByDeviation({ graph, original, frozen }: PrunableNetwork, 
 }
 
 /** The smallest fraction that pruning can reach and the one that it starts from, with as many decimals as fractions have. */
-export function prunableRange({ graph, original, frozen }: PrunableNetwork): {
-  readonly least: number;
-  readonly most: number;
-} {
-  const first = fixBatch(original, 1);
-  const target = {
-    originalMacs: countGraph(first).paperMacs,
-    scales: sparing(frozen),
-    limits: nonZeroLimits(first, fixBatch(graph, 1)),
-  };
-  const { least, most } = prunedShares(fixBatch(graph, 1), target);
+export function prunableRange(network: PrunableNetwork): { readonly least: number; readonly most: number } {
+  const { least, most } = prunedShares(fixBatch(network.graph, 1), boundsOf(network));
   return { least: leastRounded(least), most: leastRounded(most) };
 }
 

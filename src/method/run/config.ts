@@ -104,6 +104,8 @@ export const configSchema = z.object({
     colour: z.enum(colourOrders),
     // Runs from before these were written.
     resize: z.enum(resizeModes).default("cover"),
+    crop: z.number().gt(0).lt(1).optional(),
+    pad: z.array(z.number().int().min(0).max(255)).length(3).optional(),
     filter: z.literal("cubic").default("cubic"),
   }),
   versions: z.object({ penni: z.string(), node: z.string(), onnxruntime: z.string() }),

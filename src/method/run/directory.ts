@@ -11,16 +11,22 @@ import { makeDirectory, removeEmpty } from "../../onnx/directories.js";
 import { readModel, writeModel } from "../../onnx/files.js";
 import { type EpochMetrics, type EpochTiming, epochMetricsSchema } from "../../train/plan.js";
 import { configSchema, type RunConfig } from "./config.js";
+import { Digests } from "./digests.js";
 import { checkEntries } from "./entries.js";
 import { isLockFile, RunLock } from "./lock.js";
 import { type TrainingConfig, trainingConfigSchema, trainingKind } from "./training_config.js";
 
+/** The network that a run starts with. */
+const ORIGINAL = "original";
 /** The part of a network behind what can be run. */
 const REST = "rest";
 const CONFIG = "config.json";
 /** Where a run is put together in a directory that is there already. */
 const DRAFT = ".new";
 const FOLDERS = ["checkpoints", "stages"] as const;
+/** Files that grow line by line. */
+const METRICS = "metrics.jsonl";
+const TIMING = "timing.jsonl";
 
 /** What `config.json` may be of: a compression or a training. */
 type AnyConfig = RunConfig | TrainingConfig;
@@ -31,10 +37,14 @@ type AnyConfig = RunConfig | TrainingConfig;
  * run killed at any moment can be resumed from what is there.
  */
 export class RunDirectory<Config extends AnyConfig = RunConfig> {
+  private readonly digests: Digests;
+
   private constructor(
     readonly root: string,
     readonly config: Config,
-  ) {}
+  ) {
+    this.digests = new Digests(path.join(root, "stages"));
+  }
 
   /**
    * Starts a new run on a network. The directory appears whole or not at all; one that is there already (it
@@ -99,8 +109,9 @@ export class RunDirectory<Config extends AnyConfig = RunConfig> {
 
   private async writeStart(original: Graph, rest?: Graph): Promise<void> {
     for (const folder of FOLDERS) await mkdir(this.path(folder));
-    await writeModel(this.stagePath("original"), original);
+    await writeModel(this.stagePath(ORIGINAL), original);
     if (rest !== undefined) await writeModel(this.stagePath(REST), rest);
+    await this.digests.record([...filesOf(ORIGINAL), ...filesOf(REST)]);
     await this.writeJson(CONFIG, this.config);
   }
 
@@ -141,16 +152,43 @@ export class RunDirectory<Config extends AnyConfig = RunConfig> {
     return this.path("stages", `${stage}.onnx`);
   }
 
-  /** What is behind the network and cannot be run (see `cutBefore`), if the run has such a part. */
-  async readRest(): Promise<Graph | undefined> {
-    const file = this.stagePath(REST);
-    return existsSync(file) ? readModel(file) : undefined;
+  /** The network that the run was started with. @throws PenniError "bad-file" if it is not as it was written */
+  readOriginal(): Promise<Graph> {
+    return this.readStart(ORIGINAL);
   }
 
-  /** The network after a stage, made and written now unless an earlier attempt has done so. */
-  async stage(stage: string, make: () => Promise<Graph> | Graph): Promise<Graph> {
+  /** What is behind the network and cannot be run (see `cutBefore`), if the run has such a part. */
+  async readRest(): Promise<Graph | undefined> {
+    return existsSync(this.stagePath(REST)) ? this.readStart(REST) : undefined;
+  }
+
+  /** What nothing can be made again from. */
+  private async readStart(stage: string): Promise<Graph> {
     const file = this.stagePath(stage);
-    if (!existsSync(file)) await writeModel(file, await make());
+    if (!(await this.isChanged(stage))) return readModel(file);
+    throw new PenniError("bad-file", "the network that the run was started with has changed", {
+      file,
+      expected: `what ${this.digests.file} says`,
+      advice: "Put the file back, or start a new run directory",
+    });
+  }
+
+  /**
+   * The network after a stage, made and written now unless an earlier attempt has done so; what is damaged is made
+   * again.
+   */
+  async stage(
+    stage: string,
+    make: () => Promise<Graph> | Graph,
+    notice?: (text: string) => void,
+  ): Promise<Graph> {
+    const file = this.stagePath(stage);
+    const isDamaged = await this.isChanged(stage);
+    if (isDamaged) notice?.(`${file} is damaged: the stage is done again`);
+    if (isDamaged || !existsSync(file)) {
+      await writeModel(file, await make());
+      await this.digests.record(filesOf(stage));
+    }
     return readModel(file);
   }
 
@@ -174,38 +212,44 @@ export class RunDirectory<Config extends AnyConfig = RunConfig> {
     }
   }
 
+  private async isChanged(stage: string): Promise<boolean> {
+    for (const name of filesOf(stage)) if (await this.digests.isChanged(name)) return true;
+    return false;
+  }
+
   async writeJson(name: string, value: unknown): Promise<void> {
     await writeFileAtomic(this.path(name), `${JSON.stringify(value, null, 2)}\n`);
   }
 
   /** Appends an epoch's line, unless a run that was killed afterwards has written it before. */
   async appendMetrics(metrics: EpochMetrics): Promise<void> {
-    const lines = await this.readMetrics();
-    if (lines.some((line) => line.stage === metrics.stage && line.step === metrics.step)) return;
-    await appendLine(this.path("metrics.jsonl"), metrics);
+    // A damaged line is no reason to end a training.
+    const lines = (await this.metricsLines()).map(
+      (line) => epochMetricsSchema.safeParse(parseJson(line)).data,
+    );
+    if (lines.some((line) => line?.stage === metrics.stage && line.step === metrics.step)) return;
+    await appendLine(this.path(METRICS), metrics);
   }
 
   /** Appends how long an epoch took. An epoch that was cut short and resumed has several lines. */
   async appendTiming(timing: EpochTiming): Promise<void> {
-    await appendLine(this.path("timing.jsonl"), timing);
+    await appendLine(this.path(TIMING), timing);
   }
 
-  /** The whole lines of `metrics.jsonl`; a line cut short by a kill is removed. */
+  /** The whole lines of `metrics.jsonl`. */
   async readMetrics(): Promise<EpochMetrics[]> {
-    const file = this.path("metrics.jsonl");
-    if (!existsSync(file)) return [];
-    const text = await readText(file);
-    const whole = text.slice(0, text.lastIndexOf("\n") + 1);
-    if (whole.length < text.length) await writeFileAtomic(file, whole);
-    return whole
-      .split("\n")
-      .slice(0, -1)
-      .map((line, index) => parseMetrics(file, line, index + 1));
+    const lines = await this.metricsLines();
+    return lines.map((line, index) => parseMetrics(this.path(METRICS), line, index + 1));
+  }
+
+  private async metricsLines(): Promise<readonly string[]> {
+    const file = this.path(METRICS);
+    return existsSync(file) ? (await readText(file)).split("\n").slice(0, -1) : [];
   }
 
   /**
    * Makes folders that are missing (what was in them is made again), and removes what writing left behind when a kill
-   * cut it short; only for whoever has locked the directory.
+   * cut it short, whole files and ends of lines; only for whoever has locked the directory.
    * @throws PenniError "io" if what is in a folder's place is none, or nothing can be changed
    */
   async restore(): Promise<void> {
@@ -218,7 +262,19 @@ export class RunDirectory<Config extends AnyConfig = RunConfig> {
         throw ioError(folder, "cannot work in the run's directory", error);
       }
     }
+    for (const name of [METRICS, TIMING]) await removePartOfLine(this.path(name));
   }
+}
+
+/** The files that a stage's network is in. */
+const filesOf = (stage: string): readonly string[] => [`${stage}.onnx`, `${stage}.onnx.data`];
+
+/** Removes a last line that has no end: another one would be appended to it. */
+async function removePartOfLine(file: string): Promise<void> {
+  if (!existsSync(file)) return;
+  const bytes = await readBytes(file);
+  const whole = bytes.subarray(0, bytes.lastIndexOf("\n") + 1);
+  if (whole.length < bytes.length) await writeFileAtomic(file, whole);
 }
 
 /** What runs there are, and how each is started and gone on with. */
@@ -296,6 +352,7 @@ function kindOf(config: unknown): RunKind | undefined {
 }
 
 async function appendLine(file: string, value: unknown): Promise<void> {
+  await removePartOfLine(file);
   try {
     await appendFile(file, `${JSON.stringify(value)}\n`);
   } catch (error) {
@@ -304,8 +361,12 @@ async function appendLine(file: string, value: unknown): Promise<void> {
 }
 
 async function readText(file: string): Promise<string> {
+  return (await readBytes(file)).toString();
+}
+
+async function readBytes(file: string): Promise<Buffer> {
   try {
-    return await readFile(file, "utf8");
+    return await readFile(file);
   } catch (error) {
     throw ioError(file, "cannot read the file", error);
   }

@@ -18,7 +18,7 @@ import { LATENCY_THREADS } from "./timings.js";
 /** The network in the form of its file, checked against the one before shrinking. */
 export async function exportStage(graph: Graph, context: RunContext): Promise<Graph> {
   const { run } = context;
-  const original = await readModel(run.stagePath("original"));
+  const original = await run.readOriginal();
   // A size is a promise, which must not depend on what happens to be faster today.
   const isMeasured = run.config.settings.prune.rule !== "size";
   const exported = await inFileForm(graph, original, context, isMeasured ? measureLayers : undefined);
@@ -32,7 +32,7 @@ export async function networkWriter(
 ): Promise<(graph: Graph, options: WriteOptions) => Promise<WrittenNetwork>> {
   const { run } = context;
   const { externalData, settings } = run.config;
-  const original = await readModel(run.stagePath("original"));
+  const original = await run.readOriginal();
   const rest = await run.readRest();
   return async (graph, { fraction, shrunk }) => {
     const small = shrunk ? shrink(graph, { multiple: settings.channelMultiple }) : graph;

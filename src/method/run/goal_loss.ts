@@ -54,7 +54,7 @@ async function hitsOf(what: string, network: Graph, context: RunContext): Promis
 /** The largest error of the matched outputs. */
 async function errorMeter({ run, dataset, listener }: RunContext): Promise<LossMeter> {
   const { settings, preprocessing, seed } = run.config;
-  const first = await readModel(run.stagePath("original"));
+  const first = await run.readOriginal();
   const split = await dataset.train();
   const { validation: indices } = holdOut(split, settings.validation, seed);
   const outputs = (settings.loss.outputs ?? []).map(comparedOutput);

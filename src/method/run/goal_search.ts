@@ -90,7 +90,7 @@ async function costSearch(
   context: RunContext,
 ): Promise<CostSearch> {
   const { run } = context;
-  const graph = await readModel(run.stagePath("original"));
+  const graph = await run.readOriginal();
   const bytes = run.config.modelBytes ?? writtenBytes(graph);
   return { goal, network, write: await networkWriter(context), file: { graph, bytes } };
 }

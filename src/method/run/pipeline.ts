@@ -29,6 +29,7 @@ import { goalOutcome } from "./goal_outcome.js";
 import { searchedStages, searchGoal } from "./goal_search.js";
 import { describeLabels } from "./labels.js";
 import { RunLock } from "./lock.js";
+import { naming } from "./naming.js";
 import { growth, refuseLarger } from "./never_larger.js";
 import { costsOf, summarize } from "./outcome.js";
 import { describeMatching } from "./outputs.js";
@@ -36,6 +37,7 @@ import { recordedTraining } from "./recorded_training.js";
 import { joinRest } from "./rest.js";
 import { runStages, type Stage } from "./stage.js";
 import type { Summary } from "./summary.js";
+import { describeTarget } from "./target.js";
 import { fineTunePlan, retrainPlan } from "./training_plans.js";
 
 export type { RunListener, StageName } from "./context.js";
@@ -76,7 +78,7 @@ export async function compress(
   const lock = await RunLock.acquire(run.root, (text) => listener.notice?.(text));
   try {
     await run.restore();
-    return await compressLocked({ run, lock, listener, signal });
+    return await naming(run.config, () => compressLocked({ run, lock, listener, signal }));
   } finally {
     await lock.release();
   }
@@ -84,7 +86,7 @@ export async function compress(
 
 async function compressLocked(given: Omit<RunContext, "dataset" | "passage">): Promise<Summary> {
   const { run, listener } = given;
-  const original = await readModel(run.stagePath("original"));
+  const original = await run.readOriginal();
   const { data, preprocessing, classes } = run.config;
   const dataset = await openFittingDataset(original, data, preprocessing, classes);
   if (run.config.reference !== "original") checkClassCount(original, dataset.classNames?.length);
@@ -96,6 +98,7 @@ async function compressLocked(given: Omit<RunContext, "dataset" | "passage">): P
   for (const line of describeMatching(run.config)) listener.notice?.(line);
   for (const line of describeFrozen(frozenIn(importForCompression(original), run.config)))
     listener.notice?.(line);
+  for (const line of describeTarget(run.config, original)) listener.notice?.(line);
   const graph = await throughStages(original, context);
   const { externalData } = run.config;
   const rest = await run.readRest();

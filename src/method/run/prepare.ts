@@ -31,11 +31,13 @@ import { layerName } from "../inspect.js";
 import { mergeDecompositions } from "../merge_decompositions.js";
 import { trainableParameters } from "../parameters.js";
 import { checkReachable, prunableInitializers, pruneToMacs } from "../prune.js";
+import { ownCoefficients } from "../prune_kernels.js";
 import { FROM_FLOAT, quantizedNode } from "../remarks.js";
 import { fixedBasis, hasTraining, type RunConfig, type Settings, settingsSchema } from "./config.js";
 import { RunDirectory } from "./directory.js";
 import { frozenIn } from "./frozen.js";
-import { checkGoal } from "./goal_check.js";
+import { checkGoal, type GivenModel } from "./goal_check.js";
+import { naming } from "./naming.js";
 import { type MatchedOutputs, matchOutputs, type OutputChoice } from "./outputs.js";
 import { openFittingDataset } from "./pipeline.js";
 import { type CutNetwork, cutBefore } from "./rest.js";
@@ -82,44 +84,20 @@ export interface CompressRequest {
 export async function prepareRun(request: CompressRequest): Promise<RunDirectory> {
   await RunDirectory.checkFree(request.out);
   checkSettings(request.settings);
+  return naming(request, () => prepare(request));
+}
+
+async function prepare(request: CompressRequest): Promise<RunDirectory> {
   const given = await readModelAndSize(request.model);
-  const { graph: model, bytes: modelBytes } = await naming(request.model, async () =>
-    computable(given, request),
+  const { graph: model, bytes: modelBytes } = computable(given, request);
+  const { runnable: original, rest } = await runnablePart(
+    specializeInputs(model, request.inputShapes ?? new Map()),
+    request,
   );
-  const { runnable: original, rest } = await naming(request.model, () =>
-    runnablePart(specializeInputs(model, request.inputShapes ?? new Map()), request),
-  );
-  const format = await naming(request.model, async () => pictureFormat(original, request.pictures));
+  const format = pictureFormat(original, request.pictures);
   const { preprocessing } = format;
-  let pictureProblem: string | undefined;
-  const judgement = await naming(request.model, async (): Promise<Judgement> => {
-    const graph = importForCompression(original);
-    checkBatch(batchObstacle(graph), request.settings);
-    const labelled = usesLabels(request.settings);
-    const decomposed = checkCompressible(graph, request.settings, labelled);
-    if (labelled) checkTrainable(decomposed, request.settings, "labels", true);
-    const { dataset, classes, isFitting } = await labelledDataset(original, request, preprocessing);
-    const train = await dataset.train();
-    expectImages((await dataset.test()).count, "test images");
-    pixelWriting(preprocessing, dataset.channels);
-    const indices = sampleIndices(allIndices(train), PLAUSIBILITY_IMAGES, request.seed);
-    pictureProblem = await pictureWarning(graph, { split: train, indices, preprocessing });
-    if (hasTraining(request.settings)) checkEnoughImages(train, request.settings, request.seed);
-    if (needsBatches(request.settings)) {
-      const { threads } = request.settings;
-      checkBatch(
-        await batchProblem(graph, { split: train, indices: allIndices(train), preprocessing, threads }),
-        request.settings,
-      );
-    }
-    const judged = isFitting ? train : { ...train, labels: undefined };
-    if (labelled) labelsOf(train);
-    const found: Judgement = labelled ? {} : await judge(graph, decomposed, judged, preprocessing, request);
-    const frozen = labelled ? untrainedPart(graph, request.settings) : new Set<string>();
-    const given = { file: { graph: original, bytes: modelBytes }, network: graph, rest, frozen };
-    await checkGoal(given, train, { settings: request.settings, seed: request.seed, ...found });
-    return { ...found, ...classes };
-  });
+  const file = { graph: original, bytes: modelBytes };
+  const { judgement, pictureProblem } = await judgeModel({ file, rest }, preprocessing, request);
   const { outputs, ...judged } = judgement;
   const { settings } = request;
   const config: RunConfig = {
@@ -139,6 +117,46 @@ export async function prepareRun(request: CompressRequest): Promise<RunDirectory
   const run = await RunDirectory.create(request.out, config, original, rest);
   await request.onPictures?.(format, pictureProblem);
   return run;
+}
+
+/** What checking a model together with its images finds out. */
+interface JudgedModel {
+  readonly judgement: Judgement;
+  readonly pictureProblem: string | undefined;
+}
+
+async function judgeModel(
+  { file, rest }: Pick<GivenModel, "file" | "rest">,
+  preprocessing: Preprocessing,
+  request: CompressRequest,
+): Promise<JudgedModel> {
+  const { graph: original } = file;
+  const graph = importForCompression(original);
+  checkBatch(batchObstacle(graph), request.settings);
+  const labelled = usesLabels(request.settings);
+  const decomposed = checkCompressible(graph, request.settings, labelled);
+  if (labelled) checkTrainable(decomposed, request.settings, "labels", true);
+  const { dataset, classes, isFitting } = await labelledDataset(original, request, preprocessing);
+  const train = await dataset.train();
+  expectImages((await dataset.test()).count, "test images");
+  pixelWriting(preprocessing, dataset.channels);
+  const indices = sampleIndices(allIndices(train), PLAUSIBILITY_IMAGES, request.seed);
+  const pictureProblem = await pictureWarning(graph, { split: train, indices, preprocessing });
+  if (hasTraining(request.settings)) checkEnoughImages(train, request.settings, request.seed);
+  if (needsBatches(request.settings)) {
+    const { threads } = request.settings;
+    checkBatch(
+      await batchProblem(graph, { split: train, indices: allIndices(train), preprocessing, threads }),
+      request.settings,
+    );
+  }
+  const judged = isFitting ? train : { ...train, labels: undefined };
+  if (labelled) labelsOf(train);
+  const found: Judgement = labelled ? {} : await judge(graph, decomposed, judged, preprocessing, request);
+  const frozen = labelled ? untrainedPart(graph, request.settings) : new Set<string>();
+  const given = { file, network: graph, rest, frozen };
+  await checkGoal(given, train, { settings: request.settings, seed: request.seed, ...found });
+  return { judgement: { ...found, ...classes }, pictureProblem };
 }
 
 /** The network with its shapes, cut before operators that ONNX Runtime does not have. */
@@ -185,16 +203,6 @@ function computable(given: SizedModel, { dequantize = false, notice }: CompressR
 
 function shapesOf(shapes: ReadonlyMap<string, readonly number[]>): RunConfig["inputShapes"] {
   return Object.fromEntries([...shapes].map(([name, dims]) => [name, [...dims]]));
-}
-
-/** Errors from within name the model's file. */
-export async function naming<Result>(file: string, work: () => Promise<Result>): Promise<Result> {
-  try {
-    return await work();
-  } catch (error) {
-    if (error instanceof PenniError && error.code !== "bad-data") throw error.within({ file });
-    throw error;
-  }
 }
 
 function checkSettings(settings: Settings): void {
@@ -369,7 +377,8 @@ function checkTarget(
     return;
   }
   const originalMacs = countGraph(fixBatch(graph, 1)).paperMacs;
-  pruneToMacs(fixBatch(decomposed, 1), { fraction, originalMacs, scales: sparing(frozen) });
+  const cuttable = ownCoefficients(graph);
+  pruneToMacs(fixBatch(decomposed, 1), { fraction, originalMacs, scales: sparing(frozen), cuttable });
 }
 
 /** Images on which it is seen how the original's outputs vary. */

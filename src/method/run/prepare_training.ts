@@ -13,8 +13,9 @@ import { importModel } from "../../ops/passes/import_model.js";
 import { buildTrainingStep } from "../../train/step.js";
 import { trainableParameters } from "../parameters.js";
 import { RunDirectory } from "./directory.js";
+import { naming } from "./naming.js";
 import { openFittingDataset } from "./pipeline.js";
-import { absoluteSpec, checkEnoughImages, naming, versions } from "./prepare.js";
+import { absoluteSpec, checkEnoughImages, versions } from "./prepare.js";
 import type { TrainingRun } from "./train_pipeline.js";
 import { type TrainingConfig, type TrainingSettings, trainingSettingsSchema } from "./training_config.js";
 import { atSize, trainingParts } from "./training_parts.js";
@@ -45,25 +46,27 @@ export interface TrainingRequest {
  * @throws PenniError what is wrong, naming file, node, operator or path
  */
 export async function prepareTraining(request: TrainingRequest): Promise<TrainingRun> {
+  await RunDirectory.checkFree(request.out);
+  checkSettings(request.settings);
+  return naming(request, () => prepare(request));
+}
+
+async function prepare(request: TrainingRequest): Promise<TrainingRun> {
   const { model, data, out, settings, seed } = request;
-  await RunDirectory.checkFree(out);
-  checkSettings(settings);
   const given = await readModel(model);
-  const original = await naming(model, async () => specializeInputs(given, request.inputShapes ?? new Map()));
-  await naming(model, async () => refuseEndlessLoops(original));
-  const format = await naming(model, async () => pictureFormat(original, request.pictures));
+  const original = specializeInputs(given, request.inputShapes ?? new Map());
+  refuseEndlessLoops(original);
+  const format = pictureFormat(original, request.pictures);
   const { preprocessing } = format;
-  const classes = await naming(model, async () => {
-    const opened = await openFittingDataset(original, data, preprocessing);
-    const dataset = fitClasses(original, opened, request.classes);
-    const train = await dataset.train();
-    expectImages((await dataset.test()).count, "test images");
-    pixelWriting(preprocessing, dataset.channels);
-    labelsOf(train);
-    checkEnoughImages(train, settings, seed);
-    checkTrainable(importModel(original), settings, preprocessing);
-    return matchedNames(opened, dataset);
-  });
+  const opened = await openFittingDataset(original, data, preprocessing);
+  const dataset = fitClasses(original, opened, request.classes);
+  const train = await dataset.train();
+  expectImages((await dataset.test()).count, "test images");
+  pixelWriting(preprocessing, dataset.channels);
+  labelsOf(train);
+  checkEnoughImages(train, settings, seed);
+  checkTrainable(importModel(original), settings, preprocessing);
+  const classes = matchedNames(opened, dataset);
   const config: TrainingConfig = {
     format: 1,
     kind: "training",

@@ -25,7 +25,7 @@ export async function runStages(
     if (signal?.aborted === true) throw new PenniError("interrupted", `stopped before stage "${name}"`);
     listener.stage?.(name);
     const given = graph;
-    graph = await run.stage(`${name}${passage.suffix}`, () => apply(given, context));
+    graph = await run.stage(`${name}${passage.suffix}`, () => apply(given, context), listener.notice);
     if (passage.suffix === "") await tidy?.(run);
   }
   return graph;

@@ -12,6 +12,7 @@ import type { TrainingListener } from "../training/launch.js";
 import type { RunDirectory } from "./directory.js";
 import { describeLabels, outputNames } from "./labels.js";
 import { RunLock } from "./lock.js";
+import { naming } from "./naming.js";
 import { openFittingDataset } from "./pipeline.js";
 import { recordedTraining } from "./recorded_training.js";
 import type { TrainingConfig } from "./training_config.js";
@@ -50,7 +51,7 @@ export async function trainRun(
   const lock = await RunLock.acquire(run.root, (text) => listener.notice?.(text));
   try {
     await run.restore();
-    return await trainLocked(run, lock, listener, signal);
+    return await naming(run.config, () => trainLocked(run, lock, listener, signal));
   } finally {
     await lock.release();
   }
@@ -63,18 +64,22 @@ async function trainLocked(
   signal: AbortSignal | undefined,
 ): Promise<TrainingSummary> {
   const { config } = run;
-  const original = await readModel(run.stagePath("original"));
+  const original = await run.readOriginal();
   const dataset = await openFittingDataset(original, config.data, config.preprocessing, config.classes);
   for (const line of [...(dataset.notices ?? []), ...describeLabels(config, original, dataset)])
     listener.notice?.(line);
-  let graph = await run.stage("simplify", () => importModel(original));
+  let graph = await run.stage("simplify", () => importModel(original), listener.notice);
   let from = "simplify";
   const parts = trainingParts(config.settings, dataset);
   for (const [index, part] of parts.entries()) {
     const name = parts.length === 1 ? "train" : `train-${index + 1}`;
     listener.stage?.(describePart(part, parts.length));
     const before = { graph, from };
-    graph = await run.stage(name, () => trainPart({ run, lock, listener, signal, name, part, ...before }));
+    graph = await run.stage(
+      name,
+      () => trainPart({ run, lock, listener, signal, name, part, ...before }),
+      listener.notice,
+    );
     from = name;
   }
   const trained = withMetadata(

@@ -163,12 +163,25 @@ export class Study {
       const { outputs, scores, isLabelled } = comparable;
       const comparison = found?.comparison ?? new ChangeComparison(outputs.length, scores);
       const data = outputs.map((name) => float32Of(values[name]));
+      this.checkFinite(outputs, data);
       comparison.add({ original: data, changed: data, labels: isLabelled ? batch.labels : undefined });
       found = { comparable, comparison };
       this.report(batch.count, total);
     }
     if (found === undefined) throw new PenniError("bad-data", "there are no images to measure with");
     return { comparable: found.comparable, change: found.comparison.result() };
+  }
+
+  /** Of nothing that is measured against values that are not finite could be said how large it is. */
+  private checkFinite(outputs: readonly string[], data: readonly Float32Array[]): void {
+    const at = data.findIndex((values) => !values.every(Number.isFinite));
+    if (at < 0) return;
+    const value = data[at]?.find((each) => !Number.isFinite(each));
+    throw new PenniError("bad-data", `the model's output "${outputs[at]}" is not finite for some images`, {
+      expected: "numbers, which changes can be compared with",
+      found: `${value}`,
+      advice: "Check the model's weights and the images; penni eval counts such images",
+    });
   }
 
   private comparableOutputs(values: Values, { labels, count }: ImageBatch): Comparable {

@@ -57,7 +57,8 @@ export async function runTraining(
     if (signal?.aborted === true) stop();
     await ended;
   } catch (error) {
-    child.kill();
+    // It heeds no milder signal.
+    child.kill("SIGKILL");
     await ended.catch(() => undefined);
     throw error;
   } finally {

@@ -49,8 +49,8 @@ process.on("message", (message: ToTrainer) => {
   if (message.kind === "stop") stopRequested = true;
   else void run(message.plan);
 });
-// The terminal sends Ctrl-C to the whole group; the parent asks for the stop, so that it happens once.
-process.on("SIGINT", () => undefined);
+// Terminals send Ctrl-C, and systems SIGTERM, to the whole group; the parent asks for the stop, so that it happens once.
+for (const signal of ["SIGINT", "SIGTERM"]) process.on(signal, () => undefined);
 // The terminal was closed: the run goes on as its parent does.
 process.on("SIGHUP", () => undefined);
 // Nobody is left to report to: end rather than train on as an orphan.

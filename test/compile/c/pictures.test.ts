@@ -1,4 +1,5 @@
 import assert from "node:assert/strict";
+import { spawnSync } from "node:child_process";
 import { writeFileSync } from "node:fs";
 import path from "node:path";
 import { test } from "node:test";
@@ -13,7 +14,17 @@ import type { ElementType, Graph } from "../../../src/graph/types.js";
 import { type ImageLike, load } from "../../../src/runtime/index.js";
 import { randomData } from "../../runtime/support.js";
 import { node, smallGraph } from "../../support/small_models.js";
-import { command, compileForC, inDirectory, NAME, WARNINGS, withoutCommand } from "./support.js";
+import {
+  type Build,
+  command,
+  compileForC,
+  inDirectory,
+  NAME,
+  SANITIZERS,
+  skipOf,
+  WARNINGS,
+  withoutCommand,
+} from "./support.js";
 
 /** Its scores are its input's elements. */
 function flattening(
@@ -89,6 +100,33 @@ const cases: readonly {
     preprocessing: { ...plain, layout: "NHWC" },
     elementType: "uint8",
   },
+  {
+    name: "whole, in a frame",
+    dims: [1, 3, 20, 33],
+    preprocessing: { ...imagenetPreprocessing, resize: "letterbox", pad: [114, 20, 255] },
+  },
+  {
+    name: "grey, whole, in a frame, pixel by pixel",
+    dims: [1, 31, 16, 1],
+    preprocessing: {
+      ...imagenetPreprocessing,
+      mean: [0.1307],
+      std: [0.3081],
+      layout: "NHWC",
+      resize: "letterbox",
+      pad: [200, 100, 0],
+    },
+  },
+  {
+    name: "the middle of a cut one",
+    dims: [1, 3, 20, 32],
+    preprocessing: { ...imagenetPreprocessing, crop: 0.875 },
+  },
+  {
+    name: "the middle of a stretched one",
+    dims: [1, 3, 24, 16],
+    preprocessing: { ...imagenetPreprocessing, resize: "stretch", crop: 0.333 },
+  },
 ];
 
 for (const { name, dims, preprocessing, elementType } of cases) {
@@ -121,6 +159,38 @@ for (const { name, dims, preprocessing, elementType } of cases) {
     });
   }
 }
+
+const leaks: Build = { compiler: "gcc", flags: [...WARNINGS, ...SANITIZERS, "-O1"] };
+
+/** Where leaks cannot be looked for, a program that has one ends well. */
+const seesLeaks = (): boolean =>
+  spawnSync(
+    "sh",
+    [
+      "-c",
+      'cd "$(mktemp -d)" && gcc -fsanitize=address -x c - -o leak && ! ASAN_OPTIONS=detect_leaks=1 ./leak',
+    ],
+    {
+      input: "#include <stdlib.h>\nint main(void) { volatile char *p = malloc(9); p = 0; return p != 0; }\n",
+    },
+  ).status === 0;
+
+test("main.c gives back all memory that it took", {
+  skip: skipOf(leaks) || (seesLeaks() ? false : "needs a sanitizer that finds leaks"),
+}, () => {
+  const graph = flattening([1, 3, 20, 32], { ...imagenetPreprocessing, resize: "letterbox", pad: [1, 2, 3] });
+  for (const weights of ["inside", "binary"] as const) {
+    inDirectory(compileForC(graph), { example: true, weights }, (directory) => {
+      const sources = ["main.c", `${NAME}.c`, "-lm", "-o", "example"];
+      command(directory, "gcc", [...leaks.flags, ...sources]);
+      writeFileSync(path.join(directory, "image.ppm"), ppm(picture(97, 41)));
+      writeFileSync(path.join(directory, "image.f32"), new Uint8Array(4 * 3 * 20 * 32));
+      const more = weights === "binary" ? [`${NAME}_weights.bin`] : [];
+      for (const file of ["image.ppm", "image.f32"])
+        assert.match(`${command(directory, "./example", [file, ...more])}`, /^output\n/);
+    });
+  }
+});
 
 test("main.c refuses what is no picture", { skip: withoutCommand("gcc") }, () => {
   const graph = flattening([1, 3, 4, 4], imagenetPreprocessing);

@@ -5,10 +5,12 @@ import { tmpdir } from "node:os";
 import path from "node:path";
 import { after, test } from "node:test";
 import { presets, type Settings } from "../../../src/method/run/config.js";
+import { fileCounts } from "../../../src/method/run/outcome.js";
 import { compress } from "../../../src/method/run/pipeline.js";
 import { prepareRun } from "../../../src/method/run/prepare.js";
 import type { Summary } from "../../../src/method/run/summary.js";
-import { writeModel } from "../../../src/onnx/files.js";
+import { describeTarget } from "../../../src/method/run/target.js";
+import { readModel, writeModel } from "../../../src/onnx/files.js";
 import { sharedPath, withoutShared } from "../../support/shared.js";
 import { tinyCnn } from "../../support/tiny_cnn.js";
 
@@ -79,6 +81,42 @@ test("training an own result ends within its budget too", async () => {
   const rule = { prune: { rule: "deviation", factor: 0 } } as const;
   const kept = await run(first.model, "kept", { ...settings, ...epochs, ...rule });
   assert.ok(share(kept) <= 1, `${share(kept)}`);
+});
+
+test("a preset's own target is a fraction of what comes in, so an own result takes it", async () => {
+  const { retrain, fineTune, prune } = presets.fast;
+  const few = { retrain: { ...retrain, epochs: 1 }, fineTune: { ...fineTune, epochs: 1 } };
+  const settings = { ...presets.fast, ...few, batch: 16, threads: 1, validation: 0.1 };
+  assert.deepEqual(prune, { rule: "macs", fraction: 0.42 });
+  // Of this network bases alone cost more than that.
+  await assert.rejects(run(tiny, "fast-refused", settings), /at least 0\.56/);
+  const once = await run(tiny, "fast-once", { ...settings, ...macs(0.7) });
+  assert.ok(share(once) <= 0.7, `${share(once)}`);
+  const twice = await run(once.model, "fast-twice", settings);
+  assert.equal(twice.original.paperMacs, once.compressed.paperMacs);
+  assert.ok(share(twice) <= 0.42, `${share(twice)}`);
+  for (const figure of ["parameters", "paperMacs", "executedMacs", "bytes"] as const)
+    assert.ok(twice.compressed[figure] <= once.compressed[figure], figure);
+});
+
+test("a run says what its target is a fraction of", async () => {
+  const settings = { ...presets.fast, ...macs(0.5), threads: 1 };
+  const original = await readModel(tiny);
+  const [target = "", ...more] = describeTarget({ settings }, original);
+  const { paperMacs } = fileCounts(original);
+  assert.match(
+    target,
+    /^target: 50 % of the [\d,]+ multiply-accumulates \(paper count\) of the network that came in/,
+  );
+  assert.ok(target.includes(paperMacs.toLocaleString("en-US")));
+  assert.deepEqual(more, []);
+  const own = describeTarget({ settings }, await readModel(first.model));
+  assert.match(
+    own.join("\n"),
+    /not of what it was once made from\n\d+ layers? .* decomposed already: .*kernels go/,
+  );
+  const rule = { rule: "deviation", factor: 1 } as const;
+  assert.deepEqual(describeTarget({ settings: { ...settings, prune: rule } }, original), []);
 });
 
 test("a target below the least is refused before anything is written, and the least that it names is accepted", async () => {

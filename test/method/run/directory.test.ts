@@ -77,7 +77,7 @@ test("of several runs that start in one directory at the same moment exactly one
           /another run works in this directory|a run in this directory already/,
         );
     assert.deepEqual((await readdir(root)).sort(), ["checkpoints", "config.json", "stages"]);
-    assert.deepEqual(await readdir(path.join(root, "stages")), ["original.onnx"]);
+    assert.deepEqual(await readdir(path.join(root, "stages")), ["SHA256SUMS", "original.onnx"]);
     await RunDirectory.open(root);
   }
 });
@@ -132,7 +132,11 @@ test("a locked run removes what a kill left of half-written files, and nothing e
   }
   await (await RunDirectory.open(root)).restore();
   assert.deepEqual((await readdir(root)).sort(), [".penni-notes", "checkpoints", "config.json", "stages"]);
-  assert.deepEqual((await readdir(run.path("stages"))).sort(), [".penni-notes", "original.onnx"]);
+  assert.deepEqual((await readdir(run.path("stages"))).sort(), [
+    ".penni-notes",
+    "SHA256SUMS",
+    "original.onnx",
+  ]);
   assert.deepEqual(await readdir(run.path("checkpoints")), [".penni-notes"]);
 });
 
