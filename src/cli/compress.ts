@@ -65,6 +65,14 @@ export function addCompressCommand(program: Command, terminal: Terminal): Comman
         .argParser(positiveShare)
         .conflicts("deviations"),
     )
+    .addOption(
+      new Option(
+        "--channels <f>",
+        "first remove whole channels until this fraction of the original's MACs is left, and train: faster in every runtime",
+      ).argParser(positiveShare),
+    )
+    .option("--channel-epochs <n>", "epochs of training after that (8)", numberBetween(0, 1e6))
+    .option("--channel-lr <x>", "highest learning rate of that training (0.05)", numberBetween(1e-12, 1e3))
     .option(
       "--deviations <x>",
       "prune below x standard deviations (the paper's rule: 1)",

@@ -4,6 +4,7 @@ import { PenniError } from "../graph/errors.js";
 import type { Settings } from "../method/run/config.js";
 import type { Penalty, PresetName } from "../method/run/names.js";
 import type { OutputChoice } from "../method/run/outputs.js";
+import { withRate } from "../train/schedule.js";
 
 /** What training learns from: the labels, the original's outputs, or both. */
 export const lossNames = ["labels", "mixed", "distill"] as const;
@@ -17,6 +18,9 @@ export interface SettingOptions {
   readonly start?: Settings["start"];
   readonly calibrationImages?: number;
   readonly targetMacs?: number;
+  readonly channels?: number;
+  readonly channelEpochs?: number;
+  readonly channelLr?: number;
   readonly deviations?: number;
   readonly epochs?: number;
   readonly fineTuneEpochs?: number;
@@ -54,17 +58,18 @@ const CHANNEL_STRENGTH = 10;
  * @throws PenniError "bad-option" if two options contradict each other
  */
 export async function settingsFrom(options: SettingOptions): Promise<Settings> {
-  const { presets } = await import("../method/run/config.js");
+  const { channelTraining, presets } = await import("../method/run/config.js");
   const preset = presets[options.preset];
   const { targetMacs, deviations, phaseEpochs } = options;
   const stage = (name: "retrain" | "fineTune", epochs?: number, rate?: number): Settings["retrain"] => ({
     ...preset[name],
     ...given({ epochs, phaseEpochs }),
-    schedule: { ...preset[name].schedule, ...given({ initial: rate }) },
+    schedule: rate === undefined ? preset[name].schedule : withRate(preset[name].schedule, rate),
   });
   const retrain = stage("retrain", options.epochs, options.lr);
   return {
     ...preset,
+    ...channelsFrom(options, channelTraining),
     retrain,
     fineTune: stage("fineTune", options.fineTuneEpochs, options.fineTuneLr),
     ...(options.basis === undefined ? {} : { basis: options.basis }),
@@ -83,6 +88,28 @@ export async function settingsFrom(options: SettingOptions): Promise<Settings> {
     ...(deviations === undefined ? {} : { prune: { rule: "deviation", factor: deviations } }),
     threads: options.threads ?? availableParallelism(),
     device: options.device,
+  };
+}
+
+function channelsFrom(
+  { channels, channelEpochs, channelLr }: SettingOptions,
+  training: Settings["retrain"],
+): Pick<Settings, "channels"> {
+  if (channels === undefined) {
+    const option = channelEpochs === undefined ? "--channel-lr" : "--channel-epochs";
+    if (channelEpochs === undefined && channelLr === undefined) return {};
+    throw contradiction(option, "--channels", "a run that removes no channels first");
+  }
+  const { epochs, schedule } = training;
+  return {
+    channels: {
+      fraction: channels,
+      training: {
+        ...training,
+        epochs: channelEpochs ?? epochs,
+        schedule: channelLr === undefined ? schedule : withRate(schedule, channelLr),
+      },
+    },
   };
 }
 

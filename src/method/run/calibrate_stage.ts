@@ -1,5 +1,8 @@
 import { holdOut, sampleIndices } from "../../data/hold_out.js";
+import { fixBatch } from "../../graph/passes/fix_input_shape.js";
 import type { Graph } from "../../graph/types.js";
+import { countGraph } from "../../measure/count.js";
+import { readModel } from "../../onnx/files.js";
 import { calibrateOnSplit } from "../calibrate_on_images.js";
 import { RunCalibrationJournal } from "./calibration_journal.js";
 import type { Settings } from "./config.js";
@@ -20,16 +23,26 @@ export async function calibrateStage(graph: Graph, context: RunContext): Promise
     graph,
     { split, indices, preprocessing, threads },
     {
-      fraction: targetFraction(settings),
+      fraction: Math.min(1, targetFraction(settings) * (await originalShare(graph, context))),
       basis: settings.basis,
       onProgress: ({ step, done, total, layer, ...work }) =>
         listener.layers?.(stepNames[step], done, total, layer, work),
       ...(signal === undefined ? {} : { signal }),
-      journal: await RunCalibrationJournal.open(run, run.stagePath("normalize")),
+      journal: await RunCalibrationJournal.open(
+        run,
+        run.stagePath(settings.channels === undefined ? "normalize" : "recover"),
+      ),
     },
   );
   await run.writeJson("calibration.json", calibration.layers);
   return calibration.graph;
+}
+
+/** How many times the network's multiply-accumulates (paper count) the original had, which the target is a fraction of. */
+async function originalShare(graph: Graph, { run }: RunContext): Promise<number> {
+  if (run.config.settings.channels === undefined) return 1;
+  const original = await readModel(run.stagePath("normalize"));
+  return countGraph(fixBatch(original, 1)).paperMacs / countGraph(fixBatch(graph, 1)).paperMacs;
 }
 
 /** Without a target every coefficient stays, for a later stage to remove. */

@@ -5,14 +5,27 @@ import { outputLossSchema } from "../../train/outputs.js";
 import { references } from "../../train/step.js";
 import { type PresetName, starts } from "./names.js";
 
+/** Down by half a cosine. */
+export const cosineSchema = z.object({ kind: z.literal("cosine"), initial: z.number().positive() });
+
+/** Up and down again. */
+export const oneCycleSchema = z.object({
+  kind: z.literal("one-cycle"),
+  peak: z.number().positive(),
+  /** Share of the training in which the rate rises. */
+  warmUp: z.number().min(0).lt(1),
+  fall: z.enum(["linear", "cosine"]),
+});
+
 const scheduleSchema = z.discriminatedUnion("kind", [
   z.object({
     kind: z.literal("step"),
     initial: z.number().positive(),
     factor: z.number().positive(),
-    milestones: z.array(z.number().min(0).max(1)),
+    milestones: z.array(z.number().min(0).max(1)).readonly(),
   }),
-  z.object({ kind: z.literal("cosine"), initial: z.number().positive() }),
+  cosineSchema,
+  oneCycleSchema,
 ]);
 
 const stageSchema = z.object({
@@ -36,6 +49,11 @@ export const settingsSchema = z.object({
   start: z.enum(starts).default("svd"),
   /** Images of a calibrated start. */
   calibrationImages: z.number().int().min(1).default(512),
+  /**
+   * Before anything else, whole channels are removed until this fraction of the original's MACs (paper count) is left,
+   * and what is left is trained; absent for none of that.
+   */
+  channels: z.object({ fraction: z.number().gt(0).max(1), training: stageSchema }).optional(),
   retrain: stageSchema,
   fineTune: stageSchema,
   /** Strength λ of λ‖coefficients‖₁ in retraining, or of the channels' norms. */
@@ -141,6 +159,14 @@ function paperStage(epochs: number): Settings["retrain"] {
   };
 }
 
+/** How a network learns to do without the channels that were removed: nearly a training of its own. */
+export const channelTraining: Settings["retrain"] = {
+  epochs: 8,
+  schedule: { kind: "one-cycle", peak: 0.05, warmUp: 0.15, fall: "linear" },
+  phases: "joint",
+  phaseEpochs: 1,
+};
+
 /** Named settings; command line options override single values. */
 export const presets: Readonly<Record<PresetName, Preset>> = {
   /** The procedure of the paper (section 4.1), for as long as it takes. */
@@ -188,8 +214,12 @@ export const presets: Readonly<Record<PresetName, Preset>> = {
   },
 };
 
-export function hasTraining({ retrain, fineTune }: Pick<Settings, "retrain" | "fineTune">): boolean {
-  return retrain.epochs + fineTune.epochs > 0;
+export function hasTraining({
+  channels,
+  retrain,
+  fineTune,
+}: Pick<Settings, "channels" | "retrain" | "fineTune">): boolean {
+  return (channels?.training.epochs ?? 0) + retrain.epochs + fineTune.epochs > 0;
 }
 
 /** Where the basis is chosen for each layer, the smallest that is tried for 3x3 kernels stands for all. */

@@ -2,8 +2,23 @@ import type { Graph } from "../../graph/types.js";
 import type { TrainingPlan } from "../../train/plan.js";
 import { type SparseRule, sparseParameters, trainingPhases } from "../phases.js";
 import type { Settings } from "./config.js";
+import type { StageName } from "./context.js";
 import type { RunDirectory } from "./directory.js";
 import { frozenIn } from "./frozen.js";
+
+/** What is left after channels were removed learns to do without them; undefined if that has no epochs. */
+export function recoveryPlan(graph: Graph, run: RunDirectory): TrainingPlan | undefined {
+  const { channels } = run.config.settings;
+  if (channels === undefined) return undefined;
+  return stagePlan(graph, run, {
+    name: "recover",
+    from: "channels",
+    settings: channels.training,
+    // A network that came with zeros keeps them.
+    sparse: { l1: "none", masked: true },
+    l1Strength: 0,
+  });
+}
 
 /** Alternating retraining with L1 on the coefficients (paper, section 3.2); undefined if it has no epochs. */
 export function retrainPlan(graph: Graph, run: RunDirectory): TrainingPlan | undefined {
@@ -33,9 +48,9 @@ export function fineTunePlan(graph: Graph, run: RunDirectory): TrainingPlan | un
 }
 
 interface StageRequest {
-  readonly name: string;
+  readonly name: StageName;
   /** The stage whose result is trained. */
-  readonly from: string;
+  readonly from: StageName;
   readonly settings: Settings["retrain"];
   readonly sparse: SparseRule;
   readonly l1Strength: number;
