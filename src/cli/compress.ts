@@ -78,6 +78,7 @@ export function addCompressCommand(program: Command, terminal: Terminal): Comman
       "prune below x standard deviations (the paper's rule: 1)",
       numberBetween(0, 100),
     )
+    .option("--gradual", "remove coefficients little by little in retraining, so that they can come back")
     .option("--epochs <n>", "epochs of retraining", numberBetween(0, 1e6))
     .option("--fine-tune-epochs <n>", "epochs of fine-tuning", numberBetween(0, 1e6))
     .option("--phase-epochs <n>", "epochs before coefficients and bases take turns", numberBetween(1e-6, 1e6))

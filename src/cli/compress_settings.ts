@@ -22,6 +22,7 @@ export interface SettingOptions {
   readonly channelEpochs?: number;
   readonly channelLr?: number;
   readonly deviations?: number;
+  readonly gradual?: boolean;
   readonly epochs?: number;
   readonly fineTuneEpochs?: number;
   readonly phaseEpochs?: number;
@@ -58,7 +59,7 @@ const CHANNEL_STRENGTH = 10;
  * @throws PenniError "bad-option" if two options contradict each other
  */
 export async function settingsFrom(options: SettingOptions): Promise<Settings> {
-  const { channelTraining, presets } = await import("../method/run/config.js");
+  const { channelTraining, gradualPruning, presets } = await import("../method/run/config.js");
   const preset = presets[options.preset];
   const { targetMacs, deviations, phaseEpochs } = options;
   const stage = (name: "retrain" | "fineTune", epochs?: number, rate?: number): Settings["retrain"] => ({
@@ -86,6 +87,7 @@ export async function settingsFrom(options: SettingOptions): Promise<Settings> {
     loss: lossFrom(options, preset.loss),
     ...(targetMacs === undefined ? {} : { prune: { rule: "macs", fraction: targetMacs } }),
     ...(deviations === undefined ? {} : { prune: { rule: "deviation", factor: deviations } }),
+    ...gradualFrom(options, retrain, gradualPruning),
     threads: options.threads ?? availableParallelism(),
     device: options.device,
   };
@@ -111,6 +113,17 @@ function channelsFrom(
       },
     },
   };
+}
+
+function gradualFrom(
+  { gradual, deviations }: SettingOptions,
+  { epochs }: Settings["retrain"],
+  pruning: Settings["gradual"],
+): Pick<Settings, "gradual"> {
+  if (gradual !== true) return {};
+  if (epochs === 0) throw contradiction("--gradual", "--epochs above 0", "no retraining");
+  if (deviations !== undefined) throw contradiction("--gradual", "a target (--target-macs)", "--deviations");
+  return { gradual: pruning };
 }
 
 function penaltyFrom(

@@ -8,6 +8,7 @@ import { readModel } from "../onnx/files.js";
 import { decodeModel } from "../onnx/read.js";
 import { encodeModel } from "../onnx/write.js";
 import { stateProblem } from "./divergence.js";
+import { fractionLeft, type Pruner } from "./gradual_pruning.js";
 import type { TrainingPlan } from "./plan.js";
 import { planFor, type Shrinker } from "./shrinking.js";
 import { type ImageDims, Workbench } from "./workbench.js";
@@ -17,6 +18,7 @@ export interface TrainingBasis {
   readonly plan: TrainingPlan;
   readonly imageDims: ImageDims;
   readonly shrinker: Shrinker | undefined;
+  readonly pruner: Pruner | undefined;
 }
 
 /** What is loaded of one network. */
@@ -95,6 +97,20 @@ export class TrainedNetwork {
     await this.goTo(encodeModel(smaller.graph));
     this.workbench.setVelocities(velocities);
     return { before, after: this.macs };
+  }
+
+  /** Sets the least coefficients to zero, as the plan asks for when a share of its steps is done, 0 to 1. */
+  async prune(progress: number): Promise<void> {
+    const { plan, pruner } = this.basis;
+    if (plan.pruning === undefined) return;
+    if (pruner === undefined) throw new PenniError("internal", "the plan prunes, but there is no pruner");
+    // As for shrinking: the next step's loss tells.
+    if (stateProblem(await this.workbench.snapshot()) !== undefined) return;
+    const network = await this.present();
+    const parameters = plan.sparse.filter((name) => network.initializers.has(name));
+    const { originalMacs } = plan.pruning;
+    const fraction = fractionLeft(plan.pruning, progress);
+    this.workbench.replace(pruner(network, { fraction, originalMacs, parameters }));
   }
 
   /** Share of exact zeros among the plan's sparse parameters, 0 to 1; what has been removed counts as zeros. */

@@ -12,6 +12,7 @@ import { readModel, writeModel } from "../onnx/files.js";
 import type { Checkpoint } from "./checkpoint.js";
 import { CheckpointStore, stageIdentity } from "./checkpoint_store.js";
 import { followLoss, type LossTrend, lossProblem, stateProblem } from "./divergence.js";
+import type { Pruner } from "./gradual_pruning.js";
 import type { EpochMetrics, EpochTiming, Recovery, TrainingPlan, TrainingProgress } from "./plan.js";
 import { RunningAverage } from "./running_average.js";
 import { learningRate } from "./schedule.js";
@@ -90,13 +91,13 @@ export class Trainer {
   }
 
   /**
-   * @param shrinker used where the plan asks for shrinking
+   * @param shrinker used where the plan asks for shrinking, as `pruner` for gradual pruning
    * @returns "done" if the result is written, "stopped" if a stop was requested and a checkpoint is written
    */
   static async run(
     plan: TrainingPlan,
     hooks: TrainerHooks,
-    shrinker?: Shrinker,
+    { shrinker, pruner }: { readonly shrinker?: Shrinker; readonly pruner?: Pruner } = {},
   ): Promise<"done" | "stopped"> {
     const { spec, classes, preprocessing } = plan.data;
     const model = await readModel(plan.network);
@@ -117,7 +118,7 @@ export class Trainer {
     const store = new CheckpointStore(plan.checkpoint, await stageIdentity(plan), notice);
     const checkpoint = await store.read();
     const network = await TrainedNetwork.open(
-      { plan, imageDims: imageDims(split, preprocessing), shrinker },
+      { plan, imageDims: imageDims(split, preprocessing), shrinker, pruner },
       checkpoint?.network,
     );
     const { provider, reason } = network.workbench.device;
@@ -290,12 +291,24 @@ export class Trainer {
       if (isStopped) return "stopped";
       this.workbench.commit(phase);
       this.count(outcome, milliseconds);
+      await this.prune();
       await this.followAverage();
       this.report(phase, milliseconds);
-      if (this.step % this.stepsPerEpoch === 0 || this.step === this.steps) await this.finishEpoch(phase);
+      if (this.isEpochEnd) await this.finishEpoch(phase);
       started = performance.now();
     }
     return "epoch";
+  }
+
+  private get isEpochEnd(): boolean {
+    return this.step % this.stepsPerEpoch === 0 || this.step === this.steps;
+  }
+
+  /** Removes coefficients where that is due: right after a step, so that its checkpoint has them as zeros. */
+  private async prune(): Promise<void> {
+    const { pruning } = this.plan;
+    if (pruning === undefined || !(this.isEpochEnd || this.step % pruning.interval === 0)) return;
+    await this.network.prune(this.step / this.steps);
   }
 
   /**

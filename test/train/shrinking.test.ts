@@ -120,7 +120,7 @@ async function trained(
     },
     stopRequested: () => hooks.stopRequested?.() ?? false,
   };
-  await Trainer.run(plan, all, shrinker);
+  await Trainer.run(plan, all, { shrinker });
   return { epochs, timings, notices };
 }
 

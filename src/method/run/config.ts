@@ -56,6 +56,11 @@ export const settingsSchema = z.object({
   channels: z.object({ fraction: z.number().gt(0).max(1), training: stageSchema }).optional(),
   retrain: stageSchema,
   fineTune: stageSchema,
+  /**
+   * Coefficients go little by little in retraining, and may come back, until the MACs target is reached after the share
+   * `until` of the steps; absent for one cut after it.
+   */
+  gradual: z.object({ until: z.number().gt(0).max(1), interval: z.number().int().min(1) }).optional(),
   /** Strength λ of λ‖coefficients‖₁ in retraining, or of the channels' norms. */
   l1: z.number().min(0),
   l1Form: z.enum(["proximal", "subgradient", "channels"]),
@@ -166,6 +171,9 @@ export const channelTraining: Settings["retrain"] = {
   phases: "joint",
   phaseEpochs: 1,
 };
+
+/** Zhu and Gupta 2018 train about as long again after their last cut; here fine-tuning follows besides. */
+export const gradualPruning: Settings["gradual"] = { until: 0.75, interval: 32 };
 
 /** Named settings; command line options override single values. */
 export const presets: Readonly<Record<PresetName, Preset>> = {

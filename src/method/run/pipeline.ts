@@ -249,8 +249,8 @@ function decomposeStage(graph: Graph, context: RunContext): Promise<Graph> | Gra
   return decompose(graph, { basis: fixedBasis(settings), frozen });
 }
 
-function retrainStage(graph: Graph, context: RunContext): Promise<Graph> | Graph {
-  const plan = retrainPlan(graph, context.run);
+async function retrainStage(graph: Graph, context: RunContext): Promise<Graph> {
+  const plan = retrainPlan(graph, await readModel(context.run.stagePath("normalize")), context.run);
   return plan === undefined ? graph : recordedTraining(plan, context);
 }
 

@@ -1,7 +1,10 @@
+import { fixBatch } from "../../graph/passes/fix_input_shape.js";
 import type { Graph } from "../../graph/types.js";
+import { countGraph } from "../../measure/count.js";
+import type { GradualPruning } from "../../train/gradual_pruning.js";
 import type { TrainingPlan } from "../../train/plan.js";
 import { type SparseRule, sparseParameters, trainingPhases } from "../phases.js";
-import type { Settings } from "./config.js";
+import type { RunConfig, Settings } from "./config.js";
 import type { StageName } from "./context.js";
 import type { RunDirectory } from "./directory.js";
 import { frozenIn } from "./frozen.js";
@@ -20,18 +23,32 @@ export function recoveryPlan(graph: Graph, run: RunDirectory): TrainingPlan | un
   });
 }
 
-/** Alternating retraining with L1 on the coefficients (paper, section 3.2); undefined if it has no epochs. */
-export function retrainPlan(graph: Graph, run: RunDirectory): TrainingPlan | undefined {
+/**
+ * Alternating retraining with L1 on the coefficients (paper, section 3.2), or with gradual pruning; undefined if it has no
+ * epochs.
+ * @param original the network that the target is a fraction of
+ */
+export function retrainPlan(graph: Graph, original: Graph, run: RunDirectory): TrainingPlan | undefined {
   const { l1Form, l1, retrain, start } = run.config.settings;
-  // A calibrated start is pruned already: its zeros are what it was made for.
-  const sparse: SparseRule = { l1: l1Form, masked: start === "calibrate" };
-  return stagePlan(graph, run, {
+  const pruning = gradualPruning(graph, original, run.config);
+  // A calibrated start is pruned already: its zeros are what it was made for, unless they may come back.
+  const sparse: SparseRule = { l1: l1Form, masked: start === "calibrate" && pruning === undefined };
+  const plan = stagePlan(graph, run, {
     name: "retrain",
     from: "decompose",
     settings: retrain,
     sparse,
     l1Strength: l1,
   });
+  return plan === undefined || pruning === undefined ? plan : { ...plan, pruning };
+}
+
+function gradualPruning(graph: Graph, original: Graph, { settings }: RunConfig): GradualPruning | undefined {
+  const { gradual, prune } = settings;
+  if (gradual === undefined || prune.rule !== "macs") return undefined;
+  const macs = (network: Graph): number => countGraph(fixBatch(network, 1)).paperMacs;
+  const originalMacs = macs(original);
+  return { ...gradual, from: macs(graph) / originalMacs, to: prune.fraction, originalMacs };
 }
 
 /** Fine-tuning with the zeros held at zero (paper, section 3.3); undefined if it has no epochs. */
