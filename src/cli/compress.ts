@@ -4,7 +4,7 @@ import { PenniError } from "../graph/errors.js";
 import type { RunDirectory } from "../method/run/directory.js";
 import { penalties, presetNames, starts } from "../method/run/names.js";
 import { terminalJson } from "../text/destinations.js";
-import { lossNames, type SettingOptions, settingsFrom } from "./compress_settings.js";
+import { lossNames, type SettingOptions, settingsFrom, teacherNames } from "./compress_settings.js";
 import { describeSummary } from "./compress_text.js";
 import {
   addPreprocessingOptions,
@@ -73,6 +73,18 @@ export function addCompressCommand(program: Command, terminal: Terminal): Comman
     )
     .option("--channel-epochs <n>", "epochs of training after that (8)", numberBetween(0, 1e6))
     .option("--channel-lr <x>", "highest learning rate of that training (0.05)", numberBetween(1e-12, 1e3))
+    .addOption(
+      new Option(
+        "--channel-loss <name>",
+        "what that training learns from (default: as the rest); labels alone is faster",
+      ).choices(lossNames),
+    )
+    .addOption(
+      new Option(
+        "--teacher <name>",
+        "whose outputs later stages learn from; what recovered is faster than the original",
+      ).choices(teacherNames),
+    )
     .option(
       "--deviations <x>",
       "prune below x standard deviations (the paper's rule: 1)",
@@ -109,6 +121,7 @@ export function addCompressCommand(program: Command, terminal: Terminal): Comman
     )
     .option("--label-smoothing <s>", "share of each label spread over all classes", numberBetween(0, 0.99))
     .option("--no-shrink-while-training", "keep dead channels until the training is over")
+    .option("--weight-decay <x>", "L2 penalty on all weights", numberBetween(0, 1))
     .option("--batch <n>", "images in a batch", wholeNumber(1))
     .option("--seed <n>", "seed of everything random", wholeNumber(0), 0)
     .option("--threads <n>", "threads of the runtime (default: one per core)", wholeNumber(1))

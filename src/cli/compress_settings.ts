@@ -21,6 +21,8 @@ export interface SettingOptions {
   readonly channels?: number;
   readonly channelEpochs?: number;
   readonly channelLr?: number;
+  readonly channelLoss?: LossName;
+  readonly teacher?: TeacherName;
   readonly deviations?: number;
   readonly gradual?: boolean;
   readonly epochs?: number;
@@ -40,8 +42,14 @@ export interface SettingOptions {
   readonly device: Device;
   readonly validation?: number;
   readonly trainLimit?: number;
+  readonly weightDecay?: number;
   readonly checkpointSeconds?: number;
 }
+
+/** What later stages learn from: the network that came in, or what is left of it once it has recovered. */
+export const teacherNames = ["original", "recovered"] as const;
+
+export type TeacherName = (typeof teacherNames)[number];
 
 type Shares = Pick<Settings["loss"], "crossEntropy" | "distillation">;
 
@@ -70,7 +78,7 @@ export async function settingsFrom(options: SettingOptions): Promise<Settings> {
   const retrain = stage("retrain", options.epochs, options.lr);
   return {
     ...preset,
-    ...channelsFrom(options, channelTraining),
+    ...channelsFrom(options, preset.loss, channelTraining),
     retrain,
     fineTune: stage("fineTune", options.fineTuneEpochs, options.fineTuneLr),
     ...(options.basis === undefined ? {} : { basis: options.basis }),
@@ -84,6 +92,7 @@ export async function settingsFrom(options: SettingOptions): Promise<Settings> {
       checkpointSeconds: options.checkpointSeconds,
     }),
     ...(options.shrinkWhileTraining ? {} : { shrinkWhileTraining: "off" }),
+    optimizer: { ...preset.optimizer, ...given({ weightDecay: options.weightDecay }) },
     loss: lossFrom(options, preset.loss),
     ...(targetMacs === undefined ? {} : { prune: { rule: "macs", fraction: targetMacs } }),
     ...(deviations === undefined ? {} : { prune: { rule: "deviation", factor: deviations } }),
@@ -94,14 +103,24 @@ export async function settingsFrom(options: SettingOptions): Promise<Settings> {
 }
 
 function channelsFrom(
-  { channels, channelEpochs, channelLr }: SettingOptions,
+  options: SettingOptions,
+  preset: Settings["loss"],
   training: Settings["retrain"],
 ): Pick<Settings, "channels"> {
+  const { channels, channelEpochs, channelLr, channelLoss, teacher } = options;
   if (channels === undefined) {
-    const option = channelEpochs === undefined ? "--channel-lr" : "--channel-epochs";
-    if (channelEpochs === undefined && channelLr === undefined) return {};
-    throw contradiction(option, "--channels", "a run that removes no channels first");
+    const [given] = Object.entries({
+      "--channel-epochs": channelEpochs,
+      "--channel-lr": channelLr,
+      "--channel-loss": channelLoss,
+      "--teacher": teacher,
+    }).find(([, value]) => value !== undefined) ?? [undefined];
+    if (given === undefined) return {};
+    throw contradiction(given, "--channels", "a run that removes no channels first");
   }
+  const loss = channelLoss === undefined ? undefined : { ...preset, ...shares[channelLoss] };
+  if (loss !== undefined && loss.crossEntropy > 0 && lossFrom(options, preset).crossEntropy === 0)
+    throw contradiction(`--channel-loss ${channelLoss}`, "a loss with labels", "a run without labels");
   const { epochs, schedule } = training;
   return {
     channels: {
@@ -111,6 +130,8 @@ function channelsFrom(
         epochs: channelEpochs ?? epochs,
         schedule: channelLr === undefined ? schedule : withRate(schedule, channelLr),
       },
+      ...(loss === undefined ? {} : { loss }),
+      teaches: teacher === "recovered",
     },
   };
 }

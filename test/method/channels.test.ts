@@ -170,7 +170,7 @@ for (const start of ["svd", "calibrate"] as const) {
         ...fast,
         start,
         calibrationImages: 32,
-        channels: { fraction: 0.5, training: { ...channelTraining, epochs: 1 } },
+        channels: { fraction: 0.5, training: { ...channelTraining, epochs: 1 }, teaches: start === "svd" },
         retrain: { ...fast.retrain, epochs: 0.5 },
         fineTune: { ...fast.fineTune, epochs: 0.5 },
         prune: { rule: "macs", fraction: 0.3 },

@@ -38,6 +38,15 @@ const stageSchema = z.object({
   phaseEpochs: z.number().positive(),
 });
 
+const lossSchema = z.object({
+  crossEntropy: z.number().min(0),
+  labelSmoothing: z.number().min(0).lt(1),
+  distillation: z.number().min(0),
+  temperature: z.number().positive(),
+  /** The outputs to match, where there are no labels to learn from besides. */
+  outputs: z.array(outputLossSchema).min(1).optional(),
+});
+
 /** Everything a compression run depends on besides the files it reads. */
 export const settingsSchema = z.object({
   /** Basis kernels of each layer; "auto", with a calibrated start, chooses for each layer. */
@@ -53,7 +62,16 @@ export const settingsSchema = z.object({
    * Before anything else, whole channels are removed until this fraction of the original's MACs (paper count) is left,
    * and what is left is trained; absent for none of that.
    */
-  channels: z.object({ fraction: z.number().gt(0).max(1), training: stageSchema }).optional(),
+  channels: z
+    .object({
+      fraction: z.number().gt(0).max(1),
+      training: stageSchema,
+      /** What is learned from in that training; by default as in all others. */
+      loss: lossSchema.optional(),
+      /** Whether later stages learn from what it ends with, which is faster than the original. */
+      teaches: z.boolean(),
+    })
+    .optional(),
   retrain: stageSchema,
   fineTune: stageSchema,
   /**
@@ -70,14 +88,7 @@ export const settingsSchema = z.object({
     /** The smallest such factor that brings the MACs (paper count) to this fraction of the original's. */
     z.object({ rule: z.literal("macs"), fraction: z.number().gt(0).max(1) }),
   ]),
-  loss: z.object({
-    crossEntropy: z.number().min(0),
-    labelSmoothing: z.number().min(0).lt(1),
-    distillation: z.number().min(0),
-    temperature: z.number().positive(),
-    /** The outputs to match, where there are no labels to learn from besides. */
-    outputs: z.array(outputLossSchema).min(1).optional(),
-  }),
+  loss: lossSchema,
   optimizer: z.object({ momentum: z.number().min(0).lt(1), weightDecay: z.number().min(0) }),
   /** Divide the learning rate of each basis by the curvature its coefficients give it (see `basisRates`). */
   scaleBasisRate: z.boolean(),

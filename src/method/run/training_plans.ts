@@ -13,14 +13,16 @@ import { frozenIn } from "./frozen.js";
 export function recoveryPlan(graph: Graph, run: RunDirectory): TrainingPlan | undefined {
   const { channels } = run.config.settings;
   if (channels === undefined) return undefined;
-  return stagePlan(graph, run, {
+  const plan = stagePlan(graph, run, {
     name: "recover",
     from: "channels",
+    teacher: "simplify",
     settings: channels.training,
     // A network that came with zeros keeps them.
     sparse: { l1: "none", masked: true },
     l1Strength: 0,
   });
+  return plan === undefined || channels.loss === undefined ? plan : { ...plan, loss: channels.loss };
 }
 
 /**
@@ -36,6 +38,7 @@ export function retrainPlan(graph: Graph, original: Graph, run: RunDirectory): T
   const plan = stagePlan(graph, run, {
     name: "retrain",
     from: "decompose",
+    teacher: teacherStage(run.config),
     settings: retrain,
     sparse,
     l1Strength: l1,
@@ -58,16 +61,24 @@ export function fineTunePlan(graph: Graph, run: RunDirectory): TrainingPlan | un
   return stagePlan(graph, run, {
     name: "fine-tune",
     from: "prune",
+    teacher: teacherStage(run.config),
     settings: fineTune,
     sparse,
     l1Strength: 0,
   });
 }
 
+/** The stage whose network is learned from. */
+function teacherStage({ settings: { channels } }: RunConfig): StageName {
+  // Not the original as it came: a fixed batch in its reshapes would not fit the batch of the training.
+  return channels?.teaches === true ? "recover" : "simplify";
+}
+
 interface StageRequest {
   readonly name: StageName;
   /** The stage whose result is trained. */
   readonly from: StageName;
+  readonly teacher: StageName;
   readonly settings: Settings["retrain"];
   readonly sparse: SparseRule;
   readonly l1Strength: number;
@@ -83,8 +94,7 @@ function stagePlan(graph: Graph, run: RunDirectory, request: StageRequest): Trai
   return {
     stage: request.name,
     network: run.stagePath(request.from),
-    // Not the original: a fixed batch in its reshapes would not fit the batch of the training.
-    teacher: run.stagePath("simplify"),
+    teacher: run.stagePath(request.teacher),
     result: run.path("checkpoints", `${request.name}.onnx`),
     checkpoint: run.checkpointPath(request.name),
     data: {
