@@ -4,7 +4,13 @@ import { PenniError } from "../graph/errors.js";
 import type { RunDirectory } from "../method/run/directory.js";
 import { penalties, presetNames, starts } from "../method/run/names.js";
 import { terminalJson } from "../text/destinations.js";
-import { lossNames, type SettingOptions, settingsFrom, teacherNames } from "./compress_settings.js";
+import {
+  lossNames,
+  type SettingOptions,
+  scheduleNames,
+  settingsFrom,
+  teacherNames,
+} from "./compress_settings.js";
 import { describeSummary } from "./compress_text.js";
 import {
   addPreprocessingOptions,
@@ -93,9 +99,25 @@ export function addCompressCommand(program: Command, terminal: Terminal): Comman
     .option("--gradual", "remove coefficients little by little in retraining, so that they can come back")
     .option("--epochs <n>", "epochs of retraining", numberBetween(0, 1e6))
     .option("--fine-tune-epochs <n>", "epochs of fine-tuning", numberBetween(0, 1e6))
+    .addOption(
+      new Option(
+        "--phases <name>",
+        "whether coefficients and bases take turns in retraining, or train together",
+      ).choices(["alternating", "joint"]),
+    )
     .option("--phase-epochs <n>", "epochs before coefficients and bases take turns", numberBetween(1e-6, 1e6))
     .option("--lr <x>", "first learning rate of retraining", numberBetween(1e-12, 1e3))
     .option("--fine-tune-lr <x>", "first learning rate of fine-tuning", numberBetween(1e-12, 1e3))
+    .addOption(
+      new Option("--schedule <name>", "how the rates go: only down, or up and down again").choices(
+        scheduleNames,
+      ),
+    )
+    .option(
+      "--ema <decay>",
+      "end with the average of the weights over fine-tuning, with this weight of the past a step, as 0.998",
+      numberBetween(0.5, 0.99999),
+    )
     .option("--l1 <x>", "strength of the penalty on the coefficients", numberBetween(0, 1e3))
     .addOption(
       new Option(

@@ -4,7 +4,7 @@ import { PenniError } from "../graph/errors.js";
 import type { Settings } from "../method/run/config.js";
 import type { Penalty, PresetName } from "../method/run/names.js";
 import type { OutputChoice } from "../method/run/outputs.js";
-import { withRate } from "../train/schedule.js";
+import { highestRate, type Schedule, withRate } from "../train/schedule.js";
 
 /** What training learns from: the labels, the original's outputs, or both. */
 export const lossNames = ["labels", "mixed", "distill"] as const;
@@ -43,6 +43,9 @@ export interface SettingOptions {
   readonly validation?: number;
   readonly trainLimit?: number;
   readonly weightDecay?: number;
+  readonly ema?: number;
+  readonly phases?: Settings["retrain"]["phases"];
+  readonly schedule?: ScheduleName;
   readonly checkpointSeconds?: number;
 }
 
@@ -50,6 +53,15 @@ export interface SettingOptions {
 export const teacherNames = ["original", "recovered"] as const;
 
 export type TeacherName = (typeof teacherNames)[number];
+
+export const scheduleNames = ["cosine", "one-cycle"] as const;
+
+export type ScheduleName = (typeof scheduleNames)[number];
+
+const schedules: Readonly<Record<ScheduleName, (peak: number) => Schedule>> = {
+  cosine: (initial) => ({ kind: "cosine", initial }),
+  "one-cycle": (peak) => ({ kind: "one-cycle", peak, warmUp: 0.15, fall: "linear" }),
+};
 
 type Shares = Pick<Settings["loss"], "crossEntropy" | "distillation">;
 
@@ -73,7 +85,8 @@ export async function settingsFrom(options: SettingOptions): Promise<Settings> {
   const stage = (name: "retrain" | "fineTune", epochs?: number, rate?: number): Settings["retrain"] => ({
     ...preset[name],
     ...given({ epochs, phaseEpochs }),
-    schedule: rate === undefined ? preset[name].schedule : withRate(preset[name].schedule, rate),
+    ...(name === "retrain" && options.phases !== undefined ? { phases: options.phases } : {}),
+    schedule: scheduleFrom(preset[name].schedule, options.schedule, rate),
   });
   const retrain = stage("retrain", options.epochs, options.lr);
   return {
@@ -93,6 +106,7 @@ export async function settingsFrom(options: SettingOptions): Promise<Settings> {
     }),
     ...(options.shrinkWhileTraining ? {} : { shrinkWhileTraining: "off" }),
     optimizer: { ...preset.optimizer, ...given({ weightDecay: options.weightDecay }) },
+    ...given({ averaging: options.ema }),
     loss: lossFrom(options, preset.loss),
     ...(targetMacs === undefined ? {} : { prune: { rule: "macs", fraction: targetMacs } }),
     ...(deviations === undefined ? {} : { prune: { rule: "deviation", factor: deviations } }),
@@ -100,6 +114,12 @@ export async function settingsFrom(options: SettingOptions): Promise<Settings> {
     threads: options.threads ?? availableParallelism(),
     device: options.device,
   };
+}
+
+/** The preset's schedule, or another one of the same highest rate unless one is given. */
+function scheduleFrom(preset: Schedule, name: ScheduleName | undefined, rate?: number): Schedule {
+  const schedule = name === undefined ? preset : schedules[name](highestRate(preset));
+  return rate === undefined ? schedule : withRate(schedule, rate);
 }
 
 function channelsFrom(

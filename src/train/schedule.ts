@@ -20,6 +20,10 @@ export type Schedule =
       readonly fall: "linear" | "cosine";
     };
 
+export function highestRate(schedule: Schedule): number {
+  return schedule.kind === "one-cycle" ? schedule.peak : schedule.initial;
+}
+
 /** A schedule with another highest learning rate. */
 export function withRate(schedule: Schedule, rate: number): Schedule {
   return schedule.kind === "one-cycle" ? { ...schedule, peak: rate } : { ...schedule, initial: rate };

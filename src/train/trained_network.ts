@@ -30,6 +30,14 @@ interface Loaded {
   readonly shrunk: Uint8Array | undefined;
 }
 
+/** How a network became smaller. */
+export interface Shrinkage {
+  readonly mapping: InitializerMapping;
+  /** Executed multiply-accumulates of one image. */
+  readonly before: number;
+  readonly after: number;
+}
+
 /** The network that a stage trains, which becomes smaller while it is trained. */
 export class TrainedNetwork {
   private constructor(
@@ -79,9 +87,10 @@ export class TrainedNetwork {
   /**
    * Goes on with a smaller network if the plan asks for it and it is worth it; parameters, momentum and running
    * statistics are kept. Where the phase holds zeros, the zeros of now are held from here on.
-   * @returns multiply-accumulates of one image before and after; undefined if the network stays as it is
+   * @returns what is left of which parameters, and multiply-accumulates of one image before and after; undefined if the
+   *   network stays as it is
    */
-  async shrink(): Promise<{ readonly before: number; readonly after: number } | undefined> {
+  async shrink(): Promise<Shrinkage | undefined> {
     const { plan, shrinker } = this.basis;
     if (plan.shrinking === undefined) return undefined;
     if (shrinker === undefined)
@@ -96,7 +105,7 @@ export class TrainedNetwork {
     // By way of the file, as when the stage is resumed.
     await this.goTo(encodeModel(smaller.graph));
     this.workbench.setVelocities(velocities);
-    return { before, after: this.macs };
+    return { mapping: smaller.mapping, before, after: this.macs };
   }
 
   /** Sets the least coefficients to zero, as the plan asks for when a share of its steps is done, 0 to 1. */

@@ -83,11 +83,7 @@ export class Trainer {
     private readonly validationIndices: Uint32Array,
     private readonly checkpoints: CheckpointStore,
   ) {
-    if (plan.averaging === undefined) return;
-    // Its values would have to shrink with the network's.
-    if (plan.shrinking !== undefined)
-      throw new PenniError("internal", "an average of a network that shrinks");
-    this.average = new RunningAverage(plan.averaging);
+    if (plan.averaging !== undefined) this.average = new RunningAverage(plan.averaging);
   }
 
   /**
@@ -320,11 +316,12 @@ export class Trainer {
     if (this.step % this.stepsPerEpoch !== 0 || this.step === this.shrunkAt || this.step >= this.steps)
       return;
     this.shrunkAt = this.step;
-    const macs = await this.network.shrink();
-    if (macs === undefined) return;
+    const shrinkage = await this.network.shrink();
+    if (shrinkage === undefined) return;
+    this.average?.shrink(shrinkage.mapping);
     const epoch = this.epochsBefore + this.step / this.stepsPerEpoch + 1;
     this.hooks.notice(
-      `shrunk before epoch ${epoch}: ${millions(macs.before)} -> ${millions(macs.after)} M MACs a forward pass`,
+      `shrunk before epoch ${epoch}: ${millions(shrinkage.before)} -> ${millions(shrinkage.after)} M MACs a forward pass`,
     );
   }
 

@@ -90,6 +90,8 @@ export const settingsSchema = z.object({
   ]),
   loss: lossSchema,
   optimizer: z.object({ momentum: z.number().min(0).lt(1), weightDecay: z.number().min(0) }),
+  /** Decay of an average of the weights over fine-tuning's steps, which is what the stage ends with; absent for none. */
+  averaging: z.number().gt(0).lt(1).optional(),
   /** Divide the learning rate of each basis by the curvature its coefficients give it (see `basisRates`). */
   scaleBasisRate: z.boolean(),
   /** "insert": give normalisations back to a network that has none, for the time of training. */

@@ -56,9 +56,9 @@ function gradualPruning(graph: Graph, original: Graph, { settings }: RunConfig):
 
 /** Fine-tuning with the zeros held at zero (paper, section 3.3); undefined if it has no epochs. */
 export function fineTunePlan(graph: Graph, run: RunDirectory): TrainingPlan | undefined {
-  const { fineTune } = run.config.settings;
+  const { fineTune, averaging } = run.config.settings;
   const sparse: SparseRule = { l1: "none", masked: true };
-  return stagePlan(graph, run, {
+  const plan = stagePlan(graph, run, {
     name: "fine-tune",
     from: "prune",
     teacher: teacherStage(run.config),
@@ -66,6 +66,7 @@ export function fineTunePlan(graph: Graph, run: RunDirectory): TrainingPlan | un
     sparse,
     l1Strength: 0,
   });
+  return plan === undefined || averaging === undefined ? plan : { ...plan, averaging };
 }
 
 /** The stage whose network is learned from. */
