@@ -4,7 +4,13 @@ import { PenniError } from "../graph/errors.js";
 import type { RunDirectory } from "../method/run/directory.js";
 import { penalties, presetNames, starts } from "../method/run/names.js";
 import { terminalJson } from "../text/destinations.js";
-import { lossNames, type SettingOptions, settingsFrom } from "./compress_settings.js";
+import {
+  lossNames,
+  type SettingOptions,
+  scheduleNames,
+  settingsFrom,
+  teacherNames,
+} from "./compress_settings.js";
 import { describeSummary } from "./compress_text.js";
 import { addGoalOptions } from "./goal_options.js";
 import {
@@ -17,6 +23,7 @@ import {
   type InputShapes,
   inputShape,
   numberBetween,
+  positiveShare,
   wholeNumber,
 } from "./options.js";
 import { outputLoss } from "./output_loss.js";
@@ -61,11 +68,48 @@ export function addCompressCommand(program: Command, terminal: Terminal): Comman
     .option("--calibration-images <n>", "images of a calibrated start (512)", wholeNumber(1))
     .option("--basis <d|auto>", "basis kernels per layer; auto, calibrated, for each layer", basisSize);
   addGoalOptions(command)
+    .addOption(
+      new Option(
+        "--channels <f>",
+        "first remove whole channels until this fraction of the original's MACs is left, and train: faster in every runtime",
+      ).argParser(positiveShare),
+    )
+    .option("--channel-epochs <n>", "epochs of training after that (8)", numberBetween(0, 1e6))
+    .option("--channel-lr <x>", "highest learning rate of that training (0.05)", numberBetween(1e-12, 1e3))
+    .addOption(
+      new Option(
+        "--channel-loss <name>",
+        "what that training learns from (default: as the rest); labels alone is faster",
+      ).choices(lossNames),
+    )
+    .addOption(
+      new Option(
+        "--teacher <name>",
+        "whose outputs later stages learn from; what recovered is faster than the original",
+      ).choices(teacherNames),
+    )
+    .option("--gradual", "remove coefficients little by little in retraining, so that they can come back")
     .option("--epochs <n>", "epochs of retraining", numberBetween(0, 1e6))
     .option("--fine-tune-epochs <n>", "epochs of fine-tuning", numberBetween(0, 1e6))
+    .addOption(
+      new Option(
+        "--phases <name>",
+        "whether coefficients and bases take turns in retraining, or train together",
+      ).choices(["alternating", "joint"]),
+    )
     .option("--phase-epochs <n>", "epochs before coefficients and bases take turns", numberBetween(1e-6, 1e6))
     .option("--lr <x>", "first learning rate of retraining", numberBetween(1e-12, 1e3))
     .option("--fine-tune-lr <x>", "first learning rate of fine-tuning", numberBetween(1e-12, 1e3))
+    .addOption(
+      new Option("--schedule <name>", "how the rates go: only down, or up and down again").choices(
+        scheduleNames,
+      ),
+    )
+    .option(
+      "--ema <decay>",
+      "end with the average of the weights over fine-tuning, with this weight of the past a step, as 0.998",
+      numberBetween(0.5, 0.99999),
+    )
     .option("--l1 <x>", "strength of the penalty on the coefficients", numberBetween(0, 1e3))
     .addOption(
       new Option(
@@ -91,6 +135,7 @@ export function addCompressCommand(program: Command, terminal: Terminal): Comman
     )
     .option("--label-smoothing <s>", "share of each label spread over all classes", numberBetween(0, 0.99))
     .option("--no-shrink-while-training", "keep dead channels until the training is over")
+    .option("--weight-decay <x>", "L2 penalty on all weights", numberBetween(0, 1))
     .option("--batch <n>", "images in a batch", wholeNumber(1))
     .option("--seed <n>", "seed of everything random", wholeNumber(0), 0)
     .option("--threads <n>", "threads of the runtime (default: one per core)", wholeNumber(1))

@@ -4,6 +4,7 @@ import { PenniError } from "../graph/errors.js";
 import type { Settings } from "../method/run/config.js";
 import type { Penalty, PresetName } from "../method/run/names.js";
 import type { OutputChoice } from "../method/run/outputs.js";
+import { highestRate, type Schedule, withRate } from "../train/schedule.js";
 import type { GoalOptions } from "./goal_options.js";
 
 /** What training learns from: the labels, the original's outputs, or both. */
@@ -17,6 +18,12 @@ export interface SettingOptions extends GoalOptions {
   readonly basis?: number | "auto";
   readonly start?: Settings["start"];
   readonly calibrationImages?: number;
+  readonly channels?: number;
+  readonly channelEpochs?: number;
+  readonly channelLr?: number;
+  readonly channelLoss?: LossName;
+  readonly teacher?: TeacherName;
+  readonly gradual?: boolean;
   readonly epochs?: number;
   readonly fineTuneEpochs?: number;
   readonly phaseEpochs?: number;
@@ -34,8 +41,26 @@ export interface SettingOptions extends GoalOptions {
   readonly device: Device;
   readonly validation?: number;
   readonly trainLimit?: number;
+  readonly weightDecay?: number;
+  readonly ema?: number;
+  readonly phases?: Settings["retrain"]["phases"];
+  readonly schedule?: ScheduleName;
   readonly checkpointSeconds?: number;
 }
+
+/** What later stages learn from: the network that came in, or what is left of it once it has recovered. */
+export const teacherNames = ["original", "recovered"] as const;
+
+export type TeacherName = (typeof teacherNames)[number];
+
+export const scheduleNames = ["cosine", "one-cycle"] as const;
+
+export type ScheduleName = (typeof scheduleNames)[number];
+
+const schedules: Readonly<Record<ScheduleName, (peak: number) => Schedule>> = {
+  cosine: (initial) => ({ kind: "cosine", initial }),
+  "one-cycle": (peak) => ({ kind: "one-cycle", peak, warmUp: 0.15, fall: "linear" }),
+};
 
 type Shares = Pick<Settings["loss"], "crossEntropy" | "distillation">;
 
@@ -53,17 +78,19 @@ const CHANNEL_STRENGTH = 10;
  * @throws PenniError "bad-option" if two options contradict each other
  */
 export async function settingsFrom(options: SettingOptions): Promise<Settings> {
-  const { presets } = await import("../method/run/config.js");
+  const { channelTraining, gradualPruning, presets } = await import("../method/run/config.js");
   const preset = presets[options.preset];
   const { phaseEpochs } = options;
   const stage = (name: "retrain" | "fineTune", epochs?: number, rate?: number): Settings["retrain"] => ({
     ...preset[name],
     ...given({ epochs, phaseEpochs }),
-    schedule: { ...preset[name].schedule, ...given({ initial: rate }) },
+    ...(name === "retrain" && options.phases !== undefined ? { phases: options.phases } : {}),
+    schedule: scheduleFrom(preset[name].schedule, options.schedule, rate),
   });
   const retrain = stage("retrain", options.epochs, options.lr);
   return {
     ...preset,
+    ...channelsFrom(options, preset.loss, channelTraining),
     retrain,
     fineTune: stage("fineTune", options.fineTuneEpochs, options.fineTuneLr),
     ...(options.basis === undefined ? {} : { basis: options.basis }),
@@ -77,8 +104,11 @@ export async function settingsFrom(options: SettingOptions): Promise<Settings> {
       checkpointSeconds: options.checkpointSeconds,
     }),
     ...(options.shrinkWhileTraining ? {} : { shrinkWhileTraining: "off" }),
+    optimizer: { ...preset.optimizer, ...given({ weightDecay: options.weightDecay }) },
+    ...given({ averaging: options.ema }),
     loss: lossFrom(options, preset.loss),
     prune: pruneRule(options) ?? preset.prune,
+    ...gradualFrom(options, retrain, gradualPruning),
     threads: options.threads ?? availableParallelism(),
     device: options.device,
   };
@@ -90,6 +120,66 @@ function pruneRule(options: GoalOptions): Settings["prune"] | undefined {
   if (targetMacs !== undefined) return { rule: "macs", fraction: targetMacs };
   if (deviations !== undefined) return { rule: "deviation", factor: deviations };
   return targetSize ?? targetLatency ?? maxLoss;
+}
+
+/** The preset's schedule, or another one of the same highest rate unless one is given. */
+function scheduleFrom(preset: Schedule, name: ScheduleName | undefined, rate?: number): Schedule {
+  const schedule = name === undefined ? preset : schedules[name](highestRate(preset));
+  return rate === undefined ? schedule : withRate(schedule, rate);
+}
+
+function channelsFrom(
+  options: SettingOptions,
+  preset: Settings["loss"],
+  training: Settings["retrain"],
+): Pick<Settings, "channels"> {
+  const { channels, channelEpochs, channelLr, channelLoss, teacher } = options;
+  if (channels === undefined) {
+    const [given] = Object.entries({
+      "--channel-epochs": channelEpochs,
+      "--channel-lr": channelLr,
+      "--channel-loss": channelLoss,
+      "--teacher": teacher,
+    }).find(([, value]) => value !== undefined) ?? [undefined];
+    if (given === undefined) return {};
+    throw contradiction(given, "--channels", "a run that removes no channels first");
+  }
+  const goal = searchedGoal(options);
+  if (goal !== undefined) throw contradiction("--channels", "--target-macs, or --deviations", goal);
+  const loss = channelLoss === undefined ? undefined : { ...preset, ...shares[channelLoss] };
+  if (loss !== undefined && loss.crossEntropy > 0 && lossFrom(options, preset).crossEntropy === 0)
+    throw contradiction(`--channel-loss ${channelLoss}`, "a loss with labels", "a run without labels");
+  const { epochs, schedule } = training;
+  return {
+    channels: {
+      fraction: channels,
+      training: {
+        ...training,
+        epochs: channelEpochs ?? epochs,
+        schedule: channelLr === undefined ? schedule : withRate(schedule, channelLr),
+      },
+      ...(loss === undefined ? {} : { loss }),
+      teaches: teacher === "recovered",
+    },
+  };
+}
+
+/** The option by which the fraction is searched for that reaches a goal. */
+function searchedGoal({ targetSize, targetLatency, maxLoss }: GoalOptions): string | undefined {
+  const given = { "--target-size": targetSize, "--target-latency": targetLatency, "--max-loss": maxLoss };
+  return Object.entries(given).find(([, value]) => value !== undefined)?.[0];
+}
+
+function gradualFrom(
+  options: SettingOptions,
+  { epochs }: Settings["retrain"],
+  pruning: Settings["gradual"],
+): Pick<Settings, "gradual"> {
+  if (options.gradual !== true) return {};
+  if (epochs === 0) throw contradiction("--gradual", "--epochs above 0", "no retraining");
+  const other = options.deviations === undefined ? searchedGoal(options) : "--deviations";
+  if (other !== undefined) throw contradiction("--gradual", "a target (--target-macs)", other);
+  return { gradual: pruning };
 }
 
 function penaltyFrom(

@@ -17,9 +17,12 @@ const columns: readonly Column<DecomposedLayer>[] = [
 export function describePlan(plan: RunPlan, width: number): string {
   const decomposed = plan.layers.filter((layer) => "d" in layer);
   const table = decomposed.length === 0 ? [] : [formatTable(columns, decomposed, width)];
-  const remarks = [describeStart(plan), describeRest(plan.layers), describeTarget(plan)].filter(
-    (text) => text !== "",
-  );
+  const remarks = [
+    describeChannels(plan),
+    describeStart(plan),
+    describeRest(plan.layers),
+    describeTarget(plan),
+  ].filter((text) => text !== "");
   const shrinking =
     `Were it pruned now, before any training (channels stay in multiples of ${plan.channelMultiple}; training brings ` +
     "other zeros):";
@@ -30,6 +33,14 @@ export function describePlan(plan: RunPlan, width: number): string {
     wrap(shrinking, width),
     describeShrinkReport(plan.shrink, width),
   ].join("\n\n");
+}
+
+function describeChannels({ paperMacs: { original, narrow } }: RunPlan): string {
+  if (narrow === undefined) return "";
+  return (
+    `Before anything else whole channels go until ${((100 * narrow) / original).toFixed(1)} % of the MACs are left. Which ` +
+    "ones, and how many of each layer, images will tell; here all count the same."
+  );
 }
 
 function describeStart({ start }: RunPlan): string {

@@ -14,7 +14,7 @@ export interface Moments {
 }
 
 /**
- * Mean and variance by channel (over batch and space) of values [N, C, H, W] of a network with a static
+ * Mean and variance by channel (over batch and space) of values [N, C, ...] of a network with a static
  * batch, over whole batches of images. The sums are made inside the runtime: only [C] numbers come out.
  */
 export async function channelMoments(
@@ -30,11 +30,14 @@ export async function channelMoments(
   const b = new TypedBuilder(standardOpset(network), types.keys());
   const outputs = values.map((name) => {
     const type = types.get(name);
-    if (type !== undefined) b.declare(name, type);
+    if (type?.shape === undefined)
+      throw new PenniError("shape", "a value has no known shape", { found: name });
+    b.declare(name, type);
+    const axes = type.shape.flatMap((_, axis) => (axis === 1 ? [] : [axis]));
     return {
       name,
-      mean: reduceMean(b, name, [0, 2, 3], false),
-      square: reduceMean(b, mul(b, name, name), [0, 2, 3], false),
+      mean: reduceMean(b, name, axes, false),
+      square: reduceMean(b, mul(b, name, name), axes, false),
     };
   });
   const session = await openSession(

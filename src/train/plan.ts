@@ -3,6 +3,7 @@ import type { Augmentation } from "../data/augment.js";
 import type { ImageSize } from "../data/dataset.js";
 import type { Preprocessing } from "../data/preprocessing.js";
 import type { Device } from "../execute/device.js";
+import type { GradualPruning } from "./gradual_pruning.js";
 import type { LossOptions } from "./losses.js";
 import type { SgdOptions, UpdateRule } from "./optimizer.js";
 import type { Schedule } from "./schedule.js";
@@ -82,6 +83,8 @@ export interface TrainingPlan {
   readonly sparse: readonly string[];
   /** Where absent, the network keeps its size. */
   readonly shrinking?: ShrinkingRule;
+  /** Where absent, no coefficient is removed but by the phases' own rules. */
+  readonly pruning?: GradualPruning;
   /** Threads of the runtime. */
   readonly threads: number;
   /** Where the steps run; "cpu" where absent. "auto" is resolved anew whenever the stage is started. */

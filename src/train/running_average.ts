@@ -1,3 +1,4 @@
+import { type InitializerMapping, keptElements } from "../graph/mapping.js";
 import type { CheckpointTensor } from "./checkpoint.js";
 
 /** Steps between two looks at the state: a look reads it from the device and takes one pass over it. */
@@ -37,6 +38,21 @@ export class RunningAverage {
   /** The average; empty before the first values. */
   get tensors(): Tensors {
     return this.values;
+  }
+
+  /**
+   * Goes on with a smaller network. Values into which constants of removed channels were folded, and new ones, begin anew
+   * with the next that are taken in.
+   */
+  shrink(mapping: InitializerMapping): void {
+    const before = new Map(this.values);
+    this.values.clear();
+    for (const [name, origin] of mapping) {
+      const average = before.get(origin.source);
+      if (average === undefined || origin.folded) continue;
+      const dims = origin.dims.map((size, axis) => origin.kept[axis]?.length ?? size);
+      this.values.set(name, { dims, data: keptElements(origin, average.data) });
+    }
   }
 
   /** For a checkpoint, beside the state itself. */

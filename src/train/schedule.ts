@@ -20,6 +20,15 @@ export type Schedule =
       readonly fall: "linear" | "cosine";
     };
 
+export function highestRate(schedule: Schedule): number {
+  return schedule.kind === "one-cycle" ? schedule.peak : schedule.initial;
+}
+
+/** A schedule with another highest learning rate. */
+export function withRate(schedule: Schedule, rate: number): Schedule {
+  return schedule.kind === "one-cycle" ? { ...schedule, peak: rate } : { ...schedule, initial: rate };
+}
+
 /** Where a one-cycle schedule starts, as a share of its peak. */
 const START_SHARE = 0.1;
 

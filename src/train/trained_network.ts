@@ -8,6 +8,7 @@ import { readModel } from "../onnx/files.js";
 import { decodeModel } from "../onnx/read.js";
 import { encodeModel } from "../onnx/write.js";
 import { stateProblem } from "./divergence.js";
+import { fractionLeft, type Pruner } from "./gradual_pruning.js";
 import type { TrainingPlan } from "./plan.js";
 import { planFor, type Shrinker } from "./shrinking.js";
 import { type ImageDims, Workbench } from "./workbench.js";
@@ -17,6 +18,7 @@ export interface TrainingBasis {
   readonly plan: TrainingPlan;
   readonly imageDims: ImageDims;
   readonly shrinker: Shrinker | undefined;
+  readonly pruner: Pruner | undefined;
 }
 
 /** What is loaded of one network. */
@@ -26,6 +28,14 @@ interface Loaded {
   readonly macs: number;
   /** The network as an ONNX file if it has shrunk; undefined if it is the plan's own. */
   readonly shrunk: Uint8Array | undefined;
+}
+
+/** How a network became smaller. */
+export interface Shrinkage {
+  readonly mapping: InitializerMapping;
+  /** Executed multiply-accumulates of one image. */
+  readonly before: number;
+  readonly after: number;
 }
 
 /** The network that a stage trains, which becomes smaller while it is trained. */
@@ -77,9 +87,10 @@ export class TrainedNetwork {
   /**
    * Goes on with a smaller network if the plan asks for it and it is worth it; parameters, momentum and running
    * statistics are kept. Where the phase holds zeros, the zeros of now are held from here on.
-   * @returns multiply-accumulates of one image before and after; undefined if the network stays as it is
+   * @returns what is left of which parameters, and multiply-accumulates of one image before and after; undefined if the
+   *   network stays as it is
    */
-  async shrink(): Promise<{ readonly before: number; readonly after: number } | undefined> {
+  async shrink(): Promise<Shrinkage | undefined> {
     const { plan, shrinker } = this.basis;
     if (plan.shrinking === undefined) return undefined;
     if (shrinker === undefined)
@@ -94,7 +105,21 @@ export class TrainedNetwork {
     // By way of the file, as when the stage is resumed.
     await this.goTo(encodeModel(smaller.graph));
     this.workbench.setVelocities(velocities);
-    return { before, after: this.macs };
+    return { mapping: smaller.mapping, before, after: this.macs };
+  }
+
+  /** Sets the least coefficients to zero, as the plan asks for when a share of its steps is done, 0 to 1. */
+  async prune(progress: number): Promise<void> {
+    const { plan, pruner } = this.basis;
+    if (plan.pruning === undefined) return;
+    if (pruner === undefined) throw new PenniError("internal", "the plan prunes, but there is no pruner");
+    // As for shrinking: the next step's loss tells.
+    if (stateProblem(await this.workbench.snapshot()) !== undefined) return;
+    const network = await this.present();
+    const parameters = plan.sparse.filter((name) => network.initializers.has(name));
+    const { originalMacs } = plan.pruning;
+    const fraction = fractionLeft(plan.pruning, progress);
+    this.workbench.replace(pruner(network, { fraction, originalMacs, parameters }));
   }
 
   /** Share of exact zeros among the plan's sparse parameters, 0 to 1; what has been removed counts as zeros. */

@@ -12,6 +12,7 @@ import { readModel, writeModel } from "../onnx/files.js";
 import type { Checkpoint } from "./checkpoint.js";
 import { CheckpointStore, stageIdentity } from "./checkpoint_store.js";
 import { followLoss, type LossTrend, lossProblem, stateProblem } from "./divergence.js";
+import type { Pruner } from "./gradual_pruning.js";
 import type { EpochMetrics, EpochTiming, Recovery, TrainingPlan, TrainingProgress } from "./plan.js";
 import { RunningAverage } from "./running_average.js";
 import { learningRate } from "./schedule.js";
@@ -82,21 +83,17 @@ export class Trainer {
     private readonly validationIndices: Uint32Array,
     private readonly checkpoints: CheckpointStore,
   ) {
-    if (plan.averaging === undefined) return;
-    // Its values would have to shrink with the network's.
-    if (plan.shrinking !== undefined)
-      throw new PenniError("internal", "an average of a network that shrinks");
-    this.average = new RunningAverage(plan.averaging);
+    if (plan.averaging !== undefined) this.average = new RunningAverage(plan.averaging);
   }
 
   /**
-   * @param shrinker used where the plan asks for shrinking
+   * @param shrinker used where the plan asks for shrinking, as `pruner` for gradual pruning
    * @returns "done" if the result is written, "stopped" if a stop was requested and a checkpoint is written
    */
   static async run(
     plan: TrainingPlan,
     hooks: TrainerHooks,
-    shrinker?: Shrinker,
+    { shrinker, pruner }: { readonly shrinker?: Shrinker; readonly pruner?: Pruner } = {},
   ): Promise<"done" | "stopped"> {
     const { spec, classes, preprocessing } = plan.data;
     const model = await readModel(plan.network);
@@ -117,7 +114,7 @@ export class Trainer {
     const store = new CheckpointStore(plan.checkpoint, await stageIdentity(plan), notice);
     const checkpoint = await store.read();
     const network = await TrainedNetwork.open(
-      { plan, imageDims: imageDims(split, preprocessing), shrinker },
+      { plan, imageDims: imageDims(split, preprocessing), shrinker, pruner },
       checkpoint?.network,
     );
     const { provider, reason } = network.workbench.device;
@@ -290,12 +287,24 @@ export class Trainer {
       if (isStopped) return "stopped";
       this.workbench.commit(phase);
       this.count(outcome, milliseconds);
+      await this.prune();
       await this.followAverage();
       this.report(phase, milliseconds);
-      if (this.step % this.stepsPerEpoch === 0 || this.step === this.steps) await this.finishEpoch(phase);
+      if (this.isEpochEnd) await this.finishEpoch(phase);
       started = performance.now();
     }
     return "epoch";
+  }
+
+  private get isEpochEnd(): boolean {
+    return this.step % this.stepsPerEpoch === 0 || this.step === this.steps;
+  }
+
+  /** Removes coefficients where that is due: right after a step, so that its checkpoint has them as zeros. */
+  private async prune(): Promise<void> {
+    const { pruning } = this.plan;
+    if (pruning === undefined || !(this.isEpochEnd || this.step % pruning.interval === 0)) return;
+    await this.network.prune(this.step / this.steps);
   }
 
   /**
@@ -307,11 +316,12 @@ export class Trainer {
     if (this.step % this.stepsPerEpoch !== 0 || this.step === this.shrunkAt || this.step >= this.steps)
       return;
     this.shrunkAt = this.step;
-    const macs = await this.network.shrink();
-    if (macs === undefined) return;
+    const shrinkage = await this.network.shrink();
+    if (shrinkage === undefined) return;
+    this.average?.shrink(shrinkage.mapping);
     const epoch = this.epochsBefore + this.step / this.stepsPerEpoch + 1;
     this.hooks.notice(
-      `shrunk before epoch ${epoch}: ${millions(macs.before)} -> ${millions(macs.after)} M MACs a forward pass`,
+      `shrunk before epoch ${epoch}: ${millions(shrinkage.before)} -> ${millions(shrinkage.after)} M MACs a forward pass`,
     );
   }
 

@@ -205,6 +205,11 @@ export class Workbench {
     }
   }
 
+  /** Replaces some of the present values. */
+  replace(values: ReadonlyMap<string, Float32Array>): void {
+    for (const [name, data] of values) this.state.write(name, data);
+  }
+
   restore(tensors: ReadonlyMap<string, CheckpointTensor>): void {
     this.state.restore(tensors);
   }

@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { type SettingOptions, settingsFrom } from "../../src/cli/compress_settings.js";
-import { presets } from "../../src/method/run/config.js";
+import { channelTraining, gradualPruning, presets } from "../../src/method/run/config.js";
 
 const base: SettingOptions = { preset: "fast", device: "cpu", shrinkWhileTraining: true };
 
@@ -30,5 +30,49 @@ for (const [name, [options, message]] of Object.entries(refused)) {
       code: "bad-option",
       message,
     });
+  });
+}
+
+test("channels go first if that is asked for, with what is said of their training in place of the defaults", async () => {
+  assert.equal((await settingsFrom(base)).channels, undefined);
+  const defaults = await settingsFrom({ ...base, channels: 0.5 });
+  assert.deepEqual(defaults.channels, { fraction: 0.5, training: channelTraining, teaches: false });
+  const { channels } = await settingsFrom({
+    ...base,
+    channels: 0.25,
+    channelEpochs: 3,
+    channelLr: 0.2,
+    channelLoss: "labels",
+    teacher: "recovered",
+  });
+  assert.equal(channels?.training.epochs, 3);
+  assert.deepEqual(channels?.training.schedule, { ...channelTraining.schedule, peak: 0.2 });
+  assert.deepEqual([channels?.loss?.crossEntropy, channels?.loss?.distillation], [1, 0]);
+  assert.equal(channels?.teaches, true);
+});
+
+test("coefficients go gradually if that is asked for; the weight decay is the one that is given", async () => {
+  assert.equal((await settingsFrom(base)).gradual, undefined);
+  assert.deepEqual((await settingsFrom({ ...base, gradual: true })).gradual, gradualPruning);
+  const { optimizer } = await settingsFrom({ ...base, weightDecay: 5e-4 });
+  assert.deepEqual(optimizer, { ...presets.fast.optimizer, weightDecay: 5e-4 });
+});
+
+const contradictions: Readonly<Record<string, readonly [Partial<SettingOptions>, RegExp]>> = {
+  "epochs for channels without channels": [{ channelEpochs: 2 }, /--channel-epochs.*--channels/],
+  "a rate for channels without channels": [{ channelLr: 0.1 }, /--channel-lr.*--channels/],
+  "a loss for channels without channels": [{ channelLoss: "labels" }, /--channel-loss.*--channels/],
+  "another teacher without channels": [{ teacher: "recovered" }, /--teacher.*--channels/],
+  "labels for channels in a run without labels": [
+    { channels: 0.5, channelLoss: "labels", loss: "distill" },
+    /--channel-loss labels.*a loss with labels/,
+  ],
+  "gradual pruning without retraining": [{ gradual: true, epochs: 0 }, /--gradual.*--epochs above 0/],
+  "gradual pruning without a target": [{ gradual: true, deviations: 1 }, /--gradual.*--target-macs/],
+};
+
+for (const [name, [options, message]] of Object.entries(contradictions)) {
+  test(`${name} is refused`, async () => {
+    await assert.rejects(settingsFrom({ ...base, ...options }), { code: "bad-option", message });
   });
 }

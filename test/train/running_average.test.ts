@@ -44,3 +44,17 @@ test("what it holds does not change with the values that it was given", () => {
   given.get("w")?.data.fill(9);
   assert.deepEqual(averageOf(average), [1]);
 });
+
+test("it goes on with what is left of a smaller network; what was folded into begins anew", () => {
+  const average = new RunningAverage(0.5);
+  average.follow(8, new Map([...values(1, 2, 3), ["v", { dims: [1], data: Float32Array.of(7) }]]));
+  const left = { dims: [3], kept: [[0, 2]] };
+  average.shrink(
+    new Map([
+      ["w", { source: "w", folded: false, ...left }],
+      ["v", { source: "v", dims: [1], kept: [], folded: true }],
+    ]),
+  );
+  assert.deepEqual([...average.tensors.keys()], ["w"]);
+  assert.deepEqual(average.tensors.get("w"), { dims: [2], data: Float32Array.of(1, 3) });
+});

@@ -120,7 +120,7 @@ async function trained(
     },
     stopRequested: () => hooks.stopRequested?.() ?? false,
   };
-  await Trainer.run(plan, all, shrinker);
+  await Trainer.run(plan, all, { shrinker });
   return { epochs, timings, notices };
 }
 
@@ -242,6 +242,34 @@ test("stopped and resumed after every fifth step, it ends as undisturbed", async
     await trained(plan, inTwoGoes, { stopRequested });
   }
   await assertAsWhole(plan, await trained(plan));
+});
+
+test("an average shrinks with the network: as it would be unshrunk (1e-4), and the same when stopped", async () => {
+  const averaging = 0.9;
+  const plan = planOf("averaged", { averaging });
+  await trained(plan);
+  const { shrinking: _none, ...unshrunk } = planOf("averaged-unshrunk", { averaging });
+  await trained(unshrunk);
+  const mapping = mappings.reduce(composeMappings);
+  const [large, small] = await Promise.all([unshrunk.result, plan.result].map(readModel));
+  assert.ok(large && small);
+  for (const [name, tensor] of small.initializers) {
+    const origin = mapping.get(name);
+    const source = large.initializers.get(origin?.source ?? "");
+    if (tensor.type !== "float32" || origin === undefined || source === undefined) continue;
+    // Where constants were folded in, the average began anew.
+    if (!origin.folded)
+      assertNear(float32Data(tensor), keptElements(origin, float32Data(source)), 1e-4, name);
+  }
+  const stopped = planOf("averaged-stopped", { averaging });
+  let steps = 0;
+  const stopRequested = (): boolean => {
+    steps += 1;
+    return steps % 6 === 0;
+  };
+  for (let start = 0; start < 3; start++) await trained(stopped, inTwoGoes, { stopRequested });
+  await trained(stopped);
+  assert.ok((await readFile(stopped.result)).equals(await readFile(plan.result)));
 });
 
 test("a damaged checkpoint of the smaller network gives way to one of the larger before it", async () => {

@@ -1,10 +1,14 @@
 import { holdOut, sampleIndices } from "../../data/hold_out.js";
+import { fixBatch } from "../../graph/passes/fix_input_shape.js";
 import type { Graph } from "../../graph/types.js";
+import { countGraph } from "../../measure/count.js";
+import { readModel } from "../../onnx/files.js";
 import type { CalibrationJournal } from "../calibrate/journal.js";
 import { ANALYSIS } from "../calibrate.js";
 import { calibrateOnSplit } from "../calibrate_on_images.js";
 import { RunCalibrationJournal } from "./calibration_journal.js";
-import type { Passage, RunContext } from "./context.js";
+import type { Settings } from "./config.js";
+import type { Passage, RunContext, StageName } from "./context.js";
 
 /** What the steps of a calibration are called in progress lines. */
 const stepNames = { analyse: "analysing", fit: "fitting" } as const;
@@ -22,16 +26,31 @@ export async function calibrateStage(graph: Graph, context: RunContext): Promise
     { split, indices, preprocessing, threads },
     {
       // Without a target every coefficient stays, for a later stage to remove.
-      fraction: passage.fraction ?? 1,
+      fraction: Math.min(1, (passage.fraction ?? 1) * (await originalShare(graph, context))),
       basis: settings.basis,
       onProgress: ({ step, done, total, layer, ...work }) =>
         listener.layers?.(stepNames[step], done, total, layer, work),
       ...(signal === undefined ? {} : { signal }),
-      journal: forFraction(await RunCalibrationJournal.open(run, run.stagePath("normalize")), passage),
+      journal: forFraction(
+        await RunCalibrationJournal.open(run, run.stagePath(stageBefore(settings))),
+        passage,
+      ),
     },
   );
   await run.writeJson(`calibration${passage.suffix}.json`, calibration.layers);
   return calibration.graph;
+}
+
+/** The stage whose network is calibrated. */
+function stageBefore({ channels }: Settings): StageName {
+  return channels === undefined ? "normalize" : "recover";
+}
+
+/** How many times the network's multiply-accumulates (paper count) the original had, which the target is a fraction of. */
+async function originalShare(graph: Graph, { run }: RunContext): Promise<number> {
+  if (run.config.settings.channels === undefined) return 1;
+  const original = await readModel(run.stagePath("normalize"));
+  return countGraph(fixBatch(original, 1)).paperMacs / countGraph(fixBatch(graph, 1)).paperMacs;
 }
 
 /** Layers are analysed once for all fractions, and fitted anew for each. */

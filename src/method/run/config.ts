@@ -6,14 +6,27 @@ import { references } from "../../train/step.js";
 import { pruneSchema } from "../goal/schema.js";
 import { type PresetName, starts } from "./names.js";
 
+/** Down by half a cosine. */
+export const cosineSchema = z.object({ kind: z.literal("cosine"), initial: z.number().positive() });
+
+/** Up and down again. */
+export const oneCycleSchema = z.object({
+  kind: z.literal("one-cycle"),
+  peak: z.number().positive(),
+  /** Share of the training in which the rate rises. */
+  warmUp: z.number().min(0).lt(1),
+  fall: z.enum(["linear", "cosine"]),
+});
+
 const scheduleSchema = z.discriminatedUnion("kind", [
   z.object({
     kind: z.literal("step"),
     initial: z.number().positive(),
     factor: z.number().positive(),
-    milestones: z.array(z.number().min(0).max(1)),
+    milestones: z.array(z.number().min(0).max(1)).readonly(),
   }),
-  z.object({ kind: z.literal("cosine"), initial: z.number().positive() }),
+  cosineSchema,
+  oneCycleSchema,
 ]);
 
 const stageSchema = z.object({
@@ -24,6 +37,15 @@ const stageSchema = z.object({
   phases: z.enum(["alternating", "joint"]),
   /** Epochs before the phases change places; fractions are allowed. */
   phaseEpochs: z.number().positive(),
+});
+
+const lossSchema = z.object({
+  crossEntropy: z.number().min(0),
+  labelSmoothing: z.number().min(0).lt(1),
+  distillation: z.number().min(0),
+  temperature: z.number().positive(),
+  /** The outputs to match, where there are no labels to learn from besides. */
+  outputs: z.array(outputLossSchema).min(1).optional(),
 });
 
 /** Everything a compression run depends on besides the files it reads. */
@@ -37,21 +59,35 @@ export const settingsSchema = z.object({
   start: z.enum(starts).default("svd"),
   /** Images of a calibrated start. */
   calibrationImages: z.number().int().min(1).default(512),
+  /**
+   * Before anything else, whole channels are removed until this fraction of the original's MACs (paper count) is left,
+   * and what is left is trained; absent for none of that.
+   */
+  channels: z
+    .object({
+      fraction: z.number().gt(0).max(1),
+      training: stageSchema,
+      /** What is learned from in that training; by default as in all others. */
+      loss: lossSchema.optional(),
+      /** Whether later stages learn from what it ends with, which is faster than the original. */
+      teaches: z.boolean(),
+    })
+    .optional(),
   retrain: stageSchema,
   fineTune: stageSchema,
+  /**
+   * Coefficients go little by little in retraining, and may come back, until the MACs target is reached after the share
+   * `until` of the steps; absent for one cut after it.
+   */
+  gradual: z.object({ until: z.number().gt(0).max(1), interval: z.number().int().min(1) }).optional(),
   /** Strength λ of λ‖coefficients‖₁ in retraining, or of the channels' norms. */
   l1: z.number().min(0),
   l1Form: z.enum(["proximal", "subgradient", "channels"]),
   prune: pruneSchema,
-  loss: z.object({
-    crossEntropy: z.number().min(0),
-    labelSmoothing: z.number().min(0).lt(1),
-    distillation: z.number().min(0),
-    temperature: z.number().positive(),
-    /** The outputs to match, where there are no labels to learn from besides. */
-    outputs: z.array(outputLossSchema).min(1).optional(),
-  }),
+  loss: lossSchema,
   optimizer: z.object({ momentum: z.number().min(0).lt(1), weightDecay: z.number().min(0) }),
+  /** Decay of an average of the weights over fine-tuning's steps, which is what the stage ends with; absent for none. */
+  averaging: z.number().gt(0).lt(1).optional(),
   /** Divide the learning rate of each basis by the curvature its coefficients give it (see `basisRates`). */
   scaleBasisRate: z.boolean(),
   /** "insert": give normalisations back to a network that has none, for the time of training. */
@@ -139,6 +175,17 @@ function paperStage(epochs: number): Settings["retrain"] {
   };
 }
 
+/** How a network learns to do without the channels that were removed: nearly a training of its own. */
+export const channelTraining: Settings["retrain"] = {
+  epochs: 8,
+  schedule: { kind: "one-cycle", peak: 0.05, warmUp: 0.15, fall: "linear" },
+  phases: "joint",
+  phaseEpochs: 1,
+};
+
+/** Zhu and Gupta 2018 train about as long again after their last cut; here fine-tuning follows besides. */
+export const gradualPruning: Settings["gradual"] = { until: 0.75, interval: 32 };
+
 /** Named settings; command line options override single values. */
 export const presets: Readonly<Record<PresetName, Preset>> = {
   /** The procedure of the paper (section 4.1), for as long as it takes. */
@@ -186,8 +233,12 @@ export const presets: Readonly<Record<PresetName, Preset>> = {
   },
 };
 
-export function hasTraining({ retrain, fineTune }: Pick<Settings, "retrain" | "fineTune">): boolean {
-  return retrain.epochs + fineTune.epochs > 0;
+export function hasTraining({
+  channels,
+  retrain,
+  fineTune,
+}: Pick<Settings, "channels" | "retrain" | "fineTune">): boolean {
+  return (channels?.training.epochs ?? 0) + retrain.epochs + fineTune.epochs > 0;
 }
 
 /** Where the basis is chosen for each layer, the smallest that is tried for 3x3 kernels stands for all. */

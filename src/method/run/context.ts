@@ -6,6 +6,8 @@ import type { RunLock } from "./lock.js";
 export type StageName =
   | "simplify"
   | "normalize"
+  | "channels"
+  | "recover"
   | "decompose"
   | "retrain"
   | "prune"

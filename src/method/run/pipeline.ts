@@ -9,18 +9,23 @@ import { fixBatch } from "../../graph/passes/fix_input_shape.js";
 import type { Graph } from "../../graph/types.js";
 import { classifierInterface, inputImageSize } from "../../measure/accuracy.js";
 import { checkClassCount } from "../../measure/classes.js";
-import { channelMoments } from "../../measure/statistics.js";
+import { countGraph } from "../../measure/count.js";
+import { channelMoments, type Moments } from "../../measure/statistics.js";
 import { readModel, writeModel } from "../../onnx/files.js";
 import { encodeModel } from "../../onnx/write.js";
+import { leastFraction, otherWays } from "../calibrate.js";
+import { pruneChannels, readValues } from "../channels/prune.js";
 import { decompose } from "../decompose.js";
 import { prunedByDeviation, prunedToFraction } from "../goal/pruned.js";
 import { goalOf } from "../goal/rules.js";
 import { importForCompression } from "../import_for_compression.js";
 import { insertNormalization, normalizationSites } from "../insert_normalization.js";
+import { mergeDecompositions } from "../merge_decompositions.js";
+import { checkReachable, pruneToMacs } from "../prune.js";
 import { shrink } from "../shrink.js";
 import { calibrateStage } from "./calibrate_stage.js";
 import { RunCalibrationJournal } from "./calibration_journal.js";
-import { fixedBasis, hasTraining } from "./config.js";
+import { fixedBasis, hasTraining, type RunConfig, type Settings } from "./config.js";
 import type { RunContext, RunListener } from "./context.js";
 import type { RunDirectory } from "./directory.js";
 import { exportStage } from "./export_stage.js";
@@ -38,7 +43,7 @@ import { joinRest } from "./rest.js";
 import { runStages, type Stage } from "./stage.js";
 import type { Summary } from "./summary.js";
 import { describeTarget } from "./target.js";
-import { fineTunePlan, retrainPlan } from "./training_plans.js";
+import { fineTunePlan, recoveryPlan, retrainPlan } from "./training_plans.js";
 
 export type { RunListener, StageName } from "./context.js";
 
@@ -46,6 +51,8 @@ export type { RunListener, StageName } from "./context.js";
 const stages: readonly Stage[] = [
   { name: "simplify", apply: (graph) => importForCompression(graph) },
   { name: "normalize", apply: normalizeStage },
+  { name: "channels", isLeftOut: withoutChannels, apply: channelStage },
+  { name: "recover", isLeftOut: withoutChannels, apply: recoverStage },
   {
     name: "decompose",
     apply: decomposeStage,
@@ -176,26 +183,71 @@ export async function openFittingDataset(
   return dataset;
 }
 
-/**
- * Gives a network without normalisations some, with the statistics of its convolutions on a few training
- * images.
- */
-async function normalizeStage(graph: Graph, { run, dataset }: RunContext): Promise<Graph> {
-  const { settings, preprocessing } = run.config;
+/** Gives a network without normalisations some, with the statistics of its convolutions on a few training images. */
+async function normalizeStage(graph: Graph, context: RunContext): Promise<Graph> {
+  const { settings } = context.run.config;
   const hasSome = graph.nodes.some((node) => node.op === "BatchNormalization");
   if (hasSome || settings.batchNormalization !== "insert" || !hasTraining(settings)) return graph;
+  return insertNormalization(graph, await momentsOf(graph, normalizationSites(graph), context));
+}
+
+/** Mean and variance by channel of some of a network's values on a few training images. */
+async function momentsOf(
+  graph: Graph,
+  values: readonly string[],
+  { run, dataset }: RunContext,
+): Promise<ReadonlyMap<string, Moments>> {
+  const { settings, preprocessing, seed } = run.config;
   const split = await dataset.train();
-  const { train } = holdOut(split, settings.validation, run.config.seed);
+  const { train } = holdOut(split, settings.validation, seed);
   const batch = Math.min(settings.batch, train.length);
   const count = Math.max(batch, Math.floor(Math.min(STATISTICS_IMAGES, train.length) / batch) * batch);
-  const moments = await channelMoments(
+  return channelMoments(
     fixBatch(graph, batch),
-    normalizationSites(graph),
-    batches(planEvaluation(split, sampleIndices(train, count, run.config.seed), { batch, preprocessing })),
+    values,
+    batches(planEvaluation(split, sampleIndices(train, count, seed), { batch, preprocessing })),
     imageDims(split, preprocessing),
     settings.threads,
   );
-  return insertNormalization(graph, moments);
+}
+
+function withoutChannels({ channels }: Settings): boolean {
+  return channels === undefined;
+}
+
+/** Removes whole channels, those that vary least in front of what reads them. */
+async function channelStage(graph: Graph, context: RunContext): Promise<Graph> {
+  const { channels, channelMultiple, prune } = context.run.config.settings;
+  if (channels === undefined) throw new PenniError("internal", "a run without channels to remove");
+  const moments = await momentsOf(graph, readValues(graph), context);
+  const variances = new Map([...moments].map(([value, { variance }]) => [value, variance]));
+  const narrow = pruneChannels(graph, { fraction: channels.fraction, multiple: channelMultiple, variances });
+  if (prune.rule === "macs") checkCoefficientTarget(graph, narrow, context.run.config);
+  return narrow;
+}
+
+/** Whether removing coefficients can lead to the target, before epochs are spent. */
+function checkCoefficientTarget(
+  original: Graph,
+  narrow: Graph,
+  { settings }: Pick<RunConfig, "settings">,
+): void {
+  const { prune, start, basis } = settings;
+  if (prune.rule !== "macs") return;
+  const originalMacs = countGraph(fixBatch(original, 1)).paperMacs;
+  const share = countGraph(fixBatch(narrow, 1)).paperMacs / originalMacs;
+  if (start === "calibrate") {
+    const { graph, factors } = mergeDecompositions(narrow);
+    checkReachable(prune.fraction, share * leastFraction(graph, { basis, factors }), otherWays(basis));
+    return;
+  }
+  const decomposed = decompose(narrow, { basis: fixedBasis(settings) });
+  pruneToMacs(fixBatch(decomposed, 1), { fraction: prune.fraction, originalMacs });
+}
+
+function recoverStage(graph: Graph, context: RunContext): Promise<Graph> | Graph {
+  const plan = recoveryPlan(graph, context);
+  return plan === undefined ? graph : recordedTraining(plan, context);
 }
 
 /** Bases and coefficients, from the kernels alone or from images. */
@@ -206,8 +258,8 @@ function decomposeStage(graph: Graph, context: RunContext): Promise<Graph> | Gra
   return decompose(graph, { basis: fixedBasis(settings), frozen });
 }
 
-function retrainStage(graph: Graph, context: RunContext): Promise<Graph> | Graph {
-  const plan = retrainPlan(graph, context);
+async function retrainStage(graph: Graph, context: RunContext): Promise<Graph> {
+  const plan = retrainPlan(graph, await readModel(context.run.stagePath("normalize")), context);
   return plan === undefined ? graph : recordedTraining(plan, context);
 }
 

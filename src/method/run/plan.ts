@@ -3,6 +3,7 @@ import { float32Data } from "../../graph/tensor.js";
 import type { Graph } from "../../graph/types.js";
 import { countGraph } from "../../measure/count.js";
 import { type DenseLayer, findDecompositions } from "../../ops/weights.js";
+import { equalVariances, pruneChannels } from "../channels/prune.js";
 import { decompose, decompositionCandidates } from "../decompose.js";
 import { type PrunableNetwork, prunedByDeviation, prunedToFraction } from "../goal/pruned.js";
 import type { Goal } from "../goal/rules.js";
@@ -25,15 +26,21 @@ export interface RunPlan {
   readonly prune: PlannedSettings["prune"];
   /** What `prune` follows from, if it was not asked for itself. */
   readonly goal?: PlannedGoal;
-  /** Multiply-accumulates of one image, paper count: as given, decomposed, pruned now. */
-  readonly paperMacs: { readonly original: number; readonly decomposed: number; readonly pruned: number };
+  /** Multiply-accumulates of one image, paper count: as given, without channels, decomposed, pruned now. */
+  readonly paperMacs: {
+    readonly original: number;
+    /** Where the run removes channels first. */
+    readonly narrow?: number;
+    readonly decomposed: number;
+    readonly pruned: number;
+  };
   readonly channelMultiple: number;
   /** What shrinking would remove if the network were pruned now; training brings other zeros. */
   readonly shrink: ShrinkReport;
 }
 
 /** What is planned: a rule that says how much goes. */
-export interface PlannedSettings extends Pick<Settings, "basis" | "start" | "channelMultiple"> {
+export interface PlannedSettings extends Pick<Settings, "basis" | "start" | "channels" | "channelMultiple"> {
   readonly prune: Exclude<PruneRule, Goal>;
 }
 
@@ -46,20 +53,29 @@ export function planRun(graph: Graph, settings: PlannedSettings): RunPlan {
   const { start, prune, channelMultiple } = settings;
   const basis = fixedBasis(settings);
   const original = fixBatch(graph, 1);
-  const decomposed = decompose(original, { basis });
+  const narrow = narrowed(original, settings);
+  const decomposed = decompose(narrow ?? original, { basis });
   const pruned = pruneBy(prune, { graph: decomposed, original, frozen: new Set() });
   return {
-    layers: plannedLayers(original, decomposed),
+    layers: plannedLayers(narrow ?? original, decomposed),
     start,
     prune,
     paperMacs: {
       original: countGraph(original).paperMacs,
+      ...(narrow === undefined ? {} : { narrow: countGraph(narrow).paperMacs }),
       decomposed: countGraph(decomposed).paperMacs,
       pruned: countGraph(pruned).paperMacs,
     },
     channelMultiple,
     shrink: reportShrink(pruned, { multiple: channelMultiple }),
   };
+}
+
+/** The network without as many channels as a run would remove; which ones matter, only images tell. */
+function narrowed(graph: Graph, { channels, channelMultiple }: PlannedSettings): Graph | undefined {
+  if (channels === undefined) return undefined;
+  const { fraction } = channels;
+  return pruneChannels(graph, { fraction, multiple: channelMultiple, variances: equalVariances(graph) });
 }
 
 function plannedLayers(original: Graph, decomposed: Graph): readonly PlannedLayer[] {

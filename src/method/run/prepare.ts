@@ -366,10 +366,11 @@ function untrainedPart(graph: Graph, settings: Settings): ReadonlySet<string> {
 function checkTarget(
   graph: Graph,
   decomposed: Graph,
-  { prune, start, basis }: Settings,
+  { channels, prune, start, basis }: Settings,
   frozen: ReadonlySet<string>,
 ): void {
-  if (prune.rule !== "macs") return;
+  // With fewer channels more can be reached: the run checks it when it knows them, before it trains.
+  if (prune.rule !== "macs" || channels !== undefined) return;
   const { fraction } = prune;
   if (start === "calibrate") {
     const { graph: merged, factors } = mergeDecompositions(graph);

@@ -1,5 +1,6 @@
 import { PenniError } from "../../graph/errors.js";
 import type { Graph } from "../../graph/types.js";
+import type { Settings } from "./config.js";
 import type { RunContext, StageName } from "./context.js";
 import type { RunDirectory } from "./directory.js";
 
@@ -7,6 +8,8 @@ export interface Stage {
   readonly name: StageName;
   /** The network after the stage, from the network before it. */
   readonly apply: (graph: Graph, context: RunContext) => Promise<Graph> | Graph;
+  /** Whether a run has no such stage. */
+  readonly isLeftOut?: (settings: Settings) => boolean;
   /** Removes what the stage kept for being resumed. */
   readonly tidy?: (run: RunDirectory) => Promise<void>;
   /** What the stage says besides: files of a run, whose names end with the suffix of the passage before ".json". */
@@ -21,7 +24,9 @@ export async function runStages(
 ): Promise<Graph> {
   const { run, listener, signal, passage } = context;
   let graph = before;
-  for (const { name, apply, tidy } of stages) {
+  const { settings } = run.config;
+  for (const { name, apply, tidy, isLeftOut } of stages) {
+    if (isLeftOut?.(settings) === true) continue;
     if (signal?.aborted === true) throw new PenniError("interrupted", `stopped before stage "${name}"`);
     listener.stage?.(name);
     const given = graph;

@@ -1,6 +1,6 @@
 import { z } from "zod";
 import { devices } from "../../execute/device.js";
-import { configSchema } from "./config.js";
+import { configSchema, cosineSchema, oneCycleSchema } from "./config.js";
 
 const side = z.number().int().min(1);
 
@@ -16,16 +16,7 @@ const resolutionSchema = z.object({
 export const trainingSettingsSchema = z.object({
   /** Passes over the training images; a fraction is allowed. */
   epochs: z.number().positive(),
-  schedule: z.discriminatedUnion("kind", [
-    z.object({ kind: z.literal("cosine"), initial: z.number().positive() }),
-    z.object({
-      kind: z.literal("one-cycle"),
-      peak: z.number().positive(),
-      /** Share of the training in which the rate rises. */
-      warmUp: z.number().min(0).lt(1),
-      fall: z.enum(["linear", "cosine"]),
-    }),
-  ]),
+  schedule: z.discriminatedUnion("kind", [cosineSchema, oneCycleSchema]),
   /** Share of each label that is spread over all classes. */
   labelSmoothing: z.number().min(0).lt(1),
   optimizer: z.object({ momentum: z.number().min(0).lt(1), weightDecay: z.number().min(0) }),

@@ -1,43 +1,86 @@
+import { fixBatch } from "../../graph/passes/fix_input_shape.js";
 import type { Graph } from "../../graph/types.js";
+import { countGraph } from "../../measure/count.js";
+import type { GradualPruning } from "../../train/gradual_pruning.js";
 import type { TrainingPlan } from "../../train/plan.js";
 import { type SparseRule, sparseParameters, trainingPhases } from "../phases.js";
-import type { Settings } from "./config.js";
-import type { RunContext } from "./context.js";
+import type { RunConfig, Settings } from "./config.js";
+import type { RunContext, StageName } from "./context.js";
 import { frozenIn } from "./frozen.js";
 
 type PlanContext = Pick<RunContext, "run" | "passage">;
 
-/** Alternating retraining with L1 on the coefficients (paper, section 3.2); undefined if it has no epochs. */
-export function retrainPlan(graph: Graph, context: PlanContext): TrainingPlan | undefined {
+/** What is left after channels were removed learns to do without them; undefined if that has no epochs. */
+export function recoveryPlan(graph: Graph, context: PlanContext): TrainingPlan | undefined {
+  const { channels } = context.run.config.settings;
+  if (channels === undefined) return undefined;
+  const plan = stagePlan(graph, context, {
+    name: "recover",
+    from: "channels",
+    teacher: "simplify",
+    settings: channels.training,
+    // A network that came with zeros keeps them.
+    sparse: { l1: "none", masked: true },
+    l1Strength: 0,
+  });
+  return plan === undefined || channels.loss === undefined ? plan : { ...plan, loss: channels.loss };
+}
+
+/**
+ * Alternating retraining with L1 on the coefficients (paper, section 3.2), or with gradual pruning; undefined if it has no
+ * epochs.
+ * @param original the network that the target is a fraction of
+ */
+export function retrainPlan(graph: Graph, original: Graph, context: PlanContext): TrainingPlan | undefined {
   const { l1Form, l1, retrain, start } = context.run.config.settings;
-  // A calibrated start is pruned already: its zeros are what it was made for.
-  const sparse: SparseRule = { l1: l1Form, masked: start === "calibrate" };
-  return stagePlan(graph, context, {
+  const pruning = gradualPruning(graph, original, context.run.config);
+  // A calibrated start is pruned already: its zeros are what it was made for, unless they may come back.
+  const sparse: SparseRule = { l1: l1Form, masked: start === "calibrate" && pruning === undefined };
+  const plan = stagePlan(graph, context, {
     name: "retrain",
     from: "decompose",
+    teacher: teacherStage(context.run.config),
     settings: retrain,
     sparse,
     l1Strength: l1,
   });
+  return plan === undefined || pruning === undefined ? plan : { ...plan, pruning };
+}
+
+function gradualPruning(graph: Graph, original: Graph, { settings }: RunConfig): GradualPruning | undefined {
+  const { gradual, prune } = settings;
+  if (gradual === undefined || prune.rule !== "macs") return undefined;
+  const macs = (network: Graph): number => countGraph(fixBatch(network, 1)).paperMacs;
+  const originalMacs = macs(original);
+  return { ...gradual, from: macs(graph) / originalMacs, to: prune.fraction, originalMacs };
 }
 
 /** Fine-tuning with the zeros held at zero (paper, section 3.3); undefined if it has no epochs. */
 export function fineTunePlan(graph: Graph, context: PlanContext): TrainingPlan | undefined {
-  const { fineTune } = context.run.config.settings;
+  const { fineTune, averaging } = context.run.config.settings;
   const sparse: SparseRule = { l1: "none", masked: true };
-  return stagePlan(graph, context, {
+  const plan = stagePlan(graph, context, {
     name: "fine-tune",
     from: "prune",
+    teacher: teacherStage(context.run.config),
     settings: fineTune,
     sparse,
     l1Strength: 0,
   });
+  return plan === undefined || averaging === undefined ? plan : { ...plan, averaging };
+}
+
+/** The stage whose network is learned from. */
+function teacherStage({ settings: { channels } }: RunConfig): StageName {
+  // Not the original as it came: a fixed batch in its reshapes would not fit the batch of the training.
+  return channels?.teaches === true ? "recover" : "simplify";
 }
 
 interface StageRequest {
-  readonly name: string;
+  readonly name: StageName;
   /** The stage whose result is trained. */
-  readonly from: string;
+  readonly from: StageName;
+  readonly teacher: StageName;
   readonly settings: Settings["retrain"];
   readonly sparse: SparseRule;
   readonly l1Strength: number;
@@ -58,8 +101,7 @@ function stagePlan(
   return {
     stage: name,
     network: run.stagePath(`${request.from}${passage.suffix}`),
-    // Not the original: a fixed batch in its reshapes would not fit the batch of the training.
-    teacher: run.stagePath("simplify"),
+    teacher: run.stagePath(request.teacher),
     result: run.path("checkpoints", `${name}.onnx`),
     checkpoint: run.checkpointPath(name),
     data: {

@@ -3,6 +3,12 @@ import { forEachPair, type LanePairs } from "../../ops/channels.js";
 /** Calls `mark` for every lane that this lane needs. */
 type LaneReads = (value: string, lane: number, mark: (value: string, lane: number) => void) => void;
 
+/** One channel of a value. */
+export interface Lane {
+  readonly value: string;
+  readonly lane: number;
+}
+
 /** All lanes of a graph, numbered consecutively, in classes that stay or go together (union-find). */
 export class LaneClasses {
   private readonly names: readonly string[];
@@ -31,6 +37,22 @@ export class LaneClasses {
     forEachPair(pairs, (lane, otherLane) => {
       this.parents[this.root(offset + lane)] = this.root(otherOffset + otherLane);
     });
+  }
+
+  /** The lanes of each class, in the order of their first ones. */
+  members(): readonly (readonly Lane[])[] {
+    const found = new Map<number, Lane[]>();
+    for (const [value, name] of this.names.entries()) {
+      const start = this.starts[value] ?? 0;
+      const end = this.starts[value + 1] ?? start;
+      for (let id = start; id < end; id++) {
+        const root = this.root(id);
+        const lanes = found.get(root) ?? [];
+        if (lanes.length === 0) found.set(root, lanes);
+        lanes.push({ value: name, lane: id - start });
+      }
+    }
+    return [...found.values()];
   }
 
   /** Starts marking lanes as live; everything that a live lane is tied to or reads becomes live with it. */

@@ -63,16 +63,23 @@ export function planFromAnalysis(
   return { mode: analysis.mode, kept, layers, walls: analysis.walls, simplified };
 }
 
+/** The lanes of a graph, tied as its nodes tie them. */
+export function tiedLanes({ lanes, flows }: Pick<ChannelAnalysis, "lanes" | "flows">): LaneClasses {
+  const classes = new LaneClasses(lanes);
+  for (const [node, flow] of flows) {
+    for (const { input, output, pairs } of flow.ties)
+      classes.tie(node.inputs[input] ?? "", node.outputs[output] ?? "", pairs);
+  }
+  return classes;
+}
+
 function keptLanes(analysis: ChannelAnalysis, multiple: number): ReadonlyMap<string, readonly number[]> {
-  const classes = new LaneClasses(analysis.lanes);
+  const classes = tiedLanes(analysis);
   const producers = new Map<
     string,
     { readonly flow: ChannelFlow; readonly node: Node; readonly output: number }
   >();
   for (const [node, flow] of analysis.flows) {
-    for (const { input, output, pairs } of flow.ties) {
-      classes.tie(node.inputs[input] ?? "", node.outputs[output] ?? "", pairs);
-    }
     node.outputs.forEach((name, output) => {
       producers.set(name, { flow, node, output });
     });

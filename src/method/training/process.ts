@@ -2,6 +2,7 @@
 import { PenniError } from "../../graph/errors.js";
 import { machineError } from "../../onnx/machine_error.js";
 import { Trainer, type TrainerHooks } from "../../train/trainer.js";
+import { pruneForTraining } from "../prune_for_training.js";
 import { shrinkForTraining } from "../shrink_for_training.js";
 import { surviveLostTerminal } from "./lost_terminal.js";
 import type { FromTrainer, ToTrainer } from "./messages.js";
@@ -26,7 +27,10 @@ async function run(plan: Extract<ToTrainer, { kind: "start" }>["plan"]): Promise
       notice: (text) => void send({ kind: "notice", text }),
       stopRequested: () => stopRequested,
     };
-    const outcome = await Trainer.run(plan, hooks, shrinkForTraining);
+    const outcome = await Trainer.run(plan, hooks, {
+      shrinker: shrinkForTraining,
+      pruner: pruneForTraining,
+    });
     await send({ kind: outcome });
   } catch (error) {
     await send(failure(error));

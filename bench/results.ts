@@ -1,0 +1,70 @@
+/**
+ * The results on record (`results/`):
+ *
+ *   npm run results -- ROW [--seed N ...] [--work DIR]   makes a row's models again, or goes on with what was begun
+ *   npm run results -- --verify [ROW]                    measures the committed models anew, from their files
+ *   npm run results -- --list                            names the rows
+ */
+import { Command } from "commander";
+import { wholeNumber } from "../src/cli/options.js";
+import { PenniError } from "../src/graph/errors.js";
+import { runBenchmark } from "./command.js";
+import { commandLine, repeat, stepsOf } from "./results/repeat.js";
+import { type Row, rows } from "./results/rows.js";
+import { writeTable } from "./results/table.js";
+import { verify } from "./results/verify.js";
+
+interface Options {
+  readonly seed?: readonly number[];
+  readonly work: string;
+  readonly verify?: boolean;
+  readonly list?: boolean;
+  readonly table?: boolean;
+}
+
+const program = new Command("results")
+  .description("makes the results on record again, or measures them")
+  .argument("[row]", "a row, by its name")
+  .option("--seed <n>", "only this seed (repeatable)", (text: string, before: readonly number[] = []) => [
+    ...before,
+    wholeNumber(0)(text),
+  ])
+  .option("--work <dir>", "where the runs are kept, to be gone on with", "../penni-results")
+  .option("--verify", "measure the committed models, of one row or of all")
+  .option("--table", "only write results/README.md from the records")
+  .option("--list", "print the rows with their commands")
+  .action(main);
+
+async function main(id: string | undefined, options: Options): Promise<void> {
+  const print = (line: string): void => {
+    process.stdout.write(`${line}\n`);
+  };
+  if (options.list === true) {
+    for (const row of rows)
+      for (const seed of row.seeds) print(stepsOf(row, seed, options.work).map(commandLine).join("\n"));
+    return;
+  }
+  if (options.table === true) return writeTable();
+  if (options.verify === true) {
+    const problems: string[] = [];
+    for (const row of id === undefined ? rows : [findRow(id)]) problems.push(...(await verify(row, print)));
+    for (const problem of problems) print(problem);
+    print(problems.length === 0 ? "everything is as recorded" : `${problems.length} figures differ`);
+    if (problems.length > 0) process.exitCode = 1;
+    return;
+  }
+  const row = findRow(id);
+  await repeat(row, options.work, options.seed ?? row.seeds);
+  await writeTable();
+}
+
+function findRow(id: string | undefined): Row {
+  const row = rows.find((candidate) => candidate.id === id);
+  if (row !== undefined) return row;
+  throw new PenniError("bad-option", "there is no such row", {
+    expected: rows.map((candidate) => candidate.id).join(", "),
+    found: id ?? "none",
+  });
+}
+
+await runBenchmark(program);

@@ -1,0 +1,119 @@
+import { execFileSync } from "node:child_process";
+import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { stat } from "node:fs/promises";
+import { cpus, tmpdir } from "node:os";
+import path from "node:path";
+import { fileURLToPath } from "node:url";
+import { gzipSync } from "node:zlib";
+import * as nodeRuntime from "onnxruntime-node";
+import * as webRuntime from "onnxruntime-web";
+import { compileProgram } from "../../src/compile/compile.js";
+import { compileToWasm } from "../../src/compile/index.js";
+import { planMemory } from "../../src/compile/memory_plan.js";
+import { targets } from "../../src/compile/targets.js";
+import { openDataset } from "../../src/data/open.js";
+import { pictureFormat } from "../../src/data/picture_format.js";
+import type { Graph } from "../../src/graph/types.js";
+import { evaluate } from "../../src/measure/accuracy.js";
+import { measureByTurns } from "../../src/measure/by_turns.js";
+import { fileCounts } from "../../src/method/run/outcome.js";
+import { newNetwork } from "../../src/networks/index.js";
+import { readModel } from "../../src/onnx/files.js";
+import { encodeModel } from "../../src/onnx/write.js";
+import { CContender } from "../inference/c_contender.js";
+import { penniContender, type Runtime, runtimeContender } from "../inference/web_contenders.js";
+import type { Measured, ResultRecord } from "./record.js";
+import type { Row } from "./rows.js";
+
+/** Rounds in which the engines take turns. */
+const ROUNDS = 15;
+
+/** Accuracy on the test images, and costs, of a model's file. */
+export async function judge({ data, classes }: Row, file: string): Promise<ResultRecord["baseline"]> {
+  const model = await readModel(file);
+  const { preprocessing } = pictureFormat(model);
+  const dataset = await openDataset(data, { preprocessing });
+  if (dataset.classNames?.length !== classes) throw new Error(`${data} has other classes than the network`);
+  const { correct, total } = await evaluate(model, await dataset.test(), preprocessing, {});
+  const { size: bytes } = await stat(file);
+  return { test: { correct, total }, costs: { ...fileCounts(model), bytes } };
+}
+
+/** Everything that is said of a compressed model, from its file alone. Its dense form has random weights. */
+export async function measureModel(row: Row, file: string): Promise<Measured> {
+  const judged = await judge(row, file);
+  const { network, classes, image } = row;
+  const dense = encodeModel(newNetwork(network, { classes, image, seed: 0, metadata: new Map() }));
+  const model = await readModel(file);
+  const dims = [1, ...image];
+  return {
+    ...judged,
+    latency: await latencies(dense, model, dims),
+    memory: { compiledBytes: compiledBytes(model), webDenseBytes: webBytes(dense, dims) },
+    gzippedWasm: gzipSync(compileToWasm(encodeModel(model)), { level: 9 }).length,
+    machine: cpus()[0]?.model ?? "unknown",
+  };
+}
+
+async function latencies(
+  dense: Uint8Array,
+  model: Graph,
+  dims: readonly number[],
+): Promise<Measured["latency"]> {
+  const compressed = encodeModel(model, { sparse: true });
+  webRuntime.env.wasm.numThreads = 1;
+  const program = hasCompiler() ? CContender.build("cCompressed", model, "gcc") : undefined;
+  try {
+    const timings = await measureByTurns(
+      [
+        await runtimeContender("nodeDense", nodeRuntime as Runtime, dense, dims),
+        await runtimeContender("nodeCompressed", nodeRuntime as Runtime, compressed, dims),
+        await runtimeContender("webDense", webRuntime as Runtime, dense, dims),
+        await penniContender("wasmCompressed", compileToWasm(compressed)),
+        ...(program === undefined ? [] : [program]),
+      ],
+      ROUNDS,
+    );
+    const medianOf = (engine: keyof Measured["latency"]): number =>
+      timings.find((timing) => timing.engine === engine)?.medianMs ?? Number.NaN;
+    return {
+      nodeDense: medianOf("nodeDense"),
+      nodeCompressed: medianOf("nodeCompressed"),
+      webDense: medianOf("webDense"),
+      wasmCompressed: medianOf("wasmCompressed"),
+      ...(program === undefined ? {} : { cCompressed: medianOf("cCompressed") }),
+    };
+  } finally {
+    program?.close();
+  }
+}
+
+function hasCompiler(): boolean {
+  try {
+    execFileSync("gcc", ["--version"], { stdio: "ignore" });
+    return true;
+  } catch {
+    return false;
+  }
+}
+
+/** Weights and arena of the compiled network: what it needs at run time. */
+function compiledBytes(model: Graph): number {
+  const program = compileProgram(model, targets.wasm);
+  return program.weights.length + 4 * planMemory(program).size;
+}
+
+/** What a process grows by that loads a model in ONNX Runtime for the web and runs it once. */
+function webBytes(model: Uint8Array, dims: readonly number[]): number {
+  const directory = mkdtempSync(path.join(tmpdir(), "penni-results-"));
+  try {
+    const file = path.join(directory, "model.onnx");
+    writeFileSync(file, model);
+    const side = fileURLToPath(new URL("../inference/memory_side.js", import.meta.url));
+    return Number(
+      execFileSync(process.execPath, ["--expose-gc", side, file, dims.join("x")], { encoding: "utf8" }),
+    );
+  } finally {
+    rmSync(directory, { recursive: true, force: true });
+  }
+}

@@ -1,0 +1,91 @@
+import { spawn } from "node:child_process";
+import { existsSync } from "node:fs";
+import { mkdir } from "node:fs/promises";
+import path from "node:path";
+import { fileURLToPath } from "node:url";
+import { PenniError } from "../../src/graph/errors.js";
+import { sharedPath } from "../../test/support/shared.js";
+import { judge, measureModel } from "./measure.js";
+import { keepBaseline, keepRun, modelFile, seedFolder, writeRecord } from "./record.js";
+import type { Row } from "./rows.js";
+
+const main = fileURLToPath(new URL("../../src/cli/main.js", import.meta.url));
+
+/** The options that make a run, and how it is gone on with. */
+interface Step {
+  readonly command: "new" | "train" | "compress";
+  readonly args: readonly string[];
+  /** The run's directory, or the file that the step makes. */
+  readonly out: string;
+  /** The model that the step ends with. */
+  readonly result: string;
+}
+
+/** The steps that make a compressed model in a working directory. */
+export function stepsOf(row: Row, seed: number, work: string): readonly Step[] {
+  const { network, classes, image, data, baseline, compress } = row;
+  const at = (name: string): string => path.join(work, row.id, name);
+  const model = (run: string): string => path.join(run, "model.onnx");
+  const last = (from: string): Step => ({
+    command: "compress",
+    args: [from, "--data", data, "--seed", `${seed}`, ...compress],
+    out: at(`seed-${seed}`),
+    result: model(at(`seed-${seed}`)),
+  });
+  if (baseline.kind === "shared") return [last(sharedPath(baseline.file))];
+  const untrained = at("untrained.onnx");
+  const make = ["--classes", `${classes}`, "--input", image.join("x")];
+  return [
+    { command: "new", args: [network, ...make], out: untrained, result: untrained },
+    {
+      command: "train",
+      args: [untrained, "--data", data, ...baseline.options],
+      out: at("baseline"),
+      result: model(at("baseline")),
+    },
+    last(model(at("baseline"))),
+  ];
+}
+
+/** A step as a user would write it. */
+export function commandLine({ command, args, out }: Step): string {
+  return ["penni", command, ...args, "-o", out].join(" ");
+}
+
+/**
+ * Makes a row's models anew, or goes on with what was begun in the working directory, and keeps them in `results/`.
+ * @throws PenniError "training" if a step fails or is stopped
+ */
+export async function repeat(row: Row, work: string, seeds: readonly number[]): Promise<void> {
+  await mkdir(path.join(work, row.id), { recursive: true });
+  for (const seed of seeds) {
+    const steps = stepsOf(row, seed, work);
+    for (const step of steps) await carryOut(step);
+    const last = steps.at(-1);
+    if (last === undefined) continue;
+    const [from = ""] = last.args;
+    if (row.baseline.kind === "trained") await keepBaseline(path.dirname(from), row.id);
+    await keepRun(last.out, seedFolder(row.id, seed));
+    await writeRecord(row.id, seed, {
+      commands: steps.map(commandLine),
+      baseline: await judge(row, from),
+      measured: await measureModel(row, modelFile(row.id, seed)),
+    });
+  }
+}
+
+async function carryOut(step: Step): Promise<void> {
+  if (existsSync(step.result)) return;
+  const isBegun = step.command !== "new" && existsSync(step.out);
+  const args = isBegun ? [step.command, "--resume", step.out] : [step.command, ...step.args, "-o", step.out];
+  const child = spawn(process.execPath, [main, ...args], { stdio: ["ignore", "inherit", "inherit"] });
+  const status = await new Promise<number | null>((resolve, reject) => {
+    child.once("error", reject);
+    child.once("close", resolve);
+  });
+  if (status === 0) return;
+  throw new PenniError("training", `"penni ${args.join(" ")}" failed`, {
+    found: `exit status ${status}`,
+    advice: "The same command goes on where this stopped",
+  });
+}

@@ -1,0 +1,105 @@
+import type { Graph, Node } from "../../graph/types.js";
+import { countGraph } from "../../measure/count.js";
+import { analyseChannels, type ChannelAnalysis } from "../shrink/analysis.js";
+import type { Lane } from "../shrink/lane_classes.js";
+import { type LayerChannels, layerChannels } from "../shrink/layers.js";
+import { tiedLanes } from "../shrink/plan.js";
+
+/** Where a channel group stands in a layer: its index, or -1 for a channel that cannot go. */
+type Places = Int32Array;
+
+/** A layer with weights, and the groups that its channels belong to. */
+export interface ChannelLayer extends LayerChannels {
+  /** The value that it reads. */
+  readonly input: string;
+  /** Multiply-accumulates of one image (paper count) with all channels. */
+  readonly macs: number;
+  readonly inputGroups: Places;
+  readonly outputGroups: Places;
+}
+
+/** The groups of channels that stay or go together, and the layers that have them. */
+export interface ChannelTable {
+  /** For each group its family: groups of the same values, which compete for the same room. */
+  readonly families: readonly number[];
+  readonly layers: readonly ChannelLayer[];
+}
+
+/**
+ * Which channels of a network can go, and with which others: all but those of inputs and outputs, those that touch an
+ * operator without a channel rule, and those that anything but a layer with weights reads across.
+ * @param graph simplified, channel shuffles written as Gather (`shufflesToGathers`), with fixed input dimensions
+ */
+export function channelTable(graph: Graph): ChannelTable {
+  const analysis = analyseChannels(graph, "inference");
+  const found = layerChannels(graph, analysis.decompositions);
+  const macs = new Map(countGraph(graph).layers.map(({ node, paperMacs }) => [node, paperMacs]));
+  const fixed = fixedValues(
+    analysis,
+    new Set(
+      ownWeights(found)
+        .filter(readsAcross)
+        .map(({ node }) => node),
+    ),
+  );
+  const names = new Map<string, number>();
+  const families: number[] = [];
+  const places = new Map<string, Places>();
+  for (const members of tiedLanes(analysis).members()) {
+    if (members.some(({ value }) => fixed.has(value))) continue;
+    for (const { value, lane } of members)
+      placesOf(places, value, analysis.lanes.get(value))[lane] = families.length;
+    families.push(familyOf(names, members));
+  }
+  const layers = found.map((layer): ChannelLayer => {
+    const [input = ""] = layer.node.inputs;
+    const [output = ""] = layer.node.outputs;
+    return {
+      ...layer,
+      input,
+      macs: macs.get(layer.node) ?? 0,
+      inputGroups: placesOf(places, input, layer.inputs),
+      outputGroups: placesOf(places, output, layer.outputs),
+    };
+  });
+  return { families, layers };
+}
+
+/** Whether every output of a layer has a weight of its own for every input channel. */
+export function readsAcross({ groups }: LayerChannels): boolean {
+  return groups === 1;
+}
+
+/** Whether a layer may be left with fewer of the channels that it reads. */
+export function canLoseInputs(layer: ChannelLayer): boolean {
+  return readsAcross(layer) && layer.inputGroups.some((group) => group >= 0);
+}
+
+/** Layers whose weight no other layer reads, so that its elements can go with this one's channels. */
+function ownWeights(layers: readonly LayerChannels[]): readonly LayerChannels[] {
+  const readers = new Map<string, number>();
+  for (const { weight } of layers) readers.set(weight, (readers.get(weight) ?? 0) + 1);
+  return layers.filter(({ weight }) => readers.get(weight) === 1);
+}
+
+function placesOf(all: Map<string, Places>, value: string, lanes = 0): Places {
+  const places = all.get(value) ?? new Int32Array(lanes).fill(-1);
+  all.set(value, places);
+  return places;
+}
+
+function familyOf(names: Map<string, number>, members: readonly Lane[]): number {
+  const name = JSON.stringify([...new Set(members.map(({ value }) => value))]);
+  const family = names.get(name) ?? names.size;
+  names.set(name, family);
+  return family;
+}
+
+function fixedValues({ pinned, flows }: ChannelAnalysis, layers: ReadonlySet<Node>): ReadonlySet<string> {
+  const fixed = new Set(pinned);
+  for (const [node, flow] of flows) {
+    if (flow.reads === undefined || layers.has(node)) continue;
+    for (const input of flow.carried) fixed.add(node.inputs[input] ?? "");
+  }
+  return fixed;
+}
