@@ -9,7 +9,7 @@ import {
   type SettingOptions,
   scheduleNames,
   settingsFrom,
-  teacherNames,
+  teacherOption,
 } from "./compress_settings.js";
 import { describeSummary } from "./compress_text.js";
 import { addGoalOptions } from "./goal_options.js";
@@ -82,11 +82,10 @@ export function addCompressCommand(program: Command, terminal: Terminal): Comman
         "what that training learns from (default: as the rest); labels alone is faster",
       ).choices(lossNames),
     )
-    .addOption(
-      new Option(
-        "--teacher <name>",
-        "whose outputs later stages learn from; what recovered is faster than the original",
-      ).choices(teacherNames),
+    .option(
+      "--teacher <name|file>",
+      "whose outputs are learned from: original, recovered (what is left after --channels: faster), or another classifier of the same pictures (an .onnx file)",
+      teacherOption,
     )
     .option("--gradual", "remove coefficients little by little in retraining, so that they can come back")
     .option("--epochs <n>", "epochs of retraining", numberBetween(0, 1e6))
@@ -208,7 +207,7 @@ async function openRun(
     await printPictures(terminal.stderr, formatOfRun(run.config.preprocessing));
     return run;
   }
-  const { data, out, seed, preset } = options;
+  const { data, out, seed, preset, teacher } = options;
   if (model === undefined || data === undefined || out === undefined) {
     throw new PenniError("bad-option", "what to compress is not fully given", {
       expected: "penni compress MODEL --data SPEC -o DIR, or penni compress --resume DIR",
@@ -232,6 +231,7 @@ async function openRun(
     },
     ...(options.dequantize === undefined ? {} : { dequantize: options.dequantize }),
     ...(options.externalData === undefined ? {} : { externalData: options.externalData }),
+    ...(teacher !== undefined && "file" in teacher ? { teacher: teacher.file } : {}),
     ...(options.inputShape === undefined ? {} : { inputShapes: options.inputShape }),
     ...(classes === undefined ? {} : { classes }),
     ...(options.outputLoss === undefined ? {} : { outputs: options.outputLoss }),

@@ -22,7 +22,7 @@ export interface SettingOptions extends GoalOptions {
   readonly channelEpochs?: number;
   readonly channelLr?: number;
   readonly channelLoss?: LossName;
-  readonly teacher?: TeacherName;
+  readonly teacher?: TeacherOption;
   readonly gradual?: boolean;
   readonly epochs?: number;
   readonly fineTuneEpochs?: number;
@@ -49,9 +49,15 @@ export interface SettingOptions extends GoalOptions {
 }
 
 /** What later stages learn from: the network that came in, or what is left of it once it has recovered. */
-export const teacherNames = ["original", "recovered"] as const;
+const teacherNames = ["original", "recovered"] as const;
 
-export type TeacherName = (typeof teacherNames)[number];
+/** One of these names, or another classifier's file. */
+export type TeacherOption = { readonly name: (typeof teacherNames)[number] } | { readonly file: string };
+
+export function teacherOption(text: string): TeacherOption {
+  const name = teacherNames.find((candidate) => candidate === text);
+  return name === undefined ? { file: text } : { name };
+}
 
 export const scheduleNames = ["cosine", "one-cycle"] as const;
 
@@ -139,7 +145,7 @@ function channelsFrom(
       "--channel-epochs": channelEpochs,
       "--channel-lr": channelLr,
       "--channel-loss": channelLoss,
-      "--teacher": teacher,
+      "--teacher recovered": isRecovered(teacher) ? true : undefined,
     }).find(([, value]) => value !== undefined) ?? [undefined];
     if (given === undefined) return {};
     throw contradiction(given, "--channels", "a run that removes no channels first");
@@ -159,9 +165,13 @@ function channelsFrom(
         schedule: channelLr === undefined ? schedule : withRate(schedule, channelLr),
       },
       ...(loss === undefined ? {} : { loss }),
-      teaches: teacher === "recovered",
+      teaches: isRecovered(teacher),
     },
   };
+}
+
+function isRecovered(teacher: TeacherOption | undefined): boolean {
+  return teacher !== undefined && "name" in teacher && teacher.name === "recovered";
 }
 
 /** The option by which the fraction is searched for that reaches a goal. */

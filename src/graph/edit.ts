@@ -1,3 +1,5 @@
+import { PenniError } from "./errors.js";
+import { capturedNames } from "./links.js";
 import type { Graph, Tensor } from "./types.js";
 import { namesRead } from "./verify.js";
 
@@ -45,4 +47,37 @@ export function freshNames(taken: TakenNames): (stem: string) => string {
 /** The graph with some initializers added or replaced. */
 export function withInitializers(graph: Graph, changed: Iterable<readonly [string, Tensor]>): Graph {
   return { ...graph, initializers: new Map([...graph.initializers, ...changed]) };
+}
+
+/**
+ * The graph with other names for some values, all at once.
+ * @throws PenniError "unsupported" if a branch or loop reads one of them
+ */
+export function renameValues(graph: Graph, names: ReadonlyMap<string, string>): Graph {
+  const rename = (name: string): string => names.get(name) ?? name;
+  const info = <Info extends { readonly name: string }>(value: Info): Info => ({
+    ...value,
+    name: rename(value.name),
+  });
+  const nodes = graph.nodes.map((node) => {
+    const captured = capturedNames(node).find(
+      (name) => names.has(name) || [...names.values()].includes(name),
+    );
+    if (captured !== undefined) {
+      throw new PenniError("unsupported", "a value that a branch or loop reads cannot be renamed", {
+        node: node.name,
+        op: node.op,
+        found: captured,
+      });
+    }
+    return { ...node, inputs: node.inputs.map(rename), outputs: node.outputs.map(rename) };
+  });
+  return {
+    ...graph,
+    nodes,
+    inputs: graph.inputs.map(info),
+    outputs: graph.outputs.map(info),
+    initializers: new Map([...graph.initializers].map(([name, tensor]) => [rename(name), tensor])),
+    valueInfo: new Map([...graph.valueInfo].map(([name, type]) => [rename(name), type])),
+  };
 }

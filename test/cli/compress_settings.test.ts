@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { type SettingOptions, settingsFrom } from "../../src/cli/compress_settings.js";
+import { type SettingOptions, settingsFrom, teacherOption } from "../../src/cli/compress_settings.js";
 import { channelTraining, gradualPruning, presets } from "../../src/method/run/config.js";
 
 const base: SettingOptions = { preset: "fast", device: "cpu", shrinkWhileTraining: true };
@@ -43,7 +43,7 @@ test("channels go first if that is asked for, with what is said of their trainin
     channelEpochs: 3,
     channelLr: 0.2,
     channelLoss: "labels",
-    teacher: "recovered",
+    teacher: teacherOption("recovered"),
   });
   assert.equal(channels?.training.epochs, 3);
   assert.deepEqual(channels?.training.schedule, { ...channelTraining.schedule, peak: 0.2 });
@@ -62,7 +62,7 @@ const contradictions: Readonly<Record<string, readonly [Partial<SettingOptions>,
   "epochs for channels without channels": [{ channelEpochs: 2 }, /--channel-epochs.*--channels/],
   "a rate for channels without channels": [{ channelLr: 0.1 }, /--channel-lr.*--channels/],
   "a loss for channels without channels": [{ channelLoss: "labels" }, /--channel-loss.*--channels/],
-  "another teacher without channels": [{ teacher: "recovered" }, /--teacher.*--channels/],
+  "another teacher without channels": [{ teacher: teacherOption("recovered") }, /--teacher.*--channels/],
   "labels for channels in a run without labels": [
     { channels: 0.5, channelLoss: "labels", loss: "distill" },
     /--channel-loss labels.*a loss with labels/,

@@ -124,6 +124,8 @@ export const configSchema = z.object({
   inputShapes: z.record(z.string(), z.array(z.number().int().min(1))).optional(),
   /** Whether the result's weights go into a file of their own; by default only where they must. */
   externalData: z.boolean().optional(),
+  /** The file of the network that is learned from in place of the original. */
+  teacher: z.string().optional(),
   preset: z.string(),
   settings: settingsSchema,
   /** Names of all classes in the order of the model's outputs, where labels are matched to them by name. */

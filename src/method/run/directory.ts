@@ -20,6 +20,25 @@ import { type TrainingConfig, trainingConfigSchema, trainingKind } from "./train
 const ORIGINAL = "original";
 /** The part of a network behind what can be run. */
 const REST = "rest";
+/** What is learned from in place of the original. */
+export const TEACHER = "teacher";
+
+const startNames = [ORIGINAL, REST, TEACHER] as const;
+
+type StartName = (typeof startNames)[number];
+
+/** Networks that a run needs besides the one it is started with. */
+interface OtherNetworks {
+  /** What is to be put behind the result again. */
+  readonly rest?: Graph | undefined;
+  /** What is learned from in place of the original. */
+  readonly teacher?: Graph | undefined;
+}
+
+interface StartNetworks extends OtherNetworks {
+  readonly original: Graph;
+}
+
 const CONFIG = "config.json";
 /** Where a run is put together in a directory that is there already. */
 const DRAFT = ".new";
@@ -49,20 +68,20 @@ export class RunDirectory<Config extends AnyConfig = RunConfig> {
   /**
    * Starts a new run on a network. The directory appears whole or not at all; one that is there already (it
    * may be a mount point, which cannot be replaced) gets `config.json` last.
-   * @param rest what is to be put behind the result again
+   * @param others what the run needs besides
    * @throws PenniError "io" if the directory holds anything already or cannot be written
    */
   static async create<Config extends AnyConfig>(
     root: string,
     config: Config,
     original: Graph,
-    rest?: Graph,
+    others: OtherNetworks = {},
   ): Promise<RunDirectory<Config>> {
     await RunDirectory.checkFree(root);
     const target = path.resolve(root);
     try {
-      if (existsSync(target)) await RunDirectory.fill(target, config, original, rest);
-      else await RunDirectory.make(target, config, original, rest);
+      if (existsSync(target)) await RunDirectory.fill(target, config, { original, ...others });
+      else await RunDirectory.make(target, config, { original, ...others });
     } catch (error) {
       throw ioError(root, "cannot create the run's directory", error);
     }
@@ -70,11 +89,11 @@ export class RunDirectory<Config extends AnyConfig = RunConfig> {
   }
 
   /** Makes a directory that is not there, under another name first. */
-  private static async make(target: string, config: AnyConfig, original: Graph, rest?: Graph): Promise<void> {
+  private static async make(target: string, config: AnyConfig, networks: StartNetworks): Promise<void> {
     const draft = new RunDirectory(`${target}.new-${randomBytes(6).toString("hex")}`, config);
     const first = await makeDirectory(draft.root);
     try {
-      await draft.writeStart(original, rest);
+      await draft.writeStart(networks);
       await rename(draft.root, target);
     } catch (error) {
       await rm(draft.root, { recursive: true, force: true });
@@ -86,7 +105,7 @@ export class RunDirectory<Config extends AnyConfig = RunConfig> {
   }
 
   /** Fills a directory that is there, its configuration last. */
-  private static async fill(target: string, config: AnyConfig, original: Graph, rest?: Graph): Promise<void> {
+  private static async fill(target: string, config: AnyConfig, networks: StartNetworks): Promise<void> {
     const lock = await RunLock.acquire(target);
     try {
       await checkEmpty(target);
@@ -94,7 +113,7 @@ export class RunDirectory<Config extends AnyConfig = RunConfig> {
       try {
         await rm(draft.root, { recursive: true, force: true });
         await mkdir(draft.root);
-        await draft.writeStart(original, rest);
+        await draft.writeStart(networks);
         for (const name of [...FOLDERS, CONFIG]) await rename(draft.path(name), path.join(target, name));
         await rmdir(draft.root);
       } catch (error) {
@@ -107,11 +126,11 @@ export class RunDirectory<Config extends AnyConfig = RunConfig> {
     }
   }
 
-  private async writeStart(original: Graph, rest?: Graph): Promise<void> {
+  private async writeStart(networks: StartNetworks): Promise<void> {
     for (const folder of FOLDERS) await mkdir(this.path(folder));
-    await writeModel(this.stagePath(ORIGINAL), original);
-    if (rest !== undefined) await writeModel(this.stagePath(REST), rest);
-    await this.digests.record([...filesOf(ORIGINAL), ...filesOf(REST)]);
+    for (const [name, network] of Object.entries(networks) as [StartName, Graph | undefined][])
+      if (network !== undefined) await writeModel(this.stagePath(name), network);
+    await this.digests.record(startNames.flatMap((name) => filesOf(name)));
     await this.writeJson(CONFIG, this.config);
   }
 

@@ -17,7 +17,7 @@ import { refuseEndlessLoops } from "../../measure/endless_loops.js";
 import { PLAUSIBILITY_IMAGES, pictureWarning } from "../../measure/plausibility.js";
 import { withRuntimeShapes } from "../../measure/runtime_shapes.js";
 import { withTrueBatch } from "../../measure/working_batch.js";
-import { readModelAndSize, type SizedModel } from "../../onnx/files.js";
+import { readModel, readModelAndSize, type SizedModel } from "../../onnx/files.js";
 import { encodeModel } from "../../onnx/write.js";
 import { inferGraph } from "../../ops/infer.js";
 import type { OutputLoss } from "../../train/outputs.js";
@@ -41,6 +41,7 @@ import { naming } from "./naming.js";
 import { type MatchedOutputs, matchOutputs, type OutputChoice } from "./outputs.js";
 import { openFittingDataset } from "./pipeline.js";
 import { type CutNetwork, cutBefore } from "./rest.js";
+import { teacherFor } from "./teacher.js";
 
 /** What the user asks for. */
 export interface CompressRequest {
@@ -66,6 +67,8 @@ export interface CompressRequest {
   readonly dequantize?: boolean;
   /** Told what was done to the model before the run, in a sentence. */
   readonly notice?: (text: string) => void;
+  /** An .onnx file of a classifier of the same pictures, whose scores are learned from in place of the original's. */
+  readonly teacher?: string;
   /** Put the result's weights into a file of their own, `model.onnx.data`; by default only where they must. */
   readonly externalData?: boolean;
   /** How the model takes pictures, in place of what it says itself. */
@@ -100,6 +103,7 @@ async function prepare(request: CompressRequest): Promise<RunDirectory> {
   const { judgement, pictureProblem } = await judgeModel({ file, rest }, preprocessing, request);
   const { outputs, ...judged } = judgement;
   const { settings } = request;
+  const teacher = await readTeacher(original, preprocessing, request);
   const config: RunConfig = {
     format: 1,
     model: path.resolve(request.model),
@@ -111,12 +115,34 @@ async function prepare(request: CompressRequest): Promise<RunDirectory> {
     ...judged,
     ...(request.inputShapes === undefined ? {} : { inputShapes: shapesOf(request.inputShapes) }),
     ...(request.externalData === undefined ? {} : { externalData: request.externalData }),
+    ...(request.teacher === undefined ? {} : { teacher: path.resolve(request.teacher) }),
     preprocessing,
     versions: versions(),
   };
-  const run = await RunDirectory.create(request.out, config, original, rest);
+  const run = await RunDirectory.create(request.out, config, original, { rest, teacher });
   await request.onPictures?.(format, pictureProblem);
   return run;
+}
+
+/** The network that is learned from in place of the original, where one is given. */
+async function readTeacher(
+  model: Graph,
+  preprocessing: Preprocessing,
+  { teacher, settings }: CompressRequest,
+): Promise<Graph | undefined> {
+  if (teacher === undefined) return undefined;
+  const { crossEntropy, distillation } = settings.loss;
+  if (crossEntropy === 0 || distillation === 0 || !hasTraining(settings)) {
+    throw new PenniError("bad-option", "there is no use for another network to learn from", {
+      expected: "a training on labels and scores (--loss mixed)",
+      found: hasTraining(settings) ? "a loss without one of them" : "no training",
+    });
+  }
+  try {
+    return teacherFor(model, await readModel(teacher), preprocessing);
+  } catch (error) {
+    throw error instanceof PenniError ? error.within({ file: teacher }) : error;
+  }
 }
 
 /** What checking a model together with its images finds out. */

@@ -6,6 +6,7 @@ import type { TrainingPlan } from "../../train/plan.js";
 import { type SparseRule, sparseParameters, trainingPhases } from "../phases.js";
 import type { RunConfig, Settings } from "./config.js";
 import type { RunContext, StageName } from "./context.js";
+import { TEACHER } from "./directory.js";
 import { frozenIn } from "./frozen.js";
 
 type PlanContext = Pick<RunContext, "run" | "passage">;
@@ -17,7 +18,7 @@ export function recoveryPlan(graph: Graph, context: PlanContext): TrainingPlan |
   const plan = stagePlan(graph, context, {
     name: "recover",
     from: "channels",
-    teacher: "simplify",
+    teacher: originalTeacher(context.run.config),
     settings: channels.training,
     // A network that came with zeros keeps them.
     sparse: { l1: "none", masked: true },
@@ -70,17 +71,24 @@ export function fineTunePlan(graph: Graph, context: PlanContext): TrainingPlan |
   return plan === undefined || averaging === undefined ? plan : { ...plan, averaging };
 }
 
-/** The stage whose network is learned from. */
-function teacherStage({ settings: { channels } }: RunConfig): StageName {
+type TeacherName = StageName | typeof TEACHER;
+
+/** The stage, or the start, whose network is learned from. */
+function teacherStage(config: RunConfig): TeacherName {
+  return config.settings.channels?.teaches === true ? "recover" : originalTeacher(config);
+}
+
+/** The original, or what was given in its place. */
+function originalTeacher({ teacher }: RunConfig): TeacherName {
   // Not the original as it came: a fixed batch in its reshapes would not fit the batch of the training.
-  return channels?.teaches === true ? "recover" : "simplify";
+  return teacher === undefined ? "simplify" : TEACHER;
 }
 
 interface StageRequest {
   readonly name: StageName;
   /** The stage whose result is trained. */
   readonly from: StageName;
-  readonly teacher: StageName;
+  readonly teacher: TeacherName;
   readonly settings: Settings["retrain"];
   readonly sparse: SparseRule;
   readonly l1Strength: number;
