@@ -57,6 +57,10 @@ function renamed(graph: Graph): Graph {
 const model = classifier({ seed: 1, width: 8 });
 const other = renamed(classifier({ seed: 2, width: 12 }));
 
+const files = { model: path.join(folder, "model.onnx"), teacher: path.join(folder, "other.onnx") };
+await writeModel(files.model, model);
+await writeModel(files.teacher, other);
+
 test("a teacher's scores have the model's name and its own values", async () => {
   const teacher = teacherFor(model, other, imagenetPreprocessing);
   assert.deepEqual(
@@ -94,10 +98,6 @@ for (const [name, [given, message]] of Object.entries(refused)) {
     assert.throws(() => teacherFor(model, given, imagenetPreprocessing), { code: "bad-option", message });
   });
 }
-
-const files = { model: path.join(folder, "model.onnx"), teacher: path.join(folder, "other.onnx") };
-await writeModel(files.model, model);
-await writeModel(files.teacher, other);
 
 function prepare(out: string, teacher: string | undefined, epochs = 1): Promise<RunDirectory> {
   const { fast } = presets;
