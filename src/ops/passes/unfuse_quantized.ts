@@ -31,6 +31,7 @@ export function quantizedRules(products: QuantizedProducts): ReadonlyMap<string,
     ["QLinearConcat", concat],
     ["QLinearWhere", where],
     ["QLinearConv", convolution],
+    ["NhwcMaxPool", maxPool],
     ["QGemm", products === "integers" ? integerGemm : realGemm],
     ["MatMulIntegerToFloat", matMulToFloat],
     ["DynamicQuantizeMatMul", dynamicMatMul],
@@ -181,6 +182,17 @@ function convolution(b: TypedBuilder, node: Node): boolean {
   }
   if (b.types.get(x)?.shape === undefined) return false;
   lastAgain(b, b.emit("QLinearConv", [channelsFirst(b, x), ...others], { attributes }), y);
+  return true;
+}
+
+const MAX_POOL = ["auto_pad", "ceil_mode", "dilations", "kernel_shape", "pads", "strides"];
+
+/** MaxPool of integers whose channels come last. */
+function maxPool(b: TypedBuilder, node: Node): boolean {
+  const [x = ""] = node.inputs;
+  if (b.types.get(x)?.shape === undefined) return false;
+  const pooled = b.emit("MaxPool", [channelsFirst(b, x)], { attributes: attributesOf(node, MAX_POOL) });
+  lastAgain(b, pooled, node.outputs[0] ?? "");
   return true;
 }
 
