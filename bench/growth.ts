@@ -34,7 +34,7 @@ interface Run {
 }
 
 /** Times below this say more about the compiler of JavaScript than about growth. */
-const SHORTEST_SECONDS = 0.05;
+const SHORTEST_SECONDS = 0.1;
 /** Sizes below this are left out of the exponents where there are larger ones. */
 const SMALLEST_FITTED = 5000;
 const LARGEST_EXPONENT = 1.3;

@@ -9,6 +9,7 @@ import { fixBatch } from "../../src/graph/passes/fix_input_shape.js";
 import type { Graph } from "../../src/graph/types.js";
 import { verifyGraph } from "../../src/graph/verify.js";
 import { countGraph } from "../../src/measure/count.js";
+import { refuseEndlessLoops } from "../../src/measure/endless_loops.js";
 import { decompose } from "../../src/method/decompose.js";
 import { inspectGraph } from "../../src/method/inspect.js";
 import { trainableParameters } from "../../src/method/parameters.js";
@@ -18,9 +19,11 @@ import { shrink } from "../../src/method/shrink.js";
 import { decodeModel } from "../../src/onnx/read.js";
 import { encodeModel } from "../../src/onnx/write.js";
 import { inferGraph } from "../../src/ops/infer.js";
+import { dequantize } from "../../src/ops/passes/dequantize.js";
 import { toFloat32 } from "../../src/ops/passes/float16.js";
 import { foldNormalization } from "../../src/ops/passes/fold_normalization.js";
 import { simplify } from "../../src/ops/passes/simplify.js";
+import { unfuse } from "../../src/ops/passes/unfuse.js";
 import { upgradeOpset } from "../../src/ops/passes/upgrade_opset.js";
 import { verifyTypes } from "../../src/ops/verify.js";
 import { buildTrainingStep } from "../../src/train/step.js";
@@ -87,7 +90,11 @@ export function takeThrough(graph: Graph): Refusals {
   passage.attempt("verify", () => verifyTypes(graph));
   passage.attempt("metadata", () => [readPreprocessing(graph.metadata), readClassNames(graph.metadata)]);
 
-  const upgraded = passage.rewrite("upgrade", graph, (whole) => toFloat32(upgradeOpset(whole)));
+  passage.attempt("endless loops", () => refuseEndlessLoops(graph));
+  const real = passage.rewrite("dequantize", graph, (whole) => dequantize(whole).graph);
+  if (real !== graph) passage.rewrite("simplify dequantized", real, simplify);
+
+  const upgraded = passage.rewrite("upgrade", graph, (whole) => toFloat32(upgradeOpset(unfuse(whole))));
   const simplified = passage.rewrite("simplify", upgraded, simplify);
   const fixed = passage.rewrite("fix batch", simplified, (whole) => fixBatch(whole, 1));
   passage.attempt("infer", () => inferGraph(fixed));

@@ -45,10 +45,11 @@ async function inspectFile(model: string, shapes: InputShapes): Promise<Inspecte
       import("../ops/passes/dequantize.js"),
       import("../method/import_for_compression.js"),
     ]);
-  const real = (graph: Graph): Graph =>
-    quantizedNode(graph) === undefined ? graph : importForCompression(dequantize(graph).graph);
-  return withImported(model, shapes, (graph, given, shaping) => ({
-    ...inspectGraph(real(graph)),
+  // As compress --dequantize does, before operators of the runtime's own are written as sums of integers.
+  const real = (graph: Graph, fixed: Graph): Graph =>
+    quantizedNode(graph) === undefined ? graph : importForCompression(dequantize(fixed).graph);
+  return withImported(model, shapes, ({ graph, given, shaping, fixed }) => ({
+    ...inspectGraph(real(graph, fixed)),
     remarks: modelRemarks(given, graph, shaping),
   }));
 }
@@ -60,7 +61,7 @@ async function inspectShrink(model: string, options: InspectOptions, terminal: T
     import("./shrink_text.js"),
   ]);
   const { multiple, inputShape: shapes = new Map() } = options;
-  const shrink = await withImported(model, shapes, (graph) => reportShrink(graph, { multiple }));
+  const shrink = await withImported(model, shapes, ({ graph }) => reportShrink(graph, { multiple }));
   const text =
     options.json === true
       ? terminalJson({ model, shrink }, 2)
@@ -68,14 +69,22 @@ async function inspectShrink(model: string, options: InspectOptions, terminal: T
   terminal.stdout.write(`${text}\n`);
 }
 
-/**
- * What `use` makes of the model's graph with fixed input dimensions, of the file's own, and of the nodes that were not
- * run to learn their shapes; errors name the file.
- */
+/** A model on its way to be looked at. */
+interface Imported {
+  readonly graph: Graph;
+  /** As the file has it. */
+  readonly given: Graph;
+  /** What was learned of its shapes by running it, and the nodes that were not run. */
+  readonly shaping: ShapedGraph;
+  /** With fixed input dimensions, before it was imported. */
+  readonly fixed: Graph;
+}
+
+/** What `use` makes of the model's graph with fixed input dimensions; errors name the file. */
 async function withImported<Result>(
   model: string,
   shapes: InputShapes,
-  use: (graph: Graph, given: Graph, shaping: ShapedGraph) => Result,
+  use: (imported: Imported) => Result,
 ): Promise<Result> {
   const [
     { readModel },
@@ -92,6 +101,6 @@ async function withImported<Result>(
   return naming(model, async () => {
     const shaping = await withRuntimeShapes(specializeInputs(graph, shapes));
     const fixed = shapes.size > 0 ? fixInputShape(shaping.graph, shapes) : fixBatch(shaping.graph, 1);
-    return use(importForCompression(fixed), graph, shaping);
+    return use({ graph: importForCompression(fixed), given: graph, shaping, fixed });
   });
 }

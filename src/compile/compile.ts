@@ -49,7 +49,7 @@ export function prepareGraph(model: Graph): Graph {
 }
 
 /** A compiled model may hold 16 MiB that its program would have made of little. */
-const COMPILED_LIMITS: ConstantLimits = { growth: 2 ** 22, totalGrowth: 2 ** 24 };
+const COMPILED_LIMITS: ConstantLimits = { growth: 2 ** 22, totalGrowth: 2 ** 22 };
 
 /**
  * The graph without arithmetic on constants (`evaluateConstants`), except the products of coefficients and bases.

@@ -197,7 +197,7 @@ function ofOneImage(node: Node, initializers: ReadonlyMap<string, Tensor>): Node
 function tensorOf(type: ElementType, dims: readonly number[], data: Float32Array): Tensor | undefined {
   if (type === "float32") return float32Tensor(dims, data);
   if (isInteger(type) && data.some((value) => Math.abs(value) >= 2 ** 24)) return undefined;
-  return numericTensor(type, dims, [...data]);
+  return numericTensor(type, dims, Array.from(data));
 }
 
 /**

@@ -17,6 +17,14 @@ export function attributes(entries: Readonly<Record<string, Attribute | undefine
   return new Map(present);
 }
 
+/** Some attributes of a node by name; undefined for those that it does not have. */
+export function attributesOf(
+  { attributes: all }: Node,
+  names: readonly string[],
+): Readonly<Record<string, Attribute | undefined>> {
+  return Object.fromEntries(names.map((name) => [name, all.get(name)]));
+}
+
 function read<Kind extends Attribute["kind"]>(
   node: Node,
   name: string,

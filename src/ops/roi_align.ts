@@ -52,6 +52,7 @@ function expandAlign(b: TypedBuilder, node: Node): string {
   const down = tapsAlong(b, node, rois, { size: height, bins: rows, samples, first: 1, last: 3 });
   const across = tapsAlong(b, node, rois, { size: width, bins: columns, samples, first: 0, last: 2 });
   const places = boxes * rows * samples * columns * samples;
+  checkTable(node, places);
   // Of all images of the batch, channel by channel.
   const maps = reshape(b, transpose(b, x, [1, 0, 2, 3]), [channels, batch * height * width]);
   const ofColumn = (name: string): string => reshape(b, name, [boxes, 1, columns * samples]);

@@ -243,7 +243,8 @@ class Dequantizer {
   /** A product of integers whose data were quantized dynamically: the scales are multiplied in behind it. */
   private integerProduct(node: Node, op: "Conv" | "MatMul"): void {
     const [x = "", w = "", , wZero = ""] = node.inputs;
-    const data = this.real.get(x);
+    // Data with a step of their own are not dynamic: what reads the sums knows how to take them.
+    const data = this.steps.has(x) ? undefined : this.real.get(x);
     const kernels = integersOf(this.initializers.get(w));
     const axis = op === "Conv" ? 0 : -1;
     const weight =

@@ -1,4 +1,5 @@
 import {
+  attributesOf,
   float,
   floatAttribute,
   floatsAttribute,
@@ -73,10 +74,6 @@ export function unfuse(graph: Graph, products: QuantizedProducts = "integers"): 
 }
 
 const outputOf = (node: Node): string => node.outputs[0] ?? "";
-
-function attributesOf(node: Node, names: readonly string[]): Readonly<Record<string, Attribute | undefined>> {
-  return Object.fromEntries(names.map((name) => [name, node.attributes.get(name)]));
-}
 
 /** A number of the element type of `like`; undefined where it cannot be written. */
 function numberLike(b: TypedBuilder, like: string, value: number): string | undefined {

@@ -347,3 +347,29 @@ test("a product that takes integers for other numbers than they were rounded fro
     assert.ok(Math.abs(value - (found?.[at] ?? Number.NaN)) < 0.06, `y[${at}]: ${value}, ${found?.[at]}`);
   });
 });
+
+test("sums of integers whose data were not quantized for them stay as they are", async () => {
+  const graph = smallGraph(
+    [3, 8],
+    [
+      node("QuantizeLinear", ["x", "s", "zero"], "q"),
+      node("MatMulInteger", ["q", "w", "zero", "none"], "sums"),
+      node("Cast", ["sums"], "f", { to: int(1) }),
+      node("Mul", ["f", "s"], "y"),
+    ],
+    {
+      s: scalarTensor(0.02),
+      zero: byte("uint8", 110),
+      none: byte("int8", 0),
+      w: randomBytes("int8", [8, 5], [-60, 60], 3),
+    },
+  );
+  const { graph: same, left } = dequantize(graph);
+  verifyTypes(same);
+  assert.deepEqual(
+    left.map(({ op }) => op),
+    ["QuantizeLinear", "MatMulInteger"],
+  );
+  const feeds = new Map([["x", randomTensor([3, 8], 5)]]);
+  assert.deepEqual(await runGraph(same, feeds), await runGraph(graph, feeds));
+});

@@ -1,10 +1,16 @@
 import assert from "node:assert/strict";
-import { test } from "node:test";
+import { mkdtempSync, readFileSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import path from "node:path";
+import { after, test } from "node:test";
+import { InferenceSession } from "onnxruntime-node";
 import { compileToWasm } from "../../../src/compile/index.js";
 import { runGraph } from "../../../src/execute/node.js";
 import { float, int, ints } from "../../../src/graph/attributes.js";
 import { float32Data, float32Tensor, scalarTensor } from "../../../src/graph/tensor.js";
 import type { Attribute, Graph, Node, Tensor } from "../../../src/graph/types.js";
+import { decodeModel } from "../../../src/onnx/read.js";
+import { encodeModel } from "../../../src/onnx/write.js";
 import { dequantize } from "../../../src/ops/passes/dequantize.js";
 import { importModel } from "../../../src/ops/passes/import_model.js";
 import { findOp } from "../../../src/ops/registry.js";
@@ -289,5 +295,99 @@ for (const [name, form] of Object.entries(forms)) {
         `y[${at}]: ${value} became ${floating[at]}`,
       );
     });
+  });
+}
+
+/** A network with pairs around every value, which ONNX Runtime's optimizers merge into operators on integers. */
+function withPairs(): Graph {
+  const nodes: Node[] = [];
+  const emit = (
+    op: string,
+    inputs: readonly string[],
+    attributes: Record<string, Attribute> = {},
+  ): string => {
+    const output = `v${nodes.length}`;
+    nodes.push(node(op, inputs, output, attributes));
+    return output;
+  };
+  const pair = (x: string): string =>
+    emit("DequantizeLinear", [emit("QuantizeLinear", [x, "s", "z"]), "s", "z"]);
+  const weight = (name: string): string => emit("DequantizeLinear", [name, "ws", "wz"]);
+  const bias = (name: string): string => emit("DequantizeLinear", [name, "bs"]);
+  const window = { pads: ints([1, 1, 1, 1]) };
+  const first = pair(emit("Relu", [emit("Conv", [pair("x"), weight("w1"), bias("b1")], window)]));
+  const second = pair(emit("Conv", [first, weight("w2")], window));
+  const sum = pair(emit("Add", [first, second]));
+  const product = pair(emit("Mul", [sum, second]));
+  const leaky = pair(emit("LeakyRelu", [product], { alpha: float(0.1) }));
+  const joined = pair(emit("Concat", [leaky, sum], { axis: int(1) }));
+  const depthwise = pair(emit("Conv", [joined, weight("wd")], { ...window, group: int(16) }));
+  const largest = pair(emit("MaxPool", [depthwise], { kernel_shape: ints([2, 2]), strides: ints([2, 2]) }));
+  const mean = pair(emit("AveragePool", [largest], { kernel_shape: ints([2, 2]) }));
+  const all = pair(emit("GlobalAveragePool", [pair(emit("Sigmoid", [mean]))]));
+  const scores = pair(emit("Gemm", [pair(emit("Flatten", [all])), weight("wm"), bias("bm")]));
+  nodes.push(node("Identity", [pair(emit("Softmax", [scores]))], "y"));
+  return smallGraph([1, 3, 8, 8], nodes, {
+    s: scalarTensor(0.0311),
+    z: bytesTensor("uint8", [], [128]),
+    ws: scalarTensor(0.005),
+    wz: bytesTensor("int8", [], [0]),
+    bs: scalarTensor(Math.fround(0.0311 * 0.005)),
+    w1: weights([8, 3, 3, 3], 1),
+    w2: weights([8, 8, 3, 3], 2),
+    wd: weights([16, 1, 3, 3], 3),
+    wm: weights([16, 5], 4),
+    b1: int32Tensor([8], [100, 200, -300, 0, 500, 60, 70, 800]),
+    bm: int32Tensor([5], [1000, 200, -3000, 0, 500]),
+  });
+}
+
+const folder = mkdtempSync(path.join(tmpdir(), "penni-unfuse-quantized-"));
+after(() => rmSync(folder, { recursive: true, force: true }));
+
+for (const [level, expected] of [
+  ["extended", ["QLinearAdd", "QLinearConcat", "QLinearSoftmax", "QGemm", "QLinearGlobalAveragePool"]],
+  ["all", ["NhwcMaxPool", "QLinearConv", "QLinearAveragePool", "QLinearSigmoid", "QLinearLeakyRelu"]],
+] as const) {
+  test(`a quantized file that ONNX Runtime has optimized, level ${level}`, async () => {
+    const file = path.join(folder, `${level}.onnx`);
+    const session = await InferenceSession.create(encodeModel(withPairs()), {
+      graphOptimizationLevel: level,
+      optimizedModelFilePath: file,
+      logSeverityLevel: 4,
+    });
+    await session.release();
+    const graph = decodeModel(new Uint8Array(readFileSync(file)));
+    const found = graph.nodes.filter(({ domain }) => domain === "com.microsoft").map(({ op }) => op);
+    for (const op of expected) assert.ok(found.includes(op), `${op} among ${found.join(", ")}`);
+    const imported = importModel(graph, { verify: true });
+    assert.deepEqual(
+      imported.nodes.filter((each) => findOp(each) === undefined || each.domain !== "").map(({ op }) => op),
+      [],
+    );
+    const feeds = new Map([["x", randomTensor([1, 3, 8, 8], 5)]]);
+    const run = async (given: Graph): Promise<Float32Array> => {
+      const y = (await runGraph(given, feeds, { optimization: "disabled", threads: 1 })).get("y");
+      assert.ok(y !== undefined);
+      return float32Data(y);
+    };
+    const scores = await run(graph);
+    assert.ok(new Set(scores).size > 2, `${[...scores]}`);
+    // Steps that differ at the middle of two add up over twelve layers: two steps of the scores.
+    const near = (other: Float32Array | undefined, tolerance: number): void => {
+      assert.equal(other?.length, scores.length);
+      scores.forEach((value, at) => {
+        assert.ok(
+          Math.abs(value - (other?.[at] ?? Number.NaN)) <= tolerance,
+          `y[${at}]: ${value}, ${other?.[at]}`,
+        );
+      });
+    };
+    near(await run(imported), 0.063);
+    const values = new Map([...feeds].map(([input, tensor]) => [input, float32Data(tensor)]));
+    near(runModule(compileToWasm(graph), values).get("y"), 0.063);
+    const { graph: real, left } = dequantize(graph);
+    assert.deepEqual(left, []);
+    near(await run(real), 0.1);
   });
 }

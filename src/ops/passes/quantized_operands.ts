@@ -1,0 +1,53 @@
+import { int } from "../../graph/attributes.js";
+import { numericTensor } from "../../graph/tensor.js";
+import type { ElementType, Node } from "../../graph/types.js";
+import type { TypedBuilder } from "../builder.js";
+
+// What the rules for operators on quantized numbers have in common.
+
+/** Writes a node in standard operators; false where it cannot, and then it has emitted nothing but constants. */
+export type Unfusing = (b: TypedBuilder, node: Node) => boolean;
+
+/** A quantized value: the names of its integers, its scale and its zero point. */
+export type Quantized = readonly [values: string, scale: string, zeroPoint: string];
+
+export function quantizedAt({ inputs }: Node, index: number): Quantized {
+  return [inputs[index] ?? "", inputs[index + 1] ?? "", inputs[index + 2] ?? ""];
+}
+
+export function real(b: TypedBuilder, [values, scale, zeroPoint]: Quantized, axis?: number): string {
+  const attributes = axis === undefined ? {} : { axis: int(axis) };
+  return b.emit("DequantizeLinear", zeroPoint === "" ? [values, scale] : [values, scale, zeroPoint], {
+    attributes,
+  });
+}
+
+/** What says how a result is rounded: without a zero point, the type that it shares with an operand. */
+export interface Rounding {
+  readonly scale: string;
+  readonly zeroPoint: string;
+}
+
+/** The scale and zero point of a node's result in two of its inputs; undefined where their type is not known. */
+export function roundingAt(
+  b: TypedBuilder,
+  { inputs }: Node,
+  index: number,
+  like: string,
+): Rounding | undefined {
+  const [scale = "", stated = ""] = inputs.slice(index);
+  const zeroPoint = stated === "" ? zeroOf(b, b.types.get(like)?.elementType) : stated;
+  return scale === "" || zeroPoint === undefined ? undefined : { scale, zeroPoint };
+}
+
+function zeroOf(b: TypedBuilder, type: ElementType | undefined): string | undefined {
+  const zero = type === undefined ? undefined : numericTensor(type, [], [0]);
+  return zero === undefined ? undefined : b.constant("zero_point", zero);
+}
+
+export function round(b: TypedBuilder, x: string, { scale, zeroPoint }: Rounding, node: Node): true {
+  b.emit("QuantizeLinear", [x, scale, zeroPoint], { outputs: [node.outputs[0] ?? ""] });
+  return true;
+}
+
+export const rankOf = (b: TypedBuilder, x: string): number => b.types.get(x)?.shape?.length ?? 0;
