@@ -38,8 +38,10 @@ export function runView(output: Output): RunView {
     images: (what, done, total) => show(`${what}: ${done} of ${total} images`, done, total),
     layers: (what, done, total, layer, { share, secondsLeft }) => {
       const left = secondsLeft === undefined ? [] : [`about ${duration(secondsLeft)} left`];
+      // Where there is no bar to show it.
+      const part = bar === undefined && share > 0 ? [`${Math.floor(100 * share)} %`] : [];
       // The most wanted first: a narrow terminal cuts the line off.
-      const text = [...left, `${what} layer ${done + 1} of ${total}: ${layer}`].join(" | ");
+      const text = [...part, ...left, `${what} layer ${done + 1} of ${total}: ${layer}`].join(" | ");
       show(text, Math.round(1000 * share), 1000);
     },
     notice: (text) => line(`  ${text}`),

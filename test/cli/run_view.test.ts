@@ -11,14 +11,14 @@ function output(isTTY: boolean): { readonly stream: Output; readonly text: () =>
   return { stream: new Output(stream, "a stream"), text: () => parts.join("") };
 }
 
-test("a log says which layer comes next, and how long it will take once that is known", () => {
+test("a log says which layer comes next, and how much is done and how long it will take once that is known", () => {
   const { stream, text } = output(false);
   const view = runView(stream);
   view.layers?.("analysing", 2, 53, "stage1.conv", { share: 0.1, secondsLeft: 125 });
   // The next line is due in half a minute.
   view.layers?.("analysing", 3, 53, "stage1.next", { share: 0.2, secondsLeft: 100 });
   view.stop();
-  assert.equal(text(), "  about 2 min 05 s left | analysing layer 3 of 53: stage1.conv\n");
+  assert.equal(text(), "  10 % | about 2 min 05 s left | analysing layer 3 of 53: stage1.conv\n");
   const first = output(false);
   runView(first.stream).layers?.("fitting", 0, 53, "stem", { share: 0, secondsLeft: undefined });
   assert.equal(first.text(), "  fitting layer 1 of 53: stem\n");

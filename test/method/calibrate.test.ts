@@ -14,7 +14,12 @@ import { NodeCalibration } from "../../src/measure/calibration.js";
 import { countGraph } from "../../src/measure/count.js";
 import type { CalibrationJournal } from "../../src/method/calibrate/journal.js";
 import { calibrationLayers } from "../../src/method/calibrate/layers.js";
-import { type Calibration, type CalibrationRuntime, calibrate } from "../../src/method/calibrate.js";
+import {
+  type Calibration,
+  type CalibrationProgress,
+  type CalibrationRuntime,
+  calibrate,
+} from "../../src/method/calibrate.js";
 import { decompose } from "../../src/method/decompose.js";
 import { pruneToMacs } from "../../src/method/prune.js";
 import { foldNormalization } from "../../src/ops/passes/fold_normalization.js";
@@ -193,6 +198,35 @@ test("a target out of reach, and an interruption, are said", async () => {
     await assert.rejects(calibrate(graph, runtime, { fraction: 0.6, basis: "auto", signal }), {
       code: "interrupted",
     });
+  } finally {
+    await runtime.release();
+  }
+});
+
+test("the bar moves inside layers, and never back", async () => {
+  const graph = simplify(tinyCnn());
+  const runtime = await runtimeOf(graph);
+  try {
+    const seen: CalibrationProgress[] = [];
+    const onProgress = (progress: CalibrationProgress): void => {
+      seen.push(progress);
+    };
+    await calibrate(graph, runtime, { fraction: 0.6, basis: "auto", onProgress });
+    assert.ok(seen.every(({ share }, index) => share >= (seen[index - 1]?.share ?? 0)));
+    assert.equal(seen[0]?.share, 0);
+    assert.ok((seen.at(-1)?.share ?? 0) > 0.9 && (seen.at(-1)?.share ?? 2) <= 1);
+    for (const step of ["analyse", "fit"] as const) {
+      const own = seen.filter((progress) => progress.step === step);
+      const layers = new Set(own.map(({ layer }) => layer));
+      // A layer that is kept as it is has its statistics alone.
+      assert.ok(own.length >= 2 * layers.size, `${own.length} reports on ${layers.size} layers`);
+      assert.ok(new Set(own.map(({ share }) => share)).size >= 2 * layers.size);
+    }
+    // Known from the first part on.
+    assert.deepEqual(
+      seen.flatMap(({ secondsLeft }, index) => (secondsLeft === undefined ? [index] : [])),
+      [0],
+    );
   } finally {
     await runtime.release();
   }

@@ -9,7 +9,7 @@ import type { CalibrationJournal } from "../calibrate/journal.js";
 import type { RunDirectory } from "./directory.js";
 
 /** Another one whenever what calibration keeps, or how it finds it, has changed. */
-const FORMAT = "PENNI-CALIBRATION-3\n";
+const FORMAT = "PENNI-CALIBRATION-4\n";
 const PREFIX = "calibration-";
 const DIGEST_BYTES = 32;
 

@@ -2,10 +2,12 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import { factorise } from "../../../src/method/basis.js";
 import { allocate, type LayerOption } from "../../../src/method/calibrate/allocation.js";
-import { fitBasis, fitSparse, fittedKernels } from "../../../src/method/calibrate/fit.js";
-import { exactSolver } from "../../../src/method/calibrate/solver.js";
+import type { BasisProblem } from "../../../src/method/calibrate/basis_fit.js";
+import { fitBasis, fitSparse, fittedKernels, isWide } from "../../../src/method/calibrate/fit.js";
+import { iterativeSolver } from "../../../src/method/calibrate/iterative_solver.js";
+import { type CoefficientSolver, exactSolver } from "../../../src/method/calibrate/solver.js";
 import { basisSizes } from "../../../src/method/calibrate/ways.js";
-import { errorOf, layerProblem, uniform } from "./support.js";
+import { errorOf, inner, layerProblem, singleAlgebra, times, uniform } from "./support.js";
 
 const all = (fit: { rows: readonly { path: { order: Int32Array } }[] }): number[] =>
   fit.rows.map(({ path }) => path.order.length);
@@ -83,6 +85,53 @@ test("sparse coefficients keep as many as asked, and rounds of refitting only he
   );
   assert.ok(Math.abs(before - predicted) < 1e-4 * (1 + predicted));
   assert.ok(totalError(problem, fittedKernels(again)) <= before + 1e-6);
+});
+
+/** A group of 100 channels whose inputs vary together in some directions: 700 columns with 7 basis kernels. */
+function wideProblem(): BasisProblem {
+  const [channels, taps, outputs, directions] = [100, 9, 3, 6];
+  const n = channels * taps;
+  const mixed = uniform(n * directions, 1);
+  const gram = Float64Array.from({ length: n * n }, (_, at) => {
+    const [i, j] = [Math.floor(at / n), at % n];
+    let sum = i === j ? 0.5 : 0;
+    for (let t = 0; t < directions; t++)
+      sum += (mixed[i * directions + t] ?? 0) * (mixed[j * directions + t] ?? 0);
+    return sum;
+  });
+  const weight = uniform(outputs * n, 2);
+  const rows = Array.from({ length: outputs }, (_, k) => weight.slice(k * n, (k + 1) * n));
+  const cross = Float64Array.from(rows.flatMap((row) => [...times(gram, row)]));
+  const variance = Float64Array.from(rows, (row) => inner(row, times(gram, row)) + 0.1);
+  const moments = {
+    ...{ rows: 1e4, n, outputs, gram, cross, variance },
+    inputMean: new Float64Array(n),
+    targetMean: new Float64Array(outputs),
+  };
+  return { moments, taps, channels, importance: Float64Array.of(1, 2, 0.5), weight };
+}
+
+test("a wide layer loses little more by rounds and products than one by one, however far the fit looks", async () => {
+  const problem = wideProblem();
+  const d = 7;
+  assert.ok(isWide(problem.channels * d, problem.moments.outputs));
+  const [kept, all] = [280, 700];
+  const weighted = async (solver: CoefficientSolver, least: number): Promise<number> => {
+    const fit = await fitBasis([problem], d, solver, { least });
+    const sparse = await fitSparse([problem], fit, [kept, kept, kept], solver);
+    const { n, gram, cross, variance } = problem.moments;
+    const kernels = Float64Array.from(fittedKernels(sparse));
+    return variance.reduce((sum, whole, k) => {
+      const row = kernels.slice(k * n, (k + 1) * n);
+      return sum + (problem.importance[k] ?? 0) * errorOf(gram, cross.slice(k * n, (k + 1) * n), whole, row);
+    }, 0);
+  };
+  const exact = await weighted(exactSolver, 0);
+  const wide = iterativeSolver(singleAlgebra);
+  const whole = await weighted(wide, 0);
+  assert.ok(whole <= 1.08 * exact, `${whole} where ${exact} is possible`);
+  const limited = await weighted(wide, kept / all);
+  assert.ok(limited <= 1.08 * exact, `${limited} where ${exact} is possible`);
 });
 
 test("basis sizes leave something to save", () => {
