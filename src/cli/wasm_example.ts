@@ -3,6 +3,7 @@ import type { Port, Program } from "../compile/program.js";
 import { PenniError } from "../graph/errors.js";
 import type { NewFile } from "../onnx/directories.js";
 import { type CIdentifier, markdownCode, scriptLiteral } from "../text/destinations.js";
+import { uprightPicture } from "./upright_picture.js";
 
 const RUNTIME = "penni-runtime.js";
 
@@ -84,18 +85,16 @@ function time(work) {
 }
 
 async function classify(model) {
-  const bitmap = await createImageBitmap(element("file").files[0]);
-  const canvas = element("image");
-  [canvas.width, canvas.height, canvas.hidden] = [bitmap.width, bitmap.height, false];
-  const context = canvas.getContext("2d");
-  context.drawImage(bitmap, 0, 0);
-  const scores = model.classify(context.getImageData(0, 0, canvas.width, canvas.height));
+  const pixels = await drawUpright(element("image"), element("file").files[0]);
+  element("image").hidden = false;
+  const scores = model.classify(pixels);
   element("result").textContent = scores
     .slice(0, 5)
     .map(({ name, probability }) => \`\${(100 * probability).toFixed(1).padStart(5)} %  \${name}\`)
     .join("\\n");
 }
 
+${uprightPicture}
 function fail(error) {
   element("result").textContent = error.message;
 }

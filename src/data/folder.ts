@@ -1,11 +1,7 @@
-import os from "node:os";
-import sharp from "sharp";
-import { type Fit, type ImageLike, imageLevels } from "../runtime/index.js";
-import { allocateImages, type Dataset, type ImageSize, imagePixels, once, type Split } from "./dataset.js";
-import { badData } from "./files.js";
+import type { Fit } from "../runtime/index.js";
+import { allocateImages, type Dataset, type ImageSize, once, type Split } from "./dataset.js";
 import { type ImageFile, type LabelSource, listImages } from "./image_files.js";
-import { READ_FORMATS } from "./image_formats.js";
-import { type FilePath, openRegularFile, shownPath } from "./paths.js";
+import { readPictures } from "./read_pictures.js";
 
 /** How the images of a folder come to a model: their size, channels (3: colour, 1: grey) and proportions. */
 export interface ImageForm extends ImageSize {
@@ -49,14 +45,7 @@ async function decodeAll(
   isLabelled: boolean,
 ): Promise<Split> {
   const images = allocateImages({ count: files.length, ...shape });
-  const dims = [shape.channels, shape.height, shape.width] as const;
-  const queue = files.entries();
-  const work = async (): Promise<void> => {
-    for (const [index, { file }] of queue) {
-      imagePixels(images, index).set(imageLevels(await decode(file), dims, fit));
-    }
-  };
-  await Promise.all(Array.from({ length: os.availableParallelism() + 1 }, work));
+  await readPictures({ files: files.map(({ file }) => file), images, fit });
   return isLabelled ? { ...images, labels: sharedLabels(files) } : images;
 }
 
@@ -67,38 +56,4 @@ function sharedLabels(files: readonly ImageFile[]): Uint16Array {
     labels[index] = label;
   });
   return labels;
-}
-
-/**
- * What is in the file, uint8 [height, width, 3 or 4] in sRGB, upright as its EXIF data say: what a browser shows. It is
- * resized here and not by the decoder, because every machine that runs the model must come to the same pixels.
- */
-async function decode(file: FilePath): Promise<ImageLike> {
-  try {
-    const image = sharp(await readPicture(file))
-      .autoOrient()
-      .toColourspace("srgb");
-    const { data, info } = await image.raw().toBuffer({ resolveWithObject: true });
-    return { width: info.width, height: info.height, data };
-  } catch (cause) {
-    throw badData(
-      shownPath(file),
-      "cannot read the image",
-      {
-        expected: `a ${READ_FORMATS} image`,
-        found: cause instanceof Error ? cause.message.replaceAll("\n", " ") : String(cause),
-        advice: "Replace or remove the file.",
-      },
-      cause,
-    );
-  }
-}
-
-async function readPicture(file: FilePath): Promise<Uint8Array> {
-  const handle = await openRegularFile(file);
-  try {
-    return await handle.readFile();
-  } finally {
-    await handle.close();
-  }
 }

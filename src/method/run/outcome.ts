@@ -16,6 +16,7 @@ import { importForCompression, withKnownConstants } from "../import_for_compress
 import type { RunConfig } from "./config.js";
 import type { RunContext } from "./context.js";
 import type { Costs } from "./never_larger.js";
+import { tellImages } from "./stoppable.js";
 import type { Figures, Summary } from "./summary.js";
 import { measureTimes } from "./timings.js";
 
@@ -112,9 +113,9 @@ async function accuracy(
   graph: Graph,
   context: RunContext,
 ): Promise<{ readonly test: NonNullable<Figures["test"]>; readonly hits: Uint8Array }> {
-  const { run, dataset, listener } = context;
+  const { run, dataset } = context;
   const { threads } = run.config.settings;
-  const onProgress = (done: number, total: number): void => listener.images?.(what, done, total);
+  const onProgress = (done: number, total: number): void => tellImages(context, what, done, total);
   const test = await dataset.test();
   const hits = new Uint8Array(test.count);
   const settings = { threads, onProgress, hits };
@@ -135,7 +136,7 @@ async function compare(
   second: Graph,
   context: RunContext,
 ): Promise<NonNullable<Summary["agreement"]>> {
-  const { run, dataset, listener } = context;
+  const { run, dataset } = context;
   const { preprocessing, settings } = run.config;
   const split = await dataset.test();
   const outputs = (settings.loss.outputs ?? []).map(comparedOutput);
@@ -155,7 +156,7 @@ async function compare(
   )) {
     comparison.add(batch);
     images += batch.count;
-    listener.images?.("original and compressed", images, split.count);
+    tellImages(context, "original and compressed", images, split.count);
   }
   return { images, outputs: comparison.results };
 }

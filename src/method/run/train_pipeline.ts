@@ -15,6 +15,7 @@ import { RunLock } from "./lock.js";
 import { naming } from "./naming.js";
 import { openFittingDataset } from "./pipeline.js";
 import { recordedTraining } from "./recorded_training.js";
+import { tellImages } from "./stoppable.js";
 import type { TrainingConfig } from "./training_config.js";
 import { atSize, type ResolutionPart, trainingParts } from "./training_parts.js";
 
@@ -92,7 +93,7 @@ async function trainLocked(
   listener.stage?.("measure");
   const test = await evaluate(trained, await dataset.test(), config.preprocessing, {
     threads: config.settings.threads,
-    onProgress: (done, total) => listener.images?.("test", done, total),
+    onProgress: (done, total) => tellImages({ listener, signal }, "test", done, total),
   });
   const last = (await run.readMetrics()).at(-1)?.validation;
   const summary: TrainingSummary = {

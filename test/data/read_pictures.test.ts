@@ -1,0 +1,60 @@
+import assert from "node:assert/strict";
+import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import path from "node:path";
+import { after, test } from "node:test";
+import sharp from "sharp";
+import { allocateImages, imagePixels } from "../../src/data/dataset.js";
+import { type PictureRequest, readPicture } from "../../src/data/decode_picture.js";
+import type { FilePath } from "../../src/data/paths.js";
+import { Random } from "../../src/data/random.js";
+import { readPictures } from "../../src/data/read_pictures.js";
+
+const folder = mkdtempSync(path.join(tmpdir(), "penni-read-"));
+after(() => rmSync(folder, { recursive: true, force: true }));
+
+const PICTURES = 300;
+const shape = { channels: 3, height: 12, width: 16 } as const;
+
+/** Of noise, each of another size; the path of every second one as bytes, as where a name is not UTF-8. */
+async function written(name: string): Promise<FilePath[]> {
+  mkdirSync(path.join(folder, name));
+  const random = new Random(4);
+  const files: FilePath[] = [];
+  for (let index = 0; index < PICTURES; index++) {
+    const [width, height] = [5 + random.below(60), 5 + random.below(60)];
+    const noise = Uint8Array.from({ length: 3 * width * height }, () => random.below(256));
+    const file = path.join(folder, name, `${String(index).padStart(3, "0")}.png`);
+    await sharp(noise, { raw: { width, height, channels: 3 } })
+      .png({ compressionLevel: 0 })
+      .toFile(file);
+    files.push(index % 2 === 0 ? file : Buffer.from(file));
+  }
+  return files;
+}
+
+test("many pictures, read on several threads, are in their places and what one thread reads", async () => {
+  const files = await written("many");
+  const request = (): PictureRequest => ({
+    files,
+    images: allocateImages({ count: PICTURES, ...shape }),
+    fit: { resize: "letterbox", pad: [1, 2, 3] },
+  });
+  const [together, alone] = [request(), request()];
+  await readPictures(together);
+  for (let index = 0; index < PICTURES; index++) await readPicture(alone, index);
+  for (let index = 0; index < PICTURES; index++)
+    assert.deepEqual(imagePixels(together.images, index), imagePixels(alone.images, index), `${index}`);
+});
+
+test("a damaged one among many is one error that names it", async () => {
+  const files = await written("damaged");
+  const file = `${files[250]}`;
+  writeFileSync(file, "\x89PNG\r\n\x1a\nno picture");
+  const images = allocateImages({ count: PICTURES, ...shape });
+  await assert.rejects(readPictures({ files, images, fit: {} }), {
+    name: "PenniError",
+    code: "bad-data",
+    message: /250\.png: cannot read the image: expected a/,
+  });
+});
