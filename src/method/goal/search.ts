@@ -81,6 +81,8 @@ export function nextFraction(
     const isCheapEnough = rules.wanted === "largest" && high.value !== undefined && high.value <= limit;
     return isCheapEnough ? high.fraction : roundedFraction(within(first ?? expected));
   }
+  if (isInDoubt(rules, bounds, tries))
+    return tries.some(({ fraction }) => fraction >= bounds.most.fraction) ? undefined : bounds.most.fraction;
   if (high.fraction < low.fraction * (1 + rules.resolution)) return undefined;
   const best = bestTry(tries, rules.wanted);
   if (best !== undefined && rules.close < 1 && decisive(rules.wanted, best) >= rules.close * limit)
@@ -91,6 +93,11 @@ export function nextFraction(
     isSlow(rules, bounds, tries) ? middle : clamped(rules, met, low, high, expected),
   );
   return low.fraction < fraction && fraction < high.fraction ? fraction : undefined;
+}
+
+/** Whether it is not known that any fraction holds: not even the largest may. */
+function isInDoubt({ wanted }: SearchRules, { most }: SearchBounds, tries: readonly Try[]): boolean {
+  return wanted === "smallest" && most.value === undefined && bestTry(tries, wanted) === undefined;
 }
 
 /** What is left: from a fraction on the one side of the goal to one on the other. */

@@ -10,7 +10,7 @@ import { prunableRange } from "../goal/pruned.js";
 import { type CostSearch, costBounds, searchPruned } from "../goal/pruned_search.js";
 import { type CostGoal, type Goal, limitOf, wanted } from "../goal/rules.js";
 import type { Try } from "../goal/schema.js";
-import { bestTry, leastRounded, searchFraction } from "../goal/search.js";
+import { bestTry, leastRounded, type SearchBounds, searchFraction } from "../goal/search.js";
 import { mergeDecompositions } from "../merge_decompositions.js";
 import { fixedBasis, hasTraining, type RunConfig, type Settings } from "./config.js";
 import type { RunContext, StageName } from "./context.js";
@@ -185,11 +185,8 @@ async function startRecord(goal: Goal, before: Graph, context: RunContext): Prom
   const { run } = context;
   const { settings } = run.config;
   const normalized = await readModel(run.stagePath("normalize"));
-  const fraction = leastOf(before, normalized, run.config);
-  if (goal.rule === "loss") {
-    const first = firstFraction(settings);
-    return { least: { fraction }, most: { fraction: 1, value: 0 }, first, tries: [] };
-  }
+  const range = fractionRange(before, normalized, run.config);
+  if (goal.rule === "loss") return { ...range, first: firstFraction(settings), tries: [] };
   // What pruning by magnitude would give costs about the same, and is known at once.
   const graph = decompose(normalized, { basis: fixedBasis(settings) });
   const search = await costSearch(goal, { graph, original: normalized, frozen: new Set() }, context);
@@ -197,18 +194,22 @@ async function startRecord(goal: Goal, before: Graph, context: RunContext): Prom
   const pruned = await searchPruned(search, bounds);
   const first = bestTry(pruned, wanted[goal.rule])?.fraction;
   const most = { fraction: 1, value: bounds.original };
-  return { least: { ...bounds.least, fraction }, most, first, tries: [] };
+  return { least: { ...bounds.least, ...range.least }, most, first, tries: [] };
 }
 
-/** The smallest fraction that can be reached from here. */
-function leastOf(before: Graph, normalized: Graph, config: RunConfig): number {
-  const { start, basis } = config.settings;
-  if (start === "calibrate") {
+/** The fractions that can be reached from here; the loss of the largest, where that is the original. */
+function fractionRange(before: Graph, normalized: Graph, config: RunConfig): SearchBounds {
+  const { settings } = config;
+  if (settings.start === "calibrate") {
+    const { basis } = settings;
     const { graph, factors } = mergeDecompositions(normalized);
-    return leastRounded(leastFraction(graph, { basis, factors }));
+    const least = { fraction: leastRounded(leastFraction(graph, { basis, factors })) };
+    const isOriginal = basis === "auto" && !hasTraining(settings);
+    return { least, most: isOriginal ? { fraction: 1, value: 0 } : { fraction: 1 } };
   }
   const { frozen } = frozenIn(before, config);
-  return prunableRange({ graph: before, original: normalized, frozen }).least;
+  const { least, most } = prunableRange({ graph: before, original: normalized, frozen });
+  return { least: { fraction: least }, most: { fraction: most } };
 }
 
 function tellLast(goal: Goal, tries: readonly Try[], listener: RunContext["listener"]): void {

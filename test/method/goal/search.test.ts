@@ -170,6 +170,20 @@ test("a goal that nothing reaches ends without a try that holds", async () => {
   assert.ok((tries.at(-1)?.fraction ?? 0) > 0.9, "the largest fractions were tried");
 });
 
+test("where not even the largest fraction may hold, it is tried second, and the rest only if it does", async () => {
+  const bounds = { least: { fraction: 0.1 }, most: { fraction: 0.74 } };
+  const fractionsOf = (tries: readonly Try[]) => tries.map(({ fraction }) => fraction);
+  const hopeless = await search({ rules: loss, limit: 1, bounds, first: 0.42, of: () => ({ value: 3 }) });
+  assert.deepEqual(fractionsOf(hopeless), [0.42, 0.74]);
+  const of = (fraction: number) => ({ value: fraction > 0.55 ? 0.5 : 3 });
+  const tries = await search({ rules: loss, limit: 1, bounds, first: 0.42, of });
+  assert.deepEqual(fractionsOf(tries).slice(0, 2), [0.42, 0.74]);
+  const best = bestTry(tries, "smallest");
+  assert.ok(best !== undefined && best.fraction > 0.55 && best.fraction < 0.57, JSON.stringify(tries));
+  const at = await search({ rules: loss, limit: 1, bounds, first: 0.9, of: () => ({ value: 3 }) });
+  assert.deepEqual(fractionsOf(at), [0.74]);
+});
+
 test("a loss that nothing causes ends near the least fraction", async () => {
   const bounds = { least: { fraction: 0.1 }, most: { fraction: 1, value: 0 } };
   const tries = await search({ rules: loss, limit: 0.5, bounds, first: 0.58, of: () => ({ value: -0.2 }) });

@@ -7,8 +7,8 @@ import { describeGoalOutcome } from "../../../src/cli/goal_text.js";
 import { compileToWasm } from "../../../src/compile/index.js";
 import { int } from "../../../src/graph/attributes.js";
 import type { Graph } from "../../../src/graph/types.js";
+import { compress as compressRun, prepareRun, presets, type Settings } from "../../../src/index.js";
 import { COMPRESSION_KEY } from "../../../src/method/export.js";
-import { presets, type Settings } from "../../../src/method/run/config.js";
 import { RunDirectory } from "../../../src/method/run/directory.js";
 import { type GoalRecord, writeGoalRecord } from "../../../src/method/run/goal_record.js";
 import type { GoalOutcome, Summary } from "../../../src/method/run/summary.js";
@@ -151,7 +151,9 @@ test("--target-latency: what was measured is not measured again, and the result 
 
 test("--max-loss: the smallest calibrated network that held is the result, whatever kills the search", async () => {
   const loss = [...calibrate, "--validation", "0.4", "--max-loss", "12"];
-  const { goal, compressed, original } = await summaryOf(compress("loss", ...loss, "--json"));
+  const whole = compress("loss", ...loss, "--json");
+  const { goal, compressed, original } = await summaryOf(whole);
+  const said = whole.output;
   const { tries } = goal;
   assert.ok(tries.length >= 2 && tries.length <= 8);
   for (const { value, low, high, holds } of tries) {
@@ -164,6 +166,7 @@ test("--max-loss: the smallest calibrated network that held is the result, whate
     tries.some(({ holds }) => !holds),
     "smaller ones were tried and lost too much",
   );
+  assert.match(said, /the original is right on [\d.]+ % of the \d+ held-out images/);
   assert.ok(compressed.paperMacs <= goal.fraction * original.paperMacs);
   assertTidy("loss");
 
@@ -207,6 +210,30 @@ test("--max-loss with training: few trainings, each from the best so far, the sa
   assert.deepEqual(resumed.goal, goal);
   for (const name of ["metrics.jsonl", "search.json", "stages/fine-tune.onnx"])
     assert.deepEqual(readFileSync(file("trained-killed", name)), readFileSync(file("trained", name)), name);
+});
+
+test("the library takes the same goals", async () => {
+  const limit = Math.round(0.5 * bytes);
+  const settings: Settings = {
+    ...presets.calibrate,
+    calibrationImages: 96,
+    prune: { rule: "size", bytes: limit, file: "onnx" },
+    threads: 1,
+  };
+  const request = {
+    model,
+    data: "synthetic:600",
+    out: file("library"),
+    preset: "calibrate",
+    seed: 0,
+    settings,
+  };
+  const { goal, compressed } = await compressRun(await prepareRun(request));
+  assert.ok(compressed.bytes <= limit && compressed.bytes > 0.9 * limit, `${compressed.bytes} of ${limit}`);
+  assert.deepEqual(
+    [goal?.asked, goal?.isMet, goal?.reached],
+    [settings.prune, true, { value: compressed.bytes }],
+  );
 });
 
 test("--max-loss without labels: an output error", async () => {
