@@ -112,6 +112,7 @@ function prepare(out: string, teacher: string | undefined, epochs = 1): Promise<
       ...fast,
       retrain: { ...fast.retrain, epochs: 0 },
       fineTune: { ...fast.fineTune, epochs },
+      prune: { rule: "macs", fraction: 0.8 },
       batch: 16,
       validation: 0,
       threads: 1,
