@@ -46,10 +46,12 @@ async function main(id: string | undefined, options: Options): Promise<void> {
   }
   if (options.table === true) return writeTable();
   if (options.verify === true) {
-    const problems: string[] = [];
-    for (const row of id === undefined ? rows : [findRow(id)]) problems.push(...(await verify(row, print)));
+    const outcomes = [];
+    for (const row of id === undefined ? rows : [findRow(id)]) outcomes.push(await verify(row, print));
+    const models = outcomes.reduce((sum, outcome) => sum + outcome.models, 0);
+    const problems = outcomes.flatMap((outcome) => outcome.problems);
     for (const problem of problems) print(problem);
-    print(problems.length === 0 ? "everything is as recorded" : `${problems.length} figures differ`);
+    print(`${models} models on record, ${problems.length} figures that differ`);
     if (problems.length > 0) process.exitCode = 1;
     return;
   }

@@ -1,4 +1,4 @@
-import { writeFile } from "node:fs/promises";
+import { mkdir, writeFile } from "node:fs/promises";
 import path from "node:path";
 import { median } from "../../src/measure/median.js";
 import { type ResultRecord, readRecord, recordedSeeds, resultsFolder } from "./record.js";
@@ -17,8 +17,14 @@ Several seeds: mean and standard deviation of top-1; the rest is the median.
 | --- | --- | --- | --- | --- | --- | --- | --- | --- |
 `;
 
-/** Writes \`results/README.md\` from the records. */
+/** Writes `results/README.md` from the records. */
 export async function writeTable(): Promise<void> {
+  await mkdir(resultsFolder, { recursive: true });
+  await writeFile(path.join(resultsFolder, "README.md"), await tableText());
+}
+
+/** What `results/README.md` says. */
+export async function tableText(): Promise<string> {
   const lines: string[] = [];
   const notes: string[] = [];
   for (const row of rows) {
@@ -27,8 +33,7 @@ export async function writeTable(): Promise<void> {
     lines.push(tableLine(row, await Promise.all(seeds.map((seed) => readRecord(row.id, seed)))));
     notes.push(`- ${row.id}: bar: ${row.bar}; goal: ${row.goal}`);
   }
-  const text = `${HEAD}${lines.join("\n")}\n\n${notes.join("\n")}\n`;
-  await writeFile(path.join(resultsFolder, "README.md"), text);
+  return `${HEAD}${lines.join("\n")}\n\n${notes.join("\n")}\n`;
 }
 
 const percent = (share: number, digits = 1): string => `${(100 * share).toFixed(digits)} %`;

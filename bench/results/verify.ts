@@ -5,10 +5,18 @@ import type { Row } from "./rows.js";
 /** Another processor rounds differently: so many of ten thousand images may come out otherwise. */
 const MOST_OTHER_HITS = 3;
 
-/** Measures a row's committed models anew and says what differs from the record; empty if nothing does. */
-export async function verify(row: Row, print: (line: string) => void): Promise<readonly string[]> {
+export interface Verification {
+  /** How many were measured. */
+  readonly models: number;
+  /** What differs from the records; empty if nothing does. */
+  readonly problems: readonly string[];
+}
+
+/** Measures a row's committed models anew and compares them with their records. */
+export async function verify(row: Row, print: (line: string) => void): Promise<Verification> {
   const problems: string[] = [];
-  for (const seed of await recordedSeeds(row.id)) {
+  const seeds = await recordedSeeds(row.id);
+  for (const seed of seeds) {
     const { measured: recorded } = await readRecord(row.id, seed);
     const found = await measureModel(row, modelFile(row.id, seed));
     const name = `${row.id}, seed ${seed}`;
@@ -16,7 +24,7 @@ export async function verify(row: Row, print: (line: string) => void): Promise<r
     print(`${" ".repeat(name.length)}  recorded: ${describe(recorded)}`);
     problems.push(...differences(recorded, found).map((difference) => `${name}: ${difference}`));
   }
-  return problems;
+  return { models: seeds.length, problems };
 }
 
 function describe({ test, costs, latency, memory }: Measured): string {
