@@ -1,3 +1,4 @@
+import type { OrtTensor } from "../execute/engine.js";
 import { openSession } from "../execute/node.js";
 import { PenniError } from "../graph/errors.js";
 import { innerNodes } from "../graph/links.js";
@@ -16,7 +17,7 @@ const TRIAL = 2;
 export async function workingBatch(network: Graph, wanted: number): Promise<number> {
   const stated = network.inputs[0]?.type?.shape?.[0];
   const own = typeof stated === "number" ? stated : 1;
-  return wanted === own || (await takesBatch(fixBatch(network, TRIAL), TRIAL)) ? wanted : own;
+  return wanted === own || (await takesBatch(fixBatch(network, TRIAL))) ? wanted : own;
 }
 
 /**
@@ -26,23 +27,29 @@ export async function workingBatch(network: Graph, wanted: number): Promise<numb
 export async function withTrueBatch(network: Graph): Promise<Graph> {
   const isOpen = typeof network.inputs[0]?.type?.shape?.[0] !== "number";
   if (!isOpen || !network.nodes.some((node) => innerNodes(node).length > 0)) return network;
-  if (await takesBatch(fixBatch(network, TRIAL), TRIAL)) return network;
+  if ((await trialOutputs(fixBatch(network, TRIAL))) !== undefined) return network;
   const single = fixBatch(network, 1);
-  return (await takesBatch(single, 1)) ? single : network;
+  return (await trialOutputs(single)) === undefined ? network : single;
 }
 
-async function takesBatch(trial: Graph, batch: number): Promise<boolean> {
+/** Whether so many images run together, and every output has as many. */
+async function takesBatch(trial: Graph): Promise<boolean> {
+  const outputs = await trialOutputs(trial);
+  return outputs?.every(({ dims }) => dims.length === 0 || dims[0] === TRIAL) ?? false;
+}
+
+/** The outputs of a network on random numbers; undefined where it cannot be run. */
+async function trialOutputs(trial: Graph): Promise<readonly OrtTensor[] | undefined> {
   try {
     inferGraph(trial);
     const session = await openSession({ ...trial, valueInfo: new Map() }, { threads: 1 });
     try {
-      const outputs = await session.run(randomFeeds(trial.inputs, 1));
-      return Object.values(outputs).every(({ dims }) => dims.length === 0 || dims[0] === batch);
+      return Object.values(await session.run(randomFeeds(trial.inputs, 1)));
     } finally {
       await session.release();
     }
   } catch (error) {
-    if (error instanceof PenniError) return false;
+    if (error instanceof PenniError) return undefined;
     throw error;
   }
 }
