@@ -30,7 +30,7 @@ import { outputLoss } from "./output_loss.js";
 import { printPictures } from "./pictures.js";
 import { checkResumeAlone } from "./resume.js";
 import { lineWidth, type Terminal } from "./terminal.js";
-import { compressRun, watched } from "./watched.js";
+import { compressRun, outlivingTerminal, watched } from "./watched.js";
 
 interface CompressOptions extends SettingOptions, PictureOptions {
   readonly data?: string;
@@ -164,8 +164,10 @@ async function runCommand(
   terminal: Terminal,
 ): Promise<void> {
   if (options.plan === true) return printPlan(model, options, command, terminal);
-  const run = await openRun(model, options, command, terminal);
-  const summary = await watched(terminal.stderr, (view, signal) => compressRun(run, view, signal));
+  const summary = await outlivingTerminal(async () => {
+    const run = await openRun(model, options, command, terminal);
+    return watched(terminal.stderr, (view, signal) => compressRun(run, view, signal));
+  });
   const text =
     options.json === true ? terminalJson(summary) : describeSummary(summary, lineWidth(terminal.stdout));
   terminal.stdout.write(`${text}\n`);

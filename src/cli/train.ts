@@ -20,7 +20,7 @@ import {
 import { printPictures } from "./pictures.js";
 import { checkResumeAlone } from "./resume.js";
 import type { Terminal } from "./terminal.js";
-import { advising, watched } from "./watched.js";
+import { advising, outlivingTerminal, watched } from "./watched.js";
 
 type Resolution = TrainingSettings["resolutions"][number];
 
@@ -137,10 +137,12 @@ async function runTrain(
   command: Command,
   terminal: Terminal,
 ): Promise<void> {
-  const run = await openTraining(model, options, command, terminal);
-  const summary = await watched(terminal.stderr, async (view, signal) => {
-    const { trainRun } = await import("../method/run/train_pipeline.js");
-    return advising(`Go on with: penni train --resume ${run.root}`, () => trainRun(run, view, signal));
+  const summary = await outlivingTerminal(async () => {
+    const run = await openTraining(model, options, command, terminal);
+    return watched(terminal.stderr, async (view, signal) => {
+      const { trainRun } = await import("../method/run/train_pipeline.js");
+      return advising(`Go on with: penni train --resume ${run.root}`, () => trainRun(run, view, signal));
+    });
   });
   const text = options.json === true ? terminalJson(summary) : describeTraining(summary);
   terminal.stdout.write(`${text}\n`);

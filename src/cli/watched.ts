@@ -24,15 +24,23 @@ export async function watched<Result>(
     output.write(`${stopNotice[signal]}\n`);
     controller.abort();
   });
-  process.on("SIGHUP", goOn);
   try {
-    return await work(view, controller.signal);
+    return await outlivingTerminal(() => work(view, controller.signal));
   } catch (error) {
     const isStopped = stopped !== undefined && error instanceof PenniError && error.code === "interrupted";
     throw isStopped ? new StoppedError(error, stopped ?? "SIGINT") : error;
   } finally {
     view.stop();
     release();
+  }
+}
+
+/** Does work that goes on when the terminal is closed, also before there is anything to watch. */
+export async function outlivingTerminal<Result>(work: () => Promise<Result>): Promise<Result> {
+  process.on("SIGHUP", goOn);
+  try {
+    return await work();
+  } finally {
     process.off("SIGHUP", goOn);
   }
 }
