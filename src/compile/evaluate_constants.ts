@@ -28,6 +28,8 @@ const MOST_PRODUCTS = 2 ** 31;
 
 /** Elements read and written by all nodes together: so many, and more for each element of the model's own constants. */
 const ELEMENTS = { base: 2 ** 26, perElement: 64 } as const;
+/** Elements of other types than float32 are converted there and back, one by one. */
+const CONVERTED = 16;
 /** Rounds of interpreted loops, likewise. */
 const ROUNDS = { base: 2 ** 21, perElement: 64 } as const;
 
@@ -151,9 +153,13 @@ class Evaluation {
     const context = nodeContext(node, standardOpset(this.graph), types, values);
     const outputs = dims.map((shape) => ({ elementType: "float32" as const, shape }));
     const products = findOp(node)?.cost?.(context, outputs) ?? 0;
-    if (this.elements + read + written > this.mostElements || this.products + products > MOST_PRODUCTS)
+    const isFloat = [...node.inputs, ...node.outputs].every(
+      (name) => (types.get(name)?.elementType ?? "float32") === "float32",
+    );
+    const elements = (read + written) * (isFloat ? 1 : CONVERTED);
+    if (this.elements + elements > this.mostElements || this.products + products > MOST_PRODUCTS)
       return false;
-    this.elements += read + written;
+    this.elements += elements;
     this.products += products;
     return true;
   }

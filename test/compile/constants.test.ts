@@ -39,6 +39,21 @@ test("arithmetic on constants that a file makes much of is left to the run", () 
   assert.ok(relus > 100 && relus < 200, `${relus} of 200 left`);
 });
 
+test("whole numbers, which are converted one by one, have less of that budget", () => {
+  const doublings = 21;
+  const { graph } = networkCase([
+    ...Array.from({ length: doublings }, (_, at) => ({
+      op: "Concat",
+      inputs: at === 0 ? [vector(1), vector(2)] : [outputOf(at - 1), outputOf(at - 1)],
+      attributes: { axis: int(0) },
+    })),
+    { op: "Cast", inputs: [outputOf(doublings - 1)], attributes: { to: int(1) } },
+    { op: "Mul", inputs: [outputOf(doublings), random([1])] },
+  ]);
+  const left = compileProgram(graph, wasmTarget).steps.filter(({ op }) => op === "Concat").length;
+  assert.ok(left > 0 && left < doublings, `${left} of ${doublings} left`);
+});
+
 test("a depthwise convolution whose kernels repeat keeps one copy of them", () => {
   const channels = 128;
   const { graph } = networkCase([
