@@ -1,6 +1,7 @@
 /**
  * Where the time of a calibration goes, for networks of photos' size with random weights, on synthetic photos:
- * wall and processor time of analysis and fitting, and the error of the outputs on photos that calibration has not seen.
+ * wall and processor time of analysis and fitting, what the bar said of the whole time on the way, and the error of the
+ * outputs on photos that calibration has not seen.
  *
  *   node dist/bench/calibration-time.js [--network mobilenet_v2] [--images 200] [--fraction 0.6] [--threads 2]
  */
@@ -15,7 +16,7 @@ import { runPair } from "../src/measure/agreement.js";
 import { NodeCalibration } from "../src/measure/calibration.js";
 import { countGraph } from "../src/measure/count.js";
 import { RelativeChange } from "../src/measure/relative_change.js";
-import { analyseLayers, calibrateTo } from "../src/method/calibrate.js";
+import { analyseLayers, type CalibrationProgress, calibrateTo } from "../src/method/calibrate.js";
 import { simplify } from "../src/ops/passes/simplify.js";
 import { runBenchmark } from "./command.js";
 import { isPhotoNetwork, photoNetworks } from "./photo_networks.js";
@@ -43,6 +44,27 @@ class Clock {
   }
 }
 
+/** What the bar says, and how long everything takes in the end. */
+class BarRecord {
+  private readonly started = performance.now();
+  private readonly said: { readonly at: number; readonly whole: number; readonly share: number }[] = [];
+
+  readonly onProgress = ({ share, secondsLeft }: CalibrationProgress): void => {
+    const at = (performance.now() - this.started) / 1000;
+    if (secondsLeft !== undefined) this.said.push({ at, whole: at + secondsLeft, share });
+  };
+
+  describe(): string {
+    const end = (performance.now() - this.started) / 1000;
+    const lines = [0.1, 0.25, 0.5, 0.75, 0.9].flatMap((part) => {
+      const line = this.said.find(({ at }) => at >= part * end);
+      if (line === undefined) return [];
+      return [`${(100 * line.share).toFixed(0)} % and ${line.whole.toFixed(0)} s at ${line.at.toFixed(0)} s`];
+    });
+    return `the bar of ${end.toFixed(0)} s said: ${lines.join("; ")}\n`;
+  }
+}
+
 async function measure({ network, images, fraction, threads }: Options): Promise<void> {
   if (!isPhotoNetwork(network)) throw new Error(`networks: ${Object.keys(photoNetworks).join(", ")}`);
   const { side, build } = photoNetworks[network];
@@ -65,11 +87,13 @@ async function measure({ network, images, fraction, threads }: Options): Promise
   });
   try {
     say("open");
-    const settings = { basis: "auto" } as const;
+    const bar = new BarRecord();
+    const settings = { basis: "auto", onProgress: bar.onProgress } as const;
     const analysis = await analyseLayers(graph, runtime, settings);
     say("analysis");
     const { graph: result } = await calibrateTo(fraction, graph, analysis, runtime, settings);
     say("fitting");
+    process.stdout.write(bar.describe());
     const judgedOn = all.subarray(images, images + JUDGED);
     const pair = { first: graph, second: result, split, preprocessing, indices: judgedOn, threads };
     const macs = countGraph(fixBatch(result, 1)).paperMacs / countGraph(fixBatch(graph, 1)).paperMacs;

@@ -28,7 +28,7 @@ export interface CalibrationSettings {
 }
 
 /** See `docs/decisions.md`, "Calibrated compression". */
-const SAMPLES: SampleSize = { most: 2 ** 19, elements: 2 ** 26, perColumn: 8 };
+const SAMPLES: SampleSize = { most: 2 ** 17, elements: 2 ** 25, perColumn: 8 };
 /** Multiply-accumulates of the images that errors of outputs are measured on, and how many there are at least. */
 const COMPARED_MACS = 4e10;
 const LEAST_COMPARED = 64;

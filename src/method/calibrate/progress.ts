@@ -39,7 +39,7 @@ const RATES = { network: 6e10, product: 5e10, loop: 1e9 };
 /** Seconds for opening the sessions that a layer takes. */
 const OVERHEAD = 0.15;
 /** Samples of a layer's statistics (see `SampleSize`). */
-const SAMPLES = { most: 2 ** 19, elements: 2 ** 26, perColumn: 8 };
+const SAMPLES = { most: 2 ** 17, elements: 2 ** 25, perColumn: 8 };
 /** Outputs of a group that are looked at in the analysis. */
 const ANALYSED_OUTPUTS = 64;
 /** Rounds of alternating least squares that a layer takes as a rule. */
