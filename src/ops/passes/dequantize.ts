@@ -71,9 +71,13 @@ class Dequantizer {
   private readonly integers = new Map<string, Integers>();
   /** The real value that stands for a quantized one, or for a value that is no longer what it was. */
   private readonly real = new Map<string, string>();
+  /** Real values of the network that nothing computes any more: `real` says what stands for them. */
+  private readonly gone = new Set<string>();
   /** What quantized values that are real now were rounded by. */
   private readonly steps = new Map<string, Step>();
   private readonly dynamic: ReadonlySet<Node>;
+  /** Sums of integer products that are real now, and only made float32 in the network. */
+  private readonly sums = new Set<string>();
   private readonly neverNegative = new Set<string>();
   private constants = 0;
   private values = 0;
@@ -85,7 +89,7 @@ class Dequantizer {
     this.initializers = new Map(graph.initializers);
     this.fresh = freshNames(new Set(usedNames(graph)));
     this.types = inferGraph(graph).types;
-    this.dynamic = dynamicUses(linkGraph(graph));
+    this.dynamic = dynamicUses(linkGraph(graph), (product) => this.constantFactor(product) !== undefined);
     this.pinned = new Set([...graph.outputs.map(({ name }) => name), ...graph.nodes.flatMap(capturedNames)]);
   }
 
@@ -121,8 +125,7 @@ class Dequantizer {
 
   /** The node as it is; values that became real under another name are read there. */
   private keep(node: Node): void {
-    const isReal = (name: string): boolean => this.types.get(name)?.elementType === "float32";
-    const inputs = node.inputs.map((name) => (isReal(name) ? (this.real.get(name) ?? name) : name));
+    const inputs = node.inputs.map((name) => (this.gone.has(name) ? this.realName(name) : name));
     this.nodes.push({ ...node, inputs });
     if (isNeverNegative({ ...node, inputs }, this.neverNegative, this.initializers)) {
       for (const output of node.outputs) this.neverNegative.add(output);
@@ -224,6 +227,7 @@ class Dequantizer {
   /** Readers of `name` read `source`; an output of the graph, and what a subgraph reads, keeps its name. */
   private alias(name: string, source: string, node: Node): void {
     this.real.set(name, source);
+    this.gone.add(name);
     if (!this.pinned.has(name)) return;
     this.nodes.push({ ...node, op: "Identity", inputs: [source], outputs: [name], attributes: new Map() });
   }
@@ -238,17 +242,15 @@ class Dequantizer {
     this.values += 1;
     this.real.set(y, this.realName(x));
     this.real.set(scale, this.constant(scale, scalarTensor(1)));
+    this.gone.add(scale);
   }
 
   /** A product of integers whose data were quantized dynamically: the scales are multiplied in behind it. */
   private integerProduct(node: Node, op: "Conv" | "MatMul"): void {
-    const [x = "", w = "", , wZero = ""] = node.inputs;
+    const [x = "", w = ""] = node.inputs;
     // Data with a step of their own are not dynamic: what reads the sums knows how to take them.
     const data = this.steps.has(x) ? undefined : this.real.get(x);
-    const kernels = integersOf(this.initializers.get(w));
-    const axis = op === "Conv" ? 0 : -1;
-    const weight =
-      kernels && realNumbers({ ...node, inputs: ["", "", wZero] }, kernels, this.initializers, axis);
+    const weight = this.constantFactor(node);
     if (data === undefined || weight === undefined) {
       this.keep(node);
       return;
@@ -256,15 +258,23 @@ class Dequantizer {
     this.constants += 1;
     const [y = ""] = node.outputs;
     this.real.set(y, this.emit(op, [data, this.constant(w, weight)], y, node.attributes));
+    this.sums.add(y);
+  }
+
+  /** The weights of ConvInteger or MatMulInteger less their zero point; undefined if they are computed or do not fit. */
+  private constantFactor(node: Node): Tensor | undefined {
+    const [, w = "", , wZero = ""] = node.inputs;
+    const integers = integersOf(this.graph.initializers.get(w));
+    const axis = node.op === "ConvInteger" ? 0 : -1;
+    const zeroPoint = { ...node, inputs: ["", "", wZero] };
+    return integers && realNumbers(zeroPoint, integers, this.graph.initializers, axis);
   }
 
   private cast(node: Node): void {
     const [x = ""] = node.inputs;
     const [y = ""] = node.outputs;
     const known = this.real.get(x);
-    const isNowReal =
-      this.types.get(x)?.elementType === "int32" && this.types.get(y)?.elementType === "float32";
-    if (known === undefined || !isNowReal) {
+    if (known === undefined || !this.sums.has(x)) {
       this.keep(node);
       return;
     }

@@ -1,20 +1,30 @@
+import { intAttribute } from "../../graph/attributes.js";
 import type { GraphLinks } from "../../graph/links.js";
 import type { Node } from "../../graph/types.js";
 
+/** ONNX's number of the type float32. */
+const FLOAT = 1;
+
 /**
  * DynamicQuantizeLinear nodes whose integers go nowhere but into products with constant integers, whose sums are made
- * float at once, so that scale and zero point can be taken as 1 and 0.
+ * float32 at once, so that scale and zero point can be taken as 1 and 0.
+ * @param isKnown whether the constant factor of a product is known as real numbers
  */
-export function dynamicUses({ graph, readers, outputNames }: GraphLinks): ReadonlySet<Node> {
+export function dynamicUses(
+  { graph, readers, outputNames }: GraphLinks,
+  isKnown: (product: Node) => boolean,
+): ReadonlySet<Node> {
   const onlyReadBy = (name: string, isGood: (node: Node, name: string) => boolean): boolean =>
     !outputNames.has(name) && (readers.get(name) ?? []).every((reader) => isGood(reader, name));
+  const isFloatCast = (node: Node): boolean => node.op === "Cast" && intAttribute(node, "to") === FLOAT;
   const isProduct = (node: Node, name: string): boolean =>
     (node.op === "ConvInteger" || node.op === "MatMulInteger") &&
     node.inputs[1] !== name &&
     [1, 3].every(
       (index) => (node.inputs[index] ?? "") === "" || graph.initializers.has(node.inputs[index] ?? ""),
     ) &&
-    node.outputs.every((sum) => onlyReadBy(sum, (reader) => reader.op === "Cast"));
+    isKnown(node) &&
+    node.outputs.every((sum) => onlyReadBy(sum, isFloatCast));
   return new Set(
     graph.nodes.filter((node) => {
       const [y = "", scale = "", zeroPoint = ""] = node.outputs;
