@@ -1,5 +1,4 @@
 import type { OrtTensor } from "../execute/engine.js";
-import { openSession } from "../execute/node.js";
 import { PenniError } from "../graph/errors.js";
 import { innerNodes } from "../graph/links.js";
 import { fixBatch } from "../graph/passes/fix_input_shape.js";
@@ -42,6 +41,8 @@ async function takesBatch(trial: Graph): Promise<boolean> {
 async function trialOutputs(trial: Graph): Promise<readonly OrtTensor[] | undefined> {
   try {
     inferGraph(trial);
+    // Most networks need no trial, and then no runtime.
+    const { openSession } = await import("../execute/node.js");
     const session = await openSession({ ...trial, valueInfo: new Map() }, { threads: 1 });
     try {
       return Object.values(await session.run(randomFeeds(trial.inputs, 1)));
