@@ -64,12 +64,14 @@ export async function matchOutputs(request: MatchRequest): Promise<MatchedOutput
   });
 }
 
-/** What the user is told about the outputs of a run, line by line: nothing where none are matched. */
-export function describeMatching({ settings, leftOut = [] }: RunConfig): readonly string[] {
+/** What the user is told about what is learned from besides labels, line by line: nothing where all is as usual. */
+export function describeMatching({ settings, teacher, leftOut = [] }: RunConfig): readonly string[] {
   const matched = (settings.loss.outputs ?? []).map(
     (loss) => `output "${loss.output}" is matched by ${describeMeasure(loss)}, weight ${loss.weight}`,
   );
-  return [...matched, ...leftOut.map(({ output, reason }) => `output "${output}" is left out: ${reason}`)];
+  const taught = teacher === undefined ? [] : [`learning from the scores of ${teacher}, not the original's`];
+  const missing = leftOut.map(({ output, reason }) => `output "${output}" is left out: ${reason}`);
+  return [...taught, ...matched, ...missing];
 }
 
 function describeMeasure(loss: OutputLoss): string {

@@ -125,7 +125,9 @@ test("a run learns from the teacher that was given, also when its file is gone",
   await compress(plain);
   const taught = await prepare("taught", files.teacher);
   await rm(files.teacher);
-  await compress(taught);
+  const notices: string[] = [];
+  await compress(taught, { notice: (text) => void notices.push(text) });
+  assert.ok(notices.includes(`learning from the scores of ${files.teacher}, not the original's`));
   const [[own], [others]] = await Promise.all([plain.readMetrics(), taught.readMetrics()]);
   assert.ok(own !== undefined && others !== undefined);
   assert.notEqual(own.loss, others.loss);
