@@ -1,14 +1,13 @@
 import { holdOut, sampleIndices } from "../../data/hold_out.js";
-import { fixBatch } from "../../graph/passes/fix_input_shape.js";
 import type { Graph } from "../../graph/types.js";
-import { countGraph } from "../../measure/count.js";
-import { readModel } from "../../onnx/files.js";
 import type { CalibrationJournal } from "../calibrate/journal.js";
 import { ANALYSIS } from "../calibrate.js";
 import { calibrateOnSplit } from "../calibrate_on_images.js";
 import { RunCalibrationJournal } from "./calibration_journal.js";
 import type { Settings } from "./config.js";
 import type { Passage, RunContext, StageName } from "./context.js";
+import { counts } from "./outcome.js";
+import { originalMacs } from "./target.js";
 
 /** What the steps of a calibration are called in progress lines. */
 const stepNames = { analyse: "analysing", fit: "fitting" } as const;
@@ -49,8 +48,7 @@ function stageBefore({ channels }: Settings): StageName {
 /** How many times the network's multiply-accumulates (paper count) the original had, which the target is a fraction of. */
 async function originalShare(graph: Graph, { run }: RunContext): Promise<number> {
   if (run.config.settings.channels === undefined) return 1;
-  const original = await readModel(run.stagePath("normalize"));
-  return countGraph(fixBatch(original, 1)).paperMacs / countGraph(fixBatch(graph, 1)).paperMacs;
+  return (await originalMacs(run)) / counts(graph).paperMacs;
 }
 
 /** Layers are analysed once for all fractions, and fitted anew for each. */

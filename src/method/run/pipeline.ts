@@ -9,23 +9,20 @@ import { fixBatch } from "../../graph/passes/fix_input_shape.js";
 import type { Graph } from "../../graph/types.js";
 import { classifierInterface, inputImageSize } from "../../measure/accuracy.js";
 import { checkClassCount } from "../../measure/classes.js";
-import { countGraph } from "../../measure/count.js";
 import { channelMoments, type Moments } from "../../measure/statistics.js";
 import { readModel, writeModel } from "../../onnx/files.js";
 import { encodeModel } from "../../onnx/write.js";
-import { leastFraction, otherWays } from "../calibrate.js";
+import type { TrainingPlan } from "../../train/plan.js";
 import { pruneChannels, readValues } from "../channels/prune.js";
 import { decompose } from "../decompose.js";
 import { prunedByDeviation, prunedToFraction } from "../goal/pruned.js";
 import { goalOf } from "../goal/rules.js";
 import { importForCompression } from "../import_for_compression.js";
 import { insertNormalization, normalizationSites } from "../insert_normalization.js";
-import { mergeDecompositions } from "../merge_decompositions.js";
-import { checkReachable, pruneToMacs } from "../prune.js";
 import { shrink } from "../shrink.js";
 import { calibrateStage } from "./calibrate_stage.js";
 import { RunCalibrationJournal } from "./calibration_journal.js";
-import { fixedBasis, hasTraining, type RunConfig, type Settings } from "./config.js";
+import { fixedBasis, hasTraining, type Settings } from "./config.js";
 import type { RunContext, RunListener } from "./context.js";
 import type { RunDirectory } from "./directory.js";
 import { exportStage } from "./export_stage.js";
@@ -36,13 +33,13 @@ import { describeLabels } from "./labels.js";
 import { RunLock } from "./lock.js";
 import { naming } from "./naming.js";
 import { growth, refuseLarger } from "./never_larger.js";
-import { costsOf, summarize } from "./outcome.js";
+import { costsOf, counts, summarize } from "./outcome.js";
 import { describeMatching } from "./outputs.js";
 import { recordedTraining } from "./recorded_training.js";
 import { joinRest } from "./rest.js";
 import { runStages, type Stage } from "./stage.js";
 import type { Summary } from "./summary.js";
-import { describeTarget } from "./target.js";
+import { checkTarget, describeTarget } from "./target.js";
 import { fineTunePlan, recoveryPlan, retrainPlan } from "./training_plans.js";
 
 export type { RunListener, StageName } from "./context.js";
@@ -217,36 +214,26 @@ function withoutChannels({ channels }: Settings): boolean {
 
 /** Removes whole channels, those that vary least in front of what reads them. */
 async function channelStage(graph: Graph, context: RunContext): Promise<Graph> {
-  const { channels, channelMultiple, prune } = context.run.config.settings;
-  if (channels === undefined) throw new PenniError("internal", "a run without channels to remove");
+  const { config } = context.run;
+  const { settings } = config;
+  if (settings.channels === undefined) throw new PenniError("internal", "a run without channels to remove");
   const moments = await momentsOf(graph, readValues(graph), context);
   const variances = new Map([...moments].map(([value, { variance }]) => [value, variance]));
-  const narrow = pruneChannels(graph, { fraction: channels.fraction, multiple: channelMultiple, variances });
-  if (prune.rule === "macs") checkCoefficientTarget(graph, narrow, context.run.config);
+  const { fraction } = settings.channels;
+  const narrow = pruneChannels(graph, { fraction, multiple: settings.channelMultiple, variances });
+  const { frozen } = frozenIn(narrow, config);
+  const decomposed = (): Graph => decompose(narrow, { basis: fixedBasis(settings), frozen });
+  // Before epochs are spent.
+  checkTarget({ graph: narrow, decomposed, frozen, original: counts(graph).paperMacs }, settings);
   return narrow;
 }
 
-/** Whether removing coefficients can lead to the target, before epochs are spent. */
-function checkCoefficientTarget(
-  original: Graph,
-  narrow: Graph,
-  { settings }: Pick<RunConfig, "settings">,
-): void {
-  const { prune, start, basis } = settings;
-  if (prune.rule !== "macs") return;
-  const originalMacs = countGraph(fixBatch(original, 1)).paperMacs;
-  const share = countGraph(fixBatch(narrow, 1)).paperMacs / originalMacs;
-  if (start === "calibrate") {
-    const { graph, factors } = mergeDecompositions(narrow);
-    checkReachable(prune.fraction, share * leastFraction(graph, { basis, factors }), otherWays(basis));
-    return;
-  }
-  const decomposed = decompose(narrow, { basis: fixedBasis(settings) });
-  pruneToMacs(fixBatch(decomposed, 1), { fraction: prune.fraction, originalMacs });
+function recoverStage(graph: Graph, context: RunContext): Promise<Graph> | Graph {
+  return trained(recoveryPlan(graph, context), graph, context);
 }
 
-function recoverStage(graph: Graph, context: RunContext): Promise<Graph> | Graph {
-  const plan = recoveryPlan(graph, context);
+/** The network after a training; as it is where there is none. */
+function trained(plan: TrainingPlan | undefined, graph: Graph, context: RunContext): Promise<Graph> | Graph {
   return plan === undefined ? graph : recordedTraining(plan, context);
 }
 
@@ -259,13 +246,11 @@ function decomposeStage(graph: Graph, context: RunContext): Promise<Graph> | Gra
 }
 
 async function retrainStage(graph: Graph, context: RunContext): Promise<Graph> {
-  const plan = retrainPlan(graph, await readModel(context.run.stagePath("normalize")), context);
-  return plan === undefined ? graph : recordedTraining(plan, context);
+  return trained(await retrainPlan(graph, context), graph, context);
 }
 
 function fineTuneStage(graph: Graph, context: RunContext): Promise<Graph> | Graph {
-  const plan = fineTunePlan(graph, context);
-  return plan === undefined ? graph : recordedTraining(plan, context);
+  return trained(fineTunePlan(graph, context), graph, context);
 }
 
 async function pruneStage(graph: Graph, { run, passage }: RunContext): Promise<Graph> {

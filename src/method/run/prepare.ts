@@ -12,7 +12,6 @@ import type { Graph } from "../../graph/types.js";
 import { expectImages } from "../../measure/accuracy.js";
 import { batchObstacle, batchProblem } from "../../measure/batch_independence.js";
 import { fitClasses, matchedNames, scoredClasses } from "../../measure/classes.js";
-import { countGraph } from "../../measure/count.js";
 import { refuseEndlessLoops } from "../../measure/endless_loops.js";
 import { PLAUSIBILITY_IMAGES, pictureWarning } from "../../measure/plausibility.js";
 import { withRuntimeShapes } from "../../measure/runtime_shapes.js";
@@ -22,25 +21,23 @@ import { encodeModel } from "../../onnx/write.js";
 import { inferGraph } from "../../ops/infer.js";
 import type { OutputLoss } from "../../train/outputs.js";
 import { buildTrainingStep, type Reference } from "../../train/step.js";
-import { leastFraction, otherWays } from "../calibrate.js";
 import { decompose, decompositionCandidates } from "../decompose.js";
 import { dequantizedNetwork } from "../dequantized.js";
-import { sparing } from "../goal/pruned.js";
 import { importForCompression } from "../import_for_compression.js";
 import { layerName } from "../inspect.js";
-import { mergeDecompositions } from "../merge_decompositions.js";
 import { trainableParameters } from "../parameters.js";
-import { checkReachable, prunableInitializers, pruneToMacs } from "../prune.js";
-import { ownCoefficients } from "../prune_kernels.js";
+import { prunableInitializers } from "../prune.js";
 import { FROM_FLOAT, quantizedNode } from "../remarks.js";
 import { fixedBasis, hasTraining, type RunConfig, type Settings, settingsSchema } from "./config.js";
 import { RunDirectory } from "./directory.js";
 import { frozenIn } from "./frozen.js";
 import { checkGoal, type GivenModel } from "./goal_check.js";
 import { naming } from "./naming.js";
+import { counts } from "./outcome.js";
 import { type MatchedOutputs, matchOutputs, type OutputChoice } from "./outputs.js";
 import { openFittingDataset } from "./pipeline.js";
 import { type CutNetwork, cutBefore } from "./rest.js";
+import { checkTarget } from "./target.js";
 import { teacherFor } from "./teacher.js";
 
 /** What the user asks for. */
@@ -373,7 +370,9 @@ function checkCompressible(graph: Graph, settings: Settings, labelled: boolean):
   // Which outputs will be matched, and so what is frozen, is not known yet where there are no labels.
   const frozen = labelled ? untrainedPart(graph, settings) : new Set<string>();
   const decomposed = decompose(graph, { basis: fixedBasis(settings), frozen });
-  checkTarget(graph, decomposed, settings, frozen);
+  // With fewer channels more can be reached: the run checks it when it knows them, before it trains.
+  if (settings.channels === undefined)
+    checkTarget({ graph, decomposed: () => decomposed, frozen, original: counts(graph).paperMacs }, settings);
   return decomposed;
 }
 
@@ -386,26 +385,6 @@ function untrainedPart(graph: Graph, settings: Settings): ReadonlySet<string> {
   const [first] = blockades;
   if (first !== undefined && !isTrainable) throw first.reason;
   return frozen;
-}
-
-/** Whether a MACs target can be reached does not depend on the coefficients: pruning them all must be enough. */
-function checkTarget(
-  graph: Graph,
-  decomposed: Graph,
-  { channels, prune, start, basis }: Settings,
-  frozen: ReadonlySet<string>,
-): void {
-  // With fewer channels more can be reached: the run checks it when it knows them, before it trains.
-  if (prune.rule !== "macs" || channels !== undefined) return;
-  const { fraction } = prune;
-  if (start === "calibrate") {
-    const { graph: merged, factors } = mergeDecompositions(graph);
-    checkReachable(fraction, leastFraction(merged, { basis, factors }), otherWays(basis));
-    return;
-  }
-  const originalMacs = countGraph(fixBatch(graph, 1)).paperMacs;
-  const cuttable = ownCoefficients(graph);
-  pruneToMacs(fixBatch(decomposed, 1), { fraction, originalMacs, scales: sparing(frozen), cuttable });
 }
 
 /** Images on which it is seen how the original's outputs vary. */

@@ -1,13 +1,13 @@
-import { fixBatch } from "../../graph/passes/fix_input_shape.js";
 import type { Graph } from "../../graph/types.js";
-import { countGraph } from "../../measure/count.js";
 import type { GradualPruning } from "../../train/gradual_pruning.js";
 import type { TrainingPlan } from "../../train/plan.js";
 import { type SparseRule, sparseParameters, trainingPhases } from "../phases.js";
 import type { RunConfig, Settings } from "./config.js";
 import type { RunContext, StageName } from "./context.js";
-import { TEACHER } from "./directory.js";
+import { type RunDirectory, TEACHER } from "./directory.js";
 import { frozenIn } from "./frozen.js";
+import { counts } from "./outcome.js";
+import { originalMacs } from "./target.js";
 
 type PlanContext = Pick<RunContext, "run" | "passage">;
 
@@ -30,11 +30,10 @@ export function recoveryPlan(graph: Graph, context: PlanContext): TrainingPlan |
 /**
  * Alternating retraining with L1 on the coefficients (paper, section 3.2), or with gradual pruning; undefined if it has no
  * epochs.
- * @param original the network that the target is a fraction of
  */
-export function retrainPlan(graph: Graph, original: Graph, context: PlanContext): TrainingPlan | undefined {
+export async function retrainPlan(graph: Graph, context: PlanContext): Promise<TrainingPlan | undefined> {
   const { l1Form, l1, retrain, start } = context.run.config.settings;
-  const pruning = gradualPruning(graph, original, context.run.config);
+  const pruning = await gradualPruning(graph, context.run);
   // A calibrated start is pruned already: its zeros are what it was made for, unless they may come back.
   const sparse: SparseRule = { l1: l1Form, masked: start === "calibrate" && pruning === undefined };
   const plan = stagePlan(graph, context, {
@@ -48,12 +47,11 @@ export function retrainPlan(graph: Graph, original: Graph, context: PlanContext)
   return plan === undefined || pruning === undefined ? plan : { ...plan, pruning };
 }
 
-function gradualPruning(graph: Graph, original: Graph, { settings }: RunConfig): GradualPruning | undefined {
-  const { gradual, prune } = settings;
+async function gradualPruning(graph: Graph, run: RunDirectory): Promise<GradualPruning | undefined> {
+  const { gradual, prune } = run.config.settings;
   if (gradual === undefined || prune.rule !== "macs") return undefined;
-  const macs = (network: Graph): number => countGraph(fixBatch(network, 1)).paperMacs;
-  const originalMacs = macs(original);
-  return { ...gradual, from: macs(graph) / originalMacs, to: prune.fraction, originalMacs };
+  const original = await originalMacs(run);
+  return { ...gradual, from: counts(graph).paperMacs / original, to: prune.fraction, originalMacs: original };
 }
 
 /** Fine-tuning with the zeros held at zero (paper, section 3.3); undefined if it has no epochs. */
