@@ -7,21 +7,12 @@
  * The files are networks that `penni compress` made of ../shared/models. ResNet-18 has random weights, pruned to the
  * compression that the paper reports (bench/sparse_resnet18.ts).
  */
-import { execFileSync } from "node:child_process";
-import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
-import { tmpdir } from "node:os";
-import path from "node:path";
-import { fileURLToPath } from "node:url";
-import { gzipSync } from "node:zlib";
 import { Command } from "commander";
 import * as nodeRuntime from "onnxruntime-node";
 import * as webRuntime from "onnxruntime-web";
 import { wholeNumber } from "../src/cli/options.js";
 import { type Column, formatTable } from "../src/cli/table.js";
-import { compileProgram } from "../src/compile/compile.js";
 import { compileToWasm } from "../src/compile/index.js";
-import { planMemory } from "../src/compile/memory_plan.js";
-import { targets } from "../src/compile/targets.js";
 import { type Contender, measureByTurns, type Timing } from "../src/measure/by_turns.js";
 import { median } from "../src/measure/median.js";
 import { decodeModel } from "../src/onnx/read.js";
@@ -36,6 +27,7 @@ import {
 } from "./inference/kernel_costs.js";
 import { INPUT_DIMS, type InferenceNetwork, inferenceNetworks } from "./inference/networks.js";
 import type { PageRequest } from "./inference/page.js";
+import { compiledBytes, gzippedWasmBytes, webRuntimeBytes } from "./inference/sizes.js";
 import { penniContender, type Runtime, runtimeContender } from "./inference/web_contenders.js";
 
 interface Options {
@@ -142,23 +134,10 @@ function ratios(
 /** Memory and file size of compressed ResNet-18 as shares of what ONNX Runtime for the web and ONNX need. */
 function sizes({ dense, compressed }: InferenceNetwork): Readonly<Record<string, number>> {
   if (compressed === undefined) return {};
-  const program = compileProgram(decodeModel(compressed), targets.wasm);
-  const memory = program.weights.length + 4 * planMemory(program).size;
-  const directory = mkdtempSync(path.join(tmpdir(), "penni-bench-memory-"));
-  try {
-    const file = path.join(directory, "dense.onnx");
-    writeFileSync(file, dense);
-    const side = fileURLToPath(new URL("inference/memory_side.js", import.meta.url));
-    const growth = Number(
-      execFileSync(process.execPath, ["--expose-gc", side, file, INPUT_DIMS.join("x")], { encoding: "utf8" }),
-    );
-    return {
-      memoryOfWebDense: memory / growth,
-      gzippedWasmOfDenseOnnx: gzipSync(compileToWasm(compressed), { level: 9 }).length / dense.length,
-    };
-  } finally {
-    rmSync(directory, { recursive: true, force: true });
-  }
+  return {
+    memoryOfWebDense: compiledBytes(decodeModel(compressed)) / webRuntimeBytes(dense, INPUT_DIMS),
+    gzippedWasmOfDenseOnnx: gzippedWasmBytes(compressed) / dense.length,
+  };
 }
 
 /**

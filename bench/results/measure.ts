@@ -1,16 +1,9 @@
 import { execFileSync } from "node:child_process";
-import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { stat } from "node:fs/promises";
-import { cpus, tmpdir } from "node:os";
-import path from "node:path";
-import { fileURLToPath } from "node:url";
-import { gzipSync } from "node:zlib";
+import { cpus } from "node:os";
 import * as nodeRuntime from "onnxruntime-node";
 import * as webRuntime from "onnxruntime-web";
-import { compileProgram } from "../../src/compile/compile.js";
 import { compileToWasm } from "../../src/compile/index.js";
-import { planMemory } from "../../src/compile/memory_plan.js";
-import { targets } from "../../src/compile/targets.js";
 import { openDataset } from "../../src/data/open.js";
 import { pictureFormat } from "../../src/data/picture_format.js";
 import type { Graph } from "../../src/graph/types.js";
@@ -21,6 +14,7 @@ import { newNetwork } from "../../src/networks/index.js";
 import { readModel } from "../../src/onnx/files.js";
 import { encodeModel } from "../../src/onnx/write.js";
 import { CContender } from "../inference/c_contender.js";
+import { compiledBytes, gzippedWasmBytes, webRuntimeBytes } from "../inference/sizes.js";
 import { penniContender, type Runtime, runtimeContender } from "../inference/web_contenders.js";
 import type { Measured, ResultRecord } from "./record.js";
 import type { Row } from "./rows.js";
@@ -49,8 +43,8 @@ export async function measureModel(row: Row, file: string): Promise<Measured> {
   return {
     ...judged,
     latency: await latencies(dense, model, dims),
-    memory: { compiledBytes: compiledBytes(model), webDenseBytes: webBytes(dense, dims) },
-    gzippedWasm: gzipSync(compileToWasm(encodeModel(model)), { level: 9 }).length,
+    memory: { compiledBytes: compiledBytes(model), webDenseBytes: webRuntimeBytes(dense, dims) },
+    gzippedWasm: gzippedWasmBytes(encodeModel(model)),
     machine: cpus()[0]?.model ?? "unknown",
   };
 }
@@ -94,26 +88,5 @@ function hasCompiler(): boolean {
     return true;
   } catch {
     return false;
-  }
-}
-
-/** Weights and arena of the compiled network: what it needs at run time. */
-function compiledBytes(model: Graph): number {
-  const program = compileProgram(model, targets.wasm);
-  return program.weights.length + 4 * planMemory(program).size;
-}
-
-/** What a process grows by that loads a model in ONNX Runtime for the web and runs it once. */
-function webBytes(model: Uint8Array, dims: readonly number[]): number {
-  const directory = mkdtempSync(path.join(tmpdir(), "penni-results-"));
-  try {
-    const file = path.join(directory, "model.onnx");
-    writeFileSync(file, model);
-    const side = fileURLToPath(new URL("../inference/memory_side.js", import.meta.url));
-    return Number(
-      execFileSync(process.execPath, ["--expose-gc", side, file, dims.join("x")], { encoding: "utf8" }),
-    );
-  } finally {
-    rmSync(directory, { recursive: true, force: true });
   }
 }

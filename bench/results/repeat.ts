@@ -1,10 +1,9 @@
-import { spawn } from "node:child_process";
 import { existsSync } from "node:fs";
 import { mkdir } from "node:fs/promises";
 import path from "node:path";
 import { fileURLToPath } from "node:url";
-import { PenniError } from "../../src/graph/errors.js";
 import { sharedPath } from "../../test/support/shared.js";
+import { output } from "../compression_run.js";
 import { judge, measureModel } from "./measure.js";
 import { keepBaseline, keepRun, modelFile, seedFolder, writeRecord } from "./record.js";
 import type { Row } from "./rows.js";
@@ -54,7 +53,7 @@ export function commandLine({ command, args, out }: Step): string {
 
 /**
  * Makes a row's models anew, or goes on with what was begun in the working directory, and keeps them in `results/`.
- * @throws PenniError "training" if a step fails or is stopped
+ * @throws PenniError "training" if a step fails or is stopped; the same call goes on from there
  */
 export async function repeat(row: Row, work: string, seeds: readonly number[]): Promise<void> {
   await mkdir(path.join(work, row.id), { recursive: true });
@@ -74,18 +73,10 @@ export async function repeat(row: Row, work: string, seeds: readonly number[]): 
   }
 }
 
+/** What a step prints is shown; where it was begun before, it is gone on with. */
 async function carryOut(step: Step): Promise<void> {
   if (existsSync(step.result)) return;
   const isBegun = step.command !== "new" && existsSync(step.out);
-  const args = isBegun ? [step.command, "--resume", step.out] : [step.command, ...step.args, "-o", step.out];
-  const child = spawn(process.execPath, [main, ...args], { stdio: ["ignore", "inherit", "inherit"] });
-  const status = await new Promise<number | null>((resolve, reject) => {
-    child.once("error", reject);
-    child.once("close", resolve);
-  });
-  if (status === 0) return;
-  throw new PenniError("training", `"penni ${args.join(" ")}" failed`, {
-    found: `exit status ${status}`,
-    advice: "The same command goes on where this stopped",
-  });
+  const args = isBegun ? ["--resume", step.out] : [...step.args, "-o", step.out];
+  await output(process.execPath, [main, step.command, ...args]);
 }

@@ -3,7 +3,6 @@ import { mkdtemp, readFile, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import path from "node:path";
 import { after, test } from "node:test";
-import { imagenetPreprocessing } from "../../src/data/preprocessing.js";
 import { fixBatch } from "../../src/graph/passes/fix_input_shape.js";
 import { float32Data } from "../../src/graph/tensor.js";
 import type { Graph } from "../../src/graph/types.js";
@@ -16,6 +15,7 @@ import { fractionLeft, type Pruner } from "../../src/train/gradual_pruning.js";
 import type { EpochMetrics, TrainingPlan } from "../../src/train/plan.js";
 import { Trainer } from "../../src/train/trainer.js";
 import { Network } from "../support/network.js";
+import { smallPlan } from "./support.js";
 
 const folder = await mkdtemp(path.join(tmpdir(), "penni-gradual-"));
 after(() => rm(folder, { recursive: true, force: true }));
@@ -37,20 +37,9 @@ const pruning = { from: macsOf(network) / originalMacs, to: 0.55, originalMacs, 
 
 /** 6 steps an epoch, 24 in all. */
 function planOf(name: string): TrainingPlan {
-  const file = (extension: string): string => path.join(folder, `${name}.${extension}`);
-  return {
+  return smallPlan(folder, name, network, {
     stage: "retrain",
-    network: path.join(folder, "network.onnx"),
-    result: file("onnx"),
-    checkpoint: file("ckpt"),
-    data: {
-      spec: "synthetic:100",
-      preprocessing: imagenetPreprocessing,
-      augmentation: { padding: 2, flip: true },
-      validation: 0,
-    },
-    seed: 1,
-    batch: 16,
+    data: { spec: "synthetic:100", validation: 0 },
     epochs: 4,
     phases: trainingPhases(network, {
       mode: "joint",
@@ -59,15 +48,9 @@ function planOf(name: string): TrainingPlan {
     }),
     phaseEpochs: 1,
     schedule: { kind: "cosine", initial: 0.3 },
-    l1Strength: 0,
     optimizer: { momentum: 0.9, weightDecay: 1e-4 },
-    loss: { crossEntropy: 1, labelSmoothing: 0, distillation: 0, temperature: 1 },
-    batchNormalization: "batch",
-    sparse: sparseParameters(network),
     pruning,
-    threads: 1,
-    checkpointSeconds: 1000,
-  };
+  });
 }
 
 /** Trains, asked to stop after so many steps if that is given. */

@@ -3,7 +3,6 @@ import { mkdtemp, readFile, rm, truncate } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import path from "node:path";
 import { after, test } from "node:test";
-import { imagenetPreprocessing } from "../../src/data/preprocessing.js";
 import { composeMappings, type InitializerMapping, keptElements } from "../../src/graph/mapping.js";
 import { elementCount, float32Data } from "../../src/graph/tensor.js";
 import type { Graph } from "../../src/graph/types.js";
@@ -15,7 +14,7 @@ import type { EpochMetrics, EpochTiming, TrainingPlan } from "../../src/train/pl
 import type { Shrinker } from "../../src/train/shrinking.js";
 import { Trainer, type TrainerHooks } from "../../src/train/trainer.js";
 import { Network } from "../support/network.js";
-import { assertNear } from "./support.js";
+import { assertNear, smallPlan } from "./support.js";
 
 const folder = await mkdtemp(path.join(tmpdir(), "penni-shrinking-"));
 after(() => rm(folder, { recursive: true, force: true }));
@@ -54,21 +53,10 @@ const inTwoGoes: Shrinker = (graph, options) => {
   return shrinkForTraining(graph, { ...options, multiple: firstChannels(graph) === 8 ? 3 : 1 });
 };
 
-function planOf(name: string, changes: Partial<TrainingPlan> = {}): TrainingPlan {
-  const file = (suffix: string): string => path.join(folder, `${name}.${suffix}`);
-  return {
+function planOf(name: string, changes: Partial<Omit<TrainingPlan, "data">> = {}): TrainingPlan {
+  return smallPlan(folder, name, network, {
     stage: "planted",
-    network: path.join(folder, "network.onnx"),
-    result: file("onnx"),
-    checkpoint: file("ckpt"),
-    data: {
-      spec: "synthetic:120",
-      preprocessing: imagenetPreprocessing,
-      augmentation: { padding: 2, flip: true },
-      validation: 0.1,
-    },
-    seed: 1,
-    batch: 16,
+    data: { spec: "synthetic:120", validation: 0.1 },
     epochs: EPOCHS,
     phases: trainingPhases(network, {
       mode: "alternating",
@@ -77,16 +65,10 @@ function planOf(name: string, changes: Partial<TrainingPlan> = {}): TrainingPlan
     }),
     phaseEpochs: 0.5,
     schedule: { kind: "cosine", initial: 0.01 },
-    l1Strength: 0,
     optimizer: { momentum: 0.9, weightDecay: 1e-3 },
-    loss: { crossEntropy: 1, labelSmoothing: 0, distillation: 0, temperature: 1 },
-    batchNormalization: "batch",
-    sparse: sparseParameters(network),
     shrinking: { multiple: 1, minimumGain: 0 },
-    threads: 1,
-    checkpointSeconds: 1000,
     ...changes,
-  };
+  });
 }
 
 interface Told {

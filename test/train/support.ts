@@ -1,9 +1,13 @@
 import assert from "node:assert/strict";
+import path from "node:path";
+import { imagenetPreprocessing } from "../../src/data/preprocessing.js";
 import { runGraph } from "../../src/execute/node.js";
 import { elementCount, float32Data, float32Tensor } from "../../src/graph/tensor.js";
 import type { Graph, Tensor } from "../../src/graph/types.js";
+import { sparseParameters } from "../../src/method/phases.js";
 import { TypedBuilder } from "../../src/ops/builder.js";
 import { expandComposites } from "../../src/ops/passes/expand_composites.js";
+import type { TrainingPlan } from "../../src/train/plan.js";
 import { randomSource } from "../support/opcase.js";
 
 /** A float32 tensor of random numbers in [low, high), the same for the same seed. */
@@ -38,6 +42,38 @@ export function graphFrom(
     valueInfo: new Map(),
     metadata: new Map(),
   });
+}
+
+/** What a small training plan of a test has of its own. */
+type OwnPlan = Pick<
+  TrainingPlan,
+  "stage" | "epochs" | "phases" | "phaseEpochs" | "schedule" | "optimizer"
+> & {
+  readonly data: Pick<TrainingPlan["data"], "spec" | "validation">;
+} & Omit<Partial<TrainingPlan>, "data">;
+
+/** A plan that trains the network `network.onnx` of a folder on labels, one thread, in batches of 16. */
+export function smallPlan(folder: string, name: string, network: Graph, own: OwnPlan): TrainingPlan {
+  const file = (extension: string): string => path.join(folder, `${name}.${extension}`);
+  return {
+    network: path.join(folder, "network.onnx"),
+    result: file("onnx"),
+    checkpoint: file("ckpt"),
+    seed: 1,
+    batch: 16,
+    l1Strength: 0,
+    loss: { crossEntropy: 1, labelSmoothing: 0, distillation: 0, temperature: 1 },
+    batchNormalization: "batch",
+    sparse: sparseParameters(network),
+    threads: 1,
+    checkpointSeconds: 1000,
+    ...own,
+    data: {
+      preprocessing: imagenetPreprocessing,
+      augmentation: { padding: 2, flip: true },
+      ...own.data,
+    },
+  };
 }
 
 /** The values that ONNX Runtime computes for `outputs`, in order. */
