@@ -6,9 +6,9 @@
 import { blockSize } from "../src/execute/block_size.js";
 import { int, ints } from "../src/graph/attributes.js";
 import type { Graph } from "../src/graph/types.js";
-import { TypedBuilder } from "../src/ops/builder.js";
-import { PENNI_DOMAIN } from "../src/ops/composite.js";
-import { matMul, reduceSum, reshape } from "../src/ops/emit.js";
+import { PENNI_DOMAIN } from "../src/ops/core/composite.js";
+import { matMul, reduceSum, reshape } from "../src/ops/core/emit.js";
+import { TypedBuilder } from "../src/ops/inference/builder.js";
 import { blockLayout } from "../src/train/blocked/pass.js";
 import { buildGradients } from "../src/train/gradients.js";
 import { layerGraph, milliseconds } from "./layers.js";

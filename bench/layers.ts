@@ -4,8 +4,8 @@ import { openSession } from "../src/execute/node.js";
 import { elementCount, float32Tensor } from "../src/graph/tensor.js";
 import type { Graph } from "../src/graph/types.js";
 import { median } from "../src/measure/median.js";
-import type { TypedBuilder } from "../src/ops/builder.js";
-import type { ConvGeometry } from "../src/ops/conv_gradient.js";
+import type { ConvGeometry } from "../src/ops/families/conv_gradient.js";
+import type { TypedBuilder } from "../src/ops/inference/builder.js";
 import { runtimeOpsets } from "../src/train/blocked/layouts.js";
 
 const RUNS = 9;

@@ -2,7 +2,7 @@ import { int } from "../src/graph/attributes.js";
 import type { Graph } from "../src/graph/types.js";
 import { ClassifierBuilder } from "../src/networks/classifier_builder.js";
 import { type NetworkName, newNetwork } from "../src/networks/index.js";
-import { add } from "../src/ops/emit.js";
+import { add } from "../src/ops/core/emit.js";
 
 const SEED = 1;
 const CLASSES = 1000;

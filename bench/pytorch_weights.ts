@@ -3,7 +3,7 @@ import { withInitializers } from "../src/graph/edit.js";
 import { PenniError } from "../src/graph/errors.js";
 import { elementCount, float32Data, float32Tensor } from "../src/graph/tensor.js";
 import type { Graph, Tensor } from "../src/graph/types.js";
-import { findDecompositions } from "../src/ops/weights.js";
+import { findDecompositions } from "../src/layers/weights.js";
 
 /**
  * Weights that travel between a graph and a PyTorch model: raw little-endian float32, one tensor after the

@@ -3,12 +3,12 @@ import { withInitializers } from "../src/graph/edit.js";
 import { fixBatch } from "../src/graph/passes/fix_input_shape.js";
 import { float32Data, float32Tensor } from "../src/graph/tensor.js";
 import type { Graph, Tensor } from "../src/graph/types.js";
+import { convolutions, findDecompositions } from "../src/layers/weights.js";
 import { countGraph } from "../src/measure/count.js";
 import { decompose } from "../src/method/decompose.js";
 import { prunableInitializers } from "../src/method/prune.js";
 import { shrink } from "../src/method/shrink.js";
 import { simplify } from "../src/ops/passes/simplify.js";
-import { convolutions, findDecompositions } from "../src/ops/weights.js";
 import { benchmarkNetworks } from "./networks.js";
 
 /**

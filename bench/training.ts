@@ -6,7 +6,7 @@ import { fixBatch } from "../src/graph/passes/fix_input_shape.js";
 import { elementCount } from "../src/graph/tensor.js";
 import type { Graph } from "../src/graph/types.js";
 import { trainingPhases } from "../src/method/phases.js";
-import { inferGraph, staticDims } from "../src/ops/infer.js";
+import { inferGraph, staticDims } from "../src/ops/inference/infer.js";
 import type { TrainingPlan } from "../src/train/plan.js";
 import { Workbench } from "../src/train/workbench.js";
 

@@ -3,13 +3,13 @@
  * `npm run build && node dist/bench/weight-gradient.js [THREADS]`
  */
 import { blockSize } from "../src/execute/block_size.js";
-import { TypedBuilder } from "../src/ops/builder.js";
+import { add, reduceSum, slice } from "../src/ops/core/emit.js";
 import {
   type ConvGeometry,
   type WeightGradientFormulation,
   weightGradients,
-} from "../src/ops/conv_gradient.js";
-import { add, reduceSum, slice } from "../src/ops/emit.js";
+} from "../src/ops/families/conv_gradient.js";
+import { TypedBuilder } from "../src/ops/inference/builder.js";
 import { Layouts } from "../src/train/blocked/layouts.js";
 import { type BlockedWeightGradient, blockedWeightGradients } from "../src/train/blocked/weight_gradient.js";
 import { layerGraph, milliseconds as medianRun, squareConv } from "./layers.js";

@@ -4,9 +4,9 @@
  */
 import { blockSize } from "../src/execute/block_size.js";
 import type { Graph } from "../src/graph/types.js";
-import { TypedBuilder } from "../src/ops/builder.js";
-import type { ConvGeometry } from "../src/ops/conv_gradient.js";
-import { reduceSum } from "../src/ops/emit.js";
+import { reduceSum } from "../src/ops/core/emit.js";
+import type { ConvGeometry } from "../src/ops/families/conv_gradient.js";
+import { TypedBuilder } from "../src/ops/inference/builder.js";
 import { directConvolution } from "../src/train/blocked/convolution.js";
 import { directInputGradient } from "../src/train/blocked/input_gradient.js";
 import { Layouts } from "../src/train/blocked/layouts.js";

@@ -15,7 +15,8 @@
  * const wasm = compileToWasm(graph); // for `load` of penni/runtime
  */
 
-export { type CFile, type CFileOptions, cFiles } from "./compile/c/files.js";
+export type { CFile } from "./compile/c/c_file.js";
+export { type CFileOptions, cFiles } from "./compile/c/files.js";
 export { compileProgram, type Target } from "./compile/compile.js";
 export { compileToWasm, type WasmOptions } from "./compile/index.js";
 export type { Program } from "./compile/program.js";
@@ -72,12 +73,12 @@ export { type TrainOptions, train } from "./method/train.js";
 export { readModel, type WriteOptions, writeModel } from "./onnx/files.js";
 export { type DecodeOptions, decodeModel } from "./onnx/read.js";
 export { type EncodeOptions, encodeModel } from "./onnx/write.js";
-export { inferGraph } from "./ops/infer.js";
+export { inferGraph } from "./ops/inference/infer.js";
+export { verifyTypes } from "./ops/inference/verify.js";
 export { type Dequantization, dequantize } from "./ops/passes/dequantize.js";
 export { importModel } from "./ops/passes/import_model.js";
 export { type SimplifyOptions, simplify } from "./ops/passes/simplify.js";
 export { upgradeOpset } from "./ops/passes/upgrade_opset.js";
-export { verifyTypes } from "./ops/verify.js";
 export type { LossOptions } from "./train/losses.js";
 export type { OutputLoss } from "./train/outputs.js";
 export type {

@@ -18,14 +18,14 @@ import { modelRemarks } from "../../src/method/remarks.js";
 import { shrink } from "../../src/method/shrink.js";
 import { decodeModel } from "../../src/onnx/read.js";
 import { encodeModel } from "../../src/onnx/write.js";
-import { inferGraph } from "../../src/ops/infer.js";
+import { inferGraph } from "../../src/ops/inference/infer.js";
+import { verifyTypes } from "../../src/ops/inference/verify.js";
 import { dequantize } from "../../src/ops/passes/dequantize.js";
 import { toFloat32 } from "../../src/ops/passes/float16.js";
 import { foldNormalization } from "../../src/ops/passes/fold_normalization.js";
 import { simplify } from "../../src/ops/passes/simplify.js";
 import { unfuse } from "../../src/ops/passes/unfuse.js";
 import { upgradeOpset } from "../../src/ops/passes/upgrade_opset.js";
-import { verifyTypes } from "../../src/ops/verify.js";
 import { buildTrainingStep } from "../../src/train/step.js";
 
 /** What must not happen to a broken model: anything but success or a typed error. */

@@ -16,9 +16,9 @@ import { modelRemarks } from "../../src/method/remarks.js";
 import { reportShrink } from "../../src/method/shrink/report.js";
 import { decodeModel } from "../../src/onnx/read.js";
 import { encodeModel } from "../../src/onnx/write.js";
-import { inferGraph } from "../../src/ops/infer.js";
+import { inferGraph } from "../../src/ops/inference/infer.js";
+import { verifyTypes } from "../../src/ops/inference/verify.js";
 import { dequantize } from "../../src/ops/passes/dequantize.js";
-import { verifyTypes } from "../../src/ops/verify.js";
 
 /** Runs a stage and notes what it cost. */
 export type Timer = <Result>(stage: string, run: () => Result | Promise<Result>) => Promise<Result>;

@@ -1,6 +1,6 @@
 import { numericData } from "../graph/tensor.js";
 import type { ElementType, Node, Tensor } from "../graph/types.js";
-import { isInteger } from "../ops/element_types.js";
+import { isInteger } from "../ops/core/element_types.js";
 
 /** Integers up to this are exact in float32, in which programs compute. */
 const LARGEST_EXACT = 2 ** 24;

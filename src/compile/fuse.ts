@@ -1,7 +1,7 @@
 import { type GraphLinks, linkGraph } from "../graph/links.js";
 import type { Graph, Node } from "../graph/types.js";
-import type { Inference } from "../ops/infer.js";
-import { nodeContext } from "../ops/infer.js";
+import type { Inference } from "../ops/inference/infer.js";
+import { nodeContext } from "../ops/inference/infer.js";
 import { type Bounds, boundsOf } from "./lower/bounds.js";
 import { takesBounds, takesSum } from "./lower/registry.js";
 

@@ -7,7 +7,7 @@ import { openSession } from "../execute/node.js";
 import { PenniError } from "../graph/errors.js";
 import { fixBatch } from "../graph/passes/fix_input_shape.js";
 import type { Graph } from "../graph/types.js";
-import { inferGraph } from "../ops/infer.js";
+import { inferGraph } from "../ops/inference/infer.js";
 
 /** Images to try a network on. */
 export interface TrialImages {

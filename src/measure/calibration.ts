@@ -5,7 +5,7 @@ import { Random } from "../data/random.js";
 import { fixBatch } from "../graph/passes/fix_input_shape.js";
 import { elementCount } from "../graph/tensor.js";
 import type { Graph, Tensor } from "../graph/types.js";
-import { inferGraph } from "../ops/infer.js";
+import { inferGraph } from "../ops/inference/infer.js";
 import { batchProblem } from "./batch_independence.js";
 import { countGraph } from "./count.js";
 import { collectMoments, type SampleSize } from "./layer_moments.js";

@@ -6,7 +6,7 @@ import { PenniError } from "../graph/errors.js";
 import { fixBatch } from "../graph/passes/fix_input_shape.js";
 import { elementCount } from "../graph/tensor.js";
 import type { Graph, Shape } from "../graph/types.js";
-import { inferGraph } from "../ops/infer.js";
+import { inferGraph } from "../ops/inference/infer.js";
 
 /** The first output of a model, where labels meet it. */
 export interface ScoredClasses {

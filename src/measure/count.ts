@@ -1,10 +1,10 @@
 import { PenniError } from "../graph/errors.js";
 import { countNonZeros, elementCount, float32Data } from "../graph/tensor.js";
 import type { Graph, Node, ValueType } from "../graph/types.js";
-import { standardOpset } from "../ops/definition.js";
-import { type Inference, inferGraph, nodeContext } from "../ops/infer.js";
-import { findOp } from "../ops/registry.js";
-import { convolutions, type DecomposedLayer, findDecompositions, prunableWeight } from "../ops/weights.js";
+import { convolutions, type DecomposedLayer, findDecompositions, prunableWeight } from "../layers/weights.js";
+import { standardOpset } from "../ops/core/definition.js";
+import { type Inference, inferGraph, nodeContext } from "../ops/inference/infer.js";
+import { findOp } from "../ops/inference/registry.js";
 
 /** The initializer of a layer whose zeros save arithmetic: coefficients, or the weight of a dense convolution. */
 export interface SparseWeight {

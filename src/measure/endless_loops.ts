@@ -3,9 +3,9 @@ import { PenniError } from "../graph/errors.js";
 import { fixOpenBatch } from "../graph/passes/fix_input_shape.js";
 import type { Graph, Node } from "../graph/types.js";
 import { type Body, decodeBody } from "../onnx/read.js";
-import type { KnownValue } from "../ops/definition.js";
-import type { ForwardInference } from "../ops/infer.js";
-import { knownNumbers } from "../ops/rearrange.js";
+import type { KnownValue } from "../ops/core/context.js";
+import { knownNumbers } from "../ops/core/rearrange.js";
+import type { ForwardInference } from "../ops/inference/infer.js";
 import { branchScope, hasSubgraph, inferredAnyhow, isStandard } from "./long_loops.js";
 
 /** A loop of any network that makes sense has made fewer turns than this: at a few microseconds each, a minute. */

@@ -3,10 +3,10 @@ import { PenniError } from "../graph/errors.js";
 import { innerNodes } from "../graph/links.js";
 import type { Attribute, Branch, Graph, InnerNode, Node, ValueInfo } from "../graph/types.js";
 import { namesRead } from "../graph/verify.js";
-import type { KnownValue } from "../ops/definition.js";
-import { isStatic } from "../ops/dims.js";
-import { ForwardInference } from "../ops/infer.js";
-import { knownNumbers } from "../ops/rearrange.js";
+import type { KnownValue } from "../ops/core/context.js";
+import { isStatic } from "../ops/core/dims.js";
+import { knownNumbers } from "../ops/core/rearrange.js";
+import { ForwardInference } from "../ops/inference/infer.js";
 
 /** A loop that is run only to learn a shape makes at most so many turns. */
 const MOST_TURNS = 2 ** 16;

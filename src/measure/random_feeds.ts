@@ -2,10 +2,10 @@ import { Tensor as OrtTensor } from "onnxruntime-common";
 import { Random } from "../data/random.js";
 import type { Feeds } from "../execute/engine.js";
 import { PenniError } from "../graph/errors.js";
+import { describeShape } from "../graph/shape_error.js";
 import { elementCount } from "../graph/tensor.js";
 import type { ElementType, ValueInfo } from "../graph/types.js";
-import { describeShape } from "../ops/definition.js";
-import { isStatic } from "../ops/dims.js";
+import { isStatic } from "../ops/core/dims.js";
 
 const bit = (random: Random): number => random.uint32() & 1;
 

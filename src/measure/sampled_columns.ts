@@ -1,5 +1,5 @@
 import type { Random } from "../data/random.js";
-import type { ConvGeometry } from "../ops/conv_gradient.js";
+import type { ConvGeometry } from "../ops/families/conv_gradient.js";
 
 /** Output positions of a convolution, and where each tap of their kernels reads. */
 export interface SampledPositions {

@@ -3,10 +3,10 @@ import type { Batch } from "../data/batches.js";
 import { openSession } from "../execute/node.js";
 import { PenniError } from "../graph/errors.js";
 import type { Graph } from "../graph/types.js";
-import { TypedBuilder } from "../ops/builder.js";
-import { standardOpset } from "../ops/definition.js";
-import { mul, reduceMean } from "../ops/emit.js";
-import { inferGraph } from "../ops/infer.js";
+import { standardOpset } from "../ops/core/definition.js";
+import { mul, reduceMean } from "../ops/core/emit.js";
+import { TypedBuilder } from "../ops/inference/builder.js";
+import { inferGraph } from "../ops/inference/infer.js";
 
 export interface Moments {
   readonly mean: readonly number[];

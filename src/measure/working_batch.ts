@@ -3,7 +3,7 @@ import { PenniError } from "../graph/errors.js";
 import { innerNodes } from "../graph/links.js";
 import { fixBatch } from "../graph/passes/fix_input_shape.js";
 import type { Graph } from "../graph/types.js";
-import { inferGraph } from "../ops/infer.js";
+import { inferGraph } from "../ops/inference/infer.js";
 import { randomFeeds } from "./random_feeds.js";
 
 /** A batch that no network is likely to state. */

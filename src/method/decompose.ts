@@ -9,7 +9,7 @@ import {
   denseLayer,
   findDecompositions,
   isDepthwise,
-} from "../ops/weights.js";
+} from "../layers/weights.js";
 import { type Factors, factorise } from "./basis.js";
 
 /** A convolution that has something to decompose, or the reason why it is left as it is. */

@@ -4,13 +4,6 @@ import { linkGraph } from "../graph/links.js";
 import { fixBatch } from "../graph/passes/fix_input_shape.js";
 import { countNonZeros, float32Data, float32Tensor } from "../graph/tensor.js";
 import type { Graph, ValueType } from "../graph/types.js";
-import { checkNameCount } from "../measure/classes.js";
-import { countGraph } from "../measure/count.js";
-import { encodeModel } from "../onnx/write.js";
-import { inferGraph } from "../ops/infer.js";
-import { hasHalfWeights, withHalfWeights, withInterfaceOf } from "../ops/passes/float16.js";
-import { foldNormalization } from "../ops/passes/fold_normalization.js";
-import { type DecomposedLayer, findDecompositions } from "../ops/weights.js";
 import {
   type Fragment,
   formWriters,
@@ -19,7 +12,14 @@ import {
   layerPart,
   mergedKernels,
   replaceLayers,
-} from "./layer_forms.js";
+} from "../layers/forms.js";
+import { type DecomposedLayer, findDecompositions } from "../layers/weights.js";
+import { checkNameCount } from "../measure/classes.js";
+import { countGraph } from "../measure/count.js";
+import { encodeModel } from "../onnx/write.js";
+import { inferGraph } from "../ops/inference/infer.js";
+import { hasHalfWeights, withHalfWeights, withInterfaceOf } from "../ops/passes/float16.js";
+import { foldNormalization } from "../ops/passes/fold_normalization.js";
 import { prunableInitializers } from "./prune.js";
 
 /** The key of `metadata_props` under which a model carries its compression record as JSON. */

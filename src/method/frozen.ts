@@ -3,12 +3,12 @@ import { linkGraph } from "../graph/links.js";
 import { fixBatch } from "../graph/passes/fix_input_shape.js";
 import type { Graph, Node } from "../graph/types.js";
 import { namesRead } from "../graph/verify.js";
-import type { TypedBuilder } from "../ops/builder.js";
-import { isStatic } from "../ops/dims.js";
-import { add, mul, reduceSum } from "../ops/emit.js";
-import { inferGraph } from "../ops/infer.js";
+import { isStatic } from "../ops/core/dims.js";
+import { add, mul, reduceSum } from "../ops/core/emit.js";
+import type { TypedBuilder } from "../ops/inference/builder.js";
+import { inferGraph } from "../ops/inference/infer.js";
+import { findOp } from "../ops/inference/registry.js";
 import { builderFor } from "../ops/passes/expand_composites.js";
-import { findOp } from "../ops/registry.js";
 import { buildGradients } from "../train/gradients.js";
 import { trainableParameters } from "./parameters.js";
 

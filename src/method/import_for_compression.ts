@@ -2,10 +2,10 @@ import { evaluateArithmetic } from "../compile/compile.js";
 import type { ConstantLimits } from "../compile/evaluate_constants.js";
 import { elementCount } from "../graph/tensor.js";
 import type { Graph } from "../graph/types.js";
+import { isQuantizedOp } from "../ops/families/quantization.js";
 import { importModel } from "../ops/passes/import_model.js";
 import { recogniseFactored } from "../ops/passes/recognise_factored.js";
 import type { SimplifyOptions } from "../ops/passes/simplify.js";
-import { isQuantizedOp } from "../ops/quantization.js";
 
 /** Elements that a model may have more in all than its file, besides as many as the file has: 1 MiB. */
 const FREE_GROWTH = 2 ** 18;

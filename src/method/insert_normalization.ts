@@ -3,7 +3,7 @@ import { freshNames, usedNames } from "../graph/edit.js";
 import { linkGraph } from "../graph/links.js";
 import { elementCount, float32Data, float32Tensor } from "../graph/tensor.js";
 import type { Graph, Node, Tensor } from "../graph/types.js";
-import { convolutions, denseLayer } from "../ops/weights.js";
+import { convolutions, denseLayer } from "../layers/weights.js";
 
 /** Mean and variance of every channel of a value. */
 export interface ChannelStatistics {

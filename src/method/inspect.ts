@@ -1,7 +1,7 @@
 import { float32Data } from "../graph/tensor.js";
 import type { Graph, Node } from "../graph/types.js";
+import { type DecomposedLayer, type DenseLayer, findDecompositions } from "../layers/weights.js";
 import { countGraph, type GraphCount, type LayerCount } from "../measure/count.js";
-import { type DecomposedLayer, type DenseLayer, findDecompositions } from "../ops/weights.js";
 import { spectrum } from "./basis.js";
 import { basisSaves, decompositionCandidates } from "./decompose.js";
 import { type LayerKind, layerKind } from "./layer_kinds.js";

@@ -1,5 +1,5 @@
 import type { Graph, Node } from "../graph/types.js";
-import { isDepthwise } from "../ops/weights.js";
+import { isDepthwise } from "../layers/weights.js";
 import { basisSaves, type DecompositionDecision } from "./decompose.js";
 
 /** What can be done about the arithmetic of a layer. */

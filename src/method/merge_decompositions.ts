@@ -3,8 +3,8 @@ import { linkGraph } from "../graph/links.js";
 import { removeDeadNodes } from "../graph/passes/remove_dead_nodes.js";
 import { float32Data, float32Tensor } from "../graph/tensor.js";
 import type { Graph, Node, Tensor } from "../graph/types.js";
-import { findDecomposition, mergeFactors } from "../ops/decomposition.js";
-import { convolutions } from "../ops/weights.js";
+import { findDecomposition, mergeFactors } from "../layers/decomposition.js";
+import { convolutions } from "../layers/weights.js";
 import type { Factors } from "./basis.js";
 
 /** A network whose decomposed layers have dense kernels, and what these kernels are made of. */

@@ -1,8 +1,8 @@
 import { linkGraph } from "../graph/links.js";
 import { elementCount, float32Data } from "../graph/tensor.js";
 import type { Graph, Node } from "../graph/types.js";
-import { findOp } from "../ops/registry.js";
-import { findDecompositions } from "../ops/weights.js";
+import { findDecompositions } from "../layers/weights.js";
+import { findOp } from "../ops/inference/registry.js";
 import { spectrum } from "./basis.js";
 import { prunableInitializers } from "./prune.js";
 

@@ -1,5 +1,5 @@
 import type { Graph } from "../graph/types.js";
-import { convolutions, findDecompositions } from "../ops/weights.js";
+import { convolutions, findDecompositions } from "../layers/weights.js";
 import type { UpdateRule } from "../train/optimizer.js";
 import type { Phase } from "../train/plan.js";
 import { basisRates, type ParameterRole, trainableParameters } from "./parameters.js";

@@ -2,8 +2,8 @@ import { withInitializers } from "../graph/edit.js";
 import { PenniError } from "../graph/errors.js";
 import { float32Data, float32Tensor } from "../graph/tensor.js";
 import type { Graph, Tensor } from "../graph/types.js";
+import { convolutions, findDecompositions, prunableWeight } from "../layers/weights.js";
 import { countGraph, type GraphCount } from "../measure/count.js";
-import { convolutions, findDecompositions, prunableWeight } from "../ops/weights.js";
 import {
   type CuttableBasis,
   cuttableBases,

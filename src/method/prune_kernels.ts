@@ -1,5 +1,5 @@
 import type { Graph } from "../graph/types.js";
-import { type DecomposedLayer, findDecompositions } from "../ops/weights.js";
+import { type DecomposedLayer, findDecompositions } from "../layers/weights.js";
 
 /** The basis of a layer whose kernels may go as a whole. */
 export interface CuttableBasis {

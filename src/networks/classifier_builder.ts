@@ -3,7 +3,7 @@ import { int, ints } from "../graph/attributes.js";
 import { PenniError } from "../graph/errors.js";
 import { elementCount } from "../graph/tensor.js";
 import type { Graph } from "../graph/types.js";
-import { TypedBuilder } from "../ops/builder.js";
+import { TypedBuilder } from "../ops/inference/builder.js";
 
 const OPSET = 17;
 /** 1 GiB of weights: more than any of these networks is meant to have. */

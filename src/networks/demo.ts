@@ -1,6 +1,6 @@
 import { imagenetPreprocessing, PREPROCESSING_KEY, type Preprocessing } from "../data/preprocessing.js";
 import type { Graph } from "../graph/types.js";
-import { add } from "../ops/emit.js";
+import { add } from "../ops/core/emit.js";
 import { ClassifierBuilder } from "./classifier_builder.js";
 
 /** What the demo's network expects of its images. */

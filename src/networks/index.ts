@@ -2,7 +2,7 @@ import { PenniError } from "../graph/errors.js";
 import { fixBatch } from "../graph/passes/fix_input_shape.js";
 import { elementCount } from "../graph/tensor.js";
 import type { Graph } from "../graph/types.js";
-import { inferGraph } from "../ops/infer.js";
+import { inferGraph } from "../ops/inference/infer.js";
 import { alexnet } from "./alexnet.js";
 import { mobilenetV2 } from "./mobilenet_v2.js";
 import type { NetworkName } from "./names.js";

@@ -1,5 +1,5 @@
 import type { Graph } from "../graph/types.js";
-import { add } from "../ops/emit.js";
+import { add } from "../ops/core/emit.js";
 import { ClassifierBuilder, type ConvOptions } from "./classifier_builder.js";
 import { hasSmallImages, type NetworkRequest } from "./request.js";
 

@@ -1,5 +1,5 @@
 import type { Graph } from "../graph/types.js";
-import { add, slice, zeroPad } from "../ops/emit.js";
+import { add, slice, zeroPad } from "../ops/core/emit.js";
 import { ClassifierBuilder } from "./classifier_builder.js";
 import { hasSmallImages, type NetworkRequest } from "./request.js";
 

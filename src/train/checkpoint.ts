@@ -2,6 +2,7 @@ import { createHash } from "node:crypto";
 import { z } from "zod";
 import { PenniError } from "../graph/errors.js";
 import { elementCount } from "../graph/tensor.js";
+import type { CheckpointTensor } from "./checkpoint_tensor.js";
 import { type LossTrend, lossTrendSchema } from "./divergence.js";
 import { type EpochMetrics, epochMetricsSchema, type Recovery, recoverySchema } from "./plan.js";
 
@@ -31,11 +32,6 @@ export interface Checkpoint {
   readonly tensors: ReadonlyMap<string, CheckpointTensor>;
   /** The network that is trained, as an ONNX file, if it is no longer the stage's own but a smaller one. */
   readonly network?: Uint8Array;
-}
-
-export interface CheckpointTensor {
-  readonly dims: readonly number[];
-  readonly data: Float32Array;
 }
 
 /** Each version starts with its own such line and ends with the SHA-256 of all that is before it. */

@@ -1,5 +1,5 @@
 import { z } from "zod";
-import type { CheckpointTensor } from "./checkpoint.js";
+import type { CheckpointTensor } from "./checkpoint_tensor.js";
 import type { LossOptions } from "./losses.js";
 import type { OutputLoss, OutputMeasure } from "./outputs.js";
 

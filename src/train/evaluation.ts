@@ -1,9 +1,9 @@
 import { int } from "../graph/attributes.js";
 import { removeDeadNodes } from "../graph/passes/remove_dead_nodes.js";
 import type { Graph, ValueInfo } from "../graph/types.js";
-import { TypedBuilder } from "../ops/builder.js";
-import { standardOpset } from "../ops/definition.js";
-import { tensorType } from "../ops/infer.js";
+import { standardOpset } from "../ops/core/definition.js";
+import { TypedBuilder } from "../ops/inference/builder.js";
+import { tensorType } from "../ops/inference/infer.js";
 import { logitsOf } from "./outputs.js";
 
 /** Output of a classifier's evaluation graph: int64 [N], the class with the largest logit. */

@@ -1,9 +1,9 @@
 import { PenniError } from "../graph/errors.js";
 import { elementCount } from "../graph/tensor.js";
 import type { Node } from "../graph/types.js";
-import type { TypedBuilder } from "../ops/builder.js";
-import { add, reduceSum, reshape } from "../ops/emit.js";
-import { findOp } from "../ops/registry.js";
+import { add, reduceSum, reshape } from "../ops/core/emit.js";
+import type { TypedBuilder } from "../ops/inference/builder.js";
+import { findOp } from "../ops/inference/registry.js";
 
 /** Who wants to know where gradients pass. */
 export interface GradientObserver {

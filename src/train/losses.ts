@@ -1,7 +1,7 @@
 import { int } from "../graph/attributes.js";
 import { float32Tensor, scalarTensor } from "../graph/tensor.js";
-import type { TypedBuilder } from "../ops/builder.js";
-import { add, mul, neg, reduceMean, reduceSum, sub } from "../ops/emit.js";
+import { add, mul, neg, reduceMean, reduceSum, sub } from "../ops/core/emit.js";
+import type { TypedBuilder } from "../ops/inference/builder.js";
 import type { ClassAxis, OutputLoss } from "./outputs.js";
 
 /** What a training step minimises; weights add up as given, they need not sum to one. */

@@ -1,6 +1,6 @@
 import { elementCount } from "../graph/tensor.js";
-import type { TypedBuilder } from "../ops/builder.js";
-import { add, div, mul, neg, reduceSum, sub } from "../ops/emit.js";
+import { add, div, mul, neg, reduceSum, sub } from "../ops/core/emit.js";
+import type { TypedBuilder } from "../ops/inference/builder.js";
 
 /** How one parameter is updated. */
 export interface UpdateRule {

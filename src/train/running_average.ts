@@ -1,5 +1,5 @@
 import { type InitializerMapping, keptElements } from "../graph/mapping.js";
-import type { CheckpointTensor } from "./checkpoint.js";
+import type { CheckpointTensor } from "./checkpoint_tensor.js";
 
 /** Steps between two looks at the state: a look reads it from the device and takes one pass over it. */
 const INTERVAL = 8;

@@ -8,7 +8,7 @@ import { fixBatch } from "../graph/passes/fix_input_shape.js";
 import { float32Data } from "../graph/tensor.js";
 import type { Graph, Tensor } from "../graph/types.js";
 import { readModel } from "../onnx/files.js";
-import { runningStatisticsOf } from "../ops/batch_normalization.js";
+import { runningStatisticsOf } from "../ops/operators/batch_normalization.js";
 import { buildEvaluation, buildOutputs } from "./evaluation.js";
 import { writeInPlace } from "./in_place.js";
 import { comparedValue, type OutputLoss } from "./outputs.js";

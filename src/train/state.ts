@@ -3,7 +3,7 @@ import type { Feeds } from "../execute/engine.js";
 import { HostValues, type ResidentValues } from "../execute/resident.js";
 import { countNonZeros, elementCount, float32Data } from "../graph/tensor.js";
 import type { Graph, Tensor } from "../graph/types.js";
-import type { CheckpointTensor } from "./checkpoint.js";
+import type { CheckpointTensor } from "./checkpoint_tensor.js";
 import type { StateSlot } from "./step.js";
 
 /**

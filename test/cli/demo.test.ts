@@ -21,7 +21,7 @@ import type { Graph } from "../../src/graph/types.js";
 import { countGraph } from "../../src/measure/count.js";
 import { decompositionCandidates } from "../../src/method/decompose.js";
 import { demoNetwork } from "../../src/networks/demo.js";
-import { verifyTypes } from "../../src/ops/verify.js";
+import { verifyTypes } from "../../src/ops/inference/verify.js";
 import { randomTensor } from "../support/small_models.js";
 
 const folder = mkdtempSync(path.join(tmpdir(), "penni-demo-"));

@@ -5,8 +5,8 @@ import type { Program } from "../../src/compile/program.js";
 import { wasmTarget } from "../../src/compile/wasm/target.js";
 import { int, ints } from "../../src/graph/attributes.js";
 import { int64Tensor } from "../../src/graph/tensor.js";
-import { formWriters, replaceLayers } from "../../src/method/layer_forms.js";
-import { findDecompositions } from "../../src/ops/weights.js";
+import { formWriters, replaceLayers } from "../../src/layers/forms.js";
+import { findDecompositions } from "../../src/layers/weights.js";
 import { Network } from "../support/network.js";
 import { type CaseInput, constant, networkCase, outputOf, random, weight } from "./contract_case.js";
 

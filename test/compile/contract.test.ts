@@ -7,7 +7,7 @@ import { WASM_LANES } from "../../src/compile/wasm/function_body.js";
 import { wasmModule } from "../../src/compile/wasm/module.js";
 import { runGraph } from "../../src/execute/node.js";
 import { numericData } from "../../src/graph/tensor.js";
-import { standardOperators } from "../../src/ops/registry.js";
+import { standardOperators } from "../../src/ops/inference/registry.js";
 import { withoutAvx2, withoutCommand } from "./c/support.js";
 import { contractCases, withoutCases } from "./cases/index.js";
 import type { ContractCase } from "./contract_case.js";

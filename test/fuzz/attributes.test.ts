@@ -7,8 +7,8 @@ import { float, floats, int, ints, tensor, text } from "../../src/graph/attribut
 import { PenniError } from "../../src/graph/errors.js";
 import { float32Tensor, numericTensor } from "../../src/graph/tensor.js";
 import type { Attribute, Graph, Node } from "../../src/graph/types.js";
-import { tensorType } from "../../src/ops/infer.js";
-import { standardOperators } from "../../src/ops/registry.js";
+import { tensorType } from "../../src/ops/inference/infer.js";
+import { standardOperators } from "../../src/ops/inference/registry.js";
 import { contractCases } from "../compile/cases/index.js";
 import { opsetForms } from "../ops/opset_forms.js";
 import { graphOf, nodeOf } from "../support/random_graph.js";

@@ -4,7 +4,7 @@ import { int, ints, text } from "../../src/graph/attributes.js";
 import { float32Tensor, int64Tensor } from "../../src/graph/tensor.js";
 import type { Graph, Node, Tensor } from "../../src/graph/types.js";
 import { shrink } from "../../src/method/shrink.js";
-import { inferGraph } from "../../src/ops/infer.js";
+import { inferGraph } from "../../src/ops/inference/infer.js";
 import { buildTrainingStep } from "../../src/train/step.js";
 import { conv, node, randomTensor, smallGraph } from "../support/small_models.js";
 import { refused } from "./refused.js";

@@ -11,12 +11,12 @@ import { topologicalSort } from "../../src/graph/passes/topological_sort.js";
 import { float32Data, float32Tensor, int64Tensor } from "../../src/graph/tensor.js";
 import type { Graph, Shape, Tensor } from "../../src/graph/types.js";
 import { decodeModel } from "../../src/onnx/read.js";
-import { inferGraph } from "../../src/ops/infer.js";
+import { inferGraph } from "../../src/ops/inference/infer.js";
+import { verifyTypes } from "../../src/ops/inference/verify.js";
 import { canonicalReshapes } from "../../src/ops/passes/canonical_reshapes.js";
 import { foldConstants } from "../../src/ops/passes/fold_constants.js";
 import { removeIdentities } from "../../src/ops/passes/remove_identities.js";
 import { simplify } from "../../src/ops/passes/simplify.js";
-import { verifyTypes } from "../../src/ops/verify.js";
 import { filled, graphOf, growthCount, nodeOf, randomGraph } from "../support/random_graph.js";
 import { sharedPath, withoutShared } from "../support/shared.js";
 

@@ -6,14 +6,14 @@ import { int, ints } from "../../src/graph/attributes.js";
 import { fixBatch } from "../../src/graph/passes/fix_input_shape.js";
 import { float32Data, float32Tensor } from "../../src/graph/tensor.js";
 import type { Graph } from "../../src/graph/types.js";
+import { convolutions, denseLayer } from "../../src/layers/weights.js";
 import { collectMoments, type SampleSize, sampleCount } from "../../src/measure/layer_moments.js";
 import { anchored, combined, type LayerMoments, type MomentsRequest } from "../../src/measure/moments.js";
 import { OutputProbe } from "../../src/measure/output_error.js";
 import { type ImageBatches, SettledValues } from "../../src/measure/settled_values.js";
 import { exactSolver } from "../../src/method/calibrate/solver.js";
 import { Cholesky } from "../../src/method/calibrate/symmetric.js";
-import { inferGraph } from "../../src/ops/infer.js";
-import { convolutions, denseLayer } from "../../src/ops/weights.js";
+import { inferGraph } from "../../src/ops/inference/infer.js";
 import { Network } from "../support/network.js";
 
 const SIZE = 7;

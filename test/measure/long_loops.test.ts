@@ -3,7 +3,7 @@ import { test } from "node:test";
 import { fixBatch } from "../../src/graph/passes/fix_input_shape.js";
 import { withRuntimeShapes } from "../../src/measure/runtime_shapes.js";
 import { modelRemarks } from "../../src/method/remarks.js";
-import { inferGraph } from "../../src/ops/infer.js";
+import { inferGraph } from "../../src/ops/inference/infer.js";
 import { around, batchOfX, choose, long, loop, type NodeInit, node, ofData, scan } from "./loop_models.js";
 
 const short: Readonly<Record<string, readonly NodeInit[]>> = {

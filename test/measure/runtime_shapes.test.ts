@@ -13,7 +13,7 @@ import { pruneCoefficients, pruneToMacs } from "../../src/method/prune.js";
 import { shrink } from "../../src/method/shrink.js";
 import { decodeModel } from "../../src/onnx/read.js";
 import { encodeModel } from "../../src/onnx/write.js";
-import { inferGraph } from "../../src/ops/infer.js";
+import { inferGraph } from "../../src/ops/inference/infer.js";
 import { importModel } from "../../src/ops/passes/import_model.js";
 import { conv, node, randomTensor, smallGraph } from "../support/small_models.js";
 

@@ -3,10 +3,10 @@ import { test } from "node:test";
 import { ints } from "../../src/graph/attributes.js";
 import { fixBatch } from "../../src/graph/passes/fix_input_shape.js";
 import type { Graph } from "../../src/graph/types.js";
+import { convolutions } from "../../src/layers/weights.js";
 import { type ImageBatches, SettledValues } from "../../src/measure/settled_values.js";
 import { type Cut, CutSequence, planCuts } from "../../src/method/calibrate/cuts.js";
-import { inferGraph } from "../../src/ops/infer.js";
-import { convolutions } from "../../src/ops/weights.js";
+import { inferGraph } from "../../src/ops/inference/infer.js";
 import { Network } from "../support/network.js";
 
 const SIZE = 12;

@@ -10,6 +10,7 @@ import { withInitializers } from "../../src/graph/edit.js";
 import { PenniError } from "../../src/graph/errors.js";
 import { fixBatch } from "../../src/graph/passes/fix_input_shape.js";
 import type { Graph } from "../../src/graph/types.js";
+import { findDecompositions } from "../../src/layers/weights.js";
 import { NodeCalibration } from "../../src/measure/calibration.js";
 import { countGraph } from "../../src/measure/count.js";
 import type { CalibrationJournal } from "../../src/method/calibrate/journal.js";
@@ -22,10 +23,9 @@ import {
 } from "../../src/method/calibrate.js";
 import { decompose } from "../../src/method/decompose.js";
 import { pruneToMacs } from "../../src/method/prune.js";
+import { verifyTypes } from "../../src/ops/inference/verify.js";
 import { foldNormalization } from "../../src/ops/passes/fold_normalization.js";
 import { simplify } from "../../src/ops/passes/simplify.js";
-import { verifyTypes } from "../../src/ops/verify.js";
-import { findDecompositions } from "../../src/ops/weights.js";
 import { Network } from "../support/network.js";
 import { TINY_SIZE, tinyCnn } from "../support/tiny_cnn.js";
 

@@ -7,6 +7,7 @@ import { withInitializers } from "../../src/graph/edit.js";
 import { fixBatch } from "../../src/graph/passes/fix_input_shape.js";
 import { float32Data, float32Tensor } from "../../src/graph/tensor.js";
 import type { Graph, ValueType } from "../../src/graph/types.js";
+import { findDecompositions } from "../../src/layers/weights.js";
 import { NodeCalibration } from "../../src/measure/calibration.js";
 import { countGraph } from "../../src/measure/count.js";
 import { type Calibration, calibrate } from "../../src/method/calibrate.js";
@@ -14,7 +15,6 @@ import { decompose } from "../../src/method/decompose.js";
 import { mergeDecompositions } from "../../src/method/merge_decompositions.js";
 import { pruneToMacs } from "../../src/method/prune.js";
 import { simplify } from "../../src/ops/passes/simplify.js";
-import { findDecompositions } from "../../src/ops/weights.js";
 import { Network } from "../support/network.js";
 
 const SIDE = 10;

@@ -17,7 +17,7 @@ import { prepareRun } from "../../src/method/run/prepare.js";
 import { layerChannels } from "../../src/method/shrink.js";
 import { newNetwork } from "../../src/networks/index.js";
 import { readModel, writeModel } from "../../src/onnx/files.js";
-import { inferGraph } from "../../src/ops/infer.js";
+import { inferGraph } from "../../src/ops/inference/infer.js";
 import { importModel } from "../../src/ops/passes/import_model.js";
 import { assertSameOutputs, Network } from "../support/network.js";
 import { randomSource } from "../support/opcase.js";

@@ -6,12 +6,12 @@ import { runGraph } from "../../src/execute/node.js";
 import { PenniError } from "../../src/graph/errors.js";
 import { float32Data, float32Tensor, int64Data } from "../../src/graph/tensor.js";
 import type { Graph, Tensor } from "../../src/graph/types.js";
+import { findDecompositions } from "../../src/layers/weights.js";
 import { evaluate } from "../../src/measure/accuracy.js";
 import { factorise, singularValues } from "../../src/method/basis.js";
 import { decompose, decompositionCandidates } from "../../src/method/decompose.js";
 import { readModel } from "../../src/onnx/files.js";
-import { verifyTypes } from "../../src/ops/verify.js";
-import { findDecompositions } from "../../src/ops/weights.js";
+import { verifyTypes } from "../../src/ops/inference/verify.js";
 import { sharedPath, withoutShared } from "../support/shared.js";
 import { conv, node, randomTensor, smallGraph, smallNetwork } from "../support/small_models.js";
 

@@ -6,8 +6,8 @@ import { bfloat16Bits, bfloat16ToNumber } from "../../src/graph/bfloat16.js";
 import { float32ToFloat16 } from "../../src/graph/float16.js";
 import { elementCount, float32Data, int64Tensor, numericTensor } from "../../src/graph/tensor.js";
 import type { Attribute, ElementType, Graph, Tensor } from "../../src/graph/types.js";
+import { denseLayer } from "../../src/layers/weights.js";
 import { importForCompression } from "../../src/method/import_for_compression.js";
-import { denseLayer } from "../../src/ops/weights.js";
 import { assertSameOutputs, Network } from "../support/network.js";
 
 /** Types by their numbers in ONNX. */

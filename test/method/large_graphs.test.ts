@@ -6,6 +6,7 @@ import { planMemory } from "../../src/compile/memory_plan.js";
 import type { Buffer, Step } from "../../src/compile/program.js";
 import { fixBatch } from "../../src/graph/passes/fix_input_shape.js";
 import type { Graph } from "../../src/graph/types.js";
+import { findDecompositions } from "../../src/layers/weights.js";
 import { decompose } from "../../src/method/decompose.js";
 import { exportModel } from "../../src/method/export.js";
 import { inspectGraph } from "../../src/method/inspect.js";
@@ -13,7 +14,6 @@ import { modelRemarks } from "../../src/method/remarks.js";
 import { decodeModel } from "../../src/onnx/read.js";
 import { encodeModel } from "../../src/onnx/write.js";
 import { importModel } from "../../src/ops/passes/import_model.js";
-import { findDecompositions } from "../../src/ops/weights.js";
 import { randomSource } from "../support/opcase.js";
 
 // Sizes at which whatever looks at all nodes for each node, or calls itself for each, does not come to its end.

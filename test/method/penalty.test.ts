@@ -2,13 +2,13 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import { fixBatch } from "../../src/graph/passes/fix_input_shape.js";
 import type { Graph } from "../../src/graph/types.js";
+import { findDecompositions } from "../../src/layers/weights.js";
 import { countGraph } from "../../src/measure/count.js";
 import { decompose } from "../../src/method/decompose.js";
 import { trainingPhases } from "../../src/method/phases.js";
 import { shrink } from "../../src/method/shrink.js";
 import { type TrainOptions, train } from "../../src/method/train.js";
 import { simplify } from "../../src/ops/passes/simplify.js";
-import { findDecompositions } from "../../src/ops/weights.js";
 import { tinyCnn } from "../support/tiny_cnn.js";
 
 const network = decompose(simplify(tinyCnn()), { basis: 3 });

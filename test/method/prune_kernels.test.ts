@@ -4,12 +4,12 @@ import fc from "fast-check";
 import { withInitializers } from "../../src/graph/edit.js";
 import { float32Data, float32Tensor } from "../../src/graph/tensor.js";
 import type { Graph } from "../../src/graph/types.js";
+import { findDecompositions } from "../../src/layers/weights.js";
 import { countGraph } from "../../src/measure/count.js";
 import { decompose } from "../../src/method/decompose.js";
 import { pruneToMacs } from "../../src/method/prune.js";
 import { ownCoefficients } from "../../src/method/prune_kernels.js";
 import { shrink } from "../../src/method/shrink.js";
-import { findDecompositions } from "../../src/ops/weights.js";
 import { smallNetwork } from "../support/small_models.js";
 
 const COEFS = "w1.coefs";

@@ -4,7 +4,7 @@ import { float, int, ints, text } from "../../src/graph/attributes.js";
 import { int64Tensor } from "../../src/graph/tensor.js";
 import type { Graph } from "../../src/graph/types.js";
 import { layerChannels, planShrink, shrink } from "../../src/method/shrink.js";
-import { reshape, transpose } from "../../src/ops/emit.js";
+import { reshape, transpose } from "../../src/ops/core/emit.js";
 import { assertSameOutputs, Network } from "../support/network.js";
 
 /**

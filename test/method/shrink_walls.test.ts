@@ -10,7 +10,7 @@ import {
   AttributeProto_AttributeType as AttributeType,
   GraphProtoSchema,
 } from "../../src/onnx/gen/onnx_pb.js";
-import { reshape, transpose } from "../../src/ops/emit.js";
+import { reshape, transpose } from "../../src/ops/core/emit.js";
 import { assertSameOutputs, Network } from "../support/network.js";
 
 /**

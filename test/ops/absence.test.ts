@@ -8,7 +8,7 @@ import type { Attribute, Graph } from "../../src/graph/types.js";
 import { shrink } from "../../src/method/shrink.js";
 import { decodeModel } from "../../src/onnx/read.js";
 import { encodeModel } from "../../src/onnx/write.js";
-import { tensorType } from "../../src/ops/infer.js";
+import { tensorType } from "../../src/ops/inference/infer.js";
 import { importModel } from "../../src/ops/passes/import_model.js";
 import { contractCases } from "../compile/cases/index.js";
 import { runModule } from "../compile/run_wasm.js";

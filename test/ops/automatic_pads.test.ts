@@ -5,7 +5,7 @@ import { runGraph } from "../../src/execute/node.js";
 import { ints, text } from "../../src/graph/attributes.js";
 import { float32Data } from "../../src/graph/tensor.js";
 import type { Graph } from "../../src/graph/types.js";
-import { inferGraph } from "../../src/ops/infer.js";
+import { inferGraph } from "../../src/ops/inference/infer.js";
 import { importModel } from "../../src/ops/passes/import_model.js";
 import { runModule } from "../compile/run_wasm.js";
 import { graphOf, nodeOf } from "../support/random_graph.js";

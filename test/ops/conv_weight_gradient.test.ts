@@ -5,7 +5,7 @@ import {
   type ConvGeometry,
   type WeightGradientFormulation,
   weightGradients,
-} from "../../src/ops/conv_gradient.js";
+} from "../../src/ops/families/conv_gradient.js";
 import { assertNear, builderOver, compute, randomIn } from "../train/support.js";
 
 type Request = Omit<ConvGeometry, "output" | "batch">;

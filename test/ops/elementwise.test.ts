@@ -3,8 +3,8 @@ import { test } from "node:test";
 import { attributes, float, int, text } from "../../src/graph/attributes.js";
 import { float32Tensor, int64Tensor, numericTensor, scalarTensor } from "../../src/graph/tensor.js";
 import type { Tensor } from "../../src/graph/types.js";
-import { TypedBuilder } from "../../src/ops/builder.js";
-import { findOp } from "../../src/ops/registry.js";
+import { TypedBuilder } from "../../src/ops/inference/builder.js";
+import { findOp } from "../../src/ops/inference/registry.js";
 import {
   constant,
   distinct,

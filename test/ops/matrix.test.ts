@@ -2,9 +2,9 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import { float, int } from "../../src/graph/attributes.js";
 import type { Attribute } from "../../src/graph/types.js";
-import { TypedBuilder } from "../../src/ops/builder.js";
-import { inferNode, nodeContext } from "../../src/ops/infer.js";
-import { findOp } from "../../src/ops/registry.js";
+import { TypedBuilder } from "../../src/ops/inference/builder.js";
+import { inferNode, nodeContext } from "../../src/ops/inference/infer.js";
+import { findOp } from "../../src/ops/inference/registry.js";
 import { type OpCase, omitted, random, testOps } from "../support/opcase.js";
 
 const transposes: readonly OpCase[] = [0, 1].flatMap((transA) =>

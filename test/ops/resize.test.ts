@@ -5,7 +5,7 @@ import { runGraph } from "../../src/execute/node.js";
 import { ints, text } from "../../src/graph/attributes.js";
 import { elementCount, float32Data, float32Tensor, int64Tensor } from "../../src/graph/tensor.js";
 import type { Attribute, Graph, Tensor } from "../../src/graph/types.js";
-import { inferGraph } from "../../src/ops/infer.js";
+import { inferGraph } from "../../src/ops/inference/infer.js";
 import { importModel } from "../../src/ops/passes/import_model.js";
 import { runModule } from "../compile/run_wasm.js";
 import { constant, type OpCase, omitted, random, testOps } from "../support/opcase.js";

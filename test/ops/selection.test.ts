@@ -3,7 +3,7 @@ import { test } from "node:test";
 import { float, int, text } from "../../src/graph/attributes.js";
 import { float32Tensor, int64Tensor } from "../../src/graph/tensor.js";
 import type { Node } from "../../src/graph/types.js";
-import { inferNode } from "../../src/ops/infer.js";
+import { inferNode } from "../../src/ops/inference/infer.js";
 import { constant, distinct, fed, type OpCase, random, testOps } from "../support/opcase.js";
 
 const x = random([2, 3, 4]);

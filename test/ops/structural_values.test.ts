@@ -3,9 +3,9 @@ import { test } from "node:test";
 import { attributes, float, floats, int, ints, tensor } from "../../src/graph/attributes.js";
 import { float32Tensor, int64Tensor } from "../../src/graph/tensor.js";
 import type { Attribute, Dim, Node, ValueType } from "../../src/graph/types.js";
-import type { KnownValue } from "../../src/ops/definition.js";
-import { inferNode } from "../../src/ops/infer.js";
-import { findOp } from "../../src/ops/registry.js";
+import type { KnownValue } from "../../src/ops/core/context.js";
+import { inferNode } from "../../src/ops/inference/infer.js";
+import { findOp } from "../../src/ops/inference/registry.js";
 import { constant, random, testValues } from "../support/opcase.js";
 
 const vector = (...values: number[]) => constant(int64Tensor([values.length], values));

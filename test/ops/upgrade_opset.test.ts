@@ -4,9 +4,9 @@ import { runGraph } from "../../src/execute/node.js";
 import { float, floats, int, ints, text } from "../../src/graph/attributes.js";
 import { float32Tensor, int64Tensor } from "../../src/graph/tensor.js";
 import type { Attribute, Graph, Node, Shape, Tensor } from "../../src/graph/types.js";
+import { verifyTypes } from "../../src/ops/inference/verify.js";
 import { simplify } from "../../src/ops/passes/simplify.js";
 import { upgradeOpset } from "../../src/ops/passes/upgrade_opset.js";
-import { verifyTypes } from "../../src/ops/verify.js";
 import { buildTrainingStep } from "../../src/train/step.js";
 import { filled, graphOf, nodeOf } from "../support/random_graph.js";
 

@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import { attributes, int, ints, text } from "../../src/graph/attributes.js";
 import type { Attribute, Dim } from "../../src/graph/types.js";
-import { resolveWindow, staticWindow, type Window } from "../../src/ops/window.js";
+import { resolveWindow, staticWindow, type Window } from "../../src/ops/core/window.js";
 
 const nodeWith = (entries: Readonly<Record<string, Attribute>>) => ({
   name: "pool",

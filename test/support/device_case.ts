@@ -6,7 +6,7 @@ import type { Graph } from "../../src/graph/types.js";
 import { decompose } from "../../src/method/decompose.js";
 import { trainingPhases } from "../../src/method/phases.js";
 import { encodeModel } from "../../src/onnx/write.js";
-import { runningStatisticsOf } from "../../src/ops/batch_normalization.js";
+import { runningStatisticsOf } from "../../src/ops/operators/batch_normalization.js";
 import { simplify } from "../../src/ops/passes/simplify.js";
 import { buildTrainingStep, stepNames } from "../../src/train/step.js";
 import type { CasePhase, CaseTensor, TrainingCase, TrainingOutcome } from "./device_training.js";

@@ -3,8 +3,8 @@ import { runGraph } from "../../src/execute/node.js";
 import { int, ints } from "../../src/graph/attributes.js";
 import { elementCount, float32Data, float32Tensor } from "../../src/graph/tensor.js";
 import type { Attribute, Graph, Shape, Tensor } from "../../src/graph/types.js";
-import { TypedBuilder } from "../../src/ops/builder.js";
-import { verifyTypes } from "../../src/ops/verify.js";
+import { TypedBuilder } from "../../src/ops/inference/builder.js";
+import { verifyTypes } from "../../src/ops/inference/verify.js";
 import { randomSource } from "./opcase.js";
 
 export interface ConvOptions {

@@ -6,11 +6,11 @@ import { openSession, runGraph } from "../../src/execute/node.js";
 import { attributes as attributeMap } from "../../src/graph/attributes.js";
 import { elementCount, float32Data, float32Tensor, numericData } from "../../src/graph/tensor.js";
 import type { Attribute, Graph, Node, Shape, Tensor, ValueType } from "../../src/graph/types.js";
-import { TypedBuilder } from "../../src/ops/builder.js";
-import { mul, reduceSum } from "../../src/ops/emit.js";
-import { inferNode, knownValue, nodeContext, tensorType } from "../../src/ops/infer.js";
+import { mul, reduceSum } from "../../src/ops/core/emit.js";
+import { TypedBuilder } from "../../src/ops/inference/builder.js";
+import { inferNode, knownValue, nodeContext, tensorType } from "../../src/ops/inference/infer.js";
+import { findOp } from "../../src/ops/inference/registry.js";
 import { expandComposites } from "../../src/ops/passes/expand_composites.js";
-import { findOp } from "../../src/ops/registry.js";
 import { buildGradients } from "../../src/train/gradients.js";
 
 /** Inputs of a one-node test graph. */

@@ -1,8 +1,8 @@
 import { attributes, float, int, ints, tensor } from "../../src/graph/attributes.js";
 import { float32Tensor, int64Tensor } from "../../src/graph/tensor.js";
 import type { Graph, Shape } from "../../src/graph/types.js";
-import { TypedBuilder } from "../../src/ops/builder.js";
-import { add, reshape, slice, transpose, zeroPad } from "../../src/ops/emit.js";
+import { add, reshape, slice, transpose, zeroPad } from "../../src/ops/core/emit.js";
+import { TypedBuilder } from "../../src/ops/inference/builder.js";
 
 /** One step of a random graph: what to emit, and numbers from which it draws its operands. */
 export interface Step {

@@ -1,7 +1,7 @@
 import fc from "fast-check";
 import { float, int, ints } from "../../src/graph/attributes.js";
 import type { Graph } from "../../src/graph/types.js";
-import { reduceMean } from "../../src/ops/emit.js";
+import { reduceMean } from "../../src/ops/core/emit.js";
 import { Network } from "./network.js";
 
 /** One instruction of a random network; numbers are reduced to what is possible where it is carried out. */

@@ -5,8 +5,8 @@ import { float, int } from "../../src/graph/attributes.js";
 import { elementCount, float32Data, float32Tensor } from "../../src/graph/tensor.js";
 import type { Graph, Tensor } from "../../src/graph/types.js";
 import { layerChannels, shrink } from "../../src/method/shrink.js";
+import { verifyTypes } from "../../src/ops/inference/verify.js";
 import { simplify } from "../../src/ops/passes/simplify.js";
-import { verifyTypes } from "../../src/ops/verify.js";
 import { assertNearOutputs, Network } from "./network.js";
 import { randomSource } from "./opcase.js";
 import {

@@ -1,7 +1,7 @@
 import { float, int, ints, text } from "../../src/graph/attributes.js";
 import { int64Tensor, numericTensor } from "../../src/graph/tensor.js";
 import type { Attribute } from "../../src/graph/types.js";
-import { reduceMean, reshape, slice, transpose } from "../../src/ops/emit.js";
+import { reduceMean, reshape, slice, transpose } from "../../src/ops/core/emit.js";
 import {
   constantBorder,
   divisors,

@@ -7,7 +7,7 @@ import {
   AttributeProto_AttributeType as AttributeType,
   GraphProtoSchema,
 } from "../../src/onnx/gen/onnx_pb.js";
-import { reshape, transpose } from "../../src/ops/emit.js";
+import { reshape, transpose } from "../../src/ops/core/emit.js";
 import type { Network } from "./network.js";
 import { pick } from "./random_convolutions.js";
 import { mapDims, type Step } from "./random_network.js";

@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { runGraph } from "../../src/execute/node.js";
 import { float32Data, float32Tensor, int64Tensor, scalarTensor } from "../../src/graph/tensor.js";
 import type { Graph, Tensor } from "../../src/graph/types.js";
-import { runningStatisticsOf } from "../../src/ops/batch_normalization.js";
+import { runningStatisticsOf } from "../../src/ops/operators/batch_normalization.js";
 import type { SgdOptions, UpdateRule } from "../../src/train/optimizer.js";
 import { buildTrainingStep, stepNames } from "../../src/train/step.js";
 

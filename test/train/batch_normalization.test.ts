@@ -3,8 +3,8 @@ import { test } from "node:test";
 import { attributes, float } from "../../src/graph/attributes.js";
 import { float32Data } from "../../src/graph/tensor.js";
 import type { Tensor } from "../../src/graph/types.js";
-import { batchNormalizationTraining } from "../../src/ops/batch_normalization_training.js";
-import { mul, reduceSum } from "../../src/ops/emit.js";
+import { batchNormalizationTraining } from "../../src/ops/composites/batch_normalization_training.js";
+import { mul, reduceSum } from "../../src/ops/core/emit.js";
 import { buildGradients } from "../../src/train/gradients.js";
 import { assertNear, builderOver, compute, differences, randomIn } from "./support.js";
 

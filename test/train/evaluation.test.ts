@@ -4,7 +4,7 @@ import { runGraph } from "../../src/execute/node.js";
 import { int } from "../../src/graph/attributes.js";
 import { float32Data, int64Data } from "../../src/graph/tensor.js";
 import type { Graph, Tensor } from "../../src/graph/types.js";
-import { verifyTypes } from "../../src/ops/verify.js";
+import { verifyTypes } from "../../src/ops/inference/verify.js";
 import { buildEvaluation, PREDICTED } from "../../src/train/evaluation.js";
 import { node, randomTensor, smallNetwork } from "../support/small_models.js";
 

@@ -11,7 +11,7 @@ import { fixBatch } from "../../src/graph/passes/fix_input_shape.js";
 import { float32Data } from "../../src/graph/tensor.js";
 import { trainableParameters } from "../../src/method/parameters.js";
 import { readModel } from "../../src/onnx/files.js";
-import { runningStatisticsOf } from "../../src/ops/batch_normalization.js";
+import { runningStatisticsOf } from "../../src/ops/operators/batch_normalization.js";
 import { simplify } from "../../src/ops/passes/simplify.js";
 import { buildTrainingStep, stepNames } from "../../src/train/step.js";
 import { sharedPath, withoutShared } from "../support/shared.js";

@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import { float32Data, float32Tensor } from "../../src/graph/tensor.js";
 import type { Tensor } from "../../src/graph/types.js";
-import type { TypedBuilder } from "../../src/ops/builder.js";
+import type { TypedBuilder } from "../../src/ops/inference/builder.js";
 import { buildGradients } from "../../src/train/gradients.js";
 import { emitLoss, type LossOptions } from "../../src/train/losses.js";
 import type { OutputLoss } from "../../src/train/outputs.js";

@@ -5,7 +5,7 @@ import { runGraph } from "../../src/execute/node.js";
 import { elementCount, float32Data, float32Tensor } from "../../src/graph/tensor.js";
 import type { Graph, Tensor } from "../../src/graph/types.js";
 import { sparseParameters } from "../../src/method/phases.js";
-import { TypedBuilder } from "../../src/ops/builder.js";
+import { TypedBuilder } from "../../src/ops/inference/builder.js";
 import { expandComposites } from "../../src/ops/passes/expand_composites.js";
 import type { TrainingPlan } from "../../src/train/plan.js";
 import { randomSource } from "../support/opcase.js";

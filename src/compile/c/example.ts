@@ -1,4 +1,4 @@
-import type { CFile } from "./files.js";
+import type { CFile } from "./c_file.js";
 import { wrapped } from "./names.js";
 import { PICTURE_HEADERS, pictureInput, pictureReader } from "./picture_reader.js";
 import type { CUnit } from "./source.js";

@@ -1,4 +1,5 @@
 import type { Program } from "../program.js";
+import type { CFile } from "./c_file.js";
 import { binaryWeights } from "./constants.js";
 import { exampleFiles } from "./example.js";
 import { headerFile } from "./header.js";
@@ -9,12 +10,6 @@ export { cName } from "./names.js";
 
 /** Lanes of the vectors that kernels for C are generated with: `compileProgram(graph, { width: C_LANES, rates })`. */
 export const C_LANES = 8;
-
-/** A file to be written: text, or bytes as they are. */
-export interface CFile {
-  readonly name: string;
-  readonly content: string | Uint8Array;
-}
 
 export interface CFileOptions {
   /** A C identifier (`cName` makes one): the files' name and the prefix of everything in the header. */

@@ -1,6 +1,6 @@
 import { floatAttribute, intAttribute, stringAttribute } from "../../graph/attributes.js";
 import type { Node } from "../../graph/types.js";
-import { elementTypeOfCode, isFloat, isInteger } from "../../ops/element_types.js";
+import { elementTypeOfCode, isFloat, isInteger } from "../../ops/core/element_types.js";
 import { constant, multiplyAdd, select, unary } from "../kernel_builder.js";
 import { bounded } from "../kernels/epilogue.js";
 import {

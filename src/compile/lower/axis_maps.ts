@@ -1,9 +1,9 @@
 import { intAttribute } from "../../graph/attributes.js";
 import { elementCount, numericData } from "../../graph/tensor.js";
-import { normalizeAxis } from "../../ops/arguments.js";
-import type { AxisMap } from "../../ops/axis_map.js";
-import { gatheredPosition } from "../../ops/gather.js";
-import { resizedAxes } from "../../ops/resize.js";
+import { normalizeAxis } from "../../ops/core/arguments.js";
+import type { AxisMap } from "../../ops/families/axis_map.js";
+import { gatheredPosition } from "../../ops/operators/gather.js";
+import { resizedAxes } from "../../ops/operators/resize.js";
 import { axisMapKernel, type LinearMap } from "../kernels/axis_map.js";
 import type { Location } from "../program.js";
 import { behind } from "../program_builder.js";

@@ -1,8 +1,8 @@
 import { intAttribute, stringAttribute } from "../../graph/attributes.js";
-import { normalizeAxis } from "../../ops/arguments.js";
-import { broadcastStrides } from "../../ops/broadcast.js";
-import { stridesOf } from "../../ops/dims.js";
-import { isInferenceDropout } from "../../ops/dropout.js";
+import { normalizeAxis } from "../../ops/core/arguments.js";
+import { broadcastStrides } from "../../ops/core/broadcast.js";
+import { stridesOf } from "../../ops/core/dims.js";
+import { isInferenceDropout } from "../../ops/operators/dropout.js";
 import { constant, select } from "../kernel_builder.js";
 import { add, once } from "../kernels/functions.js";
 import type { Lowering } from "./definition.js";

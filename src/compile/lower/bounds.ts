@@ -1,5 +1,5 @@
-import { clipBound } from "../../ops/clip.js";
-import type { NodeContext } from "../../ops/definition.js";
+import type { NodeContext } from "../../ops/core/context.js";
+import { clipBound } from "../../ops/operators/clip.js";
 
 /** The limits that a node puts on its input; undefined if it does anything else or they are not constant. */
 export interface Bounds {

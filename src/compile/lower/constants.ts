@@ -1,8 +1,8 @@
 import { tensorAttribute } from "../../graph/attributes.js";
 import { elementCount, numericData } from "../../graph/tensor.js";
-import { constantTensor } from "../../ops/constant.js";
-import { knownNumbers } from "../../ops/rearrange.js";
-import { findOp } from "../../ops/registry.js";
+import { knownNumbers } from "../../ops/core/rearrange.js";
+import { findOp } from "../../ops/inference/registry.js";
+import { constantTensor } from "../../ops/operators/constant.js";
 import type { Lowering } from "./definition.js";
 import { checkTableLength, notConstant } from "./errors.js";
 import { fill } from "./movement.js";

@@ -1,8 +1,9 @@
 import { PenniError } from "../../graph/errors.js";
 import { countNonZeros, elementCount } from "../../graph/tensor.js";
-import { convGeometry, groupCount } from "../../ops/conv.js";
-import type { ConvGeometry } from "../../ops/conv_gradient.js";
-import { mergeFactors } from "../../ops/decomposition.js";
+import { mergeFactors } from "../../layers/decomposition.js";
+import { groupCount } from "../../layers/groups.js";
+import { convGeometry } from "../../ops/families/conv_geometry.js";
+import type { ConvGeometry } from "../../ops/families/conv_gradient.js";
 import { type ConvWork, fastestKind } from "../cost_model.js";
 import { channelConvKernel } from "../kernels/channel_conv.js";
 import {

@@ -1,8 +1,8 @@
 import { attributes, int, ints } from "../../graph/attributes.js";
 import { elementCount } from "../../graph/tensor.js";
-import { groupCount } from "../../ops/conv.js";
-import { type TransposedAxis, transposedAxes } from "../../ops/conv_transpose.js";
-import { stridesOf } from "../../ops/dims.js";
+import { groupCount } from "../../layers/groups.js";
+import { stridesOf } from "../../ops/core/dims.js";
+import { type TransposedAxis, transposedAxes } from "../../ops/operators/conv_transpose.js";
 import { noEpilogue } from "../kernels/epilogue.js";
 import type { Location } from "../program.js";
 import { lowerConv } from "./conv.js";

@@ -1,5 +1,5 @@
 import type { Tensor } from "../../graph/types.js";
-import type { NodeContext } from "../../ops/definition.js";
+import type { NodeContext } from "../../ops/core/context.js";
 import type { KernelRates } from "../cost_model.js";
 import type { Epilogue } from "../kernels/epilogue.js";
 import type { Kernel } from "../loops.js";

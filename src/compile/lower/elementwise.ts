@@ -1,7 +1,7 @@
 import { elementCount } from "../../graph/tensor.js";
-import { broadcastStrides } from "../../ops/broadcast.js";
-import { stridesOf } from "../../ops/dims.js";
-import { isInteger } from "../../ops/element_types.js";
+import { broadcastStrides } from "../../ops/core/broadcast.js";
+import { stridesOf } from "../../ops/core/dims.js";
+import { isInteger } from "../../ops/core/element_types.js";
 import { constant } from "../kernel_builder.js";
 import { bounded } from "../kernels/epilogue.js";
 import { once, type Place } from "../kernels/functions.js";

@@ -1,7 +1,7 @@
 import { floatAttribute, intAttribute } from "../../graph/attributes.js";
 import { elementCount } from "../../graph/tensor.js";
-import { broadcastStrides } from "../../ops/broadcast.js";
-import { stridesOf } from "../../ops/dims.js";
+import { broadcastStrides } from "../../ops/core/broadcast.js";
+import { stridesOf } from "../../ops/core/dims.js";
 import { type BiasStrides, type DenseProduct, gemmKernel } from "../kernels/gemm.js";
 import type { Location } from "../program.js";
 import type { Lowering, LoweringContext } from "./definition.js";

@@ -1,5 +1,5 @@
 import { elementCount } from "../../graph/tensor.js";
-import { stridesOf } from "../../ops/dims.js";
+import { stridesOf } from "../../ops/core/dims.js";
 import { constant } from "../kernel_builder.js";
 import { type StridedMap, stridedKernel } from "../kernels/strided.js";
 import type { Location } from "../program.js";

@@ -1,10 +1,10 @@
 import { intAttribute } from "../../graph/attributes.js";
 import { elementCount } from "../../graph/tensor.js";
-import { normalizeAxis } from "../../ops/arguments.js";
-import { epsilonOf } from "../../ops/batch_normalization.js";
-import { broadcastStrides } from "../../ops/broadcast.js";
-import { lrnParameters, lrnWindow } from "../../ops/lrn.js";
-import { axesFrom } from "../../ops/reduce.js";
+import { normalizeAxis } from "../../ops/core/arguments.js";
+import { broadcastStrides } from "../../ops/core/broadcast.js";
+import { epsilonOf } from "../../ops/families/normalization.js";
+import { axesFrom } from "../../ops/families/reduce.js";
+import { lrnParameters, lrnWindow } from "../../ops/operators/lrn.js";
 import { constant, multiplyAdd, unary } from "../kernel_builder.js";
 import { bounded } from "../kernels/epilogue.js";
 import { add, divide, multiply, once, power, subtract } from "../kernels/functions.js";

@@ -1,7 +1,7 @@
 import { intAttribute } from "../../graph/attributes.js";
 import { elementCount } from "../../graph/tensor.js";
-import { windowCounts } from "../../ops/average_pool.js";
-import { poolWindow } from "../../ops/pool.js";
+import { poolWindow } from "../../ops/families/pool.js";
+import { windowCounts } from "../../ops/operators/average_pool.js";
 import { paddedLayout, padKernel } from "../kernels/pad.js";
 import { flattened } from "../kernels/pixel_blocks.js";
 import { type Pooling, poolKernel } from "../kernels/pool.js";

@@ -1,8 +1,8 @@
 import { intAttribute } from "../../graph/attributes.js";
 import { elementCount } from "../../graph/tensor.js";
-import { normalizeAxis } from "../../ops/arguments.js";
-import { stridesOf } from "../../ops/dims.js";
-import { axesFrom, reducedAxes } from "../../ops/reduce.js";
+import { normalizeAxis } from "../../ops/core/arguments.js";
+import { stridesOf } from "../../ops/core/dims.js";
+import { axesFrom, reducedAxes } from "../../ops/families/reduce.js";
 import { constant, select, unary } from "../kernel_builder.js";
 import { argMaxKernel } from "../kernels/arg_max.js";
 import {

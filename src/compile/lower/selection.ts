@@ -1,6 +1,6 @@
 import { intAttribute } from "../../graph/attributes.js";
 import { elementCount } from "../../graph/tensor.js";
-import { normalizeAxis } from "../../ops/arguments.js";
+import { normalizeAxis } from "../../ops/core/arguments.js";
 import { runningSumKernel } from "../kernels/cumulate.js";
 import { gatherKernel } from "../kernels/gather.js";
 import { topKKernel } from "../kernels/top_k.js";

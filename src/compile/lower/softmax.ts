@@ -1,5 +1,5 @@
 import { elementCount } from "../../graph/tensor.js";
-import { normalisedAxes } from "../../ops/softmax_axes.js";
+import { normalisedAxes } from "../../ops/families/softmax_axes.js";
 import { constant } from "../kernel_builder.js";
 import { divide, logarithm, type Place, subtract } from "../kernels/functions.js";
 import type { Value } from "../loops.js";

@@ -1,10 +1,10 @@
 import { elementCount } from "../../graph/tensor.js";
-import { concatAxis } from "../../ops/concat.js";
-import { stridesOf } from "../../ops/dims.js";
-import { copyMaps, padMargins, padMode } from "../../ops/pad.js";
-import { sliceRanges } from "../../ops/slice.js";
-import { splitAxis } from "../../ops/split.js";
-import { permutation } from "../../ops/transpose.js";
+import { stridesOf } from "../../ops/core/dims.js";
+import { concatAxis } from "../../ops/operators/concat.js";
+import { copyMaps, padMargins, padMode } from "../../ops/operators/pad.js";
+import { sliceRanges } from "../../ops/operators/slice.js";
+import { splitAxis } from "../../ops/operators/split.js";
+import { permutation } from "../../ops/operators/transpose.js";
 import { behind } from "../program_builder.js";
 import { lowerAxisMaps } from "./axis_maps.js";
 import type { Lowering } from "./definition.js";

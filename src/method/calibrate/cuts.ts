@@ -2,7 +2,7 @@ import { fixBatch } from "../../graph/passes/fix_input_shape.js";
 import { elementCount } from "../../graph/tensor.js";
 import type { Graph, Node, ValueType } from "../../graph/types.js";
 import { namesRead } from "../../graph/verify.js";
-import { inferGraph } from "../../ops/infer.js";
+import { inferGraph } from "../../ops/inference/infer.js";
 import { constantValues } from "../sensitivity/continuation.js";
 
 /** All values through which what comes before some node of a network acts on what comes after. */

@@ -1,4 +1,4 @@
-import { mergeFactors } from "../../ops/decomposition.js";
+import { mergeFactors } from "../../layers/decomposition.js";
 import {
   type BasisProblem,
   bestBasis,

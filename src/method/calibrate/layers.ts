@@ -1,7 +1,7 @@
 import { type GraphLinks, linkGraph } from "../../graph/links.js";
 import { float32Data } from "../../graph/tensor.js";
 import type { Graph, Node } from "../../graph/types.js";
-import { convolutions, type DenseLayer, denseLayer, isDepthwise } from "../../ops/weights.js";
+import { convolutions, type DenseLayer, denseLayer, isDepthwise } from "../../layers/weights.js";
 import { basisSaves, decompositionCandidates } from "../decompose.js";
 import { channelScales } from "./normalization.js";
 

@@ -2,7 +2,7 @@ import { readClassNames } from "../../data/preprocessing.js";
 import { PenniError } from "../../graph/errors.js";
 import type { Graph, ValueInfo } from "../../graph/types.js";
 import { type DeviationImages, outputDeviations } from "../../measure/output_deviation.js";
-import { inferGraph } from "../../ops/infer.js";
+import { inferGraph } from "../../ops/inference/infer.js";
 import { type ClassAxis, finalActivation, type OutputLoss, type OutputMeasure } from "../../train/outputs.js";
 
 import type { RunConfig } from "./config.js";

@@ -1,8 +1,8 @@
 import { fixBatch } from "../../graph/passes/fix_input_shape.js";
 import { float32Data } from "../../graph/tensor.js";
 import type { Graph } from "../../graph/types.js";
+import { type DenseLayer, findDecompositions } from "../../layers/weights.js";
 import { countGraph } from "../../measure/count.js";
-import { type DenseLayer, findDecompositions } from "../../ops/weights.js";
 import { equalVariances, pruneChannels } from "../channels/prune.js";
 import { decompose, decompositionCandidates } from "../decompose.js";
 import { type PrunableNetwork, prunedByDeviation, prunedToFraction } from "../goal/pruned.js";

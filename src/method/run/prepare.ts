@@ -18,7 +18,7 @@ import { withRuntimeShapes } from "../../measure/runtime_shapes.js";
 import { withTrueBatch } from "../../measure/working_batch.js";
 import { readModel, readModelAndSize, type SizedModel } from "../../onnx/files.js";
 import { encodeModel } from "../../onnx/write.js";
-import { inferGraph } from "../../ops/infer.js";
+import { inferGraph } from "../../ops/inference/infer.js";
 import type { OutputLoss } from "../../train/outputs.js";
 import { buildTrainingStep, type Reference } from "../../train/step.js";
 import { decompose, decompositionCandidates } from "../decompose.js";

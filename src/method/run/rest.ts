@@ -3,7 +3,7 @@ import { PenniError } from "../../graph/errors.js";
 import { removeDeadNodes } from "../../graph/passes/remove_dead_nodes.js";
 import type { Graph, Node, Tensor, ValueInfo } from "../../graph/types.js";
 import { namesRead, verifyGraph } from "../../graph/verify.js";
-import { inferGraph } from "../../ops/infer.js";
+import { inferGraph } from "../../ops/inference/infer.js";
 import { upgradeOpset } from "../../ops/passes/upgrade_opset.js";
 
 /** A network in two: what can be run, and what is behind operators that cannot. */

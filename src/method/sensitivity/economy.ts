@@ -3,7 +3,7 @@ import { fixInputShape } from "../../graph/passes/fix_input_shape.js";
 import { elementCount } from "../../graph/tensor.js";
 import type { Graph, Node } from "../../graph/types.js";
 import { countGraph } from "../../measure/count.js";
-import { inferGraph } from "../../ops/infer.js";
+import { inferGraph } from "../../ops/inference/infer.js";
 import type { StudiedLayer } from "./layers.js";
 import { partition } from "./partition.js";
 

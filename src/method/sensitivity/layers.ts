@@ -1,10 +1,15 @@
 import { countNonZeros, elementCount, float32Data } from "../../graph/tensor.js";
 import type { Graph, Node } from "../../graph/types.js";
-import { convolutions, type DecomposedLayer, findDecompositions, prunableWeight } from "../../ops/weights.js";
+import { mergedKernels } from "../../layers/forms.js";
+import {
+  convolutions,
+  type DecomposedLayer,
+  findDecompositions,
+  prunableWeight,
+} from "../../layers/weights.js";
 import { type Factors, factorise } from "../basis.js";
 import { basisSaves, decompositionCandidates } from "../decompose.js";
 import { layerName } from "../inspect.js";
-import { mergedKernels } from "../layer_forms.js";
 
 /** A convolution weight to be changed, alone, in several ways. */
 export interface StudiedLayer {

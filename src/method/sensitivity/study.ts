@@ -10,7 +10,7 @@ import type { Graph, ValueType } from "../../graph/types.js";
 import { classifierInterface } from "../../measure/accuracy.js";
 import { wrongClassCount } from "../../measure/classes.js";
 import { ChangeComparison, type OutputChange, type Scores } from "../../measure/output_change.js";
-import { inferGraph } from "../../ops/infer.js";
+import { inferGraph } from "../../ops/inference/infer.js";
 import { type Continuation, continuation } from "./continuation.js";
 import { batchSize, divideLayers, type ImageDims } from "./economy.js";
 import type { StudiedLayer } from "./layers.js";

@@ -1,5 +1,5 @@
 import { elementCount } from "../../graph/tensor.js";
-import { mergeFactors } from "../../ops/decomposition.js";
+import { mergeFactors } from "../../layers/decomposition.js";
 import { rankFactors, type StudiedLayer } from "./layers.js";
 
 /** One change of one layer. */

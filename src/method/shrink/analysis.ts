@@ -1,6 +1,7 @@
 import { capturedNames, type GraphLinks, linkGraph } from "../../graph/links.js";
 import { elementCount } from "../../graph/tensor.js";
 import type { Graph, Node } from "../../graph/types.js";
+import { type Decomposition, findDecomposition } from "../../layers/decomposition.js";
 import {
   type ChannelContext,
   type ChannelFlow,
@@ -12,11 +13,11 @@ import {
   unknownConstants,
   type Wall,
   wall,
-} from "../../ops/channels.js";
-import { type Decomposition, findDecomposition } from "../../ops/decomposition.js";
-import { type NodeContext, standardOpset } from "../../ops/definition.js";
-import { type Inference, inferGraph, nodeContext } from "../../ops/infer.js";
-import { findOp } from "../../ops/registry.js";
+} from "../../ops/core/channels.js";
+import type { NodeContext } from "../../ops/core/context.js";
+import { standardOpset } from "../../ops/core/definition.js";
+import { type Inference, inferGraph, nodeContext } from "../../ops/inference/infer.js";
+import { findOp } from "../../ops/inference/registry.js";
 
 /** A node all of whose channels stay, and why. */
 export interface WallNode {

@@ -6,7 +6,7 @@ import { removeDeadNodes } from "../../graph/passes/remove_dead_nodes.js";
 import { type Selection, selectAxes } from "../../graph/select.js";
 import { float32Data, float32Tensor } from "../../graph/tensor.js";
 import type { Graph, Node, Tensor, ValueInfo, ValueType } from "../../graph/types.js";
-import type { LaneEditor } from "../../ops/channels.js";
+import type { LaneEditor } from "../../ops/core/channels.js";
 import { analyseChannels, type ChannelAnalysis } from "./analysis.js";
 import { checkAgainst, type ShrinkPlan } from "./plan.js";
 

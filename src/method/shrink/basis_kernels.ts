@@ -4,7 +4,7 @@ import { everything, identityMapping } from "../../graph/mapping.js";
 import { type Selection, selectAxes } from "../../graph/select.js";
 import { float32Data } from "../../graph/tensor.js";
 import type { Graph, Tensor } from "../../graph/types.js";
-import { findDecomposition } from "../../ops/decomposition.js";
+import { findDecomposition } from "../../layers/decomposition.js";
 import type { Shrunk } from "./apply.js";
 
 /**

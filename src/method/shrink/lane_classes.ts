@@ -1,4 +1,4 @@
-import { forEachPair, type LanePairs } from "../../ops/channels.js";
+import { forEachPair, type LanePairs } from "../../ops/core/channels.js";
 
 /** Calls `mark` for every lane that this lane needs. */
 type LaneReads = (value: string, lane: number, mark: (value: string, lane: number) => void) => void;

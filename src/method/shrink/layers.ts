@@ -2,8 +2,8 @@ import { intAttribute } from "../../graph/attributes.js";
 import { linkGraph } from "../../graph/links.js";
 import { float32Data } from "../../graph/tensor.js";
 import type { Graph, Node, Tensor } from "../../graph/types.js";
-import { groupCount } from "../../ops/conv.js";
-import { type Decomposition, findDecomposition } from "../../ops/decomposition.js";
+import { type Decomposition, findDecomposition } from "../../layers/decomposition.js";
+import { groupCount } from "../../layers/groups.js";
 
 /** Size of one layer as it stands. */
 export interface LayerChannels {

@@ -1,6 +1,6 @@
 import { PenniError } from "../../graph/errors.js";
 import type { Graph, Node } from "../../graph/types.js";
-import { type ChannelFlow, type ForwardMode, forEachPair } from "../../ops/channels.js";
+import { type ChannelFlow, type ForwardMode, forEachPair } from "../../ops/core/channels.js";
 import { analyseChannels, type ChannelAnalysis, type WallNode } from "./analysis.js";
 import { LaneClasses, type Liveness } from "./lane_classes.js";
 import { type LayerChannels, layerChannels } from "./layers.js";

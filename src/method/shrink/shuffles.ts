@@ -4,8 +4,8 @@ import { type GraphLinks, linkGraph } from "../../graph/links.js";
 import { removeDeadNodes } from "../../graph/passes/remove_dead_nodes.js";
 import { int64Tensor } from "../../graph/tensor.js";
 import type { Graph, Node, Shape, Tensor } from "../../graph/types.js";
-import { inferGraph } from "../../ops/infer.js";
-import { permutation } from "../../ops/transpose.js";
+import { inferGraph } from "../../ops/inference/infer.js";
+import { permutation } from "../../ops/operators/transpose.js";
 
 /**
  * Writes every channel shuffle (ShuffleNet: Reshape [N, C, ...] -> [N, g, C / g, ...], Transpose of axes 1 and 2, Reshape

@@ -1,5 +1,5 @@
 import { intAttribute, stringAttribute } from "../../graph/attributes.js";
-import { type ChannelRule, type LaneConstants, wall } from "../channels.js";
+import { type ChannelRule, type LaneConstants, wall } from "../core/channels.js";
 
 /** Lane `fine` of the side with more channels, of which `coarse` of the other side is made. */
 type CoarseOf = (fine: number) => number;

@@ -1,4 +1,4 @@
-import type { StaticWindow } from "../window.js";
+import type { StaticWindow } from "../core/window.js";
 
 /** For each position of one axis the taps of the window there that lie inside the map. */
 function tapsInside(window: StaticWindow, size: number, axis: number): readonly (readonly number[])[] {

@@ -1,6 +1,7 @@
 import { int, intAttribute } from "../../graph/attributes.js";
 import { elementCount, float32Data, float32Tensor, int64Tensor } from "../../graph/tensor.js";
 import type { Node, Tensor } from "../../graph/types.js";
+import type { Decomposition } from "../../layers/decomposition.js";
 import {
   type ChannelContext,
   type ChannelRule,
@@ -9,9 +10,8 @@ import {
   wall,
   withAttributes,
   withInputs,
-} from "../channels.js";
-import type { Decomposition } from "../decomposition.js";
-import { resolveWindow, staticWindow } from "../window.js";
+} from "../core/channels.js";
+import { resolveWindow, staticWindow } from "../core/window.js";
 import { innerTaps } from "./border.js";
 import { groupTies, type Kernels, kernelVector, mixingLayer, selectKernels } from "./kernels.js";
 import { type MixingFlow, type MixingLayer, mergedLanes, mixingFlow } from "./mixing.js";

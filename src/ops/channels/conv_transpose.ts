@@ -7,7 +7,7 @@ import {
   wall,
   withAttributes,
   withInputs,
-} from "../channels.js";
+} from "../core/channels.js";
 import { groupTies, type Kernels, mixingLayer, selectKernels } from "./kernels.js";
 import { mixingFlow } from "./mixing.js";
 import { constantBias, withBias } from "./parameters.js";

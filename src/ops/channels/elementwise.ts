@@ -14,7 +14,7 @@ import {
   type Wall,
   wall,
   withInputs,
-} from "../channels.js";
+} from "../core/channels.js";
 
 /** The result for one lane from the operands' constants (undefined: not constant). */
 export type LaneCombiner = (operands: readonly (number | undefined)[]) => number | undefined;

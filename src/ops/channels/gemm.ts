@@ -10,7 +10,7 @@ import {
   wall,
   withAttributes,
   withInputs,
-} from "../channels.js";
+} from "../core/channels.js";
 import { laneWise } from "./lanewise.js";
 import { mixingFlow } from "./mixing.js";
 import { withBias } from "./parameters.js";

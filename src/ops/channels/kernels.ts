@@ -1,4 +1,4 @@
-import type { LaneEditor, Tie } from "../channels.js";
+import type { LaneEditor, Tie } from "../core/channels.js";
 import { type MixingFlow, type MixingLayer, mergedLanes } from "./mixing.js";
 
 /**

@@ -6,7 +6,7 @@ import {
   type LaneConstants,
   laneConstant,
   wall,
-} from "../channels.js";
+} from "../core/channels.js";
 
 /**
  * The constant that a lane holds after the operator, given the constant it holds before (undefined: not a

@@ -1,4 +1,4 @@
-import { type LaneConstants, type LaneRef, laneConstant } from "../channels.js";
+import { type LaneConstants, type LaneRef, laneConstant } from "../core/channels.js";
 
 /** A layer every output lane of which may read every input lane: dense Conv, Gemm, MatMul. */
 export interface MixingLayer {

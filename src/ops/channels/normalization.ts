@@ -10,7 +10,7 @@ import {
   laneConstant,
   wall,
   withInputs,
-} from "../channels.js";
+} from "../core/channels.js";
 import { laneWise } from "./lanewise.js";
 
 /** A normalization with a scale per lane. */

@@ -9,7 +9,7 @@ import {
   wall,
   withAttributes,
   withInputs,
-} from "../channels.js";
+} from "../core/channels.js";
 
 /**
  * The node with new values for a list of integers that lives in input number `port` or, where that is absent,

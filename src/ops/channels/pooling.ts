@@ -1,7 +1,7 @@
 import { intAttribute, intsAttribute, stringAttribute } from "../../graph/attributes.js";
 import type { Node } from "../../graph/types.js";
-import { fullyKnown, intsArgument, normalizeAxes } from "../arguments.js";
-import type { ChannelRule } from "../channels.js";
+import { fullyKnown, intsArgument, normalizeAxes } from "../core/arguments.js";
+import type { ChannelRule } from "../core/channels.js";
 import { type LaneFunction, laneWise, ofConstant, sameConstant } from "./lanewise.js";
 
 /**

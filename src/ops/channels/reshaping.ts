@@ -1,7 +1,7 @@
 import { intAttribute } from "../../graph/attributes.js";
 import { elementCount } from "../../graph/tensor.js";
 import type { Node, Shape } from "../../graph/types.js";
-import { fullyKnown, intsArgument, normalizeAxes } from "../arguments.js";
+import { fullyKnown, intsArgument, normalizeAxes } from "../core/arguments.js";
 import {
   type ChannelContext,
   type ChannelFlow,
@@ -11,7 +11,7 @@ import {
   laneConstant,
   type Wall,
   wall,
-} from "../channels.js";
+} from "../core/channels.js";
 import { laneWise, sameConstant } from "./lanewise.js";
 import { withInts } from "./parameters.js";
 

@@ -1,6 +1,12 @@
 import { intsAttribute, stringAttribute } from "../../graph/attributes.js";
-import { fullyKnown, intsArgument, normalizeAxes } from "../arguments.js";
-import { type ChannelContext, type ChannelRule, identityPairs, type LaneEditor, wall } from "../channels.js";
+import { fullyKnown, intsArgument, normalizeAxes } from "../core/arguments.js";
+import {
+  type ChannelContext,
+  type ChannelRule,
+  identityPairs,
+  type LaneEditor,
+  wall,
+} from "../core/channels.js";
 import { laneWise, ofConstant } from "./lanewise.js";
 import { withInts } from "./parameters.js";
 

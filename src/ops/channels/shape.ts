@@ -1,7 +1,7 @@
 import { intAttribute } from "../../graph/attributes.js";
-import { fullyKnown, intsArgument } from "../arguments.js";
-import { type ChannelRule, wall } from "../channels.js";
-import type { NodeContext } from "../definition.js";
+import { fullyKnown, intsArgument } from "../core/arguments.js";
+import { type ChannelRule, wall } from "../core/channels.js";
+import type { NodeContext } from "../core/context.js";
 
 /** The positions along axis 0 that a Slice takes of a list with so many elements; undefined where not constant. */
 export type TakenPositions = (context: NodeContext, length: number) => readonly number[] | undefined;

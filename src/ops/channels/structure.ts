@@ -1,7 +1,7 @@
 import { intAttribute } from "../../graph/attributes.js";
 import { int64Tensor } from "../../graph/tensor.js";
 import type { Node } from "../../graph/types.js";
-import { fullyKnown, intsArgument, normalizeAxis, partlyKnown } from "../arguments.js";
+import { fullyKnown, intsArgument, normalizeAxis, partlyKnown } from "../core/arguments.js";
 import {
   type ChannelContext,
   type ChannelFlow,
@@ -16,8 +16,8 @@ import {
   wall,
   withAttributes,
   withInputs,
-} from "../channels.js";
-import type { NodeContext } from "../definition.js";
+} from "../core/channels.js";
+import type { NodeContext } from "../core/context.js";
 import { laneWise, sameConstant } from "./lanewise.js";
 import { withInts } from "./parameters.js";
 

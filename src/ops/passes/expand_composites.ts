@@ -1,9 +1,9 @@
 import { PenniError } from "../../graph/errors.js";
 import type { Graph, Node } from "../../graph/types.js";
-import { TypedBuilder } from "../builder.js";
-import { PENNI_DOMAIN } from "../composite.js";
-import { standardOpset } from "../definition.js";
-import { findOp } from "../registry.js";
+import { PENNI_DOMAIN } from "../core/composite.js";
+import { standardOpset } from "../core/definition.js";
+import { TypedBuilder } from "../inference/builder.js";
+import { findOp } from "../inference/registry.js";
 
 /** All names a graph uses, so that fresh ones do not collide. */
 export function namesOf(graph: Graph): string[] {

@@ -1,7 +1,7 @@
 import type { Graph, Node } from "../../graph/types.js";
-import { PENNI_DOMAIN } from "../composite.js";
-import { isStatic } from "../dims.js";
-import { findOp } from "../registry.js";
+import { PENNI_DOMAIN } from "../core/composite.js";
+import { isStatic } from "../core/dims.js";
+import { findOp } from "../inference/registry.js";
 import { expandWhere } from "./expand_composites.js";
 
 /**

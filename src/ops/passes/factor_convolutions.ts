@@ -1,8 +1,8 @@
 import { ints } from "../../graph/attributes.js";
 import { removeDeadNodes } from "../../graph/passes/remove_dead_nodes.js";
 import type { Graph, Node } from "../../graph/types.js";
-import { PENNI_DOMAIN } from "../composite.js";
-import { type DecomposedLayer, findDecompositions } from "../weights.js";
+import { type DecomposedLayer, findDecompositions } from "../../layers/weights.js";
+import { PENNI_DOMAIN } from "../core/composite.js";
 
 /**
  * What one pass over a channel's map costs, in multiply-accumulates per element: between the values at which either

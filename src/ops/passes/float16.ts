@@ -4,8 +4,8 @@ import { float16ToFloat32, float32ToFloat16 } from "../../graph/float16.js";
 import { capturedNames, linkGraph } from "../../graph/links.js";
 import { elementCount } from "../../graph/tensor.js";
 import type { Attribute, ElementType, Graph, Node, Tensor, ValueInfo } from "../../graph/types.js";
-import { elementTypeCode } from "../element_types.js";
-import { inferGraph } from "../infer.js";
+import { elementTypeCode } from "../core/element_types.js";
+import { inferGraph } from "../inference/infer.js";
 
 /** Types of inputs and outputs that float32 can stand in for, and float32. */
 type PortType = "float16" | "float32" | "uint8";

@@ -1,11 +1,11 @@
 import { capturedNames } from "../../graph/links.js";
 import { elementBytes, elementCount, numericTensor } from "../../graph/tensor.js";
 import type { Graph, Node, Tensor } from "../../graph/types.js";
-import { constantTensor } from "../constant.js";
-import { isStatic, stridesOf } from "../dims.js";
-import { type Inference, inferGraph } from "../infer.js";
-import { forEachPosition, knownNumbers } from "../rearrange.js";
-import { permutation } from "../transpose.js";
+import { isStatic, stridesOf } from "../core/dims.js";
+import { forEachPosition, knownNumbers } from "../core/rearrange.js";
+import { type Inference, inferGraph } from "../inference/infer.js";
+import { constantTensor } from "../operators/constant.js";
+import { permutation } from "../operators/transpose.js";
 
 /**
  * Turns nodes whose outputs are known before the model runs into initializers: Constant nodes, arithmetic on

@@ -2,8 +2,8 @@ import { linkGraph } from "../../graph/links.js";
 import { foldBatchNormalization } from "../../graph/passes/fold_batch_normalization.js";
 import { removeDeadNodes } from "../../graph/passes/remove_dead_nodes.js";
 import type { Graph, Node } from "../../graph/types.js";
-import { type Decomposition, findDecomposition } from "../decomposition.js";
-import { convolutions } from "../weights.js";
+import { type Decomposition, findDecomposition } from "../../layers/decomposition.js";
+import { convolutions } from "../../layers/weights.js";
 
 /**
  * Folds BatchNormalization as `foldBatchNormalization` does, also into decomposed convolutions: a kernel's

@@ -1,7 +1,7 @@
 import { linkGraph } from "../../graph/links.js";
 import type { Graph, Node } from "../../graph/types.js";
-import { PENNI_DOMAIN } from "../composite.js";
-import { Silu } from "../silu.js";
+import { Silu } from "../composites/silu.js";
+import { PENNI_DOMAIN } from "../core/composite.js";
 
 /** Mul(x, Sigmoid(x)) as the Silu composite, where nothing else reads the sigmoid. */
 export function fuseSilu(graph: Graph): Graph {

@@ -4,9 +4,9 @@ import { normalForm } from "../../graph/passes/normal_form.js";
 import { topologicalSort } from "../../graph/passes/topological_sort.js";
 import type { Branch, Graph, Node, Tensor, ValueInfo } from "../../graph/types.js";
 import { namesRead } from "../../graph/verify.js";
-import { ForwardInference } from "../infer.js";
-import { knownNumbers } from "../rearrange.js";
-import { findOp } from "../registry.js";
+import { knownNumbers } from "../core/rearrange.js";
+import { ForwardInference } from "../inference/infer.js";
+import { findOp } from "../inference/registry.js";
 
 const isIf = ({ op, domain }: Node): boolean => op === "If" && (domain === "" || domain === "ai.onnx");
 

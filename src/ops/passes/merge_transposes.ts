@@ -1,7 +1,7 @@
 import { ints, intsAttribute } from "../../graph/attributes.js";
 import { linkGraph } from "../../graph/links.js";
 import type { Graph, Node } from "../../graph/types.js";
-import { permutation } from "../transpose.js";
+import { permutation } from "../operators/transpose.js";
 
 /**
  * Turns a Transpose of a Transpose into one, which reads the first one's input: converters between channel

@@ -2,7 +2,7 @@ import { floatAttribute } from "../../graph/attributes.js";
 import { PenniError } from "../../graph/errors.js";
 import { numericData } from "../../graph/tensor.js";
 import type { Node, Tensor } from "../../graph/types.js";
-import { integerRange, quantizedType } from "../quantization.js";
+import { integerRange, quantizedType } from "../families/quantization.js";
 import { integersOf } from "./quantized_constants.js";
 
 /** The least and the largest real number that the integers of a quantized value stand for. */

@@ -2,8 +2,8 @@ import { intAttribute } from "../../graph/attributes.js";
 import { PenniError } from "../../graph/errors.js";
 import { elementCount, float32Tensor, numericData } from "../../graph/tensor.js";
 import type { Node, Tensor } from "../../graph/types.js";
-import { stridesOf } from "../dims.js";
-import { integerRange, quantizedType } from "../quantization.js";
+import { stridesOf } from "../core/dims.js";
+import { integerRange, quantizedType } from "../families/quantization.js";
 
 /** The numbers of a constant, whatever their type. */
 export interface Integers {

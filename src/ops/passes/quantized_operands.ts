@@ -1,7 +1,7 @@
 import { int } from "../../graph/attributes.js";
 import { numericTensor } from "../../graph/tensor.js";
 import type { ElementType, Node } from "../../graph/types.js";
-import type { TypedBuilder } from "../builder.js";
+import type { TypedBuilder } from "../inference/builder.js";
 
 // What the rules for operators on quantized numbers have in common.
 

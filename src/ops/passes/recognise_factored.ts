@@ -4,8 +4,8 @@ import { type GraphLinks, linkGraph } from "../../graph/links.js";
 import { removeDeadNodes } from "../../graph/passes/remove_dead_nodes.js";
 import { float32Data, float32Tensor, int64Tensor } from "../../graph/tensor.js";
 import type { Graph, Node, Tensor } from "../../graph/types.js";
-import { groupCount } from "../conv.js";
-import { convolutions } from "../weights.js";
+import { groupCount } from "../../layers/groups.js";
+import { convolutions } from "../../layers/weights.js";
 
 /**
  * The factored form of a layer, one convolution with the same d kernels for every input channel and a 1x1 convolution

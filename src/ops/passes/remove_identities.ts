@@ -1,12 +1,13 @@
 import { capturedNames } from "../../graph/links.js";
 import type { Graph, Node, Shape } from "../../graph/types.js";
 import { namesRead } from "../../graph/verify.js";
-import { type NodeContext, standardOpset } from "../definition.js";
-import { isInferenceDropout } from "../dropout.js";
-import { inferGraph, nodeContext } from "../infer.js";
-import { padMargins } from "../pad.js";
-import { isWholeSlice } from "../slice.js";
-import { permutation } from "../transpose.js";
+import type { NodeContext } from "../core/context.js";
+import { standardOpset } from "../core/definition.js";
+import { inferGraph, nodeContext } from "../inference/infer.js";
+import { isInferenceDropout } from "../operators/dropout.js";
+import { padMargins } from "../operators/pad.js";
+import { isWholeSlice } from "../operators/slice.js";
+import { permutation } from "../operators/transpose.js";
 
 /** Whether a node's first output provably equals its first input. */
 type IdentityTest = (context: NodeContext, output: Shape | undefined) => boolean;

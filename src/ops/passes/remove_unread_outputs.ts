@@ -1,7 +1,7 @@
 import { linkGraph } from "../../graph/links.js";
 import { dropOmitted } from "../../graph/passes/normal_form.js";
 import type { Graph, Node } from "../../graph/types.js";
-import { findOp } from "../registry.js";
+import { findOp } from "../inference/registry.js";
 
 /**
  * Leaves out the outputs that an operator need not have and nobody reads: the mask of Dropout, the indices of MaxPool.

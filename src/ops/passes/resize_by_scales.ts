@@ -2,9 +2,9 @@ import { intsAttribute, stringAttribute } from "../../graph/attributes.js";
 import { freshNames, usedNames, withInitializers } from "../../graph/edit.js";
 import { float32Tensor } from "../../graph/tensor.js";
 import type { Graph, Node, Shape, Tensor } from "../../graph/types.js";
-import { standardOpset } from "../definition.js";
-import { type Inference, inferGraph } from "../infer.js";
-import { scaledDim } from "../scaling.js";
+import { standardOpset } from "../core/definition.js";
+import { scaledDim } from "../core/scaling.js";
+import { type Inference, inferGraph } from "../inference/infer.js";
 
 /** Resize has inputs (X, roi, scales, sizes) since version 11. */
 const FIRST_OPSET = 11;

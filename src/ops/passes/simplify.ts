@@ -1,7 +1,7 @@
 import { type Pass, runUntilStable } from "../../graph/passes/pass.js";
 import { removeDeadNodes } from "../../graph/passes/remove_dead_nodes.js";
 import type { Graph } from "../../graph/types.js";
-import { verifyTypes } from "../verify.js";
+import { verifyTypes } from "../inference/verify.js";
 import { canonicalReshapes } from "./canonical_reshapes.js";
 import { foldConstants } from "./fold_constants.js";
 import { inlineBranches } from "./inline_branches.js";

@@ -12,10 +12,10 @@ import { usedNames } from "../../graph/edit.js";
 import { float32ToFloat16 } from "../../graph/float16.js";
 import { numericTensor, scalarTensor } from "../../graph/tensor.js";
 import type { Attribute, Graph, Node, Tensor } from "../../graph/types.js";
-import { normalizeAxis } from "../arguments.js";
-import { TypedBuilder } from "../builder.js";
-import { standardOpset } from "../definition.js";
-import { reduceMean, transpose } from "../emit.js";
+import { normalizeAxis } from "../core/arguments.js";
+import { standardOpset } from "../core/definition.js";
+import { reduceMean, transpose } from "../core/emit.js";
+import { TypedBuilder } from "../inference/builder.js";
 import { type QuantizedProducts, quantizedRules } from "./unfuse_quantized.js";
 
 /**

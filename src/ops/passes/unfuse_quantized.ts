@@ -1,8 +1,8 @@
 import { attributesOf, float, floatAttribute, int, intAttribute } from "../../graph/attributes.js";
 import type { Node } from "../../graph/types.js";
-import { normalizeAxis } from "../arguments.js";
-import type { TypedBuilder } from "../builder.js";
-import { transpose } from "../emit.js";
+import { normalizeAxis } from "../core/arguments.js";
+import { transpose } from "../core/emit.js";
+import type { TypedBuilder } from "../inference/builder.js";
 import { quantizedAt, rankOf, real, round, roundingAt, type Unfusing } from "./quantized_operands.js";
 import { dynamicMatMul, integerGemm, matMulToFloat, realGemm } from "./unfuse_quantized_products.js";
 

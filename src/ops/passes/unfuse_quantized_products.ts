@@ -1,9 +1,9 @@
 import { float, floatAttribute, int, intAttribute } from "../../graph/attributes.js";
 import { elementCount, float32Tensor, numericData } from "../../graph/tensor.js";
 import type { Node } from "../../graph/types.js";
-import type { TypedBuilder } from "../builder.js";
-import { cast } from "../element_types.js";
-import { mul, transpose } from "../emit.js";
+import { cast } from "../core/element_types.js";
+import { mul, transpose } from "../core/emit.js";
+import type { TypedBuilder } from "../inference/builder.js";
 import { type Quantized, quantizedAt, rankOf, real, round, roundingAt } from "./quantized_operands.js";
 
 /** Inputs: two quantized matrices, a bias in units of both scales together, scale and zero point of a rounded result. */

@@ -2,8 +2,8 @@ import { freshNames, usedNames, withInitializers } from "../../graph/edit.js";
 import { PenniError } from "../../graph/errors.js";
 import { innerNodes, linkGraph } from "../../graph/links.js";
 import type { Graph, InnerNode, Node, Tensor } from "../../graph/types.js";
-import { standardOpset } from "../definition.js";
-import { inferGraph } from "../infer.js";
+import { standardOpset } from "../core/definition.js";
+import { inferGraph } from "../inference/infer.js";
 import { type UpgradeContext, type UpgradeRule, upgradeRules } from "./upgrade_rules.js";
 
 /** The version of the standard operator set that everything behind the first step is written for. */

@@ -8,10 +8,11 @@ import {
   text,
 } from "../../graph/attributes.js";
 import { type ErrorDetails, PenniError } from "../../graph/errors.js";
+import { describeShape } from "../../graph/shape_error.js";
 import { float32Tensor, int64Tensor, numericTensor } from "../../graph/tensor.js";
 import type { Attribute, Attributes, Node, Tensor, ValueType } from "../../graph/types.js";
-import { normalizeAxis } from "../arguments.js";
-import { describeShape, type KnownValue } from "../definition.js";
+import { normalizeAxis } from "../core/arguments.js";
+import type { KnownValue } from "../core/context.js";
 
 /** What a rule may ask of the model in its old form, and make for the new one. */
 export interface UpgradeContext {

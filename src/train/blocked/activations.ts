@@ -1,10 +1,10 @@
 import { float } from "../../graph/attributes.js";
 import type { Node } from "../../graph/types.js";
-import { constantBounds } from "../../ops/clip.js";
-import { type Bounds, boundsOf, STEEP, stepsWithin } from "../../ops/clip_gradient.js";
-import { compositeInputs, floatType } from "../../ops/composite.js";
-import { mul } from "../../ops/emit.js";
-import { slopeBelow } from "../../ops/leaky_relu_gradient.js";
+import { type Bounds, boundsOf, STEEP, stepsWithin } from "../../ops/composites/clip_gradient.js";
+import { slopeBelow } from "../../ops/composites/leaky_relu_gradient.js";
+import { compositeInputs, floatType } from "../../ops/core/composite.js";
+import { mul } from "../../ops/core/emit.js";
+import { constantBounds } from "../../ops/operators/clip.js";
 import { unary } from "./elementwise.js";
 import { ABSOLUTE, type Activation, CLIP_01, type Layouts, MICROSOFT_DOMAIN, RELU } from "./layouts.js";
 

@@ -1,10 +1,11 @@
 import type { Node } from "../../graph/types.js";
-import { convGeometry } from "../../ops/conv.js";
-import type { ConvGeometry } from "../../ops/conv_gradient.js";
+import { convGeometry } from "../../ops/families/conv_geometry.js";
+import type { ConvGeometry } from "../../ops/families/conv_gradient.js";
+import { type ConvOperands, windowOf } from "./conv_operands.js";
 import { depthwiseConvolution, isDepthwise } from "./depthwise.js";
 import { blockedFilter, narrowFilter, swapChannels } from "./filters.js";
 import { groupedConvolution } from "./grouped.js";
-import type { ConvWindow, Layouts } from "./layouts.js";
+import type { Layouts } from "./layouts.js";
 import { isWinograd, winogradConvolution } from "./winograd.js";
 
 /** Padding to whole blocks may at most double the work; beyond that the plain form is as good. */
@@ -18,13 +19,6 @@ export function waste(layouts: Layouts, channels: number): number {
 export function isWorthwhile(layouts: Layouts, inputs: number, outputs: number): boolean {
   const inputWaste = inputs < layouts.block ? 1 : waste(layouts, inputs);
   return inputWaste * waste(layouts, outputs) <= MOST_WASTE;
-}
-
-/** What a convolution reads, by name; the bias may be "". */
-export interface ConvOperands {
-  readonly x: string;
-  readonly weight: string;
-  readonly bias: string;
 }
 
 /** Conv in the form that fits the groups, with its filter arranged in the graph. */
@@ -76,12 +70,6 @@ function byTiles(layouts: Layouts, geometry: ConvGeometry, { x, weight, bias }: 
   const value = winogradConvolution(layouts, geometry, { x, weight });
   const ones = layouts.fill(geometry.outputChannels, 1);
   return layouts.scale(value, ones, bias === "" ? {} : { bias: layouts.pad(layouts.plain(bias)) });
-}
-
-/** The part of a geometry that `Layouts.conv` takes. */
-export function windowOf(geometry: ConvGeometry): ConvWindow {
-  const { kernel, strides, dilations, pads } = geometry;
-  return { kernel, strides, dilations, pads };
 }
 
 /** The blocked filter of a weight, which the gradient to the input starts from as well. */

@@ -1,6 +1,6 @@
-import type { ConvGeometry } from "../../ops/conv_gradient.js";
-import { crop, reduceSum, reshape } from "../../ops/emit.js";
-import { type ConvOperands, windowOf } from "./convolution.js";
+import { crop, reduceSum, reshape } from "../../ops/core/emit.js";
+import type { ConvGeometry } from "../../ops/families/conv_gradient.js";
+import { type ConvOperands, windowOf } from "./conv_operands.js";
 import type { Layouts } from "./layouts.js";
 import { gradientByTaps } from "./strided_gradient.js";
 

@@ -1,8 +1,8 @@
 import type { Node } from "../../graph/types.js";
-import { compositeInputs } from "../../ops/composite.js";
-import { add as addTo, div, mul, reshape, sub } from "../../ops/emit.js";
+import { stepsOf } from "../../ops/composites/spread_out.js";
+import { compositeInputs } from "../../ops/core/composite.js";
+import { add as addTo, div, mul, reshape, sub } from "../../ops/core/emit.js";
 import { expandComposite } from "../../ops/passes/expand_composites.js";
-import { stepsOf } from "../../ops/spread_out.js";
 import type { Layouts } from "./layouts.js";
 
 /** SpreadOut along height and width: every element is repeated, then all but the first are masked away. */

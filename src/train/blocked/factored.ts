@@ -1,11 +1,12 @@
 import { int } from "../../graph/attributes.js";
 import type { Node } from "../../graph/types.js";
-import { compositeInputs } from "../../ops/composite.js";
-import { type ConvGeometry, unstridedPads } from "../../ops/conv_gradient.js";
-import { gather, mul, reduceSum, reshape } from "../../ops/emit.js";
-import { factoredGeometry } from "../../ops/factored_conv.js";
-import { coefficientGradient } from "../../ops/factored_conv_gradient.js";
-import { isWorthwhile, sharedFilter, sharedSwappedFilter, windowOf } from "./convolution.js";
+import { factoredGeometry } from "../../ops/composites/factored_conv.js";
+import { coefficientGradient } from "../../ops/composites/factored_conv_gradient.js";
+import { compositeInputs } from "../../ops/core/composite.js";
+import { gather, mul, reduceSum, reshape } from "../../ops/core/emit.js";
+import { type ConvGeometry, unstridedPads } from "../../ops/families/conv_gradient.js";
+import { windowOf } from "./conv_operands.js";
+import { isWorthwhile, sharedFilter, sharedSwappedFilter } from "./convolution.js";
 import { reversedTaps } from "./filters.js";
 import type { Layouts } from "./layouts.js";
 import { paddedColumns, swappedPadding, withoutExcess } from "./swapped_convolution.js";

@@ -1,5 +1,5 @@
-import { flipKernels } from "../../ops/conv_gradient.js";
-import { gather, reshape, transpose, zeroPad } from "../../ops/emit.js";
+import { gather, reshape, transpose, zeroPad } from "../../ops/core/emit.js";
+import { flipKernels } from "../../ops/families/conv_gradient.js";
 import type { Layouts } from "./layouts.js";
 
 /**

@@ -1,6 +1,6 @@
-import type { ConvGeometry } from "../../ops/conv_gradient.js";
-import { crop, mul, reduceSum, reshape, transpose, zeroPad } from "../../ops/emit.js";
-import { type ConvOperands, windowOf } from "./convolution.js";
+import { crop, mul, reduceSum, reshape, transpose, zeroPad } from "../../ops/core/emit.js";
+import type { ConvGeometry } from "../../ops/families/conv_gradient.js";
+import { type ConvOperands, windowOf } from "./conv_operands.js";
 import { blockedFilter, swapChannels } from "./filters.js";
 import type { Layouts } from "./layouts.js";
 import { gradientByTaps } from "./strided_gradient.js";

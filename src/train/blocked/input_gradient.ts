@@ -1,8 +1,8 @@
 import type { Node } from "../../graph/types.js";
-import { compositeInputs } from "../../ops/composite.js";
-import { type ConvGeometry, isUnstrided, unstridedPads } from "../../ops/conv_gradient.js";
-import { inputGradientGeometry } from "../../ops/conv_input_gradient.js";
-import { reshape } from "../../ops/emit.js";
+import { inputGradientGeometry } from "../../ops/composites/conv_input_gradient.js";
+import { compositeInputs } from "../../ops/core/composite.js";
+import { reshape } from "../../ops/core/emit.js";
+import { type ConvGeometry, isUnstrided, unstridedPads } from "../../ops/families/conv_gradient.js";
 import { isWorthwhile, sharedFilter, sharedSwappedFilter } from "./convolution.js";
 import { depthwiseInputGradient, isDepthwise } from "./depthwise.js";
 import { blockedInputGradientFilter, narrowInputGradientFilter } from "./filters.js";

@@ -1,10 +1,10 @@
 import { floats, int, ints, text } from "../../graph/attributes.js";
 import type { Attribute, Node } from "../../graph/types.js";
-import type { TypedBuilder } from "../../ops/builder.js";
-import { floatType } from "../../ops/composite.js";
-import type { NodeContext } from "../../ops/definition.js";
-import { crop, mul, reduceMean, reduceSum, reshape, slice, transpose, zeroPad } from "../../ops/emit.js";
-import { type Inference, nodeContext, staticDims } from "../../ops/infer.js";
+import { floatType } from "../../ops/core/composite.js";
+import type { NodeContext } from "../../ops/core/context.js";
+import { crop, mul, reduceMean, reduceSum, reshape, slice, transpose, zeroPad } from "../../ops/core/emit.js";
+import type { TypedBuilder } from "../../ops/inference/builder.js";
+import { type Inference, nodeContext, staticDims } from "../../ops/inference/infer.js";
 
 /** ONNX Runtime's own operators on the blocked layout; its CPU provider only. */
 export const BLOCKED_DOMAIN = "com.microsoft.nchwc";

@@ -1,6 +1,6 @@
 import type { Node } from "../../graph/types.js";
-import { padFill, padMargins, padMode } from "../../ops/pad.js";
-import type { Margins } from "../../ops/pad_or_crop.js";
+import type { Margins } from "../../ops/families/pad_or_crop.js";
+import { padFill, padMargins, padMode } from "../../ops/operators/pad.js";
 import { MOST_WASTE, waste } from "./convolution.js";
 import type { Layouts } from "./layouts.js";
 

@@ -1,11 +1,11 @@
 import { ints } from "../../graph/attributes.js";
 import { elementCount } from "../../graph/tensor.js";
 import type { Node } from "../../graph/types.js";
-import { STEEP } from "../../ops/clip_gradient.js";
-import { compositeInputs } from "../../ops/composite.js";
-import { add, div, mul, reshape, sub } from "../../ops/emit.js";
-import { poolWindow } from "../../ops/pool.js";
-import type { StaticWindow } from "../../ops/window.js";
+import { STEEP } from "../../ops/composites/clip_gradient.js";
+import { compositeInputs } from "../../ops/core/composite.js";
+import { add, div, mul, reshape, sub } from "../../ops/core/emit.js";
+import type { StaticWindow } from "../../ops/core/window.js";
+import { poolWindow } from "../../ops/families/pool.js";
 import { oneHot } from "./filters.js";
 import { CLIP_01, type Layouts } from "./layouts.js";
 import { interleaved, type StridedWindow, type StridePosition, windowPads } from "./strided_gradient.js";

@@ -1,9 +1,9 @@
 import type { Node } from "../../graph/types.js";
-import { epsilonOf, inverseStandardDeviation } from "../../ops/batch_normalization.js";
-import { inputGradientFactors } from "../../ops/batch_normalization_gradient.js";
-import { elementsPerChannel, runningStatistics } from "../../ops/batch_normalization_training.js";
-import { compositeInputs } from "../../ops/composite.js";
-import { add, mul, neg, sub } from "../../ops/emit.js";
+import { inputGradientFactors } from "../../ops/composites/batch_normalization_gradient.js";
+import { runningStatistics } from "../../ops/composites/batch_normalization_training.js";
+import { compositeInputs } from "../../ops/core/composite.js";
+import { add, mul, neg, sub } from "../../ops/core/emit.js";
+import { elementsPerChannel, epsilonOf, inverseStandardDeviation } from "../../ops/families/normalization.js";
 import type { Layouts } from "./layouts.js";
 
 /** x less a constant per channel that is near its mean. */

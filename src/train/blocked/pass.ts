@@ -1,6 +1,6 @@
 import type { Graph, Node } from "../../graph/types.js";
-import { PENNI_DOMAIN } from "../../ops/composite.js";
-import { inferGraph } from "../../ops/infer.js";
+import { PENNI_DOMAIN } from "../../ops/core/composite.js";
+import { inferGraph } from "../../ops/inference/infer.js";
 import { builderFor, expandComposite } from "../../ops/passes/expand_composites.js";
 import { clip, clipGradient, leakyRelu, leakyReluGradient, relu, silu } from "./activations.js";
 import { convolution } from "./convolution.js";

@@ -1,7 +1,7 @@
 import { intAttribute } from "../../graph/attributes.js";
 import type { Node } from "../../graph/types.js";
-import { fullyKnown, intsArgument } from "../../ops/arguments.js";
-import { compositeInputs } from "../../ops/composite.js";
+import { fullyKnown, intsArgument } from "../../ops/core/arguments.js";
+import { compositeInputs } from "../../ops/core/composite.js";
 import type { Layouts } from "./layouts.js";
 
 /** MaxPool, AveragePool and GlobalAveragePool: the runtime has each of them for blocked images too. */

@@ -1,8 +1,8 @@
 import { int } from "../../graph/attributes.js";
 import { elementCount, int64Tensor } from "../../graph/tensor.js";
-import type { TypedBuilder } from "../../ops/builder.js";
-import type { ConvGeometry } from "../../ops/conv_gradient.js";
-import { gather, reshape, zeroPad } from "../../ops/emit.js";
+import { gather, reshape, zeroPad } from "../../ops/core/emit.js";
+import type { ConvGeometry } from "../../ops/families/conv_gradient.js";
+import type { TypedBuilder } from "../../ops/inference/builder.js";
 import type { Layouts } from "./layouts.js";
 
 /** What the gradient of a convolution to its input is made of. */

@@ -1,11 +1,11 @@
 import { int, ints } from "../../graph/attributes.js";
 import type { Node } from "../../graph/types.js";
-import { spatialRepetition } from "../../ops/axis_map.js";
-import { concatAxis } from "../../ops/concat.js";
-import { slice as emitSlice } from "../../ops/emit.js";
-import { resizedAxes } from "../../ops/resize.js";
-import { sliceRanges, type TakenRange } from "../../ops/slice.js";
-import { splitAxis, splitSizes } from "../../ops/split.js";
+import { slice as emitSlice } from "../../ops/core/emit.js";
+import { spatialRepetition } from "../../ops/families/axis_map.js";
+import { concatAxis } from "../../ops/operators/concat.js";
+import { resizedAxes } from "../../ops/operators/resize.js";
+import { sliceRanges, type TakenRange } from "../../ops/operators/slice.js";
+import { splitAxis, splitSizes } from "../../ops/operators/split.js";
 import { MOST_WASTE, waste } from "./convolution.js";
 import type { Layouts } from "./layouts.js";
 import { withMargins } from "./margins.js";

@@ -1,6 +1,6 @@
 import { int } from "../../graph/attributes.js";
-import type { ConvGeometry } from "../../ops/conv_gradient.js";
-import { crop, reduceSum, reshape, transpose, zeroPad } from "../../ops/emit.js";
+import { crop, reduceSum, reshape, transpose, zeroPad } from "../../ops/core/emit.js";
+import type { ConvGeometry } from "../../ops/families/conv_gradient.js";
 import type { Layouts } from "./layouts.js";
 
 /** Images that are summed inside one convolution; fewer than a block, so that the runtime reads x as a plain image. */

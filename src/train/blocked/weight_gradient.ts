@@ -1,10 +1,11 @@
 import { int } from "../../graph/attributes.js";
 import type { Node } from "../../graph/types.js";
-import { compositeInputs } from "../../ops/composite.js";
-import type { ConvGeometry } from "../../ops/conv_gradient.js";
-import { weightGradientGeometry } from "../../ops/conv_weight_gradient.js";
-import { crop, reshape } from "../../ops/emit.js";
-import { MOST_WASTE, waste, windowOf } from "./convolution.js";
+import { weightGradientGeometry } from "../../ops/composites/conv_weight_gradient.js";
+import { compositeInputs } from "../../ops/core/composite.js";
+import { crop, reshape } from "../../ops/core/emit.js";
+import type { ConvGeometry } from "../../ops/families/conv_gradient.js";
+import { windowOf } from "./conv_operands.js";
+import { MOST_WASTE, waste } from "./convolution.js";
 import { depthwiseWeightGradient, isDepthwise } from "./depthwise.js";
 import { oneHot } from "./filters.js";
 import { groupedWeightGradient } from "./grouped.js";

@@ -1,7 +1,7 @@
 import { int } from "../../graph/attributes.js";
-import { floatType } from "../../ops/composite.js";
-import type { ConvGeometry } from "../../ops/conv_gradient.js";
-import { crop, matMul, reshape, transpose } from "../../ops/emit.js";
+import { floatType } from "../../ops/core/composite.js";
+import { crop, matMul, reshape, transpose } from "../../ops/core/emit.js";
+import type { ConvGeometry } from "../../ops/families/conv_gradient.js";
 import { paddedShape, padWeight } from "./filters.js";
 import { type Layouts, MICROSOFT_DOMAIN } from "./layouts.js";
 

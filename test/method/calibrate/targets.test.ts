@@ -13,7 +13,7 @@ import {
   type GraphProtoSchema,
 } from "../../../src/onnx/gen/onnx_pb.js";
 import { decodeModel } from "../../../src/onnx/read.js";
-import { inferGraph } from "../../../src/ops/infer.js";
+import { inferGraph } from "../../../src/ops/inference/infer.js";
 import { declare, floatBytes, modelBytes } from "../../onnx/models.js";
 import { conv, node, randomTensor, smallGraph } from "../../support/small_models.js";
 

@@ -7,9 +7,9 @@ import { int } from "../../../src/graph/attributes.js";
 import { float16ToFloat32, float32ToFloat16 } from "../../../src/graph/float16.js";
 import { float32Data } from "../../../src/graph/tensor.js";
 import type { Graph, ValueInfo } from "../../../src/graph/types.js";
+import { findDecompositions } from "../../../src/layers/weights.js";
 import { readModel, writeModel } from "../../../src/onnx/files.js";
 import { importModel } from "../../../src/ops/passes/import_model.js";
-import { findDecompositions } from "../../../src/ops/weights.js";
 import { PenniProcess } from "../../support/penni_process.js";
 import { conv, node, randomTensor, smallGraph } from "../../support/small_models.js";
 

@@ -6,11 +6,11 @@ import { after, test } from "node:test";
 import { runGraph } from "../../../src/execute/node.js";
 import { float32Data } from "../../../src/graph/tensor.js";
 import type { Graph } from "../../../src/graph/types.js";
+import { findDecompositions } from "../../../src/layers/weights.js";
 import { withRuntimeShapes } from "../../../src/measure/runtime_shapes.js";
 import { cutBefore, joinRest } from "../../../src/method/run/rest.js";
 import { readModel, writeModel } from "../../../src/onnx/files.js";
 import { importModel } from "../../../src/ops/passes/import_model.js";
-import { findDecompositions } from "../../../src/ops/weights.js";
 import { PenniProcess } from "../../support/penni_process.js";
 import { conv, node, randomTensor, smallGraph } from "../../support/small_models.js";
 

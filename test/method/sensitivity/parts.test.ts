@@ -5,7 +5,7 @@ import { continuation } from "../../../src/method/sensitivity/continuation.js";
 import { rankSteps } from "../../../src/method/sensitivity/layers.js";
 import { partition, type Run } from "../../../src/method/sensitivity/partition.js";
 import { removeSmallest } from "../../../src/method/sensitivity/variants.js";
-import { inferGraph } from "../../../src/ops/infer.js";
+import { inferGraph } from "../../../src/ops/inference/infer.js";
 import { Network } from "../../support/network.js";
 
 test("the share of smallest values goes, of equal ones the first", () => {

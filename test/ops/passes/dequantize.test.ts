@@ -4,10 +4,10 @@ import { runGraph } from "../../../src/execute/node.js";
 import { int, ints } from "../../../src/graph/attributes.js";
 import { elementCount, float32Data, float32Tensor, scalarTensor } from "../../../src/graph/tensor.js";
 import type { Graph, Node, Tensor } from "../../../src/graph/types.js";
+import { convolutions, denseLayer } from "../../../src/layers/weights.js";
+import { verifyTypes } from "../../../src/ops/inference/verify.js";
 import { dequantize } from "../../../src/ops/passes/dequantize.js";
 import { importModel } from "../../../src/ops/passes/import_model.js";
-import { verifyTypes } from "../../../src/ops/verify.js";
-import { convolutions, denseLayer } from "../../../src/ops/weights.js";
 import { type ByteType, bytesTensor, int32Tensor, randomBytes } from "../../support/quantized.js";
 import { node, randomTensor, smallGraph } from "../../support/small_models.js";
 

@@ -10,9 +10,9 @@ import { decompose } from "../../../src/method/decompose.js";
 import { exportModel } from "../../../src/method/export.js";
 import { shrink } from "../../../src/method/shrink.js";
 import { decodeModel } from "../../../src/onnx/read.js";
-import { inferGraph } from "../../../src/ops/infer.js";
+import { inferGraph } from "../../../src/ops/inference/infer.js";
+import { verifyTypes } from "../../../src/ops/inference/verify.js";
 import { simplify } from "../../../src/ops/passes/simplify.js";
-import { verifyTypes } from "../../../src/ops/verify.js";
 import { filled, graphOf, nodeOf } from "../../support/random_graph.js";
 import { sharedPath, withoutShared } from "../../support/shared.js";
 

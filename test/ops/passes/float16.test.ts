@@ -5,11 +5,13 @@ import { int, tensor } from "../../../src/graph/attributes.js";
 import { float16ToFloat32, float32ToFloat16 } from "../../../src/graph/float16.js";
 import { float32Data, float32Tensor } from "../../../src/graph/tensor.js";
 import type { Graph, Tensor, ValueInfo } from "../../../src/graph/types.js";
+import { findDecompositions } from "../../../src/layers/weights.js";
 import { decompose } from "../../../src/method/decompose.js";
 import { exportModel } from "../../../src/method/export.js";
 import { pruneCoefficients } from "../../../src/method/prune.js";
 import { decodeModel } from "../../../src/onnx/read.js";
 import { encodeModel } from "../../../src/onnx/write.js";
+import { verifyTypes } from "../../../src/ops/inference/verify.js";
 import {
   float32Interface,
   nodeThatNeedsHalf,
@@ -17,8 +19,6 @@ import {
   withHalfWeights,
 } from "../../../src/ops/passes/float16.js";
 import { importModel } from "../../../src/ops/passes/import_model.js";
-import { verifyTypes } from "../../../src/ops/verify.js";
-import { findDecompositions } from "../../../src/ops/weights.js";
 import { conv, node, randomTensor, smallGraph } from "../../support/small_models.js";
 import { assertNear } from "../../train/support.js";
 

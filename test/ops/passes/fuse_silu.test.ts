@@ -1,8 +1,8 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import type { Graph } from "../../../src/graph/types.js";
-import { TypedBuilder } from "../../../src/ops/builder.js";
-import { mul } from "../../../src/ops/emit.js";
+import { mul } from "../../../src/ops/core/emit.js";
+import { TypedBuilder } from "../../../src/ops/inference/builder.js";
 import { fuseSilu } from "../../../src/ops/passes/fuse_silu.js";
 
 function graphOf(make: (b: TypedBuilder) => readonly string[]): Graph {

@@ -2,6 +2,7 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import { fixBatch } from "../../../src/graph/passes/fix_input_shape.js";
 import type { Graph } from "../../../src/graph/types.js";
+import { findDecompositions } from "../../../src/layers/weights.js";
 import { countGraph } from "../../../src/measure/count.js";
 import { decompose } from "../../../src/method/decompose.js";
 import { exportModel } from "../../../src/method/export.js";
@@ -9,7 +10,6 @@ import { importForCompression } from "../../../src/method/import_for_compression
 import { decodeModel } from "../../../src/onnx/read.js";
 import { encodeModel } from "../../../src/onnx/write.js";
 import { recogniseFactored } from "../../../src/ops/passes/recognise_factored.js";
-import { findDecompositions } from "../../../src/ops/weights.js";
 import { assertSameOutputs, Network } from "../../support/network.js";
 
 /** Strides, padding, groups and biases; and the feeds to run it on. */

@@ -11,9 +11,9 @@ import { float32Data, float32Tensor, scalarTensor } from "../../../src/graph/ten
 import type { Attribute, Graph, Node, Tensor } from "../../../src/graph/types.js";
 import { decodeModel } from "../../../src/onnx/read.js";
 import { encodeModel } from "../../../src/onnx/write.js";
+import { findOp } from "../../../src/ops/inference/registry.js";
 import { dequantize } from "../../../src/ops/passes/dequantize.js";
 import { importModel } from "../../../src/ops/passes/import_model.js";
-import { findOp } from "../../../src/ops/registry.js";
 import { runModule } from "../../compile/run_wasm.js";
 import { type ByteType, bytesTensor, int32Tensor, randomBytes } from "../../support/quantized.js";
 import { node, randomTensor, smallGraph } from "../../support/small_models.js";

@@ -2,9 +2,9 @@ import { int } from "../../../src/graph/attributes.js";
 import { fixBatch } from "../../../src/graph/passes/fix_input_shape.js";
 import { elementCount } from "../../../src/graph/tensor.js";
 import type { Graph } from "../../../src/graph/types.js";
-import { TypedBuilder } from "../../../src/ops/builder.js";
-import { standardOpset } from "../../../src/ops/definition.js";
-import { inferGraph } from "../../../src/ops/infer.js";
+import { standardOpset } from "../../../src/ops/core/definition.js";
+import { TypedBuilder } from "../../../src/ops/inference/builder.js";
+import { inferGraph } from "../../../src/ops/inference/infer.js";
 import { randomSource } from "../opcase.js";
 
 /**

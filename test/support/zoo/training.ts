@@ -11,7 +11,7 @@ import {
 } from "../../../src/graph/tensor.js";
 import type { Graph, Node, Tensor } from "../../../src/graph/types.js";
 import { trainableParameters } from "../../../src/method/parameters.js";
-import { runningStatisticsOf } from "../../../src/ops/batch_normalization.js";
+import { runningStatisticsOf } from "../../../src/ops/operators/batch_normalization.js";
 import { buildTrainingStep, type StepOptions, stepNames } from "../../../src/train/step.js";
 import { randomSource } from "../opcase.js";
 

@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import fc from "fast-check";
-import { add } from "../../../src/ops/emit.js";
+import { add } from "../../../src/ops/core/emit.js";
 import { assertSame, base, type ConvCase, conv, count, normalize, randomWindow, skip } from "./support.js";
 
 const depthwiseCases: Readonly<Record<string, Partial<ConvCase>>> = {

@@ -2,8 +2,8 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import { float, int, ints, text } from "../../../src/graph/attributes.js";
 import type { Graph } from "../../../src/graph/types.js";
-import { PENNI_DOMAIN } from "../../../src/ops/composite.js";
-import { add, mul, reduceMean, sub } from "../../../src/ops/emit.js";
+import { PENNI_DOMAIN } from "../../../src/ops/core/composite.js";
+import { add, mul, reduceMean, sub } from "../../../src/ops/core/emit.js";
 import { assertSame, conv, count, type Made, skip } from "./support.js";
 
 const clipped =

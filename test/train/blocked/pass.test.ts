@@ -5,7 +5,7 @@ import { runGraph } from "../../../src/execute/node.js";
 import { int, ints } from "../../../src/graph/attributes.js";
 import { float32Data, float32Tensor } from "../../../src/graph/tensor.js";
 import type { Tensor } from "../../../src/graph/types.js";
-import { add, mul } from "../../../src/ops/emit.js";
+import { add, mul } from "../../../src/ops/core/emit.js";
 import { blockLayout } from "../../../src/train/blocked/pass.js";
 import { assertNear } from "../support.js";
 import {

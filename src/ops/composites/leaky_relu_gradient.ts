@@ -1,0 +1,28 @@
+import { float, floatAttribute } from "../../graph/attributes.js";
+import type { Node } from "../../graph/types.js";
+import { compositeInputs, emitComposite } from "../core/composite.js";
+import { type OpDefinition, sameTypeAsFirstInput } from "../core/definition.js";
+import { mul } from "../core/emit.js";
+import type { Emitter } from "../core/emitter.js";
+import { STEEP } from "./clip_gradient.js";
+
+/**
+ * Gradient of y = x for x > 0, α·x below, with 0 < α ≤ 1, a composite: dy and y of one shape, attribute `alpha` ->
+ * dx = dy·max(min(STEEP·y, 1), α), which is dy where y > 0 and α·dy elsewhere.
+ */
+export const LeakyReluGradient: OpDefinition = {
+  type: "LeakyReluGradient",
+  shape: sameTypeAsFirstInput,
+  expand: (b, node) => {
+    const [dy = "", y = ""] = compositeInputs(node, 2);
+    const steep = mul(b, y, b.scalar(STEEP));
+    return [mul(b, dy, b.emit("Clip", [steep, b.scalar(slopeBelow(node)), b.scalar(1)]))];
+  },
+};
+
+export function leakyReluGradient(b: Emitter, dy: string, y: string, alpha: number): string {
+  return emitComposite(b, LeakyReluGradient.type, [dy, y], [true], { alpha: float(alpha) })[0] ?? "";
+}
+
+/** α of a LeakyRelu or of its gradient. */
+export const slopeBelow = (node: Node): number => floatAttribute(node, "alpha") ?? 0.01;

@@ -1,9 +1,0 @@
-import { activation } from "./channels/lanewise.js";
-import { unaryOp } from "./elementwise.js";
-import { mul, neg } from "./emit.js";
-
-/** y = cos x (ONNX Cos, opset 7 and later). dx = -dy·sin x. */
-export const Cos = unaryOp("Cos", {
-  channels: activation(Math.cos),
-  gradient: ({ b, x, dy }) => mul(b, dy, neg(b, b.emit("Sin", [x]))),
-});

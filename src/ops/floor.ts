@@ -1,4 +1,0 @@
-import { roundingOp } from "./rounding.js";
-
-/** The largest whole number up to x (ONNX Floor, opset 6 and later). */
-export const Floor = roundingOp("Floor", Math.floor);

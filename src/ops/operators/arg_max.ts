@@ -1,0 +1,20 @@
+import { intAttribute } from "../../graph/attributes.js";
+import { searchChannels } from "../channels/pooling.js";
+import { normalizeAxis, requiredInput } from "../core/arguments.js";
+import type { OpDefinition } from "../core/definition.js";
+import { noGradient } from "../families/elementwise.js";
+
+/** int64 index of the maximum along one axis, default 0 (ONNX ArgMax, opset 1 and later). */
+export const ArgMax: OpDefinition = {
+  type: "ArgMax",
+  shape: (context) => {
+    const { node } = context;
+    const { shape } = requiredInput(context, 0);
+    if (shape === undefined) return [{ elementType: "int64", shape }];
+    const axis = normalizeAxis(node, intAttribute(node, "axis") ?? 0, shape.length);
+    const size = (intAttribute(node, "keepdims") ?? 1) === 0 ? [] : [1];
+    return [{ elementType: "int64", shape: shape.toSpliced(axis, 1, ...size) }];
+  },
+  channels: searchChannels((node, rank) => normalizeAxis(node, intAttribute(node, "axis") ?? 0, rank)),
+  gradient: noGradient,
+};

@@ -1,0 +1,12 @@
+import type { OpDefinition } from "../core/definition.js";
+import { neg } from "../core/emit.js";
+import { ArgMax } from "./arg_max.js";
+
+/** int64 index of the minimum along one axis, default 0 (ONNX ArgMin, opset 1 and later). */
+export const ArgMin: OpDefinition = {
+  ...ArgMax,
+  type: "ArgMin",
+  expand: (b, { inputs: [x = ""], attributes }) => [
+    b.emit("ArgMax", [neg(b, x)], { attributes: Object.fromEntries(attributes) }),
+  ],
+};

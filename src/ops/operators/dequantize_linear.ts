@@ -1,0 +1,20 @@
+import { optionalInput, requiredInput } from "../core/arguments.js";
+import type { OpDefinition } from "../core/definition.js";
+import { mul } from "../core/emit.js";
+import { alongAxis, centred, checkHeld } from "../families/quantization.js";
+
+/** y = (x - zero point) * scale (ONNX DequantizeLinear, opset 10 and later). */
+export const DequantizeLinear: OpDefinition = {
+  type: "DequantizeLinear",
+  shape: (context) => [
+    { elementType: requiredInput(context, 1).elementType, shape: requiredInput(context, 0).shape },
+  ],
+  expand: (b, node) => {
+    const [x = "", scale = ""] = node.inputs;
+    checkHeld(b, node, x);
+    const dims = b.dims(x);
+    const zero = optionalInput(node, 2);
+    const shift = zero === undefined ? undefined : alongAxis(b, node, zero, dims);
+    return [mul(b, centred(b, x, shift), alongAxis(b, node, scale, dims))];
+  },
+};

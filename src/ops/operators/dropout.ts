@@ -1,0 +1,40 @@
+import { PenniError } from "../../graph/errors.js";
+import { laneWise } from "../channels/lanewise.js";
+import { requiredInput } from "../core/arguments.js";
+import type { NodeContext } from "../core/context.js";
+import type { OpDefinition } from "../core/definition.js";
+
+/**
+ * Dropout in inference form: y = x, mask all true (ONNX Dropout, opset 7 and later). dx = dy. Training mode
+ * draws random numbers and has no gradient here.
+ */
+export const Dropout: OpDefinition = {
+  type: "Dropout",
+  optionalOutputs: 1,
+  shape: (context) => {
+    const x = requiredInput(context, 0);
+    return [x, { elementType: "bool", shape: x.shape }];
+  },
+  value: (context) => [isInferenceDropout(context) ? context.values[0] : undefined],
+  channels: laneWise({ constant: (x, context) => (isInferenceDropout(context) ? x : undefined) }),
+  gradient: (context) => {
+    const { node } = context;
+    const mode = node.inputs[2] ?? "";
+    const tensor = mode === "" ? undefined : context.constant(mode);
+    if (mode !== "" && (tensor === undefined || tensor.bytes[0] !== 0)) {
+      throw new PenniError("unsupported", "Dropout in training mode has no gradient", {
+        node: node.name,
+        op: node.op,
+        expected: "training_mode absent or false",
+        advice: "Export the model in inference mode",
+      });
+    }
+    return [context.outputGradients[0]];
+  },
+};
+
+/** Whether the node provably lets its input through unchanged. */
+export function isInferenceDropout({ node, values }: Pick<NodeContext, "node" | "values">): boolean {
+  const mode = node.inputs[2] ?? "";
+  return mode === "" || values[2]?.elements[0] === 0;
+}

@@ -1,0 +1,23 @@
+import { int, intAttribute } from "../../graph/attributes.js";
+import { normalizeAxis } from "../core/arguments.js";
+import { type OpDefinition, sameTypeAsFirstInput } from "../core/definition.js";
+import { noGradient } from "../families/elementwise.js";
+import { softmaxChannels } from "../families/softmax_axes.js";
+
+/** 1 at the first maximum along an axis, default -1, 0 elsewhere (ONNX Hardmax, opset 13 and later). */
+export const Hardmax: OpDefinition = {
+  type: "Hardmax",
+  shape: sameTypeAsFirstInput,
+  channels: softmaxChannels,
+  gradient: noGradient,
+  expand: (b, node) => {
+    const [x = ""] = node.inputs;
+    const dims = b.dims(x);
+    const axis = normalizeAxis(node, intAttribute(node, "axis") ?? -1, dims.length);
+    const found = b.emit("ArgMax", [x], { attributes: { axis: int(axis), keepdims: int(0) } });
+    const depth = b.axes([dims[axis] ?? 1]);
+    return [
+      b.emit("OneHot", [found, depth, b.floats("off_on", [2], [0, 1])], { attributes: { axis: int(axis) } }),
+    ];
+  },
+};

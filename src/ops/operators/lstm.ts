@@ -1,0 +1,25 @@
+import { int } from "../../graph/attributes.js";
+import { wall } from "../core/channels.js";
+import type { OpDefinition } from "../core/definition.js";
+import { add, matMul, mul } from "../core/emit.js";
+import { recurrentCost, recurrentTypes, type Step, unrolled } from "../families/recurrent.js";
+
+/** Long short-term memory (ONNX LSTM, opset 7 and later); gates in the order input, output, forget, cell. */
+export const LSTM: OpDefinition = {
+  type: "LSTM",
+  shape: (context) => recurrentTypes(context, 2),
+  cost: recurrentCost,
+  channels: () => wall("it mixes them over time"),
+  expand: (b, node) => unrolled(b, node, { gates: 4, initial: [5, 6], step: lstmStep }),
+};
+
+/** c = forget * c + input * tanh(cell), h = output * tanh(c). */
+const lstmStep: Step = (projected, [h = "", c = ""], { b, hidden, recurrent, bias }) => {
+  const product = add(b, projected, matMul(b, h, recurrent));
+  const sum = bias === undefined ? product : add(b, product, bias);
+  const outputs = ["input", "output", "forget", "cell"].map((gate) => b.freshName(gate));
+  b.emit("Split", [sum, b.axes([hidden, hidden, hidden, hidden])], { attributes: { axis: int(1) }, outputs });
+  const [input = "", output = "", forget = ""] = outputs.slice(0, 3).map((gate) => b.emit("Sigmoid", [gate]));
+  const next = add(b, mul(b, forget, c), mul(b, input, b.emit("Tanh", [outputs[3] ?? ""])));
+  return [mul(b, output, b.emit("Tanh", [next])), next];
+};

@@ -1,0 +1,105 @@
+import { describeShape, shapeError } from "../../graph/shape_error.js";
+import { elementCount } from "../../graph/tensor.js";
+import type { Shape, ValueType } from "../../graph/types.js";
+import { matMulChannels } from "../channels/gemm.js";
+import { requiredInput } from "../core/arguments.js";
+import { broadcastShapes } from "../core/broadcast.js";
+import type { NodeContext } from "../core/context.js";
+import { type GradientContext, type OpDefinition, staticShape } from "../core/definition.js";
+import { gemm, matMul, reshape, transpose } from "../core/emit.js";
+import type { Emitter } from "../core/emitter.js";
+
+/**
+ * Matrix product as NumPy's matmul (ONNX MatMul, opset 1 and later): A [..., M, K], B [..., K, N] ->
+ * y [..., M, N] with broadcast leading axes; a factor of rank 1 is a row (A) or a column (B), whose unit
+ * axis the output does not have.
+ */
+export const MatMul: OpDefinition = {
+  type: "MatMul",
+  shape: matMulShape,
+  gradient: matMulGradient,
+  channels: matMulChannels,
+  cost: ({ node, inputs: [a] }, [y]) =>
+    elementCount(staticShape(node, y)) * (staticShape(node, a).at(-1) ?? 1),
+};
+
+function matMulShape(context: NodeContext): readonly ValueType[] {
+  const { node } = context;
+  const a = requiredInput(context, 0);
+  const b = requiredInput(context, 1);
+  const { elementType } = a;
+  if (a.shape === undefined || b.shape === undefined) return [{ elementType, shape: undefined }];
+  if (a.shape.length === 0 || b.shape.length === 0) {
+    throw shapeError(node, "a factor is a scalar", "rank 1 or more", "rank 0");
+  }
+  const left = asRow(a.shape);
+  const right = asColumn(b.shape);
+  const inner = [left.at(-1), right.at(-2)];
+  if (inner.every((dim) => typeof dim === "number") && inner[0] !== inner[1]) {
+    throw shapeError(
+      node,
+      "the factors do not fit each other",
+      "as many columns in the first as rows in the second",
+      `${describeShape(a.shape)} and ${describeShape(b.shape)}`,
+    );
+  }
+  const batch = broadcastShapes(node, left.slice(0, -2), right.slice(0, -2)) ?? [];
+  const rows = a.shape.length === 1 ? [] : [left.at(-2)];
+  const columns = b.shape.length === 1 ? [] : [right.at(-1)];
+  return [{ elementType, shape: [...batch, ...rows, ...columns] }];
+}
+
+const asRow = <T extends Shape>(shape: T): Shape => (shape.length === 1 ? [1, ...shape] : shape);
+const asColumn = <T extends Shape>(shape: T): Shape => (shape.length === 1 ? [...shape, 1] : shape);
+
+/** A factor or gradient as (stacked) matrices, i.e. of rank 2 or more. */
+interface Matrices {
+  readonly name: string;
+  readonly dims: readonly number[];
+}
+
+/** dA = dy·Bᵀ, dB = Aᵀ·dy; over broadcast leading axes the driver sums. */
+function matMulGradient(context: GradientContext): readonly (string | undefined)[] {
+  const { builder, node, outputGradients, needs, dims } = context;
+  const [a, b] = node.inputs;
+  const [dy] = outputGradients;
+  if (dy === undefined || a === undefined || b === undefined) return [];
+  const left = matrices(builder, a, asRow(dims(a)) as readonly number[]);
+  const right = matrices(builder, b, asColumn(dims(b)) as readonly number[]);
+  const batch = dims(dy).slice(0, dims(dy).length - Number(dims(a).length > 1) - Number(dims(b).length > 1));
+  const product = matrices(builder, dy, [...batch, left.dims.at(-2) ?? 1, right.dims.at(-1) ?? 1]);
+  const gradientB = needs[1] === true ? rightGradient(builder, left, right, product) : undefined;
+  return [
+    needs[0] === true ? leftGradient(builder, left, right, product) : undefined,
+    gradientB === undefined || dims(b).length > 1
+      ? gradientB
+      : reshape(builder, gradientB, builder.dims(gradientB).slice(0, -1)),
+  ];
+}
+
+function matrices(b: Emitter, name: string, dims: readonly number[]): Matrices {
+  return b.dims(name).length === dims.length ? { name, dims } : { name: reshape(b, name, dims), dims };
+}
+
+/** All matrices of the stack below each other, [rows, columns]. */
+function stacked(b: Emitter, { name, dims }: Matrices): string {
+  return dims.length === 2 ? name : reshape(b, name, [-1, dims.at(-1) ?? 1]);
+}
+
+function transposed(b: Emitter, { name, dims }: Matrices): string {
+  const rank = dims.length;
+  return transpose(b, name, [...dims.slice(2).keys(), rank - 1, rank - 2]);
+}
+
+/** dA = dy·Bᵀ; one Gemm when all matrices of A meet the same B. */
+function leftGradient(b: Emitter, left: Matrices, right: Matrices, dy: Matrices): string {
+  if (right.dims.length > 2) return matMul(b, dy.name, transposed(b, right));
+  const gradient = gemm(b, stacked(b, dy), right.name, { transB: true });
+  return left.dims.length === 2 ? gradient : reshape(b, gradient, left.dims);
+}
+
+/** dB = Aᵀ·dy; one Gemm, which also sums over the matrices of A, when they all meet the same B. */
+function rightGradient(b: Emitter, left: Matrices, right: Matrices, dy: Matrices): string {
+  if (right.dims.length > 2) return matMul(b, transposed(b, left), dy.name);
+  return gemm(b, stacked(b, left), stacked(b, dy), { transA: true });
+}

@@ -1,0 +1,29 @@
+import { optionalInput, withSomeInputs } from "../core/arguments.js";
+import type { NodeContext } from "../core/context.js";
+import type { OpDefinition } from "../core/definition.js";
+import { cast } from "../core/element_types.js";
+import { matMul, reshape } from "../core/emit.js";
+import type { Emitter } from "../core/emitter.js";
+import { centred } from "../families/quantization.js";
+import { MatMul } from "./matmul.js";
+
+/** Product of integer matrices, int32, each less its zero point (ONNX MatMulInteger, opset 10). */
+export const MatMulInteger: OpDefinition = {
+  type: "MatMulInteger",
+  shape: (context) => MatMul.shape(factors(context)).map(({ shape }) => ({ elementType: "int32", shape })),
+  cost: (context, outputs) => MatMul.cost?.(factors(context), outputs) ?? 0,
+  expand: (b, node) => {
+    const [left = "", right = ""] = node.inputs;
+    const [leftZero, rightZero] = [optionalInput(node, 2), optionalInput(node, 3)];
+    const rows = leftZero === undefined ? undefined : ofRows(b, leftZero);
+    return [cast(b, matMul(b, centred(b, left, rows), centred(b, right, rightZero)), "int32")];
+  },
+};
+
+const factors = (context: NodeContext): NodeContext => withSomeInputs(context, [0, 1]);
+
+/** A number for each row of the left factor stands in a column; those of the right one's columns already lie so. */
+export function ofRows(b: Emitter, name: string): string {
+  const [rows = 1, ...more] = b.dims(name);
+  return more.length > 0 || rows === 1 ? name : reshape(b, name, [rows, 1]);
+}

@@ -1,0 +1,29 @@
+import { intsAttribute } from "../../graph/attributes.js";
+import { shapeError } from "../../graph/shape_error.js";
+import { wall } from "../core/channels.js";
+import type { OpDefinition } from "../core/definition.js";
+
+/**
+ * Scatters x [N, C, spatial...] to the flat positions `indices` of a zero tensor (ONNX MaxUnpool, opset 9 and
+ * later). It appears in the gradient of MaxPool and has none itself.
+ */
+export const MaxUnpool: OpDefinition = {
+  type: "MaxUnpool",
+  channels: () => wall("its indices count across channels"),
+  shape: ({ node, inputs: [x, , size], values: [, , shape] }) => {
+    if (x === undefined) throw shapeError(node, "the type of the input is unknown");
+    const { elementType } = x;
+    if (size !== undefined) return [{ elementType, shape: shape?.elements }];
+    if (x.shape === undefined) return [x];
+    const [batch, channels, ...spatial] = x.shape;
+    const kernel = intsAttribute(node, "kernel_shape") ?? [];
+    const strides = intsAttribute(node, "strides") ?? [];
+    const pads = intsAttribute(node, "pads") ?? [];
+    const output = spatial.map((dim, axis) => {
+      if (typeof dim !== "number") return undefined;
+      const padding = (pads[axis] ?? 0) + (pads[spatial.length + axis] ?? 0);
+      return (dim - 1) * (strides[axis] ?? 1) + (kernel[axis] ?? 1) - padding;
+    });
+    return [{ elementType, shape: [batch, channels, ...output] }];
+  },
+};

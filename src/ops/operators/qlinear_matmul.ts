@@ -1,0 +1,28 @@
+import { requiredInput, withSomeInputs } from "../core/arguments.js";
+import type { NodeContext } from "../core/context.js";
+import type { OpDefinition } from "../core/definition.js";
+import { matMul, mul } from "../core/emit.js";
+import { asIntegers, centred, outputFactor } from "../families/quantization.js";
+import { MatMul } from "./matmul.js";
+import { ofRows } from "./matmul_integer.js";
+
+/** Product of quantized matrices, quantized again (ONNX QLinearMatMul, opset 10): each with its scale and zero point. */
+export const QLinearMatMul: OpDefinition = {
+  type: "QLinearMatMul",
+  shape: (context) =>
+    MatMul.shape(factors(context)).map(({ shape }) => ({
+      elementType: requiredInput(context, 7).elementType,
+      shape,
+    })),
+  cost: (context, outputs) => MatMul.cost?.(factors(context), outputs) ?? 0,
+  expand: (b, node) => {
+    const [a = "", aScale = "", aZero = "", c = "", cScale = "", cZero = "", yScale = "", yZero = ""] =
+      node.inputs;
+    const sums = matMul(b, centred(b, a, ofRows(b, aZero)), centred(b, c, cZero));
+    const factor = outputFactor(b, ofRows(b, aScale), cScale, yScale);
+    const type = b.types.get(yZero)?.elementType ?? "uint8";
+    return [asIntegers(b, node, mul(b, sums, factor), yZero, type)];
+  },
+};
+
+const factors = (context: NodeContext): NodeContext => withSomeInputs(context, [0, 3]);

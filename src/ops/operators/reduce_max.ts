@@ -1,0 +1,11 @@
+import { sameConstant } from "../channels/lanewise.js";
+import { reductionChannels } from "../channels/pooling.js";
+import { extremumGradient, ofNumbers, reduceOp } from "../families/reduce.js";
+
+/** y = max x over axes (ONNX ReduceMax, opset 1 and later). */
+export const ReduceMax = reduceOp(
+  "ReduceMax",
+  extremumGradient,
+  reductionChannels(sameConstant),
+  ofNumbers((numbers) => Math.max(...numbers)),
+);

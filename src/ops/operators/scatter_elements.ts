@@ -1,0 +1,46 @@
+import { int, intAttribute, stringAttribute } from "../../graph/attributes.js";
+import { normalizeAxis } from "../core/arguments.js";
+import { wall } from "../core/channels.js";
+import { type GradientContext, type OpDefinition, sameTypeAsFirstInput } from "../core/definition.js";
+import { reshape } from "../core/emit.js";
+import { elementPositions, scatterRows } from "../families/indexing.js";
+import { checkPlainScatter } from "../families/scatter_gradient.js";
+
+/**
+ * x with y[index[i, j, ...], j, ...] = update[i, j, ...] along one axis, default 0 (ONNX ScatterElements, opset 11 and
+ * later; reductions from 16). What is overwritten gets no gradient; updates get that of where they went.
+ */
+export const ScatterElements: OpDefinition = {
+  type: "ScatterElements",
+  shape: sameTypeAsFirstInput,
+  channels: () => wall("its indices may lead from any channel to any other"),
+  gradient: scatterGradient,
+  expand: (b, node) => {
+    const [x = "", indices = "", updates = ""] = node.inputs;
+    const dims = b.dims(x);
+    const axis = normalizeAxis(node, intAttribute(node, "axis") ?? 0, dims.length);
+    const targets = elementPositions(b, node, indices, dims, axis);
+    const parts = { data: reshape(b, x, [-1, 1]), updates: reshape(b, updates, [-1, 1]), targets };
+    return [reshape(b, scatterRows(b, node, parts, stringAttribute(node, "reduction") ?? "none"), dims)];
+  },
+};
+
+function scatterGradient(context: GradientContext): readonly (string | undefined)[] {
+  const { node, builder: b, needs } = context;
+  const [dy] = context.outputGradients;
+  const [, indices, updates] = node.inputs;
+  if (dy === undefined || indices === undefined || updates === undefined) return [];
+  const reduction = stringAttribute(node, "reduction") ?? "none";
+  checkPlainScatter(node, reduction);
+  const axis = { axis: int(intAttribute(node, "axis") ?? 0) };
+  const kept = (): string => {
+    if (reduction === "add") return dy;
+    const zeros = b.emit("Sub", [updates, updates]);
+    return b.emit("ScatterElements", [dy, indices, zeros], { attributes: axis });
+  };
+  return [
+    needs[0] === true ? kept() : undefined,
+    undefined,
+    needs[2] === true ? b.emit("GatherElements", [dy, indices], { attributes: axis }) : undefined,
+  ];
+}

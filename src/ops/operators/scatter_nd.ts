@@ -1,0 +1,46 @@
+import { stringAttribute } from "../../graph/attributes.js";
+import { wall } from "../core/channels.js";
+import { type GradientContext, type OpDefinition, sameTypeAsFirstInput } from "../core/definition.js";
+import { reshape } from "../core/emit.js";
+import { namedBlocks, scatterRows } from "../families/indexing.js";
+import { checkPlainScatter } from "../families/scatter_gradient.js";
+
+/**
+ * x with blocks replaced, by index vectors (ONNX ScatterND, opset 11 and later; reductions from 16). What is overwritten
+ * gets no gradient; updates get that of where they went.
+ */
+export const ScatterND: OpDefinition = {
+  type: "ScatterND",
+  shape: sameTypeAsFirstInput,
+  channels: () => wall("its indices may lead from any channel to any other"),
+  gradient: scatterGradient,
+  expand: (b, node) => {
+    const [x = "", indices = "", updates = ""] = node.inputs;
+    const dims = b.dims(x);
+    const { rows, count, size } = namedBlocks(b, node, indices, dims);
+    const parts = {
+      data: reshape(b, x, [count, size]),
+      updates: reshape(b, updates, [-1, size]),
+      targets: rows,
+    };
+    return [reshape(b, scatterRows(b, node, parts, stringAttribute(node, "reduction") ?? "none"), dims)];
+  },
+};
+
+function scatterGradient(context: GradientContext): readonly (string | undefined)[] {
+  const { node, builder: b, needs } = context;
+  const [dy] = context.outputGradients;
+  const [, indices, updates] = node.inputs;
+  if (dy === undefined || indices === undefined || updates === undefined) return [];
+  const reduction = stringAttribute(node, "reduction") ?? "none";
+  checkPlainScatter(node, reduction);
+  const kept = (): string => {
+    if (reduction === "add") return dy;
+    return b.emit("ScatterND", [dy, indices, b.emit("Sub", [updates, updates])]);
+  };
+  return [
+    needs[0] === true ? kept() : undefined,
+    undefined,
+    needs[2] === true ? b.emit("GatherND", [dy, indices]) : undefined,
+  ];
+}

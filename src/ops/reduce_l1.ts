@@ -1,5 +1,0 @@
-import { mul } from "./emit.js";
-import { reduceOp } from "./reduce.js";
-
-/** y = Σ |x| over axes (ONNX ReduceL1, opset 1 and later). dx = dy·sign(x). */
-export const ReduceL1 = reduceOp("ReduceL1", ({ b, x, dy }) => mul(b, dy, b.emit("Sign", [x])));

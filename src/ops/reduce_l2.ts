@@ -1,5 +1,0 @@
-import { div, mul } from "./emit.js";
-import { reduceOp } from "./reduce.js";
-
-/** y = √Σ x² over axes (ONNX ReduceL2, opset 1 and later). dx = x·dy / y. */
-export const ReduceL2 = reduceOp("ReduceL2", ({ b, x, y, dy }) => mul(b, x, div(b, dy, y)));

@@ -1,7 +1,0 @@
-import { mul, sub } from "./emit.js";
-import { reduceOp } from "./reduce.js";
-
-/** y = ln Σ eˣ over axes (ONNX ReduceLogSumExp, opset 1 and later). dx = dy·e^(x - y). */
-export const ReduceLogSumExp = reduceOp("ReduceLogSumExp", ({ b, x, y, dy }) =>
-  mul(b, dy, b.emit("Exp", [sub(b, x, y)])),
-);

@@ -1,7 +1,0 @@
-import { mul } from "./emit.js";
-import { reduceOp } from "./reduce.js";
-
-/** y = Σ x² over axes (ONNX ReduceSumSquare, opset 1 and later). dx = 2·x·dy. */
-export const ReduceSumSquare = reduceOp("ReduceSumSquare", ({ b, x, dy }) =>
-  mul(b, x, mul(b, dy, b.scalar(2))),
-);

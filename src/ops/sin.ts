@@ -1,9 +1,0 @@
-import { activation } from "./channels/lanewise.js";
-import { unaryOp } from "./elementwise.js";
-import { mul } from "./emit.js";
-
-/** y = sin x (ONNX Sin, opset 7 and later). dx = dy·cos x. */
-export const Sin = unaryOp("Sin", {
-  channels: activation(Math.sin),
-  gradient: ({ b, x, dy }) => mul(b, dy, b.emit("Cos", [x])),
-});

@@ -1,9 +1,0 @@
-import { activation } from "./channels/lanewise.js";
-import { unaryOp } from "./elementwise.js";
-import { mul, sub } from "./emit.js";
-
-/** y = tanh x (ONNX Tanh, opset 6 and later). dx = dy·(1 - y²). */
-export const Tanh = unaryOp("Tanh", {
-  channels: activation(Math.tanh),
-  gradient: ({ b, y, dy }) => mul(b, dy, sub(b, b.scalar(1), mul(b, y, y))),
-});

@@ -1,4 +1,0 @@
-import { comparisonOp } from "./elementwise.js";
-
-/** Exactly one of two bools, with broadcasting (ONNX Xor, opset 7 and later). */
-export const Xor = comparisonOp("Xor", (left, right) => left !== right, false);

@@ -1,0 +1,4 @@
+export interface CheckpointTensor {
+  readonly dims: readonly number[];
+  readonly data: Float32Array;
+}
