@@ -7,12 +7,12 @@
 import { availableParallelism } from "node:os";
 import { Command } from "commander";
 import { numberBetween, wholeNumber } from "../src/cli/options.js";
+import { readModel } from "../src/files/model_files.js";
 import { countNonZeros, float32Data } from "../src/graph/tensor.js";
 import type { Graph } from "../src/graph/types.js";
 import { analyseLayers, type CalibrationAnalysis, calibrateTo } from "../src/method/calibrate.js";
 import { sparseParameters } from "../src/method/phases.js";
 import { train } from "../src/method/train.js";
-import { readModel } from "../src/onnx/files.js";
 import { sharedPath } from "../test/support/shared.js";
 import { type CalibrationBench, judged, openCalibration } from "./calibration.js";
 import { runBenchmark } from "./command.js";

@@ -8,11 +8,11 @@ import * as web from "onnxruntime-web";
 import { batches, planEvaluation } from "../src/data/index.js";
 import { imageDims } from "../src/data/preprocessing.js";
 import { openSession } from "../src/execute/node.js";
+import { readModel } from "../src/files/model_files.js";
 import { classifierInterface } from "../src/measure/accuracy.js";
 import { largestDifference } from "../src/measure/agreement.js";
 import { RunDirectory } from "../src/method/run/directory.js";
 import { openFittingDataset } from "../src/method/run/pipeline.js";
-import { readModel } from "../src/onnx/files.js";
 
 const WEB_IMAGES = 100;
 const [root, images = "1000"] = process.argv.slice(2);

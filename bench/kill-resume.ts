@@ -12,7 +12,7 @@ import { setTimeout as sleep } from "node:timers/promises";
 import { fileURLToPath } from "node:url";
 import { parseArgs } from "node:util";
 import { Random } from "../src/data/random.js";
-import { isTemporaryFile } from "../src/onnx/atomic.js";
+import { isTemporaryFile } from "../src/files/atomic.js";
 import type { EpochMetrics } from "../src/train/plan.js";
 
 const { values: options, positionals } = parseArgs({

@@ -4,9 +4,9 @@
  */
 import { readFileSync } from "node:fs";
 import { allIndices, imagenetPreprocessing, openDataset } from "../src/data/index.js";
+import { readModel } from "../src/files/model_files.js";
 import { evaluate } from "../src/measure/accuracy.js";
 import { decompose } from "../src/method/decompose.js";
-import { readModel } from "../src/onnx/files.js";
 import { sharedPath } from "../test/support/shared.js";
 
 interface Golden {

@@ -6,9 +6,9 @@
  */
 import { createInterface } from "node:readline";
 import type { Device } from "../src/execute/device.js";
+import { readModel } from "../src/files/model_files.js";
 import type { Graph } from "../src/graph/types.js";
 import { decompose } from "../src/method/decompose.js";
-import { readModel } from "../src/onnx/files.js";
 import { simplify } from "../src/ops/passes/simplify.js";
 import { benchmarkNetworks, isBenchmarkNetwork } from "./networks.js";
 import { type BenchTraining, type DecomposedPhase, openTraining } from "./training.js";

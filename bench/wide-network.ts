@@ -3,10 +3,10 @@
  * 256 channels, CIFAR-10) and writes it: `node dist/bench/wide-network.js OUT.onnx DATA [EPOCHS]`.
  */
 
+import { writeModel } from "../src/files/model_files.js";
 import { ints } from "../src/graph/attributes.js";
 import { train } from "../src/method/train.js";
 import { ClassifierBuilder } from "../src/networks/classifier_builder.js";
-import { writeModel } from "../src/onnx/files.js";
 
 const WIDTHS = [32, 64, 128, 256];
 

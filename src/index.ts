@@ -32,6 +32,7 @@ export {
 } from "./data/index.js";
 export type { Engine, Session, SessionOptions } from "./execute/engine.js";
 export { openSession, runGraph } from "./execute/node.js";
+export { readModel, type WriteOptions, writeModel } from "./files/model_files.js";
 export { type ErrorCode, type ErrorDetails, PenniError } from "./graph/errors.js";
 export { fixBatch, fixInputShape, specializeInputs } from "./graph/passes/fix_input_shape.js";
 export { foldBatchNormalization } from "./graph/passes/fold_batch_normalization.js";
@@ -70,7 +71,6 @@ export {
 } from "./method/sensitivity.js";
 export { planShrink, type ShrinkPlan, shrink } from "./method/shrink.js";
 export { type TrainOptions, train } from "./method/train.js";
-export { readModel, type WriteOptions, writeModel } from "./onnx/files.js";
 export { type DecodeOptions, decodeModel } from "./onnx/read.js";
 export { type EncodeOptions, encodeModel } from "./onnx/write.js";
 export { inferGraph } from "./ops/inference/infer.js";

@@ -4,8 +4,8 @@ import { tmpdir } from "node:os";
 import path from "node:path";
 import { create, fromBinary, toBinary } from "@bufbuild/protobuf";
 import { Random } from "../../src/data/random.js";
+import { readModel } from "../../src/files/model_files.js";
 import type { Graph } from "../../src/graph/types.js";
-import { readModel } from "../../src/onnx/files.js";
 import {
   ModelProtoSchema,
   StringStringEntryProtoSchema,

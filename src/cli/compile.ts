@@ -3,9 +3,9 @@ import { type Command, Option } from "commander";
 import type { ProgramSummary } from "../compile/summary.js";
 import type { TargetName } from "../compile/targets.js";
 import type { PictureFormat, PictureOptions } from "../data/picture_format.js";
+import type { NewFile } from "../files/directories.js";
 import { PenniError } from "../graph/errors.js";
 import type { Graph } from "../graph/types.js";
-import type { NewFile } from "../onnx/directories.js";
 import { type CIdentifier, terminalJson } from "../text/destinations.js";
 import { type Compilation, type CompiledFile, describeCompilation } from "./compile_text.js";
 import {
@@ -68,8 +68,8 @@ interface Noticed extends Compilation {
 
 async function compileFile(model: string, options: CompileOptions): Promise<Noticed> {
   const [{ checkFreeDirectory, writeDirectory }, { readModel }, { cName, checkName }] = await Promise.all([
-    import("../onnx/directories.js"),
-    import("../onnx/files.js"),
+    import("../files/directories.js"),
+    import("../files/model_files.js"),
     import("../compile/c/names.js"),
   ]);
   const { out } = options;

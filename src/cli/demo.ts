@@ -62,7 +62,7 @@ async function trainOriginal(
     import("../networks/demo.js"),
     import("../data/synthetic_patterns.js"),
     import("../method/parameters.js"),
-    import("../onnx/files.js"),
+    import("../files/model_files.js"),
     import("../method/training/launch.js"),
   ]);
   const network = demoNetwork({ classes: patternNames.length, seed });

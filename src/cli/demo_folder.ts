@@ -1,8 +1,8 @@
 import { mkdir, readdir, rm } from "node:fs/promises";
 import path from "node:path";
+import { ioError, writeFileAtomic } from "../files/atomic.js";
 import { PenniError } from "../graph/errors.js";
 import type { RunLock } from "../method/run/lock.js";
-import { ioError, writeFileAtomic } from "../onnx/atomic.js";
 
 /** Present in every directory that the demo made, and in no other. */
 const MARKER = "penni-demo.json";

@@ -1,6 +1,6 @@
 import { CommanderError } from "commander";
+import { machineError } from "../files/machine_error.js";
 import { PenniError } from "../graph/errors.js";
-import { machineError } from "../onnx/machine_error.js";
 import { terminalLine } from "../text/destinations.js";
 
 const HELP_ADVICE = "See penni --help or penni COMMAND --help";

@@ -92,7 +92,7 @@ async function withImported<Result>(
     { importForCompression },
     { withRuntimeShapes },
   ] = await Promise.all([
-    import("../onnx/files.js"),
+    import("../files/model_files.js"),
     import("../graph/passes/fix_input_shape.js"),
     import("../method/import_for_compression.js"),
     import("../measure/runtime_shapes.js"),

@@ -46,7 +46,7 @@ export function addImageOptions(command: Command): Command {
  */
 export async function openModel(file: string, shapes: InputShapes = new Map()): Promise<Graph> {
   const [{ readModel }, { specializeInputs }, { shapedForRuns }] = await Promise.all([
-    import("../onnx/files.js"),
+    import("../files/model_files.js"),
     import("../graph/passes/fix_input_shape.js"),
     import("../measure/runtime_shapes.js"),
   ]);

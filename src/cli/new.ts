@@ -50,7 +50,7 @@ async function runNew(name: NetworkName, options: NewOptions, terminal: Terminal
   const [{ newNetwork }, { writeModel }, { countGraph }, { fixBatch }, { pictureFormat }, preparation] =
     await Promise.all([
       import("../networks/index.js"),
-      import("../onnx/files.js"),
+      import("../files/model_files.js"),
       import("../measure/count.js"),
       import("../graph/passes/fix_input_shape.js"),
       import("../data/picture_format.js"),

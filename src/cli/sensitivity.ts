@@ -95,7 +95,7 @@ async function onDirectory(directory: string, work: () => Promise<unknown>): Pro
   try {
     await work();
   } catch (error) {
-    const { ioError } = await import("../onnx/atomic.js");
+    const { ioError } = await import("../files/atomic.js");
     throw ioError(directory, "cannot write into the directory", error);
   }
 }
@@ -157,7 +157,7 @@ async function writeReports(
   ];
   if (pages.length === 0) return;
   const [{ writeFileAtomic }, { sensitivityPage }] = await Promise.all([
-    import("../onnx/atomic.js"),
+    import("../files/atomic.js"),
     import("../report/sensitivity.js"),
   ]);
   const html = sensitivityPage(path.basename(model), result);

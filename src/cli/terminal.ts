@@ -1,5 +1,5 @@
+import { ioError } from "../files/atomic.js";
 import type { PenniError } from "../graph/errors.js";
-import { ioError } from "../onnx/atomic.js";
 import { terminalText } from "../text/destinations.js";
 
 /** A stream that commands write to: the terminal, a pipe, a file, or a test's buffer. */

@@ -1,7 +1,7 @@
 import { readFile } from "node:fs/promises";
 import type { Port, Program } from "../compile/program.js";
+import type { NewFile } from "../files/directories.js";
 import { PenniError } from "../graph/errors.js";
-import type { NewFile } from "../onnx/directories.js";
 import { type CIdentifier, markdownCode, scriptLiteral } from "../text/destinations.js";
 import { uprightPicture } from "./upright_picture.js";
 

@@ -2,7 +2,8 @@ import path from "node:path";
 import { cifar100Names } from "./cifar100_names.js";
 import { indexOfNames } from "./classes.js";
 import { allocateSplit, type Dataset, imagePixels, type LabelledSplit, once } from "./dataset.js";
-import { badData, entryKind, listFolder, readWhole, someNames } from "./files.js";
+import { entryKind, listFolder, readWhole } from "./files.js";
+import { badData, someNames } from "./messages.js";
 import { type ArchiveLimits, readFromArchive } from "./tar.js";
 import { unzip } from "./unzip.js";
 

@@ -1,5 +1,6 @@
 import { indexOfNames } from "./classes.js";
-import { badData, readWhole } from "./files.js";
+import { readWhole } from "./files.js";
+import { badData } from "./messages.js";
 
 /** Much more than the names of the largest sets of classes take. */
 const MOST_BYTES = 2 ** 24;

@@ -1,6 +1,6 @@
 import { PenniError } from "../graph/errors.js";
 import { type Dataset, type LabelledSplit, labelsOf, once, type Split } from "./dataset.js";
-import { badData, someNames } from "./files.js";
+import { badData, someNames } from "./messages.js";
 
 /** A name as it is compared: composed, as file systems may take it apart, and without blanks around it. */
 export function comparedName(name: string): string {

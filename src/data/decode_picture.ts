@@ -1,8 +1,8 @@
 import sharp from "sharp";
 import { type Fit, type ImageLike, imageLevels } from "../runtime/index.js";
 import { imagePixels, type Split } from "./dataset.js";
-import { badData } from "./files.js";
 import { READ_FORMATS } from "./image_formats.js";
+import { badData } from "./messages.js";
 import { type FilePath, openRegularFile, shownPath } from "./paths.js";
 
 /** Pictures to read, and where their pixels go. */

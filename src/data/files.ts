@@ -1,17 +1,7 @@
 import { readdir, stat } from "node:fs/promises";
 import path from "node:path";
-import { PenniError } from "../graph/errors.js";
+import { badData } from "./messages.js";
 import { openRegularFile } from "./paths.js";
-
-/** An error about a file or folder of a dataset. */
-export function badData(
-  file: string,
-  problem: string,
-  details: { expected?: string; found?: string; advice?: string } = {},
-  cause?: unknown,
-): PenniError {
-  return new PenniError("bad-data", problem, { file, ...details }, { cause });
-}
 
 /** What is there: "file", "folder", or undefined for nothing that can be read (a pipe would wait for ever). */
 export async function entryKind(file: string): Promise<"file" | "folder" | undefined> {
@@ -63,19 +53,4 @@ export async function listFolder(folder: string): Promise<{ folders: string[]; f
     folders: visible.filter((_, index) => kinds[index] === "folder"),
     files: visible.filter((_, index) => kinds[index] === "file"),
   };
-}
-
-/** Characters of a name that a message shows. */
-const LONGEST_NAME = 100;
-
-/** A name for a message, which nobody could read if the name filled it. */
-export function shownName(name: string): string {
-  return name.length <= LONGEST_NAME ? name : `${name.slice(0, LONGEST_NAME)}...`;
-}
-
-/** At most ten names, for a message. */
-export function someNames(names: readonly string[]): string {
-  if (names.length === 0) return "nothing";
-  const shown = names.slice(0, 10).map(shownName).join(", ");
-  return names.length <= 10 ? shown : `${shown} and ${names.length - 10} more`;
 }

@@ -1,5 +1,4 @@
 import { readdir, stat } from "node:fs/promises";
-import { badData } from "./files.js";
 import {
   extensionOf,
   formatOfContent,
@@ -8,6 +7,7 @@ import {
   isRead,
   type ReadFormat,
 } from "./image_formats.js";
+import { badData } from "./messages.js";
 import { type FilePath, joinPath, openRegularFile, pathKey, shownPath, textOfName } from "./paths.js";
 import { Skipped, type SkipReason } from "./skipped.js";
 

@@ -1,6 +1,7 @@
 import path from "node:path";
 import { allocateSplit, type Dataset, type LabelledSplit, once } from "./dataset.js";
-import { badData, entryKind, listFolder, readWhole, someNames } from "./files.js";
+import { entryKind, listFolder, readWhole } from "./files.js";
+import { badData, someNames } from "./messages.js";
 import { unzip } from "./unzip.js";
 
 /** Guards against files that unpack without end: 1 GiB. */

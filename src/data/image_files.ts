@@ -1,8 +1,9 @@
 import { stat } from "node:fs/promises";
-import { badData, entryKind, someNames } from "./files.js";
+import { entryKind } from "./files.js";
 import { type Entry, type FolderEntries, FolderReader, type ImageEntry } from "./folder_reader.js";
 import { holdOut } from "./hold_out.js";
 import { formatOfName, READ_FORMATS, type ReadFormat } from "./image_formats.js";
+import { badData, someNames } from "./messages.js";
 import { type FilePath, shownPath } from "./paths.js";
 import { shownRelative, someOf, somePaths } from "./skipped.js";
 

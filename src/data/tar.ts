@@ -5,7 +5,7 @@ import { buffer } from "node:stream/consumers";
 import { createGunzip } from "node:zlib";
 import { extract } from "tar-stream";
 import { PenniError } from "../graph/errors.js";
-import { badData } from "./files.js";
+import { badData } from "./messages.js";
 
 /** What an archive may hold at most, unpacked: some kilobytes can become gigabytes. */
 export interface ArchiveLimits {

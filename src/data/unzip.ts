@@ -1,6 +1,7 @@
 import { promisify } from "node:util";
 import { gunzip } from "node:zlib";
-import { badData, readWhole } from "./files.js";
+import { readWhole } from "./files.js";
+import { badData } from "./messages.js";
 
 const gunzipAsync = promisify(gunzip);
 /** Much more than zlib's 16 kB, which costs four times the time. */

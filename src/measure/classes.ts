@@ -1,6 +1,6 @@
 import { comparedName, indexOfNames, unknownNames, withClassNames } from "../data/classes.js";
 import type { Dataset } from "../data/dataset.js";
-import { shownName, someNames } from "../data/files.js";
+import { shownName, someNames } from "../data/messages.js";
 import { readClassNames } from "../data/preprocessing.js";
 import { PenniError } from "../graph/errors.js";
 import { fixBatch } from "../graph/passes/fix_input_shape.js";

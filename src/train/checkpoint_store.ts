@@ -2,8 +2,8 @@ import { createHash } from "node:crypto";
 import { existsSync } from "node:fs";
 import { readFile, rename } from "node:fs/promises";
 import path from "node:path";
+import { ioError, writeFileAtomic } from "../files/atomic.js";
 import { PenniError } from "../graph/errors.js";
-import { ioError, writeFileAtomic } from "../onnx/atomic.js";
 import {
   type Checkpoint,
   checkIdentity,

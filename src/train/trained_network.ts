@@ -1,10 +1,10 @@
+import { readModel } from "../files/model_files.js";
 import { PenniError } from "../graph/errors.js";
 import { type InitializerMapping, keptElements } from "../graph/mapping.js";
 import { fixBatch } from "../graph/passes/fix_input_shape.js";
 import { elementCount } from "../graph/tensor.js";
 import type { Graph } from "../graph/types.js";
 import { countGraph } from "../measure/count.js";
-import { readModel } from "../onnx/files.js";
 import { decodeModel } from "../onnx/read.js";
 import { encodeModel } from "../onnx/write.js";
 import { stateProblem } from "./divergence.js";

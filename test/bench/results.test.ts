@@ -14,8 +14,8 @@ import { commandLine, stepsOf } from "../../bench/results/repeat.js";
 import { type Row, rows } from "../../bench/results/rows.js";
 import { meanAndDeviation, tableText } from "../../bench/results/table.js";
 import { differences } from "../../bench/results/verify.js";
+import { readModel } from "../../src/files/model_files.js";
 import { fileCounts } from "../../src/method/run/outcome.js";
-import { readModel } from "../../src/onnx/files.js";
 
 const trained: Row = {
   id: "some-row",

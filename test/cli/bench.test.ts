@@ -3,7 +3,7 @@ import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import path from "node:path";
 import { after, test } from "node:test";
-import { writeModel } from "../../src/onnx/files.js";
+import { writeModel } from "../../src/files/model_files.js";
 import { penni } from "../support/command_line.js";
 import { Network } from "../support/network.js";
 

@@ -12,9 +12,9 @@ import {
 import { tmpdir } from "node:os";
 import path from "node:path";
 import { after, test } from "node:test";
+import { writeModel } from "../../src/files/model_files.js";
 import { int } from "../../src/graph/attributes.js";
 import type { Graph } from "../../src/graph/types.js";
-import { writeModel } from "../../src/onnx/files.js";
 import { Network } from "../support/network.js";
 import { projectRoot } from "../support/shared.js";
 import { node, smallGraph } from "../support/small_models.js";

@@ -4,9 +4,9 @@ import { tmpdir } from "node:os";
 import path from "node:path";
 import { after, test } from "node:test";
 import { resolveDevice } from "../../src/execute/resolve.js";
+import { writeModel } from "../../src/files/model_files.js";
 import { PenniError } from "../../src/graph/errors.js";
 import { RunDirectory } from "../../src/method/run/directory.js";
-import { writeModel } from "../../src/onnx/files.js";
 import { PenniProcess } from "../support/penni_process.js";
 import { tinyCnn } from "../support/tiny_cnn.js";
 

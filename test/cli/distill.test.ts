@@ -7,13 +7,13 @@ import { InvalidArgumentError } from "commander";
 import { type SettingOptions, settingsFrom } from "../../src/cli/compress_settings.js";
 import { outputLoss } from "../../src/cli/output_loss.js";
 import { allIndices, imagenetPreprocessing, openDataset } from "../../src/data/index.js";
+import { readModel, writeModel } from "../../src/files/model_files.js";
 import type { Graph } from "../../src/graph/types.js";
 import { runPair } from "../../src/measure/agreement.js";
 import { OutputComparison } from "../../src/measure/output_comparison.js";
 import { configSchema, presets } from "../../src/method/run/config.js";
 import { type CompressRequest, prepareRun } from "../../src/method/run/prepare.js";
 import type { Summary } from "../../src/method/run/summary.js";
-import { readModel, writeModel } from "../../src/onnx/files.js";
 import { comparedOutput } from "../../src/train/outputs.js";
 import type { EpochMetrics } from "../../src/train/plan.js";
 import {

@@ -4,12 +4,12 @@ import { tmpdir } from "node:os";
 import path from "node:path";
 import { after, test } from "node:test";
 import { describeSummary } from "../../src/cli/compress_text.js";
+import { writeModel } from "../../src/files/model_files.js";
 import type { Graph } from "../../src/graph/types.js";
 import type { OutputAgreement } from "../../src/measure/output_comparison.js";
 import { presets } from "../../src/method/run/config.js";
 import { compress } from "../../src/method/run/pipeline.js";
 import { prepareRun } from "../../src/method/run/prepare.js";
-import { writeModel } from "../../src/onnx/files.js";
 import {
   nineOutputDetector,
   tinyMatting,

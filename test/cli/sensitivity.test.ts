@@ -3,7 +3,7 @@ import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "no
 import { tmpdir } from "node:os";
 import path from "node:path";
 import { after, test } from "node:test";
-import { writeModel } from "../../src/onnx/files.js";
+import { writeModel } from "../../src/files/model_files.js";
 import { type Outcome, penni } from "../support/command_line.js";
 import { tinyCnn } from "../support/tiny_cnn.js";
 

@@ -4,10 +4,10 @@ import { tmpdir } from "node:os";
 import path from "node:path";
 import { after, test } from "node:test";
 import { imagenetPreprocessing } from "../../src/data/preprocessing.js";
+import { writeModel } from "../../src/files/model_files.js";
 import { int } from "../../src/graph/attributes.js";
 import { presets } from "../../src/method/run/config.js";
 import { RunDirectory } from "../../src/method/run/directory.js";
-import { writeModel } from "../../src/onnx/files.js";
 import { penni } from "../support/command_line.js";
 import { Network } from "../support/network.js";
 

@@ -4,7 +4,7 @@ import { existsSync, mkdtempSync, readdirSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import path from "node:path";
 import { after, test } from "node:test";
-import { writeModel } from "../../src/onnx/files.js";
+import { writeModel } from "../../src/files/model_files.js";
 import { PenniProcess } from "../support/penni_process.js";
 import { projectRoot } from "../support/shared.js";
 import { tinyCnn } from "../support/tiny_cnn.js";

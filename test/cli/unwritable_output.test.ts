@@ -4,7 +4,7 @@ import { existsSync, mkdtempSync, readFileSync, rmSync, statSync } from "node:fs
 import { tmpdir } from "node:os";
 import path from "node:path";
 import { after, test } from "node:test";
-import { writeModel } from "../../src/onnx/files.js";
+import { writeModel } from "../../src/files/model_files.js";
 import { SIZE, tinyRegressor, writeImages } from "../support/label_free.js";
 import { projectRoot } from "../support/shared.js";
 import { smallNetwork } from "../support/small_models.js";

@@ -5,6 +5,7 @@ import path from "node:path";
 import { after, test } from "node:test";
 import { compileToWasm } from "../../src/compile/index.js";
 import { imagenetPreprocessing, openDataset } from "../../src/data/index.js";
+import { readModel } from "../../src/files/model_files.js";
 import { int, ints, text } from "../../src/graph/attributes.js";
 import { float32Tensor, int64Tensor, numericTensor } from "../../src/graph/tensor.js";
 import type { Tensor } from "../../src/graph/types.js";
@@ -16,7 +17,6 @@ import { decompose, decompositionCandidates } from "../../src/method/decompose.j
 import { inspectGraph } from "../../src/method/inspect.js";
 import { analyseChannels } from "../../src/method/shrink/analysis.js";
 import { shrink } from "../../src/method/shrink.js";
-import { readModel } from "../../src/onnx/files.js";
 import { decodeModel } from "../../src/onnx/read.js";
 import { inferGraph } from "../../src/ops/inference/infer.js";
 import { simplify } from "../../src/ops/passes/simplify.js";

@@ -1,12 +1,12 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
+import { readModel } from "../../src/files/model_files.js";
 import { withInitializers } from "../../src/graph/edit.js";
 import { PenniError } from "../../src/graph/errors.js";
 import { fixBatch } from "../../src/graph/passes/fix_input_shape.js";
 import { float32Tensor } from "../../src/graph/tensor.js";
 import { countGraph } from "../../src/measure/count.js";
 import { decompose } from "../../src/method/decompose.js";
-import { readModel } from "../../src/onnx/files.js";
 import { simplify } from "../../src/ops/passes/simplify.js";
 import { sharedPath, withoutShared } from "../support/shared.js";
 import { conv, node, randomTensor, smallGraph, smallNetwork } from "../support/small_models.js";

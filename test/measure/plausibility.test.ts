@@ -7,10 +7,10 @@ import {
   pictureFormat,
   type Split,
 } from "../../src/data/index.js";
+import { readModel } from "../../src/files/model_files.js";
 import { float32Tensor } from "../../src/graph/tensor.js";
 import type { Graph } from "../../src/graph/types.js";
 import { pictureWarning } from "../../src/measure/plausibility.js";
-import { readModel } from "../../src/onnx/files.js";
 import { blueFirst, forScale, pixelwise } from "../support/picture_variants.js";
 import { sharedPath, withoutShared } from "../support/shared.js";
 import { tinyCnn } from "../support/tiny_cnn.js";

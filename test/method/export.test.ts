@@ -8,6 +8,7 @@ import {
   readPreprocessing,
 } from "../../src/data/preprocessing.js";
 import { runGraph } from "../../src/execute/node.js";
+import { readModel } from "../../src/files/model_files.js";
 import { fixBatch } from "../../src/graph/passes/fix_input_shape.js";
 import { float32Data } from "../../src/graph/tensor.js";
 import type { Graph, Tensor } from "../../src/graph/types.js";
@@ -17,7 +18,6 @@ import { countGraph } from "../../src/measure/count.js";
 import { decompose } from "../../src/method/decompose.js";
 import { COMPRESSION_KEY, exportModel } from "../../src/method/export.js";
 import { pruneCoefficients } from "../../src/method/prune.js";
-import { readModel } from "../../src/onnx/files.js";
 import { decodeModel } from "../../src/onnx/read.js";
 import { encodeModel } from "../../src/onnx/write.js";
 import { verifyTypes } from "../../src/ops/inference/verify.js";

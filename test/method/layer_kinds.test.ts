@@ -1,13 +1,13 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { describeExpectation } from "../../src/cli/expectation_text.js";
+import { readModel } from "../../src/files/model_files.js";
 import { int, ints } from "../../src/graph/attributes.js";
 import { fixBatch } from "../../src/graph/passes/fix_input_shape.js";
 import type { Graph } from "../../src/graph/types.js";
 import { decompose } from "../../src/method/decompose.js";
 import { inspectGraph } from "../../src/method/inspect.js";
 import { kindShares } from "../../src/method/layer_kinds.js";
-import { readModel } from "../../src/onnx/files.js";
 import { importModel } from "../../src/ops/passes/import_model.js";
 import { Network } from "../support/network.js";
 import { sharedPath, withoutShared } from "../support/shared.js";

@@ -11,6 +11,7 @@ import {
 } from "../../src/data/index.js";
 import { Random } from "../../src/data/random.js";
 import { runGraph } from "../../src/execute/node.js";
+import { readModel } from "../../src/files/model_files.js";
 import { int } from "../../src/graph/attributes.js";
 import { withInitializers } from "../../src/graph/edit.js";
 import { PenniError } from "../../src/graph/errors.js";
@@ -19,7 +20,6 @@ import type { Graph } from "../../src/graph/types.js";
 import { evaluate } from "../../src/measure/accuracy.js";
 import { decompose } from "../../src/method/decompose.js";
 import { type Effect, measureSensitivity } from "../../src/method/sensitivity.js";
-import { readModel } from "../../src/onnx/files.js";
 import { simplify } from "../../src/ops/passes/simplify.js";
 import { Network } from "../support/network.js";
 import { sharedPath, withoutShared } from "../support/shared.js";

@@ -1,10 +1,10 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
+import { readModel } from "../../src/files/model_files.js";
 import { int, ints } from "../../src/graph/attributes.js";
 import { float32Data, float32Tensor } from "../../src/graph/tensor.js";
 import type { Graph } from "../../src/graph/types.js";
 import { checkPlan, layerChannels, planShrink, shrink } from "../../src/method/shrink.js";
-import { readModel } from "../../src/onnx/files.js";
 import { simplify } from "../../src/ops/passes/simplify.js";
 import { assertSameOutputs, Network } from "../support/network.js";
 import { randomSource } from "../support/opcase.js";

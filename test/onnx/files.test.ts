@@ -17,9 +17,9 @@ import { fileURLToPath } from "node:url";
 import { InferenceSession } from "onnxruntime-node";
 import { fromOrtTensor, toOrtTensor } from "../../src/execute/engine.js";
 import { runGraph } from "../../src/execute/node.js";
+import { writeFileAtomic } from "../../src/files/atomic.js";
+import { readModel, writeModel } from "../../src/files/model_files.js";
 import { type ErrorCode, PenniError } from "../../src/graph/errors.js";
-import { writeFileAtomic } from "../../src/onnx/atomic.js";
-import { readModel, writeModel } from "../../src/onnx/files.js";
 import { encodeModelWithData } from "../../src/onnx/write.js";
 import { bits, declare, floatBytes, matMulGraph, modelBytes, randomFeeds } from "./models.js";
 

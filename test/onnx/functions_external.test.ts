@@ -6,8 +6,8 @@ import { after, test } from "node:test";
 import { create, type MessageInitShape, toBinary } from "@bufbuild/protobuf";
 import { InferenceSession, Tensor as OrtTensor } from "onnxruntime-node";
 import { runGraph } from "../../src/execute/node.js";
+import { readModel } from "../../src/files/model_files.js";
 import { float32Data, float32Tensor } from "../../src/graph/tensor.js";
-import { readModel } from "../../src/onnx/files.js";
 import {
   AttributeProto_AttributeType as AttributeType,
   ModelProtoSchema,

@@ -14,7 +14,7 @@ import { tmpdir } from "node:os";
 import path from "node:path";
 import { after, test } from "node:test";
 import { promisify } from "node:util";
-import { writeFileAtomic } from "../../src/onnx/atomic.js";
+import { writeFileAtomic } from "../../src/files/atomic.js";
 
 const folder = mkdtempSync(path.join(tmpdir(), "penni-in-place-"));
 after(() => rmSync(folder, { recursive: true }));

@@ -124,7 +124,7 @@ describe("installed from the tarball in an empty directory", () => {
   });
 
   check("ESM imports and CommonJS requires the same, without a warning", async () => {
-    for (const entry of ["penni", "penni/runtime", "penni/compile"]) {
+    for (const entry of ["penni", "penni/graph", "penni/runtime", "penni/compile"]) {
       const print = "console.log(JSON.stringify(Object.keys(found).sort()))";
       const esm = `import * as found from "${entry}"; ${print}`;
       const cjs = `const found = require("${entry}"); ${print}`;
@@ -137,9 +137,11 @@ describe("installed from the tarball in an empty directory", () => {
   check("a page compiles without Node's types, with all declarations checked", async () => {
     const source = `
       import { compileToWasm } from "penni/compile";
+      import { decodeModel, decompose, importModel, pruneCoefficients, shrink, simplify } from "penni/graph";
       import { load } from "penni/runtime";
       export async function classify(model: Uint8Array, image: Float32Array): Promise<number> {
-        const network = await load(compileToWasm(model));
+        const decomposed = decompose(simplify(importModel(decodeModel(model))), { basis: 5 });
+        const network = await load(compileToWasm(shrink(pruneCoefficients(decomposed, { factor: 0.5 }).graph)));
         const scores: Float32Array = network.run(image);
         return scores.indexOf(Math.max(...scores));
       }`;
@@ -195,8 +197,12 @@ describe("installed from the tarball in an empty directory", () => {
 
   const page = `
     import { compileToWasm } from "penni/compile";
+    import { decodeModel, decompose, encodeModel, importModel, shrink, simplify } from "penni/graph";
     import { load } from "penni/runtime";
-    export const scores = async (model, image) => (await load(compileToWasm(model))).run(image);`;
+    export const scores = async (model, image) => {
+      const smaller = shrink(decompose(simplify(importModel(decodeModel(model))), { basis: 2 }));
+      return (await load(compileToWasm(encodeModel(smaller)))).run(image);
+    };`;
 
   /** What is bundled for a browser imports nothing, and computes in any engine what it should. */
   async function assertRuns(bundle: string): Promise<void> {

@@ -13,9 +13,9 @@ import {
   pictureFormat,
   planEvaluation,
 } from "../../src/data/index.js";
+import { readModel } from "../../src/files/model_files.js";
 import { PREPROCESSING_KEY } from "../../src/graph/image_metadata.js";
 import { bestClass } from "../../src/measure/accuracy.js";
-import { readModel } from "../../src/onnx/files.js";
 import { type ImageLike, load } from "../../src/runtime/index.js";
 import { writePhotos } from "../support/photos.js";
 import { sharedPath, withoutShared } from "../support/shared.js";

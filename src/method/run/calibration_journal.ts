@@ -4,7 +4,7 @@ import { readdir, readFile, rm } from "node:fs/promises";
 import path from "node:path";
 import { deserialize, serialize } from "node:v8";
 import type { ZodType } from "zod";
-import { ioError, writeFileAtomic } from "../../onnx/atomic.js";
+import { ioError, writeFileAtomic } from "../../files/atomic.js";
 import type { CalibrationJournal } from "../calibrate/journal.js";
 import type { RunDirectory } from "./directory.js";
 

@@ -3,7 +3,7 @@ import { createReadStream, existsSync } from "node:fs";
 import { readFile } from "node:fs/promises";
 import path from "node:path";
 import { pipeline } from "node:stream/promises";
-import { ioError, writeFileAtomic } from "../../onnx/atomic.js";
+import { ioError, writeFileAtomic } from "../../files/atomic.js";
 
 /** As `sha256sum` writes and checks it. */
 const NAME = "SHA256SUMS";

@@ -4,11 +4,11 @@ import { appendFile, mkdir, readdir, readFile, rename, rm, rmdir } from "node:fs
 import path from "node:path";
 import type { z } from "zod";
 import type { Device } from "../../execute/device.js";
+import { ioError, isTemporaryFile, writeFileAtomic } from "../../files/atomic.js";
+import { makeDirectory, removeEmpty } from "../../files/directories.js";
+import { readModel, writeModel } from "../../files/model_files.js";
 import { PenniError } from "../../graph/errors.js";
 import type { Graph } from "../../graph/types.js";
-import { ioError, isTemporaryFile, writeFileAtomic } from "../../onnx/atomic.js";
-import { makeDirectory, removeEmpty } from "../../onnx/directories.js";
-import { readModel, writeModel } from "../../onnx/files.js";
 import { type EpochMetrics, type EpochTiming, epochMetricsSchema } from "../../train/plan.js";
 import { configSchema, type RunConfig } from "./config.js";
 import { Digests } from "./digests.js";

@@ -1,6 +1,6 @@
+import { readModel } from "../../files/model_files.js";
 import type { Graph } from "../../graph/types.js";
 import { measureLatency } from "../../measure/latency.js";
-import { readModel } from "../../onnx/files.js";
 import { encodeModel } from "../../onnx/write.js";
 import { hasHalfWeights } from "../../ops/passes/float16.js";
 import { foldNormalization } from "../../ops/passes/fold_normalization.js";

@@ -1,11 +1,11 @@
 import { holdOut } from "../../data/hold_out.js";
+import { readModel } from "../../files/model_files.js";
 import { PenniError } from "../../graph/errors.js";
 import type { Graph } from "../../graph/types.js";
 import { evaluate } from "../../measure/accuracy.js";
 import { runPair } from "../../measure/agreement.js";
 import { pairedDifference } from "../../measure/interval.js";
 import { OutputComparison } from "../../measure/output_comparison.js";
-import { readModel } from "../../onnx/files.js";
 import { comparedOutput } from "../../train/outputs.js";
 import { type GoalValue, percentOf } from "../goal/describe.js";
 import type { LossMeasure } from "../goal/names.js";

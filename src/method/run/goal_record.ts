@@ -1,7 +1,7 @@
 import { existsSync } from "node:fs";
 import { readFile } from "node:fs/promises";
 import { z } from "zod";
-import { ioError } from "../../onnx/atomic.js";
+import { ioError } from "../../files/atomic.js";
 import { type Try, trySchema } from "../goal/schema.js";
 import type { SearchBounds } from "../goal/search.js";
 import type { RunDirectory } from "./directory.js";

@@ -1,6 +1,6 @@
+import { readModel } from "../../files/model_files.js";
 import { PenniError } from "../../graph/errors.js";
 import type { Graph } from "../../graph/types.js";
-import { readModel } from "../../onnx/files.js";
 import { leastFraction } from "../calibrate.js";
 import { decompose } from "../decompose.js";
 import { costOf, writtenBytes } from "../goal/cost.js";

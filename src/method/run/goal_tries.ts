@@ -1,6 +1,6 @@
+import { readModel } from "../../files/model_files.js";
 import { PenniError } from "../../graph/errors.js";
 import type { Graph } from "../../graph/types.js";
-import { readModel } from "../../onnx/files.js";
 import type { Try } from "../goal/schema.js";
 import type { RunDirectory } from "./directory.js";
 import type { Stage } from "./stage.js";

@@ -4,8 +4,8 @@ import { hostname } from "node:os";
 import path from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { z } from "zod";
+import { ioError, writeFileAtomic } from "../../files/atomic.js";
 import { PenniError } from "../../graph/errors.js";
-import { ioError, writeFileAtomic } from "../../onnx/atomic.js";
 import { bootIdentity, identify, isRunning, type ProcessIdentity } from "./processes.js";
 
 const processSchema = z.object({ pid: z.number().int().positive(), started: z.string().optional() });

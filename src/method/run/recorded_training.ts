@@ -1,5 +1,5 @@
+import { readModel } from "../../files/model_files.js";
 import type { Graph } from "../../graph/types.js";
-import { readModel } from "../../onnx/files.js";
 import type { EpochMetrics, EpochTiming, TrainingPlan } from "../../train/plan.js";
 import { runTraining, type TrainingListener } from "../training/launch.js";
 import type { RunDirectory } from "./directory.js";

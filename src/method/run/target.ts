@@ -1,7 +1,7 @@
+import { readModel } from "../../files/model_files.js";
 import { fixBatch } from "../../graph/passes/fix_input_shape.js";
 import type { Graph } from "../../graph/types.js";
 import { findDecompositions } from "../../layers/weights.js";
-import { readModel } from "../../onnx/files.js";
 import { leastFraction, otherWays } from "../calibrate.js";
 import { sparing } from "../goal/pruned.js";
 import { importForCompression } from "../import_for_compression.js";

@@ -1,10 +1,10 @@
 import type { Augmentation } from "../../data/augment.js";
 import type { ImageSize } from "../../data/dataset.js";
 import { CLASS_NAMES_KEY, PREPROCESSING_KEY } from "../../data/preprocessing.js";
+import { readModel, writeModel } from "../../files/model_files.js";
 import type { Graph } from "../../graph/types.js";
 import { evaluate, inputImageSize } from "../../measure/accuracy.js";
 import { type Interval, shareInterval } from "../../measure/interval.js";
-import { readModel, writeModel } from "../../onnx/files.js";
 import { importModel } from "../../ops/passes/import_model.js";
 import type { TrainingPlan } from "../../train/plan.js";
 import { trainableParameters } from "../parameters.js";

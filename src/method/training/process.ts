@@ -1,6 +1,7 @@
 /** Entry of a training process, started by `launch.ts`: one plan, then it ends. */
+
+import { machineError } from "../../files/machine_error.js";
 import { PenniError } from "../../graph/errors.js";
-import { machineError } from "../../onnx/machine_error.js";
 import { Trainer, type TrainerHooks } from "../../train/trainer.js";
 import { pruneForTraining } from "../prune_for_training.js";
 import { shrinkForTraining } from "../shrink_for_training.js";

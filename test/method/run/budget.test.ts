@@ -4,12 +4,12 @@ import { tmpdir } from "node:os";
 import path from "node:path";
 import { after, test } from "node:test";
 import fc from "fast-check";
+import { writeModel } from "../../../src/files/model_files.js";
 import { type ErrorCode, PenniError } from "../../../src/graph/errors.js";
 import { presets } from "../../../src/method/run/config.js";
 import { type Costs, STRUCTURE_BYTES } from "../../../src/method/run/never_larger.js";
 import { compress } from "../../../src/method/run/pipeline.js";
 import { prepareRun } from "../../../src/method/run/prepare.js";
-import { writeModel } from "../../../src/onnx/files.js";
 import { type BudgetCase, budgetCase, budgetNetwork } from "../../support/random_budget.js";
 
 const folder = await mkdtemp(path.join(tmpdir(), "penni-budget-"));

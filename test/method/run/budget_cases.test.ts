@@ -4,13 +4,13 @@ import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import path from "node:path";
 import { after, test } from "node:test";
+import { readModel, writeModel } from "../../../src/files/model_files.js";
 import { presets, type Settings } from "../../../src/method/run/config.js";
 import { fileCounts } from "../../../src/method/run/outcome.js";
 import { compress } from "../../../src/method/run/pipeline.js";
 import { prepareRun } from "../../../src/method/run/prepare.js";
 import type { Summary } from "../../../src/method/run/summary.js";
 import { describeTarget } from "../../../src/method/run/target.js";
-import { readModel, writeModel } from "../../../src/onnx/files.js";
 import { sharedPath, withoutShared } from "../../support/shared.js";
 import { tinyCnn } from "../../support/tiny_cnn.js";
 

@@ -3,11 +3,11 @@ import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, statSync, t
 import { tmpdir } from "node:os";
 import path from "node:path";
 import { after, test } from "node:test";
+import { readModel, writeModel } from "../../../src/files/model_files.js";
 import { float32Data } from "../../../src/graph/tensor.js";
 import type { CalibratedLayer } from "../../../src/method/calibrate.js";
 import { prunableInitializers } from "../../../src/method/prune.js";
 import type { Summary } from "../../../src/method/run/summary.js";
-import { readModel, writeModel } from "../../../src/onnx/files.js";
 import { PenniProcess } from "../../support/penni_process.js";
 import { tinyCnn } from "../../support/tiny_cnn.js";
 

@@ -4,11 +4,11 @@ import { mkdir, mkdtemp, readdir, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import path from "node:path";
 import { after, test } from "node:test";
+import { machineError } from "../../../src/files/machine_error.js";
 import { PenniError } from "../../../src/graph/errors.js";
 import { RunCalibrationJournal } from "../../../src/method/run/calibration_journal.js";
 import { RunDirectory } from "../../../src/method/run/directory.js";
 import { compress } from "../../../src/method/run/pipeline.js";
-import { machineError } from "../../../src/onnx/machine_error.js";
 import { runConfig } from "../../support/run_config.js";
 import { projectRoot } from "../../support/shared.js";
 import { tinyCnn } from "../../support/tiny_cnn.js";
@@ -140,7 +140,7 @@ test("errors of the machine are told from faults of Penni's own", () => {
 test("a limit of memory is one line", {
   skip: process.platform === "linux" ? false : "needs ulimit -v, which limits nothing here",
 }, async () => {
-  const { writeModel } = await import("../../../src/onnx/files.js");
+  const { writeModel } = await import("../../../src/files/model_files.js");
   const model = path.join(folder, "model.onnx");
   await writeModel(model, tinyCnn());
   const main = path.join(projectRoot, "dist/src/cli/main.js");

@@ -15,6 +15,7 @@ import {
   readPreprocessing,
 } from "../../../src/data/index.js";
 import { runGraph } from "../../../src/execute/node.js";
+import { readModel, writeModel } from "../../../src/files/model_files.js";
 import { fixBatch } from "../../../src/graph/passes/fix_input_shape.js";
 import { float32Data, float32Tensor } from "../../../src/graph/tensor.js";
 import type { Graph, Tensor } from "../../../src/graph/types.js";
@@ -23,7 +24,6 @@ import { COMPRESSION_KEY } from "../../../src/method/export.js";
 import { prunableInitializers } from "../../../src/method/prune.js";
 import { isRunning } from "../../../src/method/run/processes.js";
 import type { Summary } from "../../../src/method/run/summary.js";
-import { readModel, writeModel } from "../../../src/onnx/files.js";
 import { PenniProcess } from "../../support/penni_process.js";
 import { projectRoot } from "../../support/shared.js";
 import { TINY_SIZE, tinyCnn } from "../../support/tiny_cnn.js";

@@ -3,6 +3,7 @@ import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import path from "node:path";
 import { after, test } from "node:test";
+import { readModel, writeModel } from "../../../src/files/model_files.js";
 import type { Graph } from "../../../src/graph/types.js";
 import { presets, type Settings } from "../../../src/method/run/config.js";
 import type { RunDirectory } from "../../../src/method/run/directory.js";
@@ -10,7 +11,6 @@ import { compress } from "../../../src/method/run/pipeline.js";
 import { prepareRun } from "../../../src/method/run/prepare.js";
 import type { Summary } from "../../../src/method/run/summary.js";
 import { layerChannels } from "../../../src/method/shrink.js";
-import { readModel, writeModel } from "../../../src/onnx/files.js";
 import type { EpochMetrics } from "../../../src/train/plan.js";
 import { Network } from "../../support/network.js";
 

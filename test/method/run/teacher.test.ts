@@ -5,6 +5,7 @@ import path from "node:path";
 import { after, test } from "node:test";
 import { imagenetPreprocessing } from "../../../src/data/preprocessing.js";
 import { runGraph } from "../../../src/execute/node.js";
+import { writeModel } from "../../../src/files/model_files.js";
 import { float32Data } from "../../../src/graph/tensor.js";
 import type { Graph } from "../../../src/graph/types.js";
 import { presets } from "../../../src/method/run/config.js";
@@ -12,7 +13,6 @@ import type { RunDirectory } from "../../../src/method/run/directory.js";
 import { compress } from "../../../src/method/run/pipeline.js";
 import { prepareRun } from "../../../src/method/run/prepare.js";
 import { teacherFor } from "../../../src/method/run/teacher.js";
-import { writeModel } from "../../../src/onnx/files.js";
 import { Network } from "../../support/network.js";
 
 const folder = await mkdtemp(path.join(tmpdir(), "penni-teacher-"));

@@ -3,10 +3,10 @@ import { readFile, stat } from "node:fs/promises";
 import path from "node:path";
 import { PenniError } from "../graph/errors.js";
 import type { Graph } from "../graph/types.js";
+import { decodeModel } from "../onnx/read.js";
+import type { ExternalData, ExternalReader } from "../onnx/tensors.js";
+import { type EncodeOptions, encodeModel, encodeModelWithData, isTooLarge } from "../onnx/write.js";
 import { ioError, writeFileAtomic } from "./atomic.js";
-import { decodeModel } from "./read.js";
-import type { ExternalData, ExternalReader } from "./tensors.js";
-import { type EncodeOptions, encodeModel, encodeModelWithData, isTooLarge } from "./write.js";
 
 /** Protobuf messages, and what Node reads at once, end here. */
 const LARGEST_FILE_BYTES = 2 ** 31 - 1;
