@@ -21,10 +21,10 @@ import { decompose } from "../src/method/decompose.js";
 import { pruneToMacs } from "../src/method/prune.js";
 import { lineChart } from "../src/report/line_chart.js";
 import { page } from "../src/report/page.js";
-import { sharedPath } from "../test/support/shared.js";
+import { benchmarkNetworks, type NetworkName } from "../support/benchmark_networks.js";
+import { sharedPath } from "../support/shared.js";
 import { judged, openCalibration } from "./calibration.js";
 import { runBenchmark } from "./command.js";
-import { benchmarkNetworks, type NetworkName } from "./networks.js";
 
 interface Options {
   readonly model: string;

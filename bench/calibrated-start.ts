@@ -13,7 +13,7 @@ import type { Graph } from "../src/graph/types.js";
 import { analyseLayers, type CalibrationAnalysis, calibrateTo } from "../src/method/calibrate.js";
 import { sparseParameters } from "../src/method/phases.js";
 import { train } from "../src/method/train.js";
-import { sharedPath } from "../test/support/shared.js";
+import { sharedPath } from "../support/shared.js";
 import { type CalibrationBench, judged, openCalibration } from "./calibration.js";
 import { runBenchmark } from "./command.js";
 

@@ -26,7 +26,7 @@ import { pruneToMacs } from "../src/method/prune.js";
 import { shrink } from "../src/method/shrink.js";
 import { importModel } from "../src/ops/passes/import_model.js";
 import { load } from "../src/runtime/index.js";
-import { sharedPath } from "../test/support/shared.js";
+import { sharedPath } from "../support/shared.js";
 import { runBenchmark } from "./command.js";
 import { runInC } from "./inference/c_batch.js";
 

@@ -11,8 +11,8 @@ import { matMul, reduceSum, reshape } from "../src/ops/core/emit.js";
 import { TypedBuilder } from "../src/ops/inference/builder.js";
 import { blockLayout } from "../src/train/blocked/pass.js";
 import { buildGradients } from "../src/train/gradients.js";
-import { layerGraph, milliseconds } from "./layers.js";
-import { type DecomposedPhase, decomposedPhases } from "./training.js";
+import { type DecomposedPhase, decomposedPhases } from "../support/benchmark_training.js";
+import { layerGraph, milliseconds } from "../support/single_layers.js";
 
 interface Shape {
   readonly batch: number;

@@ -10,13 +10,13 @@ import { tmpdir } from "node:os";
 import path from "node:path";
 import { Command } from "commander";
 import { wholeNumber } from "../src/cli/options.js";
+import { CaseRunner } from "../support/fuzz/case_runner.js";
+import { describeRecipe, drawRecipe } from "../support/fuzz/cases.js";
+import { driveCommandLine } from "../support/fuzz/command_line.js";
+import { minimise } from "../support/fuzz/minimise.js";
+import { type Failure, isExternal } from "../support/fuzz/protocol.js";
+import { stocks } from "../support/fuzz/seed_models.js";
 import { runBenchmark } from "./command.js";
-import { CaseRunner } from "./fuzz/case_runner.js";
-import { describeRecipe, drawRecipe } from "./fuzz/cases.js";
-import { driveCommandLine } from "./fuzz/command_line.js";
-import { minimise } from "./fuzz/minimise.js";
-import { type Failure, isExternal } from "./fuzz/protocol.js";
-import { stocks } from "./fuzz/seed_models.js";
 
 interface Options {
   readonly cases: number;

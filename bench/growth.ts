@@ -8,9 +8,14 @@ import { spawn } from "node:child_process";
 import { fileURLToPath } from "node:url";
 import { Command, Option } from "commander";
 import { PenniError } from "../src/graph/errors.js";
+import {
+  buildStructure,
+  isStructureName,
+  type StructureName,
+  structureNames,
+} from "../support/growth_structures.js";
 import { runBenchmark } from "./command.js";
 import { runStages } from "./growth/stages.js";
-import { buildStructure, isStructureName, type StructureName, structureNames } from "./growth/structures.js";
 
 interface GrowthOptions {
   readonly structures: string;

@@ -16,7 +16,7 @@ import { compileToWasm } from "../src/compile/index.js";
 import { type Contender, measureByTurns, type Timing } from "../src/measure/by_turns.js";
 import { median } from "../src/measure/median.js";
 import { decodeModel } from "../src/onnx/read.js";
-import { inBrowser, withoutChromium } from "../test/support/browser.js";
+import { inBrowser, withoutChromium } from "../support/browser.js";
 import { runBenchmark } from "./command.js";
 import { CContender } from "./inference/c_contender.js";
 import {

@@ -19,9 +19,9 @@ import { median } from "../src/measure/median.js";
 import { decompose } from "../src/method/decompose.js";
 import { trainerEnvironment, trainerFlags } from "../src/method/training/launch.js";
 import { Trainer } from "../src/train/trainer.js";
+import { benchmarkNetworks } from "../support/benchmark_networks.js";
+import { benchPlan, openTraining } from "../support/benchmark_training.js";
 import { runBenchmark } from "./command.js";
-import { benchmarkNetworks } from "./networks.js";
-import { benchPlan, openTraining } from "./training.js";
 
 /** Each part runs in a process of its own, so that memory one part has freed does not hide what another keeps. */
 type Part = "steps" | "rebuilds";

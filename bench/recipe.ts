@@ -9,7 +9,7 @@ import path from "node:path";
 import { Command } from "commander";
 import { numberBetween, wholeNumber } from "../src/cli/options.js";
 import { formatTable } from "../src/cli/table.js";
-import { sharedPath } from "../test/support/shared.js";
+import { sharedPath } from "../support/shared.js";
 import { runBenchmark } from "./command.js";
 import { type CompressionOutcome, compressOnce } from "./compression_run.js";
 import { meanAndDeviation } from "./results/table.js";

@@ -11,7 +11,7 @@ import {
   checkCase,
   type ShrinkCase,
   shrinkCase,
-} from "../test/support/random_shrink_case.js";
+} from "../support/random_shrink_case.js";
 
 /** Time for making a failing network smaller. */
 const SHRINKING_MS = 120_000;

@@ -9,7 +9,7 @@ import { decompose } from "../src/method/decompose.js";
 import { prunableInitializers } from "../src/method/prune.js";
 import { shrink } from "../src/method/shrink.js";
 import { simplify } from "../src/ops/passes/simplify.js";
-import { benchmarkNetworks } from "./networks.js";
+import { benchmarkNetworks } from "../support/benchmark_networks.js";
 
 /**
  * ResNet-18 in its CIFAR form at the compression that the paper reports (97 % of the parameters and 92 % of the

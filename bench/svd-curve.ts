@@ -7,7 +7,7 @@ import { allIndices, imagenetPreprocessing, openDataset } from "../src/data/inde
 import { readModel } from "../src/files/model_files.js";
 import { evaluate } from "../src/measure/accuracy.js";
 import { decompose } from "../src/method/decompose.js";
-import { sharedPath } from "../test/support/shared.js";
+import { sharedPath } from "../support/shared.js";
 
 interface Golden {
   readonly resnet20: { readonly svd_rank_accuracy: Readonly<Record<string, number>> };

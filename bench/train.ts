@@ -18,11 +18,11 @@ import { resolveDevice } from "../src/execute/resolve.js";
 import { PenniError } from "../src/graph/errors.js";
 import { median } from "../src/measure/median.js";
 import { trainerEnvironment, trainerFlags } from "../src/method/training/launch.js";
+import { benchmarkNetworks, type NetworkName } from "../support/benchmark_networks.js";
+import { type DecomposedPhase, decomposedPhases } from "../support/benchmark_training.js";
 import { runBenchmark } from "./command.js";
-import { benchmarkNetworks, type NetworkName } from "./networks.js";
 import { findPyTorch, PYTORCH_ADVICE, pytorchScript } from "./pytorch.js";
 import { Side } from "./side.js";
-import { type DecomposedPhase, decomposedPhases } from "./training.js";
 
 interface TrainOptions {
   readonly networks: readonly NetworkName[];

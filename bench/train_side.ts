@@ -10,8 +10,8 @@ import { readModel } from "../src/files/model_files.js";
 import type { Graph } from "../src/graph/types.js";
 import { decompose } from "../src/method/decompose.js";
 import { simplify } from "../src/ops/passes/simplify.js";
-import { benchmarkNetworks, isBenchmarkNetwork } from "./networks.js";
-import { type BenchTraining, type DecomposedPhase, openTraining } from "./training.js";
+import { benchmarkNetworks, isBenchmarkNetwork } from "../support/benchmark_networks.js";
+import { type BenchTraining, type DecomposedPhase, openTraining } from "../support/benchmark_training.js";
 
 const [name = "", batch, threads, warmup, device, basis, phase] = process.argv.slice(2);
 const training = await openTraining(await network(), {

@@ -12,7 +12,7 @@ import {
 import { TypedBuilder } from "../src/ops/inference/builder.js";
 import { Layouts } from "../src/train/blocked/layouts.js";
 import { type BlockedWeightGradient, blockedWeightGradients } from "../src/train/blocked/weight_gradient.js";
-import { layerGraph, milliseconds as medianRun, squareConv } from "./layers.js";
+import { layerGraph, milliseconds as medianRun, squareConv } from "../support/single_layers.js";
 
 const shapes: readonly {
   batch: number;

@@ -16,7 +16,7 @@ import {
   winogradInputGradient,
   winogradWeightGradient,
 } from "../src/train/blocked/winograd.js";
-import { layerGraph, milliseconds, squareConv } from "./layers.js";
+import { layerGraph, milliseconds, squareConv } from "../support/single_layers.js";
 
 const shapes: readonly { batch: number; channels: number; size: number }[] = [
   { batch: 64, channels: 512, size: 2 },

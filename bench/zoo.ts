@@ -18,9 +18,9 @@ import type { Graph } from "../src/graph/types.js";
 import { findDecompositions } from "../src/layers/weights.js";
 import { decompose } from "../src/method/decompose.js";
 import { verifyTypes } from "../src/ops/inference/verify.js";
-import { assertAgree, outputsOf, type Tensors } from "../test/support/zoo/agreement.js";
-import { withProbe } from "../test/support/zoo/probe.js";
-import { batchOf, checkShapes, exported, imported, pruned, shrunk } from "../test/support/zoo/stages.js";
+import { assertAgree, outputsOf, type Tensors } from "../support/zoo/agreement.js";
+import { withProbe } from "../support/zoo/probe.js";
+import { batchOf, checkShapes, exported, imported, pruned, shrunk } from "../support/zoo/stages.js";
 import {
   assertFinite,
   directionalDerivative,
@@ -30,7 +30,7 @@ import {
   type LabelledBatch,
   largestGradientError,
   zeroGradients,
-} from "../test/support/zoo/training.js";
+} from "../support/zoo/training.js";
 import { runBenchmark } from "./command.js";
 import { findPyTorch, PYTORCH_ADVICE, pytorchScript } from "./pytorch.js";
 

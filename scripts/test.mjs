@@ -8,12 +8,15 @@ import { fileURLToPath } from "node:url";
 
 const root = path.resolve(path.dirname(fileURLToPath(import.meta.url)), "..");
 const wanted = process.argv.slice(2);
-const files = readdirSync(path.join(root, "dist/test"), { recursive: true })
-  .map(String)
+// Tests of what a benchmark is made of stand beside it.
+const files = ["test", "bench"]
+  .flatMap((folder) =>
+    readdirSync(path.join(root, "dist", folder), { recursive: true }).map((file) => `${folder}/${file}`),
+  )
   .filter((file) => file.endsWith(".test.js"))
   .filter((file) => wanted.length === 0 || wanted.some((part) => file.includes(part)))
   .sort()
-  .map((file) => path.join(root, "dist/test", file));
+  .map((file) => path.join(root, "dist", file));
 
 const counts = { passed: 0, failed: 0, skipped: 0 };
 const stream = run({ files, concurrency: 2, timeout: 600_000 });

@@ -21,7 +21,7 @@ import {
   writeModel,
 } from "../src/index.js";
 import { load } from "../src/runtime/index.js";
-import { tinyCnn } from "./support/tiny_cnn.js";
+import { tinyCnn } from "../support/tiny_cnn.js";
 
 test("the steps as library functions: decompose, train, prune, fine-tune, shrink, export", async () => {
   const folder = await mkdtemp(path.join(tmpdir(), "penni-library-"));

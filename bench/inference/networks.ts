@@ -2,7 +2,7 @@ import { readFile } from "node:fs/promises";
 import { exportModel } from "../../src/method/export.js";
 import { decodeModel } from "../../src/onnx/read.js";
 import { encodeModel } from "../../src/onnx/write.js";
-import { sharedPath } from "../../test/support/shared.js";
+import { sharedPath } from "../../support/shared.js";
 import { paperResnet18 } from "../sparse_resnet18.js";
 
 /** A network as it was and compressed, both as ONNX files. */

@@ -3,7 +3,7 @@ import { copyFile, mkdir, readdir, readFile, writeFile } from "node:fs/promises"
 import path from "node:path";
 import { z } from "zod";
 import { PenniError } from "../../src/graph/errors.js";
-import { projectRoot } from "../../test/support/shared.js";
+import { projectRoot } from "../../support/shared.js";
 
 /** What is in the repository for each row: one folder, and in it one for each seed. */
 export const resultsFolder = path.join(projectRoot, "results");

@@ -2,7 +2,7 @@ import { existsSync } from "node:fs";
 import { mkdir } from "node:fs/promises";
 import path from "node:path";
 import { fileURLToPath } from "node:url";
-import { sharedPath } from "../../test/support/shared.js";
+import { sharedPath } from "../../support/shared.js";
 import { output } from "../compression_run.js";
 import { judge, measureModel } from "./measure.js";
 import { keepBaseline, keepRun, modelFile, seedFolder, writeRecord } from "./record.js";

@@ -1,5 +1,5 @@
 import type { NetworkName } from "../../src/networks/index.js";
-import { sharedPath } from "../../test/support/shared.js";
+import { sharedPath } from "../../support/shared.js";
 
 /** Where the network that is compressed comes from. */
 export type Baseline =

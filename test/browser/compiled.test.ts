@@ -11,10 +11,10 @@ import { decompose } from "../../src/method/decompose.js";
 import { pruneCoefficients } from "../../src/method/prune.js";
 import { encodeModel } from "../../src/onnx/write.js";
 import { simplify } from "../../src/ops/passes/simplify.js";
-import { inBrowser, withoutChromium } from "../support/browser.js";
-import { sharedPath, withoutShared } from "../support/shared.js";
-import { randomTensor } from "../support/small_models.js";
-import { TINY_SIZE, tinyCnn } from "../support/tiny_cnn.js";
+import { inBrowser, withoutChromium } from "../../support/browser.js";
+import { sharedPath, withoutShared } from "../../support/shared.js";
+import { randomTensor } from "../../support/small_models.js";
+import { TINY_SIZE, tinyCnn } from "../../support/tiny_cnn.js";
 import type { PageAnswer } from "./compiled_page.js";
 import { type CompiledCase, type CompiledRun, runCompiled } from "./run_compiled.js";
 

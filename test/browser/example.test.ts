@@ -15,8 +15,8 @@ import { wasmModule } from "../../src/compile/wasm/module.js";
 import { wasmTarget } from "../../src/compile/wasm/target.js";
 import { CLASS_NAMES_KEY, imagenetPreprocessing, PREPROCESSING_KEY } from "../../src/graph/image_metadata.js";
 import { load } from "../../src/runtime/index.js";
-import { CHROMIUM, withoutChromium } from "../support/browser.js";
-import { tinyCnn } from "../support/tiny_cnn.js";
+import { CHROMIUM, withoutChromium } from "../../support/browser.js";
+import { tinyCnn } from "../../support/tiny_cnn.js";
 
 const folder = mkdtempSync(path.join(tmpdir(), "penni-example-"));
 after(() => rmSync(folder, { recursive: true, force: true, maxRetries: 5 }));

@@ -2,7 +2,7 @@
 import * as ort from "onnxruntime-web/webgpu";
 import type { Provider } from "../../src/execute/device.js";
 import { webEngine } from "../../src/execute/web.js";
-import { type TrainingCase, type TrainingOutcome, trainCase } from "../support/device_training.js";
+import { type TrainingCase, type TrainingOutcome, trainCase } from "../../support/device_training.js";
 
 /** Of a provider: what it computed, or why not. */
 export type PageResult =

@@ -1,9 +1,9 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { nodeEngine } from "../../src/execute/node.js";
-import { inBrowser, withoutChromium } from "../support/browser.js";
-import { assertSameTraining, smallTrainingCase } from "../support/device_case.js";
-import { trainCase } from "../support/device_training.js";
+import { inBrowser, withoutChromium } from "../../support/browser.js";
+import { assertSameTraining, smallTrainingCase } from "../../support/device_case.js";
+import { trainCase } from "../../support/device_training.js";
 import type { PageAnswer } from "./page.js";
 
 test("training steps in Chromium agree with the CPU's in Node", { skip: withoutChromium }, async (t) => {

@@ -4,8 +4,8 @@ import { tmpdir } from "node:os";
 import path from "node:path";
 import { after, test } from "node:test";
 import { writeModel } from "../../src/files/model_files.js";
-import { penni } from "../support/command_line.js";
-import { Network } from "../support/network.js";
+import { penni } from "../../support/command_line.js";
+import { Network } from "../../support/network.js";
 
 const folder = mkdtempSync(path.join(tmpdir(), "penni-bench-"));
 after(() => rmSync(folder, { recursive: true, force: true }));

@@ -9,9 +9,9 @@ import { readModel, writeModel } from "../../src/files/model_files.js";
 import { int } from "../../src/graph/attributes.js";
 import type { Graph } from "../../src/graph/types.js";
 import { train } from "../../src/method/train.js";
-import { penni } from "../support/command_line.js";
-import { node, smallGraph } from "../support/small_models.js";
-import { tinyCnn } from "../support/tiny_cnn.js";
+import { penni } from "../../support/command_line.js";
+import { node, smallGraph } from "../../support/small_models.js";
+import { tinyCnn } from "../../support/tiny_cnn.js";
 
 const folder = mkdtempSync(path.join(tmpdir(), "penni-classes-"));
 after(() => rmSync(folder, { recursive: true, force: true }));

@@ -7,9 +7,9 @@ import { after, test } from "node:test";
 import { writeModel } from "../../src/files/model_files.js";
 import type { Graph } from "../../src/graph/types.js";
 import { decompose } from "../../src/method/decompose.js";
-import { type Outcome, penni } from "../support/command_line.js";
-import { projectRoot, sharedPath, withoutShared } from "../support/shared.js";
-import { conv, node, randomTensor, smallGraph, smallNetwork } from "../support/small_models.js";
+import { type Outcome, penni } from "../../support/command_line.js";
+import { projectRoot, sharedPath, withoutShared } from "../../support/shared.js";
+import { conv, node, randomTensor, smallGraph, smallNetwork } from "../../support/small_models.js";
 
 const folder = mkdtempSync(path.join(tmpdir(), "penni-cli-"));
 after(() => rmSync(folder, { recursive: true, force: true }));

@@ -23,9 +23,9 @@ import { decompose } from "../../src/method/decompose.js";
 import { pruneCoefficients } from "../../src/method/prune.js";
 import { simplify } from "../../src/ops/passes/simplify.js";
 import { load, type Model } from "../../src/runtime/index.js";
-import { penni } from "../support/command_line.js";
-import { node, smallGraph, smallNetwork } from "../support/small_models.js";
-import { tinyCnn } from "../support/tiny_cnn.js";
+import { penni } from "../../support/command_line.js";
+import { node, smallGraph, smallNetwork } from "../../support/small_models.js";
+import { tinyCnn } from "../../support/tiny_cnn.js";
 
 const folder = mkdtempSync(path.join(tmpdir(), "penni-compile-"));
 after(() => rmSync(folder, { recursive: true, force: true }));

@@ -15,10 +15,10 @@ import { after, test } from "node:test";
 import { writeModel } from "../../src/files/model_files.js";
 import { int } from "../../src/graph/attributes.js";
 import type { Graph } from "../../src/graph/types.js";
-import { Network } from "../support/network.js";
-import { projectRoot } from "../support/shared.js";
-import { node, smallGraph } from "../support/small_models.js";
-import { tinyCnn } from "../support/tiny_cnn.js";
+import { Network } from "../../support/network.js";
+import { projectRoot } from "../../support/shared.js";
+import { node, smallGraph } from "../../support/small_models.js";
+import { tinyCnn } from "../../support/tiny_cnn.js";
 
 const folder = mkdtempSync(path.join(tmpdir(), "penni-compress-"));
 after(() => rmSync(folder, { recursive: true, force: true }));

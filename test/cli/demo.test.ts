@@ -22,7 +22,7 @@ import { countGraph } from "../../src/measure/count.js";
 import { decompositionCandidates } from "../../src/method/decompose.js";
 import { demoNetwork } from "../../src/networks/demo.js";
 import { verifyTypes } from "../../src/ops/inference/verify.js";
-import { randomTensor } from "../support/small_models.js";
+import { randomTensor } from "../../support/small_models.js";
 
 const folder = mkdtempSync(path.join(tmpdir(), "penni-demo-"));
 after(() => rmSync(folder, { recursive: true, force: true }));

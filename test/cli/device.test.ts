@@ -7,8 +7,8 @@ import { resolveDevice } from "../../src/execute/resolve.js";
 import { writeModel } from "../../src/files/model_files.js";
 import { PenniError } from "../../src/graph/errors.js";
 import { RunDirectory } from "../../src/method/run/directory.js";
-import { PenniProcess } from "../support/penni_process.js";
-import { tinyCnn } from "../support/tiny_cnn.js";
+import { PenniProcess } from "../../support/penni_process.js";
+import { tinyCnn } from "../../support/tiny_cnn.js";
 
 const folder = mkdtempSync(path.join(tmpdir(), "penni-device-"));
 after(() => rmSync(folder, { recursive: true, force: true }));

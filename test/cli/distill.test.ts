@@ -23,10 +23,10 @@ import {
   tinyRegressor,
   tinyUNet,
   writeImages,
-} from "../support/label_free.js";
-import { type Ended, PenniProcess } from "../support/penni_process.js";
-import { node } from "../support/small_models.js";
-import { tinyCnn } from "../support/tiny_cnn.js";
+} from "../../support/label_free.js";
+import { type Ended, PenniProcess } from "../../support/penni_process.js";
+import { node } from "../../support/small_models.js";
+import { tinyCnn } from "../../support/tiny_cnn.js";
 
 const folder = mkdtempSync(path.join(tmpdir(), "penni-distill-"));
 after(() => rmSync(folder, { recursive: true, force: true }));

@@ -16,7 +16,7 @@ import {
   tinySuperResolver,
   tinyUNet,
   writeImages,
-} from "../support/label_free.js";
+} from "../../support/label_free.js";
 
 const folder = await mkdtemp(path.join(tmpdir(), "penni-figures-"));
 after(() => rm(folder, { recursive: true, force: true }));

@@ -13,11 +13,11 @@ import { writeModel } from "../../src/files/model_files.js";
 import { CLASS_NAMES_KEY } from "../../src/graph/image_metadata.js";
 import type { Graph } from "../../src/graph/types.js";
 import { terminalText } from "../../src/text/destinations.js";
-import { type Outcome, penni } from "../support/command_line.js";
-import { dangerousPieces } from "../support/hostile_names.js";
-import { SIZE, tinyRegressor, writeImages } from "../support/label_free.js";
-import { sharedPath, withoutShared } from "../support/shared.js";
-import { node, smallGraph, smallNetwork } from "../support/small_models.js";
+import { type Outcome, penni } from "../../support/command_line.js";
+import { dangerousPieces } from "../../support/hostile_names.js";
+import { SIZE, tinyRegressor, writeImages } from "../../support/label_free.js";
+import { sharedPath, withoutShared } from "../../support/shared.js";
+import { node, smallGraph, smallNetwork } from "../../support/small_models.js";
 
 const folder = mkdtempSync(path.join(tmpdir(), "penni-hostile-"));
 after(() => rmSync(folder, { recursive: true, force: true }));

@@ -7,9 +7,9 @@ import { writeModel } from "../../src/files/model_files.js";
 import { int, ints } from "../../src/graph/attributes.js";
 import { scalarTensor } from "../../src/graph/tensor.js";
 import type { Node } from "../../src/graph/types.js";
-import { penni } from "../support/command_line.js";
-import { bytesTensor, randomBytes } from "../support/quantized.js";
-import { node, smallGraph } from "../support/small_models.js";
+import { penni } from "../../support/command_line.js";
+import { bytesTensor, randomBytes } from "../../support/quantized.js";
+import { node, smallGraph } from "../../support/small_models.js";
 
 const folder = mkdtempSync(path.join(tmpdir(), "penni-quantized-"));
 after(() => rmSync(folder, { recursive: true, force: true }));

@@ -8,9 +8,9 @@ import sharp from "sharp";
 import { writeModel } from "../../src/files/model_files.js";
 import { float32Tensor } from "../../src/graph/tensor.js";
 import type { Graph } from "../../src/graph/types.js";
-import { penni } from "../support/command_line.js";
-import { conv, node, smallGraph, smallNetwork } from "../support/small_models.js";
-import { tinyCnn } from "../support/tiny_cnn.js";
+import { penni } from "../../support/command_line.js";
+import { conv, node, smallGraph, smallNetwork } from "../../support/small_models.js";
+import { tinyCnn } from "../../support/tiny_cnn.js";
 
 const folder = mkdtempSync(path.join(tmpdir(), "penni-named-"));
 after(() => rmSync(folder, { recursive: true, force: true }));

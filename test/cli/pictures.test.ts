@@ -12,11 +12,11 @@ import type { Graph } from "../../src/graph/types.js";
 import type { Accuracy } from "../../src/measure/accuracy.js";
 import type { Summary } from "../../src/method/run/summary.js";
 import { load } from "../../src/runtime/index.js";
-import { penni } from "../support/command_line.js";
-import { type Photo, writePhotos } from "../support/photos.js";
-import { blueFirst, forScale, fromLevels, pixelwise } from "../support/picture_variants.js";
-import { sharedPath, withoutShared } from "../support/shared.js";
-import { tinyCnn } from "../support/tiny_cnn.js";
+import { penni } from "../../support/command_line.js";
+import { type Photo, writePhotos } from "../../support/photos.js";
+import { blueFirst, forScale, fromLevels, pixelwise } from "../../support/picture_variants.js";
+import { sharedPath, withoutShared } from "../../support/shared.js";
+import { tinyCnn } from "../../support/tiny_cnn.js";
 
 const root = mkdtempSync(path.join(os.tmpdir(), "penni-pictures-"));
 after(() => rmSync(root, { recursive: true }));

@@ -4,8 +4,8 @@ import { tmpdir } from "node:os";
 import path from "node:path";
 import { after, test } from "node:test";
 import { writeModel } from "../../src/files/model_files.js";
-import { type Outcome, penni } from "../support/command_line.js";
-import { tinyCnn } from "../support/tiny_cnn.js";
+import { type Outcome, penni } from "../../support/command_line.js";
+import { tinyCnn } from "../../support/tiny_cnn.js";
 
 const folder = mkdtempSync(path.join(tmpdir(), "penni-sensitivity-"));
 after(() => rmSync(folder, { recursive: true, force: true }));

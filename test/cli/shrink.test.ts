@@ -8,8 +8,8 @@ import { writeModel } from "../../src/files/model_files.js";
 import { int } from "../../src/graph/attributes.js";
 import { presets } from "../../src/method/run/config.js";
 import { RunDirectory } from "../../src/method/run/directory.js";
-import { penni } from "../support/command_line.js";
-import { Network } from "../support/network.js";
+import { penni } from "../../support/command_line.js";
+import { Network } from "../../support/network.js";
 
 const folder = mkdtempSync(path.join(tmpdir(), "penni-shrink-"));
 after(() => rmSync(folder, { recursive: true, force: true }));

@@ -7,9 +7,9 @@ import sharp from "sharp";
 import { writeModel } from "../../src/files/model_files.js";
 import { int } from "../../src/graph/attributes.js";
 import type { Graph, Node } from "../../src/graph/types.js";
-import { penni } from "../support/command_line.js";
-import { node, smallGraph } from "../support/small_models.js";
-import { tinyCnn } from "../support/tiny_cnn.js";
+import { penni } from "../../support/command_line.js";
+import { node, smallGraph } from "../../support/small_models.js";
+import { tinyCnn } from "../../support/tiny_cnn.js";
 
 const folder = mkdtempSync(path.join(tmpdir(), "penni-stated-names-"));
 after(() => rmSync(folder, { recursive: true, force: true }));

@@ -5,9 +5,9 @@ import { tmpdir } from "node:os";
 import path from "node:path";
 import { after, test } from "node:test";
 import { writeModel } from "../../src/files/model_files.js";
-import { PenniProcess } from "../support/penni_process.js";
-import { projectRoot } from "../support/shared.js";
-import { tinyCnn } from "../support/tiny_cnn.js";
+import { PenniProcess } from "../../support/penni_process.js";
+import { projectRoot } from "../../support/shared.js";
+import { tinyCnn } from "../../support/tiny_cnn.js";
 
 const folder = mkdtempSync(path.join(tmpdir(), "penni-stopping-"));
 after(() => rmSync(folder, { recursive: true, force: true }));

@@ -9,9 +9,9 @@ import { fixBatch } from "../../src/graph/passes/fix_input_shape.js";
 import { countGraph } from "../../src/measure/count.js";
 import type { TrainingSummary } from "../../src/method/run/train_pipeline.js";
 import type { EpochMetrics } from "../../src/train/plan.js";
-import { penni } from "../support/command_line.js";
-import { PenniProcess } from "../support/penni_process.js";
-import { tinyCnn } from "../support/tiny_cnn.js";
+import { penni } from "../../support/command_line.js";
+import { PenniProcess } from "../../support/penni_process.js";
+import { tinyCnn } from "../../support/tiny_cnn.js";
 
 const folder = mkdtempSync(path.join(tmpdir(), "penni-train-"));
 after(() => rmSync(folder, { recursive: true, force: true }));

@@ -5,9 +5,9 @@ import { tmpdir } from "node:os";
 import path from "node:path";
 import { after, test } from "node:test";
 import { writeModel } from "../../src/files/model_files.js";
-import { SIZE, tinyRegressor, writeImages } from "../support/label_free.js";
-import { projectRoot } from "../support/shared.js";
-import { smallNetwork } from "../support/small_models.js";
+import { SIZE, tinyRegressor, writeImages } from "../../support/label_free.js";
+import { projectRoot } from "../../support/shared.js";
+import { smallNetwork } from "../../support/small_models.js";
 
 const folder = mkdtempSync(path.join(tmpdir(), "penni-unwritable-"));
 after(() => rmSync(folder, { recursive: true, force: true }));

@@ -7,7 +7,7 @@ import { int, ints } from "../../src/graph/attributes.js";
 import { int64Tensor } from "../../src/graph/tensor.js";
 import { formWriters, replaceLayers } from "../../src/layers/forms.js";
 import { findDecompositions } from "../../src/layers/weights.js";
-import { Network } from "../support/network.js";
+import { Network } from "../../support/network.js";
 import { type CaseInput, constant, networkCase, outputOf, random, weight } from "./contract_case.js";
 
 const vector = (...values: readonly number[]): CaseInput => constant(int64Tensor([values.length], values));

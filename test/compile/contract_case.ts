@@ -3,7 +3,7 @@ import { attributes as attributeMap } from "../../src/graph/attributes.js";
 import { elementCount, float32Tensor } from "../../src/graph/tensor.js";
 import type { Attribute, Graph, Node, Tensor } from "../../src/graph/types.js";
 import { tensorType } from "../../src/ops/inference/infer.js";
-import { randomSource } from "../support/opcase.js";
+import { randomSource } from "../../support/opcase.js";
 
 /** A network on which all implementations must agree with ONNX Runtime. */
 export interface ContractCase {

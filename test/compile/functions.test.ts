@@ -5,7 +5,7 @@ import { wasmModule } from "../../src/compile/wasm/module.js";
 import { wasmTarget } from "../../src/compile/wasm/target.js";
 import { float32Data, float32Tensor, scalarTensor } from "../../src/graph/tensor.js";
 import { errorFunction } from "../../src/ops/operators/erf.js";
-import { randomSource } from "../support/opcase.js";
+import { randomSource } from "../../support/opcase.js";
 import { constant, fed, opCase } from "./contract_case.js";
 import { runModule } from "./run_wasm.js";
 

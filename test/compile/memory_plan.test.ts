@@ -11,10 +11,10 @@ import { runGraph } from "../../src/execute/node.js";
 import { float32Data, float32Tensor } from "../../src/graph/tensor.js";
 import type { Graph, Tensor } from "../../src/graph/types.js";
 import { load } from "../../src/runtime/index.js";
-import { assertNearOutputs, Network } from "../support/network.js";
-import { mobilenetV3, shufflenet } from "../support/zoo/mobile.js";
-import { densenet } from "../support/zoo/plain.js";
-import { resnet } from "../support/zoo/residual.js";
+import { assertNearOutputs, Network } from "../../support/network.js";
+import { mobilenetV3, shufflenet } from "../../support/zoo/mobile.js";
+import { densenet } from "../../support/zoo/plain.js";
+import { resnet } from "../../support/zoo/residual.js";
 
 /** Steps between which a buffer holds something that is still read: from the first that names it to the last. */
 function lifetimes(steps: readonly Step[]): ReadonlyMap<Buffer, readonly [first: number, last: number]> {

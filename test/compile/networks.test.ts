@@ -13,10 +13,10 @@ import { findDecompositions } from "../../src/layers/weights.js";
 import { decompose } from "../../src/method/decompose.js";
 import { decodeModel } from "../../src/onnx/read.js";
 import { simplify } from "../../src/ops/passes/simplify.js";
-import { randomSource } from "../support/opcase.js";
-import { sharedPath, withoutShared } from "../support/shared.js";
-import { zoo } from "../support/zoo/families.js";
-import { pruned } from "../support/zoo/stages.js";
+import { randomSource } from "../../support/opcase.js";
+import { sharedPath, withoutShared } from "../../support/shared.js";
+import { zoo } from "../../support/zoo/families.js";
+import { pruned } from "../../support/zoo/stages.js";
 import { relaxedModule, runModule, type Values } from "./run_wasm.js";
 
 setFlagsFromString("--experimental-wasm-relaxed-simd");

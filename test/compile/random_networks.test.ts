@@ -9,8 +9,8 @@ import { runGraph } from "../../src/execute/node.js";
 import { PenniError } from "../../src/graph/errors.js";
 import { elementCount, float32Data, float32Tensor } from "../../src/graph/tensor.js";
 import type { Graph, Tensor } from "../../src/graph/types.js";
-import { assertNearOutputs } from "../support/network.js";
-import { buildCase, type ShrinkCase, shrinkCase } from "../support/random_shrink_case.js";
+import { assertNearOutputs } from "../../support/network.js";
+import { buildCase, type ShrinkCase, shrinkCase } from "../../support/random_shrink_case.js";
 import { runModule } from "./run_wasm.js";
 
 /** Of every input the first image. */

@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { createHash } from "node:crypto";
 import { test } from "node:test";
 import { sha256 } from "../../src/compile/wasm/sha256.js";
-import { randomSource } from "../support/opcase.js";
+import { randomSource } from "../../support/opcase.js";
 
 test("the digest is Node's, for every length around the blocks and for parts of buffers", () => {
   const random = randomSource(1);

@@ -8,7 +8,7 @@ import { int, ints } from "../../src/graph/attributes.js";
 import { float32Data } from "../../src/graph/tensor.js";
 import type { Graph } from "../../src/graph/types.js";
 import { encodeModel } from "../../src/onnx/write.js";
-import { Network } from "../support/network.js";
+import { Network } from "../../support/network.js";
 import { runModule } from "./run_wasm.js";
 
 const SAMPLES = 8192;

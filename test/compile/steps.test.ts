@@ -4,8 +4,8 @@ import { compileProgram } from "../../src/compile/compile.js";
 import { targets } from "../../src/compile/targets.js";
 import { modulePorts, stepExport, wasmModule } from "../../src/compile/wasm/module.js";
 import { measureSteps } from "../../src/measure/step_times.js";
-import { tinyDetector, tinyUNet } from "../support/label_free.js";
-import { tinyCnn } from "../support/tiny_cnn.js";
+import { tinyDetector, tinyUNet } from "../../support/label_free.js";
+import { tinyCnn } from "../../support/tiny_cnn.js";
 
 declare const WebAssembly: {
   Module: new (bytes: Uint8Array) => object;

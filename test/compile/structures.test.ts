@@ -14,7 +14,7 @@ import { workingBatch } from "../../src/measure/working_batch.js";
 import { calibrateOnImages } from "../../src/method/calibrate_on_images.js";
 import { shrink } from "../../src/method/shrink.js";
 import { importModel } from "../../src/ops/passes/import_model.js";
-import { Layers } from "../support/zoo/layers.js";
+import { Layers } from "../../support/zoo/layers.js";
 import { runModule } from "./run_wasm.js";
 
 // Structures of the same kinds as public networks, tiny: calibrated, shrunk, compiled, and compared with ONNX Runtime.

@@ -8,7 +8,7 @@ import { after, test } from "node:test";
 import { createGzip, gunzipSync, gzipSync } from "node:zlib";
 import { pack } from "tar-stream";
 import { imagePixels, labelsOf, openDataset } from "../../src/data/index.js";
-import { sharedPath, withoutShared } from "../support/shared.js";
+import { sharedPath, withoutShared } from "../../support/shared.js";
 
 const root = mkdtempSync(path.join(os.tmpdir(), "penni-cifar10-"));
 after(() => rmSync(root, { recursive: true }));

@@ -8,7 +8,7 @@ import {
   readPreprocessing,
 } from "../../src/graph/image_metadata.js";
 import type { ElementType, Graph, Node, Shape } from "../../src/graph/types.js";
-import { node, smallGraph } from "../support/small_models.js";
+import { node, smallGraph } from "../../support/small_models.js";
 
 function taking(
   shape: Shape | undefined,

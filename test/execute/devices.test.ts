@@ -3,10 +3,10 @@ import { fork } from "node:child_process";
 import { test } from "node:test";
 import type { Provider } from "../../src/execute/device.js";
 import { nodeEngine } from "../../src/execute/node.js";
-import { softwareVulkan } from "../support/browser.js";
-import { assertSameTraining, smallTrainingCase } from "../support/device_case.js";
-import { type TrainingCase, trainCase } from "../support/device_training.js";
-import type { DeviceReply, DeviceRequest } from "../support/on_device.js";
+import { softwareVulkan } from "../../support/browser.js";
+import { assertSameTraining, smallTrainingCase } from "../../support/device_case.js";
+import { type TrainingCase, trainCase } from "../../support/device_training.js";
+import type { DeviceReply, DeviceRequest } from "../../support/on_device.js";
 
 /** Trains in a process of its own, which a driver may end, and whose environment may name another driver. */
 function trainOn(
@@ -14,7 +14,7 @@ function trainOn(
   trainingCase: TrainingCase,
   env: NodeJS.ProcessEnv = process.env,
 ): Promise<DeviceReply> {
-  const child = fork(new URL("../support/on_device.js", import.meta.url), {
+  const child = fork(new URL("../../support/on_device.js", import.meta.url), {
     env,
     stdio: ["ignore", "ignore", "ignore", "ipc"],
   });

@@ -5,8 +5,8 @@ import type { Engine } from "../../src/execute/engine.js";
 import { nodeEngine } from "../../src/execute/node.js";
 import { DeviceValues, HostValues, type ResidentValues } from "../../src/execute/resident.js";
 import { PenniError } from "../../src/graph/errors.js";
-import { smallTrainingCase } from "../support/device_case.js";
-import { trainCase } from "../support/device_training.js";
+import { smallTrainingCase } from "../../support/device_case.js";
+import { trainCase } from "../../support/device_training.js";
 
 /** Computes on the CPU whatever the provider, so that what is done with device tensors can be seen anywhere. */
 const pretender: Engine = {

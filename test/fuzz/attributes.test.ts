@@ -1,6 +1,5 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { Finding, takeThrough } from "../../bench/fuzz/passage.js";
 import { compileProgram } from "../../src/compile/compile.js";
 import { targets } from "../../src/compile/targets.js";
 import { float, floats, int, ints, tensor, text } from "../../src/graph/attributes.js";
@@ -9,9 +8,10 @@ import { float32Tensor, numericTensor } from "../../src/graph/tensor.js";
 import type { Attribute, Graph, Node } from "../../src/graph/types.js";
 import { tensorType } from "../../src/ops/inference/infer.js";
 import { standardOperators } from "../../src/ops/inference/registry.js";
+import { Finding, takeThrough } from "../../support/fuzz/passage.js";
+import { graphOf, nodeOf } from "../../support/random_graph.js";
 import { contractCases } from "../compile/cases/index.js";
 import { opsetForms } from "../ops/opset_forms.js";
-import { graphOf, nodeOf } from "../support/random_graph.js";
 
 interface Sample {
   readonly graph: Graph;

@@ -1,12 +1,12 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { takeThrough } from "../../bench/fuzz/passage.js";
 import { compileProgram } from "../../src/compile/compile.js";
 import { targets } from "../../src/compile/targets.js";
 import { wasmModule } from "../../src/compile/wasm/module.js";
 import { PenniError } from "../../src/graph/errors.js";
 import { float32Data, float32Tensor, int64Data } from "../../src/graph/tensor.js";
 import type { Attribute, Graph, Tensor } from "../../src/graph/types.js";
+import { takeThrough } from "../../support/fuzz/passage.js";
 import { contractCases } from "../compile/cases/index.js";
 
 // Sizes, steps, repetitions and the like are numbers in a file, and may be any. Whatever is made of them, at every

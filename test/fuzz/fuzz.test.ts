@@ -1,10 +1,10 @@
 import assert from "node:assert/strict";
 import { after, test } from "node:test";
-import { CaseRunner } from "../../bench/fuzz/case_runner.js";
-import { cook, drawRecipe, mutationNames } from "../../bench/fuzz/cases.js";
-import { commandProblem, driveCommandLine } from "../../bench/fuzz/command_line.js";
-import { takeBytesThrough } from "../../bench/fuzz/passage.js";
-import { stocks } from "../../bench/fuzz/seed_models.js";
+import { CaseRunner } from "../../support/fuzz/case_runner.js";
+import { cook, drawRecipe, mutationNames } from "../../support/fuzz/cases.js";
+import { commandProblem, driveCommandLine } from "../../support/fuzz/command_line.js";
+import { takeBytesThrough } from "../../support/fuzz/passage.js";
+import { stocks } from "../../support/fuzz/seed_models.js";
 
 // `npm run fuzz` takes 20,000 cases, and real models; these are a few hundred of it.
 const SEED = 2024;

@@ -6,7 +6,7 @@ import type { Graph, Node, Tensor } from "../../src/graph/types.js";
 import { shrink } from "../../src/method/shrink.js";
 import { inferGraph } from "../../src/ops/inference/infer.js";
 import { buildTrainingStep } from "../../src/train/step.js";
-import { conv, node, randomTensor, smallGraph } from "../support/small_models.js";
+import { conv, node, randomTensor, smallGraph } from "../../support/small_models.js";
 import { refused } from "./refused.js";
 
 // Nodes whose inputs do not fit their operator, or whose gradients would not fit into memory.

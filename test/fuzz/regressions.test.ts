@@ -20,8 +20,8 @@ import { shrink } from "../../src/method/shrink.js";
 import { decodeModel } from "../../src/onnx/read.js";
 import { inferGraph } from "../../src/ops/inference/infer.js";
 import { simplify } from "../../src/ops/passes/simplify.js";
+import { conv, node, randomTensor, smallGraph } from "../../support/small_models.js";
 import { declare, floatBytes, modelBytes } from "../onnx/models.js";
-import { conv, node, randomTensor, smallGraph } from "../support/small_models.js";
 import { refused } from "./refused.js";
 
 // Faults that the fuzzer found, or that were found while it was written; each failed before it was fixed.

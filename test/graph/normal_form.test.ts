@@ -7,7 +7,7 @@ import type { Graph } from "../../src/graph/types.js";
 import { decodeModel } from "../../src/onnx/read.js";
 import { encodeModel } from "../../src/onnx/write.js";
 import { importModel } from "../../src/ops/passes/import_model.js";
-import { graphOf, nodeOf } from "../support/random_graph.js";
+import { graphOf, nodeOf } from "../../support/random_graph.js";
 
 /** x, negated once for each name, every node with the name given. */
 function chain(names: readonly string[]): Graph {

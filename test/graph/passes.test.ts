@@ -17,8 +17,8 @@ import { canonicalReshapes } from "../../src/ops/passes/canonical_reshapes.js";
 import { foldConstants } from "../../src/ops/passes/fold_constants.js";
 import { removeIdentities } from "../../src/ops/passes/remove_identities.js";
 import { simplify } from "../../src/ops/passes/simplify.js";
-import { filled, graphOf, growthCount, nodeOf, randomGraph } from "../support/random_graph.js";
-import { sharedPath, withoutShared } from "../support/shared.js";
+import { filled, graphOf, growthCount, nodeOf, randomGraph } from "../../support/random_graph.js";
+import { sharedPath, withoutShared } from "../../support/shared.js";
 
 const value = (name: string, ...shape: Shape) => ({ name, type: { elementType: "float32" as const, shape } });
 const open = (...names: string[]) => names.map((name) => ({ name, type: undefined }));

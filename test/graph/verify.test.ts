@@ -3,7 +3,7 @@ import { test } from "node:test";
 import type { Graph } from "../../src/graph/types.js";
 import { verifyGraph } from "../../src/graph/verify.js";
 import { verifyTypes } from "../../src/ops/inference/verify.js";
-import { filled, graphOf, nodeOf } from "../support/random_graph.js";
+import { filled, graphOf, nodeOf } from "../../support/random_graph.js";
 
 const image = { name: "x", type: { elementType: "float32" as const, shape: [1, 2] } };
 const named = (...names: string[]) => names.map((name) => ({ name, type: undefined }));

@@ -6,7 +6,7 @@ import { PenniError } from "../../src/graph/errors.js";
 import type { Graph } from "../../src/graph/types.js";
 import { classifierInterface, evaluate, inputImageSize } from "../../src/measure/accuracy.js";
 import { measureLatency } from "../../src/measure/latency.js";
-import { node, randomTensor, smallGraph, smallNetwork } from "../support/small_models.js";
+import { node, randomTensor, smallGraph, smallNetwork } from "../../support/small_models.js";
 
 const plain = { ...imagenetPreprocessing, mean: [0, 0, 0], std: [1, 1, 1] };
 

@@ -14,7 +14,7 @@ import {
   OutputComparison,
 } from "../../src/measure/output_comparison.js";
 import { outputDeviations } from "../../src/measure/output_deviation.js";
-import { tinyCnn } from "../support/tiny_cnn.js";
+import { tinyCnn } from "../../support/tiny_cnn.js";
 
 const split = await (await openDataset("synthetic:50", { imageSize: { width: 16, height: 16 } })).train();
 const network = tinyCnn();

@@ -7,7 +7,7 @@ import { int, ints } from "../../src/graph/attributes.js";
 import type { Graph } from "../../src/graph/types.js";
 import { batchObstacle, batchProblem } from "../../src/measure/batch_independence.js";
 import { importForCompression } from "../../src/method/import_for_compression.js";
-import { Network } from "../support/network.js";
+import { Network } from "../../support/network.js";
 
 const SIZE = 6;
 const dataset = await openDataset("synthetic:20", { imageSize: { width: SIZE, height: SIZE } });

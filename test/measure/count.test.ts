@@ -8,8 +8,8 @@ import { float32Tensor } from "../../src/graph/tensor.js";
 import { countGraph } from "../../src/measure/count.js";
 import { decompose } from "../../src/method/decompose.js";
 import { simplify } from "../../src/ops/passes/simplify.js";
-import { sharedPath, withoutShared } from "../support/shared.js";
-import { conv, node, randomTensor, smallGraph, smallNetwork } from "../support/small_models.js";
+import { sharedPath, withoutShared } from "../../support/shared.js";
+import { conv, node, randomTensor, smallGraph, smallNetwork } from "../../support/small_models.js";
 
 // c1: 4*2*9 at 8x8, c2: 3*4 at 8x8, c3: 3*9 at 4x4, Gemm: 48*5.
 const SMALL_MACS = 72 * 64 + 12 * 64 + 27 * 16 + 240;

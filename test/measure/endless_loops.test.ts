@@ -5,8 +5,8 @@ import path from "node:path";
 import { test } from "node:test";
 import { refuseEndlessLoops } from "../../src/measure/endless_loops.js";
 import { shapedForRuns } from "../../src/measure/runtime_shapes.js";
+import { penni } from "../../support/command_line.js";
 import { declare, modelBytes } from "../onnx/models.js";
-import { penni } from "../support/command_line.js";
 import { around, batchOfX, choose, long, loop, type NodeInit, node, ofData, scan } from "./loop_models.js";
 
 const body = [node("Neg", "v", "w")];

@@ -14,7 +14,7 @@ import { type ImageBatches, SettledValues } from "../../src/measure/settled_valu
 import { exactSolver } from "../../src/method/calibrate/solver.js";
 import { Cholesky } from "../../src/method/calibrate/symmetric.js";
 import { inferGraph } from "../../src/ops/inference/infer.js";
-import { Network } from "../support/network.js";
+import { Network } from "../../support/network.js";
 
 const SIZE = 7;
 const BATCH = 4;

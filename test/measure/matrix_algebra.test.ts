@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import { Matrix } from "ml-matrix";
 import { RuntimeAlgebra } from "../../src/measure/matrix_algebra.js";
-import { randomSource } from "../support/opcase.js";
+import { randomSource } from "../../support/opcase.js";
 
 test("products by the runtime are those of a loop, for one matrix after another, symmetric or not", async () => {
   const next = randomSource(1);

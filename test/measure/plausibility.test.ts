@@ -11,9 +11,9 @@ import { readModel } from "../../src/files/model_files.js";
 import { float32Tensor } from "../../src/graph/tensor.js";
 import type { Graph } from "../../src/graph/types.js";
 import { pictureWarning } from "../../src/measure/plausibility.js";
-import { blueFirst, forScale, pixelwise } from "../support/picture_variants.js";
-import { sharedPath, withoutShared } from "../support/shared.js";
-import { tinyCnn } from "../support/tiny_cnn.js";
+import { blueFirst, forScale, pixelwise } from "../../support/picture_variants.js";
+import { sharedPath, withoutShared } from "../../support/shared.js";
+import { tinyCnn } from "../../support/tiny_cnn.js";
 
 const skip = withoutShared("models/resnet20.onnx") || withoutShared("data/cifar10");
 let split: Split;

@@ -15,7 +15,7 @@ import { decodeModel } from "../../src/onnx/read.js";
 import { encodeModel } from "../../src/onnx/write.js";
 import { inferGraph } from "../../src/ops/inference/infer.js";
 import { importModel } from "../../src/ops/passes/import_model.js";
-import { conv, node, randomTensor, smallGraph } from "../support/small_models.js";
+import { conv, node, randomTensor, smallGraph } from "../../support/small_models.js";
 
 const CHANNELS = 8;
 /** Products of a 3x3 convolution with padding from 3 (or 8) to 8 channels over maps of 6x6, or 5 classes. */

@@ -7,7 +7,7 @@ import { convolutions } from "../../src/layers/weights.js";
 import { type ImageBatches, SettledValues } from "../../src/measure/settled_values.js";
 import { type Cut, CutSequence, planCuts } from "../../src/method/calibrate/cuts.js";
 import { inferGraph } from "../../src/ops/inference/infer.js";
-import { Network } from "../support/network.js";
+import { Network } from "../../support/network.js";
 
 const SIZE = 12;
 const BATCH = 3;

@@ -26,8 +26,8 @@ import { pruneToMacs } from "../../src/method/prune.js";
 import { verifyTypes } from "../../src/ops/inference/verify.js";
 import { foldNormalization } from "../../src/ops/passes/fold_normalization.js";
 import { simplify } from "../../src/ops/passes/simplify.js";
-import { Network } from "../support/network.js";
-import { TINY_SIZE, tinyCnn } from "../support/tiny_cnn.js";
+import { Network } from "../../support/network.js";
+import { TINY_SIZE, tinyCnn } from "../../support/tiny_cnn.js";
 
 const dataset = await openDataset("synthetic:300", { imageSize: { width: TINY_SIZE, height: TINY_SIZE } });
 const split = await dataset.train();

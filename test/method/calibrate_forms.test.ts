@@ -15,7 +15,7 @@ import { decompose } from "../../src/method/decompose.js";
 import { mergeDecompositions } from "../../src/method/merge_decompositions.js";
 import { pruneToMacs } from "../../src/method/prune.js";
 import { simplify } from "../../src/ops/passes/simplify.js";
-import { Network } from "../support/network.js";
+import { Network } from "../../support/network.js";
 
 const SIDE = 10;
 /** More outputs than the analysis looks at. */

@@ -19,9 +19,9 @@ import { layerChannels } from "../../src/method/shrink.js";
 import { newNetwork } from "../../src/networks/index.js";
 import { inferGraph } from "../../src/ops/inference/infer.js";
 import { importModel } from "../../src/ops/passes/import_model.js";
-import { assertSameOutputs, Network } from "../support/network.js";
-import { randomSource } from "../support/opcase.js";
-import { instruction, networkOf } from "../support/random_network.js";
+import { assertSameOutputs, Network } from "../../support/network.js";
+import { randomSource } from "../../support/opcase.js";
+import { instruction, networkOf } from "../../support/random_network.js";
 
 const paperMacs = (graph: Graph): number => countGraph(fixBatch(graph, 1)).paperMacs;
 

@@ -18,8 +18,8 @@ import { prunableInitializers, pruneCoefficients } from "../../src/method/prune.
 import { planShrink, shrink } from "../../src/method/shrink.js";
 import { verifyTypes } from "../../src/ops/inference/verify.js";
 import { simplify } from "../../src/ops/passes/simplify.js";
-import { node, randomTensor, smallGraph } from "../support/small_models.js";
-import { runTrainingStep, type StepResult, withValues } from "../support/training_step.js";
+import { node, randomTensor, smallGraph } from "../../support/small_models.js";
+import { runTrainingStep, type StepResult, withValues } from "../../support/training_step.js";
 import { assertNear } from "../train/support.js";
 
 /** A convolution of the user's, in the middle of a small classifier. */

@@ -12,8 +12,8 @@ import { evaluate } from "../../src/measure/accuracy.js";
 import { factorise, singularValues } from "../../src/method/basis.js";
 import { decompose, decompositionCandidates } from "../../src/method/decompose.js";
 import { verifyTypes } from "../../src/ops/inference/verify.js";
-import { sharedPath, withoutShared } from "../support/shared.js";
-import { conv, node, randomTensor, smallGraph, smallNetwork } from "../support/small_models.js";
+import { sharedPath, withoutShared } from "../../support/shared.js";
+import { conv, node, randomTensor, smallGraph, smallNetwork } from "../../support/small_models.js";
 
 interface Golden {
   readonly [model: string]: {

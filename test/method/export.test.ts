@@ -23,8 +23,8 @@ import { encodeModel } from "../../src/onnx/write.js";
 import { verifyTypes } from "../../src/ops/inference/verify.js";
 import { foldNormalization } from "../../src/ops/passes/fold_normalization.js";
 import { simplify } from "../../src/ops/passes/simplify.js";
-import { sharedPath, withoutShared } from "../support/shared.js";
-import { conv, node, randomTensor, smallGraph, smallNetwork } from "../support/small_models.js";
+import { sharedPath, withoutShared } from "../../support/shared.js";
+import { conv, node, randomTensor, smallGraph, smallNetwork } from "../../support/small_models.js";
 
 const pruned = (batch: number | string = 1): Graph =>
   pruneCoefficients(decompose(smallNetwork(batch), { basis: 3 }), { factor: 1 }).graph;

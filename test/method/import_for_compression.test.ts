@@ -8,7 +8,7 @@ import { elementCount, float32Data, int64Tensor, numericTensor } from "../../src
 import type { Attribute, ElementType, Graph, Tensor } from "../../src/graph/types.js";
 import { denseLayer } from "../../src/layers/weights.js";
 import { importForCompression } from "../../src/method/import_for_compression.js";
-import { assertSameOutputs, Network } from "../support/network.js";
+import { assertSameOutputs, Network } from "../../support/network.js";
 
 /** Types by their numbers in ONNX. */
 const [FLOAT, BFLOAT16, DOUBLE] = [1, 16, 11];

@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import { float32Data } from "../../src/graph/tensor.js";
 import { insertNormalization, normalizationSites } from "../../src/method/insert_normalization.js";
-import { assertSameOutputs, Network } from "../support/network.js";
+import { assertSameOutputs, Network } from "../../support/network.js";
 
 test("inserted normalisations change nothing in inference, whatever the statistics, and even out the filters", async () => {
   const net = new Network(21);

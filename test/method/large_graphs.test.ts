@@ -1,6 +1,5 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { buildStructure } from "../../bench/growth/structures.js";
 import { describeInspection } from "../../src/cli/inspect_text.js";
 import { planMemory } from "../../src/compile/memory_plan.js";
 import type { Buffer, Step } from "../../src/compile/program.js";
@@ -14,7 +13,8 @@ import { modelRemarks } from "../../src/method/remarks.js";
 import { decodeModel } from "../../src/onnx/read.js";
 import { encodeModel } from "../../src/onnx/write.js";
 import { importModel } from "../../src/ops/passes/import_model.js";
-import { randomSource } from "../support/opcase.js";
+import { buildStructure } from "../../support/growth_structures.js";
+import { randomSource } from "../../support/opcase.js";
 
 // Sizes at which whatever looks at all nodes for each node, or calls itself for each, does not come to its end.
 // `npm run bench:growth` measures.

@@ -9,9 +9,9 @@ import { decompose } from "../../src/method/decompose.js";
 import { inspectGraph } from "../../src/method/inspect.js";
 import { kindShares } from "../../src/method/layer_kinds.js";
 import { importModel } from "../../src/ops/passes/import_model.js";
-import { Network } from "../support/network.js";
-import { sharedPath, withoutShared } from "../support/shared.js";
-import { tinyCnn } from "../support/tiny_cnn.js";
+import { Network } from "../../support/network.js";
+import { sharedPath, withoutShared } from "../../support/shared.js";
+import { tinyCnn } from "../../support/tiny_cnn.js";
 
 const layersOf = (graph: Graph) => inspectGraph(importModel(fixBatch(graph, 1))).layers;
 

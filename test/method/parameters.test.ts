@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { trainableParameters } from "../../src/method/parameters.js";
-import { Network } from "../support/network.js";
+import { Network } from "../../support/network.js";
 
 test("weights are trained; what is added elsewhere than behind a layer is a constant of the network", () => {
   const net = new Network(1, [3, 4, 4]);

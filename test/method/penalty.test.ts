@@ -9,7 +9,7 @@ import { trainingPhases } from "../../src/method/phases.js";
 import { shrink } from "../../src/method/shrink.js";
 import { type TrainOptions, train } from "../../src/method/train.js";
 import { simplify } from "../../src/ops/passes/simplify.js";
-import { tinyCnn } from "../support/tiny_cnn.js";
+import { tinyCnn } from "../../support/tiny_cnn.js";
 
 const network = decompose(simplify(tinyCnn()), { basis: 3 });
 

@@ -13,7 +13,7 @@ import {
   pruneCoefficients,
   pruneToMacs,
 } from "../../src/method/prune.js";
-import { conv, smallGraph, smallNetwork } from "../support/small_models.js";
+import { conv, smallGraph, smallNetwork } from "../../support/small_models.js";
 
 const decomposed = (): Graph => decompose(smallNetwork(1), { basis: 3 });
 

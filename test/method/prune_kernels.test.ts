@@ -10,7 +10,7 @@ import { decompose } from "../../src/method/decompose.js";
 import { pruneToMacs } from "../../src/method/prune.js";
 import { ownCoefficients } from "../../src/method/prune_kernels.js";
 import { shrink } from "../../src/method/shrink.js";
-import { smallNetwork } from "../support/small_models.js";
+import { smallNetwork } from "../../support/small_models.js";
 
 const COEFS = "w1.coefs";
 

@@ -11,7 +11,7 @@ import { inspectGraph } from "../../src/method/inspect.js";
 import { modelRemarks, type RemarkKind } from "../../src/method/remarks.js";
 import { withHalfWeights } from "../../src/ops/passes/float16.js";
 import { importModel } from "../../src/ops/passes/import_model.js";
-import { conv, node, randomTensor, smallGraph, smallNetwork } from "../support/small_models.js";
+import { conv, node, randomTensor, smallGraph, smallNetwork } from "../../support/small_models.js";
 
 const weights = {
   w1: randomTensor([16, 3, 3, 3], 1),

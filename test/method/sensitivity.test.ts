@@ -21,10 +21,10 @@ import { evaluate } from "../../src/measure/accuracy.js";
 import { decompose } from "../../src/method/decompose.js";
 import { type Effect, measureSensitivity } from "../../src/method/sensitivity.js";
 import { simplify } from "../../src/ops/passes/simplify.js";
-import { Network } from "../support/network.js";
-import { sharedPath, withoutShared } from "../support/shared.js";
-import { node, smallGraph } from "../support/small_models.js";
-import { TINY_SIZE, tinyCnn } from "../support/tiny_cnn.js";
+import { Network } from "../../support/network.js";
+import { sharedPath, withoutShared } from "../../support/shared.js";
+import { node, smallGraph } from "../../support/small_models.js";
+import { TINY_SIZE, tinyCnn } from "../../support/tiny_cnn.js";
 
 const preprocessing = { ...imagenetPreprocessing, mean: [0.5, 0.5, 0.5], std: [0.25, 0.25, 0.25] };
 

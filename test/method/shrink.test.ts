@@ -6,9 +6,9 @@ import { float32Data, float32Tensor } from "../../src/graph/tensor.js";
 import type { Graph } from "../../src/graph/types.js";
 import { checkPlan, layerChannels, planShrink, shrink } from "../../src/method/shrink.js";
 import { simplify } from "../../src/ops/passes/simplify.js";
-import { assertSameOutputs, Network } from "../support/network.js";
-import { randomSource } from "../support/opcase.js";
-import { sharedPath, withoutShared } from "../support/shared.js";
+import { assertSameOutputs, Network } from "../../support/network.js";
+import { randomSource } from "../../support/opcase.js";
+import { sharedPath, withoutShared } from "../../support/shared.js";
 
 /** "inputs>outputs" of every layer. */
 function widths(graph: Graph): readonly string[] {

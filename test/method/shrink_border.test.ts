@@ -4,7 +4,7 @@ import { ints } from "../../src/graph/attributes.js";
 import { float32Data } from "../../src/graph/tensor.js";
 import type { Attribute, Graph, Shape } from "../../src/graph/types.js";
 import { layerChannels, shrink } from "../../src/method/shrink.js";
-import { assertSameOutputs, type ConvOptions, Network } from "../support/network.js";
+import { assertSameOutputs, type ConvOptions, Network } from "../../support/network.js";
 
 /** Channels that hold a number other than zero in front of a zero-padded convolution. */
 

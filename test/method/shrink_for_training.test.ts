@@ -11,7 +11,7 @@ import {
   type TrainingShrinkOptions,
 } from "../../src/method/shrink_for_training.js";
 import type { UpdateRule } from "../../src/train/optimizer.js";
-import { Network } from "../support/network.js";
+import { Network } from "../../support/network.js";
 import {
   initializer,
   runTrainingStep,
@@ -19,7 +19,7 @@ import {
   type StepSettings,
   type Values,
   withValues,
-} from "../support/training_step.js";
+} from "../../support/training_step.js";
 import { assertNear } from "../train/support.js";
 
 const BATCH = 4;

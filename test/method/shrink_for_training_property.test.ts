@@ -12,8 +12,8 @@ import { trainableParameters } from "../../src/method/parameters.js";
 import { analyseChannels } from "../../src/method/shrink/analysis.js";
 import type { Shrunk } from "../../src/method/shrink.js";
 import { shrinkForTraining } from "../../src/method/shrink_for_training.js";
-import { assertSameOutputs, type Network } from "../support/network.js";
-import { type Instruction, instruction, networkOf } from "../support/random_network.js";
+import { assertSameOutputs, type Network } from "../../support/network.js";
+import { type Instruction, instruction, networkOf } from "../../support/random_network.js";
 import {
   initializer,
   runTrainingStep,
@@ -21,7 +21,7 @@ import {
   type StepSettings,
   type Values,
   withValues,
-} from "../support/training_step.js";
+} from "../../support/training_step.js";
 
 const BATCH = 3;
 /** Of the largest element: sums in another order, and constants that 1 / sqrt(epsilon) has multiplied by 316. */

@@ -5,7 +5,7 @@ import { int64Tensor } from "../../src/graph/tensor.js";
 import type { Graph } from "../../src/graph/types.js";
 import { layerChannels, planShrink, shrink } from "../../src/method/shrink.js";
 import { reshape, transpose } from "../../src/ops/core/emit.js";
-import { assertSameOutputs, Network } from "../support/network.js";
+import { assertSameOutputs, Network } from "../../support/network.js";
 
 /**
  * Networks with planted dead channels, and what theory says is left: "inputs>outputs" of every layer. The random

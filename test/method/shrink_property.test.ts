@@ -3,9 +3,9 @@ import { test } from "node:test";
 import fc from "fast-check";
 import type { Graph } from "../../src/graph/types.js";
 import { layerChannels, shrink } from "../../src/method/shrink.js";
-import { assertSameOutputs } from "../support/network.js";
-import { instruction, networkOf } from "../support/random_network.js";
-import { type CaseResult, checkCase, shrinkCase } from "../support/random_shrink_case.js";
+import { assertSameOutputs } from "../../support/network.js";
+import { instruction, networkOf } from "../../support/random_network.js";
+import { type CaseResult, checkCase, shrinkCase } from "../../support/random_shrink_case.js";
 
 test("random networks give the same outputs after shrinking", async () => {
   let shrunk = 0;

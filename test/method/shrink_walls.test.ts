@@ -11,7 +11,7 @@ import {
   GraphProtoSchema,
 } from "../../src/onnx/gen/onnx_pb.js";
 import { reshape, transpose } from "../../src/ops/core/emit.js";
-import { assertSameOutputs, Network } from "../support/network.js";
+import { assertSameOutputs, Network } from "../../support/network.js";
 
 /**
  * Nodes about which nothing is guessed: their reader does not want channels 0 and 1, all channels stay nevertheless,

@@ -7,7 +7,7 @@ import type { Graph } from "../../src/graph/types.js";
 import { countGraph } from "../../src/measure/count.js";
 import { type NetworkName, networkNames, newNetwork } from "../../src/networks/index.js";
 import { verifyTypes } from "../../src/ops/inference/verify.js";
-import { randomTensor } from "../support/small_models.js";
+import { randomTensor } from "../../support/small_models.js";
 
 interface Known {
   readonly parameters: number;

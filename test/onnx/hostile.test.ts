@@ -4,7 +4,7 @@ import { test } from "node:test";
 import { PenniError } from "../../src/graph/errors.js";
 import { decodeModel } from "../../src/onnx/read.js";
 import { encodeModel } from "../../src/onnx/write.js";
-import { sharedPath, withoutShared } from "../support/shared.js";
+import { sharedPath, withoutShared } from "../../support/shared.js";
 import { matMulGraph, randomSource } from "./models.js";
 
 const FILE = "broken.onnx";

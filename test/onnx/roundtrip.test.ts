@@ -7,7 +7,7 @@ import { float32Data, float32Tensor } from "../../src/graph/tensor.js";
 import type { Graph } from "../../src/graph/types.js";
 import { decodeModel } from "../../src/onnx/read.js";
 import { encodeModel } from "../../src/onnx/write.js";
-import { sharedPath, withoutShared } from "../support/shared.js";
+import { sharedPath, withoutShared } from "../../support/shared.js";
 import { bits, matMulGraph, randomFeeds, randomSource } from "./models.js";
 
 const zoo = ["mobilenet_v2_w025", "squeezenet1_1", "shufflenet_v2_x0_5", "densenet_tiny"];

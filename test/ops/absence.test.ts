@@ -10,11 +10,11 @@ import { decodeModel } from "../../src/onnx/read.js";
 import { encodeModel } from "../../src/onnx/write.js";
 import { tensorType } from "../../src/ops/inference/infer.js";
 import { importModel } from "../../src/ops/passes/import_model.js";
+import { assertSameOutputs, Network } from "../../support/network.js";
+import { type CaseInput, constant, type OpCase, omitted, random, testOps } from "../../support/opcase.js";
+import { graphOf, nodeOf } from "../../support/random_graph.js";
 import { contractCases } from "../compile/cases/index.js";
 import { runModule } from "../compile/run_wasm.js";
-import { assertSameOutputs, Network } from "../support/network.js";
-import { type CaseInput, constant, type OpCase, omitted, random, testOps } from "../support/opcase.js";
-import { graphOf, nodeOf } from "../support/random_graph.js";
 
 /** Of these, one output more is another node. */
 const COUNTED = ["DynamicQuantizeLinear", "If", "Loop", "Scan", "Split", "TopK"];

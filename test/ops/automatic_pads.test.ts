@@ -7,9 +7,9 @@ import { float32Data } from "../../src/graph/tensor.js";
 import type { Graph } from "../../src/graph/types.js";
 import { inferGraph } from "../../src/ops/inference/infer.js";
 import { importModel } from "../../src/ops/passes/import_model.js";
+import { graphOf, nodeOf } from "../../support/random_graph.js";
+import { randomTensor } from "../../support/small_models.js";
 import { runModule } from "../compile/run_wasm.js";
-import { graphOf, nodeOf } from "../support/random_graph.js";
-import { randomTensor } from "../support/small_models.js";
 
 interface Window {
   readonly op: string;

@@ -1,6 +1,6 @@
 import { float } from "../../src/graph/attributes.js";
 import { float32Tensor } from "../../src/graph/tensor.js";
-import { constant, random, testOps } from "../support/opcase.js";
+import { constant, random, testOps } from "../../support/opcase.js";
 
 const parameters = [
   random([3], { low: 0.5, high: 1.5 }),

@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import { int, ints, text } from "../../src/graph/attributes.js";
 import { PenniError } from "../../src/graph/errors.js";
-import { checkGradient, type OpCase, random, testOps } from "../support/opcase.js";
+import { checkGradient, type OpCase, random, testOps } from "../../support/opcase.js";
 
 interface Shape {
   readonly name: string;

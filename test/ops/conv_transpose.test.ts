@@ -1,6 +1,6 @@
 import { int, ints, text } from "../../src/graph/attributes.js";
 import type { Attribute } from "../../src/graph/types.js";
-import { type OpCase, random, testOps } from "../support/opcase.js";
+import { type OpCase, random, testOps } from "../../support/opcase.js";
 
 type Attributes = Readonly<Record<string, Attribute>>;
 

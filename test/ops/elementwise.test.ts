@@ -14,7 +14,7 @@ import {
   random,
   testOps,
   testValues,
-} from "../support/opcase.js";
+} from "../../support/opcase.js";
 
 const bools = (values: readonly number[]): Tensor => {
   const tensor = numericTensor("bool", [values.length], values);

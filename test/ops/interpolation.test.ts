@@ -1,7 +1,7 @@
 import { float, int, ints, text } from "../../src/graph/attributes.js";
 import { float32Tensor, int64Tensor } from "../../src/graph/tensor.js";
 import type { Attribute } from "../../src/graph/types.js";
-import { constant, fed, type OpCase, omitted, random, testOps } from "../support/opcase.js";
+import { constant, fed, type OpCase, omitted, random, testOps } from "../../support/opcase.js";
 
 const sizes = (...values: number[]) => constant(int64Tensor([values.length], values));
 const scales = (...values: number[]) => constant(float32Tensor([values.length], values));

@@ -5,7 +5,7 @@ import type { Attribute } from "../../src/graph/types.js";
 import { TypedBuilder } from "../../src/ops/inference/builder.js";
 import { inferNode, nodeContext } from "../../src/ops/inference/infer.js";
 import { findOp } from "../../src/ops/inference/registry.js";
-import { type OpCase, omitted, random, testOps } from "../support/opcase.js";
+import { type OpCase, omitted, random, testOps } from "../../support/opcase.js";
 
 const transposes: readonly OpCase[] = [0, 1].flatMap((transA) =>
   [0, 1].map((transB) => ({

@@ -1,5 +1,5 @@
 import { float, int } from "../../src/graph/attributes.js";
-import { random, testOps } from "../support/opcase.js";
+import { random, testOps } from "../../support/opcase.js";
 
 const image = random([2, 4, 3, 2]);
 

@@ -1,7 +1,7 @@
 import { float, floats, int, ints, tensor, text } from "../../src/graph/attributes.js";
 import { float32Tensor, int64Tensor, numericTensor } from "../../src/graph/tensor.js";
 import type { Attribute, ElementType, Tensor } from "../../src/graph/types.js";
-import { filled } from "../support/random_graph.js";
+import { filled } from "../../support/random_graph.js";
 
 /** A node in the form that it has in the operator sets `from` to `to`, with inputs x, c0, c1, ... */
 export interface OpsetForm {

@@ -12,7 +12,7 @@ import { expandComposites } from "../../src/ops/passes/expand_composites.js";
 import { simplify } from "../../src/ops/passes/simplify.js";
 import { upgradeOpset } from "../../src/ops/passes/upgrade_opset.js";
 import { buildGradients } from "../../src/train/gradients.js";
-import { filled, graphOf, nodeOf } from "../support/random_graph.js";
+import { filled, graphOf, nodeOf } from "../../support/random_graph.js";
 import { assertNear } from "../train/support.js";
 import { type OpsetForm, opsetForms } from "./opset_forms.js";
 

@@ -9,7 +9,7 @@ import { TypedBuilder } from "../../src/ops/inference/builder.js";
 import { tensorType } from "../../src/ops/inference/infer.js";
 import { expandComposites } from "../../src/ops/passes/expand_composites.js";
 import { buildGradients } from "../../src/train/gradients.js";
-import { distinct, fed, type OpCase, random, testOps } from "../support/opcase.js";
+import { distinct, fed, type OpCase, random, testOps } from "../../support/opcase.js";
 
 type Attributes = Readonly<Record<string, Attribute>>;
 

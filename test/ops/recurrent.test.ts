@@ -1,6 +1,6 @@
 import { int, text } from "../../src/graph/attributes.js";
 import { elementCount, float32Tensor } from "../../src/graph/tensor.js";
-import { type CaseInput, constant, fed, testOps } from "../support/opcase.js";
+import { type CaseInput, constant, fed, testOps } from "../../support/opcase.js";
 
 const numbers = (dims: readonly number[]) =>
   float32Tensor(

@@ -9,7 +9,7 @@ import {
   random,
   testOps,
   testValues,
-} from "../support/opcase.js";
+} from "../../support/opcase.js";
 
 const axesInput = constant(int64Tensor([2], [-1, 1]));
 const reductions = [

@@ -7,10 +7,10 @@ import { elementCount, float32Data, float32Tensor, int64Tensor } from "../../src
 import type { Attribute, Graph, Tensor } from "../../src/graph/types.js";
 import { inferGraph } from "../../src/ops/inference/infer.js";
 import { importModel } from "../../src/ops/passes/import_model.js";
+import { constant, type OpCase, omitted, random, testOps } from "../../support/opcase.js";
+import { graphOf, nodeOf } from "../../support/random_graph.js";
+import { randomTensor } from "../../support/small_models.js";
 import { runModule } from "../compile/run_wasm.js";
-import { constant, type OpCase, omitted, random, testOps } from "../support/opcase.js";
-import { graphOf, nodeOf } from "../support/random_graph.js";
-import { randomTensor } from "../support/small_models.js";
 
 interface Form {
   readonly opset: number;

@@ -4,7 +4,7 @@ import { float, int, text } from "../../src/graph/attributes.js";
 import { float32Tensor, int64Tensor } from "../../src/graph/tensor.js";
 import type { Node } from "../../src/graph/types.js";
 import { inferNode } from "../../src/ops/inference/infer.js";
-import { constant, distinct, fed, type OpCase, random, testOps } from "../support/opcase.js";
+import { constant, distinct, fed, type OpCase, random, testOps } from "../../support/opcase.js";
 
 const x = random([2, 3, 4]);
 const whole = (dims: readonly number[], ...values: readonly number[]) => int64Tensor(dims, values);

@@ -1,6 +1,6 @@
 import { float, floats, int, ints, tensor, text } from "../../src/graph/attributes.js";
 import { float32Tensor, int64Tensor } from "../../src/graph/tensor.js";
-import { constant, omitted, random, testOps } from "../support/opcase.js";
+import { constant, omitted, random, testOps } from "../../support/opcase.js";
 
 const vector = (...values: number[]) => constant(int64Tensor([values.length], values));
 const scales = (...values: number[]) => constant(float32Tensor([values.length], values));

@@ -6,7 +6,7 @@ import type { Attribute, Dim, Node, ValueType } from "../../src/graph/types.js";
 import type { KnownValue } from "../../src/ops/core/context.js";
 import { inferNode } from "../../src/ops/inference/infer.js";
 import { findOp } from "../../src/ops/inference/registry.js";
-import { constant, random, testValues } from "../support/opcase.js";
+import { constant, random, testValues } from "../../support/opcase.js";
 
 const vector = (...values: number[]) => constant(int64Tensor([values.length], values));
 const scalar = (value: number) => constant(int64Tensor([], [value]));

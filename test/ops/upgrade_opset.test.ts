@@ -8,7 +8,7 @@ import { verifyTypes } from "../../src/ops/inference/verify.js";
 import { simplify } from "../../src/ops/passes/simplify.js";
 import { upgradeOpset } from "../../src/ops/passes/upgrade_opset.js";
 import { buildTrainingStep } from "../../src/train/step.js";
-import { filled, graphOf, nodeOf } from "../support/random_graph.js";
+import { filled, graphOf, nodeOf } from "../../support/random_graph.js";
 
 interface Upgrade {
   readonly what: string;

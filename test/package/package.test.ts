@@ -7,8 +7,8 @@ import path from "node:path";
 import { after, before, describe, test } from "node:test";
 import { promisify } from "node:util";
 import { encodeModel } from "../../src/onnx/write.js";
-import { projectRoot } from "../support/shared.js";
-import { tinyCnn } from "../support/tiny_cnn.js";
+import { projectRoot } from "../../support/shared.js";
+import { tinyCnn } from "../../support/tiny_cnn.js";
 
 /**
  * The package as a stranger gets it: packed, and installed in an empty directory from the registry alone, with nothing in the

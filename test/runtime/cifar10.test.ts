@@ -11,7 +11,7 @@ import { decompose } from "../../src/method/decompose.js";
 import { pruneCoefficients } from "../../src/method/prune.js";
 import { simplify } from "../../src/ops/passes/simplify.js";
 import { load } from "../../src/runtime/index.js";
-import { sharedPath, withoutShared } from "../support/shared.js";
+import { sharedPath, withoutShared } from "../../support/shared.js";
 import { largestDifference, referenceOutput } from "./support.js";
 
 setFlagsFromString("--experimental-wasm-relaxed-simd");

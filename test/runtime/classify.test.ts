@@ -7,7 +7,7 @@ import { CLASS_NAMES_KEY, imagenetPreprocessing, PREPROCESSING_KEY } from "../..
 import { float32Data, float32Tensor } from "../../src/graph/tensor.js";
 import type { Graph } from "../../src/graph/types.js";
 import { type ImageLike, imageLevels, load, type Model } from "../../src/runtime/index.js";
-import { node, smallGraph } from "../support/small_models.js";
+import { node, smallGraph } from "../../support/small_models.js";
 import { largestDifference, randomData, twoInputsAndOutputs } from "./support.js";
 
 const preprocessing = { ...imagenetPreprocessing, mean: [0.1, 0.2, 0.3], std: [0.5, 0.6, 0.7] };

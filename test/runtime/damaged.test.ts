@@ -6,7 +6,7 @@ import { int } from "../../src/graph/attributes.js";
 import { CLASS_NAMES_KEY, imagenetPreprocessing, PREPROCESSING_KEY } from "../../src/graph/image_metadata.js";
 import type { Graph } from "../../src/graph/types.js";
 import { load } from "../../src/runtime/index.js";
-import { node, smallGraph } from "../support/small_models.js";
+import { node, smallGraph } from "../../support/small_models.js";
 
 /** One score per colour of an image [1, 3, 2, 2], with all that a module can say of itself. */
 function colourNetwork(): Graph {

@@ -6,8 +6,8 @@ import path from "node:path";
 import { after, test } from "node:test";
 import { compileToWasm } from "../../src/compile/index.js";
 import { load } from "../../src/runtime/index.js";
+import { smallNetwork } from "../../support/small_models.js";
 import { withoutCommand } from "../compile/c/support.js";
-import { smallNetwork } from "../support/small_models.js";
 import { largestDifference } from "./support.js";
 
 const folder = mkdtempSync(path.join(tmpdir(), "penni-deno-"));

@@ -6,7 +6,7 @@ import { float, int, text } from "../../src/graph/attributes.js";
 import { float32Data, float32Tensor } from "../../src/graph/tensor.js";
 import type { Graph } from "../../src/graph/types.js";
 import { type ImageDims, type ImageLike, imageLevels } from "../../src/runtime/index.js";
-import { node, smallGraph } from "../support/small_models.js";
+import { node, smallGraph } from "../../support/small_models.js";
 import { randomData } from "./support.js";
 
 /** A picture of noise, without transparent parts. */

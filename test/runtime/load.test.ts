@@ -9,7 +9,7 @@ import { pathToFileURL } from "node:url";
 import { runInNewContext } from "node:vm";
 import { compileToWasm } from "../../src/compile/index.js";
 import { load, type Source } from "../../src/runtime/index.js";
-import { smallNetwork } from "../support/small_models.js";
+import { smallNetwork } from "../../support/small_models.js";
 import { randomData } from "./support.js";
 
 const folder = mkdtempSync(path.join(tmpdir(), "penni-load-"));

@@ -5,8 +5,8 @@ import { tmpdir } from "node:os";
 import path from "node:path";
 import { after, test } from "node:test";
 import { gzipSync } from "node:zlib";
-import { importsOf, reachableModules } from "../support/imports.js";
-import { projectRoot } from "../support/shared.js";
+import { importsOf, reachableModules } from "../../support/imports.js";
+import { projectRoot } from "../../support/shared.js";
 
 const folder = mkdtempSync(path.join(tmpdir(), "penni-package-"));
 after(() => rmSync(folder, { recursive: true, force: true }));

@@ -17,8 +17,8 @@ import { readModel } from "../../src/files/model_files.js";
 import { PREPROCESSING_KEY } from "../../src/graph/image_metadata.js";
 import { bestClass } from "../../src/measure/accuracy.js";
 import { type ImageLike, load } from "../../src/runtime/index.js";
-import { writePhotos } from "../support/photos.js";
-import { sharedPath, withoutShared } from "../support/shared.js";
+import { writePhotos } from "../../support/photos.js";
+import { sharedPath, withoutShared } from "../../support/shared.js";
 import { referenceOutput } from "./support.js";
 
 const PHOTOS = 500;

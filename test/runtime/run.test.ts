@@ -8,7 +8,7 @@ import { wasmTarget } from "../../src/compile/wasm/target.js";
 import { int } from "../../src/graph/attributes.js";
 import type { ElementType, Graph } from "../../src/graph/types.js";
 import { load } from "../../src/runtime/index.js";
-import { node, smallGraph, smallNetwork } from "../support/small_models.js";
+import { node, smallGraph, smallNetwork } from "../../support/small_models.js";
 import { largestDifference, randomData, referenceOutput, twoInputsAndOutputs } from "./support.js";
 
 // Node 20 has relaxed SIMD behind this flag; later versions have it anyway.

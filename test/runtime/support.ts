@@ -2,7 +2,7 @@ import { runGraph } from "../../src/execute/node.js";
 import { fixBatch } from "../../src/graph/passes/fix_input_shape.js";
 import { float32Data, float32Tensor } from "../../src/graph/tensor.js";
 import type { Graph } from "../../src/graph/types.js";
-import { node, randomTensor, smallGraph } from "../support/small_models.js";
+import { node, randomTensor, smallGraph } from "../../support/small_models.js";
 
 /** What ONNX Runtime computes of a graph's single input: float32 [images, ...dims] in, one output out. */
 export async function referenceOutput(

@@ -12,7 +12,7 @@ import {
   terminalLine,
   terminalText,
 } from "../../src/text/destinations.js";
-import { dangerousPieces, dangerousTexts, plainTexts } from "../support/hostile_names.js";
+import { dangerousPieces, dangerousTexts, plainTexts } from "../../support/hostile_names.js";
 
 const texts = [...plainTexts, ...dangerousTexts];
 const dangerous = fc

@@ -8,7 +8,7 @@ import type { Graph, Tensor } from "../../src/graph/types.js";
 import { trainableParameters } from "../../src/method/parameters.js";
 import type { OutputLoss } from "../../src/train/outputs.js";
 import { buildTrainingStep, stepNames } from "../../src/train/step.js";
-import { SIZE, tinyDetector, tinyMatting, tinyRegressor, tinyUNet } from "../support/label_free.js";
+import { SIZE, tinyDetector, tinyMatting, tinyRegressor, tinyUNet } from "../../support/label_free.js";
 import { assertRelative, randomIn } from "./support.js";
 
 const block = await blockSize();

@@ -13,7 +13,7 @@ import { runTraining } from "../../src/method/training/launch.js";
 import { followLoss, guessingLoss, lossProblem, stateProblem } from "../../src/train/divergence.js";
 import type { EpochMetrics, TrainingPlan } from "../../src/train/plan.js";
 import type { Schedule } from "../../src/train/schedule.js";
-import { tinyCnn } from "../support/tiny_cnn.js";
+import { tinyCnn } from "../../support/tiny_cnn.js";
 
 const folder = await mkdtemp(path.join(tmpdir(), "penni-divergence-"));
 after(() => rm(folder, { recursive: true, force: true }));

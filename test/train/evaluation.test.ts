@@ -6,7 +6,7 @@ import { float32Data, int64Data } from "../../src/graph/tensor.js";
 import type { Graph, Tensor } from "../../src/graph/types.js";
 import { verifyTypes } from "../../src/ops/inference/verify.js";
 import { buildEvaluation, PREDICTED } from "../../src/train/evaluation.js";
-import { node, randomTensor, smallNetwork } from "../support/small_models.js";
+import { node, randomTensor, smallNetwork } from "../../support/small_models.js";
 
 const BATCH = 4;
 const x = randomTensor([BATCH, 2, 8, 8], 20);

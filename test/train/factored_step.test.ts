@@ -1,6 +1,5 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { squareConv } from "../../bench/layers.js";
 import { blockSize } from "../../src/execute/block_size.js";
 import type { Graph } from "../../src/graph/types.js";
 import { findDecompositions } from "../../src/layers/weights.js";
@@ -9,9 +8,10 @@ import { type PhaseMode, trainingPhases } from "../../src/method/phases.js";
 import { PENNI_DOMAIN } from "../../src/ops/core/composite.js";
 import { factorConvolutions } from "../../src/ops/passes/factor_convolutions.js";
 import { productsPerPosition } from "../../src/train/blocked/winograd.js";
-import { randomTensor } from "../support/small_models.js";
-import { runTrainingStep, type Values } from "../support/training_step.js";
-import { wideNetwork } from "../support/wide_network.js";
+import { squareConv } from "../../support/single_layers.js";
+import { randomTensor } from "../../support/small_models.js";
+import { runTrainingStep, type Values } from "../../support/training_step.js";
+import { wideNetwork } from "../../support/wide_network.js";
 import { assertRelative } from "./support.js";
 
 const block = await blockSize();

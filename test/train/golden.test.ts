@@ -14,7 +14,7 @@ import { trainableParameters } from "../../src/method/parameters.js";
 import { runningStatisticsOf } from "../../src/ops/operators/batch_normalization.js";
 import { simplify } from "../../src/ops/passes/simplify.js";
 import { buildTrainingStep, stepNames } from "../../src/train/step.js";
-import { sharedPath, withoutShared } from "../support/shared.js";
+import { sharedPath, withoutShared } from "../../support/shared.js";
 
 interface Golden {
   readonly step: {

@@ -7,7 +7,7 @@ import type { Tensor } from "../../src/graph/types.js";
 import { add, mul, reduceSum } from "../../src/ops/core/emit.js";
 import type { TypedBuilder } from "../../src/ops/inference/builder.js";
 import { buildGradients } from "../../src/train/gradients.js";
-import { node } from "../support/small_models.js";
+import { node } from "../../support/small_models.js";
 import { assertNear, builderOver, compute, randomIn } from "./support.js";
 
 /** Tolerance of the comparisons with gradients worked out by hand: float32 rounding. */

@@ -14,7 +14,7 @@ import { pruneForTraining } from "../../src/method/prune_for_training.js";
 import { fractionLeft, type Pruner } from "../../src/train/gradual_pruning.js";
 import type { EpochMetrics, TrainingPlan } from "../../src/train/plan.js";
 import { Trainer } from "../../src/train/trainer.js";
-import { Network } from "../support/network.js";
+import { Network } from "../../support/network.js";
 import { smallPlan } from "./support.js";
 
 const folder = await mkdtemp(path.join(tmpdir(), "penni-gradual-"));

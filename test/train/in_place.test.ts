@@ -1,7 +1,6 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { Tensor as OrtTensor } from "onnxruntime-common";
-import { benchPlan } from "../../bench/training.js";
 import { blockSize } from "../../src/execute/block_size.js";
 import { openSession } from "../../src/execute/node.js";
 import { linkGraph } from "../../src/graph/links.js";
@@ -14,8 +13,9 @@ import { lateReaders, writeInPlace } from "../../src/train/in_place.js";
 import type { TrainingPlan } from "../../src/train/plan.js";
 import { buildTrainingStep, rateOf, type TrainingStep } from "../../src/train/step.js";
 import { Workbench } from "../../src/train/workbench.js";
-import { node, randomTensor } from "../support/small_models.js";
-import { wideNetwork } from "../support/wide_network.js";
+import { benchPlan } from "../../support/benchmark_training.js";
+import { node, randomTensor } from "../../support/small_models.js";
+import { wideNetwork } from "../../support/wide_network.js";
 
 const BATCH = 8;
 const block = await blockSize();

@@ -13,7 +13,7 @@ import { shrinkForTraining } from "../../src/method/shrink_for_training.js";
 import type { EpochMetrics, EpochTiming, TrainingPlan } from "../../src/train/plan.js";
 import type { Shrinker } from "../../src/train/shrinking.js";
 import { Trainer, type TrainerHooks } from "../../src/train/trainer.js";
-import { Network } from "../support/network.js";
+import { Network } from "../../support/network.js";
 import { assertNear, smallPlan } from "./support.js";
 
 const folder = await mkdtemp(path.join(tmpdir(), "penni-shrinking-"));

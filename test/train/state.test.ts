@@ -3,7 +3,7 @@ import { test } from "node:test";
 import { PenniError } from "../../src/graph/errors.js";
 import { float32Data, float32Tensor } from "../../src/graph/tensor.js";
 import { nonZeroMask, TrainingState } from "../../src/train/state.js";
-import { smallNetwork } from "../support/small_models.js";
+import { smallNetwork } from "../../support/small_models.js";
 
 function stateOf(values: Readonly<Record<string, readonly number[]>>): TrainingState {
   const state = new TrainingState();

@@ -8,7 +8,7 @@ import { sparseParameters } from "../../src/method/phases.js";
 import { TypedBuilder } from "../../src/ops/inference/builder.js";
 import { expandComposites } from "../../src/ops/passes/expand_composites.js";
 import type { TrainingPlan } from "../../src/train/plan.js";
-import { randomSource } from "../support/opcase.js";
+import { randomSource } from "../../support/opcase.js";
 
 /** A float32 tensor of random numbers in [low, high), the same for the same seed. */
 export function randomIn(dims: readonly number[], seed: number, low = -1, high = 1): Tensor {

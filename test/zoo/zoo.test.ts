@@ -5,10 +5,10 @@ import type { Graph, Tensor } from "../../src/graph/types.js";
 import { findDecompositions } from "../../src/layers/weights.js";
 import { decompose } from "../../src/method/decompose.js";
 import { verifyTypes } from "../../src/ops/inference/verify.js";
-import { type ZooCase, zoo } from "../support/zoo/families.js";
-import type { Layers } from "../support/zoo/layers.js";
-import { withProbe } from "../support/zoo/probe.js";
-import { checkShapes, exported, imported, pruned, shrunk } from "../support/zoo/stages.js";
+import { type ZooCase, zoo } from "../../support/zoo/families.js";
+import type { Layers } from "../../support/zoo/layers.js";
+import { withProbe } from "../../support/zoo/probe.js";
+import { checkShapes, exported, imported, pruned, shrunk } from "../../support/zoo/stages.js";
 import {
   assertFinite,
   directionalDerivative,
@@ -16,7 +16,7 @@ import {
   GradientStep,
   largestGradientError,
   zeroGradients,
-} from "../support/zoo/training.js";
+} from "../../support/zoo/training.js";
 
 const block = await blockSize();
 const BATCH = 4;

@@ -11,8 +11,8 @@ import { PenniError } from "../../../src/graph/errors.js";
 import { fixBatch } from "../../../src/graph/passes/fix_input_shape.js";
 import { float32Data, float32Tensor } from "../../../src/graph/tensor.js";
 import type { Graph } from "../../../src/graph/types.js";
-import { conv, randomTensor, smallGraph, smallNetwork } from "../../support/small_models.js";
-import { tinyCnn } from "../../support/tiny_cnn.js";
+import { conv, randomTensor, smallGraph, smallNetwork } from "../../../support/small_models.js";
+import { tinyCnn } from "../../../support/tiny_cnn.js";
 import { command, compileForC, inDirectory, NAME, runInC, WARNINGS, withoutCommand } from "./support.js";
 
 const options = { name: NAME, weights: "inside", example: false } as const;

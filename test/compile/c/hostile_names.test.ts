@@ -12,9 +12,9 @@ import { PenniError } from "../../../src/graph/errors.js";
 import { float32Tensor } from "../../../src/graph/tensor.js";
 import type { Graph, Tensor } from "../../../src/graph/types.js";
 import { decodeModel } from "../../../src/onnx/read.js";
-import { dangerousPieces, dangerousTexts, plainTexts } from "../../support/hostile_names.js";
-import { sharedPath, withoutShared } from "../../support/shared.js";
-import { node, randomTensor, smallGraph } from "../../support/small_models.js";
+import { dangerousPieces, dangerousTexts, plainTexts } from "../../../support/hostile_names.js";
+import { sharedPath, withoutShared } from "../../../support/shared.js";
+import { node, randomTensor, smallGraph } from "../../../support/small_models.js";
 import { command, compileForC, inDirectory, NAME, runInC, WARNINGS, withoutCommand } from "./support.js";
 
 /** A chain of additions of constants, one for each name, which all parts of a node bear. */

@@ -1,6 +1,6 @@
 import { ints } from "../../../src/graph/attributes.js";
 import type { Graph } from "../../../src/graph/types.js";
-import { Network } from "../../support/network.js";
+import { Network } from "../../../support/network.js";
 
 interface NetworkCase {
   readonly graph: Graph;

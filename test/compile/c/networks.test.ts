@@ -6,14 +6,14 @@ import { readModel } from "../../../src/files/model_files.js";
 import { fixBatch } from "../../../src/graph/passes/fix_input_shape.js";
 import { float32Data, float32Tensor } from "../../../src/graph/tensor.js";
 import type { Graph, Tensor } from "../../../src/graph/types.js";
-import { assertNearOutputs, Network } from "../../support/network.js";
-import { sharedPath, withoutShared } from "../../support/shared.js";
-import { randomTensor, smallNetwork } from "../../support/small_models.js";
-import { tinyCnn } from "../../support/tiny_cnn.js";
-import { convnext } from "../../support/zoo/convnext.js";
-import { unet } from "../../support/zoo/dense_prediction.js";
-import { mobilenetV3, shufflenet } from "../../support/zoo/mobile.js";
-import { bottleneckResnet } from "../../support/zoo/residual.js";
+import { assertNearOutputs, Network } from "../../../support/network.js";
+import { sharedPath, withoutShared } from "../../../support/shared.js";
+import { randomTensor, smallNetwork } from "../../../support/small_models.js";
+import { tinyCnn } from "../../../support/tiny_cnn.js";
+import { convnext } from "../../../support/zoo/convnext.js";
+import { unet } from "../../../support/zoo/dense_prediction.js";
+import { mobilenetV3, shufflenet } from "../../../support/zoo/mobile.js";
+import { bottleneckResnet } from "../../../support/zoo/residual.js";
 import { narrowCases } from "./narrow_cases.js";
 import {
   type Build,

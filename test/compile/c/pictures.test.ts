@@ -12,8 +12,8 @@ import {
 } from "../../../src/graph/image_metadata.js";
 import type { ElementType, Graph } from "../../../src/graph/types.js";
 import { type ImageLike, load } from "../../../src/runtime/index.js";
+import { node, smallGraph } from "../../../support/small_models.js";
 import { randomData } from "../../runtime/support.js";
-import { node, smallGraph } from "../../support/small_models.js";
 import {
   type Build,
   command,

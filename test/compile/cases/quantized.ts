@@ -1,6 +1,6 @@
 import { int, ints } from "../../../src/graph/attributes.js";
 import { float32Tensor, scalarTensor } from "../../../src/graph/tensor.js";
-import { type ByteType, bytesTensor, int32Tensor, randomBytes } from "../../support/quantized.js";
+import { type ByteType, bytesTensor, int32Tensor, randomBytes } from "../../../support/quantized.js";
 import {
   type CaseInput,
   type ContractCase,

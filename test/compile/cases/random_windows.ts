@@ -1,6 +1,6 @@
 import { int, ints } from "../../../src/graph/attributes.js";
 import { elementCount, float32Tensor } from "../../../src/graph/tensor.js";
-import { randomSource } from "../../support/opcase.js";
+import { randomSource } from "../../../support/opcase.js";
 import {
   type CaseNode,
   type ContractCase,

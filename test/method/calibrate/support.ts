@@ -1,7 +1,7 @@
 import type { LayerMoments } from "../../../src/measure/moments.js";
 import type { BasisProblem } from "../../../src/method/calibrate/basis_fit.js";
 import type { MatrixAlgebra } from "../../../src/method/calibrate/iterative_solver.js";
-import { randomSource } from "../../support/opcase.js";
+import { randomSource } from "../../../support/opcase.js";
 
 /** Numbers in [-1, 1), the same for the same seed. */
 export function uniform(count: number, seed: number): Float64Array {

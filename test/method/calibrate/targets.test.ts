@@ -14,8 +14,8 @@ import {
 } from "../../../src/onnx/gen/onnx_pb.js";
 import { decodeModel } from "../../../src/onnx/read.js";
 import { inferGraph } from "../../../src/ops/inference/infer.js";
+import { conv, node, randomTensor, smallGraph } from "../../../support/small_models.js";
 import { declare, floatBytes, modelBytes } from "../../onnx/models.js";
-import { conv, node, randomTensor, smallGraph } from "../../support/small_models.js";
 
 test("both networks of a pair keep the shapes of what is behind an operator without a rule", async () => {
   const given = smallGraph(

@@ -10,7 +10,7 @@ import { presets } from "../../../src/method/run/config.js";
 import { type Costs, STRUCTURE_BYTES } from "../../../src/method/run/never_larger.js";
 import { compress } from "../../../src/method/run/pipeline.js";
 import { prepareRun } from "../../../src/method/run/prepare.js";
-import { type BudgetCase, budgetCase, budgetNetwork } from "../../support/random_budget.js";
+import { type BudgetCase, budgetCase, budgetNetwork } from "../../../support/random_budget.js";
 
 const folder = await mkdtemp(path.join(tmpdir(), "penni-budget-"));
 after(() => rm(folder, { recursive: true, force: true }));

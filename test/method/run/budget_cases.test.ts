@@ -11,8 +11,8 @@ import { compress } from "../../../src/method/run/pipeline.js";
 import { prepareRun } from "../../../src/method/run/prepare.js";
 import type { Summary } from "../../../src/method/run/summary.js";
 import { describeTarget } from "../../../src/method/run/target.js";
-import { sharedPath, withoutShared } from "../../support/shared.js";
-import { tinyCnn } from "../../support/tiny_cnn.js";
+import { sharedPath, withoutShared } from "../../../support/shared.js";
+import { tinyCnn } from "../../../support/tiny_cnn.js";
 
 const folder = await mkdtemp(path.join(tmpdir(), "penni-budget-cases-"));
 after(() => rm(folder, { recursive: true, force: true }));

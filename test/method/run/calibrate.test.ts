@@ -8,8 +8,8 @@ import { float32Data } from "../../../src/graph/tensor.js";
 import type { CalibratedLayer } from "../../../src/method/calibrate.js";
 import { prunableInitializers } from "../../../src/method/prune.js";
 import type { Summary } from "../../../src/method/run/summary.js";
-import { PenniProcess } from "../../support/penni_process.js";
-import { tinyCnn } from "../../support/tiny_cnn.js";
+import { PenniProcess } from "../../../support/penni_process.js";
+import { tinyCnn } from "../../../support/tiny_cnn.js";
 
 const folder = mkdtempSync(path.join(tmpdir(), "penni-calibrate-"));
 after(() => rmSync(folder, { recursive: true, force: true }));

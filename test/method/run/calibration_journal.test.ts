@@ -6,8 +6,8 @@ import { after, test } from "node:test";
 import { z } from "zod";
 import { RunCalibrationJournal } from "../../../src/method/run/calibration_journal.js";
 import { RunDirectory } from "../../../src/method/run/directory.js";
-import { runConfig } from "../../support/run_config.js";
-import { tinyCnn } from "../../support/tiny_cnn.js";
+import { runConfig } from "../../../support/run_config.js";
+import { tinyCnn } from "../../../support/tiny_cnn.js";
 
 const folder = mkdtempSync(path.join(tmpdir(), "penni-journal-"));
 after(() => rmSync(folder, { recursive: true, force: true }));

@@ -9,9 +9,9 @@ import { PenniError } from "../../../src/graph/errors.js";
 import { RunCalibrationJournal } from "../../../src/method/run/calibration_journal.js";
 import { RunDirectory } from "../../../src/method/run/directory.js";
 import { compress } from "../../../src/method/run/pipeline.js";
-import { runConfig } from "../../support/run_config.js";
-import { projectRoot } from "../../support/shared.js";
-import { tinyCnn } from "../../support/tiny_cnn.js";
+import { runConfig } from "../../../support/run_config.js";
+import { projectRoot } from "../../../support/shared.js";
+import { tinyCnn } from "../../../support/tiny_cnn.js";
 
 const config = runConfig("fast");
 const folder = await mkdtemp(path.join(tmpdir(), "penni-damaged-"));

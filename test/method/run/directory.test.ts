@@ -6,8 +6,8 @@ import { after, test } from "node:test";
 import { PenniError } from "../../../src/graph/errors.js";
 import { RunDirectory } from "../../../src/method/run/directory.js";
 import type { EpochMetrics } from "../../../src/train/plan.js";
-import { runConfig } from "../../support/run_config.js";
-import { tinyCnn } from "../../support/tiny_cnn.js";
+import { runConfig } from "../../../support/run_config.js";
+import { tinyCnn } from "../../../support/tiny_cnn.js";
 
 const folder = await mkdtemp(path.join(tmpdir(), "penni-run-"));
 after(() => rm(folder, { recursive: true, force: true }));

@@ -24,9 +24,9 @@ import { COMPRESSION_KEY } from "../../../src/method/export.js";
 import { prunableInitializers } from "../../../src/method/prune.js";
 import { isRunning } from "../../../src/method/run/processes.js";
 import type { Summary } from "../../../src/method/run/summary.js";
-import { PenniProcess } from "../../support/penni_process.js";
-import { projectRoot } from "../../support/shared.js";
-import { TINY_SIZE, tinyCnn } from "../../support/tiny_cnn.js";
+import { PenniProcess } from "../../../support/penni_process.js";
+import { projectRoot } from "../../../support/shared.js";
+import { TINY_SIZE, tinyCnn } from "../../../support/tiny_cnn.js";
 
 const folder = mkdtempSync(path.join(tmpdir(), "penni-end-to-end-"));
 after(() => rmSync(folder, { recursive: true, force: true }));

@@ -3,7 +3,7 @@ import { test } from "node:test";
 import { scalarTensor } from "../../../src/graph/tensor.js";
 import type { Graph } from "../../../src/graph/types.js";
 import { counts, fileCounts } from "../../../src/method/run/outcome.js";
-import { conv, node, randomTensor, smallGraph } from "../../support/small_models.js";
+import { conv, node, randomTensor, smallGraph } from "../../../support/small_models.js";
 
 /** Conv, then a second one, either as it is or in the branch that is taken where a constant is no NaN. */
 function network(isBranch: boolean): Graph {

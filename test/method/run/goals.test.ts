@@ -13,10 +13,10 @@ import { COMPRESSION_KEY } from "../../../src/method/export.js";
 import { RunDirectory } from "../../../src/method/run/directory.js";
 import { type GoalRecord, writeGoalRecord } from "../../../src/method/run/goal_record.js";
 import type { GoalOutcome, Summary } from "../../../src/method/run/summary.js";
-import { tinyUNet, writeImages } from "../../support/label_free.js";
-import { Network } from "../../support/network.js";
-import { PenniProcess } from "../../support/penni_process.js";
-import { runConfig } from "../../support/run_config.js";
+import { tinyUNet, writeImages } from "../../../support/label_free.js";
+import { Network } from "../../../support/network.js";
+import { PenniProcess } from "../../../support/penni_process.js";
+import { runConfig } from "../../../support/run_config.js";
 
 const folder = mkdtempSync(path.join(tmpdir(), "penni-goals-"));
 after(() => rmSync(folder, { recursive: true, force: true }));

@@ -8,8 +8,8 @@ import { ints } from "../../../src/graph/attributes.js";
 import { float32Tensor } from "../../../src/graph/tensor.js";
 import type { Graph } from "../../../src/graph/types.js";
 import { encodeModel } from "../../../src/onnx/write.js";
-import { PenniProcess } from "../../support/penni_process.js";
-import { conv, node, randomTensor, smallGraph } from "../../support/small_models.js";
+import { PenniProcess } from "../../../support/penni_process.js";
+import { conv, node, randomTensor, smallGraph } from "../../../support/small_models.js";
 
 const folder = mkdtempSync(path.join(tmpdir(), "penni-imported-"));
 after(() => rmSync(folder, { recursive: true, force: true }));

@@ -10,8 +10,8 @@ import { float32Data } from "../../../src/graph/tensor.js";
 import type { Graph, ValueInfo } from "../../../src/graph/types.js";
 import { findDecompositions } from "../../../src/layers/weights.js";
 import { importModel } from "../../../src/ops/passes/import_model.js";
-import { PenniProcess } from "../../support/penni_process.js";
-import { conv, node, randomTensor, smallGraph } from "../../support/small_models.js";
+import { PenniProcess } from "../../../support/penni_process.js";
+import { conv, node, randomTensor, smallGraph } from "../../../support/small_models.js";
 
 const folder = mkdtempSync(path.join(tmpdir(), "penni-odd-models-"));
 after(() => rmSync(folder, { recursive: true, force: true }));

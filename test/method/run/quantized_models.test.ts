@@ -11,10 +11,10 @@ import type { Summary } from "../../../src/method/run/summary.js";
 import { encodeModel } from "../../../src/onnx/write.js";
 import { dequantize } from "../../../src/ops/passes/dequantize.js";
 import { importModel } from "../../../src/ops/passes/import_model.js";
-import { PenniProcess } from "../../support/penni_process.js";
-import { bytesTensor, randomBytes } from "../../support/quantized.js";
-import { sharedPath, withoutShared } from "../../support/shared.js";
-import { conv, node, randomTensor, smallGraph } from "../../support/small_models.js";
+import { PenniProcess } from "../../../support/penni_process.js";
+import { bytesTensor, randomBytes } from "../../../support/quantized.js";
+import { sharedPath, withoutShared } from "../../../support/shared.js";
+import { conv, node, randomTensor, smallGraph } from "../../../support/small_models.js";
 
 const folder = mkdtempSync(path.join(tmpdir(), "penni-quantized-"));
 after(() => rmSync(folder, { recursive: true, force: true }));

@@ -11,8 +11,8 @@ import { findDecompositions } from "../../../src/layers/weights.js";
 import { withRuntimeShapes } from "../../../src/measure/runtime_shapes.js";
 import { cutBefore, joinRest } from "../../../src/method/run/rest.js";
 import { importModel } from "../../../src/ops/passes/import_model.js";
-import { PenniProcess } from "../../support/penni_process.js";
-import { conv, node, randomTensor, smallGraph } from "../../support/small_models.js";
+import { PenniProcess } from "../../../support/penni_process.js";
+import { conv, node, randomTensor, smallGraph } from "../../../support/small_models.js";
 
 const folder = mkdtempSync(path.join(tmpdir(), "penni-rest-"));
 after(() => rmSync(folder, { recursive: true, force: true }));

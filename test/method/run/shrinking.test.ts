@@ -12,7 +12,7 @@ import { prepareRun } from "../../../src/method/run/prepare.js";
 import type { Summary } from "../../../src/method/run/summary.js";
 import { layerChannels } from "../../../src/method/shrink.js";
 import type { EpochMetrics } from "../../../src/train/plan.js";
-import { Network } from "../../support/network.js";
+import { Network } from "../../../support/network.js";
 
 const folder = await mkdtemp(path.join(tmpdir(), "penni-run-shrinking-"));
 after(() => rm(folder, { recursive: true, force: true }));

@@ -8,7 +8,7 @@ import { presets } from "../../../src/method/run/config.js";
 import { RunDirectory } from "../../../src/method/run/directory.js";
 import { compress } from "../../../src/method/run/pipeline.js";
 import { prepareRun } from "../../../src/method/run/prepare.js";
-import { tinyCnn } from "../../support/tiny_cnn.js";
+import { tinyCnn } from "../../../support/tiny_cnn.js";
 
 const folder = mkdtempSync(path.join(tmpdir(), "penni-stoppable-"));
 after(() => rmSync(folder, { recursive: true, force: true }));

@@ -13,7 +13,7 @@ import type { RunDirectory } from "../../../src/method/run/directory.js";
 import { compress } from "../../../src/method/run/pipeline.js";
 import { prepareRun } from "../../../src/method/run/prepare.js";
 import { teacherFor } from "../../../src/method/run/teacher.js";
-import { Network } from "../../support/network.js";
+import { Network } from "../../../support/network.js";
 
 const folder = await mkdtemp(path.join(tmpdir(), "penni-teacher-"));
 after(() => rm(folder, { recursive: true, force: true }));

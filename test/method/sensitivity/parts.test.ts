@@ -6,7 +6,7 @@ import { rankSteps } from "../../../src/method/sensitivity/layers.js";
 import { partition, type Run } from "../../../src/method/sensitivity/partition.js";
 import { removeSmallest } from "../../../src/method/sensitivity/variants.js";
 import { inferGraph } from "../../../src/ops/inference/infer.js";
-import { Network } from "../../support/network.js";
+import { Network } from "../../../support/network.js";
 
 test("the share of smallest values goes, of equal ones the first", () => {
   const values = Float32Array.of(3, -1, 1, 0, -2, 1);

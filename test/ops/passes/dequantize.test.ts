@@ -8,8 +8,8 @@ import { convolutions, denseLayer } from "../../../src/layers/weights.js";
 import { verifyTypes } from "../../../src/ops/inference/verify.js";
 import { dequantize } from "../../../src/ops/passes/dequantize.js";
 import { importModel } from "../../../src/ops/passes/import_model.js";
-import { type ByteType, bytesTensor, int32Tensor, randomBytes } from "../../support/quantized.js";
-import { node, randomTensor, smallGraph } from "../../support/small_models.js";
+import { type ByteType, bytesTensor, int32Tensor, randomBytes } from "../../../support/quantized.js";
+import { node, randomTensor, smallGraph } from "../../../support/small_models.js";
 
 const window = { pads: ints([1, 1, 1, 1]) };
 const byte = (type: ByteType, value: number): Tensor => bytesTensor(type, [], [value]);

@@ -13,8 +13,8 @@ import { decodeModel } from "../../../src/onnx/read.js";
 import { inferGraph } from "../../../src/ops/inference/infer.js";
 import { verifyTypes } from "../../../src/ops/inference/verify.js";
 import { simplify } from "../../../src/ops/passes/simplify.js";
-import { filled, graphOf, nodeOf } from "../../support/random_graph.js";
-import { sharedPath, withoutShared } from "../../support/shared.js";
+import { filled, graphOf, nodeOf } from "../../../support/random_graph.js";
+import { sharedPath, withoutShared } from "../../../support/shared.js";
 
 const options = { optimization: "disabled", threads: 1 } as const;
 

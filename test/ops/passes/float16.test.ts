@@ -19,7 +19,7 @@ import {
   withHalfWeights,
 } from "../../../src/ops/passes/float16.js";
 import { importModel } from "../../../src/ops/passes/import_model.js";
-import { conv, node, randomTensor, smallGraph } from "../../support/small_models.js";
+import { conv, node, randomTensor, smallGraph } from "../../../support/small_models.js";
 import { assertNear } from "../../train/support.js";
 
 const halfBits = (values: readonly number[]): Tensor => ({

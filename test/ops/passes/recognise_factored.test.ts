@@ -10,7 +10,7 @@ import { importForCompression } from "../../../src/method/import_for_compression
 import { decodeModel } from "../../../src/onnx/read.js";
 import { encodeModel } from "../../../src/onnx/write.js";
 import { recogniseFactored } from "../../../src/ops/passes/recognise_factored.js";
-import { assertSameOutputs, Network } from "../../support/network.js";
+import { assertSameOutputs, Network } from "../../../support/network.js";
 
 /** Strides, padding, groups and biases; and the feeds to run it on. */
 function network(): { readonly net: Network; readonly graph: Graph } {

@@ -4,7 +4,7 @@ import { runGraph } from "../../../src/execute/node.js";
 import { int, text } from "../../../src/graph/attributes.js";
 import type { Attribute, Dim, Graph } from "../../../src/graph/types.js";
 import { simplify } from "../../../src/ops/passes/simplify.js";
-import { Network } from "../../support/network.js";
+import { Network } from "../../../support/network.js";
 
 type Attributes = Readonly<Record<string, Attribute>>;
 

@@ -9,9 +9,9 @@ import { inspectGraph } from "../../../src/method/inspect.js";
 import { decodeModel } from "../../../src/onnx/read.js";
 import { encodeModel } from "../../../src/onnx/write.js";
 import { dequantize } from "../../../src/ops/passes/dequantize.js";
+import { randomTensor } from "../../../support/small_models.js";
 import { runModule } from "../../compile/run_wasm.js";
 import { declare, modelBytes } from "../../onnx/models.js";
-import { randomTensor } from "../../support/small_models.js";
 
 const [UINT4, INT4] = [21, 22];
 

@@ -13,10 +13,10 @@ import { decodeModel } from "../../../src/onnx/read.js";
 import { encodeModel } from "../../../src/onnx/write.js";
 import { findOp } from "../../../src/ops/inference/registry.js";
 import { importModel } from "../../../src/ops/passes/import_model.js";
+import { assertSameOutputs, Network } from "../../../support/network.js";
+import { graphOf } from "../../../support/random_graph.js";
+import { randomTensor } from "../../../support/small_models.js";
 import { runModule } from "../../compile/run_wasm.js";
-import { assertSameOutputs, Network } from "../../support/network.js";
-import { graphOf } from "../../support/random_graph.js";
-import { randomTensor } from "../../support/small_models.js";
 
 const folder = mkdtempSync(path.join(tmpdir(), "penni-unfuse-"));
 after(() => rmSync(folder, { recursive: true, force: true }));

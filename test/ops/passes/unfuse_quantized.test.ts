@@ -14,9 +14,9 @@ import { encodeModel } from "../../../src/onnx/write.js";
 import { findOp } from "../../../src/ops/inference/registry.js";
 import { dequantize } from "../../../src/ops/passes/dequantize.js";
 import { importModel } from "../../../src/ops/passes/import_model.js";
+import { type ByteType, bytesTensor, int32Tensor, randomBytes } from "../../../support/quantized.js";
+import { node, randomTensor, smallGraph } from "../../../support/small_models.js";
 import { runModule } from "../../compile/run_wasm.js";
-import { type ByteType, bytesTensor, int32Tensor, randomBytes } from "../../support/quantized.js";
-import { node, randomTensor, smallGraph } from "../../support/small_models.js";
 
 interface Form {
   readonly op: string;
