@@ -10,7 +10,6 @@
 
 export { type ErrorCode, type ErrorDetails, PenniError } from "./graph/errors.js";
 export { fixBatch, fixInputShape, specializeInputs } from "./graph/passes/fix_input_shape.js";
-export { foldBatchNormalization } from "./graph/passes/fold_batch_normalization.js";
 export { float32Data, float32Tensor, int64Data, int64Tensor } from "./graph/tensor.js";
 export type * from "./graph/types.js";
 export { verifyGraph } from "./graph/verify.js";
@@ -25,6 +24,7 @@ export { type DecodeOptions, decodeModel } from "./onnx/read.js";
 export { type EncodeOptions, encodeModel } from "./onnx/write.js";
 export { inferGraph } from "./ops/inference/infer.js";
 export { verifyTypes } from "./ops/inference/verify.js";
+export { foldBatchNormalization } from "./ops/passes/fold_batch_normalization.js";
 export { importModel } from "./ops/passes/import_model.js";
 export { type SimplifyOptions, simplify } from "./ops/passes/simplify.js";
 export { upgradeOpset } from "./ops/passes/upgrade_opset.js";

@@ -4,7 +4,7 @@ import { capturedNames } from "../graph/links.js";
 import { removeDeadNodes } from "../graph/passes/remove_dead_nodes.js";
 import { elementCount, float32Tensor, numericTensor } from "../graph/tensor.js";
 import type { ElementType, Graph, Node, Tensor } from "../graph/types.js";
-import { standardOpset } from "../ops/core/definition.js";
+import { ruleOf, standardOpset } from "../ops/core/definition.js";
 import { isStatic } from "../ops/core/dims.js";
 import { isInteger } from "../ops/core/element_types.js";
 import { type Inference, inferGraph, nodeContext } from "../ops/inference/infer.js";
@@ -152,7 +152,7 @@ class Evaluation {
     const { types, values } = this.inference;
     const context = nodeContext(node, standardOpset(this.graph), types, values);
     const outputs = dims.map((shape) => ({ elementType: "float32" as const, shape }));
-    const products = findOp(node)?.cost?.(context, outputs) ?? 0;
+    const products = ruleOf(findOp(node)?.cost)?.(context, outputs) ?? 0;
     const isFloat = [...node.inputs, ...node.outputs].every(
       (name) => (types.get(name)?.elementType ?? "float32") === "float32",
     );

@@ -1,6 +1,7 @@
 import { numericData } from "../graph/tensor.js";
 import type { ElementType, Node, Tensor } from "../graph/types.js";
 import { isInteger } from "../ops/core/element_types.js";
+import { findOp } from "../ops/inference/registry.js";
 
 /** Integers up to this are exact in float32, in which programs compute. */
 const LARGEST_EXACT = 2 ** 24;
@@ -8,16 +9,9 @@ const LARGEST_EXACT = 2 ** 24;
 /** Of float64 numbers only those are computed in float32 that neither overflow nor vanish there, with room for squares. */
 const [SMALLEST, LARGEST] = [2 ** -60, 2 ** 60];
 
-/** With integers, these round on the way or are not what float32 makes of them. */
-const NOT_FOR_INTEGERS: ReadonlySet<string> = new Set([
-  ...["Conv", "Div", "Gemm", "MatMul", "Mod", "Pow"],
-  ...["ReduceL1", "ReduceL2", "ReduceLogSum", "ReduceLogSumExp", "ReduceMean", "ReduceProd", "ReduceSum"],
-  "ReduceSumSquare",
-]);
-
 /** Whether arithmetic in float32 gives a node's results: for integers to the last digit, for numbers to float32's. */
 export function isExactly(node: Node, inputs: readonly Tensor[], outputs: readonly ElementType[]): boolean {
-  if (outputs.some(isInteger) && NOT_FOR_INTEGERS.has(node.op)) return false;
+  if (outputs.some(isInteger) && findOp(node)?.roundsIntegers === true) return false;
   return inputs.every(isHeld);
 }
 

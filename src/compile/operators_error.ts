@@ -1,7 +1,7 @@
 import { PenniError } from "../graph/errors.js";
 import type { Graph, Node } from "../graph/types.js";
 import { namesRead } from "../graph/verify.js";
-import { hasCountedSize } from "../ops/core/counted_sizes.js";
+import { hasCountedSize } from "../ops/inference/counted_sizes.js";
 
 const NAMES_SHOWN = 6;
 

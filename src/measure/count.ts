@@ -2,7 +2,7 @@ import { PenniError } from "../graph/errors.js";
 import { countNonZeros, elementCount, float32Data } from "../graph/tensor.js";
 import type { Graph, Node, ValueType } from "../graph/types.js";
 import { convolutions, type DecomposedLayer, findDecompositions, prunableWeight } from "../layers/weights.js";
-import { standardOpset } from "../ops/core/definition.js";
+import { ruleOf, standardOpset } from "../ops/core/definition.js";
 import { type Inference, inferGraph, nodeContext } from "../ops/inference/infer.js";
 import { findOp } from "../ops/inference/registry.js";
 
@@ -40,16 +40,6 @@ export interface GraphCount {
   readonly uncounted: readonly Node[];
 }
 
-/** Inputs that hold no parameters although they may be float constants: statistics, bounds, sizes. */
-const notParameters: ReadonlyMap<string, readonly number[]> = new Map([
-  ["BatchNormalization", [3, 4]],
-  ["Clip", [1, 2]],
-  ["Dropout", [1]],
-  ["Pad", [2]],
-  ["Resize", [1, 2]],
-  ["Upsample", [1]],
-]);
-
 /** Attributes every float initializer to the first node that computes with it, through constant arithmetic. */
 class ParameterOwners {
   /** For each value that is known before the model runs, the values that it is computed from. */
@@ -63,7 +53,7 @@ class ParameterOwners {
 
   /** Names of the parameters this node is the first to use; undefined if the node itself is constant. */
   visit(node: Node): readonly string[] | undefined {
-    const skipped = notParameters.get(node.op) ?? [];
+    const skipped = findOp(node)?.constants?.settings ?? [];
     const used = node.inputs.filter((name, index) => this.behind.has(name) && !skipped.includes(index));
     if (node.inputs.every((name) => name === "" || this.behind.has(name))) {
       for (const output of node.outputs) this.behind.set(output, used);
@@ -94,7 +84,7 @@ function outputPositions({ types }: Inference, node: Node): number {
 
 /** Whether the arithmetic of a node cannot be told, as a shape behind an unknown operator is not known. */
 function isObscure(node: Node, { types }: Inference): boolean {
-  if (findOp(node)?.cost === undefined) return false;
+  if (ruleOf(findOp(node)?.cost) === undefined) return false;
   const isOpen = (name: string): boolean =>
     name !== "" && types.get(name)?.shape?.every((dim) => typeof dim === "number") !== true;
   return [...node.inputs, ...node.outputs].some(isOpen);
@@ -124,7 +114,7 @@ function sparseLayers(graph: Graph): ReadonlyMap<Node, SparseLayer> {
 }
 
 function executedMacs(graph: Graph, node: Node, inference: Inference): number {
-  const cost = findOp(node)?.cost;
+  const cost = ruleOf(findOp(node)?.cost);
   if (cost === undefined || isObscure(node, inference)) return 0;
   const context = nodeContext(node, standardOpset(graph), inference.types, inference.values);
   const outputs = node.outputs.map(

@@ -5,9 +5,9 @@ import { fixBatch, fixOpenBatch } from "../graph/passes/fix_input_shape.js";
 import { removeDeadNodes } from "../graph/passes/remove_dead_nodes.js";
 import type { Dim, Graph, Node, ValueInfo, ValueType } from "../graph/types.js";
 import { namesRead } from "../graph/verify.js";
-import { hasCountedSize } from "../ops/core/counted_sizes.js";
-import { standardOpset } from "../ops/core/definition.js";
+import { ruleOf, standardOpset } from "../ops/core/definition.js";
 import { isStatic } from "../ops/core/dims.js";
+import { hasCountedSize } from "../ops/inference/counted_sizes.js";
 import { type Inference, inferGraph, inferNode, nodeContext } from "../ops/inference/infer.js";
 import { findOp } from "../ops/inference/registry.js";
 import { inlineBranches } from "../ops/passes/inline_branches.js";
@@ -96,7 +96,8 @@ function hidesShapes(fixed: Graph): boolean {
   for (const node of fixed.nodes) {
     const isBehind = findOp(node) === undefined || namesRead(node).some((name) => obscure.has(name));
     if (!isBehind) continue;
-    if (findOp(node)?.cost !== undefined && [...node.inputs, ...node.outputs].some(isOpen)) return true;
+    if (ruleOf(findOp(node)?.cost) !== undefined && [...node.inputs, ...node.outputs].some(isOpen))
+      return true;
     for (const name of node.outputs) if (isOpen(name)) obscure.add(name);
   }
   return fixed.outputs.some(({ name }) => obscure.has(name));

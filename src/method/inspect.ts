@@ -2,6 +2,7 @@ import { float32Data } from "../graph/tensor.js";
 import type { Graph, Node } from "../graph/types.js";
 import { type DecomposedLayer, type DenseLayer, findDecompositions } from "../layers/weights.js";
 import { countGraph, type GraphCount, type LayerCount } from "../measure/count.js";
+import { findOp } from "../ops/inference/registry.js";
 import { spectrum } from "./basis.js";
 import { basisSaves, decompositionCandidates } from "./decompose.js";
 import { type LayerKind, layerKind } from "./layer_kinds.js";
@@ -86,13 +87,6 @@ export function layerName(node: Node): string {
   return node.name === "" ? (node.outputs[0] ?? "") : node.name;
 }
 
-/** Why layers without kernels to share stay as they are; operators not named need no reason. */
-const otherReasons: ReadonlyMap<string, string> = new Map([
-  ["Gemm", "a fully connected layer has no kernels to share"],
-  ["MatMul", "a matrix product has no kernels to share"],
-  ["ConvTranspose", "transposed convolutions are not decomposed"],
-]);
-
 /**
  * What Penni would find in a graph whose input dimensions are fixed: each layer's cost, the singular-value
  * energy of its kernels, and what cannot be compressed and why.
@@ -118,7 +112,7 @@ export function inspectGraph(graph: Graph): Inspection {
       basisChoice: dense === undefined ? undefined : cheapestBasis(dense, energy, layer),
       decomposed: decomposedState(decompositions.get(node), layer),
       kind: decompositions.has(node) ? "kernels" : layerKind(graph, node, decision),
-      reason: decision?.layer === undefined ? (decision?.reason ?? otherReasons.get(node.op)) : undefined,
+      reason: decision?.layer === undefined ? (decision?.reason ?? findOp(node)?.weight?.noBasis) : undefined,
     };
   });
   return {

@@ -9,22 +9,6 @@ import { prunableInitializers } from "./prune.js";
 /** What a trained tensor is to the method; "pruned": the weight of a convolution that is pruned but not decomposed. */
 export type ParameterRole = "coefficients" | "basis" | "pruned" | "other";
 
-/** Inputs that hold weights, by operator; bounds, statistics and other constants are never trained. */
-const weightInputs: Readonly<Record<string, readonly number[]>> = {
-  Conv: [1, 2],
-  ConvTranspose: [1, 2],
-  Gemm: [1, 2],
-  MatMul: [0, 1],
-  BatchNormalization: [1, 2],
-  InstanceNormalization: [1, 2],
-  GroupNormalization: [1, 2],
-  LayerNormalization: [1, 2],
-  PRelu: [1],
-};
-
-/** Layers whose bias an exporter may have written as an Add behind them. */
-const biasedLayers: ReadonlySet<string> = new Set(["Conv", "ConvTranspose", "Gemm", "MatMul"]);
-
 /**
  * All float32 initializers that training changes, by name with their role: weights and biases of
  * convolutions, fully connected layers, normalisations and slopes. What is added elsewhere, anchors of a detector or
@@ -39,9 +23,8 @@ export function trainableParameters(graph: Graph): ReadonlyMap<string, Parameter
   for (const name of prunableInitializers(graph)) if (!roles.has(name)) roles.set(name, "pruned");
   const { producers } = linkGraph(graph);
   for (const node of graph.nodes) {
-    if (findOp(node) === undefined) continue;
-    const weights = node.op === "Add" ? biasInputs(graph, node, producers) : weightInputs[node.op];
-    for (const index of weights ?? []) {
+    const trained = node.op === "Add" ? biasInputs(graph, node, producers) : findOp(node)?.constants?.trained;
+    for (const index of trained ?? []) {
       const name = node.inputs[index] ?? "";
       if (graph.initializers.get(name)?.type === "float32" && !roles.has(name)) roles.set(name, "other");
     }
@@ -49,12 +32,17 @@ export function trainableParameters(graph: Graph): ReadonlyMap<string, Parameter
   return roles;
 }
 
-/** The input of an Add that is the bias of the layer that computes the other one. */
+/** The input of an Add that is the bias, which an exporter wrote behind the layer, of the one that computes the other. */
 function biasInputs(graph: Graph, node: Node, producers: ReadonlyMap<string, Node>): readonly number[] {
   return [0, 1].filter((index) => {
     const bias = graph.initializers.get(node.inputs[index] ?? "");
     const layer = producers.get(node.inputs[1 - index] ?? "");
-    return bias !== undefined && elementCount(bias.dims) > 1 && biasedLayers.has(layer?.op ?? "");
+    return (
+      bias !== undefined &&
+      elementCount(bias.dims) > 1 &&
+      layer !== undefined &&
+      findOp(layer)?.weight !== undefined
+    );
   });
 }
 

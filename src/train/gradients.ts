@@ -1,6 +1,7 @@
 import { PenniError } from "../graph/errors.js";
 import { elementCount } from "../graph/tensor.js";
 import type { Node } from "../graph/types.js";
+import { ruleOf } from "../ops/core/definition.js";
 import { add, reduceSum, reshape } from "../ops/core/emit.js";
 import type { TypedBuilder } from "../ops/inference/builder.js";
 import { findOp } from "../ops/inference/registry.js";
@@ -105,7 +106,7 @@ function differentiate(
   outputGradients: readonly (string | undefined)[],
   dependent: ReadonlySet<string>,
 ): readonly (string | undefined)[] {
-  const rule = findOp(node)?.gradient;
+  const rule = ruleOf(findOp(node)?.gradient);
   if (rule === undefined) {
     throw new PenniError(
       "unsupported",

@@ -3,19 +3,12 @@ import { freshNames, usedNames, withInitializers } from "../graph/edit.js";
 import { type GraphLinks, linkGraph } from "../graph/links.js";
 import { elementCount, int64Tensor } from "../graph/tensor.js";
 import type { Graph, Node } from "../graph/types.js";
+import type { Handling } from "../ops/core/definition.js";
+import { findOp } from "../ops/inference/registry.js";
 import { rateOf, type StateSlot, type TrainingStep } from "./step.js";
 
 /** Smaller values keep a second buffer: 256 KiB are not worth a node. */
 const LEAST_ELEMENTS = 1 << 16;
-
-/**
- * Operators that hand on their input's elements. The runtime may drop them, or let them share memory with their
- * input: whoever reads their output may read the input's memory.
- */
-const MOVING: ReadonlySet<string> = new Set([
-  ...["Cast", "Concat", "Expand", "Flatten", "Gather", "Identity", "Pad", "Reshape", "Slice", "Split"],
-  ...["Squeeze", "Transpose", "Unsqueeze", "ReorderInput", "ReorderOutput"],
-]);
 
 /**
  * Lets a step write its large parameters and velocities over those it reads, so that the state needs no second
@@ -59,12 +52,35 @@ function nodesBefore({ producers }: GraphLinks, output: string): ReadonlySet<Nod
   return found;
 }
 
+/** The runtime's own, between plain and blocked layouts. */
+const REORDERING: ReadonlySet<string> = new Set(["ReorderInput", "ReorderOutput"]);
+
+/**
+ * Whether a node hands on its input's elements. The runtime may drop such nodes, or let them share memory with their
+ * input: whoever reads their output may read the input's memory.
+ */
+function handsOn(node: Node): boolean {
+  const handling = findOp(node)?.elements;
+  return REORDERING.has(node.op) || (handling !== undefined && handsOnElements[handling]);
+}
+
+const handsOnElements: Readonly<Record<Handling, boolean>> = {
+  kept: true,
+  reshaped: true,
+  moved: true,
+  padded: true,
+  converted: true,
+  picked: false,
+  averaged: false,
+  interpolated: false,
+};
+
 function computingReaders({ readers }: GraphLinks, input: string): readonly Node[] {
   const found = new Set<Node>();
   const names = [input];
   for (let name = names.pop(); name !== undefined; name = names.pop()) {
     for (const node of readers.get(name) ?? []) {
-      if (MOVING.has(node.op)) names.push(...node.outputs);
+      if (handsOn(node)) names.push(...node.outputs);
       else found.add(node);
     }
   }

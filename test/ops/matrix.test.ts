@@ -2,6 +2,7 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import { float, int } from "../../src/graph/attributes.js";
 import type { Attribute } from "../../src/graph/types.js";
+import { ruleOf } from "../../src/ops/core/definition.js";
 import { TypedBuilder } from "../../src/ops/inference/builder.js";
 import { inferNode, nodeContext } from "../../src/ops/inference/infer.js";
 import { findOp } from "../../src/ops/inference/registry.js";
@@ -51,7 +52,7 @@ function macs(
   const [node] = builder.nodes;
   assert.ok(node);
   const context = nodeContext(node, 17, builder.types, new Map());
-  return findOp(node)?.cost?.(
+  return ruleOf(findOp(node)?.cost)?.(
     context,
     inferNode(context).flatMap((type) => type ?? []),
   );

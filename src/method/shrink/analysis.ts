@@ -15,7 +15,7 @@ import {
   wall,
 } from "../../ops/core/channels.js";
 import type { NodeContext } from "../../ops/core/context.js";
-import { standardOpset } from "../../ops/core/definition.js";
+import { ruleOf, standardOpset } from "../../ops/core/definition.js";
 import { type Inference, inferGraph, nodeContext } from "../../ops/inference/infer.js";
 import { findOp } from "../../ops/inference/registry.js";
 
@@ -189,7 +189,7 @@ function readersOf({ readers, outputNames }: GraphLinks, name: string): readonly
 
 function flowOf(context: ChannelContext): ChannelFlow | Wall {
   const { node } = context;
-  const rule = findOp(node)?.channels;
+  const rule = ruleOf(findOp(node)?.channels);
   if (rule === undefined) return wall(`operator ${node.op} has no channel rule`);
   if (capturedNames(node).length > 0) return wall("it contains a subgraph");
   return rule(context);

@@ -1,9 +1,9 @@
-import { intAttribute } from "../../graph/attributes.js";
 import { linkGraph } from "../../graph/links.js";
 import { float32Data } from "../../graph/tensor.js";
 import type { Graph, Node, Tensor } from "../../graph/types.js";
 import { type Decomposition, findDecomposition } from "../../layers/decomposition.js";
 import { groupCount } from "../../layers/groups.js";
+import { findOp } from "../../ops/inference/registry.js";
 
 /** Size of one layer as it stands. */
 export interface LayerChannels {
@@ -71,26 +71,11 @@ function denseLayer(graph: Graph, node: Node): Omit<LayerChannels, "node"> | und
   if (node.domain !== "" || graph.initializers.has(node.inputs[0] ?? "")) return undefined;
   const weight = node.inputs[1] ?? "";
   const [first, second] = graph.initializers.get(weight)?.dims ?? [];
-  const layout = weightLayout(node);
+  const layout = findOp(node)?.weight;
   if (first === undefined || second === undefined || layout === undefined) return undefined;
-  const { groups, outputAxis } = layout;
+  const groups = layout.groups(node);
+  const outputAxis = layout.outputAxis(node);
   const sizes = outputAxis === 0 ? [second * groups, first] : [first, second * groups];
   const [inputs = 0, outputs = 0] = sizes;
-  return { weight, ...layout, inputs, outputs };
-}
-
-/** How a layer's weight holds its channels; undefined for other operators. */
-function weightLayout(node: Node): Pick<LayerChannels, "groups" | "outputAxis"> | undefined {
-  switch (node.op) {
-    case "Conv":
-      return { groups: groupCount(node), outputAxis: 0 };
-    case "ConvTranspose":
-      return { groups: groupCount(node), outputAxis: 1 };
-    case "Gemm":
-      return { groups: 1, outputAxis: intAttribute(node, "transB") === 1 ? 0 : 1 };
-    case "MatMul":
-      return { groups: 1, outputAxis: 1 };
-    default:
-      return undefined;
-  }
+  return { weight, groups, outputAxis, inputs, outputs };
 }

@@ -1,6 +1,7 @@
 import { shapeError } from "../../graph/shape_error.js";
 import { compositeInputs } from "../core/composite.js";
 import type { OpDefinition } from "../core/definition.js";
+import { onlyInTraining } from "../core/definition.js";
 import { add, mul } from "../core/emit.js";
 import type { Emitter } from "../core/emitter.js";
 import { channelDot, channelSum, elementsPerChannel, perChannel } from "../families/normalization.js";
@@ -12,6 +13,10 @@ import { channelDot, channelSum, elementsPerChannel, perChannel } from "../famil
  */
 export const BatchNormalizationGradient: OpDefinition = {
   type: "BatchNormalizationGradient",
+  gradient: onlyInTraining,
+  channels: onlyInTraining,
+  cost: onlyInTraining,
+  onBlocks: true,
   shape: ({ node, inputs: [dy, , scale] }) => {
     if (dy === undefined || scale === undefined) throw shapeError(node, "the type of an input is unknown");
     return [dy, scale, scale];

@@ -5,6 +5,7 @@ import type { Node } from "../../graph/types.js";
 import { checkPerChannel } from "../core/arguments.js";
 import { compositeInputs, emitComposite, PENNI_DOMAIN } from "../core/composite.js";
 import type { OpDefinition } from "../core/definition.js";
+import { onlyInTraining } from "../core/definition.js";
 import { add, mul, reduceMean, reshape, sub } from "../core/emit.js";
 import type { Emitter } from "../core/emitter.js";
 import {
@@ -23,6 +24,9 @@ import {
  */
 export const BatchNormalizationTraining: OpDefinition = {
   type: "BatchNormalizationTraining",
+  channels: onlyInTraining,
+  cost: onlyInTraining,
+  onBlocks: true,
   shape: (context) => {
     const {
       node,

@@ -1,7 +1,7 @@
 import { float, floatAttribute } from "../../graph/attributes.js";
 import type { Node } from "../../graph/types.js";
 import { compositeInputs, emitComposite } from "../core/composite.js";
-import { type OpDefinition, sameTypeAsFirstInput } from "../core/definition.js";
+import { type OpDefinition, onlyInTraining, sameTypeAsFirstInput } from "../core/definition.js";
 import { mul } from "../core/emit.js";
 import type { Emitter } from "../core/emitter.js";
 
@@ -17,6 +17,10 @@ export interface Bounds {
  */
 export const ClipGradient: OpDefinition = {
   type: "ClipGradient",
+  gradient: onlyInTraining,
+  channels: onlyInTraining,
+  cost: onlyInTraining,
+  onBlocks: true,
   shape: sameTypeAsFirstInput,
   expand: (b, node) => {
     const [dy = "", y = ""] = compositeInputs(node, 2);

@@ -2,6 +2,7 @@ import { intsAttribute } from "../../graph/attributes.js";
 import type { Node } from "../../graph/types.js";
 import { compositeInputs, floatType } from "../core/composite.js";
 import type { OpDefinition } from "../core/definition.js";
+import { onlyInTraining } from "../core/definition.js";
 import { convGeometry } from "../families/conv_geometry.js";
 import { type ConvGeometry, inputGradient } from "../families/conv_gradient.js";
 
@@ -11,6 +12,10 @@ import { type ConvGeometry, inputGradient } from "../families/conv_gradient.js";
  */
 export const ConvInputGradient: OpDefinition = {
   type: "ConvInputGradient",
+  gradient: onlyInTraining,
+  channels: onlyInTraining,
+  cost: onlyInTraining,
+  onBlocks: true,
   shape: ({ node }) => [floatType(intsAttribute(node, "gradient_shape") ?? [])],
   expand: (b, node) => {
     const [dy = "", weight = ""] = compositeInputs(node, 2);

@@ -3,6 +3,7 @@ import type { Node } from "../../graph/types.js";
 import { checkConstantSize } from "../core/arguments.js";
 import { compositeInputs, floatType } from "../core/composite.js";
 import type { OpDefinition } from "../core/definition.js";
+import { onlyInTraining } from "../core/definition.js";
 import { convGeometry } from "../families/conv_geometry.js";
 import { type ConvGeometry, weightGradient, weightGradientConstant } from "../families/conv_gradient.js";
 
@@ -12,6 +13,10 @@ import { type ConvGeometry, weightGradient, weightGradientConstant } from "../fa
  */
 export const ConvWeightGradient: OpDefinition = {
   type: "ConvWeightGradient",
+  gradient: onlyInTraining,
+  channels: onlyInTraining,
+  cost: onlyInTraining,
+  onBlocks: true,
   shape: ({ node }) => [floatType(intsAttribute(node, "gradient_shape") ?? [])],
   expand: (b, node) => {
     const [x = "", dy = ""] = compositeInputs(node, 2);

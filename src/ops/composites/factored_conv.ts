@@ -2,7 +2,7 @@ import { ints, intsAttribute } from "../../graph/attributes.js";
 import type { Node, ValueType } from "../../graph/types.js";
 import { emitComposite } from "../core/composite.js";
 import type { NodeContext } from "../core/context.js";
-import { type GradientContext, type OpDefinition, staticShape } from "../core/definition.js";
+import { type GradientContext, type OpDefinition, onlyInTraining, staticShape } from "../core/definition.js";
 import { matMul, reshape } from "../core/emit.js";
 import type { Emitter } from "../core/emitter.js";
 import { convGeometry } from "../families/conv_geometry.js";
@@ -17,6 +17,9 @@ import { convShape } from "../families/conv_shape.js";
  */
 export const FactoredConv: OpDefinition = {
   type: "FactoredConv",
+  channels: onlyInTraining,
+  cost: onlyInTraining,
+  onBlocks: true,
   shape: factoredShape,
   gradient: factoredGradient,
   expand: (b, node) => {

@@ -3,6 +3,7 @@ import { shapeError } from "../../graph/shape_error.js";
 import { checkConstantSize } from "../core/arguments.js";
 import { compositeInputs, floatType } from "../core/composite.js";
 import type { OpDefinition } from "../core/definition.js";
+import { onlyInTraining } from "../core/definition.js";
 import { gemm, reshape } from "../core/emit.js";
 import type { Emitter } from "../core/emitter.js";
 import { inputGradient, weightGradient, weightGradientConstant } from "../families/conv_gradient.js";
@@ -15,6 +16,10 @@ import { factoredGeometry, mergedWeight } from "./factored_conv.js";
  */
 export const FactoredConvGradient: OpDefinition = {
   type: "FactoredConvGradient",
+  gradient: onlyInTraining,
+  channels: onlyInTraining,
+  cost: onlyInTraining,
+  onBlocks: true,
   shape: ({ node, inputs: [, , coefs, basis] }) => {
     if (coefs === undefined || basis === undefined) throw shapeError(node, "the type of an input is unknown");
     return [floatType(intsAttribute(node, "gradient_shape") ?? []), coefs, basis];

@@ -5,6 +5,7 @@ import { elementCount } from "../../graph/tensor.js";
 import type { Node } from "../../graph/types.js";
 import { compositeInputs } from "../core/composite.js";
 import type { OpDefinition } from "../core/definition.js";
+import { onlyInTraining } from "../core/definition.js";
 import { add, slice } from "../core/emit.js";
 import type { Emitter } from "../core/emitter.js";
 import type { StaticWindow } from "../core/window.js";
@@ -16,6 +17,10 @@ import { poolWindow } from "../families/pool.js";
  */
 export const MaxPoolGradient: OpDefinition = {
   type: "MaxPoolGradient",
+  gradient: onlyInTraining,
+  channels: onlyInTraining,
+  cost: onlyInTraining,
+  onBlocks: true,
   shape: ({ node, inputs: [, x] }) => {
     if (x === undefined) throw shapeError(node, "the type of an input is unknown");
     return [x];

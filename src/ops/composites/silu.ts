@@ -1,5 +1,5 @@
 import { compositeInputs, emitComposite } from "../core/composite.js";
-import { type OpDefinition, sameTypeAsFirstInput } from "../core/definition.js";
+import { type OpDefinition, onlyInTraining, sameTypeAsFirstInput } from "../core/definition.js";
 import { add, mul, sub } from "../core/emit.js";
 import { unaryGradient } from "../families/elementwise.js";
 
@@ -9,6 +9,9 @@ import { unaryGradient } from "../families/elementwise.js";
  */
 export const Silu: OpDefinition = {
   type: "Silu",
+  channels: onlyInTraining,
+  cost: onlyInTraining,
+  onBlocks: true,
   shape: sameTypeAsFirstInput,
   gradient: unaryGradient(
     ({ b, x, y, dy }) => emitComposite(b, SiluGradient.type, [dy, x, y], [true])[0] ?? "",
@@ -22,6 +25,10 @@ export const Silu: OpDefinition = {
 /** Gradient of Silu, a composite: dy, x and y of one shape -> dx = dy·(σ + x·σ·(1 - σ)) = dy·(y + σ·(1 - y)). */
 export const SiluGradient: OpDefinition = {
   type: "SiluGradient",
+  gradient: onlyInTraining,
+  channels: onlyInTraining,
+  cost: onlyInTraining,
+  onBlocks: true,
   shape: sameTypeAsFirstInput,
   expand: (b, node) => {
     const [dy = "", x = "", y = ""] = compositeInputs(node, 3);

@@ -1,7 +1,7 @@
 import { ints, intsAttribute } from "../../graph/attributes.js";
 import type { Node } from "../../graph/types.js";
 import { compositeInputs, emitComposite, floatType } from "../core/composite.js";
-import { type OpDefinition, staticShape } from "../core/definition.js";
+import { type OpDefinition, onlyInTraining, staticShape } from "../core/definition.js";
 import { reshape, zeroPad } from "../core/emit.js";
 import type { Emitter } from "../core/emitter.js";
 
@@ -11,6 +11,10 @@ import type { Emitter } from "../core/emitter.js";
  */
 export const SpreadOut: OpDefinition = {
   type: "SpreadOut",
+  gradient: onlyInTraining,
+  channels: onlyInTraining,
+  cost: onlyInTraining,
+  onBlocks: true,
   shape: ({ node, inputs: [x] }) => {
     const steps = stepsOf(node);
     return [floatType(staticShape(node, x).map((dim, axis) => dim * (steps[axis] ?? 1)))];

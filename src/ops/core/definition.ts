@@ -41,18 +41,95 @@ export type CostRule = (context: NodeContext, outputs: readonly ValueType[]) => 
  */
 export type ExpandRule = (builder: Emitter, node: Node) => readonly (string | undefined)[];
 
-/** Everything Penni knows about one operator. Each absent part is a clear error or a safe fallback. */
+/** In place of a rule: why the operator has none. What lacks it is refused or left alone, as its consumer says. */
+export interface Absence {
+  readonly absent: string;
+}
+
+export const absent = (reason: string): Absence => ({ absent: reason });
+
+/** The rule, where there is one. */
+export function ruleOf<Rule extends object>(facet: Rule | Absence | undefined): Rule | undefined {
+  return facet === undefined || "absent" in facet ? undefined : facet;
+}
+
+/** Operators that multiply nothing by weights cost no multiply-accumulates, as everywhere in the literature. */
+export const noProducts = absent("it multiplies nothing by weights");
+/** What computes with integers is de-quantized before anything is trained or shrunk. */
+export const ofIntegers = absent("networks of integers are de-quantized first");
+/** What is made of numbers and dimensions alone. */
+export const ofConstants = absent("nothing that is trained reaches it");
+/** What Penni's own operators of the training step do without: they are gone before a network is shrunk or counted. */
+export const onlyInTraining = absent("it exists in training steps only");
+
+/** What becomes of the elements of the first input (of every input, for Concat), by how much they keep of themselves. */
+export type Handling =
+  /** The output is the input. */
+  | "kept"
+  /** The same elements in the same order under other dimensions. */
+  | "reshaped"
+  /** Other places, repetitions or a choice, told by positions. */
+  | "moved"
+  /** The same, and elements of a fill value between them. */
+  | "padded"
+  /** The same numbers in another type. */
+  | "converted"
+  /** A choice told by their sizes: maxima. */
+  | "picked"
+  /** Means with positive weights. */
+  | "averaged"
+  /** Sums with weights of either sign that add up to 1. */
+  | "interpolated";
+
+/** The inputs of an operator that may be constants of a network. */
+export interface ConstantInputs {
+  /** Weights, biases and slopes, which training changes and which count as parameters. */
+  readonly trained: readonly number[];
+  /** Statistics, bounds and sizes, which are no parameters although they may be float constants. */
+  readonly settings: readonly number[];
+}
+
+/** A weight, input 1, over whose channels the operator sums its first input's. */
+export interface WeightLayout {
+  /** Axis of the weight along which the output channels run; the inputs run along the other one of axes 0 and 1. */
+  readonly outputAxis: (node: Node) => 0 | 1;
+  readonly groups: (node: Node) => number;
+  /** Whether input 2 is a bias. */
+  readonly takesBias: boolean;
+  /** Why its kernels cannot share a basis; undefined for those that can. */
+  readonly noBasis?: string;
+}
+
+/** Everything Penni knows about one operator. Where there is no rule, the definition says why. */
 export interface OpDefinition {
   readonly type: string;
   readonly shape: ShapeRule;
+  readonly gradient: GradientRule | Absence;
+  readonly channels: ChannelRule | Absence;
+  readonly cost: CostRule | Absence;
+  /** Why the compiler has no loops for it; all others have a lowering, or an `expand` into such. */
+  readonly notCompiled?: Absence;
+  /** True if the training step has a form of it on the runtime's blocked layout; the others get plain values there. */
+  readonly onBlocks?: true;
   /** The outputs from this number on need not be listed, and nothing changes where they are not; default: none. */
   readonly optionalOutputs?: number;
+  /** Absent where no arithmetic of shapes uses it. */
   readonly value?: ValueRule;
-  readonly gradient?: GradientRule;
-  readonly channels?: ChannelRule;
-  readonly cost?: CostRule;
   /** Composites (domain "penni"), and standard operators that the compiler knows in this form only. */
   readonly expand?: ExpandRule;
+  /** Absent where it computes new numbers. */
+  readonly elements?: Handling;
+  /** True if no number of the output is below 0, whatever the inputs are. */
+  readonly neverNegative?: true;
+  /** True if float32 arithmetic rounds what integers of moderate size would give. */
+  readonly roundsIntegers?: true;
+  /** True if how many elements the output has depends on the elements of the inputs. */
+  readonly countsData?: true;
+  /** Absent where constants are neither: all float ones count as parameters, and none is trained. */
+  readonly constants?: ConstantInputs;
+  readonly weight?: WeightLayout;
+  /** The order in which the input's axes lie in the output, where that is all the operator does. */
+  readonly permutation?: (node: Node, rank: number) => readonly number[];
 }
 
 /** The version of the standard operator set that a graph imports. */

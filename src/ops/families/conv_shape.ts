@@ -1,9 +1,11 @@
 import { intsAttribute } from "../../graph/attributes.js";
 import { describeShape, shapeError } from "../../graph/shape_error.js";
+import { elementCount } from "../../graph/tensor.js";
 import type { Dim, Node, ValueType } from "../../graph/types.js";
 import { checkDivides, groupCount } from "../../layers/groups.js";
 import { checkPerChannel } from "../core/arguments.js";
 import type { NodeContext } from "../core/context.js";
+import { staticShape } from "../core/definition.js";
 import { resolveWindow } from "../core/window.js";
 
 export function convShape(context: NodeContext): readonly ValueType[] {
@@ -61,4 +63,10 @@ function checkWeight(node: Node, channels: Dim, weight: readonly Dim[] | undefin
     `${perGroup * groups}`,
     `${channels} (input ${describeShape(x)})`,
   );
+}
+
+/** N·K·P·Q outputs, each a product with (C/group)·R·S weights. */
+export function convCost({ node, inputs: [, weight] }: NodeContext, [output]: readonly ValueType[]): number {
+  const [, ...perOutput] = staticShape(node, weight);
+  return elementCount(staticShape(node, output)) * elementCount(perOutput);
 }

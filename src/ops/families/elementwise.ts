@@ -5,7 +5,9 @@ import { broadcastShapes } from "../core/broadcast.js";
 import type { ChannelRule } from "../core/channels.js";
 import type { NodeContext } from "../core/context.js";
 import {
+  type Absence,
   type GradientRule,
+  noProducts,
   type OpDefinition,
   sameTypeAsFirstInput,
   type ValueRule,
@@ -54,17 +56,26 @@ export interface UnaryOptions {
   readonly gradient: (parts: UnaryParts) => string;
   /** The function itself, where it occurs in shape arithmetic. */
   readonly apply?: (x: number) => number;
-  readonly channels?: ChannelRule;
+  readonly channels: ChannelRule | Absence;
+  readonly facts?: ElementwiseFacts;
 }
 
+/** What else a definition says of an element-wise operator. */
+export type ElementwiseFacts = Pick<
+  OpDefinition,
+  "constants" | "elements" | "neverNegative" | "onBlocks" | "roundsIntegers"
+>;
+
 /** The definition of an element-wise operator of one input (further inputs are parameters). */
-export function unaryOp(type: string, { gradient, apply, channels }: UnaryOptions): OpDefinition {
+export function unaryOp(type: string, { gradient, apply, channels, facts }: UnaryOptions): OpDefinition {
   return {
     type,
     shape: sameTypeAsFirstInput,
     gradient: unaryGradient(gradient),
+    channels,
+    cost: noProducts,
     ...(apply === undefined ? {} : { value: numericValue(apply) }),
-    ...(channels === undefined ? {} : { channels }),
+    ...facts,
   };
 }
 
@@ -93,6 +104,7 @@ export interface BinaryOptions {
   readonly lanes?: LaneCombiner;
   readonly leftGradient: (parts: BinaryParts) => string;
   readonly rightGradient: (parts: BinaryParts) => string;
+  readonly facts?: ElementwiseFacts;
 }
 
 /** The definition of an element-wise operator of two broadcast inputs of one type. */
@@ -101,6 +113,7 @@ export function binaryOp(type: string, options: BinaryOptions): OpDefinition {
     type,
     shape: (context) => [broadcastType(context)],
     value: binaryValue(options),
+    cost: noProducts,
     channels: broadcasting(options.lanes ?? allOperands(options.apply)),
     gradient: ({ builder: b, node, outputGradients: [dy], needs }) => {
       const [left, right] = node.inputs;
@@ -112,6 +125,7 @@ export function binaryOp(type: string, options: BinaryOptions): OpDefinition {
         needs[1] === true ? options.rightGradient(parts) : undefined,
       ];
     },
+    ...options.facts,
   };
 }
 
@@ -142,6 +156,7 @@ export function comparisonOp(
     channels: broadcasting(() => undefined),
     value: ({ node, values }) => [mapKnown(node, "bool", values, compare)],
     gradient: noGradient,
+    cost: noProducts,
   };
 }
 
@@ -160,6 +175,7 @@ export function extremumOp(type: string, apply: (...numbers: number[]) => number
     shape: (context) => [broadcastType(context)],
     value: numericValue(apply),
     channels: broadcasting(allOperands(apply)),
+    cost: noProducts,
     gradient: ({ builder: b, node, outputGradients: [dy], needs }) => {
       const [y] = node.outputs;
       if (dy === undefined || y === undefined) return [];

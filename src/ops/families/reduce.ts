@@ -15,6 +15,7 @@ import {
 import type { ChannelRule } from "../core/channels.js";
 import type { KnownValue, NodeContext } from "../core/context.js";
 import type { GradientContext, OpDefinition } from "../core/definition.js";
+import { noProducts } from "../core/definition.js";
 import { isStatic, stridesOf } from "../core/dims.js";
 import { cast } from "../core/element_types.js";
 import { div, mul, reduceSum, reshape } from "../core/emit.js";
@@ -34,23 +35,31 @@ export interface ReductionParts {
   readonly dims: readonly number[];
 }
 
+export interface ReductionOptions {
+  readonly gradient: (parts: ReductionParts) => string;
+  /** Default: lanes that are not reduced stay, and nothing is known of their constants. */
+  readonly channels?: ChannelRule;
+  /** The reduction itself, where it occurs in shape arithmetic. */
+  readonly apply?: (elements: readonly KnownElement[]) => KnownElement;
+  readonly facts?: Pick<OpDefinition, "elements" | "onBlocks" | "roundsIntegers">;
+}
+
 /**
  * The definition of a reduction (ONNX Reduce*): the axes are an attribute up to opset 17 (ReduceSum: 12) and
  * an optional input later; none mean all, or nothing with `noop_with_empty_axes`.
  */
 export function reduceOp(
   type: string,
-  gradient: (parts: ReductionParts) => string,
-  channels: ChannelRule = reductionChannels(),
-  /** The reduction itself, where it occurs in shape arithmetic. */
-  apply?: (elements: readonly KnownElement[]) => KnownElement,
+  { gradient, channels = reductionChannels(), apply, facts }: ReductionOptions,
 ): OpDefinition {
   return {
     type,
     shape: reducedType,
     channels,
+    cost: noProducts,
     gradient: (context) => reduceGradient(context, gradient),
     ...(apply === undefined ? {} : { value: (context: NodeContext) => [reducedValue(context, apply)] }),
+    ...facts,
   };
 }
 

@@ -1,5 +1,6 @@
 import type { ChannelRule } from "../core/channels.js";
 import type { GradientRule, OpDefinition, ShapeRule } from "../core/definition.js";
+import { noProducts } from "../core/definition.js";
 import { reshape } from "../core/emit.js";
 import { reshapedValue } from "../core/rearrange.js";
 
@@ -18,5 +19,7 @@ export function reshapingOp(type: string, shape: ShapeRule, channels: ChannelRul
     channels,
     value: (context) => [reshapedValue(context.values[0], shape(context)[0]?.shape)],
     gradient: reshapeBack,
+    cost: noProducts,
+    elements: "reshaped",
   };
 }

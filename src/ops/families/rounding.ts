@@ -1,5 +1,5 @@
 import { activation } from "../channels/lanewise.js";
-import { type OpDefinition, sameTypeAsFirstInput } from "../core/definition.js";
+import { noProducts, type OpDefinition, sameTypeAsFirstInput } from "../core/definition.js";
 import { numericValue } from "../core/known_values.js";
 import { noGradient } from "./elementwise.js";
 
@@ -11,5 +11,6 @@ export function roundingOp(type: string, apply: (x: number) => number): OpDefini
     value: numericValue(apply),
     channels: activation(apply),
     gradient: noGradient,
+    cost: noProducts,
   };
 }

@@ -307,6 +307,9 @@ const composites: ReadonlyMap<string, OpDefinition> = new Map(
   ].map((definition) => [definition.type, definition]),
 );
 
+/** The names of the composites. */
+export const compositeOperators: readonly string[] = [...composites.keys()];
+
 /** The definition of a node's operator; undefined for custom domains and operators Penni does not know. */
 export function findOp(node: Pick<Node, "op" | "domain">): OpDefinition | undefined {
   if (node.domain === PENNI_DOMAIN) return composites.get(node.op);

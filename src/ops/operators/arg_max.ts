@@ -2,11 +2,13 @@ import { intAttribute } from "../../graph/attributes.js";
 import { searchChannels } from "../channels/pooling.js";
 import { normalizeAxis, requiredInput } from "../core/arguments.js";
 import type { OpDefinition } from "../core/definition.js";
+import { noProducts } from "../core/definition.js";
 import { noGradient } from "../families/elementwise.js";
 
 /** int64 index of the maximum along one axis, default 0 (ONNX ArgMax, opset 1 and later). */
 export const ArgMax: OpDefinition = {
   type: "ArgMax",
+  cost: noProducts,
   shape: (context) => {
     const { node } = context;
     const { shape } = requiredInput(context, 0);

@@ -1,4 +1,5 @@
 import type { OpDefinition } from "../core/definition.js";
+import { noProducts } from "../core/definition.js";
 import { neg } from "../core/emit.js";
 import { ArgMax } from "./arg_max.js";
 
@@ -6,6 +7,7 @@ import { ArgMax } from "./arg_max.js";
 export const ArgMin: OpDefinition = {
   ...ArgMax,
   type: "ArgMin",
+  cost: noProducts,
   expand: (b, { inputs: [x = ""], attributes }) => [
     b.emit("ArgMax", [neg(b, x)], { attributes: Object.fromEntries(attributes) }),
   ],

@@ -5,6 +5,7 @@ import { averagePoolChannels } from "../channels/pooling.js";
 import { checkConstantSize } from "../core/arguments.js";
 import { emitComposite } from "../core/composite.js";
 import type { OpDefinition } from "../core/definition.js";
+import { noProducts } from "../core/definition.js";
 import { mul } from "../core/emit.js";
 import type { Emitter } from "../core/emitter.js";
 import type { StaticWindow } from "../core/window.js";
@@ -19,6 +20,9 @@ import { spreadMean } from "../families/reduce.js";
  */
 export const AveragePool: OpDefinition = {
   type: "AveragePool",
+  cost: noProducts,
+  onBlocks: true,
+  elements: "averaged",
   shape: (context) => [pooledType(context)],
   channels: averagePoolChannels,
   gradient: unaryGradient(({ b, node, x, dy }) => {

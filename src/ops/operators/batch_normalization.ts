@@ -5,6 +5,7 @@ import { batchNormalizationChannels } from "../channels/normalization.js";
 import { checkPerChannel, checkRequiredInputs, requiredInput } from "../core/arguments.js";
 import type { NodeContext } from "../core/context.js";
 import type { OpDefinition } from "../core/definition.js";
+import { noProducts } from "../core/definition.js";
 import { mul, sub } from "../core/emit.js";
 import { channelSum, epsilonOf, inverseStandardDeviation, perChannel } from "../families/normalization.js";
 
@@ -15,6 +16,9 @@ import { channelSum, epsilonOf, inverseStandardDeviation, perChannel } from "../
  */
 export const BatchNormalization: OpDefinition = {
   type: "BatchNormalization",
+  cost: noProducts,
+  onBlocks: true,
+  constants: { trained: [1, 2], settings: [3, 4] },
   shape: batchNormalizationShape,
   channels: batchNormalizationChannels,
   // y = (x - mean) · r · scale + bias with r = 1 / sqrt(var + eps):

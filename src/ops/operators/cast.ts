@@ -4,12 +4,15 @@ import type { ElementType, Node } from "../../graph/types.js";
 import { laneWise } from "../channels/lanewise.js";
 import type { NodeContext } from "../core/context.js";
 import type { OpDefinition } from "../core/definition.js";
+import { noProducts } from "../core/definition.js";
 import { cast, elementTypeOfCode, isFloat } from "../core/element_types.js";
 import { type KnownElement, mapKnown } from "../core/known_values.js";
 
 /** y = x as another element type (ONNX Cast, opset 6 and later). dx = dy cast back, between float types. */
 export const Cast: OpDefinition = {
   type: "Cast",
+  cost: noProducts,
+  elements: "converted",
   shape: ({ node, inputs: [x] }) => [{ elementType: targetType(node), shape: x?.shape }],
   value: castValue,
   channels: laneWise({}),

@@ -4,7 +4,7 @@ import type { Node, Tensor } from "../../graph/types.js";
 import { activation } from "../channels/lanewise.js";
 import { type Bounds, clipGradient, LARGEST_BOUND } from "../composites/clip_gradient.js";
 import type { NodeContext } from "../core/context.js";
-import { type OpDefinition, sameTypeAsFirstInput } from "../core/definition.js";
+import { noProducts, type OpDefinition, sameTypeAsFirstInput } from "../core/definition.js";
 import { unaryGradient } from "../families/elementwise.js";
 
 /**
@@ -14,6 +14,9 @@ import { unaryGradient } from "../families/elementwise.js";
  */
 export const Clip: OpDefinition = {
   type: "Clip",
+  cost: noProducts,
+  onBlocks: true,
+  constants: { trained: [], settings: [1, 2] },
   shape: sameTypeAsFirstInput,
   channels: activation(clipConstant),
   gradient: unaryGradient(({ b, node, x, y, dy }) => {

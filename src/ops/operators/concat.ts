@@ -5,12 +5,16 @@ import { concatChannels } from "../channels/structure.js";
 import { normalizeAxis, requiredInput } from "../core/arguments.js";
 import type { NodeContext } from "../core/context.js";
 import type { OpDefinition } from "../core/definition.js";
+import { noProducts } from "../core/definition.js";
 import { slice } from "../core/emit.js";
 import { concatenatedValue } from "../core/rearrange.js";
 
 /** Joins tensors along one axis (ONNX Concat, opset 4 and later). */
 export const Concat: OpDefinition = {
   type: "Concat",
+  cost: noProducts,
+  onBlocks: true,
+  elements: "moved",
   shape: (context) => [concatType(context)],
   value: ({ node, values }) => {
     const known = values.filter((value) => value !== undefined);

@@ -10,11 +10,15 @@ import { PenniError } from "../../graph/errors.js";
 import { float32Tensor, int64Tensor, scalarTensor } from "../../graph/tensor.js";
 import type { Node, Tensor } from "../../graph/types.js";
 import type { OpDefinition } from "../core/definition.js";
+import { absent, noProducts, ofConstants } from "../core/definition.js";
 import { knownTensor } from "../core/rearrange.js";
 
 /** A tensor that is part of the graph (ONNX Constant, opset 1 and later; every form but sparse_value). */
 export const Constant: OpDefinition = {
   type: "Constant",
+  gradient: ofConstants,
+  channels: absent("it reads no channels"),
+  cost: noProducts,
   shape: ({ node }) => {
     const { type, dims } = constantTensor(node);
     return [{ elementType: type, shape: dims }];

@@ -2,12 +2,16 @@ import { tensorAttribute } from "../../graph/attributes.js";
 import { elementCount, numericData } from "../../graph/tensor.js";
 import { intsArgument, partlyKnown } from "../core/arguments.js";
 import type { OpDefinition } from "../core/definition.js";
+import { absent, noProducts, ofConstants } from "../core/definition.js";
 import { isStatic } from "../core/dims.js";
 import { LARGEST_GENERATED } from "../core/rearrange.js";
 
 /** A tensor of the given dimensions filled with one value, float32 0 by default (ONNX ConstantOfShape, opset 9 and later). */
 export const ConstantOfShape: OpDefinition = {
   type: "ConstantOfShape",
+  gradient: ofConstants,
+  channels: absent("it reads no channels"),
+  cost: noProducts,
   shape: (context) => [
     {
       elementType: tensorAttribute(context.node, "value")?.type ?? "float32",

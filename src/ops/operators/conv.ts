@@ -1,14 +1,12 @@
 import { ints } from "../../graph/attributes.js";
-import { elementCount } from "../../graph/tensor.js";
-import type { ValueType } from "../../graph/types.js";
+import { groupCount } from "../../layers/groups.js";
 import { convChannels } from "../channels/conv.js";
 import { emitComposite } from "../core/composite.js";
-import type { NodeContext } from "../core/context.js";
-import { type GradientContext, type OpDefinition, staticShape } from "../core/definition.js";
+import type { GradientContext, OpDefinition } from "../core/definition.js";
 import { reshape } from "../core/emit.js";
 import { convGeometry, planeDims } from "../families/conv_geometry.js";
 import { convAttributes } from "../families/conv_gradient.js";
-import { convShape } from "../families/conv_shape.js";
+import { convCost, convShape } from "../families/conv_shape.js";
 
 /**
  * Convolution (ONNX Conv, opset 1 and later): x [N, C, ...], w [K, C/group, ...], optional bias [K] ->
@@ -17,6 +15,10 @@ import { convShape } from "../families/conv_shape.js";
  */
 export const Conv: OpDefinition = {
   type: "Conv",
+  onBlocks: true,
+  roundsIntegers: true,
+  constants: { trained: [1, 2], settings: [] },
+  weight: { outputAxis: () => 0, groups: groupCount, takesBias: true },
   shape: convShape,
   cost: convCost,
   channels: convChannels,
@@ -47,10 +49,4 @@ function convGradient({
     needs[1] === true ? one("ConvWeightGradient", [x, dy], dims(weight)) : undefined,
     needs[2] === true ? emitComposite(b, "ChannelSum", [dy], [true])[0] : undefined,
   ];
-}
-
-/** N·K·P·Q outputs, each a product with (C/group)·R·S weights. */
-function convCost({ node, inputs: [, weight] }: NodeContext, [output]: readonly ValueType[]): number {
-  const [, ...perOutput] = staticShape(node, weight);
-  return elementCount(staticShape(node, output)) * elementCount(perOutput);
 }

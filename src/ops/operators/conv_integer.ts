@@ -1,16 +1,19 @@
 import { optionalInput, withSomeInputs } from "../core/arguments.js";
 import type { NodeContext } from "../core/context.js";
 import type { OpDefinition } from "../core/definition.js";
+import { ofIntegers } from "../core/definition.js";
 import { cast } from "../core/element_types.js";
+import { convCost, convShape } from "../families/conv_shape.js";
 import { alongAxis, centred } from "../families/quantization.js";
-import { Conv } from "./conv.js";
 
 /** Convolution of integers, int32, each less its zero point (ONNX ConvInteger, opset 10). */
 export const ConvInteger: OpDefinition = {
   type: "ConvInteger",
+  gradient: ofIntegers,
+  channels: ofIntegers,
   shape: (context) =>
-    Conv.shape(withoutZeroPoints(context)).map(({ shape }) => ({ elementType: "int32", shape })),
-  cost: (context, outputs) => Conv.cost?.(withoutZeroPoints(context), outputs) ?? 0,
+    convShape(withoutZeroPoints(context)).map(({ shape }) => ({ elementType: "int32", shape })),
+  cost: (context, outputs) => convCost(withoutZeroPoints(context), outputs),
   expand: (b, node) => {
     const [x = "", w = ""] = node.inputs;
     const [xZero, wZero] = [optionalInput(node, 2), optionalInput(node, 3)];

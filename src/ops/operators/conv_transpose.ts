@@ -19,6 +19,13 @@ import type { Emitter } from "../core/emitter.js";
  */
 export const ConvTranspose: OpDefinition = {
   type: "ConvTranspose",
+  constants: { trained: [1, 2], settings: [] },
+  weight: {
+    outputAxis: () => 1,
+    groups: groupCount,
+    takesBias: true,
+    noBasis: "transposed convolutions are not decomposed",
+  },
   shape: convTransposeShape,
   cost: convTransposeCost,
   channels: convTransposeChannels,

@@ -2,11 +2,12 @@ import { int, intAttribute } from "../../graph/attributes.js";
 import { alongAxesChannels } from "../channels/normalization.js";
 import { normalizeAxis } from "../core/arguments.js";
 import { wall } from "../core/channels.js";
-import { type OpDefinition, sameTypeAsFirstInput } from "../core/definition.js";
+import { noProducts, type OpDefinition, sameTypeAsFirstInput } from "../core/definition.js";
 
 /** Running sums along a constant or computed axis (ONNX CumSum, opset 11 and later). dx: the same the other way round. */
 export const CumSum: OpDefinition = {
   type: "CumSum",
+  cost: noProducts,
   shape: sameTypeAsFirstInput,
   channels: (context) => {
     const axis = context.values[1]?.elements[0];

@@ -1,6 +1,7 @@
 import { intAttribute, stringAttribute } from "../../graph/attributes.js";
 import { depthToSpaceChannels } from "../channels/blocks.js";
 import type { OpDefinition } from "../core/definition.js";
+import { noProducts } from "../core/definition.js";
 import { reshape, transpose } from "../core/emit.js";
 import { depthSpaceType } from "../families/depth_space.js";
 
@@ -10,6 +11,8 @@ import { depthSpaceType } from "../families/depth_space.js";
  */
 export const DepthToSpace: OpDefinition = {
   type: "DepthToSpace",
+  cost: noProducts,
+  elements: "moved",
   channels: depthToSpaceChannels,
   shape: (context) => [depthSpaceType(context, "to-space")],
   gradient: ({ builder: b, node, outputGradients: [dy], dims }) => {

@@ -1,11 +1,15 @@
 import { optionalInput, requiredInput } from "../core/arguments.js";
 import type { OpDefinition } from "../core/definition.js";
+import { noProducts, ofIntegers } from "../core/definition.js";
 import { mul } from "../core/emit.js";
 import { alongAxis, centred, checkHeld } from "../families/quantization.js";
 
 /** y = (x - zero point) * scale (ONNX DequantizeLinear, opset 10 and later). */
 export const DequantizeLinear: OpDefinition = {
   type: "DequantizeLinear",
+  gradient: ofIntegers,
+  channels: ofIntegers,
+  cost: noProducts,
   shape: (context) => [
     { elementType: requiredInput(context, 1).elementType, shape: requiredInput(context, 0).shape },
   ],

@@ -6,6 +6,7 @@ import { binaryOp } from "../families/elementwise.js";
  * y = a / b: da = dy / b, db = -dy·y / b.
  */
 export const Div = binaryOp("Div", {
+  facts: { onBlocks: true, roundsIntegers: true },
   apply: (left, right) => left / right,
   rightIdentity: 1,
   leftGradient: ({ b, dy, right }) => div(b, dy, right),

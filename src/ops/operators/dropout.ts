@@ -3,6 +3,7 @@ import { laneWise } from "../channels/lanewise.js";
 import { requiredInput } from "../core/arguments.js";
 import type { NodeContext } from "../core/context.js";
 import type { OpDefinition } from "../core/definition.js";
+import { noProducts } from "../core/definition.js";
 
 /**
  * Dropout in inference form: y = x, mask all true (ONNX Dropout, opset 7 and later). dx = dy. Training mode
@@ -10,6 +11,9 @@ import type { OpDefinition } from "../core/definition.js";
  */
 export const Dropout: OpDefinition = {
   type: "Dropout",
+  cost: noProducts,
+  elements: "kept",
+  constants: { trained: [], settings: [1] },
   optionalOutputs: 1,
   shape: (context) => {
     const x = requiredInput(context, 0);

@@ -1,6 +1,7 @@
 import { int } from "../../graph/attributes.js";
 import { requiredInput } from "../core/arguments.js";
 import type { OpDefinition } from "../core/definition.js";
+import { noProducts, ofIntegers } from "../core/definition.js";
 import { cast } from "../core/element_types.js";
 import { div, neg, sub } from "../core/emit.js";
 import type { Emitter } from "../core/emitter.js";
@@ -9,6 +10,9 @@ import { asIntegers } from "../families/quantization.js";
 /** uint8 over the range of the numbers at hand and 0, its scale and its zero point (ONNX DynamicQuantizeLinear, opset 11). */
 export const DynamicQuantizeLinear: OpDefinition = {
   type: "DynamicQuantizeLinear",
+  gradient: ofIntegers,
+  channels: ofIntegers,
+  cost: noProducts,
   shape: (context) => {
     const { elementType, shape } = requiredInput(context, 0);
     return [

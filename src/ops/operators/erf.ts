@@ -4,6 +4,7 @@ import { unaryOp } from "../families/elementwise.js";
 
 /** y = erf x (ONNX Erf, opset 9 and later). dx = dy·2/√π·exp(-x²). */
 export const Erf = unaryOp("Erf", {
+  facts: { onBlocks: true },
   channels: activation(errorFunction),
   gradient: ({ b, x, dy }) => {
     const bell = b.emit("Exp", [neg(b, mul(b, x, x))]);

@@ -5,12 +5,16 @@ import { intsArgument, partlyKnown, requiredInput } from "../core/arguments.js";
 import { broadcastShapes } from "../core/broadcast.js";
 import type { NodeContext } from "../core/context.js";
 import type { OpDefinition } from "../core/definition.js";
+import { noProducts } from "../core/definition.js";
 import { isStatic, stridesOf } from "../core/dims.js";
 import { LARGEST_GENERATED, stridedValue } from "../core/rearrange.js";
 
 /** Broadcasting to a shape (ONNX Expand, opset 8 and later). dx = dy summed over the broadcast axes, which the driver does. */
 export const Expand: OpDefinition = {
   type: "Expand",
+  cost: noProducts,
+  onBlocks: true,
+  elements: "moved",
   channels: expandChannels,
   shape: (context) => [{ elementType: requiredInput(context, 0).elementType, shape: expandedShape(context) }],
   value: (context) => {

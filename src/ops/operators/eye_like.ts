@@ -4,6 +4,7 @@ import type { ElementType } from "../../graph/types.js";
 import { requiredInput } from "../core/arguments.js";
 import type { NodeContext } from "../core/context.js";
 import type { OpDefinition } from "../core/definition.js";
+import { absent, noProducts } from "../core/definition.js";
 import { elementTypeOfCode } from "../core/element_types.js";
 import { checkTable, unsupportedForm } from "../core/unsupported_form.js";
 import { noGradient } from "../families/elementwise.js";
@@ -11,6 +12,8 @@ import { noGradient } from "../families/elementwise.js";
 /** Ones on a diagonal of a matrix of the input's dimensions (ONNX EyeLike, opset 9 and later). */
 export const EyeLike: OpDefinition = {
   type: "EyeLike",
+  channels: absent("it reads no channels"),
+  cost: noProducts,
   shape: (context) => [{ elementType: elementTypeOf(context), shape: requiredInput(context, 0).shape }],
   gradient: noGradient,
   expand: (b, node) => {

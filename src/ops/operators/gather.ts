@@ -6,6 +6,7 @@ import { gatherChannels } from "../channels/structure.js";
 import { needsConstant, normalizeAxis, requiredInput } from "../core/arguments.js";
 import type { KnownValue, NodeContext } from "../core/context.js";
 import type { GradientContext, OpDefinition } from "../core/definition.js";
+import { noProducts } from "../core/definition.js";
 import { reshape } from "../core/emit.js";
 import { knownNumbers } from "../core/rearrange.js";
 import { type AxisTap, adjointAlongAxes, checkAxisLength } from "../families/axis_map.js";
@@ -14,6 +15,8 @@ import { padOrCrop } from "../families/pad_or_crop.js";
 /** Entries of one axis by index (ONNX Gather, opset 1 and later). */
 export const Gather: OpDefinition = {
   type: "Gather",
+  cost: noProducts,
+  elements: "moved",
   shape: (context) => [gatherType(context)],
   value: (context) => [gatherValue(context)],
   channels: gatherChannels,

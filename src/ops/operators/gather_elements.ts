@@ -4,6 +4,7 @@ import { normalizeAxis, requiredInput } from "../core/arguments.js";
 import { wall } from "../core/channels.js";
 import type { NodeContext } from "../core/context.js";
 import type { GradientContext, OpDefinition } from "../core/definition.js";
+import { noProducts } from "../core/definition.js";
 import { reshape } from "../core/emit.js";
 import { elementPositions } from "../families/indexing.js";
 import { zerosLike } from "../families/scatter_gradient.js";
@@ -14,6 +15,8 @@ import { zerosLike } from "../families/scatter_gradient.js";
  */
 export const GatherElements: OpDefinition = {
   type: "GatherElements",
+  cost: noProducts,
+  elements: "moved",
   shape: (context) => [gatheredType(context)],
   channels: () => wall("its indices may lead from any channel to any other"),
   gradient: (context) => [gatherElementsGradient(context)],

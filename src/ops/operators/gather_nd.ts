@@ -5,6 +5,7 @@ import { requiredInput } from "../core/arguments.js";
 import { wall } from "../core/channels.js";
 import type { NodeContext } from "../core/context.js";
 import type { GradientContext, OpDefinition } from "../core/definition.js";
+import { noProducts } from "../core/definition.js";
 import { reshape } from "../core/emit.js";
 import { unsupportedForm } from "../core/unsupported_form.js";
 import { namedBlocks } from "../families/indexing.js";
@@ -13,6 +14,8 @@ import { zerosLike } from "../families/scatter_gradient.js";
 /** Blocks of x by index vectors (ONNX GatherND, opset 11 and later; batch_dims from 12). */
 export const GatherND: OpDefinition = {
   type: "GatherND",
+  cost: noProducts,
+  elements: "moved",
   shape: (context) => [gatheredType(context)],
   channels: () => wall("its indices may lead from any channel to any other"),
   gradient: (context) => [gatherGradient(context)],

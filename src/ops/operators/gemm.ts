@@ -15,6 +15,14 @@ import { gemm, mul } from "../core/emit.js";
  */
 export const Gemm: OpDefinition = {
   type: "Gemm",
+  roundsIntegers: true,
+  constants: { trained: [1, 2], settings: [] },
+  weight: {
+    outputAxis: (node) => (flag(node, "transB") ? 0 : 1),
+    groups: () => 1,
+    takesBias: true,
+    noBasis: "a fully connected layer has no kernels to share",
+  },
   shape: gemmShape,
   gradient: gemmGradient,
   channels: gemmChannels,

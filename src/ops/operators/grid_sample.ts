@@ -5,6 +5,7 @@ import { laneWise } from "../channels/lanewise.js";
 import { requiredInput } from "../core/arguments.js";
 import type { NodeContext } from "../core/context.js";
 import type { GradientContext, OpDefinition } from "../core/definition.js";
+import { noProducts } from "../core/definition.js";
 import { add, mul, reshape, slice, sub } from "../core/emit.js";
 import type { Emitter } from "../core/emitter.js";
 import { unsupportedForm } from "../core/unsupported_form.js";
@@ -18,6 +19,7 @@ import { zerosLike } from "../families/scatter_gradient.js";
  */
 export const GridSample: OpDefinition = {
   type: "GridSample",
+  cost: noProducts,
   shape: (context) => [sampledType(context)],
   // Outside the map stand zeros, so that a constant channel does not stay one.
   channels: laneWise(),

@@ -5,6 +5,7 @@ import { requiredInput } from "../core/arguments.js";
 import { wall } from "../core/channels.js";
 import type { NodeContext } from "../core/context.js";
 import type { GradientContext, OpDefinition } from "../core/definition.js";
+import { noProducts } from "../core/definition.js";
 import { mul, reduceSum, reshape } from "../core/emit.js";
 import { channelSum, epsilonOf, perChannel } from "../families/normalization.js";
 import { expand } from "../families/reduce.js";
@@ -16,6 +17,8 @@ import { standardize, standardizeGradient } from "../families/standardize.js";
  */
 export const GroupNormalization: OpDefinition = {
   type: "GroupNormalization",
+  cost: noProducts,
+  constants: { trained: [1, 2], settings: [] },
   channels: () => wall("it normalises over groups of channels"),
   shape: groupNormalizationShape,
   gradient: groupNormalizationGradient,

@@ -2,6 +2,7 @@ import { int, intAttribute } from "../../graph/attributes.js";
 import type { Node } from "../../graph/types.js";
 import { wall } from "../core/channels.js";
 import type { OpDefinition } from "../core/definition.js";
+import { absent } from "../core/definition.js";
 import { add, matMul, mul, slice, sub } from "../core/emit.js";
 import type { Emitter } from "../core/emitter.js";
 import { recurrentCost, recurrentTypes, type Step, unrolled } from "../families/recurrent.js";
@@ -9,6 +10,7 @@ import { recurrentCost, recurrentTypes, type Step, unrolled } from "../families/
 /** Gated recurrent unit (ONNX GRU, opset 7 and later); gates in the order update, reset, hidden. */
 export const GRU: OpDefinition = {
   type: "GRU",
+  gradient: absent("recurrent layers are not trained"),
   shape: (context) => recurrentTypes(context, 1),
   cost: recurrentCost,
   channels: () => wall("it mixes them over time"),

@@ -10,6 +10,7 @@ export const HARD_SIGMOID_BOUNDS: Bounds = { low: 0, high: 1 };
 
 /** y = max(0, min(1, α·x + β)) (ONNX HardSigmoid, opset 6 and later). dx = dy·α·[0 < y < 1]. */
 export const HardSigmoid = unaryOp("HardSigmoid", {
+  facts: { onBlocks: true, neverNegative: true },
   channels: activation((x, { node }) => hardSigmoidOf(node, x)),
   gradient: ({ b, node, y, dy }) => {
     const alpha = floatAttribute(node, "alpha") ?? 0.2;

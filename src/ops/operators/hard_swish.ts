@@ -10,6 +10,7 @@ import { HARD_SIGMOID_BOUNDS } from "./hard_sigmoid.js";
  * dx = dy·(h + x/6·[0 < h < 1]).
  */
 export const HardSwish = unaryOp("HardSwish", {
+  facts: { onBlocks: true },
   channels: activation((x) => x * Math.max(0, Math.min(1, x / 6 + 0.5))),
   gradient: ({ b, x, dy }) => {
     const h = b.emit("HardSigmoid", [x], { attributes: { alpha: float(1 / 6), beta: float(0.5) } });

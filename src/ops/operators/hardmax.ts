@@ -1,12 +1,13 @@
 import { int, intAttribute } from "../../graph/attributes.js";
 import { normalizeAxis } from "../core/arguments.js";
-import { type OpDefinition, sameTypeAsFirstInput } from "../core/definition.js";
+import { noProducts, type OpDefinition, sameTypeAsFirstInput } from "../core/definition.js";
 import { noGradient } from "../families/elementwise.js";
 import { softmaxChannels } from "../families/softmax_axes.js";
 
 /** 1 at the first maximum along an axis, default -1, 0 elsewhere (ONNX Hardmax, opset 13 and later). */
 export const Hardmax: OpDefinition = {
   type: "Hardmax",
+  cost: noProducts,
   shape: sameTypeAsFirstInput,
   channels: softmaxChannels,
   gradient: noGradient,

@@ -1,6 +1,7 @@
 import { instanceNormalizationChannels } from "../channels/normalization.js";
 import { checkPerChannel, checkRequiredInputs, requiredInput } from "../core/arguments.js";
 import type { GradientContext, OpDefinition } from "../core/definition.js";
+import { noProducts } from "../core/definition.js";
 import { mul } from "../core/emit.js";
 import { channelSum, epsilonOf, perChannel } from "../families/normalization.js";
 import { axesFrom } from "../families/reduce.js";
@@ -12,6 +13,8 @@ import { standardize, standardizeGradient } from "../families/standardize.js";
  */
 export const InstanceNormalization: OpDefinition = {
   type: "InstanceNormalization",
+  cost: noProducts,
+  constants: { trained: [1, 2], settings: [] },
   channels: instanceNormalizationChannels,
   shape: (context) => {
     checkRequiredInputs(context, 3);

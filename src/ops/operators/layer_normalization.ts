@@ -4,6 +4,7 @@ import { alongAxesChannels } from "../channels/normalization.js";
 import { checkRequiredInputs, normalizeAxis, requiredInput } from "../core/arguments.js";
 import { checkBroadcastsTo } from "../core/broadcast.js";
 import type { GradientContext, OpDefinition } from "../core/definition.js";
+import { noProducts } from "../core/definition.js";
 import { mul } from "../core/emit.js";
 import { epsilonOf } from "../families/normalization.js";
 import { axesFrom } from "../families/reduce.js";
@@ -15,6 +16,8 @@ import { standardize, standardizeGradient } from "../families/standardize.js";
  */
 export const LayerNormalization: OpDefinition = {
   type: "LayerNormalization",
+  cost: noProducts,
+  constants: { trained: [1, 2], settings: [] },
   optionalOutputs: 1,
   // Scale and bias that reach further than the normalised axes have entries per channel, too.
   channels: alongAxesChannels(({ node, inputs }, rank) => {

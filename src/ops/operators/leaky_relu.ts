@@ -5,6 +5,7 @@ import { unaryOp, whereNegative } from "../families/elementwise.js";
 
 /** y = x for x ≥ 0, α·x below (ONNX LeakyRelu, opset 6 and later). dx = dy for x > 0, α·dy elsewhere. */
 export const LeakyRelu = unaryOp("LeakyRelu", {
+  facts: { onBlocks: true },
   channels: activation((x, { node }) => (x < 0 ? x * slopeBelow(node) : x)),
   gradient: ({ b, node, x, y, dy }) => {
     const alpha = slopeBelow(node);

@@ -2,7 +2,7 @@ import { floatAttribute, int, intAttribute, ints } from "../../graph/attributes.
 import { shapeError } from "../../graph/shape_error.js";
 import type { Node } from "../../graph/types.js";
 import { wall } from "../core/channels.js";
-import { type OpDefinition, sameTypeAsFirstInput } from "../core/definition.js";
+import { noProducts, type OpDefinition, sameTypeAsFirstInput } from "../core/definition.js";
 import { add, div, mul, reshape, sub } from "../core/emit.js";
 import type { Emitter } from "../core/emitter.js";
 import { unaryGradient } from "../families/elementwise.js";
@@ -14,6 +14,7 @@ import { unaryGradient } from "../families/elementwise.js";
  */
 export const LRN: OpDefinition = {
   type: "LRN",
+  cost: noProducts,
   channels: () => wall("it normalises each channel with its neighbours"),
   shape: sameTypeAsFirstInput,
   gradient: unaryGradient(({ b, node, x, y, dy }) => {

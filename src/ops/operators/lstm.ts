@@ -1,12 +1,14 @@
 import { int } from "../../graph/attributes.js";
 import { wall } from "../core/channels.js";
 import type { OpDefinition } from "../core/definition.js";
+import { absent } from "../core/definition.js";
 import { add, matMul, mul } from "../core/emit.js";
 import { recurrentCost, recurrentTypes, type Step, unrolled } from "../families/recurrent.js";
 
 /** Long short-term memory (ONNX LSTM, opset 7 and later); gates in the order input, output, forget, cell. */
 export const LSTM: OpDefinition = {
   type: "LSTM",
+  gradient: absent("recurrent layers are not trained"),
   shape: (context) => recurrentTypes(context, 2),
   cost: recurrentCost,
   channels: () => wall("it mixes them over time"),

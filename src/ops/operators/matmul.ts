@@ -1,13 +1,8 @@
-import { describeShape, shapeError } from "../../graph/shape_error.js";
-import { elementCount } from "../../graph/tensor.js";
-import type { Shape, ValueType } from "../../graph/types.js";
 import { matMulChannels } from "../channels/gemm.js";
-import { requiredInput } from "../core/arguments.js";
-import { broadcastShapes } from "../core/broadcast.js";
-import type { NodeContext } from "../core/context.js";
-import { type GradientContext, type OpDefinition, staticShape } from "../core/definition.js";
+import type { GradientContext, OpDefinition } from "../core/definition.js";
 import { gemm, matMul, reshape, transpose } from "../core/emit.js";
 import type { Emitter } from "../core/emitter.js";
+import { asColumn, asRow, matMulCost, matMulShape } from "../families/matrix_shape.js";
 
 /**
  * Matrix product as NumPy's matmul (ONNX MatMul, opset 1 and later): A [..., M, K], B [..., K, N] ->
@@ -16,41 +11,19 @@ import type { Emitter } from "../core/emitter.js";
  */
 export const MatMul: OpDefinition = {
   type: "MatMul",
+  roundsIntegers: true,
+  constants: { trained: [0, 1], settings: [] },
+  weight: {
+    outputAxis: () => 1,
+    groups: () => 1,
+    takesBias: false,
+    noBasis: "a matrix product has no kernels to share",
+  },
   shape: matMulShape,
   gradient: matMulGradient,
   channels: matMulChannels,
-  cost: ({ node, inputs: [a] }, [y]) =>
-    elementCount(staticShape(node, y)) * (staticShape(node, a).at(-1) ?? 1),
+  cost: matMulCost,
 };
-
-function matMulShape(context: NodeContext): readonly ValueType[] {
-  const { node } = context;
-  const a = requiredInput(context, 0);
-  const b = requiredInput(context, 1);
-  const { elementType } = a;
-  if (a.shape === undefined || b.shape === undefined) return [{ elementType, shape: undefined }];
-  if (a.shape.length === 0 || b.shape.length === 0) {
-    throw shapeError(node, "a factor is a scalar", "rank 1 or more", "rank 0");
-  }
-  const left = asRow(a.shape);
-  const right = asColumn(b.shape);
-  const inner = [left.at(-1), right.at(-2)];
-  if (inner.every((dim) => typeof dim === "number") && inner[0] !== inner[1]) {
-    throw shapeError(
-      node,
-      "the factors do not fit each other",
-      "as many columns in the first as rows in the second",
-      `${describeShape(a.shape)} and ${describeShape(b.shape)}`,
-    );
-  }
-  const batch = broadcastShapes(node, left.slice(0, -2), right.slice(0, -2)) ?? [];
-  const rows = a.shape.length === 1 ? [] : [left.at(-2)];
-  const columns = b.shape.length === 1 ? [] : [right.at(-1)];
-  return [{ elementType, shape: [...batch, ...rows, ...columns] }];
-}
-
-const asRow = <T extends Shape>(shape: T): Shape => (shape.length === 1 ? [1, ...shape] : shape);
-const asColumn = <T extends Shape>(shape: T): Shape => (shape.length === 1 ? [...shape, 1] : shape);
 
 /** A factor or gradient as (stacked) matrices, i.e. of rank 2 or more. */
 interface Matrices {

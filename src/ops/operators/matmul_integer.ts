@@ -1,17 +1,20 @@
 import { optionalInput, withSomeInputs } from "../core/arguments.js";
 import type { NodeContext } from "../core/context.js";
 import type { OpDefinition } from "../core/definition.js";
+import { ofIntegers } from "../core/definition.js";
 import { cast } from "../core/element_types.js";
 import { matMul, reshape } from "../core/emit.js";
 import type { Emitter } from "../core/emitter.js";
+import { matMulCost, matMulShape } from "../families/matrix_shape.js";
 import { centred } from "../families/quantization.js";
-import { MatMul } from "./matmul.js";
 
 /** Product of integer matrices, int32, each less its zero point (ONNX MatMulInteger, opset 10). */
 export const MatMulInteger: OpDefinition = {
   type: "MatMulInteger",
-  shape: (context) => MatMul.shape(factors(context)).map(({ shape }) => ({ elementType: "int32", shape })),
-  cost: (context, outputs) => MatMul.cost?.(factors(context), outputs) ?? 0,
+  gradient: ofIntegers,
+  channels: ofIntegers,
+  shape: (context) => matMulShape(factors(context)).map(({ shape }) => ({ elementType: "int32", shape })),
+  cost: (context, outputs) => matMulCost(factors(context), outputs),
   expand: (b, node) => {
     const [left = "", right = ""] = node.inputs;
     const [leftZero, rightZero] = [optionalInput(node, 2), optionalInput(node, 3)];

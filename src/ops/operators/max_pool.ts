@@ -1,6 +1,7 @@
 import { maxPoolChannels } from "../channels/pooling.js";
 import { emitComposite } from "../core/composite.js";
 import type { OpDefinition } from "../core/definition.js";
+import { noProducts } from "../core/definition.js";
 import { unaryGradient } from "../families/elementwise.js";
 import { pooledType } from "../families/pool.js";
 
@@ -10,6 +11,9 @@ import { pooledType } from "../families/pool.js";
  */
 export const MaxPool: OpDefinition = {
   type: "MaxPool",
+  cost: noProducts,
+  onBlocks: true,
+  elements: "picked",
   optionalOutputs: 1,
   shape: (context) => {
     const pooled = pooledType(context);

@@ -2,6 +2,7 @@ import { intsAttribute } from "../../graph/attributes.js";
 import { shapeError } from "../../graph/shape_error.js";
 import { wall } from "../core/channels.js";
 import type { OpDefinition } from "../core/definition.js";
+import { absent, noProducts } from "../core/definition.js";
 
 /**
  * Scatters x [N, C, spatial...] to the flat positions `indices` of a zero tensor (ONNX MaxUnpool, opset 9 and
@@ -9,6 +10,9 @@ import type { OpDefinition } from "../core/definition.js";
  */
 export const MaxUnpool: OpDefinition = {
   type: "MaxUnpool",
+  gradient: absent("no rule is written: what lies before it is not trained"),
+  cost: noProducts,
+  notCompiled: absent("no loops are written for it"),
   channels: () => wall("its indices count across channels"),
   shape: ({ node, inputs: [x, , size], values: [, , shape] }) => {
     if (x === undefined) throw shapeError(node, "the type of the input is unknown");

@@ -1,5 +1,6 @@
 import { intAttribute } from "../../graph/attributes.js";
 import type { OpDefinition } from "../core/definition.js";
+import { absent, noProducts } from "../core/definition.js";
 import { div, mul, neg, sub } from "../core/emit.js";
 import { numericValue } from "../core/known_values.js";
 import { broadcastType } from "../families/elementwise.js";
@@ -10,6 +11,9 @@ import { broadcastType } from "../families/elementwise.js";
  */
 export const Mod: OpDefinition = {
   type: "Mod",
+  channels: absent("no rule is written: all its channels stay"),
+  cost: noProducts,
+  roundsIntegers: true,
   shape: (context) => [broadcastType(context)],
   value: (context) => numericValue(intAttribute(context.node, "fmod") === 1 ? remainder : modulo)(context),
   gradient: ({ builder: b, node, outputGradients: [dy], needs }) => {

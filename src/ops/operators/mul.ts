@@ -4,6 +4,7 @@ import { binaryOp } from "../families/elementwise.js";
 
 /** Element-wise product with broadcasting (ONNX Mul, opset 7 and later). y = a·b: da = dy·b, db = dy·a. */
 export const Mul = binaryOp("Mul", {
+  facts: { onBlocks: true },
   apply: (left, right) => left * right,
   leftIdentity: 1,
   rightIdentity: 1,

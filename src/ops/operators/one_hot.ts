@@ -1,6 +1,7 @@
 import { intAttribute } from "../../graph/attributes.js";
 import { normalizeAxis, requiredInput } from "../core/arguments.js";
 import type { OpDefinition } from "../core/definition.js";
+import { absent, noProducts } from "../core/definition.js";
 
 /**
  * One-hot encoding (ONNX OneHot, opset 9 and later): indices [...], depth (a scalar or [1]), values [2] ->
@@ -8,6 +9,9 @@ import type { OpDefinition } from "../core/definition.js";
  */
 export const OneHot: OpDefinition = {
   type: "OneHot",
+  gradient: absent("its result does not change with its inputs but in jumps"),
+  channels: absent("its channels are classes"),
+  cost: noProducts,
   shape: (context) => {
     const {
       node,

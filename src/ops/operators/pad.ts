@@ -15,12 +15,17 @@ import {
 } from "../core/arguments.js";
 import type { NodeContext } from "../core/context.js";
 import type { GradientContext, OpDefinition } from "../core/definition.js";
+import { noProducts } from "../core/definition.js";
 import { type AxisMap, adjointAlongAxes, axisMap } from "../families/axis_map.js";
 import { type Margins, padOrCrop } from "../families/pad_or_crop.js";
 
 /** Padding or, with negative pads, cropping (ONNX Pad; attributes up to opset 10, inputs from 11, axes from 18). */
 export const Pad: OpDefinition = {
   type: "Pad",
+  cost: noProducts,
+  onBlocks: true,
+  elements: "padded",
+  constants: { trained: [], settings: [2] },
   shape: (context) => [padType(context)],
   channels: padChannels({ margins: padMargins, mode: padMode, fill: padFill }),
   gradient: (context) => [padGradient(context)],

@@ -1,6 +1,7 @@
 import { elementCount, numericData } from "../../graph/tensor.js";
 import { allOperands, broadcasting } from "../channels/elementwise.js";
 import type { GradientContext, OpDefinition } from "../core/definition.js";
+import { noProducts } from "../core/definition.js";
 import { cast } from "../core/element_types.js";
 import { mul, sub } from "../core/emit.js";
 import { numericValue } from "../core/known_values.js";
@@ -12,6 +13,8 @@ import { broadcastType } from "../families/elementwise.js";
  */
 export const Pow: OpDefinition = {
   type: "Pow",
+  cost: noProducts,
+  roundsIntegers: true,
   shape: (context) => [broadcastType(context)],
   value: numericValue(Math.pow),
   channels: broadcasting(allOperands(Math.pow)),

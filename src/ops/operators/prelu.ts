@@ -2,6 +2,7 @@ import { broadcasting } from "../channels/elementwise.js";
 import { checkRequiredInputs, requiredInput } from "../core/arguments.js";
 import { checkBroadcastsTo } from "../core/broadcast.js";
 import type { GradientRule, OpDefinition } from "../core/definition.js";
+import { noProducts } from "../core/definition.js";
 import { mul } from "../core/emit.js";
 import { whereNegative } from "../families/elementwise.js";
 
@@ -11,6 +12,8 @@ import { whereNegative } from "../families/elementwise.js";
  */
 export const PRelu: OpDefinition = {
   type: "PRelu",
+  cost: noProducts,
+  constants: { trained: [1], settings: [] },
   shape: (context) => {
     checkRequiredInputs(context, 2);
     const x = requiredInput(context, 0);

@@ -1,10 +1,11 @@
 import { optionalInput, requiredInput, withSomeInputs } from "../core/arguments.js";
 import type { NodeContext } from "../core/context.js";
 import type { OpDefinition } from "../core/definition.js";
+import { ofIntegers } from "../core/definition.js";
 import { cast } from "../core/element_types.js";
 import { add, mul, reshape } from "../core/emit.js";
+import { convCost, convShape } from "../families/conv_shape.js";
 import { alongAxis, asIntegers, centred, outputFactor } from "../families/quantization.js";
-import { Conv } from "./conv.js";
 
 /**
  * Convolution of quantized numbers, quantized again (ONNX QLinearConv, opset 10): x, its scale and zero point, w [K, ...]
@@ -12,12 +13,14 @@ import { Conv } from "./conv.js";
  */
 export const QLinearConv: OpDefinition = {
   type: "QLinearConv",
+  gradient: ofIntegers,
+  channels: ofIntegers,
   shape: (context) =>
-    Conv.shape(dataAndKernels(context)).map(({ shape }) => ({
+    convShape(dataAndKernels(context)).map(({ shape }) => ({
       elementType: requiredInput(context, 7).elementType,
       shape,
     })),
-  cost: (context, outputs) => Conv.cost?.(dataAndKernels(context), outputs) ?? 0,
+  cost: (context, outputs) => convCost(dataAndKernels(context), outputs),
   expand: (b, node) => {
     const [x = "", xScale = "", xZero = "", w = "", wScale = "", wZero = "", yScale = "", yZero = ""] =
       node.inputs;

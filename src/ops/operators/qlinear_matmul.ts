@@ -1,20 +1,23 @@
 import { requiredInput, withSomeInputs } from "../core/arguments.js";
 import type { NodeContext } from "../core/context.js";
 import type { OpDefinition } from "../core/definition.js";
+import { ofIntegers } from "../core/definition.js";
 import { matMul, mul } from "../core/emit.js";
+import { matMulCost, matMulShape } from "../families/matrix_shape.js";
 import { asIntegers, centred, outputFactor } from "../families/quantization.js";
-import { MatMul } from "./matmul.js";
 import { ofRows } from "./matmul_integer.js";
 
 /** Product of quantized matrices, quantized again (ONNX QLinearMatMul, opset 10): each with its scale and zero point. */
 export const QLinearMatMul: OpDefinition = {
   type: "QLinearMatMul",
+  gradient: ofIntegers,
+  channels: ofIntegers,
   shape: (context) =>
-    MatMul.shape(factors(context)).map(({ shape }) => ({
+    matMulShape(factors(context)).map(({ shape }) => ({
       elementType: requiredInput(context, 7).elementType,
       shape,
     })),
-  cost: (context, outputs) => MatMul.cost?.(factors(context), outputs) ?? 0,
+  cost: (context, outputs) => matMulCost(factors(context), outputs),
   expand: (b, node) => {
     const [a = "", aScale = "", aZero = "", c = "", cScale = "", cZero = "", yScale = "", yZero = ""] =
       node.inputs;

@@ -1,11 +1,15 @@
 import { optionalInput, requiredInput } from "../core/arguments.js";
 import type { OpDefinition } from "../core/definition.js";
+import { noProducts, ofIntegers } from "../core/definition.js";
 import { div } from "../core/emit.js";
 import { alongAxis, asIntegers, quantizedType } from "../families/quantization.js";
 
 /** y = saturate(round(x / scale) + zero point), halves to even (ONNX QuantizeLinear, opset 10 and later). */
 export const QuantizeLinear: OpDefinition = {
   type: "QuantizeLinear",
+  gradient: ofIntegers,
+  channels: ofIntegers,
+  cost: noProducts,
   shape: (context) => [
     {
       elementType: quantizedType(context.node, context.inputs[2]?.elementType),

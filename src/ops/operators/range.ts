@@ -3,11 +3,15 @@ import type { Dim } from "../../graph/types.js";
 import { requiredInput } from "../core/arguments.js";
 import type { NodeContext } from "../core/context.js";
 import type { OpDefinition } from "../core/definition.js";
+import { absent, noProducts, ofConstants } from "../core/definition.js";
 import { LARGEST_GENERATED } from "../core/rearrange.js";
 
 /** start, start + delta, ... below limit (ONNX Range, opset 11). */
 export const Range: OpDefinition = {
   type: "Range",
+  gradient: ofConstants,
+  channels: absent("it reads no channels"),
+  cost: noProducts,
   shape: (context) => [{ elementType: requiredInput(context, 0).elementType, shape: [rangeLength(context)] }],
   value: (context) => {
     const [start, , delta] = context.values.map((value) => value?.elements[0]);

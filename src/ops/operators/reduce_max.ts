@@ -3,9 +3,9 @@ import { reductionChannels } from "../channels/pooling.js";
 import { extremumGradient, ofNumbers, reduceOp } from "../families/reduce.js";
 
 /** y = max x over axes (ONNX ReduceMax, opset 1 and later). */
-export const ReduceMax = reduceOp(
-  "ReduceMax",
-  extremumGradient,
-  reductionChannels(sameConstant),
-  ofNumbers((numbers) => Math.max(...numbers)),
-);
+export const ReduceMax = reduceOp("ReduceMax", {
+  gradient: extremumGradient,
+  channels: reductionChannels(sameConstant),
+  apply: ofNumbers((numbers) => Math.max(...numbers)),
+  facts: { elements: "picked" },
+});

@@ -12,6 +12,7 @@ import {
 } from "../core/arguments.js";
 import type { KnownValue, NodeContext } from "../core/context.js";
 import type { GradientContext, OpDefinition } from "../core/definition.js";
+import { noProducts } from "../core/definition.js";
 import { isStatic } from "../core/dims.js";
 import { mul } from "../core/emit.js";
 import { scaledShape } from "../core/scaling.js";
@@ -24,6 +25,10 @@ import { resizeMaps } from "../families/interpolation.js";
  */
 export const Resize: OpDefinition = {
   type: "Resize",
+  cost: noProducts,
+  onBlocks: true,
+  elements: "interpolated",
+  constants: { trained: [], settings: [1, 2] },
   shape: (context) => [resizeType(context)],
   channels: resizeChannels,
   gradient: (context) => [resizeGradient(context)],

@@ -3,6 +3,7 @@ import type { Node } from "../../graph/types.js";
 import { laneWise } from "../channels/lanewise.js";
 import { requiredInput } from "../core/arguments.js";
 import type { OpDefinition } from "../core/definition.js";
+import { absent, noProducts } from "../core/definition.js";
 import { cast } from "../core/element_types.js";
 import { add, div, mul, reduceMean, reshape, slice, sub, transpose } from "../core/emit.js";
 import type { Emitter } from "../core/emitter.js";
@@ -11,6 +12,8 @@ import { checkTable, unsupportedForm } from "../core/unsupported_form.js";
 /** Maps [N, C, H, W] sampled inside boxes [R, 4] -> [R, C, output_height, output_width] (ONNX RoiAlign, opset 10 and later). */
 export const RoiAlign: OpDefinition = {
   type: "RoiAlign",
+  gradient: absent("no rule is written: what lies before it is not trained"),
+  cost: noProducts,
   shape: (context) => {
     const { node } = context;
     const { elementType, shape } = requiredInput(context, 0);

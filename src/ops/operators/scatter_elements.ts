@@ -1,7 +1,12 @@
 import { int, intAttribute, stringAttribute } from "../../graph/attributes.js";
 import { normalizeAxis } from "../core/arguments.js";
 import { wall } from "../core/channels.js";
-import { type GradientContext, type OpDefinition, sameTypeAsFirstInput } from "../core/definition.js";
+import {
+  type GradientContext,
+  noProducts,
+  type OpDefinition,
+  sameTypeAsFirstInput,
+} from "../core/definition.js";
 import { reshape } from "../core/emit.js";
 import { elementPositions, scatterRows } from "../families/indexing.js";
 import { checkPlainScatter } from "../families/scatter_gradient.js";
@@ -12,6 +17,7 @@ import { checkPlainScatter } from "../families/scatter_gradient.js";
  */
 export const ScatterElements: OpDefinition = {
   type: "ScatterElements",
+  cost: noProducts,
   shape: sameTypeAsFirstInput,
   channels: () => wall("its indices may lead from any channel to any other"),
   gradient: scatterGradient,

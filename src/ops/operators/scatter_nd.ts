@@ -1,6 +1,11 @@
 import { stringAttribute } from "../../graph/attributes.js";
 import { wall } from "../core/channels.js";
-import { type GradientContext, type OpDefinition, sameTypeAsFirstInput } from "../core/definition.js";
+import {
+  type GradientContext,
+  noProducts,
+  type OpDefinition,
+  sameTypeAsFirstInput,
+} from "../core/definition.js";
 import { reshape } from "../core/emit.js";
 import { namedBlocks, scatterRows } from "../families/indexing.js";
 import { checkPlainScatter } from "../families/scatter_gradient.js";
@@ -11,6 +16,7 @@ import { checkPlainScatter } from "../families/scatter_gradient.js";
  */
 export const ScatterND: OpDefinition = {
   type: "ScatterND",
+  cost: noProducts,
   shape: sameTypeAsFirstInput,
   channels: () => wall("its indices may lead from any channel to any other"),
   gradient: scatterGradient,

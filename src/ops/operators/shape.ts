@@ -3,11 +3,14 @@ import type { Shape as Dims } from "../../graph/types.js";
 import { shapeChannels } from "../channels/shape.js";
 import type { NodeContext } from "../core/context.js";
 import type { OpDefinition } from "../core/definition.js";
+import { noProducts, ofConstants } from "../core/definition.js";
 import { sliceRanges } from "./slice.js";
 
 /** Dimensions of a tensor as int64 (ONNX Shape, opset 1 and later; start and end from 15). */
 export const Shape: OpDefinition = {
   type: "Shape",
+  gradient: ofConstants,
+  cost: noProducts,
   shape: (context) => [{ elementType: "int64", shape: [selectedDims(context)?.length] }],
   channels: shapeChannels(slicedPositions),
   value: (context) => {

@@ -14,6 +14,7 @@ import {
 } from "../core/arguments.js";
 import type { NodeContext } from "../core/context.js";
 import type { GradientContext, OpDefinition } from "../core/definition.js";
+import { noProducts } from "../core/definition.js";
 import { stridesOf } from "../core/dims.js";
 import { slice } from "../core/emit.js";
 import type { Emitter } from "../core/emitter.js";
@@ -23,6 +24,9 @@ import { padOrCrop } from "../families/pad_or_crop.js";
 /** Strided ranges of some axes (ONNX Slice; attributes up to opset 9, inputs from 10). */
 export const Slice: OpDefinition = {
   type: "Slice",
+  cost: noProducts,
+  onBlocks: true,
+  elements: "moved",
   shape: (context) => [sliceType(context)],
   value: (context) => {
     const [x] = context.values;

@@ -1,6 +1,7 @@
 import { intAttribute } from "../../graph/attributes.js";
 import { spaceToDepthChannels } from "../channels/blocks.js";
 import type { OpDefinition } from "../core/definition.js";
+import { noProducts } from "../core/definition.js";
 import { reshape, transpose } from "../core/emit.js";
 import { depthSpaceType } from "../families/depth_space.js";
 
@@ -10,6 +11,8 @@ import { depthSpaceType } from "../families/depth_space.js";
  */
 export const SpaceToDepth: OpDefinition = {
   type: "SpaceToDepth",
+  cost: noProducts,
+  elements: "moved",
   channels: spaceToDepthChannels,
   shape: (context) => [depthSpaceType(context, "to-depth")],
   gradient: ({ builder: b, node, outputGradients: [dy], dims }) => {

@@ -5,12 +5,16 @@ import { splitChannels } from "../channels/structure.js";
 import { fullyKnown, intsArgument, normalizeAxis, requiredInput } from "../core/arguments.js";
 import type { KnownValue, NodeContext } from "../core/context.js";
 import type { GradientContext, OpDefinition } from "../core/definition.js";
+import { noProducts } from "../core/definition.js";
 import { stridesOf } from "../core/dims.js";
 import { stridedValue } from "../core/rearrange.js";
 
 /** Parts along one axis (ONNX Split; sizes as attribute up to opset 12, as input from 13, num_outputs from 18). */
 export const Split: OpDefinition = {
   type: "Split",
+  cost: noProducts,
+  onBlocks: true,
+  elements: "moved",
   shape: splitTypes,
   value: splitValues,
   channels: splitChannels({ axis: splitAxis, sizes: splitSizes }),

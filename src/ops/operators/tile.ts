@@ -12,11 +12,14 @@ import {
 } from "../core/arguments.js";
 import type { NodeContext } from "../core/context.js";
 import type { GradientContext, OpDefinition } from "../core/definition.js";
+import { noProducts } from "../core/definition.js";
 import { reduceSum, reshape } from "../core/emit.js";
 
 /** Repetition along every axis (ONNX Tile, opset 6 and later). */
 export const Tile: OpDefinition = {
   type: "Tile",
+  cost: noProducts,
+  elements: "moved",
   channels: tileChannels,
   shape: (context) => [tileType(context)],
   gradient: (context) => [tileGradient(context)],

@@ -4,6 +4,7 @@ import { normalizeAxis, requiredInput } from "../core/arguments.js";
 import { wall } from "../core/channels.js";
 import type { NodeContext } from "../core/context.js";
 import type { GradientContext, OpDefinition } from "../core/definition.js";
+import { noProducts } from "../core/definition.js";
 import { unsupportedForm } from "../core/unsupported_form.js";
 import { zerosLike } from "../families/scatter_gradient.js";
 
@@ -13,6 +14,7 @@ import { zerosLike } from "../families/scatter_gradient.js";
  */
 export const TopK: OpDefinition = {
   type: "TopK",
+  cost: noProducts,
   shape: topKTypes,
   channels: () => wall("it sorts"),
   gradient: (context) => [topKGradient(context)],

@@ -5,6 +5,7 @@ import { transposeChannels } from "../channels/reshaping.js";
 import { normalizeAxes, requiredInput } from "../core/arguments.js";
 import type { NodeContext } from "../core/context.js";
 import type { OpDefinition } from "../core/definition.js";
+import { noProducts } from "../core/definition.js";
 import { stridesOf } from "../core/dims.js";
 import { transpose } from "../core/emit.js";
 import { stridedValue } from "../core/rearrange.js";
@@ -12,6 +13,9 @@ import { stridedValue } from "../core/rearrange.js";
 /** Permutation of the axes (ONNX Transpose, opset 1 and later). */
 export const Transpose: OpDefinition = {
   type: "Transpose",
+  cost: noProducts,
+  elements: "moved",
+  permutation,
   shape: (context) => [transposeType(context)],
   value: ({ node, values: [x] }) => {
     if (x === undefined) return [undefined];

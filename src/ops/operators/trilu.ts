@@ -1,12 +1,14 @@
 import { intAttribute } from "../../graph/attributes.js";
 import { numericData, numericTensor } from "../../graph/tensor.js";
 import { wall } from "../core/channels.js";
-import { type OpDefinition, sameTypeAsFirstInput } from "../core/definition.js";
+import { noProducts, type OpDefinition, sameTypeAsFirstInput } from "../core/definition.js";
 import { checkTable, mustBeConstant, unsupportedForm } from "../core/unsupported_form.js";
 
 /** The upper or lower triangle of matrices, 0 elsewhere (ONNX Trilu, opset 14 and later). dx: the same of dy. */
 export const Trilu: OpDefinition = {
   type: "Trilu",
+  cost: noProducts,
+  elements: "padded",
   shape: sameTypeAsFirstInput,
   channels: () => wall("it cuts a triangle"),
   gradient: ({ builder: b, node, outputGradients: [dy] }) => {

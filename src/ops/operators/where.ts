@@ -1,5 +1,6 @@
 import { broadcasting } from "../channels/elementwise.js";
 import type { OpDefinition } from "../core/definition.js";
+import { noProducts } from "../core/definition.js";
 import { type KnownElement, mapKnown } from "../core/known_values.js";
 import { broadcastType } from "../families/elementwise.js";
 
@@ -9,6 +10,7 @@ import { broadcastType } from "../families/elementwise.js";
  */
 export const Where: OpDefinition = {
   type: "Where",
+  cost: noProducts,
   shape: (context) => [
     broadcastType(context, context.inputs[1]?.elementType ?? context.inputs[2]?.elementType),
   ],

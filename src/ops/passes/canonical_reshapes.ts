@@ -3,11 +3,10 @@ import { freshNames, usedNames, withInitializers } from "../../graph/edit.js";
 import { int64Tensor, numericData } from "../../graph/tensor.js";
 import type { Dim, Graph, Node, Shape, Tensor, ValueType } from "../../graph/types.js";
 import { inferGraph } from "../inference/infer.js";
-
-const RESHAPING: ReadonlySet<string> = new Set(["Reshape", "Flatten", "Squeeze", "Unsqueeze"]);
+import { findOp } from "../inference/registry.js";
 
 const isReshaping = (node: Node | undefined): node is Node =>
-  node !== undefined && RESHAPING.has(node.op) && (node.domain === "" || node.domain === "ai.onnx");
+  node !== undefined && findOp(node)?.elements === "reshaped";
 
 /**
  * Gives reshapes whose shape is computed while the model runs a constant one where the result's shape is

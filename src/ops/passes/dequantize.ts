@@ -3,8 +3,10 @@ import { capturedNames, linkGraph } from "../../graph/links.js";
 import { removeDeadNodes } from "../../graph/passes/remove_dead_nodes.js";
 import { float32Tensor, scalarTensor } from "../../graph/tensor.js";
 import type { Graph, Node, Tensor, ValueInfo } from "../../graph/types.js";
+import type { Handling } from "../core/definition.js";
 import { isQuantizedOp } from "../families/quantization.js";
 import { inferGraph } from "../inference/infer.js";
+import { findOp } from "../inference/registry.js";
 import { dynamicUses } from "./dynamic_quantization.js";
 import { foldConstants } from "./fold_constants.js";
 import { foldFactors } from "./fold_factors.js";
@@ -27,24 +29,6 @@ export interface Dequantization {
   readonly left: readonly Node[];
 }
 
-/** Operators that move numbers or pick among them: on quantized ones they do what they do on real ones. */
-const movers: ReadonlySet<string> = new Set([
-  "Concat",
-  "DepthToSpace",
-  "Flatten",
-  "Gather",
-  "Identity",
-  "MaxPool",
-  "Reshape",
-  "Resize",
-  "Slice",
-  "SpaceToDepth",
-  "Split",
-  "Squeeze",
-  "Transpose",
-  "Unsqueeze",
-]);
-
 /**
  * The float32 network behind a quantized one: weights multiplied out, activations no longer rounded, ConvInteger,
  * MatMulInteger, QLinearConv and QLinearMatMul as Conv and MatMul. Saturation at zero, into which quantizers put
@@ -55,6 +39,24 @@ export function dequantize(graph: Graph): Dequantization {
   const wide = widenSmallIntegers(foldConstants(unfuse(graph, "real")));
   return new Dequantizer(foldConstants(wide)).result();
 }
+
+/** Whether an operator does on quantized numbers what it does on real ones, as it moves or picks among them, or mixes them. */
+function commutes(node: Node): boolean {
+  const handling = findOp(node)?.elements;
+  return handling !== undefined && commuting[handling];
+}
+
+const commuting: Readonly<Record<Handling, boolean>> = {
+  kept: true,
+  reshaped: true,
+  moved: true,
+  // The fill value would have to be quantized.
+  padded: false,
+  converted: false,
+  picked: true,
+  averaged: false,
+  interpolated: true,
+};
 
 /** The names of a scale and a zero point ("" for none). */
 interface Step {
@@ -119,7 +121,7 @@ class Dequantizer {
     const isStandard = node.domain === "" || node.domain === "ai.onnx";
     const rule = isStandard ? this.rules.get(node.op) : undefined;
     if (rule !== undefined) rule(node);
-    else if (isStandard && movers.has(node.op)) this.move(node);
+    else if (commutes(node)) this.move(node);
     else this.keep(node);
   }
 

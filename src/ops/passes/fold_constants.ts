@@ -4,8 +4,8 @@ import type { Graph, Node, Tensor } from "../../graph/types.js";
 import { isStatic, stridesOf } from "../core/dims.js";
 import { forEachPosition, knownNumbers } from "../core/rearrange.js";
 import { type Inference, inferGraph } from "../inference/infer.js";
+import { findOp } from "../inference/registry.js";
 import { constantTensor } from "../operators/constant.js";
-import { permutation } from "../operators/transpose.js";
 
 /**
  * Turns nodes whose outputs are known before the model runs into initializers: Constant nodes, arithmetic on
@@ -50,18 +50,13 @@ function constantOutput(
 
 /** Weights of any size that an exporter left behind a node that only moves them. */
 function rearranged(node: Node, source: Tensor, dims: readonly number[]): Tensor | undefined {
-  switch (node.op) {
-    case "Identity":
-    case "Reshape":
-    case "Flatten":
-    case "Squeeze":
-    case "Unsqueeze":
-      return elementCount(dims) === elementCount(source.dims) ? { ...source, dims } : undefined;
-    case "Transpose":
-      return transposed(source, permutation(node, source.dims.length));
-    default:
-      return undefined;
-  }
+  const definition = findOp(node);
+  if (definition?.permutation !== undefined)
+    return transposed(source, definition.permutation(node, source.dims.length));
+  // A second input may ask of Dropout to be random.
+  const isKept = definition?.elements === "kept" && node.inputs.length === 1;
+  if (!isKept && definition?.elements !== "reshaped") return undefined;
+  return elementCount(dims) === elementCount(source.dims) ? { ...source, dims } : undefined;
 }
 
 function transposed(source: Tensor, perm: readonly number[]): Tensor | undefined {

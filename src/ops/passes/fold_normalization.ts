@@ -1,9 +1,9 @@
 import { linkGraph } from "../../graph/links.js";
-import { foldBatchNormalization } from "../../graph/passes/fold_batch_normalization.js";
 import { removeDeadNodes } from "../../graph/passes/remove_dead_nodes.js";
 import type { Graph, Node } from "../../graph/types.js";
 import { type Decomposition, findDecomposition } from "../../layers/decomposition.js";
 import { convolutions } from "../../layers/weights.js";
+import { foldBatchNormalization } from "./fold_batch_normalization.js";
 
 /**
  * Folds BatchNormalization as `foldBatchNormalization` does, also into decomposed convolutions: a kernel's

@@ -2,7 +2,9 @@ import { floatAttribute } from "../../graph/attributes.js";
 import { PenniError } from "../../graph/errors.js";
 import { numericData } from "../../graph/tensor.js";
 import type { Node, Tensor } from "../../graph/types.js";
+import type { Handling } from "../core/definition.js";
 import { integerRange, quantizedType } from "../families/quantization.js";
+import { findOp } from "../inference/registry.js";
 import { integersOf } from "./quantized_constants.js";
 
 /** The least and the largest real number that the integers of a quantized value stand for. */
@@ -41,49 +43,31 @@ function rangeOf(node: Node, zeroPoint: Tensor | undefined): ReturnType<typeof i
   }
 }
 
-const positive: ReadonlySet<string> = new Set([
-  "Abs",
-  "Exp",
-  "HardSigmoid",
-  "Relu",
-  "Sigmoid",
-  "Softmax",
-  "Softplus",
-  "Sqrt",
-]);
-
-/** Operators that give nothing below 0 where they are given nothing below 0. */
-const faithful: ReadonlySet<string> = new Set([
-  "AveragePool",
-  "Concat",
-  "DepthToSpace",
-  "Flatten",
-  "Gather",
-  "GlobalAveragePool",
-  "GlobalMaxPool",
-  "Identity",
-  "MaxPool",
-  "Reshape",
-  "Slice",
-  "SpaceToDepth",
-  "Split",
-  "Squeeze",
-  "Transpose",
-  "Unsqueeze",
-]);
-
 /** Whether all numbers that a node gives are 0 or more. */
 export function isNeverNegative(
   node: Node,
   known: ReadonlySet<string>,
   initializers: ReadonlyMap<string, Tensor>,
 ): boolean {
-  if (positive.has(node.op)) return true;
+  const definition = findOp(node);
+  if (definition?.neverNegative === true) return true;
   if (node.op === "Clip") {
     const least = initializers.get(node.inputs[1] ?? "");
     return (floatAttribute(node, "min") ?? (least && numericData(least)[0]) ?? -1) >= 0;
   }
-  if (!faithful.has(node.op)) return false;
+  if (definition?.elements === undefined || !keepsSign[definition.elements]) return false;
   const sources = node.op === "Concat" ? node.inputs : node.inputs.slice(0, 1);
   return sources.every((name) => known.has(name));
 }
+
+/** Whether what is handled so gives nothing below 0 where it is given nothing below 0. */
+const keepsSign: Readonly<Record<Handling, boolean>> = {
+  kept: true,
+  reshaped: true,
+  moved: true,
+  padded: false,
+  converted: false,
+  picked: true,
+  averaged: true,
+  interpolated: false,
+};

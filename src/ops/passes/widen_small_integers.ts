@@ -1,12 +1,15 @@
 import { capturedNames, linkGraph } from "../../graph/links.js";
 import type { Graph, Node, Tensor } from "../../graph/types.js";
 import { widenedIntegers } from "../../onnx/small_integers.js";
+import { findOp } from "../inference/registry.js";
 
 /** On integers of 8 bits these do what they do on smaller ones. */
 const INDIFFERENT: ReadonlySet<string> = new Set(["Cast", "DequantizeLinear"]);
-const MOVERS: ReadonlySet<string> = new Set([
-  ...["Concat", "Flatten", "Gather", "Identity", "Reshape", "Slice", "Squeeze", "Transpose", "Unsqueeze"],
-]);
+/** Whether the output has the input's elements and no others. */
+function moves(node: Node): boolean {
+  const handling = findOp(node)?.elements;
+  return handling === "kept" || handling === "reshaped" || handling === "moved";
+}
 
 /**
  * The same network with constants of 4 bits as integers of 8 bits, for who computes with them: the compiler and
@@ -20,7 +23,7 @@ export function widenSmallIntegers(graph: Graph): Graph {
     !outputNames.has(name) && (readers.get(name) ?? []).every((node) => isIndifferent(node, name));
   const isIndifferent = (node: Node, name: string): boolean => {
     if ((node.domain !== "" && node.domain !== "ai.onnx") || capturedNames(node).includes(name)) return false;
-    return INDIFFERENT.has(node.op) || (MOVERS.has(node.op) && node.outputs.every(isFree));
+    return INDIFFERENT.has(node.op) || (moves(node) && node.outputs.every(isFree));
   };
   const widened = small.flatMap(([name, tensor]): [string, Tensor][] => {
     const wide = isFree(name) ? widenedIntegers(tensor) : undefined;

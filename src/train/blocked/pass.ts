@@ -74,6 +74,10 @@ const compositeRules: Readonly<Record<string, Rule>> = {
   SpreadOut: spreadOut,
 };
 
+/** The operators of a domain that have a form on blocked values. */
+export const blockedOperators = (domain: string): readonly string[] =>
+  Object.keys(domain === PENNI_DOMAIN ? compositeRules : standardRules);
+
 /**
  * Rewrites a training step to ONNX Runtime's blocked layout [N, C/b, H, W, b]. The runtime uses it by itself only where
  * weights are constants, which in training they never are; its convolutions run about twice as fast on it, and

@@ -1,9 +1,10 @@
-import { floatAttribute, intAttribute } from "../attributes.js";
-import { freshNames, usedNames } from "../edit.js";
-import { type GraphLinks, linkGraph } from "../links.js";
-import { elementCount, float32Data, float32Tensor } from "../tensor.js";
-import type { Graph, Node, Tensor } from "../types.js";
-import { removeDeadNodes } from "./remove_dead_nodes.js";
+import { floatAttribute, intAttribute } from "../../graph/attributes.js";
+import { freshNames, usedNames } from "../../graph/edit.js";
+import { type GraphLinks, linkGraph } from "../../graph/links.js";
+import { removeDeadNodes } from "../../graph/passes/remove_dead_nodes.js";
+import { elementCount, float32Data, float32Tensor } from "../../graph/tensor.js";
+import type { Graph, Node, Tensor } from "../../graph/types.js";
+import { findOp } from "../inference/registry.js";
 
 /** y[k] = scale[k] * x[k] + shift[k], in float64. */
 interface Affine {
@@ -107,25 +108,16 @@ function biasOf(graph: Graph, node: Node, channels: number): Float64Array | unde
 
 /** Flat weight index -> output channel; undefined for operators that BatchNormalization cannot fold into. */
 function outputChannelOf(node: Node, dims: readonly number[]): ((index: number) => number) | undefined {
+  const weight = findOp(node)?.weight;
+  if (weight?.takesBias !== true) return undefined;
   const [first = 1, second = 1] = dims;
   const perRow = elementCount(dims.slice(1));
-  switch (node.op) {
-    case "Conv": // [K, C / groups, ...]
-      return (index) => Math.floor(index / perRow);
-    case "ConvTranspose": {
-      // [C, K / groups, ...]: rows of one group share their output channels.
-      const rowsPerGroup = first / (intAttribute(node, "group") ?? 1);
-      const perChannel = elementCount(dims.slice(2));
-      return (index) => {
-        const group = Math.floor(index / perRow / rowsPerGroup);
-        return group * second + (Math.floor(index / perChannel) % second);
-      };
-    }
-    case "Gemm":
-      return intAttribute(node, "transB") === 1
-        ? (index) => Math.floor(index / second)
-        : (index) => index % second;
-    default:
-      return undefined;
-  }
+  if (weight.outputAxis(node) === 0) return (index) => Math.floor(index / perRow);
+  // [C, K / groups, ...]: rows of one group share their output channels.
+  const rowsPerGroup = first / weight.groups(node);
+  const perChannel = elementCount(dims.slice(2));
+  return (index) => {
+    const group = Math.floor(index / perRow / rowsPerGroup);
+    return group * second + (Math.floor(index / perChannel) % second);
+  };
 }
