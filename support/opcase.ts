@@ -1,4 +1,3 @@
-import { ruleOf } from "../src/ops/core/definition.js";
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import type { OrtTensor } from "../src/execute/engine.js";
@@ -7,6 +6,7 @@ import { openSession, runGraph } from "../src/execute/node.js";
 import { attributes as attributeMap } from "../src/graph/attributes.js";
 import { elementCount, float32Data, float32Tensor, numericData } from "../src/graph/tensor.js";
 import type { Attribute, Graph, Node, Shape, Tensor, ValueType } from "../src/graph/types.js";
+import { ruleOf } from "../src/ops/core/definition.js";
 import { mul, reduceSum } from "../src/ops/core/emit.js";
 import { TypedBuilder } from "../src/ops/inference/builder.js";
 import { inferNode, knownValue, nodeContext, tensorType } from "../src/ops/inference/infer.js";
