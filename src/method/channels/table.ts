@@ -1,3 +1,4 @@
+import { elementCount } from "../../graph/tensor.js";
 import type { Graph, Node } from "../../graph/types.js";
 import { countGraph } from "../../measure/count.js";
 import { analyseChannels, type ChannelAnalysis } from "../shrink/analysis.js";
@@ -14,6 +15,8 @@ export interface ChannelLayer extends LayerChannels {
   readonly input: string;
   /** Multiply-accumulates of one image (paper count) with all channels. */
   readonly macs: number;
+  /** Its share of all layers' multiply-accumulates, and of their parameters: from 0 to 2. */
+  readonly cost: number;
   readonly inputGroups: Places;
   readonly outputGroups: Places;
 }
@@ -51,19 +54,28 @@ export function channelTable(graph: Graph): ChannelTable {
       placesOf(places, value, analysis.lanes.get(value))[lane] = families.length;
     families.push(familyOf(names, members));
   }
+  const sizeOf = ({ weight }: LayerChannels): number =>
+    elementCount(graph.initializers.get(weight)?.dims ?? []);
+  const macsOf = ({ node }: LayerChannels): number => macs.get(node) ?? 0;
+  const total = (of: (layer: LayerChannels) => number): number =>
+    found.reduce((sum, layer) => sum + of(layer), 0);
+  const [allMacs, allParameters] = [total(macsOf), total(sizeOf)];
   const layers = found.map((layer): ChannelLayer => {
     const [input = ""] = layer.node.inputs;
     const [output = ""] = layer.node.outputs;
     return {
       ...layer,
       input,
-      macs: macs.get(layer.node) ?? 0,
+      macs: macsOf(layer),
+      cost: share(macsOf(layer), allMacs) + share(sizeOf(layer), allParameters),
       inputGroups: placesOf(places, input, layer.inputs),
       outputGroups: placesOf(places, output, layer.outputs),
     };
   });
   return { families, layers };
 }
+
+const share = (part: number, whole: number): number => (whole === 0 ? 0 : part / whole);
 
 /** Whether every output of a layer has a weight of its own for every input channel. */
 export function readsAcross({ groups }: LayerChannels): boolean {

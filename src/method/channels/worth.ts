@@ -13,8 +13,8 @@ interface Part {
 }
 
 /**
- * Groups of channels, the one that can best be spared first: by what its removal costs, for each multiply-accumulate that
- * it saves. What a layer loses with a group is the group's share of the variance that all channels bring to the layer's
+ * Groups of channels, the one that can best be spared first: by what its removal costs, for what it saves: its share of the
+ * network's multiply-accumulates and of its parameters, as a network is to be both fast and small. What a layer loses with a group is the group's share of the variance that all channels bring to the layer's
  * outputs, correlations aside: squared weights times the channel's variance. A constant channel brings nothing, because
  * normalization or bias behind the layer makes up for it. A removal costs the fall of the logarithm of what is left of
  * that variance, summed over the layers that read the group; so the last channels of a layer cost more than the first.
@@ -25,11 +25,11 @@ export function leastWorthFirst(
   variances: ChannelVariances,
 ): readonly number[] {
   const parts = families.map((): Part[] => []);
-  const macs = new Float64Array(families.length);
+  const savings = new Float64Array(families.length);
   for (const layer of layers) {
-    addTo(macs, layer.outputGroups, () => layer.macs / layer.outputs);
+    addTo(savings, layer.outputGroups, () => layer.cost / layer.outputs);
     if (!canLoseInputs(layer)) continue;
-    addTo(macs, layer.inputGroups, () => layer.macs / layer.inputs);
+    addTo(savings, layer.inputGroups, () => layer.cost / layer.inputs);
     const shares = new Float64Array(families.length);
     const ofLanes = sharesOfVariance(graph, layer, variances);
     addTo(shares, layer.inputGroups, (lane) => ofLanes[lane] ?? 0);
@@ -37,7 +37,7 @@ export function leastWorthFirst(
   }
   const brought = parts.map((of) => of.reduce((sum, { share }) => sum + share, 0));
   const order = [...brought.keys()].sort((a, b) => compare(brought[a], brought[b]) || a - b);
-  const prices = removalPrices(order, { families, parts, macs });
+  const prices = removalPrices(order, { families, parts, savings });
   // Sorting is stable: of equal prices, what brings less goes first.
   return order.toSorted((a, b) => compare(prices[a], prices[b]));
 }
@@ -45,12 +45,12 @@ export function leastWorthFirst(
 interface Groups {
   readonly families: readonly number[];
   readonly parts: readonly (readonly Part[])[];
-  /** Multiply-accumulates that each group takes, with all others there. */
-  readonly macs: Float64Array;
+  /** What each group takes of the whole (`ChannelLayer.cost`), with all others there. */
+  readonly savings: Float64Array;
 }
 
-/** What removing each group costs for a multiply-accumulate, if those of its family that come before it went before. */
-function removalPrices(order: readonly number[], { families, parts, macs }: Groups): Float64Array {
+/** What removing each group costs for what it saves, if those of its family that come before it went before. */
+function removalPrices(order: readonly number[], { families, parts, savings }: Groups): Float64Array {
   const left = new Map<ChannelLayer, number>();
   const highest = new Map<number, number>();
   const prices = new Float64Array(families.length);
@@ -63,7 +63,7 @@ function removalPrices(order: readonly number[], { families, parts, macs }: Grou
       cost += Math.log(before / after);
     }
     const family = families[group] ?? -1;
-    const saved = macs[group] ?? 0;
+    const saved = savings[group] ?? 0;
     // What saves nothing is not worth removing, and nothing goes before what brings less.
     const price = saved === 0 ? Number.POSITIVE_INFINITY : cost / saved;
     const monotone = Math.max(price, highest.get(family) ?? 0);
