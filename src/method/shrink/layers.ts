@@ -32,7 +32,7 @@ export function layerChannels(
   const links = linkGraph(graph);
   return graph.nodes.flatMap((node) => {
     const decomposition = known.get(node) ?? findDecomposition(links, node);
-    const layer = decomposition === undefined ? denseLayer(graph, node) : decomposedLayer(decomposition);
+    const layer = decomposition === undefined ? weightedLayer(graph, node) : decomposedLayer(decomposition);
     return layer === undefined ? [] : [{ node, ...layer }];
   });
 }
@@ -67,7 +67,7 @@ export function livePairs(coefs: Tensor, groups: number): Uint8Array {
   return used;
 }
 
-function denseLayer(graph: Graph, node: Node): Omit<LayerChannels, "node"> | undefined {
+function weightedLayer(graph: Graph, node: Node): Omit<LayerChannels, "node"> | undefined {
   if (node.domain !== "" || graph.initializers.has(node.inputs[0] ?? "")) return undefined;
   const weight = node.inputs[1] ?? "";
   const [first, second] = graph.initializers.get(weight)?.dims ?? [];

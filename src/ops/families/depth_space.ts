@@ -16,14 +16,14 @@ export function depthSpaceType(context: NodeContext, direction: "to-space" | "to
   if (shape.length !== 4) throw shapeError(node, "wrong rank", "[N, C, H, W]", describeShape(shape));
   const [batch, channels, height, width] = shape;
   const scale = direction === "to-space" ? block : 1 / block;
-  const scaled = (dim: Dim, factor: number): Dim => scaledDim(context, shape, dim, factor);
+  const scaled = (dim: Dim, factor: number): Dim => dimOfBlocks(context, shape, dim, factor);
   return {
     elementType,
     shape: [batch, scaled(channels, 1 / scale ** 2), scaled(height, scale), scaled(width, scale)],
   };
 }
 
-function scaledDim({ node }: NodeContext, shape: Shape, dim: Dim, factor: number): Dim {
+function dimOfBlocks({ node }: NodeContext, shape: Shape, dim: Dim, factor: number): Dim {
   if (typeof dim !== "number") return factor === 1 ? dim : undefined;
   const result = factor >= 1 ? dim * factor : dim / Math.round(1 / factor);
   if (Number.isInteger(result)) return result;

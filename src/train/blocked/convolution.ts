@@ -2,7 +2,7 @@ import type { Node } from "../../graph/types.js";
 import { convGeometry } from "../../ops/families/conv_geometry.js";
 import type { ConvGeometry } from "../../ops/families/conv_gradient.js";
 import { type ConvOperands, windowOf } from "./conv_operands.js";
-import { depthwiseConvolution, isDepthwise } from "./depthwise.js";
+import { depthwiseConvolution, hasOneKernelPerChannel } from "./depthwise.js";
 import { blockedFilter, narrowFilter, swapChannels } from "./filters.js";
 import { groupedConvolution } from "./grouped.js";
 import type { Layouts } from "./layouts.js";
@@ -42,7 +42,7 @@ type ConvolutionForm = (
 
 function formOf(layouts: Layouts, geometry: ConvGeometry): ConvolutionForm | undefined {
   const { inputChannels, outputChannels, groups } = geometry;
-  if (isDepthwise(geometry)) return depthwiseConvolution;
+  if (hasOneKernelPerChannel(geometry)) return depthwiseConvolution;
   if (groups > 1) return groupedConvolution;
   if (!isWorthwhile(layouts, inputChannels, outputChannels)) return undefined;
   return isWinograd(layouts.block, geometry) ? byTiles : directConvolution;

@@ -5,7 +5,7 @@ import type { Layouts } from "./layouts.js";
 import { gradientByTaps } from "./strided_gradient.js";
 
 /** Whether each channel is convolved with one kernel of its own: weight [C, 1, R, S]. */
-export function isDepthwise({ groups, inputChannels, outputChannels }: ConvGeometry): boolean {
+export function hasOneKernelPerChannel({ groups, inputChannels, outputChannels }: ConvGeometry): boolean {
   return groups > 1 && groups === inputChannels && groups === outputChannels;
 }
 

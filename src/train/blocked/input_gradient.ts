@@ -4,7 +4,7 @@ import { compositeInputs } from "../../ops/core/composite.js";
 import { reshape } from "../../ops/core/emit.js";
 import { type ConvGeometry, isUnstrided, unstridedPads } from "../../ops/families/conv_gradient.js";
 import { isWorthwhile, sharedFilter, sharedSwappedFilter } from "./convolution.js";
-import { depthwiseInputGradient, isDepthwise } from "./depthwise.js";
+import { depthwiseInputGradient, hasOneKernelPerChannel } from "./depthwise.js";
 import { blockedInputGradientFilter, narrowInputGradientFilter } from "./filters.js";
 import { groupedInputGradient } from "./grouped.js";
 import type { Layouts } from "./layouts.js";
@@ -36,7 +36,7 @@ type InputGradientForm = (
 
 function formOf(layouts: Layouts, geometry: ConvGeometry): InputGradientForm | undefined {
   const { inputChannels, outputChannels, groups, strides } = geometry;
-  if (isDepthwise(geometry)) return depthwiseInputGradient;
+  if (hasOneKernelPerChannel(geometry)) return depthwiseInputGradient;
   if (groups > 1) return groupedInputGradient;
   if (!isWorthwhile(layouts, outputChannels, inputChannels)) return undefined;
   if (strides.some((stride) => stride > 1)) return stridedInputGradient;

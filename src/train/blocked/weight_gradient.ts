@@ -6,7 +6,7 @@ import { crop, reshape } from "../../ops/core/emit.js";
 import type { ConvGeometry } from "../../ops/families/conv_gradient.js";
 import { windowOf } from "./conv_operands.js";
 import { MOST_WASTE, waste } from "./convolution.js";
-import { depthwiseWeightGradient, isDepthwise } from "./depthwise.js";
+import { depthwiseWeightGradient, hasOneKernelPerChannel } from "./depthwise.js";
 import { oneHot } from "./filters.js";
 import { groupedWeightGradient } from "./grouped.js";
 import type { Layouts } from "./layouts.js";
@@ -41,7 +41,7 @@ function gradientOf(
   geometry: ConvGeometry,
   operands: { readonly x: string; readonly dy: string },
 ): string | undefined {
-  if (isDepthwise(geometry)) return depthwiseWeightGradient(layouts, geometry, operands);
+  if (hasOneKernelPerChannel(geometry)) return depthwiseWeightGradient(layouts, geometry, operands);
   if (geometry.groups > 1) return groupedWeightGradient(layouts, geometry, operands);
   if (waste(layouts, geometry.outputChannels) > MOST_WASTE) return undefined;
   if (isWinograd(layouts.block, geometry)) return winogradWeightGradient(layouts, geometry, operands);
