@@ -5,6 +5,7 @@ import { topologicalSort } from "../graph/passes/topological_sort.js";
 import type { Attribute, Branch, Graph, Node, Tensor, ValueInfo } from "../graph/types.js";
 import { verifyGraph } from "../graph/verify.js";
 import { decodeAttribute, normalDomain } from "./attributes.js";
+import { foreignFormat } from "./foreign_formats.js";
 import { inlineFunctions } from "./functions.js";
 import {
   type AttributeProto,
@@ -45,11 +46,11 @@ const MOST_INTEGERS = 2 ** 23;
 function parse(bytes: Uint8Array): ModelProto {
   // A plain view: windows into a Buffer would be Buffers, whose slice() does not copy.
   const view = new Uint8Array(bytes.buffer, bytes.byteOffset, bytes.byteLength);
-  if (view.byteLength === 0) throw notAModel("an empty file");
+  if (view.byteLength === 0) throw notAModel("an empty file", view);
   try {
     if (!decodesToMoreThan(MOST_INTEGERS, ModelProtoSchema, view)) return fromBinary(ModelProtoSchema, view);
   } catch (cause) {
-    throw notAModel("bytes that are not a valid protobuf message", cause);
+    throw notAModel("bytes that are not a valid protobuf message", view, cause);
   }
   throw new PenniError("bad-file", "the model has too many parts to be read into memory", {
     expected: `at most ${MOST_INTEGERS} integers and nodes (a node counted as 16 integers or more)`,
@@ -58,11 +59,13 @@ function parse(bytes: Uint8Array): ModelProto {
   });
 }
 
-function notAModel(found: string, cause?: unknown): PenniError {
+/** @param found what can be said of bytes that are not of another known kind */
+function notAModel(found: string, bytes: Uint8Array, cause?: unknown): PenniError {
+  const foreign = foreignFormat(bytes);
   const details: ErrorDetails = {
     expected: "an ONNX model",
-    found,
-    advice: "Check that the file is complete and is an .onnx file",
+    found: foreign?.name ?? found,
+    advice: foreign?.advice ?? "Check that the file is complete and is an .onnx file",
   };
   return new PenniError("bad-file", "cannot read the model", details, { cause });
 }
@@ -257,12 +260,12 @@ function withOpenSizes(graph: Graph): Graph {
   };
 }
 
-function decodeGraph(model: ModelProto, fileBytes: number, read?: ExternalReader): Graph {
+function decodeGraph(model: ModelProto, bytes: Uint8Array, read?: ExternalReader): Graph {
+  if (model.graph === undefined) throw notAModel("a file without a graph", bytes);
   checkIrVersion(model);
   inlineFunctions(model);
   const { graph } = model;
-  if (graph === undefined) throw notAModel("a file without a graph");
-  const initializers = decodeInitializers(graph, fileBytes, read);
+  const initializers = decodeInitializers(graph, bytes.byteLength, read);
   const given: Graph = {
     name: graph.name,
     opsets: decodeOpsets(model),
@@ -292,7 +295,7 @@ function decodeGraph(model: ModelProto, fileBytes: number, read?: ExternalReader
  */
 export function decodeModel(bytes: Uint8Array, options: DecodeOptions = {}): Graph {
   try {
-    return decodeGraph(parse(bytes), bytes.byteLength, options.external);
+    return decodeGraph(parse(bytes), bytes, options.external);
   } catch (error) {
     if (error instanceof PenniError && options.file !== undefined) throw error.within({ file: options.file });
     throw error;
