@@ -1,5 +1,6 @@
 import { readFileSync } from "node:fs";
 import { Command, CommanderError } from "commander";
+import { PenniError } from "../graph/errors.js";
 import { addBenchCommand } from "./bench.js";
 import { addCompileCommand } from "./compile.js";
 import { addCompressCommand } from "./compress.js";
@@ -36,7 +37,7 @@ function packageVersion(): string {
 function createProgram(terminal: Terminal): Command {
   const program = new Command("penni")
     .description("Makes a trained convolutional network small and fast: ONNX in, a smaller ONNX file out.")
-    .version(packageVersion())
+    .version(packageVersion(), "-v, --version", "print the version")
     .exitOverride()
     .showSuggestionAfterError()
     .configureOutput({
@@ -76,6 +77,7 @@ async function runCommand(args: readonly string[], terminal: Terminal): Promise<
     return 1;
   }
   try {
+    checkHelpTopic(program, args);
     await program.parseAsync(args, { from: "user" });
     return 0;
   } catch (error) {
@@ -83,6 +85,16 @@ async function runCommand(args: readonly string[], terminal: Terminal): Promise<
     report(error, args, terminal);
     return error instanceof StoppedError ? error.status : 1;
   }
+}
+
+/** @throws PenniError "bad-option" for help on a command that there is not */
+function checkHelpTopic(program: Command, [first, topic]: readonly string[]): void {
+  const names = program.commands.map((command) => command.name());
+  if (first !== "help" || topic === undefined || topic === "help" || names.includes(topic)) return;
+  throw new PenniError("bad-option", "there is no such command to help with", {
+    expected: names.join(", "),
+    found: `"${topic}"`,
+  });
 }
 
 function report(error: unknown, args: readonly string[], { stderr }: Terminal): void {

@@ -59,6 +59,12 @@ test("--version prints the package's version", async () => {
   assert.match(stdout, /^\d+\.\d+\.\d+\n$/);
 });
 
+test("-v prints it too; help on what is no command names those that there are", async () => {
+  assert.equal((await penni("-v")).stdout, (await penni("--version")).stdout);
+  assertRefused(await penni("help", "nothing"), /no such command.*expected compress, .*found "nothing"/);
+  assert.match((await penni("help", "bench")).stdout, /^Usage: penni bench/);
+});
+
 test("--help names every command; a command's --help its options", async () => {
   const { status, stdout } = await penni(["--help"]);
   assert.equal(status, 0);
