@@ -60,9 +60,9 @@ test("--version prints the package's version", async () => {
 });
 
 test("-v prints it too; help on what is no command names those that there are", async () => {
-  assert.equal((await penni("-v")).stdout, (await penni("--version")).stdout);
-  assertRefused(await penni("help", "nothing"), /no such command.*expected compress, .*found "nothing"/);
-  assert.match((await penni("help", "bench")).stdout, /^Usage: penni bench/);
+  assert.equal((await penni(["-v"])).stdout, (await penni(["--version"])).stdout);
+  assertRefused(await penni(["help", "nothing"]), /no such command.*expected compress, .*found "nothing"/);
+  assert.match((await penni(["help", "bench"])).stdout, /^Usage: penni bench/);
 });
 
 test("--help names every command; a command's --help its options", async () => {
