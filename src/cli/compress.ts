@@ -12,7 +12,7 @@ import {
   teacherOption,
 } from "./compress_settings.js";
 import { describeSummary } from "./compress_text.js";
-import { addGoalOptions } from "./goal_options.js";
+import { addRuleOptions, askedRule, type RuleOptions } from "./goal_options.js";
 import {
   addPreprocessingOptions,
   basisSize,
@@ -45,8 +45,17 @@ interface CompressOptions extends SettingOptions, PictureOptions {
   readonly dequantize?: boolean;
 }
 
-/** `penni compress`: the whole method on a model of the user's. */
-export function addCompressCommand(program: Command, terminal: Terminal): Command {
+/**
+ * `penni compress`: the whole method on a model of the user's.
+ * @param args the command line: where it does not name the command, what is behind its options is not loaded
+ */
+export async function addCompressCommand(
+  program: Command,
+  terminal: Terminal,
+  args: readonly string[],
+): Promise<Command> {
+  const isCalled = args.includes("compress");
+  const criteria = isCalled ? (await import("../method/criteria/table.js")).criteria : [];
   const command = program
     .command("compress")
     .description("decompose, retrain, prune, fine-tune, shrink and export a network")
@@ -67,7 +76,8 @@ export function addCompressCommand(program: Command, terminal: Terminal): Comman
     )
     .option("--calibration-images <n>", "images of a calibrated start (512)", wholeNumber(1))
     .option("--basis <d|auto>", "basis kernels per layer; auto, calibrated, for each layer", basisSize);
-  addGoalOptions(command)
+  const ruleOptions = addRuleOptions(command, criteria);
+  command
     .addOption(
       new Option(
         "--channels <f>",
@@ -153,8 +163,13 @@ export function addCompressCommand(program: Command, terminal: Terminal): Comman
     .option("--plan", "only print what would be decomposed, pruned and removed; train and write nothing")
     .option("--json", "print the outcome as JSON")
     .action((model: string | undefined, options: CompressOptions, command: Command) =>
-      runCommand(model, options, command, terminal),
+      runCommand(model, withRule(options, command, ruleOptions), command, terminal),
     );
+}
+
+function withRule(options: CompressOptions, command: Command, ruleOptions: RuleOptions): CompressOptions {
+  const rule = askedRule(command, ruleOptions);
+  return rule === undefined ? options : { ...options, rule };
 }
 
 async function runCommand(

@@ -15,6 +15,7 @@ import { RunLock } from "./lock.js";
 import { naming } from "./naming.js";
 import { openFittingDataset } from "./pipeline.js";
 import { recordedTraining } from "./recorded_training.js";
+import type { NetworkName, TrainingPartName } from "./stages/names.js";
 import { tellImages } from "./stoppable.js";
 import type { TrainingConfig } from "./training_config.js";
 import { atSize, type ResolutionPart, trainingParts } from "./training_parts.js";
@@ -70,10 +71,10 @@ async function trainLocked(
   for (const line of [...(dataset.notices ?? []), ...describeLabels(config, original, dataset)])
     listener.notice?.(line);
   let graph = await run.stage("simplify", () => importModel(original), listener.notice);
-  let from = "simplify";
+  let from: NetworkName = "simplify";
   const parts = trainingParts(config.settings, dataset);
   for (const [index, part] of parts.entries()) {
-    const name = parts.length === 1 ? "train" : `train-${index + 1}`;
+    const name: TrainingPartName = parts.length === 1 ? "train" : `train-${index + 1}`;
     listener.stage?.(describePart(part, parts.length));
     const before = { graph, from };
     graph = await run.stage(
@@ -117,11 +118,11 @@ interface PartRequest {
   readonly lock: RunLock;
   readonly listener: TrainingRunListener;
   readonly signal: AbortSignal | undefined;
-  readonly name: string;
+  readonly name: TrainingPartName;
   readonly part: ResolutionPart;
   /** The network before the part, and the stage that it comes from. */
   readonly graph: Graph;
-  readonly from: string;
+  readonly from: NetworkName;
 }
 
 async function trainPart({
@@ -146,7 +147,7 @@ async function trainPart({
 
 interface PlanRequest {
   readonly run: TrainingRun;
-  readonly name: string;
+  readonly name: TrainingPartName;
   readonly part: ResolutionPart;
   readonly network: string;
 }
