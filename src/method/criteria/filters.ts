@@ -3,10 +3,11 @@ import { withInitializers } from "../../graph/edit.js";
 import { PenniError } from "../../graph/errors.js";
 import { fixBatch } from "../../graph/passes/fix_input_shape.js";
 import { float32Data, float32Tensor } from "../../graph/tensor.js";
-import type { Graph } from "../../graph/types.js";
+import type { Graph, Tensor } from "../../graph/types.js";
 import { mergedKernels } from "../../layers/forms.js";
 import { findDecompositions } from "../../layers/weights.js";
-import { type ChannelLayer, channelTable } from "../channels/table.js";
+import { type ChannelLayer, canLoseInputs, channelTable } from "../channels/table.js";
+import { forEachWeight } from "../channels/worth.js";
 import { prunableInitializers } from "../prune.js";
 import { shufflesToGathers } from "../shrink.js";
 import { defineCriterion } from "./criterion.js";
@@ -25,9 +26,10 @@ const schema = z.object({
 type Filters = Pick<z.infer<typeof schema>, "share" | "by">;
 
 /**
- * Whole filters, the same share of each layer: all coefficients of an output go together, and with them, when the network
- * is shrunk, the channel, which every runtime gains by. Filters whose channels additions tie together go together, and
- * compete with those of the same layers. So many stay that the channels left are a multiple of what shrinking leaves.
+ * Whole filters, the same share of each layer: all coefficients of an output go together, and with them those that read
+ * its channel in the layers behind (Li et al. 2017), so that shrinking removes the channel, which every runtime gains by.
+ * Filters whose channels additions tie together go together, and compete with those of the same layers. So many stay
+ * that the channels left are a multiple of what shrinking leaves.
  */
 export const filters = defineCriterion({
   schema,
@@ -56,6 +58,8 @@ const descriptions: Readonly<Record<Filters["by"], string>> = {
 
 /** What makes one channel, in some layers: rows of their weights that stay or go together. */
 interface Filter {
+  /** Of the table of channels. */
+  readonly group: number;
   readonly rows: readonly { readonly weight: string; readonly row: number }[];
   /** The kernels of all rows, one behind the other. */
   readonly kernels: Float32Array;
@@ -69,9 +73,15 @@ interface Family {
   readonly filters: readonly Filter[];
 }
 
-function familiesOf({ graph, frozen }: PrunableNetwork): readonly Family[] {
+/** The filters of a network, and the layers whose rows they are and that read them. */
+interface FilterTable {
+  readonly families: readonly Family[];
+  readonly layers: readonly ChannelLayer[];
+}
+
+function filterTable({ graph, frozen }: PrunableNetwork): FilterTable {
   const single = fixBatch(shufflesToGathers(graph), 1);
-  const { families, layers } = channelTable(single);
+  const { families, layers } = channelTable(single, "tied");
   const rows = families.map((): { readonly weight: string; readonly row: number }[] => []);
   const stuck = new Set<number>();
   const isPrunable = prunableRows(single, layers, frozen);
@@ -79,8 +89,7 @@ function familiesOf({ graph, frozen }: PrunableNetwork): readonly Family[] {
     layer.outputGroups.forEach((group, row) => {
       if (group < 0) return;
       if (isPrunable(layer)) rows[group]?.push({ weight: layer.weight, row });
-      // A channel that one filter makes of it alone, as depthwise ones do, goes when that goes.
-      else if (!layer.inputGroups.includes(group)) stuck.add(group);
+      else if (!isDepthwiseOn(layer, group)) stuck.add(group);
     });
   }
   const kernels = kernelsOf(single, layers);
@@ -90,10 +99,15 @@ function familiesOf({ graph, frozen }: PrunableNetwork): readonly Family[] {
     family.size++;
     const own = rows[group] ?? [];
     if (own.length > 0 && !stuck.has(group))
-      family.filters.push({ rows: own, kernels: joined(own, kernels) });
+      family.filters.push({ group, rows: own, kernels: joined(own, kernels) });
     found.set(name, family);
   });
-  return [...found.values()];
+  return { families: [...found.values()], layers };
+}
+
+/** Whether a layer makes a channel of this group of nothing but a channel of the group: it goes when that goes. */
+function isDepthwiseOn({ groups, inputs, inputGroups }: ChannelLayer, group: number): boolean {
+  return groups === inputs && groups > 1 && inputGroups.includes(group);
 }
 
 /** Whether the rows of a layer's weight are its filters and no one else's, and may go. */
@@ -152,29 +166,45 @@ function mostGone({ size, filters }: Family, share: number, multiple: number): n
 }
 
 function withoutFilters(network: PrunableNetwork, { share, by }: Filters): Graph {
-  const { graph, channelMultiple } = network;
-  const changed = new Map<string, Float32Array>();
-  for (const family of familiesOf(network)) {
+  const { graph, frozen, channelMultiple } = network;
+  const { families, layers } = filterTable(network);
+  const gone = families.flatMap((family) => {
     const worth = worths[by](family.filters);
     const order = [...worth.keys()].sort((a, b) => (worth[a] ?? 0) - (worth[b] ?? 0) || a - b);
-    for (const index of order.slice(0, mostGone(family, share, channelMultiple))) {
-      for (const { weight, row } of family.filters[index]?.rows ?? []) clearRow(graph, changed, weight, row);
-    }
+    const least = order.slice(0, mostGone(family, share, channelMultiple));
+    return least.flatMap((index) => family.filters[index] ?? []);
+  });
+  const changed = new Map<string, Float32Array>();
+  const valuesOf = (weight: string): Float32Array => {
+    const values = changed.get(weight) ?? float32Data(expectWeight(graph, weight)).slice();
+    changed.set(weight, values);
+    return values;
+  };
+  for (const { weight, row } of gone.flatMap(({ rows }) => rows)) {
+    const values = valuesOf(weight);
+    const size = values.length / (expectWeight(graph, weight).dims[0] ?? 1);
+    values.fill(0, row * size, (row + 1) * size);
+  }
+  const groups = new Set(gone.map(({ group }) => group));
+  for (const layer of layers) {
+    if (!canLoseInputs(layer) || frozen.has(layer.weight)) continue;
+    if (!layer.inputGroups.some((group) => groups.has(group))) continue;
+    const values = valuesOf(layer.weight);
+    forEachWeight(graph, layer, (_, lane, at) => {
+      if (groups.has(layer.inputGroups[lane] ?? -1)) values[at] = 0;
+    });
   }
   const pruned = [...changed].map(
-    ([name, values]) => [name, float32Tensor(graph.initializers.get(name)?.dims ?? [], values)] as const,
+    ([name, values]) => [name, float32Tensor(expectWeight(graph, name).dims, values)] as const,
   );
   return withInitializers(graph, pruned);
 }
 
-function clearRow(graph: Graph, changed: Map<string, Float32Array>, weight: string, row: number): void {
+function expectWeight(graph: Graph, weight: string): Tensor {
   const tensor = graph.initializers.get(weight);
   if (tensor === undefined)
     throw new PenniError("internal", "the weights of a layer are gone", { found: weight });
-  const values = changed.get(weight) ?? float32Data(tensor).slice();
-  const size = values.length / (tensor.dims[0] ?? 1);
-  values.fill(0, row * size, (row + 1) * size);
-  changed.set(weight, values);
+  return tensor;
 }
 
 /** What filters are worth by their kernels, in any unit. */
@@ -211,7 +241,7 @@ function squared(values: Float32Array, others: Float32Array | undefined): number
 
 function checkReachable(network: PrunableNetwork, { share }: Filters): void {
   const { channelMultiple } = network;
-  const families = familiesOf(network).filter((family) => mostGone(family, 1, channelMultiple) > 0);
+  const families = filterTable(network).families.filter((family) => mostGone(family, 1, channelMultiple) > 0);
   if (families.some((family) => mostGone(family, share, channelMultiple) > 0)) return;
   const least = Math.min(...families.map((family) => leastShare(family, channelMultiple)));
   throw new PenniError("bad-option", "no whole filter can go", {
