@@ -10,7 +10,7 @@ import { defineStage, type StageContext } from "./stage.js";
 
 /** Removes whole channels, those that vary least in front of what reads them. */
 export const channels = defineStage({
-  takes: ["normalized"],
+  takes: ["whole", "normalized"],
   gives: () => ["narrow"],
   ends: ["whole"],
   isLeftOut: ({ channels }) => channels === undefined,

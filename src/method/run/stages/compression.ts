@@ -15,6 +15,8 @@ import { defineStage, type StageContext } from "./stage.js";
 export const decomposition = defineStage({
   takes: ["whole", "normalized"],
   gives: () => ["decomposed"],
+  // Channels go before there are bases, if at all.
+  ends: ["whole"],
   isSearched: ({ start }) => start === "calibrate",
   tidy: (run) => RunCalibrationJournal.remove(run),
   remarks: ["calibration"],

@@ -20,8 +20,8 @@ import { defineStage, type StageContext } from "./stage.js";
 export const exporting = defineStage({
   takes: ["trained"],
   gives: () => ["exported"],
-  // What is changed afterwards would not be what was checked.
-  ends: ["trained"],
+  // Layers have other forms now, and what is changed afterwards would not be what was checked.
+  ends: ["decomposed", "pruned", "trained"],
   apply: exportStage,
 });
 

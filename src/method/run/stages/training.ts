@@ -23,7 +23,7 @@ export const retrain = defineStage({
   takes: ["decomposed", "teacher", "normalized"],
   gives: () => [],
   // Coefficients may come back that went before.
-  ends: ["pruned"],
+  ends: ["pruned", "trained"],
   apply: async (graph, context) => trained(await retrainPlan(graph, context), graph, context),
 });
 
