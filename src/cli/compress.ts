@@ -1,16 +1,11 @@
 import { type Command, Option } from "commander";
 import type { PictureOptions } from "../data/picture_format.js";
 import { PenniError } from "../graph/errors.js";
+import { compressionDefaults, lossNames, recoveryDefaults } from "../method/defaults.js";
 import type { RunDirectory } from "../method/run/directory.js";
 import { penalties, presetNames, starts } from "../method/run/names.js";
 import { terminalJson } from "../text/destinations.js";
-import {
-  lossNames,
-  type SettingOptions,
-  scheduleNames,
-  settingsFrom,
-  teacherOption,
-} from "./compress_settings.js";
+import { type SettingOptions, scheduleNames, settingsFrom, teacherOption } from "./compress_settings.js";
 import { describeSummary } from "./compress_text.js";
 import { addRuleOptions, askedRule, type RuleOptions } from "./goal_options.js";
 import {
@@ -74,7 +69,11 @@ export async function addCompressCommand(
         "bases and coefficients from the kernels (svd) or from images (calibrate)",
       ).choices(starts),
     )
-    .option("--calibration-images <n>", "images of a calibrated start (512)", wholeNumber(1))
+    .option(
+      "--calibration-images <n>",
+      `images of a calibrated start (${compressionDefaults.calibrationImages})`,
+      wholeNumber(1),
+    )
     .option("--basis <d|auto>", "basis kernels per layer; auto, calibrated, for each layer", basisSize);
   const ruleOptions = addRuleOptions(command, criteria);
   command
@@ -84,8 +83,16 @@ export async function addCompressCommand(
         "first remove whole channels until this fraction of the original's MACs is left, and train: faster in every runtime",
       ).argParser(positiveShare),
     )
-    .option("--channel-epochs <n>", "epochs of training after that (8)", numberBetween(0, 1e6))
-    .option("--channel-lr <x>", "highest learning rate of that training (0.05)", numberBetween(1e-12, 1e3))
+    .option(
+      "--channel-epochs <n>",
+      `epochs of training after that (${recoveryDefaults.epochs})`,
+      numberBetween(0, 1e6),
+    )
+    .option(
+      "--channel-lr <x>",
+      `highest learning rate of that training (${recoveryDefaults.schedule.peak})`,
+      numberBetween(1e-12, 1e3),
+    )
     .addOption(
       new Option(
         "--channel-loss <name>",
@@ -159,7 +166,11 @@ export async function addCompressCommand(
     .option("--dequantize", "compress the float32 network behind a quantized model")
     .option("--external-data", "put the weights of the result into a file of their own, model.onnx.data");
   return addPreprocessingOptions(command)
-    .option("--checkpoint-seconds <s>", "seconds between checkpoints (30)", numberBetween(0.01, 1e6))
+    .option(
+      "--checkpoint-seconds <s>",
+      `seconds between checkpoints (${compressionDefaults.checkpointSeconds})`,
+      numberBetween(0.01, 1e6),
+    )
     .option("--plan", "only print what would be decomposed, pruned and removed; train and write nothing")
     .option("--json", "print the outcome as JSON")
     .action((model: string | undefined, options: CompressOptions, command: Command) =>

@@ -1,17 +1,13 @@
 import { availableParallelism } from "node:os";
 import type { Device } from "../execute/device.js";
 import { PenniError } from "../graph/errors.js";
+import { type LossName, lossShares, oneCycle } from "../method/defaults.js";
 import { isGoal } from "../method/goal/rules.js";
 import type { Settings } from "../method/run/config.js";
 import type { Penalty, PresetName } from "../method/run/names.js";
 import type { OutputChoice } from "../method/run/outputs.js";
 import { highestRate, type Schedule, withRate } from "../train/schedule.js";
 import type { AskedRule } from "./goal_options.js";
-
-/** What training learns from: the labels, the original's outputs, or both. */
-export const lossNames = ["labels", "mixed", "distill"] as const;
-
-export type LossName = (typeof lossNames)[number];
 
 /** The options of `penni compress` that are settings of a run. */
 export interface SettingOptions {
@@ -68,15 +64,7 @@ export type ScheduleName = (typeof scheduleNames)[number];
 
 const schedules: Readonly<Record<ScheduleName, (peak: number) => Schedule>> = {
   cosine: (initial) => ({ kind: "cosine", initial }),
-  "one-cycle": (peak) => ({ kind: "one-cycle", peak, warmUp: 0.15, fall: "linear" }),
-};
-
-type Shares = Pick<Settings["loss"], "crossEntropy" | "distillation">;
-
-const shares: Readonly<Record<LossName, Shares>> = {
-  labels: { crossEntropy: 1, distillation: 0 },
-  mixed: { crossEntropy: 0.3, distillation: 0.7 },
-  distill: { crossEntropy: 0, distillation: 1 },
+  "one-cycle": oneCycle,
 };
 
 /** Times a preset's strength for single coefficients is what whole channels need (docs/training-speed.md). */
@@ -153,7 +141,7 @@ function channelsFrom(
   const { rule } = options;
   if (rule !== undefined && isGoal(rule.rule))
     throw contradiction("--channels", "a rule such as --target-macs, or --deviations", rule.option);
-  const loss = channelLoss === undefined ? undefined : { ...preset, ...shares[channelLoss] };
+  const loss = channelLoss === undefined ? undefined : { ...preset, ...lossShares[channelLoss] };
   if (loss !== undefined && loss.crossEntropy > 0 && lossFrom(options, preset).crossEntropy === 0)
     throw contradiction(`--channel-loss ${channelLoss}`, "a loss with labels", "a run without labels");
   const { epochs, schedule } = training;
@@ -208,7 +196,7 @@ function lossFrom(options: SettingOptions, preset: Settings["loss"]): Settings["
     throw contradiction("--distillation", "the shares of --loss mixed", `--loss ${loss}`);
   const weights = {
     ...preset,
-    ...(loss === undefined ? {} : shares[loss]),
+    ...(loss === undefined ? {} : lossShares[loss]),
     ...(distillation === undefined ? {} : { distillation, crossEntropy: 1 - distillation }),
   };
   if (weights.crossEntropy === 0 && labelSmoothing !== undefined)

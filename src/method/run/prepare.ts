@@ -22,6 +22,7 @@ import { inferGraph } from "../../ops/inference/infer.js";
 import type { OutputLoss } from "../../train/outputs.js";
 import { buildTrainingStep, type Reference } from "../../train/step.js";
 import { decompose, decompositionCandidates } from "../decompose.js";
+import { plainRule } from "../defaults.js";
 import { dequantizedNetwork } from "../dequantized.js";
 import { askedCriterion } from "../goal/criterion.js";
 import { importForCompression } from "../import_for_compression.js";
@@ -484,9 +485,8 @@ function checkTrainable(
   const found = frozenIn(decomposed, { settings, reference });
   const [blockade] = found.blockades;
   if (blockade !== undefined && !(mayFreeze && found.isTrainable)) throw blockade.reason;
-  const rule = { l1: "none", masked: false, rate: 1 } as const;
   const names = [...trainableParameters(network).keys()].filter((name) => !found.frozen.has(name));
-  const trained = new Map(names.map((name) => [name, rule]));
+  const trained = new Map(names.map((name) => [name, plainRule]));
   const { parameters } = buildTrainingStep(network, new Set(trained.keys()), {
     trained,
     batchNormalization: "frozen",

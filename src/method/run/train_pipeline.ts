@@ -7,6 +7,7 @@ import { evaluate, inputImageSize } from "../../measure/accuracy.js";
 import { type Interval, shareInterval } from "../../measure/interval.js";
 import { importModel } from "../../ops/passes/import_model.js";
 import type { TrainingPlan } from "../../train/plan.js";
+import { labelLoss, plainRule } from "../defaults.js";
 import { trainableParameters } from "../parameters.js";
 import type { TrainingListener } from "../training/launch.js";
 import type { RunDirectory } from "./directory.js";
@@ -155,8 +156,8 @@ interface PlanRequest {
 function partPlan(graph: Graph, { run, name, part, network }: PlanRequest): TrainingPlan {
   const { config } = run;
   const { settings } = config;
-  const rule = { l1: "none", masked: false, rate: 1 } as const;
-  const trained = Object.fromEntries([...trainableParameters(graph).keys()].map((key) => [key, rule]));
+  const names = [...trainableParameters(graph).keys()];
+  const trained = Object.fromEntries(names.map((parameter) => [parameter, plainRule]));
   const native = inputImageSize(graph, config.preprocessing);
   // An average over several sizes would mix networks that saw different images.
   const isLast = part.epochsBefore + part.epochs >= part.epochsInAll;
@@ -183,7 +184,7 @@ function partPlan(graph: Graph, { run, name, part, network }: PlanRequest): Trai
     schedule: settings.schedule,
     l1Strength: 0,
     optimizer: settings.optimizer,
-    loss: { crossEntropy: 1, labelSmoothing: settings.labelSmoothing, distillation: 0, temperature: 1 },
+    loss: labelLoss(settings.labelSmoothing),
     batchNormalization: "batch",
     ...(isLast && settings.averaging !== undefined ? { averaging: settings.averaging } : {}),
     sparse: [],
