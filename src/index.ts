@@ -44,6 +44,9 @@ export { countGraph, type GraphCount, type LayerCount } from "./measure/count.js
 export { type Latency, type LatencySettings, measureLatency } from "./measure/latency.js";
 export type { OutputAgreement } from "./measure/output_comparison.js";
 export { type ShapedGraph, withRuntimeShapes } from "./measure/runtime_shapes.js";
+export type { AppliedCriterion } from "./method/criteria/criterion.js";
+export type { PrunableNetwork } from "./method/criteria/network.js";
+export { type CriterionRule, criterionOf } from "./method/criteria/table.js";
 export { type DecompositionDecision, decompose, decompositionCandidates } from "./method/decompose.js";
 export { type ExportOptions, type ExportResult, exportModel } from "./method/export.js";
 export { floatOutputs, type Trainability, trainability } from "./method/frozen.js";

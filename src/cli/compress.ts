@@ -1,18 +1,13 @@
 import { type Command, Option } from "commander";
 import type { PictureOptions } from "../data/picture_format.js";
 import { PenniError } from "../graph/errors.js";
+import { compressionDefaults, lossNames, recoveryDefaults } from "../method/defaults.js";
 import type { RunDirectory } from "../method/run/directory.js";
 import { penalties, presetNames, starts } from "../method/run/names.js";
 import { terminalJson } from "../text/destinations.js";
-import {
-  lossNames,
-  type SettingOptions,
-  scheduleNames,
-  settingsFrom,
-  teacherOption,
-} from "./compress_settings.js";
+import { type SettingOptions, scheduleNames, settingsFrom, teacherOption } from "./compress_settings.js";
 import { describeSummary } from "./compress_text.js";
-import { addGoalOptions } from "./goal_options.js";
+import { addRuleOptions, askedRule, type RuleOptions } from "./goal_options.js";
 import {
   addPreprocessingOptions,
   basisSize,
@@ -45,8 +40,17 @@ interface CompressOptions extends SettingOptions, PictureOptions {
   readonly dequantize?: boolean;
 }
 
-/** `penni compress`: the whole method on a model of the user's. */
-export function addCompressCommand(program: Command, terminal: Terminal): Command {
+/**
+ * `penni compress`: the whole method on a model of the user's.
+ * @param args the command line: where it does not name the command, what is behind its options is not loaded
+ */
+export async function addCompressCommand(
+  program: Command,
+  terminal: Terminal,
+  args: readonly string[],
+): Promise<Command> {
+  const isCalled = args.includes("compress");
+  const criteria = isCalled ? (await import("../method/criteria/table.js")).criteria : [];
   const command = program
     .command("compress")
     .description("decompose, retrain, prune, fine-tune, shrink and export a network")
@@ -65,17 +69,30 @@ export function addCompressCommand(program: Command, terminal: Terminal): Comman
         "bases and coefficients from the kernels (svd) or from images (calibrate)",
       ).choices(starts),
     )
-    .option("--calibration-images <n>", "images of a calibrated start (512)", wholeNumber(1))
+    .option(
+      "--calibration-images <n>",
+      `images of a calibrated start (${compressionDefaults.calibrationImages})`,
+      wholeNumber(1),
+    )
     .option("--basis <d|auto>", "basis kernels per layer; auto, calibrated, for each layer", basisSize);
-  addGoalOptions(command)
+  const ruleOptions = addRuleOptions(command, criteria);
+  command
     .addOption(
       new Option(
         "--channels <f>",
         "first remove whole channels until this fraction of the original's MACs is left, and train: faster in every runtime",
       ).argParser(positiveShare),
     )
-    .option("--channel-epochs <n>", "epochs of training after that (8)", numberBetween(0, 1e6))
-    .option("--channel-lr <x>", "highest learning rate of that training (0.05)", numberBetween(1e-12, 1e3))
+    .option(
+      "--channel-epochs <n>",
+      `epochs of training after that (${recoveryDefaults.epochs})`,
+      numberBetween(0, 1e6),
+    )
+    .option(
+      "--channel-lr <x>",
+      `highest learning rate of that training (${recoveryDefaults.schedule.peak})`,
+      numberBetween(1e-12, 1e3),
+    )
     .addOption(
       new Option(
         "--channel-loss <name>",
@@ -149,12 +166,21 @@ export function addCompressCommand(program: Command, terminal: Terminal): Comman
     .option("--dequantize", "compress the float32 network behind a quantized model")
     .option("--external-data", "put the weights of the result into a file of their own, model.onnx.data");
   return addPreprocessingOptions(command)
-    .option("--checkpoint-seconds <s>", "seconds between checkpoints (30)", numberBetween(0.01, 1e6))
+    .option(
+      "--checkpoint-seconds <s>",
+      `seconds between checkpoints (${compressionDefaults.checkpointSeconds})`,
+      numberBetween(0.01, 1e6),
+    )
     .option("--plan", "only print what would be decomposed, pruned and removed; train and write nothing")
     .option("--json", "print the outcome as JSON")
     .action((model: string | undefined, options: CompressOptions, command: Command) =>
-      runCommand(model, options, command, terminal),
+      runCommand(model, withRule(options, command, ruleOptions), command, terminal),
     );
+}
+
+function withRule(options: CompressOptions, command: Command, ruleOptions: RuleOptions): CompressOptions {
+  const rule = askedRule(command, ruleOptions);
+  return rule === undefined ? options : { ...options, rule };
 }
 
 async function runCommand(

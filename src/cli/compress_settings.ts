@@ -1,19 +1,18 @@
 import { availableParallelism } from "node:os";
 import type { Device } from "../execute/device.js";
 import { PenniError } from "../graph/errors.js";
+import { type LossName, lossShares, oneCycle } from "../method/defaults.js";
+import { isGoal } from "../method/goal/rules.js";
 import type { Settings } from "../method/run/config.js";
 import type { Penalty, PresetName } from "../method/run/names.js";
 import type { OutputChoice } from "../method/run/outputs.js";
 import { highestRate, type Schedule, withRate } from "../train/schedule.js";
-import type { GoalOptions } from "./goal_options.js";
-
-/** What training learns from: the labels, the original's outputs, or both. */
-export const lossNames = ["labels", "mixed", "distill"] as const;
-
-export type LossName = (typeof lossNames)[number];
+import type { AskedRule } from "./goal_options.js";
 
 /** The options of `penni compress` that are settings of a run. */
-export interface SettingOptions extends GoalOptions {
+export interface SettingOptions {
+  /** Default: the preset's. */
+  readonly rule?: AskedRule;
   readonly preset: PresetName;
   readonly basis?: number | "auto";
   readonly start?: Settings["start"];
@@ -65,15 +64,7 @@ export type ScheduleName = (typeof scheduleNames)[number];
 
 const schedules: Readonly<Record<ScheduleName, (peak: number) => Schedule>> = {
   cosine: (initial) => ({ kind: "cosine", initial }),
-  "one-cycle": (peak) => ({ kind: "one-cycle", peak, warmUp: 0.15, fall: "linear" }),
-};
-
-type Shares = Pick<Settings["loss"], "crossEntropy" | "distillation">;
-
-const shares: Readonly<Record<LossName, Shares>> = {
-  labels: { crossEntropy: 1, distillation: 0 },
-  mixed: { crossEntropy: 0.3, distillation: 0.7 },
-  distill: { crossEntropy: 0, distillation: 1 },
+  "one-cycle": oneCycle,
 };
 
 /** Times a preset's strength for single coefficients is what whole channels need (docs/training-speed.md). */
@@ -84,8 +75,13 @@ const CHANNEL_STRENGTH = 10;
  * @throws PenniError "bad-option" if two options contradict each other
  */
 export async function settingsFrom(options: SettingOptions): Promise<Settings> {
-  const { channelTraining, gradualPruning, presets } = await import("../method/run/config.js");
+  const [{ channelTraining, gradualPruning, presets }, { askedCriterion }] = await Promise.all([
+    import("../method/run/config.js"),
+    import("../method/goal/criterion.js"),
+  ]);
   const preset = presets[options.preset];
+  const prune = options.rule?.rule ?? preset.prune;
+  const hasTarget = askedCriterion(prune)?.fraction !== undefined;
   const { phaseEpochs } = options;
   const stage = (name: "retrain" | "fineTune", epochs?: number, rate?: number): Settings["retrain"] => ({
     ...preset[name],
@@ -113,19 +109,11 @@ export async function settingsFrom(options: SettingOptions): Promise<Settings> {
     optimizer: { ...preset.optimizer, ...given({ weightDecay: options.weightDecay }) },
     ...given({ averaging: options.ema }),
     loss: lossFrom(options, preset.loss),
-    prune: pruneRule(options) ?? preset.prune,
-    ...gradualFrom(options, retrain, gradualPruning),
+    prune,
+    ...gradualFrom(options, retrain, hasTarget, gradualPruning),
     threads: options.threads ?? availableParallelism(),
     device: options.device,
   };
-}
-
-/** Undefined where nothing is asked for. */
-function pruneRule(options: GoalOptions): Settings["prune"] | undefined {
-  const { targetMacs, deviations, targetSize, targetLatency, maxLoss } = options;
-  if (targetMacs !== undefined) return { rule: "macs", fraction: targetMacs };
-  if (deviations !== undefined) return { rule: "deviation", factor: deviations };
-  return targetSize ?? targetLatency ?? maxLoss;
 }
 
 /** The preset's schedule, or another one of the same highest rate unless one is given. */
@@ -150,9 +138,10 @@ function channelsFrom(
     if (given === undefined) return {};
     throw contradiction(given, "--channels", "a run that removes no channels first");
   }
-  const goal = searchedGoal(options);
-  if (goal !== undefined) throw contradiction("--channels", "--target-macs, or --deviations", goal);
-  const loss = channelLoss === undefined ? undefined : { ...preset, ...shares[channelLoss] };
+  const { rule } = options;
+  if (rule !== undefined && isGoal(rule.rule))
+    throw contradiction("--channels", "a rule such as --target-macs, or --deviations", rule.option);
+  const loss = channelLoss === undefined ? undefined : { ...preset, ...lossShares[channelLoss] };
   if (loss !== undefined && loss.crossEntropy > 0 && lossFrom(options, preset).crossEntropy === 0)
     throw contradiction(`--channel-loss ${channelLoss}`, "a loss with labels", "a run without labels");
   const { epochs, schedule } = training;
@@ -174,21 +163,18 @@ function isRecovered(teacher: TeacherOption | undefined): boolean {
   return teacher !== undefined && "name" in teacher && teacher.name === "recovered";
 }
 
-/** The option by which the fraction is searched for that reaches a goal. */
-function searchedGoal({ targetSize, targetLatency, maxLoss }: GoalOptions): string | undefined {
-  const given = { "--target-size": targetSize, "--target-latency": targetLatency, "--max-loss": maxLoss };
-  return Object.entries(given).find(([, value]) => value !== undefined)?.[0];
-}
-
 function gradualFrom(
   options: SettingOptions,
   { epochs }: Settings["retrain"],
+  hasTarget: boolean,
   pruning: Settings["gradual"],
 ): Pick<Settings, "gradual"> {
   if (options.gradual !== true) return {};
   if (epochs === 0) throw contradiction("--gradual", "--epochs above 0", "no retraining");
-  const other = options.deviations === undefined ? searchedGoal(options) : "--deviations";
-  if (other !== undefined) throw contradiction("--gradual", "a target (--target-macs)", other);
+  if (!hasTarget) {
+    const found = options.rule?.option ?? `the rule of --preset ${options.preset}`;
+    throw contradiction("--gradual", "a target (--target-macs)", found);
+  }
   return { gradual: pruning };
 }
 
@@ -210,7 +196,7 @@ function lossFrom(options: SettingOptions, preset: Settings["loss"]): Settings["
     throw contradiction("--distillation", "the shares of --loss mixed", `--loss ${loss}`);
   const weights = {
     ...preset,
-    ...(loss === undefined ? {} : shares[loss]),
+    ...(loss === undefined ? {} : lossShares[loss]),
     ...(distillation === undefined ? {} : { distillation, crossEntropy: 1 - distillation }),
   };
   if (weights.crossEntropy === 0 && labelSmoothing !== undefined)

@@ -1,6 +1,7 @@
 import { availableParallelism } from "node:os";
 import path from "node:path";
 import type { Command } from "commander";
+import { compressionDefaults, labelLoss, plainRule, trainingDefaults } from "../method/defaults.js";
 import type { Settings } from "../method/run/config.js";
 import type { Summary } from "../method/run/summary.js";
 import type { TrainingPlan } from "../train/plan.js";
@@ -20,7 +21,7 @@ const DATA = "synthetic";
 /** Neither crops at the full four pixels nor mirrors: a mirrored rising stripe is a falling one. */
 const augmentation = { padding: 2, flip: false } as const;
 const BATCH = 64;
-const VALIDATION = 0.05;
+const VALIDATION = compressionDefaults.validation;
 const TRAIN_EPOCHS = 8;
 
 /** `penni demo`: the main job from nothing, in a few minutes. */
@@ -68,8 +69,8 @@ async function trainOriginal(
   const network = demoNetwork({ classes: patternNames.length, seed });
   const initial = path.join(folder.training, "initial.onnx");
   await writeModel(initial, network);
-  const rule = { l1: "none", masked: false, rate: 1 } as const;
-  const trained = Object.fromEntries([...trainableParameters(network).keys()].map((name) => [name, rule]));
+  const names = [...trainableParameters(network).keys()];
+  const trained = Object.fromEntries(names.map((name) => [name, plainRule]));
   const plan: TrainingPlan = {
     stage: "train",
     network: initial,
@@ -81,14 +82,14 @@ async function trainOriginal(
     epochs: TRAIN_EPOCHS,
     phases: [{ name: "all", trained }],
     phaseEpochs: TRAIN_EPOCHS,
-    schedule: { kind: "cosine", initial: 0.1 },
+    schedule: { kind: "cosine", initial: trainingDefaults.schedule.peak },
     l1Strength: 0,
-    optimizer: { momentum: 0.9, weightDecay: 5e-4 },
-    loss: { crossEntropy: 1, labelSmoothing: 0.05, distillation: 0, temperature: 1 },
+    optimizer: trainingDefaults.optimizer,
+    loss: labelLoss(trainingDefaults.labelSmoothing),
     batchNormalization: "batch",
     sparse: [],
     threads: availableParallelism(),
-    checkpointSeconds: 60,
+    checkpointSeconds: trainingDefaults.checkpointSeconds,
   };
   view.stage(`train a network on ${patternNames.length} classes of generated images`);
   const listener = { ...view, started: (pid: number) => folder.lock.cover(pid) };

@@ -1,48 +1,69 @@
 import { type Command, InvalidArgumentError, Option } from "commander";
+import type { CriterionOption } from "../method/criteria/criterion.js";
 import type { SizedFile } from "../method/goal/names.js";
 import type { Goal } from "../method/goal/rules.js";
-import { numberBetween, positiveShare } from "./options.js";
+import type { PruneRule } from "../method/goal/schema.js";
 
 type GoalOf<Rule extends Goal["rule"]> = Extract<Goal, { readonly rule: Rule }>;
 
-/** The options that say how much goes; each is given alone. */
-export interface GoalOptions {
-  readonly targetMacs?: number;
-  readonly deviations?: number;
-  readonly targetSize?: GoalOf<"size">;
-  readonly targetLatency?: GoalOf<"latency">;
-  readonly maxLoss?: GoalOf<"loss">;
+/** Those that say what is wanted of the result, and leave it to a search what goes for it. */
+const goalOptions = (): readonly Option[] => [
+  new Option(
+    "--target-size <size>",
+    "prune until model.onnx, or with wasm:SIZE its compiled module, is at most so large: 200kB, 1.5MiB",
+  ).argParser(targetSize),
+  new Option(
+    "--target-latency <time>",
+    "prune until one image takes at most so long, compiled to WebAssembly, one thread: 2ms, 800us",
+  ).argParser(targetLatency),
+  new Option(
+    "--max-loss <loss>",
+    "search for the smallest network that loses at most so much on held-out images: points of top-1, as 0.5, or without labels an output error, as 5%",
+  ).argParser(maxLoss),
+];
+
+/** The options of which each is a rule of pruning. */
+export type RuleOptions = readonly Option[];
+
+/**
+ * Adds the options that say what goes, one for each criterion and goal; two of them are refused in one line.
+ * @param criteria whose options come first
+ */
+export function addRuleOptions(
+  command: Command,
+  criteria: readonly { readonly option: CriterionOption<PruneRule> }[],
+): RuleOptions {
+  const options = [...criteria.map(({ option }) => criterionOption(option)), ...goalOptions()];
+  const names = options.map((option) => option.attributeName());
+  for (const option of options) {
+    const own = option.attributeName();
+    command.addOption(option.conflicts(names.filter((other) => other !== own)));
+  }
+  return options;
 }
 
-const names = ["targetMacs", "targetSize", "targetLatency", "maxLoss", "deviations"] as const;
+function criterionOption({ flags, description, parse, expected }: CriterionOption<PruneRule>): Option {
+  return new Option(flags, description).argParser((text) => {
+    const rule = parse(text);
+    if (rule !== undefined) return rule;
+    throw new InvalidArgumentError(`expected ${expected}, found "${text}"`);
+  });
+}
 
-/** Adds them; two of them are refused in one line. */
-export function addGoalOptions(command: Command): Command {
-  const options: Readonly<Record<(typeof names)[number], Option>> = {
-    targetMacs: new Option(
-      "--target-macs <f>",
-      "prune to this fraction of the original's MACs (paper count)",
-    ).argParser(positiveShare),
-    targetSize: new Option(
-      "--target-size <size>",
-      "prune until model.onnx, or with wasm:SIZE its compiled module, is at most so large: 200kB, 1.5MiB",
-    ).argParser(targetSize),
-    targetLatency: new Option(
-      "--target-latency <time>",
-      "prune until one image takes at most so long, compiled to WebAssembly, one thread: 2ms, 800us",
-    ).argParser(targetLatency),
-    maxLoss: new Option(
-      "--max-loss <loss>",
-      "search for the smallest network that loses at most so much on held-out images: points of top-1, as 0.5, or without labels an output error, as 5%",
-    ).argParser(maxLoss),
-    deviations: new Option(
-      "--deviations <x>",
-      "prune below x standard deviations (the paper's rule: 1)",
-    ).argParser(numberBetween(0, 100)),
-  };
-  for (const name of names)
-    command.addOption(options[name].conflicts(names.filter((other) => other !== name)));
-  return command;
+/** The rule that is asked for, and the option that asks for it. */
+export interface AskedRule {
+  readonly rule: PruneRule;
+  /** "--target-macs" */
+  readonly option: string;
+}
+
+/** Undefined where none of the options is given. */
+export function askedRule(command: Command, options: RuleOptions): AskedRule | undefined {
+  for (const option of options) {
+    const rule: PruneRule | undefined = command.getOptionValue(option.attributeName());
+    if (rule !== undefined) return { rule, option: option.long ?? option.flags };
+  }
+  return undefined;
 }
 
 /** Bytes in each unit, by its name in small letters. */

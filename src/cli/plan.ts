@@ -48,13 +48,14 @@ async function planFile(
 }
 
 async function planNetwork(file: Graph, network: Graph, settings: Settings): Promise<RunPlan> {
-  const [{ planRun }, { planGoal }, { writtenBytes }] = await Promise.all([
+  const [{ planRun }, { planGoal }, { writtenBytes }, { isGoal }] = await Promise.all([
     import("../method/run/plan.js"),
     import("../method/run/goal_check.js"),
     import("../method/goal/cost.js"),
+    import("../method/goal/rules.js"),
   ]);
   const { prune } = settings;
-  if (prune.rule === "deviation" || prune.rule === "macs") return planRun(network, { ...settings, prune });
+  if (!isGoal(prune)) return planRun(network, { ...settings, prune });
   const given = { file: { graph: file, bytes: writtenBytes(file) }, network, frozen: new Set<string>() };
   const goal = await planGoal(prune, given, settings);
   const plan = planRun(network, { ...settings, prune: { rule: "macs", fraction: goal.fraction } });

@@ -1,3 +1,4 @@
+import { criterionOf } from "../method/criteria/table.js";
 import type { PlannedLayer, RunPlan } from "../method/run/plan.js";
 import { terminalLine } from "../text/destinations.js";
 import { describePlannedGoal } from "./goal_text.js";
@@ -23,16 +24,20 @@ export function describePlan(plan: RunPlan, width: number): string {
     describeRest(plan.layers),
     describeTarget(plan),
   ].filter((text) => text !== "");
-  const shrinking =
-    `Were it pruned now, before any training (channels stay in multiples of ${plan.channelMultiple}; training brings ` +
-    "other zeros):";
   return [
     ...table,
     ...(plan.goal === undefined ? [] : [describePlannedGoal(plan.goal, width)]),
     ...remarks.map((text) => wrap(text, width)),
-    wrap(shrinking, width),
-    describeShrinkReport(plan.shrink, width),
+    ...describeShrinking(plan, width),
   ].join("\n\n");
+}
+
+function describeShrinking({ shrink, channelMultiple }: RunPlan, width: number): readonly string[] {
+  if (shrink === undefined) return [];
+  const introduction =
+    `Were it pruned now, before any training (channels stay in multiples of ${channelMultiple}; training brings ` +
+    "other zeros):";
+  return [wrap(introduction, width), describeShrinkReport(shrink, width)];
 }
 
 function describeChannels({ paperMacs: { original, narrow } }: RunPlan): string {
@@ -65,12 +70,8 @@ function describeTarget({ prune, paperMacs }: RunPlan): string {
   const { original, decomposed, pruned } = paperMacs;
   const percent = (macs: number): string =>
     `${compactNumber(macs)} (${((100 * macs) / original).toFixed(1)} %)`;
-  const rule =
-    prune.rule === "macs"
-      ? `coefficients go until ${Number((100 * prune.fraction).toFixed(2))} % of the original's MACs are left`
-      : `coefficients below ${prune.factor} standard deviations of their layer go`;
   return (
-    `Pruning: ${rule}. MACs of one image (paper count): original ${compactNumber(original)}, ` +
+    `Pruning: ${criterionOf(prune).description}. MACs of one image (paper count): original ${compactNumber(original)}, ` +
     `decomposed ${percent(decomposed)}, pruned ${percent(pruned)}.`
   );
 }

@@ -14,7 +14,11 @@ import { StoppedError } from "./stopping.js";
 import { Output, type OutputStream, type Terminal } from "./terminal.js";
 import { addTrainCommand } from "./train.js";
 
-type AddCommand = (program: Command, terminal: Terminal) => Command;
+type AddCommand = (
+  program: Command,
+  terminal: Terminal,
+  args: readonly string[],
+) => Command | Promise<Command>;
 
 /** Every command, in the order of the help text. */
 const commands: readonly AddCommand[] = [
@@ -34,7 +38,7 @@ function packageVersion(): string {
   return (JSON.parse(readFileSync(file, "utf8")) as { version: string }).version;
 }
 
-function createProgram(terminal: Terminal): Command {
+async function createProgram(terminal: Terminal, args: readonly string[]): Promise<Command> {
   const program = new Command("penni")
     .description("Makes a trained convolutional network small and fast: ONNX in, a smaller ONNX file out.")
     .version(packageVersion(), "-v, --version", "print the version")
@@ -46,7 +50,8 @@ function createProgram(terminal: Terminal): Command {
       writeErr: () => undefined,
     });
   for (const addCommand of commands) {
-    addCommand(program, terminal).option("--verbose", "print the stack trace of an error");
+    const command = await addCommand(program, terminal, args);
+    command.option("--verbose", "print the stack trace of an error");
   }
   return program;
 }
@@ -71,7 +76,7 @@ export async function runCommandLine(
 }
 
 async function runCommand(args: readonly string[], terminal: Terminal): Promise<number> {
-  const program = createProgram(terminal);
+  const program = await createProgram(terminal, args);
   if (args.length === 0) {
     terminal.stderr.write(program.helpInformation());
     return 1;

@@ -3,6 +3,7 @@ import { mkdir, readdir } from "node:fs/promises";
 import path from "node:path";
 import { type Command, InvalidArgumentError } from "commander";
 import type { Device } from "../execute/device.js";
+import { compressionDefaults } from "../method/defaults.js";
 import type { Sensitivity } from "../method/sensitivity.js";
 import { terminalJson } from "../text/destinations.js";
 import { addImageOptions, type ImageOptions, openModelAndImages } from "./model_and_images.js";
@@ -36,7 +37,12 @@ export function addSensitivityCommand(program: Command, terminal: Terminal): Com
     .argument("<model>", "an .onnx file")
     .option("--images <n>", "how many of the training images, drawn at random", wholeNumber(1), 256)
     .option("--layers <names>", 'only these layers, with commas between; "*" stands for anything', nameList)
-    .option("--basis <d>", "basis kernels of layers that lose coefficients", wholeNumber(1), 5)
+    .option(
+      "--basis <d>",
+      "basis kernels of layers that lose coefficients",
+      wholeNumber(1),
+      compressionDefaults.basis,
+    )
     .option("--ranks <list>", "numbers of basis kernels to try (default: 1 to 9, then some)", countList)
     .option("--sparsity <list>", "shares of coefficients to remove (default: 0.25,0.5,0.75,0.9)", shareList)
     .option("--no-labels", "compare outputs with the original's even where the images have labels")

@@ -3,6 +3,7 @@ import { type Command, InvalidArgumentError, Option } from "commander";
 import type { PictureOptions } from "../data/picture_format.js";
 import type { Device } from "../execute/device.js";
 import { PenniError } from "../graph/errors.js";
+import { trainingDefaults } from "../method/defaults.js";
 import type { TrainingRun, TrainingSummary } from "../method/run/train_pipeline.js";
 import type { TrainingSettings } from "../method/run/training_config.js";
 import { terminalJson } from "../text/destinations.js";
@@ -68,7 +69,11 @@ export function addTrainCommand(program: Command, terminal: Terminal): Command {
     .option("-o, --out <dir>", "directory of the run: new or empty")
     .option("--resume <dir>", "go on with a training that was stopped or killed")
     .option("--epochs <n>", "passes over the training images", numberBetween(1e-6, 1e6), 30)
-    .option("--lr <x>", "highest learning rate (0.1)", numberBetween(1e-12, 1e3))
+    .option(
+      "--lr <x>",
+      `highest learning rate (${trainingDefaults.schedule.peak})`,
+      numberBetween(1e-12, 1e3),
+    )
     .addOption(
       new Option("--schedule <name>", "how the learning rate goes: up and down again, or only down")
         .choices(schedules)
@@ -76,16 +81,24 @@ export function addTrainCommand(program: Command, terminal: Terminal): Command {
     )
     .option(
       "--warm-up <f>",
-      "share of a one-cycle training in which the rate rises (0.15)",
+      `share of a one-cycle training in which the rate rises (${trainingDefaults.schedule.warmUp})`,
       numberBetween(0, 0.9),
     )
     .option(
       "--label-smoothing <s>",
-      "share of each label spread over all classes (0.05)",
+      `share of each label spread over all classes (${trainingDefaults.labelSmoothing})`,
       numberBetween(0, 0.99),
     )
-    .option("--weight-decay <x>", "L2 penalty on all weights (5e-4)", numberBetween(0, 1))
-    .option("--momentum <x>", "Nesterov momentum (0.9)", numberBetween(0, 0.999))
+    .option(
+      "--weight-decay <x>",
+      `L2 penalty on all weights (${trainingDefaults.optimizer.weightDecay})`,
+      numberBetween(0, 1),
+    )
+    .option(
+      "--momentum <x>",
+      `Nesterov momentum (${trainingDefaults.optimizer.momentum})`,
+      numberBetween(0, 0.999),
+    )
     .option(
       "--resolution <SIZE:SHARE,...>",
       "train the first epochs on smaller images, as 16:0.5,24:0.3; the rest at the network's own size",
@@ -97,20 +110,32 @@ export function addTrainCommand(program: Command, terminal: Terminal): Command {
       numberBetween(1e-6, 0.999999),
     )
     .option("--cutout <n>", "side of a square that is cut out of each image, in pixels (0)", wholeNumber(0))
-    .option("--pad <n>", "pixels that random crops move by (4)", wholeNumber(0))
+    .option(
+      "--pad <n>",
+      `pixels that random crops move by (${trainingDefaults.augmentation.padding})`,
+      wholeNumber(0),
+    )
     .option("--no-flip", "do not mirror images at random")
-    .option("--batch <n>", "images in a batch (128)", wholeNumber(1))
+    .option("--batch <n>", `images in a batch (${trainingDefaults.batch})`, wholeNumber(1))
     .option("--seed <n>", "seed of everything random", wholeNumber(0), 0)
     .option("--threads <n>", "threads of the runtime (default: one per core)", wholeNumber(1))
     .addOption(deviceOption("where the training steps run"))
-    .option("--validation <f>", "share of the training images held out (0.02)", numberBetween(0, 0.9))
+    .option(
+      "--validation <f>",
+      `share of the training images held out (${trainingDefaults.validation})`,
+      numberBetween(0, 0.9),
+    )
     .option("--train-limit <n>", "use only so many training images", wholeNumber(1))
     .option(
       "--input-shape <NAME:DIMS>",
       "dimensions of an input that the model leaves open, as input:1x3x224x224",
       inputShape,
     )
-    .option("--checkpoint-seconds <s>", "seconds between checkpoints (60)", numberBetween(0.01, 1e6))
+    .option(
+      "--checkpoint-seconds <s>",
+      `seconds between checkpoints (${trainingDefaults.checkpointSeconds})`,
+      numberBetween(0.01, 1e6),
+    )
     .option("--json", "print the outcome as JSON");
   return addPreprocessingOptions(command).action(
     (model: string | undefined, options: TrainOptions, command: Command) =>
@@ -192,7 +217,7 @@ async function trainingSettings(options: TrainOptions): Promise<TrainingSettings
   return {
     ...defaults,
     epochs,
-    schedule: await scheduleFrom(options),
+    schedule: scheduleFrom(options),
     labelSmoothing: options.labelSmoothing ?? defaults.labelSmoothing,
     optimizer: {
       momentum: momentum ?? defaults.optimizer.momentum,
@@ -214,10 +239,10 @@ async function trainingSettings(options: TrainOptions): Promise<TrainingSettings
   };
 }
 
-async function scheduleFrom({ schedule, lr, warmUp }: TrainOptions): Promise<TrainingSettings["schedule"]> {
-  const { defaultCycle } = await import("../method/run/training_config.js");
-  const peak = lr ?? defaultCycle.peak;
-  if (schedule === "one-cycle") return { ...defaultCycle, peak, warmUp: warmUp ?? defaultCycle.warmUp };
+function scheduleFrom({ schedule, lr, warmUp }: TrainOptions): TrainingSettings["schedule"] {
+  const cycle = trainingDefaults.schedule;
+  const peak = lr ?? cycle.peak;
+  if (schedule === "one-cycle") return { ...cycle, peak, warmUp: warmUp ?? cycle.warmUp };
   if (warmUp === undefined) return { kind: "cosine", initial: peak };
   throw new PenniError("bad-option", "--warm-up has nothing to change here", {
     expected: "--schedule one-cycle",

@@ -45,6 +45,8 @@ export interface ExportOptions {
    * even where it is not faster. No limit where absent.
    */
   readonly executedLimit?: number;
+  /** Whether decomposed layers are written with their coefficients whatever is smaller, never multiplied out (no). */
+  readonly keepsFactors?: boolean;
 }
 
 /** What was decided for one decomposed layer, and why. */
@@ -99,7 +101,7 @@ async function chooseForm(
   layer: DecomposedLayer,
   input: ValueType,
   used: ReadonlySet<string>,
-  measure: ExportOptions["measure"],
+  { measure, keepsFactors = false }: Pick<ExportOptions, "measure" | "keepsFactors">,
 ): Promise<Choice> {
   const fragments = {
     merged: formWriters.merged(part, layer, used),
@@ -113,7 +115,8 @@ async function chooseForm(
   const [dense, factored] = times ?? [];
   const milliseconds = dense === undefined || factored === undefined ? undefined : { dense, factored };
   const isFaster = milliseconds !== undefined && milliseconds.factored < CLEARLY_FASTER * milliseconds.dense;
-  const form = isFaster && isLessArithmetic(layer) ? "factored" : smallest(part, layer, bytes);
+  const otherwise = keepsFactors ? "merged" : smallest(part, layer, bytes);
+  const form = isFaster && isLessArithmetic(layer) ? "factored" : otherwise;
   return { layer, fragments, report: { node: layer.conv.name, form, bytes, milliseconds } };
 }
 
@@ -210,8 +213,9 @@ export async function exportModel(graph: Graph, options: ExportOptions = {}): Pr
   for (const layer of findDecompositions(folded)) {
     const input = types.get(layer.conv.inputs[0] ?? "") ?? { elementType: "float32", shape: undefined };
     const isFixed = input.shape?.every((dim) => typeof dim === "number") === true;
-    const measure = isFixed ? options.measure : undefined;
-    choices.push(await chooseForm(layerPart(links, layer), layer, input, used, measure));
+    const { measure, ...unmeasured } = options;
+    const asked = isFixed && measure !== undefined ? options : unmeasured;
+    choices.push(await chooseForm(layerPart(links, layer), layer, input, used, asked));
   }
   const { executedLimit } = options;
   const fitting = executedLimit === undefined ? choices : withinLimit(folded, choices, executedLimit);

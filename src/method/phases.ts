@@ -2,6 +2,7 @@ import type { Graph } from "../graph/types.js";
 import { convolutions, findDecompositions } from "../layers/weights.js";
 import type { UpdateRule } from "../train/optimizer.js";
 import type { Phase } from "../train/plan.js";
+import { plainRule } from "./defaults.js";
 import { basisRates, type ParameterRole, trainableParameters } from "./parameters.js";
 
 /** "alternating": coefficients and bases take turns (paper, section 3.2); "joint": both in every step. */
@@ -28,8 +29,6 @@ const phaseRoles: Readonly<Record<PhaseMode, Readonly<Record<string, readonly Pa
   joint: { joint: ["coefficients", "pruned", "basis", "other"] },
 };
 
-const plain: SparseRule = { l1: "none", masked: false };
-
 /** The training phases of a network; one that would train nothing of its own is left out. */
 export function trainingPhases(
   graph: Graph,
@@ -39,7 +38,7 @@ export function trainingPhases(
   const rates = scaleBasisRate ? basisRates(graph) : new Map<string, number>();
   const ofImages = sparse.l1 === "channels" ? imageWeights(graph) : new Set<string>();
   const ruleOf = (name: string, role: ParameterRole): SparseRule => {
-    if (role !== "coefficients" && role !== "pruned") return plain;
+    if (role !== "coefficients" && role !== "pruned") return plainRule;
     return ofImages.has(name) ? { ...sparse, l1: "proximal" } : sparse;
   };
   const phases = Object.entries(phaseRoles[mode]).map(([name, included]) => ({

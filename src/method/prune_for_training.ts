@@ -1,7 +1,7 @@
 import { fixBatch } from "../graph/passes/fix_input_shape.js";
 import { float32Data } from "../graph/tensor.js";
 import type { Pruner } from "../train/gradual_pruning.js";
-import { sparing } from "./goal/pruned.js";
+import { sparing } from "./criteria/network.js";
 import { prunableInitializers, pruneToMacs } from "./prune.js";
 
 /** Cuts a network to a fraction in the middle of its training, by the rule that prunes it afterwards. */

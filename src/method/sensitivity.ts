@@ -7,6 +7,7 @@ import { PenniError } from "../graph/errors.js";
 import type { Graph } from "../graph/types.js";
 import type { OutputChange } from "../measure/output_change.js";
 import { float32Interface } from "../ops/passes/float16.js";
+import { compressionDefaults } from "./defaults.js";
 import { type SkippedLayer, type StudiedLayer, studiedLayers } from "./sensitivity/layers.js";
 import { type StudiedVariant, Study } from "./sensitivity/study.js";
 import type { Variant } from "./sensitivity/variants.js";
@@ -69,7 +70,9 @@ export interface Sensitivity {
   readonly skipped: readonly SkippedLayer[];
 }
 
-const DEFAULTS = { images: 256, seed: 0, basis: 5, sparsities: [0.25, 0.5, 0.75, 0.9] } as const;
+const { basis } = compressionDefaults;
+
+const DEFAULTS = { images: 256, seed: 0, basis, sparsities: [0.25, 0.5, 0.75, 0.9] } as const;
 
 function badOption(problem: string, expected: string, found: string, advice?: string): PenniError {
   return new PenniError("bad-option", problem, {

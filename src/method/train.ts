@@ -13,6 +13,7 @@ import type { LossOptions } from "../train/losses.js";
 import type { ShrinkingRule } from "../train/plan.js";
 import type { Schedule } from "../train/schedule.js";
 import type { Reference } from "../train/step.js";
+import { compressionLoss, compressionDefaults as defaults } from "./defaults.js";
 import { type PhaseMode, type SparseRule, sparseParameters, trainingPhases } from "./phases.js";
 import { RunLock } from "./run/lock.js";
 import { runTraining, type TrainingListener } from "./training/launch.js";
@@ -70,14 +71,9 @@ export interface TrainOptions {
   readonly signal?: AbortSignal;
 }
 
-const labelsOnly: LossOptions = { crossEntropy: 1, labelSmoothing: 0, distillation: 0, temperature: 4 };
-const withTeacher: LossOptions = { crossEntropy: 0.3, labelSmoothing: 0, distillation: 0.7, temperature: 4 };
-
-const teacherOnly: LossOptions = { crossEntropy: 0, labelSmoothing: 0, distillation: 1, temperature: 4 };
-
 function defaultLoss({ teacher, reference }: TrainOptions): LossOptions {
-  if (reference === "original") return teacherOnly;
-  return teacher === undefined ? labelsOnly : withTeacher;
+  if (reference === "original") return compressionLoss("distill");
+  return compressionLoss(teacher === undefined ? "labels" : "mixed");
 }
 
 /**
@@ -139,17 +135,17 @@ async function trainIn(directory: string, graph: Graph, options: TrainOptions): 
         spec: options.data,
         ...(classes === undefined ? {} : { classes }),
         preprocessing: options.preprocessing ?? pictureFormat(graph).preprocessing,
-        augmentation: options.augmentation ?? { padding: 4, flip: true },
-        validation: options.validation ?? 0.05,
+        augmentation: options.augmentation ?? defaults.augmentation,
+        validation: options.validation ?? defaults.validation,
       },
       seed: options.seed ?? 0,
-      batch: options.batch ?? 128,
+      batch: options.batch ?? defaults.batch,
       epochs: options.epochs,
       phases: trainingPhases(graph, { mode: options.phases ?? "alternating", sparse, scaleBasisRate: true }),
       phaseEpochs: options.phaseEpochs ?? 1,
       schedule: options.schedule,
       l1Strength: l1,
-      optimizer: options.optimizer ?? { momentum: 0.9, weightDecay: 1e-4 },
+      optimizer: options.optimizer ?? defaults.optimizer,
       loss: options.loss ?? defaultLoss(options),
       ...(options.reference === undefined ? {} : { reference: options.reference }),
       batchNormalization: options.batchNormalization ?? "batch",
@@ -157,7 +153,7 @@ async function trainIn(directory: string, graph: Graph, options: TrainOptions): 
       ...(options.shrinking === undefined ? {} : { shrinking: options.shrinking }),
       threads: options.threads ?? availableParallelism(),
       device: options.device ?? "cpu",
-      checkpointSeconds: 30,
+      checkpointSeconds: defaults.checkpointSeconds,
     },
     options.listener,
     options.signal,

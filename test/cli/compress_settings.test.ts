@@ -68,7 +68,14 @@ const contradictions: Readonly<Record<string, readonly [Partial<SettingOptions>,
     /--channel-loss labels.*a loss with labels/,
   ],
   "gradual pruning without retraining": [{ gradual: true, epochs: 0 }, /--gradual.*--epochs above 0/],
-  "gradual pruning without a target": [{ gradual: true, deviations: 1 }, /--gradual.*--target-macs/],
+  "gradual pruning without a target": [
+    { gradual: true, rule: { rule: { rule: "deviation", factor: 1 }, option: "--deviations" } },
+    /--gradual.*--target-macs.*--deviations/,
+  ],
+  "gradual pruning by a preset's rule without a target": [
+    { gradual: true, preset: "paper" },
+    /--gradual.*--target-macs.*--preset paper/,
+  ],
 };
 
 for (const [name, [options, message]] of Object.entries(contradictions)) {

@@ -1,6 +1,7 @@
 import { elementCount } from "../../graph/tensor.js";
 import type { Graph, Node } from "../../graph/types.js";
 import { countGraph } from "../../measure/count.js";
+import type { ChannelFlow } from "../../ops/core/channels.js";
 import { analyseChannels, type ChannelAnalysis } from "../shrink/analysis.js";
 import type { Lane } from "../shrink/lane_classes.js";
 import { type LayerChannels, layerChannels } from "../shrink/layers.js";
@@ -32,8 +33,9 @@ export interface ChannelTable {
  * Which channels of a network can go, and with which others: all but those of inputs and outputs, those that touch an
  * operator without a channel rule, and those that anything but a layer with weights reads across.
  * @param graph simplified, channel shuffles written as Gather (`shufflesToGathers`), with fixed input dimensions
+ * @param sums whether channels that element-wise nodes such as additions carry can go, with all that are tied to them
  */
-export function channelTable(graph: Graph): ChannelTable {
+export function channelTable(graph: Graph, sums: "fixed" | "tied" = "fixed"): ChannelTable {
   const analysis = analyseChannels(graph, "inference");
   const found = layerChannels(graph, analysis.decompositions);
   const macs = new Map(countGraph(graph).layers.map(({ node, paperMacs }) => [node, paperMacs]));
@@ -44,6 +46,7 @@ export function channelTable(graph: Graph): ChannelTable {
         .filter(readsAcross)
         .map(({ node }) => node),
     ),
+    sums,
   );
   const names = new Map<string, number>();
   const families: number[] = [];
@@ -107,10 +110,20 @@ function familyOf(names: Map<string, number>, members: readonly Lane[]): number 
   return family;
 }
 
-function fixedValues({ pinned, flows }: ChannelAnalysis, layers: ReadonlySet<Node>): ReadonlySet<string> {
+/** Whether each channel of a node's output comes of the same channel of its inputs alone. */
+function isTieOnly({ ties, reads }: ChannelFlow): boolean {
+  return ties.length > 0 && [...(reads?.(0, 0) ?? [])].length === 0;
+}
+
+function fixedValues(
+  { pinned, flows }: ChannelAnalysis,
+  layers: ReadonlySet<Node>,
+  sums: "fixed" | "tied",
+): ReadonlySet<string> {
   const fixed = new Set(pinned);
   for (const [node, flow] of flows) {
     if (flow.reads === undefined || layers.has(node)) continue;
+    if (sums === "tied" && isTieOnly(flow)) continue;
     for (const input of flow.carried) fixed.add(node.inputs[input] ?? "");
   }
   return fixed;

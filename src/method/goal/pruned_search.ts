@@ -1,6 +1,8 @@
 import type { Graph } from "../../graph/types.js";
+import { prunedToFraction } from "../criteria/macs.js";
+import type { PrunableNetwork } from "../criteria/network.js";
 import { type Cost, costOf, predictedCost, wasmBytes } from "./cost.js";
-import { type PrunableNetwork, prunableRange, prunedToFraction, withoutCoefficients } from "./pruned.js";
+import { prunableRange, withoutCoefficients } from "./pruned.js";
 import { type CostGoal, limitOf, wanted } from "./rules.js";
 import type { Try } from "./schema.js";
 import {

@@ -1,4 +1,4 @@
-import type { GoalName } from "./names.js";
+import { type GoalName, goalNames } from "./names.js";
 import type { PruneRule } from "./schema.js";
 
 /** A rule that says what is wanted of the result. */
@@ -17,7 +17,11 @@ export const wanted: { readonly [Name in GoalName]: "largest" | "smallest" } = {
 };
 
 export function goalOf(rule: PruneRule): Goal | undefined {
-  return rule.rule === "deviation" || rule.rule === "macs" ? undefined : rule;
+  return isGoal(rule) ? rule : undefined;
+}
+
+export function isGoal(rule: PruneRule): rule is Goal {
+  return goalNames.some((name) => name === rule.rule);
 }
 
 /** The most that a goal allows, in its own unit: bytes, milliseconds, points or a share. */

@@ -1,12 +1,9 @@
 import { z } from "zod";
+import { criteria } from "../criteria/table.js";
 import { lossMeasures, sizedFiles } from "./names.js";
 
-/** What decides which coefficients go. */
+/** What decides which coefficients go: a criterion, or a goal, for which the fraction of MACs is searched. */
 export const pruneSchema = z.discriminatedUnion("rule", [
-  /** Zero what is smaller than `factor` standard deviations of its layer. */
-  z.object({ rule: z.literal("deviation"), factor: z.number().min(0) }),
-  /** The smallest such factor that brings the MACs (paper count) to this fraction of the original's. */
-  z.object({ rule: z.literal("macs"), fraction: z.number().gt(0).max(1) }),
   /** The largest fraction of MACs whose file has at most so many bytes. */
   z.object({ rule: z.literal("size"), bytes: z.number().int().min(1), file: z.enum(sizedFiles) }),
   /** The largest fraction of MACs with which one image takes at most so long, compiled to WebAssembly, one thread. */
@@ -16,6 +13,7 @@ export const pruneSchema = z.discriminatedUnion("rule", [
    * original's, or a share of the original's deviation from image to image.
    */
   z.object({ rule: z.literal("loss"), measure: z.enum(lossMeasures), most: z.number().min(0) }),
+  ...criteria.map(({ schema }) => schema),
 ]);
 
 export type PruneRule = z.infer<typeof pruneSchema>;

@@ -3,6 +3,7 @@ import { devices } from "../../execute/device.js";
 import { colourOrders, layouts, resizeModes } from "../../graph/image_metadata.js";
 import { outputLossSchema } from "../../train/outputs.js";
 import { references } from "../../train/step.js";
+import { compressionDefaults, compressionLoss, fractionsLeft, recoveryDefaults } from "../defaults.js";
 import { pruneSchema } from "../goal/schema.js";
 import { type PresetName, starts } from "./names.js";
 
@@ -57,7 +58,7 @@ export const settingsSchema = z.object({
    * images, pruned to the target at once (`calibrate`).
    */
   start: z.enum(starts).default("svd"),
-  /** Images of a calibrated start. */
+  /** Images of a calibrated start. Where a run is from before this was written, so many. */
   calibrationImages: z.number().int().min(1).default(512),
   /**
    * Before anything else, whole channels are removed until this fraction of the original's MACs (paper count) is left,
@@ -153,17 +154,13 @@ export type RunConfig = z.infer<typeof configSchema>;
 
 type Preset = Omit<Settings, "threads">;
 
+const CHANNEL_MULTIPLE = 8;
+
 const shared = {
-  basis: 5,
+  ...compressionDefaults,
   start: "svd",
-  calibrationImages: 512,
-  optimizer: { momentum: 0.9, weightDecay: 1e-4 },
-  channelMultiple: 8,
-  shrinkWhileTraining: { multiple: 8, minimumGain: 0.02 },
-  batch: 128,
-  augmentation: { padding: 4, flip: true },
-  validation: 0.05,
-  checkpointSeconds: 30,
+  channelMultiple: CHANNEL_MULTIPLE,
+  shrinkWhileTraining: { multiple: CHANNEL_MULTIPLE, minimumGain: 0.02 },
   device: "cpu",
 } as const;
 
@@ -179,8 +176,7 @@ function paperStage(epochs: number): Settings["retrain"] {
 
 /** How a network learns to do without the channels that were removed: nearly a training of its own. */
 export const channelTraining: Settings["retrain"] = {
-  epochs: 8,
-  schedule: { kind: "one-cycle", peak: 0.05, warmUp: 0.15, fall: "linear" },
+  ...recoveryDefaults,
   phases: "joint",
   phaseEpochs: 1,
 };
@@ -198,7 +194,7 @@ export const presets: Readonly<Record<PresetName, Preset>> = {
     l1: 1e-4,
     l1Form: "subgradient",
     prune: { rule: "deviation", factor: 1 },
-    loss: { crossEntropy: 1, labelSmoothing: 0, distillation: 0, temperature: 4 },
+    loss: compressionLoss("labels"),
     scaleBasisRate: false,
     batchNormalization: "batch",
   },
@@ -214,8 +210,8 @@ export const presets: Readonly<Record<PresetName, Preset>> = {
     fineTune: { epochs: 4, schedule: { kind: "cosine", initial: 0.02 }, phases: "joint", phaseEpochs: 1 },
     l1: 3e-4,
     l1Form: "proximal",
-    prune: { rule: "macs", fraction: 0.42 },
-    loss: { crossEntropy: 0.3, labelSmoothing: 0, distillation: 0.7, temperature: 4 },
+    prune: { rule: "macs", fraction: fractionsLeft.trained },
+    loss: compressionLoss("mixed"),
     scaleBasisRate: true,
     batchNormalization: "insert",
   },
@@ -228,8 +224,8 @@ export const presets: Readonly<Record<PresetName, Preset>> = {
     fineTune: { epochs: 0, schedule: { kind: "cosine", initial: 0.02 }, phases: "joint", phaseEpochs: 1 },
     l1: 0,
     l1Form: "proximal",
-    prune: { rule: "macs", fraction: 0.58 },
-    loss: { crossEntropy: 0, labelSmoothing: 0, distillation: 1, temperature: 4 },
+    prune: { rule: "macs", fraction: fractionsLeft.untrained },
+    loss: compressionLoss("distill"),
     scaleBasisRate: true,
     batchNormalization: "insert",
   },

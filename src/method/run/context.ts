@@ -2,19 +2,7 @@ import type { Dataset } from "../../data/dataset.js";
 import type { TrainingListener } from "../training/launch.js";
 import type { RunDirectory } from "./directory.js";
 import type { RunLock } from "./lock.js";
-
-export type StageName =
-  | "simplify"
-  | "normalize"
-  | "channels"
-  | "recover"
-  | "decompose"
-  | "retrain"
-  | "prune"
-  | "fine-tune"
-  | "shrink"
-  | "export"
-  | "measure";
+import type { Activity, TrySuffix } from "./stages/names.js";
 
 /** How far a stage is. */
 export interface StageWork {
@@ -26,7 +14,7 @@ export interface StageWork {
 
 /** What a run tells about itself while it goes on. */
 export interface RunListener extends TrainingListener {
-  stage?(name: StageName): void;
+  stage?(name: Activity): void;
   images?(what: string, done: number, total: number): void;
   /** Layers done and to do in a step, the layer that comes next, and how much of the stage's work is done. */
   layers?(what: string, done: number, total: number, layer: string, work: StageWork): void;
@@ -37,7 +25,7 @@ export interface Passage {
   /** Multiply-accumulates to reach, as a fraction of the original's; undefined where none is asked for or known yet. */
   readonly fraction: number | undefined;
   /** What names of stages end with: "", or "-2" in the second try of a search. */
-  readonly suffix: string;
+  readonly suffix: TrySuffix;
 }
 
 /** What every stage may use. */

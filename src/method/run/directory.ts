@@ -14,18 +14,8 @@ import { configSchema, type RunConfig } from "./config.js";
 import { Digests } from "./digests.js";
 import { checkEntries } from "./entries.js";
 import { isLockFile, RunLock } from "./lock.js";
+import { type NetworkName, type StartName, startNames } from "./stages/names.js";
 import { type TrainingConfig, trainingConfigSchema, trainingKind } from "./training_config.js";
-
-/** The network that a run starts with. */
-const ORIGINAL = "original";
-/** The part of a network behind what can be run. */
-const REST = "rest";
-/** What is learned from in place of the original. */
-export const TEACHER = "teacher";
-
-const startNames = [ORIGINAL, REST, TEACHER] as const;
-
-type StartName = (typeof startNames)[number];
 
 /** Networks that a run needs besides the one it is started with. */
 interface OtherNetworks {
@@ -163,26 +153,26 @@ export class RunDirectory<Config extends AnyConfig = RunConfig> {
     return path.join(this.root, ...parts);
   }
 
-  checkpointPath(stage: string): string {
+  checkpointPath(stage: NetworkName): string {
     return this.path("checkpoints", `${stage}.ckpt`);
   }
 
-  stagePath(stage: string): string {
+  stagePath(stage: NetworkName): string {
     return this.path("stages", `${stage}.onnx`);
   }
 
   /** The network that the run was started with. @throws PenniError "bad-file" if it is not as it was written */
   readOriginal(): Promise<Graph> {
-    return this.readStart(ORIGINAL);
+    return this.readStart("original");
   }
 
   /** What is behind the network and cannot be run (see `cutBefore`), if the run has such a part. */
   async readRest(): Promise<Graph | undefined> {
-    return existsSync(this.stagePath(REST)) ? this.readStart(REST) : undefined;
+    return existsSync(this.stagePath("rest")) ? this.readStart("rest") : undefined;
   }
 
   /** What nothing can be made again from. */
-  private async readStart(stage: string): Promise<Graph> {
+  private async readStart(stage: StartName): Promise<Graph> {
     const file = this.stagePath(stage);
     if (!(await this.isChanged(stage))) return readModel(file);
     throw new PenniError("bad-file", "the network that the run was started with has changed", {
@@ -197,7 +187,7 @@ export class RunDirectory<Config extends AnyConfig = RunConfig> {
    * again.
    */
   async stage(
-    stage: string,
+    stage: NetworkName,
     make: () => Promise<Graph> | Graph,
     notice?: (text: string) => void,
   ): Promise<Graph> {
@@ -217,11 +207,11 @@ export class RunDirectory<Config extends AnyConfig = RunConfig> {
   }
 
   /** Removes the network after a stage, all that a training of that name has left, and other files. */
-  async removeStage(stage: string, others: readonly string[] = []): Promise<void> {
+  async removeStage(stage: NetworkName, others: readonly string[] = []): Promise<void> {
     const network = this.stagePath(stage);
     const result = this.path("checkpoints", `${stage}.onnx`);
     const files = [network, `${network}.data`, result, `${result}.data`];
-    const checkpoints = [this.checkpointPath(stage), this.checkpointPath(`${stage}.previous`)];
+    const checkpoints = [this.checkpointPath(stage), this.path("checkpoints", `${stage}.previous.ckpt`)];
     for (const file of [...files, ...checkpoints, ...others.map((name) => this.path(name))]) {
       try {
         await rm(file, { force: true });
@@ -231,7 +221,7 @@ export class RunDirectory<Config extends AnyConfig = RunConfig> {
     }
   }
 
-  private async isChanged(stage: string): Promise<boolean> {
+  private async isChanged(stage: NetworkName): Promise<boolean> {
     for (const name of filesOf(stage)) if (await this.digests.isChanged(name)) return true;
     return false;
   }
@@ -286,7 +276,7 @@ export class RunDirectory<Config extends AnyConfig = RunConfig> {
 }
 
 /** The files that a stage's network is in. */
-const filesOf = (stage: string): readonly string[] => [`${stage}.onnx`, `${stage}.onnx.data`];
+const filesOf = (stage: NetworkName): readonly string[] => [`${stage}.onnx`, `${stage}.onnx.data`];
 
 /** Removes a last line that has no end: another one would be appended to it. */
 async function removePartOfLine(file: string): Promise<void> {

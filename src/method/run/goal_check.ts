@@ -66,7 +66,8 @@ function costSearchOf(
     const written = (await exportModel(small, { original: file.graph, executedLimit })).graph;
     return { graph: written, bytes: writtenBytes(rest === undefined ? written : joinRest(written, rest)) };
   };
-  return { goal, network: { graph, original: network, frozen }, write, file };
+  const { channelMultiple } = settings;
+  return { goal, network: { graph, original: network, frozen, channelMultiple }, write, file };
 }
 
 function refuseUnreachable(goal: CostGoal, { least, original }: CostBounds): void {

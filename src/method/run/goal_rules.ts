@@ -1,3 +1,4 @@
+import { fractionsLeft } from "../defaults.js";
 import type { SearchEffort } from "../goal/describe.js";
 import type { GoalName } from "../goal/names.js";
 import type { Goal } from "../goal/rules.js";
@@ -41,7 +42,7 @@ export function searchRules(goal: Goal, settings: Effort): SearchRules {
 
 /** What is tried first for a loss: what the presets ask for, with training and without. */
 export function firstFraction(settings: Effort): number {
-  return hasTraining(settings) ? 0.42 : 0.58;
+  return hasTraining(settings) ? fractionsLeft.trained : fractionsLeft.untrained;
 }
 
 /** How much work the search for a goal is. */

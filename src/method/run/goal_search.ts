@@ -2,6 +2,7 @@ import { readModel } from "../../files/model_files.js";
 import { PenniError } from "../../graph/errors.js";
 import type { Graph } from "../../graph/types.js";
 import { leastFraction } from "../calibrate.js";
+import type { PrunableNetwork } from "../criteria/network.js";
 import { decompose } from "../decompose.js";
 import { costOf, writtenBytes } from "../goal/cost.js";
 import { describeEffort, describeGoal, describeTry, describeValue, percentOf } from "../goal/describe.js";
@@ -13,40 +14,58 @@ import type { Try } from "../goal/schema.js";
 import { bestTry, leastRounded, type SearchBounds, searchFraction } from "../goal/search.js";
 import { mergeDecompositions } from "../merge_decompositions.js";
 import { fixedBasis, hasTraining, type RunConfig, type Settings } from "./config.js";
-import type { RunContext, StageName } from "./context.js";
-import { networkWriter } from "./export_stage.js";
+import type { RunContext } from "./context.js";
 import { frozenIn } from "./frozen.js";
 import { lossMeter } from "./goal_loss.js";
 import { type GoalRecord, readGoalRecord, writeGoalRecord } from "./goal_record.js";
 import { firstFraction, searchEffort, searchRules } from "./goal_rules.js";
 import { adopt, removeTries, removeTry, startOf, suffixOf } from "./goal_tries.js";
-import { runStages, type Stage } from "./stage.js";
+import { networkWriter } from "./stages/export.js";
+import { type Progress, runStages, type Stage } from "./stages/stage.js";
 
-/** The stages whose result depends on the fraction that is searched for: the first and the last of them. */
-export function searchedStages(
-  { rule }: Goal,
-  { start }: Pick<Settings, "start">,
-): readonly [StageName, StageName] {
-  const first = start === "calibrate" ? "decompose" : "prune";
-  return [first, rule === "loss" ? "fine-tune" : first];
+/** The stages of a run with a goal: those that each try goes through again, and those before and after. */
+interface DividedStages {
+  readonly before: readonly Stage[];
+  readonly searched: readonly Stage[];
+  readonly after: readonly Stage[];
 }
 
-/** A network that keeps to a goal, and the fraction that was found for it. */
-export interface FoundNetwork {
-  readonly graph: Graph;
+/**
+ * A try is the first stage whose result depends on the fraction, and where a loss is judged, all up to the network whose
+ * loss the result will have.
+ */
+export function dividedBySearch(
+  stages: readonly Stage[],
+  { rule }: Goal,
+  config: Pick<RunConfig, "settings" | "teacher">,
+): DividedStages {
+  const from = stages.findIndex(({ isSearched }) => isSearched?.(config.settings) === true);
+  const trained = stages.findLastIndex(({ gives }) => gives(config).includes("trained"));
+  const to = rule === "loss" ? trained : from;
+  if (from < 0 || to < from) throw new PenniError("internal", "a stage is missing");
+  return {
+    before: stages.slice(0, from),
+    searched: stages.slice(from, to + 1),
+    after: stages.slice(to + 1),
+  };
+}
+
+/** A run that keeps to a goal, and the fraction that was found for it. */
+interface FoundNetwork {
+  readonly progress: Progress;
   readonly fraction: number;
 }
 
 /**
  * Looks for the fraction of multiply-accumulates that reaches a goal. Every try is written down, and read when the run
  * is resumed; the stages of the best become the run's own.
- * @param stages those of `searchedStages`
+ * @param stages those that are searched (`dividedBySearch`)
  * @throws PenniError "bad-option" if no try holds
  */
 export async function searchGoal(
   goal: Goal,
   stages: readonly Stage[],
-  before: Graph,
+  before: Progress,
   context: RunContext,
 ): Promise<FoundNetwork> {
   const { settings } = context.run.config;
@@ -60,12 +79,11 @@ export async function searchGoal(
 async function searchByPruning(
   goal: CostGoal,
   stages: readonly Stage[],
-  before: Graph,
+  before: Progress,
   context: RunContext,
 ): Promise<FoundNetwork> {
   const { run, listener } = context;
-  const { frozen } = frozenIn(before, run.config);
-  const network = { graph: before, original: await readModel(run.stagePath("normalize")), frozen };
+  const network = await prunable(before, run.config);
   const search = await costSearch(goal, network, context);
   const record = (await readGoalRecord(run)) ?? (await startPruning(search));
   const tries = await searchPruned(search, record, record.tries, async (all) => {
@@ -75,7 +93,7 @@ async function searchByPruning(
   const { fraction } = bestOrRefuse(goal, tries, context.run.config);
   return {
     fraction,
-    graph: await runStages(stages, before, { ...context, passage: { fraction, suffix: "" } }),
+    progress: await runStages(stages, before, { ...context, passage: { fraction, suffix: "" } }),
   };
 }
 
@@ -98,7 +116,7 @@ async function costSearch(
 async function searchByStages(
   goal: Goal,
   stages: readonly Stage[],
-  before: Graph,
+  before: Progress,
   context: RunContext,
 ): Promise<FoundNetwork> {
   const { run, listener } = context;
@@ -119,7 +137,7 @@ async function searchByStages(
       listener.notice?.(`try ${number} of at most ${rules.most}: ${percentOf(fraction)} of the MACs`);
       const passage = { fraction, suffix: suffixOf(number) };
       const start = await startOf(stages, before, tries, bestTry(tries, rules.wanted), run);
-      const graph = await runStages(stages, start, { ...context, passage });
+      const { graph } = await runStages(stages, start, { ...context, passage });
       return (await judge())(graph, fraction);
     },
     onTry: async (all) => {
@@ -130,10 +148,10 @@ async function searchByStages(
     },
   });
   const best = bestOrRefuse(goal, tries, run.config);
-  const graph = await adopt(stages, tries.indexOf(best) + 1, run);
+  const progress = await adopt(stages, before, tries.indexOf(best) + 1, run);
   await removeTries(stages, tries, undefined, run);
   for (const { tidy } of stages) await tidy?.(run);
-  return { graph, fraction: best.fraction };
+  return { progress, fraction: best.fraction };
 }
 
 function lazily<Value>(make: () => Promise<Value>): () => Promise<Value> {
@@ -167,7 +185,7 @@ async function judgeOf(goal: Goal, context: RunContext): Promise<Judge> {
 async function openRecord(
   goal: Goal,
   stages: readonly Stage[],
-  before: Graph,
+  before: Progress,
   context: RunContext,
 ): Promise<GoalRecord> {
   const { run } = context;
@@ -181,15 +199,16 @@ async function openRecord(
 }
 
 /** Between what is searched, and where it begins, before anything was tried. */
-async function startRecord(goal: Goal, before: Graph, context: RunContext): Promise<GoalRecord> {
+async function startRecord(goal: Goal, before: Progress, context: RunContext): Promise<GoalRecord> {
   const { run } = context;
   const { settings } = run.config;
-  const normalized = await readModel(run.stagePath("normalize"));
-  const range = fractionRange(before, normalized, run.config);
+  const present = await prunable(before, run.config);
+  const { original } = present;
+  const range = fractionRange(present, settings);
   if (goal.rule === "loss") return { ...range, first: firstFraction(settings), tries: [] };
   // What pruning by magnitude would give costs about the same, and is known at once.
-  const graph = decompose(normalized, { basis: fixedBasis(settings) });
-  const search = await costSearch(goal, { graph, original: normalized, frozen: new Set() }, context);
+  const graph = decompose(original, { basis: fixedBasis(settings) });
+  const search = await costSearch(goal, { ...present, graph, frozen: new Set() }, context);
   const bounds = await costBounds(search);
   const pruned = await searchPruned(search, bounds);
   const first = bestTry(pruned, wanted[goal.rule])?.fraction;
@@ -197,18 +216,24 @@ async function startRecord(goal: Goal, before: Graph, context: RunContext): Prom
   return { least: { ...bounds.least, ...range.least }, most, first, tries: [] };
 }
 
+/** A network as far as the run has come. */
+async function prunable({ graph, files }: Progress, config: RunConfig): Promise<PrunableNetwork> {
+  const file = files.get("normalized");
+  if (file === undefined) throw new PenniError("internal", "it is not known what fractions are of");
+  const { channelMultiple } = config.settings;
+  return { graph, original: await readModel(file), frozen: frozenIn(graph, config).frozen, channelMultiple };
+}
+
 /** The fractions that can be reached from here; the loss of the largest, where that is the original. */
-function fractionRange(before: Graph, normalized: Graph, config: RunConfig): SearchBounds {
-  const { settings } = config;
+function fractionRange(present: PrunableNetwork, settings: Settings): SearchBounds {
   if (settings.start === "calibrate") {
     const { basis } = settings;
-    const { graph, factors } = mergeDecompositions(normalized);
+    const { graph, factors } = mergeDecompositions(present.original);
     const least = { fraction: leastRounded(leastFraction(graph, { basis, factors })) };
     const isOriginal = basis === "auto" && !hasTraining(settings);
     return { least, most: isOriginal ? { fraction: 1, value: 0 } : { fraction: 1 } };
   }
-  const { frozen } = frozenIn(before, config);
-  const { least, most } = prunableRange({ graph: before, original: normalized, frozen });
+  const { least, most } = prunableRange(present);
   return { least: { fraction: least }, most: { fraction: most } };
 }
 

@@ -1,39 +1,48 @@
 import { readModel } from "../../files/model_files.js";
-import { PenniError } from "../../graph/errors.js";
-import type { Graph } from "../../graph/types.js";
 import type { Try } from "../goal/schema.js";
 import type { RunDirectory } from "./directory.js";
-import type { Stage } from "./stage.js";
+import type { StageName, TrySuffix } from "./stages/names.js";
+import { type Progress, progressAfter, type Stage } from "./stages/stage.js";
 
 /** What the names of a try's stages end with. */
-export const suffixOf = (number: number): string => `-${number}`;
+export const suffixOf = (number: number): Exclude<TrySuffix, ""> => `-${number}`;
+
+/** Under which a stage's network is kept in a try. */
+const nameOf = (name: StageName, number: number): `${StageName}${TrySuffix}` => `${name}${suffixOf(number)}`;
 
 /**
  * What a try goes on from: where pruning comes first, the best network so far, which was trained for most of the way.
  */
 export async function startOf(
   stages: readonly Stage[],
-  before: Graph,
+  before: Progress,
   tries: readonly Try[],
   best: Try | undefined,
   run: RunDirectory,
-): Promise<Graph> {
+): Promise<Progress> {
   const [first] = stages;
   const last = stages.at(-1);
   if (best === undefined || first?.name !== "prune" || last === undefined) return before;
-  return readModel(run.stagePath(`${last.name}${suffixOf(tries.indexOf(best) + 1)}`));
+  const file = run.stagePath(nameOf(last.name, tries.indexOf(best) + 1));
+  return { ...before, graph: await readModel(file), file };
 }
 
 /** A try's stages as those of the run. */
-export async function adopt(stages: readonly Stage[], number: number, run: RunDirectory): Promise<Graph> {
+export async function adopt(
+  stages: readonly Stage[],
+  before: Progress,
+  number: number,
+  run: RunDirectory,
+): Promise<Progress> {
   const suffix = suffixOf(number);
-  let graph: Graph | undefined;
-  for (const { name, remarks = [] } of stages) {
+  let progress = before;
+  for (const stage of stages) {
+    const { name, remarks = [] } = stage;
     for (const remark of remarks) await run.copy(`${remark}${suffix}.json`, `${remark}.json`);
-    graph = await run.stage(name, () => readModel(run.stagePath(`${name}${suffix}`)));
+    const graph = await run.stage(name, () => readModel(run.stagePath(nameOf(name, number))));
+    progress = progressAfter(stage, progress, { graph, name }, run);
   }
-  if (graph === undefined) throw new PenniError("internal", "no stage depends on the goal");
-  return graph;
+  return progress;
 }
 
 /** Removes the networks of all tries but one. */
@@ -52,6 +61,6 @@ export async function removeTry(stages: readonly Stage[], number: number, run: R
   const suffix = suffixOf(number);
   for (const { name, remarks = [] } of stages) {
     const others = remarks.map((remark) => `${remark}${suffix}.json`);
-    await run.removeStage(`${name}${suffix}`, others);
+    await run.removeStage(nameOf(name, number), others);
   }
 }

@@ -3,15 +3,15 @@ import { float32Data } from "../../graph/tensor.js";
 import type { Graph } from "../../graph/types.js";
 import { type DenseLayer, findDecompositions } from "../../layers/weights.js";
 import { countGraph } from "../../measure/count.js";
-import { equalVariances, pruneChannels } from "../channels/prune.js";
-import { decompose, decompositionCandidates } from "../decompose.js";
-import { type PrunableNetwork, prunedByDeviation, prunedToFraction } from "../goal/pruned.js";
-import type { Goal } from "../goal/rules.js";
-import type { PruneRule } from "../goal/schema.js";
+import type { CriterionRule } from "../criteria/table.js";
+import { decompositionCandidates } from "../decompose.js";
 import { layerName } from "../inspect.js";
 import { reportShrink, type ShrinkReport } from "../shrink/report.js";
-import { fixedBasis, type Settings } from "./config.js";
+import type { Settings } from "./config.js";
 import type { PlannedGoal } from "./goal_check.js";
+import { stages } from "./stages/list.js";
+import type { StageName } from "./stages/names.js";
+import type { StagePlanContext } from "./stages/stage.js";
 
 /** A convolution, and what becomes of it: a basis of d kernels, or none for this reason. */
 export type PlannedLayer = { readonly name: string } & (
@@ -23,7 +23,7 @@ export type PlannedLayer = { readonly name: string } & (
 export interface RunPlan {
   readonly layers: readonly PlannedLayer[];
   readonly start: Settings["start"];
-  readonly prune: PlannedSettings["prune"];
+  readonly prune: CriterionRule;
   /** What `prune` follows from, if it was not asked for itself. */
   readonly goal?: PlannedGoal;
   /** Multiply-accumulates of one image, paper count: as given, without channels, decomposed, pruned now. */
@@ -35,27 +35,31 @@ export interface RunPlan {
     readonly pruned: number;
   };
   readonly channelMultiple: number;
-  /** What shrinking would remove if the network were pruned now; training brings other zeros. */
-  readonly shrink: ShrinkReport;
+  /** What shrinking would remove if the network were pruned now; training brings other zeros. Absent if nothing is shrunk. */
+  readonly shrink?: ShrinkReport;
 }
 
 /** What is planned: a rule that says how much goes. */
-export interface PlannedSettings extends Pick<Settings, "basis" | "start" | "channels" | "channelMultiple"> {
-  readonly prune: Exclude<PruneRule, Goal>;
-}
+type PlannedSettings = Pick<Settings, "start"> & StagePlanContext["settings"];
 
 /**
- * Goes through decomposition, pruning and shrinking of a network as it stands.
+ * Goes through the stages as far as they can be planned for a network as it stands.
  * @param graph imported (`importModel`); spatial dimensions are fixed
- * @throws PenniError "bad-option" if the MACs target cannot be reached; "shape" if a dimension other than the batch is open
+ * @throws PenniError "bad-option" if what the rule asks for cannot be reached; "shape" if a dimension other than the
+ *   batch is open
  */
 export function planRun(graph: Graph, settings: PlannedSettings): RunPlan {
   const { start, prune, channelMultiple } = settings;
-  const basis = fixedBasis(settings);
   const original = fixBatch(graph, 1);
-  const narrow = narrowed(original, settings);
-  const decomposed = decompose(narrow ?? original, { basis });
-  const pruned = pruneBy(prune, { graph: decomposed, original, frozen: new Set() });
+  const after = new Map<StageName, Graph>();
+  let present = original;
+  for (const { name, plan, isLeftOut } of stages) {
+    if (isLeftOut?.(settings) === true) continue;
+    present = plan?.(present, { settings, original }) ?? present;
+    after.set(name, present);
+  }
+  const narrow = after.get("channels");
+  const [decomposed = original, pruned = original] = [after.get("decompose"), after.get("prune")];
   return {
     layers: plannedLayers(narrow ?? original, decomposed),
     start,
@@ -67,15 +71,8 @@ export function planRun(graph: Graph, settings: PlannedSettings): RunPlan {
       pruned: countGraph(pruned).paperMacs,
     },
     channelMultiple,
-    shrink: reportShrink(pruned, { multiple: channelMultiple }),
+    ...(after.has("shrink") ? { shrink: reportShrink(pruned, { multiple: channelMultiple }) } : {}),
   };
-}
-
-/** The network without as many channels as a run would remove; which ones matter, only images tell. */
-function narrowed(graph: Graph, { channels, channelMultiple }: PlannedSettings): Graph | undefined {
-  if (channels === undefined) return undefined;
-  const { fraction } = channels;
-  return pruneChannels(graph, { fraction, multiple: channelMultiple, variances: equalVariances(graph) });
 }
 
 function plannedLayers(original: Graph, decomposed: Graph): readonly PlannedLayer[] {
@@ -98,10 +95,4 @@ function withoutGain(graph: Graph, { weight }: DenseLayer): string {
   return isSparse
     ? "it has zeros already: so many kernels would save nothing"
     : "so many kernels would save nothing";
-}
-
-function pruneBy(rule: PlannedSettings["prune"], network: PrunableNetwork): Graph {
-  return rule.rule === "deviation"
-    ? prunedByDeviation(network, rule.factor)
-    : prunedToFraction(network, rule.fraction);
 }

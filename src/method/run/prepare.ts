@@ -22,7 +22,9 @@ import { inferGraph } from "../../ops/inference/infer.js";
 import type { OutputLoss } from "../../train/outputs.js";
 import { buildTrainingStep, type Reference } from "../../train/step.js";
 import { decompose, decompositionCandidates } from "../decompose.js";
+import { plainRule } from "../defaults.js";
 import { dequantizedNetwork } from "../dequantized.js";
+import { askedCriterion } from "../goal/criterion.js";
 import { importForCompression } from "../import_for_compression.js";
 import { layerName } from "../inspect.js";
 import { trainableParameters } from "../parameters.js";
@@ -33,7 +35,6 @@ import { RunDirectory } from "./directory.js";
 import { frozenIn } from "./frozen.js";
 import { checkGoal, type GivenModel } from "./goal_check.js";
 import { naming } from "./naming.js";
-import { counts } from "./outcome.js";
 import { type MatchedOutputs, matchOutputs, type OutputChoice } from "./outputs.js";
 import { openFittingDataset } from "./pipeline.js";
 import { type CutNetwork, cutBefore } from "./rest.js";
@@ -242,13 +243,15 @@ function checkSettings(settings: Settings): void {
 
 /** Bases are chosen for each layer by what they save and lose: for a calibrated start with a target. */
 function checkAutomaticBasis({ basis, start, prune }: Settings): void {
-  if (basis !== "auto" || (start === "calibrate" && prune.rule !== "deviation")) return;
+  const criterion = askedCriterion(prune);
+  const isTarget = criterion === undefined || criterion.fraction !== undefined;
+  if (basis !== "auto" || (start === "calibrate" && isTarget)) return;
   throw new PenniError(
     "bad-option",
     "--basis auto chooses a basis for each layer by what it saves and loses",
     {
       expected: "--start calibrate and a target, such as --target-macs",
-      found: start === "calibrate" ? "--deviations" : `--start ${start}`,
+      found: start === "calibrate" && criterion !== undefined ? criterion.option : `--start ${start}`,
       advice: "Give a number of basis kernels, such as --basis 5",
     },
   );
@@ -372,7 +375,7 @@ function checkCompressible(graph: Graph, settings: Settings, labelled: boolean):
   const decomposed = decompose(graph, { basis: fixedBasis(settings), frozen });
   // With fewer channels more can be reached: the run checks it when it knows them, before it trains.
   if (settings.channels === undefined)
-    checkTarget({ graph, decomposed: () => decomposed, frozen, original: counts(graph).paperMacs }, settings);
+    checkTarget({ graph, decomposed: () => decomposed, frozen, original: graph }, settings);
   return decomposed;
 }
 
@@ -482,9 +485,8 @@ function checkTrainable(
   const found = frozenIn(decomposed, { settings, reference });
   const [blockade] = found.blockades;
   if (blockade !== undefined && !(mayFreeze && found.isTrainable)) throw blockade.reason;
-  const rule = { l1: "none", masked: false, rate: 1 } as const;
   const names = [...trainableParameters(network).keys()].filter((name) => !found.frozen.has(name));
-  const trained = new Map(names.map((name) => [name, rule]));
+  const trained = new Map(names.map((name) => [name, plainRule]));
   const { parameters } = buildTrainingStep(network, new Set(trained.keys()), {
     trained,
     batchNormalization: "frozen",

@@ -11,6 +11,7 @@ import { fitClasses, matchedNames } from "../../measure/classes.js";
 import { refuseEndlessLoops } from "../../measure/endless_loops.js";
 import { importModel } from "../../ops/passes/import_model.js";
 import { buildTrainingStep } from "../../train/step.js";
+import { labelLoss, plainRule } from "../defaults.js";
 import { trainableParameters } from "../parameters.js";
 import { RunDirectory } from "./directory.js";
 import { naming } from "./naming.js";
@@ -109,14 +110,13 @@ function checkTrainable(graph: Graph, settings: TrainingSettings, preprocessing:
   }
   const names = [...trainableParameters(graph).keys()];
   if (names.length === 0) throw new PenniError("unsupported", "the model has no weights to train");
-  const rule = { l1: "none", masked: false, rate: 1 } as const;
-  const trained = new Map(names.map((name) => [name, rule]));
+  const trained = new Map(names.map((name) => [name, plainRule]));
   for (const { size } of trainingParts(settings, native)) {
     const network = fixBatch(atSize(graph, size, preprocessing), settings.batch);
     buildTrainingStep(network, new Set(names), {
       trained,
       batchNormalization: "batch",
-      loss: { crossEntropy: 1, labelSmoothing: settings.labelSmoothing, distillation: 0, temperature: 1 },
+      loss: labelLoss(settings.labelSmoothing),
       optimizer: settings.optimizer,
     });
   }

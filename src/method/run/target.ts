@@ -1,15 +1,11 @@
-import { readModel } from "../../files/model_files.js";
-import { fixBatch } from "../../graph/passes/fix_input_shape.js";
 import type { Graph } from "../../graph/types.js";
 import { findDecompositions } from "../../layers/weights.js";
 import { leastFraction, otherWays } from "../calibrate.js";
-import { sparing } from "../goal/pruned.js";
+import { askedCriterion } from "../goal/criterion.js";
 import { importForCompression } from "../import_for_compression.js";
 import { mergeDecompositions } from "../merge_decompositions.js";
-import { checkReachable, pruneToMacs } from "../prune.js";
-import { ownCoefficients } from "../prune_kernels.js";
+import { checkReachable } from "../prune.js";
 import type { RunConfig, Settings } from "./config.js";
-import type { RunDirectory } from "./directory.js";
 import { counts, fileCounts } from "./outcome.js";
 
 const shown = (value: number): string => value.toLocaleString("en-US");
@@ -20,9 +16,10 @@ export function describeTarget(
   original: Graph,
 ): readonly string[] {
   const { prune, start } = settings;
-  if (prune.rule !== "macs") return [];
+  const fraction = askedCriterion(prune)?.fraction;
+  if (fraction === undefined) return [];
   const { paperMacs } = fileCounts(original);
-  const target = `target: ${Number((100 * prune.fraction).toFixed(4))} % of the ${shown(paperMacs)} multiply-accumulates (paper count) of the network that came in, ${shown(Math.floor(prune.fraction * paperMacs))}`;
+  const target = `target: ${Number((100 * fraction).toFixed(4))} % of the ${shown(paperMacs)} multiply-accumulates (paper count) of the network that came in, ${shown(Math.floor(fraction * paperMacs))}`;
   const own = findDecompositions(importForCompression(original)).length;
   if (own === 0) return [target];
   const layers = own === 1 ? "1 layer is decomposed already" : `${own} layers are decomposed already`;
@@ -33,41 +30,33 @@ export function describeTarget(
   return [`${target}; not of what it was once made from`, `${layers}: ${bases}`];
 }
 
-/** Multiply-accumulates (paper count) of the network that a run's target is a fraction of, for one image. */
-export async function originalMacs(run: RunDirectory): Promise<number> {
-  return counts(await readModel(run.stagePath("normalize"))).paperMacs;
-}
-
-/** A network that is to be pruned to a target. */
+/** A network that is to be pruned. */
 interface TargetedNetwork {
   readonly graph: Graph;
   /** Asked for where the bases come from the kernels. */
   readonly decomposed: () => Graph;
   readonly frozen: ReadonlySet<string>;
-  /** What the target is a fraction of (`originalMacs`). */
-  readonly original: number;
+  /** What fractions are of, with values of the same names. */
+  readonly original: Graph;
 }
 
 /**
- * Refuses a MACs target that cannot be reached, which does not depend on the coefficients: pruning them all must be enough.
+ * Refuses a rule that cannot be kept to, which does not depend on the coefficients.
  * @throws PenniError "bad-option"
  */
 export function checkTarget(
   { graph, decomposed, frozen, original }: TargetedNetwork,
-  { prune, start, basis }: Pick<Settings, "prune" | "start" | "basis">,
+  { prune, start, basis, channelMultiple }: Pick<Settings, "prune" | "start" | "basis" | "channelMultiple">,
 ): void {
-  if (prune.rule !== "macs") return;
-  const { fraction } = prune;
-  if (start === "calibrate") {
+  const criterion = askedCriterion(prune);
+  if (criterion === undefined) return;
+  const { fraction, checkReachable: check } = criterion;
+  if (start === "calibrate" && fraction !== undefined) {
     const { graph: merged, factors } = mergeDecompositions(graph);
-    const share = original === 0 ? 0 : counts(graph).paperMacs / original;
+    const { paperMacs } = counts(original);
+    const share = paperMacs === 0 ? 0 : counts(graph).paperMacs / paperMacs;
     checkReachable(fraction, share * leastFraction(merged, { basis, factors }), otherWays(basis));
     return;
   }
-  pruneToMacs(fixBatch(decomposed(), 1), {
-    fraction,
-    originalMacs: original,
-    scales: sparing(frozen),
-    cuttable: ownCoefficients(graph),
-  });
+  check?.({ graph: decomposed(), original, frozen, channelMultiple });
 }

@@ -7,6 +7,7 @@ import { evaluate, inputImageSize } from "../../measure/accuracy.js";
 import { type Interval, shareInterval } from "../../measure/interval.js";
 import { importModel } from "../../ops/passes/import_model.js";
 import type { TrainingPlan } from "../../train/plan.js";
+import { labelLoss, plainRule } from "../defaults.js";
 import { trainableParameters } from "../parameters.js";
 import type { TrainingListener } from "../training/launch.js";
 import type { RunDirectory } from "./directory.js";
@@ -15,6 +16,7 @@ import { RunLock } from "./lock.js";
 import { naming } from "./naming.js";
 import { openFittingDataset } from "./pipeline.js";
 import { recordedTraining } from "./recorded_training.js";
+import type { NetworkName, TrainingPartName } from "./stages/names.js";
 import { tellImages } from "./stoppable.js";
 import type { TrainingConfig } from "./training_config.js";
 import { atSize, type ResolutionPart, trainingParts } from "./training_parts.js";
@@ -70,10 +72,10 @@ async function trainLocked(
   for (const line of [...(dataset.notices ?? []), ...describeLabels(config, original, dataset)])
     listener.notice?.(line);
   let graph = await run.stage("simplify", () => importModel(original), listener.notice);
-  let from = "simplify";
+  let from: NetworkName = "simplify";
   const parts = trainingParts(config.settings, dataset);
   for (const [index, part] of parts.entries()) {
-    const name = parts.length === 1 ? "train" : `train-${index + 1}`;
+    const name: TrainingPartName = parts.length === 1 ? "train" : `train-${index + 1}`;
     listener.stage?.(describePart(part, parts.length));
     const before = { graph, from };
     graph = await run.stage(
@@ -117,11 +119,11 @@ interface PartRequest {
   readonly lock: RunLock;
   readonly listener: TrainingRunListener;
   readonly signal: AbortSignal | undefined;
-  readonly name: string;
+  readonly name: TrainingPartName;
   readonly part: ResolutionPart;
   /** The network before the part, and the stage that it comes from. */
   readonly graph: Graph;
-  readonly from: string;
+  readonly from: NetworkName;
 }
 
 async function trainPart({
@@ -146,7 +148,7 @@ async function trainPart({
 
 interface PlanRequest {
   readonly run: TrainingRun;
-  readonly name: string;
+  readonly name: TrainingPartName;
   readonly part: ResolutionPart;
   readonly network: string;
 }
@@ -154,8 +156,8 @@ interface PlanRequest {
 function partPlan(graph: Graph, { run, name, part, network }: PlanRequest): TrainingPlan {
   const { config } = run;
   const { settings } = config;
-  const rule = { l1: "none", masked: false, rate: 1 } as const;
-  const trained = Object.fromEntries([...trainableParameters(graph).keys()].map((key) => [key, rule]));
+  const names = [...trainableParameters(graph).keys()];
+  const trained = Object.fromEntries(names.map((parameter) => [parameter, plainRule]));
   const native = inputImageSize(graph, config.preprocessing);
   // An average over several sizes would mix networks that saw different images.
   const isLast = part.epochsBefore + part.epochs >= part.epochsInAll;
@@ -182,7 +184,7 @@ function partPlan(graph: Graph, { run, name, part, network }: PlanRequest): Trai
     schedule: settings.schedule,
     l1Strength: 0,
     optimizer: settings.optimizer,
-    loss: { crossEntropy: 1, labelSmoothing: settings.labelSmoothing, distillation: 0, temperature: 1 },
+    loss: labelLoss(settings.labelSmoothing),
     batchNormalization: "batch",
     ...(isLast && settings.averaging !== undefined ? { averaging: settings.averaging } : {}),
     sparse: [],

@@ -1,5 +1,6 @@
 import { z } from "zod";
 import { devices } from "../../execute/device.js";
+import { trainingDefaults } from "../defaults.js";
 import { configSchema, cosineSchema, oneCycleSchema } from "./config.js";
 
 const side = z.number().int().min(1);
@@ -57,18 +58,9 @@ export const trainingConfigSchema = trainingKind.extend({
 
 export type TrainingConfig = z.infer<typeof trainingConfigSchema>;
 
-/** Up and down again (Smith 2018); the rate is for batches of 128. */
-export const defaultCycle = { kind: "one-cycle", peak: 0.1, warmUp: 0.15, fall: "linear" } as const;
-
 /** What is trained with where nothing else is asked for. */
 export const defaultTraining: Omit<TrainingSettings, "epochs" | "threads"> = {
-  schedule: defaultCycle,
-  labelSmoothing: 0.05,
-  optimizer: { momentum: 0.9, weightDecay: 5e-4 },
+  ...trainingDefaults,
   resolutions: [],
-  batch: 128,
-  augmentation: { padding: 4, flip: true },
-  validation: 0.02,
   device: "cpu",
-  checkpointSeconds: 60,
 };

@@ -9,6 +9,7 @@ import { presets, type Settings } from "../../../src/method/run/config.js";
 import type { RunDirectory } from "../../../src/method/run/directory.js";
 import { compress } from "../../../src/method/run/pipeline.js";
 import { prepareRun } from "../../../src/method/run/prepare.js";
+import type { StageName } from "../../../src/method/run/stages/names.js";
 import type { Summary } from "../../../src/method/run/summary.js";
 import { layerChannels } from "../../../src/method/shrink.js";
 import type { EpochMetrics } from "../../../src/train/plan.js";
@@ -69,7 +70,7 @@ const unshrunk = await run("unshrunk", "off");
 /** Of one image: 3x3 kernels on 8x8 positions, and the last layer. */
 const executedMacs = (width: number): number => 64 * 9 * (3 * width + width * 8) + 80;
 
-async function widthAfter({ directory }: Run, stage: string): Promise<number | undefined> {
+async function widthAfter({ directory }: Run, stage: StageName): Promise<number | undefined> {
   return layerChannels(await readModel(directory.stagePath(stage)))[0]?.outputs;
 }
 

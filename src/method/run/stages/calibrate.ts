@@ -1,20 +1,19 @@
-import { holdOut, sampleIndices } from "../../data/hold_out.js";
-import type { Graph } from "../../graph/types.js";
-import type { CalibrationJournal } from "../calibrate/journal.js";
-import { ANALYSIS } from "../calibrate.js";
-import { calibrateOnSplit } from "../calibrate_on_images.js";
-import { RunCalibrationJournal } from "./calibration_journal.js";
-import type { Settings } from "./config.js";
-import type { Passage, RunContext, StageName } from "./context.js";
-import { counts } from "./outcome.js";
-import { originalMacs } from "./target.js";
+import { holdOut, sampleIndices } from "../../../data/hold_out.js";
+import type { Graph } from "../../../graph/types.js";
+import type { CalibrationJournal } from "../../calibrate/journal.js";
+import { ANALYSIS } from "../../calibrate.js";
+import { calibrateOnSplit } from "../../calibrate_on_images.js";
+import { RunCalibrationJournal } from "../calibration_journal.js";
+import type { Passage } from "../context.js";
+import { counts } from "../outcome.js";
+import type { StageContext } from "./stage.js";
 
 /** What the steps of a calibration are called in progress lines. */
 const stepNames = { analyse: "analysing", fit: "fitting" } as const;
 
 /** Bases and sparse coefficients from unlabelled images; what became of each layer goes to `calibration.json`. */
-export async function calibrateStage(graph: Graph, context: RunContext): Promise<Graph> {
-  const { run, dataset, listener, signal, passage } = context;
+export async function calibrateStage(graph: Graph, context: StageContext<"normalized">): Promise<Graph> {
+  const { run, dataset, listener, signal, passage, file } = context;
   const { settings, preprocessing, seed } = run.config;
   const split = await dataset.train();
   const { train } = holdOut(split, settings.validation, seed);
@@ -24,31 +23,23 @@ export async function calibrateStage(graph: Graph, context: RunContext): Promise
     graph,
     { split, indices, preprocessing, threads },
     {
-      // Without a target every coefficient stays, for a later stage to remove.
+      // Where the rule says no fraction, every coefficient stays for it to remove: see `Criterion.fraction`.
       fraction: Math.min(1, (passage.fraction ?? 1) * (await originalShare(graph, context))),
       basis: settings.basis,
       onProgress: ({ step, done, total, layer, ...work }) =>
         listener.layers?.(stepNames[step], done, total, layer, work),
       ...(signal === undefined ? {} : { signal }),
-      journal: forFraction(
-        await RunCalibrationJournal.open(run, run.stagePath(stageBefore(settings))),
-        passage,
-      ),
+      journal: forFraction(await RunCalibrationJournal.open(run, file), passage),
     },
   );
   await run.writeJson(`calibration${passage.suffix}.json`, calibration.layers);
   return calibration.graph;
 }
 
-/** The stage whose network is calibrated. */
-function stageBefore({ channels }: Settings): StageName {
-  return channels === undefined ? "normalize" : "recover";
-}
-
 /** How many times the network's multiply-accumulates (paper count) the original had, which the target is a fraction of. */
-async function originalShare(graph: Graph, { run }: RunContext): Promise<number> {
+async function originalShare(graph: Graph, { run, networks }: StageContext<"normalized">): Promise<number> {
   if (run.config.settings.channels === undefined) return 1;
-  return (await originalMacs(run)) / counts(graph).paperMacs;
+  return counts(await networks.read("normalized")).paperMacs / counts(graph).paperMacs;
 }
 
 /** Layers are analysed once for all fractions, and fitted anew for each. */

@@ -1,28 +1,37 @@
-import { readModel } from "../../files/model_files.js";
-import type { Graph } from "../../graph/types.js";
-import { measureLatency } from "../../measure/latency.js";
-import { encodeModel } from "../../onnx/write.js";
-import { hasHalfWeights } from "../../ops/passes/float16.js";
-import { foldNormalization } from "../../ops/passes/fold_normalization.js";
-import { COMPRESSION_KEY, type ExportOptions, exportModel } from "../export.js";
-import { writtenBytes } from "../goal/cost.js";
-import type { WriteOptions, WrittenNetwork } from "../goal/pruned_search.js";
-import { shrink } from "../shrink.js";
-import type { RunConfig } from "./config.js";
-import type { RunContext } from "./context.js";
-import { outputNames } from "./labels.js";
-import { checkExport, counts, fileCounts } from "./outcome.js";
-import { joinRest } from "./rest.js";
-import { LATENCY_THREADS } from "./timings.js";
+import type { Graph } from "../../../graph/types.js";
+import { measureLatency } from "../../../measure/latency.js";
+import { encodeModel } from "../../../onnx/write.js";
+import { hasHalfWeights } from "../../../ops/passes/float16.js";
+import { foldNormalization } from "../../../ops/passes/fold_normalization.js";
+import { COMPRESSION_KEY, type ExportOptions, exportModel } from "../../export.js";
+import { writtenBytes } from "../../goal/cost.js";
+import { askedCriterion } from "../../goal/criterion.js";
+import type { WriteOptions, WrittenNetwork } from "../../goal/pruned_search.js";
+import { shrink } from "../../shrink.js";
+import type { RunConfig } from "../config.js";
+import type { RunContext } from "../context.js";
+import { outputNames } from "../labels.js";
+import { checkExport, counts, fileCounts } from "../outcome.js";
+import { joinRest } from "../rest.js";
+import { LATENCY_THREADS } from "../timings.js";
+import { defineStage, type StageContext } from "./stage.js";
 
 /** The network in the form of its file, checked against the one before shrinking. */
-export async function exportStage(graph: Graph, context: RunContext): Promise<Graph> {
-  const { run } = context;
+export const exporting = defineStage({
+  takes: ["trained"],
+  gives: () => ["exported"],
+  // Layers have other forms now, and what is changed afterwards would not be what was checked.
+  ends: ["decomposed", "pruned", "trained"],
+  apply: exportStage,
+});
+
+async function exportStage(graph: Graph, context: StageContext<"trained">): Promise<Graph> {
+  const { run, networks } = context;
   const original = await run.readOriginal();
   // A size is a promise, which must not depend on what happens to be faster today.
   const isMeasured = run.config.settings.prune.rule !== "size";
   const exported = await inFileForm(graph, original, context, isMeasured ? measureLayers : undefined);
-  await checkExport(await readModel(run.stagePath("fine-tune")), exported, context);
+  await checkExport(await networks.read("trained"), exported, context);
   return exported;
 }
 
@@ -52,7 +61,9 @@ async function inFileForm(
   const { settings, preprocessing, preset, model, seed, versions } = run.config;
   const classNames = outputNames(run.config, original, dataset);
   const isLabelled = run.config.reference !== "original" && classNames !== undefined;
-  const isGiven = settings.prune.rule === "macs" || passage.fraction === undefined;
+  const { prune } = settings;
+  const criterion = askedCriterion(prune);
+  const isGiven = criterion !== undefined || passage.fraction === undefined;
   const exported = await exportModel(graph, {
     original,
     executedLimit: fileCounts(original).executedMacs,
@@ -64,7 +75,7 @@ async function inFileForm(
       preset,
       seed,
       basis: settings.basis,
-      prune: settings.prune,
+      prune,
       ...(isGiven ? {} : { fraction: passage.fraction }),
       weights: hasHalfWeights(original) ? "float16" : "float32",
       versions,
@@ -72,6 +83,7 @@ async function inFileForm(
       ...counts(foldNormalization(graph)),
     },
     ...(measure === undefined ? {} : { measure }),
+    keepsFactors: criterion?.fixesPlaces === true,
   });
   return withinSize(exported.graph, run.config);
 }
