@@ -1,6 +1,7 @@
 import { PenniError } from "../graph/errors.js";
 import { fixOpenBatch } from "../graph/passes/fix_input_shape.js";
 import { removeDeadNodes } from "../graph/passes/remove_dead_nodes.js";
+import { isSelfChecking } from "../graph/self_check.js";
 import { elementCount, float32Data, numericData } from "../graph/tensor.js";
 import type { Graph, Node, Tensor, ValueInfo } from "../graph/types.js";
 import { findDecompositions } from "../layers/weights.js";
@@ -22,6 +23,7 @@ import { findLowering } from "./lower/registry.js";
 import { operatorsError } from "./operators_error.js";
 import type { Location, Port, Program } from "./program.js";
 import { ProgramBuilder } from "./program_builder.js";
+import { verifyProgram } from "./verify/program.js";
 
 /** What the kernels are generated for. */
 export interface Target {
@@ -120,7 +122,9 @@ class ProgramCompiler {
       if (!makers.has(operation.node)) this.lower(operation);
     }
     for (const port of outputs) this.deliver(port);
-    return this.builder.finish(graph.name, inputs, outputs, graph.metadata);
+    const program = this.builder.finish(graph.name, inputs, outputs, graph.metadata);
+    if (isSelfChecking()) verifyProgram(program, this.target.width);
+    return program;
   }
 
   private checkSizes({ name, op, outputs }: Node): void {
