@@ -1,6 +1,7 @@
 import { readFileSync } from "node:fs";
 import { Command, CommanderError } from "commander";
 import { PenniError } from "../graph/errors.js";
+import { SELF_CHECK } from "../graph/self_check.js";
 import { addBenchCommand } from "./bench.js";
 import { addCompileCommand } from "./compile.js";
 import { addCompressCommand } from "./compress.js";
@@ -46,7 +47,13 @@ function createProgram(terminal: Terminal): Command {
       writeErr: () => undefined,
     });
   for (const addCommand of commands) {
-    addCommand(program, terminal).option("--verbose", "print the stack trace of an error");
+    addCommand(program, terminal)
+      .option("--verbose", "print the stack trace of an error")
+      .option("--debug", "check graphs after every step, and compiled programs: slower")
+      .hook("preAction", (command) => {
+        // Also for the processes that the command starts.
+        if (command.opts().debug === true) process.env[SELF_CHECK] = "1";
+      });
   }
   return program;
 }

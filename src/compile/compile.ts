@@ -1,5 +1,6 @@
 import { PenniError } from "../graph/errors.js";
 import { fixOpenBatch } from "../graph/passes/fix_input_shape.js";
+import { type Pass, runPasses } from "../graph/passes/pass.js";
 import { removeDeadNodes } from "../graph/passes/remove_dead_nodes.js";
 import { isSelfChecking } from "../graph/self_check.js";
 import { elementCount, float32Data, numericData } from "../graph/tensor.js";
@@ -45,13 +46,24 @@ export function compileProgram(model: Graph, target: Target): Program {
 
 /** A batch of one where it is open, no BatchNormalization where it can be folded, nothing that is known beforehand. */
 export function prepareGraph(model: Graph): Graph {
-  const given = widenSmallIntegers(importModel(fixOpenBatch(model, 1)));
-  const imported = importModel(expandOperators(given));
-  return importModel(foldNormalization(evaluateArithmetic(imported, COMPILED_LIMITS)));
+  return runPasses(model, preparation);
 }
 
 /** A compiled model may hold 16 MiB that its program would have made of little. */
 const COMPILED_LIMITS: ConstantLimits = { growth: 2 ** 22, totalGrowth: 2 ** 22 };
+
+const imported: Pass = { name: "importModel", apply: (graph) => importModel(graph) };
+
+const preparation: readonly Pass[] = [
+  { name: "fixOpenBatch", apply: (graph) => fixOpenBatch(graph, 1) },
+  imported,
+  { name: "widenSmallIntegers", apply: widenSmallIntegers },
+  { name: "expandOperators", apply: expandOperators },
+  imported,
+  { name: "evaluateArithmetic", apply: (graph) => evaluateArithmetic(graph, COMPILED_LIMITS) },
+  { name: "foldNormalization", apply: foldNormalization },
+  imported,
+];
 
 /**
  * The graph without arithmetic on constants (`evaluateConstants`), except the products of coefficients and bases.
@@ -156,7 +168,7 @@ class ProgramCompiler {
   private lower(operation: Operation): void {
     const lowering = findLowering(operation.node);
     if (lowering === undefined) throw new Error(`no lowering for ${operation.node.op}`);
-    lowering(this.context(operation));
+    lowering.lower(this.context(operation));
   }
 
   private context({ node, residual, bounds, output }: Operation): LoweringContext {

@@ -2,8 +2,8 @@ import { type GraphLinks, linkGraph } from "../graph/links.js";
 import type { Graph, Node } from "../graph/types.js";
 import type { Inference } from "../ops/inference/infer.js";
 import { nodeContext } from "../ops/inference/infer.js";
-import { type Bounds, boundsOf } from "./lower/bounds.js";
-import { takesBounds, takesSum } from "./lower/registry.js";
+import type { Bounds } from "./lower/definition.js";
+import { findLowering } from "./lower/registry.js";
 
 /** A node, and the nodes behind it that its kernel does in passing. */
 export interface Operation {
@@ -50,15 +50,16 @@ interface Ending {
 function withEnding(node: Node, fusion: Fusion): Ending {
   const operation = { node, residual: undefined, bounds: unbounded, output: node.outputs[0] ?? "" };
   const alone: Ending = { operation, last: node };
-  if (!takesBounds(node)) return alone;
-  return withBounds(takesSum(node) ? withSum(alone, fusion) : alone, fusion);
+  const lowering = findLowering(node);
+  const summed = lowering?.takesSum === true ? withSum(alone, fusion) : alone;
+  return lowering?.takesBounds === true ? withBounds(summed, fusion) : summed;
 }
 
 function withSum(ending: Ending, fusion: Fusion): Ending {
   const { links, inference, taken } = fusion;
   const { operation } = ending;
   const sum = onlyReader(links, operation.output);
-  if (sum?.op !== "Add" || sum.domain !== "" || taken.has(sum)) return ending;
+  if (sum === undefined || taken.has(sum) || findLowering(sum)?.isSum !== true) return ending;
   const other = sum.inputs.find((name) => name !== operation.output);
   const shapeOf = (name: string): string => JSON.stringify(inference.types.get(name)?.shape);
   if (other === undefined || shapeOf(other) !== shapeOf(operation.output)) return ending;
@@ -70,7 +71,7 @@ function withBounds(ending: Ending, { links, inference, opset, taken }: Fusion):
   const { operation } = ending;
   const limit = onlyReader(links, operation.output);
   if (limit === undefined || taken.has(limit)) return ending;
-  const bounds = boundsOf(nodeContext(limit, opset, inference.types, inference.values));
+  const bounds = findLowering(limit)?.bounds?.(nodeContext(limit, opset, inference.types, inference.values));
   if (bounds === undefined) return ending;
   taken.add(limit);
   return { operation: { ...operation, bounds, output: limit.outputs[0] ?? "" }, last: limit };

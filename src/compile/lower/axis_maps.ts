@@ -7,7 +7,7 @@ import { resizedAxes } from "../../ops/operators/resize.js";
 import { axisMapKernel, type LinearMap } from "../kernels/axis_map.js";
 import type { Location } from "../program.js";
 import { behind } from "../program_builder.js";
-import type { Lowering, LoweringContext } from "./definition.js";
+import type { Lower, LoweringContext } from "./definition.js";
 import { checkTableLength, notConstant } from "./errors.js";
 
 // Operators that take each axis by itself: elements are picked, or mixed with constant weights.
@@ -64,7 +64,7 @@ function mapAxis(
 }
 
 /** Interpolation by scales or to sizes. */
-export const lowerResize: Lowering = (context) => {
+export const lowerResize: Lower = (context) => {
   for (const dim of context.outputDims()) checkTableLength(context, dim);
   const maps = resizedAxes(context, context.inputDims(0), context.outputDims());
   if (maps === undefined) throw notConstant(context, "scales or sizes");
@@ -72,7 +72,7 @@ export const lowerResize: Lowering = (context) => {
 };
 
 /** Entries of an axis by constant indices. */
-export const lowerGather: Lowering = (context) => {
+export const lowerGather: Lower = (context) => {
   const dims = context.inputDims(0);
   const indices = context.constant(1);
   if (indices === undefined) throw notConstant(context, "indices");

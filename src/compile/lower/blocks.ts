@@ -5,20 +5,20 @@ import { stridesOf } from "../../ops/core/dims.js";
 import { isInferenceDropout } from "../../ops/operators/dropout.js";
 import { constant, select } from "../kernel_builder.js";
 import { add, once } from "../kernels/functions.js";
-import type { Lowering } from "./definition.js";
+import type { Lower } from "./definition.js";
 import { checkTableLength, unsupported } from "./errors.js";
 import { copyStrided, fill, mapViews, viewOf } from "./movement.js";
 
 // Operators that repeat elements, or deal them to other axes.
 
-export const lowerExpand: Lowering = (context) => {
+export const lowerExpand: Lower = (context) => {
   const dims = context.outputDims();
   const from = { location: context.read(0), strides: broadcastStrides(context.inputDims(0), dims) };
   copyStrided(context, dims, from, viewOf(context.write(), dims));
 };
 
 /** Each axis as [repeats, size], over whose first part the input does not move. */
-export const lowerTile: Lowering = (context) => {
+export const lowerTile: Lower = (context) => {
   const dims = context.inputDims(0);
   const output = context.outputDims();
   const strides = stridesOf(dims);
@@ -33,7 +33,7 @@ function permuted(dims: readonly number[], order: readonly number[]): readonly (
   return order.map((axis) => [dims[axis] ?? 1, strides[axis] ?? 0]);
 }
 
-export const lowerDepthToSpace: Lowering = (context) => {
+export const lowerDepthToSpace: Lower = (context) => {
   const [batch = 1, channels = 1, height = 1, width = 1] = context.inputDims(0);
   const block = intAttribute(context.node, "blocksize") ?? 1;
   const depth = channels / block ** 2;
@@ -46,7 +46,7 @@ export const lowerDepthToSpace: Lowering = (context) => {
   copyStrided(context, dims, from, viewOf(context.write(), dims));
 };
 
-export const lowerSpaceToDepth: Lowering = (context) => {
+export const lowerSpaceToDepth: Lower = (context) => {
   const [batch = 1, channels = 1, height = 1, width = 1] = context.inputDims(0);
   const block = intAttribute(context.node, "blocksize") ?? 1;
   const axes = permuted([batch, channels, height / block, block, width / block, block], [0, 3, 5, 1, 2, 4]);
@@ -56,7 +56,7 @@ export const lowerSpaceToDepth: Lowering = (context) => {
 };
 
 /** values[1] where an index, counted from the end if negative, is that of the position, else values[0]. */
-export const lowerOneHot: Lowering = (context) => {
+export const lowerOneHot: Lower = (context) => {
   const indices = context.inputDims(0);
   const dims = context.outputDims();
   const axis = normalizeAxis(context.node, intAttribute(context.node, "axis") ?? -1, dims.length);
@@ -91,7 +91,7 @@ export const lowerOneHot: Lowering = (context) => {
 };
 
 /** Inference only: the input itself, and a mask of ones. */
-export const lowerDropout: Lowering = (context) => {
+export const lowerDropout: Lower = (context) => {
   if (!isInferenceDropout(context)) throw unsupported(context, "training_mode absent or false", "true");
   context.alias(context.read(0));
   if ((context.node.outputs[1] ?? "") === "") return;

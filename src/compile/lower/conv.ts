@@ -25,7 +25,7 @@ import { findNonZeros, sparseConvKernel } from "../kernels/sparse_conv.js";
 import { tapTables } from "../kernels/taps.js";
 import type { Location } from "../program.js";
 import { behind } from "../program_builder.js";
-import type { ConvFactors, Lowering, LoweringContext } from "./definition.js";
+import type { ConvFactors, Lower, LoweringContext } from "./definition.js";
 import { checkStride, unsupported } from "./errors.js";
 import { copyStrided, viewOf } from "./movement.js";
 
@@ -50,7 +50,7 @@ interface ConvPlan {
 }
 
 /** Convolution over one or two axes with a constant weight, in the form that the cost model finds fastest. */
-export const lowerConv: Lowering = (context) => {
+export const lowerConv: Lower = (context) => {
   const axes = context.inputDims(0).length - 2;
   if (axes > 2) throw unsupported(context, "one or two spatial axes", `${axes}`);
   const geometry = convGeometry(context.node, context.inputDims(0), context.inputDims(1));

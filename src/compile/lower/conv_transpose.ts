@@ -6,7 +6,7 @@ import { type TransposedAxis, transposedAxes } from "../../ops/operators/conv_tr
 import { noEpilogue } from "../kernels/epilogue.js";
 import type { Location } from "../program.js";
 import { lowerConv } from "./conv.js";
-import type { Lowering, LoweringContext } from "./definition.js";
+import type { Lower, LoweringContext } from "./definition.js";
 import { checkPhases, notConstant, unsupported } from "./errors.js";
 import { copyStrided, viewOf } from "./movement.js";
 
@@ -31,7 +31,7 @@ interface Phase {
  * Transposed convolution over one or two axes with a constant weight: each of the stride's phases is an ordinary
  * convolution, whose outputs are dealt to their places.
  */
-export const lowerConvTranspose: Lowering = (context) => {
+export const lowerConvTranspose: Lower = (context) => {
   const [input, kernel, output] = [context.inputDims(0), context.inputDims(1), context.outputDims()];
   const rank = input.length - 2;
   if (rank < 1 || rank > 2) throw unsupported(context, "one or two spatial axes", `${rank}`);

@@ -7,7 +7,7 @@ import { bounded } from "../kernels/epilogue.js";
 import { once, type Place } from "../kernels/functions.js";
 import { type StridedMap, stridedKernel } from "../kernels/strided.js";
 import type { Value } from "../loops.js";
-import type { Lowering, LoweringContext } from "./definition.js";
+import type { Bounds, Lower, LoweringContext } from "./definition.js";
 import { mapViews, type StridedView, viewOf } from "./movement.js";
 
 /** A function of each element of the operation's inputs, broadcast to its output, within the operation's bounds. */
@@ -57,7 +57,7 @@ export type ElementFunction<Operands extends readonly Value[]> = (
 export type UnaryFunction = ElementFunction<readonly [Value]>;
 export type BinaryFunction = ElementFunction<readonly [Value, Value]>;
 
-export const unaryLowering = (compute: UnaryFunction): Lowering => {
+export const unaryLowering = (compute: UnaryFunction): Lower => {
   return (context) =>
     lowerElementwise(context, 1, ([x = constant(0)], k, lanes) => {
       const place = { k, lanes };
@@ -65,7 +65,7 @@ export const unaryLowering = (compute: UnaryFunction): Lowering => {
     });
 };
 
-export const binaryLowering = (compute: BinaryFunction): Lowering => {
+export const binaryLowering = (compute: BinaryFunction): Lower => {
   return (context) =>
     lowerElementwise(context, 2, ([left = constant(0), right = constant(0)], k, lanes) => {
       const place = { k, lanes };
@@ -74,7 +74,7 @@ export const binaryLowering = (compute: BinaryFunction): Lowering => {
 };
 
 /** A function of three elements. */
-export const choiceLowering = (compute: ElementFunction<readonly [Value, Value, Value]>): Lowering => {
+export const choiceLowering = (compute: ElementFunction<readonly [Value, Value, Value]>): Lower => {
   return (context) =>
     lowerElementwise(context, 3, ([a, b, c], k, lanes) => {
       if (a === undefined || b === undefined || c === undefined) throw new Error("a choice without operands");
@@ -86,7 +86,7 @@ export const choiceLowering = (compute: ElementFunction<readonly [Value, Value, 
 const MOST_FOLDED = 16;
 
 /** A function of two elements, over any number of inputs. */
-export const foldingLowering = (compute: BinaryFunction): Lowering => {
+export const foldingLowering = (compute: BinaryFunction): Lower => {
   return (context) => {
     const dims = context.outputDims();
     const fold: StridedMap["compute"] = (values, k, lanes) => {
@@ -108,12 +108,7 @@ export const foldingLowering = (compute: BinaryFunction): Lowering => {
 };
 
 /** Relu, Clip and the like. */
-export const boundsLowering = (
-  bounds: (context: LoweringContext) => {
-    readonly low: number | undefined;
-    readonly high: number | undefined;
-  },
-): Lowering => {
+export const boundsLowering = (bounds: (context: LoweringContext) => Bounds): Lower => {
   return (context) => {
     const limits = bounds(context);
     lowerElementwise(context, 1, ([x]) => bounded(x ?? constant(0), limits));

@@ -4,11 +4,11 @@ import { broadcastStrides } from "../../ops/core/broadcast.js";
 import { stridesOf } from "../../ops/core/dims.js";
 import { type BiasStrides, type DenseProduct, gemmKernel } from "../kernels/gemm.js";
 import type { Location } from "../program.js";
-import type { Lowering, LoweringContext } from "./definition.js";
+import type { Lower, LoweringContext } from "./definition.js";
 import { copyStrided, viewOf } from "./movement.js";
 
 /** y = alpha op(x) . op(w) + beta b. */
-export const lowerGemm: Lowering = (context) => {
+export const lowerGemm: Lower = (context) => {
   const [rows = 1, outputs = 1] = context.outputDims();
   const isTransposed = intAttribute(context.node, "transA") === 1;
   const inputs = context.inputDims(0)[isTransposed ? 0 : 1] ?? 1;
@@ -47,7 +47,7 @@ function transposedInput(context: LoweringContext, index: number): Location {
 }
 
 /** x [..., rows, inputs] . w [..., inputs, outputs] with broadcast leading axes; a factor of rank 1 is a row or a column. */
-export const lowerMatMul: Lowering = (context) => {
+export const lowerMatMul: Lower = (context) => {
   const left = context.inputDims(0);
   const right = context.inputDims(1);
   const row = left.length === 1 ? [1, ...left] : left;

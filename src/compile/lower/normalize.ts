@@ -11,7 +11,7 @@ import { add, divide, multiply, once, power, subtract } from "../kernels/functio
 import type { Value } from "../loops.js";
 import type { Location } from "../program.js";
 import { behind } from "../program_builder.js";
-import type { Lowering, LoweringContext } from "./definition.js";
+import type { Lower, LoweringContext } from "./definition.js";
 import { notConstant, unsupported } from "./errors.js";
 import { copyStrided, fill, mapViews, type StridedView, viewOf } from "./movement.js";
 import { reduceAxes, scaled, spreadStrides, sumOf, sumOfSquares } from "./reduce.js";
@@ -76,7 +76,7 @@ function standardize(
   return { means, inverses };
 }
 
-export const lowerLayerNormalization: Lowering = (context) => {
+export const lowerLayerNormalization: Lower = (context) => {
   const dims = context.inputDims(0);
   const axis = normalizeAxis(context.node, intAttribute(context.node, "axis") ?? -1, dims.length);
   const parameter = (index: number): StridedView => ({
@@ -101,7 +101,7 @@ function perChannel(context: LoweringContext, index: number, rank: number): Stri
   };
 }
 
-export const lowerInstanceNormalization: Lowering = (context) => {
+export const lowerInstanceNormalization: Lower = (context) => {
   const dims = context.inputDims(0);
   const affine = {
     scale: perChannel(context, 1, dims.length),
@@ -111,7 +111,7 @@ export const lowerInstanceNormalization: Lowering = (context) => {
 };
 
 /** Over [N, groups, C / groups, pixels]; scale and shift have an element per group up to opset 20, then per channel. */
-export const lowerGroupNormalization: Lowering = (context) => {
+export const lowerGroupNormalization: Lower = (context) => {
   const [batch = 1, channels = 1, ...space] = context.inputDims(0);
   const groups = intAttribute(context.node, "num_groups") ?? 1;
   const size = channels / groups;
@@ -125,7 +125,7 @@ export const lowerGroupNormalization: Lowering = (context) => {
 };
 
 /** x * scale / sqrt(variance + epsilon) + (bias - mean * ...), where no convolution took it up. */
-export const lowerBatchNormalization: Lowering = (context) => {
+export const lowerBatchNormalization: Lower = (context) => {
   if (intAttribute(context.node, "training_mode") === 1)
     throw unsupported(context, "training_mode absent or 0", "1");
   const dims = context.inputDims(0);
@@ -154,7 +154,7 @@ export const lowerBatchNormalization: Lowering = (context) => {
 const MOST_WRITTEN_OUT = 16;
 
 /** x / (k + alpha / n * sum of squares of n channels)^beta; squares lie between channels of zeros. */
-export const lowerLrn: Lowering = (context) => {
+export const lowerLrn: Lower = (context) => {
   const [batch = 1, channels = 1, ...space] = context.inputDims(0);
   const pixels = elementCount(space);
   const { size, alpha, beta, bias } = lrnParameters(context.node);

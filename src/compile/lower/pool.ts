@@ -7,16 +7,16 @@ import { flattened } from "../kernels/pixel_blocks.js";
 import { type Pooling, poolKernel } from "../kernels/pool.js";
 import { tapTables } from "../kernels/taps.js";
 import type { Location } from "../program.js";
-import type { Lowering, LoweringContext } from "./definition.js";
+import type { Lower, LoweringContext } from "./definition.js";
 import { checkStride, checkTableLength, unsupported } from "./errors.js";
 
-export const lowerMaxPool: Lowering = (context) => {
+export const lowerMaxPool: Lower = (context) => {
   if (context.node.outputs.length > 1) throw unsupported(context, "one output", "the indices as a second");
   const window = planarWindow(context);
   lowerPool(context, window, Number.NEGATIVE_INFINITY, { kind: "max", scale: 1 });
 };
 
-export const lowerAveragePool: Lowering = (context) => {
+export const lowerAveragePool: Lower = (context) => {
   const window = poolWindow(context.node, context.inputDims(0));
   const includePad = intAttribute(context.node, "count_include_pad") === 1;
   checkTableLength(context, elementCount(window.output));

@@ -19,7 +19,7 @@ import {
 import { type Folding, reduceKernel, reductionScratch } from "../kernels/reduce.js";
 import type { Value } from "../loops.js";
 import type { Location } from "../program.js";
-import type { Lowering, LoweringContext } from "./definition.js";
+import type { Lower, LoweringContext } from "./definition.js";
 import { notConstant, unsupported } from "./errors.js";
 import { mapViews, type StridedView, viewOf } from "./movement.js";
 
@@ -36,7 +36,7 @@ export const scaled = (folding: Folding, factor: number): Folding => ({
 });
 
 /** Foldings by operator; those that need to know how many elements there are get their number. */
-const foldings: Readonly<Record<string, (count: number) => Folding>> = {
+export const foldings = {
   ReduceL1: () => ({ ...sumOf, name: "sum_of_sizes", each: (_, x) => magnitude(x) }),
   ReduceL2: () => ({ ...sumOfSquares, name: "length", finish: (_, total) => unary("squareRoot", total) }),
   ReduceMax: () => maximumOf,
@@ -45,7 +45,7 @@ const foldings: Readonly<Record<string, (count: number) => Folding>> = {
   ReduceProd: () => ({ ...sumOf, name: "product", combine: multiply }),
   ReduceSum: () => sumOf,
   ReduceSumSquare: () => sumOfSquares,
-};
+} as const satisfies Readonly<Record<string, (count: number) => Folding>>;
 
 /** Folds a view along some axes into row-major order of the others. */
 export function reduceAxes(
@@ -80,11 +80,7 @@ export function spreadStrides(dims: readonly number[], axes: readonly number[]):
 }
 
 /** ReduceSum and its kin. */
-export const reductionLowerings: Readonly<Record<string, Lowering>> = Object.fromEntries(
-  Object.entries(foldings).map(([op, folding]) => [op, reductionLowering(folding)]),
-);
-
-function reductionLowering(folding: (count: number) => Folding): Lowering {
+export function reductionLowering(folding: (count: number) => Folding): Lower {
   return (context) => {
     const { dims, axes } = operands(context);
     const from = viewOf(context.read(0), dims);
@@ -104,7 +100,7 @@ function operands(context: LoweringContext): {
 }
 
 /** ln sum e^x = m + ln sum e^(x - m) with the maximum m, or 0 where that is infinite. */
-export const lowerReduceLogSumExp: Lowering = (context) => {
+export const lowerReduceLogSumExp: Lower = (context) => {
   const { dims, axes } = operands(context);
   const from = viewOf(context.read(0), dims);
   const kept = context.outputDims();
@@ -152,7 +148,7 @@ export function exponentials(
   );
 }
 
-export const lowerArgMax: Lowering = (context) => {
+export const lowerArgMax: Lower = (context) => {
   const dims = context.inputDims(0);
   const axis = normalizeAxis(context.node, intAttribute(context.node, "axis") ?? 0, dims.length);
   const search = {
@@ -165,7 +161,7 @@ export const lowerArgMax: Lowering = (context) => {
 };
 
 /** GlobalAveragePool and GlobalMaxPool: over all but batch and channels. */
-export const globalPoolLowering = (folding: (count: number) => Folding): Lowering => {
+export const globalPoolLowering = (folding: (count: number) => Folding): Lower => {
   return (context) => {
     const dims = context.inputDims(0);
     const axes = axesFrom(2, dims.length);

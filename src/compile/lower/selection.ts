@@ -5,7 +5,7 @@ import { runningSumKernel } from "../kernels/cumulate.js";
 import { gatherKernel } from "../kernels/gather.js";
 import { topKKernel } from "../kernels/top_k.js";
 import { lowerGather as lowerConstantGather } from "./axis_maps.js";
-import type { Lowering, LoweringContext } from "./definition.js";
+import type { Lower, LoweringContext } from "./definition.js";
 import { notConstant } from "./errors.js";
 
 // Operators that find elements, or go along an axis.
@@ -25,7 +25,7 @@ function aroundAxis(
   };
 }
 
-export const lowerTopK: Lowering = (context) => {
+export const lowerTopK: Lower = (context) => {
   const { node, width } = context;
   const dims = context.inputDims(0);
   const { axis, ...run } = aroundAxis(context, dims, intAttribute(node, "axis") ?? -1);
@@ -39,7 +39,7 @@ export const lowerTopK: Lowering = (context) => {
   if (size > 0) context.call(topKKernel({ ...run, count, order }, width), [input, values, positions]);
 };
 
-export const lowerCumSum: Lowering = (context) => {
+export const lowerCumSum: Lower = (context) => {
   const [stated] = context.constantData(1) ?? [];
   if (stated === undefined) throw notConstant(context, "axis");
   const { axis: _, ...run } = aroundAxis(context, context.inputDims(0), stated);
@@ -52,7 +52,7 @@ export const lowerCumSum: Lowering = (context) => {
 };
 
 /** Gather by constant or by computed indices. */
-export const lowerGather: Lowering = (context) => {
+export const lowerGather: Lower = (context) => {
   if (context.constant(1) !== undefined) return lowerConstantGather(context);
   const { node, width } = context;
   const { axis: _, ...run } = aroundAxis(context, context.inputDims(0), intAttribute(node, "axis") ?? 0);

@@ -4,7 +4,7 @@ import { constant } from "../kernel_builder.js";
 import { divide, logarithm, type Place, subtract } from "../kernels/functions.js";
 import type { Value } from "../loops.js";
 import type { Location } from "../program.js";
-import type { Lowering, LoweringContext } from "./definition.js";
+import type { Lower, LoweringContext } from "./definition.js";
 import { mapViews, type StridedView, viewOf } from "./movement.js";
 import { exponentials, maximumOf, reduceAxes, spreadStrides, sumOf } from "./reduce.js";
 
@@ -21,7 +21,7 @@ interface SoftmaxParts {
 }
 
 /** e^(x - m) / sum. */
-export const lowerSoftmax: Lowering = (context) => {
+export const lowerSoftmax: Lower = (context) => {
   const output = context.write();
   const { dims, sums } = softmaxParts(context, output);
   const compute = ([power = constant(0), sum = constant(1)]: readonly Value[]): Value => divide(power, sum);
@@ -29,7 +29,7 @@ export const lowerSoftmax: Lowering = (context) => {
 };
 
 /** x - m - ln sum. */
-export const lowerLogSoftmax: Lowering = (context) => {
+export const lowerLogSoftmax: Lower = (context) => {
   const output = context.write();
   const { dims, axes, input, largest, sums } = softmaxParts(context, output);
   const count = elementCount(dims.filter((_, axis) => !axes.includes(axis)));

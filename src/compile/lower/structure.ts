@@ -7,16 +7,16 @@ import { splitAxis } from "../../ops/operators/split.js";
 import { permutation } from "../../ops/operators/transpose.js";
 import { behind } from "../program_builder.js";
 import { lowerAxisMaps } from "./axis_maps.js";
-import type { Lowering } from "./definition.js";
+import type { Lower } from "./definition.js";
 import { notConstant } from "./errors.js";
 import { copyStrided, fill, flatPosition, viewOf } from "./movement.js";
 
 // Operators that only move elements.
 
 /** The same elements with other dimensions. */
-export const lowerReshape: Lowering = (context) => context.alias(context.read(0));
+export const lowerReshape: Lower = (context) => context.alias(context.read(0));
 
-export const lowerTranspose: Lowering = (context) => {
+export const lowerTranspose: Lower = (context) => {
   const dims = context.inputDims(0);
   const strides = stridesOf(dims);
   const axes = permutation(context.node, dims.length);
@@ -24,7 +24,7 @@ export const lowerTranspose: Lowering = (context) => {
   copyStrided(context, context.outputDims(), from, viewOf(context.write(), context.outputDims()));
 };
 
-export const lowerSlice: Lowering = (context) => {
+export const lowerSlice: Lower = (context) => {
   const dims = context.inputDims(0);
   const ranges = sliceRanges(context, dims);
   if (ranges === undefined) throw notConstant(context, "starts, ends, axes and steps");
@@ -40,7 +40,7 @@ export const lowerSlice: Lowering = (context) => {
   copyStrided(context, context.outputDims(), from, viewOf(context.write(), context.outputDims()));
 };
 
-export const lowerSplit: Lowering = (context) => {
+export const lowerSplit: Lower = (context) => {
   const dims = context.inputDims(0);
   const axis = splitAxis(context.node, dims.length);
   const input = context.read(0);
@@ -65,7 +65,7 @@ function isOneBlock(dims: readonly number[], part: readonly number[]): boolean {
   return first < 0 || part.every((dim, axis) => axis <= first || dim === dims[axis]);
 }
 
-export const lowerConcat: Lowering = (context) => {
+export const lowerConcat: Lower = (context) => {
   const dims = context.outputDims();
   const axis = concatAxis(context.node, dims.length);
   const output = context.write();
@@ -83,7 +83,7 @@ export const lowerConcat: Lowering = (context) => {
 };
 
 /** Padding with a constant or with copies; negative pads crop. */
-export const lowerPad: Lowering = (context) => {
+export const lowerPad: Lower = (context) => {
   const dims = context.inputDims(0);
   const margins = padMargins(context, dims.length);
   const value = context.hasInput(2) ? context.constantData(2)?.[0] : 0;

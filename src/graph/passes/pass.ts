@@ -27,7 +27,7 @@ export function runPasses(
 ): Graph {
   return passes.reduce((current, pass) => {
     const next = pass.apply(current);
-    if (next !== current) verifyAfter(pass, next, verify);
+    if (next !== current && verify !== undefined) verifyAfter(`pass ${pass.name}`, next, verify);
     return next;
   }, graph);
 }
@@ -56,17 +56,16 @@ export function runUntilStable(
   });
 }
 
-function verifyAfter(pass: Pass, graph: Graph, verify: Verifier | undefined): void {
-  if (verify === undefined) return;
+/**
+ * Checks what a step of the work left.
+ * @param step that is named, as in "pass foldConstants"
+ * @throws PenniError "internal" naming the step if `verify` fails
+ */
+export function verifyAfter(step: string, graph: Graph, verify: Verifier): void {
   try {
     verify(graph);
   } catch (error) {
     const message = error instanceof Error ? error.message : String(error);
-    throw new PenniError(
-      "internal",
-      `pass ${pass.name} left a malformed graph: ${message}`,
-      {},
-      { cause: error },
-    );
+    throw new PenniError("internal", `${step} left a malformed graph: ${message}`, {}, { cause: error });
   }
 }

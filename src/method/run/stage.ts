@@ -1,5 +1,8 @@
 import { PenniError } from "../../graph/errors.js";
+import { verifyAfter } from "../../graph/passes/pass.js";
+import { isSelfChecking } from "../../graph/self_check.js";
 import type { Graph } from "../../graph/types.js";
+import { verifyTypes } from "../../ops/inference/verify.js";
 import type { Settings } from "./config.js";
 import type { RunContext, StageName } from "./context.js";
 import type { RunDirectory } from "./directory.js";
@@ -23,6 +26,8 @@ export async function runStages(
   context: RunContext,
 ): Promise<Graph> {
   const { run, listener, signal, passage } = context;
+  // What is wrong with the model that came in is no stage's fault.
+  if (isSelfChecking()) verifyTypes(before);
   let graph = before;
   const { settings } = run.config;
   for (const { name, apply, tidy, isLeftOut } of stages) {
@@ -31,6 +36,7 @@ export async function runStages(
     listener.stage?.(name);
     const given = graph;
     graph = await run.stage(`${name}${passage.suffix}`, () => apply(given, context), listener.notice);
+    if (isSelfChecking()) verifyAfter(`stage "${name}"`, graph, verifyTypes);
     if (passage.suffix === "") await tidy?.(run);
   }
   return graph;
