@@ -13,7 +13,6 @@ import { expandOperators } from "../ops/passes/expand_operators.js";
 import { foldNormalization } from "../ops/passes/fold_normalization.js";
 import { importModel } from "../ops/passes/import_model.js";
 import { widenSmallIntegers } from "../ops/passes/widen_small_integers.js";
-import type { KernelRates } from "./cost_model.js";
 import { type ConstantLimits, evaluateConstants } from "./evaluate_constants.js";
 import { fuseOperations, type Operation } from "./fuse.js";
 import { constant } from "./kernel_builder.js";
@@ -24,14 +23,8 @@ import { findLowering } from "./lower/registry.js";
 import { operatorsError } from "./operators_error.js";
 import type { Location, Port, Program } from "./program.js";
 import { ProgramBuilder } from "./program_builder.js";
+import type { Target } from "./target.js";
 import { verifyProgram } from "./verify/program.js";
-
-/** What the kernels are generated for. */
-export interface Target {
-  /** Lanes of a vector of float32. */
-  readonly width: number;
-  readonly rates: KernelRates;
-}
 
 /**
  * The calls of kernels that compute a network for one image (or for the batch that the model fixes).

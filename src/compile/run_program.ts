@@ -1,8 +1,9 @@
 import type { Graph } from "../graph/types.js";
+import type { ModulePort } from "./backend.js";
 import { type Allowance, INTERPRETER_LANES, interpretProgram } from "./interpreter.js";
 import type { Program } from "./program.js";
 import { WASM_LANES } from "./wasm/function_body.js";
-import { type ModulePort, modulePorts, wasmModule } from "./wasm/module.js";
+import { modulePorts, wasmModule } from "./wasm/module.js";
 
 /** Compiles a graph for vectors of so many lanes. */
 export type ProgramMaker = (graph: Graph, width: number) => Program;

@@ -13,7 +13,7 @@ import {
   present,
 } from "../../src/graph/at.js";
 import { PenniError } from "../../src/graph/errors.js";
-import { nodeOf } from "../support/random_graph.js";
+import { nodeOf } from "../../support/random_graph.js";
 
 function assertMissing(read: () => unknown, message: RegExp): void {
   assert.throws(read, (error) => {

@@ -11,7 +11,7 @@ import { isSelfChecking, SELF_CHECK } from "../../src/graph/self_check.js";
 import type { Graph } from "../../src/graph/types.js";
 import { runStages } from "../../src/method/run/stage.js";
 import { importModel } from "../../src/ops/passes/import_model.js";
-import { tinyCnn } from "../support/tiny_cnn.js";
+import { tinyCnn } from "../../support/tiny_cnn.js";
 
 const before = process.env[SELF_CHECK];
 beforeEach(() => {

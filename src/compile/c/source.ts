@@ -7,6 +7,7 @@ import {
   cString,
   terminalLine,
 } from "../../text/destinations.js";
+import type { WeightsPlace } from "../backend.js";
 import { type KernelPool, uniqueKernels } from "../kernel_pool.js";
 import type { Kernel, Pointer } from "../loops.js";
 import { type MemoryPlan, planMemory } from "../memory_plan.js";
@@ -16,9 +17,6 @@ import { elementTypes, type PrintedKernel, printKernel } from "./kernel_printer.
 import { Names, wrapped } from "./names.js";
 import { type CPorts, namePorts } from "./ports.js";
 import { preludeNames, vectorPrelude } from "./vectors.js";
-
-/** Where the weights of a program stand. */
-export type WeightsPlace = "inside" | "separate" | "binary";
 
 /** One call of a kernel. */
 export interface CStep extends Pick<Step, "kernel" | "arguments"> {

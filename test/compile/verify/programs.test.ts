@@ -1,24 +1,26 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import fc from "fast-check";
-import { compileProgram, type Target } from "../../../src/compile/compile.js";
+import { cTarget } from "../../../src/compile/c/target.js";
+import { compileProgram } from "../../../src/compile/compile.js";
 import { INTERPRETER_LANES } from "../../../src/compile/interpreter.js";
 import type { Program } from "../../../src/compile/program.js";
-import { targets } from "../../../src/compile/targets.js";
+import type { Target } from "../../../src/compile/target.js";
 import { verifyAddresses } from "../../../src/compile/verify/addresses.js";
 import { complainOf } from "../../../src/compile/verify/problem.js";
 import { verifyProgram } from "../../../src/compile/verify/program.js";
 import { Tables } from "../../../src/compile/verify/tables.js";
+import { wasmTarget } from "../../../src/compile/wasm/target.js";
 import { PenniError } from "../../../src/graph/errors.js";
 import type { Graph } from "../../../src/graph/types.js";
-import { buildCase, shrinkCase } from "../../support/random_shrink_case.js";
+import { buildCase, shrinkCase } from "../../../support/random_shrink_case.js";
 import { contractCases } from "../cases/index.js";
 import type { ContractCase } from "../contract_case.js";
 import { assertFound, statementsOf, withBuffer, withKernel, withoutStatement, withStep } from "./damage.js";
 
 // What holds of `verifyProgram` for the kernels of all operators, and for random networks.
 
-const widths = [INTERPRETER_LANES, targets.wasm.width, targets.c.width];
+const widths = [INTERPRETER_LANES, wasmTarget.width, cTarget.width];
 
 const programs = new Map<string, Program>();
 
@@ -70,7 +72,7 @@ test("no random network is refused", () => {
   let accepted = 0;
   const property = fc.property(shrinkCase, (given) => {
     const { graph } = buildCase(given);
-    for (const target of [targets.wasm, targets.c]) {
+    for (const target of [wasmTarget, cTarget]) {
       const program = compiled(graph, target);
       if (program === undefined) continue;
       verifyProgram(program, target.width);

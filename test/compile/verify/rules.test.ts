@@ -5,7 +5,7 @@ import { planMemory } from "../../../src/compile/memory_plan.js";
 import type { Buffer, Program } from "../../../src/compile/program.js";
 import { verifyProgram } from "../../../src/compile/verify/program.js";
 import { at, last } from "../../../src/graph/at.js";
-import { Network } from "../../support/network.js";
+import { Network } from "../../../support/network.js";
 import { contractCases } from "../cases/index.js";
 import { forcedRates } from "../contract_case.js";
 import {
