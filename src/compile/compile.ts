@@ -1,3 +1,4 @@
+import { hasInput, hasOutput, inputOf, outputOf, present } from "../graph/at.js";
 import { PenniError } from "../graph/errors.js";
 import { fixOpenBatch } from "../graph/passes/fix_input_shape.js";
 import { type Pass, runPasses } from "../graph/passes/pass.js";
@@ -15,7 +16,6 @@ import { importModel } from "../ops/passes/import_model.js";
 import { widenSmallIntegers } from "../ops/passes/widen_small_integers.js";
 import { type ConstantLimits, evaluateConstants } from "./evaluate_constants.js";
 import { fuseOperations, type Operation } from "./fuse.js";
-import { constant } from "./kernel_builder.js";
 import { stridedKernel } from "./kernels/strided.js";
 import type { ConvFactors, LoweringContext } from "./lower/definition.js";
 import { viewOf } from "./lower/movement.js";
@@ -159,14 +159,13 @@ class ProgramCompiler {
   }
 
   private lower(operation: Operation): void {
-    const lowering = findLowering(operation.node);
-    if (lowering === undefined) throw new Error(`no lowering for ${operation.node.op}`);
+    const lowering = present(findLowering(operation.node), `a lowering of ${operation.node.op}`);
     lowering.lower(this.context(operation));
   }
 
   private context({ node, residual, bounds, output }: Operation): LoweringContext {
-    const { builder, target, inference, graph } = this;
-    const nameOf = (index: number): string => (index === 0 ? output : (node.outputs[index] ?? ""));
+    const { builder, target, inference } = this;
+    const nameOf = (index: number): string => (index === 0 ? output : outputOf(node, index));
     const details = { node: node.name, op: node.op };
     return {
       ...nodeContext(node, this.opset, inference.types, inference.values),
@@ -175,15 +174,16 @@ class ProgramCompiler {
       width: target.width,
       rates: target.rates,
       convFactors: this.factors.get(node),
-      inputDims: (index) => staticDims(inference.types, node.inputs[index] ?? ""),
+      inputDims: (index) => staticDims(inference.types, requiredName(node, index)),
       outputDims: (index = 0) => staticDims(inference.types, nameOf(index)),
-      hasInput: (index) => (node.inputs[index] ?? "") !== "",
-      constant: (index) => graph.initializers.get(node.inputs[index] ?? ""),
+      hasInput: (index) => hasInput(node, index),
+      hasOutput: (index) => hasOutput(node, index),
+      constant: (index) => this.initializer(node, index),
       constantData: (index) => {
-        const tensor = graph.initializers.get(node.inputs[index] ?? "");
+        const tensor = this.initializer(node, index);
         return tensor === undefined ? undefined : asFloat32(tensor);
       },
-      read: (index) => this.read(node.inputs[index] ?? ""),
+      read: (index) => this.read(requiredName(node, index)),
       write: (index = 0) => this.write(nameOf(index)),
       alias: (location, index = 0) => {
         this.places.set(nameOf(index), location);
@@ -197,11 +197,17 @@ class ProgramCompiler {
     };
   }
 
+  /** The constant behind an input; undefined if it is computed or absent. */
+  private initializer(node: Node, index: number): Tensor | undefined {
+    return hasInput(node, index) ? this.graph.initializers.get(inputOf(node, index)) : undefined;
+  }
+
   private read(name: string): Location {
     const place = this.places.get(name);
     if (place !== undefined) return place;
     const tensor = this.graph.initializers.get(name);
-    if (tensor === undefined) throw new Error(`value "${name}" is read before it is computed`);
+    if (tensor === undefined)
+      throw new PenniError("internal", `value "${name}" is read before it is computed`);
     const location = this.builder.constant(asFloat32(tensor));
     this.places.set(name, location);
     return location;
@@ -227,7 +233,7 @@ class ProgramCompiler {
         dims: [count],
         inputs: [{ strides: [1] }],
         output: { strides: [1] },
-        compute: ([x]) => x ?? constant(0),
+        compute: ([x]) => present(x),
       },
       this.target.width,
     );
@@ -236,6 +242,12 @@ class ProgramCompiler {
       op: "output",
     });
   }
+}
+
+/** @throws PenniError "bad-model" for an input that the operator's lowering reads and the node does not have */
+function requiredName(node: Node, index: number): string {
+  if (hasInput(node, index)) return inputOf(node, index);
+  throw new PenniError("bad-model", `input ${index} is missing`, { node: node.name, op: node.op });
 }
 
 function asFloat32(tensor: Tensor): Float32Array {

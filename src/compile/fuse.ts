@@ -1,3 +1,4 @@
+import { orDefault, outputOf } from "../graph/at.js";
 import { type GraphLinks, linkGraph } from "../graph/links.js";
 import type { Graph, Node } from "../graph/types.js";
 import type { Inference } from "../ops/inference/infer.js";
@@ -48,7 +49,7 @@ interface Ending {
 }
 
 function withEnding(node: Node, fusion: Fusion): Ending {
-  const operation = { node, residual: undefined, bounds: unbounded, output: node.outputs[0] ?? "" };
+  const operation = { node, residual: undefined, bounds: unbounded, output: orDefault(node.outputs[0], "") };
   const alone: Ending = { operation, last: node };
   const lowering = findLowering(node);
   const summed = lowering?.takesSum === true ? withSum(alone, fusion) : alone;
@@ -64,7 +65,7 @@ function withSum(ending: Ending, fusion: Fusion): Ending {
   const shapeOf = (name: string): string => JSON.stringify(inference.types.get(name)?.shape);
   if (other === undefined || shapeOf(other) !== shapeOf(operation.output)) return ending;
   taken.add(sum);
-  return { operation: { ...operation, residual: other, output: sum.outputs[0] ?? "" }, last: sum };
+  return { operation: { ...operation, residual: other, output: outputOf(sum, 0) }, last: sum };
 }
 
 function withBounds(ending: Ending, { links, inference, opset, taken }: Fusion): Ending {
@@ -74,7 +75,7 @@ function withBounds(ending: Ending, { links, inference, opset, taken }: Fusion):
   const bounds = findLowering(limit)?.bounds?.(nodeContext(limit, opset, inference.types, inference.values));
   if (bounds === undefined) return ending;
   taken.add(limit);
-  return { operation: { ...operation, bounds, output: limit.outputs[0] ?? "" }, last: limit };
+  return { operation: { ...operation, bounds, output: outputOf(limit, 0) }, last: limit };
 }
 
 /** The one node that reads a value, if it is read once and is no output of the graph. */

@@ -1,3 +1,4 @@
+import { PenniError } from "../graph/errors.js";
 import type { Graph } from "../graph/types.js";
 import type { ModulePort } from "./backend.js";
 import { type Allowance, INTERPRETER_LANES, interpretProgram } from "./interpreter.js";
@@ -56,7 +57,7 @@ function run(
   outputs: readonly ModulePort[],
 ): ReadonlyMap<string, Float32Array> {
   if (!(memory instanceof WebAssembly.Memory) || typeof compute !== "function") {
-    throw new Error("a module without memory or run");
+    throw new PenniError("internal", "a module without memory or run");
   }
   new Uint8Array(memory.buffer).set(weights);
   compute();

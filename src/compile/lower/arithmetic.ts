@@ -39,7 +39,7 @@ const simplePowers = new Map<number, (place: Place, x: Value) => Value>([
 
 function raised(place: Place, x: Value, exponent: Value, context: LoweringContext): Value {
   const exponents = context.constantData(1);
-  const [first] = exponents ?? [];
+  const first = exponents?.[0];
   const isSame = first !== undefined && exponents?.every((value) => value === first);
   const simple = isSame ? simplePowers.get(first) : undefined;
   return simple === undefined ? power(place, x, exponent) : simple(place, x);

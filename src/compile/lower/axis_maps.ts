@@ -1,3 +1,4 @@
+import { at, orDefault } from "../../graph/at.js";
 import { intAttribute } from "../../graph/attributes.js";
 import { elementCount, numericData } from "../../graph/tensor.js";
 import { normalizeAxis } from "../../ops/core/arguments.js";
@@ -31,6 +32,8 @@ export function lowerAxisMaps(context: LoweringContext, maps: readonly AxisMap[]
   });
 }
 
+type Tap = AxisMap["taps"][number][number];
+
 function mapAxis(
   context: LoweringContext,
   { axis, inputs, taps }: AxisMap,
@@ -49,15 +52,16 @@ function mapAxis(
     isCopy: most === 1 && taps.every(([tap]) => tap?.weight === 1),
   };
   // Missing taps are one that is there already, with weight 0.
-  const tapAt = (at: number): AxisMap["taps"][number][number] => {
-    const list = taps[Math.floor(at / most)] ?? [];
-    return list[at % most] ?? { input: list[0]?.input ?? 0, weight: 0 };
+  const tapAt = (index: number): Tap => {
+    const list = at(taps, Math.floor(index / most));
+    // A position without any is zero, wherever it reads.
+    return list[index % most] ?? { input: orDefault(list[0]?.input, 0), weight: 0 };
   };
-  const positions = Int32Array.from({ length: taps.length * most }, (_, at) => tapAt(at).input * inner);
+  const positions = Int32Array.from({ length: taps.length * most }, (_, index) => tapAt(index).input * inner);
   const tables = [context.weights(positions)];
   if (!map.isCopy) {
     tables.push(
-      context.weights(Float32Array.from({ length: positions.length }, (_, at) => tapAt(at).weight)),
+      context.weights(Float32Array.from({ length: positions.length }, (_, index) => tapAt(index).weight)),
     );
   }
   context.call(axisMapKernel(map, context.width), [from, ...tables, to]);
@@ -76,8 +80,8 @@ export const lowerGather: Lower = (context) => {
   const dims = context.inputDims(0);
   const indices = context.constant(1);
   if (indices === undefined) throw notConstant(context, "indices");
-  const axis = normalizeAxis(context.node, intAttribute(context.node, "axis") ?? 0, dims.length);
-  const size = dims[axis] ?? 0;
+  const axis = normalizeAxis(context.node, orDefault(intAttribute(context.node, "axis"), 0), dims.length);
+  const size = at(dims, axis);
   const taken = numericData(indices).map((index) => gatheredPosition(context.node, index, size));
   const [only] = taken;
   if (taken.length === 1 && only !== undefined && elementCount(dims.slice(0, axis)) === 1) {

@@ -31,6 +31,7 @@ export interface LoweringContext extends NodeContext {
   /** The elements of an input's constant as float32; undefined if it is computed or absent. */
   constantData(index: number): Float32Array | undefined;
   hasInput(index: number): boolean;
+  hasOutput(index: number): boolean;
   /** Where an input lies: constants are put among the weights. */
   read(index: number): Location;
   /** A place for an output. */

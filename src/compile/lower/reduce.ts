@@ -1,3 +1,4 @@
+import { at, orDefault } from "../../graph/at.js";
 import { intAttribute } from "../../graph/attributes.js";
 import { elementCount } from "../../graph/tensor.js";
 import { normalizeAxis } from "../../ops/core/arguments.js";
@@ -58,7 +59,7 @@ export function reduceAxes(
 ): void {
   const kept = dims.map((_, axis) => axis).filter((axis) => !axes.includes(axis));
   const pick = (values: readonly number[], chosen: readonly number[]): readonly number[] =>
-    chosen.map((axis) => values[axis] ?? 0);
+    chosen.map((axis) => at(values, axis));
   const reduced = pick(dims, axes);
   if (elementCount(reduced) === 0) throw unsupported(context, "elements to reduce", "none");
   if (elementCount(dims) === 0) return;
@@ -84,7 +85,7 @@ export function reductionLowering(folding: (count: number) => Folding): Lower {
   return (context) => {
     const { dims, axes } = operands(context);
     const from = viewOf(context.read(0), dims);
-    const count = elementCount(axes.map((axis) => dims[axis] ?? 1));
+    const count = elementCount(axes.map((axis) => at(dims, axis)));
     reduceAxes(context, folding(count), dims, axes, from, context.write());
   };
 }
@@ -117,7 +118,7 @@ export const lowerReduceLogSumExp: Lower = (context) => {
     {
       name: "log_of_sum",
       dims: [count],
-      compute: ([m = constant(0), sum = constant(0)], k, lanes) => add(m, logarithm({ k, lanes }, sum)),
+      compute: (operands, k, lanes) => add(at(operands, 0), logarithm({ k, lanes }, at(operands, 1))),
     },
     [viewOf(largest, [count]), viewOf(sums, [count])],
     viewOf(context.write(), [count]),
@@ -141,7 +142,7 @@ export function exponentials(
     {
       name: "exponentials",
       dims,
-      compute: ([x = constant(0), m = constant(0)], k, lanes) => exponential({ k, lanes }, subtract(x, m)),
+      compute: (operands, k, lanes) => exponential({ k, lanes }, subtract(at(operands, 0), at(operands, 1))),
     },
     [from, largest],
     viewOf(to, dims),
@@ -150,10 +151,10 @@ export function exponentials(
 
 export const lowerArgMax: Lower = (context) => {
   const dims = context.inputDims(0);
-  const axis = normalizeAxis(context.node, intAttribute(context.node, "axis") ?? 0, dims.length);
+  const axis = normalizeAxis(context.node, orDefault(intAttribute(context.node, "axis"), 0), dims.length);
   const search = {
     outer: elementCount(dims.slice(0, axis)),
-    size: dims[axis] ?? 1,
+    size: at(dims, axis),
     inner: elementCount(dims.slice(axis + 1)),
     chosen: intAttribute(context.node, "select_last_index") === 1 ? "last" : "first",
   } as const;

@@ -1,3 +1,4 @@
+import { at } from "../../graph/at.js";
 import { elementCount } from "../../graph/tensor.js";
 import { stridesOf } from "../../ops/core/dims.js";
 import { concatAxis } from "../../ops/operators/concat.js";
@@ -20,7 +21,7 @@ export const lowerTranspose: Lower = (context) => {
   const dims = context.inputDims(0);
   const strides = stridesOf(dims);
   const axes = permutation(context.node, dims.length);
-  const from = { location: context.read(0), strides: axes.map((axis) => strides[axis] ?? 0) };
+  const from = { location: context.read(0), strides: axes.map((axis) => at(strides, axis)) };
   copyStrided(context, context.outputDims(), from, viewOf(context.write(), context.outputDims()));
 };
 
@@ -36,7 +37,7 @@ export const lowerSlice: Lower = (context) => {
   const location = behind(context.read(0), start);
   const isEven = ranges.every((range) => range.step === 1 || range.count === 1);
   if (isEven && isOneBlock(dims, context.outputDims())) return context.alias(location);
-  const from = { location, strides: strides.map((stride, axis) => stride * (ranges[axis]?.step ?? 1)) };
+  const from = { location, strides: strides.map((stride, axis) => stride * at(ranges, axis).step) };
   copyStrided(context, context.outputDims(), from, viewOf(context.write(), context.outputDims()));
 };
 
@@ -53,7 +54,7 @@ export const lowerSplit: Lower = (context) => {
       dims,
       dims.map((_, other) => (other === axis ? start : 0)),
     );
-    start += part[axis] ?? 0;
+    start += at(part, axis);
     if (isOneBlock(dims, part)) context.alias(view.location, index);
     else copyStrided(context, part, view, viewOf(context.write(index), part));
   });
@@ -78,7 +79,7 @@ export const lowerConcat: Lower = (context) => {
       dims.map((_dim, other) => (other === axis ? start : 0)),
     );
     if (elementCount(part) > 0) copyStrided(context, part, viewOf(context.read(index), part), to);
-    start += part[axis] ?? 0;
+    start += at(part, axis);
   });
 };
 
@@ -98,7 +99,7 @@ export const lowerPad: Lower = (context) => {
   const output = context.write();
   fill(context, output, elementCount(outputDims), value);
   const inner = dims.map((dim, axis) =>
-    Math.max(0, dim + Math.min(0, begins[axis] ?? 0) + Math.min(0, ends[axis] ?? 0)),
+    Math.max(0, dim + Math.min(0, at(begins, axis)) + Math.min(0, at(ends, axis))),
   );
   const from = viewOf(
     context.read(0),

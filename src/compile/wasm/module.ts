@@ -98,7 +98,7 @@ function memoryLayout(program: Program): Layout {
     bytes: arena + 4 * plan.size,
     addressOf({ buffer, offset }) {
       const base = bases[buffer.kind](buffer.id);
-      if (base === undefined) throw new Error(`buffer ${buffer.id} has no place in memory`);
+      if (base === undefined) throw new PenniError("internal", `buffer ${buffer.id} has no place in memory`);
       return base + 4 * offset;
     },
   };
