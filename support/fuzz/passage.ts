@@ -3,6 +3,7 @@ import { loadBackend, targetNames } from "../../src/compile/backends.js";
 import { cName } from "../../src/compile/c/names.js";
 import { compileProgram } from "../../src/compile/compile.js";
 import { compileToWasm } from "../../src/compile/index.js";
+import { verifyProgram } from "../../src/compile/verify/program.js";
 import { readClassNames, readPreprocessing } from "../../src/data/preprocessing.js";
 import { PenniError } from "../../src/graph/errors.js";
 import { fixBatch } from "../../src/graph/passes/fix_input_shape.js";
@@ -125,7 +126,11 @@ export function takeThrough(graph: Graph): Refusals {
   for (const [name, { target, weightPlaces, emit }] of backends) {
     const weights = weightPlaces.at(-1);
     const options = { name: cName("fuzz"), ...(weights === undefined ? {} : { weights }) };
-    passage.attempt(`compile to ${name}`, () => emit(compileProgram(graph, target), options));
+    passage.attempt(`compile to ${name}`, () => {
+      const program = compileProgram(graph, target);
+      verifyProgram(program, target.width);
+      return emit(program, options);
+    });
   }
   passage.attempt("compile compressed", () => compileToWasm(folded));
   if (decomposed.nodes.length <= LARGEST_TRAINED_NODES)

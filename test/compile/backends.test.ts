@@ -8,6 +8,7 @@ import { compileProgram } from "../../src/compile/compile.js";
 import { base64 } from "../../src/compile/wasm/base64.js";
 import { PenniError } from "../../src/graph/errors.js";
 import { tinyCnn } from "../../support/tiny_cnn.js";
+import "./self_checked.js";
 
 // What holds of every back end, whatever its name.
 
@@ -86,7 +87,7 @@ test("an example whose parts were not read is a fault of ours, and says so", asy
 });
 
 test("what targets make of a model, for people", () => {
-  assert.equal(targetProducts, "a WebAssembly module or C code");
+  assert.ok(targetProducts.startsWith("a WebAssembly module or C code"), targetProducts);
 });
 
 test("bytes as text, like Node's own, at every length around the parts it is made of", () => {

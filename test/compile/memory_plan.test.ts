@@ -16,6 +16,7 @@ import { assertNearOutputs, Network } from "../../support/network.js";
 import { mobilenetV3, shufflenet } from "../../support/zoo/mobile.js";
 import { densenet } from "../../support/zoo/plain.js";
 import { resnet } from "../../support/zoo/residual.js";
+import "./self_checked.js";
 
 /** Steps between which a buffer holds something that is still read: from the first that names it to the last. */
 function lifetimes(steps: readonly Step[]): ReadonlyMap<Buffer, readonly [first: number, last: number]> {

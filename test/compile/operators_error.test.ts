@@ -10,6 +10,7 @@ import type { Graph, Node } from "../../src/graph/types.js";
 import { importForCompression } from "../../src/method/import_for_compression.js";
 import { modelRemarks } from "../../src/method/remarks.js";
 import { conv, node, randomTensor, smallGraph } from "../../support/small_models.js";
+import "./self_checked.js";
 
 /** Layers whose maps become 64 boxes and scores, a value g beside them, and an end that gives y. */
 function detector(end: readonly Node[]): Graph {

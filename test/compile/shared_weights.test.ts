@@ -11,6 +11,7 @@ import type { Graph } from "../../src/graph/types.js";
 import { encodeModel } from "../../src/onnx/write.js";
 import { Network } from "../../support/network.js";
 import { runModule } from "./run_wasm.js";
+import "./self_checked.js";
 
 const SAMPLES = 8192;
 const BINS = 36;

@@ -7,6 +7,7 @@ import { wasmTarget } from "../../src/compile/wasm/target.js";
 import { measureSteps } from "../../src/measure/step_times.js";
 import { tinyDetector, tinyUNet } from "../../support/label_free.js";
 import { tinyCnn } from "../../support/tiny_cnn.js";
+import "./self_checked.js";
 
 declare const WebAssembly: {
   Module: new (bytes: Uint8Array) => object;

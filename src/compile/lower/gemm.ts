@@ -1,6 +1,7 @@
 import { at, last, orDefault, present } from "../../graph/at.js";
-import { floatAttribute, intAttribute } from "../../graph/attributes.js";
+import { floatAttribute } from "../../graph/attributes.js";
 import { elementCount } from "../../graph/tensor.js";
+import { isSet } from "../../ops/core/arguments.js";
 import { broadcastStrides } from "../../ops/core/broadcast.js";
 import { stridesOf } from "../../ops/core/dims.js";
 import { type BiasStrides, type DenseProduct, gemmKernel } from "../kernels/gemm.js";
@@ -11,10 +12,10 @@ import { copyStrided, viewOf } from "./movement.js";
 /** y = alpha op(x) . op(w) + beta b. */
 export const lowerGemm: Lower = (context) => {
   const [rows, outputs] = matrixDims(context.outputDims());
-  const isTransposed = intAttribute(context.node, "transA") === 1;
+  const isTransposed = isSet(context.node, "transA");
   const inputs = at(context.inputDims(0), isTransposed ? 0 : 1);
   const x = isTransposed ? transposedInput(context, 0) : context.read(0);
-  const w = intAttribute(context.node, "transB") === 1 ? transposedInput(context, 1) : context.read(1);
+  const w = isSet(context.node, "transB") ? transposedInput(context, 1) : context.read(1);
   const bias = context.hasInput(2) ? biasStrides(context.inputDims(2), [rows, outputs]) : undefined;
   const product: DenseProduct = {
     rows,

@@ -16,6 +16,7 @@ import { dangerousPieces, dangerousTexts, plainTexts } from "../../../support/ho
 import { sharedPath, withoutShared } from "../../../support/shared.js";
 import { node, randomTensor, smallGraph } from "../../../support/small_models.js";
 import { command, compileForC, inDirectory, NAME, runInC, WARNINGS, withoutCommand } from "./support.js";
+import "../self_checked.js";
 
 /** A chain of additions of constants, one for each name, which all parts of a node bear. */
 function chain(names: readonly string[], title: string): Graph {

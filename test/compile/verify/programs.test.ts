@@ -1,4 +1,5 @@
 import assert from "node:assert/strict";
+import { readdirSync, readFileSync } from "node:fs";
 import { test } from "node:test";
 import fc from "fast-check";
 import { cTarget } from "../../../src/compile/c/target.js";
@@ -17,6 +18,7 @@ import { buildCase, shrinkCase } from "../../../support/random_shrink_case.js";
 import { contractCases } from "../cases/index.js";
 import type { ContractCase } from "../contract_case.js";
 import { assertFound, statementsOf, withBuffer, withKernel, withoutStatement, withStep } from "./damage.js";
+import "../self_checked.js";
 
 // What holds of `verifyProgram` for the kernels of all operators, and for random networks.
 
@@ -152,4 +154,16 @@ test("a variable that is not set any more is found", () => {
     }
   });
   assert.ok(damaged > 1000, `${damaged} variables`);
+});
+
+test("all tests of the compiler check what they compile", () => {
+  const folder = new URL("../../../../test/compile/", import.meta.url);
+  const files = readdirSync(folder, { recursive: true })
+    .map(String)
+    .filter((file) => file.endsWith(".test.ts"));
+  assert.ok(files.length > 15);
+  const unchecked = files.filter(
+    (file) => !readFileSync(new URL(file, folder), "utf8").includes("self_checked.js"),
+  );
+  assert.deepEqual(unchecked, []);
 });

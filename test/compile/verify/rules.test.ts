@@ -17,6 +17,7 @@ import {
   withPart,
   withStep,
 } from "./damage.js";
+import "../self_checked.js";
 
 // Each rule of `verifyProgram`: a real program with one thing damaged is refused, and the error names the rule.
 
