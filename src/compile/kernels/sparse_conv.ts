@@ -1,4 +1,4 @@
-import { at, present } from "../../graph/at.js";
+import { present } from "../../graph/at.js";
 import { broadcast, entry, KernelBuilder, load, multiplyAdd, plus, times } from "../kernel_builder.js";
 import type { Kernel } from "../loops.js";
 import type { TapConvolution } from "./dense_conv.js";
@@ -33,7 +33,7 @@ export function findNonZeros(
     found.sort((a, b) => a.position - b.position);
     counts[output] = found.length;
     found.forEach(({ position, value }, index) => {
-      steps.push(position - (index === 0 ? 0 : at(found, index - 1).position));
+      steps.push(position - (index === 0 ? 0 : present(found[index - 1]).position));
       values.push(value);
     });
   }

@@ -1,4 +1,4 @@
-import { at, orDefault } from "../../graph/at.js";
+import { at, orDefault, present } from "../../graph/at.js";
 import { intAttribute } from "../../graph/attributes.js";
 import { elementCount, numericData } from "../../graph/tensor.js";
 import { normalizeAxis } from "../../ops/core/arguments.js";
@@ -53,7 +53,7 @@ function mapAxis(
   };
   // Missing taps are one that is there already, with weight 0.
   const tapAt = (index: number): Tap => {
-    const list = at(taps, Math.floor(index / most));
+    const list = present(taps[Math.floor(index / most)]);
     // A position without any is zero, wherever it reads.
     return list[index % most] ?? { input: orDefault(list[0]?.input, 0), weight: 0 };
   };

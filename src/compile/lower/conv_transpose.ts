@@ -188,8 +188,8 @@ function phaseWeights(
     for (let channel = 0; channel < perGroup; channel++) {
       const from = ((group * perGroup + channel) * made + (output % made)) * rows * columns;
       for (let tap = 0; tap < height * width; tap++) {
-        const r = at(row.taps, Math.floor(tap / width));
-        const s = at(column.taps, tap % width);
+        const r = present(row.taps[Math.floor(tap / width)]);
+        const s = present(column.taps[tap % width]);
         result[to++] = present(weights[from + r * columns + s]);
       }
     }
