@@ -13,6 +13,7 @@ import * as webRuntime from "onnxruntime-web";
 import { wholeNumber } from "../src/cli/options.js";
 import { type Column, formatTable } from "../src/cli/table.js";
 import { compileToWasm } from "../src/compile/index.js";
+import { backend } from "../src/compile/wasm/backend.js";
 import { type Contender, measureByTurns, type Timing } from "../src/measure/by_turns.js";
 import { median } from "../src/measure/median.js";
 import { decodeModel } from "../src/onnx/read.js";
@@ -146,10 +147,10 @@ function sizes({ dense, compressed }: InferenceNetwork): Readonly<Record<string,
  */
 async function scaling({ compiler }: Options): Promise<Readonly<Record<string, number>>> {
   const costs: KernelCosts[] = [];
-  for (const shape of costShapes) costs.push(await measureKernelCosts(shape, { target: "wasm", compiler }));
+  for (const shape of costShapes) costs.push(await measureKernelCosts(shape, { backend, compiler }));
   return {
     sparseOffLinear: median(costs.map((cost) => cost.deviation)),
-    crossoverOfExpected: median(costs.map((cost) => cost.crossover)) / expectedCrossover("wasm"),
+    crossoverOfExpected: median(costs.map((cost) => cost.crossover)) / expectedCrossover(backend.target),
   };
 }
 

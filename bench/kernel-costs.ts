@@ -7,24 +7,28 @@
  */
 import { Command, Option } from "commander";
 import { type Column, formatTable } from "../src/cli/table.js";
+import { loadBackend, type TargetName, targetNames } from "../src/compile/backends.js";
 import { runBenchmark } from "./command.js";
 import {
   costShapes,
   densities,
   expectedCrossover,
-  type KernelCostOptions,
   type KernelCosts,
   measureKernelCosts,
 } from "./inference/kernel_costs.js";
 
-interface Options extends KernelCostOptions {
+interface Options {
+  readonly target: TargetName;
+  readonly compiler: string;
   readonly json?: boolean;
 }
 
 async function main(options: Options): Promise<void> {
+  const backend = await loadBackend(options.target);
   const rows: KernelCosts[] = [];
-  for (const shape of costShapes) rows.push(await measureKernelCosts(shape, options));
-  const expected = expectedCrossover(options.target);
+  for (const shape of costShapes)
+    rows.push(await measureKernelCosts(shape, { backend, compiler: options.compiler }));
+  const expected = expectedCrossover(backend.target);
   if (options.json === true) {
     process.stdout.write(`${JSON.stringify({ densities, rows, expected })}\n`);
     return;
@@ -66,7 +70,7 @@ async function main(options: Options): Promise<void> {
 await runBenchmark(
   new Command("kernel-costs")
     .description("times of convolution kernels")
-    .addOption(new Option("--target <name>", "which back end").choices(["wasm", "c"]).default("wasm"))
+    .addOption(new Option("--target <name>", "which back end").choices(targetNames).default("wasm"))
     .option("--compiler <command>", "the C compiler", "gcc")
     .option("--json", "print one JSON object")
     .action(main),

@@ -15,13 +15,15 @@
  * const wasm = compileToWasm(graph); // for `load` of penni/runtime
  */
 
-export type { CFile } from "./compile/c/c_file.js";
+export type { Backend, EmitOptions, EmittedFile as CFile, Execution } from "./compile/backend.js";
+export { loadBackend, type TargetName, targetNames } from "./compile/backends.js";
 export { type CFileOptions, cFiles } from "./compile/c/files.js";
-export { compileProgram, type Target } from "./compile/compile.js";
+export { compileProgram } from "./compile/compile.js";
 export { compileToWasm, type WasmOptions } from "./compile/index.js";
 export type { Program } from "./compile/program.js";
 export { type ProgramSummary, summarizeProgram } from "./compile/summary.js";
-export { type TargetName, targets } from "./compile/targets.js";
+export type { Target } from "./compile/target.js";
+export { verifyProgram } from "./compile/verify/program.js";
 export type { Augmentation, Dataset, OpenOptions, Preprocessing, Split } from "./data/index.js";
 export {
   cifarAugmentation,

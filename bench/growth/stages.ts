@@ -1,9 +1,9 @@
 import { describeInspection } from "../../src/cli/inspect_text.js";
-import { cFiles } from "../../src/compile/c/files.js";
+import { loadBackend, targetNames } from "../../src/compile/backends.js";
+import { cName } from "../../src/compile/c/names.js";
 import { compileProgram } from "../../src/compile/compile.js";
 import { summarizeProgram } from "../../src/compile/summary.js";
-import { targets } from "../../src/compile/targets.js";
-import { wasmModule } from "../../src/compile/wasm/module.js";
+import { verifyProgram } from "../../src/compile/verify/program.js";
 import { fixBatch } from "../../src/graph/passes/fix_input_shape.js";
 import type { Graph } from "../../src/graph/types.js";
 import { countGraph } from "../../src/measure/count.js";
@@ -40,9 +40,11 @@ export async function runStages(given: Graph, time: Timer): Promise<void> {
   await time("dequantize", () => dequantize(graph));
   const decomposed = await time("decompose", () => decompose(graph, { basis: 2 }));
   await time("export", () => exportModel(decomposed));
-  const wasm = await time("compile wasm", () => compileProgram(read, targets.wasm));
-  await time("summary", () => summarizeProgram(wasm));
-  await time("wasm module", () => wasmModule(wasm));
-  const c = await time("compile c", () => compileProgram(read, targets.c));
-  await time("c source", () => cFiles(c, { name: "growth", weights: "inside", example: true }));
+  for (const name of targetNames) {
+    const backend = await loadBackend(name);
+    const program = await time(`compile ${name}`, () => compileProgram(read, backend.target));
+    await time(`summary ${name}`, () => summarizeProgram(program));
+    await time(`verify ${name}`, () => verifyProgram(program, backend.target.width));
+    await time(`${name} files`, () => backend.emit(program, { name: cName("growth") }));
+  }
 }

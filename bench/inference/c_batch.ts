@@ -2,7 +2,7 @@ import { execFileSync } from "node:child_process";
 import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import path from "node:path";
-import { targets } from "../../src/compile/targets.js";
+import { backend } from "../../src/compile/c/backend.js";
 import type { Graph } from "../../src/graph/types.js";
 import { NETWORK, writeCProgram } from "./c_program.js";
 
@@ -30,7 +30,7 @@ int main(void)
 export function runInC(graph: Graph, inputs: Float32Array, compiler: string): Float32Array {
   const directory = mkdtempSync(path.join(tmpdir(), "penni-c-batch-"));
   try {
-    writeCProgram(directory, graph, MAIN, compiler, targets.c);
+    writeCProgram(directory, graph, MAIN, compiler, backend);
     const bytes = execFileSync(path.join(directory, "main"), {
       input: new Uint8Array(inputs.buffer, inputs.byteOffset, inputs.byteLength),
       maxBuffer: 1 << 30,

@@ -3,8 +3,8 @@ import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import path from "node:path";
 import { createInterface, type Interface } from "node:readline";
-import type { Target } from "../../src/compile/compile.js";
-import { targets } from "../../src/compile/targets.js";
+import type { Backend, LinkedExecution } from "../../src/compile/backend.js";
+import { backend as cBackend } from "../../src/compile/c/backend.js";
 import type { Graph } from "../../src/graph/types.js";
 import type { Contender } from "../../src/measure/by_turns.js";
 import { NETWORK, writeCProgram } from "./c_program.js";
@@ -41,7 +41,7 @@ int main(void)
 }
 `;
 
-/** A network as a program of its own, compiled with -O3 -march=native. */
+/** A network as a program of its own, as fast as a C compiler makes it. */
 export class CContender implements Contender {
   private constructor(
     readonly engine: string,
@@ -51,9 +51,14 @@ export class CContender implements Contender {
   ) {}
 
   /** @throws Error if the C compiler is missing or fails */
-  static build(engine: string, graph: Graph, compiler: string, target: Target = targets.c): CContender {
+  static build(
+    engine: string,
+    graph: Graph,
+    compiler: string,
+    backend: Backend<LinkedExecution> = cBackend,
+  ): CContender {
     const directory = mkdtempSync(path.join(tmpdir(), "penni-bench-c-"));
-    writeCProgram(directory, graph, HARNESS, compiler, target);
+    writeCProgram(directory, graph, HARNESS, compiler, backend);
     const child = spawn("./main", { cwd: directory, stdio: ["pipe", "pipe", "inherit"] });
     const { stdout } = child;
     if (stdout === null) throw new Error("the program has no output");

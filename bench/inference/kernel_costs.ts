@@ -1,6 +1,7 @@
+import type { Backend } from "../../src/compile/backend.js";
 import { compileProgram } from "../../src/compile/compile.js";
 import type { KernelRates } from "../../src/compile/cost_model.js";
-import { type TargetName, targets } from "../../src/compile/targets.js";
+import type { Target } from "../../src/compile/target.js";
 import { Random } from "../../src/data/random.js";
 import { ints } from "../../src/graph/attributes.js";
 import { float32Tensor } from "../../src/graph/tensor.js";
@@ -68,20 +69,30 @@ function layer({ inputs, outputs, size, kernel }: ConvShape, density: number): G
 }
 
 export interface KernelCostOptions {
-  readonly target: TargetName;
+  readonly backend: Backend;
+  /** For what is linked. */
   readonly compiler: string;
 }
 
-async function milliseconds(graph: Graph, rates: KernelRates, options: KernelCostOptions): Promise<number> {
-  const target = { ...targets[options.target], rates };
-  if (options.target === "c") {
-    const contender = CContender.build("c", graph, options.compiler, target);
-    const [timing] = await measureByTurns([contender], C_TURNS);
-    contender.close();
-    return timing?.minMs ?? Number.NaN;
+async function milliseconds(
+  graph: Graph,
+  rates: KernelRates,
+  { backend, compiler }: KernelCostOptions,
+): Promise<number> {
+  const { execution } = backend;
+  const target = { ...backend.target, rates };
+  switch (execution.kind) {
+    case "linked": {
+      const contender = CContender.build("program", graph, compiler, { ...backend, target, execution });
+      const [timing] = await measureByTurns([contender], C_TURNS);
+      contender.close();
+      return timing?.minMs ?? Number.NaN;
+    }
+    case "module": {
+      const { steps } = await measureSteps(compileProgram(graph, target), execution);
+      return steps.reduce((sum, { ms, step }) => (step.multiplyAccumulates > 0 ? sum + ms : sum), 0);
+    }
   }
-  const { steps } = await measureSteps(compileProgram(graph, target));
-  return steps.reduce((sum, { ms, step }) => (step.multiplyAccumulates > 0 ? sum + ms : sum), 0);
 }
 
 /** Turns of one program, which is alone: 40 ms each. */
@@ -133,7 +144,6 @@ function slopeThroughZero(x: readonly number[], y: readonly number[]): number {
 }
 
 /** The density at which the cost model expects both kernels to take the same time. */
-export function expectedCrossover(target: TargetName): number {
-  const { rates } = targets[target];
+export function expectedCrossover({ rates }: Target): number {
   return rates.sparse / rates.dense;
 }

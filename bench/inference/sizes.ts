@@ -7,12 +7,12 @@ import { gzipSync } from "node:zlib";
 import { compileProgram } from "../../src/compile/compile.js";
 import { compileToWasm } from "../../src/compile/index.js";
 import { planMemory } from "../../src/compile/memory_plan.js";
-import { targets } from "../../src/compile/targets.js";
+import { wasmTarget } from "../../src/compile/wasm/target.js";
 import type { Graph } from "../../src/graph/types.js";
 
 /** Weights and arena of a compiled network: the bytes that it needs at run time. */
 export function compiledBytes(model: Graph): number {
-  const program = compileProgram(model, targets.wasm);
+  const program = compileProgram(model, wasmTarget);
   return program.weights.length + 4 * planMemory(program).size;
 }
 

@@ -51,16 +51,16 @@ export function addBenchCommand(program: Command, terminal: Terminal): Command {
 }
 
 async function layerSpeeds(model: string, options: BenchOptions, terminal: Terminal): Promise<LayerSpeeds> {
-  const [graph, { compileProgram }, { targets }, { measurePeak, measureSteps }] = await Promise.all([
+  const [graph, { compileProgram }, { backend }, { measurePeak, measureSteps }] = await Promise.all([
     openModel(model, options.inputShape),
     import("../compile/compile.js"),
-    import("../compile/targets.js"),
+    import("../compile/wasm/backend.js"),
     import("../measure/step_times.js"),
   ]);
-  const program = await naming(model, async () => compileProgram(graph, targets.wasm));
+  const program = await naming(model, async () => compileProgram(graph, backend.target));
   const bar = progressBar(terminal.stderr, "runs");
   try {
-    const { steps, wholeMs, remainderMs, runs } = await measureSteps(program, bar.update);
+    const { steps, wholeMs, remainderMs, runs } = await measureSteps(program, backend.execution, bar.update);
     const layers = steps.map(({ step, ms }): LayerSpeed => {
       const { node, op, kernel, multiplyAccumulates } = step;
       return {
@@ -72,7 +72,7 @@ async function layerSpeeds(model: string, options: BenchOptions, terminal: Termi
         gflops: gigaflops(multiplyAccumulates, ms),
       };
     });
-    return { peak: measurePeak(targets.wasm.width), wholeMs, remainderMs, runs, layers };
+    return { peak: measurePeak(backend), wholeMs, remainderMs, runs, layers };
   } finally {
     bar.stop();
   }

@@ -1,7 +1,9 @@
+import { readFile } from "node:fs/promises";
 import path from "node:path";
 import { type Command, Option } from "commander";
+import { type Backend, type EmitOptions, type WeightsPlace, weightPlaces } from "../compile/backend.js";
+import { loadBackend, type TargetName, targetNames, targetProducts } from "../compile/backends.js";
 import type { ProgramSummary } from "../compile/summary.js";
-import type { TargetName } from "../compile/targets.js";
 import type { PictureFormat, PictureOptions } from "../data/picture_format.js";
 import type { NewFile } from "../files/directories.js";
 import { PenniError } from "../graph/errors.js";
@@ -17,24 +19,22 @@ import {
 } from "./options.js";
 import { lineWidth, type Terminal } from "./terminal.js";
 
-const targetNames: readonly TargetName[] = ["wasm", "c"];
-const weightPlaces = ["inside", "separate", "binary"] as const;
-
 interface CompileOptions extends PictureOptions {
   readonly target: TargetName;
   readonly out: string;
   readonly name?: string;
-  readonly weights?: (typeof weightPlaces)[number];
+  readonly weights?: WeightsPlace;
   readonly example?: boolean;
+  readonly verify?: boolean;
   readonly inputShape?: InputShapes;
   readonly json?: boolean;
 }
 
-/** `penni compile`: a model as a WebAssembly module or as C, without ONNX Runtime. */
+/** `penni compile`: a model as code for a target, without ONNX Runtime. */
 export function addCompileCommand(program: Command, terminal: Terminal): Command {
   const command = program
     .command("compile")
-    .description("turn a model into a WebAssembly module or C code that runs its sparsity")
+    .description(`turn a model into ${targetProducts} that runs its sparsity`)
     .argument("<model>", "an .onnx file")
     .addOption(new Option("--target <name>", "what to write").choices(targetNames).makeOptionMandatory())
     .requiredOption("-o, --out <dir>", "directory of the result: new or empty")
@@ -42,10 +42,14 @@ export function addCompileCommand(program: Command, terminal: Terminal): Command
     .addOption(
       new Option(
         "--weights <place>",
-        "for C: in the code, in a .c file of their own, or in a binary file (default: inside)",
+        "where the target has the choice: in the code, in a source file of their own, or in a binary file (default: inside)",
       ).choices(weightPlaces),
     )
-    .option("--example", "also write a page (WebAssembly) or a program (C) that classifies an image")
+    .option("--example", "also write a page or a program that classifies an image")
+    .option(
+      "--verify",
+      "check the compiled program, what it reads and where it writes, before files are written",
+    )
     .option("--input-shape <NAME:DIMS>", "dimensions of an input, as input:1x3x32x32", inputShape);
   return addPreprocessingOptions(command)
     .option("--json", "print the result as JSON")
@@ -74,10 +78,13 @@ async function compileFile(model: string, options: CompileOptions): Promise<Noti
   ]);
   const { out } = options;
   const name = checkName(options.name ?? cName(path.basename(model, ".onnx")));
-  checkWeights(options);
+  const backend = await loadBackend(options.target);
+  await checkWeights(backend, options);
   await checkFreeDirectory(out);
   const given = await readModel(model);
-  const { files, summary, pictures, notices } = await naming(model, () => compileGraph(given, name, options));
+  const { files, summary, pictures, notices } = await naming(model, () =>
+    compileGraph(given, name, backend, options),
+  );
   const sizes = await Promise.all(files.map(measureFile));
   await writeDirectory(out, files);
   return {
@@ -89,12 +96,20 @@ async function compileFile(model: string, options: CompileOptions): Promise<Noti
   };
 }
 
-function checkWeights({ target, weights }: CompileOptions): void {
-  if (target === "c" || weights === undefined) return;
-  throw new PenniError("bad-option", "--weights is for C", {
-    expected: "--target c",
+async function checkWeights(
+  { weightPlaces: places }: Backend,
+  { target, weights }: CompileOptions,
+): Promise<void> {
+  if (weights === undefined || places.includes(weights)) return;
+  const backends = await Promise.all(targetNames.map(loadBackend));
+  const others = targetNames.filter((_, index) => backends[index]?.weightPlaces.includes(weights));
+  throw new PenniError("bad-option", `this target does not know --weights ${weights}`, {
+    expected: others.map((name) => `--target ${name}`).join(" or "),
     found: `--target ${target}`,
-    advice: "A WebAssembly module always holds its weights: leave --weights out",
+    advice:
+      places.length === 0
+        ? "Its files always hold the weights: leave --weights out"
+        : `Choose one of ${places.join(", ")}`,
   });
 }
 
@@ -106,30 +121,34 @@ interface Compiled {
   readonly notices: readonly string[];
 }
 
-async function compileGraph(given: Graph, name: CIdentifier, options: CompileOptions): Promise<Compiled> {
-  const [{ fixInputShape }, { compileProgram }, { targets }, { summarizeProgram }] = await Promise.all([
+async function compileGraph(
+  given: Graph,
+  name: CIdentifier,
+  backend: Backend,
+  options: CompileOptions,
+): Promise<Compiled> {
+  const [{ fixInputShape }, { compileProgram }, { summarizeProgram }, { verifyProgram }] = await Promise.all([
     import("../graph/passes/fix_input_shape.js"),
     import("../compile/compile.js"),
-    import("../compile/targets.js"),
     import("../compile/summary.js"),
+    import("../compile/verify/program.js"),
   ]);
-  const { target, weights = "inside", example = false, inputShape: shapes = new Map() } = options;
+  const { weights, inputShape: shapes = new Map() } = options;
   const { graph: fixed, notices } = await withUsableNames(fixInputShape(given, shapes));
   const pictures = await picturesOf(fixed, options);
-  const program = compileProgram(await withPreprocessing(fixed, pictures), targets[target]);
-  const summary = summarizeProgram(program);
-  if (target === "c") {
-    const { cFiles } = await import("../compile/c/files.js");
-    return { summary, pictures, notices, files: cFiles(program, { name, weights, example }) };
-  }
-  const [{ wasmModule }, { wasmExample }] = await Promise.all([
-    import("../compile/wasm/module.js"),
-    import("./wasm_example.js"),
-  ]);
-  const module = wasmModule(program);
-  const files: readonly NewFile[] = [{ name: `${name}.wasm`, content: module }];
-  const page = example ? await wasmExample(name, module, program) : [];
-  return { summary, pictures, notices, files: [...files, ...page] };
+  const program = compileProgram(await withPreprocessing(fixed, pictures), backend.target);
+  if (options.verify === true) verifyProgram(program, backend.target.width);
+  const files = backend.emit(program, {
+    name,
+    ...(weights === undefined ? {} : { weights }),
+    ...(options.example === true ? { example: await partsOf(backend) } : {}),
+  });
+  return { summary: summarizeProgram(program), pictures, notices, files };
+}
+
+/** The texts that a back end puts into an example. */
+function partsOf({ exampleParts }: Backend): Promise<NonNullable<EmitOptions["example"]>> {
+  return Promise.all(exampleParts.map((part) => readFile(new URL(`../${part}`, import.meta.url), "utf8")));
 }
 
 /** Without class names that are not those of the scores: a compiled model would call its classes by them. */

@@ -1,6 +1,7 @@
 import { readFileSync } from "node:fs";
 import { Command, CommanderError } from "commander";
 import { PenniError } from "../graph/errors.js";
+import { SELF_CHECK } from "../graph/self_check.js";
 import { addBenchCommand } from "./bench.js";
 import { addCompileCommand } from "./compile.js";
 import { addCompressCommand } from "./compress.js";
@@ -51,7 +52,13 @@ async function createProgram(terminal: Terminal, args: readonly string[]): Promi
     });
   for (const addCommand of commands) {
     const command = await addCommand(program, terminal, args);
-    command.option("--verbose", "print the stack trace of an error");
+    command
+      .option("--verbose", "print the stack trace of an error")
+      .option("--debug", "check graphs after every step, and compiled programs: slower")
+      .hook("preAction", (started) => {
+        // Also for the processes that the command starts.
+        if (started.opts().debug === true) process.env[SELF_CHECK] = "1";
+      });
   }
   return program;
 }

@@ -1,34 +1,16 @@
-import { PenniError } from "../graph/errors.js";
 import { fixOpenBatch } from "../graph/passes/fix_input_shape.js";
-import { removeDeadNodes } from "../graph/passes/remove_dead_nodes.js";
-import { elementCount, float32Data, numericData } from "../graph/tensor.js";
-import type { Graph, Node, Tensor, ValueInfo } from "../graph/types.js";
-import { findDecompositions } from "../layers/weights.js";
-import { standardOpset } from "../ops/core/definition.js";
-import { isStatic } from "../ops/core/dims.js";
-import { type Inference, inferGraph, nodeContext, staticDims } from "../ops/inference/infer.js";
+import { type Pass, runPasses } from "../graph/passes/pass.js";
+import type { Graph, Node } from "../graph/types.js";
 import { expandOperators } from "../ops/passes/expand_operators.js";
 import { foldNormalization } from "../ops/passes/fold_normalization.js";
 import { importModel } from "../ops/passes/import_model.js";
 import { widenSmallIntegers } from "../ops/passes/widen_small_integers.js";
-import type { KernelRates } from "./cost_model.js";
 import { type ConstantLimits, evaluateConstants } from "./evaluate_constants.js";
-import { fuseOperations, type Operation } from "./fuse.js";
-import { constant } from "./kernel_builder.js";
-import { stridedKernel } from "./kernels/strided.js";
-import type { ConvFactors, LoweringContext } from "./lower/definition.js";
-import { viewOf } from "./lower/movement.js";
 import { findLowering } from "./lower/registry.js";
 import { operatorsError } from "./operators_error.js";
-import type { Location, Port, Program } from "./program.js";
-import { ProgramBuilder } from "./program_builder.js";
-
-/** What the kernels are generated for. */
-export interface Target {
-  /** Lanes of a vector of float32. */
-  readonly width: number;
-  readonly rates: KernelRates;
-}
+import type { Program } from "./program.js";
+import { factorMakers, ProgramCompiler } from "./program_compiler.js";
+import type { Target } from "./target.js";
 
 /**
  * The calls of kernels that compute a network for one image (or for the batch that the model fixes).
@@ -43,13 +25,25 @@ export function compileProgram(model: Graph, target: Target): Program {
 
 /** A batch of one where it is open, no BatchNormalization where it can be folded, nothing that is known beforehand. */
 export function prepareGraph(model: Graph): Graph {
-  const given = widenSmallIntegers(importModel(fixOpenBatch(model, 1)));
-  const imported = importModel(expandOperators(given));
-  return importModel(foldNormalization(evaluateArithmetic(imported, COMPILED_LIMITS)));
+  return runPasses(model, preparation);
 }
 
 /** A compiled model may hold 16 MiB that its program would have made of little. */
 const COMPILED_LIMITS: ConstantLimits = { growth: 2 ** 22, totalGrowth: 2 ** 22 };
+
+const imported: Pass = { name: "importModel", apply: (graph) => importModel(graph) };
+
+/** What is done to a model before it is lowered, in order. */
+const preparation: readonly Pass[] = [
+  { name: "fixOpenBatch", apply: (graph) => fixOpenBatch(graph, 1) },
+  imported,
+  { name: "widenSmallIntegers", apply: widenSmallIntegers },
+  { name: "expandOperators", apply: expandOperators },
+  imported,
+  { name: "evaluateArithmetic", apply: (graph) => evaluateArithmetic(graph, COMPILED_LIMITS) },
+  { name: "foldNormalization", apply: foldNormalization },
+  imported,
+];
 
 /**
  * The graph without arithmetic on constants (`evaluateConstants`), except the products of coefficients and bases.
@@ -72,175 +66,4 @@ function checkOperators(graph: Graph, model = graph): void {
   const makers = factorMakers(graph);
   const unknown = graph.nodes.filter((node) => !makers.has(node) && findLowering(node) === undefined);
   if (unknown.length > 0) throw operatorsError(graph, unknown, model);
-}
-
-/** The nodes that multiply coefficients and bases: compiled convolutions do without the product. */
-function factorMakers(graph: Graph): ReadonlySet<Node> {
-  const decomposed = new Set(findDecompositions(graph).map((layer) => layer.conv));
-  if (decomposed.size === 0) return decomposed;
-  const kept = graph.nodes.map((node) =>
-    decomposed.has(node) ? { ...node, inputs: node.inputs.with(1, "") } : node,
-  );
-  const rest = new Set(
-    removeDeadNodes({ ...graph, nodes: kept }).nodes.map((node) => node.name + node.outputs[0]),
-  );
-  return new Set(graph.nodes.filter((node) => !rest.has(node.name + node.outputs[0])));
-}
-
-/** As many float32 elements as 4 GiB hold. */
-const LARGEST_VALUE = 2 ** 30;
-
-class ProgramCompiler {
-  private readonly builder: ProgramBuilder;
-  private readonly inference: Inference;
-  private readonly opset: number;
-  private readonly places = new Map<string, Location>();
-  private readonly outputs = new Map<string, Location>();
-  private readonly factors: ReadonlyMap<Node, ConvFactors>;
-
-  constructor(
-    private readonly graph: Graph,
-    private readonly target: Target,
-  ) {
-    this.builder = new ProgramBuilder(graph.nodes.length);
-    this.inference = inferGraph(graph);
-    this.opset = standardOpset(graph);
-    this.factors = convFactors(graph);
-  }
-
-  compile(): Program {
-    const { graph } = this;
-    for (const node of graph.nodes) this.checkSizes(node);
-    const inputs = graph.inputs.map((info) => this.port(info, "input"));
-    for (const port of inputs) this.places.set(port.name, { buffer: port.buffer, offset: 0 });
-    const outputs = graph.outputs.map((info) => this.port(info, "output"));
-    for (const port of outputs) this.outputs.set(port.name, { buffer: port.buffer, offset: 0 });
-    const makers = factorMakers(graph);
-    for (const operation of fuseOperations(graph, this.inference, this.opset)) {
-      if (!makers.has(operation.node)) this.lower(operation);
-    }
-    for (const port of outputs) this.deliver(port);
-    return this.builder.finish(graph.name, inputs, outputs, graph.metadata);
-  }
-
-  private checkSizes({ name, op, outputs }: Node): void {
-    for (const output of outputs) {
-      const shape = this.inference.types.get(output)?.shape;
-      if (!isStatic(shape) || elementCount(shape) <= LARGEST_VALUE) continue;
-      throw new PenniError("unsupported", "a value is larger than the memory that compiled models can have", {
-        node: name,
-        op,
-        expected: `at most ${LARGEST_VALUE} elements`,
-        found: `[${shape.join(", ")}]`,
-      });
-    }
-  }
-
-  private port(info: ValueInfo, kind: "input" | "output"): Port {
-    const dims = staticDims(this.inference.types, info.name);
-    const elementType = this.inference.types.get(info.name)?.elementType ?? "float32";
-    if (elementType === "string" || elementType === "other") {
-      throw new PenniError("unsupported", `the ${kind} "${info.name}" cannot be compiled`, {
-        expected: "numbers",
-        found: elementType === "string" ? "strings" : "elements of an unknown type",
-      });
-    }
-    const { buffer } = this.builder.buffer(kind, elementCount(dims));
-    return { name: info.name, dims, elementType, buffer };
-  }
-
-  private lower(operation: Operation): void {
-    const lowering = findLowering(operation.node);
-    if (lowering === undefined) throw new Error(`no lowering for ${operation.node.op}`);
-    lowering(this.context(operation));
-  }
-
-  private context({ node, residual, bounds, output }: Operation): LoweringContext {
-    const { builder, target, inference, graph } = this;
-    const nameOf = (index: number): string => (index === 0 ? output : (node.outputs[index] ?? ""));
-    const details = { node: node.name, op: node.op };
-    return {
-      ...nodeContext(node, this.opset, inference.types, inference.values),
-      epilogue: { ...bounds, residual: residual !== undefined },
-      residual: residual === undefined ? undefined : this.read(residual),
-      width: target.width,
-      rates: target.rates,
-      convFactors: this.factors.get(node),
-      inputDims: (index) => staticDims(inference.types, node.inputs[index] ?? ""),
-      outputDims: (index = 0) => staticDims(inference.types, nameOf(index)),
-      hasInput: (index) => (node.inputs[index] ?? "") !== "",
-      constant: (index) => graph.initializers.get(node.inputs[index] ?? ""),
-      constantData: (index) => {
-        const tensor = graph.initializers.get(node.inputs[index] ?? "");
-        return tensor === undefined ? undefined : asFloat32(tensor);
-      },
-      read: (index) => this.read(node.inputs[index] ?? ""),
-      write: (index = 0) => this.write(nameOf(index)),
-      alias: (location, index = 0) => {
-        this.places.set(nameOf(index), location);
-      },
-      scratch: (size) => builder.buffer("scratch", size),
-      weights: (data) => builder.constant(data),
-      packedBlocks: (weights) => builder.packedBlocks(weights),
-      call: (kernel, locations, multiplyAccumulates = 0) => {
-        builder.call(kernel, locations, { ...details, multiplyAccumulates });
-      },
-    };
-  }
-
-  private read(name: string): Location {
-    const place = this.places.get(name);
-    if (place !== undefined) return place;
-    const tensor = this.graph.initializers.get(name);
-    if (tensor === undefined) throw new Error(`value "${name}" is read before it is computed`);
-    const location = this.builder.constant(asFloat32(tensor));
-    this.places.set(name, location);
-    return location;
-  }
-
-  private write(name: string): Location {
-    const place =
-      this.outputs.get(name) ??
-      this.builder.buffer("value", elementCount(staticDims(this.inference.types, name)));
-    this.places.set(name, place);
-    return place;
-  }
-
-  /** An output that is another value's memory, an input or a constant is copied. */
-  private deliver({ name, dims, buffer }: Port): void {
-    const place = this.read(name);
-    if (place.buffer === buffer) return;
-    const count = elementCount(dims);
-    const kernel = stridedKernel(
-      {
-        name: "copy",
-        comment: `Copies ${count} elements.`,
-        dims: [count],
-        inputs: [{ strides: [1] }],
-        output: { strides: [1] },
-        compute: ([x]) => x ?? constant(0),
-      },
-      this.target.width,
-    );
-    this.builder.call(kernel, [place, viewOf({ buffer, offset: 0 }, dims).location], {
-      node: name,
-      op: "output",
-    });
-  }
-}
-
-function asFloat32(tensor: Tensor): Float32Array {
-  return tensor.type === "float32" ? float32Data(tensor) : Float32Array.from(numericData(tensor));
-}
-
-function convFactors(graph: Graph): ReadonlyMap<Node, ConvFactors> {
-  return new Map(
-    findDecompositions(graph).flatMap((layer) => {
-      const coefs = graph.initializers.get(layer.coefs);
-      const basis = graph.initializers.get(layer.basis);
-      if (coefs === undefined || basis === undefined) return [];
-      const { d, R, S, conv } = layer;
-      return [[conv, { coefs: float32Data(coefs), basis: float32Data(basis), d, taps: R * S }] as const];
-    }),
-  );
 }

@@ -1,3 +1,4 @@
+import { at, entryOf, inputOf, orDefault } from "../graph/at.js";
 import { intAttribute } from "../graph/attributes.js";
 import { PenniError } from "../graph/errors.js";
 import { capturedNames } from "../graph/links.js";
@@ -76,7 +77,7 @@ class Evaluation {
     this.inference = inferGraph(graph);
     this.outputs = new Set(graph.outputs.map((output) => output.name));
     for (const name of graph.nodes.flatMap(readOnce))
-      this.readers.set(name, (this.readers.get(name) ?? 0) + 1);
+      this.readers.set(name, orDefault(this.readers.get(name), 0) + 1);
     for (const [name, tensor] of graph.initializers) this.sources.set(name, elementCount(tensor.dims));
     const own = [...this.sources.values()].reduce((sum, elements) => sum + elements, 0);
     this.mostElements = ELEMENTS.base + ELEMENTS.perElement * own;
@@ -90,7 +91,7 @@ class Evaluation {
       const found = this.evaluate(node);
       if (found === undefined) continue;
       this.nodes.add(node);
-      const source = readOnce(node).reduce((sum, name) => sum + (this.sources.get(name) ?? 0), 0);
+      const source = readOnce(node).reduce((sum, name) => sum + entryOf(this.sources, name), 0);
       for (const [name, tensor] of found) {
         this.constants.set(name, tensor);
         this.sources.set(name, source);
@@ -102,7 +103,7 @@ class Evaluation {
   /** How many more elements values have than what they are made of. */
   growth(values: Iterable<readonly [string, Tensor]>): number {
     return [...values].reduce(
-      (sum, [name, { dims }]) => sum + Math.max(0, elementCount(dims) - (this.sources.get(name) ?? 0)),
+      (sum, [name, { dims }]) => sum + Math.max(0, elementCount(dims) - entryOf(this.sources, name)),
       0,
     );
   }
@@ -110,7 +111,7 @@ class Evaluation {
   /** A node whose results do not grow is certain to go, so it reads nothing any more. */
   private release(node: Node): void {
     for (const name of readOnce(node)) {
-      const left = (this.readers.get(name) ?? 0) - 1;
+      const left = entryOf(this.readers, name) - 1;
       this.readers.set(name, left);
       if (left === 0 && !this.graph.initializers.has(name)) this.constants.delete(name);
     }
@@ -138,21 +139,23 @@ class Evaluation {
     if (!isExactly(node, read, types)) return undefined;
     const wanted = { ...node, outputs: node.outputs.map((name) => (names.includes(name) ? name : "")) };
     const data = this.compute(wanted, names, new Map(used));
-    const tensors = data?.map((values, at) => tensorOf(types[at] ?? "other", dims[at] ?? [], values));
+    const tensors = data?.map((values, index) => tensorOf(at(types, index), at(dims, index), values));
     if (tensors === undefined || !tensors.every((tensor) => tensor !== undefined)) return undefined;
-    return new Map(tensors.map((tensor, at) => [names[at] ?? "", tensor]));
+    return new Map(tensors.map((tensor, index) => [at(names, index), tensor]));
   }
 
   /** Whether the work is worth doing; it is then counted. */
   private isAffordable(node: Node, dims: readonly (readonly number[])[]): boolean {
-    const sizes = node.inputs.map((name) => elementCount(this.constants.get(name)?.dims ?? [0]));
+    const sizes = node.inputs.map((name) =>
+      name === "" ? 0 : elementCount(entryOf(this.constants, name).dims),
+    );
     const read = sizes.reduce((sum, size) => sum + size, 0);
     const written = dims.reduce((sum, each) => sum + elementCount(each), 0);
     if (written > Math.max(read, LARGEST_GROWN)) return false;
     const { types, values } = this.inference;
     const context = nodeContext(node, standardOpset(this.graph), types, values);
     const outputs = dims.map((shape) => ({ elementType: "float32" as const, shape }));
-    const products = ruleOf(findOp(node)?.cost)?.(context, outputs) ?? 0;
+    const products = orDefault(ruleOf(findOp(node)?.cost)?.(context, outputs), 0);
     const isFloat = [...node.inputs, ...node.outputs].every(
       (name) => (types.get(name)?.elementType ?? "float32") === "float32",
     );
@@ -181,7 +184,7 @@ class Evaluation {
     };
     try {
       const values = runProgram(alone, this.compile, this.allowance);
-      return names.map((name) => values.get(name) ?? new Float32Array());
+      return names.map((name) => entryOf(values, name));
     } catch (error) {
       if (error instanceof PenniError) return undefined;
       throw error;
@@ -195,8 +198,7 @@ class Evaluation {
  */
 function ofOneImage(node: Node, initializers: ReadonlyMap<string, Tensor>): Node {
   const isTraining = node.op === "BatchNormalization" && intAttribute(node, "training_mode") === 1;
-  const [batch] = initializers.get(node.inputs[0] ?? "")?.dims ?? [];
-  if (!isTraining || batch !== 1) return node;
+  if (!isTraining || initializers.get(inputOf(node, 0))?.dims[0] !== 1) return node;
   return { ...node, op: "InstanceNormalization", inputs: node.inputs.slice(0, 3) };
 }
 

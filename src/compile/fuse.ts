@@ -1,9 +1,10 @@
+import { orDefault, outputOf } from "../graph/at.js";
 import { type GraphLinks, linkGraph } from "../graph/links.js";
 import type { Graph, Node } from "../graph/types.js";
 import type { Inference } from "../ops/inference/infer.js";
 import { nodeContext } from "../ops/inference/infer.js";
-import { type Bounds, boundsOf } from "./lower/bounds.js";
-import { takesBounds, takesSum } from "./lower/registry.js";
+import type { Bounds } from "./lower/definition.js";
+import { findLowering } from "./lower/registry.js";
 
 /** A node, and the nodes behind it that its kernel does in passing. */
 export interface Operation {
@@ -48,32 +49,33 @@ interface Ending {
 }
 
 function withEnding(node: Node, fusion: Fusion): Ending {
-  const operation = { node, residual: undefined, bounds: unbounded, output: node.outputs[0] ?? "" };
+  const operation = { node, residual: undefined, bounds: unbounded, output: orDefault(node.outputs[0], "") };
   const alone: Ending = { operation, last: node };
-  if (!takesBounds(node)) return alone;
-  return withBounds(takesSum(node) ? withSum(alone, fusion) : alone, fusion);
+  const lowering = findLowering(node);
+  const summed = lowering?.takesSum === true ? withSum(alone, fusion) : alone;
+  return lowering?.takesBounds === true ? withBounds(summed, fusion) : summed;
 }
 
 function withSum(ending: Ending, fusion: Fusion): Ending {
   const { links, inference, taken } = fusion;
   const { operation } = ending;
   const sum = onlyReader(links, operation.output);
-  if (sum?.op !== "Add" || sum.domain !== "" || taken.has(sum)) return ending;
+  if (sum === undefined || taken.has(sum) || findLowering(sum)?.isSum !== true) return ending;
   const other = sum.inputs.find((name) => name !== operation.output);
   const shapeOf = (name: string): string => JSON.stringify(inference.types.get(name)?.shape);
   if (other === undefined || shapeOf(other) !== shapeOf(operation.output)) return ending;
   taken.add(sum);
-  return { operation: { ...operation, residual: other, output: sum.outputs[0] ?? "" }, last: sum };
+  return { operation: { ...operation, residual: other, output: outputOf(sum, 0) }, last: sum };
 }
 
 function withBounds(ending: Ending, { links, inference, opset, taken }: Fusion): Ending {
   const { operation } = ending;
   const limit = onlyReader(links, operation.output);
   if (limit === undefined || taken.has(limit)) return ending;
-  const bounds = boundsOf(nodeContext(limit, opset, inference.types, inference.values));
+  const bounds = findLowering(limit)?.bounds?.(nodeContext(limit, opset, inference.types, inference.values));
   if (bounds === undefined) return ending;
   taken.add(limit);
-  return { operation: { ...operation, bounds, output: limit.outputs[0] ?? "" }, last: limit };
+  return { operation: { ...operation, bounds, output: outputOf(limit, 0) }, last: limit };
 }
 
 /** The one node that reads a value, if it is read once and is no output of the graph. */

@@ -1,3 +1,4 @@
+import { at, entryOf, present } from "../graph/at.js";
 import { PenniError } from "../graph/errors.js";
 import type { BinaryOp, Comparison, Index, Kernel, Statement, UnaryOp, Value } from "./loops.js";
 import type { Location, Program } from "./program.js";
@@ -36,7 +37,7 @@ export function interpretProgram(
   };
   const elements = (port: Program["inputs"][number]): Float32Array =>
     new Float32Array(bytesOf({ buffer: port.buffer, offset: 0 }));
-  for (const port of program.inputs) elements(port).set(feeds.get(port.name) ?? []);
+  for (const port of program.inputs) elements(port).set(entryOf(feeds, port.name));
   for (const { kernel, arguments: locations } of program.steps) {
     runKernel(
       kernel,
@@ -108,7 +109,7 @@ const arrays = { f32: Float32Array, u16: Uint16Array, i32: Int32Array } as const
 
 function runKernel({ parameters, body }: Kernel, given: readonly Argument[], allowance: Allowance): void {
   const pointers = parameters.map(({ type }, index): Elements => {
-    const { bytes, start } = given[index] ?? { bytes: new ArrayBuffer(0), start: 0 };
+    const { bytes, start } = at(given, index);
     const array = new arrays[type](bytes);
     return { array, base: start / array.BYTES_PER_ELEMENT };
   });
@@ -173,8 +174,8 @@ class Translator {
         const [position, result] = [this.index(statement.position), this.value(statement.value)];
         const pointer = this.pointer(statement.pointer);
         return (frame) => {
-          const elements = frame.pointers[pointer];
-          if (elements !== undefined) elements.array[elements.base + position(frame)] = result(frame);
+          const { array, base } = present(frame.pointers[pointer]);
+          array[base + position(frame)] = result(frame);
         };
       }
     }
@@ -182,18 +183,18 @@ class Translator {
 
   private pointer(name: string): number {
     const pointer = this.parameters.indexOf(name);
-    if (pointer < 0) throw new Error(`no parameter "${name}"`);
+    if (pointer < 0) throw new PenniError("internal", `a kernel has no parameter "${name}"`);
     return pointer;
   }
 
-  /** @returns a function that throws Error for elements outside the memory: no program of ours reads there */
+  /** @returns a function that throws PenniError "internal" for elements outside the memory: no program of ours reads there */
   private element(name: string, position: Evaluation): Evaluation {
     const pointer = this.pointer(name);
     return (frame) => {
-      const elements = frame.pointers[pointer];
-      const at = position(frame);
-      const element = elements?.array[elements.base + at];
-      if (element === undefined) throw new Error(`"${name}" has no element ${at}`);
+      const { array, base } = present(frame.pointers[pointer]);
+      const place = position(frame);
+      const element = array[base + place];
+      if (element === undefined) throw new PenniError("internal", `"${name}" has no element ${place}`);
       return element;
     };
   }
@@ -203,7 +204,7 @@ class Translator {
     switch (index.kind) {
       case "variable": {
         const variable = this.numberOf(index.name);
-        return (frame) => frame.indices[variable] ?? Number.NaN;
+        return (frame) => present(frame.indices[variable], "an integer");
       }
       case "entry":
         return this.element(index.pointer, this.index(index.position));
@@ -230,7 +231,7 @@ class Translator {
       }
       case "variable": {
         const variable = this.numberOf(expression.name);
-        return (frame) => frame.values[variable] ?? Number.NaN;
+        return (frame) => present(frame.values[variable], "a value");
       }
       case "load":
       case "broadcast":
@@ -250,11 +251,8 @@ class Translator {
         return (frame) => Math.fround(apply(left(frame), right(frame)));
       }
       case "multiplyAdd": {
-        const [left, right, addend] = [expression.left, expression.right, expression.addend].map((part) =>
-          this.value(part),
-        );
-        if (left === undefined || right === undefined || addend === undefined)
-          throw new Error("three operands");
+        const [left, right] = [this.value(expression.left), this.value(expression.right)];
+        const addend = this.value(expression.addend);
         return (frame) => Math.fround(left(frame) * right(frame) + addend(frame));
       }
       case "select": {

@@ -1,3 +1,4 @@
+import { orDefault } from "../graph/at.js";
 import type {
   BinaryOp,
   Comparison,
@@ -150,7 +151,7 @@ export class KernelBuilder {
   }
 
   private fresh(name: string): string {
-    const count = this.named.get(name) ?? 0;
+    const count = orDefault(this.named.get(name), 0);
     this.named.set(name, count + 1);
     return count === 0 ? name : `${name}_${count}`;
   }

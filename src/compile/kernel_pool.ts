@@ -1,3 +1,4 @@
+import { orDefault, present } from "../graph/at.js";
 import type { Kernel } from "./loops.js";
 
 /** The different kernels among some, each with a name of its own. */
@@ -18,7 +19,7 @@ export function uniqueKernels(all: readonly Kernel[]): KernelPool {
     if (index === undefined) {
       index = kernels.length;
       indexByCode.set(code, index);
-      const count = (uses.get(kernel.name) ?? 0) + 1;
+      const count = orDefault(uses.get(kernel.name), 0) + 1;
       uses.set(kernel.name, count);
       kernels.push(count === 1 ? kernel : { ...kernel, name: `${kernel.name}_${count}` });
     }
@@ -27,9 +28,7 @@ export function uniqueKernels(all: readonly Kernel[]): KernelPool {
   return {
     kernels,
     indexOf(kernel) {
-      const index = indices.get(kernel);
-      if (index === undefined) throw new Error(`kernel ${kernel.name} is not in the pool`);
-      return index;
+      return present(indices.get(kernel), `a pool's kernel ${kernel.name}`);
     },
   };
 }

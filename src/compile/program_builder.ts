@@ -1,3 +1,4 @@
+import { present } from "../graph/at.js";
 import { PenniError } from "../graph/errors.js";
 import type { Kernel } from "./loops.js";
 import {
@@ -29,7 +30,7 @@ function hashOf(bytes: Uint8Array): number {
   // Odd, so that not always the same byte of a number is met.
   const step = Math.floor(bytes.length / HASHED_BYTES) | 1;
   let hash = 0x811c9dc5;
-  for (let at = 0; at < bytes.length; at += step) hash = Math.imul(hash ^ (bytes[at] ?? 0), 0x01000193);
+  for (let at = 0; at < bytes.length; at += step) hash = Math.imul(hash ^ present(bytes[at]), 0x01000193);
   return hash;
 }
 
@@ -113,7 +114,7 @@ export class ProgramBuilder {
   call(kernel: Kernel, locations: readonly Location[], details: StepDetails): void {
     if (kernel.parameters.length !== locations.length) {
       const counts = `${locations.length} arguments for ${kernel.parameters.length} parameters`;
-      throw new Error(`kernel ${kernel.name} is called with ${counts}`);
+      throw new PenniError("internal", `kernel ${kernel.name} is called with ${counts}`);
     }
     this.spend(kernel, details);
     this.steps.push({ multiplyAccumulates: 0, ...details, kernel, arguments: locations });

@@ -1,8 +1,10 @@
+import { PenniError } from "../graph/errors.js";
 import type { Graph } from "../graph/types.js";
+import type { ModulePort } from "./backend.js";
 import { type Allowance, INTERPRETER_LANES, interpretProgram } from "./interpreter.js";
 import type { Program } from "./program.js";
 import { WASM_LANES } from "./wasm/function_body.js";
-import { type ModulePort, modulePorts, wasmModule } from "./wasm/module.js";
+import { modulePorts, wasmModule } from "./wasm/module.js";
 
 /** Compiles a graph for vectors of so many lanes. */
 export type ProgramMaker = (graph: Graph, width: number) => Program;
@@ -55,7 +57,7 @@ function run(
   outputs: readonly ModulePort[],
 ): ReadonlyMap<string, Float32Array> {
   if (!(memory instanceof WebAssembly.Memory) || typeof compute !== "function") {
-    throw new Error("a module without memory or run");
+    throw new PenniError("internal", "a module without memory or run");
   }
   new Uint8Array(memory.buffer).set(weights);
   compute();

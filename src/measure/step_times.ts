@@ -1,6 +1,6 @@
+import type { Backend, ModuleExecution, ModulePort } from "../compile/backend.js";
 import { binary, constant, KernelBuilder, multiplyAdd } from "../compile/kernel_builder.js";
 import type { Program, Step } from "../compile/program.js";
-import { type ModulePort, modulePorts, stepExport, wasmModule } from "../compile/wasm/module.js";
 import { elementCount } from "../graph/tensor.js";
 import { deeper, FRAMES } from "./by_turns.js";
 import { gigaflops } from "./gigaflops.js";
@@ -38,7 +38,7 @@ const WARM_UP_MS = 300;
 const FEWEST_WARM_UPS = 3;
 
 /**
- * How long each step of a program takes in WebAssembly on this host, on one thread: in order, within whole runs, with
+ * How long each step of a program takes as a module on this host, on one thread: in order, within whole runs, with
  * the network's own memory, so that caches hold what they hold in use. Runs that stop the clock at every step and runs
  * that do not take turns; of both the fastest runs count (those that other work interrupts do not), and of them the
  * mean, so that the steps add up to the whole.
@@ -46,9 +46,10 @@ const FEWEST_WARM_UPS = 3;
  */
 export async function measureSteps(
   program: Program,
+  execution: ModuleExecution,
   onProgress: (done: number, total: number) => void = () => undefined,
 ): Promise<StepTimes> {
-  const network = instantiate(program);
+  const network = instantiate(program, execution);
   let warm = 0;
   const started = performance.now();
   while (warm < FEWEST_WARM_UPS || performance.now() - started < WARM_UP_MS) {
@@ -118,12 +119,12 @@ function clockFor(runMs: number): Clock {
   return runMs > LONGEST_UNINTERRUPTED_MS && process.platform !== "win32" ? processorClock : wallClock;
 }
 
-function instantiate(program: Program): MeasuredNetwork {
-  const { exports } = instanceOf(program, true);
+function instantiate(program: Program, execution: ModuleExecution): MeasuredNetwork {
+  const { exports } = instanceOf(program, execution, true);
   const run = functionOf(exports, "run");
-  const steps = program.steps.map((_, index) => functionOf(exports, stepExport(index)));
+  const steps = program.steps.map((_, index) => functionOf(exports, execution.stepName(index)));
   const { buffer } = exports.memory as { readonly buffer: ArrayBuffer };
-  const ports = modulePorts(program);
+  const ports = execution.ports(program);
   const view = ({ address, dims }: ModulePort): Float32Array =>
     new Float32Array(buffer, address, elementCount(dims));
   const inputs = ports.inputs.map((port) => {
@@ -159,10 +160,11 @@ function instantiate(program: Program): MeasuredNetwork {
 /** With relaxed SIMD where the host has it, as the loader does. */
 function instanceOf(
   program: Program,
+  execution: ModuleExecution,
   exportsSteps: boolean,
 ): { readonly exports: Readonly<Record<string, unknown>> } {
-  const relaxed = wasmModule(program, { exportsSteps, isRelaxed: true });
-  const bytes = WebAssembly.validate(relaxed) ? relaxed : wasmModule(program, { exportsSteps });
+  const relaxed = execution.module(program, { exportsSteps, isRelaxed: true });
+  const bytes = WebAssembly.validate(relaxed) ? relaxed : execution.module(program, { exportsSteps });
   return new WebAssembly.Instance(new WebAssembly.Module(bytes), {});
 }
 
@@ -177,8 +179,8 @@ function functionOf(exports: Readonly<Record<string, unknown>>, name: string): (
 const REPETITIONS = 7;
 
 /** Milliseconds of one run, the lowest of several. */
-function timeAlone(program: Program): number {
-  const run = functionOf(instanceOf(program, false).exports, "run");
+function timeAlone(program: Program, execution: ModuleExecution): number {
+  const run = functionOf(instanceOf(program, execution, false).exports, "run");
   const started = performance.now();
   while (performance.now() - started < WARM_UP_MS / 10) run();
   return Math.min(
@@ -194,7 +196,7 @@ const PEAK_ITERATIONS = 100_000;
 const PEAK_SUMS = 12;
 
 /** Billions of multiplications and additions a second of vectors that stay in registers: what no kernel can exceed. */
-export function measurePeak(width: number): number {
+export function measurePeak({ target: { width }, execution }: Backend<ModuleExecution>): number {
   const k = new KernelBuilder("peak", "Multiply-adds in registers.");
   const output = k.output("output");
   const sums = Array.from({ length: PEAK_SUMS }, (_, i) => k.value("sum", "vector", constant(i)));
@@ -212,7 +214,7 @@ export function measurePeak(width: number): number {
     multiplyAccumulates: PEAK_ITERATIONS * PEAK_SUMS * width,
   };
   const port = { name: "output", dims: [width], elementType: "float32", buffer } as const;
-  const ms = timeAlone({
+  const program: Program = {
     name: "peak",
     inputs: [],
     outputs: [port],
@@ -220,6 +222,6 @@ export function measurePeak(width: number): number {
     weights: new Uint8Array(),
     weightOffsets: new Map(),
     metadata: new Map(),
-  });
-  return gigaflops(step.multiplyAccumulates, ms);
+  };
+  return gigaflops(step.multiplyAccumulates, timeAlone(program, execution));
 }

@@ -258,7 +258,7 @@ function modelOf(
     for (let done = 0; done < runs; done++) {
       from.forEach(({ elements }, index) => {
         const start = done * elements.length;
-        elements.set(data[index]?.subarray(start, start + elements.length) ?? []);
+        elements.set(there(data[index]).subarray(start, start + elements.length));
       });
       run();
       to.forEach(({ elements }, index) => {
@@ -285,7 +285,7 @@ function modelOf(
     classify(image) {
       expectClassifier(to);
       const pixels = prepared(image, from, preprocessing);
-      const scores = probabilitiesOf(Array.from(runAll(pixels)[0] ?? []));
+      const scores = probabilitiesOf(Array.from(there(runAll(pixels)[0])));
       return scores
         .map((probability, index) => ({ index, name: classNames?.[index] ?? `${index}`, probability }))
         .sort((a, b) => b.probability - a.probability);
@@ -344,9 +344,15 @@ function numbersOf({ name, type }: Port, data: unknown): Numbers {
   return /^Big/.test(kind) ? Float32Array.from(data as BigInt64Array, Number) : (data as Numbers);
 }
 
+/** What must be there, as this file counted it. */
+function there<Value>(value: Value | undefined): Value {
+  if (value === undefined) throw new Error("penni/runtime: a value that must be there is missing");
+  return value;
+}
+
 function countRuns(ports: readonly Port[], data: readonly Numbers[]): number {
   const counts = ports.map((port, index) => {
-    const length = data[index]?.length ?? 0;
+    const { length } = there(data[index]);
     const size = sizeOf(port);
     if (length > 0 && length % size === 0) return length / size;
     const shape = port.dims.join("x");

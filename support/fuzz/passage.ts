@@ -1,8 +1,9 @@
 import { describeInspection } from "../../src/cli/inspect_text.js";
-import { cFiles } from "../../src/compile/c/files.js";
+import { loadBackend, targetNames } from "../../src/compile/backends.js";
+import { cName } from "../../src/compile/c/names.js";
 import { compileProgram } from "../../src/compile/compile.js";
 import { compileToWasm } from "../../src/compile/index.js";
-import { targets } from "../../src/compile/targets.js";
+import { verifyProgram } from "../../src/compile/verify/program.js";
 import { readClassNames, readPreprocessing } from "../../src/data/preprocessing.js";
 import { PenniError } from "../../src/graph/errors.js";
 import { fixBatch } from "../../src/graph/passes/fix_input_shape.js";
@@ -53,6 +54,8 @@ function judge(stage: string, error: unknown): string {
   }
   return `${stage}: ${error.code}`;
 }
+
+const backends = await Promise.all(targetNames.map(async (name) => [name, await loadBackend(name)] as const));
 
 /** Runs stages one after the other; a refusal is noted, everything else that goes wrong is a `Finding`. */
 export class Passage {
@@ -120,10 +123,15 @@ export function takeThrough(graph: Graph): Refusals {
   passage.rewrite("shrink simplified", simplified, shrink);
   const folded = passage.rewrite("fold", shrunk, foldNormalization);
   writeAndRead("encode folded", folded, true);
-  passage.attempt("compile", () => compileToWasm(graph));
-  passage.attempt("compile to C", () =>
-    cFiles(compileProgram(graph, targets.c), { name: "fuzz", weights: "binary", example: false }),
-  );
+  for (const [name, { target, weightPlaces, emit }] of backends) {
+    const weights = weightPlaces.at(-1);
+    const options = { name: cName("fuzz"), ...(weights === undefined ? {} : { weights }) };
+    passage.attempt(`compile to ${name}`, () => {
+      const program = compileProgram(graph, target);
+      verifyProgram(program, target.width);
+      return emit(program, options);
+    });
+  }
   passage.attempt("compile compressed", () => compileToWasm(folded));
   if (decomposed.nodes.length <= LARGEST_TRAINED_NODES)
     passage.attempt("train", () => trainingStep(decomposed));

@@ -6,13 +6,13 @@ import path from "node:path";
 import { after, test } from "node:test";
 import { pathToFileURL } from "node:url";
 import sharp from "sharp";
-import { uprightPicture } from "../../src/cli/upright_picture.js";
-import { wasmExample } from "../../src/cli/wasm_example.js";
 import { cName } from "../../src/compile/c/names.js";
 import { compileProgram } from "../../src/compile/compile.js";
 import type { Program } from "../../src/compile/program.js";
+import { wasmExample } from "../../src/compile/wasm/example.js";
 import { wasmModule } from "../../src/compile/wasm/module.js";
 import { wasmTarget } from "../../src/compile/wasm/target.js";
+import { uprightPicture } from "../../src/compile/wasm/upright_picture.js";
 import { CLASS_NAMES_KEY, imagenetPreprocessing, PREPROCESSING_KEY } from "../../src/graph/image_metadata.js";
 import { load } from "../../src/runtime/index.js";
 import { CHROMIUM, withoutChromium } from "../../support/browser.js";
@@ -40,7 +40,8 @@ while (document.getElementById("result").textContent === "") await new Promise((
 
 /** The example's page, with the files beside it in the test's folder. */
 async function exampleFile(program: Program, module: Uint8Array): Promise<string> {
-  for (const { name, content } of await wasmExample(cName("tiny"), module, program)) {
+  const loader = readFileSync(new URL("../../src/runtime/index.js", import.meta.url), "utf8");
+  for (const { name, content } of wasmExample(cName("tiny"), module, program, loader)) {
     writeFileSync(path.join(folder, name), content);
   }
   return readFileSync(path.join(folder, "index.html"), "utf8");

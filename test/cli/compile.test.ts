@@ -15,9 +15,13 @@ import { pathToFileURL } from "node:url";
 import { gzipSync } from "node:zlib";
 import type { Compilation } from "../../src/cli/compile_text.js";
 import { compileToWasm } from "../../src/compile/index.js";
+import type { Lowering } from "../../src/compile/lower/definition.js";
+import { lowerings } from "../../src/compile/lower/registry.js";
+import { behind } from "../../src/compile/program_builder.js";
 import { writeModel } from "../../src/files/model_files.js";
 import { int } from "../../src/graph/attributes.js";
 import { imagenetPreprocessing, PREPROCESSING_KEY } from "../../src/graph/image_metadata.js";
+import { SELF_CHECK } from "../../src/graph/self_check.js";
 import type { Graph } from "../../src/graph/types.js";
 import { decompose } from "../../src/method/decompose.js";
 import { pruneCoefficients } from "../../src/method/prune.js";
@@ -112,6 +116,40 @@ for (const weights of ["inside", "separate", "binary"]) {
     assert.deepEqual(files.map(({ name }) => name).toSorted(), names.toSorted());
   });
 }
+
+for (const target of ["wasm", "c"]) {
+  test(`--verify and --debug change nothing of what is written: ${target}`, async (t) => {
+    const before = process.env[SELF_CHECK];
+    t.after(() => {
+      if (before === undefined) delete process.env[SELF_CHECK];
+      else process.env[SELF_CHECK] = before;
+    });
+    const contents = async (...args: readonly string[]): Promise<readonly Buffer[]> => {
+      const { out } = await compiled(tiny, "--target", target, ...args);
+      return readdirSync(out).map((name) => readFileSync(path.join(out, name)));
+    };
+    const plain = await contents();
+    assert.deepEqual(await contents("--verify"), plain);
+    assert.deepEqual(await contents("--debug"), plain);
+    assert.equal(process.env[SELF_CHECK], "1");
+  });
+}
+
+test("--verify finds a program that writes where it must not", async (t) => {
+  const table: Record<string, Lowering> = lowerings;
+  const { GlobalAveragePool: right } = lowerings;
+  t.after(() => {
+    table.GlobalAveragePool = right;
+  });
+  table.GlobalAveragePool = {
+    lower: (context) => right.lower({ ...context, write: (index) => behind(context.write(index), 1) }),
+  };
+  const out = newDirectory();
+  const { status, stderr } = await penni(["compile", tiny, "--target", "wasm", "--verify", "-o", out]);
+  assert.equal(status, 1);
+  assert.match(stderr, /^penni: .*tiny\.onnx: node .*GlobalAveragePool.*writes outside of "output"/);
+  assert.ok(!existsSync(out));
+});
 
 async function compiledModel(file: string, ...args: readonly string[]): Promise<Model> {
   const { out } = await compiled(file, "--target", "wasm", "--name", "model", ...args);

@@ -9,6 +9,7 @@ import { formWriters, replaceLayers } from "../../src/layers/forms.js";
 import { findDecompositions } from "../../src/layers/weights.js";
 import { Network } from "../../support/network.js";
 import { type CaseInput, constant, networkCase, outputOf, random, weight } from "./contract_case.js";
+import "./self_checked.js";
 
 const vector = (...values: readonly number[]): CaseInput => constant(int64Tensor([values.length], values));
 

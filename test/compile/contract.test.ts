@@ -13,6 +13,7 @@ import { contractCases, withoutCases } from "./cases/index.js";
 import type { ContractCase } from "./contract_case.js";
 import { runCasesInC } from "./run_c.js";
 import { relaxedModule, runModule, type Values, validates } from "./run_wasm.js";
+import "./self_checked.js";
 
 // Node 20 knows relaxed SIMD only behind this flag; later ones know it anyway.
 setFlagsFromString("--experimental-wasm-relaxed-simd");

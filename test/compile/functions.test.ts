@@ -8,6 +8,7 @@ import { errorFunction } from "../../src/ops/operators/erf.js";
 import { randomSource } from "../../support/opcase.js";
 import { constant, fed, opCase } from "./contract_case.js";
 import { runModule } from "./run_wasm.js";
+import "./self_checked.js";
 
 const COUNT = 4001;
 

@@ -1,12 +1,13 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
+import { cTarget } from "../../src/compile/c/target.js";
 import { compileProgram } from "../../src/compile/compile.js";
 import { constant } from "../../src/compile/kernel_builder.js";
 import { stridedKernel } from "../../src/compile/kernels/strided.js";
 import { planMemory } from "../../src/compile/memory_plan.js";
 import type { Buffer, Location, Program, Step } from "../../src/compile/program.js";
-import { targets } from "../../src/compile/targets.js";
 import { wasmModule } from "../../src/compile/wasm/module.js";
+import { wasmTarget } from "../../src/compile/wasm/target.js";
 import { runGraph } from "../../src/execute/node.js";
 import { float32Data, float32Tensor } from "../../src/graph/tensor.js";
 import type { Graph, Tensor } from "../../src/graph/types.js";
@@ -15,6 +16,7 @@ import { assertNearOutputs, Network } from "../../support/network.js";
 import { mobilenetV3, shufflenet } from "../../support/zoo/mobile.js";
 import { densenet } from "../../support/zoo/plain.js";
 import { resnet } from "../../support/zoo/residual.js";
+import "./self_checked.js";
 
 /** Steps between which a buffer holds something that is still read: from the first that names it to the last. */
 function lifetimes(steps: readonly Step[]): ReadonlyMap<Buffer, readonly [first: number, last: number]> {
@@ -95,13 +97,13 @@ for (const [name, build] of Object.entries(networks)) {
   test(`${name} computes the same when memory that nobody needs is full of NaN`, async () => {
     const { graph, net } = build();
     const feeds = net.feeds(1);
-    const program = compileProgram(graph, targets.wasm);
+    const program = compileProgram(graph, wasmTarget);
     const want = await runGraph(graph, feeds);
     assertNearOutputs(want, await runModule(wasmModule(poisoned(program)), feeds, want));
   });
 
   test(`${name}: buffers in use at the same time lie apart, with room for a vector behind each`, () => {
-    const { steps } = compileProgram(build().graph, targets.c);
+    const { steps } = compileProgram(build().graph, cTarget);
     const { offsets, size } = planMemory({ steps });
     const placed = [...lifetimes(steps)].flatMap(([buffer, [first, last]]) => {
       const from = offsets.get(buffer.id);

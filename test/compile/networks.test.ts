@@ -18,6 +18,7 @@ import { sharedPath, withoutShared } from "../../support/shared.js";
 import { zoo } from "../../support/zoo/families.js";
 import { pruned } from "../../support/zoo/stages.js";
 import { relaxedModule, runModule, type Values } from "./run_wasm.js";
+import "./self_checked.js";
 
 setFlagsFromString("--experimental-wasm-relaxed-simd");
 

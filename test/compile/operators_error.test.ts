@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { compileProgram } from "../../src/compile/compile.js";
-import { targets } from "../../src/compile/targets.js";
+import { wasmTarget } from "../../src/compile/wasm/target.js";
 import { int } from "../../src/graph/attributes.js";
 import { PenniError } from "../../src/graph/errors.js";
 import { removeDeadNodes } from "../../src/graph/passes/remove_dead_nodes.js";
@@ -10,6 +10,7 @@ import type { Graph, Node } from "../../src/graph/types.js";
 import { importForCompression } from "../../src/method/import_for_compression.js";
 import { modelRemarks } from "../../src/method/remarks.js";
 import { conv, node, randomTensor, smallGraph } from "../../support/small_models.js";
+import "./self_checked.js";
 
 /** Layers whose maps become 64 boxes and scores, a value g beside them, and an end that gives y. */
 function detector(end: readonly Node[]): Graph {
@@ -65,7 +66,7 @@ for (const [op, { end, border, why }] of Object.entries(ends)) {
     const graph = detector(end);
     const error = ((): unknown => {
       try {
-        return compileProgram(graph, targets.wasm);
+        return compileProgram(graph, wasmTarget);
       } catch (thrown) {
         return thrown;
       }
@@ -76,7 +77,7 @@ for (const [op, { end, border, why }] of Object.entries(ends)) {
     const names = [...(error.details.advice ?? "").matchAll(/"([^"]+)"/g)].map(([, name]) => name ?? "");
     assert.deepEqual(names.toSorted(), border);
     const outputs = names.map((name) => ({ name, type: undefined }));
-    const { outputs: ports } = compileProgram(removeDeadNodes({ ...graph, outputs }), targets.wasm);
+    const { outputs: ports } = compileProgram(removeDeadNodes({ ...graph, outputs }), wasmTarget);
     assert.deepEqual(
       ports.map(({ name }) => name),
       names,

@@ -12,6 +12,7 @@ import type { Graph, Tensor } from "../../src/graph/types.js";
 import { assertNearOutputs } from "../../support/network.js";
 import { buildCase, type ShrinkCase, shrinkCase } from "../../support/random_shrink_case.js";
 import { runModule } from "./run_wasm.js";
+import "./self_checked.js";
 
 /** Of every input the first image. */
 function oneImage(feeds: ReadonlyMap<string, Tensor>): ReadonlyMap<string, Tensor> {

@@ -1,4 +1,4 @@
-import { C_LANES } from "../../src/compile/c/files.js";
+import { C_LANES } from "../../src/compile/c/target.js";
 import { compileProgram } from "../../src/compile/compile.js";
 import type { Location, Port, Program, Buffer as ProgramBuffer } from "../../src/compile/program.js";
 import { numericData, numericTensor } from "../../src/graph/tensor.js";

@@ -1,8 +1,9 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
+import { loadBackend, targetNames } from "../../src/compile/backends.js";
 import { compileProgram } from "../../src/compile/compile.js";
-import { targets } from "../../src/compile/targets.js";
 import { wasmModule } from "../../src/compile/wasm/module.js";
+import { wasmTarget } from "../../src/compile/wasm/target.js";
 import { runGraph } from "../../src/execute/node.js";
 import { int, ints } from "../../src/graph/attributes.js";
 import { float32Data } from "../../src/graph/tensor.js";
@@ -10,6 +11,7 @@ import type { Graph } from "../../src/graph/types.js";
 import { encodeModel } from "../../src/onnx/write.js";
 import { Network } from "../../support/network.js";
 import { runModule } from "./run_wasm.js";
+import "./self_checked.js";
 
 const SAMPLES = 8192;
 const BINS = 36;
@@ -56,12 +58,12 @@ function noteFinder(seed: number): { readonly net: Network; readonly graph: Grap
 test("weights that convolutions of other sizes share are stored once, also packed", async () => {
   const { net, graph } = noteFinder(3);
   const modelBytes = encodeModel(graph).length;
-  for (const target of ["wasm", "c"] as const) {
-    const { weights } = compileProgram(graph, targets[target]);
+  for (const target of targetNames) {
+    const { weights } = compileProgram(graph, (await loadBackend(target)).target);
     // Beside the weights themselves: where the taps of a kernel lie at each octave's stride.
     assert.ok(weights.length < 1.15 * modelBytes, `${target}: ${weights.length} of ${modelBytes}`);
   }
-  const module = wasmModule(compileProgram(graph, targets.wasm));
+  const module = wasmModule(compileProgram(graph, wasmTarget));
   assert.ok(module.length < 2 * modelBytes, `${module.length} bytes of WebAssembly, ${modelBytes} of ONNX`);
   const feeds = net.feeds(1);
   const [expected] = (await runGraph(graph, feeds)).values();

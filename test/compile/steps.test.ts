@@ -1,11 +1,13 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { compileProgram } from "../../src/compile/compile.js";
-import { targets } from "../../src/compile/targets.js";
+import { backend } from "../../src/compile/wasm/backend.js";
 import { modulePorts, stepExport, wasmModule } from "../../src/compile/wasm/module.js";
+import { wasmTarget } from "../../src/compile/wasm/target.js";
 import { measureSteps } from "../../src/measure/step_times.js";
 import { tinyDetector, tinyUNet } from "../../support/label_free.js";
 import { tinyCnn } from "../../support/tiny_cnn.js";
+import "./self_checked.js";
 
 declare const WebAssembly: {
   Module: new (bytes: Uint8Array) => object;
@@ -18,7 +20,7 @@ for (const [name, graph] of Object.entries({
   detector: tinyDetector(),
 })) {
   test(`${name}: its steps, one by one, are its run, in the very same memory`, () => {
-    const program = compileProgram(graph, targets.wasm);
+    const program = compileProgram(graph, wasmTarget);
     const { exports } = new WebAssembly.Instance(
       new WebAssembly.Module(wasmModule(program, { exportsSteps: true })),
       {},
@@ -56,10 +58,12 @@ for (const [name, graph] of Object.entries({
 }
 
 test("times of steps and what is in none of them add up to the whole", async () => {
-  const program = compileProgram(tinyCnn(), targets.wasm);
+  const program = compileProgram(tinyCnn(), wasmTarget);
   const seen: number[] = [];
-  const { steps, wholeMs, remainderMs, runs } = await measureSteps(program, (done, total) =>
-    seen.push(done, total),
+  const { steps, wholeMs, remainderMs, runs } = await measureSteps(
+    program,
+    backend.execution,
+    (done, total) => seen.push(done, total),
   );
   assert.deepEqual(
     steps.map(({ step }) => step),

@@ -16,6 +16,7 @@ import { shrink } from "../../src/method/shrink.js";
 import { importModel } from "../../src/ops/passes/import_model.js";
 import { Layers } from "../../support/zoo/layers.js";
 import { runModule } from "./run_wasm.js";
+import "./self_checked.js";
 
 // Structures of the same kinds as public networks, tiny: calibrated, shrunk, compiled, and compared with ONNX Runtime.
 

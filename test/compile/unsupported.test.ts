@@ -7,6 +7,7 @@ import { PenniError } from "../../src/graph/errors.js";
 import { float32Tensor, int64Tensor } from "../../src/graph/tensor.js";
 import type { Graph } from "../../src/graph/types.js";
 import { type CaseNode, constant, fed, networkCase, omitted, random, weight } from "./contract_case.js";
+import "./self_checked.js";
 
 const scales = constant(float32Tensor([4], [1, 1, 0.5, 0.5]));
 

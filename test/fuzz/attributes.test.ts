@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
+import { cTarget } from "../../src/compile/c/target.js";
 import { compileProgram } from "../../src/compile/compile.js";
-import { targets } from "../../src/compile/targets.js";
 import { float, floats, int, ints, tensor, text } from "../../src/graph/attributes.js";
 import { PenniError } from "../../src/graph/errors.js";
 import { float32Tensor, numericTensor } from "../../src/graph/tensor.js";
@@ -109,7 +109,7 @@ function behindUnknown(graph: Graph): Graph {
 function check(graph: Graph): void {
   takeThrough(graph);
   try {
-    compileProgram(graph, targets.c);
+    compileProgram(graph, cTarget);
   } catch (error) {
     if (!(error instanceof PenniError))
       throw new Finding("compile to C", `an untyped error: ${error}`, error);

@@ -1,8 +1,8 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { compileProgram } from "../../src/compile/compile.js";
-import { targets } from "../../src/compile/targets.js";
 import { wasmModule } from "../../src/compile/wasm/module.js";
+import { wasmTarget } from "../../src/compile/wasm/target.js";
 import { PenniError } from "../../src/graph/errors.js";
 import { float32Data, float32Tensor, int64Data } from "../../src/graph/tensor.js";
 import type { Attribute, Graph, Tensor } from "../../src/graph/types.js";
@@ -74,7 +74,7 @@ const LONGEST_CODE = 2 ** 20;
 
 function checkCode(graph: Graph): void {
   try {
-    const program = compileProgram(graph, targets.wasm);
+    const program = compileProgram(graph, wasmTarget);
     const code = wasmModule(program).length - program.weights.length;
     assert.ok(code <= LONGEST_CODE, `${code} bytes of code`);
   } catch (error) {

@@ -40,7 +40,10 @@ export function findConstants(
         const name = names.take(`${prefix}${step.node.slice(-40)}_${parameter.name}`);
         found.set(buffer.id, { id: buffer.id, name, type: parameter.type, from, size: buffer.size });
       } else if (known.type !== parameter.type) {
-        throw new Error(`constant ${known.name} is read as ${known.type} and as ${parameter.type}`);
+        throw new PenniError(
+          "internal",
+          `constant ${known.name} is read as ${known.type} and as ${parameter.type}`,
+        );
       }
     });
   }

@@ -1,10 +1,10 @@
-import type { CFile } from "./c_file.js";
+import type { EmittedFile } from "../backend.js";
 import { wrapped } from "./names.js";
 import { PICTURE_HEADERS, pictureInput, pictureReader } from "./picture_reader.js";
 import type { CUnit } from "./source.js";
 
 /** A program that runs the network on files, and how it is built. */
-export function exampleFiles(unit: CUnit): readonly CFile[] {
+export function exampleFiles(unit: CUnit): readonly EmittedFile[] {
   return [
     { name: `${programName(unit)}.c`, content: mainFile(unit) },
     { name: "Makefile", content: makefile(unit) },

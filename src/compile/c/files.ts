@@ -1,15 +1,12 @@
+import type { EmittedFile, WeightsPlace } from "../backend.js";
 import type { Program } from "../program.js";
-import type { CFile } from "./c_file.js";
 import { binaryWeights } from "./constants.js";
 import { exampleFiles } from "./example.js";
 import { headerFile } from "./header.js";
 import { checkName } from "./names.js";
-import { type CUnit, cUnit, separateWeights, sourceFile, type WeightsPlace } from "./source.js";
+import { type CUnit, cUnit, separateWeights, sourceFile } from "./source.js";
 
 export { cName } from "./names.js";
-
-/** Lanes of the vectors that kernels for C are generated with: `compileProgram(graph, { width: C_LANES, rates })`. */
-export const C_LANES = 8;
 
 export interface CFileOptions {
   /** A C identifier (`cName` makes one): the files' name and the prefix of everything in the header. */
@@ -22,10 +19,10 @@ export interface CFileOptions {
 
 /**
  * A program as C99: NAME.h, NAME.c and what the options ask for.
- * @param program compiled with vectors of `C_LANES`
+ * @param program compiled for `cTarget`
  * @throws PenniError "bad-option" if the name is no identifier, or the weights are too large for text
  */
-export function cFiles(program: Program, { name, weights, example }: CFileOptions): readonly CFile[] {
+export function cFiles(program: Program, { name, weights, example }: CFileOptions): readonly EmittedFile[] {
   const unit = cUnit(program, checkName(name), weights);
   return [
     { name: `${name}.h`, content: headerFile(unit) },
@@ -35,7 +32,7 @@ export function cFiles(program: Program, { name, weights, example }: CFileOption
   ];
 }
 
-const weightFiles: Readonly<Record<WeightsPlace, (unit: CUnit) => readonly CFile[]>> = {
+const weightFiles: Readonly<Record<WeightsPlace, (unit: CUnit) => readonly EmittedFile[]>> = {
   inside: () => [],
   separate: (unit) => {
     const { header, source } = separateWeights(unit);

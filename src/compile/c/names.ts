@@ -1,3 +1,4 @@
+import { orDefault } from "../../graph/at.js";
 import { PenniError } from "../../graph/errors.js";
 import type { CIdentifier } from "../../text/destinations.js";
 
@@ -80,7 +81,7 @@ export class Names {
   take(text: string): CIdentifier {
     const base = cName(text);
     let name = base;
-    let count = this.next.get(this.keyOf(base)) ?? 2;
+    let count = orDefault(this.next.get(this.keyOf(base)), 2);
     for (; this.taken.has(this.keyOf(name)); count++) name = `${base}_${count}` as CIdentifier;
     this.next.set(this.keyOf(base), count);
     this.taken.add(this.keyOf(name));

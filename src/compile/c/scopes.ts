@@ -1,3 +1,4 @@
+import { entryOf, orDefault } from "../../graph/at.js";
 import type { Index, Statement, Value } from "../loops.js";
 
 /** Where a kernel's variables are to be declared in C, and which are never read. */
@@ -45,13 +46,13 @@ export function findScopes(body: Block): Scopes {
     for (const name of namesRead(statement)) use(name);
     if (!isSet(statement)) return;
     use(statement.variable);
-    sets.set(statement.variable, (sets.get(statement.variable) ?? 0) + 1);
+    sets.set(statement.variable, orDefault(sets.get(statement.variable), 0) + 1);
     types.set(statement.variable, statement.kind === "setIndex" ? "index" : statement.lanes);
   });
   const declaring = new Set<Statement>();
   const heads = new Map<Block, DeclaredVariable[]>();
   for (const [name, type] of types) {
-    const all = uses.get(name) ?? [];
+    const all = entryOf(uses, name);
     const block = innermostBlock(all);
     const [first] = all;
     if (first !== undefined && isSet(first.statement) && first.path.at(-1) === block) {
@@ -61,7 +62,8 @@ export function findScopes(body: Block): Scopes {
   return {
     headOf: (block) => heads.get(block) ?? [],
     declares: (statement) => declaring.has(statement),
-    isConstant: (variable) => (sets.get(variable) ?? 1) === 1,
+    // A loop's counter is set by its loop alone.
+    isConstant: (variable) => orDefault(sets.get(variable), 1) === 1,
     isRead: (name) => read.has(name),
   };
 }

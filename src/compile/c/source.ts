@@ -1,3 +1,5 @@
+import { at } from "../../graph/at.js";
+import { PenniError } from "../../graph/errors.js";
 import { readClassNames } from "../../graph/image_metadata.js";
 import {
   type CComment,
@@ -7,6 +9,7 @@ import {
   cString,
   terminalLine,
 } from "../../text/destinations.js";
+import type { WeightsPlace } from "../backend.js";
 import { type KernelPool, uniqueKernels } from "../kernel_pool.js";
 import type { Kernel, Pointer } from "../loops.js";
 import { type MemoryPlan, planMemory } from "../memory_plan.js";
@@ -16,9 +19,6 @@ import { elementTypes, type PrintedKernel, printKernel } from "./kernel_printer.
 import { Names, wrapped } from "./names.js";
 import { type CPorts, namePorts } from "./ports.js";
 import { preludeNames, vectorPrelude } from "./vectors.js";
-
-/** Where the weights of a program stand. */
-export type WeightsPlace = "inside" | "separate" | "binary";
 
 /** One call of a kernel. */
 export interface CStep extends Pick<Step, "kernel" | "arguments"> {
@@ -87,13 +87,13 @@ export function sourceFile(unit: CUnit): string {
   const calls = callsOf(pool, steps);
   const kernels = pool.kernels.map((kernel, index) =>
     printKernel(kernel, {
-      name: functions[index] ?? functionNames.take(kernel.name),
-      restrict: isRestricted(kernel, calls[index] ?? []),
+      name: at(functions, index),
+      restrict: isRestricted(kernel, at(calls, index)),
     }),
   );
   const used = new Set(kernels.flatMap((kernel) => kernel.used));
   const constants = constantsPart(unit);
-  const run = runFunction(unit, (step) => functions[pool.indexOf(step.kernel)] ?? "");
+  const run = runFunction(unit, (step) => at(functions, pool.indexOf(step.kernel)));
   const parts = [
     `/* The network "${title}", compiled by Penni: see ${name}.h. */`,
     includes(unit, kernels, constants),
@@ -167,7 +167,7 @@ function readerOf(type: Pointer["type"]): string {
 /** The steps that call each kernel of a pool. */
 function callsOf(pool: KernelPool, steps: readonly CStep[]): readonly (readonly CStep[])[] {
   const calls: CStep[][] = pool.kernels.map(() => []);
-  for (const step of steps) calls[pool.indexOf(step.kernel)]?.push(step);
+  for (const step of steps) at(calls, pool.indexOf(step.kernel)).push(step);
   return calls;
 }
 
@@ -222,7 +222,8 @@ function locationPrinter({ plan, ports, constants, weights }: CUnit): (location:
     const parameter = parameters.get(buffer.id);
     if (parameter !== undefined) return moved(parameter, offset);
     const constant = constantById.get(buffer.id);
-    if (constant === undefined) throw new Error(`buffer ${buffer.id} has no place in memory`);
+    if (constant === undefined)
+      throw new PenniError("internal", `buffer ${buffer.id} has no place in memory`);
     const { name, type, from } = constant;
     return moved(weights === "binary" ? `${readers[type]}(weights, ${from})` : name, offset);
   };

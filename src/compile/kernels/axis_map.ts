@@ -1,13 +1,5 @@
-import {
-  broadcast,
-  constant,
-  entry,
-  KernelBuilder,
-  load,
-  multiplyAdd,
-  plus,
-  times,
-} from "../kernel_builder.js";
+import { present } from "../../graph/at.js";
+import { broadcast, entry, KernelBuilder, load, multiplyAdd, plus, times } from "../kernel_builder.js";
 import type { Kernel, Value } from "../loops.js";
 import { multiply } from "./functions.js";
 
@@ -47,7 +39,7 @@ export function axisMapKernel(map: LinearMap, width: number): Kernel {
       const to = k.index("to", times(plus(times(block, outputs), at), inner)).read;
       k.overElements(inner, width, (lanes, i) => {
         const terms = sources.map((source) => load(input, plus(source, i)));
-        const [first = constant(0), ...rest] = terms;
+        const [first, rest] = [present(terms[0]), terms.slice(1)];
         if (weights === undefined) {
           k.store(lanes, output, plus(to, i), first);
           return;

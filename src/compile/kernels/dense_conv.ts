@@ -1,3 +1,4 @@
+import { present } from "../../graph/at.js";
 import { broadcast, KernelBuilder, load, multiplyAdd, plus, times } from "../kernel_builder.js";
 import type { Index, Kernel, Pointer } from "../loops.js";
 import { type Destination, destination, type Epilogue, epilogueName, storeCells } from "./epilogue.js";
@@ -55,8 +56,8 @@ export function denseBlocking(
     ({ outputs: block, cost }) => packed.has(block) && cost <= MOST_DETOUR * least,
   );
   const [best] = (inReach.length > 0 ? inReach : blockings).toSorted((one, other) => one.cost - other.cost);
-  if (best === undefined) throw new Error("a convolution without outputs");
-  return { outputs: best.outputs, shape: best.shape };
+  const { outputs: block, shape } = present(best, "a blocking of a convolution");
+  return { outputs: block, shape };
 }
 
 function instructions(outputs: number, block: number, sizes: readonly Run[]): number {
@@ -78,7 +79,8 @@ export function packDenseWeights(
   for (let first = 0; first < outputs; first += block) {
     const last = Math.min(first + block, outputs);
     for (let i = 0; i < perOutput; i++) {
-      for (let output = first; output < last; output++) packed[to++] = weights[output * perOutput + i] ?? 0;
+      for (let output = first; output < last; output++)
+        packed[to++] = present(weights[output * perOutput + i]);
     }
   }
   return packed;

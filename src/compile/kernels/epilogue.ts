@@ -1,3 +1,4 @@
+import { at } from "../../graph/at.js";
 import type { KernelBuilder } from "../kernel_builder.js";
 import { binary, constant, load, plus } from "../kernel_builder.js";
 import type { Index, Pointer, Value } from "../loops.js";
@@ -39,8 +40,7 @@ export function storeCells(
   values: readonly Value[],
 ): void {
   cells.forEach((cell, index) => {
-    const value = values[index];
-    if (value === undefined) throw new Error("a block has fewer values than vectors");
+    const value = at(values, index);
     const place = plus(position, cell.output);
     const summed: Value =
       residual === undefined

@@ -32,11 +32,9 @@ export function once({ k, lanes }: Place, value: Value, name = "t"): Value {
 
 /** c[0] x^(n-1) + ... + c[n-1]. */
 export function polynomial(place: Place, x: Value, coefficients: readonly number[]): Value {
-  const [first = 0, ...rest] = coefficients;
-  return rest.reduce<Value>(
-    (sum, coefficient) => once(place, multiplyAdd(sum, x, constant(coefficient))),
-    constant(first),
-  );
+  return coefficients
+    .map(constant)
+    .reduce((sum, coefficient) => once(place, multiplyAdd(sum, x, coefficient)));
 }
 
 /** ln 2 in two parts: the first has so few bits that its product with an exponent is exact. */

@@ -1,3 +1,4 @@
+import { at } from "../../graph/at.js";
 import { binary, constant, KernelBuilder, load, plus, times } from "../kernel_builder.js";
 import type { Index, Kernel, Value } from "../loops.js";
 import { blockShape, overPixelBlocks, type PixelGrid } from "./pixel_blocks.js";
@@ -31,16 +32,16 @@ export function poolKernel(pooling: Pooling, width: number): Kernel {
   k.loop("channel", 0, channels, 1, (channel) => {
     overPixelBlocks(k, grid, width, blockShape(grid, width, ACCUMULATORS), (from, to, cells) => {
       const plane = k.index("plane", plus(from, times(channel, inputPlane))).read;
-      const at = (cell: number, tap: Index): Value => load(input, plus(plane, tap, cell));
-      const results = cells.map((cell) => k.value("result", "vector", at(cell.input, taps[0] ?? 0)));
+      const element = (cell: number, tap: Index): Value => load(input, plus(plane, tap, cell));
+      const results = cells.map((cell) => k.value("result", "vector", element(cell.input, at(taps, 0))));
       overTaps(k, taps, tapTable, 1, (_, offset) => {
         results.forEach((result, index) => {
-          const x = at(cells[index]?.input ?? 0, offset);
+          const x = element(at(cells, index).input, offset);
           result.set(kind === "max" ? maximum(k, result.read, x) : binary("add", result.read, x));
         });
       });
       cells.forEach((cell, index) => {
-        const result = results[index]?.read ?? constant(0);
+        const result = at(results, index).read;
         const factor =
           table === undefined
             ? constant(typeof scale === "number" ? scale : 1)

@@ -1,4 +1,5 @@
-import { constant, KernelBuilder, load, plus, times } from "../kernel_builder.js";
+import { at, last } from "../../graph/at.js";
+import { KernelBuilder, load, plus, times } from "../kernel_builder.js";
 import type { Index, Kernel, Lanes, Pointer, Value } from "../loops.js";
 import { once, type Place } from "./functions.js";
 import { mergeAxes } from "./strided.js";
@@ -42,21 +43,23 @@ export function reduceKernel(reduction: Reduction, width: number): Kernel {
     partial: k.output("partial"),
     output: k.output("output"),
     reduction,
-    inner: inner.dims.map((size, axis) => ({ size, stride: inner.operands[0]?.[axis] ?? 0 })),
+    inner: inner.dims.map((size, axis) => ({ size, stride: at(at(inner.operands, 0), axis) })),
     width,
   };
-  const last = outer.dims.length - 1;
-  const [from = [], to = []] = outer.operands;
-  const isVector = from[last] === 1 && (outer.dims[last] ?? 1) > 1;
+  const innermost = outer.dims.length - 1;
+  const [from, to] = [at(outer.operands, 0), at(outer.operands, 1)];
+  const isVector = from[innermost] === 1 && at(outer.dims, innermost) > 1;
   const overAxis = (axis: number, input: Index, output: Index): void => {
-    const size = outer.dims[axis] ?? 1;
-    if (axis === last && isVector) {
-      k.overElements(size, width, (lanes, i) => reduceApart(parts, lanes, plus(input, i), plus(output, i)));
-    } else if (axis > last) {
+    if (axis > innermost) {
       reduceRun(parts, input, output);
+      return;
+    }
+    const size = at(outer.dims, axis);
+    if (axis === innermost && isVector) {
+      k.overElements(size, width, (lanes, i) => reduceApart(parts, lanes, plus(input, i), plus(output, i)));
     } else {
       k.loop(`i${axis}`, 0, size, 1, (i) =>
-        overAxis(axis + 1, plus(input, times(i, from[axis] ?? 0)), plus(output, times(i, to[axis] ?? 0))),
+        overAxis(axis + 1, plus(input, times(i, at(from, axis))), plus(output, times(i, at(to, axis)))),
       );
     }
   };
@@ -104,11 +107,11 @@ function overAll(
   visit: (position: Index) => void,
 ): void {
   const overAxis = (axis: number, position: Index, isFirst: boolean): void => {
-    const { size, stride } = axes[axis] ?? { size: 1, stride: 0 };
     if (axis >= axes.length) {
       if (!isFirst) visit(position);
       return;
     }
+    const { size, stride } = at(axes, axis);
     // The first element of the first runs is left out; what follows is a plain loop.
     if (isFirst) overAxis(axis + 1, position, true);
     k.loop(`r${axis}`, isFirst ? 1 : 0, size, 1, (i) =>
@@ -124,7 +127,7 @@ function reduceRun(
   from: Index,
   to: Index,
 ): void {
-  const run = inner.at(-1) ?? { size: 1, stride: 1 };
+  const run = last(inner);
   const isVector = run.stride === 1 && run.size >= width && width > 1;
   const scalar: Place = { k, lanes: "scalar" };
   const lanes: Lanes = isVector ? "vector" : "scalar";
@@ -133,8 +136,8 @@ function reduceRun(
   const stride = isVector ? 1 : run.stride;
   const chains = Math.min(CHAINS, Math.floor(run.size / step));
   const block = chains * step;
-  const element = (at: Place, position: Index): Value =>
-    reduction.each(at, once(at, load(input, position), "x"));
+  const element = (where: Place, position: Index): Value =>
+    reduction.each(where, once(where, load(input, position), "x"));
   const start = k.index("start", from).read;
   const totals = Array.from({ length: chains }, (_, chain) =>
     k.value("total", lanes, element(place, plus(start, times(chain * step, stride)))),
@@ -143,8 +146,8 @@ function reduceRun(
     const whole = run.size - ((run.size - first) % block);
     k.loop("i", first, whole, block, (i) => {
       totals.forEach((total, chain) => {
-        const at = plus(position, times(plus(i, chain * step), stride));
-        total.set(reduction.combine(total.read, element(place, at)));
+        const from = plus(position, times(plus(i, chain * step), stride));
+        total.set(reduction.combine(total.read, element(place, from)));
       });
     });
     for (let i = whole; i + step <= run.size; i += step) {
@@ -155,8 +158,7 @@ function reduceRun(
   const outerAxes = inner.slice(0, -1);
   overRun(start, block);
   overAll(k, outerAxes, start, (position) => overRun(k.index("run", position).read, 0));
-  const [firstTotal, ...others] = totals.map((total) => total.read);
-  const joined = others.reduce(reduction.combine, firstTotal ?? constant(0));
+  const joined = totals.map((total) => total.read).reduce(reduction.combine);
   const together = k.value("sum", lanes, joined);
   const sum = isVector ? acrossLanes(k, reduction, partial, together.read, width) : together;
   const rest = run.size % step;
@@ -181,5 +183,5 @@ function acrossLanes(
 ): ReturnType<KernelBuilder["value"]> {
   k.store("vector", partial, 0, vector);
   const lanes = Array.from({ length: width }, (_, lane) => load(partial, lane));
-  return k.value("sum", "scalar", lanes.slice(1).reduce(combine, lanes[0] ?? constant(0)));
+  return k.value("sum", "scalar", lanes.reduce(combine));
 }

@@ -1,3 +1,4 @@
+import { present } from "../../graph/at.js";
 import { broadcast, entry, KernelBuilder, load, multiplyAdd, plus, times } from "../kernel_builder.js";
 import type { Kernel } from "../loops.js";
 import type { TapConvolution } from "./dense_conv.js";
@@ -25,14 +26,14 @@ export function findNonZeros(
     const found: { readonly position: number; readonly value: number }[] = [];
     for (let channel = 0; channel < inputs; channel++) {
       for (const [tap, offset] of taps.entries()) {
-        const value = weights[(output * inputs + channel) * taps.length + tap] ?? 0;
+        const value = present(weights[(output * inputs + channel) * taps.length + tap]);
         if (value !== 0) found.push({ position: channel * inputPlane + offset, value });
       }
     }
     found.sort((a, b) => a.position - b.position);
     counts[output] = found.length;
     found.forEach(({ position, value }, index) => {
-      steps.push(position - (found[index - 1]?.position ?? 0));
+      steps.push(position - (index === 0 ? 0 : present(found[index - 1]).position));
       values.push(value);
     });
   }

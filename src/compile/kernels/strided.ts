@@ -1,3 +1,4 @@
+import { at, last, present } from "../../graph/at.js";
 import { broadcast, KernelBuilder, load, plus, times } from "../kernel_builder.js";
 import type { Index, Kernel, Lanes, Value } from "../loops.js";
 
@@ -25,32 +26,32 @@ export function stridedKernel(map: StridedMap, width: number): Kernel {
   const k = new KernelBuilder(map.name, map.comment);
   const inputs = map.inputs.map((_, index) => k.input(map.inputs.length === 1 ? "input" : `input_${index}`));
   const output = k.output("output");
-  const last = dims.length - 1;
-  const innerStrides = operands.map((strides) => strides[last] ?? 0);
+  const innermost = dims.length - 1;
+  const innerStrides = operands.map(last);
   const isVector = innerStrides.at(-1) === 1 && innerStrides.every((stride) => stride === 0 || stride === 1);
 
   const inner = (positions: readonly Index[]): void => {
     const element = (lanes: Lanes, i: Index): void => {
-      const places = positions.map((position, index) => plus(position, times(i, innerStrides[index] ?? 0)));
+      const places = positions.map((position, index) => plus(position, times(i, at(innerStrides, index))));
       const values = inputs.map((input, index) => {
         const read = innerStrides[index] === 0 ? broadcast : load;
-        return read(input, places[index] ?? 0);
+        return read(input, at(places, index));
       });
-      k.store(lanes, output, places.at(-1) ?? 0, map.compute(values, k, lanes));
+      k.store(lanes, output, last(places), map.compute(values, k, lanes));
     };
-    const count = dims[last] ?? 1;
+    const count = last(dims);
     if (isVector) k.overElements(count, width, element);
     else k.loop("i", 0, count, 1, (i) => element("scalar", i));
   };
   const overAxis = (axis: number, positions: readonly Index[]): void => {
-    if (axis >= last) {
+    if (axis >= innermost) {
       inner(positions);
       return;
     }
-    k.loop(`i${axis}`, 0, dims[axis] ?? 1, 1, (counter) => {
+    k.loop(`i${axis}`, 0, at(dims, axis), 1, (counter) => {
       overAxis(
         axis + 1,
-        positions.map((position, index) => plus(position, times(counter, operands[index]?.[axis] ?? 0))),
+        positions.map((position, index) => plus(position, times(counter, at(at(operands, index), axis)))),
       );
     });
   };
@@ -71,19 +72,19 @@ export function mergeAxes(dims: readonly number[], operands: readonly StridedOpe
   const merged: { dims: number[]; operands: number[][] } = { dims: [], operands: operands.map(() => []) };
   dims.forEach((dim, axis) => {
     if (dim === 1) return;
-    const strides = operands.map((operand) => operand.strides[axis] ?? 0);
+    const strides = operands.map((operand) => at(operand.strides, axis));
     const isEven =
       merged.dims.length > 0 &&
-      strides.every((stride, index) => merged.operands[index]?.at(-1) === stride * dim);
+      strides.every((stride, index) => last(at(merged.operands, index)) === stride * dim);
     if (isEven) {
-      merged.dims.push((merged.dims.pop() ?? 1) * dim);
+      merged.dims.push(present(merged.dims.pop()) * dim);
       merged.operands.forEach((list, index) => {
-        list[list.length - 1] = strides[index] ?? 0;
+        list[list.length - 1] = at(strides, index);
       });
     } else {
       merged.dims.push(dim);
       merged.operands.forEach((list, index) => {
-        list.push(strides[index] ?? 0);
+        list.push(at(strides, index));
       });
     }
   });

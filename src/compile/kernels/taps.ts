@@ -1,3 +1,4 @@
+import { at } from "../../graph/at.js";
 import type { KernelBuilder } from "../kernel_builder.js";
 import { entry } from "../kernel_builder.js";
 import type { Index, Pointer } from "../loops.js";
@@ -33,7 +34,7 @@ export function overTaps(
   body: (tap: Index, position: Index) => void,
 ): void {
   if (table === undefined) {
-    if (first === 0) body(0, taps[0] ?? 0);
+    if (first === 0) body(0, at(taps, 0));
     return;
   }
   k.loop("tap", first, taps.length, 1, (tap) => {

@@ -1,3 +1,4 @@
+import { orDefault, present } from "../../graph/at.js";
 import { floatAttribute, intAttribute, stringAttribute } from "../../graph/attributes.js";
 import type { Node } from "../../graph/types.js";
 import { elementTypeOfCode, isFloat, isInteger } from "../../ops/core/element_types.js";
@@ -28,8 +29,8 @@ import type { UnaryFunction } from "./elementwise.js";
 const zero = constant(0);
 const one = constant(1);
 
-const parameter = (node: Node, name: string, fallback: number): Value =>
-  constant(floatAttribute(node, name) ?? fallback);
+const parameter = (node: Node, name: string, absent: number): Value =>
+  constant(orDefault(floatAttribute(node, name), absent));
 
 const single = (op: UnaryOp): UnaryFunction => {
   return (_, [x]) => unary(op, x);
@@ -63,14 +64,14 @@ function mish(place: Place, x: Value): Value {
 }
 
 function cast(x: Value, node: Node): Value {
-  const type = elementTypeOfCode(intAttribute(node, "to") ?? 1);
+  const type = elementTypeOfCode(present(intAttribute(node, "to"), "the type of a Cast"));
   if (type === "bool") return select(x, "notEqual", zero, one, zero);
   return isInteger(type) ? unary("truncate", x) : x;
 }
 
 /** Whether `cast` can make this type. */
 export function isCastable(node: Node): boolean {
-  const type = elementTypeOfCode(intAttribute(node, "to") ?? 1);
+  const type = elementTypeOfCode(present(intAttribute(node, "to"), "the type of a Cast"));
   return type === "bool" || isInteger(type) || isFloat(type);
 }
 
@@ -100,9 +101,10 @@ export const activations = {
     hardSigmoid(x, parameter(node, "alpha", 0.2), parameter(node, "beta", 0.5)),
   HardSwish: (_, [x]) => multiply(x, hardSigmoid(x, constant(1 / 6), constant(0.5))),
   IsInf: (_, [x], { node }) => {
-    const [low, high] = ["detect_negative", "detect_positive"].map((name) => intAttribute(node, name) ?? 1);
-    const below = select(x, "equal", constant(Number.NEGATIVE_INFINITY), constant(low ?? 1), zero);
-    return select(x, "equal", constant(Number.POSITIVE_INFINITY), constant(high ?? 1), below);
+    const detects = (name: string): Value => constant(orDefault(intAttribute(node, name), 1));
+    const [low, high] = [detects("detect_negative"), detects("detect_positive")];
+    const below = select(x, "equal", constant(Number.NEGATIVE_INFINITY), low, zero);
+    return select(x, "equal", constant(Number.POSITIVE_INFINITY), high, below);
   },
   IsNaN: (_, [x]) => select(x, "notEqual", x, one, zero),
   LeakyRelu: (_, [x], { node }) => below(x, multiply(x, parameter(node, "alpha", 0.01)), x),

@@ -39,14 +39,14 @@ const simplePowers = new Map<number, (place: Place, x: Value) => Value>([
 
 function raised(place: Place, x: Value, exponent: Value, context: LoweringContext): Value {
   const exponents = context.constantData(1);
-  const [first] = exponents ?? [];
+  const first = exponents?.[0];
   const isSame = first !== undefined && exponents?.every((value) => value === first);
   const simple = isSame ? simplePowers.get(first) : undefined;
   return simple === undefined ? power(place, x, exponent) : simple(place, x);
 }
 
 /** Operators of two broadcast inputs, by name. */
-export const binaryFunctions: Readonly<Record<string, BinaryFunction>> = {
+export const binaryFunctions = {
   Add: (_, [a, b]) => add(a, b),
   And: (_, [a, b]) => select(a, "notEqual", zero, truth(b, "notEqual", zero), zero),
   Div: (_, [a, b], context) => {
@@ -66,14 +66,14 @@ export const binaryFunctions: Readonly<Record<string, BinaryFunction>> = {
   PRelu: (_, [x, slope]) => select(x, "less", zero, multiply(x, slope), x),
   Sub: (_, [a, b]) => subtract(a, b),
   Xor: (_, [a, b]) => truth(truth(a, "notEqual", zero), "notEqual", truth(b, "notEqual", zero)),
-};
+} as const satisfies Readonly<Record<string, BinaryFunction>>;
 
 /** Operators of any number of broadcast inputs, taken two by two. */
-export const foldingFunctions: Readonly<Record<string, BinaryFunction>> = {
+export const foldingFunctions = {
   Max: (_, [a, b]) => orNaN(b, larger(a, b)),
   Min: (_, [a, b]) => orNaN(b, smaller(a, b)),
   Sum: (_, [a, b]) => add(a, b),
-};
+} as const satisfies Readonly<Record<string, BinaryFunction>>;
 
 /** Where: the second operand where the first holds, else the third. */
 export const chosen: ElementFunction<readonly [Value, Value, Value]> = (_, [condition, a, b]) =>

@@ -1,3 +1,4 @@
+import { at, orDefault, present } from "../../graph/at.js";
 import { intAttribute } from "../../graph/attributes.js";
 import { elementCount, numericData } from "../../graph/tensor.js";
 import { normalizeAxis } from "../../ops/core/arguments.js";
@@ -7,7 +8,7 @@ import { resizedAxes } from "../../ops/operators/resize.js";
 import { axisMapKernel, type LinearMap } from "../kernels/axis_map.js";
 import type { Location } from "../program.js";
 import { behind } from "../program_builder.js";
-import type { Lowering, LoweringContext } from "./definition.js";
+import type { Lower, LoweringContext } from "./definition.js";
 import { checkTableLength, notConstant } from "./errors.js";
 
 // Operators that take each axis by itself: elements are picked, or mixed with constant weights.
@@ -31,6 +32,8 @@ export function lowerAxisMaps(context: LoweringContext, maps: readonly AxisMap[]
   });
 }
 
+type Tap = AxisMap["taps"][number][number];
+
 function mapAxis(
   context: LoweringContext,
   { axis, inputs, taps }: AxisMap,
@@ -49,22 +52,23 @@ function mapAxis(
     isCopy: most === 1 && taps.every(([tap]) => tap?.weight === 1),
   };
   // Missing taps are one that is there already, with weight 0.
-  const tapAt = (at: number): AxisMap["taps"][number][number] => {
-    const list = taps[Math.floor(at / most)] ?? [];
-    return list[at % most] ?? { input: list[0]?.input ?? 0, weight: 0 };
+  const tapAt = (index: number): Tap => {
+    const list = present(taps[Math.floor(index / most)]);
+    // A position without any is zero, wherever it reads.
+    return list[index % most] ?? { input: orDefault(list[0]?.input, 0), weight: 0 };
   };
-  const positions = Int32Array.from({ length: taps.length * most }, (_, at) => tapAt(at).input * inner);
+  const positions = Int32Array.from({ length: taps.length * most }, (_, index) => tapAt(index).input * inner);
   const tables = [context.weights(positions)];
   if (!map.isCopy) {
     tables.push(
-      context.weights(Float32Array.from({ length: positions.length }, (_, at) => tapAt(at).weight)),
+      context.weights(Float32Array.from({ length: positions.length }, (_, index) => tapAt(index).weight)),
     );
   }
   context.call(axisMapKernel(map, context.width), [from, ...tables, to]);
 }
 
 /** Interpolation by scales or to sizes. */
-export const lowerResize: Lowering = (context) => {
+export const lowerResize: Lower = (context) => {
   for (const dim of context.outputDims()) checkTableLength(context, dim);
   const maps = resizedAxes(context, context.inputDims(0), context.outputDims());
   if (maps === undefined) throw notConstant(context, "scales or sizes");
@@ -72,12 +76,12 @@ export const lowerResize: Lowering = (context) => {
 };
 
 /** Entries of an axis by constant indices. */
-export const lowerGather: Lowering = (context) => {
+export const lowerGather: Lower = (context) => {
   const dims = context.inputDims(0);
   const indices = context.constant(1);
   if (indices === undefined) throw notConstant(context, "indices");
-  const axis = normalizeAxis(context.node, intAttribute(context.node, "axis") ?? 0, dims.length);
-  const size = dims[axis] ?? 0;
+  const axis = normalizeAxis(context.node, orDefault(intAttribute(context.node, "axis"), 0), dims.length);
+  const size = at(dims, axis);
   const taken = numericData(indices).map((index) => gatheredPosition(context.node, index, size));
   const [only] = taken;
   if (taken.length === 1 && only !== undefined && elementCount(dims.slice(0, axis)) === 1) {

@@ -1,21 +1,27 @@
 import type { NodeContext } from "../../ops/core/context.js";
 import { clipBound } from "../../ops/operators/clip.js";
+import type { Bounds, Lowering } from "./definition.js";
+import { boundsLowering } from "./elementwise.js";
+import { notConstant } from "./errors.js";
 
-/** The limits that a node puts on its input; undefined if it does anything else or they are not constant. */
-export interface Bounds {
-  readonly low: number | undefined;
-  readonly high: number | undefined;
+/** An operator that does nothing but keep its input between limits. */
+function boundsOnly(bounds: (context: NodeContext) => Bounds | undefined): Lowering {
+  const lower = boundsLowering((context) => {
+    const limits = bounds(context);
+    if (limits === undefined) throw notConstant(context, "min and max");
+    return limits;
+  });
+  return { lower, bounds };
 }
 
-export function boundsOf(context: NodeContext): Bounds | undefined {
-  if (context.node.domain !== "") return undefined;
-  if (context.node.op === "Relu") return { low: 0, high: undefined };
-  if (context.node.op !== "Clip") return undefined;
+export const reluLowering = boundsOnly(() => ({ low: 0, high: undefined }));
+
+export const clipLowering = boundsOnly((context) => {
   const low = clipBound(context, 1, "min", Number.NEGATIVE_INFINITY);
   const high = clipBound(context, 2, "max", Number.POSITIVE_INFINITY);
   if (low === undefined || high === undefined) return undefined;
   return { low: finite(low), high: finite(high) };
-}
+});
 
 function finite(value: number): number | undefined {
   return Number.isFinite(value) ? value : undefined;

@@ -1,3 +1,4 @@
+import { present } from "../../graph/at.js";
 import { PenniError } from "../../graph/errors.js";
 import { countNonZeros, elementCount } from "../../graph/tensor.js";
 import { mergeFactors } from "../../layers/decomposition.js";
@@ -25,7 +26,7 @@ import { findNonZeros, sparseConvKernel } from "../kernels/sparse_conv.js";
 import { tapTables } from "../kernels/taps.js";
 import type { Location } from "../program.js";
 import { behind } from "../program_builder.js";
-import type { ConvFactors, Lowering, LoweringContext } from "./definition.js";
+import type { ConvFactors, Lower, LoweringContext } from "./definition.js";
 import { checkStride, unsupported } from "./errors.js";
 import { copyStrided, viewOf } from "./movement.js";
 
@@ -50,7 +51,7 @@ interface ConvPlan {
 }
 
 /** Convolution over one or two axes with a constant weight, in the form that the cost model finds fastest. */
-export const lowerConv: Lowering = (context) => {
+export const lowerConv: Lower = (context) => {
   const axes = context.inputDims(0).length - 2;
   if (axes > 2) throw unsupported(context, "one or two spatial axes", `${axes}`);
   const geometry = convGeometry(context.node, context.inputDims(0), context.inputDims(1));
@@ -253,9 +254,8 @@ function factoredConvolution(
     },
     context.width,
   );
-  const byTap = Float32Array.from(
-    { length: taps * d },
-    (_, i) => basis[(i % d) * taps + Math.floor(i / d)] ?? 0,
+  const byTap = Float32Array.from({ length: taps * d }, (_, i) =>
+    present(basis[(i % d) * taps + Math.floor(i / d)]),
   );
   const basisWeights = [byTap, ...tapTables(conv.taps)].map((table) => context.weights(table));
   const pointwise: TapConvolution = {
@@ -303,7 +303,7 @@ function depthwiseConvolution(
   const packed = Float32Array.from({ length: shared ? maps * taps : weights.length }, (_, i) => {
     const channel = Math.floor(i / (taps * maps));
     const tap = Math.floor(i / maps) % taps;
-    return weights[(channel * maps + (i % maps)) * taps + tap] ?? 0;
+    return present(weights[(channel * maps + (i % maps)) * taps + tap]);
   });
   const tables = [packed, ...tapTables(conv.taps), bias].map((table) => context.weights(table));
   const macs = weights.length * conv.outputPlane;

@@ -1,3 +1,4 @@
+import { at, dims4, last, orDefault, present } from "../../graph/at.js";
 import { attributes, int, ints } from "../../graph/attributes.js";
 import { elementCount } from "../../graph/tensor.js";
 import { groupCount } from "../../layers/groups.js";
@@ -6,7 +7,7 @@ import { type TransposedAxis, transposedAxes } from "../../ops/operators/conv_tr
 import { noEpilogue } from "../kernels/epilogue.js";
 import type { Location } from "../program.js";
 import { lowerConv } from "./conv.js";
-import type { Lowering, LoweringContext } from "./definition.js";
+import type { Lower, LoweringContext } from "./definition.js";
 import { checkPhases, notConstant, unsupported } from "./errors.js";
 import { copyStrided, viewOf } from "./movement.js";
 
@@ -31,25 +32,26 @@ interface Phase {
  * Transposed convolution over one or two axes with a constant weight: each of the stride's phases is an ordinary
  * convolution, whose outputs are dealt to their places.
  */
-export const lowerConvTranspose: Lowering = (context) => {
+export const lowerConvTranspose: Lower = (context) => {
   const [input, kernel, output] = [context.inputDims(0), context.inputDims(1), context.outputDims()];
   const rank = input.length - 2;
   if (rank < 1 || rank > 2) throw unsupported(context, "one or two spatial axes", `${rank}`);
   const weights = context.constantData(1);
-  const bias = context.hasInput(2) ? context.constantData(2) : new Float32Array(output[1] ?? 1);
+  const bias = context.hasInput(2) ? context.constantData(2) : new Float32Array(at(output, 1));
   if (weights === undefined || bias === undefined) throw notConstant(context, "weight and bias");
   const axes = transposedAxes(context.node, input.slice(2), kernel.slice(2));
   checkPhases(
     context,
-    axes.reduce((count, { stride }, at) => count * Math.min(stride, output[at + 2] ?? 1), 1),
+    axes.reduce((count, { stride }, axis) => count * Math.min(stride, at(output, axis + 2)), 1),
   );
-  const phases = axes.map((axis, at) =>
-    phasesOf(axis, input[at + 2] ?? 1, kernel[at + 2] ?? 1, output[at + 2] ?? 1),
+  const phases = axes.map((axis, index) =>
+    phasesOf(axis, at(input, index + 2), at(kernel, index + 2), at(output, index + 2)),
   );
-  const [rows, columns] = rank === 1 ? [[wholeAxis], phases[0]] : [phases[0], phases[1]];
+  const rows = rank === 1 ? [wholeAxis] : at(phases, 0);
+  const columns = last(phases);
   const to = context.write();
-  for (const row of rows ?? []) {
-    for (const column of columns ?? []) {
+  for (const row of rows) {
+    for (const column of columns) {
       lowerPhase(context, { row, column, weights, bias, strides: axes.map((axis) => axis.stride) }, to);
     }
   }
@@ -64,7 +66,7 @@ function phasesOf(
   taps: number,
   output: number,
 ): readonly Phase[] {
-  const begin = cut?.[0] ?? 0;
+  const begin = orDefault(cut?.[0], 0);
   return Array.from({ length: Math.min(stride, output) }, (_, first): Phase => {
     // Element `first` stands at position m of what x and w make; q counts the elements of its phase from position 0.
     const m = first + begin;
@@ -75,8 +77,10 @@ function phasesOf(
       (tap) => (tap * dilation) % stride === remainder,
     );
     const offsets = mine.map((tap) => (tap * dilation - remainder) / stride);
-    const [nearest = 0, next = nearest + 1] = offsets;
-    const furthest = offsets.at(-1) ?? 0;
+    // A phase that no tap reaches is filled with the bias: distances do not matter.
+    const nearest = orDefault(offsets[0], 0);
+    const next = orDefault(offsets[1], nearest + 1);
+    const furthest = orDefault(offsets.at(-1), 0);
     const padBegin = Math.max(0, furthest - q);
     const skip = padBegin - furthest + q;
     const reach = furthest - nearest;
@@ -95,13 +99,13 @@ interface PlanarPhase {
 
 function lowerPhase(context: LoweringContext, phase: PlanarPhase, to: Location): void {
   const { row, column, bias, strides } = phase;
-  const [batch = 1, outputs = 1, ...space] = context.outputDims();
-  const plane = space.length === 1 ? [1, ...space] : space;
-  const [down, across] = strides.length === 1 ? [1, strides[0] ?? 1] : [strides[0] ?? 1, strides[1] ?? 1];
-  const own = stridesOf([batch, outputs, ...plane]);
+  const whole = planar(context.outputDims());
+  const [batch, outputs] = whole;
+  const [down, across] = strides.length === 1 ? [1, at(strides, 0)] : [at(strides, 0), at(strides, 1)];
+  const [image, map, line, element] = dims4(stridesOf(whole));
   const target = {
-    location: viewOf(to, [batch, outputs, ...plane], [0, 0, row.first, column.first]).location,
-    strides: [own[0] ?? 0, own[1] ?? 0, (own[2] ?? 0) * down, (own[3] ?? 0) * across],
+    location: viewOf(to, whole, [0, 0, row.first, column.first]).location,
+    strides: [image, map, line * down, element * across],
   };
   const dims = [batch, outputs, row.count, column.count];
   if (row.taps.length === 0 || column.taps.length === 0) {
@@ -117,8 +121,13 @@ function lowerPhase(context: LoweringContext, phase: PlanarPhase, to: Location):
 
 /** Spatial dimensions [height, width] of the input. */
 function planeOf(context: LoweringContext): readonly [number, number] {
-  const space = context.inputDims(0).slice(2);
-  return space.length === 1 ? [1, space[0] ?? 1] : [space[0] ?? 1, space[1] ?? 1];
+  const [, , height, width] = planar(context.inputDims(0));
+  return [height, width];
+}
+
+/** Dimensions [N, C, H, W] of planes, or of rows as planes of height 1. */
+function planar(dims: readonly number[]): ReturnType<typeof dims4> {
+  return dims4(dims.length === 3 ? dims.toSpliced(2, 0, 1) : dims);
 }
 
 function convolvedSize(context: LoweringContext, phase: Phase, axis: 0 | 1): number {
@@ -135,8 +144,8 @@ function convolutionContext(
 ): LoweringContext {
   const { row, column, bias } = phase;
   const groups = groupCount(context.node);
-  const [batch = 1, inputs = 1] = context.inputDims(0);
-  const outputs = made[1] ?? 1;
+  const [batch, inputs] = planar(context.inputDims(0));
+  const outputs = at(made, 1);
   const kernel = [row.taps.length, column.taps.length];
   const weightDims = [outputs, inputs / groups, ...kernel];
   const inputDims = [[batch, inputs, ...planeOf(context)], weightDims, [outputs]];
@@ -155,7 +164,7 @@ function convolutionContext(
     epilogue: noEpilogue,
     residual: undefined,
     convFactors: undefined,
-    inputDims: (index) => inputDims[index] ?? [],
+    inputDims: (index) => at(inputDims, index),
     outputDims: () => made,
     constantData: (index) => data[index],
     hasInput: () => true,
@@ -169,9 +178,8 @@ function phaseWeights(
   { row, column, weights }: PlanarPhase,
   dims: readonly number[],
 ): Float32Array {
-  const [outputs = 1, perGroup = 1, height = 1, width = 1] = dims;
-  const [, made = 1, ...kernel] = context.inputDims(1);
-  const [rows = 1, columns = 1] = kernel.length === 1 ? [1, ...kernel] : kernel;
+  const [outputs, perGroup, height, width] = dims4(dims);
+  const [, made, rows, columns] = planar(context.inputDims(1));
   const groups = outputs / made;
   const result = new Float32Array(elementCount(dims));
   let to = 0;
@@ -180,9 +188,9 @@ function phaseWeights(
     for (let channel = 0; channel < perGroup; channel++) {
       const from = ((group * perGroup + channel) * made + (output % made)) * rows * columns;
       for (let tap = 0; tap < height * width; tap++) {
-        const r = row.taps[Math.floor(tap / width)] ?? 0;
-        const s = column.taps[tap % width] ?? 0;
-        result[to++] = weights[from + r * columns + s] ?? 0;
+        const r = present(row.taps[Math.floor(tap / width)]);
+        const s = present(column.taps[tap % width]);
+        result[to++] = present(weights[from + r * columns + s]);
       }
     }
   }

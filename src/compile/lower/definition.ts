@@ -31,6 +31,7 @@ export interface LoweringContext extends NodeContext {
   /** The elements of an input's constant as float32; undefined if it is computed or absent. */
   constantData(index: number): Float32Array | undefined;
   hasInput(index: number): boolean;
+  hasOutput(index: number): boolean;
   /** Where an input lies: constants are put among the weights. */
   read(index: number): Location;
   /** A place for an output. */
@@ -46,4 +47,26 @@ export interface LoweringContext extends NodeContext {
 }
 
 /** Turns one operation into calls of kernels. All dimensions are known, and the batch is whatever the graph says. */
-export type Lowering = (context: LoweringContext) => void;
+export type Lower = (context: LoweringContext) => void;
+
+/** The limits that an operation puts on a value: none where undefined. */
+export interface Bounds {
+  readonly low: number | undefined;
+  readonly high: number | undefined;
+}
+
+/** What the compiler knows of one operator. */
+export interface Lowering {
+  readonly lower: Lower;
+  /** It honours the bounds of `LoweringContext.epilogue`: those of a following node can become part of it. */
+  readonly takesBounds?: true;
+  /** It adds `LoweringContext.residual`: a following sum with a value of the same shape can become part of it. */
+  readonly takesSum?: true;
+  /** The operator is the sum of its two inputs, which one that takes sums can take along. */
+  readonly isSum?: true;
+  /**
+   * The limits that a node puts on its input, where the operator does nothing else: one that takes bounds can take them
+   * along. Undefined if they are not constant.
+   */
+  readonly bounds?: (context: NodeContext) => Bounds | undefined;
+}

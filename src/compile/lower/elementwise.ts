@@ -1,13 +1,13 @@
+import { at } from "../../graph/at.js";
 import { elementCount } from "../../graph/tensor.js";
 import { broadcastStrides } from "../../ops/core/broadcast.js";
 import { stridesOf } from "../../ops/core/dims.js";
 import { isInteger } from "../../ops/core/element_types.js";
-import { constant } from "../kernel_builder.js";
 import { bounded } from "../kernels/epilogue.js";
 import { once, type Place } from "../kernels/functions.js";
 import { type StridedMap, stridedKernel } from "../kernels/strided.js";
 import type { Value } from "../loops.js";
-import type { Lowering, LoweringContext } from "./definition.js";
+import type { Bounds, Lower, LoweringContext } from "./definition.js";
 import { mapViews, type StridedView, viewOf } from "./movement.js";
 
 /** A function of each element of the operation's inputs, broadcast to its output, within the operation's bounds. */
@@ -57,36 +57,36 @@ export type ElementFunction<Operands extends readonly Value[]> = (
 export type UnaryFunction = ElementFunction<readonly [Value]>;
 export type BinaryFunction = ElementFunction<readonly [Value, Value]>;
 
-export const unaryLowering = (compute: UnaryFunction): Lowering => {
+export const unaryLowering = (compute: UnaryFunction): Lower => {
   return (context) =>
-    lowerElementwise(context, 1, ([x = constant(0)], k, lanes) => {
+    lowerElementwise(context, 1, (operands, k, lanes) => {
       const place = { k, lanes };
-      return compute(place, [once(place, x, "x")], context);
+      return compute(place, [once(place, at(operands, 0), "x")], context);
     });
 };
 
-export const binaryLowering = (compute: BinaryFunction): Lowering => {
+export const binaryLowering = (compute: BinaryFunction): Lower => {
   return (context) =>
-    lowerElementwise(context, 2, ([left = constant(0), right = constant(0)], k, lanes) => {
+    lowerElementwise(context, 2, (operands, k, lanes) => {
       const place = { k, lanes };
+      const [left, right] = [at(operands, 0), at(operands, 1)];
       return compute(place, [once(place, left, "a"), once(place, right, "b")], context);
     });
 };
 
 /** A function of three elements. */
-export const choiceLowering = (compute: ElementFunction<readonly [Value, Value, Value]>): Lowering => {
+export const choiceLowering = (compute: ElementFunction<readonly [Value, Value, Value]>): Lower => {
   return (context) =>
-    lowerElementwise(context, 3, ([a, b, c], k, lanes) => {
-      if (a === undefined || b === undefined || c === undefined) throw new Error("a choice without operands");
-      return compute({ k, lanes }, [a, b, c], context);
-    });
+    lowerElementwise(context, 3, (operands, k, lanes) =>
+      compute({ k, lanes }, [at(operands, 0), at(operands, 1), at(operands, 2)], context),
+    );
 };
 
 /** Operands of one kernel: engines allow functions some hundred parameters, and processors few registers. */
 const MOST_FOLDED = 16;
 
 /** A function of two elements, over any number of inputs. */
-export const foldingLowering = (compute: BinaryFunction): Lowering => {
+export const foldingLowering = (compute: BinaryFunction): Lower => {
   return (context) => {
     const dims = context.outputDims();
     const fold: StridedMap["compute"] = (values, k, lanes) => {
@@ -108,15 +108,10 @@ export const foldingLowering = (compute: BinaryFunction): Lowering => {
 };
 
 /** Relu, Clip and the like. */
-export const boundsLowering = (
-  bounds: (context: LoweringContext) => {
-    readonly low: number | undefined;
-    readonly high: number | undefined;
-  },
-): Lowering => {
+export const boundsLowering = (bounds: (context: LoweringContext) => Bounds): Lower => {
   return (context) => {
     const limits = bounds(context);
-    lowerElementwise(context, 1, ([x]) => bounded(x ?? constant(0), limits));
+    lowerElementwise(context, 1, (operands) => bounded(at(operands, 0), limits));
   };
 };
 

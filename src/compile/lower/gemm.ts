@@ -1,44 +1,50 @@
-import { floatAttribute, intAttribute } from "../../graph/attributes.js";
+import { at, last, orDefault, present } from "../../graph/at.js";
+import { floatAttribute } from "../../graph/attributes.js";
 import { elementCount } from "../../graph/tensor.js";
+import { isSet } from "../../ops/core/arguments.js";
 import { broadcastStrides } from "../../ops/core/broadcast.js";
 import { stridesOf } from "../../ops/core/dims.js";
 import { type BiasStrides, type DenseProduct, gemmKernel } from "../kernels/gemm.js";
 import type { Location } from "../program.js";
-import type { Lowering, LoweringContext } from "./definition.js";
+import type { Lower, LoweringContext } from "./definition.js";
 import { copyStrided, viewOf } from "./movement.js";
 
 /** y = alpha op(x) . op(w) + beta b. */
-export const lowerGemm: Lowering = (context) => {
-  const [rows = 1, outputs = 1] = context.outputDims();
-  const isTransposed = intAttribute(context.node, "transA") === 1;
-  const inputs = context.inputDims(0)[isTransposed ? 0 : 1] ?? 1;
+export const lowerGemm: Lower = (context) => {
+  const [rows, outputs] = matrixDims(context.outputDims());
+  const isTransposed = isSet(context.node, "transA");
+  const inputs = at(context.inputDims(0), isTransposed ? 0 : 1);
   const x = isTransposed ? transposedInput(context, 0) : context.read(0);
-  const w = intAttribute(context.node, "transB") === 1 ? transposedInput(context, 1) : context.read(1);
+  const w = isSet(context.node, "transB") ? transposedInput(context, 1) : context.read(1);
   const bias = context.hasInput(2) ? biasStrides(context.inputDims(2), [rows, outputs]) : undefined;
   const product: DenseProduct = {
     rows,
     inputs,
     outputs,
-    alpha: floatAttribute(context.node, "alpha") ?? 1,
-    beta: bias === undefined ? 1 : (floatAttribute(context.node, "beta") ?? 1),
+    alpha: orDefault(floatAttribute(context.node, "alpha"), 1),
+    beta: bias === undefined ? 1 : orDefault(floatAttribute(context.node, "beta"), 1),
     bias,
     batch: [],
   };
   multiply(context, product, x, w, bias === undefined ? [] : [context.read(2)]);
 };
 
+function matrixDims(dims: readonly number[]): readonly [rows: number, columns: number] {
+  return [at(dims, 0), at(dims, 1)];
+}
+
 /** A bias that is broadcast to [rows, outputs]. */
 function biasStrides(dims: readonly number[], product: readonly number[]): BiasStrides {
-  const [row = 0, column = 0] = broadcastStrides(dims, product);
+  const [row, column] = matrixDims(broadcastStrides(dims, product));
   return { row, column: column === 0 ? 0 : 1 };
 }
 
 /** A matrix [a, b] as [b, a]: weights are turned beforehand. */
 function transposedInput(context: LoweringContext, index: number): Location {
-  const [rows = 1, columns = 1] = context.inputDims(index);
+  const [rows, columns] = matrixDims(context.inputDims(index));
   const data = context.constantData(index);
   if (data !== undefined) {
-    return context.weights(data.map((_, i) => data[(i % rows) * columns + Math.floor(i / rows)] ?? 0));
+    return context.weights(data.map((_, i) => present(data[(i % rows) * columns + Math.floor(i / rows)])));
   }
   const turned = context.scratch(rows * columns);
   const from = { location: context.read(index), strides: [1, columns] };
@@ -47,35 +53,39 @@ function transposedInput(context: LoweringContext, index: number): Location {
 }
 
 /** x [..., rows, inputs] . w [..., inputs, outputs] with broadcast leading axes; a factor of rank 1 is a row or a column. */
-export const lowerMatMul: Lowering = (context) => {
+export const lowerMatMul: Lower = (context) => {
   const left = context.inputDims(0);
   const right = context.inputDims(1);
   const row = left.length === 1 ? [1, ...left] : left;
   const column = right.length === 1 ? [...right, 1] : right;
-  const [rows = 1, inputs = 1] = row.slice(-2);
-  const outputs = column.at(-1) ?? 1;
+  const [rows, inputs] = matrixDims(row.slice(-2));
+  const outputs = last(column);
   const matrices = broadcastDims(row.slice(0, -2), column.slice(0, -2));
-  const [x, w] = [row, column].map((dims) => broadcastStrides(dims.slice(0, -2), matrices));
-  const isShared = w?.every((stride) => stride === 0) ?? true;
+  const x = broadcastStrides(row.slice(0, -2), matrices);
+  const w = broadcastStrides(column.slice(0, -2), matrices);
+  const isShared = w.every((stride) => stride === 0);
   const stacked = elementCount(matrices);
   const plain = { inputs, outputs, alpha: 1, beta: 1, bias: undefined };
   // All matrices of x meet the same one: they are one tall matrix.
   const isStack =
-    isShared && x?.every((stride, axis) => stride === stridesOf(matrices)[axis] || matrices[axis] === 1);
+    isShared && x.every((stride, axis) => stride === stridesOf(matrices)[axis] || matrices[axis] === 1);
   const product: DenseProduct = isStack
     ? { ...plain, rows: rows * stacked, batch: [] }
     : {
         ...plain,
         rows,
-        batch: matrices.map((size, axis) => ({ size, x: x?.[axis] ?? 0, w: w?.[axis] ?? 0 })),
+        batch: matrices.map((size, axis) => ({ size, x: at(x, axis), w: at(w, axis) })),
       };
   multiply(context, product, context.read(0), context.read(1), []);
 };
 
 function broadcastDims(a: readonly number[], b: readonly number[]): readonly number[] {
   const rank = Math.max(a.length, b.length);
-  const at = (dims: readonly number[], axis: number): number => dims[axis - rank + dims.length] ?? 1;
-  return Array.from({ length: rank }, (_, axis) => (at(a, axis) === 1 ? at(b, axis) : at(a, axis)));
+  const sizeOf = (dims: readonly number[], axis: number): number =>
+    orDefault(dims[axis - rank + dims.length], 1);
+  return Array.from({ length: rank }, (_, axis) =>
+    sizeOf(a, axis) === 1 ? sizeOf(b, axis) : sizeOf(a, axis),
+  );
 }
 
 function multiply(

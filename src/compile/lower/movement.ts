@@ -1,3 +1,4 @@
+import { orDefault, present } from "../../graph/at.js";
 import { elementCount } from "../../graph/tensor.js";
 import { stridesOf } from "../../ops/core/dims.js";
 import { constant } from "../kernel_builder.js";
@@ -36,7 +37,7 @@ export function copyStrided(
   from: StridedView,
   to: StridedView,
 ): void {
-  mapViews(context, { name: "copy", dims, compute: ([x]) => x ?? constant(0) }, [from], to);
+  mapViews(context, { name: "copy", dims, compute: ([x]) => present(x) }, [from], to);
 }
 
 /** Fills `count` consecutive elements. */
@@ -56,9 +57,9 @@ export function fill(context: LoweringContext, location: Location, count: number
   context.call(kernel, [location]);
 }
 
-/** Where an element of a row-major array stands. */
+/** Where an element of a row-major array stands; axes that are not named are at their beginning. */
 export function flatPosition(dims: readonly number[], index: readonly number[]): number {
-  return stridesOf(dims).reduce((sum, stride, axis) => sum + stride * (index[axis] ?? 0), 0);
+  return stridesOf(dims).reduce((sum, stride, axis) => sum + stride * orDefault(index[axis], 0), 0);
 }
 
 export const viewOf = (

@@ -1,3 +1,4 @@
+import { at, orDefault } from "../../graph/at.js";
 import { intAttribute } from "../../graph/attributes.js";
 import { elementCount } from "../../graph/tensor.js";
 import { normalizeAxis } from "../../ops/core/arguments.js";
@@ -11,7 +12,7 @@ import { add, divide, multiply, once, power, subtract } from "../kernels/functio
 import type { Value } from "../loops.js";
 import type { Location } from "../program.js";
 import { behind } from "../program_builder.js";
-import type { Lowering, LoweringContext } from "./definition.js";
+import type { Lower, LoweringContext } from "./definition.js";
 import { notConstant, unsupported } from "./errors.js";
 import { copyStrided, fill, mapViews, type StridedView, viewOf } from "./movement.js";
 import { reduceAxes, scaled, spreadStrides, sumOf, sumOfSquares } from "./reduce.js";
@@ -65,8 +66,9 @@ function standardize(
     {
       name: "standardized",
       dims,
-      compute: ([x = zero, factor = one, weight = one, bias]) => {
-        const standardized = multiply(x, factor);
+      compute: (operands) => {
+        const standardized = multiply(at(operands, 0), at(operands, 1));
+        const [weight, bias] = [at(operands, 2), operands[3]];
         return bias === undefined ? multiply(standardized, weight) : multiplyAdd(standardized, weight, bias);
       },
     },
@@ -76,9 +78,9 @@ function standardize(
   return { means, inverses };
 }
 
-export const lowerLayerNormalization: Lowering = (context) => {
+export const lowerLayerNormalization: Lower = (context) => {
   const dims = context.inputDims(0);
-  const axis = normalizeAxis(context.node, intAttribute(context.node, "axis") ?? -1, dims.length);
+  const axis = normalizeAxis(context.node, orDefault(intAttribute(context.node, "axis"), -1), dims.length);
   const parameter = (index: number): StridedView => ({
     location: context.read(index),
     strides: broadcastStrides(context.inputDims(index), dims),
@@ -87,11 +89,23 @@ export const lowerLayerNormalization: Lowering = (context) => {
   const { means, inverses } = standardize(context, dims, axesFrom(axis, dims.length), affine);
   const count = elementCount(dims.slice(0, axis));
   [means, inverses].forEach((statistic, index) => {
-    if ((context.node.outputs[index + 1] ?? "") === "") return;
+    if (!context.hasOutput(index + 1)) return;
     const to = viewOf(context.write(index + 1), [count]);
     copyStrided(context, [count], viewOf(statistic, [count]), to);
   });
 };
+
+/** The first input as images [N, C, ...]. */
+function imagesOf(context: LoweringContext): {
+  readonly batch: number;
+  readonly channels: number;
+  readonly space: readonly number[];
+} {
+  const [batch, channels, ...space] = context.inputDims(0);
+  if (batch === undefined || channels === undefined)
+    throw unsupported(context, "an input [N, C, ...]", `[${context.inputDims(0).join(", ")}]`);
+  return { batch, channels, space };
+}
 
 /** A parameter of one element for each channel of [N, C, ...]. */
 function perChannel(context: LoweringContext, index: number, rank: number): StridedView {
@@ -101,7 +115,7 @@ function perChannel(context: LoweringContext, index: number, rank: number): Stri
   };
 }
 
-export const lowerInstanceNormalization: Lowering = (context) => {
+export const lowerInstanceNormalization: Lower = (context) => {
   const dims = context.inputDims(0);
   const affine = {
     scale: perChannel(context, 1, dims.length),
@@ -111,9 +125,10 @@ export const lowerInstanceNormalization: Lowering = (context) => {
 };
 
 /** Over [N, groups, C / groups, pixels]; scale and shift have an element per group up to opset 20, then per channel. */
-export const lowerGroupNormalization: Lowering = (context) => {
-  const [batch = 1, channels = 1, ...space] = context.inputDims(0);
-  const groups = intAttribute(context.node, "num_groups") ?? 1;
+export const lowerGroupNormalization: Lower = (context) => {
+  const { batch, channels, space } = imagesOf(context);
+  const groups = intAttribute(context.node, "num_groups");
+  if (groups === undefined) throw unsupported(context, "num_groups", "none");
   const size = channels / groups;
   if (!Number.isInteger(size)) throw unsupported(context, `a multiple of ${groups} channels`, `${channels}`);
   const dims = [batch, groups, size, elementCount(space)];
@@ -125,7 +140,7 @@ export const lowerGroupNormalization: Lowering = (context) => {
 };
 
 /** x * scale / sqrt(variance + epsilon) + (bias - mean * ...), where no convolution took it up. */
-export const lowerBatchNormalization: Lowering = (context) => {
+export const lowerBatchNormalization: Lower = (context) => {
   if (intAttribute(context.node, "training_mode") === 1)
     throw unsupported(context, "training_mode absent or 0", "1");
   const dims = context.inputDims(0);
@@ -133,8 +148,8 @@ export const lowerBatchNormalization: Lowering = (context) => {
   if (scale === undefined || bias === undefined || mean === undefined || variance === undefined)
     throw notConstant(context, "scale, bias, mean and variance");
   const epsilon = epsilonOf(context.node);
-  const factors = scale.map((value, channel) => value / Math.sqrt((variance[channel] ?? 1) + epsilon));
-  const offsets = bias.map((value, channel) => value - (mean[channel] ?? 0) * (factors[channel] ?? 0));
+  const factors = scale.map((value, channel) => value / Math.sqrt(at(variance, channel) + epsilon));
+  const offsets = bias.map((value, channel) => value - at(mean, channel) * at(factors, channel));
   const strides = dims.map((_, axis) => Number(axis === 1));
   const view = (data: Float32Array): StridedView => ({ location: context.weights(data), strides });
   mapViews(
@@ -142,8 +157,10 @@ export const lowerBatchNormalization: Lowering = (context) => {
     {
       name: "batch_normalization",
       dims,
-      compute: ([x = zero, factor = one, offset = zero]) =>
-        bounded(multiplyAdd(x, factor, offset), context.epilogue),
+      compute: (operands) => {
+        const [x, factor, offset] = [at(operands, 0), at(operands, 1), at(operands, 2)];
+        return bounded(multiplyAdd(x, factor, offset), context.epilogue);
+      },
     },
     [viewOf(context.read(0), dims), view(factors), view(offsets)],
     viewOf(context.write(), dims),
@@ -154,8 +171,8 @@ export const lowerBatchNormalization: Lowering = (context) => {
 const MOST_WRITTEN_OUT = 16;
 
 /** x / (k + alpha / n * sum of squares of n channels)^beta; squares lie between channels of zeros. */
-export const lowerLrn: Lowering = (context) => {
-  const [batch = 1, channels = 1, ...space] = context.inputDims(0);
+export const lowerLrn: Lower = (context) => {
+  const { batch, channels, space } = imagesOf(context);
   const pixels = elementCount(space);
   const { size, alpha, beta, bias } = lrnParameters(context.node);
   const { before, after } = lrnWindow(context.node, channels);
@@ -170,8 +187,8 @@ export const lowerLrn: Lowering = (context) => {
     {
       name: "squares",
       dims,
-      compute: ([x = zero], k, lanes) => {
-        const value = once({ k, lanes }, x);
+      compute: (operands, k, lanes) => {
+        const value = once({ k, lanes }, at(operands, 0));
         return multiply(value, value);
       },
     },
@@ -191,8 +208,9 @@ export const lowerLrn: Lowering = (context) => {
     {
       name: "local_response",
       dims,
-      compute: ([x = zero, ...others], k, lanes) => {
+      compute: (operands, k, lanes) => {
         const place = { k, lanes };
+        const [x, others] = [at(operands, 0), operands.slice(1)];
         const sum = once(place, others.reduce(add));
         const scale = multiplyAdd(sum, constant(alpha / size), constant(bias));
         return multiply(x, power(place, scale, constant(-beta)));
@@ -206,7 +224,7 @@ export const lowerLrn: Lowering = (context) => {
 /** For each channel, the sum of `count` channels of `wide` from the one with its number on. */
 function channelSums(
   context: LoweringContext,
-  [batch = 1, channels = 1, pixels = 1]: readonly number[],
+  [batch, channels, pixels]: readonly [batch: number, channels: number, pixels: number],
   count: number,
   wide: Location,
 ): StridedView {

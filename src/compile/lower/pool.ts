@@ -1,3 +1,4 @@
+import { at, orDefault } from "../../graph/at.js";
 import { intAttribute } from "../../graph/attributes.js";
 import { elementCount } from "../../graph/tensor.js";
 import { poolWindow } from "../../ops/families/pool.js";
@@ -7,21 +8,21 @@ import { flattened } from "../kernels/pixel_blocks.js";
 import { type Pooling, poolKernel } from "../kernels/pool.js";
 import { tapTables } from "../kernels/taps.js";
 import type { Location } from "../program.js";
-import type { Lowering, LoweringContext } from "./definition.js";
+import type { Lower, LoweringContext } from "./definition.js";
 import { checkStride, checkTableLength, unsupported } from "./errors.js";
 
-export const lowerMaxPool: Lowering = (context) => {
+export const lowerMaxPool: Lower = (context) => {
   if (context.node.outputs.length > 1) throw unsupported(context, "one output", "the indices as a second");
   const window = planarWindow(context);
   lowerPool(context, window, Number.NEGATIVE_INFINITY, { kind: "max", scale: 1 });
 };
 
-export const lowerAveragePool: Lowering = (context) => {
+export const lowerAveragePool: Lower = (context) => {
   const window = poolWindow(context.node, context.inputDims(0));
   const includePad = intAttribute(context.node, "count_include_pad") === 1;
   checkTableLength(context, elementCount(window.output));
   const counts = windowCounts(window, context.inputDims(0).slice(2), includePad);
-  const [first = 1] = counts;
+  const first = orDefault(counts[0], 1);
   const isEven = counts.every((count) => count === first);
   const scale = isEven ? 1 / first : "table";
   const table = isEven ? [] : [context.weights(Float32Array.from(counts).map((count) => 1 / count))];
@@ -45,8 +46,9 @@ function planarWindow(context: LoweringContext): PlanarWindow {
   const window = poolWindow(context.node, dims);
   const rank = dims.length - 2;
   if (rank < 1 || rank > 2) throw unsupported(context, "one or two spatial axes", `${rank}`);
-  const pair = (values: readonly number[], fallback: number): readonly [number, number] => {
-    return rank === 1 ? [fallback, values[0] ?? fallback] : [values[0] ?? fallback, values[1] ?? fallback];
+  /** @param still what an axis of one element has */
+  const pair = (values: readonly number[], still: number): readonly [number, number] => {
+    return rank === 1 ? [still, at(values, 0)] : [at(values, 0), at(values, 1)];
   };
   const { kernel, strides, dilations, pads, output } = window;
   const [top, left] = pair(pads.slice(0, rank), 0);
@@ -69,7 +71,7 @@ function lowerPool(
   table: readonly Location[] = [],
 ): void {
   const dims = context.inputDims(0);
-  const channels = (dims[0] ?? 1) * (dims[1] ?? 1);
+  const channels = at(dims, 0) * at(dims, 1);
   const [height, width] = window.input;
   const [rows, columns] = window.output;
   const [down, across] = window.strides;

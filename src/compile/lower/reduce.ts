@@ -1,3 +1,4 @@
+import { at, orDefault } from "../../graph/at.js";
 import { intAttribute } from "../../graph/attributes.js";
 import { elementCount } from "../../graph/tensor.js";
 import { normalizeAxis } from "../../ops/core/arguments.js";
@@ -19,7 +20,7 @@ import {
 import { type Folding, reduceKernel, reductionScratch } from "../kernels/reduce.js";
 import type { Value } from "../loops.js";
 import type { Location } from "../program.js";
-import type { Lowering, LoweringContext } from "./definition.js";
+import type { Lower, LoweringContext } from "./definition.js";
 import { notConstant, unsupported } from "./errors.js";
 import { mapViews, type StridedView, viewOf } from "./movement.js";
 
@@ -36,7 +37,7 @@ export const scaled = (folding: Folding, factor: number): Folding => ({
 });
 
 /** Foldings by operator; those that need to know how many elements there are get their number. */
-const foldings: Readonly<Record<string, (count: number) => Folding>> = {
+export const foldings = {
   ReduceL1: () => ({ ...sumOf, name: "sum_of_sizes", each: (_, x) => magnitude(x) }),
   ReduceL2: () => ({ ...sumOfSquares, name: "length", finish: (_, total) => unary("squareRoot", total) }),
   ReduceMax: () => maximumOf,
@@ -45,7 +46,7 @@ const foldings: Readonly<Record<string, (count: number) => Folding>> = {
   ReduceProd: () => ({ ...sumOf, name: "product", combine: multiply }),
   ReduceSum: () => sumOf,
   ReduceSumSquare: () => sumOfSquares,
-};
+} as const satisfies Readonly<Record<string, (count: number) => Folding>>;
 
 /** Folds a view along some axes into row-major order of the others. */
 export function reduceAxes(
@@ -58,7 +59,7 @@ export function reduceAxes(
 ): void {
   const kept = dims.map((_, axis) => axis).filter((axis) => !axes.includes(axis));
   const pick = (values: readonly number[], chosen: readonly number[]): readonly number[] =>
-    chosen.map((axis) => values[axis] ?? 0);
+    chosen.map((axis) => at(values, axis));
   const reduced = pick(dims, axes);
   if (elementCount(reduced) === 0) throw unsupported(context, "elements to reduce", "none");
   if (elementCount(dims) === 0) return;
@@ -80,15 +81,11 @@ export function spreadStrides(dims: readonly number[], axes: readonly number[]):
 }
 
 /** ReduceSum and its kin. */
-export const reductionLowerings: Readonly<Record<string, Lowering>> = Object.fromEntries(
-  Object.entries(foldings).map(([op, folding]) => [op, reductionLowering(folding)]),
-);
-
-function reductionLowering(folding: (count: number) => Folding): Lowering {
+export function reductionLowering(folding: (count: number) => Folding): Lower {
   return (context) => {
     const { dims, axes } = operands(context);
     const from = viewOf(context.read(0), dims);
-    const count = elementCount(axes.map((axis) => dims[axis] ?? 1));
+    const count = elementCount(axes.map((axis) => at(dims, axis)));
     reduceAxes(context, folding(count), dims, axes, from, context.write());
   };
 }
@@ -104,7 +101,7 @@ function operands(context: LoweringContext): {
 }
 
 /** ln sum e^x = m + ln sum e^(x - m) with the maximum m, or 0 where that is infinite. */
-export const lowerReduceLogSumExp: Lowering = (context) => {
+export const lowerReduceLogSumExp: Lower = (context) => {
   const { dims, axes } = operands(context);
   const from = viewOf(context.read(0), dims);
   const kept = context.outputDims();
@@ -121,7 +118,7 @@ export const lowerReduceLogSumExp: Lowering = (context) => {
     {
       name: "log_of_sum",
       dims: [count],
-      compute: ([m = constant(0), sum = constant(0)], k, lanes) => add(m, logarithm({ k, lanes }, sum)),
+      compute: (operands, k, lanes) => add(at(operands, 0), logarithm({ k, lanes }, at(operands, 1))),
     },
     [viewOf(largest, [count]), viewOf(sums, [count])],
     viewOf(context.write(), [count]),
@@ -145,19 +142,19 @@ export function exponentials(
     {
       name: "exponentials",
       dims,
-      compute: ([x = constant(0), m = constant(0)], k, lanes) => exponential({ k, lanes }, subtract(x, m)),
+      compute: (operands, k, lanes) => exponential({ k, lanes }, subtract(at(operands, 0), at(operands, 1))),
     },
     [from, largest],
     viewOf(to, dims),
   );
 }
 
-export const lowerArgMax: Lowering = (context) => {
+export const lowerArgMax: Lower = (context) => {
   const dims = context.inputDims(0);
-  const axis = normalizeAxis(context.node, intAttribute(context.node, "axis") ?? 0, dims.length);
+  const axis = normalizeAxis(context.node, orDefault(intAttribute(context.node, "axis"), 0), dims.length);
   const search = {
     outer: elementCount(dims.slice(0, axis)),
-    size: dims[axis] ?? 1,
+    size: at(dims, axis),
     inner: elementCount(dims.slice(axis + 1)),
     chosen: intAttribute(context.node, "select_last_index") === 1 ? "last" : "first",
   } as const;
@@ -165,7 +162,7 @@ export const lowerArgMax: Lowering = (context) => {
 };
 
 /** GlobalAveragePool and GlobalMaxPool: over all but batch and channels. */
-export const globalPoolLowering = (folding: (count: number) => Folding): Lowering => {
+export const globalPoolLowering = (folding: (count: number) => Folding): Lower => {
   return (context) => {
     const dims = context.inputDims(0);
     const axes = axesFrom(2, dims.length);

@@ -10,19 +10,13 @@ import {
   lowerSpaceToDepth,
   lowerTile,
 } from "./blocks.js";
-import { boundsOf } from "./bounds.js";
+import { clipLowering, reluLowering } from "./bounds.js";
 import { lowerConstant, lowerConstantOfShape, lowerDimensions, lowerRange } from "./constants.js";
 import { lowerConv } from "./conv.js";
 import { lowerConvTranspose } from "./conv_transpose.js";
-import type { Lowering } from "./definition.js";
-import {
-  binaryLowering,
-  boundsLowering,
-  choiceLowering,
-  foldingLowering,
-  unaryLowering,
-} from "./elementwise.js";
-import { notConstant, unsupported } from "./errors.js";
+import type { Lower, Lowering } from "./definition.js";
+import { binaryLowering, choiceLowering, foldingLowering, unaryLowering } from "./elementwise.js";
+import { unsupported } from "./errors.js";
 import { lowerGemm, lowerMatMul } from "./gemm.js";
 import {
   lowerBatchNormalization,
@@ -33,106 +27,99 @@ import {
 } from "./normalize.js";
 import { lowerAveragePool, lowerMaxPool } from "./pool.js";
 import {
+  foldings,
   lowerArgMax,
   lowerGlobalAveragePool,
   lowerGlobalMaxPool,
   lowerReduceLogSumExp,
-  reductionLowerings,
+  reductionLowering,
 } from "./reduce.js";
 import { lowerCumSum, lowerGather, lowerTopK } from "./selection.js";
 import { lowerLogSoftmax, lowerSoftmax } from "./softmax.js";
 import { lowerConcat, lowerPad, lowerReshape, lowerSlice, lowerSplit, lowerTranspose } from "./structure.js";
 
-const lowerBounds = boundsLowering((context) => {
-  const bounds = boundsOf(context);
-  if (bounds === undefined) throw notConstant(context, "min and max");
-  return bounds;
-});
-
-const lowerCast: Lowering = (context) => {
+const lowerCast: Lower = (context) => {
   if (!isCastable(context.node)) throw unsupported(context, "a numeric type", "another");
   unaryLowering(activations.Cast)(context);
 };
 
+/** Computes each element by itself. */
+const elementwise = (lower: Lower): Lowering => ({ lower, takesBounds: true });
+
+const unary = mapValues(activations, (compute) => elementwise(unaryLowering(compute)));
+const binary = mapValues(binaryFunctions, (compute) => elementwise(binaryLowering(compute)));
+const folding = mapValues(foldingFunctions, (compute) => elementwise(foldingLowering(compute)));
+const reductions = mapValues(foldings, (fold) => ({ lower: reductionLowering(fold) }));
+
 /** How each operator of the standard domain is compiled; what is not here cannot be. */
-export const lowerings: Readonly<Record<string, Lowering>> = {
-  ...mapValues(activations, unaryLowering),
-  ...mapValues(binaryFunctions, binaryLowering),
-  ...mapValues(foldingFunctions, foldingLowering),
-  ...reductionLowerings,
-  ArgMax: lowerArgMax,
-  AveragePool: lowerAveragePool,
-  BatchNormalization: lowerBatchNormalization,
-  Cast: lowerCast,
-  Clip: lowerBounds,
-  Concat: lowerConcat,
-  Constant: lowerConstant,
-  ConstantOfShape: lowerConstantOfShape,
-  Conv: lowerConv,
-  ConvTranspose: lowerConvTranspose,
-  CumSum: lowerCumSum,
-  DepthToSpace: lowerDepthToSpace,
-  Dropout: lowerDropout,
-  Expand: lowerExpand,
-  Flatten: lowerReshape,
-  Gather: lowerGather,
-  Gemm: lowerGemm,
-  GlobalAveragePool: lowerGlobalAveragePool,
-  GlobalMaxPool: lowerGlobalMaxPool,
-  GroupNormalization: lowerGroupNormalization,
-  Identity: lowerReshape,
-  InstanceNormalization: lowerInstanceNormalization,
-  LayerNormalization: lowerLayerNormalization,
-  LogSoftmax: lowerLogSoftmax,
-  LRN: lowerLrn,
-  MatMul: lowerMatMul,
-  MaxPool: lowerMaxPool,
-  OneHot: lowerOneHot,
-  Pad: lowerPad,
-  Range: lowerRange,
-  ReduceLogSumExp: lowerReduceLogSumExp,
-  Relu: lowerBounds,
-  Reshape: lowerReshape,
-  Resize: lowerResize,
-  Shape: lowerDimensions,
-  Size: lowerDimensions,
-  Slice: lowerSlice,
-  Softmax: lowerSoftmax,
-  SpaceToDepth: lowerSpaceToDepth,
-  Split: lowerSplit,
-  Squeeze: lowerReshape,
-  Tile: lowerTile,
-  TopK: lowerTopK,
-  Transpose: lowerTranspose,
-  Unsqueeze: lowerReshape,
-  Where: choiceLowering(chosen),
-};
+export const lowerings = {
+  ...unary,
+  ...binary,
+  ...folding,
+  ...reductions,
+  Add: { ...binary.Add, isSum: true },
+  ArgMax: { lower: lowerArgMax },
+  AveragePool: { lower: lowerAveragePool },
+  BatchNormalization: { lower: lowerBatchNormalization, takesBounds: true },
+  Cast: { lower: lowerCast },
+  Clip: clipLowering,
+  Concat: { lower: lowerConcat },
+  Constant: { lower: lowerConstant },
+  ConstantOfShape: { lower: lowerConstantOfShape },
+  Conv: { lower: lowerConv, takesBounds: true, takesSum: true },
+  ConvTranspose: { lower: lowerConvTranspose },
+  CumSum: { lower: lowerCumSum },
+  DepthToSpace: { lower: lowerDepthToSpace },
+  Dropout: { lower: lowerDropout },
+  Expand: { lower: lowerExpand },
+  Flatten: { lower: lowerReshape },
+  Gather: { lower: lowerGather },
+  Gemm: { lower: lowerGemm },
+  GlobalAveragePool: { lower: lowerGlobalAveragePool },
+  GlobalMaxPool: { lower: lowerGlobalMaxPool },
+  GroupNormalization: { lower: lowerGroupNormalization },
+  Identity: { lower: lowerReshape },
+  InstanceNormalization: { lower: lowerInstanceNormalization },
+  LayerNormalization: { lower: lowerLayerNormalization },
+  LogSoftmax: { lower: lowerLogSoftmax },
+  LRN: { lower: lowerLrn },
+  MatMul: { lower: lowerMatMul },
+  MaxPool: { lower: lowerMaxPool },
+  OneHot: { lower: lowerOneHot },
+  Pad: { lower: lowerPad },
+  Range: { lower: lowerRange },
+  ReduceLogSumExp: { lower: lowerReduceLogSumExp },
+  Relu: reluLowering,
+  Reshape: { lower: lowerReshape },
+  Resize: { lower: lowerResize },
+  Shape: { lower: lowerDimensions },
+  Size: { lower: lowerDimensions },
+  Slice: { lower: lowerSlice },
+  Softmax: { lower: lowerSoftmax },
+  SpaceToDepth: { lower: lowerSpaceToDepth },
+  Split: { lower: lowerSplit },
+  Squeeze: { lower: lowerReshape },
+  Tile: { lower: lowerTile },
+  TopK: { lower: lowerTopK },
+  Transpose: { lower: lowerTranspose },
+  Unsqueeze: { lower: lowerReshape },
+  Where: { lower: choiceLowering(chosen) },
+} as const satisfies Readonly<Record<string, Lowering>>;
 
-/** Operators whose lowerings honour the bounds of `LoweringContext.epilogue`. */
-const bounded: ReadonlySet<string> = new Set([
-  "BatchNormalization",
-  "Conv",
-  ...[activations, binaryFunctions, foldingFunctions].flatMap(Object.keys),
-]);
-
-/** Whether following bounds can be part of an operation. */
-export function takesBounds(node: Pick<Node, "op" | "domain">): boolean {
-  return findLowering(node) !== undefined && bounded.has(node.op) && node.op !== "Cast";
-}
-
-/** Whether a following sum with a value of the same shape can be part of an operation. */
-export function takesSum(node: Pick<Node, "op" | "domain">): boolean {
-  return findLowering(node) !== undefined && node.op === "Conv";
-}
-
-function mapValues<From, To>(
-  record: Readonly<Record<string, From>>,
-  convert: (value: From) => To,
-): Readonly<Record<string, To>> {
-  return Object.fromEntries(Object.entries(record).map(([name, value]) => [name, convert(value)]));
-}
-
+/** The lowering of a node's operator; undefined if there is none. */
 export function findLowering({ op, domain }: Pick<Node, "op" | "domain">): Lowering | undefined {
   if (domain !== "" && domain !== "ai.onnx") return undefined;
-  return Object.hasOwn(lowerings, op) ? lowerings[op] : undefined;
+  return isLowered(op) ? lowerings[op] : undefined;
+}
+
+function isLowered(op: string): op is keyof typeof lowerings {
+  return Object.hasOwn(lowerings, op);
+}
+
+function mapValues<Key extends string, From, To>(
+  record: Readonly<Record<Key, From>>,
+  convert: (value: From) => To,
+): Readonly<Record<Key, To>> {
+  const entries = Object.entries<From>(record).map(([name, value]) => [name, convert(value)]);
+  return Object.fromEntries(entries) as Readonly<Record<Key, To>>;
 }

@@ -1,3 +1,4 @@
+import { at, orDefault } from "../../graph/at.js";
 import { intAttribute } from "../../graph/attributes.js";
 import { elementCount } from "../../graph/tensor.js";
 import { normalizeAxis } from "../../ops/core/arguments.js";
@@ -5,7 +6,7 @@ import { runningSumKernel } from "../kernels/cumulate.js";
 import { gatherKernel } from "../kernels/gather.js";
 import { topKKernel } from "../kernels/top_k.js";
 import { lowerGather as lowerConstantGather } from "./axis_maps.js";
-import type { Lowering, LoweringContext } from "./definition.js";
+import type { Lower, LoweringContext } from "./definition.js";
 import { notConstant } from "./errors.js";
 
 // Operators that find elements, or go along an axis.
@@ -20,27 +21,26 @@ function aroundAxis(
   return {
     axis,
     outer: elementCount(dims.slice(0, axis)),
-    size: dims[axis] ?? 1,
+    size: at(dims, axis),
     inner: elementCount(dims.slice(axis + 1)),
   };
 }
 
-export const lowerTopK: Lowering = (context) => {
+export const lowerTopK: Lower = (context) => {
   const { node, width } = context;
   const dims = context.inputDims(0);
-  const { axis, ...run } = aroundAxis(context, dims, intAttribute(node, "axis") ?? -1);
-  const isWritten = (index: number): boolean => (node.outputs[index] ?? "") !== "";
-  const shown = isWritten(0) ? 0 : 1;
-  const count = context.outputDims(shown)[axis] ?? 0;
+  const { axis, ...run } = aroundAxis(context, dims, orDefault(intAttribute(node, "axis"), -1));
+  const shown = context.hasOutput(0) ? 0 : 1;
+  const count = at(context.outputDims(shown), axis);
   const size = elementCount(context.outputDims(shown));
-  const place = (index: number) => (isWritten(index) ? context.write(index) : context.scratch(size));
+  const place = (index: number) => (context.hasOutput(index) ? context.write(index) : context.scratch(size));
   const order = intAttribute(node, "largest") === 0 ? "smallest" : "largest";
   const [input, values, positions] = [context.read(0), place(0), place(1)];
   if (size > 0) context.call(topKKernel({ ...run, count, order }, width), [input, values, positions]);
 };
 
-export const lowerCumSum: Lowering = (context) => {
-  const [stated] = context.constantData(1) ?? [];
+export const lowerCumSum: Lower = (context) => {
+  const stated = context.constantData(1)?.[0];
   if (stated === undefined) throw notConstant(context, "axis");
   const { axis: _, ...run } = aroundAxis(context, context.inputDims(0), stated);
   const exclusive = intAttribute(context.node, "exclusive") === 1;
@@ -52,10 +52,14 @@ export const lowerCumSum: Lowering = (context) => {
 };
 
 /** Gather by constant or by computed indices. */
-export const lowerGather: Lowering = (context) => {
+export const lowerGather: Lower = (context) => {
   if (context.constant(1) !== undefined) return lowerConstantGather(context);
   const { node, width } = context;
-  const { axis: _, ...run } = aroundAxis(context, context.inputDims(0), intAttribute(node, "axis") ?? 0);
+  const { axis: _, ...run } = aroundAxis(
+    context,
+    context.inputDims(0),
+    orDefault(intAttribute(node, "axis"), 0),
+  );
   const count = elementCount(context.inputDims(1));
   if (elementCount(context.outputDims()) === 0) return context.alias(context.write());
   context.call(gatherKernel({ ...run, count }, width), [context.read(0), context.read(1), context.write()]);

@@ -1,10 +1,10 @@
+import { at } from "../../graph/at.js";
 import { elementCount } from "../../graph/tensor.js";
 import { normalisedAxes } from "../../ops/families/softmax_axes.js";
-import { constant } from "../kernel_builder.js";
-import { divide, logarithm, type Place, subtract } from "../kernels/functions.js";
+import { divide, logarithm, subtract } from "../kernels/functions.js";
 import type { Value } from "../loops.js";
 import type { Location } from "../program.js";
-import type { Lowering, LoweringContext } from "./definition.js";
+import type { Lower, LoweringContext } from "./definition.js";
 import { mapViews, type StridedView, viewOf } from "./movement.js";
 import { exponentials, maximumOf, reduceAxes, spreadStrides, sumOf } from "./reduce.js";
 
@@ -21,33 +21,32 @@ interface SoftmaxParts {
 }
 
 /** e^(x - m) / sum. */
-export const lowerSoftmax: Lowering = (context) => {
+export const lowerSoftmax: Lower = (context) => {
   const output = context.write();
   const { dims, sums } = softmaxParts(context, output);
-  const compute = ([power = constant(0), sum = constant(1)]: readonly Value[]): Value => divide(power, sum);
+  const compute = (operands: readonly Value[]): Value => divide(at(operands, 0), at(operands, 1));
   mapViews(context, { name: "softmax", dims, compute }, [viewOf(output, dims), sums], viewOf(output, dims));
 };
 
 /** x - m - ln sum. */
-export const lowerLogSoftmax: Lowering = (context) => {
+export const lowerLogSoftmax: Lower = (context) => {
   const output = context.write();
   const { dims, axes, input, largest, sums } = softmaxParts(context, output);
   const count = elementCount(dims.filter((_, axis) => !axes.includes(axis)));
   const logarithms = context.scratch(count);
   const sumsView = viewOf(sums.location, [count]);
-  const logarithmOf = (place: Place, x: Value): Value => logarithm(place, x);
   mapViews(
     context,
     {
       name: "logarithms",
       dims: [count],
-      compute: ([x = constant(1)], k, lanes) => logarithmOf({ k, lanes }, x),
+      compute: (operands, k, lanes) => logarithm({ k, lanes }, at(operands, 0)),
     },
     [sumsView],
     viewOf(logarithms, [count]),
   );
-  const compute = ([x = constant(0), m = constant(0), l = constant(0)]: readonly Value[]): Value =>
-    subtract(subtract(x, m), l);
+  const compute = (operands: readonly Value[]): Value =>
+    subtract(subtract(at(operands, 0), at(operands, 1)), at(operands, 2));
   const spread = { location: logarithms, strides: spreadStrides(dims, axes) };
   mapViews(context, { name: "log_softmax", dims, compute }, [input, largest, spread], viewOf(output, dims));
 };

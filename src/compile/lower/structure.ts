@@ -1,3 +1,4 @@
+import { at } from "../../graph/at.js";
 import { elementCount } from "../../graph/tensor.js";
 import { stridesOf } from "../../ops/core/dims.js";
 import { concatAxis } from "../../ops/operators/concat.js";
@@ -7,24 +8,24 @@ import { splitAxis } from "../../ops/operators/split.js";
 import { permutation } from "../../ops/operators/transpose.js";
 import { behind } from "../program_builder.js";
 import { lowerAxisMaps } from "./axis_maps.js";
-import type { Lowering } from "./definition.js";
+import type { Lower } from "./definition.js";
 import { notConstant } from "./errors.js";
 import { copyStrided, fill, flatPosition, viewOf } from "./movement.js";
 
 // Operators that only move elements.
 
 /** The same elements with other dimensions. */
-export const lowerReshape: Lowering = (context) => context.alias(context.read(0));
+export const lowerReshape: Lower = (context) => context.alias(context.read(0));
 
-export const lowerTranspose: Lowering = (context) => {
+export const lowerTranspose: Lower = (context) => {
   const dims = context.inputDims(0);
   const strides = stridesOf(dims);
   const axes = permutation(context.node, dims.length);
-  const from = { location: context.read(0), strides: axes.map((axis) => strides[axis] ?? 0) };
+  const from = { location: context.read(0), strides: axes.map((axis) => at(strides, axis)) };
   copyStrided(context, context.outputDims(), from, viewOf(context.write(), context.outputDims()));
 };
 
-export const lowerSlice: Lowering = (context) => {
+export const lowerSlice: Lower = (context) => {
   const dims = context.inputDims(0);
   const ranges = sliceRanges(context, dims);
   if (ranges === undefined) throw notConstant(context, "starts, ends, axes and steps");
@@ -36,11 +37,11 @@ export const lowerSlice: Lowering = (context) => {
   const location = behind(context.read(0), start);
   const isEven = ranges.every((range) => range.step === 1 || range.count === 1);
   if (isEven && isOneBlock(dims, context.outputDims())) return context.alias(location);
-  const from = { location, strides: strides.map((stride, axis) => stride * (ranges[axis]?.step ?? 1)) };
+  const from = { location, strides: strides.map((stride, axis) => stride * at(ranges, axis).step) };
   copyStrided(context, context.outputDims(), from, viewOf(context.write(), context.outputDims()));
 };
 
-export const lowerSplit: Lowering = (context) => {
+export const lowerSplit: Lower = (context) => {
   const dims = context.inputDims(0);
   const axis = splitAxis(context.node, dims.length);
   const input = context.read(0);
@@ -53,7 +54,7 @@ export const lowerSplit: Lowering = (context) => {
       dims,
       dims.map((_, other) => (other === axis ? start : 0)),
     );
-    start += part[axis] ?? 0;
+    start += at(part, axis);
     if (isOneBlock(dims, part)) context.alias(view.location, index);
     else copyStrided(context, part, view, viewOf(context.write(index), part));
   });
@@ -65,7 +66,7 @@ function isOneBlock(dims: readonly number[], part: readonly number[]): boolean {
   return first < 0 || part.every((dim, axis) => axis <= first || dim === dims[axis]);
 }
 
-export const lowerConcat: Lowering = (context) => {
+export const lowerConcat: Lower = (context) => {
   const dims = context.outputDims();
   const axis = concatAxis(context.node, dims.length);
   const output = context.write();
@@ -78,12 +79,12 @@ export const lowerConcat: Lowering = (context) => {
       dims.map((_dim, other) => (other === axis ? start : 0)),
     );
     if (elementCount(part) > 0) copyStrided(context, part, viewOf(context.read(index), part), to);
-    start += part[axis] ?? 0;
+    start += at(part, axis);
   });
 };
 
 /** Padding with a constant or with copies; negative pads crop. */
-export const lowerPad: Lowering = (context) => {
+export const lowerPad: Lower = (context) => {
   const dims = context.inputDims(0);
   const margins = padMargins(context, dims.length);
   const value = context.hasInput(2) ? context.constantData(2)?.[0] : 0;
@@ -98,7 +99,7 @@ export const lowerPad: Lowering = (context) => {
   const output = context.write();
   fill(context, output, elementCount(outputDims), value);
   const inner = dims.map((dim, axis) =>
-    Math.max(0, dim + Math.min(0, begins[axis] ?? 0) + Math.min(0, ends[axis] ?? 0)),
+    Math.max(0, dim + Math.min(0, at(begins, axis)) + Math.min(0, at(ends, axis))),
   );
   const from = viewOf(
     context.read(0),

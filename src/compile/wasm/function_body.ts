@@ -1,3 +1,4 @@
+import { PenniError } from "../../graph/errors.js";
 import type { Index, Kernel, Lanes, Pointer, Statement, UnaryOp, Value } from "../loops.js";
 import { ByteWriter } from "./bytes.js";
 import {
@@ -339,13 +340,15 @@ class FunctionPrinter {
 
   private pointer(name: string): Pointer {
     const pointer = this.pointers.get(name);
-    if (pointer === undefined) throw new Error(`kernel ${this.kernel.name} has no parameter "${name}"`);
+    if (pointer === undefined)
+      throw new PenniError("internal", `kernel ${this.kernel.name} has no parameter "${name}"`);
     return pointer;
   }
 
   private known(name: string): number {
     const index = this.variables.get(name);
-    if (index === undefined) throw new Error(`kernel ${this.kernel.name} reads "${name}" before it is set`);
+    if (index === undefined)
+      throw new PenniError("internal", `kernel ${this.kernel.name} reads "${name}" before it is set`);
     return index;
   }
 

@@ -1,5 +1,6 @@
 import { PenniError } from "../../graph/errors.js";
 import { type Preprocessing, readClassNames, readPreprocessing } from "../../graph/image_metadata.js";
+import type { ModulePort, ModuleVariant } from "../backend.js";
 import { uniqueKernels } from "../kernel_pool.js";
 import type { Kernel } from "../loops.js";
 import { planMemory } from "../memory_plan.js";
@@ -23,15 +24,6 @@ export const RELAXED_SECTION = "penni.relaxed";
 /** Last custom section: the SHA-256 digest of everything before it. */
 export const DIGEST_SECTION = "penni.sha256";
 
-/** An input or output of a compiled module. */
-export interface ModulePort {
-  readonly name: string;
-  readonly dims: readonly number[];
-  readonly type: string;
-  /** Address of its float32 elements in the module's memory. */
-  readonly address: number;
-}
-
 export interface ModuleDescription {
   readonly inputs: readonly ModulePort[];
   readonly outputs: readonly ModulePort[];
@@ -44,16 +36,6 @@ export interface ModuleDescription {
 interface Layout {
   readonly bytes: number;
   addressOf(location: Location): number;
-}
-
-/** What a module for measurements has besides or instead. */
-export interface ModuleVariant {
-  /** Also exports each step of the program as a function of its own, named by `stepExport`. */
-  readonly exportsSteps?: boolean;
-  /** Has relaxed SIMD as its own code, which not every host validates. */
-  readonly isRelaxed?: boolean;
-  /** Code for this process alone: no weights (the caller puts them at address 0), nothing for the loader to check. */
-  readonly isBare?: boolean;
 }
 
 /** The name under which a module exports a step. */
@@ -116,7 +98,7 @@ function memoryLayout(program: Program): Layout {
     bytes: arena + 4 * plan.size,
     addressOf({ buffer, offset }) {
       const base = bases[buffer.kind](buffer.id);
-      if (base === undefined) throw new Error(`buffer ${buffer.id} has no place in memory`);
+      if (base === undefined) throw new PenniError("internal", `buffer ${buffer.id} has no place in memory`);
       return base + 4 * offset;
     },
   };

@@ -1,3 +1,5 @@
+import { present } from "../../graph/at.js";
+
 /** Fractional parts of the square roots (as 0.5) or cube roots of the first primes, 32 bits each: FIPS 180-4. */
 function rootBits(count: number, power: number): readonly number[] {
   const primes: number[] = [];
@@ -46,24 +48,24 @@ function addBlock(state: Int32Array, bytes: Uint8Array, from: number): void {
   const view = new DataView(bytes.buffer, bytes.byteOffset + from, BLOCK);
   for (let i = 0; i < 16; i++) schedule[i] = view.getInt32(4 * i);
   for (let i = 16; i < 64; i++) {
-    const early = schedule[i - 15] ?? 0;
-    const late = schedule[i - 2] ?? 0;
+    const early = present(schedule[i - 15]);
+    const late = present(schedule[i - 2]);
     const first = turned(early, 7) ^ turned(early, 18) ^ (early >>> 3);
     const second = turned(late, 17) ^ turned(late, 19) ^ (late >>> 10);
-    schedule[i] = ((((schedule[i - 16] ?? 0) + first) | 0) + (((schedule[i - 7] ?? 0) + second) | 0)) | 0;
+    schedule[i] = (((present(schedule[i - 16]) + first) | 0) + ((present(schedule[i - 7]) + second) | 0)) | 0;
   }
-  let a = state[0] ?? 0;
-  let b = state[1] ?? 0;
-  let c = state[2] ?? 0;
-  let d = state[3] ?? 0;
-  let e = state[4] ?? 0;
-  let f = state[5] ?? 0;
-  let g = state[6] ?? 0;
-  let h = state[7] ?? 0;
+  let a = present(state[0]);
+  let b = present(state[1]);
+  let c = present(state[2]);
+  let d = present(state[3]);
+  let e = present(state[4]);
+  let f = present(state[5]);
+  let g = present(state[6]);
+  let h = present(state[7]);
   for (let i = 0; i < 64; i++) {
     const choice = (e & f) ^ (~e & g);
     const third = turned(e, 6) ^ turned(e, 11) ^ turned(e, 25);
-    const next = (h + third + choice + (constants[i] ?? 0) + (schedule[i] ?? 0)) | 0;
+    const next = (h + third + choice + present(constants[i]) + present(schedule[i])) | 0;
     const majority = (a & b) ^ (a & c) ^ (b & c);
     const fourth = turned(a, 2) ^ turned(a, 13) ^ turned(a, 22);
     h = g;
@@ -76,5 +78,5 @@ function addBlock(state: Int32Array, bytes: Uint8Array, from: number): void {
     a = (next + fourth + majority) | 0;
   }
   const words = [a, b, c, d, e, f, g, h];
-  for (let i = 0; i < 8; i++) state[i] = (state[i] ?? 0) + (words[i] ?? 0);
+  for (let i = 0; i < 8; i++) state[i] = present(state[i]) + present(words[i]);
 }

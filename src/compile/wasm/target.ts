@@ -1,4 +1,4 @@
-import type { Target } from "../compile.js";
+import type { Target } from "../target.js";
 import { WASM_LANES } from "./function_body.js";
 
 /** 128-bit SIMD. */

@@ -1,5 +1,5 @@
 import { compileToWasm } from "../../compile/index.js";
-import { targets } from "../../compile/targets.js";
+import { wasmTarget } from "../../compile/wasm/target.js";
 import { PenniError } from "../../graph/errors.js";
 import { fixBatch } from "../../graph/passes/fix_input_shape.js";
 import type { Graph } from "../../graph/types.js";
@@ -44,5 +44,5 @@ export function wasmBytes(graph: Graph): number {
  * where nothing is known but that costs grow with the multiply-accumulates.
  */
 export function predictedCost(goal: CostGoal, graph: Graph): number | undefined {
-  return goal.rule === "size" ? undefined : predictedLatency(fixBatch(graph, 1), targets.wasm.rates);
+  return goal.rule === "size" ? undefined : predictedLatency(fixBatch(graph, 1), wasmTarget.rates);
 }

@@ -1,6 +1,7 @@
-import { floatAttribute, intAttribute } from "../../graph/attributes.js";
+import { floatAttribute } from "../../graph/attributes.js";
 import { float32Data } from "../../graph/tensor.js";
 import type { Node, Tensor } from "../../graph/types.js";
+import { isSet } from "../core/arguments.js";
 import {
   type ChannelContext,
   type ChannelFlow,
@@ -30,12 +31,12 @@ export const gemmChannels: ChannelRule = (context) => {
   const { node } = context;
   const weight = context.initializer(1);
   const bias = context.initializer(2);
-  if ((intAttribute(node, "transA") ?? 0) !== 0) return wall("it transposes its input");
+  if (isSet(node, "transA")) return wall("it transposes its input");
   if (weight?.type !== "float32" || weight.dims.length !== 2)
     return wall("its weight is not a float32 constant");
   if ((node.inputs[2] ?? "") !== "" && bias?.type !== "float32")
     return wall("its bias is not a float32 constant");
-  const featureAxis = intAttribute(node, "transB") === 1 ? 1 : 0;
+  const featureAxis = isSet(node, "transB") ? 1 : 0;
   const outputs = weight.dims[1 - featureAxis] ?? 0;
   const data = bias === undefined ? undefined : float32Data(bias);
   if (data !== undefined && data.length !== 1 && (data.length !== outputs || bias?.dims.at(-1) !== outputs)) {

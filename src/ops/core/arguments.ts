@@ -1,4 +1,4 @@
-import { intsAttribute } from "../../graph/attributes.js";
+import { intAttribute, intsAttribute } from "../../graph/attributes.js";
 import { PenniError } from "../../graph/errors.js";
 import { describeShape, shapeError } from "../../graph/shape_error.js";
 import { numericData } from "../../graph/tensor.js";
@@ -69,6 +69,12 @@ export function requiredInput({ node, inputs }: NodeContext, index: number): Val
   const type = inputs[index];
   if (type !== undefined) return type;
   throw shapeError(node, `the type of input ${index} is unknown or the input is missing`);
+}
+
+/** Whether an attribute that is a flag is set: by every number but 0, as ONNX Runtime reads them. */
+export function isSet(node: Node, name: string): boolean {
+  const value = intAttribute(node, name);
+  return value !== undefined && value !== 0;
 }
 
 /** Optional input number `index`. */

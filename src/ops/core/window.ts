@@ -34,8 +34,11 @@ interface AxisWindow {
   readonly extent: number;
 }
 
-/** The list attribute `name` with one positive entry per spatial axis, 1 where it is absent. */
-function perAxis(node: Node, name: string, rank: number): readonly number[] {
+/**
+ * The list attribute `name` with one positive entry per spatial axis, 1 where it is absent.
+ * @throws PenniError "shape" if it has another length, or an entry below 1
+ */
+export function perAxis(node: Node, name: string, rank: number): readonly number[] {
   const values = intsAttribute(node, name) ?? Array.from({ length: rank }, () => 1);
   if (values.length === rank && values.every((value) => value >= 1)) return values;
   throw shapeError(

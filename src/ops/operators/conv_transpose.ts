@@ -1,3 +1,4 @@
+import { at } from "../../graph/at.js";
 import { int, ints, intsAttribute, stringAttribute } from "../../graph/attributes.js";
 import { PenniError } from "../../graph/errors.js";
 import { describeShape, shapeError } from "../../graph/shape_error.js";
@@ -11,6 +12,7 @@ import type { NodeContext } from "../core/context.js";
 import { type GradientContext, type OpDefinition, staticShape } from "../core/definition.js";
 import { slice } from "../core/emit.js";
 import type { Emitter } from "../core/emitter.js";
+import { perAxis } from "../core/window.js";
 
 /**
  * Transposed convolution (ONNX ConvTranspose, opset 1 and later): x [N, C, ...], w [C, K/group, ...], optional bias
@@ -67,11 +69,17 @@ export interface TransposedAxis {
   readonly cut: readonly [begin: number, end: number] | undefined;
 }
 
-/** The spatial axes of a transposed convolution. @param input spatial dimensions of x @param kernel those of w */
+/**
+ * The spatial axes of a transposed convolution.
+ * @param input spatial dimensions of x
+ * @param kernel those of w
+ * @throws PenniError "shape" for strides or dilations that are none
+ */
 export function transposedAxes(node: Node, input: Shape, kernel: Shape): readonly TransposedAxis[] {
+  const strides = perAxis(node, "strides", input.length);
+  const dilations = perAxis(node, "dilations", input.length);
   return input.map((size, axis): TransposedAxis => {
-    const stride = intsAttribute(node, "strides")?.[axis] ?? 1;
-    const dilation = intsAttribute(node, "dilations")?.[axis] ?? 1;
+    const [stride, dilation] = [at(strides, axis), at(dilations, axis)];
     const stated = intsAttribute(node, "output_shape")?.at(axis - input.length);
     const taps = kernel[axis];
     if (typeof size !== "number" || typeof taps !== "number") {

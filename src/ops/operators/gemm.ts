@@ -1,9 +1,9 @@
-import { floatAttribute, intAttribute } from "../../graph/attributes.js";
+import { floatAttribute } from "../../graph/attributes.js";
 import { describeShape, shapeError } from "../../graph/shape_error.js";
 import { elementCount } from "../../graph/tensor.js";
 import type { Dim, Node, ValueType } from "../../graph/types.js";
 import { gemmChannels } from "../channels/gemm.js";
-import { requiredInput } from "../core/arguments.js";
+import { isSet, requiredInput } from "../core/arguments.js";
 import { checkBroadcastsTo } from "../core/broadcast.js";
 import type { NodeContext } from "../core/context.js";
 import { type GradientContext, type OpDefinition, staticShape } from "../core/definition.js";
@@ -18,7 +18,7 @@ export const Gemm: OpDefinition = {
   roundsIntegers: true,
   constants: { trained: [1, 2], settings: [] },
   weight: {
-    outputAxis: (node) => (flag(node, "transB") ? 0 : 1),
+    outputAxis: (node) => (isSet(node, "transB") ? 0 : 1),
     groups: () => 1,
     takesBias: true,
     noBasis: "a fully connected layer has no kernels to share",
@@ -28,14 +28,10 @@ export const Gemm: OpDefinition = {
   channels: gemmChannels,
   cost: ({ node, inputs: [a] }, [y]) => {
     const [rows, columns] = staticShape(node, a);
-    const inner = (flag(node, "transA") ? rows : columns) ?? 0;
+    const inner = (isSet(node, "transA") ? rows : columns) ?? 0;
     return elementCount(staticShape(node, y)) * inner;
   },
 };
-
-function flag(node: Node, name: "transA" | "transB"): boolean {
-  return (intAttribute(node, name) ?? 0) !== 0;
-}
 
 /** Rows and columns of a factor as it is multiplied. */
 function factor(node: Node, { shape }: ValueType, transposed: boolean): readonly [Dim, Dim] {
@@ -49,8 +45,8 @@ function gemmShape(context: NodeContext): readonly ValueType[] {
   const { node } = context;
   const a = requiredInput(context, 0);
   const b = requiredInput(context, 1);
-  const [rows, innerA] = factor(node, a, flag(node, "transA"));
-  const [innerB, columns] = factor(node, b, flag(node, "transB"));
+  const [rows, innerA] = factor(node, a, isSet(node, "transA"));
+  const [innerB, columns] = factor(node, b, isSet(node, "transB"));
   if (typeof innerA === "number" && typeof innerB === "number" && innerA !== innerB) {
     throw shapeError(
       node,
@@ -78,8 +74,8 @@ function gemmGradient({
   if (dy === undefined || a === undefined || b === undefined) return [];
   const alpha = floatAttribute(node, "alpha") ?? 1;
   const beta = floatAttribute(node, "beta") ?? 1;
-  const transA = flag(node, "transA");
-  const transB = flag(node, "transB");
+  const transA = isSet(node, "transA");
+  const transB = isSet(node, "transB");
   const gradientA = (): string =>
     transA
       ? gemm(builder, b, dy, { alpha, transA: transB, transB: true })

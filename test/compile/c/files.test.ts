@@ -14,6 +14,7 @@ import type { Graph } from "../../../src/graph/types.js";
 import { conv, randomTensor, smallGraph, smallNetwork } from "../../../support/small_models.js";
 import { tinyCnn } from "../../../support/tiny_cnn.js";
 import { command, compileForC, inDirectory, NAME, runInC, WARNINGS, withoutCommand } from "./support.js";
+import "../self_checked.js";
 
 const options = { name: NAME, weights: "inside", example: false } as const;
 

@@ -5,8 +5,8 @@ import { test } from "node:test";
 import { cFiles } from "../../../src/compile/c/files.js";
 import { checkName, cName } from "../../../src/compile/c/names.js";
 import { namePorts } from "../../../src/compile/c/ports.js";
+import { cTarget } from "../../../src/compile/c/target.js";
 import { compileProgram } from "../../../src/compile/compile.js";
-import { targets } from "../../../src/compile/targets.js";
 import { CLASS_NAMES_KEY } from "../../../src/data/preprocessing.js";
 import { PenniError } from "../../../src/graph/errors.js";
 import { float32Tensor } from "../../../src/graph/tensor.js";
@@ -16,6 +16,7 @@ import { dangerousPieces, dangerousTexts, plainTexts } from "../../../support/ho
 import { sharedPath, withoutShared } from "../../../support/shared.js";
 import { node, randomTensor, smallGraph } from "../../../support/small_models.js";
 import { command, compileForC, inDirectory, NAME, runInC, WARNINGS, withoutCommand } from "./support.js";
+import "../self_checked.js";
 
 /** A chain of additions of constants, one for each name, which all parts of a node bear. */
 function chain(names: readonly string[], title: string): Graph {
@@ -209,7 +210,7 @@ for (const given of ["main", "Main", "makefile", "clean", "math", "use", "kernel
   test(`a network called ${given}: its example is built and runs`, {
     skip: withoutCommand("gcc") || withoutCommand("make"),
   }, () => {
-    const program = compileProgram(smallGraph([1, 4], [node("Relu", ["x"], "y")], {}), targets.c);
+    const program = compileProgram(smallGraph([1, 4], [node("Relu", ["x"], "y")], {}), cTarget);
     const name = cName(given);
     inDirectory(program, { name, example: true }, (directory) => {
       command(directory, "make", ["CC=gcc", `CFLAGS=${WARNINGS.join(" ")} -O1`]);

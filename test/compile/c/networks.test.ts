@@ -27,6 +27,7 @@ import {
   WARNINGS,
   withoutCommand,
 } from "./support.js";
+import "../self_checked.js";
 
 const AVX2 = ["-mavx2", "-mfma"];
 const SCALAR = [`-D${NAME.toUpperCase()}_SCALAR`];

@@ -7,6 +7,7 @@ import type { Port, Program } from "../../../src/compile/program.js";
 import { ProgramBuilder } from "../../../src/compile/program_builder.js";
 import { float32Data, float32Tensor } from "../../../src/graph/tensor.js";
 import { runInC, SANITIZERS, skipOf } from "./support.js";
+import "../self_checked.js";
 
 type Expected = (a: number, b: number) => number;
 

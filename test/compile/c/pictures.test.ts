@@ -25,6 +25,7 @@ import {
   WARNINGS,
   withoutCommand,
 } from "./support.js";
+import "../self_checked.js";
 
 /** Its scores are its input's elements. */
 function flattening(

@@ -6,9 +6,9 @@ import path from "node:path";
 import { type CFileOptions, cFiles } from "../../../src/compile/c/files.js";
 import { checkName } from "../../../src/compile/c/names.js";
 import { namePorts } from "../../../src/compile/c/ports.js";
+import { cTarget } from "../../../src/compile/c/target.js";
 import { compileProgram } from "../../../src/compile/compile.js";
 import type { Program } from "../../../src/compile/program.js";
-import { targets } from "../../../src/compile/targets.js";
 import { float32Data, float32Tensor } from "../../../src/graph/tensor.js";
 import type { Graph, Tensor } from "../../../src/graph/types.js";
 
@@ -58,7 +58,7 @@ export function skipOf({ compiler, flags }: Build): string | false {
 }
 
 export function compileForC(graph: Graph): Program {
-  return compileProgram(graph, targets.c);
+  return compileProgram(graph, cTarget);
 }
 
 export const NAME = "small";

@@ -37,6 +37,11 @@ const gemmForms: readonly (readonly [string, readonly CaseInput[], Readonly<Reco
   ["scaled", [random([2, 5]), weight([5, 13]), weight([13])], { alpha: float(0.5), beta: float(-2) }],
   ["computed factors", [random([2, 5]), random([5, 9]), random([2, 9])], {}],
   ["both turned", [random([5, 6]), random([9, 5]), random([6, 1])], { transA: int(1), transB: int(1) }],
+  [
+    "turned by any number but 0",
+    [random([5, 6]), weight([9, 5]), random([6, 1])],
+    { transA: int(2), transB: int(-3) },
+  ],
   ["scalar bias", [random([3, 5]), weight([5, 9]), weight([])], { beta: float(3) }],
   ["one output", [random([3, 5]), weight([5, 1]), weight([1])], {}],
   ["matrix bias", [random([5, 6]), weight([6, 18]), weight([5, 18])], { alpha: float(2) }],

@@ -1,6 +1,9 @@
 import { readModel } from "../../../files/model_files.js";
 import { PenniError } from "../../../graph/errors.js";
+import { verifyAfter } from "../../../graph/passes/pass.js";
+import { isSelfChecking } from "../../../graph/self_check.js";
 import type { Graph } from "../../../graph/types.js";
+import { verifyTypes } from "../../../ops/inference/verify.js";
 import type { CriterionRule } from "../../criteria/table.js";
 import type { RunConfig, Settings } from "../config.js";
 import type { RunContext } from "../context.js";
@@ -164,6 +167,8 @@ export async function runStages(
 ): Promise<Progress> {
   const { run, listener, signal, passage } = context;
   const { settings } = run.config;
+  // What is wrong with the model that came in is no stage's fault.
+  if (isSelfChecking()) verifyTypes(before.graph);
   let progress = before;
   for (const stage of stages) {
     if (stage.isLeftOut?.(settings) === true) continue;
@@ -173,6 +178,7 @@ export async function runStages(
     const { graph, file, files } = progress;
     const given: StageContext = { ...context, name, file, networks: networksOf(stage, files) };
     const made = await run.stage(name, () => stage.apply(graph, given), listener.notice);
+    if (isSelfChecking()) verifyAfter(`stage "${stage.name}"`, made, verifyTypes);
     progress = progressAfter(stage, progress, { graph: made, name }, run);
     if (passage.suffix === "") await stage.tidy?.(run);
   }

@@ -1,8 +1,8 @@
-import { readFile } from "node:fs/promises";
-import type { Port, Program } from "../compile/program.js";
-import type { NewFile } from "../files/directories.js";
-import { PenniError } from "../graph/errors.js";
-import { type CIdentifier, markdownCode, scriptLiteral } from "../text/destinations.js";
+import { PenniError } from "../../graph/errors.js";
+import { type CIdentifier, markdownCode, scriptLiteral } from "../../text/destinations.js";
+import type { EmittedFile } from "../backend.js";
+import type { Port, Program } from "../program.js";
+import { base64 } from "./base64.js";
 import { uprightPicture } from "./upright_picture.js";
 
 const RUNTIME = "penni-runtime.js";
@@ -12,13 +12,15 @@ const LARGEST_MODULE = 256 * 2 ** 20;
 
 /**
  * What shows a compiled module at work: a page that needs no server, the loader, and how to use both.
+ * @param loader the text of penni/runtime
  * @throws PenniError "bad-option" if the module is too large for a page
  */
-export async function wasmExample(
+export function wasmExample(
   name: CIdentifier,
   module: Uint8Array,
   { inputs, outputs }: Pick<Program, "inputs" | "outputs">,
-): Promise<readonly NewFile[]> {
+  loader: string,
+): readonly EmittedFile[] {
   if (module.byteLength > LARGEST_MODULE) {
     throw new PenniError("bad-option", "the model is too large for an example page", {
       expected: `at most ${LARGEST_MODULE} bytes`,
@@ -26,11 +28,10 @@ export async function wasmExample(
       advice: "Leave --example out",
     });
   }
-  const file = new URL("../runtime/index.js", import.meta.url);
-  const runtime = (await readFile(file, "utf8")).replace(/^\/\/# sourceMappingURL=.*\n?/m, "");
+  const runtime = loader.replace(/^\/\/# sourceMappingURL=.*\n?/m, "");
   return [
     { name: RUNTIME, content: runtime },
-    { name: "index.html", content: page(name, runtime, Buffer.from(module).toString("base64")) },
+    { name: "index.html", content: page(name, runtime, base64(module)) },
     { name: "README.md", content: readme(name, inputs, outputs) },
   ];
 }

@@ -1,0 +1,69 @@
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import {
+  at,
+  dims4,
+  entryOf,
+  hasInput,
+  hasOutput,
+  inputOf,
+  last,
+  orDefault,
+  outputOf,
+  present,
+} from "../../src/graph/at.js";
+import { PenniError } from "../../src/graph/errors.js";
+import { nodeOf } from "../../support/random_graph.js";
+
+function assertMissing(read: () => unknown, message: RegExp): void {
+  assert.throws(read, (error) => {
+    assert.ok(error instanceof PenniError && error.code === "internal", String(error));
+    assert.match(error.message, message);
+    return true;
+  });
+}
+
+test("what is there is read, zeros and empty texts too", () => {
+  assert.equal(present(0), 0);
+  assert.equal(present(""), "");
+  assert.equal(present(null), null);
+  assert.equal(at([3, 0], 1), 0);
+  assert.equal(at(Uint8Array.of(7), 0), 7);
+  assert.equal(last("abc"), "c");
+  assert.equal(entryOf(new Map([["x", 0]]), "x"), 0);
+  assert.deepEqual(dims4([1, 2, 0, 4]), [1, 2, 0, 4]);
+});
+
+test("what is missing is an internal error that says what", () => {
+  assertMissing(() => present(undefined, "a scale"), /a scale that must be there is missing/);
+  assertMissing(() => at([1, 2], 2), /element 2 of 2/);
+  assertMissing(() => at([1, 2], -1), /element -1 of 2/);
+  assertMissing(() => at([1, 2], 0.5), /element 0\.5 of 2/);
+  assertMissing(() => at(new Float32Array(0), 0), /element 0 of 0/);
+  assertMissing(() => last([]), /element -1 of 0/);
+  assertMissing(() => entryOf(new Map(), "x"), /an entry for x/);
+  assertMissing(() => dims4([1, 2, 3]), /\[1, 2, 3\]/);
+  assertMissing(() => dims4([1, 2, 3, 4, 5]), /four/);
+});
+
+test("names of inputs and outputs; omitted ones are not there", () => {
+  const node = nodeOf("Clip", ["x", "", "high"], ["y", ""]);
+  assert.equal(inputOf(node, 2), "high");
+  assert.equal(outputOf(node, 0), "y");
+  assert.deepEqual(
+    [0, 1, 2, 3].map((index) => hasInput(node, index)),
+    [true, false, true, false],
+  );
+  assert.deepEqual(
+    [0, 1, 2].map((index) => hasOutput(node, index)),
+    [true, false, false],
+  );
+  for (const index of [1, 3]) assertMissing(() => inputOf(node, index), /\(Clip\).*input \d is read/);
+  for (const index of [1, 2]) assertMissing(() => outputOf(node, index), /\(Clip\).*output \d is read/);
+});
+
+test("a default takes the place of what is absent, and of nothing else", () => {
+  assert.equal(orDefault(undefined, 1), 1);
+  assert.equal(orDefault(0, 1), 0);
+  assert.equal(orDefault("", "x"), "");
+});
