@@ -4,9 +4,10 @@ import { stridesOf } from "../../ops/core/dims.js";
 import { isInteger } from "../../ops/core/element_types.js";
 import { constant } from "../kernel_builder.js";
 import { bounded } from "../kernels/epilogue.js";
-import { once, type Place } from "../kernels/functions.js";
+import { larger, once, type Place, smaller } from "../kernels/functions.js";
 import { type StridedMap, stridedKernel } from "../kernels/strided.js";
 import type { Value } from "../loops.js";
+import type { Bounds } from "./bounds.js";
 import type { Lowering, LoweringContext } from "./definition.js";
 import { mapViews, type StridedView, viewOf } from "./movement.js";
 
@@ -107,18 +108,25 @@ export const foldingLowering = (compute: BinaryFunction): Lowering => {
   };
 };
 
-/** Relu, Clip and the like. */
-export const boundsLowering = (
-  bounds: (context: LoweringContext) => {
-    readonly low: number | undefined;
-    readonly high: number | undefined;
-  },
-): Lowering => {
+/** Relu, Clip and the like: the bounds that are known, else those that the second and the third input hold. */
+export const boundsLowering = (bounds: (context: LoweringContext) => Bounds | undefined): Lowering => {
   return (context) => {
     const limits = bounds(context);
-    lowerElementwise(context, 1, ([x]) => bounded(x ?? constant(0), limits));
+    if (limits === undefined) lowerComputedBounds(context);
+    else lowerElementwise(context, 1, ([x]) => bounded(x ?? constant(0), limits));
   };
 };
+
+function lowerComputedBounds(context: LoweringContext): void {
+  const limits = [
+    { index: 1, limited: larger },
+    { index: 2, limited: smaller },
+  ].filter(({ index }) => context.hasInput(index));
+  const sources = [0, ...limits.map(({ index }) => index)].map((index) => operand(context, index));
+  combine(context, sources, ([x = constant(0), ...values]) =>
+    limits.reduce((value, { limited }, at) => limited(value, values[at] ?? value), x),
+  );
+}
 
 /** Whether an input holds integers, which are kept as float32: exact up to 2^24. */
 export function holdsIntegers({ inputs }: LoweringContext, index = 0): boolean {

@@ -22,7 +22,7 @@ import {
   foldingLowering,
   unaryLowering,
 } from "./elementwise.js";
-import { notConstant, unsupported } from "./errors.js";
+import { unsupported } from "./errors.js";
 import { lowerGemm, lowerMatMul } from "./gemm.js";
 import {
   lowerBatchNormalization,
@@ -43,11 +43,7 @@ import { lowerCumSum, lowerGather, lowerTopK } from "./selection.js";
 import { lowerLogSoftmax, lowerSoftmax } from "./softmax.js";
 import { lowerConcat, lowerPad, lowerReshape, lowerSlice, lowerSplit, lowerTranspose } from "./structure.js";
 
-const lowerBounds = boundsLowering((context) => {
-  const bounds = boundsOf(context);
-  if (bounds === undefined) throw notConstant(context, "min and max");
-  return bounds;
-});
+const lowerBounds = boundsLowering(boundsOf);
 
 const lowerCast: Lowering = (context) => {
   if (!isCastable(context.node)) throw unsupported(context, "a numeric type", "another");
