@@ -155,19 +155,18 @@ function partsOf({ exampleParts }: Backend): Promise<NonNullable<EmitOptions["ex
 async function withUsableNames(
   graph: Graph,
 ): Promise<{ readonly graph: Graph; readonly notices: readonly string[] }> {
-  const { CLASS_NAMES_KEY } = await import("../data/preprocessing.js");
-  if (!graph.metadata.has(CLASS_NAMES_KEY)) return { graph, notices: [] };
+  const { readClassNames, withoutClassNames } = await import("../graph/image_metadata.js");
+  if (readClassNames(graph.metadata) === undefined) return { graph, notices: [] };
   const { unusableNames } = await import("../measure/classes.js");
   const notice = unusableNames(graph);
   if (notice === undefined) return { graph, notices: [] };
-  const metadata = new Map([...graph.metadata].filter(([key]) => key !== CLASS_NAMES_KEY));
-  return { graph: { ...graph, metadata }, notices: [notice] };
+  return { graph: { ...graph, metadata: withoutClassNames(graph.metadata) }, notices: [notice] };
 }
 
 /** How the model takes pictures: as in its metadata and the options, else as most models in colour do. */
 async function picturesOf(graph: Graph, options: CompileOptions): Promise<PictureFormat | undefined> {
   const data = await import("../data/index.js");
-  const isStated = graph.inputs.length === 1 && graph.metadata.has(data.PREPROCESSING_KEY);
+  const isStated = graph.inputs.length === 1 && data.readPreprocessing(graph.metadata) !== undefined;
   const isGiven = Object.keys(givenPictureOptions(options)).length > 0;
   return isStated || isGiven || data.takesColour(graph) ? data.pictureFormat(graph, options) : undefined;
 }

@@ -33,7 +33,8 @@ function adviceFor(border: readonly string[]): string {
 
 /**
  * The outputs of what can be computed without some nodes: the values that these, and what is behind them, take from it,
- * and the network's own. Those that have a name in the model as it was given, or none.
+ * and the network's own; not what constants make alone, as the weights of decomposed layers, which stay with what is
+ * behind. Those that have a name in the model as it was given, or none.
  */
 function borderBefore(graph: Graph, left: readonly Node[], model: Graph): readonly string[] {
   const isLeft = new Set(left);
@@ -44,9 +45,20 @@ function borderBefore(graph: Graph, left: readonly Node[], model: Graph): readon
     (isLost ? behind : before).push(node);
     if (isLost) for (const name of node.outputs) lost.add(name);
   }
-  const computed = new Set(before.flatMap(({ outputs }) => outputs));
+  const computed = computedFromInputs(graph, before);
   const own = graph.outputs.map(({ name }) => name).filter((name) => computed.has(name));
   const border = new Set([...own, ...behind.flatMap(namesRead).filter((name) => computed.has(name))]);
   const named = new Set(model.nodes.flatMap(({ outputs }) => outputs));
   return [...border].every((name) => named.has(name)) ? [...border] : [];
+}
+
+/** What some of the nodes compute, in order, from more than constants. */
+function computedFromInputs(graph: Graph, nodes: readonly Node[]): ReadonlySet<string> {
+  const given = new Set(graph.inputs.map(({ name }) => name).filter((name) => !graph.initializers.has(name)));
+  const computed = new Set<string>();
+  for (const node of nodes) {
+    if (!namesRead(node).some((name) => given.has(name) || computed.has(name))) continue;
+    for (const name of node.outputs) computed.add(name);
+  }
+  return computed;
 }

@@ -26,11 +26,17 @@ export async function readPicture({ files, images, fit }: PictureRequest, index:
  */
 async function decode(file: FilePath): Promise<ImageLike> {
   try {
-    const image = sharp(await readFile(file))
-      .autoOrient()
-      .toColourspace("srgb");
-    const { data, info } = await image.raw().toBuffer({ resolveWithObject: true });
-    return { width: info.width, height: info.height, data };
+    const bytes = await readFile(file);
+    const { depth, space, icc } = await sharp(bytes).metadata();
+    if (!wholeLevels.includes(depth ?? ""))
+      throw new Error(`numbers of the kind ${depth}, whose white is not known`);
+    const isPlainInk = space === "cmyk" && !isInkProfile(icc);
+    const image = sharp(bytes).autoOrient();
+    const inSpace = isPlainInk
+      ? image.pipelineColourspace("cmyk").toColourspace("cmyk")
+      : image.toColourspace("srgb");
+    const { data, info } = await inSpace.raw().toBuffer({ resolveWithObject: true });
+    return { width: info.width, height: info.height, data: isPlainInk ? lightOf(data) : data };
   } catch (cause) {
     throw badData(
       shownPath(file),
@@ -43,6 +49,28 @@ async function decode(file: FilePath): Promise<ImageLike> {
       cause,
     );
   }
+}
+
+/** Numbers of 8 and 16 bits from black to white; what TIFF has besides (float, 32 bits, signed) came out black or white. */
+const wholeLevels: readonly string[] = ["uchar", "ushort"];
+
+/** Whether a colour profile says how inks look: the colour space that its header names. */
+function isInkProfile(profile: Uint8Array | undefined): boolean {
+  return profile !== undefined && Buffer.from(profile.subarray(16, 20)).toString("latin1") === "CMYK";
+}
+
+/**
+ * Cyan, magenta, yellow and black as red, green and blue, each pixel for itself: without a profile browsers and what
+ * networks are trained with do so, while the decoder takes a printer's profile of its own.
+ */
+function lightOf(inks: Uint8Array): Uint8Array {
+  const light = new Uint8Array((inks.length / 4) * 3);
+  for (let from = 0, to = 0; from < inks.length; from += 4) {
+    const black = 255 - (inks[from + 3] ?? 0);
+    for (let ink = 0; ink < 3; ink += 1)
+      light[to++] = Math.round(((255 - (inks[from + ink] ?? 0)) * black) / 255);
+  }
+  return light;
 }
 
 async function readFile(file: FilePath): Promise<Uint8Array> {

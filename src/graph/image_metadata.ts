@@ -1,4 +1,5 @@
 import { PenniError } from "./errors.js";
+import { EXPORTER_NAMES_KEY, exporterClassNames, exporterPreprocessing } from "./exporter_metadata.js";
 
 /** Order of the axes of a model's image input. */
 export const layouts = ["NCHW", "NHWC"] as const;
@@ -55,18 +56,24 @@ export const imagenetPreprocessing: Preprocessing = {
 };
 
 /**
- * The preprocessing that a model's metadata states, or undefined where it states none.
+ * The preprocessing that a model's metadata states, in Penni's words or an exporter's, or undefined where it states none.
  * @throws PenniError "bad-model" if what it states cannot be understood
  */
 export function readPreprocessing(metadata: ReadonlyMap<string, string>): Preprocessing | undefined {
-  return readMetadata(metadata, PREPROCESSING_KEY, preprocessingOf);
+  return readMetadata(metadata, PREPROCESSING_KEY, preprocessingOf) ?? exporterPreprocessing(metadata);
 }
 
 /** The class names that a model's metadata states; undefined and errors as in `readPreprocessing`. */
 export function readClassNames(metadata: ReadonlyMap<string, string>): readonly string[] | undefined {
-  return readMetadata(metadata, CLASS_NAMES_KEY, (value) =>
+  const stated = readMetadata(metadata, CLASS_NAMES_KEY, (value) =>
     isListOf(value, isText) ? value : "a list of strings",
   );
+  return stated ?? exporterClassNames(metadata);
+}
+
+/** Metadata that name no classes. */
+export function withoutClassNames(metadata: ReadonlyMap<string, string>): ReadonlyMap<string, string> {
+  return new Map([...metadata].filter(([key]) => key !== CLASS_NAMES_KEY && key !== EXPORTER_NAMES_KEY));
 }
 
 /** The value, or what was expected of it. */

@@ -1,6 +1,6 @@
 import { PenniError } from "../graph/errors.js";
 import { countNonZeros, elementCount, float32Data } from "../graph/tensor.js";
-import type { Graph, Node, ValueType } from "../graph/types.js";
+import type { Graph, Node, Shape, ValueType } from "../graph/types.js";
 import { convolutions, type DecomposedLayer, findDecompositions, prunableWeight } from "../layers/weights.js";
 import { ruleOf, standardOpset } from "../ops/core/definition.js";
 import { type Inference, inferGraph, nodeContext } from "../ops/inference/infer.js";
@@ -204,7 +204,12 @@ function checkFixedInputs(graph: Graph): void {
     throw new PenniError("shape", `the dimensions of input "${name}" must be fixed to count arithmetic`, {
       expected: "numbers only",
       found: `[${type?.shape?.map((dim) => dim ?? "?").join(", ") ?? "unknown rank"}]`,
-      advice: `Fix them, for example with --input-shape ${name}:1x3x32x32`,
+      advice: `Fix them, for example with --input-shape ${name}:${exampleOf(type?.shape).join("x")}`,
     });
   }
+}
+
+/** An image where nothing is known of an input; else one of the batch, and some size for what is open besides. */
+function exampleOf(shape: Shape = [1, 3, "height", "width"]): readonly number[] {
+  return shape.map((dim, axis) => (typeof dim === "number" ? dim : axis === 0 ? 1 : 32));
 }

@@ -2,11 +2,10 @@ import { intAttribute, intsAttribute } from "../graph/attributes.js";
 import { PenniError } from "../graph/errors.js";
 import { fixOpenBatch } from "../graph/passes/fix_input_shape.js";
 import type { Graph, Node } from "../graph/types.js";
-import { type Body, decodeBody } from "../onnx/read.js";
-import type { KnownValue } from "../ops/core/context.js";
+import type { Body } from "../onnx/read.js";
 import { knownNumbers } from "../ops/core/rearrange.js";
 import type { ForwardInference } from "../ops/inference/infer.js";
-import { branchScope, hasSubgraph, inferredAnyhow, isStandard } from "./long_loops.js";
+import { bodyOf, branchScope, hasSubgraph, inferredAnyhow, isStandard, TRUE } from "./long_loops.js";
 
 /** A loop of any network that makes sense has made fewer turns than this: at a few microseconds each, a minute. */
 const MOST_TURNS_OF_A_RUN = 2 ** 24;
@@ -58,21 +57,9 @@ function turnsOf(node: Node, graph: Graph, known: ForwardInference): number {
   }
 }
 
-/** A body that contradicts itself is no loop: whoever runs it says so. */
-function bodyOf(attribute: Parameters<typeof decodeBody>[0]): Body | undefined {
-  try {
-    return decodeBody(attribute);
-  } catch (error) {
-    if (error instanceof PenniError) return undefined;
-    throw error;
-  }
-}
-
 function turnsInside({ nodes }: Body, graph: Graph, scope: ForwardInference): number {
   return Math.max(1, ...nodes.map((node) => turnsOf(node, graph, scope)));
 }
-
-const TRUE: KnownValue = { type: "bool", dims: [], elements: [1] };
 
 function turnsOfLoop(node: Node, body: Body, graph: Graph, known: ForwardInference): number {
   const numberOf = (name = ""): number | undefined => knownNumbers(known.values.get(name))?.[0];

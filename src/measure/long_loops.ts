@@ -3,6 +3,7 @@ import { PenniError } from "../graph/errors.js";
 import { innerNodes } from "../graph/links.js";
 import type { Attribute, Branch, Graph, InnerNode, Node, ValueInfo } from "../graph/types.js";
 import { namesRead } from "../graph/verify.js";
+import { type Body, decodeBody } from "../onnx/read.js";
 import type { KnownValue } from "../ops/core/context.js";
 import { isStatic } from "../ops/core/dims.js";
 import { knownNumbers } from "../ops/core/rearrange.js";
@@ -55,7 +56,7 @@ function isLong(node: Node, graph: Graph, known: ForwardInference): boolean {
     case "If":
       return [...node.attributes.values()].some((attribute) => isLongBranch(attribute, graph, known));
     case "Loop":
-      return inner.some(isLoop) || !isFewTurns(node, known);
+      return inner.some(isLoop) || !(isFewTurns(node, known) || endsByCounting(node, graph, known));
     case "Scan":
       return inner.some(isLoop) || !isShortScan(node, known);
     default:
@@ -67,6 +68,68 @@ function isLong(node: Node, graph: Graph, known: ForwardInference): boolean {
 function isFewTurns({ inputs }: Node, { values }: ForwardInference): boolean {
   const [turns = Number.POSITIVE_INFINITY] = knownNumbers(values.get(inputs[0] ?? "")) ?? [];
   return turns <= MOST_TURNS;
+}
+
+/** Nodes that are looked at to follow a loop's condition, over all its turns. */
+const MOST_FOLLOWED = 2 ** 14;
+
+/** Whether a loop's condition follows from what it counts (turns, or a number that it carries along), and soon fails. */
+function endsByCounting(node: Node, graph: Graph, known: ForwardInference): boolean {
+  const [attribute] = node.attributes.values();
+  const body = attribute === undefined ? undefined : bodyOf(attribute);
+  const { inputs: [turnName = "", goes = "", ...carried] = [], outputs: [condition = "", ...results] = [] } =
+    body ?? {};
+  // Names mean one value each in a sound file; here, no other must be taken for what the loop carries along.
+  if (body === undefined || condition === "" || body.inputs.some((name) => known.types.has(name)))
+    return false;
+  const nodes = nodesBehind(body, condition, new Map(carried.map((name, at) => [name, results[at] ?? ""])));
+  let values = new Map(carried.map((name, at) => [name, known.values.get(node.inputs[at + 2] ?? "")]));
+  for (let turn = 0; turn * (nodes.length + 1) <= MOST_FOLLOWED; turn += 1) {
+    const given = new Map(
+      [...values].flatMap(([name, value]) => (value === undefined ? [] : [[name, value] as const])),
+    );
+    given.set(goes, TRUE).set(turnName, { type: "int64", dims: [], elements: [turn] });
+    const { values: made } = branchScope({ ...body, nodes }, graph, known, given);
+    const [next] = knownNumbers(made.get(condition)) ?? [];
+    if (!nodes.every((each) => isExact(each, made))) return false;
+    if (next !== 1) return next === 0;
+    values = new Map(carried.map((name, at) => [name, made.get(results[at] ?? "")]));
+  }
+  return false;
+}
+
+/** Whether a node's results are known as the runtime will have them: of whole numbers that neither it nor we round. */
+function isExact(node: Node, values: ReadonlyMap<string, KnownValue>): boolean {
+  const isRight = (value: KnownValue | undefined): boolean =>
+    value !== undefined &&
+    ["int32", "int64", "bool"].includes(value.type) &&
+    value.elements.every((element) => typeof element === "number" && Math.abs(element) < 2 ** 31);
+  const read = namesRead(node).flatMap((name) => values.get(name) ?? []);
+  return read.every(isRight) && node.outputs.every((name) => name === "" || isRight(values.get(name)));
+}
+
+/** The nodes of a body that a value of it depends on, in their order; what is carried along depends on the turn before. */
+function nodesBehind(body: Body, wanted: string, carried: ReadonlyMap<string, string>): readonly Node[] {
+  const names = new Set([wanted]);
+  for (let before = 0; before < names.size; ) {
+    before = names.size;
+    for (const node of body.nodes.toReversed())
+      if (node.outputs.some((name) => names.has(name))) for (const name of namesRead(node)) names.add(name);
+    for (const [name, result] of carried) if (names.has(name)) names.add(result);
+  }
+  return body.nodes.filter(({ outputs }) => outputs.some((name) => names.has(name)));
+}
+
+export const TRUE: KnownValue = { type: "bool", dims: [], elements: [1] };
+
+/** A body that contradicts itself is no loop: whoever runs it says so. */
+export function bodyOf(attribute: Parameters<typeof decodeBody>[0]): Body | undefined {
+  try {
+    return decodeBody(attribute);
+  } catch (error) {
+    if (error instanceof PenniError) return undefined;
+    throw error;
+  }
 }
 
 /** Scan makes a turn for each slice of what it goes over, along whatever axis. */

@@ -7,6 +7,7 @@ import sharp from "sharp";
 import { writeModel } from "../../src/files/model_files.js";
 import { int } from "../../src/graph/attributes.js";
 import type { Graph, Node } from "../../src/graph/types.js";
+import { load } from "../../src/runtime/index.js";
 import { penni } from "../../support/command_line.js";
 import { node, smallGraph } from "../../support/small_models.js";
 import { tinyCnn } from "../../support/tiny_cnn.js";
@@ -114,4 +115,35 @@ test("no test images, as classes of one image each give: refused, not 0 of 0", a
     assert.match(stderr, /there are no test images to measure on: expected at least 1 image, found 0/);
   }
   assert.equal((await penni(["eval", model, ...single, "--split", "train"])).status, 0);
+});
+
+/** As Ultralytics writes it, with the classes the other way round. */
+const exported: Graph = {
+  ...threeScores([]),
+  metadata: new Map(
+    Object.entries({
+      author: "Ultralytics",
+      stride: "1",
+      task: "classify",
+      names: "{0: '2', 1: '1', 2: '0'}",
+    }),
+  ),
+};
+
+test("what an exporter states of pictures and classes holds", async () => {
+  const model = file("exported.onnx");
+  await writeModel(model, exported);
+  const evaluated = await penni(["eval", model, ...data, "--json"]);
+  assert.match(evaluated.stderr, /0 to 1, mean 0 0 0, std 1 1 1 \(the model's metadata\)/);
+  assert.match(evaluated.stderr, /matched by name to the 3 of the model/);
+  assert.ok(Math.abs(JSON.parse(evaluated.stdout).top1 - 1 / 3) < 1e-6);
+  const out = file("exported wasm");
+  await penni(["compile", model, "--target", "wasm", "-o", out, "--input-shape", "x:1x3x4x4"]);
+  const compiled = await load(readFileSync(path.join(out, "exported.wasm")));
+  assert.deepEqual(compiled.classNames, ["2", "1", "0"]);
+  const red = { width: 1, height: 1, data: Uint8Array.of(255, 0, 51, 255) };
+  assert.deepEqual(
+    [...compiled.prepare(red)].filter((_, at) => at % 16 === 0),
+    [1, 0, Math.fround(0.2)],
+  );
 });

@@ -85,6 +85,21 @@ for (const [op, { end, border, why }] of Object.entries(ends)) {
   });
 }
 
+test("a decomposed layer behind such an operator: its weight is not among where the network can end", () => {
+  const graph = detector([
+    node("Unheard", ["r"], "u"),
+    node("MatMul", ["coefficients", "basis"], "product"),
+    node("Reshape", ["product", "dims"], "v"),
+    conv({ name: "y", input: "u", weight: "v", kernel: 3 }),
+  ]);
+  const factors = { coefficients: randomTensor([20, 2], 2), basis: randomTensor([2, 9], 3) };
+  const dims = int64Tensor([4], [5, 4, 3, 3]);
+  const initializers = new Map([...graph.initializers, ...Object.entries(factors), ["dims", dims] as const]);
+  assert.throws(() => compileProgram({ ...graph, initializers }, targets.wasm), {
+    message: /make "g", "r" its outputs/,
+  });
+});
+
 test("what is sized by the data is named among the remarks, and the other outputs are judged", () => {
   for (const op of ["NonMaxSuppression", "NonZero"]) {
     const graph = detector(ends[op]?.end ?? []);

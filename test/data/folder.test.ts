@@ -78,6 +78,29 @@ test("grey, transparent and 16-bit images become RGB", async () => {
   assertColour(train, 2, red);
 });
 
+/** 8 x 8 pixels of 200 cyan, 30 magenta, 100 yellow and 60 black, as Pillow writes them: JPEG (Adobe's, inverted) and TIFF. */
+const inks = {
+  "1.jpg":
+    "/9j/7gAOQWRvYmUAZAAAAAAA/9sAQwABAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEB/8AAFAgACAAIBEMRAE0RAFkRAEsRAP/EABUAAQEAAAAAAAAAAAAAAAAAAAoI/8QAFBABAAAAAAAAAAAAAAAAAAAAAP/aAA4EQwBNAFkASwAAPwA25hC2CGH/2Q==",
+  "2.tif":
+    "SUkqAFYAAACAMgPGQeQKCQaCwOEweFQiHQ2IQyJQuKQ+JxaKxGMxeNRiPR2QRyRRuSR+RyaSyGUyeVSiXS2YSyZSuaS+ZzaazGczedTifT2gTyZwEAAKAAABAwABAAAADAAAAAEBAwABAAAADAAAAAIBAwAEAAAA1AAAAAMBAwABAAAABQAAAAYBAwABAAAABQAAABEBBAABAAAACAAAABUBAwABAAAABAAAABYBAwABAAAADAAAABcBBAABAAAATQAAABwBAwABAAAAAQAAAAAAAAAIAAgACAAIAA==",
+};
+
+test("inks are what browsers and Pillow make of them: (255 - ink) (255 - black) / 255", async () => {
+  await save(plain(red), "inks/test/x/a.png");
+  mkdirSync(path.join(root, "inks/train/x"), { recursive: true });
+  for (const [name, base64] of Object.entries(inks))
+    writeFileSync(path.join(root, "inks/train/x", name), Buffer.from(base64, "base64"));
+  const train = await (await openRoot("inks")).train();
+  for (const index of [0, 1]) assertColour(train, index, [42, 172, 119]);
+});
+
+test("a picture of numbers whose white nobody knows is refused, and not black", async () => {
+  await save(plain(red), "floats/test/x/a.png");
+  await save(plain(red).toColourspace("scrgb").tiff({ compression: "none" }), "floats/train/x/b.tif");
+  await assert.rejects(async () => (await openRoot("floats")).train(), /b\.tif: .*numbers of the kind float/);
+});
+
 test("an image that is not square is scaled to cover and cropped at the centre", async () => {
   // 24x8: red on the left and on the right third, blue in the middle, which is what must remain.
   const wide = plain(red, 24, 8).composite([

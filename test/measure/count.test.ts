@@ -23,6 +23,21 @@ test("a dense network counts the same both ways, running statistics are no param
   assert.equal(count.elements, SMALL_PARAMETERS);
 });
 
+test("open dimensions: the advice has as many as the input", () => {
+  for (const [shape, example] of [
+    [["N", 3, "H", "W"], "x:1x3x32x32"],
+    [["N", "samples"], "x:1x32"],
+    [[2, "batch", 128], "x:2x32x128"],
+  ] as const) {
+    const graph = smallGraph(shape, [node("Relu", ["x"], "y")], {});
+    assert.throws(
+      () => countGraph(graph),
+      (error) =>
+        error instanceof PenniError && error.details.advice?.endsWith(`--input-shape ${example}`) === true,
+    );
+  }
+});
+
 test("MACs are proportional to the batch", () => {
   assert.equal(countGraph(smallNetwork(3)).paperMacs, 3 * SMALL_MACS);
 });

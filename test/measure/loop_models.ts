@@ -35,6 +35,8 @@ export const long = (name: string, value: bigint) => ({
   int64Data: [value],
 });
 
+const float = (name: string, value: number) => ({ name, dims: [], dataType: FLOAT, floatData: [value] });
+
 const scalar = (name: string, type: number) => declare(name, type, []);
 
 /** Some turns over `from`, each of what `body` makes of "v" ("w"), while `condition` makes "goOn" true: for ever. */
@@ -51,6 +53,18 @@ export const loop = (
         node: [...condition, ...body],
         input: [scalar("turn", INT64), scalar("go", BOOL), { name: "v" }],
         output: [scalar("goOn", BOOL), { name: "w" }],
+      }),
+    ],
+  });
+
+/** A loop over `from` that carries a number along, from 0 on, and ends as `nodes` ("number" to "next" and "goOn") say. */
+export const counting = (from: string, to: string, nodes: readonly NodeInit[]): NodeInit =>
+  node("Loop", `- true first ${from}`, `last ${to}`, {
+    attribute: [
+      subgraph("body", {
+        node: [node("Neg", "v", "w"), ...nodes],
+        input: [scalar("turn", INT64), scalar("go", BOOL), scalar("number", INT64), { name: "v" }],
+        output: [scalar("goOn", BOOL), scalar("next", INT64), { name: "w" }],
       }),
     ],
   });
@@ -80,7 +94,7 @@ export const scan = (from: string, to: string): NodeInit =>
 export function around(nodes: readonly NodeInit[], more: readonly TensorInit[] = []): Graph {
   const graph = decodeModel(
     modelBytes({
-      node: [node("LpNormalization", "x", "n"), ...nodes, node("Relu", "l", "y")],
+      node: [node("Sinh", "x", "n"), ...nodes, node("Relu", "l", "y")],
       input: [declare("x", FLOAT, [1, 4, 3])],
       output: [{ name: "n" }, { name: "y" }],
       initializer: [
@@ -88,6 +102,12 @@ export function around(nodes: readonly NodeInit[], more: readonly TensorInit[] =
         long("half", 2n ** 31n),
         long("endless", 2n ** 62n),
         long("first", 0n),
+        long("fall", -20n),
+        long("one", 1n),
+        long("wide", 2n ** 53n),
+        float("large", 2 ** 24),
+        float("oneReal", 1),
+        float("larger", 2 ** 24 + 2),
         { name: "true", dims: [], dataType: BOOL, int32Data: [1] },
         ...more,
         { name: "empty", dims: [2n ** 17n, 0n], dataType: FLOAT, rawData: new Uint8Array() },

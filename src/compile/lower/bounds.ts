@@ -2,16 +2,10 @@ import type { NodeContext } from "../../ops/core/context.js";
 import { clipBound } from "../../ops/operators/clip.js";
 import type { Bounds, Lowering } from "./definition.js";
 import { boundsLowering } from "./elementwise.js";
-import { notConstant } from "./errors.js";
 
 /** An operator that does nothing but keep its input between limits. */
 function boundsOnly(bounds: (context: NodeContext) => Bounds | undefined): Lowering {
-  const lower = boundsLowering((context) => {
-    const limits = bounds(context);
-    if (limits === undefined) throw notConstant(context, "min and max");
-    return limits;
-  });
-  return { lower, bounds };
+  return { lower: boundsLowering(bounds), bounds };
 }
 
 export const reluLowering = boundsOnly(() => ({ low: 0, high: undefined }));

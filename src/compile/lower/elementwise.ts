@@ -4,7 +4,7 @@ import { broadcastStrides } from "../../ops/core/broadcast.js";
 import { stridesOf } from "../../ops/core/dims.js";
 import { isInteger } from "../../ops/core/element_types.js";
 import { bounded } from "../kernels/epilogue.js";
-import { once, type Place } from "../kernels/functions.js";
+import { larger, once, type Place, smaller } from "../kernels/functions.js";
 import { type StridedMap, stridedKernel } from "../kernels/strided.js";
 import type { Value } from "../loops.js";
 import type { Bounds, Lower, LoweringContext } from "./definition.js";
@@ -107,13 +107,25 @@ export const foldingLowering = (compute: BinaryFunction): Lower => {
   };
 };
 
-/** Relu, Clip and the like. */
-export const boundsLowering = (bounds: (context: LoweringContext) => Bounds): Lower => {
+/** Relu, Clip and the like: the bounds that are known, else those that the second and the third input hold. */
+export const boundsLowering = (bounds: (context: LoweringContext) => Bounds | undefined): Lower => {
   return (context) => {
     const limits = bounds(context);
-    lowerElementwise(context, 1, (operands) => bounded(at(operands, 0), limits));
+    if (limits === undefined) lowerComputedBounds(context);
+    else lowerElementwise(context, 1, (operands) => bounded(at(operands, 0), limits));
   };
 };
+
+function lowerComputedBounds(context: LoweringContext): void {
+  const limits = [
+    { index: 1, limited: larger },
+    { index: 2, limited: smaller },
+  ].filter(({ index }) => context.hasInput(index));
+  const sources = [0, ...limits.map(({ index }) => index)].map((index) => operand(context, index));
+  combine(context, sources, (operands) =>
+    limits.reduce((value, { limited }, limit) => limited(value, at(operands, limit + 1)), at(operands, 0)),
+  );
+}
 
 /** Whether an input holds integers, which are kept as float32: exact up to 2^24. */
 export function holdsIntegers({ inputs }: LoweringContext, index = 0): boolean {

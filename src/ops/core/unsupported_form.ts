@@ -8,7 +8,8 @@ export function unsupportedForm(node: Node, what: string, expected: string, foun
     op: node.op,
     expected,
     found,
-    advice: "Use a method that needs no training, or replace the operator",
+    advice:
+      "Replace the operator; where it is in the way of training only, a method without training does (--preset calibrate)",
   });
 }
 

@@ -218,6 +218,9 @@ export function staticDims(types: ReadonlyMap<string, ValueType>, name: string):
   throw new PenniError("shape", `the shape of value "${name}" must be fully known here`, {
     expected: "fixed dimensions",
     found: describeShape(shape),
-    advice: "Fix the input's dimensions with --input-shape",
+    advice:
+      shape === undefined
+        ? "An operator before it hides the shape, and penni inspect names it: run ONNX shape inference on the model, or replace it"
+        : "Fix the input's dimensions with --input-shape",
   });
 }

@@ -17,6 +17,7 @@ import { standardOpset } from "../core/definition.js";
 import { reduceMean, transpose } from "../core/emit.js";
 import { TypedBuilder } from "../inference/builder.js";
 import { type QuantizedProducts, quantizedRules } from "./unfuse_quantized.js";
+import { castLike, lpNormalization } from "./unfuse_standard.js";
 
 /**
  * Writes a fused node in standard operators, its last one with the fused node's output.
@@ -26,7 +27,7 @@ type Rule = (b: TypedBuilder, node: Node) => boolean;
 
 const MICROSOFT = "com.microsoft";
 
-/** What ONNX Runtime's optimizers put together (operators of its own), and functions of late operator sets. */
+/** What ONNX Runtime's optimizers put together (operators of its own), and standard operators that are others put together. */
 const rules: ReadonlyMap<string, Rule> = new Map<string, Rule>([
   [`${MICROSOFT} FusedConv`, unfuseConv],
   [`${MICROSOFT} FusedGemm`, unfuseGemm],
@@ -37,6 +38,8 @@ const rules: ReadonlyMap<string, Rule> = new Map<string, Rule>([
   [`${MICROSOFT} BiasGelu`, gelu("none")],
   [`${MICROSOFT} FastGelu`, gelu("tanh")],
   [`${MICROSOFT} SkipLayerNormalization`, unfuseSkipNormalization],
+  [" CastLike", castLike],
+  [" LpNormalization", lpNormalization],
   [" SimplifiedLayerNormalization", rootMeanSquare],
   [" RMSNormalization", rootMeanSquare],
   [" Swish", swish(1)],

@@ -185,6 +185,16 @@ const variadicCases = [
   opCase({ op: "Clip", inputs: [odd] }, { name: "no bounds" }),
   opCase({ op: "Clip", inputs: [odd, ...bounds(2, 1)] }, { name: "crossed bounds" }),
   opCase({ op: "Clip", inputs: [extremes, ...bounds(-0.5, 1.5)] }, { name: "special numbers" }),
+  opCase({ op: "Clip", inputs: [odd, random([], -1, 0), random([], 0, 1)] }, { name: "computed bounds" }),
+  opCase({ op: "Clip", inputs: [odd, omitted, random([], 0, 1)] }, { name: "computed upper bound" }),
+  opCase(
+    { op: "Clip", inputs: [odd, ...bounds(-0.5, undefined).slice(0, 1), random([], 0, 1)] },
+    { name: "one computed" },
+  ),
+  opCase(
+    { op: "Clip", inputs: [extremes, random([], 2, 3), random([], 0, 1)] },
+    { name: "computed, crossed" },
+  ),
   opCase({ op: "Dropout", inputs: [odd], outputs: 2 }, { name: "with mask" }),
 ];
 

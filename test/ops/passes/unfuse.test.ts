@@ -7,7 +7,7 @@ import { InferenceSession } from "onnxruntime-node";
 import { compileToWasm } from "../../../src/compile/index.js";
 import { runGraph } from "../../../src/execute/node.js";
 import { float, floats, int, ints, text } from "../../../src/graph/attributes.js";
-import { float32Data } from "../../../src/graph/tensor.js";
+import { float32Data, float32Tensor, int64Tensor } from "../../../src/graph/tensor.js";
 import type { Attribute, Graph, Tensor } from "../../../src/graph/types.js";
 import { decodeModel } from "../../../src/onnx/read.js";
 import { encodeModel } from "../../../src/onnx/write.js";
@@ -237,6 +237,11 @@ const forms: ReadonlyMap<string, ReturnType<typeof single>> = new Map([
       { ...image, domain: "", opset: 23 },
     ),
   ],
+  ["LpNormalization", single("LpNormalization", [], {}, { domain: "", opset: 13 })],
+  [
+    "LpNormalization by magnitudes",
+    single("LpNormalization", [], { axis: int(0), p: int(1) }, { domain: "", opset: 22 }),
+  ],
   ["Swish", single("Swish", [], {}, { domain: "", opset: 24 })],
   ["Swish with alpha", single("Swish", [], { alpha: float(1.5) }, { domain: "", opset: 24 })],
 ]);
@@ -244,6 +249,23 @@ const forms: ReadonlyMap<string, ReturnType<typeof single>> = new Map([
 for (const [name, [graph, feeds]] of forms) {
   test(`unfused: ${name}`, () => checkUnfused(graph, feeds, graph.opsets.get("") ?? 0));
 }
+
+test("what has no norm stays zero", async () => {
+  const [graph] = single("LpNormalization", [], {}, { domain: "", opset: 18 });
+  const values = Float32Array.from({ length: 24 }, (_, at) => (at % 12 < 6 ? 0 : at - 15));
+  await checkUnfused(graph, new Map([["x", float32Tensor([4, 6], values)]]), 18);
+});
+
+test("unfused: CastLike, as exporters write numbers of the type of another value", async () => {
+  const [graph, feeds] = single("CastLike", [int64Tensor([2, 1, 1], [3, -2])], {}, { domain: "", opset: 18 });
+  const [like] = graph.nodes;
+  assert.ok(like !== undefined);
+  const nodes = [
+    { ...like, inputs: ["c0", "x"], outputs: ["number"] },
+    { ...like, name: "sum", op: "Add", inputs: ["x", "number"] },
+  ];
+  await checkUnfused({ ...graph, nodes }, feeds, 18);
+});
 
 test("a fused node in an unknown form stays", () => {
   const [graph] = single("FusedConv", [kernel], activation("Curious"), image);
