@@ -12,10 +12,12 @@
  * const tuned = await train(pruned, { data, teacher: original, epochs: 4, schedule, holdZeros: true });
  * const { graph } = await exportModel(shrink(tuned));
  * await writeModel("small.onnx", graph, { sparse: true });
+ * // Or, without training: await calibrateOnImages(original, { data: "images:photos", fraction: 0.58 })
  * const wasm = compileToWasm(graph); // for `load` of penni/runtime
  */
 
 export type { CFile } from "./compile/c/c_file.js";
+export { type COptions, compileToC } from "./compile/c/compile_to_c.js";
 export { type CFileOptions, cFiles } from "./compile/c/files.js";
 export { compileProgram, type Target } from "./compile/compile.js";
 export { compileToWasm, type WasmOptions } from "./compile/index.js";
@@ -44,6 +46,13 @@ export { countGraph, type GraphCount, type LayerCount } from "./measure/count.js
 export { type Latency, type LatencySettings, measureLatency } from "./measure/latency.js";
 export type { OutputAgreement } from "./measure/output_comparison.js";
 export { type ShapedGraph, withRuntimeShapes } from "./measure/runtime_shapes.js";
+export type {
+  CalibratedLayer,
+  Calibration,
+  CalibrationOptions,
+  CalibrationProgress,
+} from "./method/calibrate.js";
+export { type CalibrateOnImagesOptions, calibrateOnImages } from "./method/calibrate_on_images.js";
 export { type DecompositionDecision, decompose, decompositionCandidates } from "./method/decompose.js";
 export { type ExportOptions, type ExportResult, exportModel } from "./method/export.js";
 export { floatOutputs, type Trainability, trainability } from "./method/frozen.js";
