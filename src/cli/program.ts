@@ -34,7 +34,8 @@ function packageVersion(): string {
   return (JSON.parse(readFileSync(file, "utf8")) as { version: string }).version;
 }
 
-function createProgram(terminal: Terminal): Command {
+/** The whole command line, ready to parse. */
+export function createProgram(terminal: Terminal): Command {
   const program = new Command("penni")
     .description("Makes a trained convolutional network small and fast: ONNX in, a smaller ONNX file out.")
     .version(packageVersion(), "-v, --version", "print the version")
