@@ -12,11 +12,13 @@
  * const tuned = await train(pruned, { data, teacher: original, epochs: 4, schedule, holdZeros: true });
  * const { graph } = await exportModel(shrink(tuned));
  * await writeModel("small.onnx", graph, { sparse: true });
+ * // Or, without training: await calibrateOnImages(original, { data: "images:photos", fraction: 0.58 })
  * const wasm = compileToWasm(graph); // for `load` of penni/runtime
  */
 
 export type { Backend, EmitOptions, EmittedFile as CFile, Execution } from "./compile/backend.js";
 export { loadBackend, type TargetName, targetNames } from "./compile/backends.js";
+export { type COptions, compileToC } from "./compile/c/compile_to_c.js";
 export { type CFileOptions, cFiles } from "./compile/c/files.js";
 export { compileProgram } from "./compile/compile.js";
 export { compileToWasm, type WasmOptions } from "./compile/index.js";
@@ -46,6 +48,13 @@ export { countGraph, type GraphCount, type LayerCount } from "./measure/count.js
 export { type Latency, type LatencySettings, measureLatency } from "./measure/latency.js";
 export type { OutputAgreement } from "./measure/output_comparison.js";
 export { type ShapedGraph, withRuntimeShapes } from "./measure/runtime_shapes.js";
+export type {
+  CalibratedLayer,
+  Calibration,
+  CalibrationOptions,
+  CalibrationProgress,
+} from "./method/calibrate.js";
+export { type CalibrateOnImagesOptions, calibrateOnImages } from "./method/calibrate_on_images.js";
 export type { AppliedCriterion } from "./method/criteria/criterion.js";
 export type { PrunableNetwork } from "./method/criteria/network.js";
 export { type CriterionRule, criterionOf } from "./method/criteria/table.js";

@@ -39,7 +39,8 @@ function packageVersion(): string {
   return (JSON.parse(readFileSync(file, "utf8")) as { version: string }).version;
 }
 
-async function createProgram(terminal: Terminal, args: readonly string[]): Promise<Command> {
+/** The whole command line, ready to parse these words. */
+export async function createProgram(terminal: Terminal, args: readonly string[]): Promise<Command> {
   const program = new Command("penni")
     .description("Makes a trained convolutional network small and fast: ONNX in, a smaller ONNX file out.")
     .version(packageVersion(), "-v, --version", "print the version")

@@ -1,0 +1,250 @@
+import assert from "node:assert/strict";
+import { mkdtempSync, readdirSync, readFileSync } from "node:fs";
+import { rm } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import path from "node:path";
+import { after, before, describe, test } from "node:test";
+import type { z } from "zod";
+import { compileToC } from "../../src/compile/c/compile_to_c.js";
+import { compileToWasm } from "../../src/compile/index.js";
+import { readModel, writeModel } from "../../src/files/model_files.js";
+import type { Graph } from "../../src/graph/types.js";
+import { pruneSchema, trySchema } from "../../src/method/goal/schema.js";
+import { configSchema } from "../../src/method/run/config.js";
+import { trainingConfigSchema } from "../../src/method/run/training_config.js";
+import { type Checkpoint, encodeCheckpoint } from "../../src/train/checkpoint.js";
+import { epochMetricsSchema } from "../../src/train/plan.js";
+import { penni } from "../../support/command_line.js";
+import { differences, FormatTables } from "../../support/format_tables.js";
+import { tinyDetector, writeImages } from "../../support/label_free.js";
+import { fieldsOf } from "../../support/schema_fields.js";
+import { tinyCnn } from "../../support/tiny_cnn.js";
+
+const tables = FormatTables.read();
+const folder = mkdtempSync(path.join(tmpdir(), "penni-formats-"));
+after(() => rm(folder, { recursive: true, force: true }));
+
+describe("docs/formats.md says what the schemas say: fields, types and ranges", () => {
+  const schemas: readonly (readonly [anchor: string, schema: z.ZodType])[] = [
+    ["configjson-of-a-compression", configSchema],
+    ["configjson-of-a-training", trainingConfigSchema],
+    ["metricsjsonl", epochMetricsSchema],
+    ["a-pruning-rule", pruneSchema],
+    ["a-try", trySchema],
+  ];
+  for (const [anchor, schema] of schemas) {
+    test(`#${anchor}`, () => {
+      // The order of choices says nothing.
+      const inOrder = (type: string): string => type.split(" or ").toSorted().join(" or ");
+      const sorted = (fields: ReturnType<typeof fieldsOf>) =>
+        [...fields]
+          .map(([name, { isOptional, type }]) => `${name}${isOptional ? "?" : ""} | ${inOrder(type)}`)
+          .toSorted();
+      assert.deepEqual(sorted(tables.fields(anchor)), sorted(fieldsOf(schema)));
+    });
+  }
+
+  test("a field that is missing, one that is too much and another range are found", () => {
+    const text =
+      "## X\n| `a` | integer, at least 1 | b |\n| `c[]?` | [t](#t) | d |\n### T\n| `e` | string | f |\n";
+    const fields = FormatTables.parse(text).fields("x");
+    assert.deepEqual(
+      [...fields],
+      [
+        ["a", { isOptional: false, type: "integer, at least 1" }],
+        ["c[].e", { isOptional: true, type: "string" }],
+      ],
+    );
+    assert.deepEqual(differences(fields, [{ c: [{ e: 1, g: 2 }] }]), [
+      "in a file, not in the document: c[].g",
+      "in the document, in no file: a",
+    ]);
+  });
+});
+
+const place = (...parts: readonly string[]): string => path.join(folder, ...parts);
+const json = (...parts: readonly string[]): unknown => JSON.parse(readFileSync(place(...parts), "utf8"));
+const lines = (...parts: readonly string[]): readonly unknown[] =>
+  readFileSync(place(...parts), "utf8")
+    .trim()
+    .split("\n")
+    .map((line) => JSON.parse(line));
+
+async function succeeds(...args: readonly string[]): Promise<void> {
+  const { status, stderr } = await penni(args);
+  assert.equal(status, 0, stderr);
+}
+
+const check = (anchor: string, samples: readonly unknown[]): void =>
+  assert.deepEqual(differences(tables.fields(anchor), samples), []);
+
+describe("docs/formats.md says what small runs write", () => {
+  before(async () => {
+    await writeModel(place("tiny.onnx"), tinyCnn());
+    await writeModel(place("detector.onnx"), tinyDetector());
+    await writeImages(place("pictures"), 24);
+    const sizes = ["--epochs", "2", "--resolution", "8:0.5"];
+    const training = ["--data", "synthetic:100", "--threads", "1", "--batch", "16"];
+    await succeeds("train", place("tiny.onnx"), ...training, ...sizes, "-o", place("trained"));
+    const short = [...training, "--validation", "0.2", "--epochs", "0.5", "--fine-tune-epochs", "0.5"];
+    const goal = ["--target-size", "9kB"];
+    await succeeds("compress", place("tiny.onnx"), ...short, ...goal, "-o", place("goal"));
+    const pictures = [
+      "--data",
+      `images:${place("pictures")}`,
+      "--threads",
+      "1",
+      "--calibration-images",
+      "16",
+    ];
+    const calibrated = ["--preset", "calibrate", "--target-macs", "0.9"];
+    await succeeds("compress", place("detector.onnx"), ...pictures, ...calibrated, "-o", place("calibrated"));
+  });
+
+  test("configurations", () => {
+    check("configjson-of-a-compression", [json("goal/config.json"), json("calibrated/config.json")]);
+    check("configjson-of-a-training", [json("trained/config.json")]);
+  });
+
+  test("lines", () => {
+    check("metricsjsonl", [...lines("goal/metrics.jsonl"), ...lines("trained/metrics.jsonl")]);
+    check("timingjsonl", lines("goal/timing.jsonl"));
+  });
+
+  test("outcomes", () => {
+    check("summaryjson-of-a-compression", [json("goal/summary.json"), json("calibrated/summary.json")]);
+    check("summaryjson-of-a-training", [json("trained/summary.json")]);
+    check("searchjson", [json("goal/search.json")]);
+    check("calibrationjson", json("calibrated/calibration.json") as readonly unknown[]);
+  });
+
+  test("files of a run's directory", () => {
+    const documented = tables.names("a-runs-directory");
+    const patterns = documented.map(
+      (name) => new RegExp(`^${name.replaceAll(".", "\\.").replaceAll(/NAME|KEY|N\b/g, "[\\w.-]+")}$`),
+    );
+    const files = ["goal", "calibrated", "trained"].flatMap((run) =>
+      readdirSync(place(run), { recursive: true, withFileTypes: true })
+        .filter((entry) => entry.isFile())
+        .map(({ parentPath, name }) => path.relative(place(run), path.join(parentPath, name))),
+    );
+    assert.ok(files.length > 20);
+    assert.deepEqual(
+      files.filter((file) => !patterns.some((pattern) => pattern.test(file))),
+      [],
+    );
+    // The others are there only now and then.
+    const always = [
+      "config.json",
+      "metrics.jsonl",
+      "timing.jsonl",
+      "model.onnx",
+      "summary.json",
+      "search.json",
+    ];
+    for (const file of [...always, "stages/SHA256SUMS"])
+      assert.ok(documented.includes(file) && files.includes(file), file);
+  });
+
+  test("metadata of a result", async () => {
+    const { metadata } = await readModel(place("goal/model.onnx"));
+    const documented = tables.names("metadata-of-a-model");
+    const own = [...metadata.keys()].filter((key) => key.startsWith("penni."));
+    assert.deepEqual(own.toSorted(), documented.toSorted());
+    const entry = (key: string): unknown => JSON.parse(metadata.get(key) ?? "null");
+    check("a-preprocessing", [entry("penni.preprocessing")]);
+    check("a-compressions-record", [entry("penni.compression")]);
+  });
+});
+
+test("docs/formats.md says what a checkpoint's header holds", () => {
+  const tensor = { dims: [1], data: Float32Array.of(1) };
+  const metrics = {
+    ...{ stage: "retrain", phase: "bases", epoch: 1, step: 2, learningRate: 0.1, loss: 1 },
+    ...{ sparsity: 0, macs: 1 },
+  };
+  const all: Required<Checkpoint> = {
+    identity: { networks: "0", options: { seed: "1" } },
+    ...{ step: 2, lossSum: 1, hits: 1, images: 2 },
+    trend: { mean: 1, lowest: 1 },
+    recoveries: [{ problem: "NaN", step: 2, backTo: 1, rateFactor: 0.5 }],
+    history: [metrics],
+    tensors: new Map([["w", tensor]]),
+    network: Uint8Array.of(1),
+  };
+  const bytes = Buffer.from(encodeCheckpoint(all));
+  const line = bytes.subarray(0, bytes.indexOf("\n")).toString();
+  assert.ok(readFileSync("docs/formats.md", "utf8").includes(`\`${line}\``), line);
+  const start = line.length + 5;
+  const header: unknown = JSON.parse(
+    bytes.subarray(start, start + bytes.readUInt32LE(line.length + 1)).toString(),
+  );
+  check("checkpoints", [header]);
+});
+
+/** A network that states all that a module's description can hold. */
+function describedCnn(): Graph {
+  const preprocessing = {
+    ...{ mean: [0, 0, 0], std: [1, 1, 1], scale: 1, layout: "NCHW", colour: "rgb", filter: "cubic" },
+    ...{ resize: "letterbox", pad: [1, 2, 3] },
+  };
+  const metadata = new Map([
+    ["penni.preprocessing", JSON.stringify(preprocessing)],
+    ["penni.classNames", JSON.stringify([..."abcdefghij"])],
+  ]);
+  return { ...tinyCnn(), metadata };
+}
+
+/** Custom sections by name, in order. */
+function customSections(module: Uint8Array): ReadonlyMap<string, Uint8Array> {
+  const found = new Map<string, Uint8Array>();
+  let at = 8;
+  const size = (): number => {
+    let value = 0;
+    for (let shift = 0; ; shift += 7) {
+      const byte = module[at++];
+      assert.ok(byte !== undefined);
+      value += (byte & 127) * 2 ** shift;
+      if (byte < 128) return value;
+    }
+  };
+  while (at < module.length) {
+    const id = module[at++];
+    const length = size();
+    const end = at + length;
+    if (id === 0) {
+      const letters = size();
+      const name = new TextDecoder().decode(module.subarray(at, at + letters));
+      found.set(name, module.subarray(at + letters, end));
+    }
+    at = end;
+  }
+  return found;
+}
+
+test("docs/formats.md says what a compiled module holds", () => {
+  const sections = customSections(compileToWasm(describedCnn()));
+  assert.deepEqual([...sections.keys()], tables.names("a-compiled-module"));
+  check("a-modules-description", [JSON.parse(new TextDecoder().decode(sections.get("penni")))]);
+  assert.equal(sections.get("penni.sha256")?.length, 32);
+});
+
+test("docs/formats.md says what a header of C holds", () => {
+  const headers = [tinyCnn(), tinyDetector()].flatMap((graph) =>
+    compileToC(graph, { name: "net", weights: "binary" }).filter(({ name }) => name.endsWith(".h")),
+  );
+  const found = headers.flatMap(({ content }) =>
+    [...`${content}`.matchAll(/\bNET_\w+/g)].map(([macro]) =>
+      macro
+        .replace(/^NET_/, "NAME_")
+        .replace(/_(?:IN|OUT)PUT(?:_\w+?)?(?=_(?:ELEMENTS|RANK|SHAPE)$)/, "_PORT"),
+    ),
+  );
+  assert.deepEqual([...new Set(found)].toSorted(), tables.names("the-c-interface").toSorted());
+  const [single] = headers;
+  const declaration = "void net_run(const float *input, float *output, void *scratch, const void *weights);";
+  assert.ok(
+    `${single?.content}`.replaceAll(/\s+/g, " ").replaceAll("( ", "(").includes(declaration),
+    `${single?.content}`,
+  );
+});
