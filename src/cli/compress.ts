@@ -28,6 +28,7 @@ import {
 } from "./options.js";
 import { outputLoss } from "./output_loss.js";
 import { printPictures } from "./pictures.js";
+import { wordsOf } from "./reported.js";
 import { checkResumeAlone } from "./resume.js";
 import { lineWidth, type Terminal } from "./terminal.js";
 import { compressRun, outlivingTerminal, watched } from "./watched.js";
@@ -42,6 +43,7 @@ interface CompressOptions extends SettingOptions, PictureOptions {
   readonly externalData?: boolean;
   readonly json?: boolean;
   readonly plan?: boolean;
+  readonly open?: boolean;
   readonly dequantize?: boolean;
 }
 
@@ -151,6 +153,7 @@ export function addCompressCommand(program: Command, terminal: Terminal): Comman
   return addPreprocessingOptions(command)
     .option("--checkpoint-seconds <s>", "seconds between checkpoints (30)", numberBetween(0.01, 1e6))
     .option("--plan", "only print what would be decomposed, pruned and removed; train and write nothing")
+    .option("--open", "show the report in a browser, and follow the run there")
     .option("--json", "print the outcome as JSON")
     .action((model: string | undefined, options: CompressOptions, command: Command) =>
       runCommand(model, options, command, terminal),
@@ -166,7 +169,8 @@ async function runCommand(
   if (options.plan === true) return printPlan(model, options, command, terminal);
   const summary = await outlivingTerminal(async () => {
     const run = await openRun(model, options, command, terminal);
-    return watched(terminal.stderr, (view, signal) => compressRun(run, view, signal));
+    const reporting = { words: wordsOf(command), isOpened: options.open === true };
+    return watched(terminal.stderr, (view, signal) => compressRun(run, view, signal, reporting));
   });
   const text =
     options.json === true ? terminalJson(summary) : describeSummary(summary, lineWidth(terminal.stdout));
