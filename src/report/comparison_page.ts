@@ -226,7 +226,7 @@ function table(reports: readonly RunReport[], names: readonly string[]): ReportS
   return {
     id: "runs",
     title: "All runs",
-    body: html`<div class="card"><div class="scroll" tabindex="0" role="region" aria-label="All runs"><table data-sortable>
+    body: html`<div class="card"><div class="scroll" tabindex="0" role="region" aria-label="Table of all runs"><table data-sortable>
 <caption class="hidden">Runs with what they came to</caption>
 <thead><tr><th scope="col" data-sort="name">Run</th><th scope="col" class="text">State</th>${headings}<th scope="col" class="text">Verdict</th></tr></thead>
 <tbody>

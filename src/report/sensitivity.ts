@@ -183,7 +183,7 @@ function tableSection(
       html`<p class="muted">${escapeHtml(explained)}</p>`,
       heatLegend(text),
       tools("layers"),
-      html`<div class="card"><div class="scroll" tabindex="0" role="region" aria-label="${escapeHtml(title)}"><table class="heat"><caption class="hidden">${escapeHtml(title)}</caption>
+      html`<div class="card"><div class="scroll" tabindex="0" role="region" aria-label="${escapeHtml(`Table: ${title}`)}"><table class="heat"><caption class="hidden">${escapeHtml(title)}</caption>
 <thead><tr><th scope="col" rowspan="2">Layer</th><th scope="col" rowspan="2" class="text">Recommended</th>${heads}</tr><tr>${names}</tr></thead>
 <tbody>
 ${rows}

@@ -154,7 +154,7 @@ const print = html`
 @media print {
   :root { color-scheme: light; --bg: #fff; } body { font-size: 9.5pt; } .wrap { max-width: none; padding: 0; }
   * { print-color-adjust: exact; -webkit-print-color-adjust: exact; }
-  nav.contents, .tools, .command button, .numbers, .js { display: none !important; } main > section { margin-bottom: 1.6rem; } h2, h3 { break-after: avoid; }
+  thead button::after { content: none !important; } nav.contents, .tools, .command button, .numbers, .js { display: none !important; } main > section { margin-bottom: 1.6rem; } h2, h3 { break-after: avoid; }
   figure, tr, article, .verdict, .figures > div { break-inside: avoid; } .scroll { overflow: visible; }
   .figures { grid-template-columns: repeat(3, 1fr); gap: .5rem; } .figures > div { padding: .6rem .8rem; } .kernels { grid-template-columns: repeat(3, 1fr); gap: .6rem; } .plots { grid-template-columns: 1fr 1fr; } .answers { grid-template-columns: repeat(6, 1fr); gap: .5rem; }
   th, td { padding: 2pt 4pt; } table { font-size: 8pt; } .wide-only, .mid-only { display: table-cell; } .only-narrow, .only-small { display: none; } .strip { gap: 3pt; } .strip li, .strip svg { width: 1.9rem; } .bar { min-width: 4rem; } .heat td { min-width: 0; } .heat { font-size: 7pt; } .heat th[scope=row] { min-width: 0; position: static; }

@@ -29,7 +29,7 @@ export function layersSection({ network, networkAfter, run }: RunReport): readon
         html`<p class="muted">${escapeHtml(text)}</p>`,
         legend(network),
         tools("layers"),
-        html`<div class="card network"><div class="scroll" tabindex="0" role="region" aria-label="Layers">${table(network)}</div></div>`,
+        html`<div class="card network"><div class="scroll" tabindex="0" role="region" aria-label="Table of layers">${table(network)}</div></div>`,
         ...uncountedNote(network),
       ],
     },
