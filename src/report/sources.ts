@@ -1,7 +1,7 @@
 import { createHash } from "node:crypto";
 import { readdir, stat } from "node:fs/promises";
 import path from "node:path";
-import { writeFileAtomic } from "../onnx/atomic.js";
+import { writeFileAtomic } from "../files/atomic.js";
 import type { Html } from "../text/destinations.js";
 import { comparisonPage } from "./comparison_page.js";
 import { RunReader, type RunReport } from "./data/run.js";

@@ -10,9 +10,9 @@ import type { LayerSensitivity, Sensitivity } from "../../src/method/sensitivity
 import { LiveServer } from "../../src/report/live_server.js";
 import { sensitivityPage } from "../../src/report/sensitivity.js";
 import { ReportSource } from "../../src/report/sources.js";
-import { BreakableWay } from "../support/breakable_way.js";
-import { CHROMIUM, withoutChromium } from "../support/browser.js";
-import { appendEpoch, epoch, writeReportRun } from "../support/report_run.js";
+import { BreakableWay } from "../../support/breakable_way.js";
+import { CHROMIUM, withoutChromium } from "../../support/browser.js";
+import { appendEpoch, epoch, writeReportRun } from "../../support/report_run.js";
 
 const folder = mkdtempSync(path.join(tmpdir(), "penni-report-page-"));
 const at = (name: string): string => path.join(folder, name);

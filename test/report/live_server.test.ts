@@ -9,8 +9,8 @@ import { reported } from "../../src/cli/reported.js";
 import type { RunView } from "../../src/cli/run_view.js";
 import { LiveServer } from "../../src/report/live_server.js";
 import { ReportSource } from "../../src/report/sources.js";
-import { PenniProcess } from "../support/penni_process.js";
-import { appendEpoch, epoch, writeReportRun } from "../support/report_run.js";
+import { PenniProcess } from "../../support/penni_process.js";
+import { appendEpoch, epoch, writeReportRun } from "../../support/report_run.js";
 
 const folder = mkdtempSync(path.join(tmpdir(), "penni-live-"));
 after(() => rmSync(folder, { recursive: true, force: true, maxRetries: 5 }));

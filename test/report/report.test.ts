@@ -13,10 +13,10 @@ import { reportPage } from "../../src/report/shell.js";
 import { shellLine } from "../../src/report/shell_words.js";
 import { verdictOf } from "../../src/report/verdict.js";
 import { escapeHtml, type Html } from "../../src/text/destinations.js";
-import { penni } from "../support/command_line.js";
-import { writeReportRun } from "../support/report_run.js";
-import { runConfig } from "../support/run_config.js";
-import { tinyCnn } from "../support/tiny_cnn.js";
+import { penni } from "../../support/command_line.js";
+import { writeReportRun } from "../../support/report_run.js";
+import { runConfig } from "../../support/run_config.js";
+import { tinyCnn } from "../../support/tiny_cnn.js";
 
 const folder = mkdtempSync(path.join(tmpdir(), "penni-report-"));
 after(() => rmSync(folder, { recursive: true, force: true }));

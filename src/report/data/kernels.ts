@@ -1,7 +1,7 @@
 import { float32Data } from "../../graph/tensor.js";
 import type { Graph } from "../../graph/types.js";
+import { type DecomposedLayer, findDecompositions } from "../../layers/weights.js";
 import { layerName } from "../../method/inspect.js";
-import { type DecomposedLayer, findDecompositions } from "../../ops/weights.js";
 
 /** A layer on its basis, as it can be drawn. */
 export interface KernelView extends Pick<DecomposedLayer, "K" | "C" | "R" | "S" | "d" | "groups"> {

@@ -1,10 +1,10 @@
 import { fixBatch } from "../../graph/passes/fix_input_shape.js";
 import type { Dim, Graph, Node, ValueInfo } from "../../graph/types.js";
 import { namesRead } from "../../graph/verify.js";
+import { findDecompositions } from "../../layers/weights.js";
 import { countGraph, type GraphCount, type LayerCount } from "../../measure/count.js";
 import { decompositionCandidates } from "../../method/decompose.js";
 import { type InspectedLayer, inspectGraph, layerName } from "../../method/inspect.js";
-import { findDecompositions } from "../../ops/weights.js";
 import { type RailRow, railRows } from "./lanes.js";
 
 /** What a layer costs. */

@@ -2,7 +2,7 @@ import { appendFile, readFile } from "node:fs/promises";
 import { arch, cpus, platform, release, totalmem } from "node:os";
 import path from "node:path";
 import { z } from "zod";
-import { ioError } from "../../onnx/atomic.js";
+import { ioError } from "../../files/atomic.js";
 
 /** A file of lines: each time that a command worked on the run. */
 const SESSIONS = "sessions.jsonl";
