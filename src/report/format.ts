@@ -56,15 +56,6 @@ export function times(before: number, after: number): string {
   return `${threeDigits(before / after, 2)}\u00d7`;
 }
 
-/** 3725 as "1 h 02 min", 95 as "1 min 35 s". */
-export function duration(seconds: number): string {
-  const whole = Math.max(0, Math.round(seconds));
-  const pad = (value: number): string => String(value).padStart(2, "0");
-  if (whole >= 3600) return `${Math.floor(whole / 3600)} h ${pad(Math.floor((whole % 3600) / 60))} min`;
-  if (whole >= 60) return `${Math.floor(whole / 60)} min ${pad(whole % 60)} s`;
-  return `${whole} s`;
-}
-
 /** "1 layer", "20 layers". */
 export function counted(count: number, one: string, more = `${one}s`): string {
   return `${exact(count)} ${count === 1 ? one : more}`;
