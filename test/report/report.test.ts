@@ -12,6 +12,7 @@ import { runPage } from "../../src/report/run_page.js";
 import { reportPage } from "../../src/report/shell.js";
 import { shellLine } from "../../src/report/shell_words.js";
 import { verdictOf } from "../../src/report/verdict.js";
+import { writeReport } from "../../src/report/write_report.js";
 import { escapeHtml, type Html } from "../../src/text/destinations.js";
 import { penni } from "../../support/command_line.js";
 import { writeReportRun } from "../../support/report_run.js";
@@ -206,6 +207,11 @@ test("penni report: one run, several, a directory of runs", async () => {
   checkSelfContained(readFileSync(at("whole/report.html"), "utf8"));
   mkdirSync(at("sweep"));
   for (const name of ["x", "y"]) cpSync(at("whole"), at(`sweep/${name}`), { recursive: true });
+  await writeReport([at("sweep/x")]);
+  assert.equal(
+    readFileSync(at("sweep/x/report.html"), "utf8"),
+    runPage(await new RunReader(at("sweep/x")).read()),
+  );
   const several = await penni(["report", at("sweep"), at("half"), "-o", at("several.html")]);
   assert.equal(several.status, 0, several.stderr);
   const html = readFileSync(at("several.html"), "utf8");
