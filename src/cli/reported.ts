@@ -66,14 +66,15 @@ export async function reported<Result>(
     await keeper.finish();
     if (!hasFailed) view.notice?.(`report: ${path.join(run.root, REPORT)}`);
     await server?.close();
+    await keeper.close();
   }
 }
 
-type ReportSource = import("../report/sources.js").ReportSource;
+type LiveSource = import("../report/live_server.js").LiveSource;
 type LiveServer = import("../report/live_server.js").LiveServer;
 
 /** Serves a report on this machine and opens it. @param say told where it is */
-export async function openServed(source: ReportSource, say: (text: string) => void): Promise<LiveServer> {
+export async function openServed(source: LiveSource, say: (text: string) => void): Promise<LiveServer> {
   const [{ LiveServer }, { openBrowser }] = await Promise.all([
     import("../report/live_server.js"),
     import("../report/open_browser.js"),

@@ -1,7 +1,9 @@
 import path from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
+import { writeFileAtomic } from "../files/atomic.js";
 import { appendSession, sessionOf } from "./data/sessions.js";
-import { REPORT, ReportSource } from "./sources.js";
+import { REPORT } from "./sources.js";
+import { WorkerSource } from "./worker_source.js";
 
 /** What is told at once may be in the files a moment later. */
 const SETTLING_MS = 250;
@@ -13,7 +15,7 @@ export class ReportKeeper {
   private writing: Promise<void> | undefined;
 
   private constructor(
-    readonly source: ReportSource,
+    readonly source: WorkerSource,
     private readonly root: string,
     private readonly failed: (error: unknown) => void,
   ) {}
@@ -29,7 +31,7 @@ export class ReportKeeper {
     penni: string,
     failed: (error: unknown) => void,
   ): Promise<ReportKeeper> {
-    const keeper = new ReportKeeper(new ReportSource([root]), root, failed);
+    const keeper = new ReportKeeper(new WorkerSource([root]), root, failed);
     await appendSession(root, sessionOf(command, penni)).catch(failed);
     return keeper;
   }
@@ -48,12 +50,17 @@ export class ReportKeeper {
     await this.writing;
   }
 
+  /** Ends the thread that makes the pages. */
+  close(): Promise<void> {
+    return this.source.close();
+  }
+
   private async write(): Promise<void> {
     while (this.isStale) {
       if (!this.isLast) await sleep(SETTLING_MS);
       this.isStale = false;
       try {
-        await this.source.write(path.join(this.root, REPORT));
+        await writeFileAtomic(path.join(this.root, REPORT), await this.source.page());
       } catch (error) {
         this.failed(error);
       }
