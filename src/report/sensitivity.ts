@@ -104,12 +104,13 @@ function conclusion(
   const left = advised.filter(({ advice }) => advice.kind === "leave").length;
   const headline =
     basis === undefined
-      ? `${counted(left, "layer")} of ${sensitivity.layers.length} ${left === 1 ? "is" : "are"} best left as ${left === 1 ? "it is" : "they are"}`
+      ? "No one number of basis kernels suits most layers"
       : `Most layers do with ${counted(basis, "basis kernel")}`;
+  const count = sensitivity.layers.length;
   const where =
-    basis === undefined
-      ? ""
-      : ` ${left === 0 ? "None" : left} of ${counted(sensitivity.layers.length, "layer")} is best left as it is.`;
+    left === 0
+      ? " No layer has to stay as it is."
+      : ` Of ${counted(count, "layer")}, ${left} ${left === 1 ? "is best left as it is" : "are best left as they are"}.`;
   const words =
     source === undefined
       ? undefined
