@@ -19,8 +19,9 @@ import { countGraph } from "../src/measure/count.js";
 import { analyseLayers, calibrateTo } from "../src/method/calibrate.js";
 import { decompose } from "../src/method/decompose.js";
 import { pruneToMacs } from "../src/method/prune.js";
-import { lineChart } from "../src/report/line_chart.js";
-import { page } from "../src/report/page.js";
+import { plot } from "../src/report/plot.js";
+import { reportPage } from "../src/report/shell.js";
+import { html } from "../src/text/destinations.js";
 import { benchmarkNetworks, type NetworkName } from "../support/benchmark_networks.js";
 import { sharedPath } from "../support/shared.js";
 import { judged, openCalibration } from "./calibration.js";
@@ -123,25 +124,26 @@ function describe({ original, analysisSeconds, peakMiB, rows }: Result): string 
 
 function curves({ original, rows }: Result, title: string): string {
   const reduction = (macs: number): number => 100 * (1 - macs);
-  const chart = lineChart({
+  const chart = plot({
     title: "Top-1 on the test set against multiply-accumulates removed (paper count)",
     xLabel: "multiply-accumulates removed, %",
     yLabel: "top-1, %",
     series: [
       {
         name: "calibrated",
-        points: rows.map(({ calibrated: { macs, top1 } }) => [reduction(macs), 100 * top1]),
+        points: rows.map(({ calibrated: { macs, top1 } }) => ({ x: reduction(macs), y: 100 * top1 })),
       },
       {
         name: "SVD + magnitudes",
         points: rows.flatMap(({ svd }) =>
-          svd === undefined ? [] : [[reduction(svd.macs), 100 * svd.top1] as const],
+          svd === undefined ? [] : [{ x: reduction(svd.macs), y: 100 * svd.top1 }],
         ),
       },
-      { name: "original", points: [0, 80].map((removed) => [removed, 100 * original]) },
+      { name: "original", points: [0, 80].map((removed) => ({ x: removed, y: 100 * original })) },
     ],
   });
-  return page({ title, sections: [{ title: "No labels, no training", charts: [chart] }] });
+  const section = { id: "curves", title: "No labels, no training", body: chart };
+  return reportPage({ title, eyebrow: [html`<span>Benchmark</span>`], sections: [section] });
 }
 
 const program = new Command("bench:calibrate")

@@ -93,6 +93,7 @@ export { foldBatchNormalization } from "./ops/passes/fold_batch_normalization.js
 export { importModel } from "./ops/passes/import_model.js";
 export { type SimplifyOptions, simplify } from "./ops/passes/simplify.js";
 export { upgradeOpset } from "./ops/passes/upgrade_opset.js";
+export { writeReport } from "./report/write_report.js";
 export type { LossOptions } from "./train/losses.js";
 export type { OutputLoss } from "./train/outputs.js";
 export type {

@@ -23,6 +23,7 @@ import {
 } from "./options.js";
 import { outputLoss } from "./output_loss.js";
 import { printPictures } from "./pictures.js";
+import { wordsOf } from "./reported.js";
 import { checkResumeAlone } from "./resume.js";
 import { lineWidth, type Terminal } from "./terminal.js";
 import { compressRun, outlivingTerminal, watched } from "./watched.js";
@@ -37,6 +38,7 @@ interface CompressOptions extends SettingOptions, PictureOptions {
   readonly externalData?: boolean;
   readonly json?: boolean;
   readonly plan?: boolean;
+  readonly open?: boolean;
   readonly dequantize?: boolean;
 }
 
@@ -172,6 +174,7 @@ export async function addCompressCommand(
       numberBetween(0.01, 1e6),
     )
     .option("--plan", "only print what would be decomposed, pruned and removed; train and write nothing")
+    .option("--open", "show the report in a browser, and follow the run there")
     .option("--json", "print the outcome as JSON")
     .action((model: string | undefined, options: CompressOptions, command: Command) =>
       runCommand(model, withRule(options, command, ruleOptions), command, terminal),
@@ -192,7 +195,8 @@ async function runCommand(
   if (options.plan === true) return printPlan(model, options, command, terminal);
   const summary = await outlivingTerminal(async () => {
     const run = await openRun(model, options, command, terminal);
-    return watched(terminal.stderr, (view, signal) => compressRun(run, view, signal));
+    const reporting = { words: wordsOf(command), isOpened: options.open === true };
+    return watched(terminal.stderr, (view, signal) => compressRun(run, view, signal, reporting));
   });
   const text =
     options.json === true ? terminalJson(summary) : describeSummary(summary, lineWidth(terminal.stdout));

@@ -3,11 +3,13 @@ import path from "node:path";
 import type { Command } from "commander";
 import { compressionDefaults, labelLoss, plainRule, trainingDefaults } from "../method/defaults.js";
 import type { Settings } from "../method/run/config.js";
+import type { RunDirectory } from "../method/run/directory.js";
 import type { Summary } from "../method/run/summary.js";
 import type { TrainingPlan } from "../train/plan.js";
 import { describeCertainty, summaryTable } from "./compress_text.js";
 import { claimDemoFolder, type DemoFolder } from "./demo_folder.js";
 import { wholeNumber } from "./options.js";
+import { wordsOf } from "./reported.js";
 import { duration, type RunView } from "./run_view.js";
 import { lineWidth, type Terminal, wrap } from "./terminal.js";
 import { advising, compressRun, watched } from "./watched.js";
@@ -31,15 +33,19 @@ export function addDemoCommand(program: Command, terminal: Terminal): Command {
     .description("train a small CNN on generated images, compress it and compare the two (a few minutes)")
     .option("-o, --out <dir>", "directory of the demo: new, empty, or of an earlier demo", "penni-demo")
     .option("--seed <n>", "seed of everything random", wholeNumber(0), 0)
-    .action((options: DemoOptions) => runDemo(options, terminal));
+    .action((options: DemoOptions, command: Command) => runDemo(options, wordsOf(command), terminal));
 }
 
-async function runDemo({ out, seed }: DemoOptions, terminal: Terminal): Promise<void> {
+async function runDemo(
+  { out, seed }: DemoOptions,
+  words: readonly string[],
+  terminal: Terminal,
+): Promise<void> {
   const started = performance.now();
   const folder = await claimDemoFolder(out);
   const work = watched(terminal.stderr, async (view, signal) => {
     await trainOriginal(folder, seed, view, signal);
-    return compressOriginal(folder, seed, view, signal);
+    return compressRun(await prepareCompression(folder, seed), view, signal, { words, isOpened: false });
   });
   const summary = await work.finally(() => folder.lock.release());
   const seconds = (performance.now() - started) / 1000;
@@ -96,14 +102,9 @@ async function trainOriginal(
   await advising("Run the demo again: it starts anew", () => training.runTraining(plan, listener, signal));
 }
 
-async function compressOriginal(
-  folder: DemoFolder,
-  seed: number,
-  view: RunView,
-  signal: AbortSignal,
-): Promise<Summary> {
+async function prepareCompression(folder: DemoFolder, seed: number): Promise<RunDirectory> {
   const { prepareRun } = await import("../method/run/prepare.js");
-  const run = await prepareRun({
+  return prepareRun({
     model: folder.original,
     data: DATA,
     out: folder.compression,
@@ -111,7 +112,6 @@ async function compressOriginal(
     settings: await compressionSettings(),
     seed,
   });
-  return compressRun(run, view, signal);
 }
 
 /** The fast preset, sized for a network that is much too large for its task, and for few images. */

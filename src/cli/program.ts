@@ -10,6 +10,7 @@ import { describeError } from "./describe_error.js";
 import { addEvalCommand } from "./eval.js";
 import { addInspectCommand } from "./inspect.js";
 import { addNewCommand } from "./new.js";
+import { addReportCommand } from "./report.js";
 import { addSensitivityCommand } from "./sensitivity.js";
 import { StoppedError } from "./stopping.js";
 import { Output, type OutputStream, type Terminal } from "./terminal.js";
@@ -28,6 +29,7 @@ const commands: readonly AddCommand[] = [
   addEvalCommand,
   addInspectCommand,
   addSensitivityCommand,
+  addReportCommand,
   addBenchCommand,
   addNewCommand,
   addTrainCommand,

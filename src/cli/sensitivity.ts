@@ -153,7 +153,7 @@ async function measureFile(
 
 async function writeReports(
   model: string,
-  { out, report }: SensitivityOptions,
+  { out, report, data }: SensitivityOptions,
   result: Sensitivity,
   json: string,
 ): Promise<void> {
@@ -166,7 +166,7 @@ async function writeReports(
     import("../files/atomic.js"),
     import("../report/sensitivity.js"),
   ]);
-  const html = sensitivityPage(path.basename(model), result);
+  const html = sensitivityPage(path.basename(model), result, { model, data });
   for (const file of pages) await writeFileAtomic(file, html);
   if (out !== undefined) await writeFileAtomic(path.join(out, "sensitivity.json"), `${json}\n`);
 }

@@ -19,6 +19,7 @@ import {
   wholeNumber,
 } from "./options.js";
 import { printPictures } from "./pictures.js";
+import { reported, wordsOf } from "./reported.js";
 import { checkResumeAlone } from "./resume.js";
 import type { Terminal } from "./terminal.js";
 import { advising, outlivingTerminal, watched } from "./watched.js";
@@ -52,6 +53,7 @@ interface TrainOptions extends PictureOptions {
   readonly checkpointSeconds?: number;
   readonly inputShape?: InputShapes;
   readonly classes?: string;
+  readonly open?: boolean;
   readonly json?: boolean;
 }
 
@@ -136,6 +138,7 @@ export function addTrainCommand(program: Command, terminal: Terminal): Command {
       `seconds between checkpoints (${trainingDefaults.checkpointSeconds})`,
       numberBetween(0.01, 1e6),
     )
+    .option("--open", "show the report in a browser, and follow the training there")
     .option("--json", "print the outcome as JSON");
   return addPreprocessingOptions(command).action(
     (model: string | undefined, options: TrainOptions, command: Command) =>
@@ -166,7 +169,10 @@ async function runTrain(
     const run = await openTraining(model, options, command, terminal);
     return watched(terminal.stderr, async (view, signal) => {
       const { trainRun } = await import("../method/run/train_pipeline.js");
-      return advising(`Go on with: penni train --resume ${run.root}`, () => trainRun(run, view, signal));
+      const reporting = { words: wordsOf(command), isOpened: options.open === true };
+      return advising(`Go on with: penni train --resume ${run.root}`, () =>
+        reported(run, view, reporting, (listener) => trainRun(run, listener, signal)),
+      );
     });
   });
   const text = options.json === true ? terminalJson(summary) : describeTraining(summary);

@@ -1,6 +1,7 @@
 import { PenniError } from "../graph/errors.js";
 import type { RunDirectory } from "../method/run/directory.js";
 import type { Summary } from "../method/run/summary.js";
+import { type Reporting, reported } from "./reported.js";
 import { type RunView, runView } from "./run_view.js";
 import { exitAfter, onStop, StoppedError, type StopSignal } from "./stopping.js";
 import type { Output } from "./terminal.js";
@@ -52,10 +53,17 @@ const stopNotice: Readonly<Record<StopSignal, string>> = {
   SIGTERM: "asked to end: stopping after this step; a second signal ends at once",
 };
 
-/** Compresses in a run directory; where that stops before the end, the error says how to go on. */
-export async function compressRun(run: RunDirectory, view: RunView, signal: AbortSignal): Promise<Summary> {
+/** Compresses in a run directory and reports on it; where that stops early, the error says how to go on. */
+export async function compressRun(
+  run: RunDirectory,
+  view: RunView,
+  signal: AbortSignal,
+  reporting: Reporting,
+): Promise<Summary> {
   const { compress } = await import("../method/run/pipeline.js");
-  return advising(`Go on with: penni compress --resume ${run.root}`, () => compress(run, view, signal));
+  return advising(`Go on with: penni compress --resume ${run.root}`, () =>
+    reported(run, view, reporting, (listener) => compress(run, listener, signal)),
+  );
 }
 
 /** Does work; where it is interrupted, a training fails or a file cannot be written, the error ends with this advice. */

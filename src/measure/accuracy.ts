@@ -23,6 +23,8 @@ export interface EvaluationSettings {
   readonly provider?: Provider;
   /** Gets 1 for each image that is right and 0 for the others, at its position among `indices`. */
   readonly hits?: Uint8Array;
+  /** Gets the class of the best score of each image, -1 where it has none, at its position among `indices`. */
+  readonly answers?: Int32Array;
   /** Called after each batch with the number of images that are done, and how many there are. */
   readonly onProgress?: (done: number, total: number) => void;
 }
@@ -143,17 +145,24 @@ interface Verdicts {
   readonly undecided: number;
 }
 
-/** @param hits of this batch's images, to be filled in */
-function judge(scores: Float32Array, classes: number, batch: Batch, hits?: Uint8Array): Verdicts {
+/** Of this batch's images, to be filled in. */
+interface Judged {
+  readonly hits: Uint8Array | undefined;
+  readonly answers: Int32Array | undefined;
+}
+
+function judge(scores: Float32Array, classes: number, batch: Batch, { hits, answers }: Judged): Verdicts {
   let correct = 0;
   let undecided = 0;
   for (let row = 0; row < batch.count; row++) {
     const own = scores.subarray(row * classes, (row + 1) * classes);
     const isUndecided = own.some(Number.isNaN);
-    const isRight = !isUndecided && BigInt(bestClass(own)) === batch.labels?.[row];
+    const answer = isUndecided ? -1 : bestClass(own);
+    const isRight = !isUndecided && BigInt(answer) === batch.labels?.[row];
     if (isUndecided) undecided++;
     if (isRight) correct++;
     if (hits !== undefined) hits[row] = Number(isRight);
+    if (answers !== undefined) answers[row] = answer;
   }
   return { correct, undecided };
 }
@@ -212,7 +221,7 @@ async function evaluateSession(
   { input, output, fixedBatch }: ClassifierInterface,
   split: Split,
   preprocessing: Preprocessing,
-  { batch = DEFAULT_BATCH, indices = allIndices(split), hits, onProgress }: EvaluationSettings,
+  { batch = DEFAULT_BATCH, indices = allIndices(split), hits, answers, onProgress }: EvaluationSettings,
 ): Promise<Accuracy> {
   const size = fixedBatch ?? batch;
   const dims = [size, ...imageDims(split, preprocessing)];
@@ -226,7 +235,8 @@ async function evaluateSession(
     const scores = results[output];
     if (scores === undefined) throw new PenniError("internal", `the runtime left out output "${output}"`);
     const classes = checkScores(scores, output, size, split);
-    const verdicts = judge(scores.data as Float32Array, classes, images, hits?.subarray(done));
+    const record = { hits: hits?.subarray(done), answers: answers?.subarray(done) };
+    const verdicts = judge(scores.data as Float32Array, classes, images, record);
     correct += verdicts.correct;
     undecided += verdicts.undecided;
     done += images.count;

@@ -13,6 +13,7 @@ import { hasHalfWeights } from "../../ops/passes/float16.js";
 import { importModel } from "../../ops/passes/import_model.js";
 import { comparedOutput } from "../../train/outputs.js";
 import { importForCompression, withKnownConstants } from "../import_for_compression.js";
+import { recordAnswers } from "./answers.js";
 import type { RunConfig } from "./config.js";
 import type { RunContext } from "./context.js";
 import type { Costs } from "./never_larger.js";
@@ -100,6 +101,7 @@ export async function summarize(
     return { ...costs, agreement: await compare(original, exported.graph, context), changes, model };
   const before = await accuracy("original", original, context);
   const after = await accuracy("compressed", exported.graph, context);
+  await recordAnswers(run, context.dataset, before.answers, after.answers);
   return {
     original: { ...costs.original, test: before.test },
     compressed: { ...costs.compressed, test: after.test },
@@ -112,15 +114,20 @@ async function accuracy(
   what: string,
   graph: Graph,
   context: RunContext,
-): Promise<{ readonly test: NonNullable<Figures["test"]>; readonly hits: Uint8Array }> {
+): Promise<{
+  readonly test: NonNullable<Figures["test"]>;
+  readonly hits: Uint8Array;
+  readonly answers: Int32Array;
+}> {
   const { run, dataset } = context;
   const { threads } = run.config.settings;
   const onProgress = (done: number, total: number): void => tellImages(context, what, done, total);
   const test = await dataset.test();
   const hits = new Uint8Array(test.count);
-  const settings = { threads, onProgress, hits };
+  const answers = new Int32Array(test.count);
+  const settings = { threads, onProgress, hits, answers };
   const { correct, total } = await evaluate(graph, test, run.config.preprocessing, settings);
-  return { test: { correct, total, ...shareInterval(correct, total) }, hits };
+  return { test: { correct, total, ...shareInterval(correct, total) }, hits, answers };
 }
 
 /** Of the share of images that are right; both networks saw the same. */

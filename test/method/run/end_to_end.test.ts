@@ -150,7 +150,10 @@ test("metrics.jsonl and timing.jsonl have a line for each epoch, in order", () =
 });
 
 test("the run's directory holds nothing half-written and nothing unknown", () => {
-  const files = ["config.json", "metrics.jsonl", "model.onnx", "summary.json", "timing.jsonl"];
+  const files = [
+    ...["answers.json", "config.json", "metrics.jsonl", "model.onnx", "report.html"],
+    ...["sessions.jsonl", "summary.json", "timing.jsonl"],
+  ];
   const entries = [...files, "checkpoints", "stages"].sort();
   assert.deepEqual(readdirSync(whole).sort(), entries);
   for (const part of ["checkpoints", "stages"]) {

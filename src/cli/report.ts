@@ -1,0 +1,108 @@
+import { existsSync } from "node:fs";
+import { readdir, stat } from "node:fs/promises";
+import path from "node:path";
+import type { Command } from "commander";
+import { PenniError } from "../graph/errors.js";
+import { openServed } from "./reported.js";
+import { onStop } from "./stopping.js";
+import { lineWidth, type Terminal, wrap } from "./terminal.js";
+
+interface ReportOptions {
+  readonly out?: string;
+  readonly watch?: boolean;
+  readonly open?: boolean;
+}
+
+/** Where the report of several runs goes, if nothing else is said. */
+const SEVERAL = "report.html";
+
+/** `penni report`: a page on a run, or on several beside each other. */
+export function addReportCommand(program: Command, terminal: Terminal): Command {
+  return program
+    .command("report")
+    .description("write a page on a run, or on several runs beside each other")
+    .argument("<dir...>", "directories of runs, or directories that hold such")
+    .option("-o, --out <file>", `the HTML file (of one run: DIR/report.html; of several: ${SEVERAL})`)
+    .option(
+      "--watch",
+      "serve the page on this machine and follow the runs until Ctrl-C, in place of writing it",
+    )
+    .option("--open", "show the page in a browser")
+    .action((directories: readonly string[], options: ReportOptions) =>
+      runReport(directories, options, terminal),
+    );
+}
+
+async function runReport(
+  directories: readonly string[],
+  options: ReportOptions,
+  terminal: Terminal,
+): Promise<void> {
+  if (options.watch === true && options.out !== undefined) {
+    throw new PenniError("bad-option", "a page that is served is not written", {
+      expected: "--watch or --out",
+      found: "both",
+    });
+  }
+  const roots = await runDirectories(directories);
+  const { REPORT, ReportSource } = await import("../report/sources.js");
+  const source = new ReportSource(roots);
+  if (options.watch === true) return watch(source, options.open === true, terminal);
+  const [only] = roots;
+  const file = options.out ?? (roots.length === 1 && only !== undefined ? path.join(only, REPORT) : SEVERAL);
+  const reports = await source.write(file);
+  const { verdictOf } = await import("../report/verdict.js");
+  for (const report of reports) {
+    const { headline, text } = verdictOf(report);
+    terminal.stdout.write(`${wrap(`${report.root}: ${headline}. ${text}`, lineWidth(terminal.stdout))}\n`);
+    for (const problem of report.problems) terminal.stderr.write(`  ${problem}\n`);
+  }
+  terminal.stdout.write(`\n${file}\n`);
+  if (options.open !== true) return;
+  const { openBrowser } = await import("../report/open_browser.js");
+  if (!(await openBrowser(path.resolve(file))))
+    terminal.stderr.write("no browser could be opened: open the file yourself\n");
+}
+
+/** Serves the page until Ctrl-C. */
+async function watch(
+  source: import("../report/sources.js").ReportSource,
+  isOpened: boolean,
+  { stdout, stderr }: Terminal,
+): Promise<void> {
+  // What is wrong with a directory is said at once, not on the page.
+  await source.read();
+  const { LiveServer } = await import("../report/live_server.js");
+  const server = isOpened
+    ? await openServed(source, (text) => stderr.write(`${text}\n`))
+    : await LiveServer.start(source);
+  stdout.write(`${server.url}\n`);
+  stderr.write("press Ctrl-C to end\n");
+  await new Promise<void>((resolve) => {
+    const release = onStop(() => {
+      release();
+      resolve();
+    });
+  });
+  await server.close();
+}
+
+/**
+ * The directories of runs among those that are named, and in them.
+ * @throws PenniError "bad-file" if one of them neither is a run nor holds any
+ */
+async function runDirectories(directories: readonly string[]): Promise<readonly string[]> {
+  const found: string[] = [];
+  for (const directory of directories) found.push(...(await runsIn(directory)));
+  return [...new Set(found)];
+}
+
+const isRun = (directory: string): boolean => existsSync(path.join(directory, "config.json"));
+
+async function runsIn(directory: string): Promise<readonly string[]> {
+  if (isRun(directory) || !(await stat(directory).catch(() => undefined))?.isDirectory()) return [directory];
+  const inside = (await readdir(directory).catch(() => [])).sort().map((name) => path.join(directory, name));
+  const runs = inside.filter(isRun);
+  // A directory without any is named by whoever reads it.
+  return runs.length === 0 ? [directory] : runs;
+}
