@@ -8,6 +8,7 @@ import { PenniError } from "../../../src/graph/errors.js";
 import { compileToC } from "../../../src/index.js";
 import { encodeModel } from "../../../src/onnx/write.js";
 import { penni } from "../../../support/command_line.js";
+import "../self_checked.js";
 import { tinyCnn } from "../../../support/tiny_cnn.js";
 
 const folder = await mkdtemp(path.join(tmpdir(), "penni-compile-to-c-"));
