@@ -109,6 +109,8 @@ describe("docs/formats.md says what small runs write", () => {
   test("lines", () => {
     check("metricsjsonl", [...lines("goal/metrics.jsonl"), ...lines("trained/metrics.jsonl")]);
     check("timingjsonl", lines("goal/timing.jsonl"));
+    check("sessionsjsonl", [...lines("goal/sessions.jsonl"), ...lines("trained/sessions.jsonl")]);
+    check("answersjson", [json("goal/answers.json")]);
   });
 
   test("outcomes", () => {
