@@ -1,4 +1,4 @@
-import { at, hasInput, inputOf, outputOf } from "./at.js";
+import { at, hasInput, inputOf, orDefault, outputOf } from "./at.js";
 import { PenniError } from "./errors.js";
 import type { Node } from "./types.js";
 
@@ -61,12 +61,12 @@ export function requiredName(node: Node, index: number): string {
 
 /** The name of an input that may be omitted: then "", as ONNX writes it among the inputs of a node. */
 export function inputOrOmitted({ inputs }: Pick<Node, "inputs">, index: number): string {
-  return inputs[index] ?? "";
+  return orDefault(inputs[index], "");
 }
 
 /** The name of an output that may be omitted: then "", as ONNX writes it among the outputs of a node. */
 export function outputOrOmitted({ outputs }: Pick<Node, "outputs">, index: number): string {
-  return outputs[index] ?? "";
+  return orDefault(outputs[index], "");
 }
 
 /** What a map from names of values holds for an input: its type, its constant, its producer. Undefined if omitted. */

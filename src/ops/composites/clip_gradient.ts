@@ -1,4 +1,4 @@
-import { float, floatAttribute } from "../../graph/attributes.js";
+import { float, floatAttributeOr } from "../../graph/attributes.js";
 import type { Node } from "../../graph/types.js";
 import { compositeInputs, emitCompositeValue } from "../core/composite.js";
 import { type OpDefinition, onlyInTraining, sameTypeAsFirstInput } from "../core/definition.js";
@@ -40,8 +40,8 @@ export function clipGradient(b: Emitter, dy: string, y: string, { low, high }: B
 
 export function boundsOf(node: Node): Bounds {
   return {
-    low: floatAttribute(node, "low") ?? -Infinity,
-    high: floatAttribute(node, "high") ?? Infinity,
+    low: floatAttributeOr(node, "low", -Infinity),
+    high: floatAttributeOr(node, "high", Infinity),
   };
 }
 
