@@ -6,7 +6,7 @@ import { projectRoot } from "./shared.js";
 const TEXT_OR_COMMENT = /"(?:[^"\\\n]|\\.)*"|\/\/[^\n]*|\/\*[\s\S]*?\*\//g;
 
 /** What a default is silent with: an empty text, a number, an empty list. */
-const LITERAL = String.raw`(?:""|-?(?:\d[\w.]*|Infinity|Number\.[A-Z]\w*)|\[\])`;
+const LITERAL = String.raw`(?:""|-?(?:\d[\w.]*(?:(?<=e)[+-]\d+)?|Infinity|Number\.[A-Z]\w*)|\[\])`;
 const FALLBACK = new RegExp(String.raw`\?\?=?\s*${LITERAL}`, "g");
 const IN_A_LIST = new RegExp(String.raw`(?<![\w.])[A-Za-z_]\w* = ${LITERAL}(?=\s*[,\]])`, "g");
 

@@ -2,6 +2,7 @@ import { at, last, orDefault } from "../../graph/at.js";
 import { int } from "../../graph/attributes.js";
 import { PenniError } from "../../graph/errors.js";
 import { firstOf } from "../../graph/operands.js";
+import { shapeError } from "../../graph/shape_error.js";
 import { elementCount, int64Tensor, numericData } from "../../graph/tensor.js";
 import type { Node } from "../../graph/types.js";
 import { stridesOf } from "../core/dims.js";
@@ -29,6 +30,13 @@ export function elementPositions(
   axis: number,
 ): string {
   const dims = b.dims(indices);
+  if (dims.length !== dataDims.length)
+    throw shapeError(
+      node,
+      "the indices have another rank than the data",
+      `${dataDims.length}`,
+      `${dims.length}`,
+    );
   checkTable(node, elementCount(dims));
   const strides = stridesOf(dataDims);
   const offsets: number[] = new Array(elementCount(dims));
