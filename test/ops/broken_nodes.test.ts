@@ -34,7 +34,7 @@ const misshapen: readonly Broken[] = [
     op: "ConvTranspose",
     inputs: [floats(1, 2, 4, 4), floats(2, 3, 3, 3)],
     attributes: { strides: ints([2]) },
-    says: /"strides".*2 numbers/s,
+    says: /"strides".*2 positive numbers/s,
   },
   {
     op: "ConvTranspose",
