@@ -51,6 +51,44 @@ export function intsAttribute(node: Node, name: string): number[] | undefined {
   return read(node, name, "ints")?.value.map(Number);
 }
 
+/** Integers that the operator requires. @throws PenniError "bad-model" if they are absent */
+export function requiredInts(node: Node, name: string): readonly number[] {
+  const found = intsAttribute(node, name);
+  if (found !== undefined) return found;
+  throw missing(node, name);
+}
+
+/** A text that the operator requires. @throws PenniError "bad-model" if it is absent */
+export function requiredString(node: Node, name: string): string {
+  const found = stringAttribute(node, name);
+  if (found !== undefined) return found;
+  throw missing(node, name);
+}
+
+function missing(node: Node, name: string): PenniError {
+  return new PenniError("bad-model", `attribute "${name}" is missing`, { node: node.name, op: node.op });
+}
+
+/** An integer attribute, with the value that the operator's standard gives it where it is absent. */
+export function intAttributeOr(node: Node, name: string, standard: number): number {
+  return intAttribute(node, name) ?? standard;
+}
+
+/** Integers, with the value that the operator's standard gives them where they are absent. */
+export function intsAttributeOr(node: Node, name: string, standard: readonly number[]): readonly number[] {
+  return intsAttribute(node, name) ?? standard;
+}
+
+/** A number, with the value that the operator's standard gives it where it is absent. */
+export function floatAttributeOr(node: Node, name: string, standard: number): number {
+  return floatAttribute(node, name) ?? standard;
+}
+
+/** A text, with the value that the operator's standard gives it where it is absent. */
+export function stringAttributeOr(node: Node, name: string, standard: string): string {
+  return stringAttribute(node, name) ?? standard;
+}
+
 export function floatAttribute(node: Node, name: string): number | undefined {
   return read(node, name, "float")?.value;
 }

@@ -1,3 +1,4 @@
+import { orDefault } from "./at.js";
 import { PenniError } from "./errors.js";
 import { capturedNames } from "./links.js";
 import type { Graph, Tensor } from "./types.js";
@@ -36,7 +37,7 @@ export function freshNames(taken: TakenNames): (stem: string) => string {
   const next = new Map<string, number>();
   return (stem) => {
     let name = stem;
-    let suffix = next.get(stem) ?? 2;
+    let suffix = orDefault(next.get(stem), 2);
     for (; taken.has(name) || name === ""; suffix++) name = `${stem}_${suffix}`;
     next.set(stem, suffix);
     taken.add(name);

@@ -1,3 +1,4 @@
+import { present } from "./at.js";
 import type { Tensor } from "./types.js";
 
 /** Every float16 number by its bits. */
@@ -17,11 +18,12 @@ export function halfToNumber(bits: number): number {
 export function float16ToFloat32(tensor: Tensor): Tensor {
   if (tensor.type !== "float16") return tensor;
   numbersByBits ??= Float32Array.from({ length: 2 ** 16 }, (_, bits) => halfToNumber(bits));
+  const table = numbersByBits;
   const { bytes, dims } = tensor;
   const numbers = new Float32Array(bytes.byteLength / 2);
   for (let index = 0; index < numbers.length; index++) {
-    const bits = (bytes[2 * index] ?? 0) | ((bytes[2 * index + 1] ?? 0) << 8);
-    numbers[index] = numbersByBits[bits] ?? 0;
+    const bits = present(bytes[2 * index]) | (present(bytes[2 * index + 1]) << 8);
+    numbers[index] = present(table[bits]);
   }
   return { type: "float32", dims, bytes: new Uint8Array(numbers.buffer) };
 }

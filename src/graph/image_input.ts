@@ -1,3 +1,4 @@
+import { hasOutput, outputOf } from "./at.js";
 import { intsAttribute } from "./attributes.js";
 import { PenniError } from "./errors.js";
 import type { Layout } from "./image_metadata.js";
@@ -68,7 +69,8 @@ function layoutOf(shape: Shape | undefined): Layout | undefined {
 /** Exporters that keep the other layout outside (tf2onnx) begin with a Transpose. */
 function readersLayout(model: Graph, input: string): Layout | undefined {
   const reader = model.nodes.find((node) => node.inputs.includes(input));
-  if (reader?.op === "Cast") return readersLayout(model, reader.outputs[0] ?? "");
+  if (reader?.op === "Cast")
+    return hasOutput(reader, 0) ? readersLayout(model, outputOf(reader, 0)) : undefined;
   if (reader?.op !== "Transpose") return undefined;
   return intsAttribute(reader, "perm")?.join() === "0,3,1,2" ? "NHWC" : undefined;
 }

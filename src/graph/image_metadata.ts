@@ -1,3 +1,4 @@
+import { at } from "./at.js";
 import { PenniError } from "./errors.js";
 import { EXPORTER_NAMES_KEY, exporterClassNames, exporterPreprocessing } from "./exporter_metadata.js";
 
@@ -140,7 +141,7 @@ export function isFinitePreprocessing({
   return mean.every((each, channel) =>
     [0, 255].every((level) => {
       const centred = fround(fround(level * scale) - fround(each));
-      return Number.isFinite(fround(centred / fround(std[channel] ?? 1)));
+      return Number.isFinite(fround(centred / fround(at(std, channel))));
     }),
   );
 }

@@ -1,3 +1,4 @@
+import { orDefault } from "./at.js";
 import { ofLatest } from "./of_latest.js";
 import type { Graph, InnerNode, Node } from "./types.js";
 
@@ -22,7 +23,7 @@ export function capturedNames(node: Node): readonly string[] {
 /** The nodes inside the subgraphs of a node, at any depth. */
 export function innerNodes(node: Node): readonly InnerNode[] {
   return [...node.attributes.values()].flatMap((attribute) =>
-    attribute.kind === "opaque" ? (attribute.inner ?? []) : [],
+    attribute.kind === "opaque" ? orDefault(attribute.inner, []) : [],
   );
 }
 

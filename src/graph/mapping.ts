@@ -1,3 +1,4 @@
+import { at } from "./at.js";
 import { type Selection, selectAxes } from "./select.js";
 import { float32Data, float32Tensor } from "./tensor.js";
 import type { Graph } from "./types.js";
@@ -48,7 +49,7 @@ function composeAxis(
   second: readonly number[] | undefined,
 ): readonly number[] | undefined {
   if (first === undefined || second === undefined) return first ?? second;
-  return second.map((index) => first[index] ?? 0);
+  return second.map((index) => at(first, index));
 }
 
 /**

@@ -1,3 +1,4 @@
+import { at } from "./at.js";
 import { elementBytes, elementCount } from "./tensor.js";
 import type { Tensor } from "./types.js";
 
@@ -19,7 +20,7 @@ export function selectAxes(tensor: Tensor, selection: Selection): Tensor {
 
 /** The tensor restricted to `indices` along `axis` (NumPy's `take`), as a copy; any element type of fixed size. */
 export function selectAxis(tensor: Tensor, axis: number, indices: readonly number[]): Tensor {
-  const extent = tensor.dims[axis] ?? 1;
+  const extent = at(tensor.dims, axis);
   const outer = elementCount(tensor.dims.slice(0, axis));
   const block = elementCount(tensor.dims.slice(axis + 1)) * elementBytes[tensor.type];
   const bytes = new Uint8Array(outer * indices.length * block);
@@ -29,6 +30,6 @@ export function selectAxis(tensor: Tensor, axis: number, indices: readonly numbe
       bytes.set(tensor.bytes.subarray(from, from + block), (row * indices.length + position) * block);
     });
   }
-  const dims = tensor.dims.map((dim, at) => (at === axis ? indices.length : dim));
+  const dims = tensor.dims.map((dim, other) => (other === axis ? indices.length : dim));
   return { type: tensor.type, dims, bytes };
 }

@@ -1,3 +1,4 @@
+import { orDefault } from "./at.js";
 import { PenniError } from "./errors.js";
 import { capturedNames } from "./links.js";
 import { elementBytes, elementCount } from "./tensor.js";
@@ -106,7 +107,7 @@ function verifyTensor(name: string, tensor: Tensor): void {
   }
   if (type === "other") return;
   const expected = type === "string" ? elementCount(dims) : elementCount(dims) * elementBytes[type];
-  const found = type === "string" ? (tensor.strings?.length ?? 0) : tensor.bytes.byteLength;
+  const found = type === "string" ? orDefault(tensor.strings?.length, 0) : tensor.bytes.byteLength;
   if (expected === found) return;
   const unit = type === "string" ? "strings" : "bytes";
   throw new PenniError("bad-model", `initializer "${name}" does not fill its dimensions`, {

@@ -1,3 +1,4 @@
+import { orDefault, present } from "../graph/at.js";
 import type { GraphLinks } from "../graph/links.js";
 import { elementCount, int64Data } from "../graph/tensor.js";
 import type { Node, Tensor } from "../graph/types.js";
@@ -34,7 +35,7 @@ export function mergeFactors(coefs: ArrayLike<number>, basis: ArrayLike<number>,
   for (let kernel = 0; kernel < coefs.length / d; kernel++) {
     for (let tap = 0; tap < taps; tap++) {
       let sum = 0;
-      for (let b = 0; b < d; b++) sum += (coefs[kernel * d + b] ?? 0) * (basis[b * taps + tap] ?? 0);
+      for (let b = 0; b < d; b++) sum += present(coefs[kernel * d + b]) * present(basis[b * taps + tap]);
       kernels[kernel * taps + tap] = sum;
     }
   }
@@ -76,7 +77,7 @@ function producer(links: GraphLinks, name: string | undefined, op: string): Node
 
 /** How many readers a value has; being an output of the graph counts as one. */
 function readerCount(links: GraphLinks, name: string): number {
-  return (links.readers.get(name)?.length ?? 0) + (links.outputNames.has(name) ? 1 : 0);
+  return orDefault(links.readers.get(name)?.length, 0) + (links.outputNames.has(name) ? 1 : 0);
 }
 
 function initializer(

@@ -1,6 +1,8 @@
+import { entryOf, inputOf, outputOf } from "../graph/at.js";
 import { attributes, int, ints } from "../graph/attributes.js";
 import { freshNames, takenBeside, usedNames } from "../graph/edit.js";
 import type { GraphLinks } from "../graph/links.js";
+import { ofInput } from "../graph/operands.js";
 import { removeDeadNodes } from "../graph/passes/remove_dead_nodes.js";
 import { float32Data, float32Tensor, int64Tensor } from "../graph/tensor.js";
 import type { Graph, Node, Tensor, ValueType } from "../graph/types.js";
@@ -25,11 +27,7 @@ type FormWriter = (graph: Graph, layer: DecomposedLayer, used?: ReadonlySet<stri
 
 /** Coefficients [K, C, d] and basis [d, R*S] of a layer. */
 function factors(graph: Graph, { coefs, basis }: DecomposedLayer): readonly [Float32Array, Float32Array] {
-  const [left, right] = [coefs, basis].map((name) => graph.initializers.get(name));
-  return [
-    left === undefined ? new Float32Array() : float32Data(left),
-    right === undefined ? new Float32Array() : float32Data(right),
-  ];
+  return [float32Data(entryOf(graph.initializers, coefs)), float32Data(entryOf(graph.initializers, basis))];
 }
 
 /** The kernels [K, C, R, S] of a decomposed layer. */
@@ -55,7 +53,7 @@ const factored: FormWriter = (graph, layer, used = usedNames(graph)) => {
   const { conv, K, C, R, S, d, groups } = layer;
   const channels = C * groups;
   const fresh = freshNames(takenBeside(used));
-  const [x = "", , ...bias] = conv.inputs;
+  const bias = conv.inputs.slice(2);
   const names = (suffix: string): string => fresh(`${conv.outputs[0]}.${suffix}`);
   const node = (op: string, inputs: readonly string[], output: string): Node => {
     return { name: names(op), op, domain: "", inputs, outputs: [output], attributes: new Map() };
@@ -70,7 +68,7 @@ const factored: FormWriter = (graph, layer, used = usedNames(graph)) => {
   const basisConv: Node = {
     ...conv,
     name: names("BasisConv"),
-    inputs: [x, bases],
+    inputs: [inputOf(conv, 0), bases],
     outputs: [maps],
     attributes: new Map([...conv.attributes, ["group", int(channels)]]),
   };
@@ -110,8 +108,8 @@ export function replaceLayers(graph: Graph, fragments: ReadonlyMap<Node, Fragmen
 
 /** The nodes and initializers of one decomposed layer, without the rest of the graph. */
 export function layerPart({ graph, producers }: GraphLinks, { conv }: DecomposedLayer): Graph {
-  const reshape = producers.get(conv.inputs[1] ?? "");
-  const matmul = producers.get(reshape?.inputs[0] ?? "");
+  const reshape = ofInput(producers, conv, 1);
+  const matmul = reshape && ofInput(producers, reshape, 0);
   const nodes = [matmul, reshape, conv].filter((node) => node !== undefined);
   const initializers = nodes.flatMap(({ inputs }) =>
     inputs.flatMap((name): [string, Tensor][] => {
@@ -147,13 +145,13 @@ export function layerGraph(
     name: mean,
     op: "GlobalAveragePool",
     domain: "",
-    inputs: [conv.outputs[0] ?? ""],
+    inputs: [outputOf(conv, 0)],
     outputs: [mean],
     attributes: new Map(),
   };
   return removeDeadNodes({
     ...part,
-    inputs: [{ name: conv.inputs[0] ?? "", type: input }],
+    inputs: [{ name: inputOf(conv, 0), type: input }],
     outputs: [{ name: mean, type: { elementType: "float32", shape: undefined } }],
     nodes: [...part.nodes.filter((node) => node !== conv), ...fragment.nodes, pool],
     initializers: new Map([...part.initializers, ...fragment.initializers]),

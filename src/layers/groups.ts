@@ -1,10 +1,10 @@
-import { intAttribute } from "../graph/attributes.js";
+import { intAttributeOr } from "../graph/attributes.js";
 import { shapeError } from "../graph/shape_error.js";
 import type { Dim, Node } from "../graph/types.js";
 
 /** The `group` attribute, 1 where it is absent. */
 export function groupCount(node: Node): number {
-  const groups = intAttribute(node, "group") ?? 1;
+  const groups = intAttributeOr(node, "group", 1);
   if (groups >= 1) return groups;
   throw shapeError(node, 'attribute "group" must be positive', "1 or more", `${groups}`);
 }

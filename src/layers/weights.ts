@@ -1,4 +1,6 @@
+import { inputOf } from "../graph/at.js";
 import { linkGraph } from "../graph/links.js";
+import { ofInput } from "../graph/operands.js";
 import type { Graph, Node, Tensor } from "../graph/types.js";
 import { findDecomposition } from "./decomposition.js";
 import { groupCount } from "./groups.js";
@@ -42,15 +44,14 @@ export function convolutions(graph: Graph): readonly Node[] {
 
 /** The layer of a Conv node whose weight is a two-dimensional float32 initializer, or why it is none. */
 export function denseLayer(graph: Graph, conv: Node): DenseLayer | string {
-  const weight = conv.inputs[1] ?? "";
-  const tensor = graph.initializers.get(weight);
+  const tensor = ofInput(graph.initializers, conv, 1);
   if (tensor === undefined) return "its weight is not a constant";
   if (tensor.type !== "float32") return `its weight is ${tensor.type}, not float32`;
   const [K, C, R, S, ...more] = tensor.dims;
   if (K === undefined || C === undefined || R === undefined || S === undefined || more.length > 0) {
     return "it is not a two-dimensional convolution";
   }
-  return { conv, weight, K, C, R, S, groups: groupCount(conv) };
+  return { conv, weight: inputOf(conv, 1), K, C, R, S, groups: groupCount(conv) };
 }
 
 /** Whether each input channel has kernels of its own: group > 1 and a weight [K, 1, ...]. */
@@ -70,10 +71,9 @@ export interface PrunableWeight {
  * whose few weights are worth more than they cost. Undefined for all others.
  */
 export function prunableWeight(graph: Graph, conv: Node): PrunableWeight | undefined {
-  const weight = conv.inputs[1] ?? "";
-  const tensor = graph.initializers.get(weight);
+  const tensor = ofInput(graph.initializers, conv, 1);
   if (tensor?.type !== "float32" || isDepthwise(conv, tensor)) return undefined;
-  return { weight, dims: tensor.dims };
+  return { weight: inputOf(conv, 1), dims: tensor.dims };
 }
 
 /** All decomposed convolutions, in the graph's order. */
@@ -81,8 +81,9 @@ export function findDecompositions(graph: Graph): readonly DecomposedLayer[] {
   const links = linkGraph(graph);
   return convolutions(graph).flatMap((conv) => {
     const found = findDecomposition(links, conv);
-    const [R, S, ...more] = found?.dims.kernel ?? [];
-    if (found === undefined || R === undefined || S === undefined || more.length > 0) return [];
+    if (found === undefined) return [];
+    const [R, S, ...more] = found.dims.kernel;
+    if (R === undefined || S === undefined || more.length > 0) return [];
     const { outputs: K, inputs: C, basis: d } = found.dims;
     const groups = groupCount(conv);
     return [{ conv, coefs: found.coefs.name, basis: found.basis.name, K, C, R, S, d, groups }];

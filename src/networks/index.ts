@@ -1,3 +1,4 @@
+import { present } from "../graph/at.js";
 import { PenniError } from "../graph/errors.js";
 import { fixBatch } from "../graph/passes/fix_input_shape.js";
 import { elementCount } from "../graph/tensor.js";
@@ -56,7 +57,7 @@ function checkTrainable(name: string, graph: Graph, { image: [, height, width] }
   const values = graph.nodes
     .flatMap(({ outputs }) => outputs)
     .reduce((sum, output) => {
-      const shape = types.get(output)?.shape ?? [];
+      const shape = present(types.get(output)?.shape, `the shape of "${output}"`);
       return sum + elementCount(shape.filter((dim) => typeof dim === "number"));
     }, 0);
   if (values <= MOST_VALUES) return;

@@ -1,3 +1,4 @@
+import { at } from "../graph/at.js";
 import type { Graph } from "../graph/types.js";
 import { add, slice, zeroPad } from "../ops/core/emit.js";
 import { ClassifierBuilder } from "./classifier_builder.js";
@@ -72,7 +73,7 @@ function residualNetwork(request: NetworkRequest, options: ResidualOptions): Gra
   const { expansion } = blockForms[block];
   let { x, channels } = stem(net, request, options);
   widths.forEach((width, stage) => {
-    for (let index = 0; index < (blocks[stage] ?? 0); index++) {
+    for (let index = 0; index < at(blocks, stage); index++) {
       const stride = stage > 0 && index === 0 ? 2 : 1;
       x = residualBlock(net, `stage${stage}.${index}`, x, options, { inputs: channels, width, stride });
       channels = expansion * width;
@@ -88,7 +89,7 @@ function stem(
   { widths, shortcut }: ResidualOptions,
 ): { x: string; channels: number } {
   const [inputs] = request.image;
-  const [outputs = 0] = widths;
+  const outputs = at(widths, 0);
   const images = net.images();
   if (shortcut === "pad" || hasSmallImages(request))
     return { x: net.convUnit("stem", images, { inputs, outputs }), channels: outputs };

@@ -7,6 +7,7 @@ import {
   AttributeProto_AttributeType as AttributeType,
   type GraphProto,
 } from "./gen/onnx_pb.js";
+import { sparseName } from "./sparse.js";
 import { decodeTensor, type ExternalReader, encodeTensor, inlineExternal } from "./tensors.js";
 
 /** The standard domain has two spellings. */
@@ -46,7 +47,7 @@ function capturedNames(graph: GraphProto): Set<string> {
     "",
     ...graph.input.map(({ name }) => name),
     ...graph.initializer.map(({ name }) => name),
-    ...graph.sparseInitializer.map(({ values }) => values?.name ?? ""),
+    ...graph.sparseInitializer.map(sparseName),
     ...graph.node.flatMap(({ output }) => output),
   ]);
   const read = [

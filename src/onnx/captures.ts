@@ -1,6 +1,7 @@
 import { fromBinary, toBinary } from "@bufbuild/protobuf";
 import type { Attribute, Node } from "../graph/types.js";
 import { type AttributeProto, AttributeProtoSchema, type GraphProto } from "./gen/onnx_pb.js";
+import { sparseName } from "./sparse.js";
 
 /** A node with other names for its inputs, its outputs, and what its subgraphs read from outside. */
 export function withValuesRenamed(node: Node, rename: (name: string) => string): Node {
@@ -43,7 +44,7 @@ function withoutOwn(
   const own = new Set([
     ...input.map(({ name }) => name),
     ...initializer.map(({ name }) => name),
-    ...sparseInitializer.map(({ values }) => values?.name ?? ""),
+    ...sparseInitializer.map(sparseName),
     ...node.flatMap(({ output }) => output),
   ]);
   return new Map([...names].filter(([name]) => !own.has(name)));

@@ -132,7 +132,8 @@ function isTensorFlow({ bytes, start }: FileStart): boolean {
 
 /** A specification version of one digit and a description whose first field is a list of named inputs. */
 function isCoreMl({ bytes }: FileStart): boolean {
-  const [tag, version = 0, description] = bytes;
+  const [tag, version, description] = bytes;
+  if (version === undefined) return false;
   const listAt = bytes.subarray(3).findIndex((byte) => byte < 0x80) + 4;
   return (
     tag === VERSION && version > 0 && version < 16 && description === DESCRIPTION && bytes[listAt] === LIST

@@ -1,4 +1,5 @@
 import { create } from "@bufbuild/protobuf";
+import { orDefault } from "../graph/at.js";
 import { PenniError } from "../graph/errors.js";
 import { normalDomain } from "./attributes.js";
 import {
@@ -63,5 +64,5 @@ function changesBetween(node: NodeProto, domain: string, one: bigint, other: big
   if (normalDomain(node.domain) !== normalDomain(domain)) return false;
   if (normalDomain(domain) !== "") return true;
   const [earlier, later] = one < other ? [one, other] : [other, one];
-  return (changes.get(node.opType) ?? []).some((version) => version > earlier && version <= later);
+  return orDefault(changes.get(node.opType), []).some((version) => version > earlier && version <= later);
 }

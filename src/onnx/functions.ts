@@ -1,4 +1,5 @@
 import { clone, create } from "@bufbuild/protobuf";
+import { orDefault } from "../graph/at.js";
 import { freshNames } from "../graph/edit.js";
 import { PenniError } from "../graph/errors.js";
 import { normalDomain } from "./attributes.js";
@@ -16,6 +17,7 @@ import {
   TensorProtoSchema,
   ValueInfoProtoSchema,
 } from "./gen/onnx_pb.js";
+import { sparseName } from "./sparse.js";
 
 /** Calls may double at every level, so what all of them make together is bounded: nodes, and bytes of their constants. */
 const MOST_NODES = 2 ** 18;
@@ -66,7 +68,7 @@ function allNodes(graph: GraphProto): readonly NodeProto[] {
 function definedIn(graph: GraphProto): readonly string[] {
   return [
     ...[...graph.input, ...graph.initializer].map(({ name }) => name),
-    ...graph.sparseInitializer.map(({ values }) => values?.name ?? ""),
+    ...graph.sparseInitializer.map(sparseName),
     ...graph.node.flatMap(({ output }) => output),
   ];
 }
@@ -132,11 +134,11 @@ class Inliner {
   }
 
   private call(called: FunctionProto, node: NodeProto): Call {
-    const described = node.name === "" ? (node.output[0] ?? "") : node.name;
+    const described = node.name === "" ? nameAt(node.output, 0) : node.name;
     const prefix = described.length > LONGEST_PREFIX ? node.opType : described;
-    const names = new Map(called.input.map((formal, index) => [formal, node.input[index] ?? ""]));
+    const names = new Map(called.input.map((formal, index) => [formal, nameAt(node.input, index)]));
     called.output.forEach((formal, index) => {
-      const actual = node.output[index] ?? "";
+      const actual = nameAt(node.output, index);
       if (!names.has(formal) && actual !== "") names.set(formal, actual);
     });
     for (const formal of called.node.flatMap(({ output }) => output)) {
@@ -174,10 +176,10 @@ class Inliner {
       if (given === undefined) return [];
       const copied = clone(AttributeProtoSchema, given);
       copied.name = name;
-      this.bytes += copied.t?.rawData.byteLength ?? 0;
+      this.bytes += orDefault(copied.t?.rawData.byteLength, 0);
       return [copied];
     }
-    this.bytes += attribute.t?.rawData.byteLength ?? 0;
+    this.bytes += orDefault(attribute.t?.rawData.byteLength, 0);
     if (g === undefined && graphs.length === 0) return [attribute];
     const { type, docString } = attribute;
     const copied = create(AttributeProtoSchema, { name, type, docString });
@@ -213,11 +215,14 @@ class Inliner {
   }
 }
 
+/** A name among the inputs or outputs of a node; "" where it is omitted. */
+const nameAt = (names: readonly string[], index: number): string => orDefault(names[index], "");
+
 /** Identity nodes for outputs that are inputs of the function, or an output of it for the second time. */
 function passedOn(called: FunctionProto, node: NodeProto, { names, prefix }: Call): readonly NodeProto[] {
   return called.output.flatMap((formal, index) => {
-    const actual = node.output[index] ?? "";
-    const inside = names.get(formal) ?? "";
+    const actual = nameAt(node.output, index);
+    const inside = orDefault(names.get(formal), "");
     if (actual === "" || actual === inside) return [];
     const name = `${prefix}/${actual}`;
     return [create(NodeProtoSchema, { name, opType: "Identity", input: [inside], output: [actual] })];

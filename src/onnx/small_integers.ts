@@ -1,4 +1,5 @@
 import { fromBinary } from "@bufbuild/protobuf";
+import { present } from "../graph/at.js";
 import { elementCount } from "../graph/tensor.js";
 import type { Tensor } from "../graph/types.js";
 import { TensorProtoSchema } from "./gen/onnx_pb.js";
@@ -35,7 +36,7 @@ export function widenedIntegers(tensor: Tensor): Tensor | undefined {
   }
   const bytes = new Uint8Array(count);
   for (let at = 0; at < count; at++) {
-    const bits = ((packed[at >> 1] ?? 0) >> (BITS * (at % PER_BYTE))) & 15;
+    const bits = (present(packed[at >> 1]) >> (BITS * (at % PER_BYTE))) & 15;
     // The byte of -1 is 255.
     bytes[at] = type === "int8" && bits > 7 ? bits - 16 : bits;
   }

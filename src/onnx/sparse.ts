@@ -1,4 +1,5 @@
 import { create, toBinary } from "@bufbuild/protobuf";
+import { orDefault, present } from "../graph/at.js";
 import { elementBytes, numericData } from "../graph/tensor.js";
 import type { Tensor } from "../graph/types.js";
 import {
@@ -34,7 +35,7 @@ function linearIndices(name: string, indices: Tensor, dims: readonly number[], n
   }
   return Array.from({ length: nonzeros }, (_, row) =>
     dims.reduce((position, size, axis) => {
-      const coordinate = values[row * columns + axis] ?? -1;
+      const coordinate = present(values[row * columns + axis]);
       if (coordinate >= 0 && coordinate < size) return position * size + coordinate;
       throw tensorError(name, "has a sparse index out of range", `0 to ${size - 1}`, `${coordinate}`);
     }, 0),
@@ -56,13 +57,13 @@ function scatter(name: string, values: Tensor, positions: readonly number[], out
     }
     previous = position;
     for (let byte = 0; byte < size; byte++)
-      out[position * size + byte] = values.bytes[row * size + byte] ?? 0;
+      out[position * size + byte] = present(values.bytes[row * size + byte]);
   });
 }
 
 /** Name of a sparse initializer: the standard keeps it in the values. */
 export function sparseName(proto: SparseTensorProto): string {
-  return proto.values?.name ?? "";
+  return orDefault(proto.values?.name, "");
 }
 
 /**
@@ -76,8 +77,8 @@ export function densify(proto: SparseTensorProto, allowance: number, read?: Exte
   const values = decodeTensor(proto.values, read);
   const size = elementBytes[values.type];
   if (size === 0) throw tensorError(name, "is sparse with elements of no fixed size", "numbers", values.type);
-  const [nonzeros = 0] = values.dims;
-  if (values.dims.length !== 1) {
+  const [nonzeros] = values.dims;
+  if (nonzeros === undefined || values.dims.length !== 1) {
     throw tensorError(name, "has sparse values of the wrong rank", "1", `${values.dims.length}`);
   }
   const { dims, count } = checkedDims(name, proto.dims);

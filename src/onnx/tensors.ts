@@ -1,4 +1,5 @@
 import { create, fromBinary, toBinary } from "@bufbuild/protobuf";
+import { orDefault } from "../graph/at.js";
 import { PenniError } from "../graph/errors.js";
 import { elementBytes, elementCount, isPossibleShape } from "../graph/tensor.js";
 import type { Tensor } from "../graph/types.js";
@@ -59,7 +60,7 @@ function externalBytes(proto: TensorProto, read: ExternalReader | undefined, exp
       advice: "Read the model from its directory, with that file beside it",
     });
   }
-  const offset = byteCount(name, entries, "offset") ?? 0;
+  const offset = orDefault(byteCount(name, entries, "offset"), 0);
   const file = read(location);
   const length = byteCount(name, entries, "length") ?? expected ?? Math.max(0, file.byteLength - offset);
   if (offset + length > file.byteLength) {
@@ -155,9 +156,9 @@ export function encodeTensor(name: string, tensor: Tensor): TensorProto {
   const proto = create(TensorProtoSchema, {
     ...(name === "" ? {} : { name }),
     dims: tensor.dims.map(BigInt),
-    dataType: elementCode(tensor.type) ?? 0,
+    dataType: orDefault(elementCode(tensor.type), 0),
   });
-  if (tensor.type === "string") proto.stringData = [...(tensor.strings ?? [])];
+  if (tensor.type === "string") proto.stringData = [...orDefault(tensor.strings, [])];
   else proto.rawData = tensor.bytes;
   return proto;
 }

@@ -1,4 +1,5 @@
 import { create, fromBinary, toBinary } from "@bufbuild/protobuf";
+import { orDefault } from "../graph/at.js";
 import { PenniError } from "../graph/errors.js";
 import { isPossibleShape } from "../graph/tensor.js";
 import type { Dim, ValueInfo, ValueType } from "../graph/types.js";
@@ -41,7 +42,7 @@ function encodeType(type: ValueType): TypeProto {
     value: {
       case: "tensorType",
       value: {
-        elemType: elementCode(type.elementType) ?? 0,
+        elemType: orDefault(elementCode(type.elementType), 0),
         ...(type.shape === undefined ? {} : { shape: { dim: type.shape.map(encodeDim) } }),
       },
     },

@@ -90,7 +90,7 @@ export function scriptLiteral(text: string): ScriptLiteral {
 /** The text in one line of code, whatever of Markdown or HTML it holds. */
 export function markdownCode(text: string): MarkdownCode {
   const line = terminalLine(text);
-  const runs = line.match(/`+/g) ?? [];
+  const runs = [...line.matchAll(/`+/g)].map(([run]) => run);
   const mark = "`".repeat(1 + Math.max(0, ...runs.map((run) => run.length)));
   return `${mark} ${line} ${mark}` as MarkdownCode;
 }
@@ -119,7 +119,8 @@ function oneSpace(white: string): string {
 }
 
 function shownCode(character: string): string {
-  const code = character.codePointAt(0) ?? 0;
+  const code = character.codePointAt(0);
+  if (code === undefined) throw new RangeError("an empty text has no character");
   const digits = code.toString(16);
   return code < 0x100 ? `\\x${digits.padStart(2, "0")}` : `\\u{${digits}}`;
 }

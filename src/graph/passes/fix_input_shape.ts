@@ -1,3 +1,4 @@
+import { orDefault } from "../at.js";
 import { BATCH_SYMBOL } from "../batch_symbol.js";
 import { PenniError } from "../errors.js";
 import type { Dim, Graph, Shape, ValueInfo } from "../types.js";
@@ -86,7 +87,7 @@ function fixDims(graph: Graph, shapeFor: (input: ValueInfo) => Shape | undefined
       shapeFor(input)?.map((dim) => substitute(dim, symbols)),
     ),
   );
-  const open = new Set(inputs.flatMap(({ type }) => type?.shape ?? []));
+  const open = new Set(inputs.flatMap(({ type }) => orDefault(type?.shape, [])));
   const adapt = (dim: Dim): Dim => {
     if (typeof dim === "number") return sizesChanged ? undefined : dim;
     const adapted = substitute(dim, symbols);

@@ -1,3 +1,4 @@
+import { entryOf } from "../at.js";
 import { PenniError } from "../errors.js";
 import type { Graph, Node } from "../types.js";
 import { definitionsOf, namesRead, undefinedValue } from "../verify.js";
@@ -26,7 +27,7 @@ function producersOf(node: Node, definitions: ReadonlyMap<string, Node | undefin
 function isSorted(nodes: readonly Node[], predecessors: ReadonlyMap<Node, ReadonlySet<Node>>): boolean {
   const done = new Set<Node>();
   return nodes.every((node) => {
-    const ready = [...(predecessors.get(node) ?? [])].every((producer) => done.has(producer));
+    const ready = [...entryOf(predecessors, node)].every((producer) => done.has(producer));
     done.add(node);
     return ready;
   });
@@ -42,14 +43,14 @@ function sorted(nodes: readonly Node[], predecessors: ReadonlyMap<Node, Readonly
   }
   const order = nodes.filter((node) => waiting.get(node) === 0);
   for (const node of order) {
-    for (const reader of readers.get(node) ?? []) {
-      const left = (waiting.get(reader) ?? 0) - 1;
+    for (const reader of entryOf(readers, node)) {
+      const left = entryOf(waiting, reader) - 1;
       waiting.set(reader, left);
       if (left === 0) order.push(reader);
     }
   }
   if (order.length === nodes.length) return order;
-  const stuck = nodes.find((node) => (waiting.get(node) ?? 0) > 0);
+  const stuck = nodes.find((node) => entryOf(waiting, node) > 0);
   throw new PenniError("bad-model", "nodes depend on each other in a circle", {
     ...(stuck === undefined ? {} : { node: stuck.name, op: stuck.op }),
   });

@@ -1,5 +1,6 @@
+import { present } from "../../graph/at.js";
 import { intAttribute, stringAttribute } from "../../graph/attributes.js";
-import { type ChannelRule, type LaneConstants, wall } from "../core/channels.js";
+import { type ChannelRule, firstConstants, type LaneConstants, wall } from "../core/channels.js";
 
 /** Lane `fine` of the side with more channels, of which `coarse` of the other side is made. */
 type CoarseOf = (fine: number) => number;
@@ -10,15 +11,15 @@ type CoarseOf = (fine: number) => number;
  */
 function blockFlow(direction: "to-space" | "to-depth"): ChannelRule {
   return (context) => {
-    const { node, lanes, outputLanes, constants } = context;
+    const { node, lanes, outputLanes } = context;
     const [inputs, outputs] = [lanes[0], outputLanes[0]];
     if (inputs === undefined || outputs === undefined) return wall("the number of channels is not known");
     const [fine, coarse] = direction === "to-space" ? [inputs, outputs] : [outputs, inputs];
-    const block = (intAttribute(node, "blocksize") ?? 1) ** 2;
+    const block = present(intAttribute(node, "blocksize")) ** 2;
     const inOrder = direction === "to-space" && stringAttribute(node, "mode") === "CRD";
     const coarseOf: CoarseOf = inOrder ? (lane) => Math.floor(lane / block) : (lane) => lane % coarse;
     const lanePairs = Array.from({ length: fine }, (_, lane) => [lane, coarseOf(lane)] as const);
-    const before = constants[0] ?? [];
+    const before = firstConstants(context);
     return {
       ties: [
         {

@@ -1,14 +1,16 @@
+import { at } from "../../graph/at.js";
 import type { StaticWindow } from "../core/window.js";
 
 /** For each position of one axis the taps of the window there that lie inside the map. */
 function tapsInside(window: StaticWindow, size: number, axis: number): readonly (readonly number[])[] {
   const { kernel, strides, dilations, pads, output } = window;
-  const taps = Array.from({ length: kernel[axis] ?? 1 }, (_, tap) => tap);
-  return Array.from({ length: output[axis] ?? 1 }, (_, position) => {
-    const first = position * (strides[axis] ?? 1) - (pads[axis] ?? 0);
+  const taps = Array.from({ length: at(kernel, axis) }, (_, tap) => tap);
+  const [stride, dilation, pad] = [at(strides, axis), at(dilations, axis), at(pads, axis)];
+  return Array.from({ length: at(output, axis) }, (_, position) => {
+    const first = position * stride - pad;
     return taps.filter((tap) => {
-      const at = first + tap * (dilations[axis] ?? 1);
-      return at >= 0 && at < size;
+      const place = first + tap * dilation;
+      return place >= 0 && place < size;
     });
   });
 }
@@ -23,7 +25,7 @@ export function innerTaps(
 ): readonly (readonly number[])[] {
   return inputSpatial.reduce<readonly (readonly number[])[]>(
     (positions, size, axis) => {
-      const extent = window.kernel[axis] ?? 1;
+      const extent = at(window.kernel, axis);
       return positions.flatMap((before) =>
         tapsInside(window, size, axis).map((taps) =>
           before.flatMap((tap) => taps.map((next) => tap * extent + next)),

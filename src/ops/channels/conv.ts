@@ -1,10 +1,13 @@
-import { int, intAttribute } from "../../graph/attributes.js";
+import { inputOf, outputOf, present } from "../../graph/at.js";
+import { int, intAttributeOr } from "../../graph/attributes.js";
+import { firstOf } from "../../graph/operands.js";
 import { elementCount, float32Data, float32Tensor, int64Tensor } from "../../graph/tensor.js";
 import type { Node, Tensor } from "../../graph/types.js";
 import type { Decomposition } from "../../layers/decomposition.js";
 import {
   type ChannelContext,
   type ChannelRule,
+  firstConstants,
   type LaneEditor,
   type Wall,
   wall,
@@ -37,7 +40,7 @@ export const convChannels: ChannelRule = (context) => {
   const layer = mixingLayer(kernels, {
     padded,
     mapped: context.borderMap && border !== undefined,
-    constants: context.constants[0] ?? [],
+    constants: firstConstants(context),
     bias,
   });
   const mixing = mixingFlow(layer);
@@ -57,7 +60,7 @@ const LARGEST_BORDER = 2 ** 20;
 
 /** The taps inside the map at each position of the output; undefined where that is not known or too much. */
 function borderOf({ node, inputs }: ChannelContext, kernel: readonly number[]): Border | undefined {
-  const spatial = inputs[0]?.shape?.slice(2) ?? [];
+  const spatial = present(inputs[0]?.shape).slice(2);
   if (!spatial.every((dim): dim is number => typeof dim === "number")) return undefined;
   const window = staticWindow({ node, inputSpatial: spatial, kernel });
   if (elementCount(window.output) * elementCount(kernel) > LARGEST_BORDER) return undefined;
@@ -67,17 +70,16 @@ function borderOf({ node, inputs }: ChannelContext, kernel: readonly number[]): 
 function readKernels(context: ChannelContext): ConvKernels | Wall {
   const { decomposition, node, lanes } = context;
   const tensor = decomposition?.coefs.tensor ?? context.initializer(1);
-  const name = decomposition?.coefs.name ?? node.inputs[1] ?? "";
-  const [outputs, perGroup] = tensor?.dims ?? [];
+  const [outputs, perGroup] = [tensor?.dims[0], tensor?.dims[1]];
   if (tensor?.type !== "float32" || outputs === undefined || perGroup === undefined) {
     return wall("its weight is not a float32 constant");
   }
-  const groups = intAttribute(node, "group") ?? 1;
+  const groups = intAttributeOr(node, "group", 1);
   const inputs = groups * perGroup;
   if (lanes[0] !== inputs) return wall("the number of channels is not known");
   const length = elementCount(tensor.dims.slice(2));
   return {
-    name,
+    name: decomposition?.coefs.name ?? inputOf(node, 1),
     rows: float32Data(tensor),
     outputsFirst: true,
     outputs,
@@ -92,7 +94,7 @@ function readKernels(context: ChannelContext): ConvKernels | Wall {
 }
 
 function rowSums(matrix: Tensor): readonly number[] {
-  const [rows = 0, columns = 0] = matrix.dims;
+  const [rows, columns] = firstOf(matrix.dims, 2);
   const data = float32Data(matrix);
   return Array.from({ length: rows }, (_, row) =>
     data.subarray(row * columns, (row + 1) * columns).reduce((sum, value) => sum + value, 0),
@@ -100,7 +102,7 @@ function rowSums(matrix: Tensor): readonly number[] {
 }
 
 function isPadded({ node, inputs }: ChannelContext, kernel: readonly number[]): boolean {
-  const inputSpatial = inputs[0]?.shape?.slice(2) ?? [];
+  const inputSpatial = present(inputs[0]?.shape).slice(2);
   const { pads } = resolveWindow({ node, inputSpatial, kernel });
   return pads === undefined || pads.some((pad) => pad !== 0);
 }
@@ -137,14 +139,14 @@ function withBorderMap(
   replaced: readonly Node[],
 ): readonly Node[] {
   const merged = mergedLanes(layer.constants, new Set(edit.input(0)));
-  const [y = ""] = context.node.outputs;
+  const y = outputOf(context.node, 0);
   if (merged.length === 0) return replaced;
   const kept = edit.output(0);
   const values = kept.flatMap((k) => {
     const taps = combinedTaps(kernels, k, merged);
-    return border.map((inside) => inside.reduce((sum, tap) => sum + (taps[tap] ?? 0), 0));
+    return border.map((inside) => inside.reduce((sum, tap) => sum + present(taps[tap]), 0));
   });
-  const dims = [1, kept.length, ...(context.outputs[0]?.shape?.slice(2).map(Number) ?? [])];
+  const dims = [1, kept.length, ...present(context.outputs[0]?.shape).slice(2).map(Number)];
   const map = edit.add(`${y}.border`, float32Tensor(dims, values));
   const inner = edit.fresh(`${y}.inner`);
   return [
@@ -167,10 +169,10 @@ function combinedTaps(kernels: ConvKernels, k: number, lanes: ReturnType<typeof 
     kernels.decomposition === undefined ? undefined : float32Data(kernels.decomposition.basis.tensor);
   for (const { lane, value } of lanes) {
     kernelVector(kernels, k, lane)?.forEach((entry, index) => {
-      if (basis === undefined) taps[index] = (taps[index] ?? 0) + value * entry;
+      if (basis === undefined) taps[index] = present(taps[index]) + value * entry;
       else
         for (let tap = 0; tap < taps.length; tap++)
-          taps[tap] = (taps[tap] ?? 0) + value * entry * (basis[index * taps.length + tap] ?? 0);
+          taps[tap] = present(taps[tap]) + value * entry * present(basis[index * taps.length + tap]);
     });
   }
   return taps;

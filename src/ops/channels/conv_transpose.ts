@@ -1,8 +1,10 @@
-import { int, intAttribute } from "../../graph/attributes.js";
+import { inputOf } from "../../graph/at.js";
+import { int, intAttributeOr } from "../../graph/attributes.js";
 import { elementCount, float32Data } from "../../graph/tensor.js";
 import {
   type ChannelContext,
   type ChannelRule,
+  firstConstants,
   type Wall,
   wall,
   withAttributes,
@@ -21,7 +23,7 @@ export const convTransposeChannels: ChannelRule = (context) => {
   if ("wall" in kernels) return kernels;
   const bias = constantBias(context);
   if (typeof bias === "object") return bias;
-  const layer = mixingLayer(kernels, { padded: true, constants: context.constants[0] ?? [], bias });
+  const layer = mixingLayer(kernels, { padded: true, constants: firstConstants(context), bias });
   const mixing = mixingFlow(layer);
   return {
     carried: [0],
@@ -41,14 +43,14 @@ export const convTransposeChannels: ChannelRule = (context) => {
 function readKernels(context: ChannelContext): Kernels | Wall {
   const { node, lanes } = context;
   const tensor = context.initializer(1);
-  const [inputs, perGroup] = tensor?.dims ?? [];
+  const [inputs, perGroup] = [tensor?.dims[0], tensor?.dims[1]];
   if (tensor?.type !== "float32" || inputs === undefined || perGroup === undefined)
     return wall("its weight is not a float32 constant");
   if (lanes[0] !== inputs) return wall("the number of channels is not known");
-  const groups = intAttribute(node, "group") ?? 1;
+  const groups = intAttributeOr(node, "group", 1);
   const length = elementCount(tensor.dims.slice(2));
   return {
-    name: node.inputs[1] ?? "",
+    name: inputOf(node, 1),
     rows: float32Data(tensor),
     outputsFirst: false,
     outputs: perGroup * groups,

@@ -1,3 +1,4 @@
+import { inputOf, present } from "../../graph/at.js";
 import { alongAxis, selectAxis } from "../../graph/select.js";
 import { float32Data, float32Tensor } from "../../graph/tensor.js";
 import type { Dim, Node, Shape, Tensor } from "../../graph/types.js";
@@ -166,17 +167,16 @@ function uniformValue(tensor: Tensor | undefined): number | undefined {
 
 function rewrite({ node, outputs }: ChannelContext, operands: readonly Operand[], edit: LaneEditor): Node {
   const kept = edit.output(0);
-  const rank = outputs[0]?.shape?.length ?? 2;
+  const rank = present(outputs[0]?.shape).length;
   const replaced = new Map<number, string>();
   operands.forEach((operand, index) => {
-    const name = node.inputs[index] ?? "";
     if (operand.kind === "parameter") {
-      replaced.set(index, edit.select(name, alongAxis(operand.axis, kept)));
+      replaced.set(index, edit.select(inputOf(node, index), alongAxis(operand.axis, kept)));
     }
     if (operand.kind === "constant") {
       const dims = Array.from({ length: rank }, (_, axis) => (axis === 1 ? kept.length : 1));
-      const values = kept.map((lane) => operand.values[lane] ?? 0);
-      replaced.set(index, edit.add(`${name}.constant`, float32Tensor(dims, values)));
+      const values = kept.map((lane) => present(operand.values[lane]));
+      replaced.set(index, edit.add(`${inputOf(node, index)}.constant`, float32Tensor(dims, values)));
     }
   });
   return withInputs(node, replaced);

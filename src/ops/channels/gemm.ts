@@ -1,4 +1,5 @@
-import { floatAttribute } from "../../graph/attributes.js";
+import { at, hasInput, inputOf, present } from "../../graph/at.js";
+import { floatAttributeOr } from "../../graph/attributes.js";
 import { float32Data } from "../../graph/tensor.js";
 import type { Node, Tensor } from "../../graph/types.js";
 import { isSet } from "../core/arguments.js";
@@ -6,6 +7,7 @@ import {
   type ChannelContext,
   type ChannelFlow,
   type ChannelRule,
+  firstConstants,
   type LaneEditor,
   type Wall,
   wall,
@@ -34,20 +36,19 @@ export const gemmChannels: ChannelRule = (context) => {
   if (isSet(node, "transA")) return wall("it transposes its input");
   if (weight?.type !== "float32" || weight.dims.length !== 2)
     return wall("its weight is not a float32 constant");
-  if ((node.inputs[2] ?? "") !== "" && bias?.type !== "float32")
-    return wall("its bias is not a float32 constant");
+  if (hasInput(node, 2) && bias?.type !== "float32") return wall("its bias is not a float32 constant");
   const featureAxis = isSet(node, "transB") ? 1 : 0;
-  const outputs = weight.dims[1 - featureAxis] ?? 0;
+  const outputs = at(weight.dims, 1 - featureAxis);
   const data = bias === undefined ? undefined : float32Data(bias);
   if (data !== undefined && data.length !== 1 && (data.length !== outputs || bias?.dims.at(-1) !== outputs)) {
     return wall("its bias differs from row to row");
   }
-  const beta = floatAttribute(node, "beta") ?? 1;
+  const beta = floatAttributeOr(node, "beta", 1);
   return productFlow(context, {
     weight,
     featureAxis,
-    scale: floatAttribute(node, "alpha") ?? 1,
-    bias: (k) => beta * (data?.[data.length === 1 ? 0 : k] ?? 0),
+    scale: floatAttributeOr(node, "alpha", 1),
+    bias: (k) => beta * (data === undefined ? 0 : present(data[data.length === 1 ? 0 : k])),
     biasAxis: beta === 1 && bias?.dims.at(-1) === outputs ? bias.dims.length - 1 : undefined,
   });
 };
@@ -55,10 +56,10 @@ export const gemmChannels: ChannelRule = (context) => {
 /** MatMul with a constant matrix: [N, C] behaves as Gemm; with more axes the channels pass through. */
 export const matMulChannels: ChannelRule = (context) => {
   const weight = context.initializer(1);
-  const rank = context.inputs[0]?.shape?.length ?? 0;
   if (weight?.type !== "float32" || weight.dims.length !== 2)
     return wall("its right operand is not a float32 matrix");
-  if (rank > 2) return laneWise({})(context);
+  const rank = context.inputs[0]?.shape?.length;
+  if (rank !== undefined && rank > 2) return laneWise({})(context);
   return productFlow(context, { weight, featureAxis: 0, scale: 1, bias: () => 0, biasAxis: undefined });
 };
 
@@ -68,17 +69,17 @@ function productFlow(context: ChannelContext, layer: ProductLayer): ChannelFlow 
   if (inputs === undefined || inputs !== weight.dims[featureAxis])
     return wall("the number of features is not known");
   const data = float32Data(weight);
-  const outputs = weight.dims[1 - featureAxis] ?? 0;
-  const at = (k: number, c: number): number =>
-    data[featureAxis === 0 ? c * outputs + k : k * inputs + c] ?? 0;
+  const outputs = at(weight.dims, 1 - featureAxis);
+  const weightOf = (k: number, c: number): number =>
+    present(data[featureAxis === 0 ? c * outputs + k : k * inputs + c]);
   const mixing = mixingFlow({
     inputs,
     outputs,
     padded: false,
-    constants: context.constants[0] ?? [],
+    constants: firstConstants(context),
     bias,
-    connected: (k, c) => at(k, c) !== 0,
-    gain: (k, c) => scale * at(k, c),
+    connected: (k, c) => weightOf(k, c) !== 0,
+    gain: (k, c) => scale * weightOf(k, c),
   });
   return {
     ties: [],
@@ -96,7 +97,7 @@ function productFlow(context: ChannelContext, layer: ProductLayer): ChannelFlow 
 function rewriteProduct(node: Node, layer: ProductLayer, folded: readonly number[], edit: LaneEditor): Node {
   const { featureAxis, biasAxis } = layer;
   const [inputs, outputs] = [edit.input(0), edit.output(0)];
-  const stored = edit.select(node.inputs[1] ?? "", featureAxis === 0 ? [inputs, outputs] : [outputs, inputs]);
+  const stored = edit.select(inputOf(node, 1), featureAxis === 0 ? [inputs, outputs] : [outputs, inputs]);
   const sliced = withInputs(node, new Map([[1, stored]]));
   const biased = withBias({ node: sliced, axis: biasAxis }, edit, folded);
   if (biased === sliced) return sliced;

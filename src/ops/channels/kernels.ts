@@ -1,3 +1,4 @@
+import { present } from "../../graph/at.js";
 import type { LaneEditor, Tie } from "../core/channels.js";
 import { type MixingFlow, type MixingLayer, mergedLanes } from "./mixing.js";
 
@@ -52,7 +53,7 @@ export function mixingLayer(kernels: Kernels, surroundings: MixingSurroundings):
     gain: (k, c) => {
       const at = kernelStart(kernels, k, c);
       if (at === undefined) return 0;
-      return tapSums.reduce((sum, taps, index) => sum + taps * (rows[at + index] ?? 0), 0);
+      return tapSums.reduce((sum, taps, index) => sum + taps * present(rows[at + index]), 0);
     },
   };
 }
@@ -100,16 +101,18 @@ function mergeConstants(
   { inputs, outputs, elements }: KeptKernels,
 ): void {
   const merged = layer.padded ? mergedLanes(layer.constants, new Set(inputs)) : [];
-  const column = inputs.indexOf(mixing.representative ?? -1);
-  const unit = layer.constants[mixing.representative ?? -1];
+  const { representative } = mixing;
+  if (representative === undefined) return;
+  const column = inputs.indexOf(representative);
+  const unit = layer.constants[representative];
   if (column < 0 || unit === undefined || merged.length === 0) return;
   const { rows, length, outputsFirst } = kernels;
   outputs.forEach((k, row) => {
     const to = (outputsFirst ? row * inputs.length + column : column * outputs.length + row) * length;
     for (let index = 0; index < length; index++) {
-      let sum = elements[to + index] ?? 0;
+      let sum = present(elements[to + index]);
       for (const { lane, value } of merged)
-        sum += ((rows[(kernelStart(kernels, k, lane) ?? Number.NaN) + index] ?? 0) * value) / unit;
+        sum += (present(rows[present(kernelStart(kernels, k, lane)) + index]) * value) / unit;
       elements[to + index] = sum;
     }
   });

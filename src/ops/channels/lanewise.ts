@@ -2,8 +2,8 @@ import {
   type ChannelContext,
   type ChannelFlow,
   type ChannelRule,
+  firstConstants,
   identityPairs,
-  type LaneConstants,
   laneConstant,
   wall,
 } from "../core/channels.js";
@@ -52,9 +52,8 @@ function laneWiseFlow(
   channels: number,
   constant: LaneFunction = () => undefined,
 ): ChannelFlow {
-  const { node, inputs, outputs, constants } = context;
-  const before: LaneConstants = constants[0] ?? [];
-  const after = before.map((x) => laneConstant(constant(x, context)));
+  const { node, inputs, outputs } = context;
+  const after = firstConstants(context).map((x) => laneConstant(constant(x, context)));
   return {
     ties: node.outputs.map((_, output) => ({ input: 0, output, pairs: identityPairs(channels) })),
     carried: [0],

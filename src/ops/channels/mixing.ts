@@ -1,3 +1,4 @@
+import { present } from "../../graph/at.js";
 import { type LaneConstants, type LaneRef, laneConstant } from "../core/channels.js";
 
 /** A layer every output lane of which may read every input lane: dense Conv, Gemm, MatMul. */
@@ -53,7 +54,7 @@ function largestConstant(constants: LaneConstants): number | undefined {
   let best: number | undefined;
   constants.forEach((value, lane) => {
     if (value === undefined || value === 0) return;
-    if (best === undefined || Math.abs(value) > Math.abs(constants[best] ?? 0)) best = lane;
+    if (best === undefined || Math.abs(value) > Math.abs(present(constants[best]))) best = lane;
   });
   return best;
 }

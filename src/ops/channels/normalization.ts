@@ -1,10 +1,13 @@
-import { floatAttribute, intAttribute } from "../../graph/attributes.js";
+import { inputOf, present } from "../../graph/at.js";
+import { floatAttributeOr, intAttribute } from "../../graph/attributes.js";
+import { firstOf } from "../../graph/operands.js";
 import { float32Data } from "../../graph/tensor.js";
 import type { Node, Tensor } from "../../graph/types.js";
 import {
   type ChannelContext,
   type ChannelFlow,
   type ChannelRule,
+  firstConstants,
   identityPairs,
   type LaneConstants,
   laneConstant,
@@ -30,7 +33,7 @@ function normalizationFlow({ node, lanes, ports, constants }: LaneNormalization)
     constants: [constants],
     rewrite: (edit) => {
       const kept = edit.output(0);
-      const sliced = ports.map((port) => [port, edit.select(node.inputs[port] ?? "", [kept])] as const);
+      const sliced = ports.map((port) => [port, edit.select(inputOf(node, port), [kept])] as const);
       return [withInputs(node, new Map(sliced))];
     },
   };
@@ -63,21 +66,21 @@ export const batchNormalizationChannels: ChannelRule = (context) => {
     return wall("it normalises with the statistics of the batch");
   const parameters = parametersAt(context, parameterPorts);
   if (parameters === undefined) return noParameters;
-  const [scale, bias, mean, variance] = parameters;
-  const epsilon = floatAttribute(node, "epsilon") ?? 1e-5;
+  const [scale, bias, mean, variance] = firstOf(parameters, 4);
+  const epsilon = floatAttributeOr(node, "epsilon", 1e-5);
   const normalise = (x: number | undefined, lane: number): number | undefined => {
-    const gain = scale?.[lane] ?? 0;
-    const shift = bias?.[lane] ?? 0;
+    const gain = present(scale[lane]);
+    const shift = present(bias[lane]);
     if (gain === 0 && mode === "inference") return shift;
     if (x === undefined) return undefined;
     if (mode === "batch") return shift;
-    return (gain * (x - (mean?.[lane] ?? 0))) / Math.sqrt((variance?.[lane] ?? 0) + epsilon) + shift;
+    return (gain * (x - present(mean[lane]))) / Math.sqrt(present(variance[lane]) + epsilon) + shift;
   };
   return normalizationFlow({
     node,
     lanes: channels,
     ports: parameterPorts,
-    constants: (constants[0] ?? []).map((x, lane) => laneConstant(normalise(x, lane))),
+    constants: firstConstants({ constants }).map((x, lane) => laneConstant(normalise(x, lane))),
   });
 };
 
@@ -91,14 +94,14 @@ export const instanceNormalizationChannels: ChannelRule = (context) => {
   if (channels === undefined) return unknownChannels;
   const parameters = parametersAt(context, [1, 2]);
   if (parameters === undefined) return noParameters;
-  const [scale, bias] = parameters;
+  const [scale, bias] = firstOf(parameters, 2);
   const isFlat = (x: number | undefined, lane: number): boolean =>
-    x !== undefined || (mode === "inference" && scale?.[lane] === 0);
+    x !== undefined || (mode === "inference" && scale[lane] === 0);
   return normalizationFlow({
     node,
     lanes: channels,
     ports: [1, 2],
-    constants: (constants[0] ?? []).map((x, lane) => (isFlat(x, lane) ? bias?.[lane] : undefined)),
+    constants: firstConstants({ constants }).map((x, lane) => (isFlat(x, lane) ? bias[lane] : undefined)),
   });
 };
 

@@ -1,3 +1,4 @@
+import { hasOutput } from "../../graph/at.js";
 import { intAttribute, intsAttribute, stringAttribute } from "../../graph/attributes.js";
 import type { Node } from "../../graph/types.js";
 import { fullyKnown, intsArgument, normalizeAxes } from "../core/arguments.js";
@@ -10,18 +11,18 @@ import { type LaneFunction, laneWise, ofConstant, sameConstant } from "./lanewis
  */
 export const maxPoolChannels: ChannelRule = laneWise({
   constant: ofConstant((x, { node }) => (mayMissTheMap(node) ? undefined : x)),
-  unless: ({ node }) => ((node.outputs[1] ?? "") === "" ? undefined : "its indices count across channels"),
+  unless: ({ node }) => (hasOutput(node, 1) ? "its indices count across channels" : undefined),
 });
 
 /** Whether a window may have no tap inside the map. */
 function mayMissTheMap(node: Node): boolean {
-  return (intsAttribute(node, "dilations") ?? []).some((dilation) => dilation > 1) && mayPad(node);
+  return intsAttribute(node, "dilations")?.some((dilation) => dilation > 1) === true && mayPad(node);
 }
 
 function mayPad(node: Node): boolean {
   const autoPad = stringAttribute(node, "auto_pad") ?? "NOTSET";
   const automatic = autoPad !== "NOTSET" && autoPad !== "VALID";
-  const padded = intsAttribute(node, "pads")?.some((pad) => pad !== 0) ?? false;
+  const padded = intsAttribute(node, "pads")?.some((pad) => pad !== 0) === true;
   return padded || automatic || intAttribute(node, "ceil_mode") === 1;
 }
 

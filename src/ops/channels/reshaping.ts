@@ -1,4 +1,5 @@
-import { intAttribute } from "../../graph/attributes.js";
+import { at } from "../../graph/at.js";
+import { intAttribute, intAttributeOr } from "../../graph/attributes.js";
 import { elementCount } from "../../graph/tensor.js";
 import type { Node, Shape } from "../../graph/types.js";
 import { fullyKnown, intsArgument, normalizeAxes } from "../core/arguments.js";
@@ -6,9 +7,11 @@ import {
   type ChannelContext,
   type ChannelFlow,
   type ChannelRule,
+  firstConstants,
   type LaneConstants,
   type LaneEditor,
   laneConstant,
+  rankOfLanes,
   type Wall,
   wall,
 } from "../core/channels.js";
@@ -65,7 +68,7 @@ function regroupingFlow(
   return {
     ties: [{ input: 0, output: 0, pairs }],
     carried: [0],
-    constants: [regroupedConstants(context.constants[0] ?? [], grouping, outputs)],
+    constants: [regroupedConstants(firstConstants(context), grouping, outputs)],
     rewrite: (edit) => [rewrite(edit)],
   };
 }
@@ -74,7 +77,7 @@ function regroupingFlow(
 export const flattenChannels: ChannelRule = (context) => {
   const input = context.inputs[0]?.shape;
   const output = context.outputs[0]?.shape;
-  const axis = intAttribute(context.node, "axis") ?? 1;
+  const axis = intAttributeOr(context.node, "axis", 1);
   if (input === undefined || output === undefined) return wall("the shape is not known");
   if (axis !== 1 && axis !== 1 - input.length) return wall("it does not keep the batch axis apart");
   const grouping = regrouping(input, output);
@@ -93,7 +96,7 @@ export const reshapeChannels: ChannelRule = (context) => {
   const grouping = keepsFirstAxes(input, output, wanted) ? { finer: 1 } : regrouping(input, output);
   if (grouping === undefined) return wall("it mixes channels with other axes");
   return regroupingFlow(context, grouping, (edit) => {
-    const stated = wanted[1] ?? -1;
+    const stated = at(wanted, 1);
     if (stated <= 0) return context.node;
     const values = wanted.with(1, edit.output(0).length);
     return withInts(context, context.node, edit, { port: 1, attribute: "shape", values });
@@ -130,7 +133,7 @@ export function transposeChannels(permutation: (node: Node, rank: number) => rea
   return laneWise({
     constant: sameConstant,
     unless: (context) => {
-      const [first, second] = permutation(context.node, context.inputs[0]?.shape?.length ?? 0);
+      const [first, second] = permutation(context.node, rankOfLanes(context));
       return first === 0 && second === 1 ? undefined : "it moves the batch or the channel axis";
     },
   });

@@ -1,18 +1,19 @@
+import { hasInput, orDefault } from "../../graph/at.js";
 import { intsAttribute, stringAttribute } from "../../graph/attributes.js";
 import { fullyKnown, intsArgument, normalizeAxes } from "../core/arguments.js";
 import {
   type ChannelContext,
   type ChannelRule,
+  firstConstants,
   identityPairs,
   type LaneEditor,
+  rankOfLanes,
   wall,
 } from "../core/channels.js";
 import { laneWise, ofConstant } from "./lanewise.js";
 import { withInts } from "./parameters.js";
 
 /** Rules of operators that enlarge or repeat maps: Resize, Upsample, Expand, Tile. */
-
-const rankOf = (context: ChannelContext): number => context.inputs[0]?.shape?.length ?? 0;
 
 /** Interpolation: weights of any mode add up to 1, so a constant stays, unless a value is put in outside the map. */
 const interpolation = laneWise({
@@ -26,14 +27,14 @@ function extrapolates({ node }: ChannelContext): boolean {
 /** Resize and Upsample: interpolation never mixes channels; where the sizes are stated, so is their number. */
 export const resizeChannels: ChannelRule = (context) => {
   const flow = interpolation(context);
-  if ("wall" in flow || (context.node.inputs[3] ?? "") === "") return flow;
+  if ("wall" in flow || !hasInput(context.node, 3)) return flow;
   const { node } = context;
   // Where the aspect ratio is kept, all axes that sizes are stated for depend on each other.
   const keepsAspect = (stringAttribute(node, "keep_aspect_ratio_policy") ?? "stretch") !== "stretch";
   const sizes = fullyKnown(intsArgument(context, 3, ""));
   if (sizes === undefined) return wall("its sizes are not constant");
   const axes = intsAttribute(node, "axes") ?? sizes.map((_, axis) => axis);
-  const at = normalizeAxes(node, axes, rankOf(context)).indexOf(1);
+  const at = normalizeAxes(node, axes, rankOfLanes(context)).indexOf(1);
   if (at < 0) return flow;
   if (keepsAspect) return wall("its sizes are bounds");
   const counted = (edit: LaneEditor): readonly number[] => sizes.with(at, edit.output(0).length);
@@ -51,18 +52,19 @@ export const expandChannels: ChannelRule = (context) => {
   const shape = fullyKnown(intsArgument(context, 1, "shape"));
   if (channels === undefined || expanded === undefined || shape === undefined)
     return wall("its shape is not constant");
-  if (outputs[0]?.shape?.length !== rankOf(context)) return wall("it adds axes in front of the channels");
+  if (outputs[0]?.shape?.length !== rankOfLanes(context))
+    return wall("it adds axes in front of the channels");
   const isSpread = channels < expanded;
   // Negative where the shape is shorter than the input's, which leaves the channels alone.
-  const at = 1 - (rankOf(context) - shape.length);
-  const before = context.constants[0] ?? [];
+  const at = 1 - (rankOfLanes(context) - shape.length);
+  const before = firstConstants(context);
   return {
     ties: isSpread ? [] : [{ input: 0, output: 0, pairs: identityPairs(channels) }],
     carried: [0],
     ...(isSpread ? { reads: () => [{ port: 0, lane: 0 }] } : {}),
     constants: [isSpread ? Array.from({ length: expanded }, () => before[0]) : before],
     rewrite: (edit) => {
-      if ((shape[at] ?? 1) === 1) return [node];
+      if (orDefault(shape[at], 1) === 1) return [node];
       return [
         withInts(context, node, edit, {
           port: 1,

@@ -1,4 +1,4 @@
-import { intAttribute } from "../../graph/attributes.js";
+import { intAttribute, intAttributeOr } from "../../graph/attributes.js";
 import { fullyKnown, intsArgument } from "../core/arguments.js";
 import { type ChannelRule, wall } from "../core/channels.js";
 import type { NodeContext } from "../core/context.js";
@@ -16,7 +16,7 @@ export function shapeChannels(slicePositions: TakenPositions): ChannelRule {
     const rank = inputs[0]?.shape?.length;
     if (rank === undefined) return wall("the shape is not known");
     const axes = Array.from({ length: rank }, (_, axis) => axis);
-    const told = axes.slice(intAttribute(node, "start") ?? 0, intAttribute(node, "end"));
+    const told = axes.slice(intAttributeOr(node, "start", 0), intAttribute(node, "end"));
     const channelsAt = told.indexOf(1);
     const readers = context.readers(0);
     const isRead = (reader: NodeContext): boolean =>

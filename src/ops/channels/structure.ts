@@ -1,4 +1,5 @@
-import { intAttribute } from "../../graph/attributes.js";
+import { at, entryOf, hasInput, present } from "../../graph/at.js";
+import { intAttributeOr } from "../../graph/attributes.js";
 import { int64Tensor } from "../../graph/tensor.js";
 import type { Node } from "../../graph/types.js";
 import { fullyKnown, intsArgument, normalizeAxis, partlyKnown } from "../core/arguments.js";
@@ -6,9 +7,11 @@ import {
   type ChannelContext,
   type ChannelFlow,
   type ChannelRule,
+  firstConstants,
   identityPairs,
   type LaneConstants,
   type LaneEditor,
+  rankOfLanes,
   shiftedPairs,
   type Tie,
   unknownConstants,
@@ -24,7 +27,6 @@ import { withInts } from "./parameters.js";
 /** Rules of operators that put lanes side by side, take some, or add some: Concat, Split, Slice, Gather, Pad. */
 
 const unknownCount = wall("the number of channels is not known");
-const rankOf = (context: ChannelContext): number => context.inputs[0]?.shape?.length ?? 0;
 
 /** Ascending numbers from `start`. */
 function range(start: number, count: number): number[] {
@@ -37,7 +39,7 @@ export function concatChannels(axisOf: (node: Node, rank: number) => number): Ch
     const counts = context.lanes.filter((count) => count !== undefined);
     if (counts.length !== context.node.inputs.length)
       return wall("an input is a constant or has no fixed number of channels");
-    return axisOf(context.node, rankOf(context)) === 1
+    return axisOf(context.node, rankOfLanes(context)) === 1
       ? sideBySide(context, counts)
       : oneByOne(context, counts);
   };
@@ -102,7 +104,7 @@ export function splitChannels({ axis, sizes }: SplitParameters): ChannelRule {
   return (context) => {
     const [channels] = context.lanes;
     if (channels === undefined) return unknownCount;
-    if (axis(context.node, rankOf(context)) !== 1) return elsewhere(context);
+    if (axis(context.node, rankOfLanes(context)) !== 1) return elsewhere(context);
     const parts = sizes(context, channels);
     if (!parts.every((size) => typeof size === "number" && size > 0))
       return wall("the sizes of the parts are not known");
@@ -119,7 +121,7 @@ export function splitChannels({ axis, sizes }: SplitParameters): ChannelRule {
       rewrite: (edit) => {
         const values = context.node.outputs.map((_, output) => edit.output(output).length);
         const node = withAttributes(context.node, { num_outputs: undefined });
-        if (context.opset < 13 || (node.inputs[1] ?? "") !== "")
+        if (context.opset < 13 || hasInput(node, 1))
           return [withInts(context, node, edit, { port: 1, attribute: "split", values })];
         const name = edit.add(`${node.outputs[0] ?? node.name}.sizes`, int64Tensor([values.length], values));
         return [withInputs(node, new Map([[1, name]]))];
@@ -144,7 +146,7 @@ function sliceOfChannels(context: ChannelContext): AxisEntry | "none" | undefine
   const stepsArgument = intsArgument(context, 4, "steps");
   const axes = axesArgument.kind === "absent" ? starts?.map((_, axis) => axis) : fullyKnown(axesArgument);
   const steps = stepsArgument.kind === "absent" ? starts?.map(() => 1) : partlyKnown(stepsArgument);
-  const at = axes?.findIndex((axis) => normalizeAxis(context.node, axis, rankOf(context)) === 1);
+  const at = axes?.findIndex((axis) => normalizeAxis(context.node, axis, rankOfLanes(context)) === 1);
   if (at === undefined) return undefined;
   if (at < 0) return "none";
   const [start, end, step] = [starts?.[at], ends?.[at], steps?.[at]];
@@ -187,7 +189,7 @@ export const sliceChannels: ChannelRule = (context) => {
 export const gatherChannels: ChannelRule = (context) => {
   const [channels] = context.lanes;
   if (channels === undefined) return unknownCount;
-  const axis = normalizeAxis(context.node, intAttribute(context.node, "axis") ?? 0, rankOf(context));
+  const axis = normalizeAxis(context.node, intAttributeOr(context.node, "axis", 0), rankOfLanes(context));
   const dims = context.values[1]?.dims;
   if (dims === undefined) return wall("its indices are not constant");
   if (axis > 1) return laneWise({ constant: sameConstant })(context);
@@ -201,8 +203,8 @@ export const gatherChannels: ChannelRule = (context) => {
     carried: [0],
     constants: [constants],
     rewrite: (edit) => {
-      const position = new Map(edit.input(0).map((lane, at) => [lane, at]));
-      const values = edit.output(0).map((lane) => position.get(sources[lane] ?? -1) ?? 0);
+      const position = new Map(edit.input(0).map((lane, place) => [lane, place]));
+      const values = edit.output(0).map((lane) => entryOf(position, present(sources[lane])));
       return [withInts(context, context.node, edit, { port: 1, attribute: "", values })];
     },
   };
@@ -222,17 +224,18 @@ export function padChannels({ margins, mode, fill: fillOf }: PadParameters): Cha
   return (context) => {
     const [channels] = context.lanes;
     if (channels === undefined) return unknownCount;
-    const known = margins(context, rankOf(context));
+    const known = margins(context, rankOfLanes(context));
     if (known === undefined) return wall("its pads are not constant");
     const { begins, ends } = known;
     const constantMode = mode(context.node) === "constant";
-    const before = begins[1] ?? 0;
-    const after = ends[1] ?? 0;
+    const before = at(begins, 1);
+    const after = at(ends, 1);
     if (before < 0 || after < 0) return wall("it removes channels");
     if (!constantMode && before + after > 0) return wall("it repeats channels");
     const fill = fillOf(context);
-    const grows = constantMode && [...begins, ...ends].some((pad, at) => at % begins.length !== 1 && pad > 0);
-    const inner = (context.constants[0] ?? []).map((x) => (!grows || x === fill ? x : undefined));
+    const grows =
+      constantMode && [...begins, ...ends].some((pad, index) => index % begins.length !== 1 && pad > 0);
+    const inner = firstConstants(context).map((x) => (!grows || x === fill ? x : undefined));
     const added = (count: number): LaneConstants => range(0, count).map(() => fill);
     return {
       ties: [{ input: 0, output: 0, pairs: shiftedPairs(channels, before) }],
@@ -250,9 +253,9 @@ export function padChannels({ margins, mode, fill: fillOf }: PadParameters): Cha
 }
 
 function withPads(context: ChannelContext, edit: LaneEditor, before: number, after: number): Node {
-  const pads = fullyKnown(intsArgument(context, 1, "pads")) ?? [];
+  const pads = present(fullyKnown(intsArgument(context, 1, "pads")));
   const axes = fullyKnown(intsArgument(context, 3, "axes")) ?? range(0, pads.length / 2);
-  const at = axes.findIndex((axis) => normalizeAxis(context.node, axis, rankOf(context)) === 1);
+  const at = axes.findIndex((axis) => normalizeAxis(context.node, axis, rankOfLanes(context)) === 1);
   const values = pads.with(at, before).with(at + axes.length, after);
   return withInts(context, context.node, edit, { port: 1, attribute: "pads", values });
 }

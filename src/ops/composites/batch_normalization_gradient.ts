@@ -22,7 +22,7 @@ export const BatchNormalizationGradient: OpDefinition = {
     return [dy, scale, scale];
   },
   expand: (b, node) => {
-    const [dy = "", centered = "", scale = "", inverseStd = ""] = compositeInputs(node, 4);
+    const [dy, centered, scale, inverseStd] = compositeInputs(node, 4);
     const shape = b.dims(dy);
     const sum = channelSum(b, dy);
     const dot = channelDot(b, dy, centered);

@@ -1,4 +1,4 @@
-import { float, floatAttribute } from "../../graph/attributes.js";
+import { float, floatAttributeOr } from "../../graph/attributes.js";
 import { PenniError } from "../../graph/errors.js";
 import { shapeError } from "../../graph/shape_error.js";
 import type { Node } from "../../graph/types.js";
@@ -49,7 +49,7 @@ export const BatchNormalizationTraining: OpDefinition = {
     ).map((name) => (name === "" ? undefined : name));
   },
   expand: (b, node) => {
-    const [x = "", scale = "", bias = ""] = compositeInputs(node, 5);
+    const [x, scale, bias] = compositeInputs(node, 5);
     const rank = b.dims(x).length;
     const mean = reduceMean(b, x, allButChannels(rank), true);
     const centered = sub(b, x, mean);
@@ -74,9 +74,9 @@ export function runningStatistics(
   mean: string,
   variance: string,
 ): readonly [mean: string, variance: string] {
-  const [, , , runningMean = "", runningVariance = ""] = compositeInputs(node, 5);
+  const [, , , runningMean, runningVariance] = compositeInputs(node, 5);
   const count = elementsPerChannel(dims);
-  const momentum = floatAttribute(node, "momentum") ?? 0.9;
+  const momentum = floatAttributeOr(node, "momentum", 0.9);
   const unbiased = (1 - momentum) * (count / Math.max(1, count - 1));
   return [
     blend(b, runningMean, momentum, mean, 1 - momentum),
@@ -100,7 +100,7 @@ export function batchNormalizationTraining(b: Emitter, node: Node): Node {
     ],
     attributes: new Map([
       ["epsilon", float(epsilonOf(node))],
-      ["momentum", float(floatAttribute(node, "momentum") ?? 0.9)],
+      ["momentum", float(floatAttributeOr(node, "momentum", 0.9))],
     ]),
   };
 }

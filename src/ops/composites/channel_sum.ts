@@ -1,3 +1,4 @@
+import { at } from "../../graph/at.js";
 import { compositeInputs, floatType } from "../core/composite.js";
 import { type OpDefinition, onlyInTraining, staticShape } from "../core/definition.js";
 import { channelSum } from "../families/normalization.js";
@@ -9,6 +10,6 @@ export const ChannelSum: OpDefinition = {
   channels: onlyInTraining,
   cost: onlyInTraining,
   onBlocks: true,
-  shape: ({ node, inputs: [x] }) => [floatType([staticShape(node, x)[1] ?? 1])],
-  expand: (b, node) => [channelSum(b, compositeInputs(node, 1)[0] ?? "")],
+  shape: ({ node, inputs: [x] }) => [floatType([at(staticShape(node, x), 1)])],
+  expand: (b, node) => [channelSum(b, ...compositeInputs(node, 1))],
 };

@@ -1,6 +1,6 @@
-import { float, floatAttribute } from "../../graph/attributes.js";
+import { float, floatAttributeOr } from "../../graph/attributes.js";
 import type { Node } from "../../graph/types.js";
-import { compositeInputs, emitComposite } from "../core/composite.js";
+import { compositeInputs, emitCompositeValue } from "../core/composite.js";
 import { type OpDefinition, onlyInTraining, sameTypeAsFirstInput } from "../core/definition.js";
 import { mul } from "../core/emit.js";
 import type { Emitter } from "../core/emitter.js";
@@ -23,7 +23,7 @@ export const ClipGradient: OpDefinition = {
   onBlocks: true,
   shape: sameTypeAsFirstInput,
   expand: (b, node) => {
-    const [dy = "", y = ""] = compositeInputs(node, 2);
+    const [dy, y] = compositeInputs(node, 2);
     const masks = stepsWithin(boundsOf(node)).map(({ alpha, beta }) =>
       b.emit("HardSigmoid", [y], { attributes: { alpha: float(alpha), beta: float(beta) } }),
     );
@@ -32,17 +32,16 @@ export const ClipGradient: OpDefinition = {
 };
 
 export function clipGradient(b: Emitter, dy: string, y: string, { low, high }: Bounds): string {
-  const [dx = ""] = emitComposite(b, ClipGradient.type, [dy, y], [true], {
+  return emitCompositeValue(b, ClipGradient.type, [dy, y], {
     low: Number.isFinite(low) ? float(low) : undefined,
     high: Number.isFinite(high) ? float(high) : undefined,
   });
-  return dx;
 }
 
 export function boundsOf(node: Node): Bounds {
   return {
-    low: floatAttribute(node, "low") ?? -Infinity,
-    high: floatAttribute(node, "high") ?? Infinity,
+    low: floatAttributeOr(node, "low", -Infinity),
+    high: floatAttributeOr(node, "high", Infinity),
   };
 }
 

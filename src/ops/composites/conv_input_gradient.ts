@@ -1,4 +1,4 @@
-import { intsAttribute } from "../../graph/attributes.js";
+import { requiredInts } from "../../graph/attributes.js";
 import type { Node } from "../../graph/types.js";
 import { compositeInputs, floatType } from "../core/composite.js";
 import type { OpDefinition } from "../core/definition.js";
@@ -16,14 +16,14 @@ export const ConvInputGradient: OpDefinition = {
   channels: onlyInTraining,
   cost: onlyInTraining,
   onBlocks: true,
-  shape: ({ node }) => [floatType(intsAttribute(node, "gradient_shape") ?? [])],
+  shape: ({ node }) => [floatType(requiredInts(node, "gradient_shape"))],
   expand: (b, node) => {
-    const [dy = "", weight = ""] = compositeInputs(node, 2);
+    const [dy, weight] = compositeInputs(node, 2);
     return [inputGradient(b, inputGradientGeometry(node, b.dims(weight)), dy, weight)];
   },
 };
 
 /** The geometry of the convolution whose gradient to the input `node` is. */
 export function inputGradientGeometry(node: Node, weight: readonly number[]): ConvGeometry {
-  return convGeometry(node, intsAttribute(node, "gradient_shape") ?? [], weight);
+  return convGeometry(node, requiredInts(node, "gradient_shape"), weight);
 }

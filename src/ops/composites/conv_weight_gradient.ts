@@ -1,4 +1,4 @@
-import { intsAttribute } from "../../graph/attributes.js";
+import { requiredInts } from "../../graph/attributes.js";
 import type { Node } from "../../graph/types.js";
 import { checkConstantSize } from "../core/arguments.js";
 import { compositeInputs, floatType } from "../core/composite.js";
@@ -17,9 +17,9 @@ export const ConvWeightGradient: OpDefinition = {
   channels: onlyInTraining,
   cost: onlyInTraining,
   onBlocks: true,
-  shape: ({ node }) => [floatType(intsAttribute(node, "gradient_shape") ?? [])],
+  shape: ({ node }) => [floatType(requiredInts(node, "gradient_shape"))],
   expand: (b, node) => {
-    const [x = "", dy = ""] = compositeInputs(node, 2);
+    const [x, dy] = compositeInputs(node, 2);
     const geometry = weightGradientGeometry(node, b.dims(x));
     checkConstantSize(node, weightGradientConstant(geometry));
     return [weightGradient(b, geometry, x, dy)];
@@ -28,5 +28,5 @@ export const ConvWeightGradient: OpDefinition = {
 
 /** The geometry of the convolution whose gradient to the weight `node` is. */
 export function weightGradientGeometry(node: Node, x: readonly number[]): ConvGeometry {
-  return convGeometry(node, x, intsAttribute(node, "gradient_shape") ?? []);
+  return convGeometry(node, x, requiredInts(node, "gradient_shape"));
 }

@@ -1,5 +1,7 @@
-import { ints, intsAttribute } from "../../graph/attributes.js";
+import { ints, requiredInts } from "../../graph/attributes.js";
+import { firstOf, inputsOf } from "../../graph/operands.js";
 import type { Node, ValueType } from "../../graph/types.js";
+import { optionalInput } from "../core/arguments.js";
 import { emitComposite } from "../core/composite.js";
 import type { NodeContext } from "../core/context.js";
 import { type GradientContext, type OpDefinition, onlyInTraining, staticShape } from "../core/definition.js";
@@ -23,9 +25,10 @@ export const FactoredConv: OpDefinition = {
   shape: factoredShape,
   gradient: factoredGradient,
   expand: (b, node) => {
-    const [x = "", coefs = "", basis = "", bias = ""] = node.inputs;
+    const [x, coefs, basis] = inputsOf(node, 3);
     const weight = mergedWeight(b, node, coefs, basis);
-    const inputs = bias === "" ? [x, weight] : [x, weight, bias];
+    const bias = optionalInput(node, 3);
+    const inputs = bias === undefined ? [x, weight] : [x, weight, bias];
     return [b.emit("Conv", inputs, { attributes: Object.fromEntries(node.attributes) })];
   },
 };
@@ -45,13 +48,13 @@ function factoredGradient({
   needs,
   dims,
 }: GradientContext): readonly (string | undefined)[] {
-  const [x = "", coefs = "", basis = ""] = node.inputs;
+  const [x, coefs, basis] = inputsOf(node, 3);
   if (dy === undefined) return [];
   const geometry = factoredGeometry(node, dims(x), dims(coefs));
   const attributes = { ...convAttributes(geometry), gradient_shape: ints(dims(x)) };
   const needsInput = needs[0] === true;
   const isFactored = needsInput && isUnstrided(geometry);
-  const [dx = "", dCoefs = "", dBasis = ""] = emitNeeded(
+  const [dx, dCoefs, dBasis] = emitNeeded(
     b,
     [dy, x, coefs, basis],
     [isFactored, needs[1] === true, needs[2] === true],
@@ -77,8 +80,8 @@ function emitNeeded(
 }
 
 /** [K, C, R, S] of the weight that coefficients [K, C, d] and the node's kernel stand for. */
-function weightDims(node: Node, [outputs = 1, inputs = 1]: readonly number[]): readonly number[] {
-  return [outputs, inputs, ...(intsAttribute(node, "kernel_shape") ?? [])];
+function weightDims(node: Node, coefs: readonly number[]): readonly number[] {
+  return [...firstOf(coefs, 2), ...requiredInts(node, "kernel_shape")];
 }
 
 /** The geometry of the convolution that a FactoredConv or its gradient stands for. */

@@ -1,4 +1,6 @@
-import { intsAttribute } from "../../graph/attributes.js";
+import { hasOutput } from "../../graph/at.js";
+import { requiredInts } from "../../graph/attributes.js";
+import { firstOf } from "../../graph/operands.js";
 import { shapeError } from "../../graph/shape_error.js";
 import { checkConstantSize } from "../core/arguments.js";
 import { compositeInputs, floatType } from "../core/composite.js";
@@ -22,11 +24,11 @@ export const FactoredConvGradient: OpDefinition = {
   onBlocks: true,
   shape: ({ node, inputs: [, , coefs, basis] }) => {
     if (coefs === undefined || basis === undefined) throw shapeError(node, "the type of an input is unknown");
-    return [floatType(intsAttribute(node, "gradient_shape") ?? []), coefs, basis];
+    return [floatType(requiredInts(node, "gradient_shape")), coefs, basis];
   },
   expand: (b, node) => {
-    const [dy = "", x = "", coefs = "", basis = ""] = compositeInputs(node, 4);
-    const [needsInput, needsCoefs, needsBasis] = [0, 1, 2].map((index) => (node.outputs[index] ?? "") !== "");
+    const [dy, x, coefs, basis] = compositeInputs(node, 4);
+    const [needsInput, needsCoefs, needsBasis] = [0, 1, 2].map((index) => hasOutput(node, index));
     const geometry = factoredGeometry(node, b.dims(x), b.dims(coefs));
     const dx = (): string => inputGradient(b, geometry, dy, mergedWeight(b, node, coefs, basis));
     if (needsCoefs !== true && needsBasis !== true) return [dx()];
@@ -42,15 +44,15 @@ export const FactoredConvGradient: OpDefinition = {
 
 /** dcoefs [K, C, d] = dW [K, C, R·S] · basisᵀ. */
 export function coefficientGradient(b: Emitter, dWeight: string, basis: string): string {
-  const [outputs = 1, inputs = 1] = b.dims(dWeight);
-  const [d = 1, taps = 1] = b.dims(basis);
+  const [outputs, inputs] = firstOf(b.dims(dWeight), 2);
+  const [d, taps] = firstOf(b.dims(basis), 2);
   const kernels = reshape(b, dWeight, [outputs * inputs, taps]);
   return reshape(b, gemm(b, kernels, basis, { transB: true }), [outputs, inputs, d]);
 }
 
 /** dbasis [d, R·S] = coefsᵀ [d, K·C] · dW [K·C, R·S]. */
 function basisGradient(b: Emitter, dWeight: string, coefs: string): string {
-  const [outputs = 1, inputs = 1, d = 1] = b.dims(coefs);
+  const [outputs, inputs, d] = firstOf(b.dims(coefs), 3);
   const kernels = reshape(b, dWeight, [outputs * inputs, -1]);
   return gemm(b, reshape(b, coefs, [outputs * inputs, d]), kernels, { transA: true });
 }

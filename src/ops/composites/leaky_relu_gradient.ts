@@ -1,6 +1,6 @@
-import { float, floatAttribute } from "../../graph/attributes.js";
+import { float, floatAttributeOr } from "../../graph/attributes.js";
 import type { Node } from "../../graph/types.js";
-import { compositeInputs, emitComposite } from "../core/composite.js";
+import { compositeInputs, emitCompositeValue } from "../core/composite.js";
 import { type OpDefinition, onlyInTraining, sameTypeAsFirstInput } from "../core/definition.js";
 import { mul } from "../core/emit.js";
 import type { Emitter } from "../core/emitter.js";
@@ -18,15 +18,15 @@ export const LeakyReluGradient: OpDefinition = {
   onBlocks: true,
   shape: sameTypeAsFirstInput,
   expand: (b, node) => {
-    const [dy = "", y = ""] = compositeInputs(node, 2);
+    const [dy, y] = compositeInputs(node, 2);
     const steep = mul(b, y, b.scalar(STEEP));
     return [mul(b, dy, b.emit("Clip", [steep, b.scalar(slopeBelow(node)), b.scalar(1)]))];
   },
 };
 
 export function leakyReluGradient(b: Emitter, dy: string, y: string, alpha: number): string {
-  return emitComposite(b, LeakyReluGradient.type, [dy, y], [true], { alpha: float(alpha) })[0] ?? "";
+  return emitCompositeValue(b, LeakyReluGradient.type, [dy, y], { alpha: float(alpha) });
 }
 
 /** α of a LeakyRelu or of its gradient. */
-export const slopeBelow = (node: Node): number => floatAttribute(node, "alpha") ?? 0.01;
+export const slopeBelow = (node: Node): number => floatAttributeOr(node, "alpha", 0.01);

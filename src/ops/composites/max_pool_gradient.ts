@@ -1,3 +1,4 @@
+import { at } from "../../graph/at.js";
 import { ints } from "../../graph/attributes.js";
 import { PenniError } from "../../graph/errors.js";
 import { shapeError } from "../../graph/shape_error.js";
@@ -26,7 +27,7 @@ export const MaxPoolGradient: OpDefinition = {
     return [x];
   },
   expand: (b, node) => {
-    const [dy = "", x = ""] = compositeInputs(node, 3);
+    const [dy, x] = compositeInputs(node, 3);
     const dims = b.dims(x);
     const indices = maximumIndices(b, node, x);
     const parts = disjointGroups(node, poolWindow(node, dims)).map((group) =>
@@ -62,8 +63,8 @@ function disjointGroups(
   { kernel, strides, dilations, output }: StaticWindow,
 ): readonly (readonly Stride[])[] {
   const steps = kernel.map((size, axis) => {
-    const extent = (size - 1) * (dilations[axis] ?? 1) + 1;
-    return Math.min(Math.ceil(extent / (strides[axis] ?? 1)), output[axis] ?? 1);
+    const extent = (size - 1) * at(dilations, axis) + 1;
+    return Math.min(Math.ceil(extent / at(strides, axis)), at(output, axis));
   });
   checkGroupCount(node, elementCount(steps));
   return steps.reduce<readonly (readonly Stride[])[]>(
@@ -101,10 +102,10 @@ function everyOther(b: Emitter, x: string, group: readonly Stride[]): string {
 function scatter(b: Emitter, dy: string, indices: string, input: readonly number[]): string {
   const windows = b.dims(dy).slice(2);
   const strides = input.map((size, axis) => {
-    const intervals = (windows[axis] ?? 1) - 1;
+    const intervals = at(windows, axis) - 1;
     return intervals === 0 ? 1 : Math.floor((size - 1) / intervals);
   });
-  const kernel = input.map((size, axis) => size - ((windows[axis] ?? 1) - 1) * (strides[axis] ?? 1));
+  const kernel = input.map((size, axis) => size - (at(windows, axis) - 1) * at(strides, axis));
   return b.emit("MaxUnpool", [dy, indices], {
     attributes: { kernel_shape: ints(kernel), strides: ints(strides) },
   });

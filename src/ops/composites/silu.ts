@@ -1,4 +1,4 @@
-import { compositeInputs, emitComposite } from "../core/composite.js";
+import { compositeInputs, emitCompositeValue } from "../core/composite.js";
 import { type OpDefinition, onlyInTraining, sameTypeAsFirstInput } from "../core/definition.js";
 import { add, mul, sub } from "../core/emit.js";
 import { unaryGradient } from "../families/elementwise.js";
@@ -13,11 +13,9 @@ export const Silu: OpDefinition = {
   cost: onlyInTraining,
   onBlocks: true,
   shape: sameTypeAsFirstInput,
-  gradient: unaryGradient(
-    ({ b, x, y, dy }) => emitComposite(b, SiluGradient.type, [dy, x, y], [true])[0] ?? "",
-  ),
+  gradient: unaryGradient(({ b, x, y, dy }) => emitCompositeValue(b, SiluGradient.type, [dy, x, y])),
   expand: (b, node) => {
-    const [x = ""] = compositeInputs(node, 1);
+    const [x] = compositeInputs(node, 1);
     return [mul(b, x, b.emit("Sigmoid", [x]))];
   },
 };
@@ -31,7 +29,7 @@ export const SiluGradient: OpDefinition = {
   onBlocks: true,
   shape: sameTypeAsFirstInput,
   expand: (b, node) => {
-    const [dy = "", x = "", y = ""] = compositeInputs(node, 3);
+    const [dy, x, y] = compositeInputs(node, 3);
     const slope = add(b, y, mul(b, b.emit("Sigmoid", [x]), sub(b, b.scalar(1), y)));
     return [mul(b, dy, slope)];
   },

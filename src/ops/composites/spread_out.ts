@@ -1,6 +1,7 @@
-import { ints, intsAttribute } from "../../graph/attributes.js";
+import { at } from "../../graph/at.js";
+import { ints, requiredInts } from "../../graph/attributes.js";
 import type { Node } from "../../graph/types.js";
-import { compositeInputs, emitComposite, floatType } from "../core/composite.js";
+import { compositeInputs, emitCompositeValue, floatType } from "../core/composite.js";
 import { type OpDefinition, onlyInTraining, staticShape } from "../core/definition.js";
 import { reshape, zeroPad } from "../core/emit.js";
 import type { Emitter } from "../core/emitter.js";
@@ -17,28 +18,28 @@ export const SpreadOut: OpDefinition = {
   onBlocks: true,
   shape: ({ node, inputs: [x] }) => {
     const steps = stepsOf(node);
-    return [floatType(staticShape(node, x).map((dim, axis) => dim * (steps[axis] ?? 1)))];
+    return [floatType(staticShape(node, x).map((dim, axis) => dim * at(steps, axis)))];
   },
   // [n] -> [n, 1] -> [n, step] -> [n · step].
   expand: (b, node) => {
-    const [x = ""] = compositeInputs(node, 1);
+    const [x] = compositeInputs(node, 1);
     const steps = stepsOf(node);
     const dims = b.dims(x);
     const isSpread = (axis: number): boolean => steps[axis] !== 1;
     const split = dims.flatMap((dim, axis) => (isSpread(axis) ? [dim, 1] : [dim]));
-    const ends = dims.flatMap((_, axis) => (isSpread(axis) ? [0, (steps[axis] ?? 1) - 1] : [0]));
+    const ends = dims.flatMap((_, axis) => (isSpread(axis) ? [0, at(steps, axis) - 1] : [0]));
     const padded = zeroPad(b, reshape(b, x, split), [...ends.map(() => 0), ...ends]);
-    const spread = dims.map((dim, axis) => dim * (steps[axis] ?? 1));
+    const spread = dims.map((dim, axis) => dim * at(steps, axis));
     return [reshape(b, padded, spread)];
   },
 };
 
 export function stepsOf(node: Node): readonly number[] {
-  return intsAttribute(node, "steps") ?? [];
+  return requiredInts(node, "steps");
 }
 
 /** Emits the composite, or nothing where all steps are 1. */
 export function spreadOut(b: Emitter, x: string, steps: readonly number[]): string {
   if (steps.every((step) => step === 1)) return x;
-  return emitComposite(b, SpreadOut.type, [x], [true], { steps: ints(steps) })[0] ?? x;
+  return emitCompositeValue(b, SpreadOut.type, [x], { steps: ints(steps) });
 }

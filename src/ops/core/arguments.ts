@@ -100,6 +100,33 @@ export function checkRequiredInputs(context: NodeContext, count: number): void {
 }
 
 /**
+ * Checks the rank of an input, as far as it is known.
+ * @param most highest rank; `least` if not given
+ * @throws PenniError "shape" if it has another
+ */
+export function checkRank({ node, inputs }: NodeContext, index: number, least: number, most = least): void {
+  const shape = inputs[index]?.shape;
+  if (shape === undefined || (shape.length >= least && shape.length <= most)) return;
+  const expected = most === least ? `rank ${least}` : `rank ${least} or more`;
+  throw shapeError(node, `input ${index} has the wrong rank`, expected, describeShape(shape));
+}
+
+/**
+ * The integers of a list attribute that has one for each axis (or end of an axis), `standard` for each where it is absent.
+ * @throws PenniError "shape" if it has another number of them
+ */
+export function listAttribute(node: Node, name: string, length: number, standard: number): readonly number[] {
+  const found = intsAttribute(node, name) ?? Array.from({ length }, () => standard);
+  if (found.length === length) return found;
+  throw shapeError(
+    node,
+    `attribute "${name}" does not fit the input`,
+    `${length} numbers`,
+    `[${found.join(", ")}]`,
+  );
+}
+
+/**
  * Checks that inputs from number `first` on, as far as they are there and known, hold one number per channel: [C].
  * @throws PenniError "shape" if one does not.
  */

@@ -1,3 +1,4 @@
+import { at } from "../../graph/at.js";
 import { describeShape, shapeError } from "../../graph/shape_error.js";
 import type { Dim, Node, Shape } from "../../graph/types.js";
 import type { NodeContext } from "./context.js";
@@ -49,7 +50,7 @@ export function checkBroadcastsTo(
 export function broadcastStrides(dims: readonly number[], target: readonly number[]): readonly number[] {
   const own = stridesOf(dims);
   const lead = target.length - dims.length;
-  return target.map((_, axis) => (axis < lead || dims[axis - lead] === 1 ? 0 : (own[axis - lead] ?? 0)));
+  return target.map((_, axis) => (axis < lead || dims[axis - lead] === 1 ? 0 : at(own, axis - lead)));
 }
 
 /** NumPy-style multidirectional broadcasting (ONNX "Broadcasting in ONNX"). */

@@ -1,3 +1,5 @@
+import { orDefault, present } from "../../graph/at.js";
+import { inputOrOmitted } from "../../graph/operands.js";
 import type { Selection } from "../../graph/select.js";
 import type { Attribute, Node, Shape, Tensor, ValueType } from "../../graph/types.js";
 import type { Decomposition } from "../../layers/decomposition.js";
@@ -139,6 +141,16 @@ export function laneConstant(value: number | undefined): number | undefined {
   return Number.isFinite(rounded) ? rounded : undefined;
 }
 
+/** What is known of the lanes of the first input, in order; of none where it has no lanes, or nothing is known of any. */
+export function firstConstants({ constants }: Pick<ChannelContext, "constants">): LaneConstants {
+  return orDefault(constants[0], []);
+}
+
+/** The rank of the first input, which has lanes. @throws PenniError "internal" if it has none */
+export function rankOfLanes({ inputs }: Pick<ChannelContext, "inputs">): number {
+  return present(inputs[0]?.shape, "the shape of an input with lanes").length;
+}
+
 export function unknownConstants(lanes: number): LaneConstants {
   return new Array<undefined>(lanes).fill(undefined);
 }
@@ -163,7 +175,7 @@ export function forEachPair(pairs: LanePairs, visit: (input: number, output: num
 /** The node with some inputs replaced. */
 export function withInputs(node: Node, replaced: ReadonlyMap<number, string>): Node {
   const length = Math.max(node.inputs.length, ...[...replaced.keys()].map((index) => index + 1));
-  const inputs = Array.from({ length }, (_, index) => replaced.get(index) ?? node.inputs[index] ?? "");
+  const inputs = Array.from({ length }, (_, index) => replaced.get(index) ?? inputOrOmitted(node, index));
   return { ...node, inputs };
 }
 

@@ -1,4 +1,5 @@
-import { PenniError } from "../../graph/errors.js";
+import { at } from "../../graph/at.js";
+import { inputsOf, type Tuple } from "../../graph/operands.js";
 import type { Attribute, Node, ValueType } from "../../graph/types.js";
 import type { Emitter } from "./emitter.js";
 
@@ -19,10 +20,18 @@ export function emitComposite(
 }
 
 /** All `count` inputs of a composite, none of which is optional. */
-export function compositeInputs(node: Node, count: number): readonly string[] {
-  const inputs = node.inputs.slice(0, count);
-  if (inputs.length === count && inputs.every((name) => name !== "")) return inputs;
-  throw new PenniError("internal", "an input of a composite is missing", { node: node.name, op: node.op });
+export function compositeInputs<Count extends number>(node: Node, count: Count): Tuple<string, Count> {
+  return inputsOf(node, count);
+}
+
+/** `emitComposite` of one that has one output, which is needed. */
+export function emitCompositeValue(
+  b: Emitter,
+  op: string,
+  inputs: readonly string[],
+  attributes: Readonly<Record<string, Attribute | undefined>> = {},
+): string {
+  return at(emitComposite(b, op, inputs, [true], attributes), 0);
 }
 
 export function floatType(shape: readonly number[]): ValueType {

@@ -1,3 +1,4 @@
+import { orDefault } from "../../graph/at.js";
 import { describeShape, shapeError } from "../../graph/shape_error.js";
 import type { Graph, Node, Tensor, ValueType } from "../../graph/types.js";
 import type { ChannelRule } from "./channels.js";
@@ -134,7 +135,7 @@ export interface OpDefinition {
 
 /** The version of the standard operator set that a graph imports. */
 export function standardOpset(graph: Graph): number {
-  return graph.opsets.get("") ?? graph.opsets.get("ai.onnx") ?? 1;
+  return orDefault(graph.opsets.get("") ?? graph.opsets.get("ai.onnx"), 1);
 }
 
 /** Shape rule of operators whose only output has the type of the first input. */

@@ -1,3 +1,4 @@
+import { orDefault } from "../../graph/at.js";
 import { float, int, ints } from "../../graph/attributes.js";
 import type { Emitter } from "./emitter.js";
 
@@ -39,7 +40,7 @@ export function slice(b: Emitter, x: string, ranges: readonly SliceRange[]): str
     b.axes(ranges.map((range) => range.start)),
     b.axes(ranges.map((range) => range.end)),
     b.axes(ranges.map((range) => range.axis)),
-    b.axes(ranges.map((range) => range.step ?? 1)),
+    b.axes(ranges.map((range) => orDefault(range.step, 1))),
   ]);
 }
 

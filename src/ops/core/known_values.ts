@@ -1,3 +1,4 @@
+import { present } from "../../graph/at.js";
 import { elementCount } from "../../graph/tensor.js";
 import type { ElementType, Node, Shape } from "../../graph/types.js";
 import { broadcastShapes, broadcastStrides } from "./broadcast.js";
@@ -28,11 +29,14 @@ export function mapKnown(
   apply: (elements: readonly KnownElement[]) => KnownElement,
 ): KnownValue | undefined {
   if (!operands.every((operand) => operand !== undefined)) return undefined;
-  const dims = operands.reduce<Shape>((shape, { dims }) => broadcastShapes(node, shape, dims) ?? [], []);
+  const dims = operands.reduce<Shape>((shape, { dims }) => present(broadcastShapes(node, shape, dims)), []);
   const result = dims.filter((dim) => typeof dim === "number");
   const offsets = operands.map((operand) => broadcastOffsets(operand.dims, result));
   const elements = Array.from({ length: elementCount(result) }, (_, index) =>
-    stored(type, apply(operands.map((operand, which) => operand.elements[offsets[which]?.[index] ?? 0]))),
+    stored(
+      type,
+      apply(operands.map((operand, which) => operand.elements[present(present(offsets[which])[index])])),
+    ),
   );
   return { type, dims: result, elements };
 }

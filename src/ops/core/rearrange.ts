@@ -1,3 +1,4 @@
+import { at, present } from "../../graph/at.js";
 import { elementCount, numericData } from "../../graph/tensor.js";
 import type { Shape, Tensor } from "../../graph/types.js";
 import type { KnownValue } from "./context.js";
@@ -35,9 +36,9 @@ export function forEachPosition(
   for (let order = 0; order < count; order++) {
     visit(order, position);
     for (let axis = dims.length - 1; axis >= 0; axis--) {
-      const next = (index[axis] ?? 0) + 1;
-      const stride = strides[axis] ?? 0;
-      if (next < (dims[axis] ?? 1)) {
+      const next = present(index[axis]) + 1;
+      const stride = present(strides[axis]);
+      if (next < present(dims[axis])) {
         index[axis] = next;
         position += stride;
         break;
@@ -81,13 +82,13 @@ export function concatenatedValue(sources: readonly KnownValue[], axis: number):
   if (first === undefined) return undefined;
   const inner = elementCount(first.dims.slice(axis + 1));
   const outer = elementCount(first.dims.slice(0, axis));
-  const rows = sources.map((source) => (source.dims[axis] ?? 0) * inner);
+  const rows = sources.map((source) => at(source.dims, axis) * inner);
   const elements = Array.from({ length: outer }, (_, block) =>
     sources.flatMap((source, index) => {
-      const length = rows[index] ?? 0;
+      const length = at(rows, index);
       return source.elements.slice(block * length, (block + 1) * length);
     }),
   ).flat();
-  const joined = sources.reduce((sum, source) => sum + (source.dims[axis] ?? 0), 0);
+  const joined = sources.reduce((sum, source) => sum + at(source.dims, axis), 0);
   return { type: first.type, dims: first.dims.with(axis, joined), elements };
 }

@@ -1,3 +1,4 @@
+import { at } from "../../graph/at.js";
 import { intAttribute, intsAttribute, stringAttribute } from "../../graph/attributes.js";
 import { describeShape, shapeError } from "../../graph/shape_error.js";
 import type { Dim, Node } from "../../graph/types.js";
@@ -120,13 +121,13 @@ export function resolveWindow({ node, inputSpatial, kernel }: WindowRequest): Wi
   const dilations = perAxis(node, "dilations", rank);
   const axes = inputSpatial.map((input, axis) => ({
     input,
-    stride: strides[axis] ?? 1,
-    extent: ((kernel[axis] ?? 1) - 1) * (dilations[axis] ?? 1) + 1,
+    stride: at(strides, axis),
+    extent: (at(kernel, axis) - 1) * at(dilations, axis) + 1,
   }));
   const pads = resolvePads(node, axes);
   const ceil = intAttribute(node, "ceil_mode") === 1;
   const output = axes.map((axis, index) =>
-    pads === undefined ? sameOutput(axis) : outputSize(axis, pads[index] ?? 0, pads[rank + index] ?? 0, ceil),
+    pads === undefined ? sameOutput(axis) : outputSize(axis, at(pads, index), at(pads, rank + index), ceil),
   );
   if (output.some((size) => typeof size === "number" && size < 1)) {
     throw shapeError(

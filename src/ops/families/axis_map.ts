@@ -1,3 +1,4 @@
+import { orDefault, present } from "../../graph/at.js";
 import { PenniError } from "../../graph/errors.js";
 import { elementCount } from "../../graph/tensor.js";
 import type { Node } from "../../graph/types.js";
@@ -75,7 +76,7 @@ function adjointAlongAxis(b: Emitter, node: Node, dy: string, map: AxisMap): str
   taps.forEach((row, output) => {
     for (const { input, weight } of row) {
       const at = input * outputs + output;
-      matrix[at] = (matrix[at] ?? 0) + weight;
+      matrix[at] = present(matrix[at]) + weight;
     }
   });
   const columns = reshape(b, dy, [before, outputs, after]);
@@ -93,7 +94,7 @@ export function spatialRepetition(
 ): readonly [number, number] | undefined {
   const factors = maps.map((map) => ({ axis: map.axis, factor: repetition(map) }));
   if (rank !== 4 || factors.some(({ axis, factor }) => axis < 2 || factor === undefined)) return undefined;
-  const along = (axis: number): number => factors.find((map) => map.axis === axis)?.factor ?? 1;
+  const along = (axis: number): number => orDefault(factors.find((map) => map.axis === axis)?.factor, 1);
   return [along(2), along(3)];
 }
 

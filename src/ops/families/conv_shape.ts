@@ -1,3 +1,4 @@
+import { orDefault } from "../../graph/at.js";
 import { intsAttribute } from "../../graph/attributes.js";
 import { describeShape, shapeError } from "../../graph/shape_error.js";
 import { elementCount } from "../../graph/tensor.js";
@@ -54,7 +55,7 @@ function kernelSize(
 
 function checkWeight(node: Node, channels: Dim, weight: readonly Dim[] | undefined, x: readonly Dim[]): void {
   const groups = groupCount(node);
-  const [outputChannels, perGroup] = weight ?? [];
+  const [outputChannels, perGroup] = orDefault(weight, []);
   checkDivides(node, "output channels", outputChannels);
   if (typeof channels !== "number" || typeof perGroup !== "number" || channels === perGroup * groups) return;
   throw shapeError(

@@ -1,5 +1,8 @@
+import { at, last, orDefault } from "../../graph/at.js";
 import { int } from "../../graph/attributes.js";
 import { PenniError } from "../../graph/errors.js";
+import { firstOf } from "../../graph/operands.js";
+import { shapeError } from "../../graph/shape_error.js";
 import { elementCount, int64Tensor, numericData } from "../../graph/tensor.js";
 import type { Node } from "../../graph/types.js";
 import { stridesOf } from "../core/dims.js";
@@ -27,13 +30,20 @@ export function elementPositions(
   axis: number,
 ): string {
   const dims = b.dims(indices);
+  if (dims.length !== dataDims.length)
+    throw shapeError(
+      node,
+      "the indices have another rank than the data",
+      `${dataDims.length}`,
+      `${dims.length}`,
+    );
   checkTable(node, elementCount(dims));
   const strides = stridesOf(dataDims);
   const offsets: number[] = new Array(elementCount(dims));
   forEachPosition(dims, strides.with(axis, 0), 0, (order, position) => {
     offsets[order] = position;
   });
-  const along = mul(b, countedFromFront(b, indices, dataDims[axis] ?? 1), b.axes([strides[axis] ?? 1]));
+  const along = mul(b, countedFromFront(b, indices, at(dataDims, axis)), b.axes([at(strides, axis)]));
   return reshape(b, add(b, along, b.constant("offsets", int64Tensor(dims, offsets))), [-1]);
 }
 
@@ -56,7 +66,7 @@ export function namedBlocks(
   batchDims = 0,
 ): NamedBlocks {
   const dims = b.dims(indices);
-  const depth = dims.at(-1) ?? 0;
+  const depth = last(dims);
   const indexed = dataDims.slice(batchDims, batchDims + depth);
   const strides = stridesOf(indexed);
   const perBatch = elementCount(indexed);
@@ -98,7 +108,7 @@ export function scatterRows(
   reduction: string,
 ): string {
   const { data, updates } = parts;
-  const [count = 0, size = 1] = b.dims(data);
+  const [count, size] = firstOf(b.dims(data), 2);
   checkTable(node, count * size);
   const constant = b.constantTensor(parts.targets);
   if (constant === undefined) throw mustBeConstant(node, "indices");
@@ -122,7 +132,7 @@ export function scatterRows(
   const layers: (readonly [number, number])[][] = [];
   const met = new Map<number, number>();
   targets.forEach((target, index) => {
-    const layer = met.get(target) ?? 0;
+    const layer = orDefault(met.get(target), 0);
     met.set(target, layer + 1);
     const members = layers[layer];
     if (members === undefined) layers.push([[index, target]]);

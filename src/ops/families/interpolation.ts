@@ -1,4 +1,5 @@
-import { floatAttribute, intAttribute, stringAttribute } from "../../graph/attributes.js";
+import { at } from "../../graph/at.js";
+import { floatAttributeOr, intAttribute, stringAttribute } from "../../graph/attributes.js";
 import { PenniError } from "../../graph/errors.js";
 import type { Node } from "../../graph/types.js";
 import { type AxisMap, type AxisTap, axisMap } from "./axis_map.js";
@@ -61,14 +62,14 @@ const interpolations: Readonly<Record<string, Taps>> = {
 
 /** Keys' convolution kernel (1981) with `cubic_coeff_a`. */
 function cubicTaps(x: number, node: Node, inputs: number): readonly AxisTap[] {
-  const a = floatAttribute(node, "cubic_coeff_a") ?? -0.75;
+  const a = floatAttributeOr(node, "cubic_coeff_a", -0.75);
   const kernel = (distance: number): number => {
     const t = Math.abs(distance);
     if (t <= 1) return ((a + 2) * t - (a + 3)) * t * t + 1;
     return t < 2 ? ((a * t - 5 * a) * t + 8 * a) * t - 4 * a : 0;
   };
   const first = Math.floor(x) - 1;
-  const taps = [0, 1, 2, 3].map((at) => ({ input: first + at, weight: kernel(x - first - at) }));
+  const taps = [0, 1, 2, 3].map((tap) => ({ input: first + tap, weight: kernel(x - first - tap) }));
   if (intAttribute(node, "exclude_outside") !== 1) return taps;
   const inside = taps.filter(({ input }) => input >= 0 && input < inputs);
   const sum = inside.reduce((total, { weight }) => total + weight, 0);
@@ -108,15 +109,15 @@ export function resizeMaps(
   const coordinate = choose(coordinates, node, "coordinate_transformation_mode", "half_pixel");
   const taps = choose(interpolations, node, "mode", "nearest");
   return input.flatMap((inputs, axis) => {
-    const outputs = output[axis] ?? 1;
+    const outputs = at(output, axis);
     const scale = Math.fround(scales?.[axis] ?? outputs / inputs);
     if (outputs === inputs && scale === 1) return [];
     const clamp = (tap: AxisTap): AxisTap => ({
       ...tap,
       input: Math.min(Math.max(tap.input, 0), inputs - 1),
     });
-    const rowOf = (at: number): readonly AxisTap[] =>
-      taps(coordinate(at, { inputs, outputs, scale }), node, inputs).map(clamp);
+    const rowOf = (position: number): readonly AxisTap[] =>
+      taps(coordinate(position, { inputs, outputs, scale }), node, inputs).map(clamp);
     return [axisMap(node, axis, [inputs, outputs], rowOf)];
   });
 }

@@ -1,3 +1,4 @@
+import { last, present } from "../../graph/at.js";
 import { describeShape, shapeError } from "../../graph/shape_error.js";
 import { elementCount } from "../../graph/tensor.js";
 import type { Shape, ValueType } from "../../graph/types.js";
@@ -26,7 +27,7 @@ export function matMulShape(context: NodeContext): readonly ValueType[] {
       `${describeShape(a.shape)} and ${describeShape(b.shape)}`,
     );
   }
-  const batch = broadcastShapes(node, left.slice(0, -2), right.slice(0, -2)) ?? [];
+  const batch = present(broadcastShapes(node, left.slice(0, -2), right.slice(0, -2)));
   const rows = a.shape.length === 1 ? [] : [left.at(-2)];
   const columns = b.shape.length === 1 ? [] : [right.at(-1)];
   return [{ elementType, shape: [...batch, ...rows, ...columns] }];
@@ -34,7 +35,7 @@ export function matMulShape(context: NodeContext): readonly ValueType[] {
 
 /** Each element of the product is a sum over the columns of the first factor. */
 export function matMulCost({ node, inputs: [a] }: NodeContext, [y]: readonly ValueType[]): number {
-  return elementCount(staticShape(node, y)) * (staticShape(node, a).at(-1) ?? 1);
+  return elementCount(staticShape(node, y)) * last(staticShape(node, a));
 }
 
 export const asRow = <T extends Shape>(shape: T): Shape => (shape.length === 1 ? [1, ...shape] : shape);

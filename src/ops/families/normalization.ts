@@ -1,4 +1,6 @@
-import { floatAttribute } from "../../graph/attributes.js";
+import { at } from "../../graph/at.js";
+import { floatAttributeOr } from "../../graph/attributes.js";
+import { firstOf } from "../../graph/operands.js";
 import { elementCount } from "../../graph/tensor.js";
 import type { Node } from "../../graph/types.js";
 import { add, div, mul, reduceSum, reshape } from "../core/emit.js";
@@ -8,13 +10,13 @@ import type { Emitter } from "../core/emitter.js";
 
 /** The `epsilon` attribute, 1e-5 where it is absent. */
 export function epsilonOf(node: Node): number {
-  return floatAttribute(node, "epsilon") ?? 1e-5;
+  return floatAttributeOr(node, "epsilon", 1e-5);
 }
 
 /** [C] as [1, C, 1, ...] so that it broadcasts over a value of the given rank. */
 export function perChannel(b: Emitter, name: string, rank: number): string {
-  const [channels] = b.dims(name);
-  return reshape(b, name, [1, channels ?? 1, ...Array.from({ length: rank - 2 }, () => 1)]);
+  const [channels] = firstOf(b.dims(name), 1);
+  return reshape(b, name, [1, channels, ...Array.from({ length: rank - 2 }, () => 1)]);
 }
 
 /** 1 / sqrt(variance + epsilon). */
@@ -38,5 +40,5 @@ export function channelDot(b: Emitter, a: string, c: string): string {
 
 /** Elements of x [N, C, ...] that share a channel. */
 export function elementsPerChannel(dims: readonly number[]): number {
-  return elementCount(dims) / (dims[1] ?? 1);
+  return elementCount(dims) / at(dims, 1);
 }

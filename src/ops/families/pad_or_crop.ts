@@ -1,3 +1,4 @@
+import { at } from "../../graph/at.js";
 import { slice, zeroPad } from "../core/emit.js";
 import type { Emitter } from "../core/emitter.js";
 
@@ -15,8 +16,8 @@ export function padOrCrop(
   { begins, ends }: Margins,
 ): string {
   const crops = dims.flatMap((dim, axis) => {
-    const start = Math.max(0, -(begins[axis] ?? 0));
-    const end = dim + Math.min(0, ends[axis] ?? 0);
+    const start = Math.max(0, -at(begins, axis));
+    const end = dim + Math.min(0, at(ends, axis));
     return start === 0 && end === dim ? [] : [{ axis, start, end }];
   });
   const cropped = crops.length === 0 ? x : slice(builder, x, crops);

@@ -1,10 +1,11 @@
-import { intsAttribute, stringAttribute } from "../../graph/attributes.js";
+import { at } from "../../graph/at.js";
+import { intsAttribute, stringAttribute, stringAttributeOr } from "../../graph/attributes.js";
 import { PenniError } from "../../graph/errors.js";
 import { describeShape, shapeError } from "../../graph/shape_error.js";
 import type { Dim, Node, Shape, ValueType } from "../../graph/types.js";
 import { requiredInput } from "../core/arguments.js";
 import type { NodeContext } from "../core/context.js";
-import { resolveWindow, type StaticWindow, staticWindow } from "../core/window.js";
+import { resolveWindow, type StaticWindow, staticWindow, type Window } from "../core/window.js";
 
 function kernelShape(node: Node): readonly number[] {
   const kernel = intsAttribute(node, "kernel_shape");
@@ -20,9 +21,9 @@ export function pooledType(context: NodeContext): ValueType {
   if (shape === undefined) return x;
   const [batch, channels, ...inputSpatial] = requireSpatial(node, shape);
   const kernel = kernelShape(node);
-  checkAutomaticPads(node, inputSpatial, kernel);
-  const { output } = resolveWindow({ node, inputSpatial, kernel });
-  return { elementType, shape: [batch, channels, ...output] };
+  const window = resolveWindow({ node, inputSpatial, kernel });
+  checkAutomaticPads(node, inputSpatial, window);
+  return { elementType, shape: [batch, channels, ...window.output] };
 }
 
 /**
@@ -30,13 +31,13 @@ export function pooledType(context: NodeContext): ValueType {
  * not what ONNX Runtime 1.30 computes (it leaves dilation out, and pads by less than 0).
  * @throws PenniError "unsupported" for such windows
  */
-function checkAutomaticPads(node: Node, input: readonly Dim[], kernel: readonly number[]): void {
-  if (!(stringAttribute(node, "auto_pad") ?? "").startsWith("SAME")) return;
-  const strides = intsAttribute(node, "strides") ?? [];
-  const isDilated = (intsAttribute(node, "dilations") ?? []).some((dilation) => dilation !== 1);
+function checkAutomaticPads(node: Node, input: readonly Dim[], window: Window): void {
+  if (!stringAttributeOr(node, "auto_pad", "").startsWith("SAME")) return;
+  const { kernel, strides, dilations } = window;
+  const isDilated = dilations.some((dilation) => dilation !== 1);
   const endsBefore = input.some((size, axis) => {
-    const stride = strides[axis] ?? 1;
-    return typeof size === "number" && (Math.ceil(size / stride) - 1) * stride + (kernel[axis] ?? 1) < size;
+    const stride = at(strides, axis);
+    return typeof size === "number" && (Math.ceil(size / stride) - 1) * stride + at(kernel, axis) < size;
   });
   if (!isDilated && !endsBefore) return;
   throw new PenniError("unsupported", "runtimes do not agree on these automatic pads of a pooling window", {

@@ -1,4 +1,5 @@
-import { intAttribute } from "../../graph/attributes.js";
+import { at, present } from "../../graph/at.js";
+import { intAttributeOr } from "../../graph/attributes.js";
 import { PenniError } from "../../graph/errors.js";
 import type { ElementType, Node } from "../../graph/types.js";
 import { normalizeAxis } from "../core/arguments.js";
@@ -52,7 +53,7 @@ export function checkHeld(b: Emitter, node: Node, name: string): void {
 
 /** The integer type that a node quantizes to: that of its zero point, or its attribute, or uint8. */
 export function quantizedType(node: Node, zeroPoint: ElementType | undefined): ElementType {
-  const code = intAttribute(node, "output_dtype") ?? 0;
+  const code = intAttributeOr(node, "output_dtype", 0);
   return zeroPoint ?? (code === 0 ? "uint8" : elementTypeOfCode(code));
 }
 
@@ -62,7 +63,7 @@ export function alongAxis(
   node: Node,
   name: string,
   dims: readonly number[],
-  stated = intAttribute(node, "axis") ?? 1,
+  stated = intAttributeOr(node, "axis", 1),
 ): string {
   const own = b.dims(name);
   if (own.length === 0 || (own.length === 1 && own[0] === 1))
@@ -72,7 +73,7 @@ export function alongAxis(
     return reshape(
       b,
       name,
-      dims.map((_, at) => (at === axis ? (own[0] ?? 1) : 1)),
+      dims.map((_, other) => (other === axis ? present(own[0]) : 1)),
     );
   }
   return inBlocks(b, node, name, dims, normalizeAxis(node, stated, dims.length));
@@ -81,14 +82,15 @@ export function alongAxis(
 /** One number for each block of some elements along an axis (operator set 21): repeated for each of them. */
 function inBlocks(b: Emitter, node: Node, name: string, dims: readonly number[], axis: number): string {
   const own = b.dims(name);
-  const block = intAttribute(node, "block_size") ?? 0;
-  const [blocks = 1, size = 1] = [own[axis], dims[axis]];
+  const block = intAttributeOr(node, "block_size", 0);
+  const blocks = own[axis];
+  const size = at(dims, axis);
   if (block <= 0 || blocks !== Math.ceil(size / block)) {
     throw unsupportedForm(
       node,
       "simpler one",
       "as many blocks as their axis has",
-      `${blocks} of ${block} for ${size}`,
+      `${blocks ?? "none"} of ${block} for ${size}`,
     );
   }
   const apart = reshape(b, name, own.toSpliced(axis + 1, 0, 1));

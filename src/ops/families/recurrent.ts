@@ -1,4 +1,6 @@
-import { floatAttribute, int, intAttribute, stringAttribute } from "../../graph/attributes.js";
+import { at, inputOf } from "../../graph/at.js";
+import { floatAttributeOr, int, intAttribute, stringAttribute } from "../../graph/attributes.js";
+import { firstOf, inputsOf } from "../../graph/operands.js";
 import { shapeError } from "../../graph/shape_error.js";
 import { float32Tensor, numericData } from "../../graph/tensor.js";
 import type { Dim, Node, ValueType } from "../../graph/types.js";
@@ -25,6 +27,10 @@ export function recurrentTypes(context: NodeContext, states: number): readonly V
   if (shape !== undefined && shape.length !== 3) {
     throw shapeError(node, "the data have the wrong rank", "3", `${shape.length}`);
   }
+  for (const weight of [requiredInput(context, 1), requiredInput(context, 2)]) {
+    if (weight.shape !== undefined && weight.shape.length !== 3)
+      throw shapeError(node, "the weights have the wrong rank", "3", `${weight.shape.length}`);
+  }
   const [steps, batch] = isBatchFirst(node) ? [shape?.[1], shape?.[0]] : [shape?.[0], shape?.[1]];
   const all = isBatchFirst(node) ? [batch, steps, directions, hidden] : [steps, directions, batch, hidden];
   const last = isBatchFirst(node) ? [batch, directions, hidden] : [directions, batch, hidden];
@@ -36,9 +42,9 @@ export function recurrentTypes(context: NodeContext, states: number): readonly V
 
 /** Products with both weights, at every step. */
 export function recurrentCost({ node, inputs }: NodeContext): number {
-  const [first = 1, second = 1] = staticShape(node, inputs[0]);
-  const [directions = 1, rows = 1, width = 1] = staticShape(node, inputs[1]);
-  const hidden = staticShape(node, inputs[2])[2] ?? 1;
+  const [first, second] = firstOf(staticShape(node, inputs[0]), 2);
+  const [directions, rows, width] = firstOf(staticShape(node, inputs[1]), 3);
+  const hidden = at(staticShape(node, inputs[2]), 2);
   return first * second * directions * rows * (width + hidden);
 }
 
@@ -75,9 +81,9 @@ export function unrolled(
   }: { readonly gates: number; readonly initial: readonly number[]; readonly step: Step },
 ): readonly string[] {
   checkForm(b, node, gates);
-  const [x = "", weight = "", recurrent = ""] = node.inputs;
-  const [steps = 1, batch = 1, width = 1] = b.dims(x);
-  const [directions = 1, rows = 1, hidden = 1] = b.dims(recurrent);
+  const [x, weight, recurrent] = inputsOf(node, 3);
+  const [steps, batch, width] = firstOf(b.dims(x), 3);
+  const [directions, rows, hidden] = firstOf(b.dims(recurrent), 3);
   if (steps * directions > MOST_STEPS) {
     throw unsupportedForm(node, "simpler one", `at most ${MOST_STEPS} steps`, `${steps * directions}`);
   }
@@ -130,10 +136,13 @@ function overSteps(direction: Direction, { steps, batch, rows, states, isReverse
   const given: string[] = [];
   let current = states;
   for (let count = 0; count < steps; count++) {
-    const at = isReversed ? steps - 1 - count : count;
-    const part = reshape(b, slice(b, projected, [{ axis: 0, start: at, end: at + 1 }]), [batch, rows]);
+    const position = isReversed ? steps - 1 - count : count;
+    const part = reshape(b, slice(b, projected, [{ axis: 0, start: position, end: position + 1 }]), [
+      batch,
+      rows,
+    ]);
     current = step(part, current, direction);
-    given[at] = current[0] ?? "";
+    given[position] = at(current, 0);
   }
   return { given, states: current };
 }
@@ -144,7 +153,7 @@ function outputsOf(
   { steps, batch, hidden }: { readonly steps: number; readonly batch: number; readonly hidden: number },
 ): readonly string[] {
   const joined = (parts: readonly string[], axis: number): string => {
-    const [only = ""] = parts;
+    const [only] = firstOf(parts, 1);
     return parts.length === 1 ? only : b.emit("Concat", parts, { attributes: { axis: int(axis) } });
   };
   const whole = joined(
@@ -156,9 +165,9 @@ function outputsOf(
     ),
     1,
   );
-  const states = (runs[0]?.states ?? []).map((_, index) =>
+  const states = at(runs, 0).states.map((_, index) =>
     joined(
-      runs.map((run) => reshape(b, run.states[index] ?? "", [1, batch, hidden])),
+      runs.map((run) => reshape(b, at(run.states, index), [1, batch, hidden])),
       0,
     ),
   );
@@ -171,7 +180,7 @@ function checkForm(b: Emitter, node: Node, gates: number): void {
   };
   if (node.attributes.has("activations") && !hasUsualActivations(node, gates))
     refuse("the usual activations", "others");
-  if ((floatAttribute(node, "clip") ?? 0) > 0) refuse("no clip", "clip");
+  if (floatAttributeOr(node, "clip", 0) > 0) refuse("no clip", "clip");
   if (intAttribute(node, "input_forget") === 1) refuse("input and forget gates apart", "input_forget 1");
   if (optionalInput(node, 7) !== undefined) refuse("no peepholes", "peepholes");
   if (isBatchFirst(node)) refuse("layout 0", "layout 1");
@@ -179,7 +188,7 @@ function checkForm(b: Emitter, node: Node, gates: number): void {
   if (lengths === undefined) return;
   const constant = b.constantTensor(lengths);
   if (constant === undefined) throw mustBeConstant(node, "sequence lengths");
-  const steps = b.dims(node.inputs[0] ?? "")[0];
+  const steps = b.dims(inputOf(node, 0))[0];
   if (numericData(constant).some((length) => length !== steps))
     refuse("sequences of full length", "shorter ones");
 }

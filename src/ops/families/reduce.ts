@@ -1,4 +1,5 @@
-import { intAttribute } from "../../graph/attributes.js";
+import { at } from "../../graph/at.js";
+import { intAttribute, intAttributeOr } from "../../graph/attributes.js";
 import { shapeError } from "../../graph/shape_error.js";
 import { elementCount } from "../../graph/tensor.js";
 import type { Node, ValueType } from "../../graph/types.js";
@@ -74,9 +75,9 @@ function reducedValue(
   const strides = stridesOf(x.dims);
   const pick = (chosen: readonly number[]): KnownValue =>
     stridedValue(
-      { ...x, elements: x.elements.map((_, at) => at) },
-      chosen.map((axis) => x.dims[axis] ?? 1),
-      chosen.map((axis) => strides[axis] ?? 0),
+      { ...x, elements: x.elements.map((_, position) => position) },
+      chosen.map((axis) => at(x.dims, axis)),
+      chosen.map((axis) => at(strides, axis)),
     );
   const others = x.dims.map((_, axis) => axis).filter((axis) => !axes.includes(axis));
   const within = pick(axes).elements.map(Number);
@@ -97,7 +98,7 @@ export function ofNumbers(
 }
 
 function keepsDims(node: Node): boolean {
-  return (intAttribute(node, "keepdims") ?? 1) !== 0;
+  return intAttributeOr(node, "keepdims", 1) !== 0;
 }
 
 /** first, first + 1, ..., rank - 1. */

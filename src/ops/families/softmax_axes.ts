@@ -1,4 +1,4 @@
-import { intAttribute } from "../../graph/attributes.js";
+import { intAttributeOr } from "../../graph/attributes.js";
 import type { Node } from "../../graph/types.js";
 import { alongAxesChannels } from "../channels/normalization.js";
 import { normalizeAxis } from "../core/arguments.js";
@@ -12,8 +12,8 @@ import { axesFrom } from "./reduce.js";
  * from `axis` (default 1) on, because the input was flattened to two dimensions.
  */
 export function normalisedAxes(node: Node, opset: number, rank: number): readonly number[] {
-  if (opset >= 13) return [normalizeAxis(node, intAttribute(node, "axis") ?? -1, rank)];
-  const axis = intAttribute(node, "axis") ?? 1;
+  if (opset >= 13) return [normalizeAxis(node, intAttributeOr(node, "axis", -1), rank)];
+  const axis = intAttributeOr(node, "axis", 1);
   return axesFrom(axis === rank ? rank : normalizeAxis(node, axis, rank), rank);
 }
 

@@ -1,3 +1,4 @@
+import { orDefault } from "../../graph/at.js";
 import { attributes } from "../../graph/attributes.js";
 import { freshNames } from "../../graph/edit.js";
 import { PenniError } from "../../graph/errors.js";
@@ -115,7 +116,7 @@ export class TypedBuilder implements Emitter {
     this.append({
       name: this.freshName(`${first}/${op}`),
       op,
-      domain: options.domain ?? "",
+      domain: orDefault(options.domain, ""),
       inputs,
       outputs,
       attributes: attributes(options.attributes ?? {}),

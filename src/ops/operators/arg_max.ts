@@ -1,4 +1,4 @@
-import { intAttribute } from "../../graph/attributes.js";
+import { intAttributeOr } from "../../graph/attributes.js";
 import { searchChannels } from "../channels/pooling.js";
 import { normalizeAxis, requiredInput } from "../core/arguments.js";
 import type { OpDefinition } from "../core/definition.js";
@@ -13,10 +13,10 @@ export const ArgMax: OpDefinition = {
     const { node } = context;
     const { shape } = requiredInput(context, 0);
     if (shape === undefined) return [{ elementType: "int64", shape }];
-    const axis = normalizeAxis(node, intAttribute(node, "axis") ?? 0, shape.length);
-    const size = (intAttribute(node, "keepdims") ?? 1) === 0 ? [] : [1];
+    const axis = normalizeAxis(node, intAttributeOr(node, "axis", 0), shape.length);
+    const size = intAttributeOr(node, "keepdims", 1) === 0 ? [] : [1];
     return [{ elementType: "int64", shape: shape.toSpliced(axis, 1, ...size) }];
   },
-  channels: searchChannels((node, rank) => normalizeAxis(node, intAttribute(node, "axis") ?? 0, rank)),
+  channels: searchChannels((node, rank) => normalizeAxis(node, intAttributeOr(node, "axis", 0), rank)),
   gradient: noGradient,
 };

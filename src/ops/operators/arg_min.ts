@@ -1,3 +1,4 @@
+import { requiredName } from "../../graph/operands.js";
 import type { OpDefinition } from "../core/definition.js";
 import { noProducts } from "../core/definition.js";
 import { neg } from "../core/emit.js";
@@ -8,7 +9,7 @@ export const ArgMin: OpDefinition = {
   ...ArgMax,
   type: "ArgMin",
   cost: noProducts,
-  expand: (b, { inputs: [x = ""], attributes }) => [
-    b.emit("ArgMax", [neg(b, x)], { attributes: Object.fromEntries(attributes) }),
+  expand: (b, node) => [
+    b.emit("ArgMax", [neg(b, requiredName(node, 0))], { attributes: Object.fromEntries(node.attributes) }),
   ],
 };

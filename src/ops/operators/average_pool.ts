@@ -1,9 +1,10 @@
+import { at } from "../../graph/at.js";
 import { int, intAttribute, ints } from "../../graph/attributes.js";
 import { elementCount } from "../../graph/tensor.js";
 import type { Node } from "../../graph/types.js";
 import { averagePoolChannels } from "../channels/pooling.js";
 import { checkConstantSize } from "../core/arguments.js";
-import { emitComposite } from "../core/composite.js";
+import { emitCompositeValue } from "../core/composite.js";
 import type { OpDefinition } from "../core/definition.js";
 import { noProducts } from "../core/definition.js";
 import { mul } from "../core/emit.js";
@@ -29,7 +30,7 @@ export const AveragePool: OpDefinition = {
     const dims = b.dims(x);
     const window = poolWindow(node, dims);
     if (isWholeImage(window, dims.slice(2))) return spreadMean(b, dy, elementCount(dims.slice(2)), dims);
-    checkConstantSize(node, (dims[1] ?? 1) * elementCount(window.kernel));
+    checkConstantSize(node, at(dims, 1) * elementCount(window.kernel));
     const scaled = mul(b, dy, inverseCounts(b, node, window, dims.slice(2)));
     return sumWindows(b, scaled, window, dims);
   }),
@@ -49,15 +50,15 @@ function countsAlongAxis(
   includePad: boolean,
 ): readonly number[] {
   const rank = window.output.length;
-  const begin = window.pads[axis] ?? 0;
+  const begin = at(window.pads, axis);
   const first = includePad ? -begin : 0;
-  const last = includePad ? input + (window.pads[rank + axis] ?? 0) : input;
-  const taps = window.kernel[axis] ?? 1;
-  return Array.from({ length: window.output[axis] ?? 0 }, (_, index) => {
-    const start = index * (window.strides[axis] ?? 1) - begin;
+  const last = includePad ? input + at(window.pads, rank + axis) : input;
+  const taps = at(window.kernel, axis);
+  return Array.from({ length: at(window.output, axis) }, (_, index) => {
+    const start = index * at(window.strides, axis) - begin;
     // The first tap at or behind a position.
     const tapAt = (position: number): number =>
-      Math.min(Math.max(Math.ceil((position - start) / (window.dilations[axis] ?? 1)), 0), taps);
+      Math.min(Math.max(Math.ceil((position - start) / at(window.dilations, axis)), 0), taps);
     return tapAt(last) - tapAt(first);
   });
 }
@@ -88,7 +89,7 @@ function inverseCounts(b: Emitter, node: Node, window: StaticWindow, input: read
   const includePad = intAttribute(node, "count_include_pad") === 1;
   checkConstantSize(node, elementCount(window.output));
   const counts = windowCounts(window, input, includePad);
-  const [first = 1] = counts;
+  const first = at(counts, 0);
   if (counts.every((count) => count === first)) return b.scalar(1 / first);
   return b.floats(
     "window_counts",
@@ -99,17 +100,18 @@ function inverseCounts(b: Emitter, node: Node, window: StaticWindow, input: read
 
 /** Adds each element of dy to all elements of its window: the input's gradient of a depthwise convolution with ones. */
 function sumWindows(b: Emitter, dy: string, window: StaticWindow, dims: readonly number[]): string {
-  const [, channels = 1, ...input] = dims;
+  const channels = at(dims, 1);
+  const input = dims.slice(2);
   const { kernel, strides, dilations, output, pads } = window;
   const rank = input.length;
   const begins = pads.slice(0, rank);
   // How far the windows reach beyond the end of the input; negative where they leave elements unread.
   const overhang = input.map(
     (size, axis) =>
-      ((output[axis] ?? 1) - 1) * (strides[axis] ?? 1) +
-      ((kernel[axis] ?? 1) - 1) * (dilations[axis] ?? 1) +
+      (at(output, axis) - 1) * at(strides, axis) +
+      (at(kernel, axis) - 1) * at(dilations, axis) +
       1 -
-      (begins[axis] ?? 0) -
+      at(begins, axis) -
       size,
   );
   const weightDims = [channels, 1, ...kernel];
@@ -123,7 +125,7 @@ function sumWindows(b: Emitter, dy: string, window: StaticWindow, dims: readonly
   };
   if (rank === 2) {
     const shaped = { ...attributes, gradient_shape: ints(dims) };
-    return emitComposite(b, "ConvInputGradient", [dy, ones], [true], shaped)[0] ?? "";
+    return emitCompositeValue(b, "ConvInputGradient", [dy, ones], shaped);
   }
   return b.emit("ConvTranspose", [dy, ones], {
     attributes: { ...attributes, output_padding: ints(overhang.map((reach) => Math.max(-reach, 0))) },

@@ -1,4 +1,5 @@
 import { intAttribute } from "../../graph/attributes.js";
+import { ofInput } from "../../graph/operands.js";
 import { shapeError } from "../../graph/shape_error.js";
 import type { ElementType, Node } from "../../graph/types.js";
 import { laneWise } from "../channels/lanewise.js";
@@ -17,7 +18,7 @@ export const Cast: OpDefinition = {
   value: castValue,
   channels: laneWise({}),
   gradient: ({ builder: b, node, outputGradients: [dy] }) => {
-    const source = b.types.get(node.inputs[0] ?? "")?.elementType;
+    const source = ofInput(b.types, node, 0)?.elementType;
     if (dy === undefined || source === undefined || source === "other") return [];
     return isFloat(source) && isFloat(targetType(node)) ? [cast(b, dy, source)] : [];
   },

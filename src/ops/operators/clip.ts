@@ -1,3 +1,4 @@
+import { hasInput, inputOf } from "../../graph/at.js";
 import { floatAttribute } from "../../graph/attributes.js";
 import { float32Data } from "../../graph/tensor.js";
 import type { Node, Tensor } from "../../graph/types.js";
@@ -39,9 +40,8 @@ export function constantBounds(
   constant: (name: string) => Tensor | undefined,
 ): Bounds | undefined {
   const bound = (input: number, attribute: string, none: number): number | undefined => {
-    const name = node.inputs[input] ?? "";
-    if (name === "") return floatAttribute(node, attribute) ?? none;
-    const tensor = constant(name);
+    if (!hasInput(node, input)) return floatAttribute(node, attribute) ?? none;
+    const tensor = constant(inputOf(node, input));
     return tensor === undefined ? undefined : float32Data(tensor)[0];
   };
   const low = bound(1, "min", -Infinity);
@@ -67,7 +67,7 @@ export function clipBound(
   attribute: string,
   none: number,
 ): number | undefined {
-  if ((node.inputs[input] ?? "") === "") return floatAttribute(node, attribute) ?? none;
+  if (!hasInput(node, input)) return floatAttribute(node, attribute) ?? none;
   const value = values[input]?.elements[0];
   return typeof value === "number" ? value : undefined;
 }

@@ -1,3 +1,4 @@
+import { at } from "../../graph/at.js";
 import { intAttribute } from "../../graph/attributes.js";
 import { describeShape, shapeError } from "../../graph/shape_error.js";
 import type { Dim, Node, Shape, ValueType } from "../../graph/types.js";
@@ -33,7 +34,7 @@ export const Concat: OpDefinition = {
       const dims = context.dims(name);
       const axis = concatAxis(node, dims.length);
       const start = offset;
-      offset += dims[axis] ?? 0;
+      offset += at(dims, axis);
       return needs[index] === true ? slice(builder, dy, [{ axis, start, end: offset }]) : undefined;
     });
   },

@@ -6,7 +6,7 @@ import { elementCount } from "../../graph/tensor.js";
 import type { Dim, Node, Shape, ValueType } from "../../graph/types.js";
 import { checkDivides, groupCount } from "../../layers/groups.js";
 import { convTransposeChannels } from "../channels/conv_transpose.js";
-import { checkPerChannel, requiredInput } from "../core/arguments.js";
+import { checkPerChannel, listAttribute, requiredInput } from "../core/arguments.js";
 import { emitComposite } from "../core/composite.js";
 import type { NodeContext } from "../core/context.js";
 import { type GradientContext, type OpDefinition, staticShape } from "../core/definition.js";
@@ -78,6 +78,7 @@ export interface TransposedAxis {
 export function transposedAxes(node: Node, input: Shape, kernel: Shape): readonly TransposedAxis[] {
   const strides = perAxis(node, "strides", input.length);
   const dilations = perAxis(node, "dilations", input.length);
+  const padding = listAttribute(node, "output_padding", input.length, 0);
   return input.map((size, axis): TransposedAxis => {
     const [stride, dilation] = [at(strides, axis), at(dilations, axis)];
     const stated = intsAttribute(node, "output_shape")?.at(axis - input.length);
@@ -86,7 +87,7 @@ export function transposedAxes(node: Node, input: Shape, kernel: Shape): readonl
       return { stride, dilation, output: stated, cut: undefined };
     }
     const made = (size - 1) * stride + (taps - 1) * dilation + 1;
-    const full = made + (intsAttribute(node, "output_padding")?.[axis] ?? 0);
+    const full = made + at(padding, axis);
     // A kernel smaller than the stride does not reach that far, and ONNX Runtime adds nothing behind it.
     const wanted = stated ?? (autoPadOf(node).startsWith("SAME") ? Math.min(size * stride, full) : undefined);
     const [begin, end] =
@@ -101,8 +102,9 @@ function autoPadOf(node: Node): string {
 }
 
 function statedPads(node: Node, axis: number, rank: number): readonly [number, number] {
-  const pads = autoPadOf(node) === "VALID" ? undefined : intsAttribute(node, "pads");
-  return [pads?.[axis] ?? 0, pads?.[rank + axis] ?? 0];
+  if (autoPadOf(node) === "VALID") return [0, 0];
+  const pads = listAttribute(node, "pads", 2 * rank, 0);
+  return [at(pads, axis), at(pads, rank + axis)];
 }
 
 /** Pads that lead to a stated output: the odd one at the end for SAME_UPPER, else at the beginning. */

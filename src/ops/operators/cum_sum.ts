@@ -1,4 +1,4 @@
-import { int, intAttribute } from "../../graph/attributes.js";
+import { int, intAttributeOr } from "../../graph/attributes.js";
 import { alongAxesChannels } from "../channels/normalization.js";
 import { normalizeAxis } from "../core/arguments.js";
 import { wall } from "../core/channels.js";
@@ -18,8 +18,8 @@ export const CumSum: OpDefinition = {
     const [, axis] = node.inputs;
     if (dy === undefined || axis === undefined) return [];
     const attributes = {
-      exclusive: int(intAttribute(node, "exclusive") ?? 0),
-      reverse: int(1 - (intAttribute(node, "reverse") ?? 0)),
+      exclusive: int(intAttributeOr(node, "exclusive", 0)),
+      reverse: int(1 - intAttributeOr(node, "reverse", 0)),
     };
     return [b.emit("CumSum", [dy, axis], { attributes })];
   },

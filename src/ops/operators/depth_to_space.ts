@@ -1,3 +1,4 @@
+import { dims4, present } from "../../graph/at.js";
 import { intAttribute, stringAttribute } from "../../graph/attributes.js";
 import { depthToSpaceChannels } from "../channels/blocks.js";
 import type { OpDefinition } from "../core/definition.js";
@@ -18,8 +19,8 @@ export const DepthToSpace: OpDefinition = {
   gradient: ({ builder: b, node, outputGradients: [dy], dims }) => {
     const [x] = node.inputs;
     if (dy === undefined || x === undefined) return [];
-    const block = intAttribute(node, "blocksize") ?? 1;
-    const [batch = 1, channels = 1, height = 1, width = 1] = dims(x);
+    const block = present(intAttribute(node, "blocksize"));
+    const [batch, channels, height, width] = dims4(dims(x));
     const blocks = reshape(b, dy, [batch, channels / block ** 2, height, block, width, block]);
     const isColumnFirst = stringAttribute(node, "mode") === "CRD";
     const rows = transpose(b, blocks, isColumnFirst ? [0, 1, 3, 5, 2, 4] : [0, 3, 5, 1, 2, 4]);

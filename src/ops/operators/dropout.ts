@@ -1,6 +1,7 @@
+import { hasInput } from "../../graph/at.js";
 import { PenniError } from "../../graph/errors.js";
 import { laneWise } from "../channels/lanewise.js";
-import { requiredInput } from "../core/arguments.js";
+import { optionalInput, requiredInput } from "../core/arguments.js";
 import type { NodeContext } from "../core/context.js";
 import type { OpDefinition } from "../core/definition.js";
 import { noProducts } from "../core/definition.js";
@@ -23,9 +24,9 @@ export const Dropout: OpDefinition = {
   channels: laneWise({ constant: (x, context) => (isInferenceDropout(context) ? x : undefined) }),
   gradient: (context) => {
     const { node } = context;
-    const mode = node.inputs[2] ?? "";
-    const tensor = mode === "" ? undefined : context.constant(mode);
-    if (mode !== "" && (tensor === undefined || tensor.bytes[0] !== 0)) {
+    const mode = optionalInput(node, 2);
+    const tensor = mode === undefined ? undefined : context.constant(mode);
+    if (mode !== undefined && (tensor === undefined || tensor.bytes[0] !== 0)) {
       throw new PenniError("unsupported", "Dropout in training mode has no gradient", {
         node: node.name,
         op: node.op,
@@ -39,6 +40,5 @@ export const Dropout: OpDefinition = {
 
 /** Whether the node provably lets its input through unchanged. */
 export function isInferenceDropout({ node, values }: Pick<NodeContext, "node" | "values">): boolean {
-  const mode = node.inputs[2] ?? "";
-  return mode === "" || values[2]?.elements[0] === 0;
+  return !hasInput(node, 2) || values[2]?.elements[0] === 0;
 }

@@ -1,4 +1,5 @@
-import { stringAttribute, text } from "../../graph/attributes.js";
+import { at, inputOf, present } from "../../graph/at.js";
+import { requiredString, text } from "../../graph/attributes.js";
 import { shapeError } from "../../graph/shape_error.js";
 import { elementCount } from "../../graph/tensor.js";
 import type { Dim, Node, ValueType } from "../../graph/types.js";
@@ -42,22 +43,23 @@ const FIRST_ELLIPSIS_LETTER = 0x2460;
 
 /** @throws PenniError "shape" for an equation that does not fit the operands' ranks */
 function readEquation(node: Node, ranks: readonly number[]): Equation {
-  const equation = (stringAttribute(node, "equation") ?? "").replaceAll(" ", "");
-  const [left = "", right, ...rest] = equation.split("->");
-  const terms = left.split(",");
+  const equation = requiredString(node, "equation").replaceAll(" ", "");
+  const [left, ...rest] = equation.split("->");
+  const [right] = rest;
+  const terms = present(left).split(",");
   const isTerm = (term: string): boolean => /^[A-Za-z]*(\.\.\.)?[A-Za-z]*$/.test(term);
-  if (rest.length > 0 || terms.length !== ranks.length || ![...terms, right ?? ""].every(isTerm)) {
+  if (rest.length > 1 || terms.length !== ranks.length || ![...terms, ...rest].every(isTerm)) {
     throw shapeError(node, "the equation does not fit", `one for ${ranks.length} operands`, equation);
   }
   const named = (term: string): number => term.replace("...", "").length;
-  const hidden = terms.map((term, index) => (term.includes("...") ? (ranks[index] ?? 0) - named(term) : 0));
+  const hidden = terms.map((term, index) => (term.includes("...") ? at(ranks, index) - named(term) : 0));
   const most = Math.max(0, ...hidden);
   const ellipsis = (count: number): string =>
-    Array.from({ length: count }, (_, at) =>
-      String.fromCharCode(FIRST_ELLIPSIS_LETTER + most - count + at),
+    Array.from({ length: count }, (_, place) =>
+      String.fromCharCode(FIRST_ELLIPSIS_LETTER + most - count + place),
     ).join("");
   const operands = terms.map((term, index) => {
-    const filled = term.replace("...", ellipsis(Math.max(0, hidden[index] ?? 0)));
+    const filled = term.replace("...", ellipsis(Math.max(0, at(hidden, index))));
     if (filled.length === ranks[index]) return filled;
     throw shapeError(
       node,
@@ -152,7 +154,7 @@ function einsumGradient(context: GradientContext): readonly (string | undefined)
   return operands.map((own, index) => {
     if (needs[index] !== true) return undefined;
     const others = operands.filter((_, other) => other !== index);
-    const dims = context.dims(node.inputs[index] ?? "");
+    const dims = context.dims(inputOf(node, index));
     const isPlain =
       new Set(own).size === own.length && [...own].every((letter, axis) => sizes.get(letter) === dims[axis]);
     if (!isPlain) throw unsupportedForm(node, "gradient", "distinct axes that are not repeated", own);
@@ -163,7 +165,7 @@ function einsumGradient(context: GradientContext): readonly (string | undefined)
     const gradient = b.emit("Einsum", inputs, { attributes: { equation } });
     if (found === own) return gradient;
     // Axes that were summed away: every element along them has the same part.
-    const thin = dims.map((dim, axis) => (found.includes(own[axis] ?? "") ? dim : 1));
+    const thin = dims.map((dim, axis) => (found.includes(at(own, axis)) ? dim : 1));
     return b.emit("Expand", [reshape(b, gradient, thin), b.axes(dims)]);
   });
 }
@@ -181,7 +183,7 @@ function expandEinsum(b: Emitter, node: Node): string {
   if (operands.some((letters) => new Set(letters).size < letters.length)) {
     throw unsupportedForm(node, "simpler one", "distinct axes in each operand", operands.join(","));
   }
-  const all = operands.map((letters, index): Lettered => ({ name: node.inputs[index] ?? "", letters }));
+  const all = operands.map((letters, index): Lettered => ({ name: inputOf(node, index), letters }));
   const [first, ...others] = all;
   if (first === undefined) throw unsupportedForm(node, "simpler one", "operands", "none");
   const product = others.reduce((left, right, index) => {
@@ -234,7 +236,7 @@ function multiplied(b: Emitter, left: Lettered, right: Lettered, needed: Readonl
   const sizeOf =
     (part: Lettered) =>
     (letter: string): number =>
-      b.dims(part.name)[part.letters.indexOf(letter)] ?? 1;
+      at(b.dims(part.name), part.letters.indexOf(letter));
   const matrix = (part: Lettered, first: string, second: string): string => {
     const { name } = ordered(b, part, stack + first + second);
     const sizes = (letters: string): number[] => [...letters].map(sizeOf(part));

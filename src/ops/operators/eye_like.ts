@@ -1,7 +1,8 @@
-import { intAttribute } from "../../graph/attributes.js";
+import { intAttribute, intAttributeOr } from "../../graph/attributes.js";
+import { firstOf, requiredNames } from "../../graph/operands.js";
 import { numericTensor } from "../../graph/tensor.js";
 import type { ElementType } from "../../graph/types.js";
-import { requiredInput } from "../core/arguments.js";
+import { checkRank, requiredInput } from "../core/arguments.js";
 import type { NodeContext } from "../core/context.js";
 import type { OpDefinition } from "../core/definition.js";
 import { absent, noProducts } from "../core/definition.js";
@@ -14,13 +15,16 @@ export const EyeLike: OpDefinition = {
   type: "EyeLike",
   channels: absent("it reads no channels"),
   cost: noProducts,
-  shape: (context) => [{ elementType: elementTypeOf(context), shape: requiredInput(context, 0).shape }],
+  shape: (context) => {
+    checkRank(context, 0, 2);
+    return [{ elementType: elementTypeOf(context), shape: requiredInput(context, 0).shape }];
+  },
   gradient: noGradient,
   expand: (b, node) => {
-    const [x = ""] = node.inputs;
-    const [rows = 1, columns = 1] = b.dims(x);
+    const [x] = requiredNames(node, 1);
+    const [rows, columns] = firstOf(b.dims(x), 2);
     checkTable(node, rows * columns);
-    const k = intAttribute(node, "k") ?? 0;
+    const k = intAttributeOr(node, "k", 0);
     const ones = Array.from({ length: rows * columns }, (_, at) =>
       Number((at % columns) - Math.floor(at / columns) === k),
     );

@@ -1,4 +1,4 @@
-import { intAttribute } from "../../graph/attributes.js";
+import { intAttributeOr } from "../../graph/attributes.js";
 import type { ValueType } from "../../graph/types.js";
 import { flattenChannels } from "../channels/reshaping.js";
 import { normalizeAxis, requiredInput } from "../core/arguments.js";
@@ -19,7 +19,7 @@ function flattenType(context: NodeContext): ValueType {
   const { elementType, shape } = requiredInput(context, 0);
   if (shape === undefined) return { elementType, shape: [undefined, undefined] };
   // The axis may equal the rank: one more than an ordinary axis.
-  const stated = intAttribute(node, "axis") ?? 1;
+  const stated = intAttributeOr(node, "axis", 1);
   const axis = stated === shape.length ? stated : normalizeAxis(node, stated, shape.length);
   return { elementType, shape: [productOfDims(shape.slice(0, axis)), productOfDims(shape.slice(axis))] };
 }

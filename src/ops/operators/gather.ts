@@ -1,4 +1,5 @@
-import { int, intAttribute } from "../../graph/attributes.js";
+import { at } from "../../graph/at.js";
+import { int, intAttributeOr } from "../../graph/attributes.js";
 import { shapeError } from "../../graph/shape_error.js";
 import { elementCount, numericData } from "../../graph/tensor.js";
 import type { Node, ValueType } from "../../graph/types.js";
@@ -28,15 +29,15 @@ function gatherType(context: NodeContext): ValueType {
   const { elementType, shape } = requiredInput(context, 0);
   const indices = requiredInput(context, 1).shape;
   if (shape === undefined || indices === undefined) return { elementType, shape: undefined };
-  const axis = normalizeAxis(node, intAttribute(node, "axis") ?? 0, shape.length);
+  const axis = normalizeAxis(node, intAttributeOr(node, "axis", 0), shape.length);
   return { elementType, shape: shape.toSpliced(axis, 1, ...indices) };
 }
 
 function gatherValue({ node, values: [data, indices] }: NodeContext): KnownValue | undefined {
   const wanted = knownNumbers(indices);
   if (data === undefined || indices === undefined || wanted === undefined) return undefined;
-  const axis = normalizeAxis(node, intAttribute(node, "axis") ?? 0, data.dims.length);
-  const size = data.dims[axis] ?? 1;
+  const axis = normalizeAxis(node, intAttributeOr(node, "axis", 0), data.dims.length);
+  const size = at(data.dims, axis);
   const inner = elementCount(data.dims.slice(axis + 1));
   const positions = wanted.map((index) => gatheredPosition(node, index, size));
   const elements = Array.from({ length: elementCount(data.dims.slice(0, axis)) }, (_, block) =>
@@ -64,8 +65,8 @@ function gatherGradient(context: GradientContext): string | undefined {
   const [x, indexName] = node.inputs;
   if (dy === undefined || x === undefined || indexName === undefined) return undefined;
   const dims = context.dims(x);
-  const axis = normalizeAxis(node, intAttribute(node, "axis") ?? 0, dims.length);
-  const size = dims[axis] ?? 0;
+  const axis = normalizeAxis(node, intAttributeOr(node, "axis", 0), dims.length);
+  const size = at(dims, axis);
   const constant = context.constant(indexName);
   if (constant === undefined) throw needsConstant(node, "the indices");
   const taken = numericData(constant).map((index) => gatheredPosition(node, index, size));

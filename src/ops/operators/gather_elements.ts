@@ -1,4 +1,5 @@
-import { int, intAttribute, text } from "../../graph/attributes.js";
+import { int, intAttributeOr, text } from "../../graph/attributes.js";
+import { requiredNames } from "../../graph/operands.js";
 import type { ValueType } from "../../graph/types.js";
 import { normalizeAxis, requiredInput } from "../core/arguments.js";
 import { wall } from "../core/channels.js";
@@ -21,9 +22,9 @@ export const GatherElements: OpDefinition = {
   channels: () => wall("its indices may lead from any channel to any other"),
   gradient: (context) => [gatherElementsGradient(context)],
   expand: (b, node) => {
-    const [x = "", indices = ""] = node.inputs;
+    const [x, indices] = requiredNames(node, 2);
     const dims = b.dims(x);
-    const axis = normalizeAxis(node, intAttribute(node, "axis") ?? 0, dims.length);
+    const axis = normalizeAxis(node, intAttributeOr(node, "axis", 0), dims.length);
     const taken = b.emit("Gather", [reshape(b, x, [-1]), elementPositions(b, node, indices, dims, axis)]);
     return [reshape(b, taken, b.dims(indices))];
   },
@@ -39,7 +40,7 @@ function gatherElementsGradient(context: GradientContext): string | undefined {
   const [dy] = context.outputGradients;
   const [x, indices] = node.inputs;
   if (dy === undefined || x === undefined || indices === undefined) return undefined;
-  const axis = int(intAttribute(node, "axis") ?? 0);
+  const axis = int(intAttributeOr(node, "axis", 0));
   const zeros = zerosLike(context, x);
   return b.emit("ScatterElements", [zeros, indices, dy], { attributes: { axis, reduction: text("add") } });
 }

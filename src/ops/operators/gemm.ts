@@ -1,4 +1,5 @@
-import { floatAttribute } from "../../graph/attributes.js";
+import { floatAttributeOr } from "../../graph/attributes.js";
+import { firstOf } from "../../graph/operands.js";
 import { describeShape, shapeError } from "../../graph/shape_error.js";
 import { elementCount } from "../../graph/tensor.js";
 import type { Dim, Node, ValueType } from "../../graph/types.js";
@@ -27,8 +28,8 @@ export const Gemm: OpDefinition = {
   gradient: gemmGradient,
   channels: gemmChannels,
   cost: ({ node, inputs: [a] }, [y]) => {
-    const [rows, columns] = staticShape(node, a);
-    const inner = (isSet(node, "transA") ? rows : columns) ?? 0;
+    const [rows, columns] = firstOf(staticShape(node, a), 2);
+    const inner = isSet(node, "transA") ? rows : columns;
     return elementCount(staticShape(node, y)) * inner;
   },
 };
@@ -72,8 +73,8 @@ function gemmGradient({
 }: GradientContext): (string | undefined)[] {
   const [a, b] = node.inputs;
   if (dy === undefined || a === undefined || b === undefined) return [];
-  const alpha = floatAttribute(node, "alpha") ?? 1;
-  const beta = floatAttribute(node, "beta") ?? 1;
+  const alpha = floatAttributeOr(node, "alpha", 1);
+  const beta = floatAttributeOr(node, "beta", 1);
   const transA = isSet(node, "transA");
   const transB = isSet(node, "transB");
   const gradientA = (): string =>

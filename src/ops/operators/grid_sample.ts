@@ -1,4 +1,6 @@
+import { dims4, present } from "../../graph/at.js";
 import { int, intAttribute, stringAttribute, text } from "../../graph/attributes.js";
+import { firstOf, requiredName, requiredNames } from "../../graph/operands.js";
 import { int64Tensor } from "../../graph/tensor.js";
 import type { Node, ValueType } from "../../graph/types.js";
 import { laneWise } from "../channels/lanewise.js";
@@ -50,12 +52,8 @@ interface Tap {
 type FlatTap = Tap;
 
 function tapsOf(b: Emitter, node: Node): readonly FlatTap[] {
-  const [x = "", grid = ""] = node.inputs;
-  const [, , height = 1, width = 1, ...more] = b.dims(x);
-  const [batch = 1, rows = 1, columns = 1] = b.dims(grid);
-  if (more.length > 0 || b.dims(grid).length !== 4) {
-    throw unsupportedForm(node, "simpler one or gradient", "two spatial axes", `${more.length + 2}`);
-  }
+  const grid = requiredName(node, 1);
+  const { batch, height, width, rows, columns } = sizesOf(b, node);
   const axis = (which: number, size: number): Axis => {
     const part = slice(b, grid, [{ axis: 3, start: which, end: which + 1 }]);
     return { size, at: inElements(b, node, reshape(b, part, [batch, rows * columns]), size) };
@@ -72,6 +70,27 @@ function tapsOf(b: Emitter, node: Node): readonly FlatTap[] {
       }),
     ),
   );
+}
+
+interface Sizes {
+  readonly batch: number;
+  readonly channels: number;
+  readonly height: number;
+  readonly width: number;
+  /** Of the grid. */
+  readonly rows: number;
+  readonly columns: number;
+}
+
+/** @throws PenniError "unsupported" for other than two spatial axes */
+function sizesOf(b: Emitter, node: Node): Sizes {
+  const [dims, grid] = requiredNames(node, 2).map((name) => b.dims(name));
+  if (dims?.length !== 4 || grid?.length !== 4) {
+    throw unsupportedForm(node, "simpler one or gradient", "two spatial axes", `${present(dims).length - 2}`);
+  }
+  const [batch, channels, height, width] = dims4(dims);
+  const [, rows, columns] = dims4(grid);
+  return { batch, channels, height, width, rows, columns };
 }
 
 function product(b: Emitter, left: string | undefined, right: string | undefined): string | undefined {
@@ -129,9 +148,8 @@ function reflected(b: Emitter, node: Node, size: number, index: string): string 
 const MOST_SAMPLES = 256;
 
 function expandSample(b: Emitter, node: Node): string {
-  const [x = "", grid = ""] = node.inputs;
-  const [batch = 1, channels = 1, height = 1, width = 1] = b.dims(x);
-  const [, rows = 1, columns = 1] = b.dims(grid);
+  const x = requiredName(node, 0);
+  const { batch, channels, height, width, rows, columns } = sizesOf(b, node);
   if (batch > MOST_SAMPLES) {
     throw unsupportedForm(node, "simpler one", `a batch of at most ${MOST_SAMPLES}`, `${batch}`);
   }
@@ -147,7 +165,7 @@ function expandSample(b: Emitter, node: Node): string {
     });
     return terms.reduce((sum, term) => add(b, sum, term));
   });
-  const [only = ""] = samples;
+  const [only] = firstOf(samples, 1);
   const all = samples.length === 1 ? only : b.emit("Concat", samples, { attributes: { axis: int(0) } });
   return reshape(b, all, [batch, channels, rows, columns]);
 }
@@ -160,8 +178,7 @@ function sampleGradient(context: GradientContext): string | undefined {
   if (needs[1] === true) throw unsupportedForm(node, "gradient", "a grid that is not trained", "one that is");
   if (needs[0] !== true) return undefined;
   const dims = b.dims(x);
-  const [batch = 1, channels = 1, height = 1, width = 1] = dims;
-  const [, rows = 1, columns = 1] = b.dims(grid);
+  const { batch, channels, height, width, rows, columns } = sizesOf(b, node);
   const places = [batch, 1, rows * columns];
   const everywhere = b.constant("every_channel", int64Tensor([3], [batch, channels, rows * columns]));
   const gradient = reshape(b, dy, [batch, channels, rows * columns]);

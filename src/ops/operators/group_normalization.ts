@@ -1,7 +1,8 @@
 import { intAttribute } from "../../graph/attributes.js";
+import { firstOf } from "../../graph/operands.js";
 import { describeShape, shapeError } from "../../graph/shape_error.js";
 import type { Node, ValueType } from "../../graph/types.js";
-import { requiredInput } from "../core/arguments.js";
+import { checkRank, requiredInput } from "../core/arguments.js";
 import { wall } from "../core/channels.js";
 import type { NodeContext } from "../core/context.js";
 import type { GradientContext, OpDefinition } from "../core/definition.js";
@@ -25,6 +26,7 @@ export const GroupNormalization: OpDefinition = {
 };
 
 function groupNormalizationShape(context: NodeContext): readonly ValueType[] {
+  checkRank(context, 0, 2, Infinity);
   const x = requiredInput(context, 0);
   const [scale, bias] = [requiredInput(context, 1).shape, requiredInput(context, 2).shape];
   if (scale === undefined || bias === undefined) return [x];
@@ -45,9 +47,9 @@ function groupNormalizationGradient(context: GradientContext): readonly (string 
   const [x, scale] = node.inputs;
   if (dy === undefined || x === undefined || scale === undefined) return [];
   const dims = context.dims(x);
-  const [batch = 1, channels = 1] = dims;
+  const [batch, channels] = firstOf(dims, 2);
   const groups = groupsOf(node, channels);
-  const [scales = 1] = context.dims(scale);
+  const [scales] = firstOf(context.dims(scale), 1);
   if (channels % scales !== 0) {
     throw shapeError(node, "the scale does not fit the channels", `${channels} or ${groups}`, `${scales}`);
   }
@@ -67,12 +69,12 @@ function groupNormalizationGradient(context: GradientContext): readonly (string 
 }
 
 function groupsOf(node: Node, channels: number): number {
-  const groups = intAttribute(node, "num_groups") ?? 0;
-  if (groups >= 1 && channels % groups === 0) return groups;
+  const groups = intAttribute(node, "num_groups");
+  if (groups !== undefined && groups >= 1 && channels % groups === 0) return groups;
   throw shapeError(
     node,
     "the groups do not fit the channels",
     `a number that divides ${channels}`,
-    `${groups}`,
+    `${groups ?? "none"}`,
   );
 }

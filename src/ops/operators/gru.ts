@@ -1,4 +1,5 @@
-import { int, intAttribute } from "../../graph/attributes.js";
+import { int, intAttributeOr } from "../../graph/attributes.js";
+import { firstOf } from "../../graph/operands.js";
 import type { Node } from "../../graph/types.js";
 import { wall } from "../core/channels.js";
 import type { OpDefinition } from "../core/definition.js";
@@ -19,8 +20,9 @@ export const GRU: OpDefinition = {
 
 /** h = (1 - update) * tanh(hidden) + update * h; the reset gate acts before or behind the product with R. */
 function gruStep(node: Node): Step {
-  const isBehind = (intAttribute(node, "linear_before_reset") ?? 0) !== 0;
-  return (projected, [h = ""], { b, hidden, recurrent, bias }) => {
+  const isBehind = intAttributeOr(node, "linear_before_reset", 0) !== 0;
+  return (projected, states, { b, hidden, recurrent, bias }) => {
+    const [h] = firstOf(states, 1);
     const sizes = b.axes([hidden, hidden, hidden]);
     const apart = (name: string): readonly string[] => {
       const outputs = ["update", "reset", "hidden"].map((gate) => b.freshName(gate));
@@ -28,10 +30,11 @@ function gruStep(node: Node): Step {
       return outputs;
     };
     const product = matMul(b, h, recurrent);
-    const [ofUpdate = "", ofReset = "", ofHidden = ""] = apart(
-      bias === undefined ? product : add(b, product, bias),
+    const [ofUpdate, ofReset, ofHidden] = firstOf(
+      apart(bias === undefined ? product : add(b, product, bias)),
+      3,
     );
-    const [xUpdate = "", xReset = "", xHidden = ""] = apart(projected);
+    const [xUpdate, xReset, xHidden] = firstOf(apart(projected), 3);
     const update = b.emit("Sigmoid", [add(b, xUpdate, ofUpdate)]);
     const reset = b.emit("Sigmoid", [add(b, xReset, ofReset)]);
     const inner = isBehind

@@ -1,4 +1,4 @@
-import { floatAttribute } from "../../graph/attributes.js";
+import { floatAttributeOr } from "../../graph/attributes.js";
 import type { Node } from "../../graph/types.js";
 import { activation } from "../channels/lanewise.js";
 import { type Bounds, clipGradient } from "../composites/clip_gradient.js";
@@ -13,12 +13,12 @@ export const HardSigmoid = unaryOp("HardSigmoid", {
   facts: { onBlocks: true, neverNegative: true },
   channels: activation((x, { node }) => hardSigmoidOf(node, x)),
   gradient: ({ b, node, y, dy }) => {
-    const alpha = floatAttribute(node, "alpha") ?? 0.2;
+    const alpha = floatAttributeOr(node, "alpha", 0.2);
     return clipGradient(b, mul(b, dy, b.scalar(alpha)), y, HARD_SIGMOID_BOUNDS);
   },
 });
 
 function hardSigmoidOf(node: Node, x: number): number {
-  const alpha = floatAttribute(node, "alpha") ?? 0.2;
-  return Math.max(0, Math.min(1, alpha * x + (floatAttribute(node, "beta") ?? 0.5)));
+  const alpha = floatAttributeOr(node, "alpha", 0.2);
+  return Math.max(0, Math.min(1, alpha * x + floatAttributeOr(node, "beta", 0.5)));
 }

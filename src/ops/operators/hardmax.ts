@@ -1,4 +1,6 @@
-import { int, intAttribute } from "../../graph/attributes.js";
+import { at } from "../../graph/at.js";
+import { int, intAttributeOr } from "../../graph/attributes.js";
+import { requiredNames } from "../../graph/operands.js";
 import { normalizeAxis } from "../core/arguments.js";
 import { noProducts, type OpDefinition, sameTypeAsFirstInput } from "../core/definition.js";
 import { noGradient } from "../families/elementwise.js";
@@ -12,11 +14,11 @@ export const Hardmax: OpDefinition = {
   channels: softmaxChannels,
   gradient: noGradient,
   expand: (b, node) => {
-    const [x = ""] = node.inputs;
+    const [x] = requiredNames(node, 1);
     const dims = b.dims(x);
-    const axis = normalizeAxis(node, intAttribute(node, "axis") ?? -1, dims.length);
+    const axis = normalizeAxis(node, intAttributeOr(node, "axis", -1), dims.length);
     const found = b.emit("ArgMax", [x], { attributes: { axis: int(axis), keepdims: int(0) } });
-    const depth = b.axes([dims[axis] ?? 1]);
+    const depth = b.axes([at(dims, axis)]);
     return [
       b.emit("OneHot", [found, depth, b.floats("off_on", [2], [0, 1])], { attributes: { axis: int(axis) } }),
     ];

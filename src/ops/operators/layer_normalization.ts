@@ -1,4 +1,5 @@
-import { intAttribute } from "../../graph/attributes.js";
+import { orDefault } from "../../graph/at.js";
+import { intAttributeOr } from "../../graph/attributes.js";
 import { PenniError } from "../../graph/errors.js";
 import { alongAxesChannels } from "../channels/normalization.js";
 import { checkRequiredInputs, normalizeAxis, requiredInput } from "../core/arguments.js";
@@ -21,8 +22,8 @@ export const LayerNormalization: OpDefinition = {
   optionalOutputs: 1,
   // Scale and bias that reach further than the normalised axes have entries per channel, too.
   channels: alongAxesChannels(({ node, inputs }, rank) => {
-    const first = normalizeAxis(node, intAttribute(node, "axis") ?? -1, rank);
-    const reach = Math.max(...inputs.slice(1).map((type) => type?.shape?.length ?? 0));
+    const first = normalizeAxis(node, intAttributeOr(node, "axis", -1), rank);
+    const reach = Math.max(...inputs.slice(1).map((type) => orDefault(type?.shape?.length, 0)));
     return axesFrom(Math.min(first, rank - reach), rank);
   }),
   shape: (context) => {
@@ -34,7 +35,7 @@ export const LayerNormalization: OpDefinition = {
     if (shape === undefined) return [x, unknown, unknown];
     checkBroadcastsTo(context, 1, shape);
     checkBroadcastsTo(context, 2, shape);
-    const axis = normalizeAxis(node, intAttribute(node, "axis") ?? -1, shape.length);
+    const axis = normalizeAxis(node, intAttributeOr(node, "axis", -1), shape.length);
     const statistics = { elementType, shape: shape.map((dim, at) => (at < axis ? dim : 1)) };
     return [x, statistics, statistics];
   },
@@ -58,7 +59,7 @@ function layerNormalizationGradient(context: GradientContext): readonly (string 
   }
   if (dy === undefined || x === undefined || scale === undefined) return [];
   const rank = context.dims(x).length;
-  const axis = normalizeAxis(node, intAttribute(node, "axis") ?? -1, rank);
+  const axis = normalizeAxis(node, intAttributeOr(node, "axis", -1), rank);
   const standardized = standardize(b, x, axesFrom(axis, rank), epsilonOf(node));
   return [
     needs[0] === true ? standardizeGradient(b, mul(b, dy, scale), standardized) : undefined,

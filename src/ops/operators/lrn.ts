@@ -1,6 +1,9 @@
-import { floatAttribute, int, intAttribute, ints } from "../../graph/attributes.js";
+import { at } from "../../graph/at.js";
+import { floatAttributeOr, int, intAttribute, ints } from "../../graph/attributes.js";
+import { firstOf } from "../../graph/operands.js";
 import { shapeError } from "../../graph/shape_error.js";
 import type { Node } from "../../graph/types.js";
+import { checkRank } from "../core/arguments.js";
 import { wall } from "../core/channels.js";
 import { noProducts, type OpDefinition, sameTypeAsFirstInput } from "../core/definition.js";
 import { add, div, mul, reshape, sub } from "../core/emit.js";
@@ -16,10 +19,13 @@ export const LRN: OpDefinition = {
   type: "LRN",
   cost: noProducts,
   channels: () => wall("it normalises each channel with its neighbours"),
-  shape: sameTypeAsFirstInput,
+  shape: (context) => {
+    checkRank(context, 0, 2, Infinity);
+    return sameTypeAsFirstInput(context);
+  },
   gradient: unaryGradient(({ b, node, x, y, dy }) => {
     const { size, alpha, beta, bias } = lrnParameters(node);
-    const window = lrnWindow(node, b.dims(x)[1] ?? 1);
+    const window = lrnWindow(node, at(b.dims(x), 1));
     const mirrored = { before: window.after, after: window.before };
     const share = (window.before + 1 + window.after) / size;
     const sums = channelWindowMean(b, mul(b, x, x), window);
@@ -45,9 +51,9 @@ export function lrnParameters(node: Node): LrnParameters {
   }
   return {
     size,
-    alpha: floatAttribute(node, "alpha") ?? 1e-4,
-    beta: floatAttribute(node, "beta") ?? 0.75,
-    bias: floatAttribute(node, "bias") ?? 1,
+    alpha: floatAttributeOr(node, "alpha", 1e-4),
+    beta: floatAttributeOr(node, "beta", 0.75),
+    bias: floatAttributeOr(node, "bias", 1),
   };
 }
 
@@ -66,7 +72,7 @@ function channelWindowMean(
   { before, after }: { readonly before: number; readonly after: number },
 ): string {
   const dims = b.dims(x);
-  const [batch = 1, channels = 1] = dims;
+  const [batch, channels] = firstOf(dims, 2);
   const rows = reshape(b, x, [batch, 1, channels, -1]);
   const means = b.emit("AveragePool", [rows], {
     attributes: {

@@ -1,4 +1,6 @@
+import { at } from "../../graph/at.js";
 import { int } from "../../graph/attributes.js";
+import { firstOf } from "../../graph/operands.js";
 import { wall } from "../core/channels.js";
 import type { OpDefinition } from "../core/definition.js";
 import { absent } from "../core/definition.js";
@@ -16,12 +18,16 @@ export const LSTM: OpDefinition = {
 };
 
 /** c = forget * c + input * tanh(cell), h = output * tanh(c). */
-const lstmStep: Step = (projected, [h = "", c = ""], { b, hidden, recurrent, bias }) => {
+const lstmStep: Step = (projected, states, { b, hidden, recurrent, bias }) => {
+  const [h, c] = firstOf(states, 2);
   const product = add(b, projected, matMul(b, h, recurrent));
   const sum = bias === undefined ? product : add(b, product, bias);
   const outputs = ["input", "output", "forget", "cell"].map((gate) => b.freshName(gate));
   b.emit("Split", [sum, b.axes([hidden, hidden, hidden, hidden])], { attributes: { axis: int(1) }, outputs });
-  const [input = "", output = "", forget = ""] = outputs.slice(0, 3).map((gate) => b.emit("Sigmoid", [gate]));
-  const next = add(b, mul(b, forget, c), mul(b, input, b.emit("Tanh", [outputs[3] ?? ""])));
+  const [input, output, forget] = firstOf(
+    outputs.slice(0, 3).map((gate) => b.emit("Sigmoid", [gate])),
+    3,
+  );
+  const next = add(b, mul(b, forget, c), mul(b, input, b.emit("Tanh", [at(outputs, 3)])));
   return [mul(b, output, b.emit("Tanh", [next])), next];
 };

@@ -1,3 +1,4 @@
+import { at, last } from "../../graph/at.js";
 import { matMulChannels } from "../channels/gemm.js";
 import type { GradientContext, OpDefinition } from "../core/definition.js";
 import { gemm, matMul, reshape, transpose } from "../core/emit.js";
@@ -40,7 +41,7 @@ function matMulGradient(context: GradientContext): readonly (string | undefined)
   const left = matrices(builder, a, asRow(dims(a)) as readonly number[]);
   const right = matrices(builder, b, asColumn(dims(b)) as readonly number[]);
   const batch = dims(dy).slice(0, dims(dy).length - Number(dims(a).length > 1) - Number(dims(b).length > 1));
-  const product = matrices(builder, dy, [...batch, left.dims.at(-2) ?? 1, right.dims.at(-1) ?? 1]);
+  const product = matrices(builder, dy, [...batch, at(left.dims, left.dims.length - 2), last(right.dims)]);
   const gradientB = needs[1] === true ? rightGradient(builder, left, right, product) : undefined;
   return [
     needs[0] === true ? leftGradient(builder, left, right, product) : undefined,
@@ -56,7 +57,7 @@ function matrices(b: Emitter, name: string, dims: readonly number[]): Matrices {
 
 /** All matrices of the stack below each other, [rows, columns]. */
 function stacked(b: Emitter, { name, dims }: Matrices): string {
-  return dims.length === 2 ? name : reshape(b, name, [-1, dims.at(-1) ?? 1]);
+  return dims.length === 2 ? name : reshape(b, name, [-1, last(dims)]);
 }
 
 function transposed(b: Emitter, { name, dims }: Matrices): string {

@@ -1,3 +1,4 @@
+import { requiredNames } from "../../graph/operands.js";
 import { optionalInput, withSomeInputs } from "../core/arguments.js";
 import type { NodeContext } from "../core/context.js";
 import type { OpDefinition } from "../core/definition.js";
@@ -16,7 +17,7 @@ export const MatMulInteger: OpDefinition = {
   shape: (context) => matMulShape(factors(context)).map(({ shape }) => ({ elementType: "int32", shape })),
   cost: (context, outputs) => matMulCost(factors(context), outputs),
   expand: (b, node) => {
-    const [left = "", right = ""] = node.inputs;
+    const [left, right] = requiredNames(node, 2);
     const [leftZero, rightZero] = [optionalInput(node, 2), optionalInput(node, 3)];
     const rows = leftZero === undefined ? undefined : ofRows(b, leftZero);
     return [cast(b, matMul(b, centred(b, left, rows), centred(b, right, rightZero)), "int32")];
@@ -27,6 +28,6 @@ const factors = (context: NodeContext): NodeContext => withSomeInputs(context, [
 
 /** A number for each row of the left factor stands in a column; those of the right one's columns already lie so. */
 export function ofRows(b: Emitter, name: string): string {
-  const [rows = 1, ...more] = b.dims(name);
-  return more.length > 0 || rows === 1 ? name : reshape(b, name, [rows, 1]);
+  const [rows, ...more] = b.dims(name);
+  return rows === undefined || rows === 1 || more.length > 0 ? name : reshape(b, name, [rows, 1]);
 }

@@ -1,5 +1,5 @@
 import { maxPoolChannels } from "../channels/pooling.js";
-import { emitComposite } from "../core/composite.js";
+import { emitCompositeValue } from "../core/composite.js";
 import type { OpDefinition } from "../core/definition.js";
 import { noProducts } from "../core/definition.js";
 import { unaryGradient } from "../families/elementwise.js";
@@ -22,6 +22,6 @@ export const MaxPool: OpDefinition = {
   channels: maxPoolChannels,
   gradient: unaryGradient(({ b, node, x, y, dy }) => {
     const attributes = Object.fromEntries(node.attributes);
-    return emitComposite(b, "MaxPoolGradient", [dy, x, y], [true], attributes)[0] ?? "";
+    return emitCompositeValue(b, "MaxPoolGradient", [dy, x, y], attributes);
   }),
 };

@@ -1,5 +1,7 @@
-import { intsAttribute } from "../../graph/attributes.js";
+import { at } from "../../graph/at.js";
+import { requiredInts } from "../../graph/attributes.js";
 import { shapeError } from "../../graph/shape_error.js";
+import { listAttribute } from "../core/arguments.js";
 import { wall } from "../core/channels.js";
 import type { OpDefinition } from "../core/definition.js";
 import { absent, noProducts } from "../core/definition.js";
@@ -20,13 +22,21 @@ export const MaxUnpool: OpDefinition = {
     if (size !== undefined) return [{ elementType, shape: shape?.elements }];
     if (x.shape === undefined) return [x];
     const [batch, channels, ...spatial] = x.shape;
-    const kernel = intsAttribute(node, "kernel_shape") ?? [];
-    const strides = intsAttribute(node, "strides") ?? [];
-    const pads = intsAttribute(node, "pads") ?? [];
+    const kernel = requiredInts(node, "kernel_shape");
+    if (kernel.length !== spatial.length) {
+      throw shapeError(
+        node,
+        "the kernel does not fit the input",
+        `${spatial.length} sizes`,
+        `${kernel.length}`,
+      );
+    }
+    const strides = listAttribute(node, "strides", spatial.length, 1);
+    const pads = listAttribute(node, "pads", 2 * spatial.length, 0);
     const output = spatial.map((dim, axis) => {
       if (typeof dim !== "number") return undefined;
-      const padding = (pads[axis] ?? 0) + (pads[spatial.length + axis] ?? 0);
-      return (dim - 1) * (strides[axis] ?? 1) + (kernel[axis] ?? 1) - padding;
+      const padding = at(pads, axis) + at(pads, spatial.length + axis);
+      return (dim - 1) * at(strides, axis) + at(kernel, axis) - padding;
     });
     return [{ elementType, shape: [batch, channels, ...output] }];
   },

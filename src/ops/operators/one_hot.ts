@@ -1,4 +1,4 @@
-import { intAttribute } from "../../graph/attributes.js";
+import { intAttributeOr } from "../../graph/attributes.js";
 import { normalizeAxis, requiredInput } from "../core/arguments.js";
 import type { OpDefinition } from "../core/definition.js";
 import { absent, noProducts } from "../core/definition.js";
@@ -20,7 +20,7 @@ export const OneHot: OpDefinition = {
     } = context;
     const { elementType } = requiredInput(context, 2);
     if (indices?.shape === undefined) return [{ elementType, shape: undefined }];
-    const axis = normalizeAxis(node, intAttribute(node, "axis") ?? -1, indices.shape.length + 1);
+    const axis = normalizeAxis(node, intAttributeOr(node, "axis", -1), indices.shape.length + 1);
     return [{ elementType, shape: indices.shape.toSpliced(axis, 0, depth?.elements[0]) }];
   },
 };

@@ -1,4 +1,5 @@
-import { floatAttribute, stringAttribute } from "../../graph/attributes.js";
+import { at, hasInput, outputOf } from "../../graph/at.js";
+import { floatAttributeOr, stringAttribute } from "../../graph/attributes.js";
 import { PenniError } from "../../graph/errors.js";
 import { shapeError } from "../../graph/shape_error.js";
 import type { Dim, Node, ValueType } from "../../graph/types.js";
@@ -47,7 +48,7 @@ export function padMode(node: Node): PadMode {
 
 /** The value that Pad fills in; undefined where it is not a constant. */
 export function padFill({ node, values }: NodeContext): number | undefined {
-  if ((node.inputs[2] ?? "") === "") return floatAttribute(node, "value") ?? 0;
+  if (!hasInput(node, 2)) return floatAttributeOr(node, "value", 0);
   const value = values[2]?.elements[0];
   return typeof value === "number" ? value : undefined;
 }
@@ -121,7 +122,7 @@ function padGradient(context: GradientContext): string | undefined {
   if (mode !== "constant") {
     return adjointAlongAxes(builder, node, dy, copyMaps(node, dims, margins, mode));
   }
-  return padOrCrop(builder, dy, context.dims(node.outputs[0] ?? ""), {
+  return padOrCrop(builder, dy, context.dims(outputOf(node, 0)), {
     begins: margins.begins.map((margin) => -margin),
     ends: margins.ends.map((margin) => -margin),
   });
@@ -149,11 +150,11 @@ export function copyMaps(
 ): readonly AxisMap[] {
   const source = sources[mode];
   return dims.flatMap((inputs, axis) => {
-    const [begin = 0, end = 0] = [begins[axis], ends[axis]];
+    const [begin, end] = [at(begins, axis), at(ends, axis)];
     if (begin === 0 && end === 0) return [];
     return [
-      axisMap(node, axis, [inputs, inputs + begin + end], (at) => [
-        { input: source(at - begin, inputs), weight: 1 },
+      axisMap(node, axis, [inputs, inputs + begin + end], (position) => [
+        { input: source(position - begin, inputs), weight: 1 },
       ]),
     ];
   });

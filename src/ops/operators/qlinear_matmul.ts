@@ -1,3 +1,4 @@
+import { requiredNames } from "../../graph/operands.js";
 import { requiredInput, withSomeInputs } from "../core/arguments.js";
 import type { NodeContext } from "../core/context.js";
 import type { OpDefinition } from "../core/definition.js";
@@ -19,8 +20,7 @@ export const QLinearMatMul: OpDefinition = {
     })),
   cost: (context, outputs) => matMulCost(factors(context), outputs),
   expand: (b, node) => {
-    const [a = "", aScale = "", aZero = "", c = "", cScale = "", cZero = "", yScale = "", yZero = ""] =
-      node.inputs;
+    const [a, aScale, aZero, c, cScale, cZero, yScale, yZero] = requiredNames(node, 8);
     const sums = matMul(b, centred(b, a, ofRows(b, aZero)), centred(b, c, cZero));
     const factor = outputFactor(b, ofRows(b, aScale), cScale, yScale);
     const type = b.types.get(yZero)?.elementType ?? "uint8";

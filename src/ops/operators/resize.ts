@@ -1,3 +1,4 @@
+import { at, hasInput } from "../../graph/at.js";
 import { ints, intsAttribute, stringAttribute } from "../../graph/attributes.js";
 import { shapeError } from "../../graph/shape_error.js";
 import { elementCount } from "../../graph/tensor.js";
@@ -78,9 +79,9 @@ function keptAspect(
 ): { readonly shape: readonly number[]; readonly scales: readonly number[] } | undefined {
   if (!isStatic(shape)) return undefined;
   const axes = resizedAxesOf(node, shape.length);
-  const asked = axes.map((axis, at) => {
-    const size = sizes.elements[at];
-    return typeof size === "number" ? Math.fround(size / (shape[axis] ?? 1)) : Number.NaN;
+  const asked = axes.map((axis, index) => {
+    const size = sizes.elements[index];
+    return typeof size === "number" ? Math.fround(size / at(shape, axis)) : Number.NaN;
   });
   const isLarger = stringAttribute(node, "keep_aspect_ratio_policy") === "not_smaller";
   const scale = isLarger ? Math.max(...asked) : Math.min(...asked);
@@ -123,7 +124,7 @@ export function resizedAxes(
 ): readonly AxisMap[] | undefined {
   const { node } = context;
   const [, , , sizes] = context.values;
-  if ((node.inputs[3] ?? "") !== "") {
+  if (hasInput(node, 3)) {
     const scales =
       keepsAspect(node) && sizes !== undefined ? keptAspect(node, sizes, input)?.scales : undefined;
     return keepsAspect(node) && scales === undefined ? undefined : resizeMaps(node, input, output, scales);

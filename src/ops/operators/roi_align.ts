@@ -1,7 +1,9 @@
-import { floatAttribute, int, intAttribute, stringAttribute } from "../../graph/attributes.js";
+import { dims4 } from "../../graph/at.js";
+import { floatAttributeOr, int, intAttributeOr, stringAttribute } from "../../graph/attributes.js";
+import { firstOf, requiredNames } from "../../graph/operands.js";
 import type { Node } from "../../graph/types.js";
 import { laneWise } from "../channels/lanewise.js";
-import { requiredInput } from "../core/arguments.js";
+import { checkRank, requiredInput } from "../core/arguments.js";
 import type { OpDefinition } from "../core/definition.js";
 import { absent, noProducts } from "../core/definition.js";
 import { cast } from "../core/element_types.js";
@@ -16,6 +18,8 @@ export const RoiAlign: OpDefinition = {
   cost: noProducts,
   shape: (context) => {
     const { node } = context;
+    checkRank(context, 0, 4);
+    checkRank(context, 1, 2);
     const { elementType, shape } = requiredInput(context, 0);
     const boxes = requiredInput(context, 1).shape;
     return [{ elementType, shape: [boxes?.[0], shape?.[1], ...outputSize(node)] }];
@@ -25,7 +29,7 @@ export const RoiAlign: OpDefinition = {
 };
 
 function outputSize(node: Node): readonly [height: number, width: number] {
-  return [intAttribute(node, "output_height") ?? 1, intAttribute(node, "output_width") ?? 1];
+  return [intAttributeOr(node, "output_height", 1), intAttributeOr(node, "output_width", 1)];
 }
 
 /** One axis of the map, and of the samples that are taken along it. */
@@ -47,9 +51,9 @@ interface Tap {
 
 /** Each bin is the mean of samples at even distances, each of them between four elements of the map. */
 function expandAlign(b: Emitter, node: Node): string {
-  const [x = "", rois = "", images = ""] = node.inputs;
-  const [batch = 1, channels = 1, height = 1, width = 1] = b.dims(x);
-  const [boxes = 1] = b.dims(rois);
+  const [x, rois, images] = requiredNames(node, 3);
+  const [batch, channels, height, width] = dims4(b.dims(x));
+  const [boxes] = firstOf(b.dims(rois), 1);
   const samples = samplesOf(node);
   const [rows, columns] = outputSize(node);
   const down = tapsAlong(b, node, rois, { size: height, bins: rows, samples, first: 1, last: 3 });
@@ -79,7 +83,7 @@ function expandAlign(b: Emitter, node: Node): string {
 function samplesOf(node: Node): number {
   const mode = stringAttribute(node, "mode") ?? "avg";
   if (mode !== "avg") throw unsupportedForm(node, "simpler one", "the mode avg", mode);
-  const samples = intAttribute(node, "sampling_ratio") ?? 0;
+  const samples = intAttributeOr(node, "sampling_ratio", 0);
   if (samples > 0) return samples;
   throw unsupportedForm(node, "simpler one", "a sampling_ratio of 1 or more", "as many as a box is large");
 }
@@ -112,7 +116,7 @@ function samplesAlong(b: Emitter, node: Node, rois: string, axis: Axis): string 
     const scaled = mul(
       b,
       slice(b, rois, [{ axis: 1, start: which, end: which + 1 }]),
-      b.scalar(floatAttribute(node, "spatial_scale") ?? 1),
+      b.scalar(floatAttributeOr(node, "spatial_scale", 1)),
     );
     return isHalfPixel ? sub(b, scaled, b.scalar(0.5)) : scaled;
   };

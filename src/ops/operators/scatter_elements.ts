@@ -1,4 +1,5 @@
-import { int, intAttribute, stringAttribute } from "../../graph/attributes.js";
+import { int, intAttributeOr, stringAttribute } from "../../graph/attributes.js";
+import { requiredNames } from "../../graph/operands.js";
 import { normalizeAxis } from "../core/arguments.js";
 import { wall } from "../core/channels.js";
 import {
@@ -22,9 +23,9 @@ export const ScatterElements: OpDefinition = {
   channels: () => wall("its indices may lead from any channel to any other"),
   gradient: scatterGradient,
   expand: (b, node) => {
-    const [x = "", indices = "", updates = ""] = node.inputs;
+    const [x, indices, updates] = requiredNames(node, 3);
     const dims = b.dims(x);
-    const axis = normalizeAxis(node, intAttribute(node, "axis") ?? 0, dims.length);
+    const axis = normalizeAxis(node, intAttributeOr(node, "axis", 0), dims.length);
     const targets = elementPositions(b, node, indices, dims, axis);
     const parts = { data: reshape(b, x, [-1, 1]), updates: reshape(b, updates, [-1, 1]), targets };
     return [reshape(b, scatterRows(b, node, parts, stringAttribute(node, "reduction") ?? "none"), dims)];
@@ -38,7 +39,7 @@ function scatterGradient(context: GradientContext): readonly (string | undefined
   if (dy === undefined || indices === undefined || updates === undefined) return [];
   const reduction = stringAttribute(node, "reduction") ?? "none";
   checkPlainScatter(node, reduction);
-  const axis = { axis: int(intAttribute(node, "axis") ?? 0) };
+  const axis = { axis: int(intAttributeOr(node, "axis", 0)) };
   const kept = (): string => {
     if (reduction === "add") return dy;
     const zeros = b.emit("Sub", [updates, updates]);

@@ -1,4 +1,6 @@
 import { stringAttribute } from "../../graph/attributes.js";
+import { requiredNames } from "../../graph/operands.js";
+import { checkRank } from "../core/arguments.js";
 import { wall } from "../core/channels.js";
 import {
   type GradientContext,
@@ -17,11 +19,14 @@ import { checkPlainScatter } from "../families/scatter_gradient.js";
 export const ScatterND: OpDefinition = {
   type: "ScatterND",
   cost: noProducts,
-  shape: sameTypeAsFirstInput,
+  shape: (context) => {
+    checkRank(context, 1, 1, Infinity);
+    return sameTypeAsFirstInput(context);
+  },
   channels: () => wall("its indices may lead from any channel to any other"),
   gradient: scatterGradient,
   expand: (b, node) => {
-    const [x = "", indices = "", updates = ""] = node.inputs;
+    const [x, indices, updates] = requiredNames(node, 3);
     const dims = b.dims(x);
     const { rows, count, size } = namedBlocks(b, node, indices, dims);
     const parts = {

@@ -1,4 +1,4 @@
-import { floatAttribute } from "../../graph/attributes.js";
+import { floatAttributeOr } from "../../graph/attributes.js";
 import type { Node } from "../../graph/types.js";
 import { activation } from "../channels/lanewise.js";
 import { add, mul } from "../core/emit.js";
@@ -19,7 +19,7 @@ export const Selu = unaryOp("Selu", {
 
 function parametersOf(node: Node): { readonly alpha: number; readonly gamma: number } {
   return {
-    alpha: floatAttribute(node, "alpha") ?? 1.6732631921768188,
-    gamma: floatAttribute(node, "gamma") ?? 1.0507010221481323,
+    alpha: floatAttributeOr(node, "alpha", 1.6732631921768188),
+    gamma: floatAttributeOr(node, "gamma", 1.0507010221481323),
   };
 }

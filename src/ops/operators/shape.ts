@@ -1,4 +1,4 @@
-import { intAttribute } from "../../graph/attributes.js";
+import { intAttribute, intAttributeOr } from "../../graph/attributes.js";
 import type { Shape as Dims } from "../../graph/types.js";
 import { shapeChannels } from "../channels/shape.js";
 import type { NodeContext } from "../core/context.js";
@@ -21,10 +21,10 @@ export const Shape: OpDefinition = {
 
 function selectedDims({ node, inputs: [x] }: NodeContext): Dims | undefined {
   // Both are clamped to the rank and may count from the end, as in Array.slice.
-  return x?.shape?.slice(intAttribute(node, "start") ?? 0, intAttribute(node, "end"));
+  return x?.shape?.slice(intAttributeOr(node, "start", 0), intAttribute(node, "end"));
 }
 
 function slicedPositions(context: NodeContext, length: number): readonly number[] | undefined {
-  const [range] = sliceRanges(context, [length]) ?? [];
+  const range = sliceRanges(context, [length])?.[0];
   return range && Array.from({ length: range.count }, (_, index) => range.start + index * range.step);
 }

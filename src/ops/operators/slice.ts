@@ -1,3 +1,4 @@
+import { at } from "../../graph/at.js";
 import { shapeError } from "../../graph/shape_error.js";
 import type { Dim, ValueType } from "../../graph/types.js";
 import { sliceChannels } from "../channels/structure.js";
@@ -33,12 +34,12 @@ export const Slice: OpDefinition = {
     const ranges = x === undefined ? undefined : sliceRanges(context, x.dims);
     if (x === undefined || ranges === undefined) return [undefined];
     const strides = stridesOf(x.dims);
-    const offset = ranges.reduce((sum, range, axis) => sum + range.start * (strides[axis] ?? 0), 0);
+    const offset = ranges.reduce((sum, range, axis) => sum + range.start * at(strides, axis), 0);
     return [
       stridedValue(
         x,
         ranges.map((range) => range.count),
-        strides.map((stride, axis) => stride * (ranges[axis]?.step ?? 1)),
+        strides.map((stride, axis) => stride * at(ranges, axis).step),
         offset,
       ),
     ];
@@ -176,7 +177,7 @@ function sliceGradient(context: GradientContext): string | undefined {
   const sizes = ascending.map((range) => range.count * range.step);
   return padOrCrop(builder, spread, sizes, {
     begins: ascending.map((range) => range.start),
-    ends: ascending.map((range, axis) => (dims[axis] ?? 0) - range.start - (sizes[axis] ?? 0)),
+    ends: ascending.map((range, axis) => at(dims, axis) - range.start - at(sizes, axis)),
   });
 }
 

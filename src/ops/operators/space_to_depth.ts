@@ -1,3 +1,4 @@
+import { dims4, present } from "../../graph/at.js";
 import { intAttribute } from "../../graph/attributes.js";
 import { spaceToDepthChannels } from "../channels/blocks.js";
 import type { OpDefinition } from "../core/definition.js";
@@ -18,8 +19,8 @@ export const SpaceToDepth: OpDefinition = {
   gradient: ({ builder: b, node, outputGradients: [dy], dims }) => {
     const [x] = node.inputs;
     if (dy === undefined || x === undefined) return [];
-    const block = intAttribute(node, "blocksize") ?? 1;
-    const [batch = 1, channels = 1, height = 1, width = 1] = dims(x);
+    const block = present(intAttribute(node, "blocksize"));
+    const [batch, channels, height, width] = dims4(dims(x));
     const split = [batch, block, block, channels, height / block, width / block];
     return [reshape(b, transpose(b, reshape(b, dy, split), [0, 3, 4, 1, 5, 2]), dims(x))];
   },

@@ -1,4 +1,5 @@
-import { int, intAttribute } from "../../graph/attributes.js";
+import { at } from "../../graph/at.js";
+import { int, intAttribute, intAttributeOr } from "../../graph/attributes.js";
 import { shapeError } from "../../graph/shape_error.js";
 import type { Dim, Node, ValueType } from "../../graph/types.js";
 import { splitChannels } from "../channels/structure.js";
@@ -23,7 +24,7 @@ export const Split: OpDefinition = {
 
 /** The axis of a Split node, counted from the front. */
 export function splitAxis(node: Node, rank: number): number {
-  return normalizeAxis(node, intAttribute(node, "axis") ?? 0, rank);
+  return normalizeAxis(node, intAttributeOr(node, "axis", 0), rank);
 }
 
 /** Sizes of the parts of an axis; undefined entries where they are not known. */
@@ -73,7 +74,7 @@ function splitValues(context: NodeContext): readonly (KnownValue | undefined)[] 
   let start = 0;
   return splitSizes(context, x.dims[axis]).map((size) => {
     if (typeof size !== "number") return undefined;
-    const offset = start * (strides[axis] ?? 1);
+    const offset = start * at(strides, axis);
     start += size;
     return stridedValue(x, x.dims.with(axis, size), strides, offset);
   });

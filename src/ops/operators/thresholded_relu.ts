@@ -1,12 +1,12 @@
-import { floatAttribute } from "../../graph/attributes.js";
+import { floatAttributeOr } from "../../graph/attributes.js";
 import { activation } from "../channels/lanewise.js";
 import { unaryOp } from "../families/elementwise.js";
 
 /** y = x where x > α, else 0 (ONNX ThresholdedRelu, opset 10 and later). dx = dy there, else 0. */
 export const ThresholdedRelu = unaryOp("ThresholdedRelu", {
-  channels: activation((x, { node }) => thresholded(x, floatAttribute(node, "alpha") ?? 1)),
+  channels: activation((x, { node }) => thresholded(x, floatAttributeOr(node, "alpha", 1))),
   gradient: ({ b, node, x, dy }) => {
-    const alpha = b.scalar(floatAttribute(node, "alpha") ?? 1);
+    const alpha = b.scalar(floatAttributeOr(node, "alpha", 1));
     return b.emit("Where", [b.emit("Greater", [x, alpha]), dy, b.scalar(0)]);
   },
 });

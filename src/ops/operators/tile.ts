@@ -1,3 +1,4 @@
+import { at } from "../../graph/at.js";
 import { shapeError } from "../../graph/shape_error.js";
 import type { Dim, ValueType } from "../../graph/types.js";
 import { tileChannels } from "../channels/resizing.js";
@@ -53,7 +54,7 @@ function tileGradient(context: GradientContext): string | undefined {
   const copies = reshape(
     builder,
     dy,
-    dims.flatMap((dim, axis) => [repeats[axis] ?? 1, dim]),
+    dims.flatMap((dim, axis) => [at(repeats, axis), dim]),
   );
   return reduceSum(
     builder,

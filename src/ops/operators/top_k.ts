@@ -1,4 +1,4 @@
-import { int, intAttribute } from "../../graph/attributes.js";
+import { int, intAttribute, intAttributeOr } from "../../graph/attributes.js";
 import type { Dim, ValueType } from "../../graph/types.js";
 import { normalizeAxis, requiredInput } from "../core/arguments.js";
 import { wall } from "../core/channels.js";
@@ -24,7 +24,7 @@ function topKTypes(context: NodeContext): readonly ValueType[] {
   const { node, values } = context;
   const { elementType, shape } = requiredInput(context, 0);
   const k: Dim = intAttribute(node, "k") ?? values[1]?.elements[0];
-  const found = shape?.with(normalizeAxis(node, intAttribute(node, "axis") ?? -1, shape.length), k);
+  const found = shape?.with(normalizeAxis(node, intAttributeOr(node, "axis", -1), shape.length), k);
   return [
     { elementType, shape: found },
     { elementType: "int64", shape: found },
@@ -39,6 +39,6 @@ function topKGradient(context: GradientContext): string | undefined {
   if (dy === undefined || x === undefined) return undefined;
   if (positions === undefined || positions === "")
     throw unsupportedForm(node, "gradient", "two outputs", "the values alone");
-  const attributes = { axis: int(intAttribute(node, "axis") ?? -1) };
+  const attributes = { axis: int(intAttributeOr(node, "axis", -1)) };
   return b.emit("ScatterElements", [zerosLike(context, x), positions, dy], { attributes });
 }

@@ -1,3 +1,4 @@
+import { at } from "../../graph/at.js";
 import { intsAttribute } from "../../graph/attributes.js";
 import { shapeError } from "../../graph/shape_error.js";
 import type { Node, ValueType } from "../../graph/types.js";
@@ -24,8 +25,8 @@ export const Transpose: OpDefinition = {
     return [
       stridedValue(
         x,
-        perm.map((axis) => x.dims[axis] ?? 1),
-        perm.map((axis) => strides[axis] ?? 1),
+        perm.map((axis) => at(x.dims, axis)),
+        perm.map((axis) => at(strides, axis)),
       ),
     ];
   },

@@ -1,7 +1,11 @@
-import { intAttribute } from "../../graph/attributes.js";
+import { intAttributeOr } from "../../graph/attributes.js";
+import { firstOf, requiredName } from "../../graph/operands.js";
 import { numericData, numericTensor } from "../../graph/tensor.js";
+import type { Node } from "../../graph/types.js";
+import { checkRank, optionalInput } from "../core/arguments.js";
 import { wall } from "../core/channels.js";
 import { noProducts, type OpDefinition, sameTypeAsFirstInput } from "../core/definition.js";
+import type { Emitter } from "../core/emitter.js";
 import { checkTable, mustBeConstant, unsupportedForm } from "../core/unsupported_form.js";
 
 /** The upper or lower triangle of matrices, 0 elsewhere (ONNX Trilu, opset 14 and later). dx: the same of dy. */
@@ -9,7 +13,10 @@ export const Trilu: OpDefinition = {
   type: "Trilu",
   cost: noProducts,
   elements: "padded",
-  shape: sameTypeAsFirstInput,
+  shape: (context) => {
+    checkRank(context, 0, 2, Infinity);
+    return sameTypeAsFirstInput(context);
+  },
   channels: () => wall("it cuts a triangle"),
   gradient: ({ builder: b, node, outputGradients: [dy] }) => {
     if (dy === undefined) return [];
@@ -18,13 +25,11 @@ export const Trilu: OpDefinition = {
     ];
   },
   expand: (b, node) => {
-    const [x = "", diagonal = ""] = node.inputs;
-    const constant = diagonal === "" ? undefined : b.constantTensor(diagonal);
-    if (diagonal !== "" && constant === undefined) throw mustBeConstant(node, "the diagonal");
-    const k = constant === undefined ? 0 : (numericData(constant)[0] ?? 0);
-    const [rows = 1, columns = 1] = b.dims(x).slice(-2);
+    const x = requiredName(node, 0);
+    const k = diagonalOf(b, node);
+    const [rows, columns] = firstOf(b.dims(x).slice(-2), 2);
     checkTable(node, rows * columns);
-    const isUpper = (intAttribute(node, "upper") ?? 1) !== 0;
+    const isUpper = intAttributeOr(node, "upper", 1) !== 0;
     const kept = Array.from({ length: rows * columns }, (_, at) => {
       const above = (at % columns) - Math.floor(at / columns) - k;
       return Number(isUpper ? above >= 0 : above <= 0);
@@ -37,3 +42,13 @@ export const Trilu: OpDefinition = {
     return [b.emit("Where", [b.constant("triangle", mask), x, b.constant("zero", zero)])];
   },
 };
+
+/** How far above the main diagonal the triangle begins; 0 where the node does not say. */
+function diagonalOf(b: Emitter, node: Node): number {
+  const name = optionalInput(node, 1);
+  if (name === undefined) return 0;
+  const constant = b.constantTensor(name);
+  const [k] = constant === undefined ? [] : numericData(constant);
+  if (k === undefined) throw mustBeConstant(node, "the diagonal");
+  return k;
+}

@@ -1,5 +1,7 @@
+import { hasOutput, orDefault, outputOf } from "../../graph/at.js";
 import { intAttribute } from "../../graph/attributes.js";
 import { freshNames, usedNames, withInitializers } from "../../graph/edit.js";
+import { ofInput, ofOutput, outputOrOmitted, requiredName } from "../../graph/operands.js";
 import { int64Tensor, numericData } from "../../graph/tensor.js";
 import type { Dim, Graph, Node, Shape, Tensor, ValueType } from "../../graph/types.js";
 import { inferGraph } from "../inference/infer.js";
@@ -23,12 +25,12 @@ export function canonicalReshapes(graph: Graph): Graph {
   const nodes = graph.nodes.map((node) => {
     const root = roots.get(node);
     if (root === undefined) return node;
-    const copiesBatch = keepsBatch(root, node.outputs[0] ?? "");
-    const stated = graph.initializers.get(node.inputs[1] ?? "");
+    const copiesBatch = keepsBatch(root, outputOrOmitted(node, 0));
+    const stated = ofInput(graph.initializers, node, 1);
     const isConstant = node.op !== "Reshape" || stated !== undefined;
     const namesBatch = copiesBatch && node.op === "Reshape" && stated !== undefined && startsWithSize(stated);
     if (isConstant && !namesBatch && root === node.inputs[0]) return node;
-    const dims = constantShape(types.get(root)?.shape, types.get(node.outputs[0] ?? "")?.shape, copiesBatch);
+    const dims = constantShape(types.get(root)?.shape, ofOutput(types, node, 0)?.shape, copiesBatch);
     if (dims === undefined) return node;
     const shape = fresh(`${node.outputs[0]}_shape`);
     added.set(shape, int64Tensor([dims.length], dims));
@@ -42,10 +44,10 @@ function rootsOf(graph: Graph): ReadonlyMap<Node, string> {
   const roots = new Map<Node, string>();
   const behind = new Map<string, string>();
   for (const node of graph.nodes.filter(isReshaping)) {
-    const [x = ""] = node.inputs;
+    const x = requiredName(node, 0);
     const root = behind.get(x) ?? x;
     roots.set(node, root);
-    if (intAttribute(node, "allowzero") !== 1) behind.set(node.outputs[0] ?? "", root);
+    if (intAttribute(node, "allowzero") !== 1 && hasOutput(node, 0)) behind.set(outputOf(node, 0), root);
   }
   return roots;
 }
@@ -73,7 +75,7 @@ function batchKeeping(
   };
 }
 
-const startsWithSize = (shape: Tensor): boolean => (numericData(shape)[0] ?? 0) > 0;
+const startsWithSize = (shape: Tensor): boolean => orDefault(numericData(shape)[0], 0) > 0;
 
 /**
  * The shape argument of a Reshape from `input` to `output`; undefined where it is not constant.

@@ -1,5 +1,7 @@
+import { at, hasOutput, outputOf, present } from "../../graph/at.js";
 import { freshNames, usedNames } from "../../graph/edit.js";
 import { capturedNames, linkGraph } from "../../graph/links.js";
+import { inputOrOmitted, ofInput, outputsOf, requiredName, requiredNames } from "../../graph/operands.js";
 import { removeDeadNodes } from "../../graph/passes/remove_dead_nodes.js";
 import { float32Tensor, scalarTensor } from "../../graph/tensor.js";
 import type { Graph, Node, Tensor, ValueInfo } from "../../graph/types.js";
@@ -120,7 +122,7 @@ class Dequantizer {
   private visit(node: Node): void {
     const isStandard = node.domain === "" || node.domain === "ai.onnx";
     const rule = isStandard ? this.rules.get(node.op) : undefined;
-    if (rule !== undefined) rule(node);
+    if (rule !== undefined && hasOutput(node, 0)) rule(node);
     else if (commutes(node)) this.move(node);
     else this.keep(node);
   }
@@ -161,8 +163,9 @@ class Dequantizer {
 
   private quantizeLinear(node: Node): void {
     this.keep(node);
-    const [x = "", scale = "", zero = ""] = node.inputs;
-    const [y = ""] = node.outputs;
+    const [x, scale] = requiredNames(node, 2);
+    const zero = inputOrOmitted(node, 2);
+    const y = outputOf(node, 0);
     const source = this.initializers.get(this.realName(x));
     const range = boundsOfIntegers(
       node,
@@ -190,8 +193,9 @@ class Dequantizer {
   }
 
   private dequantizeLinear(node: Node): void {
-    const [x = "", scale = "", zeroPoint = ""] = node.inputs;
-    const [y = ""] = node.outputs;
+    const [x, scale] = requiredNames(node, 2);
+    const zeroPoint = inputOrOmitted(node, 2);
+    const y = outputOf(node, 0);
     const known = this.real.get(x);
     if (known !== undefined) {
       if (this.isSameStep(this.steps.get(x), { scale, zeroPoint })) this.alias(y, known, node);
@@ -239,8 +243,8 @@ class Dequantizer {
       this.keep(node);
       return;
     }
-    const [x = ""] = node.inputs;
-    const [y = "", scale = ""] = node.outputs;
+    const x = requiredName(node, 0);
+    const [y, scale] = outputsOf(node, 2);
     this.values += 1;
     this.real.set(y, this.realName(x));
     this.real.set(scale, this.constant(scale, scalarTensor(1)));
@@ -249,7 +253,7 @@ class Dequantizer {
 
   /** A product of integers whose data were quantized dynamically: the scales are multiplied in behind it. */
   private integerProduct(node: Node, op: "Conv" | "MatMul"): void {
-    const [x = "", w = ""] = node.inputs;
+    const [x, w] = requiredNames(node, 2);
     // Data with a step of their own are not dynamic: what reads the sums knows how to take them.
     const data = this.steps.has(x) ? undefined : this.real.get(x);
     const weight = this.constantFactor(node);
@@ -258,23 +262,22 @@ class Dequantizer {
       return;
     }
     this.constants += 1;
-    const [y = ""] = node.outputs;
+    const y = outputOf(node, 0);
     this.real.set(y, this.emit(op, [data, this.constant(w, weight)], y, node.attributes));
     this.sums.add(y);
   }
 
   /** The weights of ConvInteger or MatMulInteger less their zero point; undefined if they are computed or do not fit. */
   private constantFactor(node: Node): Tensor | undefined {
-    const [, w = "", , wZero = ""] = node.inputs;
-    const integers = integersOf(this.graph.initializers.get(w));
+    const integers = integersOf(ofInput(this.graph.initializers, node, 1));
     const axis = node.op === "ConvInteger" ? 0 : -1;
-    const zeroPoint = { ...node, inputs: ["", "", wZero] };
+    const zeroPoint = { ...node, inputs: ["", "", inputOrOmitted(node, 3)] };
     return integers && realNumbers(zeroPoint, integers, this.graph.initializers, axis);
   }
 
   private cast(node: Node): void {
-    const [x = ""] = node.inputs;
-    const [y = ""] = node.outputs;
+    const x = requiredName(node, 0);
+    const y = outputOf(node, 0);
     const known = this.real.get(x);
     if (known === undefined || !this.sums.has(x)) {
       this.keep(node);
@@ -285,25 +288,19 @@ class Dequantizer {
 
   private linearProduct(node: Node, op: "Conv" | "MatMul"): void {
     this.keep(node);
-    const [
-      x = "",
-      xScale = "",
-      xZero = "",
-      w = "",
-      wScale = "",
-      wZero = "",
-      yScale = "",
-      yZero = "",
-      bias = "",
-    ] = node.inputs;
-    const [y = ""] = node.outputs;
+    const [x, xScale, xZero, w, wScale, wZero, yScale, yZero] = requiredNames(node, 8);
+    const bias = inputOrOmitted(node, 8);
+    const y = outputOf(node, 0);
     const axis = op === "Conv" ? 0 : -1;
+    const offsets = bias === "" ? undefined : this.biasNumbers(bias, xScale, wScale);
+    // A bias that is computed, or in units that are, has no form in real numbers: the node stays.
+    if (bias !== "" && offsets === undefined) return;
     const weight = this.operand({ ...node, inputs: [w, wScale, wZero] }, axis);
     const data = this.operand({ ...node, inputs: [x, xScale, xZero] }, 1);
     const range = boundsOfIntegers(node, this.initializers.get(yScale), this.initializers.get(yZero));
     if (weight === undefined || data === undefined || range === undefined) return;
-    const offset = bias === "" ? undefined : this.bias(node, bias, xScale, wScale);
-    const inputs = [data, weight, ...(offset === undefined ? [] : [offset])];
+    const inputs = [data, weight, ...(offsets === undefined ? [] : [this.constant(bias, offsets)])];
+    if (offsets !== undefined) this.constants += 1;
     const product = this.emit(op, inputs, y, op === "Conv" ? node.attributes : new Map());
     this.values += 1;
     this.real.set(y, this.boundedValue(product, range, y));
@@ -312,7 +309,8 @@ class Dequantizer {
 
   /** A factor as real numbers: known already, a constant, or converted here. */
   private operand(node: Node, axis: number): string | undefined {
-    const [x = "", scale = "", zeroPoint = ""] = node.inputs;
+    const [x, scale] = requiredNames(node, 2);
+    const zeroPoint = inputOrOmitted(node, 2);
     const known = this.real.get(x);
     if (known !== undefined && this.isSameStep(this.steps.get(x), { scale, zeroPoint })) return known;
     const integers = integersOf(this.initializers.get(x));
@@ -324,21 +322,21 @@ class Dequantizer {
   }
 
   /** A bias counts in units of both scales together. */
-  private bias(node: Node, name: string, xScale: string, wScale: string): string | undefined {
+  private biasNumbers(name: string, xScale: string, wScale: string): Tensor | undefined {
     const integers = integersOf(this.initializers.get(name));
-    const scales = [xScale, wScale].map((scale) => integersOf(this.initializers.get(scale))?.values ?? []);
-    const [[ofData = 1] = [], ofWeights = []] = scales;
-    if (integers === undefined || ofWeights.length === 0) return undefined;
-    this.constants += 1;
-    const numbers = integers.values.map((value, at) => {
-      const scale = Math.fround(ofData * (ofWeights[ofWeights.length === 1 ? 0 : at] ?? 1));
+    const ofData = integersOf(this.initializers.get(xScale))?.values[0];
+    const ofWeights = integersOf(this.initializers.get(wScale))?.values;
+    if (integers === undefined || ofData === undefined || ofWeights === undefined) return undefined;
+    if (ofWeights.length !== 1 && ofWeights.length !== integers.values.length) return undefined;
+    const numbers = integers.values.map((value, index) => {
+      const scale = Math.fround(ofData * present(ofWeights[ofWeights.length === 1 ? 0 : index]));
       return value * scale;
     });
-    return this.constant(name === "" ? node.name : name, float32Tensor(integers.dims, numbers));
+    return float32Tensor(integers.dims, numbers);
   }
 
   private move(node: Node): void {
-    const [first = ""] = node.inputs;
+    const first = requiredName(node, 0);
     const moved = node.op === "Concat" ? node.inputs : [first];
     const known = moved.map((name) => this.real.get(name));
     this.keep(node);
@@ -353,7 +351,7 @@ class Dequantizer {
     if (isNeverNegative(twin, this.neverNegative, this.initializers))
       for (const name of outputs) this.neverNegative.add(name);
     node.outputs.forEach((name, index) => {
-      const output = outputs[index] ?? "";
+      const output = at(outputs, index);
       if (output === "") return;
       this.real.set(name, output);
       if (step !== undefined) this.steps.set(name, step);

@@ -1,5 +1,7 @@
+import { hasInput, hasOutput, inputOf } from "../../graph/at.js";
 import { intAttribute } from "../../graph/attributes.js";
 import type { GraphLinks } from "../../graph/links.js";
+import { outputOrOmitted, outputsOf } from "../../graph/operands.js";
 import type { Node } from "../../graph/types.js";
 
 /** ONNX's number of the type float32. */
@@ -15,23 +17,23 @@ export function dynamicUses(
   isKnown: (product: Node) => boolean,
 ): ReadonlySet<Node> {
   const onlyReadBy = (name: string, isGood: (node: Node, name: string) => boolean): boolean =>
-    !outputNames.has(name) && (readers.get(name) ?? []).every((reader) => isGood(reader, name));
+    !outputNames.has(name) && readers.get(name)?.every((reader) => isGood(reader, name)) !== false;
   const isFloatCast = (node: Node): boolean => node.op === "Cast" && intAttribute(node, "to") === FLOAT;
   const isProduct = (node: Node, name: string): boolean =>
     (node.op === "ConvInteger" || node.op === "MatMulInteger") &&
     node.inputs[1] !== name &&
-    [1, 3].every(
-      (index) => (node.inputs[index] ?? "") === "" || graph.initializers.has(node.inputs[index] ?? ""),
-    ) &&
+    [1, 3].every((index) => !hasInput(node, index) || graph.initializers.has(inputOf(node, index))) &&
     isKnown(node) &&
     node.outputs.every((sum) => onlyReadBy(sum, isFloatCast));
   return new Set(
     graph.nodes.filter((node) => {
-      const [y = "", scale = "", zeroPoint = ""] = node.outputs;
+      if (node.op !== "DynamicQuantizeLinear" || !hasOutput(node, 0) || !hasOutput(node, 1)) return false;
+      const [y, scale] = outputsOf(node, 2);
+      const zeroPoint = outputOrOmitted(node, 2);
       const isScale = onlyReadBy(scale, (reader) => reader.op === "Mul");
       const points =
         zeroPoint === "" || onlyReadBy(zeroPoint, (reader) => readers.get(y)?.includes(reader) === true);
-      return node.op === "DynamicQuantizeLinear" && isScale && points && onlyReadBy(y, isProduct);
+      return isScale && points && onlyReadBy(y, isProduct);
     }),
   );
 }

@@ -1,3 +1,4 @@
+import { inputOf } from "../../graph/at.js";
 import { ints } from "../../graph/attributes.js";
 import { removeDeadNodes } from "../../graph/passes/remove_dead_nodes.js";
 import type { Graph, Node } from "../../graph/types.js";
@@ -51,7 +52,8 @@ function isCheaperFactored(
 }
 
 function factoredNode({ conv, coefs, basis, R, S }: DecomposedLayer): Node {
-  const [x = "", , bias] = conv.inputs;
+  const x = inputOf(conv, 0);
+  const bias = conv.inputs[2];
   return {
     ...conv,
     op: "FactoredConv",

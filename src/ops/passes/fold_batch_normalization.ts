@@ -1,6 +1,8 @@
-import { floatAttribute, intAttribute } from "../../graph/attributes.js";
+import { hasInput, hasOutput, inputOf, orDefault, outputOf, present } from "../../graph/at.js";
+import { floatAttributeOr, intAttribute } from "../../graph/attributes.js";
 import { freshNames, usedNames } from "../../graph/edit.js";
 import { type GraphLinks, linkGraph } from "../../graph/links.js";
+import { inputOrOmitted, inputsOf, ofInput } from "../../graph/operands.js";
 import { removeDeadNodes } from "../../graph/passes/remove_dead_nodes.js";
 import { elementCount, float32Data, float32Tensor } from "../../graph/tensor.js";
 import type { Graph, Node, Tensor } from "../../graph/types.js";
@@ -37,12 +39,16 @@ export function foldBatchNormalization(graph: Graph): Graph {
     if (producer === undefined || affine === undefined) continue;
     const folded = foldInto(graph, producer, affine);
     if (folded === undefined) continue;
-    const [x = "", weight = "", bias = ""] = producer.inputs;
+    const [x, weight] = inputsOf(producer, 2);
+    const bias = inputOrOmitted(producer, 2);
     const newWeight = isShared(links, weight) ? fresh(weight) : weight;
     const newBias = bias === "" || isShared(links, bias) ? fresh(`${weight}_bias`) : bias;
     initializers.set(newWeight, folded.weight).set(newBias, folded.bias);
-    const [y = ""] = normalization.outputs;
-    replaced.set(producer, { ...producer, inputs: [x, newWeight, newBias], outputs: [y] });
+    replaced.set(producer, {
+      ...producer,
+      inputs: [x, newWeight, newBias],
+      outputs: [outputOf(normalization, 0)],
+    });
     removed.add(normalization);
   }
   if (removed.size === 0) return graph;
@@ -51,7 +57,7 @@ export function foldBatchNormalization(graph: Graph): Graph {
 }
 
 function isShared(links: GraphLinks, name: string): boolean {
-  return (links.readers.get(name)?.length ?? 0) > 1 || links.outputNames.has(name);
+  return orDefault(links.readers.get(name)?.length, 0) > 1 || links.outputNames.has(name);
 }
 
 /** The node whose output only this BatchNormalization reads. */
@@ -60,8 +66,8 @@ function foldableProducer(links: GraphLinks, node: Node): Node | undefined {
   if (intAttribute(node, "training_mode") === 1 || node.outputs.slice(1).some((name) => name !== "")) {
     return undefined;
   }
-  const [x = ""] = node.inputs;
-  return isShared(links, x) ? undefined : links.producers.get(x);
+  if (!hasInput(node, 0) || !hasOutput(node, 0)) return undefined;
+  return isShared(links, inputOf(node, 0)) ? undefined : ofInput(links.producers, node, 0);
 }
 
 function floats(graph: Graph, name: string | undefined): Float32Array | undefined {
@@ -77,42 +83,50 @@ function affineOf(graph: Graph, node: Node): Affine | undefined {
   if (gamma === undefined || beta === undefined || mean === undefined || variance === undefined) {
     return undefined;
   }
-  const epsilon = floatAttribute(node, "epsilon") ?? DEFAULT_EPSILON;
-  const scale = Float64Array.from(gamma, (value, k) => value / Math.sqrt((variance[k] ?? 0) + epsilon));
-  const shift = Float64Array.from(beta, (value, k) => value - (mean[k] ?? 0) * (scale[k] ?? 0));
+  if ([beta, mean, variance].some(({ length }) => length !== gamma.length)) return undefined;
+  const epsilon = floatAttributeOr(node, "epsilon", DEFAULT_EPSILON);
+  const scale = Float64Array.from(gamma, (value, k) => value / Math.sqrt(present(variance[k]) + epsilon));
+  const shift = Float64Array.from(beta, (value, k) => value - present(mean[k]) * present(scale[k]));
   return { scale, shift };
 }
 
 function foldInto(graph: Graph, node: Node, affine: Affine): Folded | undefined {
   if (node.domain !== "") return undefined;
-  const weight = graph.initializers.get(node.inputs[1] ?? "");
-  const channelOf = weight === undefined ? undefined : outputChannelOf(node, weight.dims);
+  const weight = ofInput(graph.initializers, node, 1);
+  const channelOf =
+    weight === undefined ? undefined : outputChannelOf(node, weight.dims, affine.scale.length);
   const bias = biasOf(graph, node, affine.scale.length);
   if (weight?.type !== "float32" || channelOf === undefined || bias === undefined) return undefined;
   const { scale, shift } = affine;
-  const scaled = float32Data(weight).map((value, index) => value * (scale[channelOf(index)] ?? 1));
-  const moved = Float32Array.from(shift, (value, k) => value + (bias[k] ?? 0) * (scale[k] ?? 1));
+  const scaled = float32Data(weight).map((value, index) => value * present(scale[channelOf(index)]));
+  const moved = Float32Array.from(shift, (value, k) => value + present(bias[k]) * present(scale[k]));
   return { weight: float32Tensor(weight.dims, scaled), bias: float32Tensor([moved.length], moved) };
 }
 
 /** The operator's bias as float64; zeros where it has none; undefined where it is scaled or not constant. */
 function biasOf(graph: Graph, node: Node, channels: number): Float64Array | undefined {
-  const beta = node.op === "Gemm" ? (floatAttribute(node, "beta") ?? 1) : 1;
+  const beta = node.op === "Gemm" ? floatAttributeOr(node, "beta", 1) : 1;
   if (beta !== 1) return undefined;
-  const name = node.inputs[2] ?? "";
-  if (name === "") return new Float64Array(channels);
-  const values = floats(graph, name);
+  if (!hasInput(node, 2)) return new Float64Array(channels);
+  const values = floats(graph, inputOf(node, 2));
   if (values === undefined || (values.length !== channels && values.length !== 1)) return undefined;
-  return Float64Array.from({ length: channels }, (_, k) => values[values.length === 1 ? 0 : k] ?? 0);
+  return Float64Array.from({ length: channels }, (_, k) => present(values[values.length === 1 ? 0 : k]));
 }
 
-/** Flat weight index -> output channel; undefined for operators that BatchNormalization cannot fold into. */
-function outputChannelOf(node: Node, dims: readonly number[]): ((index: number) => number) | undefined {
+/** Flat weight index -> output channel; undefined for operators that BatchNormalization cannot fold into, or with others than `channels`. */
+function outputChannelOf(
+  node: Node,
+  dims: readonly number[],
+  channels: number,
+): ((index: number) => number) | undefined {
   const weight = findOp(node)?.weight;
   if (weight?.takesBias !== true) return undefined;
-  const [first = 1, second = 1] = dims;
+  const [first, second] = dims;
+  if (first === undefined || second === undefined) return undefined;
   const perRow = elementCount(dims.slice(1));
-  if (weight.outputAxis(node) === 0) return (index) => Math.floor(index / perRow);
+  const isByRow = weight.outputAxis(node) === 0;
+  if ((isByRow ? first : second * weight.groups(node)) !== channels) return undefined;
+  if (isByRow) return (index) => Math.floor(index / perRow);
   // [C, K / groups, ...]: rows of one group share their output channels.
   const rowsPerGroup = first / weight.groups(node);
   const perChannel = elementCount(dims.slice(2));

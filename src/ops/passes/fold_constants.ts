@@ -1,4 +1,6 @@
+import { at, present } from "../../graph/at.js";
 import { capturedNames } from "../../graph/links.js";
+import { ofInput } from "../../graph/operands.js";
 import { elementBytes, elementCount, numericTensor } from "../../graph/tensor.js";
 import type { Graph, Node, Tensor } from "../../graph/types.js";
 import { isStatic, stridesOf } from "../core/dims.js";
@@ -42,7 +44,7 @@ function constantOutput(
   const value = inference.values.get(output);
   const numbers = knownNumbers(value);
   if (value !== undefined && numbers !== undefined) return numericTensor(value.type, value.dims, numbers);
-  const source = initializers.get(node.inputs[0] ?? "");
+  const source = ofInput(initializers, node, 0);
   if (!isStandard || source === undefined || output !== node.outputs[0]) return undefined;
   const shape = inference.types.get(output)?.shape;
   return isStatic(shape) ? rearranged(node, source, shape) : undefined;
@@ -62,12 +64,13 @@ function rearranged(node: Node, source: Tensor, dims: readonly number[]): Tensor
 function transposed(source: Tensor, perm: readonly number[]): Tensor | undefined {
   const size = elementBytes[source.type];
   if (size === 0) return undefined;
-  const dims = perm.map((axis) => source.dims[axis] ?? 1);
+  const dims = perm.map((axis) => at(source.dims, axis));
   const sourceStrides = stridesOf(source.dims);
-  const strides = perm.map((axis) => (sourceStrides[axis] ?? 1) * size);
+  const strides = perm.map((axis) => at(sourceStrides, axis) * size);
   const bytes = new Uint8Array(source.bytes.byteLength);
   forEachPosition(dims, strides, 0, (order, position) => {
-    for (let byte = 0; byte < size; byte++) bytes[order * size + byte] = source.bytes[position + byte] ?? 0;
+    for (let byte = 0; byte < size; byte++)
+      bytes[order * size + byte] = present(source.bytes[position + byte]);
   });
   return { type: source.type, dims, bytes };
 }

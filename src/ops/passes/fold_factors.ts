@@ -1,4 +1,6 @@
+import { at, hasInput, hasOutput, outputOf, present } from "../../graph/at.js";
 import { linkGraph } from "../../graph/links.js";
+import { ofInput, requiredNames } from "../../graph/operands.js";
 import { elementCount, float32Data, float32Tensor } from "../../graph/tensor.js";
 import type { Graph, Node, Tensor } from "../../graph/types.js";
 
@@ -11,9 +13,9 @@ export function foldFactors(graph: Graph): Graph {
   const initializers = new Map(graph.initializers);
   const replaced = new Map<Node, Node | undefined>();
   for (const node of graph.nodes) {
-    if (node.op !== "Mul" || node.domain !== "") continue;
-    const [a = "", b = ""] = node.inputs;
-    const [y = ""] = node.outputs;
+    if (node.op !== "Mul" || node.domain !== "" || !hasOutput(node, 0)) continue;
+    const [a, b] = requiredNames(node, 2);
+    const y = outputOf(node, 0);
     const product = productOf(initializers.get(a), initializers.get(b));
     if (product !== undefined && !outputNames.has(y)) {
       initializers.set(y, product);
@@ -33,7 +35,9 @@ export function foldFactors(graph: Graph): Graph {
     replaced.set(before, { ...before, inputs: before.inputs.with(1, name), outputs: [y] });
     replaced.set(node, undefined);
   }
-  const nodes = graph.nodes.flatMap((node) => (replaced.has(node) ? (replaced.get(node) ?? []) : [node]));
+  const nodes = graph.nodes
+    .map((node) => (replaced.has(node) ? replaced.get(node) : node))
+    .filter((node) => node !== undefined);
   return { ...graph, nodes, initializers };
 }
 
@@ -42,7 +46,7 @@ function productOf(a: Tensor | undefined, b: Tensor | undefined): Tensor | undef
   if (a?.type !== "float32" || b?.type !== "float32") return undefined;
   const [many, one] = elementCount(a.dims) >= elementCount(b.dims) ? [a, b] : [b, a];
   if (elementCount(one.dims) !== 1 || one.dims.length > many.dims.length) return undefined;
-  const [factor = 1] = float32Data(one);
+  const factor = at(float32Data(one), 0);
   return float32Tensor(
     many.dims,
     float32Data(many).map((value) => value * factor),
@@ -55,13 +59,14 @@ function weightTimes(
   initializers: ReadonlyMap<string, Tensor>,
   factors: Tensor,
 ): Tensor | undefined {
-  const weight = initializers.get(node.inputs[1] ?? "");
-  const isConv = node.op === "Conv" && (node.inputs[2] ?? "") === "";
+  const weight = ofInput(initializers, node, 1);
+  const isConv = node.op === "Conv" && !hasInput(node, 2);
   if (weight?.type !== "float32" || factors.type !== "float32" || !(isConv || node.op === "MatMul"))
     return undefined;
   const data = float32Data(weight);
   const by = float32Data(factors);
-  const channels = (isConv ? weight.dims[0] : weight.dims.at(-1)) ?? 1;
+  const channels = isConv ? weight.dims[0] : weight.dims.at(-1);
+  if (channels === undefined) return undefined;
   const inner = isConv ? elementCount(weight.dims.slice(1)) : 1;
   const expected = isConv ? [channels, ...weight.dims.slice(2).map(() => 1)] : [channels];
   const own = factors.dims.slice(-expected.length);
@@ -70,9 +75,10 @@ function weightTimes(
     own.every((dim, axis) => dim === expected[axis]) &&
     elementCount(factors.dims) === channels;
   if (by.length !== 1 && !isPerChannel) return undefined;
-  const factor = (at: number): number => by[by.length === 1 ? 0 : Math.floor(at / inner) % channels] ?? 1;
+  const factor = (index: number): number =>
+    present(by[by.length === 1 ? 0 : Math.floor(index / inner) % channels]);
   return float32Tensor(
     weight.dims,
-    data.map((value, at) => value * factor(at)),
+    data.map((value, index) => value * factor(index)),
   );
 }

@@ -1,4 +1,6 @@
+import { outputOf } from "../../graph/at.js";
 import { linkGraph } from "../../graph/links.js";
+import { ofInput } from "../../graph/operands.js";
 import { removeDeadNodes } from "../../graph/passes/remove_dead_nodes.js";
 import type { Graph, Node } from "../../graph/types.js";
 import { type Decomposition, findDecomposition } from "../../layers/decomposition.js";
@@ -22,9 +24,9 @@ export function foldNormalization(graph: Graph): Graph {
   const parts = [...found.values()];
   const byCoefs = new Map(parts.map((part) => [part.coefs.name, part]));
   const restored = folded.nodes.flatMap((node): readonly Node[] => {
-    const part = node.op === "Conv" ? byCoefs.get(node.inputs[1] ?? "") : undefined;
+    const part = node.op === "Conv" ? ofInput(byCoefs, node, 1) : undefined;
     if (part === undefined) return [node];
-    return [part.matmul, part.reshape, withWeight(node, part.reshape.outputs[0] ?? "")];
+    return [part.matmul, part.reshape, withWeight(node, outputOf(part.reshape, 0))];
   });
   const kept = parts.flatMap(({ basis, shape }) => [basis.name, shape]);
   const initializers = new Map(folded.initializers);

@@ -9,7 +9,8 @@ export function fuseSilu(graph: Graph): Graph {
   const fused = new Map<Node, readonly Node[]>();
   for (const node of graph.nodes) {
     if (node.op !== "Mul" || node.domain !== "") continue;
-    for (const [x = "", gate = ""] of [node.inputs, node.inputs.toReversed()]) {
+    for (const [x, gate] of [node.inputs, node.inputs.toReversed()]) {
+      if (x === undefined || gate === undefined) continue;
       const sigmoid = producers.get(gate);
       const isOwn = readers.get(gate)?.length === 1 && !outputNames.has(gate);
       if (sigmoid?.op !== "Sigmoid" || sigmoid.domain !== "" || sigmoid.inputs[0] !== x || !isOwn) continue;

@@ -1,5 +1,7 @@
+import { at } from "../../graph/at.js";
 import { freshNames, usedNames } from "../../graph/edit.js";
 import { capturedNames } from "../../graph/links.js";
+import { ofInput } from "../../graph/operands.js";
 import { normalForm } from "../../graph/passes/normal_form.js";
 import { topologicalSort } from "../../graph/passes/topological_sort.js";
 import type { Branch, Graph, Node, Tensor, ValueInfo } from "../../graph/types.js";
@@ -59,7 +61,7 @@ class BranchWalk {
 
   /** The branch that is taken, its names such that it can be written here; undefined where none is known, or can be. */
   private takenBranch(node: Node): Branch | undefined {
-    const [condition] = knownNumbers(this.inference.values.get(node.inputs[0] ?? "")) ?? [];
+    const condition = knownNumbers(ofInput(this.inference.values, node, 0))?.[0];
     const branch = condition === undefined ? undefined : branchOf(node, condition !== 0);
     const names = branch === undefined ? undefined : namesFor(branch, node, this.taken, this.fresh);
     return branch === undefined || names === undefined ? undefined : renamed(branch, names);
@@ -148,7 +150,7 @@ function passedOn(node: Node, results: readonly string[]): readonly Node[] {
             name: "",
             op: "Identity",
             domain: "",
-            inputs: [results[index] ?? ""],
+            inputs: [at(results, index)],
             outputs: [output],
             attributes: new Map(),
           },

@@ -1,5 +1,7 @@
+import { hasInput } from "../../graph/at.js";
 import { freshNames, usedNames, withInitializers } from "../../graph/edit.js";
 import { type GraphLinks, linkGraph } from "../../graph/links.js";
+import { ofInput, outputOrOmitted, requiredName } from "../../graph/operands.js";
 import { int64Tensor, numericData } from "../../graph/tensor.js";
 import type { Graph, Node, Tensor } from "../../graph/types.js";
 
@@ -21,7 +23,7 @@ export function mergeSlices(graph: Graph): Graph {
   const added = new Map<string, Tensor>();
   const merged = new Set<Node>();
   const nodes = graph.nodes.map((node) => {
-    const inner = links.producers.get(node.inputs[0] ?? "");
+    const inner = ofInput(links.producers, node, 0);
     // A Slice that was merged already may be merged again in the next round.
     if (inner === undefined || merged.has(inner) || !isOnlyReader(links, inner)) return node;
     const ranges = joined(constantRanges(graph, inner), constantRanges(graph, node));
@@ -32,26 +34,26 @@ export function mergeSlices(graph: Graph): Graph {
       added.set(name, int64Tensor([values.length], values));
       return name;
     });
-    return { ...node, inputs: [inner.inputs[0] ?? "", ...inputs] };
+    return { ...node, inputs: [requiredName(inner, 0), ...inputs] };
   });
   return merged.size === 0 ? graph : withInitializers({ ...graph, nodes }, added);
 }
 
 function isOnlyReader({ readers, outputNames }: GraphLinks, node: Node): boolean {
-  const [y = ""] = node.outputs;
+  const y = outputOrOmitted(node, 0);
   return readers.get(y)?.length === 1 && !outputNames.has(y);
 }
 
 function constantRanges(graph: Graph, node: Node): Ranges | undefined {
   if (node.op !== "Slice" || node.domain !== "" || node.inputs.length < 3) return undefined;
   const values = (index: number): readonly number[] | undefined => {
-    const tensor = graph.initializers.get(node.inputs[index] ?? "");
+    const tensor = ofInput(graph.initializers, node, index);
     return tensor === undefined ? undefined : numericData(tensor);
   };
   const starts = values(1);
   const ends = values(2);
-  const axes = (node.inputs[3] ?? "") === "" ? starts?.map((_, axis) => axis) : values(3);
-  const steps = (node.inputs[4] ?? "") === "" ? starts?.map(() => 1) : values(4);
+  const axes = hasInput(node, 3) ? values(3) : starts?.map((_, axis) => axis);
+  const steps = hasInput(node, 4) ? values(4) : starts?.map(() => 1);
   if (starts === undefined || ends === undefined || axes === undefined || steps === undefined)
     return undefined;
   return { starts, ends, axes, steps };

@@ -1,5 +1,7 @@
+import { at } from "../../graph/at.js";
 import { ints, intsAttribute } from "../../graph/attributes.js";
 import { linkGraph } from "../../graph/links.js";
+import { ofInput } from "../../graph/operands.js";
 import type { Graph, Node } from "../../graph/types.js";
 import { permutation } from "../operators/transpose.js";
 
@@ -10,7 +12,7 @@ import { permutation } from "../operators/transpose.js";
 export function mergeTransposes(graph: Graph): Graph {
   const { producers } = linkGraph(graph);
   const nodes = graph.nodes.map((node) => {
-    const inner = producers.get(node.inputs[0] ?? "");
+    const inner = ofInput(producers, node, 0);
     return isTranspose(node) && isTranspose(inner) ? (merged(inner, node) ?? node) : node;
   });
   return nodes.every((node, index) => node === graph.nodes[index]) ? graph : { ...graph, nodes };
@@ -23,6 +25,6 @@ function merged(inner: Node, outer: Node): Node | undefined {
   const rank = (intsAttribute(inner, "perm") ?? intsAttribute(outer, "perm"))?.length;
   if (rank === undefined) return undefined;
   const first = permutation(inner, rank);
-  const perm = permutation(outer, rank).map((axis) => first[axis] ?? axis);
+  const perm = permutation(outer, rank).map((axis) => at(first, axis));
   return { ...outer, inputs: inner.inputs, attributes: new Map([["perm", ints(perm)]]) };
 }

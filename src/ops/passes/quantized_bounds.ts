@@ -1,5 +1,6 @@
 import { floatAttribute } from "../../graph/attributes.js";
 import { PenniError } from "../../graph/errors.js";
+import { ofInput } from "../../graph/operands.js";
 import { numericData } from "../../graph/tensor.js";
 import type { Node, Tensor } from "../../graph/types.js";
 import type { Handling } from "../core/definition.js";
@@ -25,10 +26,10 @@ export function boundsOfIntegers(
   const scales = integersOf(scale)?.values;
   const points = zeroPoint === undefined ? [0] : integersOf(zeroPoint)?.values;
   if (scales === undefined || points === undefined) return undefined;
-  const [factor = 1] = scales;
-  const [point = 0] = points;
+  const [factor] = scales;
+  const [point] = points;
   const range = rangeOf(node, zeroPoint);
-  if (range === undefined) return undefined;
+  if (range === undefined || factor === undefined || point === undefined) return undefined;
   if (scales.length > 1 || points.length > 1)
     return { low: Number.NEGATIVE_INFINITY, high: Number.POSITIVE_INFINITY };
   return { low: (range.low - point) * factor, high: (range.high - point) * factor };
@@ -52,8 +53,9 @@ export function isNeverNegative(
   const definition = findOp(node);
   if (definition?.neverNegative === true) return true;
   if (node.op === "Clip") {
-    const least = initializers.get(node.inputs[1] ?? "");
-    return (floatAttribute(node, "min") ?? (least && numericData(least)[0]) ?? -1) >= 0;
+    const least = ofInput(initializers, node, 1);
+    const low = floatAttribute(node, "min") ?? (least && numericData(least)[0]);
+    return low !== undefined && low >= 0;
   }
   if (definition?.elements === undefined || !keepsSign[definition.elements]) return false;
   const sources = node.op === "Concat" ? node.inputs : node.inputs.slice(0, 1);

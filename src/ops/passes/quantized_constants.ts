@@ -1,5 +1,7 @@
-import { intAttribute } from "../../graph/attributes.js";
+import { hasInput, present } from "../../graph/at.js";
+import { intAttributeOr } from "../../graph/attributes.js";
 import { PenniError } from "../../graph/errors.js";
+import { ofInput } from "../../graph/operands.js";
 import { elementCount, float32Tensor, numericData } from "../../graph/tensor.js";
 import type { Node, Tensor } from "../../graph/types.js";
 import { stridesOf } from "../core/dims.js";
@@ -39,12 +41,11 @@ function parametersOf(
   stated: number,
 ): Parameters | undefined {
   const lookup = (index: number, otherwise: number): ((at: number) => number) | undefined => {
-    const name = node.inputs[index] ?? "";
-    if (name === "") return () => otherwise;
-    const found = integersOf(initializers.get(name));
+    if (!hasInput(node, index)) return () => otherwise;
+    const found = integersOf(ofInput(initializers, node, index));
     return found === undefined
       ? undefined
-      : along(found, dims, stated, intAttribute(node, "block_size") ?? 0);
+      : along(found, dims, stated, intAttributeOr(node, "block_size", 0));
   };
   const [scale, zeroPoint] = [lookup(1, 1), lookup(2, 0)];
   return scale === undefined || zeroPoint === undefined ? undefined : { scale, zeroPoint };
@@ -56,14 +57,16 @@ function along(
   stated: number,
   block: number,
 ): ((at: number) => number) | undefined {
-  if (values.length === 1) return () => values[0] ?? 0;
+  const [first] = values;
+  if (first === undefined) return undefined;
+  if (values.length === 1) return () => first;
   const axis = stated < 0 ? stated + dims.length : stated;
   const stride = stridesOf(dims)[axis];
   const size = dims[axis];
   if (stride === undefined || size === undefined) return undefined;
   if (own.length === 1)
-    return own[0] === size ? (at) => values[Math.floor(at / stride) % size] ?? 0 : undefined;
-  const blocks = own[axis] ?? 0;
+    return own[0] === size ? (at) => present(values[Math.floor(at / stride) % size]) : undefined;
+  const blocks = own[axis];
   const others =
     own.length === dims.length && own.every((dim, other) => other === axis || dim === dims[other]);
   if (block <= 0 || !others || blocks !== Math.ceil(size / block)) return undefined;
@@ -73,11 +76,11 @@ function along(
       Math.floor(at / stride) % size,
       at % stride,
     ];
-    return values[(outer * blocks + Math.floor(within / block)) * stride + inner] ?? 0;
+    return present(values[(outer * blocks + Math.floor(within / block)) * stride + inner]);
   };
 }
 
-const statedAxis = (node: Node): number => intAttribute(node, "axis") ?? 1;
+const statedAxis = (node: Node): number => intAttributeOr(node, "axis", 1);
 
 /** (integer - zero point) * scale, by inputs 1 and 2 of a node; undefined if these are computed or not of float32. */
 export function realNumbers(
@@ -86,7 +89,7 @@ export function realNumbers(
   initializers: ReadonlyMap<string, Tensor>,
   axis = statedAxis(node),
 ): Tensor | undefined {
-  const scale = initializers.get(node.inputs[1] ?? "");
+  const scale = ofInput(initializers, node, 1);
   if (scale !== undefined && scale.type !== "float32") return undefined;
   const parameters = parametersOf(node, dims, initializers, axis);
   if (parameters === undefined) return undefined;
@@ -107,7 +110,7 @@ export function quantizeConstant(
   if (source === undefined) return undefined;
   const parameters = parametersOf(node, source.dims, initializers, statedAxis(node));
   if (parameters === undefined) return undefined;
-  const { low, high } = integerRange(node, quantizedType(node, initializers.get(node.inputs[2] ?? "")?.type));
+  const { low, high } = integerRange(node, quantizedType(node, ofInput(initializers, node, 2)?.type));
   const values = source.values.map((value, at) => {
     const whole = halfToEven(Math.fround(value / parameters.scale(at))) + parameters.zeroPoint(at);
     return Math.max(low, Math.min(high, whole));

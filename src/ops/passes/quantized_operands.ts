@@ -1,4 +1,6 @@
+import { outputOf, present } from "../../graph/at.js";
 import { int } from "../../graph/attributes.js";
+import { inputOrOmitted, requiredName } from "../../graph/operands.js";
 import { numericTensor } from "../../graph/tensor.js";
 import type { ElementType, Node } from "../../graph/types.js";
 import type { TypedBuilder } from "../inference/builder.js";
@@ -11,8 +13,9 @@ export type Unfusing = (b: TypedBuilder, node: Node) => boolean;
 /** A quantized value: the names of its integers, its scale and its zero point. */
 export type Quantized = readonly [values: string, scale: string, zeroPoint: string];
 
-export function quantizedAt({ inputs }: Node, index: number): Quantized {
-  return [inputs[index] ?? "", inputs[index + 1] ?? "", inputs[index + 2] ?? ""];
+/** @throws PenniError "bad-model" if the integers or their scale are omitted; the zero point may be */
+export function quantizedAt(node: Node, index: number): Quantized {
+  return [requiredName(node, index), requiredName(node, index + 1), inputOrOmitted(node, index + 2)];
 }
 
 export function real(b: TypedBuilder, [values, scale, zeroPoint]: Quantized, axis?: number): string {
@@ -29,13 +32,8 @@ export interface Rounding {
 }
 
 /** The scale and zero point of a node's result in two of its inputs; undefined where their type is not known. */
-export function roundingAt(
-  b: TypedBuilder,
-  { inputs }: Node,
-  index: number,
-  like: string,
-): Rounding | undefined {
-  const [scale = "", stated = ""] = inputs.slice(index);
+export function roundingAt(b: TypedBuilder, node: Node, index: number, like: string): Rounding | undefined {
+  const [scale, stated] = [inputOrOmitted(node, index), inputOrOmitted(node, index + 1)];
   const zeroPoint = stated === "" ? zeroOf(b, b.types.get(like)?.elementType) : stated;
   return scale === "" || zeroPoint === undefined ? undefined : { scale, zeroPoint };
 }
@@ -46,8 +44,10 @@ function zeroOf(b: TypedBuilder, type: ElementType | undefined): string | undefi
 }
 
 export function round(b: TypedBuilder, x: string, { scale, zeroPoint }: Rounding, node: Node): true {
-  b.emit("QuantizeLinear", [x, scale, zeroPoint], { outputs: [node.outputs[0] ?? ""] });
+  b.emit("QuantizeLinear", [x, scale, zeroPoint], { outputs: [outputOf(node, 0)] });
   return true;
 }
 
-export const rankOf = (b: TypedBuilder, x: string): number => b.types.get(x)?.shape?.length ?? 0;
+/** The rank of a value whose shape is known. @throws PenniError "internal" if it is not */
+export const rankOf = (b: TypedBuilder, x: string): number =>
+  present(b.types.get(x)?.shape, "the shape of a quantized value").length;

@@ -1,6 +1,8 @@
-import { attributes, int, intAttribute, ints, intsAttribute } from "../../graph/attributes.js";
+import { hasInput, hasOutput, inputOf, outputOf } from "../../graph/at.js";
+import { attributes, int, intAttributeOr, ints, intsAttribute } from "../../graph/attributes.js";
 import { freshNames, usedNames } from "../../graph/edit.js";
 import { type GraphLinks, linkGraph } from "../../graph/links.js";
+import { firstOf, ofInput, outputOrOmitted } from "../../graph/operands.js";
 import { removeDeadNodes } from "../../graph/passes/remove_dead_nodes.js";
 import { float32Data, float32Tensor, int64Tensor } from "../../graph/tensor.js";
 import type { Graph, Node, Tensor } from "../../graph/types.js";
@@ -47,18 +49,19 @@ interface FactoredPair {
 }
 
 function factoredPair(links: GraphLinks, pointwise: Node): FactoredPair | undefined {
-  const basisConv = links.producers.get(pointwise.inputs[0] ?? "");
-  const coefs = links.graph.initializers.get(pointwise.inputs[1] ?? "");
-  const bases = links.graph.initializers.get(basisConv?.inputs[1] ?? "");
-  if (basisConv?.op !== "Conv" || basisConv.domain !== "" || (basisConv.inputs[2] ?? "") !== "")
-    return undefined;
+  const basisConv = ofInput(links.producers, pointwise, 0);
+  const coefs = ofInput(links.graph.initializers, pointwise, 1);
+  const bases = basisConv && ofInput(links.graph.initializers, basisConv, 1);
+  if (basisConv?.op !== "Conv" || basisConv.domain !== "" || hasInput(basisConv, 2)) return undefined;
+  if (!hasInput(basisConv, 0) || !hasOutput(pointwise, 0)) return undefined;
   if (coefs?.type !== "float32" || bases?.type !== "float32") return undefined;
   if (!isPlainPointwise(pointwise, coefs) || isReadElsewhere(links, basisConv)) return undefined;
   const channels = groupCount(basisConv);
-  const [maps = 0, own, R, S, ...more] = bases.dims;
-  const [K = 0, columns = 0] = coefs.dims;
+  const [maps, own, R, S, ...more] = bases.dims;
+  const [K, columns] = firstOf(coefs.dims, 2);
   const groups = groupCount(pointwise);
-  if (own !== 1 || R === undefined || S === undefined || more.length > 0 || R * S === 1) return undefined;
+  if (maps === undefined || own !== 1 || R === undefined || S === undefined || more.length > 0 || R * S === 1)
+    return undefined;
   if (channels < 2 || maps % channels !== 0 || channels % groups !== 0) return undefined;
   const [d, C] = [maps / channels, channels / groups];
   if (d < 1 || columns !== C * d) return undefined;
@@ -71,12 +74,12 @@ function factoredPair(links: GraphLinks, pointwise: Node): FactoredPair | undefi
 /** Whether a convolution with this weight sees one position at a time, each once. */
 function isPlainPointwise(conv: Node, { dims }: Tensor): boolean {
   const is = (name: string, value: number): boolean =>
-    (intsAttribute(conv, name) ?? []).every((each) => each === value);
+    intsAttribute(conv, name)?.every((each) => each === value) !== false;
   return dims.length === 4 && dims[2] === 1 && dims[3] === 1 && is("strides", 1) && is("pads", 0);
 }
 
 function isReadElsewhere(links: GraphLinks, conv: Node): boolean {
-  const [maps = ""] = conv.outputs;
+  const maps = outputOrOmitted(conv, 0);
   return links.outputNames.has(maps) || links.readers.get(maps)?.length !== 1;
 }
 
@@ -84,7 +87,7 @@ function decomposed(
   { basisConv, pointwise, basis, coefs, K, C, d, kernel }: FactoredPair,
   fresh: (stem: string) => string,
 ): { readonly nodes: readonly Node[]; readonly initializers: readonly (readonly [string, Tensor])[] } {
-  const stem = pointwise.outputs[0] ?? "";
+  const stem = outputOf(pointwise, 0);
   const name = (suffix: string): string => fresh(`${stem}.${suffix}`);
   const [left, right, shape, product, weight] = [
     name("coefs"),
@@ -103,10 +106,10 @@ function decomposed(
   });
   const conv: Node = {
     ...pointwise,
-    inputs: [basisConv.inputs[0] ?? "", weight, ...pointwise.inputs.slice(2)],
+    inputs: [inputOf(basisConv, 0), weight, ...pointwise.inputs.slice(2)],
     attributes: new Map([
       ...basisConv.attributes,
-      ...attributes({ group: int(intAttribute(pointwise, "group") ?? 1), kernel_shape: ints([...kernel]) }),
+      ...attributes({ group: int(intAttributeOr(pointwise, "group", 1)), kernel_shape: ints([...kernel]) }),
     ]),
   };
   return {

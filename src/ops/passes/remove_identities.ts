@@ -1,4 +1,6 @@
+import { hasOutput, outputOf } from "../../graph/at.js";
 import { capturedNames } from "../../graph/links.js";
+import { ofOutput, requiredName } from "../../graph/operands.js";
 import type { Graph, Node, Shape } from "../../graph/types.js";
 import { namesRead } from "../../graph/verify.js";
 import type { NodeContext } from "../core/context.js";
@@ -62,11 +64,10 @@ function findIdentities(graph: Graph): ReadonlySet<Node> {
   const opset = standardOpset(graph);
   const read = new Set([...graph.nodes.flatMap(namesRead), ...graph.outputs.map(({ name }) => name)]);
   const isIdentity = (node: Node): boolean => {
-    const [y = "", ...others] = node.outputs;
-    if ((node.domain !== "" && node.domain !== "ai.onnx") || others.some((name) => read.has(name)))
-      return false;
+    const isStandard = node.domain === "" || node.domain === "ai.onnx";
+    if (!isStandard || node.outputs.slice(1).some((name) => read.has(name))) return false;
     const context = nodeContext(node, opset, types, values);
-    const output = types.get(y);
+    const output = ofOutput(types, node, 0);
     const [input] = context.inputs;
     if (node.op === "Cast") return input !== undefined && input.elementType === output?.elementType;
     return identityTests.get(node.op)?.(context, output?.shape) ?? false;
@@ -90,9 +91,9 @@ function aliasNames(graph: Graph, identities: ReadonlySet<Node>): Aliases {
   const renamed = new Map<string, string>();
   const removed = new Set<Node>();
   for (const node of graph.nodes) {
-    const [y = ""] = node.outputs;
-    if (!identities.has(node) || captured.has(y)) continue;
-    const [input = ""] = node.inputs;
+    if (!identities.has(node) || !hasOutput(node, 0) || captured.has(outputOf(node, 0))) continue;
+    const y = outputOf(node, 0);
+    const input = requiredName(node, 0);
     const x = sources.get(input) ?? input;
     if (outputs.has(y)) {
       // The value takes the output's name, unless it has a name of its own to keep.

@@ -1,3 +1,4 @@
+import { orDefault } from "../../graph/at.js";
 import { linkGraph } from "../../graph/links.js";
 import { dropOmitted } from "../../graph/passes/normal_form.js";
 import type { Graph, Node } from "../../graph/types.js";
@@ -16,7 +17,7 @@ export function removeUnreadOutputs(graph: Graph): Graph {
 }
 
 function withoutUnread(node: Node, isRead: (name: string) => boolean): Node {
-  const first = findOp(node)?.optionalOutputs ?? Number.POSITIVE_INFINITY;
+  const first = orDefault(findOp(node)?.optionalOutputs, Number.POSITIVE_INFINITY);
   const isIdle = (name: string, index: number): boolean => index >= first && name !== "" && !isRead(name);
   if (!node.outputs.some(isIdle)) return node;
   return { ...node, outputs: node.outputs.map((name, index) => (isIdle(name, index) ? "" : name)) };

@@ -1,5 +1,7 @@
+import { hasInput, inputOf } from "../../graph/at.js";
 import { intsAttribute, stringAttribute } from "../../graph/attributes.js";
 import { freshNames, usedNames, withInitializers } from "../../graph/edit.js";
+import { ofInput } from "../../graph/operands.js";
 import { float32Tensor } from "../../graph/tensor.js";
 import type { Graph, Node, Shape, Tensor } from "../../graph/types.js";
 import { standardOpset } from "../core/definition.js";
@@ -26,17 +28,16 @@ export function resizeByScales(graph: Graph): Graph {
     if (scales === undefined) return node;
     const name = fresh(`${node.outputs[0]}_scales`);
     added.set(name, float32Tensor([scales.length], scales));
-    return { ...node, inputs: [node.inputs[0] ?? "", "", name] };
+    return { ...node, inputs: [inputOf(node, 0), "", name] };
   });
   return added.size === 0 ? graph : withInitializers({ ...graph, nodes }, added);
 }
 
 function scalesOf(node: Node, { types, values }: Inference): readonly number[] | undefined {
   const isStandard = node.domain === "" || node.domain === "ai.onnx";
-  const sizes = node.inputs[SIZES] ?? "";
-  if (node.op !== "Resize" || !isStandard || sizes === "" || !isPlain(node)) return undefined;
-  const input = types.get(node.inputs[0] ?? "")?.shape;
-  const output = values.get(sizes)?.elements;
+  if (node.op !== "Resize" || !isStandard || !hasInput(node, SIZES) || !isPlain(node)) return undefined;
+  const input = ofInput(types, node, 0)?.shape;
+  const output = ofInput(values, node, SIZES)?.elements;
   if (input === undefined || output?.length !== input.length) return undefined;
   return scalesBetween(input, output);
 }

@@ -1,15 +1,19 @@
+import { hasOutput, orDefault, outputOf, present } from "../../graph/at.js";
 import {
   attributesOf,
   float,
   floatAttribute,
+  floatAttributeOr,
   floatsAttribute,
   int,
   intAttribute,
-  stringAttribute,
+  intAttributeOr,
+  stringAttributeOr,
   text,
 } from "../../graph/attributes.js";
 import { usedNames } from "../../graph/edit.js";
 import { float32ToFloat16 } from "../../graph/float16.js";
+import { firstOf, inputOrOmitted, requiredName, requiredNames } from "../../graph/operands.js";
 import { numericTensor, scalarTensor } from "../../graph/tensor.js";
 import type { Attribute, Graph, Node, Tensor } from "../../graph/types.js";
 import { normalizeAxis } from "../core/arguments.js";
@@ -49,9 +53,13 @@ type RuleOf = (node: Node) => Rule | undefined;
 
 function rulesWith(products: QuantizedProducts): RuleOf {
   const quantized = quantizedRules(products);
-  return ({ domain, op }) =>
-    rules.get(`${domain === "ai.onnx" ? "" : domain} ${op}`) ??
-    (domain === MICROSOFT ? quantized.get(op) : undefined);
+  return (node) => {
+    // A node without the output that a rule writes is dead, and goes elsewhere.
+    if (!hasOutput(node, 0)) return undefined;
+    const { domain, op } = node;
+    const rule = rules.get(`${domain === "ai.onnx" ? "" : domain} ${op}`);
+    return rule ?? (domain === MICROSOFT ? quantized.get(op) : undefined);
+  };
 }
 
 const ruleFor: Readonly<Record<QuantizedProducts, RuleOf>> = {
@@ -75,8 +83,6 @@ export function unfuse(graph: Graph, products: QuantizedProducts = "integers"): 
   for (const node of graph.nodes) if (ruleOf(node)?.(b, node) !== true) b.append(node);
   return { ...graph, nodes: b.nodes, initializers: b.initializers };
 }
-
-const outputOf = (node: Node): string => node.outputs[0] ?? "";
 
 /** A number of the element type of `like`; undefined where it cannot be written. */
 function numberLike(b: TypedBuilder, like: string, value: number): string | undefined {
@@ -148,11 +154,12 @@ const CONV = ["auto_pad", "dilations", "group", "kernel_shape", "pads", "strides
 
 /** Inputs x, weight, bias, and what is added before the activation. */
 function unfuseConv(b: TypedBuilder, node: Node): boolean {
-  const name = stringAttribute(node, "activation") ?? "";
-  const parameters = floatsAttribute(node, "activation_params") ?? [];
+  const name = stringAttributeOr(node, "activation", "");
+  const parameters = orDefault(floatsAttribute(node, "activation_params"), []);
   if (!isActivation(name) || (name === "Clip" && parameters.length !== 2)) return false;
-  const [x = "", weight = "", bias = "", added = ""] = node.inputs;
-  const y = outputOf(node);
+  const [x, weight] = requiredNames(node, 2);
+  const [bias, added] = [inputOrOmitted(node, 2), inputOrOmitted(node, 3)];
+  const y = outputOf(node, 0);
   const inputs = bias === "" ? [x, weight] : [x, weight, bias];
   const isSum = added !== "";
   const convOutput = name === "" && !isSum ? y : b.freshName(`${y}_conv`);
@@ -163,11 +170,11 @@ function unfuseConv(b: TypedBuilder, node: Node): boolean {
 }
 
 function unfuseGemm(b: TypedBuilder, node: Node): boolean {
-  const name = stringAttribute(node, "activation") ?? "";
+  const name = stringAttributeOr(node, "activation", "");
   if (name === "Clip" || !isActivation(name)) return false;
   const parameters = ["activation_alpha", "activation_beta"].map((each) => floatAttribute(node, each));
   const [alpha, beta] = parameters;
-  const y = outputOf(node);
+  const y = outputOf(node, 0);
   const product = name === "" ? y : b.freshName(`${y}_gemm`);
   const kept = attributesOf(node, ["alpha", "beta", "transA", "transB"]);
   b.emit("Gemm", node.inputs, { outputs: [product], attributes: kept });
@@ -177,18 +184,21 @@ function unfuseGemm(b: TypedBuilder, node: Node): boolean {
 
 /** alpha · A' B', the last two axes of each turned where asked for. */
 function unfuseMatMul(b: TypedBuilder, node: Node): boolean {
-  const [a = "", c = ""] = node.inputs;
-  const alpha = floatAttribute(node, "alpha") ?? 1;
+  const [a, c] = requiredNames(node, 2);
+  const alpha = floatAttributeOr(node, "alpha", 1);
   const factor = alpha === 1 ? undefined : numberLike(b, a, alpha);
   const turns = [intAttribute(node, "transA") === 1, intAttribute(node, "transB") === 1];
   const ranks = [a, c].map((name) => b.types.get(name)?.shape?.length);
   const isBatched = ["transBatchA", "transBatchB"].some((each) => intAttribute(node, each) === 1);
   if (isBatched || (alpha !== 1 && factor === undefined)) return false;
   if (turns.some((turned, at) => turned && ranks[at] === undefined)) return false;
-  const [left = "", right = ""] = [a, c].map((name, at) =>
-    turns[at] === true ? lastTwoTurned(b, name, ranks[at] ?? 0) : name,
+  const [left, right] = firstOf(
+    [a, c].map((name, factorNumber) =>
+      turns[factorNumber] === true ? lastTwoTurned(b, name, present(ranks[factorNumber])) : name,
+    ),
+    2,
   );
-  const y = outputOf(node);
+  const y = outputOf(node, 0);
   const product = factor === undefined ? y : b.freshName(`${y}_product`);
   b.emit("MatMul", [left, right], { outputs: [product] });
   if (factor !== undefined) b.emit("Mul", [product, factor], { outputs: [y] });
@@ -205,12 +215,12 @@ function lastTwoTurned(b: TypedBuilder, x: string, rank: number): string {
 /** y = x · σ(alpha x). */
 function swish(usual: number): Rule {
   return (b, node) => {
-    const [x = ""] = node.inputs;
+    const x = requiredName(node, 0);
     const alpha = floatAttribute(node, "alpha") ?? usual;
     const factor = alpha === 1 ? undefined : numberLike(b, x, alpha);
     if (alpha !== 1 && factor === undefined) return false;
     const scaled = factor === undefined ? x : b.emit("Mul", [x, factor]);
-    b.emit("Mul", [x, b.emit("Sigmoid", [scaled])], { outputs: [outputOf(node)] });
+    b.emit("Mul", [x, b.emit("Sigmoid", [scaled])], { outputs: [outputOf(node, 0)] });
     return true;
   };
 }
@@ -218,8 +228,9 @@ function swish(usual: number): Rule {
 /** Gelu of x, or of x plus a second input; exact, or by tanh. */
 function gelu(approximate: "none" | "tanh"): Rule {
   return (b, node) => {
-    const [given = "", bias = ""] = node.inputs;
-    const y = outputOf(node);
+    const given = requiredName(node, 0);
+    const bias = inputOrOmitted(node, 1);
+    const y = outputOf(node, 0);
     const constants = numbersLike(b, given, [0.5, 1, Math.SQRT2, Math.sqrt(2 / Math.PI), 0.044715]);
     if (constants === undefined) return false;
     const x = bias === "" ? given : b.emit("Add", [given, bias]);
@@ -227,7 +238,7 @@ function gelu(approximate: "none" | "tanh"): Rule {
       b.emit("Gelu", [x], { outputs: [y], attributes: { approximate: text(approximate) } });
       return true;
     }
-    const [half = "", one = "", root = "", slope = "", cubic = ""] = constants;
+    const [half, one, root, slope, cubic] = firstOf(constants, 5);
     const mul = (left: string, right: string): string => b.emit("Mul", [left, right]);
     const curve = (): string => {
       if (approximate === "none") return b.emit("Erf", [b.emit("Div", [x, root])]);
@@ -241,27 +252,29 @@ function gelu(approximate: "none" | "tanh"): Rule {
 
 /** Layer normalization of a sum: inputs x, skip, scale, shift, bias; outputs y, mean, deviation, sum. */
 function unfuseSkipNormalization(b: TypedBuilder, node: Node): boolean {
-  const [x = "", skip = "", scale = "", shift = "", bias = ""] = node.inputs;
-  const [y = "", mean = "", deviation = "", stated = ""] = node.outputs;
-  if (mean !== "" || deviation !== "") return false;
-  const sum = stated === "" ? b.freshName(`${y}_sum`) : stated;
+  const [x, skip, scale] = requiredNames(node, 3);
+  const [shift, bias] = [inputOrOmitted(node, 3), inputOrOmitted(node, 4)];
+  if (hasOutput(node, 1) || hasOutput(node, 2)) return false;
+  const y = outputOf(node, 0);
+  const sum = hasOutput(node, 3) ? outputOf(node, 3) : b.freshName(`${y}_sum`);
   const first = bias === "" ? x : b.emit("Add", [x, bias]);
   b.emit("Add", [first, skip], { outputs: [sum] });
   b.emit("LayerNormalization", shift === "" ? [sum, scale] : [sum, scale, shift], {
     outputs: [y],
-    attributes: { axis: int(-1), epsilon: float(floatAttribute(node, "epsilon") ?? 1e-12) },
+    attributes: { axis: int(-1), epsilon: float(floatAttributeOr(node, "epsilon", 1e-12)) },
   });
   return true;
 }
 
 /** y = x / √(mean of x² + epsilon) · scale, over the axes from `axis` on. */
 function rootMeanSquare(b: TypedBuilder, node: Node): boolean {
-  const [x = "", scale = ""] = node.inputs;
-  const [y = "", ...others] = node.outputs;
+  const [x, scale] = requiredNames(node, 2);
+  const [y, ...others] = node.outputs;
   const rank = b.types.get(x)?.shape?.length;
-  const epsilon = numberLike(b, x, floatAttribute(node, "epsilon") ?? 1e-5);
-  if (rank === undefined || epsilon === undefined || others.some((name) => name !== "")) return false;
-  const first = normalizeAxis(node, intAttribute(node, "axis") ?? -1, rank);
+  const epsilon = numberLike(b, x, floatAttributeOr(node, "epsilon", 1e-5));
+  if (y === undefined || rank === undefined || epsilon === undefined || others.some((name) => name !== ""))
+    return false;
+  const first = normalizeAxis(node, intAttributeOr(node, "axis", -1), rank);
   const axes = Array.from({ length: rank - first }, (_, at) => first + at);
   const mean = reduceMean(b, b.emit("Mul", [x, x]), axes, true);
   const root = b.emit("Sqrt", [b.emit("Add", [mean, epsilon])]);

@@ -1,4 +1,13 @@
-import { attributesOf, float, floatAttribute, int, intAttribute } from "../../graph/attributes.js";
+import { outputOf } from "../../graph/at.js";
+import {
+  attributesOf,
+  float,
+  floatAttributeOr,
+  int,
+  intAttribute,
+  intAttributeOr,
+} from "../../graph/attributes.js";
+import { ofInput, requiredName } from "../../graph/operands.js";
 import type { Node } from "../../graph/types.js";
 import { normalizeAxis } from "../core/arguments.js";
 import { transpose } from "../core/emit.js";
@@ -54,19 +63,20 @@ function ofOne(form: RealForm): Unfusing {
   return (b, node) => {
     const operand = quantizedAt(node, 0);
     const rounding = roundingAt(b, node, 3, operand[0]);
-    if (rounding === undefined || b.types.get(operand[0])?.shape === undefined) return false;
+    const isTyped = operand.every((name) => name === "" || b.types.has(name));
+    if (rounding === undefined || !isTyped || b.types.get(operand[0])?.shape === undefined) return false;
     const result = form(b, real(b, operand), node);
     return result !== undefined && round(b, result, rounding, node);
   };
 }
 
 const leakyRelu: RealForm = (b, x, node) =>
-  b.emit("LeakyRelu", [x], { attributes: { alpha: float(floatAttribute(node, "alpha") ?? 0.01) } });
+  b.emit("LeakyRelu", [x], { attributes: { alpha: float(floatAttributeOr(node, "alpha", 0.01)) } });
 
 /** Its attribute `opset` says whether axes behind the stated one count as well, as they did before operator set 13. */
 const softmax: RealForm = (b, x, node) => {
-  const axis = normalizeAxis(node, intAttribute(node, "axis") ?? -1, rankOf(b, x));
-  const isSameMeaning = (intAttribute(node, "opset") ?? 13) < 13 === b.opset < 13;
+  const axis = normalizeAxis(node, intAttributeOr(node, "axis", -1), rankOf(b, x));
+  const isSameMeaning = intAttributeOr(node, "opset", 13) < 13 === b.opset < 13;
   if (!isSameMeaning && axis !== rankOf(b, x) - 1) return undefined;
   return b.emit("Softmax", [x], { attributes: { axis: int(axis) } });
 };
@@ -83,7 +93,7 @@ function channelsLast(form: RealForm): RealForm {
   return (b, x, node) => {
     if (!areChannelsLast(node)) return form(b, x, node);
     const result = form(b, channelsFirst(b, x), node);
-    return result === undefined ? undefined : lastAgain(b, result);
+    return result === undefined ? undefined : lastAgain(b, result, rankOf(b, x));
   };
 }
 
@@ -93,8 +103,8 @@ function channelsFirst(b: TypedBuilder, x: string): string {
   return transpose(b, x, [0, rank - 1, ...axes.slice(1, -1)]);
 }
 
-function lastAgain(b: TypedBuilder, x: string, y?: string): string {
-  const axes = Array.from({ length: rankOf(b, x) }, (_, axis) => axis);
+function lastAgain(b: TypedBuilder, x: string, rank: number, y?: string): string {
+  const axes = Array.from({ length: rank }, (_, axis) => axis);
   const perm = [0, ...axes.slice(2), 1];
   if (y === undefined) return transpose(b, x, perm);
   return b.emit("Transpose", [x], {
@@ -107,7 +117,8 @@ function lastAgain(b: TypedBuilder, x: string, y?: string): string {
 function concat(b: TypedBuilder, node: Node): boolean {
   const starts = Array.from({ length: Math.floor((node.inputs.length - 2) / 3) }, (_, part) => 2 + 3 * part);
   const parts = starts.map((at) => quantizedAt(node, at));
-  const rounding = roundingAt(b, node, 0, parts[0]?.[0] ?? "");
+  const [first] = parts;
+  const rounding = first && roundingAt(b, node, 0, first[0]);
   if (rounding === undefined) return false;
   const inputs = parts.map((part) => real(b, part));
   const joined = b.emit("Concat", inputs, { attributes: attributesOf(node, ["axis"]) });
@@ -119,23 +130,24 @@ function where(b: TypedBuilder, node: Node): boolean {
   const [chosen, other] = [quantizedAt(node, 1), quantizedAt(node, 4)];
   const rounding = roundingAt(b, node, 7, chosen[0]);
   if (rounding === undefined) return false;
-  const condition = node.inputs[0] ?? "";
+  const condition = requiredName(node, 0);
   return round(b, b.emit("Where", [condition, real(b, chosen), real(b, other)]), rounding, node);
 }
 
 /** The standard's QLinearConv, but that its data may have the channels last. */
 function convolution(b: TypedBuilder, node: Node): boolean {
-  const [x = "", ...others] = node.inputs;
+  const x = requiredName(node, 0);
+  const others = node.inputs.slice(1);
   const attributes = attributesOf(node, [
     ...["auto_pad", "dilations", "group", "kernel_shape", "pads", "strides"],
   ]);
-  const y = node.outputs[0] ?? "";
+  const y = outputOf(node, 0);
   if (!areChannelsLast(node)) {
     b.emit("QLinearConv", node.inputs, { outputs: [y], attributes });
     return true;
   }
   if (b.types.get(x)?.shape === undefined) return false;
-  lastAgain(b, b.emit("QLinearConv", [channelsFirst(b, x), ...others], { attributes }), y);
+  lastAgain(b, b.emit("QLinearConv", [channelsFirst(b, x), ...others], { attributes }), rankOf(b, x), y);
   return true;
 }
 
@@ -143,17 +155,16 @@ const MAX_POOL = ["auto_pad", "ceil_mode", "dilations", "kernel_shape", "pads", 
 
 /** MaxPool of integers whose channels come last. */
 function maxPool(b: TypedBuilder, node: Node): boolean {
-  const [x = ""] = node.inputs;
+  const x = requiredName(node, 0);
   if (b.types.get(x)?.shape === undefined) return false;
   const pooled = b.emit("MaxPool", [channelsFirst(b, x)], { attributes: attributesOf(node, MAX_POOL) });
-  lastAgain(b, pooled, node.outputs[0] ?? "");
+  lastAgain(b, pooled, rankOf(b, x), outputOf(node, 0));
   return true;
 }
 
 /** Conversions that the standard has too, for integers of 8 bits and sums. */
 function standard(b: TypedBuilder, node: Node): boolean {
-  const [x = "", , zeroPoint = ""] = node.inputs;
-  const types = [x, zeroPoint].map((name) => b.types.get(name)?.elementType);
+  const types = [0, 2].map((index) => ofInput(b.types, node, index)?.elementType);
   if (!types.some((type) => type === "int8" || type === "uint8" || type === "int32")) return false;
   b.append({ ...node, domain: "" });
   return true;

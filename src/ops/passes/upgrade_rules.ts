@@ -1,17 +1,20 @@
 import {
   floatAttribute,
+  floatAttributeOr,
   floatsAttribute,
   int,
   intAttribute,
+  intAttributeOr,
   intsAttribute,
   stringAttribute,
   text,
 } from "../../graph/attributes.js";
 import { type ErrorDetails, PenniError } from "../../graph/errors.js";
+import { outputOrOmitted, requiredName, requiredNames } from "../../graph/operands.js";
 import { describeShape } from "../../graph/shape_error.js";
 import { float32Tensor, int64Tensor, numericTensor } from "../../graph/tensor.js";
 import type { Attribute, Attributes, Node, Tensor, ValueType } from "../../graph/types.js";
-import { normalizeAxis } from "../core/arguments.js";
+import { normalizeAxis, optionalInput } from "../core/arguments.js";
 import type { KnownValue } from "../core/context.js";
 
 /** What a rule may ask of the model in its old form, and make for the new one. */
@@ -82,15 +85,13 @@ function withAttributes(node: Node, entries: Readonly<Record<string, Attribute>>
   return { ...node, attributes: new Map([...node.attributes, ...Object.entries(entries)]) };
 }
 
-const outputOf = (node: Node): string => node.outputs[0] ?? "";
-
 function intsConstant(
   node: Node,
   attribute: string,
   values: readonly number[],
   { constant }: UpgradeContext,
 ): string {
-  return constant(`${outputOf(node)}_${attribute}`, int64Tensor([values.length], values));
+  return constant(`${outputOrOmitted(node, 0)}_${attribute}`, int64Tensor([values.length], values));
 }
 
 /** A list of integers becomes input 1. */
@@ -98,14 +99,14 @@ function intsToInput(attribute: string): UpgradeRule["rewrite"] {
   return (node, context) => {
     const values = intsAttribute(node, attribute);
     if (values === undefined) return [node];
-    const [x = ""] = node.inputs;
+    const x = requiredName(node, 0);
     const inputs = [x, intsConstant(node, attribute, values, context)];
     return [{ ...node, inputs, attributes: without(node, attribute) }];
   };
 }
 
 function rangesToInputs(node: Node, context: UpgradeContext): readonly Node[] {
-  const [x = ""] = node.inputs;
+  const x = requiredName(node, 0);
   const inputs = [x];
   for (const attribute of ["starts", "ends", "axes"]) {
     const values = intsAttribute(node, attribute);
@@ -116,7 +117,7 @@ function rangesToInputs(node: Node, context: UpgradeContext): readonly Node[] {
 }
 
 function countToInput(node: Node, context: UpgradeContext): readonly Node[] {
-  const [x = ""] = node.inputs;
+  const x = requiredName(node, 0);
   const k = intAttribute(node, "k");
   if (k === undefined) throw missing(node, "k");
   return [{ ...node, inputs: [x, intsConstant(node, "k", [k], context)], attributes: without(node, "k") }];
@@ -124,7 +125,7 @@ function countToInput(node: Node, context: UpgradeContext): readonly Node[] {
 
 /** A number as a scalar of the type of the node's first input. */
 function scalarLikeInput(node: Node, attribute: string, value: number, context: UpgradeContext): string {
-  const type = context.type(node.inputs[0] ?? "")?.elementType;
+  const type = context.type(requiredName(node, 0))?.elementType;
   const tensor = type === undefined ? undefined : numericTensor(type, [], [value]);
   if (tensor === undefined) {
     throw cannotUpgrade(node, `"${attribute}" cannot be written as a constant of the input's type`, {
@@ -132,11 +133,11 @@ function scalarLikeInput(node: Node, attribute: string, value: number, context: 
       found: type ?? "an unknown type",
     });
   }
-  return context.constant(`${outputOf(node)}_${attribute}`, tensor);
+  return context.constant(`${outputOrOmitted(node, 0)}_${attribute}`, tensor);
 }
 
 function boundsToInputs(node: Node, context: UpgradeContext): readonly Node[] {
-  const [x = ""] = node.inputs;
+  const x = requiredName(node, 0);
   const bounds = ["min", "max"].map((attribute) => {
     const bound = floatAttribute(node, attribute);
     return bound === undefined ? "" : scalarLikeInput(node, attribute, bound, context);
@@ -145,9 +146,9 @@ function boundsToInputs(node: Node, context: UpgradeContext): readonly Node[] {
 }
 
 function padsToInputs(node: Node, context: UpgradeContext): readonly Node[] {
-  const [x = ""] = node.inputs;
+  const x = requiredName(node, 0);
   const pads = intsAttribute(node, "pads");
-  const value = floatAttribute(node, "value") ?? 0;
+  const value = floatAttributeOr(node, "value", 0);
   if (pads === undefined) throw missing(node, "pads");
   const inputs = [x, intsConstant(node, "pads", pads, context)];
   if (!Object.is(value, 0)) inputs.push(scalarLikeInput(node, "value", value, context));
@@ -155,7 +156,7 @@ function padsToInputs(node: Node, context: UpgradeContext): readonly Node[] {
 }
 
 function dropSpatial(node: Node): readonly Node[] {
-  if ((intAttribute(node, "spatial") ?? 1) === 1) return [{ ...node, attributes: without(node, "spatial") }];
+  if (intAttributeOr(node, "spatial", 1) === 1) return [{ ...node, attributes: without(node, "spatial") }];
   throw cannotUpgrade(node, "normalization per element instead of per channel is not supported", {
     expected: "spatial = 1",
     found: "spatial = 0",
@@ -165,10 +166,10 @@ function dropSpatial(node: Node): readonly Node[] {
 
 /** Up to version 11 Dropout is always in inference form, where the ratio has no effect. */
 function dropRatio(node: Node, { isRead }: UpgradeContext): readonly Node[] {
-  const [y = "", mask = ""] = node.outputs;
+  const mask = outputOrOmitted(node, 1);
   // The mask was a number and all zero, and became a truth value and all true.
   if (mask !== "" && isRead(mask)) throw cannotUpgrade(node, `the mask "${mask}" has another meaning now`);
-  return [{ ...node, outputs: [y], attributes: without(node, "ratio") }];
+  return [{ ...node, outputs: [outputOrOmitted(node, 0)], attributes: without(node, "ratio") }];
 }
 
 /**
@@ -176,9 +177,9 @@ function dropRatio(node: Node, { isRead }: UpgradeContext): readonly Node[] {
  * matrix; from 13 on along one axis only.
  */
 function alongOneAxis(node: Node, { type, freshName }: UpgradeContext): readonly Node[] {
-  const [x = ""] = node.inputs;
-  const y = outputOf(node);
-  const axis = intAttribute(node, "axis") ?? 1;
+  const x = requiredName(node, 0);
+  const y = outputOrOmitted(node, 0);
+  const axis = intAttributeOr(node, "axis", 1);
   const shape = type(x)?.shape;
   const later = shape === undefined ? undefined : shape.slice(normalizeAxis(node, axis, shape.length) + 1);
   if (later?.every((dim) => dim === 1) === true) return [withAttributes(node, { axis: int(axis) })];
@@ -203,10 +204,11 @@ function alongOneAxis(node: Node, { type, freshName }: UpgradeContext): readonly
 }
 
 function upsampleToResize(node: Node, { constant }: UpgradeContext): readonly Node[] {
-  const [x = "", fed] = node.inputs;
+  const x = requiredName(node, 0);
+  const fed = optionalInput(node, 1);
   const stated = floatsAttribute(node, "scales");
   const scales =
-    fed ?? (stated && constant(`${outputOf(node)}_scales`, float32Tensor([stated.length], stated)));
+    fed ?? (stated && constant(`${outputOrOmitted(node, 0)}_scales`, float32Tensor([stated.length], stated)));
   if (scales === undefined) throw missing(node, "scales");
   const upsampled = { ...node, op: "Resize", inputs: [x, "", scales], attributes: without(node, "scales") };
   return [asymmetric(upsampled, "floor")];
@@ -222,7 +224,7 @@ function asymmetric(node: Node, nearest: "floor" | "ceil"): Node {
 
 function upgradeResize(node: Node, context: UpgradeContext): readonly Node[] {
   if (context.opset > 10) return [withOptionalInputs(node, context)];
-  const [x = "", scales = ""] = node.inputs;
+  const [x, scales] = requiredNames(node, 2);
   const isNearest = (stringAttribute(node, "mode") ?? "nearest") === "nearest";
   const rounding = isNearest ? nearestRounding(node, context.value(scales)) : "floor";
   return [asymmetric({ ...node, inputs: [x, "", scales] }, rounding)];

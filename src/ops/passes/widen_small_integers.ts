@@ -20,7 +20,7 @@ export function widenSmallIntegers(graph: Graph): Graph {
   if (small.length === 0) return graph;
   const { readers, outputNames } = linkGraph(graph);
   const isFree = (name: string): boolean =>
-    !outputNames.has(name) && (readers.get(name) ?? []).every((node) => isIndifferent(node, name));
+    !outputNames.has(name) && readers.get(name)?.every((node) => isIndifferent(node, name)) !== false;
   const isIndifferent = (node: Node, name: string): boolean => {
     if ((node.domain !== "" && node.domain !== "ai.onnx") || capturedNames(node).includes(name)) return false;
     return INDIFFERENT.has(node.op) || (moves(node) && node.outputs.every(isFree));

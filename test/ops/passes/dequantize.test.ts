@@ -373,3 +373,51 @@ test("sums of integers whose data were not quantized for them stay as they are",
   const feeds = new Map([["x", randomTensor([3, 8], 5)]]);
   assert.deepEqual(await runGraph(same, feeds), await runGraph(graph, feeds));
 });
+
+/** `linear` with the bias, or the scale of the data, of its first convolution computed from the pictures. */
+function computed(what: "bias" | "scale"): Graph {
+  const graph = linear();
+  const ofPictures = [
+    node("ReduceMax", ["x"], "largest", { keepdims: int(0) }),
+    node("Mul", ["largest", what === "bias" ? "steps" : "share"], "number"),
+    ...(what === "bias"
+      ? [node("Add", ["number", "parts"], "sum"), node("Cast", ["sum"], "bc", { to: int(6) })]
+      : []),
+  ];
+  const nodes = graph.nodes.map((each) => {
+    if (what === "scale")
+      return { ...each, inputs: each.inputs.map((name) => (name === "sx" ? "number" : name)) };
+    return { ...each, inputs: each.inputs.map((name) => (name === "b1" ? "bc" : name)) };
+  });
+  const constants: [string, Tensor][] = [
+    ["steps", scalarTensor(20_000)],
+    ["share", scalarTensor(1 / 64)],
+    ["parts", float32Tensor([8], [0, 9000, -9000, 0, 500, 0, 0, 100])],
+  ];
+  return {
+    ...graph,
+    nodes: [...ofPictures, ...nodes],
+    initializers: new Map([...graph.initializers, ...constants]),
+  };
+}
+
+for (const what of ["bias", "scale"] as const) {
+  test(`a convolution with a computed ${what} stays, and gives what it gave`, async () => {
+    const graph = computed(what);
+    const { graph: mixed, left } = dequantize(graph);
+    assert.ok(left.some(({ op }) => op === "QLinearConv"));
+    const feeds = new Map([["x", randomTensor([2, 3, 8, 8], 5)]]);
+    const run = async (network: Graph): Promise<Float32Array> => {
+      const y = (await runGraph(network, feeds, { optimization: "disabled", threads: 1 })).get("y");
+      assert.ok(y !== undefined);
+      return float32Data(y);
+    };
+    const [before, after] = [await run(graph), await run(mixed)];
+    const largest = before.reduce((most, value) => Math.max(most, Math.abs(value)), 0);
+    assert.ok(largest > 0.1);
+    before.forEach((value, index) => {
+      const difference = Math.abs(value - (after[index] ?? Number.NaN));
+      assert.ok(difference <= 0.06 * largest, `y[${index}]: ${value} became ${after[index]}`);
+    });
+  });
+}
