@@ -1,3 +1,5 @@
+import { orDefault, present } from "./at.js";
+
 // What exporters say of pictures and classes in their own words, for models that say nothing in Penni's.
 
 /** Who writes the entries "author", "task", "names", "channels", ... */
@@ -30,7 +32,7 @@ function fitFor(task: string | undefined): Fit | undefined {
 /** How Ultralytics' networks take pictures: levels from 0 to 1, in colour unless they say otherwise. */
 export function exporterPreprocessing(metadata: ReadonlyMap<string, string>): Stated | undefined {
   const fit = metadata.get("author") === ULTRALYTICS ? fitFor(metadata.get("task")) : undefined;
-  const channels = Number(metadata.get("channels") ?? 3);
+  const channels = Number(orDefault(metadata.get("channels"), "3"));
   if (fit === undefined || (channels !== 1 && channels !== 3)) return undefined;
   return {
     mean: new Array<number>(channels).fill(0),
@@ -68,9 +70,11 @@ function pythonTexts(source: string): readonly string[] | undefined {
   const found: string[] = [];
   for (let at = 0; at < inside.length; ) {
     ITEM.lastIndex = at;
-    const [item, key, single, double] = ITEM.exec(inside) ?? [];
-    if (item === undefined || key !== (isDictionary ? `${found.length}` : undefined)) return undefined;
-    found.push(unescaped(single ?? double ?? ""));
+    const match = ITEM.exec(inside);
+    if (match === null) return undefined;
+    const [item, key, single, double] = match;
+    if (key !== (isDictionary ? `${found.length}` : undefined)) return undefined;
+    found.push(unescaped(present(single ?? double)));
     at += item.length;
   }
   return found.length === 0 ? undefined : found;
@@ -83,10 +87,10 @@ function unescaped(text: string): string {
   return text.replace(
     /\\(?:x([\da-f]{2})|u([\da-f]{4})|U(000[\da-f]{5}|0010[\da-f]{4})|(.))/gsu,
     (_, ...codes: readonly (string | undefined)[]) => {
-      const [letter = "", code] = [codes[3], codes.slice(0, 3).find((digits) => digits !== undefined)];
-      return code === undefined
-        ? (letters[letter] ?? letter)
-        : String.fromCodePoint(Number.parseInt(code, 16));
+      const code = codes.slice(0, 3).find((digits) => digits !== undefined);
+      if (code !== undefined) return String.fromCodePoint(Number.parseInt(code, 16));
+      const letter = present(codes[3]);
+      return letters[letter] ?? letter;
     },
   );
 }
