@@ -12,14 +12,18 @@ import { openDataset } from "../src/data/index.js";
 import { imagenetPreprocessing } from "../src/data/preprocessing.js";
 import { fixBatch } from "../src/graph/passes/fix_input_shape.js";
 import type { Graph } from "../src/graph/types.js";
-import { runPair } from "../src/measure/agreement.js";
 import { NodeCalibration } from "../src/measure/calibration.js";
 import { countGraph } from "../src/measure/count.js";
-import { RelativeChange } from "../src/measure/relative_change.js";
+import { OutputComparison } from "../src/measure/output_comparison.js";
+import { outputDeviations } from "../src/measure/output_deviation.js";
+import { type Pair, runPair } from "../src/measure/pair.js";
+import type { MeasuredImages } from "../src/measure/run_on_images.js";
 import { analyseLayers, type CalibrationProgress, calibrateTo } from "../src/method/calibrate.js";
 import { simplify } from "../src/ops/passes/simplify.js";
 import { runBenchmark } from "./command.js";
 import { isPhotoNetwork, photoNetworks } from "./photo_networks.js";
+
+type MeasuredPair = Pair & MeasuredImages;
 
 interface Options {
   readonly network: string;
@@ -100,22 +104,26 @@ async function measure({ network, images, fraction, threads }: Options): Promise
     const error = await outputError(graph, pair);
     const peak = process.resourceUsage().maxRSS / 1024;
     process.stdout.write(
-      `${(100 * macs).toFixed(2)} % of the MACs, outputs' error ${error.toExponential(3)}, peak ${peak.toFixed(0)} MiB\n`,
+      `${(100 * macs).toFixed(2)} % of the MACs, outputs' error ${(100 * error).toFixed(2)} %, peak ${peak.toFixed(0)} MiB\n`,
     );
   } finally {
     await runtime.release();
   }
 }
 
-async function outputError(graph: Graph, pair: Parameters<typeof runPair>[0]): Promise<number> {
+/** The mean error of the outputs. */
+async function outputError(graph: Graph, pair: MeasuredPair): Promise<number> {
   const names = graph.outputs.map(({ name }) => name);
-  const changes = names.map((name) => ({ name, change: new RelativeChange() }));
-  for await (const { first, second } of runPair(pair, names)) {
-    for (const { name, change } of changes) {
-      change.add(first[name]?.data as Float32Array, second[name]?.data as Float32Array);
-    }
-  }
-  return changes.reduce((sum, { change }) => sum + change.result, 0) / changes.length;
+  const deviations = await outputDeviations(graph, names, pair);
+  const comparison = new OutputComparison(
+    [...deviations].map(([output, found]) => ({
+      output,
+      deviation: "deviation" in found ? found.deviation : Number.NaN,
+    })),
+  );
+  for await (const batch of runPair(pair, names)) comparison.add(batch);
+  const errors = comparison.results.map(({ error }) => error ?? Number.NaN);
+  return errors.reduce((sum, error) => sum + error, 0) / errors.length;
 }
 
 const program = new Command("bench:calibration-time")

@@ -10,7 +10,7 @@ import { imageDims } from "../src/data/preprocessing.js";
 import { openSession } from "../src/execute/node.js";
 import { readModel } from "../src/files/model_files.js";
 import { classifierInterface } from "../src/measure/accuracy.js";
-import { largestDifference } from "../src/measure/agreement.js";
+import { largestDifference } from "../src/measure/difference.js";
 import { RunDirectory } from "../src/method/run/directory.js";
 import { openFittingDataset } from "../src/method/run/pipeline.js";
 

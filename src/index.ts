@@ -43,8 +43,8 @@ export { float32Data, float32Tensor, int64Data, int64Tensor } from "./graph/tens
 export type * from "./graph/types.js";
 export { verifyGraph } from "./graph/verify.js";
 export { type Accuracy, type EvaluationSettings, evaluate } from "./measure/accuracy.js";
-export { type Agreement, largestDifference } from "./measure/agreement.js";
 export { countGraph, type GraphCount, type LayerCount } from "./measure/count.js";
+export { type ClassifierDifference, largestDifference } from "./measure/difference.js";
 export { type Latency, type LatencySettings, measureLatency } from "./measure/latency.js";
 export type { OutputAgreement } from "./measure/output_comparison.js";
 export { type ShapedGraph, withRuntimeShapes } from "./measure/runtime_shapes.js";

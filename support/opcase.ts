@@ -5,7 +5,7 @@ import { toOrtTensor } from "../src/execute/engine.js";
 import { openSession, runGraph } from "../src/execute/node.js";
 import { attributes as attributeMap } from "../src/graph/attributes.js";
 import { elementCount, float32Data, float32Tensor, numericData } from "../src/graph/tensor.js";
-import type { Attribute, Graph, Node, Shape, Tensor, ValueType } from "../src/graph/types.js";
+import type { Graph, Node, Shape, Tensor, ValueType } from "../src/graph/types.js";
 import { ruleOf } from "../src/ops/core/definition.js";
 import { mul, reduceSum } from "../src/ops/core/emit.js";
 import { TypedBuilder } from "../src/ops/inference/builder.js";
@@ -13,45 +13,31 @@ import { inferNode, knownValue, nodeContext, tensorType } from "../src/ops/infer
 import { findOp } from "../src/ops/inference/registry.js";
 import { expandComposites } from "../src/ops/passes/expand_composites.js";
 import { buildGradients } from "../src/train/gradients.js";
+import {
+  type CaseNode,
+  isConstant,
+  isDifferentiated,
+  type OwnInput,
+  sampleInput,
+  seedOf,
+} from "./case_input.js";
 
-/** Inputs of a one-node test graph. */
-export type CaseInput =
-  /** Random float32 values, differentiated. `away`: kinks from which the values keep 0.1 distance. */
-  | {
-      readonly kind: "random";
-      readonly dims: readonly number[];
-      readonly low: number;
-      readonly high: number;
-      readonly away: readonly number[];
-    }
-  /** The multiples of 0.1 in random order, differentiated: no two values are close. */
-  | { readonly kind: "distinct"; readonly dims: readonly number[] }
-  /** An initializer. */
-  | { readonly kind: "constant"; readonly tensor: Tensor }
-  /** Fed, not differentiated. */
-  | { readonly kind: "fed"; readonly tensor: Tensor }
-  | { readonly kind: "omitted" };
+export {
+  constant,
+  distinct,
+  fed,
+  type OwnInput,
+  omitted,
+  random,
+  weight,
+} from "./case_input.js";
 
-export const random = (
-  dims: readonly number[],
-  { low = -2, high = 2, away = [] }: { low?: number; high?: number; away?: readonly number[] } = {},
-): CaseInput => ({ kind: "random", dims, low, high, away });
-export const distinct = (dims: readonly number[]): CaseInput => ({ kind: "distinct", dims });
-export const constant = (tensor: Tensor): CaseInput => ({ kind: "constant", tensor });
-export const fed = (tensor: Tensor): CaseInput => ({ kind: "fed", tensor });
-export const omitted: CaseInput = { kind: "omitted" };
-
-export interface OpCase {
+export interface OpCase extends CaseNode<OwnInput> {
   /** What is special about this case; the operator's name is added. */
   readonly name?: string;
-  readonly op: string;
-  readonly inputs: readonly CaseInput[];
-  readonly attributes?: Readonly<Record<string, Attribute>>;
   /** Default 17. */
   readonly opset?: number;
-  /** Number of outputs, default 1; the gradient check weighs all float32 ones. */
-  readonly outputs?: number;
-  /** Half the step of the central difference; default 0.01. */
+  /** Half the step of the central difference, which weighs all float32 outputs; default 0.01. */
   readonly step?: number;
 }
 
@@ -64,30 +50,6 @@ export function randomSource(seed: number): () => number {
     bits ^= bits + Math.imul(bits ^ (bits >>> 7), bits | 61);
     return ((bits ^ (bits >>> 14)) >>> 0) / 4294967296;
   };
-}
-
-function seedOf(text: string): number {
-  return [...text].reduce((hash, letter) => Math.imul(hash ^ letter.charCodeAt(0), 16777619), 2166136261);
-}
-
-function shuffledGrid(count: number, next: () => number): number[] {
-  const keyed = Array.from({ length: count }, (_, index) => ({
-    key: next(),
-    value: 0.1 * (index - count / 2),
-  }));
-  return keyed.sort((a, b) => a.key - b.key).map(({ value }) => value);
-}
-
-function sample(input: CaseInput, next: () => number): Tensor | undefined {
-  if (input.kind === "omitted") return undefined;
-  if (input.kind === "constant" || input.kind === "fed") return input.tensor;
-  const count = elementCount(input.dims);
-  if (input.kind === "distinct") return float32Tensor(input.dims, shuffledGrid(count, next));
-  const draw = (): number => {
-    const value = input.low + (input.high - input.low) * next();
-    return input.away.some((kink) => Math.abs(value - kink) < 0.1) ? draw() : value;
-  };
-  return float32Tensor(input.dims, Array.from({ length: count }, draw));
 }
 
 /** A case with its values drawn: the node, and a tensor for every input that is not omitted. */
@@ -104,12 +66,12 @@ function instantiate(opCase: OpCase): Instance {
   const drawn = opCase.inputs.map((input, index) => ({
     input,
     name: `x${index}`,
-    tensor: sample(input, next),
+    tensor: sampleInput(input, next),
   }));
   const named = drawn.flatMap(({ input, name, tensor }) =>
     tensor === undefined ? [] : [{ input, name, tensor }],
   );
-  const pick = (wanted: (input: CaseInput) => boolean): Map<string, Tensor> =>
+  const pick = (wanted: (input: OwnInput) => boolean): Map<string, Tensor> =>
     new Map(named.filter(({ input }) => wanted(input)).map(({ name, tensor }) => [name, tensor]));
   return {
     opset: opCase.opset ?? 17,
@@ -121,11 +83,9 @@ function instantiate(opCase: OpCase): Instance {
       outputs: Array.from({ length: opCase.outputs ?? 1 }, (_, index) => `y${index}`),
       attributes: attributeMap(opCase.attributes ?? {}),
     },
-    fed: pick((input) => input.kind !== "constant"),
-    constants: pick((input) => input.kind === "constant"),
-    differentiated: named
-      .filter(({ input }) => input.kind === "random" || input.kind === "distinct")
-      .map(({ name }) => name),
+    fed: pick((input) => !isConstant(input)),
+    constants: pick(isConstant),
+    differentiated: named.filter(({ input }) => isDifferentiated(input)).map(({ name }) => name),
   };
 }
 
@@ -342,7 +302,7 @@ export function testOps(cases: readonly OpCase[]): void {
     const title = [opCase.op, opCase.name].filter((part) => part !== undefined).join(" ");
     test(`${title}: shape`, () => checkShape(opCase));
     if (ruleOf(findOp({ op: opCase.op, domain: "" })?.gradient) === undefined) continue;
-    if (!opCase.inputs.some(({ kind }) => kind === "random" || kind === "distinct")) continue;
+    if (!opCase.inputs.some(isDifferentiated)) continue;
     test(`${title}: gradient`, () => checkGradient(opCase));
   }
 }

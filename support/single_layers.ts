@@ -6,7 +6,7 @@ import type { Graph } from "../src/graph/types.js";
 import { median } from "../src/measure/median.js";
 import type { ConvGeometry } from "../src/ops/families/conv_gradient.js";
 import type { TypedBuilder } from "../src/ops/inference/builder.js";
-import { runtimeOpsets } from "../src/train/blocked/layouts.js";
+import { runtimeOpsets } from "../src/train/blocked/runtime_operators.js";
 
 const RUNS = 9;
 const WARMUP = 2;

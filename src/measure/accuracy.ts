@@ -1,9 +1,8 @@
-import { Tensor as OrtTensor } from "onnxruntime-common";
-import { allIndices, type Batch, batches, planEvaluation } from "../data/batches.js";
+import { allIndices, type Batch } from "../data/batches.js";
 import { type ImageSize, labelsOf, type Split } from "../data/dataset.js";
 import { imageDims, type Preprocessing } from "../data/preprocessing.js";
 import type { Provider } from "../execute/device.js";
-import type { Session } from "../execute/engine.js";
+import type { OrtTensor, Session } from "../execute/engine.js";
 import { openSession } from "../execute/node.js";
 import { PenniError } from "../graph/errors.js";
 import { imageAxes, imageInput } from "../graph/image_input.js";
@@ -11,6 +10,7 @@ import { elementCount } from "../graph/tensor.js";
 import type { Dim, ElementType, Graph, Shape } from "../graph/types.js";
 import { float32Interface } from "../ops/passes/float16.js";
 import { wrongClassCount } from "./classes.js";
+import { feedChosen, runEach } from "./run_on_images.js";
 
 export interface EvaluationSettings {
   /** Images in a batch (100); a model with a fixed batch dimension keeps its own. */
@@ -221,25 +221,30 @@ async function evaluateSession(
   { input, output, fixedBatch }: ClassifierInterface,
   split: Split,
   preprocessing: Preprocessing,
-  { batch = DEFAULT_BATCH, indices = allIndices(split), hits, answers, onProgress }: EvaluationSettings,
+  {
+    batch: wanted = DEFAULT_BATCH,
+    indices = allIndices(split),
+    hits,
+    answers,
+    onProgress,
+  }: EvaluationSettings,
 ): Promise<Accuracy> {
-  const size = fixedBatch ?? batch;
-  const dims = [size, ...imageDims(split, preprocessing)];
-  checkBatch(size, elementCount(dims));
+  const size = fixedBatch ?? wanted;
+  checkBatch(size, size * elementCount(imageDims(split, preprocessing)));
   const started = performance.now();
   let correct = 0;
   let undecided = 0;
   let done = 0;
-  for (const images of batches(planEvaluation(split, indices, { batch: size, preprocessing }))) {
-    const results = await session.run({ [input]: new OrtTensor("float32", images.images, dims) }, [output]);
+  const images = feedChosen({ split, indices, preprocessing }, { input, batch: size });
+  for await (const { results, ...batch } of runEach(session, images, [output])) {
     const scores = results[output];
     if (scores === undefined) throw new PenniError("internal", `the runtime left out output "${output}"`);
     const classes = checkScores(scores, output, size, split);
     const record = { hits: hits?.subarray(done), answers: answers?.subarray(done) };
-    const verdicts = judge(scores.data as Float32Array, classes, images, record);
+    const verdicts = judge(scores.data as Float32Array, classes, batch, record);
     correct += verdicts.correct;
     undecided += verdicts.undecided;
-    done += images.count;
+    done += batch.count;
     onProgress?.(done, indices.length);
   }
   const seconds = (performance.now() - started) / 1000;

@@ -1,21 +1,10 @@
-import { Tensor as OrtTensor } from "onnxruntime-common";
-import { batches, planEvaluation } from "../data/batches.js";
-import type { Split } from "../data/dataset.js";
-import { imageDims, type Preprocessing } from "../data/preprocessing.js";
 import type { Feeds } from "../execute/engine.js";
-import { openSession } from "../execute/node.js";
 import { PenniError } from "../graph/errors.js";
+import { imageInput } from "../graph/image_input.js";
 import { fixBatch } from "../graph/passes/fix_input_shape.js";
 import type { Graph } from "../graph/types.js";
 import { inferGraph } from "../ops/inference/infer.js";
-
-/** Images to try a network on. */
-export interface TrialImages {
-  readonly split: Split;
-  readonly indices: Uint32Array;
-  readonly preprocessing: Preprocessing;
-  readonly threads: number;
-}
+import { type MeasuredImages, runOnImages } from "./run_on_images.js";
 
 /** Images that are tried together. */
 const TOGETHER = 2;
@@ -42,7 +31,7 @@ export function batchObstacle(network: Graph): PenniError | undefined {
  * `batchObstacle`, and for networks without one whether two images together give what they give alone.
  * @param network with one image input
  */
-export async function batchProblem(network: Graph, images: TrialImages): Promise<PenniError | undefined> {
+export async function batchProblem(network: Graph, images: MeasuredImages): Promise<PenniError | undefined> {
   if (!statesBatch(network) || images.indices.length < TOGETHER) return undefined;
   const obstacle = batchObstacle(network);
   if (obstacle !== undefined) return obstacle;
@@ -64,21 +53,14 @@ function statesBatch({ inputs }: Graph): boolean {
 async function outputsOf(
   network: Graph,
   batch: number,
-  { split, indices, preprocessing, threads }: TrialImages,
+  { threads, ...images }: MeasuredImages,
 ): Promise<readonly Feeds[]> {
-  const session = await openSession(fixBatch(network, batch), { threads });
-  const results: Feeds[] = [];
-  const [input] = network.inputs;
-  try {
-    const plan = planEvaluation(split, indices.subarray(0, TOGETHER), { batch, preprocessing });
-    for (const { images } of batches(plan)) {
-      const dims = [batch, ...imageDims(split, preprocessing)];
-      results.push(await session.run({ [input?.name ?? ""]: new OrtTensor("float32", images, dims) }));
-    }
-  } finally {
-    await session.release();
-  }
-  return results;
+  const tried = { ...images, indices: images.indices.subarray(0, TOGETHER) };
+  const run = { input: imageInput(network).name, batch };
+  const found: Feeds[] = [];
+  for await (const { results } of runOnImages(fixBatch(network, batch), tried, run, { threads }))
+    found.push(results);
+  return found;
 }
 
 /** What is wrong with the outputs of several images at once. */

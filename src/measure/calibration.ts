@@ -11,7 +11,7 @@ import { countGraph } from "./count.js";
 import { collectMoments, type SampleSize } from "./layer_moments.js";
 import { RuntimeAlgebra } from "./matrix_algebra.js";
 import type { LayerMoments, MomentsRequest } from "./moments.js";
-import { OutputProbe } from "./output_error.js";
+import { OutputProbe } from "./output_probe.js";
 import { type ImageBatches, SettledValues } from "./settled_values.js";
 import { workingBatch } from "./working_batch.js";
 

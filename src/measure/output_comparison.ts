@@ -1,11 +1,10 @@
-import { PenniError } from "../graph/errors.js";
-import { type PairBatch, scores } from "./agreement.js";
 import { type ClassFigures, ClassTally } from "./class_tally.js";
+import { type PairBatch, scores } from "./pair.js";
 
 /** Where the classes of an output are: see `ClassAxis` of the losses. */
 export interface ComparedOutput {
   readonly output: string;
-  /** Errors are counted in units of this. */
+  /** Errors are counted in units of this: the original's deviation from image to image (`outputDeviations`). */
   readonly deviation: number;
   /** Axis of the classes, "each" where every element is one of its own (a sigmoid's); absent where there are none. */
   readonly axis?: number | "each";
@@ -15,9 +14,10 @@ export interface ComparedOutput {
 export interface OutputAgreement extends ClassFigures {
   readonly output: string;
   /**
-   * Root mean squared difference, in units of the original's deviation from image to image: 1 is the error of a
-   * network that always gives the mean. For class scores up to a shift that all classes have in common. Null where a
-   * value is not finite.
+   * What Penni calls an error everywhere, shown in percent: the root mean squared difference from the original's output,
+   * in units of the original's deviation from image to image. 0 where nothing changed, 1 for a network that always gives
+   * the mean. For class scores up to a shift that all classes have in common. Null where a value is not finite, or where
+   * the output changed its size.
    */
   readonly error: number | null;
 }
@@ -43,13 +43,15 @@ export class OutputComparison {
     }));
   }
 
-  /** @throws PenniError "unsupported" if an output is not float32, "internal" if the two do not have one size */
+  /** @throws PenniError "unsupported" if an output is not float32 */
   add({ first, second, ...extent }: PairBatch): void {
     for (const { compared, sums } of this.sums) {
       const { output, axis } = compared;
       const [original, found] = [scores(first, output, extent), scores(second, output, extent)];
-      if (original.length !== found.length)
-        throw new PenniError("internal", `output "${output}" changed its size`);
+      if (original.length !== found.length) {
+        sums.squares = Number.NaN;
+        continue;
+      }
       const dims = first[output]?.dims ?? [];
       sums.elements += original.length;
       sums.squares +=
@@ -60,7 +62,7 @@ export class OutputComparison {
 
   get results(): readonly OutputAgreement[] {
     return this.sums.map(({ compared: { output, deviation }, sums }) => {
-      const error = Math.sqrt(sums.squares / sums.elements) / deviation;
+      const error = sums.squares === 0 ? 0 : Math.sqrt(sums.squares / sums.elements) / deviation;
       if (!Number.isFinite(error)) return { output, error: null };
       return { output, error, ...sums.classes?.result };
     });

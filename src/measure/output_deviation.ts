@@ -1,20 +1,8 @@
-import { Tensor as OrtTensor } from "onnxruntime-common";
-import { batches, planEvaluation } from "../data/batches.js";
-import type { Split } from "../data/dataset.js";
-import { imageDims, type Preprocessing } from "../data/preprocessing.js";
-import { openSession } from "../execute/node.js";
+import type { OrtTensor } from "../execute/engine.js";
 import { fixBatch } from "../graph/passes/fix_input_shape.js";
 import type { Graph } from "../graph/types.js";
 import { classifierInterface } from "./accuracy.js";
-
-/** What images an output is looked at on. */
-export interface DeviationImages {
-  readonly split: Split;
-  readonly indices: Uint32Array;
-  readonly preprocessing: Preprocessing;
-  /** Threads of the runtime. */
-  readonly threads: number;
-}
+import { type MeasuredImages, runOnImages } from "./run_on_images.js";
 
 /** How an output varies with the image, or why that cannot be said. */
 export type OutputDeviation =
@@ -35,21 +23,14 @@ const LEAST_DEVIATION = 1e-30;
 export async function outputDeviations(
   network: Graph,
   outputs: readonly string[],
-  { split, indices, preprocessing, threads }: DeviationImages,
+  { threads, ...images }: MeasuredImages,
 ): Promise<ReadonlyMap<string, OutputDeviation>> {
   if (outputs.length === 0) return new Map();
-  const { input } = classifierInterface(network, split, preprocessing);
+  const { input } = classifierInterface(network, images.split, images.preprocessing);
   const moments = new Map(outputs.map((output) => [output, new ElementMoments()]));
-  const session = await openSession(fixBatch(network, 1), { threads });
-  const dims = [1, ...imageDims(split, preprocessing)];
-  try {
-    for (const { images } of batches(planEvaluation(split, indices, { batch: 1, preprocessing }))) {
-      const results = await session.run({ [input]: new OrtTensor("float32", images, dims) }, outputs);
-      for (const [output, sums] of moments) sums.add(results[output]);
-    }
-  } finally {
-    await session.release();
-  }
+  const run = { input, batch: 1, outputs };
+  for await (const { results } of runOnImages(fixBatch(network, 1), images, run, { threads }))
+    for (const [output, sums] of moments) sums.add(results[output]);
   return new Map([...moments].map(([output, sums]) => [output, sums.result]));
 }
 
@@ -61,19 +42,31 @@ class ElementMoments {
   private mean = new Float64Array();
   private squares = new Float64Array();
 
+  /** What the network makes of one image. */
   add(tensor: OrtTensor | undefined): void {
-    if (this.problem !== undefined) return;
-    if (!(tensor?.data instanceof Float32Array)) {
-      this.problem = `it is ${tensor?.type ?? "missing"}, not float32`;
+    if (tensor?.data instanceof Float32Array) this.addImage(tensor.data, tensor.dims);
+    else this.problem ??= `it is ${tensor?.type ?? "missing"}, not float32`;
+  }
+
+  /** What it makes of several, image after image along the first axis. */
+  addBatch(values: Float32Array, dims: readonly number[], images: number): void {
+    if (dims[0] !== images) {
+      this.problem ??= "it is not laid out image after image";
       return;
     }
-    const { data } = tensor;
+    const size = values.length / images;
+    for (let image = 0; image < images; image++)
+      this.addImage(values.subarray(image * size, (image + 1) * size), dims.with(0, 1));
+  }
+
+  private addImage(data: Float32Array, dims: readonly number[]): void {
+    if (this.problem !== undefined) return;
     if (this.dims === undefined) {
-      this.dims = [...tensor.dims];
+      this.dims = [...dims];
       this.mean = new Float64Array(data.length);
       this.squares = new Float64Array(data.length);
     }
-    if (this.dims.join() !== tensor.dims.join()) {
+    if (this.dims.join() !== dims.join()) {
       this.problem = "its size depends on the image";
       return;
     }
@@ -99,5 +92,27 @@ class ElementMoments {
     if (deviation <= LEAST_VARIATION * size || deviation < LEAST_DEVIATION)
       return { problem: "it is the same for every image" };
     return { deviation, dims };
+  }
+}
+
+/**
+ * The unit that errors of an output are counted in, from what the original makes of the images: its deviation from image
+ * to image; where these images tell none (there is one, or it is the same for all, or it has no rows for images), its
+ * root mean square.
+ */
+export class ErrorUnit {
+  private readonly moments = new ElementMoments();
+  private squares = 0;
+  private elements = 0;
+
+  add(values: Float32Array, dims: readonly number[], images: number): void {
+    this.moments.addBatch(values, dims, images);
+    this.squares = values.reduce((sum, value) => sum + value * value, this.squares);
+    this.elements += values.length;
+  }
+
+  get value(): number {
+    const { result } = this.moments;
+    return "deviation" in result ? result.deviation : Math.sqrt(this.squares / this.elements);
   }
 }

@@ -1,7 +1,4 @@
-import { Tensor as OrtTensor } from "onnxruntime-common";
-import { batches, planEvaluation } from "../data/batches.js";
-import type { Split } from "../data/dataset.js";
-import { imageDims, type Preprocessing } from "../data/preprocessing.js";
+import type { Preprocessing } from "../data/preprocessing.js";
 import type { Session } from "../execute/engine.js";
 import { openSession } from "../execute/node.js";
 import { attributes } from "../graph/attributes.js";
@@ -15,13 +12,7 @@ import type { Graph, Node } from "../graph/types.js";
 import { float32Interface } from "../ops/passes/float16.js";
 import { median } from "./median.js";
 import { alternatives, otherOrder } from "./picture_alternatives.js";
-
-/** The pictures to look at, and how the model is thought to take them. */
-export interface PlausibilityImages {
-  readonly split: Split;
-  readonly indices: Uint32Array;
-  readonly preprocessing: Preprocessing;
-}
+import { type ChosenImages, feedChosen, runEach } from "./run_on_images.js";
 
 /** How many pictures are looked at. */
 export const PLAUSIBILITY_IMAGES = 64;
@@ -32,8 +23,9 @@ export const PLAUSIBILITY_IMAGES = 64;
  * make of the first convolution is compared with its bias.
  * @returns what is wrong and which options would fit better, for people; undefined where all is well or nothing can be
  *   said
+ * @param images to look at, taken as the model is thought to take them
  */
-export async function pictureWarning(model: Graph, images: PlausibilityImages): Promise<string | undefined> {
+export async function pictureWarning(model: Graph, images: ChosenImages): Promise<string | undefined> {
   const takesLevels = imageInput(model).elementType === "uint8";
   const site = normalizationSite(model) ?? (takesLevels ? undefined : biasSite(model));
   if (site === undefined || images.indices.length === 0) return undefined;
@@ -124,16 +116,11 @@ async function openSite(model: Graph, { value }: Site): Promise<SiteSession | un
   }
 }
 
-async function momentsOf(
-  { session, input, output }: SiteSession,
-  { split, indices, preprocessing }: PlausibilityImages,
-): Promise<Moments> {
-  const dims = [1, ...imageDims(split, preprocessing)];
+async function momentsOf({ session, input, output }: SiteSession, images: ChosenImages): Promise<Moments> {
   const sums: number[] = [];
   const squares: number[] = [];
   let count = 0;
-  for (const { images } of batches(planEvaluation(split, indices, { batch: 1, preprocessing }))) {
-    const results = await session.run({ [input]: new OrtTensor("float32", images, dims) }, [output]);
+  for await (const { results } of runEach(session, feedChosen(images, { input, batch: 1 }), [output])) {
     const { data, dims: found = [] } = results[output] ?? {};
     if (!(data instanceof Float32Array)) break;
     const [, channels = 1] = found;

@@ -1,9 +1,9 @@
 import { Tensor as OrtTensor } from "onnxruntime-common";
 import type { Feeds } from "../execute/engine.js";
-import { openSession } from "../execute/node.js";
 import { PenniError } from "../graph/errors.js";
 import type { Graph, ValueInfo, ValueType } from "../graph/types.js";
 import { namesRead } from "../graph/verify.js";
+import { type Fed, runNetwork } from "./run_on_images.js";
 
 /** The images of a calibration, in whole batches of one size, as often as they are asked for. */
 export interface ImageBatches {
@@ -76,25 +76,28 @@ export class SettledValues {
     const [input, ...others] = network.inputs;
     if (input === undefined) throw new PenniError("bad-model", "the network has no input");
     const part = remainingPart(network, input, others, this.types);
-    const session = await openSession(part, { threads: this.threads });
+    const runs = this.runs(part, input.name, extra, Math.min(most, this.images.count));
+    for await (const { results, batch, variant } of runNetwork(part, { threads: this.threads }, runs))
+      visit(results, batch, variant);
+  }
+
+  /** What a part of a network is fed: for each batch what is settled, the images where it needs them, and the extras. */
+  private *runs(
+    part: Graph,
+    input: string,
+    extra: readonly Feeds[] | ((batch: number) => Feeds),
+    most: number,
+  ): Generator<Fed & { readonly batch: number; readonly variant: number }> {
     const given = new Set(part.inputs.map(({ name }) => name));
-    const { size, dims, count } = this.images;
-    try {
-      for (const [batch, pixels] of this.pixelsFor(given.has(input.name), Math.min(most, count))) {
-        const settled = Object.entries(this.batches[batch] ?? {}).filter(([name]) => given.has(name));
-        const feeds = {
-          ...Object.fromEntries(settled),
-          ...(pixels === undefined
-            ? {}
-            : { [input.name]: new OrtTensor("float32", pixels, [size, ...dims]) }),
-        };
-        const variants = typeof extra === "function" ? [extra(batch)] : extra;
-        for (const [variant, own] of variants.entries()) {
-          visit(await session.run({ ...feeds, ...own }), batch, variant);
-        }
-      }
-    } finally {
-      await session.release();
+    const { size, dims } = this.images;
+    for (const [batch, pixels] of this.pixelsFor(given.has(input), most)) {
+      const settled = Object.entries(this.batches[batch] ?? {}).filter(([name]) => given.has(name));
+      const feeds = {
+        ...Object.fromEntries(settled),
+        ...(pixels === undefined ? {} : { [input]: new OrtTensor("float32", pixels, [size, ...dims]) }),
+      };
+      const variants = typeof extra === "function" ? [extra(batch)] : extra;
+      for (const [variant, own] of variants.entries()) yield { feeds: { ...feeds, ...own }, batch, variant };
     }
   }
 

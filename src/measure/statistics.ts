@@ -1,12 +1,11 @@
-import { Tensor as OrtTensor } from "onnxruntime-common";
 import type { Batch } from "../data/batches.js";
-import { openSession } from "../execute/node.js";
 import { PenniError } from "../graph/errors.js";
 import type { Graph } from "../graph/types.js";
 import { standardOpset } from "../ops/core/definition.js";
 import { mul, reduceMean } from "../ops/core/emit.js";
 import { TypedBuilder } from "../ops/inference/builder.js";
 import { inferGraph } from "../ops/inference/infer.js";
+import { feedImages, runNetwork } from "./run_on_images.js";
 
 export interface Moments {
   readonly mean: readonly number[];
@@ -40,34 +39,26 @@ export async function channelMoments(
       square: reduceMean(b, mul(b, name, name), axes, false),
     };
   });
-  const session = await openSession(
-    {
-      ...network,
-      nodes: [...network.nodes, ...b.nodes],
-      initializers: new Map([...network.initializers, ...b.initializers]),
-      outputs: outputs
-        .flatMap(({ mean, square }) => [mean, square])
-        .map((name) => ({ name, type: b.types.get(name) })),
-      valueInfo: new Map(),
-    },
-    { threads },
-  );
+  const extended: Graph = {
+    ...network,
+    nodes: [...network.nodes, ...b.nodes],
+    initializers: new Map([...network.initializers, ...b.initializers]),
+    outputs: outputs
+      .flatMap(({ mean, square }) => [mean, square])
+      .map((name) => ({ name, type: b.types.get(name) })),
+    valueInfo: new Map(),
+  };
   const sums = new Map(outputs.map(({ name }) => [name, { mean: [] as number[], square: [] as number[] }]));
   let count = 0;
-  try {
-    for (const batch of batches) {
-      const images = new OrtTensor("float32", batch.images, [batch.size, ...imageDims]);
-      const results = await session.run({ [input.name]: images });
-      for (const { name, mean, square } of outputs) {
-        const sum = sums.get(name);
-        if (sum === undefined) continue;
-        accumulate(sum.mean, results[mean]?.data as Float32Array);
-        accumulate(sum.square, results[square]?.data as Float32Array);
-      }
-      count += 1;
+  const images = feedImages(batches, input.name, imageDims);
+  for await (const { results } of runNetwork(extended, { threads }, images)) {
+    for (const { name, mean, square } of outputs) {
+      const sum = sums.get(name);
+      if (sum === undefined) continue;
+      accumulate(sum.mean, results[mean]?.data as Float32Array);
+      accumulate(sum.square, results[square]?.data as Float32Array);
     }
-  } finally {
-    await session.release();
+    count += 1;
   }
   return new Map(
     [...sums].map(([name, sum]) => {

@@ -18,7 +18,7 @@ export interface Tolerance {
 
 /** A point of top-1, but never less than an image. */
 const POINTS = 1;
-/** Of outputs without labels: of their deviation. */
+/** Of outputs without labels: their error, as `OutputAgreement` has it. */
 const ERROR = 0.1;
 
 /** By the first of the views, which says most. */
@@ -30,7 +30,7 @@ export function toleranceOf(sensitivity: Sensitivity): Tolerance {
   return {
     text: isAccuracy
       ? `at most ${Number((100 * most).toFixed(2))} points of top-1`
-      : `an output error of at most ${ERROR} of its deviation`,
+      : `an output error of at most ${100 * ERROR} % of its deviation from image to image`,
     // Of a value that is not finite, false.
     holds: (effect) => lossOf(effect) <= most + 1e-9,
   };

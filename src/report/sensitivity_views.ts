@@ -48,23 +48,31 @@ const agreementView: EffectView = {
   loss: (percent) => toUnitInterval(percent / 100),
 };
 
+/** What errors are shown in everywhere: see `OutputAgreement`. */
+const ERROR_UNIT = "in % of its deviation from image to image";
+
+function percentText(percent: number): string {
+  if (percent < 99.95) return percent.toFixed(1);
+  return percent < 99_999.5 ? percent.toFixed(0) : percent.toPrecision(3);
+}
+
 function errorView(title: string, value: EffectView["value"]): EffectView {
-  const format = orUnknown((error) => (error < 9.9995 ? error.toFixed(3) : error.toPrecision(3)));
-  return { title, unit: "relative error", value, format, loss: toUnitInterval };
+  return {
+    title: `${title}, ${ERROR_UNIT}`,
+    unit: "error, %",
+    value: (effect) => 100 * value(effect),
+    format: orUnknown(percentText),
+    loss: (percent) => toUnitInterval(percent / 100),
+  };
 }
 
 function errorViews(outputs: readonly string[]): readonly EffectView[] {
-  const title = "error of the output, relative to its standard deviation";
-  const [only, ...more] = outputs;
-  if (only !== undefined && more.length === 0) return [errorView(title, ({ errors }) => errors[0] ?? NaN)];
+  if (outputs.length === 1) return [errorView("error of the output", ({ errors }) => errors[0] ?? NaN)];
   if (outputs.length > OUTPUTS_SHOWN) {
-    return [errorView(`largest ${title}, of ${outputs.length} outputs`, ({ errors }) => Math.max(...errors))];
+    return [errorView(`largest error of ${outputs.length} outputs`, ({ errors }) => Math.max(...errors))];
   }
   return outputs.map((output, index) =>
-    errorView(
-      `error of output "${output}", relative to its standard deviation`,
-      ({ errors }) => errors[index] ?? NaN,
-    ),
+    errorView(`error of output "${output}"`, ({ errors }) => errors[index] ?? NaN),
   );
 }
 

@@ -7,6 +7,7 @@ import { type ResolvedDevice, resolveDevice } from "../execute/resolve.js";
 import { PenniError } from "../graph/errors.js";
 import type { Graph } from "../graph/types.js";
 import { type OutputAgreement, OutputComparison } from "../measure/output_comparison.js";
+import { type FedBatch, runEach } from "../measure/run_on_images.js";
 import { inferGraph } from "../ops/inference/infer.js";
 import type { CheckpointTensor } from "./checkpoint_tensor.js";
 import { guessingLoss } from "./divergence.js";
@@ -133,8 +134,7 @@ export class Workbench {
   /** Number of images whose class is predicted right with the present parameters. */
   async countHits(batches: AsyncIterable<Batch>): Promise<number> {
     let hits = 0;
-    for await (const { images, labels, count } of batches) {
-      const results = await this.evaluate(this.imageTensor(images));
+    for await (const { results, labels, count } of this.evaluate(batches)) {
       const predicted = results[PREDICTED]?.data as BigInt64Array;
       for (let index = 0; index < count; index++) if (predicted[index] === labels?.[index]) hits += 1;
     }
@@ -147,20 +147,29 @@ export class Workbench {
     if (teacher === undefined) throw new PenniError("internal", "the plan has no original to compare with");
     const comparison = new OutputComparison(teacher.losses.map(comparedOutput));
     const names = teacher.losses.map(({ output }) => output);
-    for await (const { images, size, count } of batches) {
-      const feed = this.imageTensor(images);
-      const first = await teacher.session.run({ [teacher.input]: feed }, names);
-      comparison.add({ first, second: await this.evaluate(feed), size, count });
+    for await (const { images, results: second, size, count } of this.evaluate(batches)) {
+      const first = await teacher.session.run({ [teacher.input]: this.imageTensor(images) }, names);
+      comparison.add({ first, second, size, count });
     }
     return comparison.results;
   }
 
-  private async evaluate(images: OrtTensor): Promise<Feeds> {
+  /** What the present parameters make of images. */
+  private evaluate(batches: AsyncIterable<Batch>): AsyncIterable<Batch & { readonly results: Feeds }> {
     const { evaluation } = this;
     if (evaluation === undefined)
       throw new PenniError("internal", "the plan holds out no images for validation");
-    const [image = "", ...stateInputs] = evaluation.inputs;
-    return evaluation.session.run({ [image]: images, ...(await this.state.feeds(stateInputs)) });
+    return runEach(evaluation.session, this.evaluationFeeds(batches, evaluation.inputs));
+  }
+
+  private async *evaluationFeeds(
+    batches: AsyncIterable<Batch>,
+    [image = "", ...stateInputs]: readonly string[],
+  ): AsyncGenerator<FedBatch, void, undefined> {
+    for await (const batch of batches) {
+      const state = await this.state.feeds(stateInputs);
+      yield { ...batch, feeds: { [image]: this.imageTensor(batch.images), ...state } };
+    }
   }
 
   /** The present state by name; shares its memory. */

@@ -48,7 +48,7 @@ test("tables of ranks and sparsities that fit into 80 columns", async () => {
 test("without labels: errors and predictions", async () => {
   const { stdout } = await sensitivity("--no-labels", "--ranks", "2", "--sparsity", "0.5");
   assert.match(stdout, /^Measured on 12 images, without labels/);
-  assert.match(stdout, /Error of the output, relative to its standard deviation, with d basis/);
+  assert.match(stdout, /Error of the output, in % of its deviation from image to image, with d basis/);
   assert.match(stdout, /Predictions that change, in %, with this share/);
 });
 

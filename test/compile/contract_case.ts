@@ -1,8 +1,8 @@
 import type { KernelRates } from "../../src/compile/cost_model.js";
 import { attributes as attributeMap } from "../../src/graph/attributes.js";
-import { elementCount, float32Tensor } from "../../src/graph/tensor.js";
-import type { Attribute, Graph, Node, Tensor } from "../../src/graph/types.js";
+import type { Graph, Node, Tensor } from "../../src/graph/types.js";
 import { tensorType } from "../../src/ops/inference/infer.js";
+import { type CaseInput, type CaseNode, isConstant, sampleInput, seedOf } from "../../support/case_input.js";
 import { randomSource } from "../../support/opcase.js";
 
 /** A network on which all implementations must agree with ONNX Runtime. */
@@ -15,48 +15,16 @@ export interface ContractCase {
   readonly rates: KernelRates;
 }
 
-/** An input of a node. */
-export type CaseInput =
-  | { readonly kind: "random"; readonly dims: readonly number[]; readonly low: number; readonly high: number }
-  /** An initializer; `zeros`: share of its elements that are 0. */
-  | {
-      readonly kind: "weight";
-      readonly dims: readonly number[];
-      readonly zeros: number;
-      readonly low: number;
-      readonly high: number;
-    }
-  | { readonly kind: "fed" | "constant"; readonly tensor: Tensor }
-  /** The first output of an earlier node of the case. */
-  | { readonly kind: "output"; readonly node: number; readonly output: number }
-  | { readonly kind: "omitted" };
-
-export const random = (dims: readonly number[], low = -2, high = 2): CaseInput => ({
-  kind: "random",
-  dims,
-  low,
-  high,
-});
-export const weight = (dims: readonly number[], zeros = 0, low = -1, high = 1): CaseInput => ({
-  kind: "weight",
-  dims,
-  zeros,
-  low,
-  high,
-});
-export const fed = (tensor: Tensor): CaseInput => ({ kind: "fed", tensor });
-export const constant = (tensor: Tensor): CaseInput => ({ kind: "constant", tensor });
-export const outputOf = (node: number, output = 0): CaseInput => ({ kind: "output", node, output });
-export const omitted: CaseInput = { kind: "omitted" };
-
-/** One node of a case; it may read the outputs of those before it. */
-export interface CaseNode {
-  readonly op: string;
-  readonly inputs: readonly CaseInput[];
-  readonly attributes?: Readonly<Record<string, Attribute>>;
-  /** Default 1. */
-  readonly outputs?: number;
-}
+export {
+  type CaseInput,
+  type CaseNode,
+  constant,
+  fed,
+  omitted,
+  outputOf,
+  random,
+  weight,
+} from "../../support/case_input.js";
 
 export interface CaseOptions {
   /** What is special about it. */
@@ -77,17 +45,13 @@ export const forcedRates = {
   factored: { dense: 1e-9, sparse: 1, basis: 1e9 },
 } as const satisfies Readonly<Record<string, KernelRates>>;
 
-function seedOf(text: string): number {
-  return [...text].reduce((hash, letter) => Math.imul(hash ^ letter.charCodeAt(0), 16777619), 2166136261);
-}
-
+/** What is drawn for an input: two random numbers an element, as a weight takes, so that cases keep their values. */
 function draw(input: CaseInput, next: () => number): Tensor | undefined {
-  if (input.kind === "fed" || input.kind === "constant") return input.tensor;
-  if (input.kind !== "random" && input.kind !== "weight") return undefined;
-  const { dims, low, high } = input;
-  const zeros = input.kind === "weight" ? input.zeros : 0;
-  const element = (): number => (next() < zeros ? 0 : low + (high - low) * next());
-  return float32Tensor(dims, Array.from({ length: elementCount(dims) }, element));
+  const everyOther = (): number => {
+    next();
+    return next();
+  };
+  return sampleInput(input, input.kind === "weight" ? next : everyOther);
 }
 
 /** A case of one node. */
@@ -107,7 +71,7 @@ export function networkCase(nodes: readonly CaseNode[], options: CaseOptions = {
     if (input.kind === "omitted") return "";
     if (input.kind === "output") return `y${input.node}_${input.output}`;
     const tensor = draw(input, next);
-    const target = input.kind === "random" || input.kind === "fed" ? feeds : initializers;
+    const target = isConstant(input) ? initializers : feeds;
     const value = `x${node}_${index}`;
     if (tensor !== undefined) target.set(value, tensor);
     return value;

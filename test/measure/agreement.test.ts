@@ -7,13 +7,14 @@ import { withInitializers } from "../../src/graph/edit.js";
 import { float32Data, float32Tensor } from "../../src/graph/tensor.js";
 import type { Graph } from "../../src/graph/types.js";
 import { evaluate } from "../../src/measure/accuracy.js";
-import { largestDifference } from "../../src/measure/agreement.js";
+import { largestDifference } from "../../src/measure/difference.js";
 import {
   type ComparedOutput,
   type OutputAgreement,
   OutputComparison,
 } from "../../src/measure/output_comparison.js";
-import { outputDeviations } from "../../src/measure/output_deviation.js";
+import { ErrorUnit, outputDeviations } from "../../src/measure/output_deviation.js";
+import { runOnImages } from "../../src/measure/run_on_images.js";
 import { tinyCnn } from "../../support/tiny_cnn.js";
 
 const split = await (await openDataset("synthetic:50", { imageSize: { width: 16, height: 16 } })).train();
@@ -212,6 +213,54 @@ test("the deviation of an output is that from image to image, not over its eleme
   const same = { ...images, indices: new Uint32Array(5).fill(7) };
   const constant = (await outputDeviations(network, [output], same)).get(output);
   assert.deepEqual(constant, { problem: "it is the same for every image" });
+});
+
+test("errors have one unit, whether it is measured image by image or along with batches (1e-5)", async () => {
+  const images = { split, indices: allIndices(split), preprocessing: imagenetPreprocessing };
+  const [output = ""] = network.outputs.map(({ name }) => name);
+  const [input = ""] = network.inputs.map(({ name }) => name);
+  const unit = new ErrorUnit();
+  // The last batch has 1 image, the values of others are not its.
+  for await (const { results, count, size } of runOnImages(network, images, { input, batch: 7 })) {
+    const { data, dims } = results[output] ?? {};
+    assert.ok(data instanceof Float32Array && dims !== undefined);
+    unit.add(data.subarray(0, (data.length / size) * count), dims.with(0, count), count);
+  }
+  const alone = (await outputDeviations(network, [output], { ...images, threads: 1 })).get(output);
+  assert.ok(alone && "deviation" in alone);
+  // ONNX Runtime sums one image and seven in different orders.
+  assert.ok(Math.abs(unit.value / alone.deviation - 1) < 1e-5, `${unit.value}, ${alone.deviation}`);
+});
+
+test("where images tell no deviation, errors are counted in the output's root mean square", () => {
+  const constant = new ErrorUnit();
+  constant.add(Float32Array.of(3, 4, 3, 4), [2, 2], 2);
+  assert.equal(constant.value, Math.sqrt(12.5));
+  const boxes = new ErrorUnit();
+  boxes.add(Float32Array.of(1, 2, 3), [3, 1], 2);
+  boxes.add(Float32Array.of(5), [1, 1], 2);
+  assert.equal(boxes.value, Math.sqrt(39 / 4));
+});
+
+test("an output that changes its size has no error", () => {
+  const comparison = new OutputComparison([{ output: "y", deviation: 1 }]);
+  const rows = (count: number) => ({ y: new OrtTensor("float32", new Float32Array(count), [count, 1]) });
+  comparison.add({ first: rows(3), second: rows(3), size: 3, count: 3 });
+  comparison.add({ first: rows(3), second: rows(2), size: 3, count: 3 });
+  assert.deepEqual(comparison.results, [{ output: "y", error: null }]);
+});
+
+test("a walk over images stops early, and frees the network, where nobody wants more", async () => {
+  const images = { split, indices: allIndices(split), preprocessing: imagenetPreprocessing };
+  const [input = ""] = network.inputs.map(({ name }) => name);
+  const seen: number[] = [];
+  const walk = runOnImages(network, images, { input, batch: 20 });
+  for await (const { index, count } of walk) {
+    seen.push(count);
+    if (index === 1) break;
+  }
+  assert.deepEqual(seen, [20, 20]);
+  assert.deepEqual(await walk.next(), { value: undefined, done: true });
 });
 
 test("images without labels have no accuracy", async () => {

@@ -9,7 +9,7 @@ import type { Graph } from "../../src/graph/types.js";
 import { convolutions, denseLayer } from "../../src/layers/weights.js";
 import { collectMoments, type SampleSize, sampleCount } from "../../src/measure/layer_moments.js";
 import { anchored, combined, type LayerMoments, type MomentsRequest } from "../../src/measure/moments.js";
-import { OutputProbe } from "../../src/measure/output_error.js";
+import { OutputProbe } from "../../src/measure/output_probe.js";
 import { type ImageBatches, SettledValues } from "../../src/measure/settled_values.js";
 import { exactSolver } from "../../src/method/calibrate/solver.js";
 import { Cholesky } from "../../src/method/calibrate/symmetric.js";

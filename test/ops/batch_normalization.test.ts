@@ -3,7 +3,7 @@ import { float32Tensor } from "../../src/graph/tensor.js";
 import { constant, random, testOps } from "../../support/opcase.js";
 
 const parameters = [
-  random([3], { low: 0.5, high: 1.5 }),
+  random([3], 0.5, 1.5),
   random([3]),
   constant(float32Tensor([3], [0.5, -0.2, 0.1])),
   constant(float32Tensor([3], [0.5, 1, 2])),

@@ -24,8 +24,8 @@ const bools = (values: readonly number[]): Tensor => {
 const int64 = (values: readonly number[]): Tensor => int64Tensor([values.length], values);
 
 const x = random([2, 3, 4]);
-const positive = random([2, 3, 4], { low: 0.3, high: 2 });
-const offZero = random([2, 3, 4], { away: [0] });
+const positive = random([2, 3, 4], 0.3, 2);
+const offZero = random([2, 3, 4], -2, 2, [0]);
 
 const binary: readonly OpCase[] = ["Add", "Sub", "Mul"].flatMap((op) => [
   { op, inputs: [x, x] },
@@ -36,7 +36,7 @@ const binary: readonly OpCase[] = ["Add", "Sub", "Mul"].flatMap((op) => [
 testOps([
   ...binary,
   { op: "Div", inputs: [x, positive] },
-  { op: "Div", name: "broadcast", inputs: [random([3, 1]), random([2, 1, 4], { low: -2, high: -0.5 })] },
+  { op: "Div", name: "broadcast", inputs: [random([3, 1]), random([2, 1, 4], -2, -0.5)] },
   { op: "Neg", inputs: [x] },
   { op: "Abs", inputs: [offZero] },
   { op: "Sqrt", inputs: [positive] },
@@ -50,7 +50,7 @@ testOps([
   { op: "Softsign", inputs: [x] },
   {
     op: "Mod",
-    inputs: [random([3, 4], { low: 2.1, high: 2.9 }), random([4], { low: 1.5, high: 1.9 })],
+    inputs: [random([3, 4], 2.1, 2.9), random([4], 1.5, 1.9)],
     attributes: { fmod: int(1) },
   },
   { op: "Mish", opset: 18, inputs: [x] },
@@ -65,17 +65,17 @@ testOps([
   },
   { op: "Celu", inputs: [x] },
   { op: "Celu", name: "with slope", inputs: [x], attributes: { alpha: float(0.4) } },
-  { op: "ThresholdedRelu", inputs: [random([2, 3, 4], { away: [1] })] },
+  { op: "ThresholdedRelu", inputs: [random([2, 3, 4], -2, 2, [1])] },
   ...["Floor", "Ceil", "Round"].map((op) => ({ op, inputs: [fed(float32Tensor([3], [-1.5, 0.5, 2.5]))] })),
   { op: "Xor", inputs: [fed(bools([0, 1])), fed(bools([1, 1]))] },
-  { op: "HardSigmoid", inputs: [random([2, 3, 4], { low: -5, high: 5, away: [-2.5, 2.5] })] },
+  { op: "HardSigmoid", inputs: [random([2, 3, 4], -5, 5, [-2.5, 2.5])] },
   {
     op: "HardSigmoid",
     name: "with slope",
-    inputs: [random([2, 3, 4], { low: -3, high: 3, away: [-0.8, 1.2] })],
+    inputs: [random([2, 3, 4], -3, 3, [-0.8, 1.2])],
     attributes: { alpha: float(0.5), beta: float(0.4) },
   },
-  { op: "HardSwish", inputs: [random([2, 3, 4], { low: -5, high: 5, away: [-3, 3] })] },
+  { op: "HardSwish", inputs: [random([2, 3, 4], -5, 5, [-3, 3])] },
   { op: "Relu", inputs: [offZero] },
   { op: "LeakyRelu", inputs: [offZero] },
   { op: "LeakyRelu", name: "with slope", inputs: [offZero], attributes: { alpha: float(0.3) } },
@@ -85,12 +85,12 @@ testOps([
   { op: "PRelu", name: "one slope", inputs: [offZero, random([1])] },
   {
     op: "Clip",
-    inputs: [random([2, 3, 4], { away: [-0.5, 1] }), constant(scalarTensor(-0.5)), constant(scalarTensor(1))],
+    inputs: [random([2, 3, 4], -2, 2, [-0.5, 1]), constant(scalarTensor(-0.5)), constant(scalarTensor(1))],
   },
   {
     op: "Clip",
     name: "upper bound only",
-    inputs: [random([2, 3, 4], { away: [1] }), omitted, constant(scalarTensor(1))],
+    inputs: [random([2, 3, 4], -2, 2, [1]), omitted, constant(scalarTensor(1))],
   },
   {
     op: "Clip",

@@ -1,13 +1,13 @@
 import { int, text } from "../../src/graph/attributes.js";
 import { elementCount, float32Tensor } from "../../src/graph/tensor.js";
-import { type CaseInput, constant, fed, testOps } from "../../support/opcase.js";
+import { constant, fed, type OwnInput, testOps } from "../../support/opcase.js";
 
 const numbers = (dims: readonly number[]) =>
   float32Tensor(
     dims,
     Array.from({ length: elementCount(dims) }, (_, at) => Math.sin(at)),
   );
-const inputs = (directions: number, gates: number): readonly CaseInput[] => [
+const inputs = (directions: number, gates: number): readonly OwnInput[] => [
   fed(numbers([4, 2, 5])),
   constant(numbers([directions, gates * 3, 5])),
   constant(numbers([directions, gates * 3, 3])),

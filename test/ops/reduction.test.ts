@@ -1,11 +1,11 @@
 import { int, ints } from "../../src/graph/attributes.js";
 import { float32Tensor, int64Tensor, scalarTensor } from "../../src/graph/tensor.js";
 import {
-  type CaseInput,
   constant,
   distinct,
   fed,
   type OpCase,
+  type OwnInput,
   random,
   testOps,
   testValues,
@@ -24,10 +24,10 @@ const reductions = [
   "ReduceProd",
 ];
 
-function inputOf(op: string): CaseInput {
+function inputOf(op: string): OwnInput {
   if (op === "ReduceMax" || op === "ReduceMin") return distinct([2, 3, 4]);
-  if (op === "ReduceL1") return random([2, 3, 4], { away: [0] });
-  return op === "ReduceProd" ? random([2, 3, 4], { low: 0.5, high: 1.5 }) : random([2, 3, 4]);
+  if (op === "ReduceL1") return random([2, 3, 4], -2, 2, [0]);
+  return op === "ReduceProd" ? random([2, 3, 4], 0.5, 1.5) : random([2, 3, 4]);
 }
 
 /** Both forms of the axes; ReduceSum has them as an input since opset 13 already. */

@@ -1,7 +1,8 @@
 import { readClassNames } from "../../data/preprocessing.js";
 import { PenniError } from "../../graph/errors.js";
 import type { Graph, ValueInfo } from "../../graph/types.js";
-import { type DeviationImages, outputDeviations } from "../../measure/output_deviation.js";
+import { outputDeviations } from "../../measure/output_deviation.js";
+import type { MeasuredImages } from "../../measure/run_on_images.js";
 import { inferGraph } from "../../ops/inference/infer.js";
 import { type ClassAxis, finalActivation, type OutputLoss, type OutputMeasure } from "../../train/outputs.js";
 
@@ -35,7 +36,7 @@ export interface MatchRequest {
   readonly choices: ReadonlyMap<string, OutputChoice>;
   /** Classes of the labels of the images; undefined where they have none. */
   readonly labelClasses: number | undefined;
-  readonly images: DeviationImages;
+  readonly images: MeasuredImages;
   /** Why a network cannot be trained on these outputs; undefined if it can. */
   readonly trainingProblem: (losses: readonly OutputLoss[]) => string | undefined;
 }

@@ -1,27 +1,25 @@
 import { Tensor as OrtTensor } from "onnxruntime-common";
 import { batches, planEvaluation } from "../../data/batches.js";
-import type { Split } from "../../data/dataset.js";
-import { imageDims, type Preprocessing } from "../../data/preprocessing.js";
+import { imageDims } from "../../data/preprocessing.js";
 import type { Provider } from "../../execute/device.js";
-import type { Session, SessionOptions } from "../../execute/engine.js";
+import type { Feeds, Session, SessionOptions } from "../../execute/engine.js";
 import { openSession } from "../../execute/node.js";
 import { PenniError } from "../../graph/errors.js";
 import type { Graph, ValueType } from "../../graph/types.js";
 import { classifierInterface } from "../../measure/accuracy.js";
 import { wrongClassCount } from "../../measure/classes.js";
-import { ChangeComparison, type OutputChange, type Scores } from "../../measure/output_change.js";
+import { ChangeComparison, type Compared, type OutputChange } from "../../measure/output_change.js";
+import { ErrorUnit } from "../../measure/output_deviation.js";
+import { PredictionTally } from "../../measure/predictions.js";
+import { type ChosenImages, type Fed, runEach } from "../../measure/run_on_images.js";
 import { inferGraph } from "../../ops/inference/infer.js";
 import { type Continuation, continuation } from "./continuation.js";
 import { batchSize, divideLayers, type ImageDims } from "./economy.js";
 import type { StudiedLayer } from "./layers.js";
 import { type Variant, variantWeight } from "./variants.js";
 
-export interface StudyOptions {
+export interface StudyOptions extends ChosenImages {
   readonly graph: Graph;
-  readonly split: Split;
-  readonly preprocessing: Preprocessing;
-  /** The images to use. */
-  readonly indices: Uint32Array;
   readonly labels?: boolean;
   readonly batch?: number;
   readonly threads?: number;
@@ -45,12 +43,7 @@ export interface StudyResult {
   readonly changes: ReadonlyMap<StudiedVariant, OutputChange>;
 }
 
-/** What the runtime takes and gives, by name. */
-type Values = Readonly<Record<string, OrtTensor>>;
-
-interface ImageBatch {
-  /** float32, in the model's layout. */
-  readonly images: OrtTensor;
+interface ImageBatch extends Fed {
   readonly labels: BigInt64Array | undefined;
   readonly count: number;
 }
@@ -60,12 +53,8 @@ interface LayerGroup extends Continuation {
   readonly layers: readonly StudiedLayer[];
 }
 
-/** What is compared of a network's outputs. */
-interface Comparable {
-  readonly outputs: readonly string[];
-  readonly scores: Scores | undefined;
-  readonly isLabelled: boolean;
-}
+/** What can be compared of a network's outputs, as one batch of them shows. */
+type Comparable = Omit<Compared, "units">;
 
 /**
  * Tries changes of single layers on some images. The network itself runs in one session, which also gives the values
@@ -98,14 +87,14 @@ export class Study {
     const original = await this.openOriginal(groups);
     try {
       const total = this.indices.length * (1 + variants.length);
-      const { comparable, change } = await this.evaluateOriginal(original, total);
+      const { compared, change } = await this.evaluateOriginal(original, total);
       const changes = new Map<StudiedVariant, OutputChange>();
       for (const group of groups) {
         const own = variants.filter(({ layer }) => group.layers.includes(layer));
-        const found = await this.runGroup(group, own, original, comparable, total);
+        const found = await this.runGroup(group, own, original, compared, total);
         for (const [variant, effect] of found) changes.set(variant, effect);
       }
-      return { images: this.indices.length, outputs: comparable.outputs, original: change, changes };
+      return { images: this.indices.length, outputs: compared.outputs, original: change, changes };
     } finally {
       await original.release();
     }
@@ -141,9 +130,10 @@ export class Study {
     const { split, preprocessing, labels: useLabels = true } = this.options;
     const plan = planEvaluation(split, this.indices, { batch: this.batch, preprocessing });
     for (const { images, labels, count } of batches(plan)) {
+      this.checkRunning();
       const used = images.slice(0, (count * images.length) / this.batch);
       yield {
-        images: new OrtTensor("float32", used, [count, ...this.dims]),
+        feeds: { [this.input]: new OrtTensor("float32", used, [count, ...this.dims]) },
         labels: useLabels ? labels?.slice(0, count) : undefined,
         count,
       };
@@ -153,41 +143,51 @@ export class Study {
   private async evaluateOriginal(
     original: Session,
     total: number,
-  ): Promise<{ readonly comparable: Comparable; readonly change: OutputChange }> {
+  ): Promise<{ readonly compared: Compared; readonly change: OutputChange }> {
     const names = this.options.graph.outputs.map(({ name }) => name);
-    let found: { readonly comparable: Comparable; readonly comparison: ChangeComparison } | undefined;
-    for (const batch of this.imageBatches()) {
-      this.checkRunning();
-      const values = await original.run({ [this.input]: batch.images }, names);
-      const comparable = found?.comparable ?? this.comparableOutputs(values, batch);
+    const units = new Map<string, ErrorUnit>();
+    const predictions = new PredictionTally();
+    let comparable: Comparable | undefined;
+    for await (const { results, labels, count } of runEach(original, this.imageBatches(), names)) {
+      comparable ??= this.comparableOutputs(results, labels, count);
       const { outputs, scores, isLabelled } = comparable;
-      const comparison = found?.comparison ?? new ChangeComparison(outputs.length, scores);
-      const data = outputs.map((name) => float32Of(values[name]));
-      this.checkFinite(outputs, data);
-      comparison.add({ original: data, changed: data, labels: isLabelled ? batch.labels : undefined });
-      found = { comparable, comparison };
-      this.report(batch.count, total);
+      this.checkFinite(outputs, results);
+      for (const name of outputs) {
+        const unit = units.get(name) ?? new ErrorUnit();
+        unit.add(float32Of(results[name]), results[name]?.dims ?? [], count);
+        units.set(name, unit);
+      }
+      if (scores !== undefined) {
+        const own = float32Of(results[scores.output]);
+        predictions.add(own, own, scores.classes, isLabelled ? labels : undefined);
+      }
+      this.report(count, total);
     }
-    if (found === undefined) throw new PenniError("bad-data", "there are no images to measure with");
-    return { comparable: found.comparable, change: found.comparison.result() };
+    if (comparable === undefined) throw new PenniError("bad-data", "there are no images to measure with");
+    const compared = {
+      ...comparable,
+      units: new Map([...units].map(([name, unit]) => [name, unit.value] as const)),
+    };
+    return { compared, change: unchanged(compared, predictions) };
   }
 
   /** Of nothing that is measured against values that are not finite could be said how large it is. */
-  private checkFinite(outputs: readonly string[], data: readonly Float32Array[]): void {
-    const at = data.findIndex((values) => !values.every(Number.isFinite));
-    if (at < 0) return;
-    const value = data[at]?.find((each) => !Number.isFinite(each));
-    throw new PenniError("bad-data", `the model's output "${outputs[at]}" is not finite for some images`, {
+  private checkFinite(outputs: readonly string[], results: Feeds): void {
+    const output = outputs.find((name) => !float32Of(results[name]).every(Number.isFinite));
+    if (output === undefined) return;
+    const value = float32Of(results[output]).find((each) => !Number.isFinite(each));
+    throw new PenniError("bad-data", `the model's output "${output}" is not finite for some images`, {
       expected: "numbers, which changes can be compared with",
       found: `${value}`,
       advice: "Check the model's weights and the images; penni eval counts such images",
     });
   }
 
-  private comparableOutputs(values: Values, { labels, count }: ImageBatch): Comparable {
+  private comparableOutputs(values: Feeds, labels: ImageBatch["labels"], count: number): Comparable {
     const names = this.options.graph.outputs.map(({ name }) => name);
     const outputs = names.filter((name) => values[name]?.type === "float32");
-    if (outputs.length === 0) {
+    const [first] = outputs;
+    if (first === undefined) {
       const found = names.map((name) => `${name}: ${values[name]?.type ?? "?"}`).join(", ");
       throw new PenniError("unsupported", "the model has no output that can be compared", {
         expected: "float32",
@@ -195,10 +195,10 @@ export class Study {
         advice: "Export the network without what follows its last real computation",
       });
     }
-    const classes = classCount(values[outputs[0] ?? ""]?.dims ?? [], count);
-    const scores = classes === undefined ? undefined : { output: 0, classes };
+    const classes = classCount(values[first]?.dims ?? [], count);
+    const scores = classes === undefined ? undefined : { output: first, classes };
     const isLabelled = labels !== undefined && scores !== undefined;
-    if (isLabelled) this.checkLabels(scores.classes, outputs[0] ?? "");
+    if (isLabelled) this.checkLabels(scores.classes, first);
     return { outputs, scores, isLabelled };
   }
 
@@ -223,9 +223,10 @@ export class Study {
     group: LayerGroup,
     variants: readonly StudiedVariant[],
     original: Session,
-    { outputs, scores, isLabelled }: Comparable,
+    compared: Compared,
     total: number,
   ): Promise<ReadonlyMap<StudiedVariant, OutputChange>> {
+    const { outputs, isLabelled } = compared;
     const affected = group.graph.outputs.map(({ name }) => name).filter((name) => outputs.includes(name));
     const fetched = [...new Set([...outputs, ...group.entries])].filter((name) => name !== this.input);
     const weights = Object.fromEntries(
@@ -234,29 +235,25 @@ export class Study {
     const changed = variants.map((studied) => {
       const { layer, variant } = studied;
       const weight = { [layer.weight]: weightTensor(layer, variantWeight(layer, variant)) };
-      return { studied, weight, comparison: new ChangeComparison(outputs.length, scores) };
+      return { studied, weight, comparison: new ChangeComparison(compared) };
     });
     const session = await openSession(group.graph, this.sessionOptions());
     try {
-      for (const batch of this.imageBatches()) {
-        const { images, labels, count } = batch;
-        const values = { ...(await original.run({ [this.input]: images }, fetched)), [this.input]: images };
-        const entries = Object.fromEntries(group.entries.map((name) => [name, values[name]]));
+      for await (const { feeds, results, labels, count } of runEach(original, this.imageBatches(), fetched)) {
+        const first = { ...results, ...feeds };
+        const entries = Object.fromEntries(group.entries.map((name) => [name, first[name]]));
         for (const { weight, comparison } of changed) {
           this.checkRunning();
-          const results = await session.run({ ...(entries as Values), ...weights, ...weight }, affected);
-          comparison.add({
-            original: outputs.map((name) => float32Of(values[name])),
-            changed: outputs.map((name) => float32Of(results[name] ?? values[name])),
-            labels: isLabelled ? labels : undefined,
-          });
+          const found = await session.run({ ...(entries as Feeds), ...weights, ...weight }, affected);
+          const second = { ...first, ...found };
+          comparison.add({ first, second, size: count, count }, isLabelled ? labels : undefined);
           this.report(count, total);
         }
       }
     } finally {
       await session.release();
     }
-    return new Map(changed.map(({ studied, comparison }) => [studied, comparison.result()]));
+    return new Map(changed.map(({ studied, comparison }) => [studied, comparison.result]));
   }
 
   private checkRunning(): void {
@@ -268,6 +265,15 @@ export class Study {
     this.done += images;
     this.options.onProgress?.(this.done, total);
   }
+}
+
+/** The original compared with itself. */
+function unchanged({ outputs, scores, isLabelled }: Compared, predictions: PredictionTally): OutputChange {
+  return {
+    top1: isLabelled ? predictions.correct / predictions.images : undefined,
+    agreement: scores === undefined ? undefined : 1,
+    errors: outputs.map(() => 0),
+  };
 }
 
 /** Images for a network whose batch is fixed: what does not fill the last batch is left out. */

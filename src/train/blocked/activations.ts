@@ -6,7 +6,8 @@ import { compositeInputs, floatType } from "../../ops/core/composite.js";
 import { mul } from "../../ops/core/emit.js";
 import { constantBounds } from "../../ops/operators/clip.js";
 import { unary } from "./elementwise.js";
-import { ABSOLUTE, type Activation, CLIP_01, type Layouts, MICROSOFT_DOMAIN, RELU } from "./layouts.js";
+import type { Layouts } from "./layouts.js";
+import { ABSOLUTE, type Activation, CLIP_01, MICROSOFT_DOMAIN, RELU } from "./runtime_operators.js";
 
 /** Relu: part of the convolution before it where nothing else reads that. */
 export function relu(layouts: Layouts, node: Node): boolean {
@@ -51,9 +52,9 @@ export function clip(layouts: Layouts, node: Node): boolean {
 function atConvolutionsEnd(layouts: Layouts, node: Node, activation: Activation): boolean {
   const [x = ""] = node.inputs;
   const [y = ""] = node.outputs;
-  const conv = layouts.openConv(x);
+  const conv = layouts.fusion.openConv(x);
   if (conv === undefined) return false;
-  layouts.activate(conv, activation);
+  layouts.fusion.activate(conv, activation);
   layouts.setBlocked(y, layouts.blocked(x));
   return true;
 }
@@ -66,7 +67,7 @@ export function clipGradient(layouts: Layouts, node: Node): boolean {
 /** dy times max(min(STEEP · y, 1), α). */
 export function leakyReluGradient(layouts: Layouts, node: Node): boolean {
   const activation = { op: "Clip", low: slopeBelow(node), high: 1 } as const;
-  return masked(layouts, node, (y, fill) => [layouts.scale(y, fill(STEEP), { activation })]);
+  return masked(layouts, node, (y, fill) => [layouts.emit.scale(y, fill(STEEP), { activation })]);
 }
 
 /** A constant vector over the channels. */
@@ -95,10 +96,10 @@ function masksWithin(layouts: Layouts, y: string, fill: Fill, bounds: Bounds): r
   const [middle, half] = [(bounds.low + bounds.high) / 2, (bounds.high - bounds.low) / 2];
   if (Number.isFinite(middle) && [middle, half].every((value) => Math.fround(value) === value)) {
     // |y - middle| < half, which is one pass less than a mask for each bound and a product.
-    const distance = layouts.scale(y, fill(1), { bias: fill(-middle), activation: ABSOLUTE });
-    return [layouts.scale(distance, fill(-STEEP), { bias: fill(STEEP * half), activation: CLIP_01 })];
+    const distance = layouts.emit.scale(y, fill(1), { bias: fill(-middle), activation: ABSOLUTE });
+    return [layouts.emit.scale(distance, fill(-STEEP), { bias: fill(STEEP * half), activation: CLIP_01 })];
   }
   return stepsWithin(bounds).map(({ alpha, beta }) =>
-    layouts.scale(y, fill(alpha), { ...(beta === 0 ? {} : { bias: fill(beta) }), activation: CLIP_01 }),
+    layouts.emit.scale(y, fill(alpha), { ...(beta === 0 ? {} : { bias: fill(beta) }), activation: CLIP_01 }),
   );
 }

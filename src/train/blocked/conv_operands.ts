@@ -1,5 +1,5 @@
 import type { ConvGeometry } from "../../ops/families/conv_gradient.js";
-import type { ConvWindow } from "./layouts.js";
+import type { ConvWindow } from "./runtime_operators.js";
 
 /** What a convolution reads, by name; the bias may be "". */
 export interface ConvOperands {
@@ -8,7 +8,7 @@ export interface ConvOperands {
   readonly bias: string;
 }
 
-/** The part of a geometry that `Layouts.conv` takes. */
+/** The part of a geometry that `BlockedEmitter.conv` takes. */
 export function windowOf(geometry: ConvGeometry): ConvWindow {
   const { kernel, strides, dilations, pads } = geometry;
   return { kernel, strides, dilations, pads };

@@ -56,11 +56,11 @@ export function directConvolution(
 ): string {
   const { batch, inputChannels, outputChannels, output } = geometry;
   const isNarrow = inputChannels < layouts.block;
-  return layouts.conv({
+  return layouts.emit.conv({
     ...windowOf(geometry),
     x: isNarrow ? layouts.plain(x) : layouts.blocked(x),
     filter: isNarrow ? narrowFilter(layouts, layouts.plain(weight)) : sharedFilter(layouts, weight),
-    ...(bias === "" ? {} : { bias: layouts.pad(layouts.plain(bias)) }),
+    ...(bias === "" ? {} : { bias: layouts.emit.pad(layouts.plain(bias)) }),
     output: [batch, layouts.padded(outputChannels), ...output],
   });
 }
@@ -69,7 +69,7 @@ export function directConvolution(
 function byTiles(layouts: Layouts, geometry: ConvGeometry, { x, weight, bias }: ConvOperands): string {
   const value = winogradConvolution(layouts, geometry, { x, weight });
   const ones = layouts.fill(geometry.outputChannels, 1);
-  return layouts.scale(value, ones, bias === "" ? {} : { bias: layouts.pad(layouts.plain(bias)) });
+  return layouts.emit.scale(value, ones, bias === "" ? {} : { bias: layouts.emit.pad(layouts.plain(bias)) });
 }
 
 /** The blocked filter of a weight, which the gradient to the input starts from as well. */

@@ -17,11 +17,11 @@ export function depthwiseConvolution(
 ): string {
   const { batch, inputChannels, kernel, output } = geometry;
   const channels = layouts.padded(inputChannels);
-  return layouts.conv({
+  return layouts.emit.conv({
     ...windowOf(geometry),
     x: layouts.blocked(x),
     filter: reshape(layouts.b, depthwiseFilter(layouts, weight), [channels, 1, ...kernel]),
-    ...(bias === "" ? {} : { bias: layouts.pad(layouts.plain(bias)) }),
+    ...(bias === "" ? {} : { bias: layouts.emit.pad(layouts.plain(bias)) }),
     groups: channels,
     output: [batch, channels, ...output],
   });
@@ -32,7 +32,7 @@ function depthwiseFilter(layouts: Layouts, weight: string): string {
   return layouts.once(`depthwise ${weight}`, () => {
     const [channels = 1, , height = 1, width = 1] = layouts.dims(weight);
     const image = reshape(layouts.b, layouts.plain(weight), [1, channels, height * width, 1]);
-    return layouts.toBlocked(image, [1, layouts.padded(channels), height * width, 1]);
+    return layouts.emit.toBlocked(image, [1, layouts.padded(channels), height * width, 1]);
   });
 }
 
@@ -68,7 +68,7 @@ export function depthwiseWeightGradient(
     const padded = size + (pads[axis] ?? 0) + (pads[axis + 2] ?? 0);
     return Math.floor((padded - (reach - 1) * (strides[axis] ?? 1) - 1) / (dilations[axis] ?? 1)) + 1;
   });
-  const perImage = layouts.conv({
+  const perImage = layouts.emit.conv({
     x: reshape(b, layouts.blocked(x), [1, groups, ...input]),
     filter: reshape(b, layouts.blocked(dy), [groups, 1, ...output]),
     kernel: output,
@@ -85,5 +85,9 @@ export function depthwiseWeightGradient(
     { axis: 2, end: kernel[1] },
   ]);
   const blocked = reshape(b, touched, [1, channels, ...kernel]);
-  return reshape(b, layouts.toPlain(blocked, [1, inputChannels, ...kernel]), [inputChannels, 1, ...kernel]);
+  return reshape(b, layouts.emit.toPlain(blocked, [1, inputChannels, ...kernel]), [
+    inputChannels,
+    1,
+    ...kernel,
+  ]);
 }

@@ -14,7 +14,7 @@ export function spreadOut(layouts: Layouts, node: Node): boolean {
   const { b, block } = layouts;
   const dims = layouts.blockedDims(y);
   const [, channels = 1, height = 1, width = 1] = dims;
-  const repeated = layouts.repeat(layouts.blocked(x), [rowStep, columnStep]);
+  const repeated = layouts.emit.repeat(layouts.blocked(x), [rowStep, columnStep]);
   const mask = layouts.once(`first ${channels} ${height} ${width} ${rowStep} ${columnStep}`, () => {
     const isFirst = (index: number): boolean => {
       const position = Math.floor(index / block) % (height * width);
@@ -38,11 +38,11 @@ export function add(layouts: Layouts, node: Node): boolean {
     [left, right],
     [right, left],
   ] as const) {
-    const conv = layouts.openConv(own);
+    const conv = layouts.fusion.openConv(own);
     const [x = "", filter = "", bias = "", sum] = conv?.inputs ?? [];
     if (conv === undefined || sum !== undefined) continue;
     const addend = layouts.blocked(other);
-    layouts.replaceLast(conv, { inputs: [x, filter, bias, addend] });
+    layouts.fusion.replaceLast(conv, { inputs: [x, filter, bias, addend] });
     layouts.setBlocked(y, layouts.blocked(own));
     return true;
   }
@@ -95,7 +95,7 @@ function imagewise(layouts: Layouts, node: Node): boolean {
   const dims = layouts.blockedDims(image);
   const [, padded = 1, ...space] = dims;
   const rows = reshape(b, layouts.blocked(image), [1, batch * padded, ...space]);
-  const scaled = layouts.scale(rows, reshape(b, layouts.blocked(gains), [batch * padded]));
+  const scaled = layouts.emit.scale(rows, reshape(b, layouts.blocked(gains), [batch * padded]));
   layouts.setBlocked(y, reshape(b, scaled, dims));
   return true;
 }
@@ -115,12 +115,12 @@ function channelwise(layouts: Layouts, node: Node): boolean {
   const [, channels = 1] = layouts.dims(image);
   const shape = layouts.dims(vector).join();
   if (shape !== `1,${channels},1,1` && shape !== `${channels},1,1`) return false;
-  const padded = layouts.pad(reshape(layouts.b, layouts.plain(vector), [channels]));
+  const padded = layouts.emit.pad(reshape(layouts.b, layouts.plain(vector), [channels]));
   const value = layouts.blocked(image);
   const ones = layouts.fill(channels, 1);
   layouts.setBlocked(
     y,
-    node.op === "Mul" ? layouts.scale(value, padded) : layouts.scale(value, ones, { bias: padded }),
+    node.op === "Mul" ? layouts.emit.scale(value, padded) : layouts.emit.scale(value, ones, { bias: padded }),
   );
   return true;
 }

@@ -39,16 +39,16 @@ export function factoredConvolution(layouts: Layouts, node: Node): boolean {
   const { d, geometry } = factors;
   let sum: string | undefined;
   for (let index = 0; index < d; index++) {
-    const map = layouts.sameKernel(layouts.blocked(x), basisFilter(layouts, factors, index), {
+    const map = layouts.emit.sameKernel(layouts.blocked(x), basisFilter(layouts, factors, index), {
       ...windowOf(geometry),
       output: geometry.output,
     });
     const isLast = index === d - 1;
-    sum = layouts.conv({
+    sum = layouts.emit.conv({
       x: map,
       filter: coefficientFilter(layouts, factors, index),
       kernel: [1, 1],
-      ...(isLast && bias !== "" ? { bias: layouts.pad(layouts.plain(bias)) } : {}),
+      ...(isLast && bias !== "" ? { bias: layouts.emit.pad(layouts.plain(bias)) } : {}),
       ...(sum === undefined ? {} : { sum }),
       output: layouts.blockedDims(y),
     });
@@ -104,7 +104,7 @@ function throughMaps(
   const sums: string[] = [];
   let sum: string | undefined;
   for (let index = 0; index < d; index++) {
-    const map = layouts.conv({
+    const map = layouts.emit.conv({
       x: layouts.blocked(dy),
       filter: swappedCoefficientFilter(layouts, factors, index),
       kernel: [1, 1],
@@ -112,7 +112,7 @@ function throughMaps(
     });
     if (dBasis !== "") sums.push(tapSums(layouts, geometry, x, map));
     if (dx === "") continue;
-    sum = layouts.sameKernel(map, basisFilter(layouts, factors, index, "reversed"), {
+    sum = layouts.emit.sameKernel(map, basisFilter(layouts, factors, index, "reversed"), {
       ...windowOf(geometry),
       pads: unstridedPads(geometry),
       output: geometry.input,
@@ -135,7 +135,7 @@ function tapSums(layouts: Layouts, geometry: ConvGeometry, x: string, map: strin
   const [batch = 1, channels = 1, height = 1, width = 1] = b.dims(input);
   const groups = batch * channels;
   const extent = [kernel[0] + padding.excess[0], kernel[1] + padding.excess[1]];
-  const products = layouts.conv({
+  const products = layouts.emit.conv({
     x: reshape(b, input, [1, groups, height, width]),
     filter: reshape(b, map, [groups, 1, ...output]),
     groups,

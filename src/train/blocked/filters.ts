@@ -27,9 +27,9 @@ export function blockedFilter(layouts: Layouts, weight: string): string {
   const { b } = layouts;
   const shape = paddedShape(layouts, weight);
   const { outputs, inputs, kernel } = shape;
-  const byInput = layouts.toBlocked(padWeight(layouts, weight, shape), [outputs, inputs, ...kernel]);
+  const byInput = layouts.emit.toBlocked(padWeight(layouts, weight, shape), [outputs, inputs, ...kernel]);
   const rows = [1, outputs, inputs * kernel[0] * kernel[1], 1];
-  return reshape(b, layouts.toBlocked(reshape(b, byInput, rows), rows), [outputs, inputs, ...kernel]);
+  return reshape(b, layouts.emit.toBlocked(reshape(b, byInput, rows), rows), [outputs, inputs, ...kernel]);
 }
 
 /** For a plain input of fewer channels than a block: [K/b, C, R, S, b of K]. */
@@ -38,7 +38,7 @@ export function narrowFilter(layouts: Layouts, weight: string): string {
   const padded = layouts.padded(outputs);
   const shape = { outputs: padded, inputs, kernel: [kernel[0] ?? 1, kernel[1] ?? 1] as const };
   const dims = [1, padded, inputs, shape.kernel[0] * shape.kernel[1]];
-  const arranged = layouts.toBlocked(reshape(layouts.b, padWeight(layouts, weight, shape), dims), dims);
+  const arranged = layouts.emit.toBlocked(reshape(layouts.b, padWeight(layouts, weight, shape), dims), dims);
   return reshape(layouts.b, arranged, [padded, inputs, ...shape.kernel]);
 }
 
@@ -58,7 +58,7 @@ export function swapChannels(layouts: Layouts, weight: string, filter: string, g
   const [outputBlocks, inputBlocks] = [outputs / groups / block, inputs / block];
   // Each tap's b x b tile is transposed by reordering it as an image of b channels and b positions.
   const tiles = [groups * outputBlocks * inputBlocks * taps, block, block, 1];
-  const transposed = layouts.toPlain(reshape(b, filter, tiles), tiles);
+  const transposed = layouts.emit.toPlain(reshape(b, filter, tiles), tiles);
   const element = taps * block * block;
   const byInput =
     outputBlocks === 1 || inputBlocks === 1

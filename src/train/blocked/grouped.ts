@@ -44,11 +44,11 @@ export function groupedConvolution(
   const packing = packingOf(layouts, geometry);
   if (packing === undefined) return undefined;
   const { batch, output } = geometry;
-  return layouts.conv({
+  return layouts.emit.conv({
     ...windowOf(geometry),
     x: layouts.blocked(x),
     filter: packedFilter(layouts, packing, weight).filter,
-    ...(bias === "" ? {} : { bias: layouts.pad(layouts.plain(bias)) }),
+    ...(bias === "" ? {} : { bias: layouts.emit.pad(layouts.plain(bias)) }),
     groups: packing.packs,
     output: [batch, packing.packs * packing.size, ...output],
   });
@@ -136,7 +136,7 @@ export function groupedWeightGradient(
     images,
     ...output,
   ]);
-  const sums = layouts.conv({
+  const sums = layouts.emit.conv({
     x: channels,
     filter: kernels,
     groups: packs * parts,

@@ -52,7 +52,7 @@ export function directInputGradient(
 ): string {
   const { batch, input, inputChannels, outputChannels, kernel, dilations } = geometry;
   const isNarrow = outputChannels < layouts.block;
-  return layouts.conv({
+  return layouts.emit.conv({
     x: isNarrow ? layouts.plain(dy) : layouts.blocked(dy),
     filter: isNarrow
       ? narrowInputGradientFilter(layouts, layouts.plain(weight))

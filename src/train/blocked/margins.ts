@@ -33,10 +33,10 @@ export function withMargins(
   const [, channels = 1] = layouts.dims(y);
   if (batchBegin !== 0 || batchEnd !== 0 || waste(layouts, channels) > MOST_WASTE) return undefined;
   const edges = [top, left, bottom, right].map((margin) => Math.max(-margin, 0));
-  const inner = layouts.withoutEdges(layouts.blocked(x), edges);
+  const inner = layouts.emit.withoutEdges(layouts.blocked(x), edges);
   const pads = [top, left, bottom, right].map((margin) => Math.max(margin, 0));
   if (channelBegin !== 0 || channelEnd !== 0)
-    return layouts.conv({
+    return layouts.emit.conv({
       x: inner,
       filter: shiftedChannels(layouts, x, y, channelBegin),
       kernel: [1, 1],
@@ -44,7 +44,7 @@ export function withMargins(
       output: layouts.blockedDims(y),
     });
   const isPadded = pads.some((margin) => margin > 0);
-  return isPadded ? layouts.scale(inner, layouts.fill(channels, 1), { pads }) : inner;
+  return isPadded ? layouts.emit.scale(inner, layouts.fill(channels, 1), { pads }) : inner;
 }
 
 /**

@@ -7,7 +7,8 @@ import { add, div, mul, reshape, sub } from "../../ops/core/emit.js";
 import type { StaticWindow } from "../../ops/core/window.js";
 import { poolWindow } from "../../ops/families/pool.js";
 import { oneHot } from "./filters.js";
-import { CLIP_01, type Layouts } from "./layouts.js";
+import type { Layouts } from "./layouts.js";
+import { CLIP_01 } from "./runtime_operators.js";
 import { interleaved, type StridedWindow, type StridePosition, windowPads } from "./strided_gradient.js";
 
 /** What the gradient of a pooling of images reads, by name. */
@@ -47,17 +48,17 @@ function isTiling({ kernel, strides, dilations, pads }: StaticWindow, input: rea
 function tiled(layouts: Layouts, { kernel }: StaticWindow, { dy, x, y }: PoolOperands): string {
   const [, channels = 1] = layouts.dims(x);
   const { b } = layouts;
-  const below = sub(b, layouts.repeat(layouts.blocked(y), kernel), layouts.blocked(x));
-  const isMaximum = layouts.scale(below, layouts.fill(channels, -STEEP), {
+  const below = sub(b, layouts.emit.repeat(layouts.blocked(y), kernel), layouts.blocked(x));
+  const isMaximum = layouts.emit.scale(below, layouts.fill(channels, -STEEP), {
     bias: layouts.fill(channels, 1),
     activation: CLIP_01,
   });
-  const share = layouts.emit("AveragePool", [isMaximum], layouts.blockedDims(y), {
+  const share = layouts.emit.operator("AveragePool", [isMaximum], layouts.blockedDims(y), {
     kernel_shape: ints(kernel),
     strides: ints(kernel),
   });
-  const maxima = layouts.times(share, elementCount(kernel));
-  const shared = layouts.repeat(div(b, layouts.blocked(dy), maxima), kernel);
+  const maxima = layouts.emit.times(share, elementCount(kernel));
+  const shared = layouts.emit.repeat(div(b, layouts.blocked(dy), maxima), kernel);
   return mul(b, shared, isMaximum);
 }
 
@@ -103,7 +104,7 @@ function sumOfShares(
   );
   let sum: string | undefined;
   for (const { tap, place } of places) {
-    sum = layouts.sameKernel(shares[tap] ?? "", oneHot(layouts, size, place), {
+    sum = layouts.emit.sameKernel(shares[tap] ?? "", oneHot(layouts, size, place), {
       kernel: size,
       pads: windowPads(rows, columns),
       output: output.slice(2),
@@ -117,13 +118,13 @@ function sumOfShares(
 function tapShares(layouts: Layouts, window: StridedWindow, { dy, x, y }: PoolOperands): readonly string[] {
   const { b } = layouts;
   const taps = window.kernel[0] * window.kernel[1];
-  const steepMaximum = layouts.times(layouts.blocked(y), STEEP);
+  const steepMaximum = layouts.emit.times(layouts.blocked(y), STEEP);
   let left = layouts.blocked(dy);
   return Array.from({ length: taps }, (_, tap) => {
     if (tap === taps - 1) return left;
     const elements = elementsAt(layouts, window, layouts.blocked(x), tap);
     // min(max(STEEP · (y - x), 0), 1): 0 where the element is the maximum, 1 where it is less, or in the padding.
-    const isLess = layouts.sameKernel(
+    const isLess = layouts.emit.sameKernel(
       elements.plane,
       oneHot(layouts, elements.size, elements.place, -STEEP),
       {
@@ -153,7 +154,7 @@ function elementsAt(layouts: Layouts, window: StridedWindow, x: string, tap: num
   const columns = planeAlong(window, 1, tap % window.kernel[1]);
   const pads = windowPads(rows, columns);
   const plane = layouts.once(`every ${window.strides.join()} of ${x} padded by ${pads.join()}`, () =>
-    layouts.sameKernel(x, oneHot(layouts, [1, 1], 0), {
+    layouts.emit.sameKernel(x, oneHot(layouts, [1, 1], 0), {
       kernel: [1, 1],
       strides: window.strides,
       pads,

@@ -7,7 +7,7 @@ import { elementsPerChannel, epsilonOf, inverseStandardDeviation } from "../../o
 import type { Layouts } from "./layouts.js";
 
 /** x less a constant per channel that is near its mean. */
-interface Shifted {
+interface NearZeroMean {
   readonly value: string;
   /** What was subtracted, [C]; undefined for zero. */
   readonly by: string | undefined;
@@ -16,7 +16,7 @@ interface Shifted {
 /**
  * BatchNormalizationTraining in three passes: Σ x', Σ x'², and scale and shift, where x' = x - running mean: that
  * is near zero mean, so E[x'²] - E[x']² loses no digits, and subtracting it costs nothing at the end of the
- * convolution that computes x. x' stands for the output x - mean; `residualMeans` has what is between them.
+ * convolution that computes x. x' stands for the output x - mean, shifted by what is left of it.
  */
 export function batchNormalization(layouts: Layouts, node: Node): boolean {
   const [x = "", scale = "", bias = "", runningMean = ""] = compositeInputs(node, 5);
@@ -26,18 +26,17 @@ export function batchNormalization(layouts: Layouts, node: Node): boolean {
   const [, channels = 1] = dims;
   const perElement = b.scalar(1 / elementsPerChannel(dims));
   const shifted = nearZeroMean(layouts, x, layouts.plain(runningMean), perElement);
-  const mean = mul(b, layouts.channelSum(shifted.value, channels), perElement);
-  const square = mul(b, layouts.channelDot(shifted.value, shifted.value, channels), perElement);
+  const mean = mul(b, layouts.emit.channelSum(shifted.value, channels), perElement);
+  const square = mul(b, layouts.emit.channelDot(shifted.value, shifted.value, channels), perElement);
   const variance = b.emit("Max", [sub(b, square, mul(b, mean, mean)), b.scalar(0)]);
   const inverseStd = inverseStandardDeviation(b, variance, epsilonOf(node));
   const gain = mul(b, inverseStd, layouts.plain(scale));
-  const y = layouts.scale(shifted.value, layouts.pad(gain), {
-    bias: layouts.pad(sub(b, layouts.plain(bias), mul(b, gain, mean))),
+  const y = layouts.emit.scale(shifted.value, layouts.emit.pad(gain), {
+    bias: layouts.emit.pad(sub(b, layouts.plain(bias), mul(b, gain, mean))),
   });
   const [yName = "", centeredName = "", stdName = "", meanName = "", varianceName = ""] = node.outputs;
   layouts.setBlocked(yName, y);
-  layouts.setBlocked(centeredName, shifted.value);
-  layouts.residualMeans.set(centeredName, mean);
+  layouts.setShifted(centeredName, { value: shifted.value, mean });
   layouts.setPlain(stdName, inverseStd);
   const batchMean = shifted.by === undefined ? mean : add(b, mean, shifted.by);
   const [newMean, newVariance] = runningStatistics(b, node, dims, batchMean, variance);
@@ -47,20 +46,20 @@ export function batchNormalization(layouts: Layouts, node: Node): boolean {
 }
 
 /** x less the running mean where a convolution can subtract it, else less its own mean, in a pass of its own. */
-function nearZeroMean(layouts: Layouts, x: string, runningMean: string, perElement: string): Shifted {
+function nearZeroMean(layouts: Layouts, x: string, runningMean: string, perElement: string): NearZeroMean {
   const { b } = layouts;
   const [, channels = 1] = layouts.dims(x);
   const value = layouts.blocked(x);
-  const conv = layouts.openConv(x);
+  const conv = layouts.fusion.openConv(x);
   if (conv === undefined) {
-    const mean = mul(b, layouts.channelSum(value, channels), perElement);
+    const mean = mul(b, layouts.emit.channelSum(value, channels), perElement);
     const ones = layouts.fill(channels, 1);
-    return { value: layouts.scale(value, ones, { bias: layouts.pad(neg(b, mean)) }), by: mean };
+    return { value: layouts.emit.scale(value, ones, { bias: layouts.emit.pad(neg(b, mean)) }), by: mean };
   }
   const [input = "", filter = "", bias = "", ...sum] = conv.inputs;
-  const shift = layouts.pad(neg(b, runningMean));
+  const shift = layouts.emit.pad(neg(b, runningMean));
   const shiftedBias = bias === "" ? shift : add(b, bias, shift);
-  layouts.replaceLast(conv, { inputs: [input, filter, shiftedBias, ...sum] });
+  layouts.fusion.replaceLast(conv, { inputs: [input, filter, shiftedBias, ...sum] });
   return { value, by: runningMean };
 }
 
@@ -70,13 +69,14 @@ function nearZeroMean(layouts: Layouts, x: string, runningMean: string, perEleme
  */
 export function batchNormalizationGradient(layouts: Layouts, node: Node): boolean {
   const [dy = "", centered = "", scale = "", inverseStd = ""] = compositeInputs(node, 4);
-  const mean = layouts.residualMeans.get(centered);
-  if (mean === undefined) return false;
+  const shifted = layouts.shifted(centered);
+  if (shifted === undefined) return false;
+  const { value, mean } = shifted;
   const { b } = layouts;
   const [, channels = 1] = layouts.dims(dy);
-  const [blockedDy, shifted] = [layouts.blocked(dy), layouts.blocked(centered)];
-  const sum = layouts.channelSum(blockedDy, channels);
-  const dot = sub(b, layouts.channelDot(blockedDy, shifted, channels), mul(b, mean, sum));
+  const blockedDy = layouts.blocked(dy);
+  const sum = layouts.emit.channelSum(blockedDy, channels);
+  const dot = sub(b, layouts.emit.channelDot(blockedDy, value, channels), mul(b, mean, sum));
   const std = layouts.plain(inverseStd);
   const [dx = "", dScale = "", dBias = ""] = node.outputs;
   layouts.setPlain(dScale, mul(b, dot, std));
@@ -84,9 +84,9 @@ export function batchNormalizationGradient(layouts: Layouts, node: Node): boolea
   if (dx === "") return true;
   const names = { scale: layouts.plain(scale), inverseStd: std, sum, dot };
   const { gain, slope, shift } = inputGradientFactors(b, names, layouts.dims(dy));
-  const bias = layouts.pad(sub(b, shift, mul(b, slope, mean)));
-  const fromShifted = layouts.scale(shifted, layouts.pad(slope), { bias });
-  layouts.setBlocked(dx, layouts.scale(blockedDy, layouts.pad(gain), { sum: fromShifted }));
+  const bias = layouts.emit.pad(sub(b, shift, mul(b, slope, mean)));
+  const fromShifted = layouts.emit.scale(value, layouts.emit.pad(slope), { bias });
+  layouts.setBlocked(dx, layouts.emit.scale(blockedDy, layouts.emit.pad(gain), { sum: fromShifted }));
   return true;
 }
 
@@ -100,6 +100,9 @@ export function frozenBatchNormalization(layouts: Layouts, node: Node): boolean 
   const { b } = layouts;
   const gain = mul(b, scale, inverseStandardDeviation(b, variance, epsilonOf(node)));
   const shift = sub(b, bias, mul(b, gain, mean));
-  layouts.setBlocked(y, layouts.scale(layouts.blocked(x), layouts.pad(gain), { bias: layouts.pad(shift) }));
+  layouts.setBlocked(
+    y,
+    layouts.emit.scale(layouts.blocked(x), layouts.emit.pad(gain), { bias: layouts.emit.pad(shift) }),
+  );
   return true;
 }

@@ -15,11 +15,12 @@ import {
 } from "./elementwise.js";
 import { factoredConvolution, factoredConvolutionGradient } from "./factored.js";
 import { convolutionInputGradient } from "./input_gradient.js";
-import { Layouts, runtimeOpsets } from "./layouts.js";
+import { Layouts } from "./layouts.js";
 import { pad } from "./margins.js";
 import { maxPoolGradient } from "./max_pool_gradient.js";
 import { batchNormalization, batchNormalizationGradient, frozenBatchNormalization } from "./normalization.js";
 import { channelSum, pooling, reduceSpace } from "./pooling.js";
+import { runtimeOpsets } from "./runtime_operators.js";
 import { concat, expand, resize, slice, split } from "./structure.js";
 import { convolutionWeightGradient } from "./weight_gradient.js";
 

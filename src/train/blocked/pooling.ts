@@ -9,7 +9,7 @@ export function pooling(layouts: Layouts, node: Node): boolean {
   const [x = ""] = node.inputs;
   const [y = "", indices] = node.outputs;
   if (!layouts.isBlocked(x) || (indices !== undefined && indices !== "")) return false;
-  const value = layouts.emit(
+  const value = layouts.emit.operator(
     node.op,
     [layouts.blocked(x)],
     layouts.blockedDims(y),
@@ -24,7 +24,7 @@ export function channelSum(layouts: Layouts, node: Node): boolean {
   const [x = ""] = compositeInputs(node, 1);
   const [sum = ""] = node.outputs;
   if (!layouts.isBlocked(x)) return false;
-  layouts.setPlain(sum, layouts.channelSum(layouts.blocked(x), layouts.dims(x)[1] ?? 1));
+  layouts.setPlain(sum, layouts.emit.channelSum(layouts.blocked(x), layouts.dims(x)[1] ?? 1));
   return true;
 }
 
@@ -36,7 +36,7 @@ export function reduceSpace(layouts: Layouts, node: Node): boolean {
   const axes = fullyKnown(intsArgument(layouts.context(node), 1, "axes"));
   if (axes?.map((axis) => (axis + 4) % 4).join() !== "2,3") return false;
   const [, , height = 1, width = 1] = layouts.dims(x);
-  const mean = layouts.emit("GlobalAveragePool", [layouts.blocked(x)], layouts.blockedDims(y));
-  layouts.setBlocked(y, node.op === "ReduceMean" ? mean : layouts.times(mean, height * width));
+  const mean = layouts.emit.operator("GlobalAveragePool", [layouts.blocked(x)], layouts.blockedDims(y));
+  layouts.setBlocked(y, node.op === "ReduceMean" ? mean : layouts.emit.times(mean, height * width));
   return true;
 }

@@ -35,7 +35,7 @@ export function gradientByTaps(
     if (taps.every((tap) => tap === none)) return undefined;
     const size = [rows.taps.length, columns.taps.length];
     const source = taps.includes(none) ? withZeroTap(layouts, kernels) : kernels;
-    return layouts.conv({
+    return layouts.emit.conv({
       x: layouts.blocked(dy),
       filter: reshape(b, gather(b, source, 1, taps), [channels, perGroup, ...size]),
       groups,
@@ -92,7 +92,7 @@ export function interleaved(
   );
   const whole = [counts[0] * strides[0], counts[1] * strides[1]] as const;
   const all = reshape(b, inTurns(b, byRow, whole[1] * block), [batch, channels, ...whole]);
-  return layouts.withoutEdges(all, [0, 0, whole[0] - height, whole[1] - width]);
+  return layouts.emit.withoutEdges(all, [0, 0, whole[0] - height, whole[1] - width]);
 }
 
 /** The pads of a convolution over such windows. */

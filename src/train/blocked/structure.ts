@@ -103,7 +103,7 @@ function slicedBlocks(layouts: Layouts, x: string, ranges: readonly AxisRange[])
 }
 
 function everyNth(layouts: Layouts, x: string, y: string, space: readonly AxisRange[]): string {
-  return layouts.emit("MaxPool", [layouts.blocked(x)], layouts.blockedDims(y), {
+  return layouts.emit.operator("MaxPool", [layouts.blocked(x)], layouts.blockedDims(y), {
     kernel_shape: ints([1, 1]),
     strides: ints(space.map(({ step }) => step)),
   });
@@ -118,7 +118,7 @@ export function resize(layouts: Layouts, node: Node): boolean {
   const maps = resizedAxes(layouts.context(node), dims, layouts.dims(y));
   const repeats = maps === undefined ? undefined : spatialRepetition(maps, dims.length);
   if (repeats === undefined) return false;
-  layouts.setBlocked(y, layouts.repeat(layouts.blocked(x), repeats));
+  layouts.setBlocked(y, layouts.emit.repeat(layouts.blocked(x), repeats));
   return true;
 }
 
@@ -130,6 +130,6 @@ export function expand(layouts: Layouts, node: Node): boolean {
   const [batch, channels, ...space] = layouts.dims(y);
   if (layouts.dims(x).join() !== [batch, channels, 1, 1].join()) return false;
   if (waste(layouts, channels ?? 1) > MOST_WASTE) return false;
-  layouts.setBlocked(y, layouts.repeat(layouts.blocked(x), space));
+  layouts.setBlocked(y, layouts.emit.repeat(layouts.blocked(x), space));
   return true;
 }

@@ -75,7 +75,7 @@ function swappedConvolutions(
   const inputs = split(layouts, imageParts(layouts, input, parts), [channels, batch / parts, height, width]);
   let sums = "";
   for (const [part, x] of inputs.entries()) {
-    sums = layouts.conv({
+    sums = layouts.emit.conv({
       x,
       filter: filters[part] ?? "",
       ...(part === 0 ? {} : { sum: sums }),
@@ -148,12 +148,12 @@ function arrange(
   const { b, block } = layouts;
   const [channels = 1, blocks = 1, height = 1, width = 1] = b.dims(sums);
   const columns = channels * height * width * lanes;
-  const byOutput = layouts.swapBlocks(sums, [channels, blocks, (columns / channels) * block]);
+  const byOutput = layouts.emit.swapBlocks(sums, [channels, blocks, (columns / channels) * block]);
   const rows = [1, outputChannels, columns, 1];
-  const byChannels = layouts.toPlain(reshape(b, byOutput, [1, blocks * block, columns, 1]), rows);
+  const byChannels = layouts.emit.toPlain(reshape(b, byOutput, [1, blocks * block, columns, 1]), rows);
   const dims = [outputChannels, channels * lanes, ...kernel];
   const perBlock = reshape(b, byChannels, dims);
-  return lanes === 1 ? perBlock : layouts.toPlain(perBlock, [outputChannels, inputChannels, ...kernel]);
+  return lanes === 1 ? perBlock : layouts.emit.toPlain(perBlock, [outputChannels, inputChannels, ...kernel]);
 }
 
 export interface SwappedPadding {
@@ -189,7 +189,7 @@ export function paddedColumns(layouts: Layouts, x: string, [left, right]: readon
   if (left + right === 0) return layouts.blocked(x);
   return layouts.once(`columns ${x} ${left} ${right}`, () => {
     const [, channels = 1] = layouts.blockedDims(x);
-    return layouts.scale(layouts.blocked(x), layouts.fill(channels, 1), { pads: [0, left, 0, right] });
+    return layouts.emit.scale(layouts.blocked(x), layouts.fill(channels, 1), { pads: [0, left, 0, right] });
   });
 }
 

@@ -110,23 +110,25 @@ export function productWithMaps(
   const input = reshape(b, blocksFirst(layouts, x), [blocks * batch, block, ...geometry.input]);
   const maps = filters.map((filter) => {
     const map =
-      filter === undefined ? input : layouts.sameKernel(input, filter, { ...windowOf(geometry), output });
+      filter === undefined
+        ? input
+        : layouts.emit.sameKernel(input, filter, { ...windowOf(geometry), output });
     return reshape(b, map, [blocks, 1, positions * block]);
   });
   const [first = ""] = maps;
   const joined = maps.length === 1 ? first : b.emit("Concat", maps, { attributes: { axis: int(1) } });
   const rows = [blocks * maps.length, block, positions, 1];
-  const columns = reshape(b, layouts.toPlain(reshape(b, joined, rows), rows), [
+  const columns = reshape(b, layouts.emit.toPlain(reshape(b, joined, rows), rows), [
     blocks * maps.length * block,
     positions,
   ]);
   const paddedOutputs = layouts.padded(outputChannels);
   const dyRows = [paddedOutputs / block, block, positions, 1];
-  const gradients = layouts.toPlain(reshape(b, blocksFirst(layouts, dy), dyRows), dyRows);
+  const gradients = layouts.emit.toPlain(reshape(b, blocksFirst(layouts, dy), dyRows), dyRows);
   const dyMatrix = reshape(b, gradients, [paddedOutputs, positions]);
   const product = b.emit("Gemm", [dyMatrix, columns], { attributes: { transB: int(1) } });
   const byBlock = reshape(b, product, [paddedOutputs, blocks * block, maps.length, 1]);
-  const plain = layouts.toPlain(byBlock, [paddedOutputs, inputChannels, maps.length, 1]);
+  const plain = layouts.emit.toPlain(byBlock, [paddedOutputs, inputChannels, maps.length, 1]);
   const whole = reshape(b, plain, [paddedOutputs, inputChannels, maps.length]);
   return crop(b, whole, [{ axis: 0, end: outputChannels }]);
 }
@@ -135,5 +137,5 @@ export function productWithMaps(
 function blocksFirst(layouts: Layouts, name: string): string {
   const { block } = layouts;
   const [batch = 1, channels = 1, height = 1, width = 1] = layouts.blockedDims(name);
-  return layouts.swapBlocks(layouts.blocked(name), [batch, channels / block, height * width * block]);
+  return layouts.emit.swapBlocks(layouts.blocked(name), [batch, channels / block, height * width * block]);
 }

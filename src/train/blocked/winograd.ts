@@ -3,7 +3,8 @@ import { floatType } from "../../ops/core/composite.js";
 import { crop, matMul, reshape, transpose } from "../../ops/core/emit.js";
 import type { ConvGeometry } from "../../ops/families/conv_gradient.js";
 import { paddedShape, padWeight } from "./filters.js";
-import { type Layouts, MICROSOFT_DOMAIN } from "./layouts.js";
+import type { Layouts } from "./layouts.js";
+import { MICROSOFT_DOMAIN } from "./runtime_operators.js";
 
 type Matrix = readonly (readonly number[])[];
 

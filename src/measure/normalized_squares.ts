@@ -1,5 +1,8 @@
-/** The mean squared change of values in units of the originals' variance, from sums that grow with every batch. */
-export class RelativeChange {
+/**
+ * The mean squared change of values in units of the variance of all original values, from sums that grow with every batch:
+ * what calibration weighs layers by. It adds up over layers and outputs as errors, which are roots, do not.
+ */
+export class NormalizedSquares {
   private count = 0;
   private value = 0;
   private square = 0;

@@ -1,7 +1,7 @@
 import { toOrtTensor } from "../execute/engine.js";
 import type { Graph, Tensor, ValueInfo } from "../graph/types.js";
 import { namesRead } from "../graph/verify.js";
-import { RelativeChange } from "./relative_change.js";
+import { NormalizedSquares } from "./normalized_squares.js";
 import type { SettledValues } from "./settled_values.js";
 
 /** One output's values, batch by batch: float32. */
@@ -27,14 +27,15 @@ export class OutputProbe {
 
   /**
    * For each of some replacements of the same weights the mean squared change of the outputs, each relative to its
-   * variance over the images; averaged over the outputs. 0 where nothing changes, 1 where the outputs are no better
-   * than their mean. Nothing before the settled values may be replaced.
+   * variance; averaged over the outputs. 0 where nothing changes, 1 where the outputs are no better than their mean.
+   * Nothing before the settled values may be replaced. What is shown to people are errors of another unit: see
+   * `OutputAgreement`.
    */
   async errors(replacements: readonly ReadonlyMap<string, Tensor>[]): Promise<readonly number[]> {
     const found = await outputsOf(this.network, this.values, this.batches, replacements);
     return found.map((outputs) => {
       const errors = [...this.reference].map(([name, wanted]) => {
-        const change = new RelativeChange();
+        const change = new NormalizedSquares();
         wanted.forEach((original, batch) => {
           // What cannot be reached from the settled values stays as it was.
           change.add(original, outputs.get(name)?.[batch] ?? original);

@@ -1,0 +1,20 @@
+import { bestClass } from "./accuracy.js";
+
+/** Counts the images whose best class two networks agree on, and those that the second one is right about. */
+export class PredictionTally {
+  images = 0;
+  /** Images whose best class is the same. */
+  same = 0;
+  /** Images whose best class of the second network is their label. */
+  correct = 0;
+
+  /** @param first as `second`: class scores, image after image, `classes` of each */
+  add(first: Float32Array, second: Float32Array, classes: number, labels?: BigInt64Array): void {
+    for (let start = 0; start < first.length; start += classes) {
+      const found = bestClass(second.subarray(start, start + classes));
+      if (found === bestClass(first.subarray(start, start + classes))) this.same += 1;
+      if (labels?.[start / classes] === BigInt(found)) this.correct += 1;
+      this.images += 1;
+    }
+  }
+}
