@@ -44,7 +44,7 @@ test(`the tarball has at most ${LARGEST} bytes, no source maps, and declarations
     [],
   );
   const declared = files.filter((file) => file.endsWith(".d.ts"));
-  for (const entry of ["index", "runtime/index", "compile/index"])
+  for (const entry of ["index", "graph", "runtime/index", "compile/index"])
     assert.ok(declared.includes(`package/dist/src/${entry}.d.ts`), entry);
   // Every step of the command line is code, but nobody imports it.
   assert.ok(!declared.some((file) => file.includes("/cli/")));

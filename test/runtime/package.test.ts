@@ -92,7 +92,7 @@ test("package.json exports what is there", async () => {
   const { exports } = JSON.parse(readFileSync(path.join(projectRoot, "package.json"), "utf8")) as {
     readonly exports: Readonly<Record<string, { readonly default: string; readonly types: string }>>;
   };
-  assert.deepEqual(Object.keys(exports), [".", "./runtime", "./compile"]);
+  assert.deepEqual(Object.keys(exports), [".", "./graph", "./runtime", "./compile"]);
   for (const { default: code, types } of Object.values(exports)) {
     for (const file of [code, types]) assert.ok(readFileSync(path.join(projectRoot, file)).length > 0);
   }

@@ -1,0 +1,14 @@
+// Makes the code in dist/src short: what is published is to be small. Exported names, and so most of a stack trace, stay.
+import { readdirSync, readFileSync, writeFileSync } from "node:fs";
+import path from "node:path";
+import { fileURLToPath } from "node:url";
+import { transformSync } from "esbuild";
+
+const folder = path.resolve(path.dirname(fileURLToPath(import.meta.url)), "../dist/src");
+const options = { format: "esm", target: "es2023", minifyWhitespace: true, minifySyntax: true, minifyIdentifiers: true, lineLimit: 160 };
+
+for (const entry of readdirSync(folder, { recursive: true })) {
+  if (!entry.endsWith(".js")) continue;
+  const file = path.join(folder, entry);
+  writeFileSync(file, transformSync(readFileSync(file, "utf8"), options).code);
+}
