@@ -5,7 +5,14 @@ import { fileURLToPath } from "node:url";
 import { transformSync } from "esbuild";
 
 const folder = path.resolve(path.dirname(fileURLToPath(import.meta.url)), "../dist/src");
-const options = { format: "esm", target: "es2023", minifyWhitespace: true, minifySyntax: true, minifyIdentifiers: true, lineLimit: 160 };
+const options = {
+  format: "esm",
+  target: "es2023",
+  minifyWhitespace: true,
+  minifySyntax: true,
+  minifyIdentifiers: true,
+  lineLimit: 160,
+};
 
 for (const entry of readdirSync(folder, { recursive: true })) {
   if (!entry.endsWith(".js")) continue;
