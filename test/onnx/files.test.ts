@@ -176,7 +176,7 @@ test("a write that the system cuts short leaves nothing behind", () => {
     const { writeFileAtomic } = await import(process.argv[1]);
     await writeFileAtomic(process.argv[2], new Uint8Array(1e6)).catch(({ code, message }) => console.log(code, message));
   `;
-  const module = fileURLToPath(import.meta.resolve("../../src/onnx/atomic.js"));
+  const module = fileURLToPath(import.meta.resolve("../../src/files/atomic.js"));
   const file = path.join(place, "model.onnx");
   // The limit on the size of a file stands in for a full disk.
   const { stdout } = spawnSync(
