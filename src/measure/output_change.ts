@@ -1,3 +1,4 @@
+import { entryOf } from "../graph/at.js";
 import { OutputComparison } from "./output_comparison.js";
 import { type PairBatch, scores } from "./pair.js";
 import { PredictionTally } from "./predictions.js";
@@ -36,7 +37,7 @@ export class ChangeComparison {
   constructor(private readonly compared: Compared) {
     const { outputs, units } = compared;
     this.errors = new OutputComparison(
-      outputs.map((output) => ({ output, deviation: units.get(output) ?? Number.NaN })),
+      outputs.map((output) => ({ output, deviation: entryOf(units, output) })),
     );
   }
 

@@ -1,3 +1,4 @@
+import { at } from "../../graph/at.js";
 import type { Node } from "../../graph/types.js";
 import type { NodeContext } from "../../ops/core/context.js";
 import { neg } from "../../ops/core/emit.js";
@@ -101,9 +102,8 @@ export class Layouts {
   }
 
   private lessMean({ value, mean }: Shifted, name: string): string {
-    const [, channels = 1] = this.dims(name);
     const bias = this.emit.pad(neg(this.b, mean));
-    return this.emit.scale(value, this.fill(channels, 1), { bias });
+    return this.emit.scale(value, this.fill(at(this.dims(name), 1), 1), { bias });
   }
 
   /** The value of `make`, made at the first call with this key. */
