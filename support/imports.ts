@@ -4,7 +4,7 @@ import path from "node:path";
 /** What a compiled module imports, statically or not, in the order of its text. */
 export function importsOf(code: string): readonly string[] {
   const withoutComments = code.replace(/\/\*[\s\S]*?\*\/|^\s*\/\/.*$/gm, "");
-  const pattern = /(?:\bfrom\s*|\bimport\s*\(?\s*)["']([^"'\s]+)["']/g;
+  const pattern = /(?:\bfrom\s*|\bimport\s*\(?\s*)["']([\w@.:/-]+)["']/g;
   return [...withoutComments.matchAll(pattern)].map((match) => match[1] ?? "");
 }
 

@@ -37,7 +37,8 @@ export function addInspectCommand(program: Command, terminal: Terminal): Command
     });
 }
 
-async function inspectFile(model: string, shapes: InputShapes): Promise<InspectedModel> {
+/** What there is to say of a model; input dimensions that it leaves open may be given. */
+export async function inspectFile(model: string, shapes: InputShapes): Promise<InspectedModel> {
   const [{ inspectGraph }, { modelRemarks, quantizedNode }, { dequantize }, { importForCompression }] =
     await Promise.all([
       import("../method/inspect.js"),

@@ -7,6 +7,7 @@ import { addCompileCommand } from "./compile.js";
 import { addCompressCommand } from "./compress.js";
 import { addDemoCommand } from "./demo.js";
 import { describeError } from "./describe_error.js";
+import { easyArguments } from "./easy.js";
 import { addEvalCommand } from "./eval.js";
 import { addInspectCommand } from "./inspect.js";
 import { addNewCommand } from "./new.js";
@@ -45,6 +46,9 @@ function packageVersion(): string {
 export async function createProgram(terminal: Terminal, args: readonly string[]): Promise<Command> {
   const program = new Command("penni")
     .description("Makes a trained convolutional network small and fast: ONNX in, a smaller ONNX file out.")
+    .usage(
+      "MODEL.onnx [PICTURES]   look at a model; with pictures, make it smaller\n       penni [options] [command]",
+    )
     .version(packageVersion(), "-v, --version", "print the version")
     .exitOverride()
     .showSuggestionAfterError()
@@ -85,13 +89,15 @@ export async function runCommandLine(
   return status === 0 && unprinted !== undefined ? 1 : status;
 }
 
-async function runCommand(args: readonly string[], terminal: Terminal): Promise<number> {
-  const program = await createProgram(terminal, args);
-  if (args.length === 0) {
-    terminal.stderr.write(program.helpInformation());
+async function runCommand(given: readonly string[], terminal: Terminal): Promise<number> {
+  if (given.length === 0) {
+    terminal.stderr.write((await createProgram(terminal, given)).helpInformation());
     return 1;
   }
+  let args = given;
   try {
+    args = (await easyArguments(given, terminal)) ?? given;
+    const program = await createProgram(terminal, args);
     checkHelpTopic(program, args);
     await program.parseAsync(args, { from: "user" });
     return 0;

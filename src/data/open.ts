@@ -4,6 +4,7 @@ import { type CifarName, openCifar } from "./cifar.js";
 import { withClassCount, withClassNames } from "./classes.js";
 import type { Dataset, ImageSize } from "./dataset.js";
 import { openFolder } from "./folder.js";
+import { guessSpec } from "./guess_spec.js";
 import { openIdx } from "./idx.js";
 import type { LabelSource } from "./image_files.js";
 import { SYNTHETIC_COUNT, syntheticDataset } from "./synthetic.js";
@@ -63,11 +64,21 @@ export async function openDataset(spec: string, options: OpenOptions = {}): Prom
   const colon = spec.indexOf(":");
   const kind = colon < 0 ? spec : spec.slice(0, colon);
   const open = Object.hasOwn(kinds, kind) ? kinds[kind] : undefined;
-  if (open === undefined) throw badSpec(spec);
+  if (open === undefined) return openGuessed(spec, options);
   const argument = colon < 0 ? undefined : spec.slice(colon + 1);
   const { imageSize, preprocessing = imagenetPreprocessing, seed = 0, classes } = options;
   const opened = await open({ spec, argument, imageSize, preprocessing, seed });
   return classes === undefined ? withClassCount(opened) : withClassNames(opened, classes, "class names");
+}
+
+/** A folder is taken for what the names in it tell, which is said. @throws PenniError "bad-option" if there is none */
+async function openGuessed(folder: string, options: OpenOptions): Promise<Dataset> {
+  const guess = await guessSpec(folder);
+  if (guess === undefined) throw badSpec(folder);
+  const dataset = await openDataset(guess.spec, options);
+  const notice = `${folder} was taken for ${guess.looksLike}: --data ${guess.spec}`;
+  const { notices: others = [] } = dataset;
+  return { ...dataset, notices: [notice, ...others] };
 }
 
 /** Whether a specification names images whose classes have nothing to do with anybody's model. */

@@ -37,8 +37,8 @@ function manyPorts(names: readonly string[]): Graph {
   return {
     ...graph,
     inputs: names.map((name) => ({ name, type: input?.type })),
-    outputs: names.map((name) => ({ name: `${name}>`, type: undefined })),
-    nodes: names.map((name) => ({ ...node("Relu", [name], `${name}>`), name })),
+    outputs: names.map((name) => ({ name: `${name}>out`, type: undefined })),
+    nodes: names.map((name) => ({ ...node("Relu", [name], `${name}>out`), name })),
   };
 }
 
@@ -169,7 +169,7 @@ test("each port gets the values of its own name, under sanitizers", { skip: with
   );
   const found = runInC(compileForC(graph), inputs, { compiler: "gcc", flags: ["-O1"], weights: "inside" });
   clashing.forEach((name, index) => {
-    assert.deepEqual(found.get(`${name}>`), float32Tensor([1, 4], [index, 0, 2, 3]), name);
+    assert.deepEqual(found.get(`${name}>out`), float32Tensor([1, 4], [index, 0, 2, 3]), name);
   });
 });
 

@@ -307,7 +307,7 @@ test("a run is not disturbed by a second one, nor lost by a full disk or a check
     assert.equal(status, 1, stderr);
     assert.match(
       stderr,
-      /^(?:pictures: [^\n]+\n)?penni: [^\n]*tried: another run works in this directory: found process \d+ on host/,
+      /^(?:pictures: [^\n]+\n)?(?: {2}report: [^\n]+\n)?penni: [^\n]*tried: another run works in this directory: found process \d+ on host/,
     );
     assert.ok(stderr.includes(`process ${first.id} on`), stderr);
   }
@@ -326,7 +326,7 @@ test("a run is not disturbed by a second one, nor lost by a full disk or a check
   assertAdvises(
     full.stderr,
     root,
-    /^(?:pictures: [^\n]+\n)?penni: .*retrain\.ckpt: cannot write the file: found EFBIG\./,
+    /^(?:pictures: [^\n]+\n)?(?: {2}report: [^\n]+\n)?penni: .*retrain\.ckpt: cannot write the file: found EFBIG\./,
   );
   assert.deepEqual(readdirSync(checkpoints).sort(), before.sort());
 
