@@ -42,6 +42,17 @@ interface CompressOptions extends SettingOptions, PictureOptions {
   readonly dequantize?: boolean;
 }
 
+const EXAMPLES = `
+Examples:
+  minutes, from pictures without labels:
+    penni compress net.onnx --data images:photos -o run --preset calibrate
+  retrained with labels, at most half a point worse:
+    penni compress net.onnx --data folder:photos -o run --max-loss 0.5
+  look first, go on after Ctrl-C:
+    penni compress net.onnx --data images:photos --plan
+    penni compress --resume run
+`;
+
 /**
  * `penni compress`: the whole method on a model of the user's.
  * @param args the command line: where it does not name the command, what is behind its options is not loaded
@@ -57,6 +68,7 @@ export async function addCompressCommand(
     .command("compress")
     .description("decompose, retrain, prune, fine-tune, shrink and export a network")
     .argument("[model]", "an .onnx file")
+    .optionsGroup("What to compress, and where to:")
     .option(
       "--data <spec>",
       "the images: cifar10:DIR, cifar100:DIR, idx:DIR, folder:DIR, images:DIR (no labels) or synthetic",
@@ -64,6 +76,7 @@ export async function addCompressCommand(
     .addOption(classesOption())
     .option("-o, --out <dir>", "directory of the run: new or empty")
     .option("--resume <dir>", "go on with a run that was stopped or killed")
+    .optionsGroup("How:")
     .addOption(new Option("--preset <name>", "named settings").choices(presetNames).default("fast"))
     .addOption(
       new Option(
@@ -77,8 +90,10 @@ export async function addCompressCommand(
       wholeNumber(1),
     )
     .option("--basis <d|auto>", "basis kernels per layer; auto, calibrated, for each layer", basisSize);
+  command.optionsGroup("How far (one of these):");
   const ruleOptions = addRuleOptions(command, criteria);
   command
+    .optionsGroup("Whole channels first:")
     .addOption(
       new Option(
         "--channels <f>",
@@ -101,6 +116,7 @@ export async function addCompressCommand(
         "what that training learns from (default: as the rest); labels alone is faster",
       ).choices(lossNames),
     )
+    .optionsGroup("Retraining and fine-tuning:")
     .option(
       "--teacher <name|file>",
       "whose outputs are learned from: original, recovered (what is left after --channels: faster), or another classifier of the same pictures (an .onnx file)",
@@ -160,6 +176,7 @@ export async function addCompressCommand(
     .addOption(deviceOption("where the training steps run"))
     .option("--validation <f>", "share of the training images held out", numberBetween(0, 0.9))
     .option("--train-limit <n>", "use only so many training images", wholeNumber(1))
+    .optionsGroup("The model's file:")
     .option(
       "--input-shape <NAME:DIMS>",
       "dimensions of an input that the model leaves open, as input:1x3x224x224",
@@ -167,7 +184,8 @@ export async function addCompressCommand(
     )
     .option("--dequantize", "compress the float32 network behind a quantized model")
     .option("--external-data", "put the weights of the result into a file of their own, model.onnx.data");
-  return addPreprocessingOptions(command)
+  return addPreprocessingOptions(command.optionsGroup("How pictures become tensors:"))
+    .optionsGroup("What is shown and kept:")
     .option(
       "--checkpoint-seconds <s>",
       `seconds between checkpoints (${compressionDefaults.checkpointSeconds})`,
@@ -176,6 +194,7 @@ export async function addCompressCommand(
     .option("--plan", "only print what would be decomposed, pruned and removed; train and write nothing")
     .option("--open", "show the report in a browser, and follow the run there")
     .option("--json", "print the outcome as JSON")
+    .addHelpText("after", EXAMPLES)
     .action((model: string | undefined, options: CompressOptions, command: Command) =>
       runCommand(model, withRule(options, command, ruleOptions), command, terminal),
     );

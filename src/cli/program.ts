@@ -14,7 +14,7 @@ import { addNewCommand } from "./new.js";
 import { addReportCommand } from "./report.js";
 import { addSensitivityCommand } from "./sensitivity.js";
 import { StoppedError } from "./stopping.js";
-import { Output, type OutputStream, type Terminal } from "./terminal.js";
+import { lineWidth, Output, type OutputStream, type Terminal } from "./terminal.js";
 import { addTrainCommand } from "./train.js";
 
 type AddCommand = (
@@ -22,6 +22,9 @@ type AddCommand = (
   terminal: Terminal,
   args: readonly string[],
 ) => Command | Promise<Command>;
+
+/** Columns; longer lines are hard to read. */
+const WIDEST_HELP = 100;
 
 /** Every command, in the order of the help text. */
 const commands: readonly AddCommand[] = [
@@ -52,8 +55,11 @@ export async function createProgram(terminal: Terminal, args: readonly string[])
     .version(packageVersion(), "-v, --version", "print the version")
     .exitOverride()
     .showSuggestionAfterError()
+    // Descriptions stand beside the options in narrow terminals too.
+    .configureHelp({ minWidthToWrap: 16 })
     .configureOutput({
       writeOut: (text) => terminal.stdout.write(text),
+      getOutHelpWidth: () => Math.min(lineWidth(terminal.stdout), WIDEST_HELP),
       // What commander would print about an error is printed by runCommandLine, in one line.
       writeErr: () => undefined,
     });
