@@ -12,7 +12,7 @@ import { countNonZeros, float32Data } from "../src/graph/tensor.js";
 import type { Graph } from "../src/graph/types.js";
 import { analyseLayers, type CalibrationAnalysis, calibrateTo } from "../src/method/calibrate.js";
 import { sparseParameters } from "../src/method/phases.js";
-import { train } from "../src/method/train.js";
+import { train } from "../src/run/train.js";
 import { sharedPath } from "../support/shared.js";
 import { type CalibrationBench, judged, openCalibration } from "./calibration.js";
 import { runBenchmark } from "./command.js";

@@ -4,7 +4,7 @@ import path from "node:path";
 import { createInterface } from "node:readline";
 import { fileURLToPath } from "node:url";
 import { PenniError } from "../src/graph/errors.js";
-import type { Summary } from "../src/method/run/summary.js";
+import type { Summary } from "../src/run/summary.js";
 
 /** How a compression went. */
 export interface CompressionOutcome {

@@ -11,8 +11,8 @@ import { openSession } from "../src/execute/node.js";
 import { readModel } from "../src/files/model_files.js";
 import { classifierInterface } from "../src/measure/accuracy.js";
 import { largestDifference } from "../src/measure/difference.js";
-import { RunDirectory } from "../src/method/run/directory.js";
-import { openFittingDataset } from "../src/method/run/pipeline.js";
+import { RunDirectory } from "../src/run/directory.js";
+import { openFittingDataset } from "../src/run/pipeline.js";
 
 const WEB_IMAGES = 100;
 const [root, images = "1000"] = process.argv.slice(2);

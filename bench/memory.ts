@@ -17,7 +17,7 @@ import { writeModel } from "../src/files/model_files.js";
 import type { Graph } from "../src/graph/types.js";
 import { median } from "../src/measure/median.js";
 import { decompose } from "../src/method/decompose.js";
-import { trainerEnvironment, trainerFlags } from "../src/method/training/launch.js";
+import { trainerEnvironment, trainerFlags } from "../src/run/training/launch.js";
 import { Trainer } from "../src/train/trainer.js";
 import { benchmarkNetworks } from "../support/benchmark_networks.js";
 import { benchPlan, openTraining } from "../support/benchmark_training.js";

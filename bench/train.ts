@@ -17,7 +17,7 @@ import type { Device } from "../src/execute/device.js";
 import { resolveDevice } from "../src/execute/resolve.js";
 import { PenniError } from "../src/graph/errors.js";
 import { median } from "../src/measure/median.js";
-import { trainerEnvironment, trainerFlags } from "../src/method/training/launch.js";
+import { trainerEnvironment, trainerFlags } from "../src/run/training/launch.js";
 import { benchmarkNetworks, type NetworkName } from "../support/benchmark_networks.js";
 import { type DecomposedPhase, decomposedPhases } from "../support/benchmark_training.js";
 import { runBenchmark } from "./command.js";

@@ -5,8 +5,8 @@
 
 import { writeModel } from "../src/files/model_files.js";
 import { ints } from "../src/graph/attributes.js";
-import { train } from "../src/method/train.js";
 import { ClassifierBuilder } from "../src/networks/classifier_builder.js";
+import { train } from "../src/run/train.js";
 
 const WIDTHS = [32, 64, 128, 256];
 

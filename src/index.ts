@@ -68,13 +68,13 @@ export { inspectGraph } from "./method/inspect.js";
 export type { PhaseMode } from "./method/phases.js";
 export { type MacsTarget, type Pruning, pruneCoefficients, pruneToMacs } from "./method/prune.js";
 export { modelRemarks, type Remark, type RemarkKind } from "./method/remarks.js";
-export { presets, type RunConfig, type Settings } from "./method/run/config.js";
-export { RunDirectory } from "./method/run/directory.js";
-export type { PresetName } from "./method/run/names.js";
-export type { OutputChoice } from "./method/run/outputs.js";
-export { compress, type RunListener, type StageName } from "./method/run/pipeline.js";
-export { type CompressRequest, prepareRun } from "./method/run/prepare.js";
-export type { Figures, GoalOutcome, Summary } from "./method/run/summary.js";
+export { presets, type RunConfig, type Settings } from "./run/config.js";
+export { RunDirectory } from "./run/directory.js";
+export type { PresetName } from "./run/names.js";
+export type { OutputChoice } from "./run/outputs.js";
+export { compress, type RunListener, type StageName } from "./run/pipeline.js";
+export { type CompressRequest, prepareRun } from "./run/prepare.js";
+export type { Figures, GoalOutcome, Summary } from "./run/summary.js";
 export {
   type Effect,
   type LayerSensitivity,
@@ -83,7 +83,7 @@ export {
   type SensitivitySettings,
 } from "./method/sensitivity.js";
 export { planShrink, type ShrinkPlan, shrink } from "./method/shrink.js";
-export { type TrainOptions, train } from "./method/train.js";
+export { type TrainOptions, train } from "./run/train.js";
 export { type DecodeOptions, decodeModel } from "./onnx/read.js";
 export { type EncodeOptions, encodeModel } from "./onnx/write.js";
 export { inferGraph } from "./ops/inference/infer.js";

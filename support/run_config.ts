@@ -1,6 +1,6 @@
 import { imagenetPreprocessing } from "../src/data/preprocessing.js";
-import { presets, type RunConfig } from "../src/method/run/config.js";
-import type { PresetName } from "../src/method/run/names.js";
+import { presets, type RunConfig } from "../src/run/config.js";
+import type { PresetName } from "../src/run/names.js";
 
 /** The configuration of a run that nobody starts. */
 export function runConfig(preset: PresetName): RunConfig {

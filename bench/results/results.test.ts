@@ -4,7 +4,7 @@ import { readFile, stat } from "node:fs/promises";
 import path from "node:path";
 import { test } from "node:test";
 import { readModel } from "../../src/files/model_files.js";
-import { fileCounts } from "../../src/method/run/outcome.js";
+import { fileCounts } from "../../src/run/outcome.js";
 import { type Measured, modelFile, readRecord, recordedSeeds, resultsFolder } from "./record.js";
 import { commandLine, stepsOf } from "./repeat.js";
 import { type Row, rows } from "./rows.js";

@@ -2,8 +2,8 @@ import { type Command, Option } from "commander";
 import type { PictureOptions } from "../data/picture_format.js";
 import { PenniError } from "../graph/errors.js";
 import { compressionDefaults, lossNames, recoveryDefaults } from "../method/defaults.js";
-import type { RunDirectory } from "../method/run/directory.js";
-import { penalties, presetNames, starts } from "../method/run/names.js";
+import type { RunDirectory } from "../run/directory.js";
+import { penalties, presetNames, starts } from "../run/names.js";
 import { terminalJson } from "../text/destinations.js";
 import { type SettingOptions, scheduleNames, settingsFrom, teacherOption } from "./compress_settings.js";
 import { describeSummary } from "./compress_text.js";
@@ -250,7 +250,7 @@ async function openRun(
   if (options.resume !== undefined) {
     checkResumeAlone(model, command, "penni compress");
     const [{ RunDirectory }, { formatOfRun }] = await Promise.all([
-      import("../method/run/directory.js"),
+      import("../run/directory.js"),
       import("../data/picture_format.js"),
     ]);
     const elsewhere = command.getOptionValueSource("device") === "cli" ? options.device : undefined;
@@ -265,7 +265,7 @@ async function openRun(
     });
   }
   const [{ prepareRun }, { resolveDevice }] = await Promise.all([
-    import("../method/run/prepare.js"),
+    import("../run/prepare.js"),
     import("../execute/resolve.js"),
   ]);
   await resolveDevice(options.device);

@@ -3,9 +3,9 @@ import type { Device } from "../execute/device.js";
 import { PenniError } from "../graph/errors.js";
 import { type LossName, lossShares, oneCycle } from "../method/defaults.js";
 import { isGoal } from "../method/goal/rules.js";
-import type { Settings } from "../method/run/config.js";
-import type { Penalty, PresetName } from "../method/run/names.js";
-import type { OutputChoice } from "../method/run/outputs.js";
+import type { Settings } from "../run/config.js";
+import type { Penalty, PresetName } from "../run/names.js";
+import type { OutputChoice } from "../run/outputs.js";
 import { highestRate, type Schedule, withRate } from "../train/schedule.js";
 import type { AskedRule } from "./goal_options.js";
 
@@ -76,7 +76,7 @@ const CHANNEL_STRENGTH = 10;
  */
 export async function settingsFrom(options: SettingOptions): Promise<Settings> {
   const [{ channelTraining, gradualPruning, presets }, { askedCriterion }] = await Promise.all([
-    import("../method/run/config.js"),
+    import("../run/config.js"),
     import("../method/goal/criterion.js"),
   ]);
   const preset = presets[options.preset];

@@ -1,7 +1,7 @@
 import type { Change } from "../measure/interval.js";
 import type { OutputAgreement } from "../measure/output_comparison.js";
 import type { Spread } from "../measure/rounds.js";
-import type { Changes, Figures, Summary } from "../method/run/summary.js";
+import type { Changes, Figures, Summary } from "../run/summary.js";
 import { classFigure } from "./class_figure.js";
 import { describeGoalOutcome } from "./goal_text.js";
 import { type Column, compactNumber, formatTable } from "./table.js";

@@ -2,9 +2,9 @@ import { availableParallelism } from "node:os";
 import path from "node:path";
 import type { Command } from "commander";
 import { compressionDefaults, labelLoss, plainRule, trainingDefaults } from "../method/defaults.js";
-import type { Settings } from "../method/run/config.js";
-import type { RunDirectory } from "../method/run/directory.js";
-import type { Summary } from "../method/run/summary.js";
+import type { Settings } from "../run/config.js";
+import type { RunDirectory } from "../run/directory.js";
+import type { Summary } from "../run/summary.js";
 import type { TrainingPlan } from "../train/plan.js";
 import { describeCertainty, summaryTable } from "./compress_text.js";
 import { claimDemoFolder, type DemoFolder } from "./demo_folder.js";
@@ -70,7 +70,7 @@ async function trainOriginal(
     import("../data/synthetic_patterns.js"),
     import("../method/parameters.js"),
     import("../files/model_files.js"),
-    import("../method/training/launch.js"),
+    import("../run/training/launch.js"),
   ]);
   const network = demoNetwork({ classes: patternNames.length, seed });
   const initial = path.join(folder.training, "initial.onnx");
@@ -103,7 +103,7 @@ async function trainOriginal(
 }
 
 async function prepareCompression(folder: DemoFolder, seed: number): Promise<RunDirectory> {
-  const { prepareRun } = await import("../method/run/prepare.js");
+  const { prepareRun } = await import("../run/prepare.js");
   return prepareRun({
     model: folder.original,
     data: DATA,
@@ -116,7 +116,7 @@ async function prepareCompression(folder: DemoFolder, seed: number): Promise<Run
 
 /** The fast preset, sized for a network that is much too large for its task, and for few images. */
 async function compressionSettings(): Promise<Settings> {
-  const { presets } = await import("../method/run/config.js");
+  const { presets } = await import("../run/config.js");
   const { fast } = presets;
   return {
     ...fast,

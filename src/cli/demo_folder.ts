@@ -2,7 +2,7 @@ import { mkdir, readdir, rm } from "node:fs/promises";
 import path from "node:path";
 import { ioError, writeFileAtomic } from "../files/atomic.js";
 import { PenniError } from "../graph/errors.js";
-import type { RunLock } from "../method/run/lock.js";
+import type { RunLock } from "../run/lock.js";
 
 /** Present in every directory that the demo made, and in no other. */
 const MARKER = "penni-demo.json";
@@ -33,7 +33,7 @@ export async function claimDemoFolder(root: string): Promise<DemoFolder> {
     training: path.join(root, "training"),
     compression: path.join(root, "compression"),
   };
-  const { isLockFile, RunLock } = await import("../method/run/lock.js");
+  const { isLockFile, RunLock } = await import("../run/lock.js");
   let lock: RunLock | undefined;
   try {
     await mkdir(root, { recursive: true });

@@ -9,8 +9,8 @@ import {
 import { type Goal, wanted } from "../method/goal/rules.js";
 import type { Try } from "../method/goal/schema.js";
 import { bestTry } from "../method/goal/search.js";
-import type { PlannedGoal } from "../method/run/goal_check.js";
-import type { GoalOutcome } from "../method/run/summary.js";
+import type { PlannedGoal } from "../run/goal_check.js";
+import type { GoalOutcome } from "../run/summary.js";
 import { type Column, formatTable } from "./table.js";
 import { wrap } from "./terminal.js";
 

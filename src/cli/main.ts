@@ -1,5 +1,5 @@
 #!/usr/bin/env node
-import { surviveLostTerminal } from "../method/training/lost_terminal.js";
+import { surviveLostTerminal } from "../run/training/lost_terminal.js";
 import { runCommandLine } from "./program.js";
 import { standardStream } from "./standard_streams.js";
 

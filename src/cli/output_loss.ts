@@ -1,5 +1,5 @@
 import { InvalidArgumentError } from "commander";
-import type { OutputChoice } from "../method/run/outputs.js";
+import type { OutputChoice } from "../run/outputs.js";
 import { type OutputMeasure, outputMeasures } from "../train/outputs.js";
 
 /** After the output's name, which may hold any of these characters itself. */

@@ -1,7 +1,7 @@
 import { PenniError } from "../graph/errors.js";
 import type { Graph } from "../graph/types.js";
-import type { Settings } from "../method/run/config.js";
-import type { RunPlan } from "../method/run/plan.js";
+import type { Settings } from "../run/config.js";
+import type { RunPlan } from "../run/plan.js";
 import { openModel } from "./model_and_images.js";
 import { type InputShapes, naming } from "./options.js";
 
@@ -25,7 +25,7 @@ export async function planModel(
 
 /** The plan of a run that was started, on its original network. */
 export async function planRunDirectory(root: string): Promise<RunPlan> {
-  const { RunDirectory } = await import("../method/run/directory.js");
+  const { RunDirectory } = await import("../run/directory.js");
   const run = await RunDirectory.open(root);
   return planFile(run.stagePath("original"), run.config.settings, new Map(), false);
 }
@@ -49,8 +49,8 @@ async function planFile(
 
 async function planNetwork(file: Graph, network: Graph, settings: Settings): Promise<RunPlan> {
   const [{ planRun }, { planGoal }, { writtenBytes }, { isGoal }] = await Promise.all([
-    import("../method/run/plan.js"),
-    import("../method/run/goal_check.js"),
+    import("../run/plan.js"),
+    import("../run/goal_check.js"),
     import("../method/goal/cost.js"),
     import("../method/goal/rules.js"),
   ]);

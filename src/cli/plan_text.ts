@@ -1,5 +1,5 @@
 import { criterionOf } from "../method/criteria/table.js";
-import type { PlannedLayer, RunPlan } from "../method/run/plan.js";
+import type { PlannedLayer, RunPlan } from "../run/plan.js";
 import { terminalLine } from "../text/destinations.js";
 import { describePlannedGoal } from "./goal_text.js";
 import { describeShrinkReport } from "./shrink_text.js";

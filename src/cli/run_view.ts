@@ -1,6 +1,6 @@
 import { Presets, SingleBar } from "cli-progress";
 import type { OutputAgreement } from "../measure/output_comparison.js";
-import type { RunListener } from "../method/run/pipeline.js";
+import type { RunListener } from "../run/pipeline.js";
 import { terminalLine } from "../text/destinations.js";
 import type { EpochMetrics, TrainingProgress } from "../train/plan.js";
 import { classFigure } from "./class_figure.js";

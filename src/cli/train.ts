@@ -4,8 +4,8 @@ import type { PictureOptions } from "../data/picture_format.js";
 import type { Device } from "../execute/device.js";
 import { PenniError } from "../graph/errors.js";
 import { trainingDefaults } from "../method/defaults.js";
-import type { TrainingRun, TrainingSummary } from "../method/run/train_pipeline.js";
-import type { TrainingSettings } from "../method/run/training_config.js";
+import type { TrainingRun, TrainingSummary } from "../run/train_pipeline.js";
+import type { TrainingSettings } from "../run/training_config.js";
 import { terminalJson } from "../text/destinations.js";
 import {
   addPreprocessingOptions,
@@ -168,7 +168,7 @@ async function runTrain(
   const summary = await outlivingTerminal(async () => {
     const run = await openTraining(model, options, command, terminal);
     return watched(terminal.stderr, async (view, signal) => {
-      const { trainRun } = await import("../method/run/train_pipeline.js");
+      const { trainRun } = await import("../run/train_pipeline.js");
       const reporting = { words: wordsOf(command), isOpened: options.open === true };
       return advising(`Go on with: penni train --resume ${run.root}`, () =>
         reported(run, view, reporting, (listener) => trainRun(run, listener, signal)),
@@ -187,7 +187,7 @@ async function openTraining(
 ): Promise<TrainingRun> {
   if (options.resume !== undefined) {
     checkResumeAlone(model, command, "penni train");
-    const { RunDirectory } = await import("../method/run/directory.js");
+    const { RunDirectory } = await import("../run/directory.js");
     const elsewhere = command.getOptionValueSource("device") === "cli" ? options.device : undefined;
     return RunDirectory.openTraining(options.resume, elsewhere);
   }
@@ -198,7 +198,7 @@ async function openTraining(
     });
   }
   const [{ prepareTraining }, { resolveDevice }] = await Promise.all([
-    import("../method/run/prepare_training.js"),
+    import("../run/prepare_training.js"),
     import("../execute/resolve.js"),
   ]);
   await resolveDevice(options.device);
@@ -218,7 +218,7 @@ async function openTraining(
 
 /** The defaults with what the command line says in their place. */
 async function trainingSettings(options: TrainOptions): Promise<TrainingSettings> {
-  const { defaultTraining: defaults } = await import("../method/run/training_config.js");
+  const { defaultTraining: defaults } = await import("../run/training_config.js");
   const { epochs, trainLimit, device, momentum, weightDecay, pad, flip, cutout, ema } = options;
   return {
     ...defaults,

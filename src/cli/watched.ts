@@ -1,6 +1,6 @@
 import { PenniError } from "../graph/errors.js";
-import type { RunDirectory } from "../method/run/directory.js";
-import type { Summary } from "../method/run/summary.js";
+import type { RunDirectory } from "../run/directory.js";
+import type { Summary } from "../run/summary.js";
 import { type Reporting, reported } from "./reported.js";
 import { type RunView, runView } from "./run_view.js";
 import { exitAfter, onStop, StoppedError, type StopSignal } from "./stopping.js";
@@ -60,7 +60,7 @@ export async function compressRun(
   signal: AbortSignal,
   reporting: Reporting,
 ): Promise<Summary> {
-  const { compress } = await import("../method/run/pipeline.js");
+  const { compress } = await import("../run/pipeline.js");
   return advising(`Go on with: penni compress --resume ${run.root}`, () =>
     reported(run, view, reporting, (listener) => compress(run, listener, signal)),
   );

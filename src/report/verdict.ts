@@ -1,5 +1,5 @@
 import path from "node:path";
-import type { RunConfig } from "../method/run/config.js";
+import type { RunConfig } from "../run/config.js";
 import type { Outcome } from "./data/outcome_schema.js";
 import type { RunReport } from "./data/run.js";
 import { counted, percent, signed, times } from "./format.js";

@@ -4,7 +4,7 @@ import { describeComparison, describeLayerSpeeds } from "../../src/cli/bench_tex
 import { describeSummary, summaryTable } from "../../src/cli/compress_text.js";
 import { pairedDifference, ratioOfRounds, shareInterval } from "../../src/measure/interval.js";
 import { spreadOf } from "../../src/measure/rounds.js";
-import type { Figures, Summary } from "../../src/method/run/summary.js";
+import type { Figures, Summary } from "../../src/run/summary.js";
 
 const counted = { parameters: 116_890, paperMacs: 12_240_000, executedMacs: 12_240_000, bytes: 474_204 };
 const rounds = (scale: number) => [3, 3.1, 2.9, 3, 3.2, 3, 2.8, 3, 3.1].map((ms) => [ms * scale, ms * scale]);

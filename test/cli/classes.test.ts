@@ -8,7 +8,7 @@ import { readClassNames } from "../../src/data/index.js";
 import { readModel, writeModel } from "../../src/files/model_files.js";
 import { int } from "../../src/graph/attributes.js";
 import type { Graph } from "../../src/graph/types.js";
-import { train } from "../../src/method/train.js";
+import { train } from "../../src/run/train.js";
 import { penni } from "../../support/command_line.js";
 import { node, smallGraph } from "../../support/small_models.js";
 import { tinyCnn } from "../../support/tiny_cnn.js";

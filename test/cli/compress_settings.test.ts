@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { type SettingOptions, settingsFrom, teacherOption } from "../../src/cli/compress_settings.js";
-import { channelTraining, gradualPruning, presets } from "../../src/method/run/config.js";
+import { channelTraining, gradualPruning, presets } from "../../src/run/config.js";
 
 const base: SettingOptions = { preset: "fast", device: "cpu", shrinkWhileTraining: true };
 

@@ -6,7 +6,7 @@ import { after, test } from "node:test";
 import { resolveDevice } from "../../src/execute/resolve.js";
 import { writeModel } from "../../src/files/model_files.js";
 import { PenniError } from "../../src/graph/errors.js";
-import { RunDirectory } from "../../src/method/run/directory.js";
+import { RunDirectory } from "../../src/run/directory.js";
 import { PenniProcess } from "../../support/penni_process.js";
 import { tinyCnn } from "../../support/tiny_cnn.js";
 

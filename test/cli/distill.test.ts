@@ -11,9 +11,9 @@ import { readModel, writeModel } from "../../src/files/model_files.js";
 import type { Graph } from "../../src/graph/types.js";
 import { OutputComparison } from "../../src/measure/output_comparison.js";
 import { runPair } from "../../src/measure/pair.js";
-import { configSchema, presets } from "../../src/method/run/config.js";
-import { type CompressRequest, prepareRun } from "../../src/method/run/prepare.js";
-import type { Summary } from "../../src/method/run/summary.js";
+import { configSchema, presets } from "../../src/run/config.js";
+import { type CompressRequest, prepareRun } from "../../src/run/prepare.js";
+import type { Summary } from "../../src/run/summary.js";
 import { comparedOutput } from "../../src/train/outputs.js";
 import type { EpochMetrics } from "../../src/train/plan.js";
 import {

@@ -7,9 +7,9 @@ import { describeSummary } from "../../src/cli/compress_text.js";
 import { writeModel } from "../../src/files/model_files.js";
 import type { Graph } from "../../src/graph/types.js";
 import type { OutputAgreement } from "../../src/measure/output_comparison.js";
-import { presets } from "../../src/method/run/config.js";
-import { compress } from "../../src/method/run/pipeline.js";
-import { prepareRun } from "../../src/method/run/prepare.js";
+import { presets } from "../../src/run/config.js";
+import { compress } from "../../src/run/pipeline.js";
+import { prepareRun } from "../../src/run/prepare.js";
 import {
   nineOutputDetector,
   tinyMatting,

@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { describeGoalOutcome, describePlannedGoal } from "../../src/cli/goal_text.js";
-import type { GoalOutcome } from "../../src/method/run/summary.js";
+import type { GoalOutcome } from "../../src/run/summary.js";
 
 const latency = (value: number, low: number, high: number): GoalOutcome => ({
   asked: { rule: "latency", milliseconds: 1 },

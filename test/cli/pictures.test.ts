@@ -10,7 +10,7 @@ import { readModel, writeModel } from "../../src/files/model_files.js";
 import { readPreprocessing } from "../../src/graph/image_metadata.js";
 import type { Graph } from "../../src/graph/types.js";
 import type { Accuracy } from "../../src/measure/accuracy.js";
-import type { Summary } from "../../src/method/run/summary.js";
+import type { Summary } from "../../src/run/summary.js";
 import { load } from "../../src/runtime/index.js";
 import { penni } from "../../support/command_line.js";
 import { type Photo, writePhotos } from "../../support/photos.js";

@@ -6,8 +6,8 @@ import { after, test } from "node:test";
 import { imagenetPreprocessing } from "../../src/data/preprocessing.js";
 import { writeModel } from "../../src/files/model_files.js";
 import { int } from "../../src/graph/attributes.js";
-import { presets } from "../../src/method/run/config.js";
-import { RunDirectory } from "../../src/method/run/directory.js";
+import { presets } from "../../src/run/config.js";
+import { RunDirectory } from "../../src/run/directory.js";
 import { penni } from "../../support/command_line.js";
 import { Network } from "../../support/network.js";
 

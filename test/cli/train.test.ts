@@ -7,7 +7,7 @@ import { readClassNames, readPreprocessing } from "../../src/data/index.js";
 import { readModel, writeModel } from "../../src/files/model_files.js";
 import { fixBatch } from "../../src/graph/passes/fix_input_shape.js";
 import { countGraph } from "../../src/measure/count.js";
-import type { TrainingSummary } from "../../src/method/run/train_pipeline.js";
+import type { TrainingSummary } from "../../src/run/train_pipeline.js";
 import type { EpochMetrics } from "../../src/train/plan.js";
 import { penni } from "../../support/command_line.js";
 import { PenniProcess } from "../../support/penni_process.js";

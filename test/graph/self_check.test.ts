@@ -9,8 +9,8 @@ import { PenniError } from "../../src/graph/errors.js";
 import { type Pass, runPasses, runUntilStable } from "../../src/graph/passes/pass.js";
 import { isSelfChecking, SELF_CHECK } from "../../src/graph/self_check.js";
 import type { Graph } from "../../src/graph/types.js";
-import { type Progress, runStages } from "../../src/method/run/stages/stage.js";
 import { importModel } from "../../src/ops/passes/import_model.js";
+import { type Progress, runStages } from "../../src/run/stages/stage.js";
 import { tinyCnn } from "../../support/tiny_cnn.js";
 
 const before = process.env[SELF_CHECK];

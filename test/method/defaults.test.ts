@@ -1,8 +1,8 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { compressionDefaults, recoveryDefaults, trainingDefaults } from "../../src/method/defaults.js";
-import { channelTraining, configSchema, presets } from "../../src/method/run/config.js";
-import { defaultTraining } from "../../src/method/run/training_config.js";
+import { channelTraining, configSchema, presets } from "../../src/run/config.js";
+import { defaultTraining } from "../../src/run/training_config.js";
 import { penni } from "../../support/command_line.js";
 
 test("presets and trainings have the numbers that their documentation states", () => {

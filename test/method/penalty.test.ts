@@ -7,8 +7,8 @@ import { countGraph } from "../../src/measure/count.js";
 import { decompose } from "../../src/method/decompose.js";
 import { trainingPhases } from "../../src/method/phases.js";
 import { shrink } from "../../src/method/shrink.js";
-import { type TrainOptions, train } from "../../src/method/train.js";
 import { simplify } from "../../src/ops/passes/simplify.js";
+import { type TrainOptions, train } from "../../src/run/train.js";
 import { tinyCnn } from "../../support/tiny_cnn.js";
 
 const network = decompose(simplify(tinyCnn()), { basis: 3 });

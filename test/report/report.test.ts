@@ -3,8 +3,6 @@ import { appendFileSync, cpSync, mkdirSync, mkdtempSync, readFileSync, rmSync, w
 import { tmpdir } from "node:os";
 import path from "node:path";
 import { after, test } from "node:test";
-import { RunDirectory } from "../../src/method/run/directory.js";
-import { RunLock } from "../../src/method/run/lock.js";
 import { RunReader } from "../../src/report/data/run.js";
 import { breakable, shortenStart } from "../../src/report/html.js";
 import { plot } from "../../src/report/plot.js";
@@ -13,6 +11,8 @@ import { reportPage } from "../../src/report/shell.js";
 import { shellLine } from "../../src/report/shell_words.js";
 import { verdictOf } from "../../src/report/verdict.js";
 import { writeReport } from "../../src/report/write_report.js";
+import { RunDirectory } from "../../src/run/directory.js";
+import { RunLock } from "../../src/run/lock.js";
 import { escapeHtml, type Html } from "../../src/text/destinations.js";
 import { penni } from "../../support/command_line.js";
 import { writeReportRun } from "../../support/report_run.js";

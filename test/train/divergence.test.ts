@@ -9,7 +9,7 @@ import { PenniError } from "../../src/graph/errors.js";
 import { float32Tensor } from "../../src/graph/tensor.js";
 import type { Graph } from "../../src/graph/types.js";
 import { trainingPhases } from "../../src/method/phases.js";
-import { runTraining } from "../../src/method/training/launch.js";
+import { runTraining } from "../../src/run/training/launch.js";
 import { followLoss, guessingLoss, lossProblem, stateProblem } from "../../src/train/divergence.js";
 import type { EpochMetrics, TrainingPlan } from "../../src/train/plan.js";
 import type { Schedule } from "../../src/train/schedule.js";

@@ -1,4 +1,4 @@
-import type { Answers } from "../../method/run/answers.js";
+import type { Answers } from "../../run/answers.js";
 import { escapeHtml, type Html, html } from "../../text/destinations.js";
 import type { RunReport } from "../data/run.js";
 import { counted, exact } from "../format.js";

@@ -1,0 +1,407 @@
+import { randomBytes } from "node:crypto";
+import { existsSync } from "node:fs";
+import { appendFile, mkdir, readdir, readFile, rename, rm, rmdir } from "node:fs/promises";
+import path from "node:path";
+import type { z } from "zod";
+import type { Device } from "../execute/device.js";
+import { ioError, isTemporaryFile, writeFileAtomic } from "../files/atomic.js";
+import { makeDirectory, removeEmpty } from "../files/directories.js";
+import { readModel, writeModel } from "../files/model_files.js";
+import { PenniError } from "../graph/errors.js";
+import type { Graph } from "../graph/types.js";
+import { type EpochMetrics, type EpochTiming, epochMetricsSchema } from "../train/plan.js";
+import { configSchema, type RunConfig } from "./config.js";
+import { Digests } from "./digests.js";
+import { checkEntries } from "./entries.js";
+import { isLockFile, RunLock } from "./lock.js";
+import { type NetworkName, type StartName, startNames } from "./stages/names.js";
+import { type TrainingConfig, trainingConfigSchema, trainingKind } from "./training_config.js";
+
+/** Networks that a run needs besides the one it is started with. */
+interface OtherNetworks {
+  /** What is to be put behind the result again. */
+  readonly rest?: Graph | undefined;
+  /** What is learned from in place of the original. */
+  readonly teacher?: Graph | undefined;
+}
+
+interface StartNetworks extends OtherNetworks {
+  readonly original: Graph;
+}
+
+const CONFIG = "config.json";
+/** Where a run is put together in a directory that is there already. */
+const DRAFT = ".new";
+const FOLDERS = ["checkpoints", "stages"] as const;
+/** Files that grow line by line. */
+const METRICS = "metrics.jsonl";
+const TIMING = "timing.jsonl";
+
+/** What `config.json` may be of: a compression or a training. */
+type AnyConfig = RunConfig | TrainingConfig;
+
+/**
+ * A run's directory: `config.json`, `metrics.jsonl`, `timing.jsonl`, `checkpoints/`, `stages/` (the network after
+ * each stage), `model.onnx`, `summary.json`. Every file but the two of lines is written whole or not at all, so a
+ * run killed at any moment can be resumed from what is there.
+ */
+export class RunDirectory<Config extends AnyConfig = RunConfig> {
+  private readonly digests: Digests;
+
+  private constructor(
+    readonly root: string,
+    readonly config: Config,
+  ) {
+    this.digests = new Digests(path.join(root, "stages"));
+  }
+
+  /**
+   * Starts a new run on a network. The directory appears whole or not at all; one that is there already (it
+   * may be a mount point, which cannot be replaced) gets `config.json` last.
+   * @param others what the run needs besides
+   * @throws PenniError "io" if the directory holds anything already or cannot be written
+   */
+  static async create<Config extends AnyConfig>(
+    root: string,
+    config: Config,
+    original: Graph,
+    others: OtherNetworks = {},
+  ): Promise<RunDirectory<Config>> {
+    await RunDirectory.checkFree(root);
+    const target = path.resolve(root);
+    try {
+      if (existsSync(target)) await RunDirectory.fill(target, config, { original, ...others });
+      else await RunDirectory.make(target, config, { original, ...others });
+    } catch (error) {
+      throw ioError(root, "cannot create the run's directory", error);
+    }
+    return new RunDirectory(root, config);
+  }
+
+  /** Makes a directory that is not there, under another name first. */
+  private static async make(target: string, config: AnyConfig, networks: StartNetworks): Promise<void> {
+    const draft = new RunDirectory(`${target}.new-${randomBytes(6).toString("hex")}`, config);
+    const first = await makeDirectory(draft.root);
+    try {
+      await draft.writeStart(networks);
+      await rename(draft.root, target);
+    } catch (error) {
+      await rm(draft.root, { recursive: true, force: true });
+      await removeEmpty(path.dirname(draft.root), first);
+      // Somebody else may have been faster.
+      await RunDirectory.checkFree(target);
+      throw error;
+    }
+  }
+
+  /** Fills a directory that is there, its configuration last. */
+  private static async fill(target: string, config: AnyConfig, networks: StartNetworks): Promise<void> {
+    const lock = await RunLock.acquire(target);
+    try {
+      await checkEmpty(target);
+      const draft = new RunDirectory(path.join(target, DRAFT), config);
+      try {
+        await rm(draft.root, { recursive: true, force: true });
+        await mkdir(draft.root);
+        await draft.writeStart(networks);
+        for (const name of [...FOLDERS, CONFIG]) await rename(draft.path(name), path.join(target, name));
+        await rmdir(draft.root);
+      } catch (error) {
+        for (const name of [DRAFT, ...FOLDERS])
+          await rm(path.join(target, name), { recursive: true, force: true });
+        throw error;
+      }
+    } finally {
+      await lock.release();
+    }
+  }
+
+  private async writeStart(networks: StartNetworks): Promise<void> {
+    for (const folder of FOLDERS) await mkdir(this.path(folder));
+    for (const [name, network] of Object.entries(networks) as [StartName, Graph | undefined][])
+      if (network !== undefined) await writeModel(this.stagePath(name), network);
+    await this.digests.record(startNames.flatMap((name) => filesOf(name)));
+    await this.writeJson(CONFIG, this.config);
+  }
+
+  /**
+   * Opens a run that was started before.
+   * @param device where to go on, if not where the run was started
+   * @throws PenniError "bad-file" if the directory holds no run
+   */
+  static async open(root: string, device?: Device): Promise<RunDirectory> {
+    const config = await readConfig(root, "compression", configSchema);
+    const settings = { ...config.settings, ...(device && { device }) };
+    return new RunDirectory(root, { ...config, settings });
+  }
+
+  /** The same for a training (`penni train`). */
+  static async openTraining(root: string, device?: Device): Promise<RunDirectory<TrainingConfig>> {
+    const config = await readConfig(root, "training", trainingConfigSchema);
+    const settings = { ...config.settings, ...(device && { device }) };
+    return new RunDirectory(root, { ...config, settings });
+  }
+
+  /** @throws PenniError "io" if the directory exists and is not empty, or another process works in it */
+  static async checkFree(root: string): Promise<void> {
+    if (!existsSync(root)) return;
+    await RunLock.checkFree(root);
+    await checkEmpty(root);
+  }
+
+  path(...parts: string[]): string {
+    return path.join(this.root, ...parts);
+  }
+
+  checkpointPath(stage: NetworkName): string {
+    return this.path("checkpoints", `${stage}.ckpt`);
+  }
+
+  stagePath(stage: NetworkName): string {
+    return this.path("stages", `${stage}.onnx`);
+  }
+
+  /** The network that the run was started with. @throws PenniError "bad-file" if it is not as it was written */
+  readOriginal(): Promise<Graph> {
+    return this.readStart("original");
+  }
+
+  /** What is behind the network and cannot be run (see `cutBefore`), if the run has such a part. */
+  async readRest(): Promise<Graph | undefined> {
+    return existsSync(this.stagePath("rest")) ? this.readStart("rest") : undefined;
+  }
+
+  /** What nothing can be made again from. */
+  private async readStart(stage: StartName): Promise<Graph> {
+    const file = this.stagePath(stage);
+    if (!(await this.isChanged(stage))) return readModel(file);
+    throw new PenniError("bad-file", "the network that the run was started with has changed", {
+      file,
+      expected: `what ${this.digests.file} says`,
+      advice: "Put the file back, or start a new run directory",
+    });
+  }
+
+  /**
+   * The network after a stage, made and written now unless an earlier attempt has done so; what is damaged is made
+   * again.
+   */
+  async stage(
+    stage: NetworkName,
+    make: () => Promise<Graph> | Graph,
+    notice?: (text: string) => void,
+  ): Promise<Graph> {
+    const file = this.stagePath(stage);
+    const isDamaged = await this.isChanged(stage);
+    if (isDamaged) notice?.(`${file} is damaged: the stage is done again`);
+    if (isDamaged || !existsSync(file)) {
+      await writeModel(file, await make());
+      await this.digests.record(filesOf(stage));
+    }
+    return readModel(file);
+  }
+
+  /** Copies a file of the run, if it is there. */
+  async copy(from: string, to: string): Promise<void> {
+    if (existsSync(this.path(from))) await writeFileAtomic(this.path(to), await readText(this.path(from)));
+  }
+
+  /** Removes the network after a stage, all that a training of that name has left, and other files. */
+  async removeStage(stage: NetworkName, others: readonly string[] = []): Promise<void> {
+    const network = this.stagePath(stage);
+    const result = this.path("checkpoints", `${stage}.onnx`);
+    const files = [network, `${network}.data`, result, `${result}.data`];
+    const checkpoints = [this.checkpointPath(stage), this.path("checkpoints", `${stage}.previous.ckpt`)];
+    for (const file of [...files, ...checkpoints, ...others.map((name) => this.path(name))]) {
+      try {
+        await rm(file, { force: true });
+      } catch (error) {
+        throw ioError(file, "cannot remove a file of the run", error);
+      }
+    }
+  }
+
+  private async isChanged(stage: NetworkName): Promise<boolean> {
+    for (const name of filesOf(stage)) if (await this.digests.isChanged(name)) return true;
+    return false;
+  }
+
+  async writeJson(name: string, value: unknown): Promise<void> {
+    await writeFileAtomic(this.path(name), `${JSON.stringify(value, null, 2)}\n`);
+  }
+
+  /** Appends an epoch's line, unless a run that was killed afterwards has written it before. */
+  async appendMetrics(metrics: EpochMetrics): Promise<void> {
+    // A damaged line is no reason to end a training.
+    const lines = (await this.metricsLines()).map(
+      (line) => epochMetricsSchema.safeParse(parseJson(line)).data,
+    );
+    if (lines.some((line) => line?.stage === metrics.stage && line.step === metrics.step)) return;
+    await appendLine(this.path(METRICS), metrics);
+  }
+
+  /** Appends how long an epoch took. An epoch that was cut short and resumed has several lines. */
+  async appendTiming(timing: EpochTiming): Promise<void> {
+    await appendLine(this.path(TIMING), timing);
+  }
+
+  /** The whole lines of `metrics.jsonl`. */
+  async readMetrics(): Promise<EpochMetrics[]> {
+    const lines = await this.metricsLines();
+    return lines.map((line, index) => parseMetrics(this.path(METRICS), line, index + 1));
+  }
+
+  private async metricsLines(): Promise<readonly string[]> {
+    const file = this.path(METRICS);
+    return existsSync(file) ? (await readText(file)).split("\n").slice(0, -1) : [];
+  }
+
+  /**
+   * Makes folders that are missing (what was in them is made again), and removes what writing left behind when a kill
+   * cut it short, whole files and ends of lines; only for whoever has locked the directory.
+   * @throws PenniError "io" if what is in a folder's place is none, or nothing can be changed
+   */
+  async restore(): Promise<void> {
+    for (const folder of ["", ...FOLDERS].map((name) => this.path(name))) {
+      try {
+        if (!existsSync(folder)) await mkdir(folder);
+        for (const name of (await readdir(folder)).filter(isTemporaryFile))
+          await rm(path.join(folder, name), { force: true, recursive: true });
+      } catch (error) {
+        throw ioError(folder, "cannot work in the run's directory", error);
+      }
+    }
+    for (const name of [METRICS, TIMING]) await removePartOfLine(this.path(name));
+  }
+}
+
+/** The files that a stage's network is in. */
+const filesOf = (stage: NetworkName): readonly string[] => [`${stage}.onnx`, `${stage}.onnx.data`];
+
+/** Removes a last line that has no end: another one would be appended to it. */
+async function removePartOfLine(file: string): Promise<void> {
+  if (!existsSync(file)) return;
+  const bytes = await readBytes(file);
+  const whole = bytes.subarray(0, bytes.lastIndexOf("\n") + 1);
+  if (whole.length < bytes.length) await writeFileAtomic(file, whole);
+}
+
+/** What runs there are, and how each is started and gone on with. */
+const runKinds = {
+  compression: "penni compress",
+  training: "penni train",
+} as const;
+
+type RunKind = keyof typeof runKinds;
+
+/** What every configuration has. */
+const configKeys = configSchema.pick({ format: true, model: true });
+
+/**
+ * The configuration of a run of this kind.
+ * @throws PenniError "bad-file" if there is none, or one of another kind
+ */
+async function readConfig<Config>(root: string, kind: RunKind, schema: z.ZodType<Config>): Promise<Config> {
+  const file = path.join(root, CONFIG);
+  if (!existsSync(file)) {
+    throw new PenniError("bad-file", "there is no run to resume", {
+      file: root,
+      expected: "a directory with config.json",
+      advice: `Start one with: ${runKinds[kind]} MODEL --data SPEC -o DIR`,
+    });
+  }
+  await checkEntries([root, ...FOLDERS.map((folder) => path.join(root, folder))]);
+  const json = parseJson(await readText(file));
+  const found = kindOf(json);
+  if (found !== undefined && found !== kind) {
+    throw new PenniError("bad-file", `the run in this directory is a ${found}`, {
+      file: root,
+      advice: await goOnAdvice(root),
+    });
+  }
+  const config = schema.safeParse(json);
+  if (config.success) return config.data;
+  throw new PenniError("bad-file", "the run's configuration cannot be read", {
+    file,
+    found: json === undefined ? "no JSON" : describeIssues(config.error),
+    advice: "Start a new run directory",
+  });
+}
+
+function describeIssues({ issues }: z.ZodError): string {
+  return issues.map(({ path: [...keys], message }) => [...keys.map(String), message].join(": ")).join("; ");
+}
+
+/** @throws PenniError "io" if the directory holds anything but locks and what a killed start left behind */
+async function checkEmpty(root: string): Promise<void> {
+  const entries = (await listDirectory(root)).filter((name) => name !== DRAFT && !isLockFile(name));
+  if (entries.length === 0) return;
+  const isRun = entries.includes(CONFIG);
+  throw new PenniError(
+    "io",
+    isRun ? "there is a run in this directory already" : "this directory is not empty",
+    {
+      file: root,
+      advice: isRun ? await goOnAdvice(root) : "Choose a new directory with -o",
+    },
+  );
+}
+
+async function goOnAdvice(root: string): Promise<string> {
+  await checkEntries([root]);
+  const kind = kindOf(parseJson(await readText(path.join(root, CONFIG))));
+  if (kind === undefined) return "Its configuration is damaged: choose a new directory with -o";
+  return `Go on with it: ${runKinds[kind]} --resume ${root}`;
+}
+
+/** Undefined of what is no configuration at all: a compression's is one that names no kind. */
+function kindOf(config: unknown): RunKind | undefined {
+  if (trainingKind.safeParse(config).success) return "training";
+  return configKeys.safeParse(config).success ? "compression" : undefined;
+}
+
+async function appendLine(file: string, value: unknown): Promise<void> {
+  await removePartOfLine(file);
+  try {
+    await appendFile(file, `${JSON.stringify(value)}\n`);
+  } catch (error) {
+    throw ioError(file, "cannot append to the file", error);
+  }
+}
+
+async function readText(file: string): Promise<string> {
+  return (await readBytes(file)).toString();
+}
+
+async function readBytes(file: string): Promise<Buffer> {
+  try {
+    return await readFile(file);
+  } catch (error) {
+    throw ioError(file, "cannot read the file", error);
+  }
+}
+
+function parseMetrics(file: string, line: string, number: number): EpochMetrics {
+  const metrics = epochMetricsSchema.safeParse(parseJson(line));
+  if (metrics.success) return metrics.data;
+  throw new PenniError("bad-file", `line ${number} of the metrics is damaged`, {
+    file,
+    advice: "Remove the line",
+  });
+}
+
+async function listDirectory(root: string): Promise<string[]> {
+  try {
+    return await readdir(root);
+  } catch (error) {
+    throw ioError(root, "cannot read the directory", error);
+  }
+}
+
+function parseJson(text: string): unknown {
+  try {
+    return JSON.parse(text);
+  } catch {
+    return undefined;
+  }
+}

@@ -1,0 +1,29 @@
+import { batches, planEvaluation } from "../../data/batches.js";
+import { holdOut, sampleIndices } from "../../data/hold_out.js";
+import { imageDims } from "../../data/preprocessing.js";
+import { fixBatch } from "../../graph/passes/fix_input_shape.js";
+import type { Graph } from "../../graph/types.js";
+import { channelMoments, type Moments } from "../../measure/statistics.js";
+import type { RunContext } from "../context.js";
+
+const IMAGES = 512;
+
+/** Mean and variance by channel of some of a network's values on a few training images. */
+export async function momentsOf(
+  graph: Graph,
+  values: readonly string[],
+  { run, dataset }: Pick<RunContext, "run" | "dataset">,
+): Promise<ReadonlyMap<string, Moments>> {
+  const { settings, preprocessing, seed } = run.config;
+  const split = await dataset.train();
+  const { train } = holdOut(split, settings.validation, seed);
+  const batch = Math.min(settings.batch, train.length);
+  const count = Math.max(batch, Math.floor(Math.min(IMAGES, train.length) / batch) * batch);
+  return channelMoments(
+    fixBatch(graph, batch),
+    values,
+    batches(planEvaluation(split, sampleIndices(train, count, seed), { batch, preprocessing })),
+    imageDims(split, preprocessing),
+    settings.threads,
+  );
+}

@@ -1,0 +1,60 @@
+import { pictureFormat } from "../data/picture_format.js";
+import type { Preprocessing } from "../data/preprocessing.js";
+import { freshNames, renameValues, usedNames } from "../graph/edit.js";
+import { PenniError } from "../graph/errors.js";
+import { removeDeadNodes } from "../graph/passes/remove_dead_nodes.js";
+import type { Graph } from "../graph/types.js";
+import { inputImageSize } from "../measure/accuracy.js";
+import { scoredClasses } from "../measure/classes.js";
+import { importForCompression } from "../method/import_for_compression.js";
+import { atSize } from "./training_parts.js";
+
+/** What of a preprocessing must be the same for two networks that see the same batch. */
+const shared = ["mean", "std", "scale", "colour", "layout"] as const;
+
+/**
+ * Another classifier in the place of the original as what is learned from: imported, with the same input size, its scores
+ * under the name of the model's.
+ * @param preprocessing how the model takes pictures; the teacher takes them so too unless its metadata say otherwise
+ * @throws PenniError "bad-option" if it takes other pictures or scores another number of classes
+ */
+export function teacherFor(model: Graph, given: Graph, preprocessing: Preprocessing): Graph {
+  checkPictures(given, preprocessing);
+  const size = inputImageSize(model, preprocessing);
+  const teacher = importForCompression(size === undefined ? given : atSize(given, size, preprocessing));
+  checkScores(model, teacher);
+  const [wanted, scores] = [model.outputs[0], teacher.outputs[0]];
+  if (wanted === undefined || scores === undefined)
+    throw new PenniError("bad-model", "a network without outputs has nothing to learn from");
+  const alone = removeDeadNodes({ ...teacher, outputs: [scores] });
+  if (scores.name === wanted.name) return alone;
+  const used = usedNames(alone);
+  const other = freshNames(used)(wanted.name);
+  return renameValues(
+    alone,
+    new Map([...(other === wanted.name ? [] : [[wanted.name, other] as const]), [scores.name, wanted.name]]),
+  );
+}
+
+function checkPictures(teacher: Graph, preprocessing: Preprocessing): void {
+  const format = pictureFormat(teacher);
+  for (const property of shared) {
+    const own = format.preprocessing[property];
+    const isStated = ["metadata", "input"].includes(format.origins[property]);
+    if (!isStated || String(own) === String(preprocessing[property])) continue;
+    throw new PenniError("bad-option", "the network to learn from takes other pictures", {
+      expected: `${property} ${String(preprocessing[property])}, as the model's`,
+      found: `${property} ${String(own)}`,
+      advice: "Learn from a network that was trained on the same pictures",
+    });
+  }
+}
+
+function checkScores(model: Graph, teacher: Graph): void {
+  const [wanted, found] = [model, teacher].map((network) => scoredClasses(network)?.classes);
+  if (wanted !== undefined && wanted === found) return;
+  throw new PenniError("bad-option", "the network to learn from scores other classes", {
+    expected: `${wanted ?? "no"} class scores, as the model has`,
+    found: `${found ?? "no"} class scores`,
+  });
+}

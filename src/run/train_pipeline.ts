@@ -1,0 +1,225 @@
+import type { Augmentation } from "../data/augment.js";
+import type { ImageSize } from "../data/dataset.js";
+import { CLASS_NAMES_KEY, PREPROCESSING_KEY } from "../data/preprocessing.js";
+import { readModel, writeModel } from "../files/model_files.js";
+import type { Graph } from "../graph/types.js";
+import { evaluate, inputImageSize } from "../measure/accuracy.js";
+import { type Interval, shareInterval } from "../measure/interval.js";
+import { labelLoss, plainRule } from "../method/defaults.js";
+import { trainableParameters } from "../method/parameters.js";
+import { importModel } from "../ops/passes/import_model.js";
+import type { TrainingPlan } from "../train/plan.js";
+import type { RunDirectory } from "./directory.js";
+import { describeLabels, outputNames } from "./labels.js";
+import { RunLock } from "./lock.js";
+import { naming } from "./naming.js";
+import { openFittingDataset } from "./pipeline.js";
+import { recordedTraining } from "./recorded_training.js";
+import type { NetworkName, TrainingPartName } from "./stages/names.js";
+import { tellImages } from "./stoppable.js";
+import type { TrainingListener } from "./training/launch.js";
+import type { TrainingConfig } from "./training_config.js";
+import { atSize, type ResolutionPart, trainingParts } from "./training_parts.js";
+
+/** What a training tells about itself while it goes on. */
+export interface TrainingRunListener extends TrainingListener {
+  stage?(name: string): void;
+  images?(what: string, done: number, total: number): void;
+}
+
+/** `summary.json` of a training. */
+export interface TrainingSummary {
+  /** On the test images, which are used for nothing else. */
+  readonly test: { readonly correct: number; readonly total: number } & Partial<Interval>;
+  /** Of the last epoch, where images are held out; 0 to 1. */
+  readonly validation?: number;
+  readonly epochs: number;
+  /** The trained network. */
+  readonly model: string;
+}
+
+export type TrainingRun = RunDirectory<TrainingConfig>;
+
+/**
+ * Runs (or resumes) a training in a run directory that holds `stages/original.onnx`, writes `model.onnx` and returns how
+ * well it does on the test images, which are used once, at the end.
+ * @throws PenniError "io" if another process works in the directory; "interrupted" when `signal` is aborted; what the
+ *   training throws
+ */
+export async function trainRun(
+  run: TrainingRun,
+  listener: TrainingRunListener = {},
+  signal?: AbortSignal,
+): Promise<TrainingSummary> {
+  const lock = await RunLock.acquire(run.root, (text) => listener.notice?.(text));
+  try {
+    await run.restore();
+    return await naming(run.config, () => trainLocked(run, lock, listener, signal));
+  } finally {
+    await lock.release();
+  }
+}
+
+async function trainLocked(
+  run: TrainingRun,
+  lock: RunLock,
+  listener: TrainingRunListener,
+  signal: AbortSignal | undefined,
+): Promise<TrainingSummary> {
+  const { config } = run;
+  const original = await run.readOriginal();
+  const dataset = await openFittingDataset(original, config.data, config.preprocessing, config.classes);
+  for (const line of [...(dataset.notices ?? []), ...describeLabels(config, original, dataset)])
+    listener.notice?.(line);
+  let graph = await run.stage("simplify", () => importModel(original), listener.notice);
+  let from: NetworkName = "simplify";
+  const parts = trainingParts(config.settings, dataset);
+  for (const [index, part] of parts.entries()) {
+    const name: TrainingPartName = parts.length === 1 ? "train" : `train-${index + 1}`;
+    listener.stage?.(describePart(part, parts.length));
+    const before = { graph, from };
+    graph = await run.stage(
+      name,
+      () => trainPart({ run, lock, listener, signal, name, part, ...before }),
+      listener.notice,
+    );
+    from = name;
+  }
+  const trained = withMetadata(
+    atSize(graph, dataset, config.preprocessing),
+    config,
+    outputNames(config, original, dataset),
+  );
+  const model = run.path("model.onnx");
+  await writeModel(model, trained);
+  listener.stage?.("measure");
+  const test = await evaluate(trained, await dataset.test(), config.preprocessing, {
+    threads: config.settings.threads,
+    onProgress: (done, total) => tellImages({ listener, signal }, "test", done, total),
+  });
+  const last = (await run.readMetrics()).at(-1)?.validation;
+  const summary: TrainingSummary = {
+    test: { correct: test.correct, total: test.total, ...shareInterval(test.correct, test.total) },
+    ...(last === undefined ? {} : { validation: last }),
+    epochs: config.settings.epochs,
+    model,
+  };
+  await run.writeJson("summary.json", summary);
+  return summary;
+}
+
+function describePart({ size, epochs, epochsBefore }: ResolutionPart, parts: number): string {
+  if (parts === 1) return "train";
+  const last = epochsBefore + epochs;
+  return `train at ${size.width}x${size.height}, epochs ${epochsBefore + 1} to ${Math.ceil(last)}`;
+}
+
+interface PartRequest {
+  readonly run: TrainingRun;
+  readonly lock: RunLock;
+  readonly listener: TrainingRunListener;
+  readonly signal: AbortSignal | undefined;
+  readonly name: TrainingPartName;
+  readonly part: ResolutionPart;
+  /** The network before the part, and the stage that it comes from. */
+  readonly graph: Graph;
+  readonly from: NetworkName;
+}
+
+async function trainPart({
+  run,
+  lock,
+  listener,
+  signal,
+  name,
+  part,
+  graph,
+  from,
+}: PartRequest): Promise<Graph> {
+  const { preprocessing } = run.config;
+  const native = inputImageSize(await readModel(run.stagePath("simplify")), preprocessing);
+  const isNative = native?.width === part.size.width && native.height === part.size.height;
+  const network = isNative ? run.stagePath(from) : run.path("checkpoints", `${name}.start.onnx`);
+  if (!isNative) await writeModel(network, atSize(graph, part.size, preprocessing));
+  const plan = partPlan(graph, { run, name, part, network });
+  const trained = await recordedTraining(plan, { run, lock, listener, signal });
+  return atSize(trained, native ?? part.size, preprocessing);
+}
+
+interface PlanRequest {
+  readonly run: TrainingRun;
+  readonly name: TrainingPartName;
+  readonly part: ResolutionPart;
+  readonly network: string;
+}
+
+function partPlan(graph: Graph, { run, name, part, network }: PlanRequest): TrainingPlan {
+  const { config } = run;
+  const { settings } = config;
+  const names = [...trainableParameters(graph).keys()];
+  const trained = Object.fromEntries(names.map((parameter) => [parameter, plainRule]));
+  const native = inputImageSize(graph, config.preprocessing);
+  // An average over several sizes would mix networks that saw different images.
+  const isLast = part.epochsBefore + part.epochs >= part.epochsInAll;
+  return {
+    stage: name,
+    network,
+    result: run.path("checkpoints", `${name}.onnx`),
+    checkpoint: run.checkpointPath(name),
+    data: {
+      spec: config.data,
+      ...(config.classes === undefined ? {} : { classes: config.classes }),
+      ...(native === undefined ? {} : { readAt: native }),
+      preprocessing: config.preprocessing,
+      augmentation: scaledAugmentation(settings.augmentation, part.size, native),
+      validation: settings.validation,
+      ...(settings.trainLimit === undefined ? {} : { trainLimit: settings.trainLimit }),
+    },
+    seed: config.seed,
+    batch: settings.batch,
+    epochs: part.epochs,
+    part: { epochsBefore: part.epochsBefore, epochsInAll: part.epochsInAll },
+    phases: [{ name: "all", trained }],
+    phaseEpochs: Math.max(1, part.epochs),
+    schedule: settings.schedule,
+    l1Strength: 0,
+    optimizer: settings.optimizer,
+    loss: labelLoss(settings.labelSmoothing),
+    batchNormalization: "batch",
+    ...(isLast && settings.averaging !== undefined ? { averaging: settings.averaging } : {}),
+    sparse: [],
+    threads: settings.threads,
+    device: settings.device,
+    checkpointSeconds: settings.checkpointSeconds,
+  };
+}
+
+/** Crops move by the same share of an image at every size, and holes are the same share of it. */
+function scaledAugmentation(
+  { padding, flip, cutout }: Augmentation,
+  size: ImageSize,
+  native: ImageSize | undefined,
+): Augmentation {
+  const scale = native === undefined ? 1 : size.width / native.width;
+  return {
+    padding: Math.round(padding * scale),
+    flip,
+    ...(cutout === undefined ? {} : { cutout: Math.round(cutout * scale) }),
+  };
+}
+
+/** What whoever runs the network has to know of its images and its outputs. */
+function withMetadata(
+  graph: Graph,
+  { preprocessing }: TrainingConfig,
+  classNames: readonly string[] | undefined,
+): Graph {
+  const names: readonly [string, string][] =
+    classNames === undefined ? [] : [[CLASS_NAMES_KEY, JSON.stringify(classNames)]];
+  const metadata = new Map([
+    ...graph.metadata,
+    [PREPROCESSING_KEY, JSON.stringify(preprocessing)] as const,
+    ...names,
+  ]);
+  return { ...graph, metadata };
+}

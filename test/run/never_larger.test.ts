@@ -1,0 +1,43 @@
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import { PenniError } from "../../src/graph/errors.js";
+import { type Costs, growth, refuseLarger, STRUCTURE_BYTES } from "../../src/run/never_larger.js";
+
+const costs = (changes: Partial<Costs> = {}): Costs => ({
+  parameters: 100,
+  paperMacs: 1000,
+  executedMacs: 2000,
+  bytes: 1687,
+  ...changes,
+});
+
+const large = { bytes: STRUCTURE_BYTES + 1000 };
+
+test("what is the same or smaller is neither refused nor told", () => {
+  for (const original of [costs(), costs(large)]) {
+    refuseLarger(original, original);
+    assert.equal(growth(original, original), undefined);
+    assert.equal(growth(original, costs({ bytes: 1 })), undefined);
+  }
+});
+
+test("one more of any count is refused, however small the file", () => {
+  for (const size of [{}, large])
+    for (const key of ["parameters", "paperMacs", "executedMacs"] as const) {
+      const original = costs(size);
+      const larger = { ...original, [key]: original[key] + 1 };
+      assert.throws(
+        () => refuseLarger(original, larger),
+        (error) => error instanceof PenniError && error.code === "bad-option",
+      );
+    }
+});
+
+test("a tiny file may grow and says by how much; beyond the bound a byte is refused", () => {
+  const tiny = costs({ bytes: 1817 });
+  refuseLarger(costs(), tiny);
+  assert.match(growth(costs(), tiny) ?? "", /^the file is 130 bytes larger \(1,817, was 1,687\)/);
+  refuseLarger(costs(), costs({ bytes: STRUCTURE_BYTES }));
+  assert.throws(() => refuseLarger(costs(), costs({ bytes: STRUCTURE_BYTES + 1 })), /at most 65,536 bytes/);
+  assert.throws(() => refuseLarger(costs(large), costs({ bytes: large.bytes + 1 })), /at most 66,536 bytes/);
+});
