@@ -68,13 +68,6 @@ export { inspectGraph } from "./method/inspect.js";
 export type { PhaseMode } from "./method/phases.js";
 export { type MacsTarget, type Pruning, pruneCoefficients, pruneToMacs } from "./method/prune.js";
 export { modelRemarks, type Remark, type RemarkKind } from "./method/remarks.js";
-export { presets, type RunConfig, type Settings } from "./run/config.js";
-export { RunDirectory } from "./run/directory.js";
-export type { PresetName } from "./run/names.js";
-export type { OutputChoice } from "./run/outputs.js";
-export { compress, type RunListener, type StageName } from "./run/pipeline.js";
-export { type CompressRequest, prepareRun } from "./run/prepare.js";
-export type { Figures, GoalOutcome, Summary } from "./run/summary.js";
 export {
   type Effect,
   type LayerSensitivity,
@@ -83,7 +76,6 @@ export {
   type SensitivitySettings,
 } from "./method/sensitivity.js";
 export { planShrink, type ShrinkPlan, shrink } from "./method/shrink.js";
-export { type TrainOptions, train } from "./run/train.js";
 export { type DecodeOptions, decodeModel } from "./onnx/read.js";
 export { type EncodeOptions, encodeModel } from "./onnx/write.js";
 export { inferGraph } from "./ops/inference/infer.js";
@@ -94,6 +86,14 @@ export { importModel } from "./ops/passes/import_model.js";
 export { type SimplifyOptions, simplify } from "./ops/passes/simplify.js";
 export { upgradeOpset } from "./ops/passes/upgrade_opset.js";
 export { writeReport } from "./report/write_report.js";
+export { presets, type RunConfig, type Settings } from "./run/config.js";
+export { RunDirectory } from "./run/directory.js";
+export type { PresetName } from "./run/names.js";
+export type { OutputChoice } from "./run/outputs.js";
+export { compress, type RunListener, type StageName } from "./run/pipeline.js";
+export { type CompressRequest, prepareRun } from "./run/prepare.js";
+export type { Figures, GoalOutcome, Summary } from "./run/summary.js";
+export { type TrainOptions, train } from "./run/train.js";
 export type { LossOptions } from "./train/losses.js";
 export type { OutputLoss } from "./train/outputs.js";
 export type {
