@@ -2,15 +2,10 @@ import { int, intAttributeOr, stringAttribute } from "../../graph/attributes.js"
 import { requiredNames } from "../../graph/operands.js";
 import { normalizeAxis } from "../core/arguments.js";
 import { wall } from "../core/channels.js";
-import {
-  type GradientContext,
-  noProducts,
-  type OpDefinition,
-  sameTypeAsFirstInput,
-} from "../core/definition.js";
+import { noProducts, type OpDefinition, sameTypeAsFirstInput } from "../core/definition.js";
 import { reshape } from "../core/emit.js";
 import { elementPositions, scatterRows } from "../families/indexing.js";
-import { checkPlainScatter } from "../families/scatter_gradient.js";
+import { scatterGradient } from "../families/scatter_gradient.js";
 
 /**
  * x with y[index[i, j, ...], j, ...] = update[i, j, ...] along one axis, default 0 (ONNX ScatterElements, opset 11 and
@@ -21,7 +16,11 @@ export const ScatterElements: OpDefinition = {
   cost: noProducts,
   shape: sameTypeAsFirstInput,
   channels: () => wall("its indices may lead from any channel to any other"),
-  gradient: scatterGradient,
+  gradient: scatterGradient({
+    scatter: "ScatterElements",
+    gather: "GatherElements",
+    attributes: (node) => ({ axis: int(intAttributeOr(node, "axis", 0)) }),
+  }),
   expand: (b, node) => {
     const [x, indices, updates] = requiredNames(node, 3);
     const dims = b.dims(x);
@@ -31,23 +30,3 @@ export const ScatterElements: OpDefinition = {
     return [reshape(b, scatterRows(b, node, parts, stringAttribute(node, "reduction") ?? "none"), dims)];
   },
 };
-
-function scatterGradient(context: GradientContext): readonly (string | undefined)[] {
-  const { node, builder: b, needs } = context;
-  const [dy] = context.outputGradients;
-  const [, indices, updates] = node.inputs;
-  if (dy === undefined || indices === undefined || updates === undefined) return [];
-  const reduction = stringAttribute(node, "reduction") ?? "none";
-  checkPlainScatter(node, reduction);
-  const axis = { axis: int(intAttributeOr(node, "axis", 0)) };
-  const kept = (): string => {
-    if (reduction === "add") return dy;
-    const zeros = b.emit("Sub", [updates, updates]);
-    return b.emit("ScatterElements", [dy, indices, zeros], { attributes: axis });
-  };
-  return [
-    needs[0] === true ? kept() : undefined,
-    undefined,
-    needs[2] === true ? b.emit("GatherElements", [dy, indices], { attributes: axis }) : undefined,
-  ];
-}

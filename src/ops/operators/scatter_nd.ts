@@ -2,15 +2,10 @@ import { stringAttribute } from "../../graph/attributes.js";
 import { requiredNames } from "../../graph/operands.js";
 import { checkRank } from "../core/arguments.js";
 import { wall } from "../core/channels.js";
-import {
-  type GradientContext,
-  noProducts,
-  type OpDefinition,
-  sameTypeAsFirstInput,
-} from "../core/definition.js";
+import { noProducts, type OpDefinition, sameTypeAsFirstInput } from "../core/definition.js";
 import { reshape } from "../core/emit.js";
 import { namedBlocks, scatterRows } from "../families/indexing.js";
-import { checkPlainScatter } from "../families/scatter_gradient.js";
+import { scatterGradient } from "../families/scatter_gradient.js";
 
 /**
  * x with blocks replaced, by index vectors (ONNX ScatterND, opset 11 and later; reductions from 16). What is overwritten
@@ -24,7 +19,7 @@ export const ScatterND: OpDefinition = {
     return sameTypeAsFirstInput(context);
   },
   channels: () => wall("its indices may lead from any channel to any other"),
-  gradient: scatterGradient,
+  gradient: scatterGradient({ scatter: "ScatterND", gather: "GatherND" }),
   expand: (b, node) => {
     const [x, indices, updates] = requiredNames(node, 3);
     const dims = b.dims(x);
@@ -37,21 +32,3 @@ export const ScatterND: OpDefinition = {
     return [reshape(b, scatterRows(b, node, parts, stringAttribute(node, "reduction") ?? "none"), dims)];
   },
 };
-
-function scatterGradient(context: GradientContext): readonly (string | undefined)[] {
-  const { node, builder: b, needs } = context;
-  const [dy] = context.outputGradients;
-  const [, indices, updates] = node.inputs;
-  if (dy === undefined || indices === undefined || updates === undefined) return [];
-  const reduction = stringAttribute(node, "reduction") ?? "none";
-  checkPlainScatter(node, reduction);
-  const kept = (): string => {
-    if (reduction === "add") return dy;
-    return b.emit("ScatterND", [dy, indices, b.emit("Sub", [updates, updates])]);
-  };
-  return [
-    needs[0] === true ? kept() : undefined,
-    undefined,
-    needs[2] === true ? b.emit("GatherND", [dy, indices]) : undefined,
-  ];
-}
