@@ -1,4 +1,5 @@
 import type { Command } from "commander";
+import { naming } from "../graph/naming.js";
 import { gigaflops } from "../measure/gigaflops.js";
 import { terminalJson } from "../text/destinations.js";
 import {
@@ -9,7 +10,7 @@ import {
   type LayerSpeeds,
 } from "./bench_text.js";
 import { openModel } from "./model_and_images.js";
-import { type InputShapes, inputShape, naming, wholeNumber } from "./options.js";
+import { type InputShapes, inputShape, wholeNumber } from "./options.js";
 import { progressBar } from "./progress.js";
 import { lineWidth, type Terminal } from "./terminal.js";
 

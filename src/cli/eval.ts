@@ -1,10 +1,11 @@
 import type { Command } from "commander";
 import type { Device } from "../execute/device.js";
+import { naming } from "../graph/naming.js";
 import type { Accuracy } from "../measure/accuracy.js";
 import type { Interval } from "../measure/interval.js";
 import { terminalJson } from "../text/destinations.js";
 import { addImageOptions, type ImageOptions, openModelAndImages } from "./model_and_images.js";
-import { deviceOption, naming, wholeNumber } from "./options.js";
+import { deviceOption, wholeNumber } from "./options.js";
 import { printPictures, warnOfPictures } from "./pictures.js";
 import { progressBar } from "./progress.js";
 import type { Terminal } from "./terminal.js";

@@ -1,9 +1,10 @@
 import type { Command } from "commander";
+import { naming } from "../graph/naming.js";
 import type { Graph } from "../graph/types.js";
 import type { ShapedGraph } from "../measure/runtime_shapes.js";
 import { terminalJson } from "../text/destinations.js";
 import { describeInspection, type InspectedModel } from "./inspect_text.js";
-import { type InputShapes, inputShape, naming, wholeNumber } from "./options.js";
+import { type InputShapes, inputShape, wholeNumber } from "./options.js";
 import { lineWidth, type Terminal } from "./terminal.js";
 
 interface InspectOptions {

@@ -2,6 +2,7 @@ import type { Command } from "commander";
 import type { Dataset, ImageSize } from "../data/dataset.js";
 import type { PictureFormat, PictureOptions } from "../data/picture_format.js";
 import type { Preprocessing } from "../data/preprocessing.js";
+import { naming } from "../graph/naming.js";
 import type { Graph } from "../graph/types.js";
 import {
   addPreprocessingOptions,
@@ -10,7 +11,6 @@ import {
   type InputShapes,
   imageSize,
   inputShape,
-  naming,
   wholeNumber,
 } from "./options.js";
 

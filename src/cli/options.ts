@@ -1,8 +1,8 @@
 import { type Command, InvalidArgumentError, Option } from "commander";
+import { namedShape } from "../build/named_shape.js";
 import type { ImageSize } from "../data/dataset.js";
 import type { PictureOptions } from "../data/picture_format.js";
 import { devices } from "../execute/device.js";
-import { PenniError } from "../graph/errors.js";
 import { colourOrders, type Layout, layouts, resizeModes } from "../graph/image_metadata.js";
 
 /** Parser of an option that is a whole number from `minimum`. */
@@ -125,24 +125,9 @@ export type InputShapes = ReadonlyMap<string, readonly number[]>;
 
 /** Parser of a repeatable option NAME:1x3x32x32. */
 export function inputShape(text: string, previous: InputShapes = new Map()): InputShapes {
-  const colon = text.lastIndexOf(":");
-  const dims = text
-    .slice(colon + 1)
-    .split("x")
-    .map(Number);
-  if (colon > 0 && dims.every((dim) => Number.isSafeInteger(dim) && dim > 0)) {
-    return new Map([...previous, [text.slice(0, colon), dims]]);
-  }
+  const named = namedShape(text);
+  if (named !== undefined) return new Map([...previous, named]);
   throw new InvalidArgumentError(`expected NAME:1x3x32x32, found "${text}"`);
-}
-
-/** Runs `work`; a PenniError that it throws and that names no file gets this one. */
-export async function naming<Result>(file: string, work: () => Promise<Result>): Promise<Result> {
-  try {
-    return await work();
-  } catch (error) {
-    throw error instanceof PenniError ? error.within({ file }) : error;
-  }
 }
 
 /** Parser of an option that is a number in [minimum, maximum]. */

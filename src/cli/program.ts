@@ -1,5 +1,5 @@
-import { readFileSync } from "node:fs";
 import { Command, CommanderError } from "commander";
+import { penniVersion } from "../files/version.js";
 import { PenniError } from "../graph/errors.js";
 import { SELF_CHECK } from "../graph/self_check.js";
 import { addBenchCommand } from "./bench.js";
@@ -40,11 +40,6 @@ const commands: readonly AddCommand[] = [
   addDemoCommand,
 ];
 
-function packageVersion(): string {
-  const file = new URL("../../../package.json", import.meta.url);
-  return (JSON.parse(readFileSync(file, "utf8")) as { version: string }).version;
-}
-
 /** The whole command line, ready to parse these words. */
 export async function createProgram(terminal: Terminal, args: readonly string[]): Promise<Command> {
   const program = new Command("penni")
@@ -52,7 +47,7 @@ export async function createProgram(terminal: Terminal, args: readonly string[])
     .usage(
       "MODEL.onnx [PICTURES]   look at a model; with pictures, make it smaller\n       penni [options] [command]",
     )
-    .version(packageVersion(), "-v, --version", "print the version")
+    .version(penniVersion(), "-v, --version", "print the version")
     .exitOverride()
     .showSuggestionAfterError()
     // Descriptions stand beside the options in narrow terminals too.

@@ -1,4 +1,3 @@
-import { readFileSync } from "node:fs";
 import path from "node:path";
 import { allIndices } from "../data/batches.js";
 import { type Dataset, labelsOf, type Split } from "../data/dataset.js";
@@ -7,6 +6,7 @@ import { isSynthetic } from "../data/open.js";
 import { type PictureFormat, type PictureOptions, pictureFormat } from "../data/picture_format.js";
 import { type Preprocessing, pixelWriting } from "../data/preprocessing.js";
 import { readModel, readModelAndSize, type SizedModel } from "../files/model_files.js";
+import { penniVersion, versionIn } from "../files/version.js";
 import { PenniError } from "../graph/errors.js";
 import { fixBatch, specializeInputs } from "../graph/passes/fix_input_shape.js";
 import type { Graph } from "../graph/types.js";
@@ -507,12 +507,10 @@ export function absoluteSpec(spec: string): string {
 
 /** Of what a run depends on. */
 export function versions(): RunConfig["versions"] {
-  const version = (file: URL): string =>
-    (JSON.parse(readFileSync(file, "utf8")) as { version: string }).version;
   const runtime = new URL("../package.json", import.meta.resolve("onnxruntime-node"));
   return {
-    penni: version(new URL("../../../package.json", import.meta.url)),
+    penni: penniVersion(),
     node: process.versions.node,
-    onnxruntime: version(runtime),
+    onnxruntime: versionIn(runtime),
   };
 }
