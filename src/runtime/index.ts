@@ -9,6 +9,7 @@
 
 import type {
   Body,
+  CompiledModule,
   Fit,
   ImageLike,
   InputData,
@@ -30,29 +31,51 @@ export async function load<Output extends OutputData | Readonly<Record<string, O
   source: Source | Promise<Source>,
   options: LoadOptions = {},
 ): Promise<Model<Output>> {
-  const bytes = await bytesOf(await source);
-  const sections = sectionsOf(bytes);
-  const content = sections.find(({ name }) => name === "penni")?.content;
-  if (!content) throw notOurs(bytes);
-  if (options.verify) await verify(bytes, sections.at(-1));
-  const fast = sections.find(({ name }) => name === "penni.relaxed");
-  const relaxed = !!fast && options.relaxed !== false && WebAssembly.validate(relaxedProbe);
-  const module = relaxed ? withCode(bytes, sections, fast.content) : bytes;
-  let instance: { readonly exports: Exports };
+  const { code, content, relaxed } = await moduleOf(await source, options);
+  let exports: Exports;
   try {
-    ({ instance } = await WebAssembly.instantiate(module));
+    const made = await WebAssembly.instantiate(code);
+    exports = "instance" in made ? made.instance.exports : made.exports;
   } catch (error) {
     throw failure("cannot compile the model, which needs WebAssembly with SIMD", error);
   }
   try {
     const details: unknown = JSON.parse(new TextDecoder().decode(content));
     // The caller says what the outputs are; TypeScript cannot know.
-    if (isDescription(details))
-      return modelOf(details, instance.exports, relaxed) as unknown as Model<Output>;
+    if (isDescription(details)) return modelOf(details, exports, relaxed) as unknown as Model<Output>;
   } catch {
     // No JSON, or a place outside of the module's memory.
   }
   throw new TypeError("load: the module is damaged: its description makes no sense");
+}
+
+/** What is instantiated, and what is known of it. */
+interface Loadable {
+  readonly code: Uint8Array | CompiledModule;
+  /** Of the custom section "penni". */
+  readonly content: Uint8Array;
+  readonly relaxed: boolean;
+}
+
+async function moduleOf(source: Source, options: LoadOptions): Promise<Loadable> {
+  if (kindOf(source) === "WebAssembly.Module") return compiledModule(source as CompiledModule, options);
+  const bytes = await bytesOf(source);
+  const sections = sectionsOf(bytes);
+  const content = sections.find(({ name }) => name === "penni")?.content;
+  if (!content) throw notOurs(bytes);
+  if (options.verify) await verify(bytes, sections.at(-1));
+  const fast = sections.find(({ name }) => name === "penni.relaxed");
+  const relaxed = !!fast && options.relaxed !== false && WebAssembly.validate(relaxedProbe);
+  return { code: relaxed ? withCode(bytes, sections, fast.content) : bytes, content, relaxed };
+}
+
+/** Of a compiled module all that can be read is what it says of itself. */
+function compiledModule(module: CompiledModule, options: LoadOptions): Loadable {
+  if (options.verify)
+    throw new TypeError("load: verify needs the module's bytes, found a WebAssembly.Module");
+  const [content] = WebAssembly.Module.customSections(module, "penni");
+  if (!content) throw new TypeError("load: expected a module written by penni compile, found another");
+  return { code: module, content: new Uint8Array(content), relaxed: false };
 }
 
 /** Compares a module with the digest in its last section. */
@@ -83,8 +106,13 @@ function isLike(value: unknown, like: unknown): boolean {
 /** The parts of the host that not every set of types knows. */
 declare const WebAssembly: {
   validate(bytes: Uint8Array): boolean;
-  instantiate(bytes: Uint8Array): Promise<{ readonly instance: { readonly exports: Exports } }>;
+  instantiate(module: Uint8Array | CompiledModule): Promise<Instance | { readonly instance: Instance }>;
+  readonly Module: { customSections(module: CompiledModule, name: string): readonly ArrayBuffer[] };
 };
+
+interface Instance {
+  readonly exports: Exports;
+}
 
 interface Host {
   readonly location?: unknown;
