@@ -9,6 +9,7 @@ import {
   type LayerSpeed,
   type LayerSpeeds,
 } from "./bench_text.js";
+import { addExamples, type Example, headings } from "./help.js";
 import { openModel } from "./model_and_images.js";
 import { type InputShapes, inputShape, wholeNumber } from "./options.js";
 import { progressBar } from "./progress.js";
@@ -23,18 +24,21 @@ interface BenchOptions {
 
 /** `penni bench`: how fast a model runs compiled to WebAssembly, as a whole or layer by layer. */
 export function addBenchCommand(program: Command, terminal: Terminal): Command {
-  return program
+  const command = program
     .command("bench")
     .description(
       "measure a model compiled to WebAssembly beside ONNX Runtime, for Node and (if installed) for the web: one image, one thread",
     )
     .argument("<model>", "an .onnx file")
+    .optionsGroup("What to measure:")
     .option(
       "--layers",
       "time and GFLOP/s of each layer's kernels instead, within whole runs, against the machine's peak",
     )
     .option("--rounds <n>", "turns of each engine", wholeNumber(1), 15)
+    .optionsGroup(headings.model)
     .option("--input-shape <NAME:DIMS>", "dimensions of an input, as input:1x3x32x32", inputShape)
+    .optionsGroup(headings.output)
     .option("--json", "print the result as JSON")
     .action(async (model: string, options: BenchOptions) => {
       const width = lineWidth(terminal.stdout);
@@ -49,7 +53,13 @@ export function addBenchCommand(program: Command, terminal: Terminal): Command {
       const comparison = await compareEngines(model, options);
       print(comparison, describeComparison(comparison, width));
     });
+  return addExamples(command, examples);
 }
+
+const examples: readonly Example[] = [
+  { what: "beside ONNX Runtime:", words: ["bench", "run/model.onnx"] },
+  { what: "which layers take the time:", words: ["bench", "run/model.onnx", "--layers"] },
+];
 
 async function layerSpeeds(model: string, options: BenchOptions, terminal: Terminal): Promise<LayerSpeeds> {
   const [graph, { compileProgram }, { backend }, { measurePeak, measureSteps }] = await Promise.all([

@@ -8,6 +8,7 @@ import { PenniError } from "../graph/errors.js";
 import { naming } from "../graph/naming.js";
 import { terminalJson } from "../text/destinations.js";
 import { type Compilation, type CompiledFile, describeCompilation } from "./compile_text.js";
+import { addExamples, type Example, headings } from "./help.js";
 import { addPreprocessingOptions, givenPictureOptions, type InputShapes, inputShape } from "./options.js";
 import { lineWidth, type Terminal } from "./terminal.js";
 
@@ -28,6 +29,7 @@ export function addCompileCommand(program: Command, terminal: Terminal): Command
     .command("compile")
     .description(`turn a model into ${targetProducts} that runs its sparsity`)
     .argument("<model>", "an .onnx file")
+    .optionsGroup(headings.result)
     .addOption(new Option("--target <name>", "what to write").choices(targetNames).makeOptionMandatory())
     .requiredOption("-o, --out <dir>", "directory of the result: new or empty")
     .option("--name <name>", "name of the files and of C functions (default: the model file's)")
@@ -42,8 +44,10 @@ export function addCompileCommand(program: Command, terminal: Terminal): Command
       "--verify",
       "check the compiled program, what it reads and where it writes, before files are written",
     )
+    .optionsGroup(headings.model)
     .option("--input-shape <NAME:DIMS>", "dimensions of an input, as input:1x3x32x32", inputShape);
-  return addPreprocessingOptions(command)
+  addPreprocessingOptions(command.optionsGroup(headings.pictures))
+    .optionsGroup(headings.output)
     .option("--json", "print the result as JSON")
     .action(async (model: string, options: CompileOptions) => {
       const { target } = options;
@@ -55,7 +59,19 @@ export function addCompileCommand(program: Command, terminal: Terminal): Command
           : describeCompilation(compilation, lineWidth(terminal.stdout));
       terminal.stdout.write(`${text}\n`);
     });
+  return addExamples(command, examples);
 }
+
+const examples: readonly Example[] = [
+  {
+    what: "for the web, with a page to try it:",
+    words: ["compile", "run/model.onnx", "--target wasm", "-o web", "--example"],
+  },
+  {
+    what: "for C, the weights in a file beside it:",
+    words: ["compile", "run/model.onnx", "--target c", "-o c", "--weights binary"],
+  },
+];
 
 interface Noticed extends Compilation {
   /** What of the model is left out, for people. */

@@ -4,6 +4,7 @@ import type { PictureFormat, PictureOptions } from "../data/picture_format.js";
 import type { Preprocessing } from "../data/preprocessing.js";
 import { naming } from "../graph/naming.js";
 import type { Graph } from "../graph/types.js";
+import { headings } from "./help.js";
 import {
   addPreprocessingOptions,
   classesOption,
@@ -23,15 +24,18 @@ export interface ImageOptions extends PictureOptions {
   readonly classes?: string;
 }
 
+/** Adds them under headings of their own. */
 export function addImageOptions(command: Command): Command {
   command
+    .optionsGroup(headings.data)
     .requiredOption(
       "--data <spec>",
       "the images: cifar10:DIR, cifar100:DIR, idx:DIR, folder:DIR, images:DIR (no labels) or synthetic",
     )
     .addOption(classesOption())
-    .option("--batch <n>", "images in a batch", wholeNumber(1));
-  return addPreprocessingOptions(command)
+    .option("--batch <n>", "images in a batch (default: what suits the model)", wholeNumber(1));
+  return addPreprocessingOptions(command.optionsGroup(headings.pictures))
+    .optionsGroup(headings.model)
     .option("--image-size <WxH>", "size of the images where the model leaves it open", imageSize)
     .option(
       "--input-shape <NAME:DIMS>",

@@ -35,7 +35,7 @@ const allowed: Readonly<Record<string, number>> = {
   vite: 0,
   run: 22,
   report: 40,
-  cli: 21,
+  cli: 0,
 };
 
 /** The room with the longest name that a file lies in; undefined for what lies in none, such as the package's entries. */
