@@ -75,8 +75,18 @@ export async function openModelAndImages(
   options: ImageOptions,
   useLabels: (graph: Graph) => boolean,
 ): Promise<ModelAndImages> {
-  const [graph, data, accuracy, { fitClasses }] = await Promise.all([
-    openModel(model, options.inputShape),
+  const graph = await openModel(model, options.inputShape);
+  return { graph, ...(await imagesFor(model, graph, options, useLabels)) };
+}
+
+/** The images for a model that is open already; `model` is what errors call it. */
+export async function imagesFor(
+  model: string,
+  graph: Graph,
+  options: ImageOptions,
+  useLabels: (graph: Graph) => boolean,
+): Promise<Omit<ModelAndImages, "graph">> {
+  const [data, accuracy, { fitClasses }] = await Promise.all([
     import("../data/index.js"),
     import("../measure/accuracy.js"),
     import("../measure/classes.js"),
@@ -94,5 +104,5 @@ export async function openModelAndImages(
     accuracy.classifierInterface(graph, opened, preprocessing);
     return useLabels(graph) ? fitClasses(graph, opened, classes) : opened;
   });
-  return { graph, dataset, preprocessing, format };
+  return { dataset, preprocessing, format };
 }
