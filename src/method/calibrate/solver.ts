@@ -1,3 +1,4 @@
+import { orDefault, present } from "../../graph/at.js";
 import {
   type BasisProblem,
   basisProducts,
@@ -52,10 +53,10 @@ export function weightedError(
 ): number {
   let sum = 0;
   for (let k = 0, index = 0; k < variance.length; k++) {
-    let error = variance[k] ?? 0;
+    let error = present(variance[k]);
     for (let column = 0; column < columns; column++, index++)
-      error -= (coefs[index] ?? 0) * ((cross[index] ?? 0) + (residual?.[index] ?? 0));
-    sum += (importance[k] ?? 0) * Math.max(0, error);
+      error -= present(coefs[index]) * (present(cross[index]) + orDefault(residual?.[index], 0));
+    sum += present(importance[k]) * Math.max(0, error);
   }
   return sum;
 }
@@ -79,7 +80,7 @@ export const exactSolver: CoefficientSolver = {
     const scratch = new Float64Array(inverse.length);
     return Array.from(variance, (whole, k) => {
       const row = coefs.subarray(k * columns, (k + 1) * columns);
-      const explained = row.reduce((sum, value, i) => sum + value * (cross[k * columns + i] ?? 0), 0);
+      const explained = row.reduce((sum, value, i) => sum + value * present(cross[k * columns + i]), 0);
       return { path: removalPath(inverse, row, scratch), error: Math.max(0, whole - explained) };
     });
   },
