@@ -1,3 +1,4 @@
+import { at, listOf } from "../graph/at.js";
 import { attributes, float } from "../graph/attributes.js";
 import { freshNames, usedNames } from "../graph/edit.js";
 import { linkGraph } from "../graph/links.js";
@@ -44,7 +45,7 @@ export function insertNormalization(graph: Graph, statistics: ReadonlyMap<string
     const [output] = node.outputs;
     const found = output === undefined ? undefined : statistics.get(output);
     if (output === undefined || found === undefined) return [node];
-    const isOwn = node.inputs.slice(1).every((name) => (readers.get(name)?.length ?? 0) <= 1);
+    const isOwn = node.inputs.slice(1).every((name) => listOf(readers, name).length <= 1);
     const gains = isOwn ? filterGains(graph, node) : undefined;
     for (const name of gains === undefined ? [] : node.inputs.slice(1)) {
       const tensor = graph.initializers.get(name);
@@ -81,14 +82,14 @@ function filterGains(graph: Graph, conv: Node): readonly number[] | undefined {
 
 /** The slices of a tensor along its first axis. */
 function rowsOf(tensor: Tensor): readonly Float32Array[] {
-  const [count = 0, ...rest] = tensor.dims;
+  const count = at(tensor.dims, 0);
   const data = float32Data(tensor);
-  const length = elementCount(rest);
+  const length = elementCount(tensor.dims.slice(1));
   return Array.from({ length: count }, (_, row) => data.subarray(row * length, (row + 1) * length));
 }
 
 function scaleRows(tensor: Tensor, gains: readonly number[]): Tensor {
-  const scaled = rowsOf(tensor).flatMap((row, index) => [...row.map((value) => value * (gains[index] ?? 1))]);
+  const scaled = rowsOf(tensor).flatMap((row, index) => [...row.map((value) => value * at(gains, index))]);
   return float32Tensor(tensor.dims, scaled);
 }
 
@@ -101,7 +102,7 @@ function undoing(
   gains: readonly number[] | undefined,
 ): Record<string, Tensor> {
   const vector = (values: readonly number[]): Tensor => float32Tensor([values.length], values);
-  const gain = (channel: number): number => gains?.[channel] ?? 1;
+  const gain = (channel: number): number => (gains === undefined ? 1 : at(gains, channel));
   const scaled = variance.map((value, channel) => Math.fround(gain(channel) ** 2 * value));
   return {
     scale: vector(scaled.map((value, channel) => Math.sqrt(value + EPSILON) / gain(channel))),
