@@ -1,12 +1,7 @@
 import { at, present } from "../../graph/at.js";
 import { mergeFactors } from "../../layers/decomposition.js";
-import {
-  type BasisProblem,
-  bestBasis,
-  type CoefficientProblem,
-  orthonormalise,
-  weightedBasis,
-} from "./basis_fit.js";
+import { type BasisProblem, bestBasis, type CoefficientProblem } from "./basis_fit.js";
+import { orthonormalise, weightedBasis } from "./first_basis.js";
 import { type CoefficientSolver, exactSolver, type RowFit, type Solution } from "./solver.js";
 
 /**
