@@ -160,18 +160,10 @@ function withinLimit(graph: Graph, choices: readonly Choice[], limit: number): r
  * store. Weights are only multiplied and added, so nothing that matters depends on the sign of their zeros.
  */
 function withPositiveZeros(graph: Graph): Graph {
-  const changed = prunableInitializers(graph).flatMap((name) => {
-    const tensor = graph.initializers.get(name);
-    if (tensor?.type !== "float32") return [];
-    return [
-      [
-        name,
-        float32Tensor(
-          tensor.dims,
-          float32Data(tensor).map((value) => value + 0),
-        ),
-      ] as const,
-    ];
+  const changed = prunableInitializers(graph).map((name) => {
+    const tensor = entryOf(graph.initializers, name);
+    const values = float32Data(tensor).map((value) => value + 0);
+    return [name, float32Tensor(tensor.dims, values)] as const;
   });
   return withInitializers(graph, changed);
 }

@@ -1,4 +1,4 @@
-import { at, listOf } from "../graph/at.js";
+import { at, entryOf, listOf } from "../graph/at.js";
 import { attributes, float } from "../graph/attributes.js";
 import { freshNames, usedNames } from "../graph/edit.js";
 import { linkGraph } from "../graph/links.js";
@@ -45,11 +45,12 @@ export function insertNormalization(graph: Graph, statistics: ReadonlyMap<string
     const [output] = node.outputs;
     const found = output === undefined ? undefined : statistics.get(output);
     if (output === undefined || found === undefined) return [node];
-    const isOwn = node.inputs.slice(1).every((name) => listOf(readers, name).length <= 1);
+    // Weight and bias, which are scaled together or not at all.
+    const own = node.inputs.slice(1).filter((name) => name !== "");
+    const isOwn = own.every((name) => graph.initializers.has(name) && listOf(readers, name).length === 1);
     const gains = isOwn ? filterGains(graph, node) : undefined;
-    for (const name of gains === undefined ? [] : node.inputs.slice(1)) {
-      const tensor = graph.initializers.get(name);
-      if (tensor !== undefined && gains !== undefined) store(name, scaleRows(tensor, gains));
+    if (gains !== undefined) {
+      for (const name of own) store(name, scaleRows(entryOf(graph.initializers, name), gains));
     }
     const raw = fresh(`${output}/raw`);
     const parameters = Object.entries(undoing(found, gains)).map(([part, tensor]) =>
@@ -71,9 +72,8 @@ export function insertNormalization(graph: Graph, statistics: ReadonlyMap<string
 /** The factor by which each filter is scaled; undefined where the weight is no float32 constant. */
 function filterGains(graph: Graph, conv: Node): readonly number[] | undefined {
   const layer = denseLayer(graph, conv);
-  const weight = typeof layer === "string" ? undefined : graph.initializers.get(layer.weight);
-  if (weight === undefined) return undefined;
-  const rows = rowsOf(weight);
+  if (typeof layer === "string") return undefined;
+  const rows = rowsOf(entryOf(graph.initializers, layer.weight));
   return rows.map((row) => {
     const norm = Math.hypot(...row);
     return norm < DEAD_NORM ? 1 : FILTER_NORM / norm;

@@ -86,8 +86,8 @@ function kernelsOf(graph: Graph, layers: readonly ChannelLayer[]): ReadonlyMap<s
   );
   return new Map(
     layers.flatMap(({ weight, outputs }) => {
-      const tensor = merged.get(weight) ?? graph.initializers.get(weight);
-      if (tensor?.type !== "float32") return [];
+      const tensor = merged.get(weight) ?? entryOf(graph.initializers, weight);
+      if (tensor.type !== "float32") return [];
       const data = float32Data(tensor);
       return [[weight, { data, size: data.length / outputs }] as const];
     }),
