@@ -1,6 +1,9 @@
 import { present } from "../../graph/at.js";
 import type { CoefficientProblem } from "./basis_fit.js";
 
+/** See `present`: these loops are among the longest. */
+const read = present;
+
 /**
  * Jacobi-preconditioned conjugate gradients for gram w = cross, one system for each output, on its free columns. In
  * single precision, as the products are: memory is what the steps wait for.
@@ -20,14 +23,11 @@ export class ConjugateGradients {
     private readonly isFree: Float32Array,
   ) {
     const { columns, gram, cross } = problem;
-    this.coefs = start.map((value, index) => value * present(isFree[index]));
+    this.coefs = start.map((value, index) => value * read(isFree[index]));
     this.direction = new Float32Array(cross.length);
     this.residual = new Float32Array(cross.length);
     this.energies = new Float64Array(cross.length / columns);
-    this.inverseDiagonal = Float64Array.from(
-      { length: columns },
-      (_, i) => 1 / present(gram[i * columns + i]),
-    );
+    this.inverseDiagonal = Float64Array.from({ length: columns }, (_, i) => 1 / read(gram[i * columns + i]));
   }
 
   /** @param product of the coefficients with the Gram matrix */
@@ -37,8 +37,8 @@ export class ConjugateGradients {
     for (let k = 0, index = 0; k < energies.length; k++) {
       let energy = 0;
       for (let column = 0; column < columns; column++, index++) {
-        const value = present(isFree[index]) * (present(cross[index]) - present(product[index]));
-        const scaled = value * present(inverseDiagonal[column]);
+        const value = read(isFree[index]) * (read(cross[index]) - read(product[index]));
+        const scaled = value * read(inverseDiagonal[column]);
         residual[index] = value;
         direction[index] = scaled;
         energy += value * scaled;
@@ -55,10 +55,10 @@ export class ConjugateGradients {
     const { columns, importance } = this.problem;
     let gained = 0;
     for (let k = 0; k < this.energies.length; k++) {
-      const energy = present(this.energies[k]);
+      const energy = read(this.energies[k]);
       const curvature = dot(this.direction, product, k * columns, (k + 1) * columns);
       if (!(curvature > 0) || !(energy > 0)) continue;
-      gained += (present(importance[k]) * energy * energy) / curvature;
+      gained += (read(importance[k]) * energy * energy) / curvature;
       const next = this.move(k * columns, energy / curvature, product);
       this.energies[k] = next;
       this.turn(k * columns, next / energy);
@@ -71,10 +71,10 @@ export class ConjugateGradients {
     const { coefs, direction, residual, isFree, inverseDiagonal } = this;
     let energy = 0;
     for (let column = 0, index = start; column < inverseDiagonal.length; column++, index++) {
-      coefs[index] = present(coefs[index]) + step * present(direction[index]);
-      const value = present(isFree[index]) * (present(residual[index]) - step * present(product[index]));
+      coefs[index] = read(coefs[index]) + step * read(direction[index]);
+      const value = read(isFree[index]) * (read(residual[index]) - step * read(product[index]));
       residual[index] = value;
-      energy += value * value * present(inverseDiagonal[column]);
+      energy += value * value * read(inverseDiagonal[column]);
     }
     return energy;
   }
@@ -83,14 +83,14 @@ export class ConjugateGradients {
   private turn(start: number, ratio: number): void {
     const { direction, residual, inverseDiagonal } = this;
     for (let column = 0, index = start; column < inverseDiagonal.length; column++, index++) {
-      const scaled = present(residual[index]) * present(inverseDiagonal[column]);
-      direction[index] = scaled + ratio * present(direction[index]);
+      const scaled = read(residual[index]) * read(inverseDiagonal[column]);
+      direction[index] = scaled + ratio * read(direction[index]);
     }
   }
 }
 
 function dot(a: Float32Array, b: Float32Array, start: number, end: number): number {
   let sum = 0;
-  for (let index = start; index < end; index++) sum += present(a[index]) * present(b[index]);
+  for (let index = start; index < end; index++) sum += read(a[index]) * read(b[index]);
   return sum;
 }

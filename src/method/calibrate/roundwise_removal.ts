@@ -3,6 +3,9 @@ import type { CoefficientProblem } from "./basis_fit.js";
 import type { RemovalPath } from "./removal.js";
 import type { RowFit } from "./solver.js";
 
+/** See `present`: these loops are among the longest. */
+const read = present;
+
 /** Which coefficients of each output went in which order, and what the error was after each round. */
 export class RoundwiseRemoval {
   /** 1 where a coefficient is left, 0 where it went: [outputs, columns]. */
@@ -20,7 +23,7 @@ export class RoundwiseRemoval {
     this.orders = Array.from(variance, () => []);
     this.errors = Array.from(variance, () => []);
     this.pending = Array.from(variance, () => []);
-    this.diagonal = Float64Array.from({ length: columns }, (_, i) => present(gram[i * columns + i]));
+    this.diagonal = Float64Array.from({ length: columns }, (_, i) => read(gram[i * columns + i]));
   }
 
   /**
@@ -32,7 +35,7 @@ export class RoundwiseRemoval {
     variance.forEach((total, k) => {
       let error = total;
       for (let index = k * columns; index < (k + 1) * columns; index++)
-        error -= present(coefs[index]) * (present(cross[index]) + present(residual[index]));
+        error -= read(coefs[index]) * (read(cross[index]) + read(residual[index]));
       if (this.whole.length <= k) this.whole.push(Math.max(0, error));
       else this.settle(k, Math.max(0, error - at(this.whole, k)));
     });
@@ -58,7 +61,7 @@ export class RoundwiseRemoval {
     const free = new Float64Array(coefs.length);
     let count = 0;
     for (let k = 0, index = 0; k < this.orders.length; k++) {
-      const weight = present(importance[k]);
+      const weight = read(importance[k]);
       for (let column = 0; column < columns; column++, index++) {
         if (this.isFree[index] === 0) continue;
         const cost = weight * this.cost(coefs, index, column);
@@ -81,19 +84,19 @@ export class RoundwiseRemoval {
       const chosen: number[] = [];
       for (let column = 0; column < columns; column++) {
         if (this.isFree[start + column] === 0) continue;
-        const cost = present(costs[start + column]);
+        const cost = read(costs[start + column]);
         if (cost > limit || (cost === limit && equal-- <= 0)) continue;
         chosen.push(column);
       }
-      chosen.sort((a, b) => present(costs[start + a]) - present(costs[start + b]));
+      chosen.sort((a, b) => read(costs[start + a]) - read(costs[start + b]));
       for (const column of chosen) this.isFree[start + column] = 0;
       order.push(...chosen);
-      return chosen.map((column) => present(costs[start + column]));
+      return chosen.map((column) => read(costs[start + column]));
     });
   }
 
   private cost(coefs: Float32Array, index: number, column: number): number {
-    return present(coefs[index]) ** 2 * present(this.diagonal[column]);
+    return read(coefs[index]) ** 2 * read(this.diagonal[column]);
   }
 
   /** The paths; what no round removed goes last, the smallest contribution first. */
@@ -132,7 +135,7 @@ function lowerBound(sorted: Float64Array, value: number): number {
   let [from, to] = [0, sorted.length];
   while (from < to) {
     const middle = (from + to) >> 1;
-    if (present(sorted[middle]) < value) from = middle + 1;
+    if (read(sorted[middle]) < value) from = middle + 1;
     else to = middle;
   }
   return from;

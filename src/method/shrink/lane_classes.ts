@@ -1,6 +1,9 @@
 import { present } from "../../graph/at.js";
 import { forEachPair, type LanePairs } from "../../ops/core/channels.js";
 
+/** See `present`: these loops are among the longest. */
+const read = present;
+
 /** Calls `mark` for every lane that this lane needs. */
 type LaneReads = (value: string, lane: number, mark: (value: string, lane: number) => void) => void;
 
@@ -44,8 +47,8 @@ export class LaneClasses {
   members(): readonly (readonly Lane[])[] {
     const found = new Map<number, Lane[]>();
     for (const [value, name] of this.names.entries()) {
-      const start = present(this.starts[value]);
-      const end = present(this.starts[value + 1]);
+      const start = read(this.starts[value]);
+      const end = read(this.starts[value + 1]);
       for (let id = start; id < end; id++) {
         const root = this.root(id);
         const lane = { value: name, lane: id - start };
@@ -73,9 +76,9 @@ export class LaneClasses {
   private root(id: number): number {
     let at = id;
     for (;;) {
-      const parent = present(this.parents[at]);
+      const parent = read(this.parents[at]);
       if (parent === at) return at;
-      const grandparent = present(this.parents[parent]);
+      const grandparent = read(this.parents[parent]);
       this.parents[at] = grandparent;
       at = grandparent;
     }
@@ -114,7 +117,7 @@ export class Liveness {
   /** Whether all lanes of a value are live; a value without lanes has none that are not. */
   isComplete(value: string): boolean {
     const first = this.id(value, 0);
-    return first < 0 || this.missing[present(this.valueOf[first])] === 0;
+    return first < 0 || this.missing[read(this.valueOf[first])] === 0;
   }
 
   mark(value: string, lane: number): void {
@@ -122,8 +125,8 @@ export class Liveness {
     if (root === undefined || this.live[root] === 1) return;
     this.live[root] = 1;
     for (const member of this.membersOf(root)) {
-      const owner = present(this.valueOf[member]);
-      this.missing[owner] = present(this.missing[owner]) - 1;
+      const owner = read(this.valueOf[member]);
+      this.missing[owner] = read(this.missing[owner]) - 1;
       this.touched.add(owner);
     }
     this.pending.push(root);
@@ -140,7 +143,7 @@ export class Liveness {
     const open = new Set(this.names.keys());
     for (const value of open) {
       open.delete(value);
-      if (!this.roundUp(present(this.names[value]), value, multiple)) continue;
+      if (!this.roundUp(read(this.names[value]), value, multiple)) continue;
       this.drain();
       for (const grown of this.touched) open.add(grown);
       this.touched.clear();
@@ -151,7 +154,7 @@ export class Liveness {
   restrictions(): ReadonlyMap<string, readonly number[]> {
     const kept = new Map<string, readonly number[]>();
     for (const [value, name] of this.names.entries()) {
-      if (present(this.missing[value]) > 0) kept.set(name, this.keptOf(value));
+      if (read(this.missing[value]) > 0) kept.set(name, this.keptOf(value));
     }
     return kept;
   }
@@ -159,7 +162,7 @@ export class Liveness {
   /** Marks what a value lacks to a multiple; false if it lacks nothing. */
   private roundUp(name: string, value: number, multiple: number): boolean {
     const count = this.countOf(value);
-    const size = count - present(this.missing[value]);
+    const size = count - read(this.missing[value]);
     const wanted = Math.min(count, Math.max(1, Math.ceil(size / multiple) * multiple));
     if (size >= wanted) return false;
     const kept = new Set(this.keptOf(value));
@@ -171,9 +174,9 @@ export class Liveness {
   private drain(): void {
     for (let root = this.pending.pop(); root !== undefined; root = this.pending.pop()) {
       for (const member of this.membersOf(root)) {
-        const value = present(this.valueOf[member]);
-        const lane = member - present(this.starts[value]);
-        this.reads(present(this.names[value]), lane, (name, read) => this.mark(name, read));
+        const value = read(this.valueOf[member]);
+        const lane = member - read(this.starts[value]);
+        this.reads(read(this.names[value]), lane, (name, needed) => this.mark(name, needed));
       }
     }
   }
@@ -183,13 +186,13 @@ export class Liveness {
   }
 
   private countOf(value: number): number {
-    return present(this.starts[value + 1]) - present(this.starts[value]);
+    return read(this.starts[value + 1]) - read(this.starts[value]);
   }
 
   private keptOf(value: number): readonly number[] {
-    const start = present(this.starts[value]);
+    const start = read(this.starts[value]);
     return Array.from({ length: this.countOf(value) }, (_, lane) => lane).filter(
-      (lane) => this.live[present(this.roots[start + lane])] === 1,
+      (lane) => this.live[read(this.roots[start + lane])] === 1,
     );
   }
 }
@@ -197,12 +200,12 @@ export class Liveness {
 /** Positions by the number that stands there: where those with each number begin, and all of them. */
 function grouped(numbers: Int32Array): readonly [Int32Array, Int32Array] {
   const begins = new Int32Array(numbers.length + 1);
-  for (const number of numbers) begins[number + 1] = present(begins[number + 1]) + 1;
-  for (let at = 1; at < begins.length; at++) begins[at] = present(begins[at]) + present(begins[at - 1]);
+  for (const number of numbers) begins[number + 1] = read(begins[number + 1]) + 1;
+  for (let at = 1; at < begins.length; at++) begins[at] = read(begins[at]) + read(begins[at - 1]);
   const next = begins.slice();
   const positions = new Int32Array(numbers.length);
   numbers.forEach((number, position) => {
-    const place = present(next[number]);
+    const place = read(next[number]);
     positions[place] = position;
     next[number] = place + 1;
   });
