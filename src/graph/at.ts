@@ -6,7 +6,8 @@ import type { Node } from "./types.js";
 
 /**
  * A value that must be there. In loops over millions of elements `present(list[i])` costs nothing; `at` would make all
- * such loops share what the engine learns about the kinds of lists.
+ * such loops share what the engine learns about the kinds of lists. In the longest ones `const read = present;` at the
+ * top of a file makes that true: the engine looks up what is imported at every call, and its own constants once.
  * @throws PenniError "internal" if it is undefined
  */
 export function present<Value>(value: Value | undefined, what?: string): Value {
@@ -39,6 +40,16 @@ export function entryOf<Key, Value>(map: ReadonlyMap<Key, Value>, key: Key): Val
  */
 export function orDefault<Value>(value: Value | undefined, absent: Value): Value {
   return value ?? absent;
+}
+
+/** How often a key was counted: 0 if it never was. */
+export function countOf<Key>(counts: ReadonlyMap<Key, number>, key: Key): number {
+  return orDefault(counts.get(key), 0);
+}
+
+/** The list that a map of lists holds for a key: empty if nothing was put there (`pushTo`). */
+export function listOf<Key, Value>(lists: ReadonlyMap<Key, readonly Value[]>, key: Key): readonly Value[] {
+  return orDefault(lists.get(key), []);
 }
 
 /** The dimensions [N, C, H, W] of images. @throws PenniError "internal" if there are not four */
