@@ -41,6 +41,16 @@ export function orDefault<Value>(value: Value | undefined, absent: Value): Value
   return value ?? absent;
 }
 
+/** How often a key was counted: 0 if it never was. */
+export function countOf<Key>(counts: ReadonlyMap<Key, number>, key: Key): number {
+  return orDefault(counts.get(key), 0);
+}
+
+/** The list that a map of lists holds for a key: empty if nothing was put there (`pushTo`). */
+export function listOf<Key, Value>(lists: ReadonlyMap<Key, readonly Value[]>, key: Key): readonly Value[] {
+  return orDefault(lists.get(key), []);
+}
+
 /** The dimensions [N, C, H, W] of images. @throws PenniError "internal" if there are not four */
 export function dims4(
   dims: readonly number[],

@@ -23,7 +23,7 @@ const allowed: Readonly<Record<string, number>> = {
   "ops/operators": 0,
   "ops/inference": 0,
   "ops/passes": 0,
-  compile: 10,
+  compile: 0,
   files: 0,
   execute: 0,
   data: 31,
