@@ -1,4 +1,5 @@
 import { stat } from "node:fs/promises";
+import { present } from "../graph/at.js";
 import { entryKind } from "./files.js";
 import { type Entry, type FolderEntries, FolderReader, type ImageEntry } from "./folder_reader.js";
 import { holdOut } from "./hold_out.js";
@@ -210,8 +211,9 @@ async function listTree(reader: FolderReader, root: FilePath): Promise<readonly 
       reader.skipped.add("unreadable", folder);
       return undefined;
     });
-    found.push(...(entries?.images ?? []));
-    for (const entry of entries?.folders ?? []) await walk(entry.path);
+    if (entries === undefined) return;
+    found.push(...entries.images);
+    for (const entry of entries.folders) await walk(entry.path);
   };
   await walk(root);
   return found;
@@ -245,7 +247,8 @@ function describeFormats(images: readonly ListedImage[], root: string): readonly
 }
 
 function divide({ classNames, files }: Part, seed: number): Parts {
-  const labels = classNames === undefined ? undefined : Uint16Array.from(files, ({ label = 0 }) => label);
+  const labels =
+    classNames === undefined ? undefined : Uint16Array.from(files, ({ label }) => present(label));
   const { validation } = holdOut({ count: files.length, labels }, TEST_FRACTION, seed);
   const heldOut = new Set(validation);
   return {

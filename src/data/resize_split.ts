@@ -1,3 +1,4 @@
+import { present } from "../graph/at.js";
 import { allocateImages, type ImageSize, imagePixels, type Split } from "./dataset.js";
 
 /**
@@ -57,7 +58,7 @@ function resizePlane(from: Uint8Array, width: number, to: Uint8Array, { rows, co
       row.shares.forEach((rowShare, dy) => {
         const start = (row.first + dy) * width + column.first;
         column.shares.forEach((share, dx) => {
-          sum += rowShare * share * (from[start + dx] ?? 0);
+          sum += rowShare * share * present(from[start + dx]);
         });
       });
       to[y * columns.length + x] = Math.round(sum);
