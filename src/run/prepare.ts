@@ -447,8 +447,7 @@ function isLabelledClassifier(
   const loss = matched.find(({ output }) => output === first?.name);
   if (loss?.measure !== "kl" || loss.axis !== 1 || labelClasses === undefined) return false;
   const shape = inferGraph(fixBatch(graph, 1)).types.get(loss.output)?.shape;
-  const [, classes] = shape ?? [];
-  return shape?.length === 2 && typeof classes === "number" && classes === labelClasses;
+  return shape?.length === 2 && shape[1] === labelClasses;
 }
 
 /** Why the network cannot be trained on these outputs; undefined if it can, or is not trained at all. */
@@ -500,9 +499,10 @@ function checkTrainable(
 
 /** A run may be resumed from another directory, so paths in the specification are made absolute. */
 export function absoluteSpec(spec: string): string {
-  const [kind = "", ...rest] = spec.split(":");
-  if (kind === "synthetic" || rest.length === 0) return spec;
-  return `${kind}:${path.resolve(rest.join(":"))}`;
+  const colon = spec.indexOf(":");
+  const kind = spec.slice(0, colon);
+  if (colon < 0 || kind === "synthetic") return spec;
+  return `${kind}:${path.resolve(spec.slice(colon + 1))}`;
 }
 
 /** Of what a run depends on. */
