@@ -15,7 +15,7 @@ const allowed: Readonly<Record<string, number>> = {
   graph: 0,
   layers: 0,
   onnx: 0,
-  runtime: 32,
+  runtime: 0,
   "ops/core": 0,
   "ops/channels": 0,
   "ops/families": 0,
