@@ -1,4 +1,5 @@
 import type { OrtTensor } from "../execute/engine.js";
+import { present } from "../graph/at.js";
 import { fixBatch } from "../graph/passes/fix_input_shape.js";
 import type { Graph } from "../graph/types.js";
 import { classifierInterface } from "./accuracy.js";
@@ -72,16 +73,16 @@ class ElementMoments {
     }
     this.count += 1;
     for (let index = 0; index < data.length; index++) {
-      const value = data[index] ?? 0;
-      const before = value - (this.mean[index] ?? 0);
-      const mean = (this.mean[index] ?? 0) + before / this.count;
+      const value = present(data[index]);
+      const before = value - present(this.mean[index]);
+      const mean = present(this.mean[index]) + before / this.count;
       this.mean[index] = mean;
-      this.squares[index] = (this.squares[index] ?? 0) + before * (value - mean);
+      this.squares[index] = present(this.squares[index]) + before * (value - mean);
     }
   }
 
   get result(): OutputDeviation {
-    const { problem, dims = [], mean, squares, count } = this;
+    const { problem, dims, mean, squares, count } = this;
     if (problem !== undefined) return { problem };
     if (mean.length === 0) return { problem: "it is empty" };
     const average = (values: Float64Array): number =>
@@ -91,7 +92,7 @@ class ElementMoments {
     const size = Math.sqrt(average(mean.map((value) => value * value)));
     if (deviation <= LEAST_VARIATION * size || deviation < LEAST_DEVIATION)
       return { problem: "it is the same for every image" };
-    return { deviation, dims };
+    return { deviation, dims: present(dims) };
   }
 }
 

@@ -1,10 +1,12 @@
 import type { Preprocessing } from "../data/preprocessing.js";
 import type { Session } from "../execute/engine.js";
 import { openSession } from "../execute/node.js";
+import { at, hasInput, hasOutput, inputOf, orDefault, outputOf, present } from "../graph/at.js";
 import { attributes } from "../graph/attributes.js";
 import { freshNames, usedNames } from "../graph/edit.js";
 import { PenniError } from "../graph/errors.js";
 import { imageInput } from "../graph/image_input.js";
+import { ofInput } from "../graph/operands.js";
 import { fixBatch } from "../graph/passes/fix_input_shape.js";
 import { removeDeadNodes } from "../graph/passes/remove_dead_nodes.js";
 import { float32Data } from "../graph/tensor.js";
@@ -58,15 +60,15 @@ type Site =
 /** What the first BatchNormalization is given, if it was trained. */
 function normalizationSite(model: Graph): Site | undefined {
   const node = model.nodes.find(({ op }) => op === "BatchNormalization");
-  const [value, , , mean, variance] = node?.inputs ?? [];
-  const [means, variances] = [constant(model, mean), constant(model, variance)];
-  if (value === undefined || means === undefined || variances === undefined) return undefined;
+  if (node === undefined || !hasInput(node, 0)) return undefined;
+  const [means, variances] = [constantInput(model, node, 3), constantInput(model, node, 4)];
+  if (means === undefined || variances === undefined) return undefined;
   if (means.every((each) => each === 0) && variances.every((each) => each === 1)) return undefined;
   const isUsable = [...means, ...variances].every(Number.isFinite) && variances.some((each) => each > 0);
   if (!isUsable) return undefined;
   return {
     kind: "normalization",
-    value,
+    value: inputOf(node, 0),
     expected: { means: [...means], deviations: [...variances].map((each) => Math.sqrt(Math.max(0, each))) },
   };
 }
@@ -74,14 +76,14 @@ function normalizationSite(model: Graph): Site | undefined {
 /** What the first convolution computes, if it has a bias. */
 function biasSite(model: Graph): Site | undefined {
   const node = model.nodes.find(({ op }) => op === "Conv");
-  const bias = constant(model, node?.inputs[2]);
-  const value = node?.outputs[0];
-  if (value === undefined || bias === undefined || bias.every((each) => each === 0)) return undefined;
-  return { kind: "bias", value, bias };
+  if (node === undefined || !hasOutput(node, 0)) return undefined;
+  const bias = constantInput(model, node, 2);
+  if (bias === undefined || bias.every((each) => each === 0)) return undefined;
+  return { kind: "bias", value: outputOf(node, 0), bias };
 }
 
-function constant(model: Graph, name: string | undefined): Float32Array | undefined {
-  const tensor = name === undefined ? undefined : model.initializers.get(name);
+function constantInput(model: Graph, node: Node, index: number): Float32Array | undefined {
+  const tensor = ofInput(model.initializers, node, index);
   return tensor?.type === "float32" ? float32Data(tensor) : undefined;
 }
 
@@ -121,20 +123,21 @@ async function momentsOf({ session, input, output }: SiteSession, images: Chosen
   const squares: number[] = [];
   let count = 0;
   for await (const { results } of runEach(session, feedChosen(images, { input, batch: 1 }), [output])) {
-    const { data, dims: found = [] } = results[output] ?? {};
+    const { data, dims } = present(results[output], "the value that is looked at");
     if (!(data instanceof Float32Array)) break;
-    const [, channels = 1] = found;
+    // Where a value has one axis there is nothing beside the batch.
+    const channels = orDefault(dims[1], 1);
     const size = data.length / channels;
     count += size;
     data.forEach((value, index) => {
       const channel = Math.floor(index / size);
-      sums[channel] = (sums[channel] ?? 0) + value;
-      squares[channel] = (squares[channel] ?? 0) + value * value;
+      sums[channel] = orDefault(sums[channel], 0) + value;
+      squares[channel] = orDefault(squares[channel], 0) + value * value;
     });
   }
   const means = sums.map((sum) => sum / count);
   const deviations = squares.map((square, channel) =>
-    Math.sqrt(Math.max(0, square / count - (means[channel] ?? 0) ** 2)),
+    Math.sqrt(Math.max(0, square / count - at(means, channel) ** 2)),
   );
   return { means, deviations };
 }
@@ -151,7 +154,7 @@ function silenceOf({ kind }: Site, { means, deviations }: Moments): string | und
   if (![...means, ...deviations].every(Number.isFinite))
     return `what ${place} for these pictures is not finite: check the weights before it`;
   const isConstant = deviations.every(
-    (deviation, channel) => deviation <= ROUNDING * Math.abs(means[channel] ?? 0),
+    (deviation, channel) => deviation <= ROUNDING * Math.abs(at(means, channel)),
   );
   return isConstant
     ? `what ${place} is the same for all of these pictures: check the weights before it, and the pictures`
@@ -173,8 +176,8 @@ function misfit(found: Moments, expected: Moments): number {
   const least = LEAST_DEVIATION * Math.max(...expected.deviations);
   const parts = expected.deviations.map((deviation, channel) => {
     const unit = Math.max(deviation, least);
-    const ratio = Math.max(found.deviations[channel] ?? 0, 1e-6 * unit) / unit;
-    const shift = (found.means[channel] ?? 0) - (expected.means[channel] ?? 0);
+    const ratio = Math.max(at(found.deviations, channel), 1e-6 * unit) / unit;
+    const shift = at(found.means, channel) - at(expected.means, channel);
     return Math.min(WORST_MISFIT, Math.hypot(Math.log(ratio), shift / unit)) ** 2;
   });
   return Math.sqrt(parts.reduce((sum, part) => sum + part, 0) / parts.length);
@@ -201,7 +204,7 @@ async function normalizationWarning(
   for (const { options, values } of others) {
     const moments = await look({ ...preprocessing, ...values });
     const each = misfit(moments, expected);
-    if (each < (best?.misfit ?? Number.POSITIVE_INFINITY)) best = { options, misfit: each, found: moments };
+    if (best === undefined || each < best.misfit) best = { options, misfit: each, found: moments };
   }
   const isBetter = best !== undefined && best.misfit < (isSuspicious ? CLEARLY_BETTER : BETTER_ORDER) * now;
   if (!isSuspicious && !isBetter) return undefined;
@@ -225,7 +228,7 @@ function shift(found: Moments, expected: Moments): string {
     median(
       expected.means.map(
         (mean, channel) =>
-          Math.abs((found.means[channel] ?? 0) - mean) / Math.max(expected.deviations[channel] ?? 0, least),
+          Math.abs(at(found.means, channel) - mean) / Math.max(at(expected.deviations, channel), least),
       ),
     ),
   );
@@ -246,7 +249,7 @@ function biasWarning(
   // A channel that nothing is added to says nothing about the pictures.
   const least = LEAST_DEVIATION * Math.max(...deviations);
   const shares = deviations.flatMap((deviation, channel) =>
-    deviation < least ? [] : [Math.abs(bias[channel] ?? 0) / deviation],
+    deviation < least ? [] : [Math.abs(at(bias, channel)) / deviation],
   );
   const share = median(shares);
   const isWeak = share > LARGEST_SHARE;
