@@ -6,7 +6,8 @@ import type { Node } from "./types.js";
 
 /**
  * A value that must be there. In loops over millions of elements `present(list[i])` costs nothing; `at` would make all
- * such loops share what the engine learns about the kinds of lists.
+ * such loops share what the engine learns about the kinds of lists. In the longest ones `const read = present;` at the
+ * top of a file makes that true: the engine looks up what is imported at every call, and its own constants once.
  * @throws PenniError "internal" if it is undefined
  */
 export function present<Value>(value: Value | undefined, what?: string): Value {
