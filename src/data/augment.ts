@@ -3,6 +3,9 @@ import type { ImageSize, SplitShape } from "./dataset.js";
 import type { PixelWriting } from "./preprocessing.js";
 import type { Random } from "./random.js";
 
+/** As a constant of this file, `present` costs nothing in the loops below. */
+const read = present;
+
 /** Random changes to training images that keep their class. */
 export interface Augmentation {
   /** Black pixels added on every side before a random crop back to the image's size; 0 for no crop. */
@@ -64,9 +67,9 @@ export function writeImage(
   const step = mirrored ? -pitch : pitch;
   for (let channel = 0; channel < channels; channel += 1) {
     const table = levels.subarray(256 * channel, 256 * (channel + 1));
-    const black = present(table[0]);
+    const black = read(table[0]);
     for (let row = 0; row < height; row += 1) {
-      const start = offset + present(places[channel]) * plane + row * width * pitch;
+      const start = offset + read(places[channel]) * plane + row * width * pitch;
       const end = start + width * pitch;
       const sourceRow = row + top;
       const isOutside = sourceRow < 0 || sourceRow >= height;
@@ -77,7 +80,7 @@ export function writeImage(
       let source = (channel * height + sourceRow) * width + firstColumn + left;
       let at = start + (mirrored ? width - 1 - firstColumn : firstColumn) * pitch;
       for (let column = firstColumn; column < endColumn; column += 1) {
-        target[at] = present(table[present(pixels[source])]);
+        target[at] = read(table[read(pixels[source])]);
         source += 1;
         at += step;
       }

@@ -2,6 +2,9 @@ import { at, present } from "../graph/at.js";
 import { PenniError } from "../graph/errors.js";
 import type { Node } from "../graph/types.js";
 
+/** As a constant of this file, `present` costs nothing in the loops below. */
+const read = present;
+
 /** A convolution of a network whose input columns are to be compared with wanted outputs. */
 export interface MomentsRequest {
   /** The Conv node: its geometry; its weight only by its dimensions. */
@@ -52,19 +55,19 @@ export function centredMoments({ squares, spreads, batchMeans, rowsPerBatch, n }
   const outputs = size - n;
   const batches = batchMeans.length;
   const rows = batches * rowsPerBatch;
-  const mean = first.map((_, i) => batchMeans.reduce((sum, means) => sum + present(means[i]), 0) / batches);
-  const offsets = batchMeans.map((means) => means.map((value, i) => value - present(mean[i])));
+  const mean = first.map((_, i) => batchMeans.reduce((sum, means) => sum + read(means[i]), 0) / batches);
+  const offsets = batchMeans.map((means) => means.map((value, i) => value - read(mean[i])));
   const products = squares.map((value) => value / rows);
   for (const offset of offsets) {
     for (let i = 0; i < size; i++) {
-      const scale = present(offset[i]) / batches;
+      const scale = read(offset[i]) / batches;
       const row = products.subarray(i * n, (i + 1) * n);
-      for (let j = 0; j < n; j++) row[j] = present(row[j]) + scale * present(offset[j]);
+      for (let j = 0; j < n; j++) row[j] = read(row[j]) + scale * read(offset[j]);
     }
   }
   const variance = Float64Array.from({ length: outputs }, (_, k) => {
-    const between = offsets.reduce((sum, offset) => sum + present(offset[n + k]) ** 2, 0) / batches;
-    return Math.max(0, present(spreads[k]) / rows + between);
+    const between = offsets.reduce((sum, offset) => sum + read(offset[n + k]) ** 2, 0) / batches;
+    return Math.max(0, read(spreads[k]) / rows + between);
   });
   return {
     rows,
@@ -87,14 +90,14 @@ export function anchored(moments: LayerMoments, weight: ArrayLike<number>, stren
   const { n, outputs } = moments;
   const gram = moments.gram.slice();
   let trace = 0;
-  for (let i = 0; i < n; i++) trace += present(gram[i * n + i]);
+  for (let i = 0; i < n; i++) trace += read(gram[i * n + i]);
   // A layer whose inputs never change has no scale of its own; any positive one makes it keep its weights.
   const ridge = strength * (trace > 0 ? trace / n : 1);
-  for (let i = 0; i < n; i++) gram[i * n + i] = present(gram[i * n + i]) + ridge;
-  const cross = moments.cross.map((value, index) => value + ridge * present(weight[index]));
+  for (let i = 0; i < n; i++) gram[i * n + i] = read(gram[i * n + i]) + ridge;
+  const cross = moments.cross.map((value, index) => value + ridge * read(weight[index]));
   const variance = moments.variance.map((value, k) => {
     let square = 0;
-    for (let i = 0; i < n; i++) square += present(weight[k * n + i]) ** 2;
+    for (let i = 0; i < n; i++) square += read(weight[k * n + i]) ** 2;
     return value + ridge * square;
   });
   return { ...moments, n, outputs, gram, cross, variance };
@@ -108,7 +111,7 @@ export function combined(moments: readonly LayerMoments[]): LayerMoments {
   const rows = moments.reduce((sum, part) => sum + part.rows, 0);
   const average = (pick: (part: LayerMoments) => Float64Array): Float64Array =>
     pick(first).map((_, index) =>
-      moments.reduce((sum, part) => sum + (present(pick(part)[index]) * part.rows) / rows, 0),
+      moments.reduce((sum, part) => sum + (read(pick(part)[index]) * part.rows) / rows, 0),
     );
   return {
     ...first,

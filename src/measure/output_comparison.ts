@@ -2,6 +2,9 @@ import { at, present } from "../graph/at.js";
 import { type ClassFigures, ClassTally } from "./class_tally.js";
 import { type PairBatch, scores } from "./pair.js";
 
+/** As a constant of this file, `present` costs nothing in the loops below. */
+const read = present;
+
 /** Where the classes of an output are: see `ClassAxis` of the losses. */
 export interface ComparedOutput {
   readonly output: string;
@@ -53,7 +56,7 @@ export class OutputComparison {
         sums.squares = Number.NaN;
         continue;
       }
-      const dims = present(first[output]).dims;
+      const dims = read(first[output]).dims;
       sums.elements += original.length;
       sums.squares +=
         typeof axis === "number" ? shiftedSquares(original, found, dims, axis) : squares(original, found);
@@ -71,7 +74,7 @@ export class OutputComparison {
 }
 
 function squares(a: Float32Array, b: Float32Array): number {
-  return a.reduce((sum, value, index) => sum + (value - present(b[index])) ** 2, 0);
+  return a.reduce((sum, value, index) => sum + (value - read(b[index])) ** 2, 0);
 }
 
 /**
@@ -86,7 +89,7 @@ function shiftedSquares(a: Float32Array, b: Float32Array, dims: readonly number[
     for (let first = outer; first < outer + stride; first++) {
       let [shift, square] = [0, 0];
       for (let index = first; index < first + classes * stride; index += stride) {
-        const difference = present(a[index]) - present(b[index]);
+        const difference = read(a[index]) - read(b[index]);
         shift += difference;
         square += difference ** 2;
       }

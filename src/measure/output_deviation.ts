@@ -5,6 +5,9 @@ import type { Graph } from "../graph/types.js";
 import { classifierInterface } from "./accuracy.js";
 import { type MeasuredImages, runOnImages } from "./run_on_images.js";
 
+/** As a constant of this file, `present` costs nothing in the loops below. */
+const read = present;
+
 /** How an output varies with the image, or why that cannot be said. */
 export type OutputDeviation =
   | { readonly deviation: number; readonly dims: readonly number[] }
@@ -73,11 +76,11 @@ class ElementMoments {
     }
     this.count += 1;
     for (let index = 0; index < data.length; index++) {
-      const value = present(data[index]);
-      const before = value - present(this.mean[index]);
-      const mean = present(this.mean[index]) + before / this.count;
+      const value = read(data[index]);
+      const before = value - read(this.mean[index]);
+      const mean = read(this.mean[index]) + before / this.count;
       this.mean[index] = mean;
-      this.squares[index] = present(this.squares[index]) + before * (value - mean);
+      this.squares[index] = read(this.squares[index]) + before * (value - mean);
     }
   }
 
@@ -92,7 +95,7 @@ class ElementMoments {
     const size = Math.sqrt(average(mean.map((value) => value * value)));
     if (deviation <= LEAST_VARIATION * size || deviation < LEAST_DEVIATION)
       return { problem: "it is the same for every image" };
-    return { deviation, dims: present(dims) };
+    return { deviation, dims: read(dims) };
   }
 }
 

@@ -354,11 +354,11 @@ function numbersOf({ name, type }: Port, data: unknown): Numbers {
   return /^Big/.test(kind) ? Float32Array.from(data as BigInt64Array, Number) : (data as Numbers);
 }
 
-/** What must be there, as this file counted it. */
-function there<Value>(value: Value | undefined): Value {
+/** What must be there, as this file counted it. A constant: a function's name would be looked up for every pixel. */
+const there = <Value>(value: Value | undefined): Value => {
   if (value === undefined) throw new Error("penni/runtime: a value that must be there is missing");
   return value;
-}
+};
 
 function countRuns(ports: readonly Port[], data: readonly Numbers[]): number {
   const counts = ports.map((port, index) => {
