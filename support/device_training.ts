@@ -3,7 +3,7 @@ import type { Provider } from "../src/execute/device.js";
 import type { Engine } from "../src/execute/engine.js";
 import { residentValues } from "../src/execute/resident.js";
 import { TrainingState } from "../src/train/state.js";
-import type { StateSlot } from "../src/train/step.js";
+import type { StateSlot } from "../src/train/state_slot.js";
 
 /** A few training steps as data, so that the same ones run in any process and in a browser. */
 export interface TrainingCase {

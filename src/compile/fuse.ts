@@ -1,4 +1,4 @@
-import { orDefault, outputOf } from "../graph/at.js";
+import { listOf, orDefault, outputOf } from "../graph/at.js";
 import { type GraphLinks, linkGraph } from "../graph/links.js";
 import type { Graph, Node } from "../graph/types.js";
 import type { Inference } from "../ops/inference/infer.js";
@@ -32,7 +32,8 @@ export function fuseOperations(graph: Graph, inference: Inference, opset: number
     const { operation, last } = withEnding(node, fusion);
     byLast.set(last, operation);
   }
-  return graph.nodes.flatMap((node) => byLast.get(node) ?? []);
+  // A node that another takes along, and is not its last, has no operation.
+  return graph.nodes.map((node) => byLast.get(node)).filter((operation) => operation !== undefined);
 }
 
 interface Fusion {
@@ -80,6 +81,6 @@ function withBounds(ending: Ending, { links, inference, opset, taken }: Fusion):
 
 /** The one node that reads a value, if it is read once and is no output of the graph. */
 function onlyReader(links: GraphLinks, name: string): Node | undefined {
-  const readers = links.readers.get(name) ?? [];
+  const readers = listOf(links.readers, name);
   return readers.length === 1 && !links.outputNames.has(name) ? readers[0] : undefined;
 }

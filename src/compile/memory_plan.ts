@@ -1,3 +1,5 @@
+import { listOf } from "../graph/at.js";
+import { pushTo } from "../graph/push_to.js";
 import type { Buffer, Program } from "./program.js";
 
 /** Values begin at multiples of this many 4-byte elements: a cache line. */
@@ -62,14 +64,9 @@ function placedByClass(lifetimes: readonly Lifetime[]): readonly Placed[] {
   const ending = new Map<number, Placed[]>();
   let end = 0;
   let now = 0;
-  const pushTo = <Item>(lists: Map<number, Item[]>, key: number, item: Item): void => {
-    const list = lists.get(key);
-    if (list === undefined) lists.set(key, [item]);
-    else list.push(item);
-  };
   return lifetimes.map((lifetime) => {
     for (; now < lifetime.first; now++) {
-      for (const { lifetime: over, offset } of ending.get(now) ?? []) pushTo(free, classOf(over), offset);
+      for (const { lifetime: over, offset } of listOf(ending, now)) pushTo(free, classOf(over), offset);
     }
     const reused = free.get(classOf(lifetime))?.pop();
     const placed: Placed = { lifetime, offset: reused ?? end };

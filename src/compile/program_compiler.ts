@@ -1,4 +1,4 @@
-import { hasInput, hasOutput, inputOf, outputOf, present } from "../graph/at.js";
+import { entryOf, hasInput, hasOutput, inputOf, outputOf, present } from "../graph/at.js";
 import { PenniError } from "../graph/errors.js";
 import { removeDeadNodes } from "../graph/passes/remove_dead_nodes.js";
 import { isSelfChecking } from "../graph/self_check.js";
@@ -85,7 +85,7 @@ export class ProgramCompiler {
 
   private port(info: ValueInfo, kind: "input" | "output"): Port {
     const dims = staticDims(this.inference.types, info.name);
-    const elementType = this.inference.types.get(info.name)?.elementType ?? "float32";
+    const { elementType } = entryOf(this.inference.types, info.name);
     if (elementType === "string" || elementType === "other") {
       throw new PenniError("unsupported", `the ${kind} "${info.name}" cannot be compiled`, {
         expected: "numbers",

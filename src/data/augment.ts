@@ -1,6 +1,10 @@
+import { present } from "../graph/at.js";
 import type { ImageSize, SplitShape } from "./dataset.js";
 import type { PixelWriting } from "./preprocessing.js";
 import type { Random } from "./random.js";
+
+/** As a constant of this file, `present` costs nothing in the loops below. */
+const read = present;
 
 /** Random changes to training images that keep their class. */
 export interface Augmentation {
@@ -63,9 +67,9 @@ export function writeImage(
   const step = mirrored ? -pitch : pitch;
   for (let channel = 0; channel < channels; channel += 1) {
     const table = levels.subarray(256 * channel, 256 * (channel + 1));
-    const black = table[0] ?? 0;
+    const black = read(table[0]);
     for (let row = 0; row < height; row += 1) {
-      const start = offset + (places[channel] ?? 0) * plane + row * width * pitch;
+      const start = offset + read(places[channel]) * plane + row * width * pitch;
       const end = start + width * pitch;
       const sourceRow = row + top;
       const isOutside = sourceRow < 0 || sourceRow >= height;
@@ -76,7 +80,7 @@ export function writeImage(
       let source = (channel * height + sourceRow) * width + firstColumn + left;
       let at = start + (mirrored ? width - 1 - firstColumn : firstColumn) * pitch;
       for (let column = firstColumn; column < endColumn; column += 1) {
-        target[at] = table[pixels[source] ?? 0] ?? 0;
+        target[at] = read(table[read(pixels[source])]);
         source += 1;
         at += step;
       }

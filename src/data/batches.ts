@@ -1,6 +1,7 @@
+import { present } from "../graph/at.js";
 import { PenniError } from "../graph/errors.js";
-import { type Augmentation, drawPlacement, unchanged, writeImage } from "./augment.js";
-import { imagePixels, type Split } from "./dataset.js";
+import { type Augmentation, drawPlacement, type Placement, unchanged, writeImage } from "./augment.js";
+import { type ImageSize, imagePixels, type Split } from "./dataset.js";
 import { type PixelWriting, type Preprocessing, pixelWriting } from "./preprocessing.js";
 import { Random } from "./random.js";
 
@@ -129,17 +130,25 @@ export function writeBatch(plan: BatchPlan, index: number, buffers: BatchBuffers
   const { images, labels } = buffers;
   const imageSize = split.channels * split.height * split.width;
   const used = indices.subarray(index * batch, (index + 1) * batch);
-  const random = new Random(AUGMENTATION_STREAM, training?.seed ?? 0, training?.epoch ?? 0, index);
+  const nextPlacement = training === undefined ? () => unchanged : placements(training, split, index);
   used.forEach((image, position) => {
     const pixels = imagePixels(split, image);
-    const placement =
-      training === undefined ? unchanged : drawPlacement(training.augmentation, random, split);
-    writeImage(pixels, split, placement, writing, images, position * imageSize);
-    if (labels !== undefined) labels[position] = BigInt(split.labels?.[image] ?? 0);
+    writeImage(pixels, split, nextPlacement(), writing, images, position * imageSize);
+    if (labels !== undefined) labels[position] = BigInt(present(split.labels?.[image], "a label"));
   });
   images.fill(0, used.length * imageSize);
   labels?.fill(0n, used.length);
   return { index, size: batch, count: used.length, images, labels };
+}
+
+/** What the images of a batch go through, one after the other. */
+function placements(
+  { augmentation, seed, epoch }: NonNullable<BatchPlan["training"]>,
+  size: ImageSize,
+  index: number,
+): () => Placement {
+  const random = new Random(AUGMENTATION_STREAM, seed, epoch, index);
+  return () => drawPlacement(augmentation, random, size);
 }
 
 /** The batches of a plan, each made when it is asked for. See `prefetch` for making them in advance. */

@@ -1,4 +1,5 @@
 import path from "node:path";
+import { at } from "../graph/at.js";
 import { cifar100Names } from "./cifar100_names.js";
 import { indexOfNames } from "./classes.js";
 import { allocateSplit, type Dataset, imagePixels, type LabelledSplit, once } from "./dataset.js";
@@ -177,7 +178,7 @@ async function readSplit(
   for (const { name, bytes } of batches) {
     for (let start = 0; start < bytes.length; start += size) {
       const pixels = start + variant.labelBytes;
-      const [label = 0] = bytes.subarray(pixels - 1, pixels);
+      const label = at(bytes, pixels - 1);
       checkLabel(variant, label, files.place(name), start / size);
       split.labels[index] = label;
       imagePixels(split, index).set(bytes.subarray(pixels, start + size));

@@ -1,3 +1,4 @@
+import { at, entryOf } from "../graph/at.js";
 import { PenniError } from "../graph/errors.js";
 import { type Dataset, type LabelledSplit, labelsOf, once, type Split } from "./dataset.js";
 import { badData, someNames } from "./messages.js";
@@ -60,12 +61,12 @@ export function withClassNames(dataset: Dataset, names: readonly string[], what:
       },
     );
   }
-  const mapped = classNames.map((name) => indices.get(comparedName(name)) ?? 0);
+  const mapped = classNames.map((name) => entryOf(indices, comparedName(name)));
   const relabel = (split: Split): LabelledSplit => {
     const labels = labelsOf(split);
     const shared = new Uint16Array(new SharedArrayBuffer(2 * labels.length));
     labels.forEach((label, index) => {
-      shared[index] = mapped[label] ?? 0;
+      shared[index] = at(mapped, label);
     });
     return { ...split, labels: shared, classes: names.length };
   };

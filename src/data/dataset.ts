@@ -1,3 +1,4 @@
+import { orDefault } from "../graph/at.js";
 import { PenniError } from "../graph/errors.js";
 
 /** Images of one part of a dataset, all of the same size and held in memory. */
@@ -34,6 +35,11 @@ export interface Dataset {
   train(): Promise<Split>;
   /** The test images, never used to choose anything. Throws like `train`. */
   test(): Promise<Split>;
+}
+
+/** What the user should know about the images, a line each: no line where there is nothing to say. */
+export function noticesOf({ notices }: Pick<Dataset, "notices">): readonly string[] {
+  return orDefault(notices, []);
 }
 
 /** Size of images, in pixels. */

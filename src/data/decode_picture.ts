@@ -1,9 +1,13 @@
 import sharp from "sharp";
+import { at, present } from "../graph/at.js";
 import { type Fit, type ImageLike, imageLevels } from "../runtime/index.js";
 import { imagePixels, type Split } from "./dataset.js";
 import { READ_FORMATS } from "./image_formats.js";
 import { badData } from "./messages.js";
 import { type FilePath, openRegularFile, shownPath } from "./paths.js";
+
+/** As a constant of this file, `present` costs nothing in the loops below. */
+const read = present;
 
 /** Pictures to read, and where their pixels go. */
 export interface PictureRequest {
@@ -16,7 +20,7 @@ export interface PictureRequest {
 /** Reads one picture into its place. @throws PenniError "bad-data" naming the file */
 export async function readPicture({ files, images, fit }: PictureRequest, index: number): Promise<void> {
   const { channels, height, width } = images;
-  const picture = await decode(files[index] ?? "");
+  const picture = await decode(at(files, index));
   imagePixels(images, index).set(imageLevels(picture, [channels, height, width], fit));
 }
 
@@ -28,7 +32,7 @@ async function decode(file: FilePath): Promise<ImageLike> {
   try {
     const bytes = await readFile(file);
     const { depth, space, icc } = await sharp(bytes).metadata();
-    if (!wholeLevels.includes(depth ?? ""))
+    if (depth === undefined || !wholeLevels.includes(depth))
       throw new Error(`numbers of the kind ${depth}, whose white is not known`);
     const isPlainInk = space === "cmyk" && !isInkProfile(icc);
     const image = sharp(bytes).autoOrient();
@@ -66,9 +70,9 @@ function isInkProfile(profile: Uint8Array | undefined): boolean {
 function lightOf(inks: Uint8Array): Uint8Array {
   const light = new Uint8Array((inks.length / 4) * 3);
   for (let from = 0, to = 0; from < inks.length; from += 4) {
-    const black = 255 - (inks[from + 3] ?? 0);
+    const black = 255 - read(inks[from + 3]);
     for (let ink = 0; ink < 3; ink += 1)
-      light[to++] = Math.round(((255 - (inks[from + ink] ?? 0)) * black) / 255);
+      light[to++] = Math.round(((255 - read(inks[from + ink])) * black) / 255);
   }
   return light;
 }

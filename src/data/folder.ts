@@ -1,3 +1,4 @@
+import { present } from "../graph/at.js";
 import type { Fit } from "../runtime/index.js";
 import { allocateImages, type Dataset, type ImageSize, once, type Split } from "./dataset.js";
 import { type ImageFile, type LabelSource, listImages } from "./image_files.js";
@@ -52,8 +53,8 @@ async function decodeAll(
 /** In shared memory, as the pixels are. */
 function sharedLabels(files: readonly ImageFile[]): Uint16Array {
   const labels = new Uint16Array(new SharedArrayBuffer(2 * files.length));
-  files.forEach(({ label = 0 }, index) => {
-    labels[index] = label;
+  files.forEach(({ label }, index) => {
+    labels[index] = present(label, "a label");
   });
   return labels;
 }

@@ -1,3 +1,5 @@
+import { present } from "../graph/at.js";
+import { pushTo } from "../graph/push_to.js";
 import type { Split } from "./dataset.js";
 import { Random } from "./random.js";
 
@@ -6,6 +8,9 @@ export interface HeldOut {
   readonly train: Uint32Array;
   readonly validation: Uint32Array;
 }
+
+/** The class that images without labels are taken for. */
+const UNLABELLED = 0;
 
 /**
  * Holds a validation part out of training data, the same fraction (0 to 1) of every class, rounded, and at
@@ -19,10 +24,7 @@ export function holdOut(
 ): HeldOut {
   const byClass = new Map<number, number[]>();
   for (let index = 0; index < count; index += 1) {
-    const group = labels?.[index] ?? 0;
-    const members = byClass.get(group);
-    if (members === undefined) byClass.set(group, [index]);
-    else members.push(index);
+    pushTo(byClass, labels === undefined ? UNLABELLED : present(labels[index], "a label"), index);
   }
   const isHeldOut = new Uint8Array(count);
   for (const [label, members] of byClass) {

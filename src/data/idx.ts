@@ -1,4 +1,5 @@
 import path from "node:path";
+import { dims4 } from "../graph/at.js";
 import { allocateSplit, type Dataset, type LabelledSplit, once } from "./dataset.js";
 import { entryKind, listFolder, readWhole } from "./files.js";
 import { badData, someNames } from "./messages.js";
@@ -28,15 +29,15 @@ export async function openIdx(name: string, folder: string): Promise<Dataset> {
   const find = (prefix: string, what: string): string | undefined =>
     files.find((file) => file.startsWith(prefix) && pattern(what).test(file));
   const filesOf = (prefix: string): SplitFiles => {
-    const [images = "", labels = ""] = ["images", "labels"].map((what) => {
+    const fileOf = (what: string): string => {
       const file = find(prefix, what);
       if (file !== undefined) return path.join(folder, file);
       throw badData(folder, `no file of ${what} for "${prefix}"`, {
         expected: EXPECTED,
         found: someNames(files),
       });
-    });
-    return { images, labels };
+    };
+    return { images: fileOf("images"), labels: fileOf("labels") };
   };
   const train = once(async () => readSplit(filesOf(prefixes.train)));
   const { channels, height, width, labels } = await train();
@@ -124,10 +125,12 @@ async function readSplit({ images: imageFile, labels: labelFile }: SplitFiles): 
 type ImageShape = Parameters<typeof allocateSplit>[0];
 
 function imageShape({ dims, data }: IdxArray, file: string): ImageShape {
-  const [count = 0, ...image] = dims;
-  const [channels = 0, height = 0, width = 0] = image.length === 2 ? [1, ...image] : image;
-  const isImages = image.length === 2 || image.length === 3;
-  if (isImages && data.length > 0) return { count, channels, height, width };
+  // Images of one channel have no axis for it.
+  const shape = dims.length === 3 ? dims.toSpliced(1, 0, 1) : dims;
+  if (shape.length === 4 && data.length > 0) {
+    const [count, channels, height, width] = dims4(shape);
+    return { count, channels, height, width };
+  }
   throw badData(file, "no images", {
     expected: "[count, height, width] or [count, channels, height, width], none of them 0",
     found: `[${dims.join(", ")}]`,

@@ -1,11 +1,12 @@
 import { stat } from "node:fs/promises";
+import { present } from "../graph/at.js";
 import { entryKind } from "./files.js";
 import { type Entry, type FolderEntries, FolderReader, type ImageEntry } from "./folder_reader.js";
+import { describeFormats } from "./format_notices.js";
 import { holdOut } from "./hold_out.js";
-import { formatOfName, READ_FORMATS, type ReadFormat } from "./image_formats.js";
+import { READ_FORMATS } from "./image_formats.js";
 import { badData, someNames } from "./messages.js";
 import { type FilePath, shownPath } from "./paths.js";
-import { shownRelative, someOf, somePaths } from "./skipped.js";
 
 /** What folders of training and of test images are called, in any case; the first that is there is taken. */
 const TRAIN_FOLDERS = ["train", "training"];
@@ -210,42 +211,17 @@ async function listTree(reader: FolderReader, root: FilePath): Promise<readonly 
       reader.skipped.add("unreadable", folder);
       return undefined;
     });
-    found.push(...(entries?.images ?? []));
-    for (const entry of entries?.folders ?? []) await walk(entry.path);
+    if (entries === undefined) return;
+    found.push(...entries.images);
+    for (const entry of entries.folders) await walk(entry.path);
   };
   await walk(root);
   return found;
 }
 
-/** What is not as its name says, or not whole. */
-function describeFormats(images: readonly ListedImage[], root: string): readonly string[] {
-  const other = images.filter(({ name, format }) => {
-    const promised = formatOfName(name);
-    return format !== undefined && promised !== undefined && format !== promised;
-  });
-  const several: readonly ReadFormat[] = ["GIF", "TIFF", "AVIF"];
-  const frames = images.filter(({ format }) => format !== undefined && several.includes(format));
-  return [
-    ...(other.length === 0
-      ? []
-      : [
-          `${other.length} of ${images.length} pictures have another format than their names say, and are read as what they are: ` +
-            someOf(other, (image) => `${shownRelative(image.path, root)} is ${image.format}`),
-        ]),
-    ...(frames.length === 0
-      ? []
-      : [
-          `${frames.length} of ${images.length} pictures are GIF, TIFF or AVIF, the first frame of which is read: ` +
-            somePaths(
-              frames.map((image) => image.path),
-              root,
-            ),
-        ]),
-  ];
-}
-
 function divide({ classNames, files }: Part, seed: number): Parts {
-  const labels = classNames === undefined ? undefined : Uint16Array.from(files, ({ label = 0 }) => label);
+  const labels =
+    classNames === undefined ? undefined : Uint16Array.from(files, ({ label }) => present(label));
   const { validation } = holdOut({ count: files.length, labels }, TEST_FRACTION, seed);
   const heldOut = new Set(validation);
   return {

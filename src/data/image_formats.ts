@@ -41,7 +41,8 @@ const isReadFormat = (format: string): format is ReadFormat => readFormats.some(
 /** The format that a file's name promises, if it is one that is read. */
 export function formatOfName(name: string): ReadFormat | undefined {
   const extension = extensionOf(name);
-  return readFormats.find((format) => extensions[format].includes(extension ?? ""));
+  if (extension === undefined) return undefined;
+  return readFormats.find((format) => extensions[format].includes(extension));
 }
 
 /** Lower case, without the dot; undefined where a name has none. */

@@ -1,5 +1,6 @@
 import { constants, type FileHandle, open } from "node:fs/promises";
 import path from "node:path";
+import { orDefault, present } from "../graph/at.js";
 
 /** A path; as bytes where a name on it is not UTF-8, which a string would change. */
 export type FilePath = string | Buffer;
@@ -32,7 +33,8 @@ export function textOfName(name: Buffer): string {
   for (let at = 0; at < name.length; ) {
     const length = [1, 2, 3, 4].find((each) => at + each <= name.length && decode(at, each) !== undefined);
     text += length === undefined ? `\\x${name.toString("hex", at, at + 1)}` : decode(at, length);
-    at += length ?? 1;
+    // A byte that begins no character is shown alone.
+    at += orDefault(length, 1);
   }
   return text;
 }
@@ -43,15 +45,18 @@ const INVISIBLE = /[\p{Cc}\p{Cf}\p{Cs}\p{Co}\p{Zl}\p{Zp}]/gu;
 /** A path as a message shows it: what is not UTF-8 or not visible escaped. */
 export function shownPath(file: FilePath): string {
   const text = typeof file === "string" ? file : textOfName(file);
-  return text.replace(INVISIBLE, (character) => `\\u{${(character.codePointAt(0) ?? 0).toString(16)}}`);
+  return text.replace(INVISIBLE, (character) => `\\u{${(present(character.codePointAt(0))).toString(16)}}`);
 }
+
+/** Windows has neither the flag nor such pipes. */
+const nonBlocking = orDefault<number>(constants.O_NONBLOCK, 0);
 
 /**
  * Opens a regular file for reading. Never waits: a pipe that somebody has put in the file's place is an error.
  * @throws Error of the system, or one that says that it is no file
  */
 export async function openRegularFile(file: FilePath): Promise<FileHandle> {
-  const handle = await open(file, constants.O_RDONLY | (constants.O_NONBLOCK ?? 0));
+  const handle = await open(file, constants.O_RDONLY | nonBlocking);
   try {
     if (!(await handle.stat()).isFile()) throw new Error("not a regular file");
     return handle;

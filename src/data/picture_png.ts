@@ -1,3 +1,4 @@
+import { present } from "../graph/at.js";
 import { imagePixels, type Split } from "./dataset.js";
 
 /** Longest side of a small picture, in pixels. */
@@ -13,7 +14,7 @@ export async function pngOfImage(split: Split, index: number): Promise<Buffer> {
   const pixels = Buffer.alloc(shown * area);
   for (let at = 0; at < area; at++)
     for (let channel = 0; channel < shown; channel++)
-      pixels[at * shown + channel] = planes[channel * area + at] ?? 0;
+      pixels[at * shown + channel] = present(planes[channel * area + at]);
   return sharp(pixels, { raw: { width, height, channels: shown } })
     .resize({ width: LONGEST_SIDE, height: LONGEST_SIDE, fit: "inside", withoutEnlargement: true })
     .png()

@@ -1,3 +1,4 @@
+import { at } from "../graph/at.js";
 import { PenniError } from "../graph/errors.js";
 import { type Layout, PREPROCESSING_KEY, type Preprocessing } from "../graph/image_metadata.js";
 import { inputValue } from "../runtime/index.js";
@@ -42,7 +43,7 @@ export function pixelWriting(preprocessing: Preprocessing, channels: number): Pi
     colour === "bgr" ? channels - 1 - channel : channel,
   );
   const levels = Float32Array.from({ length: 256 * channels }, (_, index) =>
-    inputValue(index & 255, places[index >> 8] ?? 0, preprocessing),
+    inputValue(index & 255, at(places, index >> 8), preprocessing),
   );
   return { levels, places, layout };
 }

@@ -4,6 +4,7 @@ import { Transform } from "node:stream";
 import { buffer } from "node:stream/consumers";
 import { createGunzip } from "node:zlib";
 import { extract } from "tar-stream";
+import { present } from "../graph/at.js";
 import { PenniError } from "../graph/errors.js";
 import { badData } from "./messages.js";
 
@@ -39,7 +40,7 @@ export async function readFromArchive(
   try {
     for await (const entry of entries) {
       const name = path.posix.basename(entry.header.name);
-      if ((entry.header.size ?? 0) > entryBytes) {
+      if (present(entry.header.size) > entryBytes) {
         throw badData(archive, `"${name}" in the archive is too large`, {
           expected: `at most ${entryBytes} bytes`,
           found: `${entry.header.size}`,

@@ -1,5 +1,6 @@
 import { orDefault } from "./at.js";
 import { ofLatest } from "./of_latest.js";
+import { pushTo } from "./push_to.js";
 import type { Graph, InnerNode, Node } from "./types.js";
 
 /** Who writes and who reads each value of a graph. */
@@ -37,9 +38,7 @@ function indexed(graph: Graph): GraphLinks {
     for (const name of node.outputs) if (name !== "") producers.set(name, node);
     for (const name of [...node.inputs, ...capturedNames(node)]) {
       if (name === "") continue;
-      const list = readers.get(name);
-      if (list === undefined) readers.set(name, [node]);
-      else list.push(node);
+      pushTo(readers, name, node);
     }
   }
   return { graph, producers, readers, outputNames: new Set(graph.outputs.map((output) => output.name)) };

@@ -4,6 +4,7 @@ import { imageDims, type Preprocessing } from "../data/preprocessing.js";
 import type { Provider } from "../execute/device.js";
 import type { OrtTensor, Session } from "../execute/engine.js";
 import { openSession } from "../execute/node.js";
+import { present } from "../graph/at.js";
 import { PenniError } from "../graph/errors.js";
 import { imageAxes, imageInput } from "../graph/image_input.js";
 import { elementCount } from "../graph/tensor.js";
@@ -137,7 +138,7 @@ function checkScores(scores: OrtTensor, output: string, batch: number, split: Sp
 
 /** Index of the largest score, the first of equals. */
 export function bestClass(scores: Float32Array): number {
-  return scores.reduce((best, score, index) => (score > (scores[best] ?? 0) ? index : best), 0);
+  return scores.reduce((best, score, index) => (score > present(scores[best]) ? index : best), 0);
 }
 
 interface Verdicts {

@@ -1,4 +1,5 @@
 import type { Feeds } from "../execute/engine.js";
+import { at, present } from "../graph/at.js";
 import { PenniError } from "../graph/errors.js";
 import { imageInput } from "../graph/image_input.js";
 import { fixBatch } from "../graph/passes/fix_input_shape.js";
@@ -37,8 +38,8 @@ export async function batchProblem(network: Graph, images: MeasuredImages): Prom
   if (obstacle !== undefined) return obstacle;
   try {
     const alone = await outputsOf(network, 1, images);
-    const [together = {}] = await outputsOf(network, TOGETHER, images);
-    return comparedWith(alone, together);
+    const together = await outputsOf(network, TOGETHER, images);
+    return comparedWith(alone, at(together, 0));
   } catch (error) {
     if (error instanceof PenniError) return error;
     throw error;
@@ -83,10 +84,10 @@ function isSame(a: ArrayLike<number>, b: ArrayLike<number> | undefined): boolean
   if (a.length !== b?.length) return false;
   let [largest, difference] = [0, 0];
   for (let index = 0; index < a.length; index++) {
-    largest = Math.max(largest, Math.abs(a[index] ?? 0));
+    const [value, other] = [present(a[index]), present(b[index])];
+    largest = Math.max(largest, Math.abs(value));
     // A NaN that both have is no difference.
-    if (!Object.is(a[index], b[index]))
-      difference = Math.max(difference, Math.abs((a[index] ?? 0) - (b[index] ?? 0)));
+    if (!Object.is(value, other)) difference = Math.max(difference, Math.abs(value - other));
   }
   return difference <= TOLERANCE * largest;
 }

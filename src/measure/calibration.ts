@@ -121,7 +121,8 @@ function fittingBatch(network: Graph, images: number): number {
   const { types } = inferGraph(fixBatch(network, 1));
   const sizes = network.nodes
     .flatMap((node) => node.outputs)
-    .map((name) => types.get(name)?.shape ?? [])
+    .map((name) => types.get(name)?.shape)
+    .filter((shape) => shape !== undefined)
     .map((shape) => 4 * elementCount(shape.map((dim) => (typeof dim === "number" ? dim : 1))));
   const largest = sizes.reduce((most, size) => Math.max(most, size), 1);
   const most = Math.max(1, Math.min(images, LARGEST_BATCH, Math.floor(LARGEST_VALUE_BYTES / largest)));

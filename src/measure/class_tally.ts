@@ -1,3 +1,7 @@
+import { at, orDefault, present } from "../graph/at.js";
+
+/** As a constant of this file, `present` costs nothing in the loops below. */
+const read = present;
 /** How well the classes that two networks choose agree, by the figure that suits what the output is. */
 export interface ClassFigures {
   /**
@@ -24,7 +28,7 @@ type Level = "image" | "position" | "item";
 /** Counts which classes two networks choose, and decides by what the output is which figure tells how well they agree. */
 export class ClassTally {
   private level: Level = "item";
-  /** By class: choices of the original, and of both networks at the same position. */
+  /** By class: choices of the original, and of both networks at the same position; holes where there are none. */
   private readonly original: number[] = [];
   private readonly both: number[] = [];
   private total = 0;
@@ -38,12 +42,12 @@ export class ClassTally {
   add(original: Float32Array, found: Float32Array, dims: readonly number[], size: number): void {
     this.level = levelOf(this.axis, dims, size);
     if (this.axis === "each") {
-      const side = (value = 0): number => (value > 0.5 ? 1 : 0);
+      const side = (value: number): number => (value > 0.5 ? 1 : 0);
       for (let index = 0; index < original.length; index++)
-        this.count(side(original[index]), side(found[index]));
+        this.count(side(read(original[index])), side(read(found[index])));
       return;
     }
-    const classes = dims[this.axis] ?? 1;
+    const classes = at(dims, this.axis);
     const stride = dims.slice(this.axis + 1).reduce((product, dim) => product * dim, 1);
     for (let outer = 0; outer < original.length; outer += classes * stride)
       for (let first = outer; first < outer + stride; first++)
@@ -52,10 +56,10 @@ export class ClassTally {
 
   get result(): ClassFigures {
     const commonest = this.original.reduce(
-      (best, count, index) => (count > (this.original[best] ?? 0) ? index : best),
+      (best, count, index) => (count > orDefault(this.original[best], 0) ? index : best),
       0,
     );
-    const isVaried = (this.original[commonest] ?? 0) <= MOST_COMMON * this.total;
+    const isVaried = orDefault(this.original[commonest], 0) <= MOST_COMMON * this.total;
     if (this.level !== "item" && isVaried && this.total > 0) {
       const same = this.both.reduce((sum, count) => sum + count, 0);
       return { sameClass: same / this.total, classOf: this.level };
@@ -66,13 +70,13 @@ export class ClassTally {
 
   private count(original: number, found: number): void {
     this.total += 1;
-    this.original[original] = (this.original[original] ?? 0) + 1;
-    if (original === found) this.both[original] = (this.both[original] ?? 0) + 1;
+    this.original[original] = orDefault(this.original[original], 0) + 1;
+    if (original === found) this.both[original] = orDefault(this.both[original], 0) + 1;
   }
 }
 
 function overlap(both: readonly number[], total: number, background: number): ClassFigures {
-  const either = total - (both[background] ?? 0);
+  const either = total - orDefault(both[background], 0);
   if (either === 0) return {};
   const same = both.reduce((sum, count, index) => (index === background ? sum : sum + count), 0);
   return { overlap: same / either };
@@ -89,6 +93,6 @@ function levelOf(axis: number | "each", dims: readonly number[], size: number): 
 function largest(values: Float32Array, first: number, stride: number, classes: number): number {
   let best = 0;
   for (let index = 1; index < classes; index++)
-    if ((values[first + index * stride] ?? 0) > (values[first + best * stride] ?? 0)) best = index;
+    if (read(values[first + index * stride]) > read(values[first + best * stride])) best = index;
   return best;
 }

@@ -1,7 +1,8 @@
 import { comparedName, indexOfNames, unknownNames, withClassNames } from "../data/classes.js";
-import type { Dataset } from "../data/dataset.js";
+import { type Dataset, noticesOf } from "../data/dataset.js";
 import { shownName, someNames } from "../data/messages.js";
 import { readClassNames } from "../data/preprocessing.js";
+import { at, present } from "../graph/at.js";
 import { PenniError } from "../graph/errors.js";
 import { fixBatch } from "../graph/passes/fix_input_shape.js";
 import { elementCount } from "../graph/tensor.js";
@@ -21,9 +22,9 @@ export interface ScoredClasses {
 export function scoredClasses(model: Graph): ScoredClasses | undefined {
   const [output] = model.outputs;
   const shape = output === undefined ? undefined : (inferredShape(model, output.name) ?? output.type?.shape);
-  const [, ...scores] = shape ?? [];
-  if (output === undefined || scores.length === 0 || !scores.every((dim) => typeof dim === "number"))
-    return undefined;
+  if (output === undefined || shape === undefined) return undefined;
+  const scores = shape.slice(1);
+  if (scores.length === 0 || !scores.every((dim) => typeof dim === "number")) return undefined;
   return { output: output.name, shape: [1, ...scores], classes: elementCount(scores) };
 }
 
@@ -40,8 +41,8 @@ function inferredShape(model: Graph, output: string): Shape | undefined {
 /** Whether a model may score classes, [N, K] or [N, K, 1, 1]; only a shape that is known can deny it. */
 export function mayScoreClasses(model: Graph): boolean {
   const scored = scoredClasses(model);
-  const [, classes = 1, ...rest] = scored?.shape ?? [];
-  return scored === undefined || (classes > 1 && rest.every((dim) => dim === 1));
+  if (scored === undefined) return true;
+  return at(scored.shape, 1) > 1 && scored.shape.slice(2).every((dim) => dim === 1);
 }
 
 const CLASSES_ADVICE =
@@ -83,14 +84,14 @@ export function fitClasses(model: Graph, dataset: Dataset, given?: readonly stri
   const fitted = stated === undefined ? dataset : byStatedNames(dataset, classNames, stated);
   checkClassCount(model, fitted.classNames?.length);
   const unusable = unusableNames(model);
-  return unusable === undefined ? fitted : { ...fitted, notices: [...(fitted.notices ?? []), unusable] };
+  return unusable === undefined ? fitted : { ...fitted, notices: [...noticesOf(fitted), unusable] };
 }
 
 /** Says that labels were matched by name, unless that changes none. */
 function sayingOrder(given: Dataset, fitted: Dataset): Dataset {
-  const { classNames = [] } = fitted;
+  const classNames = present(fitted.classNames);
   if (given.classNames?.join("\n") === classNames.join("\n")) return fitted;
-  return { ...fitted, notices: [...(fitted.notices ?? []), describeMatched(classNames.length)] };
+  return { ...fitted, notices: [...noticesOf(fitted), describeMatched(classNames.length)] };
 }
 
 /** Says that labels were matched to a model's classes by their names. */
@@ -145,7 +146,7 @@ function byStatedNames(dataset: Dataset, classNames: readonly string[], stated: 
     return sayingOrder(dataset, withClassNames(dataset, stated, "the model's class names"));
   const isPlain = unknown.length === classNames.length || classNames.length === stated.length;
   if (isPlain && isInOrder(classNames, indices))
-    return { ...dataset, notices: [...(dataset.notices ?? []), ...namesDiffer(classNames, stated, unknown)] };
+    return { ...dataset, notices: [...noticesOf(dataset), ...namesDiffer(classNames, stated, unknown)] };
   throw new PenniError("bad-data", "only some classes of the data are among the model's class names", {
     file: dataset.name,
     expected: someNames(stated),
@@ -171,7 +172,7 @@ function namesDiffer(
 ): readonly string[] {
   const [first] = unknown;
   if (first === undefined || classNames.length !== stated.length) return [];
-  const other = stated[classNames.indexOf(first)] ?? "";
+  const other = at(stated, classNames.indexOf(first));
   return [
     `${unknown.length} of ${stated.length} classes have other names in the model ("${shownName(first)}" for "${shownName(other)}"): classes are taken in their order`,
   ];

@@ -1,3 +1,4 @@
+import { entryOf, orDefault, outputOf, present } from "../graph/at.js";
 import { PenniError } from "../graph/errors.js";
 import { countNonZeros, elementCount, float32Data } from "../graph/tensor.js";
 import type { Graph, Node, Shape, ValueType } from "../graph/types.js";
@@ -53,7 +54,7 @@ class ParameterOwners {
 
   /** Names of the parameters this node is the first to use; undefined if the node itself is constant. */
   visit(node: Node): readonly string[] | undefined {
-    const skipped = findOp(node)?.constants?.settings ?? [];
+    const skipped = orDefault(findOp(node)?.constants?.settings, []);
     const used = node.inputs.filter((name, index) => this.behind.has(name) && !skipped.includes(index));
     if (node.inputs.every((name) => name === "" || this.behind.has(name))) {
       for (const output of node.outputs) this.behind.set(output, used);
@@ -70,14 +71,14 @@ class ParameterOwners {
       if (this.owned.has(name)) continue;
       this.owned.add(name);
       if (this.graph.initializers.get(name)?.type.startsWith("float")) found.push(name);
-      for (const source of this.behind.get(name)?.toReversed() ?? []) open.push(source);
+      for (const source of entryOf(this.behind, name).toReversed()) open.push(source);
     }
     return found;
   }
 }
 
 function outputPositions({ types }: Inference, node: Node): number {
-  const [batch, , ...spatial] = types.get(node.outputs[0] ?? "")?.shape ?? [];
+  const [batch, , ...spatial] = present(types.get(outputOf(node, 0))?.shape);
   const dims = [batch, ...spatial];
   return dims.every((dim) => typeof dim === "number") ? elementCount(dims) : 0;
 }
@@ -125,7 +126,7 @@ function executedMacs(graph: Graph, node: Node, inference: Inference): number {
 
 /** Dimensions of the largest parameter: what a reader calls "the weight". */
 function largest(graph: Graph, names: readonly string[]): readonly number[] | undefined {
-  const dims = names.map((name) => graph.initializers.get(name)?.dims ?? []);
+  const dims = names.map((name) => entryOf(graph.initializers, name).dims);
   return dims.toSorted((a, b) => elementCount(b) - elementCount(a))[0];
 }
 
@@ -136,7 +137,7 @@ function countNode(
   inference: Inference,
   sparseLayer: SparseLayer | undefined,
 ): LayerCount {
-  const sizeOf = (name: string): number => elementCount(graph.initializers.get(name)?.dims ?? []);
+  const sizeOf = (name: string): number => elementCount(entryOf(graph.initializers, name).dims);
   const elements = parameters.reduce((sum, name) => sum + sizeOf(name), 0);
   const executed = executedMacs(graph, node, inference);
   if (sparseLayer === undefined) {
@@ -146,8 +147,7 @@ function countNode(
   }
   const { initializer, weightDims, basisMacs } = sparseLayer;
   const positions = isObscure(node, inference) ? 0 : outputPositions(inference, node);
-  const tensor = graph.initializers.get(initializer);
-  const nonZeros = tensor === undefined ? 0 : countNonZeros(float32Data(tensor));
+  const nonZeros = countNonZeros(float32Data(entryOf(graph.initializers, initializer)));
   const zeros = parameters.includes(initializer) ? sizeOf(initializer) - nonZeros : 0;
   return {
     node,

@@ -1,5 +1,6 @@
 import type { Split } from "../data/dataset.js";
 import type { Preprocessing } from "../data/preprocessing.js";
+import { orDefault } from "../graph/at.js";
 import type { Graph } from "../graph/types.js";
 import { classifierInterface } from "./accuracy.js";
 import { type Pair, runPair, scores } from "./pair.js";
@@ -69,8 +70,8 @@ function furthest(before: Difference, a: Float32Array, b: Float32Array): Differe
   let { difference, magnitude } = before;
   if (a.length !== b.length) difference = Number.NaN;
   a.forEach((value, index) => {
-    // Math.max keeps a NaN.
-    difference = Math.max(difference, Math.abs(value - (b[index] ?? Number.NaN)));
+    // Math.max keeps a NaN, which stands for what outputs of another size lack.
+    difference = Math.max(difference, Math.abs(value - orDefault(b[index], Number.NaN)));
     magnitude = Math.max(magnitude, Math.abs(value));
   });
   return { difference, magnitude };

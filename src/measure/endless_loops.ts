@@ -1,11 +1,21 @@
-import { intAttribute, intsAttribute } from "../graph/attributes.js";
+import { hasInput, hasOutput, orDefault } from "../graph/at.js";
+import { intsAttributeOr } from "../graph/attributes.js";
 import { PenniError } from "../graph/errors.js";
+import { inputOrOmitted, outputOrOmitted } from "../graph/operands.js";
 import { fixOpenBatch } from "../graph/passes/fix_input_shape.js";
 import type { Graph, Node } from "../graph/types.js";
 import type { Body } from "../onnx/read.js";
-import { knownNumbers } from "../ops/core/rearrange.js";
 import type { ForwardInference } from "../ops/inference/infer.js";
-import { bodyOf, branchScope, hasSubgraph, inferredAnyhow, isStandard, TRUE } from "./long_loops.js";
+import {
+  bodyOf,
+  branchScope,
+  hasSubgraph,
+  inferredAnyhow,
+  isStandard,
+  knownNumber,
+  scannedInputs,
+  TRUE,
+} from "./long_loops.js";
 
 /** A loop of any network that makes sense has made fewer turns than this: at a few microseconds each, a minute. */
 const MOST_TURNS_OF_A_RUN = 2 ** 24;
@@ -38,7 +48,7 @@ export function refuseEndlessLoops(given: Graph): void {
 /** How many turns a node makes at least, with those of loops inside; 1 for what does not loop, or may end at any time. */
 function turnsOf(node: Node, graph: Graph, known: ForwardInference): number {
   if (!hasSubgraph(node) || !isStandard(node)) return 1;
-  const bodies = [...node.attributes.values()].flatMap((attribute) => bodyOf(attribute) ?? []);
+  const bodies = [...node.attributes.values()].map(bodyOf).filter((body) => body !== undefined);
   switch (node.op) {
     // Either branch may be taken.
     case "If":
@@ -62,23 +72,23 @@ function turnsInside({ nodes }: Body, graph: Graph, scope: ForwardInference): nu
 }
 
 function turnsOfLoop(node: Node, body: Body, graph: Graph, known: ForwardInference): number {
-  const numberOf = (name = ""): number | undefined => knownNumbers(known.values.get(name))?.[0];
-  const [turns = "", start = ""] = node.inputs;
-  const [, condition = ""] = body.inputs;
+  const condition = inputOrOmitted(body, 1);
   const scope = branchScope(body, graph, known, new Map([[condition, TRUE]]));
   // If it stays true whenever it is true, it is true for ever.
-  const [next] = knownNumbers(scope.values.get(body.outputs[0] ?? "")) ?? [];
-  const isStarted = start === "" || numberOf(start) === 1;
-  const own = turns === "" ? Number.POSITIVE_INFINITY : (numberOf(turns) ?? 1);
-  const isUnconditional = isStarted && (next === 1 || body.outputs[0] === condition);
+  const goesOn = outputOrOmitted(body, 0);
+  const isStarted = !hasInput(node, 1) || knownNumber(known, inputOrOmitted(node, 1)) === 1;
+  // Of a number that is computed while the model runs nothing is known.
+  const turns = orDefault(knownNumber(known, inputOrOmitted(node, 0)), 1);
+  const own = hasInput(node, 0) ? turns : Number.POSITIVE_INFINITY;
+  const isUnconditional =
+    isStarted && (knownNumber(scope, goesOn) === 1 || (hasOutput(body, 0) && goesOn === condition));
   return (isUnconditional ? Math.max(own, 0) : 1) * turnsInside(body, graph, scope);
 }
 
 /** The slices that Scan goes over, where that is known. */
 function slicesOf(node: Node, { types }: ForwardInference): number {
-  const count = intAttribute(node, "num_scan_inputs") ?? 0;
-  const axes = intsAttribute(node, "scan_input_axes") ?? [];
-  const scanned = count > 0 ? node.inputs.slice(-count) : [];
-  const sizes = scanned.map((name, index) => types.get(name)?.shape?.at(axes[index] ?? 0));
+  const scanned = scannedInputs(node);
+  const axes = intsAttributeOr(node, "scan_input_axes", []);
+  const sizes = scanned.map((name, index) => types.get(name)?.shape?.at(orDefault(axes[index], 0)));
   return Math.max(1, ...sizes.filter((size) => typeof size === "number"));
 }

@@ -1,3 +1,4 @@
+import { at } from "../graph/at.js";
 import { median } from "./median.js";
 
 /** Where a true value lies with 95 % confidence. */
@@ -16,10 +17,11 @@ const RISK = 0.05;
  * value where there are fewer than six, which say less. NaN of nothing.
  */
 export function medianInterval(values: readonly number[]): Interval {
+  const count = values.length;
+  if (count === 0) return { low: Number.NaN, high: Number.NaN };
   const sorted = values.toSorted((a, b) => a - b);
-  const count = sorted.length;
   const left = Math.max(0, count > MANY ? normalRank(count) : exactRank(count));
-  return { low: sorted[left] ?? Number.NaN, high: sorted[count - 1 - left] ?? Number.NaN };
+  return { low: at(sorted, left), high: at(sorted, count - 1 - left) };
 }
 
 /** From here on binomial probabilities are those of the normal distribution. */
@@ -77,7 +79,7 @@ export function pairedDifference(gained: number, lost: number, total: number): C
 
 /** The ratio of two values that were measured in rounds by turns: what hits both in a round cancels. */
 export function ratioOfRounds(before: readonly number[], after: readonly number[]): Change {
-  const ratios = before.map((value, round) => (after[round] ?? Number.NaN) / value);
+  const ratios = before.map((value, round) => at(after, round) / value);
   const { low, high } = medianInterval(ratios);
   // Fewer than six rounds cannot exclude chance.
   const differs = ratios.length >= LEAST_ROUNDS && (low > 1 || high < 1);

@@ -1,6 +1,7 @@
 import { Tensor as OrtTensor } from "onnxruntime-common";
 import type { Feeds, Session } from "../execute/engine.js";
 import { openSession } from "../execute/node.js";
+import { at, last } from "../graph/at.js";
 import { PenniError } from "../graph/errors.js";
 import { elementCount } from "../graph/tensor.js";
 import type { Graph } from "../graph/types.js";
@@ -73,13 +74,13 @@ export async function measureLatency(
         const started = performance.now();
         sessions = await openAll(models, threads);
         isQuick = performance.now() - started < LONGEST_LOAD_MS;
-        for (const [index, session] of sessions.entries()) await warmUp(session, feeds[index] ?? {}, warmup);
+        for (const [index, session] of sessions.entries()) await warmUp(session, at(feeds, index), warmup);
       }
       for (const own of times) own.push([]);
       const count = Math.ceil((runs - round) / rounds);
       for (let run = 0; run < count; run++) {
         for (const [index, session] of sessions.entries())
-          times[index]?.[round]?.push(await timeOnce(session, feeds[index] ?? {}));
+          last(at(times, index)).push(await timeOnce(session, at(feeds, index)));
       }
     }
   } finally {

@@ -1,9 +1,9 @@
 import { Tensor as OrtTensor } from "onnxruntime-common";
 import { Random } from "../data/random.js";
 import type { Feeds } from "../execute/engine.js";
+import { dims4, inputOf, present } from "../graph/at.js";
 import { int } from "../graph/attributes.js";
 import { PenniError } from "../graph/errors.js";
-import { elementCount } from "../graph/tensor.js";
 import type { Graph, Node, ValueInfo, ValueType } from "../graph/types.js";
 import { standardOpset } from "../ops/core/definition.js";
 import { matMul, mul, reduceMean, reduceSum, reshape, sub, transpose } from "../ops/core/emit.js";
@@ -13,6 +13,9 @@ import { TypedBuilder } from "../ops/inference/builder.js";
 import { centredMoments, type LayerMoments, type MomentsRequest } from "./moments.js";
 import { samplePositions } from "./sampled_columns.js";
 import type { SettledValues } from "./settled_values.js";
+
+/** As a constant of this file, `present` costs nothing in the loops below. */
+const read = present;
 
 /**
  * How many samples a layer's moments are made of. An image gives one for each output position, and neighbours say
@@ -96,8 +99,8 @@ function emitSums(
   const sources = declare("sources", "int32", taps * count);
   const inside = geometry.pads.some((pad) => pad > 0) ? [declare("inside", "float32", taps * count)] : [];
   const pick = (value: string, indices: string): string => {
-    const [, channels = 0, ...plane] = b.dims(value);
-    const flat = reshape(b, value, [batch, channels, elementCount(plane)]);
+    const [, channels, height, width] = dims4(b.dims(value));
+    const flat = reshape(b, value, [batch, channels, height * width]);
     return b.emit("Gather", [flat, indices], { attributes: { axis: int(2) } });
   };
   /** [batch, groups * perGroup * count] as [groups, perGroup, batch * count]. */
@@ -146,7 +149,7 @@ class MomentSums {
     samples: SampleSize,
   ) {
     const { conv, input, target } = request;
-    const geometry = convGeometry(conv, b.dims(input), b.dims(conv.inputs[1] ?? ""));
+    const geometry = convGeometry(conv, b.dims(input), b.dims(inputOf(conv, 1)));
     const { groups, inputChannels, outputChannels, kernel, output } = geometry;
     if (b.dims(target)[1] !== outputChannels)
       throw new PenniError("internal", "a layer's target has other channels", { op: conv.op });
@@ -245,5 +248,5 @@ function floatsOf(results: Feeds, name: string): Float32Array {
 
 function addTo(sums: Float64Array, to: number, values: Float32Array, from: number, count: number): void {
   for (let index = 0; index < count; index++)
-    sums[to + index] = (sums[to + index] ?? 0) + (values[from + index] ?? 0);
+    sums[to + index] = read(sums[to + index]) + read(values[from + index]);
 }

@@ -1,6 +1,8 @@
-import { intAttribute } from "../graph/attributes.js";
+import { hasOutput } from "../graph/at.js";
+import { intAttributeOr } from "../graph/attributes.js";
 import { PenniError } from "../graph/errors.js";
 import { innerNodes } from "../graph/links.js";
+import { inputOrOmitted, outputOrOmitted } from "../graph/operands.js";
 import type { Attribute, Branch, Graph, InnerNode, Node, ValueInfo } from "../graph/types.js";
 import { namesRead } from "../graph/verify.js";
 import { type Body, decodeBody } from "../onnx/read.js";
@@ -65,9 +67,14 @@ function isLong(node: Node, graph: Graph, known: ForwardInference): boolean {
 }
 
 /** Without a number of turns, or with one that is computed while the model runs, the condition decides. */
-function isFewTurns({ inputs }: Node, { values }: ForwardInference): boolean {
-  const [turns = Number.POSITIVE_INFINITY] = knownNumbers(values.get(inputs[0] ?? "")) ?? [];
-  return turns <= MOST_TURNS;
+function isFewTurns(node: Node, known: ForwardInference): boolean {
+  const turns = knownNumber(known, inputOrOmitted(node, 0));
+  return turns !== undefined && turns <= MOST_TURNS;
+}
+
+/** What is known of a value before the graph runs, if it is a number; of several the first. */
+export function knownNumber({ values }: ForwardInference, name: string): number | undefined {
+  return knownNumbers(values.get(name))?.[0];
 }
 
 /** Nodes that are looked at to follow a loop's condition, over all its turns. */
@@ -77,23 +84,30 @@ const MOST_FOLLOWED = 2 ** 14;
 function endsByCounting(node: Node, graph: Graph, known: ForwardInference): boolean {
   const [attribute] = node.attributes.values();
   const body = attribute === undefined ? undefined : bodyOf(attribute);
-  const { inputs: [turnName = "", goes = "", ...carried] = [], outputs: [condition = "", ...results] = [] } =
-    body ?? {};
   // Names mean one value each in a sound file; here, no other must be taken for what the loop carries along.
-  if (body === undefined || condition === "" || body.inputs.some((name) => known.types.has(name)))
+  if (body === undefined || !hasOutput(body, 0) || body.inputs.some((name) => known.types.has(name)))
     return false;
-  const nodes = nodesBehind(body, condition, new Map(carried.map((name, at) => [name, results[at] ?? ""])));
-  let values = new Map(carried.map((name, at) => [name, known.values.get(node.inputs[at + 2] ?? "")]));
+  const [turnName, goes, condition] = [
+    inputOrOmitted(body, 0),
+    inputOrOmitted(body, 1),
+    outputOrOmitted(body, 0),
+  ];
+  // What the loop carries along: the body's name for it, and for what it is in the next turn.
+  const carried = new Map(body.inputs.slice(2).map((name, at) => [name, outputOrOmitted(body, at + 1)]));
+  const nodes = nodesBehind(body, condition, carried);
+  let values = new Map(
+    body.inputs.slice(2).map((name, at) => [name, known.values.get(inputOrOmitted(node, at + 2))]),
+  );
   for (let turn = 0; turn * (nodes.length + 1) <= MOST_FOLLOWED; turn += 1) {
     const given = new Map(
       [...values].flatMap(([name, value]) => (value === undefined ? [] : [[name, value] as const])),
     );
     given.set(goes, TRUE).set(turnName, { type: "int64", dims: [], elements: [turn] });
-    const { values: made } = branchScope({ ...body, nodes }, graph, known, given);
-    const [next] = knownNumbers(made.get(condition)) ?? [];
-    if (!nodes.every((each) => isExact(each, made))) return false;
+    const scope = branchScope({ ...body, nodes }, graph, known, given);
+    const next = knownNumber(scope, condition);
+    if (!nodes.every((each) => isExact(each, scope.values))) return false;
     if (next !== 1) return next === 0;
-    values = new Map(carried.map((name, at) => [name, made.get(results[at] ?? "")]));
+    values = new Map([...carried].map(([name, result]) => [name, scope.values.get(result)]));
   }
   return false;
 }
@@ -104,8 +118,11 @@ function isExact(node: Node, values: ReadonlyMap<string, KnownValue>): boolean {
     value !== undefined &&
     ["int32", "int64", "bool"].includes(value.type) &&
     value.elements.every((element) => typeof element === "number" && Math.abs(element) < 2 ** 31);
-  const read = namesRead(node).flatMap((name) => values.get(name) ?? []);
-  return read.every(isRight) && node.outputs.every((name) => name === "" || isRight(values.get(name)));
+  const read = namesRead(node).filter((name) => values.has(name));
+  return (
+    read.every((name) => isRight(values.get(name))) &&
+    node.outputs.every((name) => name === "" || isRight(values.get(name)))
+  );
 }
 
 /** The nodes of a body that a value of it depends on, in their order; what is carried along depends on the turn before. */
@@ -134,12 +151,17 @@ export function bodyOf(attribute: Parameters<typeof decodeBody>[0]): Body | unde
 
 /** Scan makes a turn for each slice of what it goes over, along whatever axis. */
 function isShortScan(node: Node, { types }: ForwardInference): boolean {
-  const count = intAttribute(node, "num_scan_inputs") ?? 0;
-  const scanned = count > 0 ? node.inputs.slice(-count) : node.inputs;
-  return scanned.every((name) => {
+  const scanned = scannedInputs(node);
+  return (scanned.length > 0 ? scanned : node.inputs).every((name) => {
     const shape = types.get(name)?.shape;
     return isStatic(shape) && shape.every((size) => size <= MOST_TURNS);
   });
+}
+
+/** What Scan goes over: the last of its inputs; none where a file does not say how many. */
+export function scannedInputs(node: Node): readonly string[] {
+  const count = intAttributeOr(node, "num_scan_inputs", 0);
+  return count > 0 ? node.inputs.slice(-count) : [];
 }
 
 function isLongBranch(attribute: Attribute, graph: Graph, outside: ForwardInference): boolean {

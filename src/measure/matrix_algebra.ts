@@ -1,6 +1,7 @@
 import { Tensor as OrtTensor } from "onnxruntime-common";
 import type { Feeds, Session } from "../execute/engine.js";
 import { openSession } from "../execute/node.js";
+import { present } from "../graph/at.js";
 import { PenniError } from "../graph/errors.js";
 import { int64Tensor } from "../graph/tensor.js";
 import type { Graph, Node, Tensor } from "../graph/types.js";
@@ -120,9 +121,8 @@ export class RuntimeAlgebra {
    */
   project(matrix: Float64Array, basis: Float64Array, taps: number): Promise<Float32Array> {
     const [channels, d] = [Math.sqrt(matrix.length) / taps, basis.length / taps];
-    const across = Float32Array.from(
-      basis,
-      (_, index) => basis[(index % d) * taps + Math.floor(index / d)] ?? 0,
+    const across = Float32Array.from(basis, (_, index) =>
+      present(basis[(index % d) * taps + Math.floor(index / d)]),
     );
     return resultOf(this.projections, {
       matrix: new OrtTensor("float32", this.lastProjected.of(matrix), [channels, taps, channels, taps]),

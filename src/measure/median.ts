@@ -1,7 +1,9 @@
+import { at } from "../graph/at.js";
 /** Middle value; the mean of the two middle ones where their number is even. NaN of nothing. */
 export function median(values: readonly number[]): number {
+  if (values.length === 0) return Number.NaN;
   const sorted = values.toSorted((a, b) => a - b);
-  const upper = sorted[sorted.length >> 1] ?? Number.NaN;
-  if (sorted.length % 2 === 1) return upper;
-  return (upper + (sorted[(sorted.length >> 1) - 1] ?? upper)) / 2;
+  const middle = sorted.length >> 1;
+  if (sorted.length % 2 === 1) return at(sorted, middle);
+  return (at(sorted, middle) + at(sorted, middle - 1)) / 2;
 }

@@ -1,5 +1,9 @@
+import { at, present } from "../graph/at.js";
 import { PenniError } from "../graph/errors.js";
 import type { Node } from "../graph/types.js";
+
+/** As a constant of this file, `present` costs nothing in the loops below. */
+const read = present;
 
 /** A convolution of a network whose input columns are to be compared with wanted outputs. */
 export interface MomentsRequest {
@@ -46,24 +50,24 @@ export interface BatchedSums {
 
 /** The spread of a batch's means about the mean of all comes on top of the spread within batches (Chan et al. 1979). */
 export function centredMoments({ squares, spreads, batchMeans, rowsPerBatch, n }: BatchedSums): LayerMoments {
-  const [first = new Float64Array(0)] = batchMeans;
+  const first = at(batchMeans, 0);
   const size = first.length;
   const outputs = size - n;
   const batches = batchMeans.length;
   const rows = batches * rowsPerBatch;
-  const mean = first.map((_, i) => batchMeans.reduce((sum, means) => sum + (means[i] ?? 0), 0) / batches);
-  const offsets = batchMeans.map((means) => means.map((value, i) => value - (mean[i] ?? 0)));
+  const mean = first.map((_, i) => batchMeans.reduce((sum, means) => sum + read(means[i]), 0) / batches);
+  const offsets = batchMeans.map((means) => means.map((value, i) => value - read(mean[i])));
   const products = squares.map((value) => value / rows);
   for (const offset of offsets) {
     for (let i = 0; i < size; i++) {
-      const scale = (offset[i] ?? 0) / batches;
+      const scale = read(offset[i]) / batches;
       const row = products.subarray(i * n, (i + 1) * n);
-      for (let j = 0; j < n; j++) row[j] = (row[j] ?? 0) + scale * (offset[j] ?? 0);
+      for (let j = 0; j < n; j++) row[j] = read(row[j]) + scale * read(offset[j]);
     }
   }
   const variance = Float64Array.from({ length: outputs }, (_, k) => {
-    const between = offsets.reduce((sum, offset) => sum + (offset[n + k] ?? 0) ** 2, 0) / batches;
-    return Math.max(0, (spreads[k] ?? 0) / rows + between);
+    const between = offsets.reduce((sum, offset) => sum + read(offset[n + k]) ** 2, 0) / batches;
+    return Math.max(0, read(spreads[k]) / rows + between);
   });
   return {
     rows,
@@ -86,14 +90,14 @@ export function anchored(moments: LayerMoments, weight: ArrayLike<number>, stren
   const { n, outputs } = moments;
   const gram = moments.gram.slice();
   let trace = 0;
-  for (let i = 0; i < n; i++) trace += gram[i * n + i] ?? 0;
+  for (let i = 0; i < n; i++) trace += read(gram[i * n + i]);
   // A layer whose inputs never change has no scale of its own; any positive one makes it keep its weights.
   const ridge = strength * (trace > 0 ? trace / n : 1);
-  for (let i = 0; i < n; i++) gram[i * n + i] = (gram[i * n + i] ?? 0) + ridge;
-  const cross = moments.cross.map((value, index) => value + ridge * (weight[index] ?? 0));
+  for (let i = 0; i < n; i++) gram[i * n + i] = read(gram[i * n + i]) + ridge;
+  const cross = moments.cross.map((value, index) => value + ridge * read(weight[index]));
   const variance = moments.variance.map((value, k) => {
     let square = 0;
-    for (let i = 0; i < n; i++) square += (weight[k * n + i] ?? 0) ** 2;
+    for (let i = 0; i < n; i++) square += read(weight[k * n + i]) ** 2;
     return value + ridge * square;
   });
   return { ...moments, n, outputs, gram, cross, variance };
@@ -107,7 +111,7 @@ export function combined(moments: readonly LayerMoments[]): LayerMoments {
   const rows = moments.reduce((sum, part) => sum + part.rows, 0);
   const average = (pick: (part: LayerMoments) => Float64Array): Float64Array =>
     pick(first).map((_, index) =>
-      moments.reduce((sum, part) => sum + ((pick(part)[index] ?? 0) * part.rows) / rows, 0),
+      moments.reduce((sum, part) => sum + (read(pick(part)[index]) * part.rows) / rows, 0),
     );
   return {
     ...first,
@@ -120,6 +124,5 @@ export function combined(moments: readonly LayerMoments[]): LayerMoments {
 
 /** Group by group over the convolutions that share a weight. */
 export function combinedGroups(byConv: readonly (readonly LayerMoments[])[]): readonly LayerMoments[] {
-  const [first = []] = byConv;
-  return first.map((_, group) => combined(byConv.flatMap((groups) => groups[group] ?? [])));
+  return at(byConv, 0).map((_, group) => combined(byConv.map((groups) => at(groups, group))));
 }

@@ -1,3 +1,5 @@
+import { orDefault } from "../graph/at.js";
+
 /**
  * The mean squared change of values in units of the variance of all original values, from sums that grow with every batch:
  * what calibration weighs layers by. It adds up over layers and outputs as errors, which are roots, do not.
@@ -8,12 +10,12 @@ export class NormalizedSquares {
   private square = 0;
   private changeSquare = 0;
 
-  /** Both with the same number of elements. */
+  /** Values whose number depends on what they are cannot be compared where it is another: then the result is NaN. */
   add(original: Float32Array, changed: Float32Array): void {
     original.forEach((value, index) => {
       this.value += value;
       this.square += value * value;
-      this.changeSquare += ((changed[index] ?? NaN) - value) ** 2;
+      this.changeSquare += (orDefault(changed[index], NaN) - value) ** 2;
     });
     this.count += original.length;
   }

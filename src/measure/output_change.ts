@@ -57,7 +57,7 @@ export class ChangeComparison {
     return {
       top1: isLabelled ? share(correct, images) : undefined,
       agreement: scores === undefined ? undefined : share(same, images),
-      errors: this.errors.results.map(({ error }) => error ?? Number.NaN),
+      errors: this.errors.results.map(({ error }) => (error === null ? Number.NaN : error)),
     };
   }
 }

@@ -1,4 +1,6 @@
 import { toOrtTensor } from "../execute/engine.js";
+import { at } from "../graph/at.js";
+import { pushTo } from "../graph/push_to.js";
 import type { Graph, Tensor, ValueInfo } from "../graph/types.js";
 import { namesRead } from "../graph/verify.js";
 import { NormalizedSquares } from "./normalized_squares.js";
@@ -22,7 +24,7 @@ export class OutputProbe {
    */
   static async open(network: Graph, values: SettledValues, batches: number): Promise<OutputProbe> {
     const reference = await outputsOf(network, values, batches, [new Map()]);
-    return new OutputProbe(network, values, batches, reference[0] ?? new Map());
+    return new OutputProbe(network, values, batches, at(reference, 0));
   }
 
   /**
@@ -54,7 +56,8 @@ async function outputsOf(
   batches: number,
   replacements: readonly ReadonlyMap<string, Tensor>[],
 ): Promise<readonly Outputs[]> {
-  const [first = new Map<string, Tensor>()] = replacements;
+  if (replacements.length === 0) return [];
+  const first = at(replacements, 0);
   const outputs = network.outputs.filter(isReached(network, [...first.keys()]));
   if (outputs.length === 0) return replacements.map(() => new Map());
   const opened = [...first].map(([name, { type, dims }]): ValueInfo => {
@@ -72,9 +75,7 @@ async function outputsOf(
       for (const [name, { data }] of Object.entries(results)) {
         // Integers (classes, indices) do not move little by little.
         if (!(data instanceof Float32Array)) continue;
-        const parts = found[variant]?.get(name) ?? [];
-        parts.push(data);
-        found[variant]?.set(name, parts);
+        pushTo(at(found, variant), name, data);
       }
     },
     batches,

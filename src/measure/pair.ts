@@ -1,5 +1,6 @@
 import type { Feeds } from "../execute/engine.js";
 import { openSession } from "../execute/node.js";
+import { orDefault } from "../graph/at.js";
 import { PenniError } from "../graph/errors.js";
 import type { Graph } from "../graph/types.js";
 import { float32Interface } from "../ops/passes/float16.js";
@@ -65,7 +66,8 @@ export function scores(
       found: tensor?.type ?? "nothing",
     });
   }
-  const [rows = 1] = tensor.dims;
+  // A number alone is one row.
+  const rows = orDefault(tensor.dims[0], 1);
   const isByImage = rows % size === 0;
   return isByImage ? tensor.data.subarray(0, (tensor.data.length / size) * count) : tensor.data;
 }

@@ -1,18 +1,11 @@
 import type { Preprocessing } from "../data/preprocessing.js";
-import type { Session } from "../execute/engine.js";
-import { openSession } from "../execute/node.js";
-import { attributes } from "../graph/attributes.js";
-import { freshNames, usedNames } from "../graph/edit.js";
-import { PenniError } from "../graph/errors.js";
+import { at } from "../graph/at.js";
 import { imageInput } from "../graph/image_input.js";
-import { fixBatch } from "../graph/passes/fix_input_shape.js";
-import { removeDeadNodes } from "../graph/passes/remove_dead_nodes.js";
-import { float32Data } from "../graph/tensor.js";
-import type { Graph, Node } from "../graph/types.js";
-import { float32Interface } from "../ops/passes/float16.js";
+import type { Graph } from "../graph/types.js";
 import { median } from "./median.js";
 import { alternatives, otherOrder } from "./picture_alternatives.js";
-import { type ChosenImages, feedChosen, runEach } from "./run_on_images.js";
+import { biasSite, type Moments, momentsOf, normalizationSite, openSite, type Site } from "./picture_site.js";
+import type { ChosenImages } from "./run_on_images.js";
 
 /** How many pictures are looked at. */
 export const PLAUSIBILITY_IMAGES = 64;
@@ -45,100 +38,6 @@ export async function pictureWarning(model: Graph, images: ChosenImages): Promis
   }
 }
 
-/** Mean and standard deviation of every channel. */
-interface Moments {
-  readonly means: readonly number[];
-  readonly deviations: readonly number[];
-}
-
-type Site =
-  | { readonly kind: "normalization"; readonly value: string; readonly expected: Moments }
-  | { readonly kind: "bias"; readonly value: string; readonly bias: Float32Array };
-
-/** What the first BatchNormalization is given, if it was trained. */
-function normalizationSite(model: Graph): Site | undefined {
-  const node = model.nodes.find(({ op }) => op === "BatchNormalization");
-  const [value, , , mean, variance] = node?.inputs ?? [];
-  const [means, variances] = [constant(model, mean), constant(model, variance)];
-  if (value === undefined || means === undefined || variances === undefined) return undefined;
-  if (means.every((each) => each === 0) && variances.every((each) => each === 1)) return undefined;
-  const isUsable = [...means, ...variances].every(Number.isFinite) && variances.some((each) => each > 0);
-  if (!isUsable) return undefined;
-  return {
-    kind: "normalization",
-    value,
-    expected: { means: [...means], deviations: [...variances].map((each) => Math.sqrt(Math.max(0, each))) },
-  };
-}
-
-/** What the first convolution computes, if it has a bias. */
-function biasSite(model: Graph): Site | undefined {
-  const node = model.nodes.find(({ op }) => op === "Conv");
-  const bias = constant(model, node?.inputs[2]);
-  const value = node?.outputs[0];
-  if (value === undefined || bias === undefined || bias.every((each) => each === 0)) return undefined;
-  return { kind: "bias", value, bias };
-}
-
-function constant(model: Graph, name: string | undefined): Float32Array | undefined {
-  const tensor = name === undefined ? undefined : model.initializers.get(name);
-  return tensor?.type === "float32" ? float32Data(tensor) : undefined;
-}
-
-interface SiteSession {
-  readonly session: Session;
-  readonly input: string;
-  readonly output: string;
-}
-
-/** The model up to the site, for one image; undefined where that does not run. */
-async function openSite(model: Graph, { value }: Site): Promise<SiteSession | undefined> {
-  const output = freshNames(usedNames(model))("looked_at");
-  const copy: Node = {
-    name: output,
-    op: "Identity",
-    domain: "",
-    inputs: [value],
-    outputs: [output],
-    attributes: attributes({}),
-  };
-  const cut = removeDeadNodes({
-    ...model,
-    nodes: [...model.nodes, copy],
-    outputs: [{ name: output, type: undefined }],
-  });
-  try {
-    const session = await openSession(fixBatch(float32Interface(cut), 1), { spinning: false });
-    return { session, input: imageInput(model).name, output };
-  } catch (error) {
-    if (error instanceof PenniError) return undefined;
-    throw error;
-  }
-}
-
-async function momentsOf({ session, input, output }: SiteSession, images: ChosenImages): Promise<Moments> {
-  const sums: number[] = [];
-  const squares: number[] = [];
-  let count = 0;
-  for await (const { results } of runEach(session, feedChosen(images, { input, batch: 1 }), [output])) {
-    const { data, dims: found = [] } = results[output] ?? {};
-    if (!(data instanceof Float32Array)) break;
-    const [, channels = 1] = found;
-    const size = data.length / channels;
-    count += size;
-    data.forEach((value, index) => {
-      const channel = Math.floor(index / size);
-      sums[channel] = (sums[channel] ?? 0) + value;
-      squares[channel] = (squares[channel] ?? 0) + value * value;
-    });
-  }
-  const means = sums.map((sum) => sum / count);
-  const deviations = squares.map((square, channel) =>
-    Math.sqrt(Math.max(0, square / count - (means[channel] ?? 0) ** 2)),
-  );
-  return { means, deviations };
-}
-
 /** What varies by less than this share of its size is rounding, that of the sums. */
 const ROUNDING = 1e-5;
 
@@ -151,7 +50,7 @@ function silenceOf({ kind }: Site, { means, deviations }: Moments): string | und
   if (![...means, ...deviations].every(Number.isFinite))
     return `what ${place} for these pictures is not finite: check the weights before it`;
   const isConstant = deviations.every(
-    (deviation, channel) => deviation <= ROUNDING * Math.abs(means[channel] ?? 0),
+    (deviation, channel) => deviation <= ROUNDING * Math.abs(at(means, channel)),
   );
   return isConstant
     ? `what ${place} is the same for all of these pictures: check the weights before it, and the pictures`
@@ -173,8 +72,8 @@ function misfit(found: Moments, expected: Moments): number {
   const least = LEAST_DEVIATION * Math.max(...expected.deviations);
   const parts = expected.deviations.map((deviation, channel) => {
     const unit = Math.max(deviation, least);
-    const ratio = Math.max(found.deviations[channel] ?? 0, 1e-6 * unit) / unit;
-    const shift = (found.means[channel] ?? 0) - (expected.means[channel] ?? 0);
+    const ratio = Math.max(at(found.deviations, channel), 1e-6 * unit) / unit;
+    const shift = at(found.means, channel) - at(expected.means, channel);
     return Math.min(WORST_MISFIT, Math.hypot(Math.log(ratio), shift / unit)) ** 2;
   });
   return Math.sqrt(parts.reduce((sum, part) => sum + part, 0) / parts.length);
@@ -201,7 +100,7 @@ async function normalizationWarning(
   for (const { options, values } of others) {
     const moments = await look({ ...preprocessing, ...values });
     const each = misfit(moments, expected);
-    if (each < (best?.misfit ?? Number.POSITIVE_INFINITY)) best = { options, misfit: each, found: moments };
+    if (best === undefined || each < best.misfit) best = { options, misfit: each, found: moments };
   }
   const isBetter = best !== undefined && best.misfit < (isSuspicious ? CLEARLY_BETTER : BETTER_ORDER) * now;
   if (!isSuspicious && !isBetter) return undefined;
@@ -225,7 +124,7 @@ function shift(found: Moments, expected: Moments): string {
     median(
       expected.means.map(
         (mean, channel) =>
-          Math.abs((found.means[channel] ?? 0) - mean) / Math.max(expected.deviations[channel] ?? 0, least),
+          Math.abs(at(found.means, channel) - mean) / Math.max(at(expected.deviations, channel), least),
       ),
     ),
   );
@@ -246,7 +145,7 @@ function biasWarning(
   // A channel that nothing is added to says nothing about the pictures.
   const least = LEAST_DEVIATION * Math.max(...deviations);
   const shares = deviations.flatMap((deviation, channel) =>
-    deviation < least ? [] : [Math.abs(bias[channel] ?? 0) / deviation],
+    deviation < least ? [] : [Math.abs(at(bias, channel)) / deviation],
   );
   const share = median(shares);
   const isWeak = share > LARGEST_SHARE;

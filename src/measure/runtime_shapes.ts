@@ -1,4 +1,5 @@
 import type { OrtTensor, Session, SessionOptions } from "../execute/engine.js";
+import { orDefault } from "../graph/at.js";
 import { BATCH_SYMBOL } from "../graph/batch_symbol.js";
 import { PenniError } from "../graph/errors.js";
 import { fixBatch, fixOpenBatch } from "../graph/passes/fix_input_shape.js";
@@ -211,7 +212,7 @@ async function measure(graph: Graph, names: readonly string[]): Promise<Readonly
 
 /** What the model calls its batch, or Penni's name for it. */
 function batchName(graph: Graph): string {
-  const names = new Set(graph.inputs.flatMap(({ type }) => type?.shape?.slice(0, 1) ?? []));
+  const names = new Set(graph.inputs.flatMap(({ type }) => orDefault(type?.shape, []).slice(0, 1)));
   const [name] = names;
   return names.size === 1 && typeof name === "string" ? name : BATCH_SYMBOL;
 }

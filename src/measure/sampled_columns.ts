@@ -1,4 +1,5 @@
 import type { Random } from "../data/random.js";
+import { present } from "../graph/at.js";
 import type { ConvGeometry } from "../ops/families/conv_gradient.js";
 
 /** Output positions of a convolution, and where each tap of their kernels reads. */
@@ -37,8 +38,8 @@ function drawn(total: number, count: number, random: Random): Int32Array {
   const all = Uint32Array.from({ length: total }, (_, index) => index);
   for (let at = 0; at < count && count < total; at++) {
     const other = at + random.below(total - at);
-    const held = all[at] ?? 0;
-    all[at] = all[other] ?? 0;
+    const held = present(all[at]);
+    all[at] = present(all[other]);
     all[other] = held;
   }
   return Int32Array.from(all.subarray(0, count)).sort();

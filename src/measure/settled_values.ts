@@ -1,5 +1,6 @@
 import { Tensor as OrtTensor } from "onnxruntime-common";
 import type { Feeds } from "../execute/engine.js";
+import { at, orDefault } from "../graph/at.js";
 import { PenniError } from "../graph/errors.js";
 import type { Graph, ValueInfo, ValueType } from "../graph/types.js";
 import { namesRead } from "../graph/verify.js";
@@ -47,7 +48,7 @@ export class SettledValues {
     const kept = names.filter((name) => this.types.has(name));
     const made = names.filter((name) => !this.types.has(name));
     const carry = (batch: number): Feeds =>
-      Object.fromEntries(kept.flatMap((name) => [[name, tensorOf(before[batch] ?? {}, name)] as const]));
+      Object.fromEntries(kept.flatMap((name) => [[name, tensorOf(at(before, batch), name)] as const]));
     const after: Feeds[] = [];
     if (made.length === 0) {
       for (let batch = 0; batch < before.length; batch++) after.push(carry(batch));
@@ -91,7 +92,9 @@ export class SettledValues {
     const given = new Set(part.inputs.map(({ name }) => name));
     const { size, dims } = this.images;
     for (const [batch, pixels] of this.pixelsFor(given.has(input), most)) {
-      const settled = Object.entries(this.batches[batch] ?? {}).filter(([name]) => given.has(name));
+      // There are no batches as long as nothing is settled.
+      const known = orDefault(this.batches[batch], {});
+      const settled = Object.entries(known).filter(([name]) => given.has(name));
       const feeds = {
         ...Object.fromEntries(settled),
         ...(pixels === undefined ? {} : { [input]: new OrtTensor("float32", pixels, [size, ...dims]) }),

@@ -1,4 +1,5 @@
 import type { Batch } from "../data/batches.js";
+import { at, entryOf, orDefault } from "../graph/at.js";
 import { PenniError } from "../graph/errors.js";
 import type { Graph } from "../graph/types.js";
 import { standardOpset } from "../ops/core/definition.js";
@@ -53,8 +54,7 @@ export async function channelMoments(
   const images = feedImages(batches, input.name, imageDims);
   for await (const { results } of runNetwork(extended, { threads }, images)) {
     for (const { name, mean, square } of outputs) {
-      const sum = sums.get(name);
-      if (sum === undefined) continue;
+      const sum = entryOf(sums, name);
       accumulate(sum.mean, results[mean]?.data as Float32Array);
       accumulate(sum.square, results[square]?.data as Float32Array);
     }
@@ -64,7 +64,7 @@ export async function channelMoments(
     [...sums].map(([name, sum]) => {
       const mean = sum.mean.map((value) => value / count);
       const variance = sum.square.map((value, channel) =>
-        Math.max(0, value / count - (mean[channel] ?? 0) ** 2),
+        Math.max(0, value / count - at(mean, channel) ** 2),
       );
       return [name, { mean, variance }];
     }),
@@ -73,6 +73,6 @@ export async function channelMoments(
 
 function accumulate(sums: number[], values: Float32Array): void {
   values.forEach((value, channel) => {
-    sums[channel] = (sums[channel] ?? 0) + value;
+    sums[channel] = orDefault(sums[channel], 0) + value;
   });
 }

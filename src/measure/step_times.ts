@@ -1,6 +1,7 @@
 import type { Backend, ModuleExecution, ModulePort } from "../compile/backend.js";
 import { binary, constant, KernelBuilder, multiplyAdd } from "../compile/kernel_builder.js";
 import type { Program, Step } from "../compile/program.js";
+import { at } from "../graph/at.js";
 import { elementCount } from "../graph/tensor.js";
 import { deeper, FRAMES } from "./by_turns.js";
 import { gigaflops } from "./gigaflops.js";
@@ -73,7 +74,7 @@ export async function measureSteps(
   const counted = fastest(stepped, total);
   const steps = program.steps.map((step, index) => ({
     step,
-    ms: mean(counted.map((run) => run[index] ?? 0)),
+    ms: mean(counted.map((run) => at(run, index))),
   }));
   return { steps, wholeMs, remainderMs: wholeMs - total(steps.map(({ ms }) => ms)), runs };
 }

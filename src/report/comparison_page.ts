@@ -1,5 +1,7 @@
 import path from "node:path";
+import { at } from "../graph/at.js";
 import { escapeHtml, type Html, html } from "../text/destinations.js";
+import { likeness } from "./data/likeness.js";
 import type { Outcome } from "./data/outcome_schema.js";
 import type { RunReport } from "./data/run.js";
 import { bytes, compact, counted, milliseconds, number, percent, signed } from "./format.js";
@@ -19,7 +21,7 @@ export function comparisonPage(reports: readonly RunReport[], live?: LivePage): 
   const names = shortNames(reports.map(({ root }) => root));
   const finished = reports.flatMap(({ run }, index): Finished[] =>
     run.kind === "compression" && run.outcome !== undefined
-      ? [{ name: names[index] ?? "", outcome: run.outcome }]
+      ? [{ name: at(names, index), outcome: run.outcome }]
       : [],
   );
   const models = [...new Set(reports.map(({ run }) => path.basename(run.config.model)))];
@@ -43,7 +45,8 @@ export function comparisonPage(reports: readonly RunReport[], live?: LivePage): 
 /** Directories without what all of them begin with. */
 function shortNames(roots: readonly string[]): readonly string[] {
   const parts = roots.map((root) => path.resolve(root).split(path.sep));
-  const [first = []] = parts;
+  const [first] = parts;
+  if (first === undefined) return [];
   let common = 0;
   while (
     common < first.length - 1 &&
@@ -71,10 +74,8 @@ const accuracy: Quality = {
 const sameAnswers: Quality = {
   label: "answers as the original's, or 1 minus the output's error",
   of: ({ agreement }) => {
-    const shares = (agreement?.outputs ?? []).map(
-      ({ error, sameClass, overlap }) => sameClass ?? overlap ?? Math.max(0, 1 - (error ?? 1)),
-    );
-    return shares.length === 0 ? undefined : { y: Math.min(...shares) };
+    if (agreement === undefined || agreement.outputs.length === 0) return undefined;
+    return { y: Math.min(...agreement.outputs.map(likeness)) };
   },
 };
 
@@ -219,7 +220,7 @@ const columns: readonly Column[] = [
 ];
 
 function table(reports: readonly RunReport[], names: readonly string[]): ReportSection {
-  const rows = reports.map((report, index) => row(report, names[index] ?? ""));
+  const rows = reports.map((report, index) => row(report, at(names, index)));
   const headings = columns.map(
     ({ key, title }) => html`<th scope="col" data-sort="${escapeHtml(key)}">${escapeHtml(title)}</th>`,
   );

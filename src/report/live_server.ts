@@ -2,6 +2,7 @@ import { createHash, randomBytes, timingSafeEqual } from "node:crypto";
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from "node:http";
 import type { AddressInfo } from "node:net";
 import { setTimeout as sleep } from "node:timers/promises";
+import { at } from "../graph/at.js";
 import type { Html } from "../text/destinations.js";
 import { contentPolicy, type LivePage } from "./shell.js";
 
@@ -141,8 +142,8 @@ export class LiveServer {
   private wanted({ headers: { host }, url = "" }: IncomingMessage): string | undefined {
     const port = this.authority.slice(HOST.length);
     if (host !== this.authority && host !== `localhost${port}`) return undefined;
-    const [, token = "", ...rest] = (url.split("?")[0] ?? "").split("/");
-    return isSame(token, this.token) && rest.length === 1 ? rest[0] : undefined;
+    const [, token, ...rest] = at(url.split("?"), 0).split("/");
+    return token !== undefined && isSame(token, this.token) && rest.length === 1 ? rest[0] : undefined;
   }
 
   private async watch(request: IncomingMessage, response: ServerResponse): Promise<void> {

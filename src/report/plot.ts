@@ -1,5 +1,6 @@
 import { type ScaleLinear, scaleLinear } from "d3-scale";
 import { line } from "d3-shape";
+import { at } from "../graph/at.js";
 import { escapeHtml, type Html, html } from "../text/destinations.js";
 import { number } from "./format.js";
 import { shortenStart } from "./html.js";
@@ -89,7 +90,10 @@ const asIs = (value: number): string => `${Number(value.toPrecision(4))}`;
 function scalesOf({ series, bands = [], yRange, yText = asIs }: PlotSpec, { width, height }: Size): Scales {
   const points = series.flatMap((one) => one.points);
   const xs = [...points.map(({ x }) => x), ...bands.flatMap(({ from, to }) => [from, to])];
-  const ys = [...points.flatMap(({ y, low = y, high = y }) => [y, low, high]), ...(yRange ?? [])];
+  const ys = [
+    ...points.flatMap(({ y, low = y, high = y }) => [y, low, high]),
+    ...(yRange === undefined ? [] : yRange),
+  ];
   const y = scaleLinear(extent(ys), [height - MARGIN.bottom, MARGIN.top]).nice(5);
   const longest = y.ticks(5).reduce((most, tick) => Math.max(most, yText(tick).length), 0);
   const left = 14 + CHARACTER * longest;
@@ -167,15 +171,15 @@ function axes(spec: PlotSpec, { left, x, y }: Scales, { width, height }: Size): 
 }
 
 const colourOf = (index: number): Html => escapeHtml(`series-${(index % COLOURS) + 1}`);
-const dashOf = (index: number): Html =>
-  escapeHtml(dashes[Math.floor(index / COLOURS) % dashes.length] ?? "none");
+const dashOf = (index: number): Html => escapeHtml(at(dashes, Math.floor(index / COLOURS) % dashes.length));
 
 function seriesOf({ points, isJoined = true }: PlotSeries, index: number, { x, y }: Scales): Html {
   const path = line<PlotPoint>(
     (point) => x(point.x),
     (point) => y(point.y),
   ).defined((point) => Number.isFinite(point.y));
-  const curve = isJoined ? (path(points) ?? "") : "";
+  // Null where no point can be drawn.
+  const curve = isJoined ? path(points) : null;
   const visible = points.filter((point) => Number.isFinite(point.y));
   const whiskers = visible.flatMap(({ x: at, low, high }) =>
     low === undefined || high === undefined
@@ -187,12 +191,14 @@ function seriesOf({ points, isJoined = true }: PlotSeries, index: number, { x, y
   const marks = visible.map((point) =>
     symbol(index, x(point.x), y(point.y), visible.length > 40 ? 1.6 : 3.6),
   );
-  const named = visible.length > MOST_NAMES ? [] : visible.filter(({ label }) => label !== undefined);
-  const names = named.map(
-    (point) =>
-      html`<text class="point-name" x="${number(x(point.x) + 7)}" y="${number(y(point.y) - 6)}">${escapeHtml(shortenStart(point.label ?? "", 14))}</text>`,
+  const names = (visible.length > MOST_NAMES ? [] : visible).flatMap((point) =>
+    point.label === undefined
+      ? []
+      : [
+          html`<text class="point-name" x="${number(x(point.x) + 7)}" y="${number(y(point.y) - 6)}">${escapeHtml(shortenStart(point.label, 14))}</text>`,
+        ],
   );
-  return html`<g class="${colourOf(index)}"><path class="curve" d="${escapeHtml(curve)}" stroke-dasharray="${dashOf(index)}"/>${whiskers}${marks}${names}</g>`;
+  return html`<g class="${colourOf(index)}"><path class="curve" d="${escapeHtml(curve === null ? "" : curve)}" stroke-dasharray="${dashOf(index)}"/>${whiskers}${marks}${names}</g>`;
 }
 
 /** A circle, square, triangle or diamond by turns. */

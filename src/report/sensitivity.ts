@@ -1,3 +1,4 @@
+import { present } from "../graph/at.js";
 import type { SkippedLayer } from "../method/sensitivity/layers.js";
 import type { Effect, LayerSensitivity, Sensitivity } from "../method/sensitivity.js";
 import { escapeHtml, type Html, html } from "../text/destinations.js";
@@ -96,7 +97,10 @@ function conclusion(
   source: SensitivitySource | undefined,
 ): ReportSection {
   const kernels = advised.filter(({ layer }) => layer.ranks.length > 1);
-  const bases = kernels.flatMap(({ advice }) => advice.basis ?? []).toSorted((a, b) => a - b);
+  const bases = kernels
+    .map(({ advice }) => advice.basis)
+    .filter((basis) => basis !== undefined)
+    .toSorted((a, b) => a - b);
   const basis =
     bases.length < MOST_LAYERS * kernels.length
       ? undefined
@@ -143,9 +147,9 @@ function conclusion(
 }
 
 const spoken: Readonly<Record<Recommendation["kind"], (advice: Recommendation) => string>> = {
-  both: ({ basis, sparsity = 0 }) => `d = ${basis}, or remove ${sharePercent(sparsity)}`,
+  both: ({ basis, sparsity }) => `d = ${basis}, or remove ${sharePercent(present(sparsity))}`,
   basis: ({ basis }) => `d = ${basis}`,
-  sparsity: ({ sparsity = 0 }) => `remove ${sharePercent(sparsity)}`,
+  sparsity: ({ sparsity }) => `remove ${sharePercent(present(sparsity))}`,
   leave: () => "leave as it is",
 };
 

@@ -1,3 +1,4 @@
+import { at } from "../graph/at.js";
 import { shareInterval } from "../measure/interval.js";
 import type { Effect, Sensitivity } from "../method/sensitivity.js";
 
@@ -67,20 +68,20 @@ function errorView(title: string, value: EffectView["value"]): EffectView {
 }
 
 function errorViews(outputs: readonly string[]): readonly EffectView[] {
-  if (outputs.length === 1) return [errorView("error of the output", ({ errors }) => errors[0] ?? NaN)];
+  if (outputs.length === 1) return [errorView("error of the output", ({ errors }) => at(errors, 0))];
   if (outputs.length > OUTPUTS_SHOWN) {
     return [errorView(`largest error of ${outputs.length} outputs`, ({ errors }) => Math.max(...errors))];
   }
   return outputs.map((output, index) =>
-    errorView(`error of output "${output}"`, ({ errors }) => errors[index] ?? NaN),
+    errorView(`error of output "${output}"`, ({ errors }) => at(errors, index)),
   );
 }
 
 /** What to show of a sensitivity: accuracy where it was measured, else errors, and of classifiers the predictions. */
 export function effectViews({ measure, outputs, original, layers }: Sensitivity): readonly EffectView[] {
   if (measure === "accuracy" && original.top1 !== undefined) return [accuracyView];
-  const first = layers[0];
-  const isClassifier = [...(first?.ranks ?? []), ...(first?.sparsities ?? [])][0]?.agreement !== undefined;
+  const [effect] = layers.slice(0, 1).flatMap(({ ranks, sparsities }) => [...ranks, ...sparsities]);
+  const isClassifier = effect?.agreement !== undefined;
   return [...errorViews(outputs), ...(isClassifier ? [agreementView] : [])];
 }
 

@@ -1,5 +1,7 @@
 import path from "node:path";
+import { last } from "../graph/at.js";
 import type { RunConfig } from "../run/config.js";
+import { sameAnswers } from "./data/likeness.js";
 import type { Outcome } from "./data/outcome_schema.js";
 import type { RunReport } from "./data/run.js";
 import { counted, percent, signed, times } from "./format.js";
@@ -133,8 +135,8 @@ function gainsOf({
 }
 
 function listed(parts: readonly string[]): string {
-  const [last = "", ...rest] = parts.toReversed();
-  return rest.length === 0 ? last : `${rest.toReversed().join(", ")} and ${last}`;
+  const rest = parts.slice(0, -1);
+  return rest.length === 0 ? last(parts) : `${rest.join(", ")} and ${last(parts)}`;
 }
 
 function qualityOf({ original, compressed, changes, agreement }: Outcome): Quality {
@@ -163,7 +165,7 @@ function qualityOf({ original, compressed, changes, agreement }: Outcome): Quali
 }
 
 function agreementQuality({ images, outputs }: NonNullable<Outcome["agreement"]>): Quality {
-  const classes = outputs.flatMap(({ sameClass, overlap }) => sameClass ?? overlap ?? []);
+  const classes = outputs.map(sameAnswers).filter((share) => share !== undefined);
   const on = `on ${counted(images, "test image")}`;
   if (classes.length > 0) {
     const least = Math.min(...classes);
@@ -172,7 +174,7 @@ function agreementQuality({ images, outputs }: NonNullable<Outcome["agreement"]>
       text: `${percent(least)} of the answers are those of the original ${on}.`,
     };
   }
-  const errors = outputs.map(({ error }) => error ?? Number.POSITIVE_INFINITY);
+  const errors = outputs.map(({ error }) => (error === null ? Number.POSITIVE_INFINITY : error));
   const most = Math.max(...errors);
   if (!Number.isFinite(most)) return { level: "large", text: "An output is not finite." };
   return {
@@ -211,9 +213,8 @@ function nextStep(level: VerdictLevel, report: RunReport, config: RunConfig): Ve
     "--preset",
     config.preset,
   ];
-  const kept = words.filter(
-    (word, at) => !replaced.includes(word) && !replaced.includes(words[at - 1] ?? ""),
-  );
+  const isReplaced = (word: string | undefined): boolean => word !== undefined && replaced.includes(word);
+  const kept = words.filter((word, index) => !isReplaced(word) && !isReplaced(words[index - 1]));
   const command = shellLine([...kept, "--fine-tune-epochs", `${epochs}`, "-o", `${root}-longer`]);
   return { text: "Train longer, into a new directory:", command };
 }

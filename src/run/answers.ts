@@ -1,6 +1,7 @@
 import { z } from "zod";
 import { type Dataset, labelsOf, type Split } from "../data/dataset.js";
 import { pngOfImage } from "../data/picture_png.js";
+import { at } from "../graph/at.js";
 import type { RunDirectory } from "./directory.js";
 
 /** The test images whose answer changed. */
@@ -62,7 +63,7 @@ async function changedAnswers(
   const examples: Answers["examples"] = [];
   const name = (answer: number): string => (answer < 0 ? "none" : (classNames?.[answer] ?? `${answer}`));
   for (const [index, label] of labels.entries()) {
-    const [first, second] = [before[index] ?? -1, after[index] ?? -1];
+    const [first, second] = [at(before, index), at(after, index)];
     if (first === second) continue;
     const outcome = outcomeOf(label, first, second);
     counts[outcome] += 1;

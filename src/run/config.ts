@@ -236,7 +236,7 @@ export function hasTraining({
   retrain,
   fineTune,
 }: Pick<Settings, "channels" | "retrain" | "fineTune">): boolean {
-  return (channels?.training.epochs ?? 0) + retrain.epochs + fineTune.epochs > 0;
+  return [channels?.training, retrain, fineTune].some((part) => part !== undefined && part.epochs > 0);
 }
 
 /** Where the basis is chosen for each layer, the smallest that is tried for 3x3 kernels stands for all. */

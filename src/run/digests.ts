@@ -4,6 +4,7 @@ import { readFile } from "node:fs/promises";
 import path from "node:path";
 import { pipeline } from "node:stream/promises";
 import { ioError, writeFileAtomic } from "../files/atomic.js";
+import { at } from "../graph/at.js";
 
 /** As `sha256sum` writes and checks it. */
 const NAME = "SHA256SUMS";
@@ -50,8 +51,8 @@ export class Digests {
     }
     return new Map(
       text.split("\n").flatMap((line) => {
-        const [, digest, name] = LINE.exec(line) ?? [];
-        return digest === undefined || name === undefined ? [] : [[name, digest] as const];
+        const found = LINE.exec(line);
+        return found === null ? [] : [[at(found, 2), at(found, 1)] as const];
       }),
     );
   }

@@ -1,21 +1,22 @@
 import { randomBytes } from "node:crypto";
 import { existsSync } from "node:fs";
-import { appendFile, mkdir, readdir, readFile, rename, rm, rmdir } from "node:fs/promises";
+import { mkdir, readdir, rename, rm, rmdir } from "node:fs/promises";
 import path from "node:path";
-import type { z } from "zod";
 import type { Device } from "../execute/device.js";
 import { ioError, isTemporaryFile, writeFileAtomic } from "../files/atomic.js";
 import { makeDirectory, removeEmpty } from "../files/directories.js";
 import { readModel, writeModel } from "../files/model_files.js";
 import { PenniError } from "../graph/errors.js";
 import type { Graph } from "../graph/types.js";
-import { type EpochMetrics, type EpochTiming, epochMetricsSchema } from "../train/plan.js";
+import type { EpochMetrics, EpochTiming } from "../train/plan.js";
 import { configSchema, type RunConfig } from "./config.js";
+import { CONFIG, checkEmpty, DRAFT, FOLDERS, readConfig } from "./config_file.js";
 import { Digests } from "./digests.js";
-import { checkEntries } from "./entries.js";
-import { isLockFile, RunLock } from "./lock.js";
+import { appendLine, appendMetrics, readMetrics, removePartOfLine } from "./line_files.js";
+import { RunLock } from "./lock.js";
 import { type NetworkName, type StartName, startNames } from "./stages/names.js";
-import { type TrainingConfig, trainingConfigSchema, trainingKind } from "./training_config.js";
+import { readText } from "./texts.js";
+import { type TrainingConfig, trainingConfigSchema } from "./training_config.js";
 
 /** Networks that a run needs besides the one it is started with. */
 interface OtherNetworks {
@@ -29,10 +30,6 @@ interface StartNetworks extends OtherNetworks {
   readonly original: Graph;
 }
 
-const CONFIG = "config.json";
-/** Where a run is put together in a directory that is there already. */
-const DRAFT = ".new";
-const FOLDERS = ["checkpoints", "stages"] as const;
 /** Files that grow line by line. */
 const METRICS = "metrics.jsonl";
 const TIMING = "timing.jsonl";
@@ -232,12 +229,7 @@ export class RunDirectory<Config extends AnyConfig = RunConfig> {
 
   /** Appends an epoch's line, unless a run that was killed afterwards has written it before. */
   async appendMetrics(metrics: EpochMetrics): Promise<void> {
-    // A damaged line is no reason to end a training.
-    const lines = (await this.metricsLines()).map(
-      (line) => epochMetricsSchema.safeParse(parseJson(line)).data,
-    );
-    if (lines.some((line) => line?.stage === metrics.stage && line.step === metrics.step)) return;
-    await appendLine(this.path(METRICS), metrics);
+    await appendMetrics(this.path(METRICS), metrics);
   }
 
   /** Appends how long an epoch took. An epoch that was cut short and resumed has several lines. */
@@ -246,14 +238,8 @@ export class RunDirectory<Config extends AnyConfig = RunConfig> {
   }
 
   /** The whole lines of `metrics.jsonl`. */
-  async readMetrics(): Promise<EpochMetrics[]> {
-    const lines = await this.metricsLines();
-    return lines.map((line, index) => parseMetrics(this.path(METRICS), line, index + 1));
-  }
-
-  private async metricsLines(): Promise<readonly string[]> {
-    const file = this.path(METRICS);
-    return existsSync(file) ? (await readText(file)).split("\n").slice(0, -1) : [];
+  readMetrics(): Promise<EpochMetrics[]> {
+    return readMetrics(this.path(METRICS));
   }
 
   /**
@@ -277,131 +263,3 @@ export class RunDirectory<Config extends AnyConfig = RunConfig> {
 
 /** The files that a stage's network is in. */
 const filesOf = (stage: NetworkName): readonly string[] => [`${stage}.onnx`, `${stage}.onnx.data`];
-
-/** Removes a last line that has no end: another one would be appended to it. */
-async function removePartOfLine(file: string): Promise<void> {
-  if (!existsSync(file)) return;
-  const bytes = await readBytes(file);
-  const whole = bytes.subarray(0, bytes.lastIndexOf("\n") + 1);
-  if (whole.length < bytes.length) await writeFileAtomic(file, whole);
-}
-
-/** What runs there are, and how each is started and gone on with. */
-const runKinds = {
-  compression: "penni compress",
-  training: "penni train",
-} as const;
-
-type RunKind = keyof typeof runKinds;
-
-/** What every configuration has. */
-const configKeys = configSchema.pick({ format: true, model: true });
-
-/**
- * The configuration of a run of this kind.
- * @throws PenniError "bad-file" if there is none, or one of another kind
- */
-async function readConfig<Config>(root: string, kind: RunKind, schema: z.ZodType<Config>): Promise<Config> {
-  const file = path.join(root, CONFIG);
-  if (!existsSync(file)) {
-    throw new PenniError("bad-file", "there is no run to resume", {
-      file: root,
-      expected: "a directory with config.json",
-      advice: `Start one with: ${runKinds[kind]} MODEL --data SPEC -o DIR`,
-    });
-  }
-  await checkEntries([root, ...FOLDERS.map((folder) => path.join(root, folder))]);
-  const json = parseJson(await readText(file));
-  const found = kindOf(json);
-  if (found !== undefined && found !== kind) {
-    throw new PenniError("bad-file", `the run in this directory is a ${found}`, {
-      file: root,
-      advice: await goOnAdvice(root),
-    });
-  }
-  const config = schema.safeParse(json);
-  if (config.success) return config.data;
-  throw new PenniError("bad-file", "the run's configuration cannot be read", {
-    file,
-    found: json === undefined ? "no JSON" : describeIssues(config.error),
-    advice: "Start a new run directory",
-  });
-}
-
-function describeIssues({ issues }: z.ZodError): string {
-  return issues.map(({ path: [...keys], message }) => [...keys.map(String), message].join(": ")).join("; ");
-}
-
-/** @throws PenniError "io" if the directory holds anything but locks and what a killed start left behind */
-async function checkEmpty(root: string): Promise<void> {
-  const entries = (await listDirectory(root)).filter((name) => name !== DRAFT && !isLockFile(name));
-  if (entries.length === 0) return;
-  const isRun = entries.includes(CONFIG);
-  throw new PenniError(
-    "io",
-    isRun ? "there is a run in this directory already" : "this directory is not empty",
-    {
-      file: root,
-      advice: isRun ? await goOnAdvice(root) : "Choose a new directory with -o",
-    },
-  );
-}
-
-async function goOnAdvice(root: string): Promise<string> {
-  await checkEntries([root]);
-  const kind = kindOf(parseJson(await readText(path.join(root, CONFIG))));
-  if (kind === undefined) return "Its configuration is damaged: choose a new directory with -o";
-  return `Go on with it: ${runKinds[kind]} --resume ${root}`;
-}
-
-/** Undefined of what is no configuration at all: a compression's is one that names no kind. */
-function kindOf(config: unknown): RunKind | undefined {
-  if (trainingKind.safeParse(config).success) return "training";
-  return configKeys.safeParse(config).success ? "compression" : undefined;
-}
-
-async function appendLine(file: string, value: unknown): Promise<void> {
-  await removePartOfLine(file);
-  try {
-    await appendFile(file, `${JSON.stringify(value)}\n`);
-  } catch (error) {
-    throw ioError(file, "cannot append to the file", error);
-  }
-}
-
-async function readText(file: string): Promise<string> {
-  return (await readBytes(file)).toString();
-}
-
-async function readBytes(file: string): Promise<Buffer> {
-  try {
-    return await readFile(file);
-  } catch (error) {
-    throw ioError(file, "cannot read the file", error);
-  }
-}
-
-function parseMetrics(file: string, line: string, number: number): EpochMetrics {
-  const metrics = epochMetricsSchema.safeParse(parseJson(line));
-  if (metrics.success) return metrics.data;
-  throw new PenniError("bad-file", `line ${number} of the metrics is damaged`, {
-    file,
-    advice: "Remove the line",
-  });
-}
-
-async function listDirectory(root: string): Promise<string[]> {
-  try {
-    return await readdir(root);
-  } catch (error) {
-    throw ioError(root, "cannot read the directory", error);
-  }
-}
-
-function parseJson(text: string): unknown {
-  try {
-    return JSON.parse(text);
-  } catch {
-    return undefined;
-  }
-}

@@ -1,5 +1,6 @@
 import type { Split } from "../data/dataset.js";
 import { holdOut } from "../data/hold_out.js";
+import { present } from "../graph/at.js";
 import { PenniError } from "../graph/errors.js";
 import type { Graph } from "../graph/types.js";
 import { decompose } from "../method/decompose.js";
@@ -72,7 +73,7 @@ function costSearchOf(
 
 function refuseUnreachable(goal: CostGoal, { least, original }: CostBounds): void {
   const limit = limitOf(goal);
-  const [smallest, now] = [least.value ?? 0, original];
+  const [smallest, now] = [present(least.value, "the least cost"), original];
   if (now <= limit) {
     throw new PenniError("bad-option", "the model keeps to this goal already", {
       expected: `less than it has: ${describeValue(goal, { value: now })}`,

@@ -1,14 +1,15 @@
 import { holdOut } from "../data/hold_out.js";
 import { readModel } from "../files/model_files.js";
+import { at } from "../graph/at.js";
 import { PenniError } from "../graph/errors.js";
 import type { Graph } from "../graph/types.js";
 import { evaluate } from "../measure/accuracy.js";
 import { pairedDifference } from "../measure/interval.js";
-import { OutputComparison } from "../measure/output_comparison.js";
+import { type OutputAgreement, OutputComparison } from "../measure/output_comparison.js";
 import { runPair } from "../measure/pair.js";
 import { type GoalValue, percentOf } from "../method/goal/describe.js";
 import type { LossMeasure } from "../method/goal/names.js";
-import { comparedOutput } from "../train/outputs.js";
+import { comparedOutput, namedOutputs } from "../train/outputs.js";
 import type { RunContext } from "./context.js";
 
 /** What a network has lost against the original on the held-out part of the training images. */
@@ -33,8 +34,8 @@ async function pointsMeter(context: RunContext): Promise<LossMeter> {
   );
   return async (network) => {
     const hits = await hitsOf("held-out", network, context);
-    const gained = hits.filter((hit, index) => hit > (original[index] ?? 0)).length;
-    const lost = hits.filter((hit, index) => hit < (original[index] ?? 0)).length;
+    const gained = hits.filter((hit, index) => hit > at(original, index)).length;
+    const lost = hits.filter((hit, index) => hit < at(original, index)).length;
     const { value, low, high } = pairedDifference(gained, lost, hits.length);
     return { value: points(-value), low: points(-high), high: points(-low) };
   };
@@ -62,7 +63,7 @@ async function errorMeter({ run, dataset, listener }: RunContext): Promise<LossM
   const first = await run.readOriginal();
   const split = await dataset.train();
   const { validation: indices } = holdOut(split, settings.validation, seed);
-  const outputs = (settings.loss.outputs ?? []).map(comparedOutput);
+  const outputs = namedOutputs(settings.loss).map(comparedOutput);
   if (outputs.length === 0) throw new PenniError("internal", "there is no output to compare");
   return async (second) => {
     const comparison = new OutputComparison(outputs);
@@ -76,7 +77,11 @@ async function errorMeter({ run, dataset, listener }: RunContext): Promise<LossM
       done += batch.count;
       listener.images?.("held-out", done, indices.length);
     }
-    const errors = comparison.results.map(({ error }) => error ?? Number.MAX_VALUE);
-    return { value: Math.max(...errors) };
+    return { value: Math.max(...comparison.results.map(lossOfOutput)) };
   };
+}
+
+/** The error of an output; where it is no number, more than any goal allows. */
+function lossOfOutput({ error }: OutputAgreement): number {
+  return error === null ? Number.MAX_VALUE : error;
 }

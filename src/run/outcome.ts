@@ -13,7 +13,7 @@ import { importForCompression, withKnownConstants } from "../method/import_for_c
 import { encodeModel } from "../onnx/write.js";
 import { hasHalfWeights } from "../ops/passes/float16.js";
 import { importModel } from "../ops/passes/import_model.js";
-import { comparedOutput } from "../train/outputs.js";
+import { comparedOutput, namedOutputs } from "../train/outputs.js";
 import { recordAnswers } from "./answers.js";
 import type { RunConfig } from "./config.js";
 import type { RunContext } from "./context.js";
@@ -147,7 +147,7 @@ async function compare(
   const { run, dataset } = context;
   const { preprocessing, settings } = run.config;
   const split = await dataset.test();
-  const outputs = (settings.loss.outputs ?? []).map(comparedOutput);
+  const outputs = namedOutputs(settings.loss).map(comparedOutput);
   const comparison = new OutputComparison(outputs);
   const pair = {
     first,

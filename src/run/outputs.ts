@@ -1,10 +1,18 @@
 import { readClassNames } from "../data/preprocessing.js";
+import { orDefault } from "../graph/at.js";
 import { PenniError } from "../graph/errors.js";
+import { firstOf } from "../graph/operands.js";
 import type { Graph, ValueInfo } from "../graph/types.js";
 import { outputDeviations } from "../measure/output_deviation.js";
 import type { MeasuredImages } from "../measure/run_on_images.js";
 import { inferGraph } from "../ops/inference/infer.js";
-import { type ClassAxis, finalActivation, type OutputLoss, type OutputMeasure } from "../train/outputs.js";
+import {
+  type ClassAxis,
+  finalActivation,
+  namedOutputs,
+  type OutputLoss,
+  type OutputMeasure,
+} from "../train/outputs.js";
 
 import type { RunConfig } from "./config.js";
 
@@ -67,7 +75,7 @@ export async function matchOutputs(request: MatchRequest): Promise<MatchedOutput
 
 /** What the user is told about what is learned from besides labels, line by line: nothing where all is as usual. */
 export function describeMatching({ settings, teacher, leftOut = [] }: RunConfig): readonly string[] {
-  const matched = (settings.loss.outputs ?? []).map(
+  const matched = namedOutputs(settings.loss).map(
     (loss) => `output "${loss.output}" is matched by ${describeMeasure(loss)}, weight ${loss.weight}`,
   );
   const taught = teacher === undefined ? [] : [`learning from the scores of ${teacher}, not the original's`];
@@ -128,7 +136,8 @@ async function describeOutputs({
 }
 
 function lossOf(output: Described, choice: OutputChoice | undefined, request: MatchRequest): OutputLoss {
-  const common = { output: output.name, weight: choice?.weight ?? 1, deviation: rounded(output.deviation) };
+  const weight = orDefault(choice?.weight, 1);
+  const common = { output: output.name, weight, deviation: rounded(output.deviation) };
   if (choice !== undefined && choice.measure !== "kl") return { ...common, measure: choice.measure };
   const axis = choice === undefined ? evidentAxis(output, request) : chosenAxis(output, choice, request);
   return axis === undefined ? { ...common, measure: "mse" } : { ...common, measure: "kl", axis };
@@ -157,8 +166,9 @@ function namedAxis(output: Described, { network, labelClasses }: MatchRequest): 
   const { name, index, dims } = output;
   if (/logit/i.test(name)) return defaultAxis(dims);
   // For one image: where there are more rows, they are boxes or positions.
-  const [rows, classes = 0] = dims;
-  if (index > 0 || dims.length !== 2 || rows !== 1) return undefined;
+  if (index > 0 || dims.length !== 2) return undefined;
+  const [rows, classes] = firstOf(dims, 2);
+  if (rows !== 1) return undefined;
   const isLabelled = labelClasses === classes;
   return isLabelled || readClassNames(network.metadata)?.length === classes ? 1 : undefined;
 }
@@ -169,7 +179,8 @@ function defaultAxis({ length }: readonly number[]): number {
 }
 
 function isClassAxis({ dims }: Described, axis: number): boolean {
-  return axis >= 1 && (dims[axis] ?? 0) >= 2;
+  const classes = dims[axis];
+  return axis >= 1 && classes !== undefined && classes >= 2;
 }
 
 /** @throws PenniError "bad-option" if there are no classes to compare */
@@ -205,7 +216,10 @@ function findUntrainable(
 
 /** @throws PenniError "bad-option" if the user has chosen how to match an output that cannot be matched */
 function refuseChosen(leftOut: readonly LeftOutput[], choices: MatchRequest["choices"]): void {
-  const chosen = leftOut.filter(({ output }) => (choices.get(output)?.weight ?? 0) > 0);
+  const chosen = leftOut.filter(({ output }) => {
+    const choice = choices.get(output);
+    return choice !== undefined && choice.weight > 0;
+  });
   if (chosen.length === 0) return;
   throw new PenniError("bad-option", "an output with a loss of its own cannot be matched", {
     found: describeLeftOut(chosen),

@@ -1,5 +1,6 @@
 import { rm } from "node:fs/promises";
 import type { Dataset } from "../data/dataset.js";
+import { noticesOf } from "../data/dataset.js";
 import { openDataset } from "../data/open.js";
 import type { Preprocessing } from "../data/preprocessing.js";
 import { writeModel } from "../files/model_files.js";
@@ -59,7 +60,7 @@ async function compressLocked(given: Omit<RunContext, "dataset" | "passage">): P
   const { prune } = run.config.settings;
   const passage = { fraction: askedCriterion(prune)?.fraction, suffix: "" } as const;
   const context: RunContext = { ...given, dataset, passage };
-  for (const line of [...(dataset.notices ?? []), ...describeLabels(run.config, original, dataset)])
+  for (const line of [...noticesOf(dataset), ...describeLabels(run.config, original, dataset)])
     listener.notice?.(line);
   for (const line of describeMatching(run.config)) listener.notice?.(line);
   for (const line of describeFrozen(frozenIn(importForCompression(original), run.config)))

@@ -118,7 +118,7 @@ async function labelOrder(
 
 async function trainIn(directory: string, graph: Graph, options: TrainOptions): Promise<Graph> {
   const file = (name: string): string => path.join(directory, name);
-  const { teacher, l1 = 0, penalty } = options;
+  const { teacher, l1 = 0, penalty, seed = 0, phaseEpochs = 1 } = options;
   const form = penalty === "channels" ? "channels" : "proximal";
   const sparse: SparseRule = { l1: l1 > 0 ? form : "none", masked: options.holdZeros === true };
   const classes = options.reference === "original" ? undefined : await labelOrder(graph, options);
@@ -138,11 +138,11 @@ async function trainIn(directory: string, graph: Graph, options: TrainOptions): 
         augmentation: options.augmentation ?? defaults.augmentation,
         validation: options.validation ?? defaults.validation,
       },
-      seed: options.seed ?? 0,
+      seed,
       batch: options.batch ?? defaults.batch,
       epochs: options.epochs,
       phases: trainingPhases(graph, { mode: options.phases ?? "alternating", sparse, scaleBasisRate: true }),
-      phaseEpochs: options.phaseEpochs ?? 1,
+      phaseEpochs,
       schedule: options.schedule,
       l1Strength: l1,
       optimizer: options.optimizer ?? defaults.optimizer,

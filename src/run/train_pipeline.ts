@@ -1,5 +1,6 @@
 import type { Augmentation } from "../data/augment.js";
 import type { ImageSize } from "../data/dataset.js";
+import { noticesOf } from "../data/dataset.js";
 import { CLASS_NAMES_KEY, PREPROCESSING_KEY } from "../data/preprocessing.js";
 import { readModel, writeModel } from "../files/model_files.js";
 import type { Graph } from "../graph/types.js";
@@ -69,7 +70,7 @@ async function trainLocked(
   const { config } = run;
   const original = await run.readOriginal();
   const dataset = await openFittingDataset(original, config.data, config.preprocessing, config.classes);
-  for (const line of [...(dataset.notices ?? []), ...describeLabels(config, original, dataset)])
+  for (const line of [...noticesOf(dataset), ...describeLabels(config, original, dataset)])
     listener.notice?.(line);
   let graph = await run.stage("simplify", () => importModel(original), listener.notice);
   let from: NetworkName = "simplify";

@@ -193,6 +193,10 @@ function notOurs(bytes: Uint8Array): TypeError {
   );
 }
 
+function cutOff(): TypeError {
+  return new TypeError("load: the module is cut off");
+}
+
 interface Section {
   readonly id: number;
   /** Of a custom section. */
@@ -209,11 +213,16 @@ function sectionsOf(bytes: Uint8Array): readonly Section[] {
   if (String.fromCharCode(...bytes.subarray(0, 4)) !== "\0asm") throw notOurs(bytes);
   const sections: Section[] = [];
   let at = 8;
+  const next = (): number => {
+    const byte = bytes[at++];
+    if (byte === undefined) throw cutOff();
+    return byte;
+  };
   /** Unsigned LEB128. */
   const size = (): number => {
     let value = 0;
     for (let shift = 0; shift < 35; shift += 7) {
-      const byte = bytes[at++] ?? 0;
+      const byte = next();
       value += (byte & 127) * 2 ** shift;
       if (byte < 128) break;
     }
@@ -221,10 +230,10 @@ function sectionsOf(bytes: Uint8Array): readonly Section[] {
   };
   while (at < bytes.length) {
     const start = at;
-    const id = bytes[at++] ?? 0;
+    const id = next();
     const length = size();
     const end = at + length;
-    if (end > bytes.length) throw new TypeError("load: the module is cut off");
+    if (end > bytes.length) throw cutOff();
     let name = "";
     if (id === 0) {
       const letters = size();
@@ -273,6 +282,7 @@ function modelOf(
   relaxed: boolean,
 ): Model<OutputData | Record<string, OutputData>> {
   const viewOf = ({ address, ...port }: Place): View => {
+    if (!port.dims.every(Number.isInteger)) throw new RangeError(`"${port.name}": no whole dimensions`);
     return { ...port, elements: new Float32Array(memory.buffer, address, sizeOf(port)) };
   };
   const [from, to] = [inputs.map(viewOf), outputs.map(viewOf)];
@@ -372,11 +382,11 @@ function numbersOf({ name, type }: Port, data: unknown): Numbers {
   return /^Big/.test(kind) ? Float32Array.from(data as BigInt64Array, Number) : (data as Numbers);
 }
 
-/** What must be there, as this file counted it. */
-function there<Value>(value: Value | undefined): Value {
+/** What must be there, as this file counted it. A constant: a function's name would be looked up for every pixel. */
+const there = <Value>(value: Value | undefined): Value => {
   if (value === undefined) throw new Error("penni/runtime: a value that must be there is missing");
   return value;
-}
+};
 
 function countRuns(ports: readonly Port[], data: readonly Numbers[]): number {
   const counts = ports.map((port, index) => {
@@ -388,7 +398,8 @@ function countRuns(ports: readonly Port[], data: readonly Numbers[]): number {
       `input "${port.name}": expected ${size} elements (${shape}) or a multiple, found ${length}`,
     );
   });
-  const [runs = 1] = counts;
+  // A network of constants alone runs once.
+  const runs = counts.length > 0 ? there(counts[0]) : 1;
   counts.forEach((count, index) => {
     if (count === runs) return;
     const expected = `expected data for ${runs} runs as in "${ports[0]?.name}"`;
@@ -404,11 +415,11 @@ interface ImageInput {
 }
 
 function imageInput([input, ...more]: readonly Port[], layout = "NCHW"): ImageInput {
-  const [batch, ...rest] = input?.dims ?? [];
   const isLast = layout === "NHWC";
-  const [channels = 0, height = 0, width = 0] = isLast ? [rest[2], rest[0], rest[1]] : rest;
-  const isImage = batch === 1 && (channels === 1 || channels === 3) && rest.length === 3;
-  if (isImage && more.length === 0) return { dims: [channels, height, width], isLast };
+  const dims = input ? input.dims : [];
+  const [batch, channels, height, width] = isLast ? [dims[0], dims[3], dims[1], dims[2]] : dims;
+  const isImage = dims.length === 4 && batch === 1 && (channels === 1 || channels === 3);
+  if (isImage && more.length === 0) return { dims: [channels, there(height), there(width)], isLast };
   const [expected, found] = [
     isLast ? "[1, height, width, 3 or 1]" : "[1, 3 or 1, height, width]",
     shapesOf(input ? [input, ...more] : []),
@@ -435,7 +446,7 @@ function prepared(
 ): Float32Array {
   const { dims, isLast } = imageInput(inputs, preprocessing?.layout);
   const [channels, height, width] = dims;
-  if (preprocessing?.mean.length !== channels) {
+  if (preprocessing?.mean.length !== channels || preprocessing.std.length !== channels) {
     throw new TypeError(
       `expected a preprocessing of ${channels} channels in the model's metadata ("penni.preprocessing"), ` +
         `found ${preprocessing ? preprocessing.mean.length : "none"}`,
@@ -454,7 +465,7 @@ function prepared(
     const source = preprocessing.colour === "bgr" ? channels - 1 - channel : channel;
     const table = Float32Array.from({ length: 256 }, (_, level) => inputValue(level, channel, preprocessing));
     for (let pixel = 0; pixel < plane; pixel++)
-      values[pixel * step + channel * stride] = table[levels[source * plane + pixel] ?? 0] ?? 0;
+      values[pixel * step + channel * stride] = there(table[there(levels[source * plane + pixel])]);
   }
   return values;
 }
@@ -469,8 +480,8 @@ export function inputValue(
   { mean, std, scale }: Pick<Preprocessing, "mean" | "std" | "scale">,
 ): number {
   const { fround } = Math;
-  const centred = fround(fround(level * scale) - fround(mean[channel] ?? 0));
-  return fround(centred / fround(std[channel] ?? 1));
+  const centred = fround(fround(level * scale) - fround(there(mean[channel])));
+  return fround(centred / fround(there(std[channel])));
 }
 
 /** Grey, as the detectors have it that made letterboxes usual. */
@@ -513,8 +524,8 @@ function windowOf(
   const along: Ratio = [width, columns];
   const down: Ratio = [height, rows];
   if (resize === "letterbox") {
-    const inside = isWider ? [fitted(height, along), columns] : [rows, fitted(width, down)];
-    const [innerRows = rows, innerColumns = columns] = inside;
+    const inside: Sides = isWider ? [fitted(height, along), columns] : [rows, fitted(width, down)];
+    const [innerRows, innerColumns] = inside;
     return {
       top: Math.floor((rows - innerRows) / 2),
       left: Math.floor((columns - innerColumns) / 2),
@@ -542,7 +553,8 @@ function cropped([from, to]: Ratio, crop: number): Ratio {
 
 /** The colour everywhere. */
 function fill(levels: Uint8Array, [channels, rows, columns]: ImageDims, pad: readonly number[]): void {
-  const [red = 0, green = red, blue = red] = pad;
+  const red = there(pad[0]);
+  const [, green = red, blue = red] = pad;
   const colour = channels === 1 ? [luma(red, green, blue)] : [red, green, blue];
   colour.forEach((value, channel) => {
     levels.fill(value, channel * rows * columns, (channel + 1) * rows * columns);
@@ -563,25 +575,25 @@ function resample(
   const strips = Array.from({ length: upright.most }, () => new Int32Array(3 * shown));
   const plane = rowsInAll * columns;
   const sums = new Float64Array(3 * shown);
-  let made = upright.firsts[0] ?? 0;
+  let made = 0;
   let tap = 0;
   for (let y = 0; y < rows; y++) {
-    const end = upright.ends[y] ?? 0;
-    for (made = Math.max(made, upright.firsts[y] ?? 0); made < end; made++) {
+    const [first, end] = [there(upright.firsts[y]), there(upright.ends[y])];
+    for (made = Math.max(made, first); made < end; made++) {
       const pixels = data.subarray(made * pitch, (made + 1) * pitch);
-      squeeze(isOpaque ? pixels : overBlack(pixels, line), across, strips[made % upright.most] ?? sums);
+      squeeze(isOpaque ? pixels : overBlack(pixels, line), across, there(strips[made % upright.most]));
     }
     sums.fill(0);
-    for (let row = upright.firsts[y] ?? 0; row < end; row++) {
-      const weight = upright.weights[tap++] ?? 0;
-      const strip = strips[row % upright.most] ?? sums;
-      for (let at = 0; at < sums.length; at++) sums[at] = (sums[at] ?? 0) + weight * (strip[at] ?? 0);
+    for (let row = first; row < end; row++) {
+      const weight = there(upright.weights[tap++]);
+      const strip = there(strips[row % upright.most]);
+      for (let at = 0; at < sums.length; at++) sums[at] = there(sums[at]) + weight * there(strip[at]);
     }
-    const total = 256 * (upright.totals[y] ?? 1);
+    const total = 256 * there(upright.totals[y]);
     for (let x = 0, at = (top + y) * columns + left; x < 3 * shown; x += 3, at++) {
-      const red = level(sums[x] ?? 0, total);
-      const green = level(sums[x + 1] ?? 0, total);
-      const blue = level(sums[x + 2] ?? 0, total);
+      const red = level(there(sums[x]), total);
+      const green = level(there(sums[x + 1]), total);
+      const blue = level(there(sums[x + 2]), total);
       levels[at] = channels === 1 ? luma(red, green, blue) : red;
       if (channels === 1) continue;
       levels[plane + at] = green;
@@ -589,6 +601,8 @@ function resample(
     }
   }
 }
+
+type Sides = readonly [rows: number, columns: number];
 
 /** So many pixels of the image to so many of the result. */
 type Ratio = readonly [from: number, to: number];
@@ -670,14 +684,14 @@ function squeeze(
     let red = 0;
     let green = 0;
     let blue = 0;
-    const end = 3 * (ends[x] ?? 0);
-    for (let at = 3 * (firsts[x] ?? 0); at < end; at += 3) {
-      const weight = weights[tap++] ?? 0;
-      red += weight * (line[at] ?? 0);
-      green += weight * (line[at + 1] ?? 0);
-      blue += weight * (line[at + 2] ?? 0);
+    const end = 3 * there(ends[x]);
+    for (let at = 3 * there(firsts[x]); at < end; at += 3) {
+      const weight = there(weights[tap++]);
+      red += weight * there(line[at]);
+      green += weight * there(line[at + 1]);
+      blue += weight * there(line[at + 2]);
     }
-    const total = totals[x] ?? 1;
+    const total = there(totals[x]);
     strip[to] = rounded(256 * red, total, HALF_OF_ROW);
     strip[to + 1] = rounded(256 * green, total, HALF_OF_ROW);
     strip[to + 2] = rounded(256 * blue, total, HALF_OF_ROW);
@@ -692,9 +706,9 @@ function level(sum: number, total: number): number {
 /** A row of pixels with alpha over black, as red, green and blue. */
 function overBlack(pixels: ImageLike["data"], line: Uint8Array): Uint8Array {
   for (let to = 0, from = 0; to < line.length; to += 3, from += 4) {
-    const alpha = pixels[from + 3] ?? 0;
+    const alpha = there(pixels[from + 3]);
     for (let channel = 0; channel < 3; channel++) {
-      const level = pixels[from + channel] ?? 0;
+      const level = there(pixels[from + channel]);
       line[to + channel] = alpha === 255 ? level : Math.floor((level * alpha + 127) / 255);
     }
   }

@@ -1,6 +1,7 @@
 import { createHash } from "node:crypto";
 import { z } from "zod";
 import { PenniError } from "../graph/errors.js";
+import { firstOf } from "../graph/operands.js";
 import { elementCount } from "../graph/tensor.js";
 import type { CheckpointTensor } from "./checkpoint_tensor.js";
 import { type LossTrend, lossTrendSchema } from "./divergence.js";
@@ -79,9 +80,10 @@ export function decodeCheckpoint(bytes: Uint8Array, file: string): Checkpoint | 
   const body = buffer.subarray(0, Math.max(0, buffer.byteLength - DIGEST_BYTES));
   const digest = createHash("sha256").update(body).digest();
   if (!digest.equals(buffer.subarray(body.byteLength))) return "damaged";
-  const [magic, version] = ANY_VERSION.exec(body.toString("latin1", 0, 2 * MAGIC.length)) ?? [];
-  if (version !== undefined && magic !== MAGIC) throw otherVersion(file, version);
-  if (magic === undefined) return "damaged";
+  const found = ANY_VERSION.exec(body.toString("latin1", 0, 2 * MAGIC.length));
+  if (found === null) return "damaged";
+  const [magic, version] = firstOf(found, 2);
+  if (magic !== MAGIC) throw otherVersion(file, version);
   const headerStart = MAGIC.length + 4;
   const headerEnd = headerStart + body.readUInt32LE(MAGIC.length);
   const { data: header } = headerSchema.safeParse(parseJson(body.subarray(headerStart, headerEnd)));

@@ -1,6 +1,7 @@
+import { orDefault } from "../graph/at.js";
+import type { StepOutcome } from "./batch_values.js";
 import type { Checkpoint } from "./checkpoint.js";
 import type { EpochMetrics, EpochTiming, Recovery } from "./plan.js";
-import type { StepOutcome } from "./workbench.js";
 
 /** Sums over the steps of an epoch so far. */
 export type EpochSums = Pick<Checkpoint, "lossSum" | "hits" | "images">;
@@ -58,7 +59,7 @@ export class EpochBooks {
 
   /** Those of a stage's recoveries that are in no epoch's metrics yet. */
   untold(recoveries: readonly Recovery[]): Recovery[] {
-    return recoveries.slice(this.done.flatMap((metrics) => metrics.recoveries ?? []).length);
+    return recoveries.slice(this.done.flatMap((metrics) => orDefault(metrics.recoveries, [])).length);
   }
 
   /** Ends the present epoch. @returns how long its steps took */

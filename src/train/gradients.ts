@@ -1,4 +1,6 @@
+import { listOf } from "../graph/at.js";
 import { PenniError } from "../graph/errors.js";
+import { pushTo } from "../graph/push_to.js";
 import { elementCount } from "../graph/tensor.js";
 import type { Node } from "../graph/types.js";
 import { ruleOf } from "../ops/core/definition.js";
@@ -39,7 +41,7 @@ export function buildGradients(
   const total = (name: string): string | undefined => {
     const known = totals.get(name);
     if (known !== undefined) return known;
-    const [first, ...rest] = partials.get(name) ?? [];
+    const [first, ...rest] = listOf(partials, name);
     if (first === undefined) return undefined;
     const sum = rest.reduce((accumulated, partial) => add(builder, accumulated, partial), first);
     totals.set(name, sum);
@@ -55,9 +57,7 @@ export function buildGradients(
       const gradient = gradients[index];
       if (gradient === undefined || !dependent.has(name)) return false;
       const partial = sumToShape(builder, gradient, builder.dims(name), node);
-      const others = partials.get(name);
-      if (others === undefined) partials.set(name, [partial]);
-      else others.push(partial);
+      pushTo(partials, name, partial);
       return true;
     });
     observer?.passed(node, passed);

@@ -1,11 +1,14 @@
+import { inputOf, listOf, outputOf } from "../graph/at.js";
 import { attributes } from "../graph/attributes.js";
 import { freshNames, usedNames, withInitializers } from "../graph/edit.js";
 import { type GraphLinks, linkGraph } from "../graph/links.js";
+import { outputOrOmitted } from "../graph/operands.js";
 import { elementCount, int64Tensor } from "../graph/tensor.js";
 import type { Graph, Node } from "../graph/types.js";
 import type { Handling } from "../ops/core/definition.js";
 import { findOp } from "../ops/inference/registry.js";
-import { rateOf, type StateSlot, type TrainingStep } from "./step.js";
+import type { StateSlot } from "./state_slot.js";
+import { rateOf, type TrainingStep } from "./step.js";
 
 /** Smaller values keep a second buffer: 256 KiB are not worth a node. */
 const LEAST_ELEMENTS = 1 << 16;
@@ -79,7 +82,7 @@ function computingReaders({ readers }: GraphLinks, input: string): readonly Node
   const found = new Set<Node>();
   const names = [input];
   for (let name = names.pop(); name !== undefined; name = names.pop()) {
-    for (const node of readers.get(name) ?? []) {
+    for (const node of listOf(readers, name)) {
       if (handsOn(node)) names.push(...node.outputs);
       else found.add(node);
     }
@@ -104,8 +107,7 @@ function orderUpdates(graph: Graph, parameters: readonly (readonly [string, Stat
     [first, int64Tensor([], [0])],
   ]);
   const nodes = graph.nodes.flatMap((node): readonly Node[] => {
-    const [output = ""] = node.outputs;
-    const values = awaited.get(output) ?? [];
+    const values = listOf(awaited, outputOrOmitted(node, 0));
     return values.length === 0 ? [node] : waiting(node, values, { all, first, fresh });
   });
   return { ...withInitializers(graph, constants), nodes };
@@ -127,11 +129,10 @@ function waiting(
   values: readonly string[],
   { all, first, fresh }: WaitingNames,
 ): readonly Node[] {
-  const [output = ""] = node.outputs;
-  let [scalar = ""] = node.inputs;
+  let scalar = inputOf(node, 0);
   return values.flatMap((value, index) => {
     const [row, element, never] = [fresh("penni/row"), fresh("penni/element"), fresh("penni/never")];
-    const result = index === values.length - 1 ? output : fresh("penni/rate");
+    const result = index === values.length - 1 ? outputOf(node, 0) : fresh("penni/rate");
     const nodes = [
       standardNode("Reshape", [value, all], row),
       standardNode("Gather", [row, first], element),

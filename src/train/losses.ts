@@ -1,8 +1,10 @@
+import { at } from "../graph/at.js";
 import { int } from "../graph/attributes.js";
 import { float32Tensor, scalarTensor } from "../graph/tensor.js";
+import type { Graph } from "../graph/types.js";
 import { add, mul, neg, reduceMean, reduceSum, sub } from "../ops/core/emit.js";
 import type { TypedBuilder } from "../ops/inference/builder.js";
-import type { ClassAxis, OutputLoss } from "./outputs.js";
+import { type ClassAxis, classifierLoss, type OutputLoss } from "./outputs.js";
 
 /** What a training step minimises; weights add up as given, they need not sum to one. */
 export interface LossOptions {
@@ -16,6 +18,15 @@ export interface LossOptions {
   readonly temperature: number;
   /** The outputs that the distillation matches; where absent, a classifier's logits. */
   readonly outputs?: readonly OutputLoss[] | undefined;
+}
+
+/** The outputs that a loss matches. */
+export function matchedOutputs(
+  network: Graph,
+  { distillation, outputs }: Pick<LossOptions, "distillation" | "outputs">,
+): readonly OutputLoss[] {
+  if (distillation === 0) return [];
+  return outputs ?? [classifierLoss(network)];
 }
 
 /** The values that a loss compares. */
@@ -34,7 +45,7 @@ export interface MatchedValue {
 
 /** Mean over the batch of −Σ_k t_k log softmax(z)_k with smoothed one-hot targets t. logits: [N, K], labels: int64 [N]. */
 function crossEntropy(b: TypedBuilder, logits: string, labels: string, smoothing: number): string {
-  const classes = b.dims(logits)[1] ?? 1;
+  const classes = at(b.dims(logits), 1);
   const off = smoothing / classes;
   const onOff = b.constant("smoothed_targets", float32Tensor([2], [off, 1 - smoothing + off]));
   const targets = b.emit("OneHot", [labels, b.axes([classes]), onOff], { attributes: { axis: int(-1) } });
@@ -59,9 +70,10 @@ function softmaxDivergence(
  * sigmoid(z / T), which is softplus(z') − softplus(t') − sigmoid(t')·(z' − t') with z' = z / T and t' = t / T.
  */
 function sigmoidDivergence(b: TypedBuilder, { value, teacher }: MatchedValue, temperature: number): string {
-  const [z, t] = [value, teacher].map((name) => mul(b, name, b.scalar(1 / temperature)));
-  const softplus = (x = ""): string => b.emit("Softplus", [x]);
-  const slope = mul(b, b.emit("Sigmoid", [t ?? ""]), sub(b, z ?? "", t ?? ""));
+  const soften = (name: string): string => mul(b, name, b.scalar(1 / temperature));
+  const [z, t] = [soften(value), soften(teacher)];
+  const softplus = (x: string): string => b.emit("Softplus", [x]);
+  const slope = mul(b, b.emit("Sigmoid", [t]), sub(b, z, t));
   const divergence = sub(b, sub(b, softplus(z), softplus(t)), slope);
   return mul(b, meanOfAll(b, divergence), b.scalar(temperature * temperature));
 }

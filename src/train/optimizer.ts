@@ -1,3 +1,4 @@
+import { at } from "../graph/at.js";
 import { elementCount } from "../graph/tensor.js";
 import { add, div, mul, neg, reduceSum, sub } from "../ops/core/emit.js";
 import type { TypedBuilder } from "../ops/inference/builder.js";
@@ -90,7 +91,7 @@ const LEAST_NORM = 1e-30;
 function channelThreshold(b: TypedBuilder, x: string, t: string): string {
   const dims = b.dims(x);
   const others = dims.map((_, axis) => axis).filter((axis) => axis !== 1);
-  const elements = elementCount(others.map((axis) => dims[axis] ?? 1));
+  const elements = elementCount(others.map((axis) => at(dims, axis)));
   const norm = b.emit("Sqrt", [reduceSum(b, mul(b, x, x), others, true)]);
   const lost = div(b, mul(b, t, b.scalar(Math.sqrt(elements))), b.emit("Max", [norm, b.scalar(LEAST_NORM)]));
   return mul(b, x, b.emit("Max", [sub(b, b.scalar(1), lost), b.scalar(0)]));

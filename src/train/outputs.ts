@@ -1,6 +1,8 @@
 import { z } from "zod";
-import { intAttribute } from "../graph/attributes.js";
+import { orDefault } from "../graph/at.js";
+import { intAttributeOr } from "../graph/attributes.js";
 import { PenniError } from "../graph/errors.js";
+import { requiredName } from "../graph/operands.js";
 import type { Graph, Node } from "../graph/types.js";
 import type { ComparedOutput } from "../measure/output_comparison.js";
 
@@ -52,11 +54,10 @@ export interface FinalActivation {
 /** The softmax or sigmoid that produces a value; undefined if none does. */
 export function finalActivation(nodes: readonly Node[], value: string): FinalActivation | undefined {
   const producer = nodes.find((node) => node.outputs.includes(value));
-  const [input] = producer?.inputs ?? [];
-  if (producer === undefined || input === undefined || producer.domain !== "") return undefined;
+  if (producer === undefined || producer.domain !== "") return undefined;
   const { op } = producer;
   if (op !== "Softmax" && op !== "LogSoftmax" && op !== "Sigmoid") return undefined;
-  return { op, input, axis: intAttribute(producer, "axis") ?? -1 };
+  return { op, input: requiredName(producer, 0), axis: intAttributeOr(producer, "axis", -1) };
 }
 
 /** The logits of a classifier: its first output, or the input of the softmax that produces it. */
@@ -71,6 +72,15 @@ export function logitsOf(network: Graph): string {
 export function comparedValue(network: Graph, { output, measure }: OutputLoss): string {
   if (measure !== "kl") return output;
   return finalActivation(network.nodes, output)?.input ?? output;
+}
+
+/** How outputs are matched to the original's: none of them where a loss says nothing of it. */
+export function namedOutputs({
+  outputs,
+}: {
+  readonly outputs?: readonly OutputLoss[] | undefined;
+}): readonly OutputLoss[] {
+  return orDefault(outputs, []);
 }
 
 /** What of an output is reported. */

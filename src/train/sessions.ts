@@ -10,11 +10,14 @@ import { float32Data } from "../graph/tensor.js";
 import type { Graph, Tensor } from "../graph/types.js";
 import { runningStatisticsOf } from "../ops/operators/batch_normalization.js";
 import { buildEvaluation, buildOutputs } from "./evaluation.js";
+import { imageInput } from "./forward.js";
 import { writeInPlace } from "./in_place.js";
+import { matchedOutputs } from "./losses.js";
 import { comparedValue, type OutputLoss } from "./outputs.js";
 import type { TrainingPlan } from "./plan.js";
 import { nonZeroMask, type TrainingState } from "./state.js";
-import { buildTrainingStep, imageInput, matchedOutputs, type StateSlot, type TrainingStep } from "./step.js";
+import type { StateSlot } from "./state_slot.js";
+import { buildTrainingStep, type TrainingStep } from "./step.js";
 
 /** The training step of one phase. */
 export interface PhaseStep {

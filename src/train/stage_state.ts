@@ -45,7 +45,10 @@ export class StageState {
       ...(trend === undefined ? {} : { trend }),
       recoveries: list,
       history: books.history,
-      tensors: new Map([...(await this.workbench.snapshot()), ...(average?.saved() ?? [])]),
+      tensors: new Map([
+        ...(await this.workbench.snapshot()),
+        ...(average === undefined ? [] : average.saved()),
+      ]),
       ...(shrunk === undefined ? {} : { network: shrunk }),
     };
   }

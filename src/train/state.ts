@@ -4,7 +4,7 @@ import { HostValues, type ResidentValues } from "../execute/resident.js";
 import { countNonZeros, elementCount, float32Data } from "../graph/tensor.js";
 import type { Graph, Tensor } from "../graph/types.js";
 import type { CheckpointTensor } from "./checkpoint_tensor.js";
-import type { StateSlot } from "./step.js";
+import type { StateSlot } from "./state_slot.js";
 
 /**
  * The values that a training run carries from step to step. On a device that keeps them, everything that looks

@@ -1,10 +1,9 @@
-import type { ValueSlot } from "../execute/resident.js";
+import { inputOf } from "../graph/at.js";
 import { int } from "../graph/attributes.js";
 import { PenniError } from "../graph/errors.js";
 import { removeDeadNodes } from "../graph/passes/remove_dead_nodes.js";
 import type { Graph, ValueInfo, ValueType } from "../graph/types.js";
 import type { DecomposedLayer } from "../layers/weights.js";
-import { batchNormalizationTraining } from "../ops/composites/batch_normalization_training.js";
 import { standardOpset } from "../ops/core/definition.js";
 import { reduceSum } from "../ops/core/emit.js";
 import { convGeometry } from "../ops/families/conv_geometry.js";
@@ -13,13 +12,14 @@ import { inferGraph, staticDims } from "../ops/inference/infer.js";
 import { declareTypes, expandComposites, namesOf } from "../ops/passes/expand_composites.js";
 import { factorConvolutions } from "../ops/passes/factor_convolutions.js";
 import { fuseSilu } from "../ops/passes/fuse_silu.js";
-import { TARGET_OPSET } from "../ops/passes/upgrade_opset.js";
 import { blockLayout } from "./blocked/pass.js";
 import { productsPerPosition } from "./blocked/winograd.js";
+import { declareInitializers, emitForward, expectOpset, imageInput } from "./forward.js";
 import { buildGradients } from "./gradients.js";
-import { emitLoss, type LossOptions, type LossValues, type MatchedValue } from "./losses.js";
+import { emitLoss, type LossOptions, type LossValues, type MatchedValue, matchedOutputs } from "./losses.js";
 import { emitUpdate, type SgdOptions, type UpdateRule } from "./optimizer.js";
-import { classifierLoss, comparedValue, logitsOf, type OutputLoss } from "./outputs.js";
+import { comparedValue, logitsOf } from "./outputs.js";
+import type { StateSlot } from "./state_slot.js";
 
 /**
  * What a network is judged by: the labels of the images, of which a step counts those it gets right, or the original
@@ -44,11 +44,6 @@ export interface StepOptions {
    * standard operators where it is absent.
    */
   readonly block?: number;
-}
-
-/** A value that a step takes in and gives back updated. */
-export interface StateSlot extends ValueSlot {
-  readonly dims: readonly number[];
 }
 
 /** One training step as a graph: state and batch in, updated state, loss and (with labels) hits out. */
@@ -179,7 +174,7 @@ export function buildTrainingStep(
 function factored(network: Graph, trained: ReadonlyMap<string, unknown>, block: number): Graph {
   const { types } = inferGraph(network);
   const mergedCost = ({ conv, K, C, R, S }: DecomposedLayer): number =>
-    productsPerPosition(block, convGeometry(conv, staticDims(types, conv.inputs[0] ?? ""), [K, C, R, S]));
+    productsPerPosition(block, convGeometry(conv, staticDims(types, inputOf(conv, 0)), [K, C, R, S]));
   return factorConvolutions(network, (name) => trained.has(name), mergedCost);
 }
 
@@ -198,79 +193,10 @@ function inOrderOfUse<Rule>(network: Graph, trained: ReadonlyMap<string, Rule>):
   );
 }
 
-/** The outputs that a loss matches. */
-export function matchedOutputs(
-  network: Graph,
-  { distillation, outputs }: LossOptions,
-): readonly OutputLoss[] {
-  if (distillation === 0) return [];
-  return outputs ?? [classifierLoss(network)];
-}
-
 /** What the matched outputs are computed from: a network may have outputs besides that cannot be trained. */
 function matchedPart(network: Graph, loss: LossOptions): Graph {
   const matched = new Set(matchedOutputs(network, loss).map(({ output }) => output));
   return removeDeadNodes({ ...network, outputs: network.outputs.filter(({ name }) => matched.has(name)) });
-}
-
-/** Gradients are written in the forms of operator set 13. */
-function expectOpset(network: Graph): void {
-  const opset = standardOpset(network);
-  if (opset >= TARGET_OPSET) return;
-  throw new PenniError("unsupported", "the network's operator set is too old to train", {
-    expected: `opset ${TARGET_OPSET} or later`,
-    found: `opset ${opset}`,
-    advice: "Run upgradeOpset on the model first",
-  });
-}
-
-/** The only image input of a network. */
-export function imageInput(network: Graph): { name: string; type: ValueType } {
-  const [input, ...others] = network.inputs;
-  if (input?.type === undefined || others.length > 0) {
-    throw new PenniError("unsupported", "training needs a network with exactly one input", {
-      expected: "one image input [N, C, H, W]",
-      found: `${network.inputs.length} inputs: ${network.inputs.map(({ name }) => name).join(", ")}`,
-    });
-  }
-  return { name: input.name, type: input.type };
-}
-
-/** Declares state as inputs and the rest as constants; returns the names of the state. */
-function declareInitializers(
-  b: TypedBuilder,
-  network: Graph,
-  state: ReadonlySet<string>,
-  floatInput: (name: string, dims: readonly number[]) => string,
-): string[] {
-  const declared: string[] = [];
-  for (const [name, tensor] of network.initializers) {
-    if (state.has(name)) declared.push(floatInput(name, tensor.dims));
-    else b.setInitializer(name, tensor);
-  }
-  return declared;
-}
-
-/** Appends the network; in mode "batch" its batch normalizations on batch statistics. Returns the running ones. */
-function emitForward(
-  b: TypedBuilder,
-  network: Graph,
-  mode: StepOptions["batchNormalization"],
-): ReadonlyMap<string, StateSlot> {
-  const statistics = new Map<string, StateSlot>();
-  for (const node of network.nodes) {
-    if (mode === "frozen" || node.op !== "BatchNormalization") {
-      b.append(node);
-      continue;
-    }
-    const training = batchNormalizationTraining(b, node);
-    b.append(training);
-    const [, , , mean = "", variance = ""] = node.inputs;
-    const [, , , newMean = "", newVariance = ""] = training.outputs;
-    statistics.set(mean, { input: mean, output: newMean, dims: b.dims(mean) });
-    statistics.set(variance, { input: variance, output: newVariance, dims: b.dims(variance) });
-  }
-  return statistics;
 }
 
 type ClassifierValues = NonNullable<LossValues["classified"]>;

@@ -7,11 +7,12 @@ import type { Graph } from "../graph/types.js";
 import { countGraph } from "../measure/count.js";
 import { decodeModel } from "../onnx/read.js";
 import { encodeModel } from "../onnx/write.js";
+import type { ImageDims } from "./batch_values.js";
 import { stateProblem } from "./divergence.js";
 import { fractionLeft, type Pruner } from "./gradual_pruning.js";
 import type { TrainingPlan } from "./plan.js";
 import { planFor, type Shrinker } from "./shrinking.js";
-import { type ImageDims, Workbench } from "./workbench.js";
+import { Workbench } from "./workbench.js";
 
 /** What stays the same however small the network becomes. */
 export interface TrainingBasis {

@@ -8,8 +8,8 @@ import { PenniError } from "../graph/errors.js";
 import { imageAxes } from "../graph/image_input.js";
 import type { Graph } from "../graph/types.js";
 import { checkClassCount } from "../measure/classes.js";
+import { imageInput } from "./forward.js";
 import type { EpochMetrics, TrainingPlan } from "./plan.js";
-import { imageInput } from "./step.js";
 import type { Workbench } from "./workbench.js";
 
 /** The images of a stage: those that it is trained on, and those that are held out. */

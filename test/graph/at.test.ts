@@ -2,17 +2,20 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import {
   at,
+  countOf,
   dims4,
   entryOf,
   hasInput,
   hasOutput,
   inputOf,
   last,
+  listOf,
   orDefault,
   outputOf,
   present,
 } from "../../src/graph/at.js";
 import { PenniError } from "../../src/graph/errors.js";
+import { pushTo } from "../../src/graph/push_to.js";
 import { nodeOf } from "../../support/random_graph.js";
 
 function assertMissing(read: () => unknown, message: RegExp): void {
@@ -44,6 +47,22 @@ test("what is missing is an internal error that says what", () => {
   assertMissing(() => entryOf(new Map(), "x"), /an entry for x/);
   assertMissing(() => dims4([1, 2, 3]), /\[1, 2, 3\]/);
   assertMissing(() => dims4([1, 2, 3, 4, 5]), /four/);
+});
+
+test("what was never counted is 0, what nothing was put into is empty", () => {
+  assert.equal(countOf(new Map([["x", 2]]), "x"), 2);
+  assert.equal(countOf(new Map(), "x"), 0);
+  const lists = new Map<string, number[]>();
+  for (const [key, value] of [
+    ["x", 1],
+    ["y", 2],
+    ["x", 3],
+  ] as const)
+    pushTo(lists, key, value);
+  assert.deepEqual(listOf(lists, "x"), [1, 3]);
+  assert.deepEqual(listOf(lists, "y"), [2]);
+  assert.deepEqual(listOf(lists, "z"), []);
+  assert.equal(lists.size, 2);
 });
 
 test("names of inputs and outputs; omitted ones are not there", () => {

@@ -1,4 +1,5 @@
-import { entryOf, orDefault } from "../../graph/at.js";
+import { countOf, entryOf, listOf, orDefault } from "../../graph/at.js";
+import { pushTo } from "../../graph/push_to.js";
 import type { Index, Statement, Value } from "../loops.js";
 
 /** Where a kernel's variables are to be declared in C, and which are never read. */
@@ -38,15 +39,11 @@ export function findScopes(body: Block): Scopes {
   const sets = new Map<string, number>();
   walk(body, [body], (statement, path) => {
     if (isSet(statement) && !read.has(statement.variable)) return;
-    const use = (name: string): void => {
-      const known = uses.get(name) ?? [];
-      known.push({ path, statement });
-      uses.set(name, known);
-    };
+    const use = (name: string): void => pushTo(uses, name, { path, statement });
     for (const name of namesRead(statement)) use(name);
     if (!isSet(statement)) return;
     use(statement.variable);
-    sets.set(statement.variable, orDefault(sets.get(statement.variable), 0) + 1);
+    sets.set(statement.variable, countOf(sets, statement.variable) + 1);
     types.set(statement.variable, statement.kind === "setIndex" ? "index" : statement.lanes);
   });
   const declaring = new Set<Statement>();
@@ -57,10 +54,10 @@ export function findScopes(body: Block): Scopes {
     const [first] = all;
     if (first !== undefined && isSet(first.statement) && first.path.at(-1) === block) {
       declaring.add(first.statement);
-    } else heads.set(block ?? body, [...(heads.get(block ?? body) ?? []), { name, type }]);
+    } else pushTo(heads, block ?? body, { name, type });
   }
   return {
-    headOf: (block) => heads.get(block) ?? [],
+    headOf: (block) => listOf(heads, block),
     declares: (statement) => declaring.has(statement),
     // A loop's counter is set by its loop alone.
     isConstant: (variable) => orDefault(sets.get(variable), 1) === 1,
@@ -87,7 +84,7 @@ function findReads(body: Block): ReadonlySet<string> {
     sources.set(statement.variable, known);
   });
   // A set grows while it is gone over, and what is added is gone over too.
-  for (const name of read) for (const source of sources.get(name) ?? []) read.add(source);
+  for (const name of read) sources.get(name)?.forEach((source) => void read.add(source));
   return read;
 }
 

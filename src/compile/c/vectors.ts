@@ -1,3 +1,4 @@
+import { orDefault } from "../../graph/at.js";
 import type { BinaryOp, Comparison, UnaryOp } from "../loops.js";
 
 // The functions that kernels are written with in C. A vector of 8 floats is an array of parts as long as the machine's
@@ -326,7 +327,7 @@ function withNeeds(used: ReadonlySet<VectorFunction>): ReadonlySet<VectorFunctio
   const add = (name: VectorFunction): void => {
     if (needed.has(name)) return;
     needed.add(name);
-    for (const other of definitions[name].needs ?? []) add(other);
+    for (const other of orDefault(definitions[name].needs, [])) add(other);
   };
   for (const name of used) add(name);
   return needed;

@@ -1,3 +1,5 @@
+import { listOf } from "../../graph/at.js";
+import { pushTo } from "../../graph/push_to.js";
 import type { MemoryPlan } from "../memory_plan.js";
 import type { Buffer, Program } from "../program.js";
 import { complainOfProgram } from "./problem.js";
@@ -15,14 +17,11 @@ interface Interval {
  */
 export function verifyArena({ steps }: Pick<Program, "steps">, plan: MemoryPlan, lanes: number): void {
   const starting = new Map<number, Interval[]>();
-  for (const interval of lifetimes(steps)) {
-    const list = starting.get(interval.first) ?? [];
-    starting.set(interval.first, [...list, interval]);
-  }
+  for (const interval of lifetimes(steps)) pushTo(starting, interval.first, interval);
   let living: readonly Interval[] = [];
   steps.forEach((_, now) => {
     living = living.filter(({ last }) => last >= now);
-    for (const next of starting.get(now) ?? []) {
+    for (const next of listOf(starting, now)) {
       const [from, to] = placeOf(next, plan, lanes);
       for (const other of living) {
         const [otherFrom, otherTo] = placeOf(other, plan, lanes);

@@ -1,3 +1,4 @@
+import { at, present } from "../../graph/at.js";
 import { float32Data } from "../../graph/tensor.js";
 import type { Graph } from "../../graph/types.js";
 import { type DecomposedLayer, findDecompositions } from "../../layers/weights.js";
@@ -52,7 +53,8 @@ async function kernelView(
   const { K, C, R, S, d, groups, conv } = layer;
   const taps = R * S;
   const uses = new Array<number>(d).fill(0);
-  for (const [at, value] of coefs.entries()) if (value !== 0) uses[at % d] = (uses[at % d] ?? 0) + 1;
+  for (const [index, value] of coefs.entries())
+    if (value !== 0) uses[index % d] = present(uses[index % d]) + 1;
   return {
     name: layerName(conv),
     ...{ K, C, R, S, d, groups },
@@ -67,19 +69,19 @@ async function sparsityMap(coefs: Float32Array, rows: number, columns: number): 
   const block = { width: Math.ceil(columns / WIDEST), height: Math.ceil(rows / HIGHEST) };
   const [width, height] = [Math.ceil(columns / block.width), Math.ceil(rows / block.height)];
   const [positive, negative] = [new Uint32Array(width * height), new Uint32Array(width * height)];
-  for (const [at, value] of coefs.entries()) {
-    const [row, column] = [Math.floor(at / columns), at % columns];
+  for (const [index, value] of coefs.entries()) {
+    const [row, column] = [Math.floor(index / columns), index % columns];
     const pixel = Math.floor(row / block.height) * width + Math.floor(column / block.width);
-    if (value > 0) positive[pixel] = (positive[pixel] ?? 0) + 1;
-    if (value < 0) negative[pixel] = (negative[pixel] ?? 0) + 1;
+    if (value > 0) positive[pixel] = present(positive[pixel]) + 1;
+    if (value < 0) negative[pixel] = present(negative[pixel]) + 1;
   }
   const pixels = Buffer.alloc(4 * width * height);
   for (let pixel = 0; pixel < width * height; pixel++) {
-    const [more, less] = [positive[pixel] ?? 0, negative[pixel] ?? 0];
+    const [more, less] = [at(positive, pixel), at(negative, pixel)];
     if (more + less === 0) continue;
     const share = more / (more + less);
     for (const [channel, high] of POSITIVE.entries())
-      pixels[4 * pixel + channel] = Math.round(share * high + (1 - share) * (NEGATIVE[channel] ?? 0));
+      pixels[4 * pixel + channel] = Math.round(share * high + (1 - share) * at(NEGATIVE, channel));
     pixels[4 * pixel + 3] = Math.round((255 * (more + less)) / blockSize(pixel));
   }
   const { default: sharp } = await import("sharp");

@@ -1,3 +1,4 @@
+import { at } from "../../graph/at.js";
 /** One row of a network drawn from top to bottom, and what is drawn in it. */
 export interface RailRow {
   /** Where the row's own node stands, from 0 at the left. */
@@ -23,22 +24,22 @@ export function railRows(sources: readonly (readonly number[])[]): readonly Rail
   const open: (number | undefined)[] = [];
   return sources.map((from, row) => {
     const ending = from.filter((source) => lastReader.get(source) === row);
-    const freed = ending.map((source) => laneOf[source] ?? 0);
+    const freed = ending.map((source) => at(laneOf, source));
     for (const lane of freed) open[lane] = undefined;
     const free = open.indexOf(undefined);
     const lane = freed.length > 0 ? Math.min(...freed) : free < 0 ? open.length : free;
-    const passing = open.flatMap((value, at) => (value === undefined ? [] : [at]));
+    const passing = open.flatMap((value, index) => (value === undefined ? [] : [index]));
     const isRead = lastReader.has(row);
     laneOf.push(lane);
     open[lane] = isRead ? row : undefined;
-    return { lane, passing, from: [...new Set(from.map((source) => laneOf[source] ?? 0))], isRead };
+    return { lane, passing, from: [...new Set(from.map((source) => at(laneOf, source)))], isRead };
   });
 }
 
 /** Lanes that a drawing needs. */
 export function laneCount(rows: readonly RailRow[]): number {
   return rows.reduce(
-    (most, { lane, passing }) => Math.max(most, lane + 1, ...passing.map((at) => at + 1)),
+    (most, { lane, passing }) => Math.max(most, lane + 1, ...passing.map((each) => each + 1)),
     0,
   );
 }

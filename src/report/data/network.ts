@@ -1,3 +1,4 @@
+import { at } from "../../graph/at.js";
 import { fixBatch } from "../../graph/passes/fix_input_shape.js";
 import type { Dim, Graph, Node, ValueInfo } from "../../graph/types.js";
 import { namesRead } from "../../graph/verify.js";
@@ -62,7 +63,7 @@ export function networkView(before: Graph, after: Graph | undefined): NetworkVie
   const shown = shownRows(original, count);
   const rails = railRows(shown.map(({ sources }) => sources));
   const rows = shown.map(({ sources: _, count: layerCount, ...row }, index): NetworkRow => {
-    const rail = rails[index] ?? { lane: 0, passing: [], from: [], isRead: false };
+    const rail = at(rails, index);
     const layer =
       layerCount === undefined ? undefined : layerOf(layerCount, inspected.get(row.name), changed);
     return { ...row, ...rail, layer };
@@ -177,7 +178,8 @@ function shownRows(graph: Graph, count: GraphCount): readonly ShownRow[] {
   for (const info of graph.inputs)
     add({ kind: "input", name: info.name, detail: dimsOf(info), sources: [] }, [info.name]);
   for (const node of graph.nodes) {
-    const sources = [...new Set(namesRead(node).flatMap((value) => origin.get(value) ?? []))];
+    const read = namesRead(node).map((value) => origin.get(value));
+    const sources = [...new Set(read.filter((row) => row !== undefined))];
     const layer = counts.get(node);
     const [only] = sources;
     if (layer !== undefined)

@@ -1,3 +1,4 @@
+import { at, orDefault } from "../../graph/at.js";
 import { escapeHtml, type Html, html } from "../../text/destinations.js";
 import type { KernelView } from "../data/kernels.js";
 import type { RunReport } from "../data/run.js";
@@ -9,7 +10,9 @@ import { layerAnchor, tools } from "./layers.js";
 /** The basis kernels of every layer as pictures, and which of its coefficients are left. */
 export function kernelsSection({ kernels, network }: RunReport): readonly ReportSection[] {
   if (kernels.length === 0) return [];
-  const rows = new Map((network?.rows ?? []).map((row, index) => [row.name, { index, layer: row.layer }]));
+  const rows = new Map(
+    orDefault(network?.rows, []).map((row, index) => [row.name, { index, layer: row.layer }]),
+  );
   const cards = kernels.map((view) => card(view, rows.get(view.name)));
   const text =
     "Every kernel of a layer is a sum of its few basis kernels: blue is positive, orange negative, each by its own " +
@@ -51,7 +54,7 @@ function card(view: KernelView, row: DrawnRow | undefined): Html {
       ? breakable(name)
       : html`<a href="#${escapeHtml(layerAnchor(row.index))}">${breakable(name)}</a>`;
   const kernels = view.basis.map((values, index) => {
-    const share = percent((uses[index] ?? 0) / (K * C), 0);
+    const share = percent(at(uses, index) / (K * C), 0);
     return html`<li>${kernelPicture(values, S, R, `Basis kernel ${index + 1}`)}${escapeHtml(share)}</li>`;
   });
   const block = map.block.width * map.block.height;
@@ -80,8 +83,8 @@ function kernelPicture(values: readonly number[], columns: number, rows: number,
   const cells: Html[] = [];
   for (let y = 0; y < height; y++) {
     for (let x = 0; x < width; x++) {
-      const value =
-        values[Math.floor((y * rows) / height) * columns + Math.floor((x * columns) / width)] ?? 0;
+      const [row, column] = [Math.floor((y * rows) / height), Math.floor((x * columns) / width)];
+      const value = at(values, row * columns + column);
       if (most === 0 || Math.abs(value) < 0.01 * most) continue;
       cells.push(
         html`<rect class="${escapeHtml(value > 0 ? "p" : "n")}" x="${number(x)}" y="${number(y)}" width="1" height="1" opacity="${number(Math.abs(value) / most)}"/>`,

@@ -1,3 +1,4 @@
+import { orDefault } from "../../graph/at.js";
 import { escapeHtml, type Html, html } from "../../text/destinations.js";
 import { laneCount } from "../data/lanes.js";
 import type { Layer, LayerCost, NetworkRow, NetworkView } from "../data/network.js";
@@ -94,7 +95,8 @@ ${footRow("All", before, after)}
 }
 
 function footRow(name: string, before: LayerCost, after: LayerCost | undefined): Html {
-  if (before.macs === 0 && before.parameters === 0 && (after?.parameters ?? 0) === 0) return html``;
+  if (before.macs === 0 && before.parameters === 0 && (after === undefined || after.parameters === 0))
+    return html``;
   const removed = after === undefined || before.macs === 0 ? "" : percent(1 - after.macs / before.macs);
   return html`<tr><td></td><th scope="row" class="text">${escapeHtml(name)}<span class="sub only-small">${change(before.macs, after?.macs)} MACs</span></th><td class="cost text mid-only">${change(before.macs, after?.macs)}</td><td>${escapeHtml(removed)}</td><td class="cost text wide-only">${change(before.parameters, after?.parameters)}</td><td class="wide-only"></td><td class="wide-only"></td></tr>`;
 }
@@ -120,7 +122,8 @@ function layerRow(row: NetworkRow, layer: Layer, index: number, scale: Scale): H
     ...(basis === undefined ? [] : [`d = ${basis}`]),
     `${compact(before.parameters)}${after === undefined ? "" : ` \u2192 ${compact(after.parameters)}`} parameters`,
   ].join(", ");
-  const share = Math.max(0, Math.min(1, removed ?? 0));
+  // Of a network that is not compressed yet nothing was removed.
+  const share = Math.max(0, Math.min(1, orDefault(removed, 0)));
   const radius = SMALLEST_NODE + (LARGEST_NODE - SMALLEST_NODE) * Math.sqrt(before.macs / scale.macs);
   const size = number(2 * radius);
   const node = html`<i style="left:${number(center(row.lane, scale))}px;width:${size}px;height:${size}px;--r:${number(100 * share)}%"></i>`;

@@ -1,3 +1,5 @@
+import { orDefault } from "../../graph/at.js";
+import { pushTo } from "../../graph/push_to.js";
 import { escapeHtml, type Html, html } from "../../text/destinations.js";
 import type { Layer } from "../data/network.js";
 import type { RunReport } from "../data/run.js";
@@ -10,15 +12,15 @@ const NAMES_SHOWN = 6;
 /** What was not compressed, or not matched, and why. */
 export function leftAloneSection({ network, run }: RunReport): readonly ReportSection[] {
   if (run.kind === "training") return [];
-  const layers = (network?.rows ?? []).flatMap(({ name, layer }): (readonly [string, string])[] => {
+  const layers = orDefault(network?.rows, []).flatMap(({ name, layer }): (readonly [string, string])[] => {
     const reason = layer === undefined ? undefined : reasonOf(layer);
     return reason === undefined ? [] : [[reason, name]];
   });
-  const outputs = (run.config.leftOut ?? []).map(
+  const outputs = orDefault(run.config.leftOut, []).map(
     ({ output, reason }) => `Output ${output} is not matched to the original's: ${reason}.`,
   );
   const byReason = new Map<string, string[]>();
-  for (const [reason, name] of layers) byReason.set(reason, [...(byReason.get(reason) ?? []), name]);
+  for (const [reason, name] of layers) pushTo(byReason, reason, name);
   const items = [
     ...[...byReason].map(([reason, names]) => group(reason, names)),
     ...outputs.map((text) => html`<li>${escapeHtml(text)}</li>`),

@@ -1,5 +1,6 @@
 import { shareInterval } from "../../measure/interval.js";
 import { escapeHtml, type Html, html } from "../../text/destinations.js";
+import { likeness, sameAnswers } from "../data/likeness.js";
 import type {
   Outcome,
   OutcomeChange,
@@ -174,17 +175,19 @@ function timeCard(
 function qualityCards({ original, compressed: now, changes, agreement }: Outcome): readonly FigureCard[] {
   if (original.test !== undefined && now.test !== undefined)
     return [accuracyCard(original.test, now.test, changes?.test)];
-  return (agreement?.outputs ?? []).slice(0, 2).map(({ output, error, sameClass, overlap }) => {
-    const share = sameClass ?? overlap;
+  if (agreement === undefined) return [];
+  return agreement.outputs.slice(0, 2).map((figures) => {
+    const { output, error, sameClass } = figures;
+    const share = sameAnswers(figures);
     const off = error === null ? "not finite" : percent(error);
-    const on = `on ${counted(agreement?.images ?? 0, "test image")}`;
+    const on = `on ${counted(agreement.images, "test image")}`;
     return {
       name: `Output ${output}`,
       big: share === undefined ? off : percent(share),
       small: share === undefined ? "off" : sameClass === undefined ? "found by both" : "same answers",
       pair: `error ${off} of the output's deviation`,
       sure: `compared with the original ${on}: there are no labels`,
-      picture: versus([exactly(1), exactly(share ?? Math.max(0, 1 - (error ?? 1)))], 0),
+      picture: versus([exactly(1), exactly(likeness(figures))], 0),
     };
   });
 }

@@ -1,5 +1,7 @@
+import { last, orDefault } from "../../graph/at.js";
 import { escapeHtml, type Html, html } from "../../text/destinations.js";
 import type { EpochMetrics } from "../../train/plan.js";
+import { sameAnswers } from "../data/likeness.js";
 import type { RunReport } from "../data/run.js";
 import { counted, percent } from "../format.js";
 import { type PlotBand, type PlotPoint, type PlotSeries, plot } from "../plot.js";
@@ -57,11 +59,11 @@ function placed(metrics: readonly EpochMetrics[]): {
   for (const [index, epoch] of metrics.entries()) {
     const previous = metrics[index - 1];
     if (previous !== undefined && (previous.stage !== epoch.stage || epoch.epoch <= previous.epoch))
-      offset = (epochs.at(-1)?.at ?? 0) - (epoch.stage.startsWith("train-") ? epoch.epoch - 1 : 0);
+      offset = last(epochs).at - (epoch.stage.startsWith("train-") ? epoch.epoch - 1 : 0);
     const at = offset + epoch.epoch;
     const name = epoch.phase === "all" ? epoch.stage : `${epoch.stage}: ${epoch.phase}`;
-    const last = bands.at(-1);
-    if (last?.name === name) bands[bands.length - 1] = { ...last, to: at };
+    const band = bands.at(-1);
+    if (band?.name === name) bands[bands.length - 1] = { ...band, to: at };
     else bands.push({ from: epochs.at(-1)?.at ?? offset, to: at, name });
     epochs.push({ ...epoch, at });
   }
@@ -82,11 +84,13 @@ function curve(
 
 /** Where the original is the reference: the share of same answers, by output. */
 function agreementCurves(epochs: readonly PlacedEpoch[]): readonly PlotSeries[] {
-  const outputs = [...new Set(epochs.flatMap((epoch) => (epoch.outputs ?? []).map(({ output }) => output)))];
+  const outputs = [
+    ...new Set(epochs.flatMap((epoch) => orDefault(epoch.outputs, []).map(({ output }) => output))),
+  ];
   return outputs.map((output) =>
     curve(`${output}: same answers as the original`, epochs, (epoch) => {
       const found = epoch.outputs?.find((one) => one.output === output);
-      return found?.sameClass ?? found?.overlap;
+      return found === undefined ? undefined : sameAnswers(found);
     }),
   );
 }

@@ -1,4 +1,5 @@
 import { holdOut, sampleIndices } from "../../data/hold_out.js";
+import { orDefault } from "../../graph/at.js";
 import type { Graph } from "../../graph/types.js";
 import type { CalibrationJournal } from "../../method/calibrate/journal.js";
 import { ANALYSIS } from "../../method/calibrate.js";
@@ -24,7 +25,7 @@ export async function calibrateStage(graph: Graph, context: StageContext<"normal
     { split, indices, preprocessing, threads },
     {
       // Where the rule says no fraction, every coefficient stays for it to remove: see `Criterion.fraction`.
-      fraction: Math.min(1, (passage.fraction ?? 1) * (await originalShare(graph, context))),
+      fraction: Math.min(1, orDefault(passage.fraction, 1) * (await originalShare(graph, context))),
       basis: settings.basis,
       onProgress: ({ step, done, total, layer, ...work }) =>
         listener.layers?.(stepNames[step], done, total, layer, work),

@@ -1,3 +1,4 @@
+import { inputOf, outputOf } from "../../graph/at.js";
 import { float } from "../../graph/attributes.js";
 import type { Node } from "../../graph/types.js";
 import { type Bounds, boundsOf, STEEP, stepsWithin } from "../../ops/composites/clip_gradient.js";
@@ -23,8 +24,8 @@ export function leakyRelu(layouts: Layouts, node: Node): boolean {
 
 /** Silu, as the runtime's own operator: a Sigmoid would be taken for that of the gradient, and kept until then. */
 export function silu(layouts: Layouts, node: Node): boolean {
-  const [x = ""] = compositeInputs(node, 1);
-  const [y = ""] = node.outputs;
+  const [x] = compositeInputs(node, 1);
+  const y = outputOf(node, 0);
   if (!layouts.isBlocked(x)) return false;
   const { b } = layouts;
   const value = b.emit("QuickGelu", [layouts.blocked(x)], {
@@ -40,8 +41,8 @@ export function silu(layouts: Layouts, node: Node): boolean {
 export function clip(layouts: Layouts, node: Node): boolean {
   const bounds = constantBounds(node, (name) => layouts.b.constantTensor(name));
   if (bounds === undefined || !(bounds.low <= 0 && bounds.high >= 0)) return false;
-  const [x = ""] = node.inputs;
-  const [y = ""] = node.outputs;
+  const x = inputOf(node, 0);
+  const y = outputOf(node, 0);
   if (!layouts.isBlocked(x)) return false;
   if (atConvolutionsEnd(layouts, node, { op: "Clip", ...bounds })) return true;
   const [, ...limits] = node.inputs;
@@ -50,8 +51,8 @@ export function clip(layouts: Layouts, node: Node): boolean {
 }
 
 function atConvolutionsEnd(layouts: Layouts, node: Node, activation: Activation): boolean {
-  const [x = ""] = node.inputs;
-  const [y = ""] = node.outputs;
+  const x = inputOf(node, 0);
+  const y = outputOf(node, 0);
   const conv = layouts.fusion.openConv(x);
   if (conv === undefined) return false;
   layouts.fusion.activate(conv, activation);
@@ -79,10 +80,10 @@ function masked(
   node: Node,
   masksOf: (y: string, fill: Fill) => readonly string[],
 ): boolean {
-  const [dy = "", y = ""] = compositeInputs(node, 2);
-  const [dx = ""] = node.outputs;
+  const [dy, y] = compositeInputs(node, 2);
+  const dx = outputOf(node, 0);
   if (!layouts.isBlocked(y)) return false;
-  const [, channels = 1] = layouts.dims(y);
+  const channels = layouts.channels(y);
   const masks = masksOf(layouts.blocked(y), (value) => layouts.fill(channels, value));
   layouts.setBlocked(
     dx,

@@ -1,3 +1,5 @@
+import { outputOf } from "../../graph/at.js";
+import { inputOrOmitted, inputsOf } from "../../graph/operands.js";
 import type { Node } from "../../graph/types.js";
 import { convGeometry } from "../../ops/families/conv_geometry.js";
 import type { ConvGeometry } from "../../ops/families/conv_gradient.js";
@@ -23,11 +25,11 @@ export function isWorthwhile(layouts: Layouts, inputs: number, outputs: number):
 
 /** Conv in the form that fits the groups, with its filter arranged in the graph. */
 export function convolution(layouts: Layouts, node: Node): boolean {
-  const [x = "", weight = "", bias = ""] = node.inputs;
-  const [y = ""] = node.outputs;
+  const [x, weight] = inputsOf(node, 2);
+  const y = outputOf(node, 0);
   if (!layouts.isImage(x)) return false;
   const geometry = convGeometry(node, layouts.dims(x), layouts.dims(weight));
-  const value = formOf(layouts, geometry)?.(layouts, geometry, { x, weight, bias });
+  const value = formOf(layouts, geometry)?.(layouts, geometry, { x, weight, bias: inputOrOmitted(node, 2) });
   if (value === undefined) return false;
   layouts.setBlocked(y, value);
   return true;

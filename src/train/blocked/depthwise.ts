@@ -1,3 +1,4 @@
+import { at, dims4 } from "../../graph/at.js";
 import { crop, reduceSum, reshape } from "../../ops/core/emit.js";
 import type { ConvGeometry } from "../../ops/families/conv_gradient.js";
 import { type ConvOperands, windowOf } from "./conv_operands.js";
@@ -30,7 +31,7 @@ export function depthwiseConvolution(
 /** The kernels of a block's channels side by side: [1, C/b · b, R·S, 1], tap by tap in each block. */
 function depthwiseFilter(layouts: Layouts, weight: string): string {
   return layouts.once(`depthwise ${weight}`, () => {
-    const [channels = 1, , height = 1, width = 1] = layouts.dims(weight);
+    const [channels, , height, width] = dims4(layouts.dims(weight));
     const image = reshape(layouts.b, layouts.plain(weight), [1, channels, height * width, 1]);
     return layouts.emit.toBlocked(image, [1, layouts.padded(channels), height * width, 1]);
   });
@@ -63,11 +64,11 @@ export function depthwiseWeightGradient(
   const channels = layouts.padded(inputChannels);
   const groups = batch * channels;
   // With a stride there may be rows and columns that no tap ever touched.
-  const [rows = 1, columns = 1] = [0, 1].map((axis) => {
-    const [size = 1, reach = 1] = [input[axis], output[axis]];
-    const padded = size + (pads[axis] ?? 0) + (pads[axis + 2] ?? 0);
-    return Math.floor((padded - (reach - 1) * (strides[axis] ?? 1) - 1) / (dilations[axis] ?? 1)) + 1;
-  });
+  const tapsAlong = (axis: 0 | 1): number => {
+    const padded = input[axis] + pads[axis] + at(pads, axis + 2);
+    return Math.floor((padded - (output[axis] - 1) * strides[axis] - 1) / dilations[axis]) + 1;
+  };
+  const [rows, columns] = [tapsAlong(0), tapsAlong(1)];
   const perImage = layouts.emit.conv({
     x: reshape(b, layouts.blocked(x), [1, groups, ...input]),
     filter: reshape(b, layouts.blocked(dy), [groups, 1, ...output]),

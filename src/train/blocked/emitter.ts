@@ -1,4 +1,6 @@
+import { at, dims4 } from "../../graph/at.js";
 import { int, ints, text } from "../../graph/attributes.js";
+import { firstOf } from "../../graph/operands.js";
 import type { Attribute } from "../../graph/types.js";
 import { floatType } from "../../ops/core/composite.js";
 import { crop, mul, reduceMean, reduceSum, reshape, slice, transpose, zeroPad } from "../../ops/core/emit.js";
@@ -21,6 +23,8 @@ interface SameKernel extends ConvWindow {
   readonly sum?: string;
   readonly activation?: Activation;
 }
+
+const NO_PADS = [0, 0, 0, 0] as const;
 
 /** Channels with the padding to whole blocks. */
 export function paddedTo(block: number, channels: number): number {
@@ -51,13 +55,14 @@ export class BlockedEmitter {
 
   conv(options: BlockedConv): string {
     const { x, filter, bias = "", sum, kernel, activation } = options;
+    const { groups = 1, strides = [1, 1], dilations = [1, 1], pads = NO_PADS } = options;
     const inputs = sum === undefined ? [x, filter, ...(bias === "" ? [] : [bias])] : [x, filter, bias, sum];
     return this.operator("Conv", inputs, options.output, {
-      group: int(options.groups ?? 1),
+      group: int(groups),
       kernel_shape: ints(kernel),
-      strides: ints(options.strides ?? [1, 1]),
-      dilations: ints(options.dilations ?? [1, 1]),
-      pads: ints(options.pads ?? [0, 0, 0, 0]),
+      strides: ints(strides),
+      dilations: ints(dilations),
+      pads: ints(pads),
       ...(activation === undefined ? {} : activationAttributes(activation)),
     });
   }
@@ -68,8 +73,9 @@ export class BlockedEmitter {
     gain: string,
     options: Pick<BlockedConv, "bias" | "sum" | "activation"> & { readonly pads?: readonly number[] } = {},
   ): string {
-    const [batch = 1, channels = 1, height = 1, width = 1] = this.b.dims(x);
-    const [top = 0, left = 0, bottom = 0, right = 0] = options.pads ?? [];
+    const [batch, channels, height, width] = dims4(this.b.dims(x));
+    const { pads = NO_PADS } = options;
+    const [top, left, bottom, right] = firstOf(pads, 4);
     return this.conv({
       ...options,
       x,
@@ -87,11 +93,11 @@ export class BlockedEmitter {
    */
   sameKernel(x: string, filter: string, { output, sum, ...window }: SameKernel): string {
     const { b, block } = this;
-    const [batch = 1, channels = 1, ...space] = b.dims(x);
+    const [batch, channels, height, width] = dims4(b.dims(x));
     const blocks = (batch * channels) / block;
     const images = this.conv({
       ...window,
-      x: reshape(b, x, [blocks, block, ...space]),
+      x: reshape(b, x, [blocks, block, height, width]),
       filter,
       ...(sum === undefined ? {} : { sum: reshape(b, sum, [blocks, block, ...output]) }),
       groups: block,
@@ -101,8 +107,9 @@ export class BlockedEmitter {
   }
 
   /** Every element of a blocked image [N, C, H, W] repeated over a patch of the given size. */
-  repeat(x: string, [rows = 1, columns = 1]: readonly number[]): string {
-    const [batch = 1, channels = 1, height = 1, width = 1] = this.b.dims(x);
+  repeat(x: string, patch: readonly number[]): string {
+    const [rows, columns] = firstOf(patch, 2);
+    const [batch, channels, height, width] = dims4(this.b.dims(x));
     return this.operator("Upsample", [x], [batch, channels, height * rows, width * columns], {
       scales: ints([1, 1, rows, columns]),
       mode: text("nearest"),
@@ -110,9 +117,10 @@ export class BlockedEmitter {
   }
 
   /** A blocked image without so many of its first and last rows and columns. */
-  withoutEdges(x: string, [top = 0, left = 0, bottom = 0, right = 0]: readonly number[]): string {
+  withoutEdges(x: string, edges: readonly number[]): string {
+    const [top, left, bottom, right] = firstOf(edges, 4);
     if (top + left + bottom + right === 0) return x;
-    const [batch = 1, channels = 1, height = 1, width = 1] = this.b.dims(x);
+    const [batch, channels, height, width] = dims4(this.b.dims(x));
     const blocks = reshape(this.b, x, [(batch * channels) / this.block, height, width, this.block]);
     const inner = slice(this.b, blocks, [
       { axis: 1, start: top, end: height - bottom },
@@ -129,7 +137,7 @@ export class BlockedEmitter {
 
   /** Sum over batch and space by channel, without the padding: blocked x -> [channels]. */
   channelSum(x: string, channels: number): string {
-    const [batch = 1, padded = 1, height = 1, width = 1] = this.b.dims(x);
+    const [batch, padded, height, width] = dims4(this.b.dims(x));
     const pooled = this.operator("GlobalAveragePool", [x], [batch, padded, 1, 1]);
     const mean = reduceMean(this.b, reshape(this.b, pooled, [batch, padded]), [0], false);
     return this.cut(this.times(mean, batch * height * width), channels);
@@ -140,7 +148,7 @@ export class BlockedEmitter {
    * is a group of its own, x its input and y its kernel.
    */
   channelDot(x: string, y: string, channels: number): string {
-    const [batch = 1, padded = 1, height = 1, width = 1] = this.b.dims(x);
+    const [batch, padded, height, width] = dims4(this.b.dims(x));
     const groups = batch * padded;
     const products = this.conv({
       x: reshape(this.b, x, [1, groups, height, width]),
@@ -165,7 +173,7 @@ export class BlockedEmitter {
 
   /** A vector [C] padded with zeros to whole blocks. */
   pad(x: string): string {
-    const [channels = 1] = this.b.dims(x);
+    const channels = at(this.b.dims(x), 0);
     const missing = paddedTo(this.block, channels) - channels;
     return missing === 0 ? x : zeroPad(this.b, x, [0, missing]);
   }
@@ -173,15 +181,15 @@ export class BlockedEmitter {
   /** From blocked to plain, dropping the padding beyond the channels of `dims`. */
   toPlain(blocked: string, dims: readonly number[]): string {
     return this.operator("ReorderOutput", [blocked], dims, {
-      channels: int(dims[1] ?? 1),
+      channels: int(at(dims, 1)),
       channels_last: int(0),
     });
   }
 
   /** From plain to blocked; `dims` are those of the result. */
   toBlocked(plain: string, dims: readonly number[]): string {
-    const [, channels = 1] = this.b.dims(plain);
-    const missing = (dims[1] ?? 1) - channels;
+    const [, channels] = dims4(this.b.dims(plain));
+    const missing = at(dims, 1) - channels;
     const whole =
       channels % REORDERED_CHANNELS === 0 ? plain : zeroPad(this.b, plain, [0, 0, 0, 0, 0, missing, 0, 0]);
     return this.operator("ReorderInput", [whole], dims, { channels_last: int(0) });

@@ -1,4 +1,6 @@
+import { at, dims4, outputOf } from "../../graph/at.js";
 import { int } from "../../graph/attributes.js";
+import { inputOrOmitted, inputsOf, outputOrOmitted } from "../../graph/operands.js";
 import type { Node } from "../../graph/types.js";
 import { factoredGeometry } from "../../ops/composites/factored_conv.js";
 import { coefficientGradient } from "../../ops/composites/factored_conv_gradient.js";
@@ -32,8 +34,9 @@ interface Factors {
 
 /** FactoredConv: y = Σ over b of coefs[.., b] · (x ⋆ basis[b]). */
 export function factoredConvolution(layouts: Layouts, node: Node): boolean {
-  const [x = "", coefs = "", basis = "", bias = ""] = node.inputs;
-  const [y = ""] = node.outputs;
+  const [x, coefs, basis] = inputsOf(node, 3);
+  const bias = inputOrOmitted(node, 3);
+  const y = outputOf(node, 0);
   const factors = factorsOf(layouts, node, { x, coefs, basis });
   if (factors === undefined) return false;
   const { d, geometry } = factors;
@@ -60,8 +63,8 @@ export function factoredConvolution(layouts: Layouts, node: Node): boolean {
 
 /** FactoredConvGradient; dx and dbasis come from the gradients of the maps, coefs[.., b]ᵀ · dy. */
 export function factoredConvolutionGradient(layouts: Layouts, node: Node): boolean {
-  const [dy = "", x = "", coefs = "", basis = ""] = compositeInputs(node, 4);
-  const [dx = "", dCoefs = "", dBasis = ""] = node.outputs;
+  const [dy, x, coefs, basis] = compositeInputs(node, 4);
+  const [dx, dCoefs, dBasis] = [outputOrOmitted(node, 0), outputOrOmitted(node, 1), outputOrOmitted(node, 2)];
   const factors = factorsOf(layouts, node, { x, coefs, basis });
   if (factors === undefined) return false;
   const form = chooseForm(layouts, factors.geometry, x);
@@ -100,7 +103,7 @@ function throughMaps(
   if (dx === "" && dBasis === "") return;
   const { b } = layouts;
   const { d, geometry } = factors;
-  const [batch = 1, channels = 1] = layouts.blockedDims(x);
+  const [batch, channels] = layouts.blockedDims(x);
   const sums: string[] = [];
   let sum: string | undefined;
   for (let index = 0; index < d; index++) {
@@ -132,7 +135,7 @@ function tapSums(layouts: Layouts, geometry: ConvGeometry, x: string, map: strin
   const { kernel, output, strides, dilations } = geometry;
   const padding = swappedPadding(geometry);
   const input = paddedColumns(layouts, x, padding.columns);
-  const [batch = 1, channels = 1, height = 1, width = 1] = b.dims(input);
+  const [batch, channels, height, width] = dims4(b.dims(input));
   const groups = batch * channels;
   const extent = [kernel[0] + padding.excess[0], kernel[1] + padding.excess[1]];
   const products = layouts.emit.conv({
@@ -159,7 +162,7 @@ function factorsOf(
   const { inputChannels, outputChannels } = geometry;
   const isWhole = Math.min(inputChannels, outputChannels) >= layouts.block;
   if (!isWhole || !isWorthwhile(layouts, inputChannels, outputChannels)) return undefined;
-  const [d = 0] = layouts.dims(names.basis);
+  const d = at(layouts.dims(names.basis), 0);
   return { coefs: layouts.plain(names.coefs), basis: layouts.plain(names.basis), d, geometry };
 }
 

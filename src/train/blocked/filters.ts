@@ -1,3 +1,4 @@
+import { dims4 } from "../../graph/at.js";
 import { gather, reshape, transpose, zeroPad } from "../../ops/core/emit.js";
 import { flipKernels } from "../../ops/families/conv_gradient.js";
 import type { Layouts } from "./layouts.js";
@@ -16,7 +17,7 @@ export interface FilterShape {
 
 /** w padded with zeros to `outputs` and `inputs` channels. */
 export function padWeight(layouts: Layouts, weight: string, shape: FilterShape): string {
-  const [outputs = 1, inputs = 1] = layouts.b.dims(weight);
+  const [outputs, inputs] = dims4(layouts.b.dims(weight));
   const missing = [shape.outputs - outputs, shape.inputs - inputs] as const;
   if (missing[0] === 0 && missing[1] === 0) return weight;
   return zeroPad(layouts.b, weight, [0, 0, 0, 0, missing[0], missing[1], 0, 0]);
@@ -34,9 +35,9 @@ export function blockedFilter(layouts: Layouts, weight: string): string {
 
 /** For a plain input of fewer channels than a block: [K/b, C, R, S, b of K]. */
 export function narrowFilter(layouts: Layouts, weight: string): string {
-  const [outputs = 1, inputs = 1, ...kernel] = layouts.b.dims(weight);
+  const [outputs, inputs, ...kernel] = dims4(layouts.b.dims(weight));
   const padded = layouts.padded(outputs);
-  const shape = { outputs: padded, inputs, kernel: [kernel[0] ?? 1, kernel[1] ?? 1] as const };
+  const shape = { outputs: padded, inputs, kernel };
   const dims = [1, padded, inputs, shape.kernel[0] * shape.kernel[1]];
   const arranged = layouts.emit.toBlocked(reshape(layouts.b, padWeight(layouts, weight, shape), dims), dims);
   return reshape(layouts.b, arranged, [padded, inputs, ...shape.kernel]);
@@ -69,13 +70,13 @@ export function swapChannels(layouts: Layouts, weight: string, filter: string, g
 
 /** For the gradient to the input where the output has fewer channels than a block: [C/b, K, R, S, b of C], reversed. */
 export function narrowInputGradientFilter(layouts: Layouts, weight: string): string {
-  const [, , height = 1, width = 1] = layouts.b.dims(weight);
+  const [, , height, width] = dims4(layouts.b.dims(weight));
   const swapped = transpose(layouts.b, weight, [1, 0, 2, 3]);
   return narrowFilter(layouts, flipKernels(layouts.b, swapped, [height, width]));
 }
 
 export function paddedShape(layouts: Layouts, weight: string): FilterShape {
-  const [outputs = 1, inputs = 1, height = 1, width = 1] = layouts.b.dims(weight);
+  const [outputs, inputs, height, width] = dims4(layouts.b.dims(weight));
   return { outputs: layouts.padded(outputs), inputs: layouts.padded(inputs), kernel: [height, width] };
 }
 

@@ -1,3 +1,4 @@
+import { dims4 } from "../../graph/at.js";
 import { crop, mul, reduceSum, reshape, transpose, zeroPad } from "../../ops/core/emit.js";
 import type { ConvGeometry } from "../../ops/families/conv_gradient.js";
 import { type ConvOperands, windowOf } from "./conv_operands.js";
@@ -86,7 +87,7 @@ function packedWeight(layouts: Layouts, packing: Packing, weight: string): strin
   const { b } = layouts;
   const { packs, size, groups, channels } = packing;
   if (groups === 1) return weight;
-  const [outputs = 1, , height = 1, width = 1] = b.dims(weight);
+  const [outputs, , height, width] = dims4(b.dims(weight));
   const whole =
     outputs === packs * size ? weight : zeroPad(b, weight, [0, 0, 0, 0, packs * size - outputs, 0, 0, 0]);
   const kernels = reshape(b, whole, [packs, groups, channels, 1, channels * height * width]);

@@ -1,3 +1,4 @@
+import { outputOf } from "../../graph/at.js";
 import type { Node } from "../../graph/types.js";
 import { inputGradientGeometry } from "../../ops/composites/conv_input_gradient.js";
 import { compositeInputs } from "../../ops/core/composite.js";
@@ -13,8 +14,8 @@ import { isWinograd, winogradInputGradient } from "./winograd.js";
 
 /** ConvInputGradient in the form that fits the groups and strides. */
 export function convolutionInputGradient(layouts: Layouts, node: Node): boolean {
-  const [dy = "", weight = ""] = compositeInputs(node, 2);
-  const [dx = ""] = node.outputs;
+  const [dy, weight] = compositeInputs(node, 2);
+  const dx = outputOf(node, 0);
   const geometry = inputGradientGeometry(node, layouts.dims(weight));
   const value = formOf(layouts, geometry)?.(layouts, geometry, { dy, weight });
   if (value === undefined) return false;

@@ -1,4 +1,4 @@
-import { at } from "../../graph/at.js";
+import { at, dims4 } from "../../graph/at.js";
 import type { Node } from "../../graph/types.js";
 import type { NodeContext } from "../../ops/core/context.js";
 import { neg } from "../../ops/core/emit.js";
@@ -7,6 +7,8 @@ import { type Inference, nodeContext, staticDims } from "../../ops/inference/inf
 import { BlockedEmitter, paddedTo } from "./emitter.js";
 import { Fusion } from "./fusion.js";
 import { type Shifted, ValueForms } from "./value_forms.js";
+
+export type ImageDims = readonly [batch: number, channels: number, height: number, width: number];
 
 /**
  * The values of a graph in up to two layouts: plain [N, C, H, W], and blocked [N, C/b, H, W, b] with the
@@ -57,10 +59,15 @@ export class Layouts {
     return paddedTo(this.block, channels);
   }
 
-  /** Dimensions of the blocked form. */
-  blockedDims(name: string): readonly number[] {
-    const [batch = 1, channels = 1, ...space] = this.dims(name);
-    return [batch, this.padded(channels), ...space];
+  /** Channels of an image, without the padding. */
+  channels(name: string): number {
+    return at(this.dims(name), 1);
+  }
+
+  /** Dimensions of an image's blocked form. */
+  blockedDims(name: string): ImageDims {
+    const [batch, channels, height, width] = dims4(this.dims(name));
+    return [batch, this.padded(channels), height, width];
   }
 
   setPlain(name: string, plain: string): void {
@@ -103,7 +110,7 @@ export class Layouts {
 
   private lessMean({ value, mean }: Shifted, name: string): string {
     const bias = this.emit.pad(neg(this.b, mean));
-    return this.emit.scale(value, this.fill(at(this.dims(name), 1), 1), { bias });
+    return this.emit.scale(value, this.fill(this.channels(name), 1), { bias });
   }
 
   /** The value of `make`, made at the first call with this key. */

@@ -1,3 +1,5 @@
+import { inputOf, outputOf } from "../../graph/at.js";
+import { firstOf } from "../../graph/operands.js";
 import type { Node } from "../../graph/types.js";
 import type { Margins } from "../../ops/families/pad_or_crop.js";
 import { padFill, padMargins, padMode } from "../../ops/operators/pad.js";
@@ -6,8 +8,8 @@ import type { Layouts } from "./layouts.js";
 
 /** Pad with zeros (with negative pads: Slice). */
 export function pad(layouts: Layouts, node: Node): boolean {
-  const [x = ""] = node.inputs;
-  const [y = ""] = node.outputs;
+  const x = inputOf(node, 0);
+  const y = outputOf(node, 0);
   if (!layouts.isBlocked(x)) return false;
   const context = layouts.context(node);
   if (padMode(node) !== "constant" || padFill(context) !== 0) return false;
@@ -28,9 +30,9 @@ export function withMargins(
   y: string,
   { begins, ends }: Margins,
 ): string | undefined {
-  const [batchBegin, channelBegin = 0, top = 0, left = 0] = begins;
-  const [batchEnd, channelEnd = 0, bottom = 0, right = 0] = ends;
-  const [, channels = 1] = layouts.dims(y);
+  const [batchBegin, channelBegin, top, left] = firstOf(begins, 4);
+  const [batchEnd, channelEnd, bottom, right] = firstOf(ends, 4);
+  const channels = layouts.channels(y);
   if (batchBegin !== 0 || batchEnd !== 0 || waste(layouts, channels) > MOST_WASTE) return undefined;
   const edges = [top, left, bottom, right].map((margin) => Math.max(-margin, 0));
   const inner = layouts.emit.withoutEdges(layouts.blocked(x), edges);
@@ -53,17 +55,15 @@ export function withMargins(
  */
 function shiftedChannels(layouts: Layouts, x: string, y: string, shift: number): string {
   const { b, block } = layouts;
-  const [, inputs = 1] = layouts.dims(x);
-  const [, outputs = 1] = layouts.dims(y);
+  const [inputs, outputs] = [layouts.channels(x), layouts.channels(y)];
   return layouts.once(`${inputs} channels to ${outputs} shifted by ${shift}`, () => {
-    const dims = [layouts.padded(outputs), layouts.padded(inputs), 1, 1];
-    const [rows = 1, columns = 1] = dims;
+    const [rows, columns] = [layouts.padded(outputs), layouts.padded(inputs)];
     const data = new Float32Array(rows * columns);
     for (let input = Math.max(0, -shift); input < Math.min(inputs, outputs - shift); input += 1) {
       const output = input + shift;
       const tile = Math.floor(output / block) * (columns / block) + Math.floor(input / block);
       data[(tile * block + (input % block)) * block + (output % block)] = 1;
     }
-    return b.floats("shifted_channels", dims, data);
+    return b.floats("shifted_channels", [rows, columns, 1, 1], data);
   });
 }

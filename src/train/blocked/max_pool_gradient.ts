@@ -1,4 +1,6 @@
+import { at, dims4, outputOf } from "../../graph/at.js";
 import { ints } from "../../graph/attributes.js";
+import { firstOf } from "../../graph/operands.js";
 import { elementCount } from "../../graph/tensor.js";
 import type { Node } from "../../graph/types.js";
 import { STEEP } from "../../ops/composites/clip_gradient.js";
@@ -20,8 +22,8 @@ interface PoolOperands {
 
 /** MaxPoolGradient, in the form that fits the windows. */
 export function maxPoolGradient(layouts: Layouts, node: Node): boolean {
-  const [dy = "", x = "", y = ""] = compositeInputs(node, 3);
-  const [dx = ""] = node.outputs;
+  const [dy, x, y] = compositeInputs(node, 3);
+  const dx = outputOf(node, 0);
   if (!layouts.isBlocked(x) || !layouts.isBlocked(y)) return false;
   const input = layouts.dims(x);
   const window = poolWindow(node, input);
@@ -35,7 +37,7 @@ export function maxPoolGradient(layouts: Layouts, node: Node): boolean {
 /** Whether every element lies in exactly one window. */
 function isTiling({ kernel, strides, dilations, pads }: StaticWindow, input: readonly number[]): boolean {
   return (
-    kernel.every((size, axis) => strides[axis] === size && (input[axis] ?? 0) % size === 0) &&
+    kernel.every((size, axis) => strides[axis] === size && at(input, axis) % size === 0) &&
     dilations.every((dilation) => dilation === 1) &&
     pads.every((pad) => pad === 0)
   );
@@ -46,7 +48,7 @@ function isTiling({ kernel, strides, dilations, pads }: StaticWindow, input: rea
  * those equal to it share dy.
  */
 function tiled(layouts: Layouts, { kernel }: StaticWindow, { dy, x, y }: PoolOperands): string {
-  const [, channels = 1] = layouts.dims(x);
+  const channels = layouts.channels(x);
   const { b } = layouts;
   const below = sub(b, layouts.emit.repeat(layouts.blocked(y), kernel), layouts.blocked(x));
   const isMaximum = layouts.emit.scale(below, layouts.fill(channels, -STEEP), {
@@ -79,10 +81,10 @@ function overlapping(layouts: Layouts, window: StaticWindow, operands: PoolOpera
 
 /** The window over an image [N, C, H, W]; with ceil_mode the last windows reach beyond the padding. */
 function windowOver(window: StaticWindow, dims: readonly number[]): StridedWindow {
-  const pair = (values: readonly number[]): readonly [number, number] => [values[0] ?? 1, values[1] ?? 1];
+  const pair = (values: readonly number[]): readonly [number, number] => firstOf(values, 2);
   const [input, output, kernel] = [pair(dims.slice(2)), pair(window.output), pair(window.kernel)];
   const [strides, dilations] = [pair(window.strides), pair(window.dilations)];
-  const [top = 0, left = 0, bottom = 0, right = 0] = window.pads;
+  const [top, left, bottom, right] = firstOf(window.pads, 4);
   const reached = (axis: 0 | 1): number =>
     (output[axis] - 1) * strides[axis] + (kernel[axis] - 1) * dilations[axis] + 1 - input[axis];
   const pads = [top, left, Math.max(bottom, reached(0) - top), Math.max(right, reached(1) - left)] as const;
@@ -104,7 +106,7 @@ function sumOfShares(
   );
   let sum: string | undefined;
   for (const { tap, place } of places) {
-    sum = layouts.emit.sameKernel(shares[tap] ?? "", oneHot(layouts, size, place), {
+    sum = layouts.emit.sameKernel(at(shares, tap), oneHot(layouts, size, place), {
       kernel: size,
       pads: windowPads(rows, columns),
       output: output.slice(2),
@@ -234,7 +236,7 @@ function infiniteThere(layouts: Layouts, { rows, columns, output }: Outside, key
 
 /** A blocked image as one row for each block of each image. */
 function byPosition(layouts: Layouts, image: string): string {
-  const [batch = 1, channels = 1, height = 1, width = 1] = layouts.b.dims(image);
+  const [batch, channels, height, width] = dims4(layouts.b.dims(image));
   const { b, block } = layouts;
   return reshape(b, image, [(batch * channels) / block, height * width * block]);
 }

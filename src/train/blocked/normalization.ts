@@ -1,3 +1,5 @@
+import { hasInput, inputOf, outputOf } from "../../graph/at.js";
+import { firstOf, inputsOf, outputOrOmitted, outputsOf } from "../../graph/operands.js";
 import type { Node } from "../../graph/types.js";
 import { inputGradientFactors } from "../../ops/composites/batch_normalization_gradient.js";
 import { runningStatistics } from "../../ops/composites/batch_normalization_training.js";
@@ -19,11 +21,11 @@ interface NearZeroMean {
  * convolution that computes x. x' stands for the output x - mean, shifted by what is left of it.
  */
 export function batchNormalization(layouts: Layouts, node: Node): boolean {
-  const [x = "", scale = "", bias = "", runningMean = ""] = compositeInputs(node, 5);
+  const [x, scale, bias, runningMean] = compositeInputs(node, 5);
   if (!layouts.isBlocked(x)) return false;
   const { b } = layouts;
   const dims = layouts.dims(x);
-  const [, channels = 1] = dims;
+  const channels = layouts.channels(x);
   const perElement = b.scalar(1 / elementsPerChannel(dims));
   const shifted = nearZeroMean(layouts, x, layouts.plain(runningMean), perElement);
   const mean = mul(b, layouts.emit.channelSum(shifted.value, channels), perElement);
@@ -34,7 +36,7 @@ export function batchNormalization(layouts: Layouts, node: Node): boolean {
   const y = layouts.emit.scale(shifted.value, layouts.emit.pad(gain), {
     bias: layouts.emit.pad(sub(b, layouts.plain(bias), mul(b, gain, mean))),
   });
-  const [yName = "", centeredName = "", stdName = "", meanName = "", varianceName = ""] = node.outputs;
+  const [yName, centeredName, stdName, meanName, varianceName] = outputsOf(node, 5);
   layouts.setBlocked(yName, y);
   layouts.setShifted(centeredName, { value: shifted.value, mean });
   layouts.setPlain(stdName, inverseStd);
@@ -48,7 +50,7 @@ export function batchNormalization(layouts: Layouts, node: Node): boolean {
 /** x less the running mean where a convolution can subtract it, else less its own mean, in a pass of its own. */
 function nearZeroMean(layouts: Layouts, x: string, runningMean: string, perElement: string): NearZeroMean {
   const { b } = layouts;
-  const [, channels = 1] = layouts.dims(x);
+  const channels = layouts.channels(x);
   const value = layouts.blocked(x);
   const conv = layouts.fusion.openConv(x);
   if (conv === undefined) {
@@ -56,10 +58,10 @@ function nearZeroMean(layouts: Layouts, x: string, runningMean: string, perEleme
     const ones = layouts.fill(channels, 1);
     return { value: layouts.emit.scale(value, ones, { bias: layouts.emit.pad(neg(b, mean)) }), by: mean };
   }
-  const [input = "", filter = "", bias = "", ...sum] = conv.inputs;
+  const [input, filter] = inputsOf(conv, 2);
   const shift = layouts.emit.pad(neg(b, runningMean));
-  const shiftedBias = bias === "" ? shift : add(b, bias, shift);
-  layouts.fusion.replaceLast(conv, { inputs: [input, filter, shiftedBias, ...sum] });
+  const shiftedBias = hasInput(conv, 2) ? add(b, inputOf(conv, 2), shift) : shift;
+  layouts.fusion.replaceLast(conv, { inputs: [input, filter, shiftedBias, ...conv.inputs.slice(3)] });
   return { value, by: runningMean };
 }
 
@@ -68,19 +70,19 @@ function nearZeroMean(layouts: Layouts, x: string, runningMean: string, perEleme
  * Σ dy · (x' - m) = Σ dy · x' - m Σ dy.
  */
 export function batchNormalizationGradient(layouts: Layouts, node: Node): boolean {
-  const [dy = "", centered = "", scale = "", inverseStd = ""] = compositeInputs(node, 4);
+  const [dy, centered, scale, inverseStd] = compositeInputs(node, 4);
   const shifted = layouts.shifted(centered);
   if (shifted === undefined) return false;
   const { value, mean } = shifted;
   const { b } = layouts;
-  const [, channels = 1] = layouts.dims(dy);
+  const channels = layouts.channels(dy);
   const blockedDy = layouts.blocked(dy);
   const sum = layouts.emit.channelSum(blockedDy, channels);
   const dot = sub(b, layouts.emit.channelDot(blockedDy, value, channels), mul(b, mean, sum));
   const std = layouts.plain(inverseStd);
-  const [dx = "", dScale = "", dBias = ""] = node.outputs;
-  layouts.setPlain(dScale, mul(b, dot, std));
-  layouts.setPlain(dBias, sum);
+  layouts.setPlain(outputOrOmitted(node, 1), mul(b, dot, std));
+  layouts.setPlain(outputOrOmitted(node, 2), sum);
+  const dx = outputOrOmitted(node, 0);
   if (dx === "") return true;
   const names = { scale: layouts.plain(scale), inverseStd: std, sum, dot };
   const { gain, slope, shift } = inputGradientFactors(b, names, layouts.dims(dy));
@@ -92,16 +94,17 @@ export function batchNormalizationGradient(layouts: Layouts, node: Node): boolea
 
 /** BatchNormalization in its inference form: one scale and shift. */
 export function frozenBatchNormalization(layouts: Layouts, node: Node): boolean {
-  const [x = "", scale = "", bias = "", mean = "", variance = ""] = node.inputs.map((name, index) =>
-    index === 0 ? name : layouts.plain(name),
-  );
-  const [y = "", ...others] = node.outputs;
-  if (!layouts.isBlocked(x) || others.some((name) => name !== "")) return false;
+  const [x, ...parameters] = inputsOf(node, 5);
+  if (!layouts.isBlocked(x) || node.outputs.slice(1).some((name) => name !== "")) return false;
   const { b } = layouts;
+  const [scale, bias, mean, variance] = firstOf(
+    parameters.map((name) => layouts.plain(name)),
+    4,
+  );
   const gain = mul(b, scale, inverseStandardDeviation(b, variance, epsilonOf(node)));
   const shift = sub(b, bias, mul(b, gain, mean));
   layouts.setBlocked(
-    y,
+    outputOf(node, 0),
     layouts.emit.scale(layouts.blocked(x), layouts.emit.pad(gain), { bias: layouts.emit.pad(shift) }),
   );
   return true;

@@ -1,3 +1,4 @@
+import { countOf } from "../../graph/at.js";
 import type { Graph, Node } from "../../graph/types.js";
 import { PENNI_DOMAIN } from "../../ops/core/composite.js";
 import { inferGraph } from "../../ops/inference/infer.js";
@@ -113,6 +114,6 @@ export function blockLayout(graph: Graph, block: number): Graph {
 function countUses(graph: Graph): ReadonlyMap<string, number> {
   const uses = new Map<string, number>();
   const reads = [...graph.nodes.flatMap((node) => node.inputs), ...graph.outputs.map(({ name }) => name)];
-  for (const name of reads) uses.set(name, (uses.get(name) ?? 0) + 1);
+  for (const name of reads) uses.set(name, countOf(uses, name) + 1);
   return uses;
 }

@@ -1,9 +1,10 @@
+import { at } from "../../graph/at.js";
 import { int } from "../../graph/attributes.js";
 import { elementCount, int64Tensor } from "../../graph/tensor.js";
 import { gather, reshape, zeroPad } from "../../ops/core/emit.js";
 import type { ConvGeometry } from "../../ops/families/conv_gradient.js";
 import type { TypedBuilder } from "../../ops/inference/builder.js";
-import type { Layouts } from "./layouts.js";
+import type { ImageDims, Layouts } from "./layouts.js";
 
 /** What the gradient of a convolution to its input is made of. */
 interface GradientByTaps {
@@ -72,7 +73,7 @@ export type StridedWindow = Pick<
 export function interleaved(
   layouts: Layouts,
   window: StridedWindow,
-  [batch = 1, channels = 1, height = 1, width = 1]: readonly number[],
+  [batch, channels, height, width]: ImageDims,
   make: (position: StridePosition) => string | undefined,
 ): string | undefined {
   const { strides } = window;
@@ -106,8 +107,7 @@ export function windowPads(
 /** Chunks of so many numbers from each value in turn, [.., values · chunk]. */
 function inTurns(b: TypedBuilder, values: readonly string[], chunk: number): string {
   const chunks = values.map((value) => reshape(b, value, [-1, chunk]));
-  const [first = ""] = chunks;
-  return chunks.length === 1 ? first : b.emit("Concat", chunks, { attributes: { axis: int(1) } });
+  return chunks.length === 1 ? at(chunks, 0) : b.emit("Concat", chunks, { attributes: { axis: int(1) } });
 }
 
 function zeros(layouts: Layouts, dims: readonly number[]): string {

@@ -1,3 +1,4 @@
+import { at, dims4, inputOf, outputOf } from "../../graph/at.js";
 import { int, ints } from "../../graph/attributes.js";
 import type { Node } from "../../graph/types.js";
 import { slice as emitSlice } from "../../ops/core/emit.js";
@@ -15,10 +16,10 @@ const CHANNELS = 1;
 
 /** Concat of channels, where all pieces but the last are whole blocks. */
 export function concat(layouts: Layouts, node: Node): boolean {
-  const [y = ""] = node.outputs;
+  const y = outputOf(node, 0);
   if (!layouts.isImage(y) || concatAxis(node, 4) !== CHANNELS) return false;
   if (!node.inputs.some((name) => layouts.isBlocked(name))) return false;
-  const sizes = node.inputs.map((name) => layouts.dims(name)[CHANNELS] ?? 1);
+  const sizes = node.inputs.map((name) => layouts.channels(name));
   if (!areWholeButTheLast(layouts, sizes)) return false;
   const pieces = node.inputs.map((name) => layouts.blocked(name));
   layouts.setBlocked(y, layouts.b.emit("Concat", pieces, { attributes: { axis: int(CHANNELS) } }));
@@ -27,7 +28,7 @@ export function concat(layouts: Layouts, node: Node): boolean {
 
 /** Split of channels, likewise. */
 export function split(layouts: Layouts, node: Node): boolean {
-  const [x = ""] = node.inputs;
+  const x = inputOf(node, 0);
   if (!layouts.isBlocked(x) || splitAxis(node, 4) !== CHANNELS) return false;
   const sizes = splitSizes(layouts.context(node), layouts.dims(x)[CHANNELS]);
   const known = sizes.filter((size) => typeof size === "number");
@@ -39,7 +40,7 @@ export function split(layouts: Layouts, node: Node): boolean {
     attributes: { axis: int(CHANNELS) },
   });
   node.outputs.forEach((name, index) => {
-    layouts.setBlocked(name, outputs[index] ?? "");
+    layouts.setBlocked(name, at(outputs, index));
   });
   return true;
 }
@@ -50,13 +51,13 @@ function areWholeButTheLast(layouts: Layouts, sizes: readonly number[]): boolean
 
 /** Slice of ranges of channels, rows and columns, or of every n-th row and column from the first on. */
 export function slice(layouts: Layouts, node: Node): boolean {
-  const [x = ""] = node.inputs;
-  const [y = ""] = node.outputs;
+  const x = inputOf(node, 0);
+  const y = outputOf(node, 0);
   if (!layouts.isBlocked(x)) return false;
   const dims = layouts.dims(x);
   const taken = sliceRanges(layouts.context(node), dims);
   if (taken === undefined) return false;
-  const ranges = taken.map((range, axis) => ({ ...range, dim: dims[axis] ?? 1 }));
+  const ranges = taken.map((range, axis) => ({ ...range, dim: at(dims, axis) }));
   const value = slicedBlocks(layouts, x, ranges) ?? slicedRanges(layouts, x, y, ranges);
   if (value === undefined) return false;
   layouts.setBlocked(y, value);
@@ -111,8 +112,8 @@ function everyNth(layouts: Layouts, x: string, y: string, space: readonly AxisRa
 
 /** Resize that repeats every element. */
 export function resize(layouts: Layouts, node: Node): boolean {
-  const [x = ""] = node.inputs;
-  const [y = ""] = node.outputs;
+  const x = inputOf(node, 0);
+  const y = outputOf(node, 0);
   if (!layouts.isBlocked(x)) return false;
   const dims = layouts.dims(x);
   const maps = resizedAxes(layouts.context(node), dims, layouts.dims(y));
@@ -124,12 +125,12 @@ export function resize(layouts: Layouts, node: Node): boolean {
 
 /** Expand of one number for each channel and image over the space; of so many channels that padding them is worth it. */
 export function expand(layouts: Layouts, node: Node): boolean {
-  const [x = ""] = node.inputs;
-  const [y = ""] = node.outputs;
+  const x = inputOf(node, 0);
+  const y = outputOf(node, 0);
   if (!layouts.isImage(x) || !layouts.isImage(y)) return false;
-  const [batch, channels, ...space] = layouts.dims(y);
+  const [batch, channels, ...space] = dims4(layouts.dims(y));
   if (layouts.dims(x).join() !== [batch, channels, 1, 1].join()) return false;
-  if (waste(layouts, channels ?? 1) > MOST_WASTE) return false;
+  if (waste(layouts, channels) > MOST_WASTE) return false;
   layouts.setBlocked(y, layouts.emit.repeat(layouts.blocked(x), space));
   return true;
 }

@@ -1,4 +1,6 @@
+import { at, dims4 } from "../../graph/at.js";
 import { int } from "../../graph/attributes.js";
+import { firstOf } from "../../graph/operands.js";
 import { crop, reduceSum, reshape, transpose, zeroPad } from "../../ops/core/emit.js";
 import type { ConvGeometry } from "../../ops/families/conv_gradient.js";
 import type { Layouts } from "./layouts.js";
@@ -40,11 +42,11 @@ function swappedInput(layouts: Layouts, geometry: ConvGeometry, x: string): Swap
   if (!layouts.isBlocked(x) || geometry.dilations[1] > 1) {
     const plain = layouts.plain(x);
     const value = left + right === 0 ? plain : zeroPad(b, plain, [0, 0, 0, left, 0, 0, 0, right]);
-    const [batch = 1, channels = 1, height = 1, width = 1] = b.dims(value);
+    const [batch, channels, height, width] = dims4(b.dims(value));
     return { dims: [channels, batch, height, width], value, lanes: 1 };
   }
   const value = paddedColumns(layouts, x, [left, right]);
-  const [batch = 1, channels = 1, height = 1, width = 1] = b.dims(value);
+  const [batch, channels, height, width] = dims4(b.dims(value));
   return { dims: [channels / block, batch, height, width * block], value, lanes: block };
 }
 
@@ -77,7 +79,7 @@ function swappedConvolutions(
   for (const [part, x] of inputs.entries()) {
     sums = layouts.emit.conv({
       x,
-      filter: filters[part] ?? "",
+      filter: at(filters, part),
       ...(part === 0 ? {} : { sum: sums }),
       groups,
       kernel: output,
@@ -113,7 +115,7 @@ function kernelParts(
   dy: string,
   [parts, groups, images]: readonly [number, number, number],
 ): string {
-  const [, outputs = 1, height = 1, width = 1] = layouts.blockedDims(dy);
+  const [, outputs, height, width] = layouts.blockedDims(dy);
   const blocks = outputs / layouts.block;
   const size = height * width * layouts.block;
   const byImage = reshape(layouts.b, layouts.blocked(dy), [parts * groups, images, blocks, size]);
@@ -131,7 +133,7 @@ function imageParts({ b }: Layouts, { value, dims }: SwappedInput, parts: number
 
 /** The rows of a matrix, each with the given dimensions. */
 function split({ b }: Layouts, matrix: string, dims: readonly number[]): readonly string[] {
-  const [parts = 1] = b.dims(matrix);
+  const parts = at(b.dims(matrix), 0);
   if (parts === 1) return [reshape(b, matrix, dims)];
   const outputs = Array.from({ length: parts }, () => b.freshName("part"));
   b.emit("Split", [matrix, b.axes(outputs.map(() => 1))], { outputs, attributes: { axis: int(0) } });
@@ -146,7 +148,7 @@ function arrange(
   { outputChannels, inputChannels, kernel }: ConvGeometry,
 ): string {
   const { b, block } = layouts;
-  const [channels = 1, blocks = 1, height = 1, width = 1] = b.dims(sums);
+  const [channels, blocks, height, width] = firstOf(b.dims(sums), 4);
   const columns = channels * height * width * lanes;
   const byOutput = layouts.emit.swapBlocks(sums, [channels, blocks, (columns / channels) * block]);
   const rows = [1, outputChannels, columns, 1];
@@ -188,7 +190,7 @@ export function swappedPadding({
 export function paddedColumns(layouts: Layouts, x: string, [left, right]: readonly [number, number]): string {
   if (left + right === 0) return layouts.blocked(x);
   return layouts.once(`columns ${x} ${left} ${right}`, () => {
-    const [, channels = 1] = layouts.blockedDims(x);
+    const [, channels] = layouts.blockedDims(x);
     return layouts.emit.scale(layouts.blocked(x), layouts.fill(channels, 1), { pads: [0, left, 0, right] });
   });
 }

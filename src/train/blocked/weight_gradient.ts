@@ -1,3 +1,4 @@
+import { at, outputOf } from "../../graph/at.js";
 import { int } from "../../graph/attributes.js";
 import type { Node } from "../../graph/types.js";
 import { weightGradientGeometry } from "../../ops/composites/conv_weight_gradient.js";
@@ -26,8 +27,8 @@ export const blockedWeightGradients: Readonly<Record<BlockedWeightGradient, Weig
 
 /** ConvWeightGradient in the form that fits the groups and is faster for the shape. */
 export function convolutionWeightGradient(layouts: Layouts, node: Node): boolean {
-  const [x = "", dy = ""] = compositeInputs(node, 2);
-  const [dw = ""] = node.outputs;
+  const [x, dy] = compositeInputs(node, 2);
+  const dw = outputOf(node, 0);
   const geometry = weightGradientGeometry(node, layouts.dims(x));
   const value = gradientOf(layouts, geometry, { x, dy });
   if (value === undefined) return false;
@@ -115,8 +116,7 @@ export function productWithMaps(
         : layouts.emit.sameKernel(input, filter, { ...windowOf(geometry), output });
     return reshape(b, map, [blocks, 1, positions * block]);
   });
-  const [first = ""] = maps;
-  const joined = maps.length === 1 ? first : b.emit("Concat", maps, { attributes: { axis: int(1) } });
+  const joined = maps.length === 1 ? at(maps, 0) : b.emit("Concat", maps, { attributes: { axis: int(1) } });
   const rows = [blocks * maps.length, block, positions, 1];
   const columns = reshape(b, layouts.emit.toPlain(reshape(b, joined, rows), rows), [
     blocks * maps.length * block,
@@ -136,6 +136,6 @@ export function productWithMaps(
 /** A blocked value [N, C/b, ...] with its blocks first: [C/b, N, ...]. */
 function blocksFirst(layouts: Layouts, name: string): string {
   const { block } = layouts;
-  const [batch = 1, channels = 1, height = 1, width = 1] = layouts.blockedDims(name);
+  const [batch, channels, height, width] = layouts.blockedDims(name);
   return layouts.emit.swapBlocks(layouts.blocked(name), [batch, channels / block, height * width * block]);
 }

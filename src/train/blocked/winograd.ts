@@ -1,4 +1,6 @@
+import { at, orDefault, present } from "../../graph/at.js";
 import { int } from "../../graph/attributes.js";
+import { firstOf } from "../../graph/operands.js";
 import { floatType } from "../../ops/core/composite.js";
 import { crop, matMul, reshape, transpose } from "../../ops/core/emit.js";
 import type { ConvGeometry } from "../../ops/families/conv_gradient.js";
@@ -101,7 +103,7 @@ export function winogradWeightGradient(
 ): string {
   const { b } = layouts;
   const products = batchProduct(layouts, gradientTiles(layouts, dy), inputTiles(layouts, x), "transA");
-  const [, outputs = 1, inputs = 1] = b.dims(products);
+  const [, outputs, inputs] = firstOf(b.dims(products), 3);
   const columns = [reshape(b, products, [PLACES, outputs * inputs]), kernelTransform(layouts, IN_ORDER)];
   const kernels = b.emit("Gemm", columns, { attributes: { transA: int(1) } });
   const { outputChannels, inputChannels } = geometry;
@@ -124,7 +126,7 @@ function transformedKernels(layouts: Layouts, weight: string, order: readonly nu
 
 /** G ⊗ G with G's rows in the given order: [16, 9]. */
 function kernelTransform(layouts: Layouts, order: readonly number[]): string {
-  const rows = order.map((row) => FILTER[row] ?? []);
+  const rows = order.map((row) => at(FILTER, row));
   const matrix = rows.flatMap((left) =>
     rows.map((right) => left.flatMap((first) => right.map((second) => first * second))),
   );
@@ -148,7 +150,7 @@ function transformed(
   matrixOf: (map: MapSize) => Matrix,
 ): string {
   const { b } = layouts;
-  const [batch = 1, channels = 1, height = 1, width = 1] = layouts.blockedDims(name);
+  const [batch, channels, height, width] = layouts.blockedDims(name);
   const map = [height, width] as const;
   const matrix = constant(layouts, `${transform} ${map.join()}`, matrixOf(map));
   const tiles = matMul(b, matrix, positionsFirst(layouts, name));
@@ -159,7 +161,7 @@ function transformed(
 function fromOutputTiles(layouts: Layouts, products: string, map: MapSize): string {
   const { b, block } = layouts;
   const tiles = tilesOf(map);
-  const [, rows = 1, channels = 1] = b.dims(products);
+  const [, rows, channels] = firstOf(b.dims(products), 3);
   const batch = rows / tiles;
   const matrix = constant(layouts, `output ${map.join()}`, transposed(outputMatrix(map)));
   const values = matMul(b, matrix, reshape(b, products, [PLACES * tiles, batch * channels]));
@@ -171,7 +173,7 @@ function fromOutputTiles(layouts: Layouts, products: string, map: MapSize): stri
 function positionsFirst(layouts: Layouts, name: string): string {
   const { b, block } = layouts;
   return layouts.once(`winograd positions ${name}`, () => {
-    const [batch = 1, channels = 1, height = 1, width = 1] = layouts.blockedDims(name);
+    const [batch, channels, height, width] = layouts.blockedDims(name);
     const dims = [batch, channels / block, height * width, block];
     const first = transpose(b, reshape(b, layouts.blocked(name), dims), [2, 0, 1, 3]);
     return reshape(b, first, [height * width, batch * channels]);
@@ -180,8 +182,8 @@ function positionsFirst(layouts: Layouts, name: string): string {
 
 /** Matrix products of two stacks, one of them transposed. */
 function batchProduct({ b }: Layouts, left: string, right: string, side: "transA" | "transB"): string {
-  const [, leftRows = 1, leftColumns = 1] = b.dims(left);
-  const [, rightRows = 1, rightColumns = 1] = b.dims(right);
+  const [, leftRows, leftColumns] = firstOf(b.dims(left), 3);
+  const [, rightRows, rightColumns] = firstOf(b.dims(right), 3);
   const shape = side === "transA" ? [leftColumns, rightColumns] : [leftRows, rightRows];
   return b.emit("FusedMatMul", [left, right], {
     domain: MICROSOFT_DOMAIN,
@@ -197,11 +199,12 @@ function tilesOf(map: MapSize): number {
   return map.map((size) => Math.ceil(size / STEP)).reduce((product, count) => product * count, 1);
 }
 
+// Positions outside of a tile have no share in it.
 const inputMatrix = (map: MapSize): Matrix =>
-  tileMatrix(map, (place, offset) => INPUT[place]?.[offset + 1] ?? 0);
+  tileMatrix(map, (place, offset) => orDefault(at(INPUT, place)[offset + 1], 0));
 
 const outputMatrix = (map: MapSize): Matrix =>
-  tileMatrix(map, (place, offset) => OUTPUT[offset]?.[place] ?? 0);
+  tileMatrix(map, (place, offset) => orDefault(OUTPUT[offset]?.[place], 0));
 
 /**
  * A transform of all tiles of a map as a matrix [16 · tiles, H · W].
@@ -223,13 +226,11 @@ function tileMatrix([height, width]: MapSize, weight: (place: number, offset: nu
 }
 
 function transposed(matrix: Matrix): Matrix {
-  const [first = []] = matrix;
-  return first.map((_, column) => matrix.map((row) => row[column] ?? 0));
+  return at(matrix, 0).map((_, column) => matrix.map((row) => present(row[column])));
 }
 
 function constant(layouts: Layouts, key: string, matrix: Matrix): string {
-  const [first = []] = matrix;
   return layouts.once(`winograd matrix ${key}`, () =>
-    layouts.b.floats("winograd", [matrix.length, first.length], matrix.flat()),
+    layouts.b.floats("winograd", [matrix.length, at(matrix, 0).length], matrix.flat()),
   );
 }

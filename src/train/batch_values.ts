@@ -1,0 +1,92 @@
+import { Tensor as OrtTensor } from "onnxruntime-common";
+import type { Batch } from "../data/batches.js";
+import type { Provider } from "../execute/device.js";
+import type { Feeds } from "../execute/engine.js";
+import { entryOf, present } from "../graph/at.js";
+import { PenniError } from "../graph/errors.js";
+import type { TrainingPlan } from "./plan.js";
+import type { Teacher } from "./sessions.js";
+import { stepNames, type TrainingStep } from "./step.js";
+
+/** What a step tells about its batch, seen with the parameters before the step's update. */
+export interface StepOutcome {
+  /** Mean over the batch. */
+  readonly loss: number;
+  /** Images of the batch whose largest logit is the label's; 0 where the labels are no reference. */
+  readonly hits: number;
+}
+
+/** Channels, height and width of an image. */
+export type ImageDims = readonly [number, number, number];
+
+/** What a step takes besides its state, made of a batch, and what it tells about the batch. */
+export class BatchValues {
+  /** @param input the network's, which takes the images */
+  constructor(
+    private readonly plan: TrainingPlan,
+    private readonly input: string,
+    private readonly imageDims: ImageDims,
+    private readonly provider: Provider,
+    private readonly teacher: Teacher | undefined,
+  ) {}
+
+  /** @param rate learning rate */
+  async feeds(batch: Batch, { teachers }: TrainingStep, rate: number): Promise<Feeds> {
+    const images = this.imageTensor(batch.images);
+    return {
+      [this.input]: images,
+      [stepNames.learningRate]: scalar(rate),
+      [stepNames.l1Strength]: scalar(this.plan.l1Strength),
+      ...this.labels(batch),
+      ...(await this.taught(images, teachers)),
+    };
+  }
+
+  /** What the numbers that a step tells are written into: memory of the host, or what the device's runtime allocates. */
+  targets(): Readonly<Record<string, OrtTensor | null>> {
+    const target = (): OrtTensor | null => (this.provider === "cpu" ? scalar(Number.NaN) : null);
+    return { [stepNames.loss]: target(), ...(this.isLabelled ? { [stepNames.hits]: target() } : {}) };
+  }
+
+  outcome(results: Feeds): StepOutcome {
+    return {
+      loss: numberIn(results, stepNames.loss),
+      hits: this.isLabelled ? numberIn(results, stepNames.hits) : 0,
+    };
+  }
+
+  imageTensor(images: Float32Array): OrtTensor {
+    return new OrtTensor("float32", images, [this.plan.batch, ...this.imageDims]);
+  }
+
+  private get isLabelled(): boolean {
+    return this.plan.reference !== "original";
+  }
+
+  /** The labels as a feed; nothing where they are no reference. */
+  private labels({ labels }: Batch): Feeds {
+    if (!this.isLabelled) return {};
+    if (labels === undefined)
+      throw new PenniError("internal", "the images of a labelled step have no labels");
+    return { [stepNames.labels]: new OrtTensor("int64", labels, [this.plan.batch]) };
+  }
+
+  /** What the teacher makes of the images, as feeds of a step; nothing where there is no teacher. */
+  private async taught(images: OrtTensor, inputs: TrainingStep["teachers"]): Promise<Feeds> {
+    if (this.teacher === undefined) return {};
+    const { session, input, values } = this.teacher;
+    const known = await session.run({ [input]: images }, [...new Set(values.values())]);
+    return Object.fromEntries(
+      [...inputs].map(([output, name]) => [name, present(known[entryOf(values, output)])] as const),
+    );
+  }
+}
+
+/** The one number of a result. */
+function numberIn(results: Feeds, name: string): number {
+  return Number(present(present(results[name], `the result "${name}"`).data[0]));
+}
+
+function scalar(value: number): OrtTensor {
+  return new OrtTensor("float32", Float32Array.of(value), []);
+}
