@@ -84,10 +84,10 @@ export async function keepRun(run: string, folder: string, files = keptFiles): P
   }
 }
 
-/** What is kept of a baseline that was trained: all but its weights, which are large. */
-export function keepBaseline(run: string, row: string): Promise<void> {
+/** What is kept of a training of a baseline: all but its weights, which are large. */
+export function keepTraining(run: string, row: string): Promise<void> {
   const files = ["config.json", "metrics.jsonl", "timing.jsonl", "summary.json"];
-  return keepRun(run, path.join(resultsFolder, row, "baseline"), files);
+  return keepRun(run, path.join(resultsFolder, row, path.basename(run)), files);
 }
 
 export async function writeRecord(row: string, seed: number, record: ResultRecord): Promise<void> {

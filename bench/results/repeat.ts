@@ -2,10 +2,11 @@ import { existsSync } from "node:fs";
 import { mkdir } from "node:fs/promises";
 import path from "node:path";
 import { fileURLToPath } from "node:url";
+import { last } from "../../src/graph/at.js";
 import { sharedPath } from "../../support/shared.js";
 import { output } from "../compression_run.js";
 import { judge, measureModel } from "./measure.js";
-import { keepBaseline, keepRun, modelFile, seedFolder, writeRecord } from "./record.js";
+import { keepRun, keepTraining, modelFile, seedFolder, writeRecord } from "./record.js";
 import type { Row } from "./rows.js";
 
 const main = fileURLToPath(new URL("../../src/cli/main.js", import.meta.url));
@@ -25,25 +26,23 @@ export function stepsOf(row: Row, seed: number, work: string): readonly Step[] {
   const { network, classes, image, data, baseline, compress } = row;
   const at = (name: string): string => path.join(work, row.id, name);
   const model = (run: string): string => path.join(run, "model.onnx");
-  const last = (from: string): Step => ({
+  const compressing = (from: string): Step => ({
     command: "compress",
     args: [from, "--data", data, "--seed", `${seed}`, ...compress],
     out: at(`seed-${seed}`),
     result: model(at(`seed-${seed}`)),
   });
-  if (baseline.kind === "shared") return [last(sharedPath(baseline.file))];
+  if (baseline.kind === "shared") return [compressing(sharedPath(baseline.file))];
   const untrained = at("untrained.onnx");
   const make = ["--classes", `${classes}`, "--input", image.join("x")];
-  return [
-    { command: "new", args: [network, ...make], out: untrained, result: untrained },
-    {
-      command: "train",
-      args: [untrained, "--data", data, ...baseline.options],
-      out: at("baseline"),
-      result: model(at("baseline")),
-    },
-    last(model(at("baseline"))),
-  ];
+  const steps: Step[] = [{ command: "new", args: [network, ...make], out: untrained, result: untrained }];
+  for (const [index, options] of baseline.trainings.entries()) {
+    const isLast = index === baseline.trainings.length - 1;
+    const out = at(isLast ? "baseline" : `baseline-${index + 1}`);
+    const args = [last(steps).result, "--data", data, ...options];
+    steps.push({ command: "train", args, out, result: model(out) });
+  }
+  return [...steps, compressing(last(steps).result)];
 }
 
 /** A step as a user would write it. */
@@ -63,7 +62,7 @@ export async function repeat(row: Row, work: string, seeds: readonly number[]): 
     const last = steps.at(-1);
     if (last === undefined) continue;
     const [from = ""] = last.args;
-    if (row.baseline.kind === "trained") await keepBaseline(path.dirname(from), row.id);
+    for (const { command, out } of steps) if (command === "train") await keepTraining(out, row.id);
     await keepRun(last.out, seedFolder(row.id, seed));
     await writeRecord(row.id, seed, {
       commands: steps.map(commandLine),

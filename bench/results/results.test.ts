@@ -17,7 +17,13 @@ const trained: Row = {
   image: [3, 32, 32],
   classes: 10,
   data: "cifar10:/data",
-  baseline: { kind: "trained", options: ["--epochs", "16"] },
+  baseline: {
+    kind: "trained",
+    trainings: [
+      ["--epochs", "16"],
+      ["--epochs", "5"],
+    ],
+  },
   compress: ["--target-macs", "0.08"],
   seeds: [0],
   bar: "",
@@ -27,7 +33,8 @@ const trained: Row = {
 test("a row's commands are those that a user would type", () => {
   assert.deepEqual(stepsOf(trained, 7, "/work").map(commandLine), [
     "penni new resnet18 --classes 10 --input 3x32x32 -o /work/some-row/untrained.onnx",
-    "penni train /work/some-row/untrained.onnx --data cifar10:/data --epochs 16 -o /work/some-row/baseline",
+    "penni train /work/some-row/untrained.onnx --data cifar10:/data --epochs 16 -o /work/some-row/baseline-1",
+    "penni train /work/some-row/baseline-1/model.onnx --data cifar10:/data --epochs 5 -o /work/some-row/baseline",
     "penni compress /work/some-row/baseline/model.onnx --data cifar10:/data --seed 7 --target-macs 0.08 -o /work/some-row/seed-7",
   ]);
   const given = { ...trained, baseline: { kind: "shared", file: "models/resnet20.onnx" } } as const;

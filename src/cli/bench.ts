@@ -1,53 +1,99 @@
 import type { Command } from "commander";
+import { PenniError } from "../graph/errors.js";
+import { naming } from "../graph/naming.js";
 import { gigaflops } from "../measure/gigaflops.js";
 import { terminalJson } from "../text/destinations.js";
+import type { CompareOptions, Comparison } from "./bench_models.js";
 import {
-  type Comparison,
+  describeBudgetLine,
   describeComparison,
   describeLayerSpeeds,
   type LayerSpeed,
   type LayerSpeeds,
 } from "./bench_text.js";
+import { addExamples, type Example, headings } from "./help.js";
 import { openModel } from "./model_and_images.js";
-import { type InputShapes, inputShape, naming, wholeNumber } from "./options.js";
+import { inputShape, wholeNumber } from "./options.js";
 import { progressBar } from "./progress.js";
 import { lineWidth, type Terminal } from "./terminal.js";
 
-interface BenchOptions {
+interface BenchOptions extends CompareOptions {
   readonly layers?: boolean;
-  readonly rounds: number;
-  readonly inputShape?: InputShapes;
   readonly json?: boolean;
 }
 
 /** `penni bench`: how fast a model runs compiled to WebAssembly, as a whole or layer by layer. */
 export function addBenchCommand(program: Command, terminal: Terminal): Command {
-  return program
+  const command = program
     .command("bench")
     .description(
-      "measure a model compiled to WebAssembly beside ONNX Runtime, for Node and (if installed) for the web: one image, one thread",
+      "measure models compiled to WebAssembly beside ONNX Runtime, for Node and (if installed) for the web: one image, one thread",
     )
-    .argument("<model>", "an .onnx file")
+    .argument("<models...>", ".onnx files, or .wasm files that penni compile wrote")
+    .optionsGroup("What to measure:")
     .option(
       "--layers",
       "time and GFLOP/s of each layer's kernels instead, within whole runs, against the machine's peak",
     )
     .option("--rounds <n>", "turns of each engine", wholeNumber(1), 15)
+    .option(
+      "--budget <file>",
+      "fail (exit status 1) where the first model costs more than this JSON file allows",
+    )
+    .option("--data <spec>", "also measure accuracy on these test images, as for penni eval")
+    .option("--limit <n>", "only the first n test images", wholeNumber(1))
+    .optionsGroup(headings.model)
     .option("--input-shape <NAME:DIMS>", "dimensions of an input, as input:1x3x32x32", inputShape)
+    .optionsGroup(headings.output)
     .option("--json", "print the result as JSON")
-    .action(async (model: string, options: BenchOptions) => {
+    .action(async (models: readonly string[], options: BenchOptions) => {
       const width = lineWidth(terminal.stdout);
       const print = (result: object, text: string): void => {
-        terminal.stdout.write(`${options.json === true ? terminalJson({ model, ...result }) : text}\n`);
+        terminal.stdout.write(`${options.json === true ? terminalJson(result) : text}\n`);
       };
       if (options.layers === true) {
+        const model = onlyModel(models);
         const speeds = await layerSpeeds(model, options, terminal);
-        print(speeds, describeLayerSpeeds(speeds, width));
+        print({ model, ...speeds }, describeLayerSpeeds(speeds, width));
         return;
       }
-      const comparison = await compareEngines(model, options);
+      const { compareModels } = await import("./bench_models.js");
+      const comparison = await compareModels(models, options, terminal);
       print(comparison, describeComparison(comparison, width));
+      checkBudget(comparison);
     });
+  return addExamples(command, examples);
+}
+
+const words = (line: string): readonly string[] => line.split(" ");
+
+const examples: readonly Example[] = [
+  { what: "beside ONNX Runtime:", words: ["bench", "run/model.onnx"] },
+  {
+    what: "several, with their accuracy:",
+    words: words("bench net.onnx run/model.onnx --data folder:photos"),
+  },
+  { what: "in a pull request's checks:", words: words("bench new.onnx main.onnx --budget budget.json") },
+  { what: "which layers take the time:", words: ["bench", "run/model.onnx", "--layers"] },
+];
+
+/** @throws PenniError "bad-option" if there are several */
+function onlyModel(models: readonly string[]): string {
+  const [model, ...others] = models;
+  if (model !== undefined && others.length === 0) return model;
+  throw new PenniError("bad-option", "--layers looks into one model at a time", {
+    expected: "one model",
+    found: `${models.length}`,
+  });
+}
+
+/** @throws PenniError "over-budget" naming the limits that are not kept */
+function checkBudget({ budget = [] }: Comparison): void {
+  const broken = budget.filter(({ isKept }) => !isKept);
+  if (broken.length === 0) return;
+  throw new PenniError("over-budget", "the model is over its budget", {
+    found: broken.map(describeBudgetLine).join("; "),
+  });
 }
 
 async function layerSpeeds(model: string, options: BenchOptions, terminal: Terminal): Promise<LayerSpeeds> {
@@ -76,41 +122,4 @@ async function layerSpeeds(model: string, options: BenchOptions, terminal: Termi
   } finally {
     bar.stop();
   }
-}
-
-async function compareEngines(model: string, options: BenchOptions): Promise<Comparison> {
-  const [
-    graph,
-    { openSession },
-    { sampleFeeds },
-    { compiledContender, singleImage },
-    turns,
-    { webContender },
-  ] = await Promise.all([
-    openModel(model, options.inputShape),
-    import("../execute/node.js"),
-    import("../measure/latency.js"),
-    import("../measure/compiled_latency.js"),
-    import("../measure/by_turns.js"),
-    import("../measure/web_contender.js"),
-  ]);
-  return naming(model, async () => {
-    const single = singleImage(graph);
-    const compiled = await compiledContender("compiled WebAssembly", single);
-    const feeds = sampleFeeds(single);
-    const web = await webContender("onnxruntime-web (WebAssembly)", single, feeds);
-    const session = await openSession(single, { threads: 1 });
-    const runtime = {
-      engine: "ONNX Runtime for Node",
-      sample: turns.timedAsync(() => session.run(feeds)),
-    };
-    const others = "problem" in web ? [runtime] : [web, runtime];
-    try {
-      const timings = await turns.measureByTurns([compiled, ...others], options.rounds);
-      return { timings, ...("problem" in web ? { leftOut: [web] } : {}) };
-    } finally {
-      await session.release();
-      if (!("problem" in web)) await web.release();
-    }
-  });
 }

@@ -1,6 +1,10 @@
+import type { EngineFigures } from "../measure/bench_models.js";
+import type { BudgetLine } from "../measure/budget.js";
 import type { Timing } from "../measure/by_turns.js";
 import { gigaflops } from "../measure/gigaflops.js";
 import { LEAST_ROUNDS, ratioOfRounds } from "../measure/interval.js";
+import { terminalLine } from "../text/destinations.js";
+import type { Compared, Comparison, MeasuredAccuracy } from "./bench_models.js";
 import { type Column, compactNumber, formatTable } from "./table.js";
 import { wrap } from "./terminal.js";
 
@@ -25,35 +29,97 @@ export interface LayerSpeeds {
   readonly layers: readonly LayerSpeed[];
 }
 
-/** Engines by turns, the compiled model first. */
-export interface Comparison {
-  readonly timings: readonly Timing[];
-  /** Engines that could not take part, and why. */
-  readonly leftOut?: readonly { readonly engine: string; readonly problem: string }[];
-}
-
 const milliseconds = (value: number): string => value.toFixed(3);
 
-const timingColumns: readonly Column<Timing>[] = [
-  { title: "engine", cell: (timing) => timing.engine, dropOrder: 0 },
-  { title: "median ms", cell: (timing) => milliseconds(timing.medianMs), align: "right", dropOrder: 0 },
+/** A line of the table: a model in an engine. */
+interface Measured extends EngineFigures {
+  readonly model: string;
+  readonly accuracy: MeasuredAccuracy | undefined;
+}
+
+const compactOr = (value: number | undefined): string => (value === undefined ? "-" : compactNumber(value));
+
+const figureColumns: readonly Column<Measured>[] = [
+  { title: "engine", cell: (line) => line.engine, dropOrder: 0 },
+  { title: "median ms", cell: (line) => milliseconds(line.medianMs), align: "right", dropOrder: 0 },
   {
     title: "95 % interval",
     cell: ({ lowMs, highMs }) => `${milliseconds(lowMs)} to ${milliseconds(highMs)}`,
     align: "right",
     dropOrder: 1,
   },
-  { title: "min ms", cell: (timing) => milliseconds(timing.minMs), align: "right", dropOrder: 2 },
-  { title: "runs", cell: (timing) => `${timing.runs}`, align: "right", dropOrder: 3 },
+  { title: "min ms", cell: (line) => milliseconds(line.minMs), align: "right", dropOrder: 6 },
+  { title: "runs", cell: (line) => `${line.runs}`, align: "right", dropOrder: 7 },
+  { title: "bytes", cell: (line) => compactNumber(line.bytes), align: "right", dropOrder: 3 },
+  { title: "gzipped", cell: (line) => compactNumber(line.gzippedBytes), align: "right", dropOrder: 2 },
+  { title: "memory", cell: (line) => compactOr(line.memoryBytes), align: "right", dropOrder: 4 },
+  { title: "MACs", cell: (line) => compactOr(line.multiplyAccumulates), align: "right", dropOrder: 5 },
 ];
 
-export function describeComparison({ timings, leftOut = [] }: Comparison, width: number): string {
-  const [first, ...others] = timings;
-  const lines = [
-    ...(first === undefined ? [] : others.map((other) => describeRatio(first, other))),
-    ...leftOut.map(({ engine, problem }) => `${engine} is left out: ${problem}.`),
+const modelColumn: Column<Measured> = {
+  title: "model",
+  cell: (line) => terminalLine(line.model),
+  dropOrder: 0,
+};
+
+/** What `penni bench` prints, in lines of at most `width` characters. */
+export function describeComparison({ models, budget = [] }: Comparison, width: number): string {
+  const lines = models.flatMap(({ model, engines, accuracy }) =>
+    engines.map((engine): Measured => ({ ...engine, model, accuracy })),
+  );
+  const columns = models.length > 1 ? [modelColumn, ...figureColumns] : figureColumns;
+  const texts = [
+    ...models.flatMap((model) => [...describeAccuracy(model), ...describeEngines(model)]),
+    ...describeModels(models),
+    ...budget.map((line) => `Budget: ${describeBudgetLine(line)}: ${line.isKept ? "kept" : "NOT kept"}.`),
   ];
-  return [formatTable(timingColumns, timings, width), wrap(lines.join("\n"), width)].join("\n\n");
+  return [formatTable(columns, lines, width), wrap(texts.join("\n"), width)].join("\n\n");
+}
+
+function describeAccuracy({ model, accuracy }: Compared): readonly string[] {
+  if (accuracy === undefined) return [];
+  const { correct, total, top1, interval } = accuracy;
+  const [value, low, high] = [top1, interval.low, interval.high].map((share) => (100 * share).toFixed(2));
+  return [
+    `${terminalLine(model)}: top-1 ${value} % (${correct} of ${total}), between ${low} and ${high} % with 95 % confidence.`,
+  ];
+}
+
+/** A model in one engine beside the others. */
+function describeEngines({ model, engines, leftOut }: Compared): readonly string[] {
+  const [own, ...others] = engines;
+  return [
+    ...(own === undefined ? [] : others.map((other) => describeRatio(own, other))),
+    ...leftOut.map(({ engine, problem }) => `${engine} is left out of ${terminalLine(model)}: ${problem}.`),
+  ];
+}
+
+/** Compiled models beside the first of them. */
+function describeModels(models: readonly Compared[]): readonly string[] {
+  const [first, ...others] = models.flatMap(({ model, engines }) =>
+    engines
+      .filter(({ kind }) => kind === "compiled")
+      .map((engine) => ({ ...engine, engine: `compiled ${terminalLine(model)}` })),
+  );
+  return first === undefined ? [] : others.map((other) => describeRatio(other, first));
+}
+
+const limitNames: Readonly<Record<BudgetLine["what"], string>> = {
+  bytes: "bytes of the compiled module",
+  gzippedBytes: "bytes of the compiled module, gzipped",
+  multiplyAccumulates: "multiply-accumulates",
+  memoryBytes: "bytes of memory",
+  milliseconds: "milliseconds",
+  timeRatio: "times the second model's time",
+  top1: "of the answers right (top-1)",
+};
+
+/** "123 bytes of the compiled module, at most 100". */
+export function describeBudgetLine({ what, limit, found, low, high }: BudgetLine): string {
+  const number = (value: number): string => `${Number(value.toPrecision(6))}`;
+  const interval = low === undefined || high === undefined ? "" : ` (${number(low)} to ${number(high)})`;
+  const seen = found === undefined ? "not known:" : `${number(found)}${interval}`;
+  return `${seen} ${limitNames[what]}, at ${what === "top1" ? "least" : "most"} ${number(limit)}`;
 }
 
 function describeRatio(own: Timing, other: Timing): string {

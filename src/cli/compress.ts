@@ -8,6 +8,7 @@ import { terminalJson } from "../text/destinations.js";
 import { type SettingOptions, scheduleNames, settingsFrom, teacherOption } from "./compress_settings.js";
 import { describeSummary } from "./compress_text.js";
 import { addRuleOptions, askedRule, type RuleOptions } from "./goal_options.js";
+import { addExamples, type Example, headings } from "./help.js";
 import {
   addPreprocessingOptions,
   basisSize,
@@ -42,16 +43,18 @@ interface CompressOptions extends SettingOptions, PictureOptions {
   readonly dequantize?: boolean;
 }
 
-const EXAMPLES = `
-Examples:
-  minutes, from pictures without labels:
-    penni compress net.onnx --data images:photos -o run --preset calibrate
-  retrained with labels, at most half a point worse:
-    penni compress net.onnx --data folder:photos -o run --max-loss 0.5
-  look first, go on after Ctrl-C:
-    penni compress net.onnx --data images:photos --plan
-    penni compress --resume run
-`;
+const examples: readonly Example[] = [
+  {
+    what: "minutes, from pictures without labels:",
+    words: ["compress", "net.onnx", "--data images:photos", "-o run", "--preset calibrate"],
+  },
+  {
+    what: "retrained with labels, at most half a point worse:",
+    words: ["compress", "net.onnx", "--data folder:photos", "-o run", "--max-loss 0.5"],
+  },
+  { what: "look first:", words: ["compress", "net.onnx", "--data images:photos", "--plan"] },
+  { what: "go on after Ctrl-C:", words: ["compress", "--resume run"] },
+];
 
 /**
  * `penni compress`: the whole method on a model of the user's.
@@ -176,7 +179,7 @@ export async function addCompressCommand(
     .addOption(deviceOption("where the training steps run"))
     .option("--validation <f>", "share of the training images held out", numberBetween(0, 0.9))
     .option("--train-limit <n>", "use only so many training images", wholeNumber(1))
-    .optionsGroup("The model's file:")
+    .optionsGroup(headings.model)
     .option(
       "--input-shape <NAME:DIMS>",
       "dimensions of an input that the model leaves open, as input:1x3x224x224",
@@ -184,8 +187,8 @@ export async function addCompressCommand(
     )
     .option("--dequantize", "compress the float32 network behind a quantized model")
     .option("--external-data", "put the weights of the result into a file of their own, model.onnx.data");
-  return addPreprocessingOptions(command.optionsGroup("How pictures become tensors:"))
-    .optionsGroup("What is shown and kept:")
+  addPreprocessingOptions(command.optionsGroup(headings.pictures))
+    .optionsGroup(headings.output)
     .option(
       "--checkpoint-seconds <s>",
       `seconds between checkpoints (${compressionDefaults.checkpointSeconds})`,
@@ -194,10 +197,10 @@ export async function addCompressCommand(
     .option("--plan", "only print what would be decomposed, pruned and removed; train and write nothing")
     .option("--open", "show the report in a browser, and follow the run there")
     .option("--json", "print the outcome as JSON")
-    .addHelpText("after", EXAMPLES)
     .action((model: string | undefined, options: CompressOptions, command: Command) =>
       runCommand(model, withRule(options, command, ruleOptions), command, terminal),
     );
+  return addExamples(command, examples);
 }
 
 function withRule(options: CompressOptions, command: Command, ruleOptions: RuleOptions): CompressOptions {

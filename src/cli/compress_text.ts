@@ -75,7 +75,7 @@ function accuracyRow(original: Test, compressed: Test, change: Change | undefine
 
 /** One row for each output, by the figure that suits what it is; the one with the largest error first. */
 function agreementRows({ outputs }: NonNullable<Summary["agreement"]>): readonly Row[] {
-  const size = ({ error }: OutputAgreement): number => error ?? Number.POSITIVE_INFINITY;
+  const size = ({ error }: OutputAgreement): number => (error === null ? Number.POSITIVE_INFINITY : error);
   return outputs
     .toSorted((a, b) => (size(a) === size(b) ? 0 : size(b) - size(a)))
     .map((agreement): Row => {

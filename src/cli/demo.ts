@@ -8,6 +8,7 @@ import type { Summary } from "../run/summary.js";
 import type { TrainingPlan } from "../train/plan.js";
 import { describeCertainty, summaryTable } from "./compress_text.js";
 import { claimDemoFolder, type DemoFolder } from "./demo_folder.js";
+import { addExamples, headings } from "./help.js";
 import { wholeNumber } from "./options.js";
 import { wordsOf } from "./reported.js";
 import { duration, type RunView } from "./run_view.js";
@@ -28,12 +29,14 @@ const TRAIN_EPOCHS = 8;
 
 /** `penni demo`: the main job from nothing, in a few minutes. */
 export function addDemoCommand(program: Command, terminal: Terminal): Command {
-  return program
+  const command = program
     .command("demo")
     .description("train a small CNN on generated images, compress it and compare the two (a few minutes)")
+    .optionsGroup(headings.result)
     .option("-o, --out <dir>", "directory of the demo: new, empty, or of an earlier demo", "penni-demo")
     .option("--seed <n>", "seed of everything random", wholeNumber(0), 0)
     .action((options: DemoOptions, command: Command) => runDemo(options, wordsOf(command), terminal));
+  return addExamples(command, [{ what: "in a directory of its own:", words: ["demo", "-o penni-demo"] }]);
 }
 
 async function runDemo(

@@ -17,6 +17,7 @@ export async function easyArguments(
   const [model, pictures, ...options] = args;
   if (model === undefined || !/^[^-].*\.onnx$/i.test(model)) return undefined;
   if (pictures === undefined || pictures.startsWith("-")) return ["inspect", ...args];
+  if (args.some((word) => word === "-q" || word === "--quiet")) terminal.stderr.beQuiet();
   const say = (line: string): void => terminal.stderr.write(`${terminalLine(line)}\n`);
   const spec = await pictureSpec(model, pictures, say);
   for (const line of await expectationOf(model)) say(line);

@@ -1,10 +1,13 @@
 import type { Command } from "commander";
 import type { Device } from "../execute/device.js";
+import { orDefault } from "../graph/at.js";
+import { naming } from "../graph/naming.js";
 import type { Accuracy } from "../measure/accuracy.js";
 import type { Interval } from "../measure/interval.js";
 import { terminalJson } from "../text/destinations.js";
+import { addExamples, type Example, headings } from "./help.js";
 import { addImageOptions, type ImageOptions, openModelAndImages } from "./model_and_images.js";
-import { deviceOption, naming, wholeNumber } from "./options.js";
+import { deviceOption, wholeNumber } from "./options.js";
 import { printPictures, warnOfPictures } from "./pictures.js";
 import { progressBar } from "./progress.js";
 import type { Terminal } from "./terminal.js";
@@ -27,12 +30,15 @@ export function addEvalCommand(program: Command, terminal: Terminal): Command {
     .command("eval")
     .description("measure the top-1 accuracy of a classifier in ONNX Runtime")
     .argument("<model>", "an .onnx file")
+    .optionsGroup(headings.data)
     .addOption(
       program.createOption("--split <name>", "which images").choices(["test", "train"]).default("test"),
     )
-    .option("--limit <n>", "only the first n images", wholeNumber(1));
-  return addImageOptions(command)
+    .option("--limit <n>", "only the first n images (default: all)", wholeNumber(1));
+  addImageOptions(command)
+    .optionsGroup(headings.work)
     .addOption(deviceOption("where the model runs"))
+    .optionsGroup(headings.output)
     .option("--json", "print the result as JSON")
     .action(async (model: string, options: EvalOptions) => {
       const result = await evaluateFile(model, options, terminal);
@@ -40,7 +46,16 @@ export function addEvalCommand(program: Command, terminal: Terminal): Command {
       const text = options.json === true ? terminalJson({ model, ...result }) : describeAccuracy(result);
       terminal.stdout.write(`${text}\n`);
     });
+  return addExamples(command, examples);
 }
+
+const examples: readonly Example[] = [
+  { what: "pictures in a folder for each class:", words: ["eval", "net.onnx", "--data folder:photos"] },
+  {
+    what: "the first 500 test images of CIFAR-10:",
+    words: ["eval", "net.onnx", "--data cifar10:cifar", "--limit 500"],
+  },
+];
 
 async function evaluateFile(model: string, options: EvalOptions, terminal: Terminal): Promise<Evaluation> {
   const [{ resolveDevice }, { allIndices }, { evaluate, expectImages }, { shareInterval }] =
@@ -56,7 +71,7 @@ async function evaluateFile(model: string, options: EvalOptions, terminal: Termi
   const split = await dataset[options.split]();
   expectImages(split.count, options.split === "test" ? "test images" : "training images");
   await printPictures(terminal.stderr, format);
-  for (const line of dataset.notices ?? []) terminal.stderr.write(`${line}\n`);
+  for (const line of orDefault(dataset.notices, [])) terminal.stderr.write(`${line}\n`);
   await warnOfPictures(terminal.stderr, graph, split, preprocessing);
   const bar = progressBar(terminal.stderr, "images");
   try {

@@ -90,7 +90,7 @@ const LOSS = /^(?<number>\d+(?:\.\d+)?|\.\d+)\s*(?<unit>%?)$/;
 /** Parser of a size: "200kB", "1.5 MiB", "wasm:150kB"; a number alone is of bytes. */
 export function targetSize(text: string): GoalOf<"size"> {
   const { file = "onnx", number = "", unit = "" } = SIZE.exec(text.trim())?.groups ?? {};
-  const bytes = Math.floor(Number(number) * (sizes[unit.toLowerCase()] ?? Number.NaN));
+  const bytes = Math.floor(measured(number, sizes[unit.toLowerCase()]));
   if (Number.isSafeInteger(bytes) && bytes > 0) return { rule: "size", bytes, file: sizedFile(file) };
   throw new InvalidArgumentError(
     `expected a size above 0 such as 200kB, 1.5MB, 300KiB, 250000 or wasm:150kB, found "${text}"`,
@@ -104,11 +104,16 @@ function sizedFile(name: string): SizedFile {
 /** Parser of a time with its unit: "2ms", "800 us". */
 export function targetLatency(text: string): GoalOf<"latency"> {
   const { number = "", unit = "" } = TIME.exec(text.trim())?.groups ?? {};
-  const milliseconds = Number(number) * (times[unit] ?? Number.NaN);
+  const milliseconds = measured(number, times[unit]);
   if (Number.isFinite(milliseconds) && milliseconds > 0) return { rule: "latency", milliseconds };
   throw new InvalidArgumentError(
     `expected a time above 0 with its unit (us, ms, s) such as 2ms or 800us, found "${text}"`,
   );
+}
+
+/** A number in its unit; not a number where there is no such unit. */
+function measured(number: string, unit: number | undefined): number {
+  return unit === undefined ? Number.NaN : Number(number) * unit;
 }
 
 /** Parser of a loss: "0.5", points of top-1 from 0 to 100, or "5%", an output error above 0. */

@@ -1,9 +1,11 @@
 import type { Command } from "commander";
+import { naming } from "../graph/naming.js";
 import type { Graph } from "../graph/types.js";
 import type { ShapedGraph } from "../measure/runtime_shapes.js";
 import { terminalJson } from "../text/destinations.js";
+import { addExamples, type Example, headings } from "./help.js";
 import { describeInspection, type InspectedModel } from "./inspect_text.js";
-import { type InputShapes, inputShape, naming, wholeNumber } from "./options.js";
+import { type InputShapes, inputShape, wholeNumber } from "./options.js";
 import { lineWidth, type Terminal } from "./terminal.js";
 
 interface InspectOptions {
@@ -15,16 +17,19 @@ interface InspectOptions {
 
 /** `penni inspect`: what a model costs, layer by layer, and what of it can be compressed. */
 export function addInspectCommand(program: Command, terminal: Terminal): Command {
-  return program
+  const command = program
     .command("inspect")
     .description("show what each layer costs, how compressible it is, and what cannot be compressed")
     .argument("<model>", "an .onnx file")
+    .optionsGroup(headings.model)
     .option("--input-shape <NAME:DIMS>", "dimensions of an input, as input:1x3x32x32", inputShape)
+    .optionsGroup("What to look at:")
     .option(
       "--shrink",
       "show instead which channels can be removed now, exactly, and which nodes keep theirs",
     )
     .option("--multiple <n>", "with --shrink: keep channels in multiples of this", wholeNumber(1), 1)
+    .optionsGroup(headings.output)
     .option("--json", "print everything as JSON")
     .action(async (model: string, options: InspectOptions) => {
       if (options.shrink === true) return inspectShrink(model, options, terminal);
@@ -35,7 +40,16 @@ export function addInspectCommand(program: Command, terminal: Terminal): Command
           : describeInspection(inspection, lineWidth(terminal.stdout));
       terminal.stdout.write(`${text}\n`);
     });
+  return addExamples(command, examples);
 }
+
+const examples: readonly Example[] = [
+  { what: "what can be gained:", words: ["inspect", "net.onnx"] },
+  {
+    what: "a model that leaves its size open:",
+    words: ["inspect", "net.onnx", "--input-shape input:1x3x224x224"],
+  },
+];
 
 /** What there is to say of a model; input dimensions that it leaves open may be given. */
 export async function inspectFile(model: string, shapes: InputShapes): Promise<InspectedModel> {

@@ -24,7 +24,11 @@ const energyColumns: readonly Column<InspectedLayer>[] = Array.from({ length: 9 
 const columns: readonly Column<InspectedLayer>[] = [
   { title: "layer", cell: (layer) => layer.name, dropOrder: 0 },
   { title: "operator", cell: (layer) => layer.op, dropOrder: 4 },
-  { title: "weight", cell: (layer) => layer.weightDims?.join("x") ?? "", dropOrder: 2 },
+  {
+    title: "weight",
+    cell: ({ weightDims }) => (weightDims === undefined ? "" : weightDims.join("x")),
+    dropOrder: 2,
+  },
   { title: "params", cell: (layer) => compactNumber(layer.parameters), align: "right", dropOrder: 0 },
   { title: "MACs", cell: (layer) => compactNumber(layer.paperMacs), align: "right", dropOrder: 0 },
   ...energyColumns,

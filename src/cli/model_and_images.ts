@@ -2,7 +2,9 @@ import type { Command } from "commander";
 import type { Dataset, ImageSize } from "../data/dataset.js";
 import type { PictureFormat, PictureOptions } from "../data/picture_format.js";
 import type { Preprocessing } from "../data/preprocessing.js";
+import { naming } from "../graph/naming.js";
 import type { Graph } from "../graph/types.js";
+import { headings } from "./help.js";
 import {
   addPreprocessingOptions,
   classesOption,
@@ -10,7 +12,6 @@ import {
   type InputShapes,
   imageSize,
   inputShape,
-  naming,
   wholeNumber,
 } from "./options.js";
 
@@ -23,15 +24,18 @@ export interface ImageOptions extends PictureOptions {
   readonly classes?: string;
 }
 
+/** Adds them under headings of their own. */
 export function addImageOptions(command: Command): Command {
   command
+    .optionsGroup(headings.data)
     .requiredOption(
       "--data <spec>",
       "the images: cifar10:DIR, cifar100:DIR, idx:DIR, folder:DIR, images:DIR (no labels) or synthetic",
     )
     .addOption(classesOption())
-    .option("--batch <n>", "images in a batch", wholeNumber(1));
-  return addPreprocessingOptions(command)
+    .option("--batch <n>", "images in a batch (default: what suits the model)", wholeNumber(1));
+  return addPreprocessingOptions(command.optionsGroup(headings.pictures))
+    .optionsGroup(headings.model)
     .option("--image-size <WxH>", "size of the images where the model leaves it open", imageSize)
     .option(
       "--input-shape <NAME:DIMS>",
@@ -71,8 +75,18 @@ export async function openModelAndImages(
   options: ImageOptions,
   useLabels: (graph: Graph) => boolean,
 ): Promise<ModelAndImages> {
-  const [graph, data, accuracy, { fitClasses }] = await Promise.all([
-    openModel(model, options.inputShape),
+  const graph = await openModel(model, options.inputShape);
+  return { graph, ...(await imagesFor(model, graph, options, useLabels)) };
+}
+
+/** The images for a model that is open already; `model` is what errors call it. */
+export async function imagesFor(
+  model: string,
+  graph: Graph,
+  options: ImageOptions,
+  useLabels: (graph: Graph) => boolean,
+): Promise<Omit<ModelAndImages, "graph">> {
+  const [data, accuracy, { fitClasses }] = await Promise.all([
     import("../data/index.js"),
     import("../measure/accuracy.js"),
     import("../measure/classes.js"),
@@ -90,5 +104,5 @@ export async function openModelAndImages(
     accuracy.classifierInterface(graph, opened, preprocessing);
     return useLabels(graph) ? fitClasses(graph, opened, classes) : opened;
   });
-  return { graph, dataset, preprocessing, format };
+  return { dataset, preprocessing, format };
 }

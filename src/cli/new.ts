@@ -1,6 +1,7 @@
 import { Argument, type Command, InvalidArgumentError } from "commander";
 import { type NetworkName, networkNames } from "../networks/names.js";
-import { givenPictureOptions, numberList, positiveList, wholeNumber } from "./options.js";
+import { addExamples, type Example, headings } from "./help.js";
+import { givenPictureOptions, numberList, positiveList, wholeNumber, wholeSize } from "./options.js";
 import { compactNumber } from "./table.js";
 import type { Terminal } from "./terminal.js";
 
@@ -15,10 +16,11 @@ interface NewOptions {
 
 /** `penni new`: an untrained network. */
 export function addNewCommand(program: Command, terminal: Terminal): Command {
-  return program
+  const command = program
     .command("new")
     .description("write an untrained network, to be trained with penni train")
     .addArgument(new Argument("<network>", "which").choices(networkNames))
+    .optionsGroup(headings.result)
     .requiredOption("--classes <n>", "how many classes it tells apart", wholeNumber(2))
     .requiredOption(
       "--input <CxHxW>",
@@ -27,17 +29,26 @@ export function addNewCommand(program: Command, terminal: Terminal): Command {
     )
     .requiredOption("-o, --out <file>", "the .onnx file to write")
     .option("--seed <n>", "seed of the initial weights", wholeNumber(0), 0)
+    .optionsGroup(headings.pictures)
     .option("--mean <r,g,b>", "mean per channel, of pixels from 0 to 1 (default: ImageNet's)", numberList)
     .option("--std <r,g,b>", "standard deviation per channel, likewise", positiveList)
     .action((network: NetworkName, options: NewOptions) => runNew(network, options, terminal));
+  return addExamples(command, examples);
 }
+
+const examples: readonly Example[] = [
+  {
+    what: "for CIFAR-10:",
+    words: ["new", "resnet20", "--classes 10", "--input 3x32x32", "-o untrained.onnx"],
+  },
+];
 
 /** Parser of "3x32x32": channels, height and width. */
 function imageDims(text: string): NewOptions["input"] {
-  const [channels = 0, height = 0, width = 0, ...more] = text.split("x").map(Number);
-  const isWhole = [channels, height, width].every((size) => Number.isSafeInteger(size) && size > 0);
-  if (isWhole && more.length === 0 && Math.max(channels, height, width) <= LARGEST_SIDE)
-    return [channels, height, width];
+  const parts = text.split("x");
+  const [channels, height, width] = parts.map((part) => wholeSize(part, LARGEST_SIDE));
+  const isWhole = channels !== undefined && height !== undefined && width !== undefined;
+  if (isWhole && parts.length === 3) return [channels, height, width];
   throw new InvalidArgumentError(
     `expected CHANNELSxHEIGHTxWIDTH of at most ${LARGEST_SIDE}, found "${text}"`,
   );

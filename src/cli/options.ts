@@ -1,17 +1,19 @@
 import { type Command, InvalidArgumentError, Option } from "commander";
+import { namedShape } from "../build/named_shape.js";
 import type { ImageSize } from "../data/dataset.js";
 import type { PictureOptions } from "../data/picture_format.js";
 import { devices } from "../execute/device.js";
-import { PenniError } from "../graph/errors.js";
 import { colourOrders, type Layout, layouts, resizeModes } from "../graph/image_metadata.js";
+import { accepting, type OptionParser } from "./accepted.js";
 
 /** Parser of an option that is a whole number from `minimum`. */
-export function wholeNumber(minimum: number): (text: string) => number {
-  return (text) => {
+export function wholeNumber(minimum: number): OptionParser<number> {
+  const accepts = { kind: "number", minimum, maximum: Number.MAX_SAFE_INTEGER, whole: true } as const;
+  return accepting(accepts, (text) => {
     const value = Number(text);
     if (text.trim() !== "" && Number.isSafeInteger(value) && value >= minimum) return value;
     throw new InvalidArgumentError(`expected a whole number from ${minimum}, found "${text}"`);
-  };
+  });
 }
 
 /** The option --device. */
@@ -39,25 +41,38 @@ export async function classNamesOf({
 }
 
 /** Parser of an option that is a list of numbers, one per channel: "0.485,0.456,0.406". */
-export function numberList(text: string): readonly number[] {
+export const numberList = accepting({ kind: "numbers" }, (text): readonly number[] => {
   const parts = text.split(",").map((part) => part.trim());
   const values = parts.map(Number);
   if (parts.every((part) => part !== "") && values.every(Number.isFinite)) return values;
   throw new InvalidArgumentError(`expected numbers with commas between, found "${text}"`);
-}
+});
 
 /** Like `numberList`, all above zero. */
-export function positiveList(text: string): readonly number[] {
+export const positiveList = accepting({ kind: "numbers" }, (text): readonly number[] => {
   const values = numberList(text);
   if (values.every((value) => value > 0)) return values;
   throw new InvalidArgumentError(`expected numbers above 0, found "${text}"`);
+});
+
+/** A size in pixels, or undefined where the text is none from 1 to `most`. */
+export function wholeSize(text: string, most: number): number | undefined {
+  const size = Number(text);
+  return Number.isSafeInteger(size) && size > 0 && size <= most ? size : undefined;
+}
+
+/** "224x160", width first, or "224" for a square; undefined where the text is no such size. */
+export function sidesOf(text: string, most: number): ImageSize | undefined {
+  const parts = text.split("x");
+  const [width, height = width] = parts.map((part) => wholeSize(part, most));
+  if (width === undefined || height === undefined || parts.length > 2) return undefined;
+  return { width, height };
 }
 
 /** Parser of an option that is a size in pixels: "224x160", width first, or "224" for a square. */
 export function imageSize(text: string): ImageSize {
-  const [width = 0, height = width, ...more] = text.split("x").map(Number);
-  const valid = [width, height].every((size) => Number.isSafeInteger(size) && size > 0);
-  if (valid && more.length === 0) return { width, height };
+  const size = sidesOf(text, Number.MAX_SAFE_INTEGER);
+  if (size !== undefined) return size;
   throw new InvalidArgumentError(`expected WIDTHxHEIGHT, found "${text}"`);
 }
 
@@ -124,42 +139,30 @@ export function givenPictureOptions(options: PictureOptions): PictureOptions {
 export type InputShapes = ReadonlyMap<string, readonly number[]>;
 
 /** Parser of a repeatable option NAME:1x3x32x32. */
-export function inputShape(text: string, previous: InputShapes = new Map()): InputShapes {
-  const colon = text.lastIndexOf(":");
-  const dims = text
-    .slice(colon + 1)
-    .split("x")
-    .map(Number);
-  if (colon > 0 && dims.every((dim) => Number.isSafeInteger(dim) && dim > 0)) {
-    return new Map([...previous, [text.slice(0, colon), dims]]);
-  }
+export const inputShape = accepting<InputShapes>({ kind: "shapes" }, (text, previous = new Map()) => {
+  const named = namedShape(text);
+  if (named !== undefined) return new Map([...previous, named]);
   throw new InvalidArgumentError(`expected NAME:1x3x32x32, found "${text}"`);
-}
-
-/** Runs `work`; a PenniError that it throws and that names no file gets this one. */
-export async function naming<Result>(file: string, work: () => Promise<Result>): Promise<Result> {
-  try {
-    return await work();
-  } catch (error) {
-    throw error instanceof PenniError ? error.within({ file }) : error;
-  }
-}
+});
 
 /** Parser of an option that is a number in [minimum, maximum]. */
-export function numberBetween(minimum: number, maximum: number): (text: string) => number {
-  return (text) => {
+export function numberBetween(minimum: number, maximum: number): OptionParser<number> {
+  return accepting({ kind: "number", minimum, maximum, whole: false }, (text) => {
     const value = Number(text);
     if (text.trim() !== "" && value >= minimum && value <= maximum) return value;
     throw new InvalidArgumentError(`expected a number from ${minimum} to ${maximum}, found "${text}"`);
-  };
+  });
 }
 
 /** Parser of an option that is a share of something, of which nothing at all makes no sense. */
-export function positiveShare(text: string): number {
-  const value = Number(text);
-  if (text.trim() !== "" && value > 0 && value <= 1) return value;
-  throw new InvalidArgumentError(`expected a number above 0, up to 1, found "${text}"`);
-}
+export const positiveShare = accepting(
+  { kind: "number", minimum: 0, maximum: 1, whole: false },
+  (text): number => {
+    const value = Number(text);
+    if (text.trim() !== "" && value > 0 && value <= 1) return value;
+    throw new InvalidArgumentError(`expected a number above 0, up to 1, found "${text}"`);
+  },
+);
 
 /** Parser of an option that is a number of basis kernels, or "auto". */
 export function basisSize(text: string): number | "auto" {

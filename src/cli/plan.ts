@@ -1,9 +1,10 @@
 import { PenniError } from "../graph/errors.js";
+import { naming } from "../graph/naming.js";
 import type { Graph } from "../graph/types.js";
 import type { Settings } from "../run/config.js";
 import type { RunPlan } from "../run/plan.js";
 import { openModel } from "./model_and_images.js";
-import { type InputShapes, naming } from "./options.js";
+import type { InputShapes } from "./options.js";
 
 /**
  * The plan of a run on a model's file.

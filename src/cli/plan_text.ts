@@ -1,3 +1,4 @@
+import { orDefault } from "../graph/at.js";
 import { criterionOf } from "../method/criteria/table.js";
 import type { PlannedLayer, RunPlan } from "../run/plan.js";
 import { terminalLine } from "../text/destinations.js";
@@ -59,7 +60,8 @@ function describeStart({ start }: RunPlan): string {
 function describeRest(layers: readonly PlannedLayer[]): string {
   const reasons = new Map<string, string[]>();
   for (const layer of layers) {
-    if ("reason" in layer) reasons.set(layer.reason, [...(reasons.get(layer.reason) ?? []), layer.name]);
+    if ("reason" in layer)
+      reasons.set(layer.reason, [...orDefault(reasons.get(layer.reason), []), layer.name]);
   }
   if (reasons.size === 0) return "";
   const lines = [...reasons].map(([reason, names]) => terminalLine(`- ${reason}: ${names.join(", ")}`));

@@ -1,5 +1,5 @@
-import { readFileSync } from "node:fs";
 import { Command, CommanderError } from "commander";
+import { penniVersion } from "../files/version.js";
 import { PenniError } from "../graph/errors.js";
 import { SELF_CHECK } from "../graph/self_check.js";
 import { addBenchCommand } from "./bench.js";
@@ -9,6 +9,7 @@ import { addDemoCommand } from "./demo.js";
 import { describeError } from "./describe_error.js";
 import { easyArguments } from "./easy.js";
 import { addEvalCommand } from "./eval.js";
+import { addExamples, type Example, formatItem, headings } from "./help.js";
 import { addInspectCommand } from "./inspect.js";
 import { addNewCommand } from "./new.js";
 import { addReportCommand } from "./report.js";
@@ -22,6 +23,12 @@ type AddCommand = (
   terminal: Terminal,
   args: readonly string[],
 ) => Command | Promise<Command>;
+
+const examples: readonly Example[] = [
+  { what: "look at a model:", words: ["net.onnx"] },
+  { what: "make it smaller, with pictures such as it sees:", words: ["net.onnx", "photos"] },
+  { what: "all that can be chosen:", words: ["compress", "--help"] },
+];
 
 /** Columns; longer lines are hard to read. */
 const WIDEST_HELP = 100;
@@ -40,40 +47,40 @@ const commands: readonly AddCommand[] = [
   addDemoCommand,
 ];
 
-function packageVersion(): string {
-  const file = new URL("../../../package.json", import.meta.url);
-  return (JSON.parse(readFileSync(file, "utf8")) as { version: string }).version;
-}
-
 /** The whole command line, ready to parse these words. */
 export async function createProgram(terminal: Terminal, args: readonly string[]): Promise<Command> {
   const program = new Command("penni")
     .description("Makes a trained convolutional network small and fast: ONNX in, a smaller ONNX file out.")
-    .usage(
-      "MODEL.onnx [PICTURES]   look at a model; with pictures, make it smaller\n       penni [options] [command]",
-    )
-    .version(packageVersion(), "-v, --version", "print the version")
+    .usage("MODEL.onnx [PICTURES]\n       penni [options] [command]")
+    .version(penniVersion(), "-v, --version", "print the version")
     .exitOverride()
     .showSuggestionAfterError()
-    // Descriptions stand beside the options in narrow terminals too.
-    .configureHelp({ minWidthToWrap: 16 })
+    .configureHelp({ formatItem })
     .configureOutput({
       writeOut: (text) => terminal.stdout.write(text),
       getOutHelpWidth: () => Math.min(lineWidth(terminal.stdout), WIDEST_HELP),
       // What commander would print about an error is printed by runCommandLine, in one line.
-      writeErr: () => undefined,
+      writeErr: (text) => {
+        if (args.length === 0) terminal.stderr.write(text);
+      },
+      getErrHelpWidth: () => Math.min(lineWidth(terminal.stderr), WIDEST_HELP),
     });
   for (const addCommand of commands) {
     const command = await addCommand(program, terminal, args);
     command
+      .optionsGroup(headings.help)
+      .option("-q, --quiet", "print only results and errors")
       .option("--verbose", "print the stack trace of an error")
       .option("--debug", "check graphs after every step, and compiled programs: slower")
+      .helpOption("-h, --help", "show this help")
       .hook("preAction", (started) => {
+        const { quiet, debug } = started.opts();
+        if (quiet === true) terminal.stderr.beQuiet();
         // Also for the processes that the command starts.
-        if (started.opts().debug === true) process.env[SELF_CHECK] = "1";
+        if (debug === true) process.env[SELF_CHECK] = "1";
       });
   }
-  return program;
+  return addExamples(program, examples);
 }
 
 /**
@@ -97,7 +104,7 @@ export async function runCommandLine(
 
 async function runCommand(given: readonly string[], terminal: Terminal): Promise<number> {
   if (given.length === 0) {
-    terminal.stderr.write((await createProgram(terminal, given)).helpInformation());
+    (await createProgram(terminal, given)).outputHelp({ error: true });
     return 1;
   }
   let args = given;
@@ -109,10 +116,30 @@ async function runCommand(given: readonly string[], terminal: Terminal): Promise
     return 0;
   } catch (error) {
     if (error instanceof CommanderError && error.exitCode === 0) return 0;
-    report(error, args, terminal);
+    report(await rootOf(error, args, terminal), args, terminal);
     return error instanceof StoppedError ? error.status : 1;
   }
 }
+
+/** Where an option is misspelt, what commander says of its name: before that something is missing, and without its value. */
+async function rootOf(error: unknown, args: readonly string[], terminal: Terminal): Promise<unknown> {
+  if (!(error instanceof CommanderError) || !ofMisspelt.has(error.code)) return error;
+  const program = await createProgram(terminal, args);
+  for (const command of program.commands) {
+    command.action(() => undefined);
+    for (const option of command.options) option.makeOptionMandatory(false);
+  }
+  const names = args.map((word) => word.replace(/^(--[^=]+)=.*$/s, "$1"));
+  return program.parseAsync(names, { from: "user" }).then(
+    () => error,
+    (other: unknown) => (other instanceof CommanderError && other.code === UNKNOWN ? other : error),
+  );
+}
+
+const UNKNOWN = "commander.unknownOption";
+
+/** Errors that a misspelt option may be behind. */
+const ofMisspelt: ReadonlySet<string> = new Set([UNKNOWN, "commander.missingMandatoryOptionValue"]);
 
 /** @throws PenniError "bad-option" for help on a command that there is not */
 function checkHelpTopic(program: Command, [first, topic]: readonly string[]): void {
@@ -125,6 +152,6 @@ function checkHelpTopic(program: Command, [first, topic]: readonly string[]): vo
 }
 
 function report(error: unknown, args: readonly string[], { stderr }: Terminal): void {
-  stderr.write(`penni: ${describeError(error)}\n`);
-  if (args.includes("--verbose") && error instanceof Error) stderr.write(`${error.stack}\n`);
+  stderr.insist(`penni: ${describeError(error)}\n`);
+  if (args.includes("--verbose") && error instanceof Error) stderr.insist(`${error.stack}\n`);
 }

@@ -3,6 +3,7 @@ import { readdir, stat } from "node:fs/promises";
 import path from "node:path";
 import type { Command } from "commander";
 import { PenniError } from "../graph/errors.js";
+import { addExamples, type Example, headings } from "./help.js";
 import { openServed } from "./reported.js";
 import { onStop } from "./stopping.js";
 import { lineWidth, type Terminal, wrap } from "./terminal.js";
@@ -18,10 +19,11 @@ const SEVERAL = "report.html";
 
 /** `penni report`: a page on a run, or on several beside each other. */
 export function addReportCommand(program: Command, terminal: Terminal): Command {
-  return program
+  const command = program
     .command("report")
     .description("write a page on a run, or on several runs beside each other")
     .argument("<dir...>", "directories of runs, or directories that hold such")
+    .optionsGroup(headings.output)
     .option("-o, --out <file>", `the HTML file (of one run: DIR/report.html; of several: ${SEVERAL})`)
     .option(
       "--watch",
@@ -31,7 +33,14 @@ export function addReportCommand(program: Command, terminal: Terminal): Command 
     .action((directories: readonly string[], options: ReportOptions) =>
       runReport(directories, options, terminal),
     );
+  return addExamples(command, examples);
 }
+
+const examples: readonly Example[] = [
+  { what: "one run, shown in a browser:", words: ["report", "run", "--open"] },
+  { what: "several beside each other:", words: ["report", "run-a", "run-b", "-o compared.html"] },
+  { what: "follow a run that is going on:", words: ["report", "run", "--watch"] },
+];
 
 async function runReport(
   directories: readonly string[],

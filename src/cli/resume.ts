@@ -2,7 +2,16 @@ import type { Command } from "commander";
 import { PenniError } from "../graph/errors.js";
 
 /** Options that say nothing about the run itself, but where it goes on and what is printed. */
-const besideResume: readonly string[] = ["resume", "device", "json", "open", "plan", "verbose"];
+const besideResume: readonly string[] = [
+  "resume",
+  "device",
+  "json",
+  "open",
+  "plan",
+  "quiet",
+  "verbose",
+  "debug",
+];
 
 /**
  * Refuses a model or settings beside --resume: a run goes on with its own.

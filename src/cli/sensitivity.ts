@@ -3,11 +3,14 @@ import { mkdir, readdir } from "node:fs/promises";
 import path from "node:path";
 import { type Command, InvalidArgumentError } from "commander";
 import type { Device } from "../execute/device.js";
+import { orDefault } from "../graph/at.js";
+import { naming } from "../graph/naming.js";
 import { compressionDefaults } from "../method/defaults.js";
 import type { Sensitivity } from "../method/sensitivity.js";
 import { terminalJson } from "../text/destinations.js";
+import { addExamples, type Example, headings } from "./help.js";
 import { addImageOptions, type ImageOptions, openModelAndImages } from "./model_and_images.js";
-import { deviceOption, naming, numberList, wholeNumber } from "./options.js";
+import { deviceOption, numberList, wholeNumber } from "./options.js";
 import { printPictures, warnOfPictures } from "./pictures.js";
 import type { RunView } from "./run_view.js";
 import { describeSensitivity } from "./sensitivity_text.js";
@@ -35,7 +38,7 @@ export function addSensitivityCommand(program: Command, terminal: Terminal): Com
     .command("sensitivity")
     .description("measure, layer by layer, how much accuracy few basis kernels or coefficients cost")
     .argument("<model>", "an .onnx file")
-    .option("--images <n>", "how many of the training images, drawn at random", wholeNumber(1), 256)
+    .optionsGroup("What to try:")
     .option("--layers <names>", 'only these layers, with commas between; "*" stands for anything', nameList)
     .option(
       "--basis <d>",
@@ -45,11 +48,15 @@ export function addSensitivityCommand(program: Command, terminal: Terminal): Com
     )
     .option("--ranks <list>", "numbers of basis kernels to try (default: 1 to 9, then some)", countList)
     .option("--sparsity <list>", "shares of coefficients to remove (default: 0.25,0.5,0.75,0.9)", shareList)
+    .optionsGroup(headings.data)
+    .option("--images <n>", "how many of the training images, drawn at random", wholeNumber(1), 256)
     .option("--no-labels", "compare outputs with the original's even where the images have labels")
     .option("--seed <n>", "seed of the choice of images", wholeNumber(0), 0);
-  return addImageOptions(command)
+  addImageOptions(command)
+    .optionsGroup(headings.work)
     .option("--threads <n>", "threads of the runtime (default: one per core)", wholeNumber(1))
     .addOption(deviceOption("where the model runs"))
+    .optionsGroup(headings.output)
     .option("-o, --out <dir>", "write sensitivity.json and sensitivity.html into this directory")
     .option("--report <file>", "write the report with pictures, an HTML file")
     .option("--json", "print the result as JSON")
@@ -64,7 +71,19 @@ export function addSensitivityCommand(program: Command, terminal: Terminal): Com
       terminal.stdout.write(`${text}\n`);
       await writeReports(model, options, result, json);
     });
+  return addExamples(command, examples);
 }
+
+const examples: readonly Example[] = [
+  {
+    what: "a page with a recommendation for each layer:",
+    words: ["sensitivity", "net.onnx", "--data images:photos", "--report sensitivity.html"],
+  },
+  {
+    what: "one block, two sizes of the basis:",
+    words: ["sensitivity", "net.onnx", "--data folder:photos", '--layers "layer3*"', "--ranks 3,5"],
+  },
+];
 
 /** Parser of an option that is a list of names with commas between. */
 function nameList(text: string): readonly string[] {
@@ -128,7 +147,7 @@ async function measureFile(
   );
   const { graph: original, dataset, preprocessing, format } = opened;
   await printPictures(notices, format);
-  for (const line of dataset.notices ?? []) view.notice?.(line);
+  for (const line of orDefault(dataset.notices, [])) view.notice?.(line);
   return naming(model, async () => {
     const graph = importForCompression(original);
     const split = await dataset.train();

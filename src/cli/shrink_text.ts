@@ -44,7 +44,7 @@ function totals({ layers }: ShrinkReport): string {
     sum((layer) => layer.removedInputs.length),
     sum((layer) => layer.removedOutputs.length),
   ];
-  const removedPairs = sum((layer) => layer.removedPairs?.length ?? 0);
+  const removedPairs = sum(({ removedPairs }) => (removedPairs === undefined ? 0 : removedPairs.length));
   const gone = layers.filter((layer) => layer.after === undefined).length;
   return [
     `Shrinking removes ${plural(outputs, "output channel")} and ${plural(inputs, "input channel")}`,

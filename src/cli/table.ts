@@ -1,4 +1,5 @@
 import stringWidth from "string-width";
+import { at } from "../graph/at.js";
 import { type TerminalLine, terminalLine } from "../text/destinations.js";
 
 export interface Column<Row> {
@@ -42,7 +43,7 @@ const totalWidth = (columns: readonly Rendered[]): number =>
 
 /** Leaves out columns until the rest fits, the first one cut down to `PREFERRED_NAME` if need be. */
 function fit(columns: readonly Rendered[], width: number): readonly Rendered[] {
-  const slack = Math.max(0, (columns[0]?.width ?? 0) - PREFERRED_NAME);
+  const slack = Math.max(0, at(columns, 0).width - PREFERRED_NAME);
   const last = Math.max(...columns.map((column) => column.dropOrder));
   if (last === 0 || totalWidth(columns) - slack <= width) return columns;
   return fit(
@@ -85,7 +86,7 @@ export function formatTable<Row>(
     width,
   );
   const excess = Math.max(0, totalWidth(kept) - width);
-  const nameWidth = Math.max(SHORTEST_NAME, (kept[0]?.width ?? 0) - excess);
+  const nameWidth = Math.max(SHORTEST_NAME, at(kept, 0).width - excess);
   const shown = kept.map((column, index) =>
     index === 0 ? { ...column, cells: column.cells.map((cell) => shorten(cell, nameWidth)) } : column,
   );
@@ -94,11 +95,11 @@ export function formatTable<Row>(
   );
   const line = (texts: readonly string[]): string =>
     shown
-      .map(({ align }, index) => padded(texts[index] ?? "", widths[index] ?? 0, align))
+      .map(({ align }, index) => padded(at(texts, index), at(widths, index), align))
       .join(" ".repeat(GAP))
       .trimEnd();
   const titles = line(shown.map((column) => column.title));
-  const lines = rows.map((_, row) => line(shown.map((column) => column.cells[row] ?? "")));
+  const lines = rows.map((_, row) => line(shown.map((column) => at(column.cells, row))));
   return [titles, ...lines].join("\n");
 }
 

@@ -1,4 +1,5 @@
 import { ioError } from "../files/atomic.js";
+import { present } from "../graph/at.js";
 import type { PenniError } from "../graph/errors.js";
 import { terminalText } from "../text/destinations.js";
 
@@ -14,6 +15,7 @@ export interface OutputStream extends NodeJS.WritableStream {
  */
 export class Output {
   private failure: Error | undefined;
+  private isQuiet = false;
 
   /** @param stream as it is, for what moves the cursor itself */
   constructor(
@@ -25,8 +27,13 @@ export class Output {
     });
   }
 
+  /** From now on only what `insist` is called with gets through, and there is no terminal to draw progress on. */
+  beQuiet(): void {
+    this.isQuiet = true;
+  }
+
   get isTTY(): boolean {
-    return this.stream.isTTY === true;
+    return this.stream.isTTY === true && !this.isQuiet;
   }
 
   get columns(): number | undefined {
@@ -34,6 +41,11 @@ export class Output {
   }
 
   write(text: string): void {
+    if (!this.isQuiet) this.insist(text);
+  }
+
+  /** Writes what must be seen even by somebody who wants no progress: errors. */
+  insist(text: string): void {
     this.stream.write(terminalText(text));
   }
 
@@ -67,16 +79,17 @@ export function lineWidth(output: Pick<OutputStream, "isTTY" | "columns">): numb
 export function wrap(text: string, width: number): string {
   const lines: string[] = [];
   for (const line of text.split("\n")) {
-    let current: string | undefined;
-    for (const word of line.split(" ")) {
-      if (current !== undefined && current.length + 1 + word.length > width) {
+    const [first, ...words] = line.split(" ");
+    let current = present(first);
+    for (const word of words) {
+      if (current.length + 1 + word.length > width) {
         lines.push(current);
         current = word;
       } else {
-        current = current === undefined ? word : `${current} ${word}`;
+        current = `${current} ${word}`;
       }
     }
-    lines.push(current ?? "");
+    lines.push(current);
   }
   return lines.join("\n");
 }

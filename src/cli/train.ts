@@ -7,6 +7,7 @@ import { trainingDefaults } from "../method/defaults.js";
 import type { TrainingRun, TrainingSummary } from "../run/train_pipeline.js";
 import type { TrainingSettings } from "../run/training_config.js";
 import { terminalJson } from "../text/destinations.js";
+import { addExamples, type Example, headings } from "./help.js";
 import {
   addPreprocessingOptions,
   classesOption,
@@ -16,6 +17,7 @@ import {
   type InputShapes,
   inputShape,
   numberBetween,
+  sidesOf,
   wholeNumber,
 } from "./options.js";
 import { printPictures } from "./pictures.js";
@@ -63,6 +65,7 @@ export function addTrainCommand(program: Command, terminal: Terminal): Command {
     .command("train")
     .description("train a classifier from the weights that it has (penni new writes an untrained one)")
     .argument("[model]", "an .onnx file")
+    .optionsGroup("What to train, and where to:")
     .option(
       "--data <spec>",
       "the images, with labels: cifar10:DIR, cifar100:DIR, idx:DIR (as MNIST), folder:DIR or synthetic",
@@ -70,6 +73,7 @@ export function addTrainCommand(program: Command, terminal: Terminal): Command {
     .addOption(classesOption())
     .option("-o, --out <dir>", "directory of the run: new or empty")
     .option("--resume <dir>", "go on with a training that was stopped or killed")
+    .optionsGroup("How long, and at which rate:")
     .option("--epochs <n>", "passes over the training images", numberBetween(1e-6, 1e6), 30)
     .option(
       "--lr <x>",
@@ -86,6 +90,13 @@ export function addTrainCommand(program: Command, terminal: Terminal): Command {
       `share of a one-cycle training in which the rate rises (${trainingDefaults.schedule.warmUp})`,
       numberBetween(0, 0.9),
     )
+    .option("--batch <n>", `images in a batch (${trainingDefaults.batch})`, wholeNumber(1))
+    .option(
+      "--momentum <x>",
+      `Nesterov momentum (${trainingDefaults.optimizer.momentum})`,
+      numberBetween(0, 0.999),
+    )
+    .optionsGroup("Against learning by heart:")
     .option(
       "--label-smoothing <s>",
       `share of each label spread over all classes (${trainingDefaults.labelSmoothing})`,
@@ -97,64 +108,72 @@ export function addTrainCommand(program: Command, terminal: Terminal): Command {
       numberBetween(0, 1),
     )
     .option(
-      "--momentum <x>",
-      `Nesterov momentum (${trainingDefaults.optimizer.momentum})`,
-      numberBetween(0, 0.999),
-    )
-    .option(
-      "--resolution <SIZE:SHARE,...>",
-      "train the first epochs on smaller images, as 16:0.5,24:0.3; the rest at the network's own size",
-      resolutionList,
-    )
-    .option(
       "--ema <decay>",
       "write the average of the weights over the steps, with this weight of the past a step, as 0.998",
       numberBetween(1e-6, 0.999999),
     )
-    .option("--cutout <n>", "side of a square that is cut out of each image, in pixels (0)", wholeNumber(0))
     .option(
       "--pad <n>",
       `pixels that random crops move by (${trainingDefaults.augmentation.padding})`,
       wholeNumber(0),
     )
     .option("--no-flip", "do not mirror images at random")
-    .option("--batch <n>", `images in a batch (${trainingDefaults.batch})`, wholeNumber(1))
-    .option("--seed <n>", "seed of everything random", wholeNumber(0), 0)
-    .option("--threads <n>", "threads of the runtime (default: one per core)", wholeNumber(1))
-    .addOption(deviceOption("where the training steps run"))
+    .option("--cutout <n>", "side of a square that is cut out of each image, in pixels (0)", wholeNumber(0))
+    .optionsGroup("Which images, and how large:")
+    .option(
+      "--resolution <SIZE:SHARE,...>",
+      "train the first epochs on smaller images, as 16:0.5,24:0.3; the rest at the network's own size",
+      resolutionList,
+    )
     .option(
       "--validation <f>",
       `share of the training images held out (${trainingDefaults.validation})`,
       numberBetween(0, 0.9),
     )
     .option("--train-limit <n>", "use only so many training images", wholeNumber(1))
-    .option(
-      "--input-shape <NAME:DIMS>",
-      "dimensions of an input that the model leaves open, as input:1x3x224x224",
-      inputShape,
-    )
+    .optionsGroup(headings.work)
+    .option("--seed <n>", "seed of everything random", wholeNumber(0), 0)
+    .option("--threads <n>", "threads of the runtime (default: one per core)", wholeNumber(1))
+    .addOption(deviceOption("where the training steps run"))
     .option(
       "--checkpoint-seconds <s>",
       `seconds between checkpoints (${trainingDefaults.checkpointSeconds})`,
       numberBetween(0.01, 1e6),
     )
+    .optionsGroup(headings.model)
+    .option(
+      "--input-shape <NAME:DIMS>",
+      "dimensions of an input that the model leaves open, as input:1x3x224x224",
+      inputShape,
+    );
+  addPreprocessingOptions(command.optionsGroup(headings.pictures))
+    .optionsGroup(headings.output)
     .option("--open", "show the report in a browser, and follow the training there")
-    .option("--json", "print the outcome as JSON");
-  return addPreprocessingOptions(command).action(
-    (model: string | undefined, options: TrainOptions, command: Command) =>
+    .option("--json", "print the outcome as JSON")
+    .action((model: string | undefined, options: TrainOptions, command: Command) =>
       runTrain(model, options, command, terminal),
-  );
+    );
+  return addExamples(command, examples);
 }
+
+const examples: readonly Example[] = [
+  {
+    what: "a new network on CIFAR-10:",
+    words: ["train", "untrained.onnx", "--data cifar10:cifar", "-o trained"],
+  },
+  { what: "go on after Ctrl-C:", words: ["train", "--resume trained"] },
+];
+
+/** Of images, in pixels. */
+const LARGEST_SIDE = 8192;
 
 /** Parser of "16:0.5,24:0.3" or "64x48:0.5": sizes, width first, and their shares of the epochs. */
 function resolutionList(text: string): readonly Resolution[] {
   return text.split(",").map((part) => {
-    const [size = "", share = "", ...more] = part.split(":");
-    const [width = 0, height = width, ...others] = size.split("x").map(Number);
-    const isSize = [width, height].every((side) => Number.isSafeInteger(side) && side > 0 && side <= 8192);
-    const isShare = share.trim() !== "" && Number(share) > 0 && Number(share) < 1;
-    if (isSize && isShare && more.length === 0 && others.length === 0)
-      return { width, height, share: Number(share) };
+    const [size, share, ...more] = part.split(":");
+    const sides = size === undefined || more.length > 0 ? undefined : sidesOf(size, LARGEST_SIDE);
+    const isShare = share !== undefined && share.trim() !== "" && Number(share) > 0 && Number(share) < 1;
+    if (sides !== undefined && isShare) return { ...sides, share: Number(share) };
     throw new InvalidArgumentError(`expected SIZE:SHARE with a share between 0 and 1, found "${part}"`);
   });
 }

@@ -23,6 +23,7 @@ export type ErrorCode =
   | "training"
   | "diverged"
   | "interrupted"
+  | "over-budget"
   | "internal";
 
 const LONGEST_MESSAGE = 1500;

@@ -217,8 +217,12 @@ function checkBatch(size: number, elements: number): void {
   });
 }
 
-async function evaluateSession(
-  session: Session,
+/**
+ * The same of whatever runs a classifier.
+ * @param session gives the classifier's output for a batch of images, float32 [batch, classes, 1...]
+ */
+export async function evaluateSession(
+  session: Pick<Session, "run">,
   { input, output, fixedBatch }: ClassifierInterface,
   split: Split,
   preprocessing: Preprocessing,

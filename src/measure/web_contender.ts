@@ -28,7 +28,7 @@ export async function webContender(
   single: Graph,
   feeds: Feeds,
 ): Promise<(Contender & { release(): Promise<void> }) | NoContender> {
-  const runtime = await importRuntime();
+  const runtime = await importRuntime(PACKAGE);
   if (runtime === undefined) return { engine, problem: `${PACKAGE} is not installed` };
   try {
     runtime.env.wasm.numThreads = 1;
@@ -48,9 +48,10 @@ export async function webContender(
   }
 }
 
-async function importRuntime(): Promise<WebRuntime | undefined> {
+/** A build of ONNX Runtime, where it is installed. */
+export async function importRuntime(name: string): Promise<WebRuntime | undefined> {
   try {
-    return (await import(PACKAGE)) as WebRuntime;
+    return (await import(name)) as WebRuntime;
   } catch {
     return undefined;
   }

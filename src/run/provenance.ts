@@ -1,5 +1,5 @@
-import { readFileSync } from "node:fs";
 import path from "node:path";
+import { penniVersion, versionIn } from "../files/version.js";
 import type { RunConfig } from "./config.js";
 
 /** A run may be resumed from another directory, so paths in the specification are made absolute. */
@@ -12,12 +12,10 @@ export function absoluteSpec(spec: string): string {
 
 /** Of what a run depends on. */
 export function versions(): RunConfig["versions"] {
-  const version = (file: URL): string =>
-    (JSON.parse(readFileSync(file, "utf8")) as { version: string }).version;
   const runtime = new URL("../package.json", import.meta.resolve("onnxruntime-node"));
   return {
-    penni: version(new URL("../../../package.json", import.meta.url)),
+    penni: penniVersion(),
     node: process.versions.node,
-    onnxruntime: version(runtime),
+    onnxruntime: versionIn(runtime),
   };
 }

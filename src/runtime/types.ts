@@ -93,8 +93,20 @@ export interface Body {
   arrayBuffer(): Promise<ArrayBuffer>;
 }
 
-/** Bytes, where to get them (a URL, or in Node the path of a file), or a response that has them. */
-export type Source = ArrayBuffer | ArrayBufferView | string | { readonly href: string } | Body;
+/**
+ * A `WebAssembly.Module`, as hosts that compile no bytes (Cloudflare's workers) import it. Its relaxed SIMD is not used,
+ * and `verify` cannot be asked for.
+ */
+export type CompiledModule = object;
+
+/** Bytes, where to get them (a URL, or in Node the path of a file), a response that has them, or a compiled module. */
+export type Source =
+  | ArrayBuffer
+  | ArrayBufferView
+  | string
+  | { readonly href: string }
+  | Body
+  | CompiledModule;
 
 export interface LoadOptions {
   /**

@@ -31,9 +31,11 @@ const allowed: Readonly<Record<string, number>> = {
   measure: 0,
   train: 0,
   method: 408,
+  build: 0,
+  vite: 0,
   run: 0,
   report: 0,
-  cli: 21,
+  cli: 0,
 };
 
 /** The room with the longest name that a file lies in; undefined for what lies in none, such as the package's entries. */

@@ -1,11 +1,12 @@
 import assert from "node:assert/strict";
-import { mkdtempSync, rmSync } from "node:fs";
+import { mkdtempSync, rmSync, statSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import path from "node:path";
 import { after, test } from "node:test";
 import { writeModel } from "../../src/files/model_files.js";
 import { penni } from "../../support/command_line.js";
 import { Network } from "../../support/network.js";
+import { tinyCnn } from "../../support/tiny_cnn.js";
 
 const folder = mkdtempSync(path.join(tmpdir(), "penni-bench-"));
 after(() => rmSync(folder, { recursive: true, force: true }));
@@ -22,16 +23,75 @@ const small = await smallModel();
 test("bench compares the compiled model with ONNX Runtime for Node and for the web", async () => {
   const { status, stdout, stderr } = await penni(["bench", small, "--rounds", "1", "--json"]);
   assert.equal(status, 0, stderr);
-  const { timings } = JSON.parse(stdout);
+  const [{ model, engines }] = JSON.parse(stdout).models;
+  assert.equal(model, small);
   assert.deepEqual(
-    timings.map((timing: { engine: string }) => timing.engine),
+    engines.map((timing: { engine: string }) => timing.engine),
     ["compiled WebAssembly", "onnxruntime-web (WebAssembly)", "ONNX Runtime for Node"],
   );
-  for (const { medianMs, minMs, lowMs, highMs, runs, roundsMs } of timings) {
+  for (const each of engines) {
+    const { medianMs, minMs, lowMs, highMs, runs, roundsMs } = each;
     assert.ok(minMs > 0 && minMs <= lowMs && lowMs <= medianMs && medianMs <= highMs);
     assert.ok(runs >= 3);
     assert.deepEqual(roundsMs, [medianMs]);
+    assert.ok(each.bytes > each.gzippedBytes && each.gzippedBytes > 0);
+    assert.ok(each.multiplyAccumulates > 0 && each.memoryBytes > 0);
   }
+});
+
+test("bench takes several models, compiled ones too, measures accuracy, and fails over a budget", async () => {
+  const at = (name: string): string => path.join(folder, name);
+  await writeModel(at("net.onnx"), tinyCnn());
+  const compiled = await penni([
+    "compile",
+    at("net.onnx"),
+    "--target",
+    "wasm",
+    "-o",
+    at("wasm"),
+    "--name",
+    "net",
+  ]);
+  assert.equal(compiled.status, 0, compiled.stderr);
+  const models = [at("net.onnx"), at("wasm/net.wasm")];
+  const data = ["--data", "synthetic:60", "--rounds", "1", "--json"];
+  writeFileSync(at("budget.json"), JSON.stringify({ atMost: { bytes: 1e7, timeRatio: 1e3 } }));
+  const kept = await penni(["bench", ...models, ...data, "--budget", at("budget.json")]);
+  assert.equal(kept.status, 0, kept.stderr);
+  const [network, module] = JSON.parse(kept.stdout).models;
+  assert.equal(module.engines.length, 1);
+  // The same network on the same images, by ONNX Runtime and by its compiled code.
+  assert.ok(network.accuracy.total > 0);
+  assert.deepEqual(module.accuracy, network.accuracy);
+  assert.equal(module.engines[0].bytes, statSync(at("wasm/net.wasm")).size);
+  assert.equal(JSON.parse(kept.stdout).budget.length, 2);
+
+  writeFileSync(at("budget.json"), JSON.stringify({ atMost: { bytes: 10 }, atLeast: { top1: 0 } }));
+  const broken = await penni(["bench", at("net.onnx"), "--rounds", "1", "--budget", at("budget.json")]);
+  assert.equal(broken.status, 1);
+  assert.match(
+    broken.stdout.replaceAll("\n", " "),
+    /Budget: \d+ bytes of the compiled module, at most 10: NOT kept\./,
+  );
+  assert.match(broken.stderr, /over its budget.*at most 10; not known: of the answers right/);
+
+  for (const [text, what] of [
+    ["{", /cannot be understood/],
+    ['{"atMost": {"byte": 1}}', /atMost.*byte/],
+    ['{"atMost": {"bytes": -1}}', /atMost\.bytes/],
+  ] as const) {
+    writeFileSync(at("budget.json"), text);
+    const { status, stderr } = await penni(["bench", small, "--budget", at("budget.json")]);
+    assert.equal(status, 1);
+    assert.match(stderr, what);
+  }
+  writeFileSync(at("broken.wasm"), "no module");
+  const wrong = await penni(["bench", at("broken.wasm")]);
+  assert.equal(wrong.status, 1);
+  assert.match(
+    wrong.stderr,
+    /broken\.wasm: cannot be read: load: expected a module written by penni compile/,
+  );
 });
 
 test("bench --layers names every layer with its kernel and what it computes", async () => {

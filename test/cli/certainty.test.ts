@@ -2,6 +2,8 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import { describeComparison, describeLayerSpeeds } from "../../src/cli/bench_text.js";
 import { describeSummary, summaryTable } from "../../src/cli/compress_text.js";
+import type { BenchEngine } from "../../src/measure/bench_models.js";
+import { type Budget, judgeBudget } from "../../src/measure/budget.js";
 import { pairedDifference, ratioOfRounds, shareInterval } from "../../src/measure/interval.js";
 import { spreadOf } from "../../src/measure/rounds.js";
 import type { Figures, Summary } from "../../src/run/summary.js";
@@ -79,19 +81,31 @@ for (const width of [50, 80, 120]) {
 }
 
 test("bench compares with every engine, says so where it cannot, and names who is left out", () => {
-  const timing = (engine: string, scale: number, order: (values: number[][]) => number[][] = (x) => x) => ({
+  const figures = (engine: string, values: readonly (readonly number[])[], kind: BenchEngine = "node") => ({
     engine,
-    ...spreadOf(order(rounds(scale))),
+    kind,
+    ...spreadOf(values),
+    bytes: 2000,
+    gzippedBytes: 1000,
   });
-  const reversed = (values: number[][]): number[][] => values.toReversed();
   const text = describeComparison(
     {
-      timings: [timing("compiled", 1), timing("web", 2), timing("node", 1.01, reversed)],
-      leftOut: [{ engine: "other", problem: "it is not installed" }],
+      models: [
+        {
+          model: "net.onnx",
+          engines: [
+            { ...figures("compiled", rounds(1), "compiled"), multiplyAccumulates: 5e6, memoryBytes: 3000 },
+            figures("web", rounds(2), "web"),
+            figures("node", rounds(1.01).toReversed()),
+          ],
+          leftOut: [{ engine: "other", problem: "it is not installed" }],
+        },
+      ],
     },
-    100,
+    120,
   );
-  assert.match(text, /^compiled +3\.000 +2\.900 to 3\.100 +2\.800 +18$/m);
+  assert.match(text, /^compiled +3\.000 +2\.900 to 3\.100 +2\.800 +18 +2\.00 k +1\.00 k +3\.00 k +5\.00 M$/m);
+  assert.match(text, /^web +.* 2\.00 k +1\.00 k +- +-$/m);
   assert.match(
     text,
     /The compiled takes 50\.0 %, between 50\.0 % and 50\.0 % in 9 rounds, of the time of web\./,
@@ -100,10 +114,38 @@ test("bench compares with every engine, says so where it cannot, and names who i
     text,
     /No difference measured between the compiled and node \(99\.0 %, between 9\d\.\d % and 10\d\.\d %/,
   );
-  assert.match(text, /other is left out: it is not installed\./);
-  const short = { engine: "a", ...spreadOf([[1], [1]]) };
-  const few = describeComparison({ timings: [short, { ...short, engine: "b" }] }, 200);
+  assert.match(text, /other is left out of net\.onnx: it is not installed\./);
+  const engines = [figures("a", [[1], [1]], "compiled"), figures("b", [[1], [1]])];
+  const few = describeComparison({ models: [{ model: "net.onnx", engines, leftOut: [] }] }, 200);
   assert.match(few, /fewer than 6 rounds cannot tell/);
+});
+
+test("a budget is broken by what is measured, not by chance, and by what cannot be measured", () => {
+  const compiled = {
+    engine: "compiled",
+    kind: "compiled" as const,
+    ...spreadOf(rounds(1)),
+    bytes: 2000,
+    gzippedBytes: 1000,
+    multiplyAccumulates: 5e6,
+  };
+  const peer = { ...compiled, ...spreadOf(rounds(0.5)) };
+  const kept = (budget: Budget): readonly boolean[] =>
+    judgeBudget(budget, { compiled, peer, top1: 0.9 }).map(({ isKept }) => isKept);
+  assert.deepEqual(kept({ atMost: { bytes: 2000, gzippedBytes: 999 } }), [true, false]);
+  assert.deepEqual(kept({ atMost: { multiplyAccumulates: 5e6, memoryBytes: 1e9 } }), [true, false]);
+  // The median is 3.0, its interval from 2.9.
+  assert.deepEqual(kept({ atMost: { milliseconds: 2.95 } }), [true]);
+  assert.deepEqual(kept({ atMost: { milliseconds: 2.85 } }), [false]);
+  assert.deepEqual(kept({ atMost: { timeRatio: 2.01 } }), [true]);
+  assert.deepEqual(kept({ atMost: { timeRatio: 1.9 } }), [false]);
+  assert.deepEqual(kept({ atLeast: { top1: 0.9 } }), [true]);
+  assert.deepEqual(kept({ atLeast: { top1: 0.91 } }), [false]);
+  const alone = judgeBudget({ atMost: { timeRatio: 1 }, atLeast: { top1: 0 } }, { compiled });
+  assert.deepEqual(
+    alone.map(({ isKept }) => isKept),
+    [false, false],
+  );
 });
 
 test("bench --layers shows what is in no layer, and adds up", () => {

@@ -91,3 +91,23 @@ test("cut off or damaged at any place: an error or a model, never a crash", asyn
     await load(damaged).catch((error) => assert.ok(error instanceof Error));
   }
 });
+
+/** Node's own, which the types of Node leave to those of the browser. */
+const { Module } = (
+  globalThis as unknown as {
+    readonly WebAssembly: { readonly Module: new (bytes: Uint8Array) => object };
+  }
+).WebAssembly;
+
+test("a compiled module is taken as it is", async () => {
+  const bytes = compileToWasm(smallNetwork(1));
+  const module = new Module(bytes.slice());
+  const model = await load(module);
+  const input = randomData(2 * 8 * 8, 4);
+  const same = await load(bytes, { relaxed: false });
+  assert.deepEqual(model.run(input), same.run(input));
+  assert.equal(model.relaxed, false);
+  await assert.rejects(load(module, { verify: true }), /verify needs the module's bytes/);
+  const other = new Module(Uint8Array.of(0, 97, 115, 109, 1, 0, 0, 0));
+  await assert.rejects(load(other), /expected a module written by penni compile/);
+});

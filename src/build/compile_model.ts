@@ -1,0 +1,95 @@
+import { readFile } from "node:fs/promises";
+import type { Backend, EmittedFile, WeightsPlace } from "../compile/backend.js";
+import { compileProgram } from "../compile/compile.js";
+import { type ProgramSummary, summarizeProgram } from "../compile/summary.js";
+import { verifyProgram } from "../compile/verify/program.js";
+import {
+  type PictureFormat,
+  type PictureOptions,
+  pictureFormat,
+  takesColour,
+} from "../data/picture_format.js";
+import {
+  PREPROCESSING_KEY,
+  readClassNames,
+  readPreprocessing,
+  withoutClassNames,
+} from "../graph/image_metadata.js";
+import { fixInputShape } from "../graph/passes/fix_input_shape.js";
+import type { Graph } from "../graph/types.js";
+import { unusableNames } from "../measure/classes.js";
+import type { CIdentifier } from "../text/destinations.js";
+
+export interface CompileSettings {
+  /** What the files are called, and what begins the names of functions. */
+  readonly name: CIdentifier;
+  /** One of the back end's; default: its first. */
+  readonly weights?: WeightsPlace;
+  /** Dimensions of inputs that the model leaves open, by name; an open batch becomes 1. */
+  readonly inputShapes?: ReadonlyMap<string, readonly number[]>;
+  /** What is said of pictures in place of what the model says. */
+  readonly pictures?: PictureOptions;
+  /** Adds what shows the model at work (default: false). */
+  readonly example?: boolean;
+  /** Checks the program, what it reads and where it writes, before it is printed (default: false). */
+  readonly verify?: boolean;
+}
+
+/** A model as a target's files. */
+export interface CompiledModel {
+  readonly files: readonly EmittedFile[];
+  readonly summary: ProgramSummary;
+  /** How the model takes pictures, if it does. */
+  readonly pictures: PictureFormat | undefined;
+  /** What of the model is left out, for people. */
+  readonly notices: readonly string[];
+}
+
+/**
+ * Compiles a model for a target, with what the model, or else the settings, say of pictures written into it.
+ * @throws PenniError "unsupported" naming the first node that cannot be compiled, "shape" if a dimension is open,
+ *   "bad-option" if the settings do not fit the model, "bad-model" if its metadata make no sense
+ */
+export async function compileModel(
+  given: Graph,
+  backend: Backend,
+  settings: CompileSettings,
+): Promise<CompiledModel> {
+  const { name, weights, inputShapes = new Map(), pictures: stated = {} } = settings;
+  const { graph: fixed, notices } = withUsableNames(fixInputShape(given, inputShapes));
+  const pictures = picturesOf(fixed, stated);
+  const program = compileProgram(withPreprocessing(fixed, pictures), backend.target);
+  if (settings.verify === true) verifyProgram(program, backend.target.width);
+  const files = backend.emit(program, {
+    name,
+    ...(weights === undefined ? {} : { weights }),
+    ...(settings.example === true ? { example: await partsOf(backend) } : {}),
+  });
+  return { summary: summarizeProgram(program), pictures, notices, files };
+}
+
+/** The texts that a back end puts into an example. */
+function partsOf({ exampleParts }: Backend): Promise<readonly string[]> {
+  return Promise.all(exampleParts.map((part) => readFile(new URL(`../${part}`, import.meta.url), "utf8")));
+}
+
+/** Without class names that are not those of the scores: a compiled model would call its classes by them. */
+function withUsableNames(graph: Graph): { readonly graph: Graph; readonly notices: readonly string[] } {
+  if (readClassNames(graph.metadata) === undefined) return { graph, notices: [] };
+  const notice = unusableNames(graph);
+  if (notice === undefined) return { graph, notices: [] };
+  return { graph: { ...graph, metadata: withoutClassNames(graph.metadata) }, notices: [notice] };
+}
+
+/** How the model takes pictures: as in its metadata and the options, else as most models in colour do. */
+function picturesOf(graph: Graph, options: PictureOptions): PictureFormat | undefined {
+  const isStated = graph.inputs.length === 1 && readPreprocessing(graph.metadata) !== undefined;
+  const isGiven = Object.keys(options).length > 0;
+  return isStated || isGiven || takesColour(graph) ? pictureFormat(graph, options) : undefined;
+}
+
+function withPreprocessing(graph: Graph, pictures: PictureFormat | undefined): Graph {
+  if (pictures === undefined) return graph;
+  const metadata = new Map(graph.metadata);
+  return { ...graph, metadata: metadata.set(PREPROCESSING_KEY, JSON.stringify(pictures.preprocessing)) };
+}

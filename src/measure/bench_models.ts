@@ -1,0 +1,176 @@
+import { promisify } from "node:util";
+import { gzip } from "node:zlib";
+import { compileProgram } from "../compile/compile.js";
+import { summarizeProgram } from "../compile/summary.js";
+import { wasmModule } from "../compile/wasm/module.js";
+import { wasmTarget } from "../compile/wasm/target.js";
+import { openSession } from "../execute/node.js";
+import { at } from "../graph/at.js";
+import { PenniError } from "../graph/errors.js";
+import { elementCount } from "../graph/tensor.js";
+import type { Graph } from "../graph/types.js";
+import { encodeModel } from "../onnx/write.js";
+import { load, type Model, type OutputData } from "../runtime/index.js";
+import { type Contender, measureByTurns, type Timing, timed, timedAsync } from "./by_turns.js";
+import { singleImage } from "./compiled_latency.js";
+import type { CompiledModule } from "./compiled_module.js";
+import { countGraph } from "./count.js";
+import { sampleFeeds } from "./latency.js";
+import { runtimeMemory } from "./runtime_memory.js";
+import { webContender } from "./web_contender.js";
+
+/** What is measured: a network, which every engine runs, or one that is compiled already. */
+export type BenchedModel = { readonly name: string } & (
+  | { readonly kind: "network"; readonly graph: Graph }
+  | { readonly kind: "module"; readonly module: CompiledModule }
+);
+
+/** What runs a model; the keys say what is compared with what. */
+export const benchEngines = {
+  compiled: "compiled WebAssembly",
+  web: "onnxruntime-web (WebAssembly)",
+  node: "ONNX Runtime for Node",
+} as const;
+
+export type BenchEngine = keyof typeof benchEngines;
+
+/** A model in one engine: one image at a time, on one thread. */
+export interface EngineFigures extends Timing {
+  readonly kind: BenchEngine;
+  /** Of the file that the engine takes: the compiled module, or the .onnx file. */
+  readonly bytes: number;
+  readonly gzippedBytes: number;
+  /** Really computed for one image; undefined where the file does not say. */
+  readonly multiplyAccumulates?: number;
+  /** Needed while it runs: all of a compiled module's memory, or what ONNX Runtime adds to a process. */
+  readonly memoryBytes?: number;
+}
+
+export interface ModelFigures {
+  readonly model: string;
+  readonly engines: readonly EngineFigures[];
+  /** Engines that could not take part, and why. */
+  readonly leftOut: readonly { readonly engine: string; readonly problem: string }[];
+}
+
+/** A model made ready in an engine. */
+interface Entry {
+  readonly model: number;
+  readonly kind: BenchEngine;
+  readonly contender: Contender;
+  readonly figures: Omit<EngineFigures, keyof Timing | "kind">;
+  release(): Promise<void>;
+}
+
+/**
+ * Measures models in every engine that there is, all by turns.
+ * @throws PenniError naming what cannot be compiled, or not be run
+ */
+export async function benchModels(
+  models: readonly BenchedModel[],
+  rounds: number,
+): Promise<readonly ModelFigures[]> {
+  const entries: Entry[] = [];
+  const leftOut = models.map((): { engine: string; problem: string }[] => []);
+  try {
+    for (const [index, model] of models.entries()) {
+      if (model.kind === "module") entries.push(await moduleEntry(index, model.module));
+      else await addEngines(index, singleImage(model.graph), entries, at(leftOut, index));
+    }
+    const timings = await measureByTurns(
+      entries.map(({ contender }) => contender),
+      rounds,
+    );
+    return models.map(({ name }, index) => ({
+      model: name,
+      engines: entries.flatMap(({ model, kind, figures }, position) => {
+        const timing = at(timings, position);
+        return model === index ? [{ ...timing, kind, ...figures }] : [];
+      }),
+      leftOut: at(leftOut, index),
+    }));
+  } finally {
+    for (const entry of entries) await entry.release();
+  }
+}
+
+const nothingToRelease = async (): Promise<void> => undefined;
+
+async function moduleEntry(model: number, module: CompiledModule): Promise<Entry> {
+  return {
+    model,
+    kind: "compiled",
+    contender: runsModule(module.model),
+    figures: { ...(await sizes(module.bytes)), memoryBytes: module.memoryBytes },
+    release: nothingToRelease,
+  };
+}
+
+function runsModule(model: Model<OutputData | Readonly<Record<string, OutputData>>>): Contender {
+  const inputs = Object.fromEntries(
+    model.inputs.map(({ name, dims }) => [
+      name,
+      Float32Array.from({ length: elementCount(dims) }, (_, i) => Math.sin(i)),
+    ]),
+  );
+  return { engine: benchEngines.compiled, sample: timed(() => model.run(inputs)) };
+}
+
+async function addEngines(
+  model: number,
+  single: Graph,
+  entries: Entry[],
+  leftOut: { engine: string; problem: string }[],
+): Promise<void> {
+  entries.push(await compiledEntry(model, single));
+  const onnx = encodeModel(single, { sparse: true });
+  const figures = { ...(await sizes(onnx)), multiplyAccumulates: countGraph(single).executedMacs };
+  const feeds = sampleFeeds(single);
+  const measured = async (name: "onnxruntime-web" | "onnxruntime-node"): Promise<Entry["figures"]> => {
+    const memoryBytes = await runtimeMemory(name, onnx);
+    return { ...figures, ...(memoryBytes === undefined ? {} : { memoryBytes }) };
+  };
+  const web = await webContender(benchEngines.web, single, feeds);
+  if ("problem" in web) leftOut.push(web);
+  else {
+    const release = (): Promise<void> => web.release();
+    entries.push({ model, kind: "web", contender: web, figures: await measured("onnxruntime-web"), release });
+  }
+  const session = await openSession(single, { threads: 1 });
+  entries.push({
+    model,
+    kind: "node",
+    contender: { engine: benchEngines.node, sample: timedAsync(() => session.run(feeds)) },
+    figures: await measured("onnxruntime-node"),
+    release: () => session.release(),
+  });
+}
+
+async function compiledEntry(model: number, single: Graph): Promise<Entry> {
+  const program = compileProgram(single, wasmTarget);
+  const { multiplyAccumulates, weightBytes, arenaBytes } = summarizeProgram(program);
+  const bytes = wasmModule(program);
+  return {
+    model,
+    kind: "compiled",
+    contender: runsModule(await load<OutputData>(bytes)),
+    figures: { ...(await sizes(bytes)), multiplyAccumulates, memoryBytes: weightBytes + arenaBytes },
+    release: nothingToRelease,
+  };
+}
+
+async function sizes(
+  content: Uint8Array,
+): Promise<{ readonly bytes: number; readonly gzippedBytes: number }> {
+  const { byteLength: gzippedBytes } = await promisify(gzip)(content);
+  return { bytes: content.byteLength, gzippedBytes };
+}
+
+/** The figures of a model in one engine. @throws PenniError "bad-option" if it was not measured there */
+export function figuresIn({ model, engines }: ModelFigures, kind: BenchEngine): EngineFigures {
+  const found = engines.find((engine) => engine.kind === kind);
+  if (found !== undefined) return found;
+  throw new PenniError("bad-option", `there are no figures for this model as ${benchEngines[kind]}`, {
+    file: model,
+  });
+}

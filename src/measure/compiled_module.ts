@@ -1,0 +1,74 @@
+import { readFile } from "node:fs/promises";
+import { PenniError } from "../graph/errors.js";
+import { CLASS_NAMES_KEY, PREPROCESSING_KEY } from "../graph/image_metadata.js";
+import type { ElementType, Graph, ValueInfo } from "../graph/types.js";
+import { load, type Model, type OutputData, type Port } from "../runtime/index.js";
+
+/** A compiled network that was read from a file. */
+export interface CompiledModule {
+  readonly bytes: Uint8Array;
+  readonly model: Model<OutputData | Readonly<Record<string, OutputData>>>;
+  /** What it says of itself, as a network without nodes: inputs, outputs and metadata. */
+  readonly statement: Graph;
+  /** Of weights, intermediate values, inputs and outputs. */
+  readonly memoryBytes: number;
+}
+
+/** Node's, of which its types leave all to those of the browser. */
+interface Host {
+  readonly WebAssembly: {
+    readonly Module: {
+      new (bytes: Uint8Array): object;
+      customSections(module: object, name: string): readonly ArrayBuffer[];
+    };
+    readonly Instance: new (
+      module: object,
+    ) => {
+      readonly exports: { readonly memory: { readonly buffer: ArrayBuffer } };
+    };
+  };
+}
+
+/** @throws PenniError "bad-file" if it is no module of Penni's, "io" if it cannot be read */
+export async function readCompiledModule(file: string): Promise<CompiledModule> {
+  try {
+    const bytes = new Uint8Array(await readFile(file));
+    const model = await load<OutputData>(bytes);
+    const { Module, Instance } = (globalThis as unknown as Host).WebAssembly;
+    const module = new Module(bytes);
+    const { memory } = new Instance(module).exports;
+    const [content] = Module.customSections(module, "penni");
+    const said = JSON.parse(new TextDecoder().decode(content)) as Readonly<Record<string, unknown>>;
+    return { bytes, model, statement: statementOf(model, said), memoryBytes: memory.buffer.byteLength };
+  } catch (error) {
+    const reason = error instanceof Error ? error.message : String(error);
+    const code = error instanceof Error && "code" in error ? "io" : "bad-file";
+    throw new PenniError(code, `cannot be read: ${reason}`, { file }, { cause: error });
+  }
+}
+
+/** Entries of the module's description that are metadata of a network, as JSON. */
+const metadataKeys = { preprocessing: PREPROCESSING_KEY, classNames: CLASS_NAMES_KEY } as const;
+
+function statementOf(
+  { inputs, outputs }: Pick<CompiledModule["model"], "inputs" | "outputs">,
+  said: Readonly<Record<string, unknown>>,
+): Graph {
+  const value = ({ name, dims, type }: Port): ValueInfo => ({
+    name,
+    type: { elementType: type as ElementType, shape: dims },
+  });
+  const metadata = Object.entries(metadataKeys).flatMap(([name, key]): [string, string][] =>
+    said[name] === undefined ? [] : [[key, JSON.stringify(said[name])]],
+  );
+  return {
+    name: "compiled",
+    opsets: new Map(),
+    inputs: inputs.map(value),
+    outputs: outputs.map(value),
+    nodes: [],
+    initializers: new Map(),
+    valueInfo: new Map(),
+    metadata: new Map(metadata),
+  };
+}
