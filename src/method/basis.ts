@@ -1,7 +1,11 @@
 import { EigenvalueDecomposition, Matrix } from "ml-matrix";
+import { present } from "../graph/at.js";
 import { PenniError } from "../graph/errors.js";
 import { float32Data } from "../graph/tensor.js";
 import type { Tensor } from "../graph/types.js";
+
+/** See `present`: these loops are among the longest. */
+const read = present;
 
 /** Orthonormal directions of the rows of a matrix and how much of the matrix each carries. */
 export interface Spectrum {
@@ -24,14 +28,14 @@ function gramMatrix(rows: Float32Array, columns: number): Matrix {
   const sums = new Float64Array(columns * columns);
   for (let start = 0; start < rows.length; start += columns) {
     for (let i = 0; i < columns; i++) {
-      const left = rows[start + i] ?? 0;
+      const left = read(rows[start + i]);
       for (let j = i; j < columns; j++) {
         const at = i * columns + j;
-        sums[at] = (sums[at] ?? 0) + left * (rows[start + j] ?? 0);
+        sums[at] = read(sums[at]) + left * read(rows[start + j]);
       }
     }
   }
-  const upper = (i: number, j: number): number => sums[Math.min(i, j) * columns + Math.max(i, j)] ?? 0;
+  const upper = (i: number, j: number): number => read(sums[Math.min(i, j) * columns + Math.max(i, j)]);
   return new Matrix(
     Array.from({ length: columns }, (_, i) => Array.from({ length: columns }, (_, j) => upper(i, j))),
   );
@@ -51,9 +55,9 @@ export function spectrum(rows: Float32Array, columns: number): Spectrum {
   }
   const evd = new EigenvalueDecomposition(gram, { assumeSymmetric: true });
   const order = evd.realEigenvalues.map((_, index) => index);
-  order.sort((a, b) => (evd.realEigenvalues[b] ?? 0) - (evd.realEigenvalues[a] ?? 0));
+  order.sort((a, b) => read(evd.realEigenvalues[b]) - read(evd.realEigenvalues[a]));
   return {
-    values: order.map((index) => Math.sqrt(Math.max(0, evd.realEigenvalues[index] ?? 0))),
+    values: order.map((index) => Math.sqrt(Math.max(0, read(evd.realEigenvalues[index])))),
     vectors: order.map((index) => Float64Array.from(evd.eigenvectorMatrix.getColumn(index))),
   };
 }
@@ -72,7 +76,7 @@ function project(rows: Float32Array, columns: number, directions: readonly Float
   for (let row = 0; row < count; row++) {
     directions.forEach((direction, b) => {
       let sum = 0;
-      for (let tap = 0; tap < columns; tap++) sum += (rows[row * columns + tap] ?? 0) * (direction[tap] ?? 0);
+      for (let tap = 0; tap < columns; tap++) sum += read(rows[row * columns + tap]) * read(direction[tap]);
       coefs[row * directions.length + b] = sum;
     });
   }

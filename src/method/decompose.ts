@@ -1,5 +1,7 @@
+import { entryOf, inputOf } from "../graph/at.js";
 import { freshNames, usedNames } from "../graph/edit.js";
 import { PenniError } from "../graph/errors.js";
+import { ofInput } from "../graph/operands.js";
 import { removeDeadNodes } from "../graph/passes/remove_dead_nodes.js";
 import { countNonZeros, elementCount, float32Data, float32Tensor, int64Tensor } from "../graph/tensor.js";
 import type { Graph, Node, Tensor } from "../graph/types.js";
@@ -22,7 +24,7 @@ const otherRanks: Readonly<Record<number, string>> = { 1: "one-dimensional", 3: 
 
 /** Why a convolution has nothing to decompose; undefined where it has. */
 function obstacle(graph: Graph, conv: Node): string | undefined {
-  const weight = graph.initializers.get(conv.inputs[1] ?? "");
+  const weight = ofInput(graph.initializers, conv, 1);
   if (weight?.type !== "float32") return undefined;
   if (isDepthwise(conv, weight)) {
     return "a depthwise convolution has one kernel per channel, so a shared basis saves nothing: kept as it is";
@@ -42,8 +44,7 @@ const LARGEST_KERNEL = 256;
 function flaw(graph: Graph, { weight, K, C, R, S }: DenseLayer): string | undefined {
   if (K * C * R * S === 0) return "its weight is empty";
   if (R * S > LARGEST_KERNEL) return `its kernels have more than ${LARGEST_KERNEL} taps`;
-  const tensor = graph.initializers.get(weight);
-  const isSound = tensor === undefined || float32Data(tensor).every(Number.isFinite);
+  const isSound = float32Data(entryOf(graph.initializers, weight)).every(Number.isFinite);
   return isSound ? undefined : "its weight holds numbers that are not finite";
 }
 
@@ -59,7 +60,7 @@ interface Known {
 
 function decide(graph: Graph, conv: Node, { decomposed, dequantized }: Known): DenseLayer | string {
   if (decomposed.has(conv)) return "it is decomposed already";
-  const weight = conv.inputs[1] ?? "";
+  const weight = inputOf(conv, 1);
   if (dequantized.has(weight) && !graph.initializers.has(weight))
     return "its weight is quantized: start from the float32 model";
   const layer = obstacle(graph, conv) ?? denseLayer(graph, conv);
@@ -158,9 +159,8 @@ export function decompose(graph: Graph, options: DecomposeOptions): Graph {
   const d = options.basis;
   checkBasis(d);
   return withFactors(graph, (layer) => {
-    const weight = graph.initializers.get(layer.weight);
-    if (weight === undefined || options.frozen?.has(layer.weight) === true) return undefined;
-    const kernels = float32Data(weight);
+    if (options.frozen?.has(layer.weight) === true) return undefined;
+    const kernels = float32Data(entryOf(graph.initializers, layer.weight));
     return basisSaves(layer, d, countNonZeros(kernels))
       ? factorise(kernels, layer.R * layer.S, d)
       : undefined;

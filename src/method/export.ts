@@ -1,4 +1,5 @@
 import { CLASS_NAMES_KEY, PREPROCESSING_KEY, type Preprocessing } from "../data/preprocessing.js";
+import { at, entryOf, inputOf } from "../graph/at.js";
 import { usedNames, withInitializers } from "../graph/edit.js";
 import { linkGraph } from "../graph/links.js";
 import { fixBatch } from "../graph/passes/fix_input_shape.js";
@@ -78,10 +79,8 @@ function smallest(
   bytes: Readonly<Record<LayerForm, number>>,
 ): LayerForm {
   if (bytes.merged <= bytes.dense) return "merged";
-  const coefs = graph.initializers.get(layer.coefs);
-  const products =
-    layer.C * layer.groups * layer.d * layer.R * layer.S +
-    (coefs === undefined ? 0 : countNonZeros(float32Data(coefs)));
+  const coefs = float32Data(entryOf(graph.initializers, layer.coefs));
+  const products = layer.C * layer.groups * layer.d * layer.R * layer.S + countNonZeros(coefs);
   return countNonZeros(float32Data(mergedKernels(graph, layer))) <= products ? "dense" : "merged";
 }
 
@@ -112,8 +111,7 @@ async function chooseForm(
   const size = (form: LayerForm): number => encodeModel(alone(form), { sparse: true }).length;
   const bytes = { merged: size("merged"), dense: size("dense"), factored: size("factored") };
   const times = await measure?.([alone("dense"), alone("factored")]);
-  const [dense, factored] = times ?? [];
-  const milliseconds = dense === undefined || factored === undefined ? undefined : { dense, factored };
+  const milliseconds = times === undefined ? undefined : { dense: at(times, 0), factored: at(times, 1) };
   const isFaster = milliseconds !== undefined && milliseconds.factored < CLEARLY_FASTER * milliseconds.dense;
   const otherwise = keepsFactors ? "merged" : smallest(part, layer, bytes);
   const form = isFaster && isLessArithmetic(layer) ? "factored" : otherwise;
@@ -146,10 +144,10 @@ function withinLimit(graph: Graph, choices: readonly Choice[], limit: number): r
   const savings = choices.map(
     (choice, index) => excess + limit - executed(choices.with(index, factored(choice))),
   );
-  const order = [...savings.keys()].sort((a, b) => (savings[b] ?? 0) - (savings[a] ?? 0));
+  const order = [...savings.keys()].sort((a, b) => at(savings, b) - at(savings, a));
   const changed = new Set<number>();
   for (const index of order) {
-    const saved = savings[index] ?? 0;
+    const saved = at(savings, index);
     if (excess <= 0 || saved <= 0) break;
     changed.add(index);
     excess -= saved;
@@ -162,18 +160,10 @@ function withinLimit(graph: Graph, choices: readonly Choice[], limit: number): r
  * store. Weights are only multiplied and added, so nothing that matters depends on the sign of their zeros.
  */
 function withPositiveZeros(graph: Graph): Graph {
-  const changed = prunableInitializers(graph).flatMap((name) => {
-    const tensor = graph.initializers.get(name);
-    if (tensor?.type !== "float32") return [];
-    return [
-      [
-        name,
-        float32Tensor(
-          tensor.dims,
-          float32Data(tensor).map((value) => value + 0),
-        ),
-      ] as const,
-    ];
+  const changed = prunableInitializers(graph).map((name) => {
+    const tensor = entryOf(graph.initializers, name);
+    const values = float32Data(tensor).map((value) => value + 0);
+    return [name, float32Tensor(tensor.dims, values)] as const;
   });
   return withInitializers(graph, changed);
 }
@@ -211,7 +201,7 @@ export async function exportModel(graph: Graph, options: ExportOptions = {}): Pr
   const used = usedNames(folded);
   const choices: Choice[] = [];
   for (const layer of findDecompositions(folded)) {
-    const input = types.get(layer.conv.inputs[0] ?? "") ?? { elementType: "float32", shape: undefined };
+    const input = types.get(inputOf(layer.conv, 0)) ?? { elementType: "float32", shape: undefined };
     const isFixed = input.shape?.every((dim) => typeof dim === "number") === true;
     const { measure, ...unmeasured } = options;
     const asked = isFixed && measure !== undefined ? options : unmeasured;

@@ -1,3 +1,4 @@
+import { orDefault } from "../graph/at.js";
 import { PenniError } from "../graph/errors.js";
 import { linkGraph } from "../graph/links.js";
 import { fixBatch } from "../graph/passes/fix_input_shape.js";
@@ -80,13 +81,18 @@ class Passage {
 
   /** Notes what a gradient reaches that arrives at a node's outputs; after those of the nodes before it. */
   private note(node: Node): void {
-    const inputs = this.passed.get(node) ?? [];
+    const inputs = this.passedBy(node);
     const isBlocked = this.blocked.has(node) || inputs.some((name) => this.reachesBlockade.has(name));
     const hasWeight = inputs.some((name) => this.reachesWeight.has(name));
     for (const name of node.outputs) {
       if (isBlocked) this.reachesBlockade.add(name);
       if (hasWeight) this.reachesWeight.add(name);
     }
+  }
+
+  /** The inputs of a node to which a gradient goes on: none where none arrives, or the node is a blockade. */
+  private passedBy(node: Node): readonly string[] {
+    return orDefault(this.passed.get(node), []);
   }
 
   /** Whether a weight gets its whole gradient from this output. */
@@ -127,7 +133,7 @@ class Passage {
       const node = this.producers.get(name);
       const reason = node === undefined ? undefined : this.blocked.get(node);
       if (node !== undefined && reason !== undefined) blockades.push({ node, reason });
-      return node === undefined ? [] : (this.passed.get(node) ?? []);
+      return node === undefined ? [] : this.passedBy(node);
     });
     return { values, blockades };
   }

@@ -1,3 +1,4 @@
+import { at, entryOf, listOf } from "../graph/at.js";
 import { attributes, float } from "../graph/attributes.js";
 import { freshNames, usedNames } from "../graph/edit.js";
 import { linkGraph } from "../graph/links.js";
@@ -44,11 +45,12 @@ export function insertNormalization(graph: Graph, statistics: ReadonlyMap<string
     const [output] = node.outputs;
     const found = output === undefined ? undefined : statistics.get(output);
     if (output === undefined || found === undefined) return [node];
-    const isOwn = node.inputs.slice(1).every((name) => (readers.get(name)?.length ?? 0) <= 1);
+    // Weight and bias, which are scaled together or not at all.
+    const own = node.inputs.slice(1).filter((name) => name !== "");
+    const isOwn = own.every((name) => graph.initializers.has(name) && listOf(readers, name).length === 1);
     const gains = isOwn ? filterGains(graph, node) : undefined;
-    for (const name of gains === undefined ? [] : node.inputs.slice(1)) {
-      const tensor = graph.initializers.get(name);
-      if (tensor !== undefined && gains !== undefined) store(name, scaleRows(tensor, gains));
+    if (gains !== undefined) {
+      for (const name of own) store(name, scaleRows(entryOf(graph.initializers, name), gains));
     }
     const raw = fresh(`${output}/raw`);
     const parameters = Object.entries(undoing(found, gains)).map(([part, tensor]) =>
@@ -70,9 +72,8 @@ export function insertNormalization(graph: Graph, statistics: ReadonlyMap<string
 /** The factor by which each filter is scaled; undefined where the weight is no float32 constant. */
 function filterGains(graph: Graph, conv: Node): readonly number[] | undefined {
   const layer = denseLayer(graph, conv);
-  const weight = typeof layer === "string" ? undefined : graph.initializers.get(layer.weight);
-  if (weight === undefined) return undefined;
-  const rows = rowsOf(weight);
+  if (typeof layer === "string") return undefined;
+  const rows = rowsOf(entryOf(graph.initializers, layer.weight));
   return rows.map((row) => {
     const norm = Math.hypot(...row);
     return norm < DEAD_NORM ? 1 : FILTER_NORM / norm;
@@ -81,14 +82,14 @@ function filterGains(graph: Graph, conv: Node): readonly number[] | undefined {
 
 /** The slices of a tensor along its first axis. */
 function rowsOf(tensor: Tensor): readonly Float32Array[] {
-  const [count = 0, ...rest] = tensor.dims;
+  const count = at(tensor.dims, 0);
   const data = float32Data(tensor);
-  const length = elementCount(rest);
+  const length = elementCount(tensor.dims.slice(1));
   return Array.from({ length: count }, (_, row) => data.subarray(row * length, (row + 1) * length));
 }
 
 function scaleRows(tensor: Tensor, gains: readonly number[]): Tensor {
-  const scaled = rowsOf(tensor).flatMap((row, index) => [...row.map((value) => value * (gains[index] ?? 1))]);
+  const scaled = rowsOf(tensor).flatMap((row, index) => [...row.map((value) => value * at(gains, index))]);
   return float32Tensor(tensor.dims, scaled);
 }
 
@@ -101,7 +102,7 @@ function undoing(
   gains: readonly number[] | undefined,
 ): Record<string, Tensor> {
   const vector = (values: readonly number[]): Tensor => float32Tensor([values.length], values);
-  const gain = (channel: number): number => gains?.[channel] ?? 1;
+  const gain = (channel: number): number => (gains === undefined ? 1 : at(gains, channel));
   const scaled = variance.map((value, channel) => Math.fround(gain(channel) ** 2 * value));
   return {
     scale: vector(scaled.map((value, channel) => Math.sqrt(value + EPSILON) / gain(channel))),

@@ -1,3 +1,5 @@
+import { entryOf } from "../graph/at.js";
+import { outputOrOmitted } from "../graph/operands.js";
 import { float32Data } from "../graph/tensor.js";
 import type { Graph, Node } from "../graph/types.js";
 import { type DecomposedLayer, type DenseLayer, findDecompositions } from "../layers/weights.js";
@@ -50,9 +52,9 @@ const LARGEST_SPECTRUM = 256;
 const ENERGY_KEPT = 0.99;
 
 function energyKept(graph: Graph, layer: DenseLayer): readonly number[] | undefined {
-  const weight = graph.initializers.get(layer.weight);
   const taps = layer.R * layer.S;
-  if (weight === undefined || taps > LARGEST_SPECTRUM) return undefined;
+  if (taps > LARGEST_SPECTRUM) return undefined;
+  const weight = entryOf(graph.initializers, layer.weight);
   const squares = spectrum(float32Data(weight), taps).values.map((value) => value ** 2);
   const total = squares.reduce((sum, square) => sum + square, 0);
   let kept = 0;
@@ -68,8 +70,9 @@ function cheapestBasis(
   { sparse, paperMacs }: LayerCount,
 ): BasisChoice | undefined {
   const { K, C, R, S, groups } = layer;
-  const d = (energy?.findIndex((share) => share >= ENERGY_KEPT) ?? -1) + 1;
-  if (d === 0 || sparse === undefined) return undefined;
+  if (energy === undefined || sparse === undefined) return undefined;
+  const d = energy.findIndex((share) => share >= ENERGY_KEPT) + 1;
+  if (d === 0) return undefined;
   if (!basisSaves(layer, d, sparse.nonZeros)) return { d: R * S, paperMacs };
   return { d, paperMacs: sparse.positions * C * d * (R * S * groups + K) };
 }
@@ -84,7 +87,7 @@ function decomposedState(
 
 /** A layer's name for people: the node's, or that of its output where the node has none. */
 export function layerName(node: Node): string {
-  return node.name === "" ? (node.outputs[0] ?? "") : node.name;
+  return node.name === "" ? outputOrOmitted(node, 0) : node.name;
 }
 
 /**

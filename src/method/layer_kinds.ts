@@ -1,3 +1,4 @@
+import { ofInput } from "../graph/operands.js";
 import type { Graph, Node } from "../graph/types.js";
 import { isDepthwise } from "../layers/weights.js";
 import { basisSaves, type DecompositionDecision } from "./decompose.js";
@@ -16,7 +17,7 @@ export function layerKind(graph: Graph, node: Node, decision: DecompositionDecis
   if (decision === undefined) return "fixed";
   const { layer } = decision;
   if (layer !== undefined) return basisSaves(layer, 1) ? "kernels" : "weights";
-  const weight = graph.initializers.get(node.inputs[1] ?? "");
+  const weight = ofInput(graph.initializers, node, 1);
   return weight?.type === "float32" && !isDepthwise(node, weight) ? "weights" : "fixed";
 }
 

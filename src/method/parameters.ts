@@ -1,4 +1,6 @@
+import { at, entryOf, orDefault } from "../graph/at.js";
 import { linkGraph } from "../graph/links.js";
+import { inputOrOmitted, ofInput } from "../graph/operands.js";
 import { elementCount, float32Data } from "../graph/tensor.js";
 import type { Graph, Node } from "../graph/types.js";
 import { findDecompositions } from "../layers/weights.js";
@@ -24,8 +26,9 @@ export function trainableParameters(graph: Graph): ReadonlyMap<string, Parameter
   const { producers } = linkGraph(graph);
   for (const node of graph.nodes) {
     const trained = node.op === "Add" ? biasInputs(graph, node, producers) : findOp(node)?.constants?.trained;
-    for (const index of trained ?? []) {
-      const name = node.inputs[index] ?? "";
+    // Operators without a weight train nothing, and a bias may be omitted.
+    for (const index of orDefault(trained, [])) {
+      const name = inputOrOmitted(node, index);
       if (graph.initializers.get(name)?.type === "float32" && !roles.has(name)) roles.set(name, "other");
     }
   }
@@ -35,8 +38,8 @@ export function trainableParameters(graph: Graph): ReadonlyMap<string, Parameter
 /** The input of an Add that is the bias, which an exporter wrote behind the layer, of the one that computes the other. */
 function biasInputs(graph: Graph, node: Node, producers: ReadonlyMap<string, Node>): readonly number[] {
   return [0, 1].filter((index) => {
-    const bias = graph.initializers.get(node.inputs[index] ?? "");
-    const layer = producers.get(node.inputs[1 - index] ?? "");
+    const bias = ofInput(graph.initializers, node, index);
+    const layer = ofInput(producers, node, 1 - index);
     return (
       bias !== undefined &&
       elementCount(bias.dims) > 1 &&
@@ -54,9 +57,7 @@ function biasInputs(graph: Graph, node: Node, producers: ReadonlyMap<string, Nod
 export function basisRates(graph: Graph): ReadonlyMap<string, number> {
   const rates = new Map<string, number>();
   for (const { basis, coefs, d } of findDecompositions(graph)) {
-    const tensor = graph.initializers.get(coefs);
-    if (tensor === undefined) continue;
-    const sigma = spectrum(float32Data(tensor), d).values[0] ?? 0;
+    const sigma = at(spectrum(float32Data(entryOf(graph.initializers, coefs)), d).values, 0);
     rates.set(basis, sigma > 0 ? 1 / sigma ** 2 : 1);
   }
   return rates;

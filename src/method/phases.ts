@@ -1,3 +1,4 @@
+import { inputOf, orDefault } from "../graph/at.js";
 import type { Graph } from "../graph/types.js";
 import { convolutions, findDecompositions } from "../layers/weights.js";
 import type { UpdateRule } from "../train/optimizer.js";
@@ -46,7 +47,7 @@ export function trainingPhases(
     trained: Object.fromEntries(
       roles
         .filter(([, role]) => included.includes(role))
-        .map(([name, role]) => [name, { ...ruleOf(name, role), rate: rates.get(name) ?? 1 }]),
+        .map(([name, role]) => [name, { ...ruleOf(name, role), rate: orDefault(rates.get(name), 1) }]),
     ),
   }));
   return roles.some(([, role]) => role === "basis") ? phases : phases.slice(0, 1);
@@ -56,8 +57,8 @@ export function trainingPhases(
 function imageWeights(graph: Graph): ReadonlySet<string> {
   const images = new Set(graph.inputs.map(({ name }) => name));
   const coefs = new Map(findDecompositions(graph).map((layer) => [layer.conv, layer.coefs]));
-  const first = convolutions(graph).filter((conv) => images.has(conv.inputs[0] ?? ""));
-  return new Set(first.map((conv) => coefs.get(conv) ?? conv.inputs[1] ?? ""));
+  const first = convolutions(graph).filter((conv) => images.has(inputOf(conv, 0)));
+  return new Set(first.map((conv) => coefs.get(conv) ?? inputOf(conv, 1)));
 }
 
 /** Names of the parameters whose zeros count: coefficients, and the weights of convolutions without a basis. */

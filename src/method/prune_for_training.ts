@@ -1,3 +1,4 @@
+import { entryOf } from "../graph/at.js";
 import { fixBatch } from "../graph/passes/fix_input_shape.js";
 import { float32Data } from "../graph/tensor.js";
 import type { Pruner } from "../train/gradual_pruning.js";
@@ -9,10 +10,5 @@ export const pruneForTraining: Pruner = (network, { fraction, originalMacs, para
   const spared = prunableInitializers(network).filter((name) => !parameters.includes(name));
   const scales = sparing(new Set(spared));
   const { initializers } = pruneToMacs(fixBatch(network, 1), { fraction, originalMacs, scales }).graph;
-  return new Map(
-    parameters.flatMap((name) => {
-      const tensor = initializers.get(name);
-      return tensor === undefined ? [] : [[name, float32Data(tensor)] as const];
-    }),
-  );
+  return new Map(parameters.map((name) => [name, float32Data(entryOf(initializers, name))]));
 };

@@ -1,3 +1,4 @@
+import { at, present } from "../graph/at.js";
 import type { Graph } from "../graph/types.js";
 import { type DecomposedLayer, findDecompositions } from "../layers/weights.js";
 
@@ -52,15 +53,16 @@ export function remainingKernels(
 ): Remainder {
   const living = new Float64Array(d);
   const worth = new Float64Array(d);
-  for (let at = 0; at < data.length; at++) {
-    const value = data[at] ?? 0;
+  for (let place = 0; place < data.length; place++) {
+    const value = present(data[place]);
     if (!lives(value, threshold)) continue;
-    living[at % d] = (living[at % d] ?? 0) + 1;
-    worth[at % d] = (worth[at % d] ?? 0) + value * value - threshold * threshold;
+    const kernel = place % d;
+    living[kernel] = present(living[kernel]) + 1;
+    worth[kernel] = present(worth[kernel]) + value * value - threshold * threshold;
   }
   const strongest = worth.indexOf(worth.reduce((most, value) => Math.max(most, value)));
   const kernels = Array.from(worth, (value, kernel) => {
-    const hasCoefficients = (living[kernel] ?? 0) > 0;
+    const hasCoefficients = at(living, kernel) > 0;
     return kernel === strongest || (hasCoefficients && value >= threshold * threshold * kernelMacs);
   });
   const nonZeros = living.reduce((sum, count, kernel) => (kernels[kernel] === true ? sum + count : sum), 0);

@@ -1,3 +1,4 @@
+import { hasInput, orDefault } from "../graph/at.js";
 import { intAttribute } from "../graph/attributes.js";
 import { PenniError } from "../graph/errors.js";
 import { innerNodes } from "../graph/links.js";
@@ -120,7 +121,7 @@ function isInTraining(node: Node): boolean {
   if (!isStandard(node)) return false;
   return (
     (node.op === "BatchNormalization" && intAttribute(node, "training_mode") === 1) ||
-    (node.op === "Dropout" && (node.inputs[2] ?? "") !== "")
+    (node.op === "Dropout" && hasInput(node, 2))
   );
 }
 
@@ -242,7 +243,9 @@ function withoutGradient(graph: Graph): readonly Remark[] {
     if (!(error instanceof PenniError)) throw error;
     const { node = "", op = "" } = error.details;
     const nodes = op === "" ? [] : [{ name: node, op }];
-    return [{ kind: "no-gradient", problem: error.problem, nodes, advice: error.details.advice ?? "" }];
+    return [
+      { kind: "no-gradient", problem: error.problem, nodes, advice: orDefault(error.details.advice, "") },
+    ];
   }
 }
 

@@ -1,3 +1,4 @@
+import { outputOf } from "../graph/at.js";
 import { fixBatch } from "../graph/passes/fix_input_shape.js";
 import type { Graph } from "../graph/types.js";
 import { countGraph } from "../measure/count.js";
@@ -94,9 +95,9 @@ function floats(graph: Graph): readonly string[] {
 }
 
 function shrunkLayers(before: Graph, after: Graph): readonly ShrunkLayer[] {
-  const left = new Map(layerChannels(after).map((layer) => [layer.node.outputs[0] ?? "", layer]));
+  const left = new Map(layerChannels(after).map((layer) => [outputOf(layer.node, 0), layer]));
   return layerChannels(before).flatMap((layer) => {
-    const output = layer.node.outputs[0] ?? "";
+    const output = outputOf(layer.node, 0);
     const same = left.get(output);
     return isAsLarge(layer, same) ? [] : [{ output, before: layer, after: same }];
   });

@@ -22,9 +22,11 @@ const config = {
       "penni/graph": ["../../src/graph.ts"],
       "penni/compile": ["../../src/compile/index.ts"],
       "penni/runtime": ["../../src/runtime/index.ts"],
+      "penni/vite": ["../../src/vite/index.ts"],
     },
   },
-  include: ["*.ts"],
+  // Types of models that are imported, as "types" in a tsconfig.json would add them.
+  include: ["*.ts", "../../src/vite/client.d.ts"],
   exclude: [],
 };
 

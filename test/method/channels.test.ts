@@ -96,6 +96,28 @@ test("what additions tie together goes together, in multiples, also in front of 
   }
 });
 
+test("channels pass through a matrix product of later axes, whose weights stay", async () => {
+  // As many columns as channels, fewer and more: a weight of columns is none of channels.
+  for (const columns of [12, 8, 16]) {
+    const net = new Network(columns, [3, 8, columns]);
+    const hidden = net.relu(net.norm(net.conv("x", 12, { pad: 1 })));
+    const matrix = net.parameter("matrix", [columns, 6]);
+    const product = net.op("MatMul", [hidden, matrix]);
+    const last = net.relu(net.norm(net.conv(product, 8, { pad: 1, deadInputs: [1, 2, 5, 7, 8, 9] })));
+    const graph = net.graph([net.gemm(net.op("Flatten", [net.op("GlobalAveragePool", [last])]), 10)]);
+    const variances = variancesOf(graph, () => 1);
+    assert.ok(!variances.has(hidden) && variances.has(product));
+    // Half of the channels, which nobody reads: half of the first convolution, the product and the second one.
+    const macs = 8 * columns * 12 * 3 * 9 + 8 * columns * 6 * 12 + 8 * 6 * 8 * 12 * 9;
+    const fraction = (macs / 2 + 80) / paperMacs(graph);
+    const narrow = pruneChannels(graph, { fraction, variances });
+    assert.deepEqual(widths(narrow).at(0), [3, 6]);
+    assert.ok(paperMacs(narrow) <= fraction * paperMacs(graph));
+    assert.deepEqual(narrow.initializers.get(matrix), graph.initializers.get(matrix));
+    await assertSameOutputs(graph, narrow, net.feeds());
+  }
+});
+
 test("random networks: the target is met or refused, and the outputs keep their form", async () => {
   let met = 0;
   await fc.assert(

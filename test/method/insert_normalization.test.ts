@@ -34,3 +34,20 @@ test("inserted normalisations change nothing in inference, whatever the statisti
     assert.ok(Math.abs(norm - expected) < 1e-5, `filter ${k}: ${norm}`);
   });
 });
+
+test("a filter whose bias is computed, or read elsewhere too, keeps its norm", async () => {
+  const net = new Network(22);
+  const computed = net.op("Tanh", [net.parameter("offset", [5])]);
+  const weights = [net.parameter("w", [5, 3, 3, 3]), net.parameter("v", [5, 3, 3, 3])];
+  const shared = net.parameter("shared", [5]);
+  const outputs = [computed, shared].map((bias, index) => net.op("Conv", ["x", weights[index] ?? "", bias]));
+  const graph = net.graph([net.op("Add", outputs), net.op("Tanh", [shared])]);
+  const mean = [1, 2, 3, 4, 5];
+  const statistics = new Map(outputs.map((output) => [output, { mean, variance: mean }] as const));
+  const normalized = insertNormalization(graph, statistics);
+  assert.equal(normalized.nodes.filter((node) => node.op === "BatchNormalization").length, 2);
+  for (const weight of weights) {
+    assert.equal(normalized.initializers.get(weight), graph.initializers.get(weight));
+  }
+  await assertSameOutputs(graph, normalized, net.feeds());
+});

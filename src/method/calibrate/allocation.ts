@@ -1,3 +1,4 @@
+import { at, present } from "../../graph/at.js";
 import { PenniError } from "../../graph/errors.js";
 
 /** What one output channel, or some that it stands for, costs in error when coefficients are spared. */
@@ -67,12 +68,9 @@ export function allocate(
   );
   const first = atBestPrice(limited, budget);
   // A layer that changes its basis at the last price leaves a gap: what is left goes to coefficients alone.
-  const fixed = limited.map((options, index) => {
-    const { option = 0 } = first[index] ?? {};
-    return options.slice(option, option + 1);
-  });
+  const fixed = limited.map((options, index) => [at(options, at(first, index).option)]);
   const again = atBestPrice(fixed, budget);
-  return again.map((choice, index) => ({ ...choice, option: first[index]?.option ?? 0 }));
+  return again.map((choice, index) => ({ ...choice, option: at(first, index).option }));
 }
 
 /** A way to compute a layer, and the price from which on it takes no more than it may. */
@@ -94,12 +92,12 @@ function lowestPrice(option: LayerOption): number {
 }
 
 function atBestPrice(layers: readonly (readonly LimitedOption[])[], budget: number): readonly LayerChoice[] {
-  const at = (logarithm: number): readonly LayerChoice[] =>
+  const choicesAt = (logarithm: number): readonly LayerChoice[] =>
     layers.map((options) => cheapestOption(options, Math.exp(logarithm)));
   const total = (choices: readonly LayerChoice[]): number =>
     choices.reduce((sum, choice) => sum + choice.macs, 0);
   let { lowest, highest } = PRICES;
-  const least = total(at(highest));
+  const least = total(choicesAt(highest));
   if (least > budget) {
     throw new PenniError("bad-option", "so few multiply-accumulates cannot be reached", {
       expected: `at least ${Math.ceil(least)} in the layers that can be compressed`,
@@ -107,13 +105,13 @@ function atBestPrice(layers: readonly (readonly LimitedOption[])[], budget: numb
       advice: "Give a higher --target-macs",
     });
   }
-  if (total(at(lowest)) <= budget) return at(lowest);
+  if (total(choicesAt(lowest)) <= budget) return choicesAt(lowest);
   for (let step = 0; step < BISECTIONS; step++) {
     const middle = (lowest + highest) / 2;
-    if (total(at(middle)) > budget) lowest = middle;
+    if (total(choicesAt(middle)) > budget) lowest = middle;
     else highest = middle;
   }
-  return spendRest(layers, at(highest), at(lowest), budget);
+  return spendRest(layers, choicesAt(highest), choicesAt(lowest), budget);
 }
 
 /**
@@ -129,11 +127,11 @@ function spendRest(
 ): readonly LayerChoice[] {
   let rest = budget - chosen.reduce((sum, choice) => sum + choice.macs, 0);
   return chosen.map((choice, index) => {
-    const option = layers[index]?.[choice.option];
-    const other = dearer[index];
-    if (option === undefined || other?.option !== choice.option) return choice;
+    const option = at(at(layers, index), choice.option);
+    const other = at(dearer, index);
+    if (other.option !== choice.option) return choice;
     const kept = choice.kept.map((count, k) => {
-      const more = Math.min((other.kept[k] ?? 0) - count, Math.floor(rest / option.macsPerCoefficient));
+      const more = Math.min(at(other.kept, k) - count, Math.floor(rest / option.macsPerCoefficient));
       if (more <= 0) return count;
       rest -= more * option.macsPerCoefficient;
       return count + more;
@@ -158,12 +156,13 @@ function chooseRows(option: LimitedOption, index: number, price: number): LayerC
 function withCounts(option: LayerOption, index: number, kept: readonly number[]): LayerChoice {
   const { fixedMacs, macsPerCoefficient, rows } = option;
   const coefficients = kept.reduce((sum, count) => sum + count, 0);
-  const error = rows.reduce((sum, row, k) => sum + row.base + addedError(row, kept[k] ?? 0), 0);
+  const error = rows.reduce((sum, row, k) => sum + row.base + addedError(row, at(kept, k)), 0);
   return { option: index, kept, macs: fixedMacs + coefficients * macsPerCoefficient, error };
 }
 
-function addedError({ added }: RowCurve, kept: number): number {
-  return kept === added.length ? 0 : (added[added.length - kept - 1] ?? 0);
+/** The error that is added by keeping so many of a row's coefficients. */
+export function addedError({ added }: RowCurve, kept: number): number {
+  return kept === added.length ? 0 : at(added, added.length - kept - 1);
 }
 
 /** How many coefficients to keep when each costs `price`. */
@@ -172,7 +171,7 @@ function cheapestCount({ added }: RowCurve, price: number): number {
   let best = n;
   let least = price * n;
   for (let removed = 1; removed <= n; removed++) {
-    const cost = (added[removed - 1] ?? 0) + price * (n - removed);
+    const cost = present(added[removed - 1]) + price * (n - removed);
     if (cost >= least) continue;
     least = cost;
     best = n - removed;

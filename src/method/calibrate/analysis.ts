@@ -1,8 +1,9 @@
 import { z } from "zod";
+import { at, inputOf, outputOf } from "../../graph/at.js";
 import { float32Tensor } from "../../graph/tensor.js";
 import type { Graph, Tensor } from "../../graph/types.js";
 import { combinedGroups } from "../../measure/moments.js";
-import { type LayerOption, layerForms } from "./allocation.js";
+import { addedError, type LayerOption, layerForms } from "./allocation.js";
 import type { BasisProblem } from "./basis_fit.js";
 import { type Candidate, candidateOf, isOnBasis, keptOption, problemsOf } from "./candidates.js";
 import type { AnalysedLayer, CalibrationOptions, CalibrationRuntime } from "./contract.js";
@@ -29,8 +30,8 @@ export async function analyseLayer(
 ): Promise<readonly LayerOption[]> {
   const requests = layer.convs.map((conv) => ({
     conv,
-    input: conv.inputs[0] ?? "",
-    target: conv.outputs[0] ?? "",
+    input: inputOf(conv, 0),
+    target: outputOf(conv, 0),
   }));
   const ways = waysToCompute(layer, present, basis);
   const sparse = ways.filter(({ form }) => form !== "kept");
@@ -74,10 +75,7 @@ async function outputScale(
       withSampledKernels(layer, sampled, kernels),
     );
     replacements.push(new Map([[layer.weight, weight]]));
-    errors += middle.option.rows.reduce((sum, { base, added }, k) => {
-      const removed = added.length - (kept[k] ?? 0);
-      return sum + base + (added[removed - 1] ?? 0);
-    }, 0);
+    errors += middle.option.rows.reduce((sum, row, k) => sum + row.base + addedError(row, at(kept, k)), 0);
   }
   const outputs = (await runtime.outputErrors(replacements)).reduce((sum, error) => sum + error, 0);
   return errors > 0 ? Math.max(outputs / errors, Number.MIN_VALUE) : 0;

@@ -1,5 +1,7 @@
+import { at, entryOf, hasInput, inputOf, outputOf, present } from "../../graph/at.js";
 import { freshNames, usedNames, withInitializers } from "../../graph/edit.js";
 import { linkGraph } from "../../graph/links.js";
+import { inputOrOmitted } from "../../graph/operands.js";
 import { float32Data, float32Tensor } from "../../graph/tensor.js";
 import type { Graph, Node } from "../../graph/types.js";
 import type { LayerMoments } from "../../measure/moments.js";
@@ -26,13 +28,8 @@ export function withLayer(
   const changed = withInitializers(graph, [[weight, float32Tensor([K, C, R, S], kernels)]]);
   return convs.reduce<Grown>(
     (current, conv, index) => {
-      const bias = biases[index] ?? new Float64Array(K);
-      const { graph: next, added } = withBias(
-        current.graph,
-        conv.outputs[0] ?? "",
-        bias,
-        spare - current.added,
-      );
+      const bias = at(biases, index);
+      const { graph: next, added } = withBias(current.graph, outputOf(conv, 0), bias, spare - current.added);
       return { graph: next, added: current.added + added };
     },
     { graph: changed, added: 0 },
@@ -46,8 +43,8 @@ export function biasFor(groups: readonly LayerMoments[], kernels: Float32Array):
   for (const { n, outputs, inputMean, targetMean } of groups) {
     for (let k = 0; k < outputs; k++, row += n) {
       let mean = 0;
-      for (let i = 0; i < n; i++) mean += (kernels[row + i] ?? 0) * (inputMean[i] ?? 0);
-      biases.push((targetMean[k] ?? 0) - mean);
+      for (let i = 0; i < n; i++) mean += present(kernels[row + i]) * present(inputMean[i]);
+      biases.push(at(targetMean, k) - mean);
     }
   }
   return Float64Array.from(biases);
@@ -59,29 +56,26 @@ export function biasFor(groups: readonly LayerMoments[], kernels: Float32Array):
  */
 function withBias(graph: Graph, output: string, bias: Float64Array, spare: number): Grown {
   const links = linkGraph(graph);
-  const conv = links.producers.get(output);
-  if (conv === undefined) return { graph, added: 0 };
+  const conv = entryOf(links.producers, output);
   const normalization = normalizationAfter(links, conv);
-  const hasBias = (conv.inputs[2] ?? "") !== "";
-  if (hasBias) return { graph: withInput(graph, conv, 2, bias), added: 0 };
+  if (hasInput(conv, 2)) return { graph: withInput(graph, conv, 2, bias), added: 0 };
   if (normalization === undefined) {
     if (spare < bias.length) return { graph, added: 0 };
     return { graph: withInput(graph, conv, 2, bias), added: bias.length };
   }
-  const mean = graph.initializers.get(normalization.inputs[3] ?? "");
-  const before = mean === undefined ? new Float32Array(bias.length) : float32Data(mean);
-  const shifted = Float64Array.from(bias, (value, k) => (before[k] ?? 0) - value);
+  const before = float32Data(entryOf(graph.initializers, inputOf(normalization, 3)));
+  const shifted = Float64Array.from(bias, (value, k) => at(before, k) - value);
   return { graph: withInput(graph, normalization, 3, shifted), added: 0 };
 }
 
 /** The graph with a constant vector as an input of a node; under a new name, as others may read the old one. */
 function withInput(graph: Graph, node: Node, index: number, values: Float64Array): Graph {
-  const old = node.inputs[index] ?? "";
+  const old = inputOrOmitted(node, index);
   const readers = graph.nodes.filter((other) => other.inputs.includes(old)).length;
   const own = old !== "" && readers === 1 && !graph.outputs.some((output) => output.name === old);
-  const name = own ? old : freshNames(usedNames(graph))(`${node.outputs[0]}.bias`);
-  const inputs = Array.from({ length: Math.max(index + 1, node.inputs.length) }, (_, at) =>
-    at === index ? name : (node.inputs[at] ?? ""),
+  const name = own ? old : freshNames(usedNames(graph))(`${outputOf(node, 0)}.bias`);
+  const inputs = Array.from({ length: Math.max(index + 1, node.inputs.length) }, (_, position) =>
+    position === index ? name : inputOrOmitted(node, position),
   );
   const nodes = graph.nodes.map((other) => (other === node ? { ...node, inputs } : other));
   return withInitializers({ ...graph, nodes }, [

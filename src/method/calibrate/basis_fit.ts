@@ -1,8 +1,10 @@
-import { EigenvalueDecomposition, Matrix } from "ml-matrix";
-import { PenniError } from "../../graph/errors.js";
+import { at, present } from "../../graph/at.js";
 import type { LayerMoments } from "../../measure/moments.js";
 import { addProducts, addRows } from "./row_sums.js";
 import { Cholesky, mirrorLower } from "./symmetric.js";
+
+/** See `present`: these loops are among the longest. */
+const read = present;
 
 /** A layer W[k, c, :] = sum over b of coefs[k, c, b] * basis[b, :] and what it is made for. */
 export interface BasisProblem {
@@ -27,103 +29,6 @@ export interface CoefficientProblem {
   /** Variance of each wanted output. */
   readonly variance: Float64Array;
   readonly importance: Float64Array;
-}
-
-/**
- * A first basis, row-major [d, taps], orthonormal: the directions that keep most of the kernels' effect when a tap
- * pair counts as much as the inputs it meets: with S the second moments of the taps, averaged over channels, the
- * leading eigenvectors of S^1/2 (sum of w w') S^1/2, taken back by S^-1/2. All groups of a layer share it.
- */
-export function weightedBasis(groups: readonly BasisProblem[], d: number): Float64Array {
-  const { taps } = firstOf(groups);
-  const moments = sumOver(groups, tapMoments);
-  const { values, vectors } = eigen(moments);
-  const largest = Math.max(...values);
-  const roots = values.map((value) => Math.sqrt(Math.max(value, 1e-9 * largest, Number.MIN_VALUE)));
-  const scaled = (power: number): Matrix =>
-    vectors.mmul(Matrix.diag(roots.map((root) => root ** power))).mmul(vectors.transpose());
-  const root = scaled(1);
-  const weighted = root.mmul(sumOver(groups, kernelMoments)).mmul(root);
-  const spectrum = eigen(weighted);
-  const order = spectrum.values.map((_, index) => index);
-  order.sort((a, b) => (spectrum.values[b] ?? 0) - (spectrum.values[a] ?? 0));
-  const back = scaled(-1);
-  const leading = order.slice(0, d).map((index) => spectrum.vectors.getColumn(index));
-  const rows = leading.map((vector) => back.mmul(Matrix.columnVector(vector)).to1DArray());
-  const basis = Float64Array.from(rows.flat());
-  orthonormalise(basis, d, taps);
-  return basis;
-}
-
-function eigen(matrix: Matrix): { values: number[]; vectors: Matrix } {
-  const decomposition = new EigenvalueDecomposition(matrix, { assumeSymmetric: true });
-  return { values: decomposition.realEigenvalues, vectors: decomposition.eigenvectorMatrix };
-}
-
-function firstOf(groups: readonly BasisProblem[]): BasisProblem {
-  const [first] = groups;
-  if (first === undefined) throw new PenniError("internal", "a layer without groups");
-  return first;
-}
-
-function sumOver(groups: readonly BasisProblem[], part: (group: BasisProblem) => Matrix): Matrix {
-  return groups.map(part).reduce((sum, matrix) => sum.add(matrix));
-}
-
-/** Average over channels of the blocks [taps, taps] on the diagonal of the Gram matrix. */
-function tapMoments({ moments: { gram, n }, taps, channels }: BasisProblem): Matrix {
-  return accumulate(taps, (sums) => {
-    for (let c = 0; c < channels; c++) {
-      for (let r = 0; r < taps; r++) {
-        for (let s = 0; s < taps; s++) {
-          const at = r * taps + s;
-          sums[at] = (sums[at] ?? 0) + (gram[(c * taps + r) * n + c * taps + s] ?? 0) / channels;
-        }
-      }
-    }
-  });
-}
-
-/** Sum over kernels of w w', [taps, taps], each with the importance of its output. */
-function kernelMoments({ taps, importance, weight, moments: { n } }: BasisProblem): Matrix {
-  return accumulate(taps, (sums) => {
-    for (let start = 0; start < weight.length; start += taps) {
-      const scale = importance[Math.floor(start / n)] ?? 0;
-      for (let r = 0; r < taps; r++) {
-        const left = scale * (weight[start + r] ?? 0);
-        for (let s = 0; s < taps; s++) {
-          const at = r * taps + s;
-          sums[at] = (sums[at] ?? 0) + left * (weight[start + s] ?? 0);
-        }
-      }
-    }
-  });
-}
-
-function accumulate(size: number, fill: (sums: Float64Array) => void): Matrix {
-  const sums = new Float64Array(size * size);
-  fill(sums);
-  return Matrix.from1DArray(size, size, sums);
-}
-
-/** Makes the rows of a row-major [d, taps] matrix orthonormal, by Gram-Schmidt, twice for the digits. */
-export function orthonormalise(basis: Float64Array, d: number, taps: number): void {
-  for (let b = 0; b < d; b++) {
-    const row = basis.subarray(b * taps, (b + 1) * taps);
-    for (let pass = 0; pass < 2; pass++) {
-      for (let a = 0; a < b; a++) {
-        const other = basis.subarray(a * taps, (a + 1) * taps);
-        const overlap = row.reduce((sum, value, tap) => sum + value * (other[tap] ?? 0), 0);
-        row.forEach((value, tap) => {
-          row[tap] = value - overlap * (other[tap] ?? 0);
-        });
-      }
-      const norm = Math.sqrt(row.reduce((sum, value) => sum + value * value, 0));
-      row.forEach((value, tap) => {
-        row[tap] = norm > 0 ? value / norm : 0;
-      });
-    }
-  }
 }
 
 /** The layer's moments in terms of its coefficients on a basis [d, taps]. */
@@ -174,7 +79,7 @@ export function projectRows(
   for (let start = 0; start < count * channels * taps; start += taps) {
     for (let b = 0; b < d; b++) {
       let sum = 0;
-      for (let tap = 0; tap < taps; tap++) sum += (rows[start + tap] ?? 0) * (basis[b * taps + tap] ?? 0);
+      for (let tap = 0; tap < taps; tap++) sum += read(rows[start + tap]) * read(basis[b * taps + tap]);
       result[out++] = sum;
     }
   }
@@ -193,13 +98,13 @@ export function bestBasis(
   products: readonly Float64Array[],
   d: number,
 ): Float64Array {
-  const size = d * firstOf(groups).taps;
+  const size = d * at(groups, 0).taps;
   const matrix = new Float64Array(size * size);
   const right = new Float64Array(size);
   groups.forEach((group, index) => {
-    const own = products[index] ?? new Float64Array(0);
-    for (let at = 0; at < matrix.length; at++) matrix[at] = (matrix[at] ?? 0) + (own[at] ?? 0);
-    addBasisTargets(right, group, coefs[index] ?? new Float64Array(0), d);
+    const own = at(products, index);
+    for (let i = 0; i < matrix.length; i++) matrix[i] = read(matrix[i]) + read(own[i]);
+    addBasisTargets(right, group, at(coefs, index), d);
   });
   addRidge(matrix, size);
   Cholesky.ofMoments(matrix, size).solveInPlace(right);
@@ -220,9 +125,9 @@ export function basisProducts(group: BasisProblem, coefs: Float64Array, d: numbe
   const row = new Float64Array(columns + 4 * d);
   for (let c = 0; c < channels; c++) {
     for (let b = 0; b < d; b++) {
-      const at = c * d + b;
-      row.fill(0).set(products.subarray(at * columns, at * columns + at + 1));
-      row[at] = (row[at] ?? 0) / 2;
+      const column = c * d + b;
+      row.fill(0).set(products.subarray(column * columns, column * columns + column + 1));
+      row[column] = read(row[column]) / 2;
       const left = { matrix: row, start: 0, width: d };
       for (let r = 0; r < taps; r++) {
         const right = { matrix: moments.gram, start: (c * taps + r) * moments.n, width: taps };
@@ -230,7 +135,7 @@ export function basisProducts(group: BasisProblem, coefs: Float64Array, d: numbe
       }
     }
   }
-  return sums.map((sum, index) => sum + (sums[(index % size) * size + Math.floor(index / size)] ?? 0));
+  return sums.map((sum, index) => sum + read(sums[(index % size) * size + Math.floor(index / size)]));
 }
 
 /** The sum over outputs of importance * coefs coefs', [channels * d, channels * d]: what is on and below the diagonal. */
@@ -244,7 +149,7 @@ function coefficientProducts(
   const starts = Array.from({ length: outputs }, (_, k) => k * columns);
   const weights = new Float64Array(outputs);
   for (let i = 0; i < columns; i++) {
-    for (let k = 0; k < outputs; k++) weights[k] = (importance[k] ?? 0) * (coefs[k * columns + i] ?? 0);
+    for (let k = 0; k < outputs; k++) weights[k] = read(importance[k]) * read(coefs[k * columns + i]);
     addRows(products, i * columns, coefs, starts, weights, i + 1);
   }
   return products;
@@ -259,11 +164,11 @@ function addBasisTargets(
   const columns = channels * d;
   for (let k = 0; k < outputs; k++) {
     for (let column = 0; column < columns; column++) {
-      const scale = (importance[k] ?? 0) * (coefs[k * columns + column] ?? 0);
+      const scale = read(importance[k]) * read(coefs[k * columns + column]);
       if (scale === 0) continue;
       const from = k * n + Math.floor(column / d) * taps;
       const to = (column % d) * taps;
-      for (let r = 0; r < taps; r++) right[to + r] = (right[to + r] ?? 0) + scale * (cross[from + r] ?? 0);
+      for (let r = 0; r < taps; r++) right[to + r] = read(right[to + r]) + scale * read(cross[from + r]);
     }
   }
 }
@@ -271,7 +176,7 @@ function addBasisTargets(
 /** A basis kernel that no coefficient uses would leave the system without a solution. */
 function addRidge(matrix: Float64Array, n: number): void {
   let trace = 0;
-  for (let i = 0; i < n; i++) trace += matrix[i * n + i] ?? 0;
+  for (let i = 0; i < n; i++) trace += read(matrix[i * n + i]);
   const ridge = 1e-10 * (trace > 0 ? trace / n : 1);
-  for (let i = 0; i < n; i++) matrix[i * n + i] = (matrix[i * n + i] ?? 0) + ridge;
+  for (let i = 0; i < n; i++) matrix[i * n + i] = read(matrix[i * n + i]) + ridge;
 }

@@ -1,3 +1,4 @@
+import { at } from "../../graph/at.js";
 import { anchored, type LayerMoments } from "../../measure/moments.js";
 import type { LayerForm, LayerOption } from "./allocation.js";
 import type { BasisProblem } from "./basis_fit.js";
@@ -56,7 +57,7 @@ export async function candidateOf(
 ): Promise<Candidate> {
   const fit = await fitBasis(groups, d, wide, { basis: basisOf(form, present) });
   const rows = fit.rows.map(({ path, error }, k) => {
-    const importance = layer.importance[k] ?? 0;
+    const importance = at(layer.importance, k);
     return { base: importance * error, added: path.error.map((value) => importance * value) };
   });
   const option = { form, d, fixedMacs, macsPerCoefficient: present.positions, most: mostMacs, rows };

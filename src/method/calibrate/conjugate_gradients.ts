@@ -1,4 +1,8 @@
+import { present } from "../../graph/at.js";
 import type { CoefficientProblem } from "./basis_fit.js";
+
+/** See `present`: these loops are among the longest. */
+const read = present;
 
 /**
  * Jacobi-preconditioned conjugate gradients for gram w = cross, one system for each output, on its free columns. In
@@ -19,11 +23,11 @@ export class ConjugateGradients {
     private readonly isFree: Float32Array,
   ) {
     const { columns, gram, cross } = problem;
-    this.coefs = start.map((value, index) => value * (isFree[index] ?? 0));
+    this.coefs = start.map((value, index) => value * read(isFree[index]));
     this.direction = new Float32Array(cross.length);
     this.residual = new Float32Array(cross.length);
     this.energies = new Float64Array(cross.length / columns);
-    this.inverseDiagonal = Float64Array.from({ length: columns }, (_, i) => 1 / (gram[i * columns + i] ?? 1));
+    this.inverseDiagonal = Float64Array.from({ length: columns }, (_, i) => 1 / read(gram[i * columns + i]));
   }
 
   /** @param product of the coefficients with the Gram matrix */
@@ -33,8 +37,8 @@ export class ConjugateGradients {
     for (let k = 0, index = 0; k < energies.length; k++) {
       let energy = 0;
       for (let column = 0; column < columns; column++, index++) {
-        const value = (isFree[index] ?? 0) * ((cross[index] ?? 0) - (product[index] ?? 0));
-        const scaled = value * (inverseDiagonal[column] ?? 0);
+        const value = read(isFree[index]) * (read(cross[index]) - read(product[index]));
+        const scaled = value * read(inverseDiagonal[column]);
         residual[index] = value;
         direction[index] = scaled;
         energy += value * scaled;
@@ -51,10 +55,10 @@ export class ConjugateGradients {
     const { columns, importance } = this.problem;
     let gained = 0;
     for (let k = 0; k < this.energies.length; k++) {
-      const energy = this.energies[k] ?? 0;
+      const energy = read(this.energies[k]);
       const curvature = dot(this.direction, product, k * columns, (k + 1) * columns);
       if (!(curvature > 0) || !(energy > 0)) continue;
-      gained += ((importance[k] ?? 0) * energy * energy) / curvature;
+      gained += (read(importance[k]) * energy * energy) / curvature;
       const next = this.move(k * columns, energy / curvature, product);
       this.energies[k] = next;
       this.turn(k * columns, next / energy);
@@ -67,10 +71,10 @@ export class ConjugateGradients {
     const { coefs, direction, residual, isFree, inverseDiagonal } = this;
     let energy = 0;
     for (let column = 0, index = start; column < inverseDiagonal.length; column++, index++) {
-      coefs[index] = (coefs[index] ?? 0) + step * (direction[index] ?? 0);
-      const value = (isFree[index] ?? 0) * ((residual[index] ?? 0) - step * (product[index] ?? 0));
+      coefs[index] = read(coefs[index]) + step * read(direction[index]);
+      const value = read(isFree[index]) * (read(residual[index]) - step * read(product[index]));
       residual[index] = value;
-      energy += value * value * (inverseDiagonal[column] ?? 0);
+      energy += value * value * read(inverseDiagonal[column]);
     }
     return energy;
   }
@@ -79,14 +83,14 @@ export class ConjugateGradients {
   private turn(start: number, ratio: number): void {
     const { direction, residual, inverseDiagonal } = this;
     for (let column = 0, index = start; column < inverseDiagonal.length; column++, index++) {
-      const scaled = (residual[index] ?? 0) * (inverseDiagonal[column] ?? 0);
-      direction[index] = scaled + ratio * (direction[index] ?? 0);
+      const scaled = read(residual[index]) * read(inverseDiagonal[column]);
+      direction[index] = scaled + ratio * read(direction[index]);
     }
   }
 }
 
 function dot(a: Float32Array, b: Float32Array, start: number, end: number): number {
   let sum = 0;
-  for (let index = start; index < end; index++) sum += (a[index] ?? 0) * (b[index] ?? 0);
+  for (let index = start; index < end; index++) sum += read(a[index]) * read(b[index]);
   return sum;
 }

@@ -1,3 +1,4 @@
+import { at, orDefault } from "../../graph/at.js";
 import { fixBatch } from "../../graph/passes/fix_input_shape.js";
 import { elementCount } from "../../graph/tensor.js";
 import type { Graph, Node, ValueType } from "../../graph/types.js";
@@ -39,7 +40,8 @@ function crossingValues(graph: Graph): readonly Cut[] {
   });
   const open = new Set<string>();
   return graph.nodes.map((node, position) => {
-    for (const name of open) if ((lastRead.get(name) ?? -1) < position) open.delete(name);
+    // What nobody reads was read last before the first node.
+    for (const name of open) if (orDefault(lastRead.get(name), -1) < position) open.delete(name);
     const cut = [...open];
     for (const name of node.outputs) if (name !== "" && !constants.has(name)) open.add(name);
     return cut;
@@ -69,7 +71,7 @@ export class CutSequence {
   /** Up to the cut in front of a node. */
   async reach(index: number): Promise<void> {
     for (; this.reached <= index; this.reached++) {
-      const cut = this.cuts[this.reached] ?? [];
+      const cut = at(this.cuts, this.reached);
       const before = this.cuts[this.reached - 1];
       if (cut.length > 0 && cut !== before) await this.settle(cut);
     }

@@ -1,11 +1,7 @@
+import { at, present } from "../../graph/at.js";
 import { mergeFactors } from "../../layers/decomposition.js";
-import {
-  type BasisProblem,
-  bestBasis,
-  type CoefficientProblem,
-  orthonormalise,
-  weightedBasis,
-} from "./basis_fit.js";
+import { type BasisProblem, bestBasis, type CoefficientProblem } from "./basis_fit.js";
+import { orthonormalise, weightedBasis } from "./first_basis.js";
 import { type CoefficientSolver, exactSolver, type RowFit, type Solution } from "./solver.js";
 
 /**
@@ -80,7 +76,7 @@ export async function fitBasis(
   }
   const rows: RowFit[] = [];
   for (const [group, problem] of problems.entries()) {
-    rows.push(...(await solver.paths(problem, coefs[group] ?? new Float64Array(0), least)));
+    rows.push(...(await solver.paths(problem, at(coefs, group), least)));
   }
   return { d, basis, problems, rows };
 }
@@ -91,11 +87,11 @@ const hasGained = (before: number, after: number): boolean => before - after >= 
 function projected(kernels: ArrayLike<number>, basis: Float64Array, d: number): Float64Array {
   const taps = basis.length / d;
   const coefs = new Float64Array((kernels.length / taps) * d);
-  for (let at = 0; at < coefs.length; at++) {
-    const [kernel, row] = [Math.floor(at / d) * taps, (at % d) * taps];
+  for (let place = 0; place < coefs.length; place++) {
+    const [kernel, row] = [Math.floor(place / d) * taps, (place % d) * taps];
     let sum = 0;
-    for (let tap = 0; tap < taps; tap++) sum += (kernels[kernel + tap] ?? 0) * (basis[row + tap] ?? 0);
-    coefs[at] = sum;
+    for (let tap = 0; tap < taps; tap++) sum += present(kernels[kernel + tap]) * present(basis[row + tap]);
+    coefs[place] = sum;
   }
   return coefs;
 }
@@ -113,7 +109,7 @@ async function basisFor(
 ): Promise<Float64Array> {
   const products: Float64Array[] = [];
   for (const [index, group] of groups.entries())
-    products.push(await solver.basisProducts(group, coefs[index] ?? new Float64Array(0), d));
+    products.push(await solver.basisProducts(group, at(coefs, index), d));
   return bestBasis(groups, coefs, products, d);
 }
 
@@ -162,7 +158,7 @@ export async function fitSparse(
   wide: CoefficientSolver,
   rounds?: number,
 ): Promise<SparseFit> {
-  const supports = fit.rows.map(({ path }, k) => path.order.slice(path.order.length - (kept[k] ?? 0)).sort());
+  const supports = fit.rows.map(({ path }, k) => path.order.slice(path.order.length - at(kept, k)).sort());
   return fitOnSupports(groups, fit, supports, wide, rounds);
 }
 
@@ -188,7 +184,7 @@ export async function fitOnSupports(
     basis = await basisFor(groups, coefs, d, solver);
     const norms = normaliseKernels(basis, d);
     problems = await problemsOn(groups, basis, d, solver);
-    const near = coefs.map((own) => own.map((value, index) => value * (norms[index % d] ?? 0)));
+    const near = coefs.map((own) => own.map((value, index) => value * present(norms[index % d])));
     ({ coefs, error } = await allSparse(problems, supports, solver, near));
     if (!hasGained(before, error)) break;
   }
@@ -238,7 +234,7 @@ export async function denseKernels(
     importance,
   }));
   const before = groups.map(({ weight }) => Float64Array.from(weight));
-  const solver = solverFor(groups, groups[0]?.taps ?? 1, wide);
+  const solver = solverFor(groups, at(groups, 0).taps, wide);
   const { coefs } = await allDense(problems, solver, before);
   return Float32Array.from(concatenated(coefs));
 }
@@ -250,10 +246,10 @@ export function fittedKernels({ d, basis, coefs }: SparseFit): Float32Array {
 
 function concatenated(parts: readonly Float64Array[]): Float64Array {
   const whole = new Float64Array(parts.reduce((sum, part) => sum + part.length, 0));
-  let at = 0;
+  let end = 0;
   for (const part of parts) {
-    whole.set(part, at);
-    at += part.length;
+    whole.set(part, end);
+    end += part.length;
   }
   return whole;
 }

@@ -1,3 +1,4 @@
+import { at, inputOf } from "../../graph/at.js";
 import { linkGraph } from "../../graph/links.js";
 import { countNonZeros } from "../../graph/tensor.js";
 import type { Graph } from "../../graph/types.js";
@@ -5,7 +6,7 @@ import type { LayerMoments } from "../../measure/moments.js";
 import { withFactors } from "../decompose.js";
 import type { LayerChoice } from "./allocation.js";
 import { withLayer } from "./apply.js";
-import { isOnBasis, keptOption } from "./candidates.js";
+import { isOnBasis } from "./candidates.js";
 import type {
   AnalysedLayer,
   CalibratedLayer,
@@ -44,8 +45,8 @@ export async function fitInOrder(
   for (const [index, { layer, name, denseMacs, present, options: ways }] of analysed.entries()) {
     const progress = { step: "fit", done: index, total: analysed.length, layer: name } as const;
     report(options, meter, progress);
-    const choice = choices[index];
-    const way = ways[choice?.option ?? 0] ?? keptOption(present);
+    const choice = at(choices, index);
+    const way = at(ways, choice.option);
     const { kernels, fit, biases } = await remembered(
       options.journal,
       `fit-${index}`,
@@ -57,7 +58,7 @@ export async function fitInOrder(
           const moments: (readonly LayerMoments[])[] = [];
           for (const conv of layer.convs) {
             const target = targetOf(pairOf(graph, current), links, conv, layer);
-            const request = { conv, input: conv.inputs[0] ?? "", target: target.value };
+            const request = { conv, input: inputOf(conv, 0), target: target.value };
             moments.push(...(await runtime.moments(target.pair.graph, [request])));
           }
           await partDone();
@@ -66,18 +67,19 @@ export async function fitInOrder(
     );
     meter.finish("fit", index);
     const isDecomposed = isOnBasis(way.form) || (way.form === "kept" && present.basis !== undefined);
-    if (fit !== undefined && isDecomposed) factors.set(layer.weight, fit);
+    const onBasis = isDecomposed ? fit : undefined;
+    if (onBasis !== undefined) factors.set(layer.weight, onBasis);
     const values = fit === undefined ? kernels : Float32Array.from(fit.coefs);
     const nonZeros = countNonZeros(values);
-    spared += present.parameters - nonZeros - (isDecomposed ? (fit?.basis.length ?? 0) : 0);
+    spared += present.parameters - nonZeros - (onBasis === undefined ? 0 : onBasis.basis.length);
     const withBiases = withLayer(current, layer, kernels, biases, spared);
     current = withBiases.graph;
     spared -= withBiases.added;
     calibrated.push({
       name,
-      d: isDecomposed ? (fit?.d ?? 0) : 0,
+      d: onBasis === undefined ? 0 : onBasis.d,
       density: nonZeros / values.length,
-      macs: (choice?.macs ?? present.macs) / denseMacs,
+      macs: choice.macs / denseMacs,
     });
   }
   await runtime.settle(graph, []);

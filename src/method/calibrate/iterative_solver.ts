@@ -1,7 +1,11 @@
+import { present } from "../../graph/at.js";
 import { type BasisProblem, type CoefficientProblem, projectRows } from "./basis_fit.js";
 import { ConjugateGradients } from "./conjugate_gradients.js";
 import { RoundwiseRemoval } from "./roundwise_removal.js";
 import { type CoefficientSolver, type Solution, weightedError } from "./solver.js";
+
+/** See `present`: these loops are among the longest. */
+const read = present;
 
 /** Matrix products in single precision. A matrix of double precision must not change between two products. */
 export interface MatrixAlgebra {
@@ -121,10 +125,10 @@ async function basisProducts(
   const left = new Float32Array(columns * outputs);
   const right = new Float32Array(outputs * columns);
   for (let k = 0; k < outputs; k++) {
-    const scale = importance[k] ?? 0;
+    const scale = read(importance[k]);
     for (let c = 0; c < channels; c++) {
       for (let b = 0; b < d; b++) {
-        const value = coefs[(k * channels + c) * d + b] ?? 0;
+        const value = read(coefs[(k * channels + c) * d + b]);
         right[k * columns + b * channels + c] = value;
         left[(b * channels + c) * outputs + k] = scale * value;
       }
@@ -144,7 +148,7 @@ async function basisProducts(
   const sums = await algebra.multiply(pairs, channelPairs(moments.gram, channels, taps), channels * channels);
   const size = d * taps;
   const at = (b: number, r: number, other: number, s: number): number =>
-    sums[(b * d + other) * taps * taps + r * taps + s] ?? 0;
+    read(sums[(b * d + other) * taps * taps + r * taps + s]);
   return Float64Array.from({ length: size * size }, (_, index) => {
     const [row, column] = [Math.floor(index / size), index % size];
     const [b, r] = [Math.floor(row / taps), row % taps];
@@ -167,7 +171,7 @@ function channelPairs(gram: Float64Array, channels: number, taps: number): Float
     for (let r = 0; r < taps; r++) {
       for (let other = 0; other < channels; other++) {
         const to = ((c * channels + other) * taps + r) * taps;
-        for (let s = 0; s < taps; s++) pairs[to + s] = gram[from++] ?? 0;
+        for (let s = 0; s < taps; s++) pairs[to + s] = read(gram[from++]);
       }
     }
   }

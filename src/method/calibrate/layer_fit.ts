@@ -1,4 +1,5 @@
 import { z } from "zod";
+import { at } from "../../graph/at.js";
 import { combinedGroups, type LayerMoments } from "../../measure/moments.js";
 import { allocate, type LayerChoice, type LayerOption } from "./allocation.js";
 import { biasFor } from "./apply.js";
@@ -33,7 +34,7 @@ export interface FittedLayer {
 export async function fitLayer(
   { layer, present }: Pick<AnalysedLayer, "layer" | "present">,
   way: LayerOption,
-  choice: LayerChoice | undefined,
+  choice: LayerChoice,
   moments: readonly (readonly LayerMoments[])[],
   algebra: MatrixAlgebra,
   partDone: PartDone,
@@ -52,13 +53,13 @@ export async function fitLayer(
 async function fitFewer(
   { layer, present }: Pick<AnalysedLayer, "layer" | "present">,
   { form, d, rows }: LayerOption,
-  choice: LayerChoice | undefined,
+  choice: LayerChoice,
   moments: readonly LayerMoments[],
   wide: CoefficientSolver,
   partDone: PartDone,
 ): Promise<SparseFit> {
   const groups = problemsOf(layer, moments, isOnBasis(form));
-  const kept = choice?.kept.reduce((sum, count) => sum + count, 0) ?? 0;
+  const kept = choice.kept.reduce((sum, count) => sum + count, 0);
   const all = rows.reduce((sum, { added }) => sum + added.length, 0);
   const limits = { basis: basisOf(form, present), least: kept / Math.max(1, all) };
   const fit = await fitBasis(groups, d, wide, limits);
@@ -85,22 +86,21 @@ async function fitAsItIs(
 function fitKept(
   groups: readonly BasisProblem[],
   fit: BasisFit,
-  choice: LayerChoice | undefined,
+  { kept }: LayerChoice,
   layer: CalibrationLayer,
   wide: CoefficientSolver,
 ): Promise<SparseFit> {
-  const { kept = [] } = choice ?? {};
   // Each of the outputs that were looked at stands for as many of the layer.
   const each = fit.rows.length / Math.max(1, kept.length);
   const wanted = Math.floor(each * kept.reduce((sum, count) => sum + count, 0) + 1e-6);
   const rows = fit.rows.map(({ path }, k) => {
-    const importance = layer.importance[k] ?? 0;
+    const importance = at(layer.importance, k);
     return { base: 0, added: path.error.map((value) => importance * value) };
   });
   const unlimited = Number.POSITIVE_INFINITY;
   const unit = { form: "weights", d: fit.d, fixedMacs: 0, macsPerCoefficient: 1, most: unlimited } as const;
-  const [again] = allocate([[{ ...unit, rows }]], wanted);
-  return fitSparse(groups, fit, again?.kept ?? [], wide);
+  const again = at(allocate([[{ ...unit, rows }]], wanted), 0);
+  return fitSparse(groups, fit, again.kept, wide);
 }
 
 const float64 = z.instanceof(Float64Array);

@@ -1,3 +1,4 @@
+import { entryOf } from "../../graph/at.js";
 import { type GraphLinks, linkGraph } from "../../graph/links.js";
 import { float32Data } from "../../graph/tensor.js";
 import type { Graph, Node } from "../../graph/types.js";
@@ -40,8 +41,8 @@ export function calibrationLayers(graph: Graph): readonly CalibrationLayer[] {
     else known.convs.push(conv);
   }
   return [...byWeight.values()].flatMap(({ layer, convs }) => {
-    const tensor = graph.initializers.get(layer.weight);
-    if (tensor === undefined || !readOnlyBy(links, layer.weight, convs)) return [];
+    if (!readOnlyBy(links, layer.weight, convs)) return [];
+    const tensor = entryOf(graph.initializers, layer.weight);
     const sparsity = isDepthwise(layer.conv, tensor)
       ? "none"
       : convs.every((conv) => decomposable.has(conv)) && basisSaves(layer, 1)
@@ -53,6 +54,6 @@ export function calibrationLayers(graph: Graph): readonly CalibrationLayer[] {
 }
 
 function readOnlyBy(links: GraphLinks, weight: string, convs: readonly Node[]): boolean {
-  const readers = links.readers.get(weight) ?? [];
+  const readers = entryOf(links.readers, weight);
   return !links.outputNames.has(weight) && readers.every((reader) => convs.includes(reader));
 }

@@ -1,3 +1,4 @@
+import { at } from "../../graph/at.js";
 import type { LayerMoments } from "../../measure/moments.js";
 import type { LayerOption } from "./allocation.js";
 import type { CalibrationLayer } from "./layers.js";
@@ -28,7 +29,7 @@ export function sampleOutputs(
   if (perGroup <= MOST_OUTPUTS)
     return { layer, moments, present, outputs: Array.from({ length: layer.K }, (_, k) => k), each: 1 };
   const chosen = moments.map(({ variance }, group) => {
-    const matters = variance.map((value, k) => value * (layer.importance[group * perGroup + k] ?? 0));
+    const matters = variance.map((value, k) => value * at(layer.importance, group * perGroup + k));
     return evenlySpaced(matters);
   });
   const outputs = chosen.flatMap((own, group) => own.map((k) => group * perGroup + k));
@@ -36,10 +37,10 @@ export function sampleOutputs(
     layer: {
       ...layer,
       K: outputs.length,
-      importance: Float64Array.from(outputs, (k) => layer.importance[k] ?? 0),
+      importance: Float64Array.from(outputs, (k) => at(layer.importance, k)),
       original: Float32Array.from(rowsOf(layer.original, outputs, layer.K)),
     },
-    moments: moments.map((group, index) => restricted(group, chosen[index] ?? [])),
+    moments: moments.map((group, index) => restricted(group, at(chosen, index))),
     present: { ...present, values: Float32Array.from(rowsOf(present.values, outputs, layer.K)) },
     outputs,
     each: layer.K / outputs.length,
@@ -71,13 +72,13 @@ export function withSampledKernels(
 
 /** Indices, ascending, of elements that are evenly spaced in the order of their size. */
 function evenlySpaced(values: Float64Array): readonly number[] {
-  const order = Array.from(values.keys()).sort((a, b) => (values[a] ?? 0) - (values[b] ?? 0));
+  const order = Array.from(values.keys()).sort((a, b) => at(values, a) - at(values, b));
   const middle = (index: number): number => Math.floor(((index + 0.5) * values.length) / MOST_OUTPUTS);
-  return Array.from({ length: MOST_OUTPUTS }, (_, index) => order[middle(index)] ?? 0).sort((a, b) => a - b);
+  return Array.from({ length: MOST_OUTPUTS }, (_, index) => at(order, middle(index))).sort((a, b) => a - b);
 }
 
 function restricted(moments: LayerMoments, outputs: readonly number[]): LayerMoments {
-  const pick = (values: Float64Array): Float64Array => Float64Array.from(outputs, (k) => values[k] ?? 0);
+  const pick = (values: Float64Array): Float64Array => Float64Array.from(outputs, (k) => at(values, k));
   return {
     ...moments,
     outputs: outputs.length,

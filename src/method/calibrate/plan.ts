@@ -1,3 +1,4 @@
+import { at } from "../../graph/at.js";
 import { fixBatch } from "../../graph/passes/fix_input_shape.js";
 import type { Graph } from "../../graph/types.js";
 import { countGraph, type GraphCount } from "../../measure/count.js";
@@ -16,7 +17,7 @@ export function cutsOf(
 ): readonly Cut[] {
   return planCuts(
     graph,
-    layers.flatMap(({ layer: { convs } }) => convs[0] ?? []),
+    layers.map(({ layer: { convs } }) => at(convs, 0)),
     roomPerImage / 2,
   );
 }
@@ -33,7 +34,8 @@ export function layersAsTheyAre(
   const counts = new Map(count.layers.map((layer) => [layer.node.outputs[0], layer]));
   let otherMacs = count.paperMacs;
   const layers = calibrationLayers(graph).map((layer) => {
-    const own = layer.convs.flatMap((conv) => counts.get(conv.outputs[0]) ?? []);
+    // Not counted is what has no size, behind an unknown operator, and whose weight counts for another.
+    const own = layer.convs.map((conv) => counts.get(conv.outputs[0])).filter((found) => found !== undefined);
     const denseMacs = own.reduce((sum, { executedMacs }) => sum + executedMacs, 0);
     otherMacs -= own.reduce((sum, { paperMacs }) => sum + paperMacs, 0);
     return { layer, denseMacs, present: presentForm(layer, denseMacs, factors?.get(layer.weight)) };
@@ -78,6 +80,5 @@ export function presentMacs({
 }
 
 export function nameOf({ convs }: CalibrationLayer): string {
-  const [conv] = convs;
-  return conv === undefined ? "" : layerName(conv);
+  return layerName(at(convs, 0));
 }

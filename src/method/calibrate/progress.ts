@@ -1,4 +1,5 @@
-import type { Graph } from "../../graph/types.js";
+import { at, countOf, orDefault } from "../../graph/at.js";
+import type { Graph, Node } from "../../graph/types.js";
 import { isOnBasis } from "./candidates.js";
 import { isWide } from "./fit.js";
 import type { CalibrationLayer } from "./layers.js";
@@ -121,9 +122,10 @@ export function expectedWork(
   images: WorkImages,
   basis: number | "auto",
 ): readonly LayerWork[] {
-  const costs = graph.nodes.map((node) => macs.get(node.outputs[0]) ?? 0);
+  const macsOf = (node: Node): number => countOf(macs, node.outputs[0]);
+  const costs = graph.nodes.map(macsOf);
   return layers.map(({ layer, present }) => {
-    const own = layer.convs.reduce((sum, conv) => sum + (macs.get(conv.outputs[0]) ?? 0), 0);
+    const own = layer.convs.reduce((sum, conv) => sum + macsOf(conv), 0);
     const position = graph.nodes.findIndex((node) => layer.convs.includes(node));
     const following = costs.slice(position).reduce((sum, cost) => sum + cost, 0);
     const ways = waysToCompute(layer, present, basis).filter(({ form }) => form !== "kept");
@@ -159,7 +161,7 @@ export class WorkMeter {
 
   /** Work that is done, 0 to 1. */
   get share(): number {
-    return this.total > 0 ? (this.done + (this.current?.work ?? 0)) / this.total : 0;
+    return this.total > 0 ? (this.done + orDefault(this.current?.work, 0)) / this.total : 0;
   }
 
   /** Undefined until some work has been timed. */
@@ -179,7 +181,7 @@ export class WorkMeter {
     index: number,
     work: (advance: () => void) => Promise<Result>,
   ): Promise<Result> {
-    const parts = this.layers[index]?.[step] ?? [];
+    const parts = at(this.layers, index)[step];
     const started = this.now();
     let part = 0;
     this.current = { started, work: 0 };
@@ -195,7 +197,7 @@ export class WorkMeter {
 
   /** A step of a layer is done, now or before. */
   finish(step: keyof LayerWork, index: number): void {
-    this.done += sum(this.layers[index]?.[step] ?? []);
+    this.done += sum(at(this.layers, index)[step]);
   }
 }
 

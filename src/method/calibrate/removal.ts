@@ -1,5 +1,9 @@
+import { present } from "../../graph/at.js";
 import type { CoefficientProblem } from "./basis_fit.js";
 import { Cholesky, principalMinor } from "./symmetric.js";
+
+/** See `present`: these loops are among the longest. */
+const read = present;
 
 /** The order in which one output's coefficients can best be spared. */
 export interface RemovalPath {
@@ -64,7 +68,7 @@ class Removal {
     this.n = n;
     this.left = n;
     this.w = coefs.slice();
-    this.diagonal = Float64Array.from({ length: n }, (_, i) => h[i * n + i] ?? 1);
+    this.diagonal = Float64Array.from({ length: n }, (_, i) => read(h[i * n + i]));
     this.least = this.diagonal.map((value) => Math.max(LEAST_SHARE * value, Number.MIN_VALUE));
     this.column = Int32Array.from({ length: n }, (_, i) => i);
     this.pending = new Float64Array(n * BLOCK);
@@ -73,9 +77,9 @@ class Removal {
   removeCheapest(): { readonly column: number; readonly cost: number } {
     const { w, diagonal } = this;
     const index = this.cheapest();
-    const value = w[index] ?? 0;
-    const cost = (value * value) / (diagonal[index] ?? 1);
-    const column = this.column[index] ?? 0;
+    const value = read(w[index]);
+    const cost = (value * value) / read(diagonal[index]);
+    const column = read(this.column[index]);
     this.eliminate(index);
     this.moveLastTo(index);
     if (this.steps === BLOCK) this.settle();
@@ -87,8 +91,8 @@ class Removal {
     let index = 0;
     let cost = Number.POSITIVE_INFINITY;
     for (let i = 0; i < left; i++) {
-      const value = w[i] ?? 0;
-      const removal = (value * value) / (diagonal[i] ?? 1);
+      const value = read(w[i]);
+      const removal = (value * value) / read(diagonal[i]);
       if (removal < cost) {
         cost = removal;
         index = i;
@@ -99,16 +103,16 @@ class Removal {
 
   private eliminate(index: number): void {
     const { h, w, n, left, diagonal, least, pending, steps } = this;
-    const root = Math.sqrt(diagonal[index] ?? 1);
-    const shift = (w[index] ?? 0) / root;
+    const root = Math.sqrt(read(diagonal[index]));
+    const shift = read(w[index]) / root;
     const own = pending.slice(index * BLOCK, index * BLOCK + steps);
     for (let i = 0; i < left; i++) {
-      let value = (i < index ? h[index * n + i] : h[i * n + index]) ?? 0;
-      for (let step = 0; step < steps; step++) value -= (own[step] ?? 0) * (pending[i * BLOCK + step] ?? 0);
+      let value = read(i < index ? h[index * n + i] : h[i * n + index]);
+      for (let step = 0; step < steps; step++) value -= read(own[step]) * read(pending[i * BLOCK + step]);
       const u = value / root;
       pending[i * BLOCK + steps] = u;
-      w[i] = (w[i] ?? 0) - shift * u;
-      diagonal[i] = Math.max((diagonal[i] ?? 0) - u * u, least[i] ?? 0);
+      w[i] = read(w[i]) - shift * u;
+      diagonal[i] = Math.max(read(diagonal[i]) - u * u, read(least[i]));
     }
     this.steps += 1;
   }
@@ -119,11 +123,11 @@ class Removal {
     this.left -= 1;
     const last = this.left;
     if (last === index) return;
-    for (const values of [w, diagonal, least, column]) values[index] = values[last] ?? 0;
+    for (const values of [w, diagonal, least, column]) values[index] = read(values[last]);
     pending.copyWithin(index * BLOCK, last * BLOCK, (last + 1) * BLOCK);
     h.copyWithin(index * n, last * n, last * n + index);
-    h[index * n + index] = h[last * n + last] ?? 0;
-    for (let i = index + 1; i < last; i++) h[i * n + index] = h[last * n + i] ?? 0;
+    h[index * n + index] = read(h[last * n + last]);
+    for (let i = index + 1; i < last; i++) h[i * n + index] = read(h[last * n + i]);
   }
 
   /** Makes the pending steps. */
@@ -132,13 +136,13 @@ class Removal {
     for (let i = 0; i < left; i++) {
       const row = h.subarray(i * n, i * n + i + 1);
       const at = i * BLOCK;
-      const [a, b, c, d] = [u[at] ?? 0, u[at + 1] ?? 0, u[at + 2] ?? 0, u[at + 3] ?? 0];
-      const [e, f, g, k] = [u[at + 4] ?? 0, u[at + 5] ?? 0, u[at + 6] ?? 0, u[at + 7] ?? 0];
+      const [a, b, c, d] = [read(u[at]), read(u[at + 1]), read(u[at + 2]), read(u[at + 3])];
+      const [e, f, g, k] = [read(u[at + 4]), read(u[at + 5]), read(u[at + 6]), read(u[at + 7])];
       for (let j = 0, from = 0; j <= i; j++, from += BLOCK) {
         row[j] =
-          (row[j] ?? 0) -
-          (a * (u[from] ?? 0) + b * (u[from + 1] ?? 0) + c * (u[from + 2] ?? 0) + d * (u[from + 3] ?? 0)) -
-          (e * (u[from + 4] ?? 0) + f * (u[from + 5] ?? 0) + g * (u[from + 6] ?? 0) + k * (u[from + 7] ?? 0));
+          read(row[j]) -
+          (a * read(u[from]) + b * read(u[from + 1]) + c * read(u[from + 2]) + d * read(u[from + 3])) -
+          (e * read(u[from + 4]) + f * read(u[from + 5]) + g * read(u[from + 6]) + k * read(u[from + 7]));
       }
     }
     this.steps = 0;
@@ -158,10 +162,10 @@ export function coefficientsOn(
   // A kernel beyond the rank of what the basis was made for is zero: nothing depends on its coefficients.
   const used = support.filter((column) => problem.gram[column * problem.columns + column] !== 0);
   if (used.length === 0) return coefs;
-  const right = Float64Array.from(used, (column) => cross[column] ?? 0);
+  const right = Float64Array.from(used, (column) => read(cross[column]));
   Cholesky.ofMoments(principalMinor(problem.gram, problem.columns, used), used.length).solveInPlace(right);
   used.forEach((column, index) => {
-    coefs[column] = right[index] ?? 0;
+    coefs[column] = read(right[index]);
   });
   return coefs;
 }

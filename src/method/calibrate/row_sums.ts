@@ -1,3 +1,8 @@
+import { orDefault, present } from "../../graph/at.js";
+
+/** See `present`: these loops are among the longest. */
+const read = present;
+
 /** Rows that are added together: the sums are read and written once for so many. */
 const TOGETHER = 4;
 
@@ -14,15 +19,17 @@ export function addRows(
   count: number,
 ): void {
   for (let i = 0; i < starts.length; i += TOGETHER) {
-    let [p, q, r, s] = [starts[i] ?? 0, starts[i + 1] ?? 0, starts[i + 2] ?? 0, starts[i + 3] ?? 0];
-    // A row that is not there counts as zeros.
-    const [a, b, c, d] = [weights[i] ?? 0, weights[i + 1] ?? 0, weights[i + 2] ?? 0, weights[i + 3] ?? 0];
+    // A row that is not there has the weight 0, wherever it is read from.
+    let [p, q, r] = [read(starts[i]), orDefault(starts[i + 1], 0), orDefault(starts[i + 2], 0)];
+    let s = orDefault(starts[i + 3], 0);
+    const [a, b, c] = [read(weights[i]), orDefault(weights[i + 1], 0), orDefault(weights[i + 2], 0)];
+    const d = orDefault(weights[i + 3], 0);
     if (a === 0 && b === 0 && c === 0 && d === 0) continue;
     for (let at = to; at < to + count; at++) {
       sums[at] =
-        (sums[at] ?? 0) +
-        (a * (rows[p++] ?? 0) + b * (rows[q++] ?? 0)) +
-        (c * (rows[r++] ?? 0) + d * (rows[s++] ?? 0));
+        read(sums[at]) +
+        (a * read(rows[p++]) + b * read(rows[q++])) +
+        (c * read(rows[r++]) + d * read(rows[s++]));
     }
   }
 }
@@ -38,7 +45,8 @@ export interface RowOf {
 
 /**
  * Adds the product of two rows, each seen as a matrix [count, width]: sums[a, s] += sum over e of left[e, a] right[e, s].
- * What lies behind the rows, for the rest of a step of four, must be finite on the right and zero on the left.
+ * What lies behind the rows, for the rest of a step of four, must be zero on the left, and on the right finite or
+ * behind the end of the matrix.
  * @param sums row-major, with rows of `stride` elements, from `to` on
  */
 export function addProducts(
@@ -54,15 +62,15 @@ export function addProducts(
   for (let e = 0; e < count; e += TOGETHER) {
     for (let a = 0; a < d; a++) {
       const at = left.start + e * d + a;
-      const [w, x, y, z] = [m[at] ?? 0, m[at + d] ?? 0, m[at + 2 * d] ?? 0, m[at + 3 * d] ?? 0];
+      const [w, x, y, z] = [read(m[at]), read(m[at + d]), read(m[at + 2 * d]), read(m[at + 3 * d])];
       if (w === 0 && x === 0 && y === 0 && z === 0) continue;
       let sum = to + a * stride;
       const from = right.start + e * taps;
       for (let p = from; p < from + taps; p++, sum++) {
         sums[sum] =
-          (sums[sum] ?? 0) +
-          (w * (g[p] ?? 0) + x * (g[p + taps] ?? 0)) +
-          (y * (g[p + 2 * taps] ?? 0) + z * (g[p + 3 * taps] ?? 0));
+          read(sums[sum]) +
+          (w * read(g[p]) + x * orDefault(g[p + taps], 0)) +
+          (y * orDefault(g[p + 2 * taps], 0) + z * orDefault(g[p + 3 * taps], 0));
       }
     }
   }

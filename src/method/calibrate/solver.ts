@@ -1,3 +1,4 @@
+import { orDefault, present } from "../../graph/at.js";
 import {
   type BasisProblem,
   basisProducts,
@@ -6,6 +7,9 @@ import {
 } from "./basis_fit.js";
 import { coefficientsOn, type RemovalPath, removalPath } from "./removal.js";
 import { Cholesky } from "./symmetric.js";
+
+/** See `present`: these loops are among the longest. */
+const read = present;
 
 /** One output channel: how well it can be computed, and what each of its coefficients is worth. */
 export interface RowFit {
@@ -52,10 +56,10 @@ export function weightedError(
 ): number {
   let sum = 0;
   for (let k = 0, index = 0; k < variance.length; k++) {
-    let error = variance[k] ?? 0;
+    let error = read(variance[k]);
     for (let column = 0; column < columns; column++, index++)
-      error -= (coefs[index] ?? 0) * ((cross[index] ?? 0) + (residual?.[index] ?? 0));
-    sum += (importance[k] ?? 0) * Math.max(0, error);
+      error -= read(coefs[index]) * (read(cross[index]) + orDefault(residual?.[index], 0));
+    sum += read(importance[k]) * Math.max(0, error);
   }
   return sum;
 }
@@ -79,7 +83,7 @@ export const exactSolver: CoefficientSolver = {
     const scratch = new Float64Array(inverse.length);
     return Array.from(variance, (whole, k) => {
       const row = coefs.subarray(k * columns, (k + 1) * columns);
-      const explained = row.reduce((sum, value, i) => sum + value * (cross[k * columns + i] ?? 0), 0);
+      const explained = row.reduce((sum, value, i) => sum + value * read(cross[k * columns + i]), 0);
       return { path: removalPath(inverse, row, scratch), error: Math.max(0, whole - explained) };
     });
   },

@@ -1,4 +1,8 @@
+import { present } from "../../graph/at.js";
 import { PenniError } from "../../graph/errors.js";
+
+/** See `present`: these loops are among the longest. */
+const read = present;
 
 /**
  * A symmetric positive definite matrix as its Cholesky factor A = L L'. Our own, beside ml-matrix: the layers here
@@ -31,7 +35,7 @@ export class Cholesky {
    */
   static ofMoments(matrix: Float32Array | Float64Array, n: number): Cholesky {
     let largest = 0;
-    for (let i = 0; i < n; i++) largest = Math.max(largest, matrix[i * n + i] ?? 0);
+    for (let i = 0; i < n; i++) largest = Math.max(largest, read(matrix[i * n + i]));
     for (const share of RAISES) {
       const factor = lowerFactor(matrix, n, share * largest);
       if (factor !== undefined) return new Cholesky(factor, n);
@@ -44,13 +48,13 @@ export class Cholesky {
     const { factor, n } = this;
     for (let i = 0; i < n; i++) {
       const row = factor.subarray(i * n, i * n + i + 1);
-      b[i] = ((b[i] ?? 0) - dot(row, b, i)) / (row[i] ?? 1);
+      b[i] = (read(b[i]) - dot(row, b, i)) / read(row[i]);
     }
     for (let i = n - 1; i >= 0; i--) {
       const row = factor.subarray(i * n, i * n + i + 1);
-      const x = (b[i] ?? 0) / (row[i] ?? 1);
+      const x = read(b[i]) / read(row[i]);
       b[i] = x;
-      for (let j = 0; j < i; j++) b[j] = (b[j] ?? 0) - x * (row[j] ?? 0);
+      for (let j = 0; j < i; j++) b[j] = read(b[j]) - x * read(row[j]);
     }
   }
 
@@ -62,9 +66,9 @@ export class Cholesky {
     for (let k = 0; k < n; k++) {
       const row = lower.subarray(k * n, k * n + k + 1);
       for (let i = 0; i <= k; i++) {
-        const scale = row[i] ?? 0;
+        const scale = read(row[i]);
         const target = inverse.subarray(i * n, i * n + i + 1);
-        for (let j = 0; j <= i; j++) target[j] = (target[j] ?? 0) + scale * (row[j] ?? 0);
+        for (let j = 0; j <= i; j++) target[j] = read(target[j]) + scale * read(row[j]);
       }
     }
     mirrorLower(inverse, n);
@@ -78,12 +82,12 @@ export class Cholesky {
     for (let i = 0; i < n; i++) {
       const row = inverted.subarray(i * n, i * n + i + 1);
       for (let j = 0; j < i; j++) {
-        const scale = factor[i * n + j] ?? 0;
+        const scale = read(factor[i * n + j]);
         const above = inverted.subarray(j * n, j * n + j + 1);
-        for (let t = 0; t <= j; t++) row[t] = (row[t] ?? 0) - scale * (above[t] ?? 0);
+        for (let t = 0; t <= j; t++) row[t] = read(row[t]) - scale * read(above[t]);
       }
-      const pivot = factor[i * n + i] ?? 1;
-      for (let t = 0; t < i; t++) row[t] = (row[t] ?? 0) / pivot;
+      const pivot = read(factor[i * n + i]);
+      for (let t = 0; t < i; t++) row[t] = read(row[t]) / pivot;
       row[i] = 1 / pivot;
     }
     return inverted;
@@ -107,13 +111,13 @@ function lowerFactor(
       const whole = j + TOGETHER <= i;
       for (let k = j; k < Math.min(j + TOGETHER, i); k++) {
         const other = k * n;
-        let value = factor[start + k] ?? 0;
-        for (let t = whole ? j : 0; t < k; t++) value -= (factor[start + t] ?? 0) * (factor[other + t] ?? 0);
-        factor[start + k] = value / (factor[other + k] ?? 1);
+        let value = read(factor[start + k]);
+        for (let t = whole ? j : 0; t < k; t++) value -= read(factor[start + t]) * read(factor[other + t]);
+        factor[start + k] = value / read(factor[other + k]);
       }
     }
     const row = factor.subarray(start, start + i);
-    const pivot = (factor[start + i] ?? 0) + raise - dot(row, row, i);
+    const pivot = read(factor[start + i]) + raise - dot(row, row, i);
     if (!(pivot > 0)) return undefined;
     factor[start + i] = Math.sqrt(pivot);
   }
@@ -132,29 +136,29 @@ function subtractProducts(factor: Float64Array, n: number, i: number, j: number)
   let c = 0;
   let d = 0;
   for (let at = row; at < row + j; at++) {
-    const value = factor[at] ?? 0;
-    a += value * (factor[p++] ?? 0);
-    b += value * (factor[q++] ?? 0);
-    c += value * (factor[r++] ?? 0);
-    d += value * (factor[s++] ?? 0);
+    const value = read(factor[at]);
+    a += value * read(factor[p++]);
+    b += value * read(factor[q++]);
+    c += value * read(factor[r++]);
+    d += value * read(factor[s++]);
   }
   const to = row + j;
-  factor[to] = (factor[to] ?? 0) - a;
-  factor[to + 1] = (factor[to + 1] ?? 0) - b;
-  factor[to + 2] = (factor[to + 2] ?? 0) - c;
-  factor[to + 3] = (factor[to + 3] ?? 0) - d;
+  factor[to] = read(factor[to]) - a;
+  factor[to + 1] = read(factor[to + 1]) - b;
+  factor[to + 2] = read(factor[to + 2]) - c;
+  factor[to + 3] = read(factor[to + 3]) - d;
 }
 
 function dot(a: Float64Array, b: Float64Array, count: number): number {
   let sum = 0;
-  for (let i = 0; i < count; i++) sum += (a[i] ?? 0) * (b[i] ?? 0);
+  for (let i = 0; i < count; i++) sum += read(a[i]) * read(b[i]);
   return sum;
 }
 
 /** Copies what is below the diagonal of a row-major [n, n] matrix above it. */
 export function mirrorLower(matrix: Float64Array, n: number): void {
   for (let i = 0; i < n; i++) {
-    for (let j = 0; j < i; j++) matrix[j * n + i] = matrix[i * n + j] ?? 0;
+    for (let j = 0; j < i; j++) matrix[j * n + i] = read(matrix[i * n + j]);
   }
 }
 
@@ -167,8 +171,8 @@ export function principalMinor(
   const count = indices.length;
   const minor = new Float64Array(count * count);
   for (let i = 0; i < count; i++) {
-    const from = (indices[i] ?? 0) * n;
-    for (let j = 0; j < count; j++) minor[i * count + j] = matrix[from + (indices[j] ?? 0)] ?? 0;
+    const from = read(indices[i]) * n;
+    for (let j = 0; j < count; j++) minor[i * count + j] = read(matrix[from + read(indices[j])]);
   }
   return minor;
 }

@@ -1,3 +1,4 @@
+import { orDefault, outputOf } from "../../graph/at.js";
 import type { GraphLinks } from "../../graph/links.js";
 import { float32Tensor } from "../../graph/tensor.js";
 import type { Graph, Node, Tensor, ValueInfo } from "../../graph/types.js";
@@ -58,7 +59,7 @@ export interface Target {
  * target = y_original + (s_original - s_current) / scale, with the scale of the normalization between.
  */
 export function targetOf(pair: Pair, links: GraphLinks, conv: Node, { K }: CalibrationLayer): Target {
-  const output = conv.outputs[0] ?? "";
+  const output = outputOf(conv, 0);
   const wanted = pair.originalName(output);
   const other = addedValue(links, conv);
   if (other === undefined) return { pair, value: wanted };
@@ -92,8 +93,8 @@ export function targetOf(pair: Pair, links: GraphLinks, conv: Node, { K }: Calib
 
 /** The value that a convolution's result (normalized or not) is added to; undefined where there is none. */
 function addedValue(links: GraphLinks, conv: Node): string | undefined {
-  const result = (normalizationAfter(links, conv) ?? conv).outputs[0] ?? "";
-  const [reader, ...more] = links.readers.get(result) ?? [];
+  const result = outputOf(normalizationAfter(links, conv) ?? conv, 0);
+  const [reader, ...more] = orDefault(links.readers.get(result), []);
   if (reader?.op !== "Add" || more.length > 0 || links.outputNames.has(result)) return undefined;
   const other = reader.inputs.find((name) => name !== result);
   return other === undefined || links.graph.initializers.has(other) ? undefined : other;

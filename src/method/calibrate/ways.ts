@@ -1,3 +1,4 @@
+import { orDefault } from "../../graph/at.js";
 import { countNonZeros } from "../../graph/tensor.js";
 import type { Factors } from "../basis.js";
 import { basisSaves } from "../decompose.js";
@@ -35,7 +36,7 @@ export function presentForm(
   const values = factors?.coefs ?? layer.original;
   const nonZeros = countNonZeros(values);
   const basis = factors?.basis;
-  const size = basis?.length ?? 0;
+  const size = orDefault(basis?.length, 0);
   const counted = positions * (layer.C * layer.groups * size + nonZeros);
   // Zeros of depthwise layers save nothing by the paper's count.
   const macs = layer.sparsity === "none" ? denseMacs : counted;
@@ -98,7 +99,7 @@ export function waysToCompute(
     fixedMacs: perKernel * d,
     mostMacs: Math.min(macs, perKernel * d + positions * (parameters - taps * d)),
   });
-  const ownSize = (present.basis?.length ?? 0) / taps;
+  const ownSize = orDefault(present.basis?.length, 0) / taps;
   const own = ownSize > 0 ? [onBasis("own basis", ownSize)] : [];
   const sizes = basis === "auto" ? sizesFor(layer) : [basis];
   // A layer that has a basis goes on with it, or with a smaller one.

@@ -1,3 +1,4 @@
+import { at, countOf, entryOf, present } from "../../graph/at.js";
 import { withInitializers } from "../../graph/edit.js";
 import { PenniError } from "../../graph/errors.js";
 import { fixBatch } from "../../graph/passes/fix_input_shape.js";
@@ -5,7 +6,8 @@ import { float32Data, float32Tensor } from "../../graph/tensor.js";
 import type { Graph, Tensor } from "../../graph/types.js";
 import { countGraph } from "../../measure/count.js";
 import { shrink, shufflesToGathers } from "../shrink.js";
-import { type ChannelTable, canLoseInputs, channelTable, readsAcross } from "./table.js";
+import { tally } from "../tally.js";
+import { type ChannelTable, canLoseInputs, channelTable } from "./table.js";
 import { type ChannelVariances, forEachWeight, leastWorthFirst } from "./worth.js";
 
 export interface ChannelPruning {
@@ -91,16 +93,16 @@ function goneGroups(
   count: number,
   multiple: number,
 ): Uint8Array {
-  const asked = tally(order.slice(0, count).map((group) => families[group] ?? -1));
+  const asked = tally(order.slice(0, count).map((group) => at(families, group)));
   const room = new Map<number, number>();
   for (const [family, size] of tally(families)) {
-    const left = Math.max(size - (asked.get(family) ?? 0), Math.ceil(LEAST_SHARE * size));
+    const left = Math.max(size - countOf(asked, family), Math.ceil(LEAST_SHARE * size));
     room.set(family, size - Math.min(size, Math.ceil(left / multiple) * multiple));
   }
   const gone = new Uint8Array(families.length);
   for (const group of order) {
-    const family = families[group] ?? -1;
-    const open = room.get(family) ?? 0;
+    const family = at(families, group);
+    const open = entryOf(room, family);
     if (open === 0) continue;
     room.set(family, open - 1);
     gone[group] = 1;
@@ -108,20 +110,13 @@ function goneGroups(
   return gone;
 }
 
-/** How often each number occurs. */
-function tally(numbers: readonly number[]): ReadonlyMap<number, number> {
-  const counts = new Map<number, number>();
-  for (const number of numbers) counts.set(number, (counts.get(number) ?? 0) + 1);
-  return counts;
-}
-
 /** Multiply-accumulates of one image that go with these groups. */
 function macsSaved({ layers }: ChannelTable, gone: Uint8Array): number {
   const shareLeft = (places: Int32Array): number =>
-    places.reduce((left, group) => left - (group >= 0 ? (gone[group] ?? 0) : 0), places.length) /
+    places.reduce((left, group) => left - (group >= 0 ? present(gone[group]) : 0), places.length) /
     Math.max(1, places.length);
   return layers.reduce((sum, layer) => {
-    const inputs = readsAcross(layer) ? shareLeft(layer.inputGroups) : 1;
+    const inputs = layer.readsAcross ? shareLeft(layer.inputGroups) : 1;
     return sum + layer.macs * (1 - inputs * shareLeft(layer.outputGroups));
   }, 0);
 }
@@ -129,15 +124,13 @@ function macsSaved({ layers }: ChannelTable, gone: Uint8Array): number {
 /** The network with zeros for all weights that read what goes: nobody needs those channels then. */
 function withoutReaders(graph: Graph, { layers }: ChannelTable, gone: Uint8Array): Graph {
   const changed = new Map<string, Tensor>();
-  const current = (name: string): Tensor | undefined => changed.get(name) ?? graph.initializers.get(name);
   for (const layer of layers) {
     if (!canLoseInputs(layer)) continue;
-    const tensor = current(layer.weight);
-    if (tensor === undefined) continue;
+    const tensor = changed.get(layer.weight) ?? entryOf(graph.initializers, layer.weight);
     const values = float32Data(tensor).slice();
-    forEachWeight(graph, layer, (_, lane, at) => {
-      const group = layer.inputGroups[lane] ?? -1;
-      if (group >= 0 && gone[group] === 1) values[at] = 0;
+    forEachWeight(graph, layer, (_, lane, place) => {
+      const group = present(layer.inputGroups[lane]);
+      if (group >= 0 && gone[group] === 1) values[place] = 0;
     });
     changed.set(layer.weight, float32Tensor(tensor.dims, values));
   }

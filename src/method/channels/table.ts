@@ -1,3 +1,4 @@
+import { countOf, entryOf, inputOf, orDefault, outputOf } from "../../graph/at.js";
 import { elementCount } from "../../graph/tensor.js";
 import type { Graph, Node } from "../../graph/types.js";
 import { countGraph } from "../../measure/count.js";
@@ -6,6 +7,7 @@ import { analyseChannels, type ChannelAnalysis } from "../shrink/analysis.js";
 import type { Lane } from "../shrink/lane_classes.js";
 import { type LayerChannels, layerChannels } from "../shrink/layers.js";
 import { tiedLanes } from "../shrink/plan.js";
+import { tally } from "../tally.js";
 
 /** Where a channel group stands in a layer: its index, or -1 for a channel that cannot go. */
 type Places = Int32Array;
@@ -18,6 +20,8 @@ export interface ChannelLayer extends LayerChannels {
   readonly macs: number;
   /** Its share of all layers' multiply-accumulates, and of their parameters: from 0 to 2. */
   readonly cost: number;
+  /** Whether every output has a weight of its own for every input channel. */
+  readonly readsAcross: boolean;
   readonly inputGroups: Places;
   readonly outputGroups: Places;
 }
@@ -39,38 +43,32 @@ export function channelTable(graph: Graph, sums: "fixed" | "tied" = "fixed"): Ch
   const analysis = analyseChannels(graph, "inference");
   const found = layerChannels(graph, analysis.decompositions);
   const macs = new Map(countGraph(graph).layers.map(({ node, paperMacs }) => [node, paperMacs]));
-  const fixed = fixedValues(
-    analysis,
-    new Set(
-      ownWeights(found)
-        .filter(readsAcross)
-        .map(({ node }) => node),
-    ),
-    sums,
-  );
+  const isAcross = (layer: LayerChannels): boolean => readsAcross(layer, analysis.flows.get(layer.node));
+  const across = ownWeights(found).filter(isAcross);
+  const fixed = fixedValues(analysis, new Set(across.map(({ node }) => node)), sums);
   const names = new Map<string, number>();
   const families: number[] = [];
   const places = new Map<string, Places>();
   for (const members of tiedLanes(analysis).members()) {
     if (members.some(({ value }) => fixed.has(value))) continue;
     for (const { value, lane } of members)
-      placesOf(places, value, analysis.lanes.get(value))[lane] = families.length;
+      placesOf(places, value, entryOf(analysis.lanes, value))[lane] = families.length;
     families.push(familyOf(names, members));
   }
   const sizeOf = ({ weight }: LayerChannels): number =>
-    elementCount(graph.initializers.get(weight)?.dims ?? []);
-  const macsOf = ({ node }: LayerChannels): number => macs.get(node) ?? 0;
+    elementCount(entryOf(graph.initializers, weight).dims);
+  const macsOf = ({ node }: LayerChannels): number => countOf(macs, node);
   const total = (of: (layer: LayerChannels) => number): number =>
     found.reduce((sum, layer) => sum + of(layer), 0);
   const [allMacs, allParameters] = [total(macsOf), total(sizeOf)];
   const layers = found.map((layer): ChannelLayer => {
-    const [input = ""] = layer.node.inputs;
-    const [output = ""] = layer.node.outputs;
+    const [input, output] = [inputOf(layer.node, 0), outputOf(layer.node, 0)];
     return {
       ...layer,
       input,
       macs: macsOf(layer),
       cost: share(macsOf(layer), allMacs) + share(sizeOf(layer), allParameters),
+      readsAcross: isAcross(layer),
       inputGroups: placesOf(places, input, layer.inputs),
       outputGroups: placesOf(places, output, layer.outputs),
     };
@@ -80,24 +78,26 @@ export function channelTable(graph: Graph, sums: "fixed" | "tied" = "fixed"): Ch
 
 const share = (part: number, whole: number): number => (whole === 0 ? 0 : part / whole);
 
-/** Whether every output of a layer has a weight of its own for every input channel. */
-export function readsAcross({ groups }: LayerChannels): boolean {
-  return groups === 1;
+/**
+ * Whether every output of a layer has a weight of its own for every input channel: not in groups, nor where channels pass
+ * through, as axis 1 does through a matrix product of later axes.
+ */
+function readsAcross({ groups }: LayerChannels, flow: ChannelFlow | undefined): boolean {
+  return groups === 1 && (flow === undefined || !isTieOnly(flow));
 }
 
 /** Whether a layer may be left with fewer of the channels that it reads. */
 export function canLoseInputs(layer: ChannelLayer): boolean {
-  return readsAcross(layer) && layer.inputGroups.some((group) => group >= 0);
+  return layer.readsAcross && layer.inputGroups.some((group) => group >= 0);
 }
 
 /** Layers whose weight no other layer reads, so that its elements can go with this one's channels. */
 function ownWeights(layers: readonly LayerChannels[]): readonly LayerChannels[] {
-  const readers = new Map<string, number>();
-  for (const { weight } of layers) readers.set(weight, (readers.get(weight) ?? 0) + 1);
+  const readers = tally(layers.map(({ weight }) => weight));
   return layers.filter(({ weight }) => readers.get(weight) === 1);
 }
 
-function placesOf(all: Map<string, Places>, value: string, lanes = 0): Places {
+function placesOf(all: Map<string, Places>, value: string, lanes: number): Places {
   const places = all.get(value) ?? new Int32Array(lanes).fill(-1);
   all.set(value, places);
   return places;
@@ -112,7 +112,7 @@ function familyOf(names: Map<string, number>, members: readonly Lane[]): number 
 
 /** Whether each channel of a node's output comes of the same channel of its inputs alone. */
 function isTieOnly({ ties, reads }: ChannelFlow): boolean {
-  return ties.length > 0 && [...(reads?.(0, 0) ?? [])].length === 0;
+  return ties.length > 0 && [...orDefault(reads?.(0, 0), [])].length === 0;
 }
 
 function fixedValues(
@@ -124,7 +124,7 @@ function fixedValues(
   for (const [node, flow] of flows) {
     if (flow.reads === undefined || layers.has(node)) continue;
     if (sums === "tied" && isTieOnly(flow)) continue;
-    for (const input of flow.carried) fixed.add(node.inputs[input] ?? "");
+    for (const input of flow.carried) fixed.add(inputOf(node, input));
   }
   return fixed;
 }

@@ -1,3 +1,4 @@
+import { at, orDefault, present } from "../../graph/at.js";
 import { PenniError } from "../../graph/errors.js";
 import { elementCount, float32Data } from "../../graph/tensor.js";
 import type { Graph } from "../../graph/types.js";
@@ -27,19 +28,21 @@ export function leastWorthFirst(
   const parts = families.map((): Part[] => []);
   const savings = new Float64Array(families.length);
   for (const layer of layers) {
-    addTo(savings, layer.outputGroups, () => layer.cost / layer.outputs);
+    addTo(savings, layer.outputGroups, () => layer.cost / layer.outputGroups.length);
     if (!canLoseInputs(layer)) continue;
     addTo(savings, layer.inputGroups, () => layer.cost / layer.inputs);
     const shares = new Float64Array(families.length);
     const ofLanes = sharesOfVariance(graph, layer, variances);
-    addTo(shares, layer.inputGroups, (lane) => ofLanes[lane] ?? 0);
-    for (const group of new Set(layer.inputGroups)) parts[group]?.push({ layer, share: shares[group] ?? 0 });
+    addTo(shares, layer.inputGroups, (lane) => at(ofLanes, lane));
+    for (const group of new Set(layer.inputGroups)) {
+      if (group >= 0) at(parts, group).push({ layer, share: at(shares, group) });
+    }
   }
   const brought = parts.map((of) => of.reduce((sum, { share }) => sum + share, 0));
-  const order = [...brought.keys()].sort((a, b) => compare(brought[a], brought[b]) || a - b);
+  const order = [...brought.keys()].sort((a, b) => compare(at(brought, a), at(brought, b)) || a - b);
   const prices = removalPrices(order, { families, parts, savings });
   // Sorting is stable: of equal prices, what brings less goes first.
-  return order.toSorted((a, b) => compare(prices[a], prices[b]));
+  return order.toSorted((a, b) => compare(at(prices, a), at(prices, b)));
 }
 
 interface Groups {
@@ -56,17 +59,18 @@ function removalPrices(order: readonly number[], { families, parts, savings }: G
   const prices = new Float64Array(families.length);
   for (const group of order) {
     let cost = 0;
-    for (const { layer, share } of parts[group] ?? []) {
-      const before = left.get(layer) ?? 1;
+    for (const { layer, share } of at(parts, group)) {
+      // All of it as long as nothing has gone.
+      const before = orDefault(left.get(layer), 1);
       const after = Math.max(LEAST_LEFT, before - share);
       left.set(layer, after);
       cost += Math.log(before / after);
     }
-    const family = families[group] ?? -1;
-    const saved = savings[group] ?? 0;
+    const family = at(families, group);
+    const saved = at(savings, group);
     // What saves nothing is not worth removing, and nothing goes before what brings less.
     const price = saved === 0 ? Number.POSITIVE_INFINITY : cost / saved;
-    const monotone = Math.max(price, highest.get(family) ?? 0);
+    const monotone = Math.max(price, orDefault(highest.get(family), 0));
     highest.set(family, monotone);
     prices[group] = monotone;
   }
@@ -76,13 +80,13 @@ function removalPrices(order: readonly number[], { families, parts, savings }: G
 /** Rounding leaves less than nothing of a layer that has lost all its channels. */
 const LEAST_LEFT = 1e-9;
 
-function compare(a = 0, b = 0): number {
+function compare(a: number, b: number): number {
   return a === b ? 0 : a - b;
 }
 
 function addTo(sums: Float64Array, places: Int32Array, amount: (lane: number) => number): void {
   places.forEach((group, lane) => {
-    if (group >= 0) sums[group] = (sums[group] ?? 0) + amount(lane);
+    if (group >= 0) sums[group] = present(sums[group]) + amount(lane);
   });
 }
 
@@ -93,10 +97,10 @@ function sharesOfVariance(graph: Graph, layer: ChannelLayer, variances: ChannelV
     throw new PenniError("internal", "the variances of a layer's input channels are not known", {
       node: layer.node.name,
       expected: `${layer.inputs} numbers`,
-      found: `${variance?.length ?? 0}`,
+      found: `${orDefault(variance?.length, 0)}`,
     });
   }
-  const brought = squaredWeights(graph, layer).map((sum, lane) => sum * (variance[lane] ?? 0));
+  const brought = squaredWeights(graph, layer).map((sum, lane) => sum * at(variance, lane));
   const total = brought.reduce((sum, value) => sum + value, 0);
   return total === 0 ? brought : brought.map((value) => value / total);
 }
@@ -105,7 +109,7 @@ function sharesOfVariance(graph: Graph, layer: ChannelLayer, variances: ChannelV
 function squaredWeights(graph: Graph, layer: ChannelLayer): readonly number[] {
   const sums = Array.from({ length: layer.inputs }, () => 0);
   forEachWeight(graph, layer, (value, lane) => {
-    sums[lane] = (sums[lane] ?? 0) + value * value;
+    sums[lane] = present(sums[lane]) + value * value;
   });
   return sums;
 }
@@ -114,15 +118,15 @@ function squaredWeights(graph: Graph, layer: ChannelLayer): readonly number[] {
 export function forEachWeight(
   graph: Graph,
   { weight, outputAxis, node }: ChannelLayer,
-  visit: (value: number, inputLane: number, at: number) => void,
+  visit: (value: number, inputLane: number, place: number) => void,
 ): void {
   const tensor = graph.initializers.get(weight);
   if (tensor === undefined)
     throw new PenniError("internal", "the weights of a layer are gone", { node: node.name, found: weight });
   const inputAxis = 1 - outputAxis;
-  const size = tensor.dims[inputAxis] ?? 1;
+  const size = at(tensor.dims, inputAxis);
   const inner = elementCount(tensor.dims.slice(inputAxis + 1));
-  float32Data(tensor).forEach((value, at) => {
-    visit(value, Math.floor(at / inner) % size, at);
+  float32Data(tensor).forEach((value, place) => {
+    visit(value, Math.floor(place / inner) % size, place);
   });
 }

@@ -1,4 +1,5 @@
 import type { z } from "zod";
+import { at } from "../../graph/at.js";
 import type { Graph } from "../../graph/types.js";
 import type { PrunableNetwork } from "./network.js";
 
@@ -79,7 +80,7 @@ export function defineCriterion<Schema extends RuleSchema>(
         description: describe(rule),
         fraction: fraction(rule),
         fixesPlaces,
-        option: option.flags.split(" ")[0] ?? option.flags,
+        option: at(option.flags.split(" "), 0),
       };
     },
   };

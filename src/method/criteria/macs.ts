@@ -1,4 +1,5 @@
 import { z } from "zod";
+import { entryOf } from "../../graph/at.js";
 import { withInitializers } from "../../graph/edit.js";
 import { fixBatch } from "../../graph/passes/fix_input_shape.js";
 import type { Graph } from "../../graph/types.js";
@@ -52,9 +53,8 @@ export function boundsOf({ graph, original, frozen }: PrunableNetwork): Omit<Mac
 }
 
 function withPruned(graph: Graph, pruning: Pruning): Graph {
-  const changed = pruning.layers.flatMap(({ initializer }) => {
-    const tensor = pruning.graph.initializers.get(initializer);
-    return tensor === undefined ? [] : [[initializer, tensor] as const];
-  });
+  const changed = pruning.layers.map(
+    ({ initializer }) => [initializer, entryOf(pruning.graph.initializers, initializer)] as const,
+  );
   return withInitializers(graph, changed);
 }

@@ -1,4 +1,5 @@
 import { z } from "zod";
+import { entryOf, present } from "../../graph/at.js";
 import { withInitializers } from "../../graph/edit.js";
 import { PenniError } from "../../graph/errors.js";
 import { elementCount, float32Data, float32Tensor } from "../../graph/tensor.js";
@@ -38,7 +39,9 @@ export const pattern = defineCriterion({
       "prune to N:M sparsity: of every M consecutive coefficients along the inputs at most N remain, as 2:4; channels stay in place",
     expected: "N:M with whole numbers 0 < N < M, such as 2:4",
     parse: (text) => {
-      const [, keep, of] = /^(\d+):(\d+)$/.exec(text.trim()) ?? [];
+      const found = /^(\d+):(\d+)$/.exec(text.trim());
+      if (found === null) return undefined;
+      const [, keep, of] = found;
       return schema.safeParse({ rule: "pattern", keep: Number(keep), of: Number(of) }).data;
     },
   },
@@ -62,8 +65,8 @@ function linesOf({ graph, frozen }: PrunableNetwork): readonly Lines[] {
   return prunableInitializers(graph)
     .filter((initializer) => !frozen.has(initializer))
     .flatMap((initializer): readonly Lines[] => {
-      const dims = graph.initializers.get(initializer)?.dims;
-      if (dims === undefined || elementCount(dims) === 0) return [];
+      const { dims } = entryOf(graph.initializers, initializer);
+      if (elementCount(dims) === 0) return [];
       const [, ...inner] = dims;
       if (coefs.has(initializer)) return [{ initializer, length: elementCount(inner), stride: 1 }];
       const [channels, ...taps] = inner;
@@ -73,12 +76,11 @@ function linesOf({ graph, frozen }: PrunableNetwork): readonly Lines[] {
 
 function withPattern(network: PrunableNetwork, rule: Pattern): Graph {
   const { graph } = network;
-  const pruned = linesOf(network).flatMap((lines) => {
-    const tensor = graph.initializers.get(lines.initializer);
-    if (tensor === undefined) return [];
+  const pruned = linesOf(network).map((lines) => {
+    const tensor = entryOf(graph.initializers, lines.initializer);
     const values = float32Data(tensor).slice();
     for (const place of losers(values, lines, rule)) values[place] = 0;
-    return [[lines.initializer, float32Tensor(tensor.dims, values)] as const];
+    return [lines.initializer, float32Tensor(tensor.dims, values)] as const;
   });
   return withInitializers(graph, pruned);
 }
@@ -86,7 +88,7 @@ function withPattern(network: PrunableNetwork, rule: Pattern): Graph {
 /** Places of the values that go. */
 function* losers(values: Float32Array, { length, stride }: Lines, { keep, of }: Pattern): Iterable<number> {
   // What is no number is worth nothing.
-  const size = (place: number): number => Math.abs(values[place] ?? 0) || 0;
+  const size = (place: number): number => Math.abs(present(values[place])) || 0;
   for (let line = 0; line < values.length; line += length * stride) {
     for (let first = line; first < line + stride; first++) {
       for (let start = 0; start < length; start += of) {

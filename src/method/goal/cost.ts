@@ -1,5 +1,6 @@
 import { compileToWasm } from "../../compile/index.js";
 import { wasmTarget } from "../../compile/wasm/target.js";
+import { at } from "../../graph/at.js";
 import { PenniError } from "../../graph/errors.js";
 import { fixBatch } from "../../graph/passes/fix_input_shape.js";
 import type { Graph } from "../../graph/types.js";
@@ -26,11 +27,12 @@ export function writtenBytes(graph: Graph, externalData: boolean = isTooLarge(gr
  */
 export async function costOf(goal: CostGoal, written: Graph, bytes: number, original: Graph): Promise<Cost> {
   if (goal.rule === "size") return { value: goal.file === "onnx" ? bytes : wasmBytes(written), bytes };
-  const [time] = (await measureCompiledLatency([written, original])) ?? [];
-  if (time === undefined) {
+  const times = await measureCompiledLatency([written, original]);
+  if (times === undefined) {
     for (const graph of [written, original]) compileToWasm(singleImage(graph));
     throw new PenniError("internal", "a network that compiles was not timed");
   }
+  const time = at(times, 0);
   return { value: time.medianMs, low: time.lowMs, high: time.highMs, bytes };
 }
 

@@ -1,3 +1,4 @@
+import { orDefault } from "../../graph/at.js";
 import type { Graph } from "../../graph/types.js";
 import { prunedToFraction } from "../criteria/macs.js";
 import type { PrunableNetwork } from "../criteria/network.js";
@@ -118,7 +119,8 @@ function firstFraction({ goal, network }: CostSearch, { least, most }: SearchBou
   let [low, high] = [least.fraction, most.fraction];
   for (let step = 0; step < HALVINGS; step++) {
     const middle = (low + high) / 2;
-    const cost = predictedCost(goal, prunedToFraction(network, middle)) ?? Number.POSITIVE_INFINITY;
+    // What nothing is known of is taken for too dear: the first guess is rather too low.
+    const cost = orDefault(predictedCost(goal, prunedToFraction(network, middle)), Number.POSITIVE_INFINITY);
     if (cost > aim) high = middle;
     else low = middle;
   }

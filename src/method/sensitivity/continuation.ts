@@ -1,3 +1,4 @@
+import { outputOrOmitted } from "../../graph/operands.js";
 import { removeDeadNodes } from "../../graph/passes/remove_dead_nodes.js";
 import type { ElementType, Graph, Node, ValueInfo, ValueType } from "../../graph/types.js";
 import { namesRead } from "../../graph/verify.js";
@@ -77,7 +78,7 @@ export function continuation(
   const computed = new Set([...part].flatMap((node) => node.outputs));
   const isKept = (node: Node): boolean =>
     part.has(node) ||
-    (constants.has(node.outputs[0] ?? "") && !node.outputs.some((name) => opened.includes(name)));
+    (constants.has(outputOrOmitted(node, 0)) && !node.outputs.some((name) => opened.includes(name)));
   const cut = removeDeadNodes({
     ...graph,
     inputs: [...entries, ...weights.map(asInput)],

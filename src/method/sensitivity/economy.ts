@@ -1,3 +1,4 @@
+import { at, countOf, orDefault } from "../../graph/at.js";
 import { PenniError } from "../../graph/errors.js";
 import { fixInputShape } from "../../graph/passes/fix_input_shape.js";
 import { elementCount } from "../../graph/tensor.js";
@@ -25,7 +26,8 @@ export function batchSize(graph: Graph, input: string, images: ImageDims): numbe
   const sizes = graph.nodes
     .flatMap((node) => node.outputs)
     .map((name) => {
-      const shape = types.get(name)?.shape ?? [];
+      // What is not known of a size counts as 1.
+      const shape = orDefault(types.get(name)?.shape, []);
       return 4 * elementCount(shape.map((dim) => (typeof dim === "number" ? dim : 1)));
     });
   const largest = sizes.reduce((most, size) => Math.max(most, size), 1);
@@ -49,7 +51,7 @@ function remainingCosts(graph: Graph, costs: ReadonlyMap<Node, number>): readonl
   return graph.nodes
     .toReversed()
     .map((node) => {
-      remaining += costs.get(node) ?? 0;
+      remaining += countOf(costs, node);
       return remaining;
     })
     .reverse();
@@ -67,14 +69,14 @@ export function divideLayers(
   variants: ReadonlyMap<StudiedLayer, number>,
 ): readonly (readonly StudiedLayer[])[] {
   const remaining = remainingCosts(graph, nodeCosts(graph, input, images));
-  const layers = [...variants.keys()].map((layer) => ({
+  const layers = [...variants].map(([layer, times]) => ({
     layer,
     position: graph.nodes.findIndex((node) => node.inputs.includes(layer.weight)),
-    times: variants.get(layer) ?? 0,
+    times,
   }));
   const runs = partition(layers.length, MOST_GROUPS, ({ first, end }) => {
     const times = layers.slice(first, end).reduce((total, layer) => total + layer.times, 0);
-    return times * (remaining[layers[first]?.position ?? 0] ?? 0) + (remaining[0] ?? 0);
+    return times * at(remaining, at(layers, first).position) + at(remaining, 0);
   });
   return runs.map(({ first, end }) => layers.slice(first, end).map(({ layer }) => layer));
 }

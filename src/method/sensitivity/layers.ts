@@ -1,3 +1,4 @@
+import { entryOf, inputOf } from "../../graph/at.js";
 import { countNonZeros, elementCount, float32Data } from "../../graph/tensor.js";
 import type { Graph, Node } from "../../graph/types.js";
 import { mergedKernels } from "../../layers/forms.js";
@@ -59,17 +60,16 @@ export function rankFactors({ kernels, dims }: StudiedLayer, d: number): Factors
 
 function decomposedLayer(graph: Graph, layer: DecomposedLayer): StudiedLayer {
   const { conv, d, K, C, R, S } = layer;
-  const [coefs, basis] = [layer.coefs, layer.basis].map((name) => graph.initializers.get(name));
-  const given = coefs !== undefined && basis !== undefined;
+  const valuesOf = (name: string): Float32Array => float32Data(entryOf(graph.initializers, name));
   return {
     name: layerName(conv),
-    weight: conv.inputs[1] ?? "",
+    weight: inputOf(conv, 1),
     dims: [K, C, R, S],
     kernels: float32Data(mergedKernels(graph, layer)),
     ranks: rankSteps(d),
     fullRank: d,
     basis: d,
-    factors: given ? { coefs: float32Data(coefs), basis: float32Data(basis) } : undefined,
+    factors: { coefs: valuesOf(layer.coefs), basis: valuesOf(layer.basis) },
   };
 }
 
@@ -84,19 +84,19 @@ function decider(graph: Graph, basis: number): (conv: Node) => Decision {
     if (existing !== undefined) return decomposedLayer(graph, existing);
     const candidate = candidates.get(conv);
     const prunable = prunableWeight(graph, conv);
-    const tensor = graph.initializers.get(prunable?.weight ?? "");
     const name = layerName(conv);
-    if (prunable === undefined || tensor === undefined || elementCount(tensor.dims) === 0) {
+    if (prunable === undefined || elementCount(prunable.dims) === 0) {
       const reason = candidate?.layer === undefined ? candidate?.reason : undefined;
       return { name, reason: reason ?? "its weight is not a float32 constant" };
     }
     const { weight, dims } = prunable;
-    const common = { name, weight, dims, kernels: float32Data(tensor), factors: undefined };
+    const kernels = float32Data(entryOf(graph.initializers, weight));
+    const common = { name, weight, dims, kernels, factors: undefined };
     const dense = candidate?.layer;
     if (dense === undefined) return { ...common, ranks: [], fullRank: undefined, basis: undefined };
     const { K, C, R, S } = dense;
     const fullRank = Math.min(K * C, R * S);
-    const d = basisSaves(dense, basis, countNonZeros(common.kernels)) ? Math.min(basis, fullRank) : undefined;
+    const d = basisSaves(dense, basis, countNonZeros(kernels)) ? Math.min(basis, fullRank) : undefined;
     return { ...common, ranks: rankSteps(fullRank), fullRank, basis: d };
   };
 }

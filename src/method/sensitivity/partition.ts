@@ -1,3 +1,4 @@
+import { at } from "../../graph/at.js";
 /** Consecutive items, `first` and `end` (one more than the last) being their positions. */
 export interface Run {
   readonly first: number;
@@ -20,16 +21,16 @@ export function partition(count: number, most: number, cost: (run: Run) => numbe
     best = before.map((known, end) => {
       let found = known;
       for (let first = 0; first < end; first++) {
-        const start = before[first];
-        const total = (start?.cost ?? 0) + (costs[first]?.[end - first - 1] ?? 0);
-        if (start !== undefined && total < found.cost) {
+        const start = at(before, first);
+        const total = start.cost + at(at(costs, first), end - first - 1);
+        if (total < found.cost) {
           found = { cost: total, runs: [...start.runs, { first, end }] };
         }
       }
       return found;
     });
   }
-  return best[count]?.runs ?? [];
+  return at(best, count).runs;
 }
 
 /** The best known way to divide the items up to some position. */

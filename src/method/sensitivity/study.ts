@@ -2,17 +2,18 @@ import { Tensor as OrtTensor } from "onnxruntime-common";
 import { batches, planEvaluation } from "../../data/batches.js";
 import { imageDims } from "../../data/preprocessing.js";
 import type { Provider } from "../../execute/device.js";
-import type { Feeds, Session, SessionOptions } from "../../execute/engine.js";
+import type { Session, SessionOptions } from "../../execute/engine.js";
 import { openSession } from "../../execute/node.js";
 import { PenniError } from "../../graph/errors.js";
 import type { Graph, ValueType } from "../../graph/types.js";
 import { classifierInterface } from "../../measure/accuracy.js";
-import { wrongClassCount } from "../../measure/classes.js";
 import { ChangeComparison, type Compared, type OutputChange } from "../../measure/output_change.js";
 import { ErrorUnit } from "../../measure/output_deviation.js";
 import { PredictionTally } from "../../measure/predictions.js";
 import { type ChosenImages, type Fed, runEach } from "../../measure/run_on_images.js";
 import { inferGraph } from "../../ops/inference/infer.js";
+import { tally } from "../tally.js";
+import { type Comparable, checkFinite, comparableOutputs, float32Of, tensorOf } from "./comparable.js";
 import { type Continuation, continuation } from "./continuation.js";
 import { batchSize, divideLayers, type ImageDims } from "./economy.js";
 import type { StudiedLayer } from "./layers.js";
@@ -52,9 +53,6 @@ interface ImageBatch extends Fed {
 interface LayerGroup extends Continuation {
   readonly layers: readonly StudiedLayer[];
 }
-
-/** What can be compared of a network's outputs, as one batch of them shows. */
-type Comparable = Omit<Compared, "units">;
 
 /**
  * Tries changes of single layers on some images. The network itself runs in one session, which also gives the values
@@ -102,8 +100,7 @@ export class Study {
 
   private groups(variants: readonly StudiedVariant[]): readonly LayerGroup[] {
     const { graph } = this.options;
-    const counts = new Map<StudiedLayer, number>();
-    for (const { layer } of variants) counts.set(layer, (counts.get(layer) ?? 0) + 1);
+    const counts = tally(variants.map(({ layer }) => layer));
     return divideLayers(graph, this.input, this.dims, counts).map((layers) => ({
       layers,
       ...continuation(graph, this.types, layers),
@@ -149,16 +146,16 @@ export class Study {
     const predictions = new PredictionTally();
     let comparable: Comparable | undefined;
     for await (const { results, labels, count } of runEach(original, this.imageBatches(), names)) {
-      comparable ??= this.comparableOutputs(results, labels, count);
+      comparable ??= comparableOutputs(names, { values: results, labels, count }, this.options.split);
       const { outputs, scores, isLabelled } = comparable;
-      this.checkFinite(outputs, results);
+      checkFinite(outputs, results);
       for (const name of outputs) {
         const unit = units.get(name) ?? new ErrorUnit();
-        unit.add(float32Of(results[name]), results[name]?.dims ?? [], count);
+        unit.add(float32Of(results, name), tensorOf(results, name).dims, count);
         units.set(name, unit);
       }
       if (scores !== undefined) {
-        const own = float32Of(results[scores.output]);
+        const own = float32Of(results, scores.output);
         predictions.add(own, own, scores.classes, isLabelled ? labels : undefined);
       }
       this.report(count, total);
@@ -169,54 +166,6 @@ export class Study {
       units: new Map([...units].map(([name, unit]) => [name, unit.value] as const)),
     };
     return { compared, change: unchanged(compared, predictions) };
-  }
-
-  /** Of nothing that is measured against values that are not finite could be said how large it is. */
-  private checkFinite(outputs: readonly string[], results: Feeds): void {
-    const output = outputs.find((name) => !float32Of(results[name]).every(Number.isFinite));
-    if (output === undefined) return;
-    const value = float32Of(results[output]).find((each) => !Number.isFinite(each));
-    throw new PenniError("bad-data", `the model's output "${output}" is not finite for some images`, {
-      expected: "numbers, which changes can be compared with",
-      found: `${value}`,
-      advice: "Check the model's weights and the images; penni eval counts such images",
-    });
-  }
-
-  private comparableOutputs(values: Feeds, labels: ImageBatch["labels"], count: number): Comparable {
-    const names = this.options.graph.outputs.map(({ name }) => name);
-    const outputs = names.filter((name) => values[name]?.type === "float32");
-    const [first] = outputs;
-    if (first === undefined) {
-      const found = names.map((name) => `${name}: ${values[name]?.type ?? "?"}`).join(", ");
-      throw new PenniError("unsupported", "the model has no output that can be compared", {
-        expected: "float32",
-        found,
-        advice: "Export the network without what follows its last real computation",
-      });
-    }
-    const classes = classCount(values[first]?.dims ?? [], count);
-    const scores = classes === undefined ? undefined : { output: first, classes };
-    const isLabelled = labels !== undefined && scores !== undefined;
-    if (isLabelled) this.checkLabels(scores.classes, first);
-    return { outputs, scores, isLabelled };
-  }
-
-  private checkLabels(classes: number, output: string): void {
-    const { split } = this.options;
-    if (split.classes !== undefined && split.classes !== classes)
-      throw wrongClassCount(output, [1, classes], split.classes);
-    const largest = split.labels?.reduce((most, label) => Math.max(most, label), 0) ?? 0;
-    if (largest < classes) return;
-    throw new PenniError(
-      "bad-data",
-      `the model's output "${output}" has too few classes for the data's labels`,
-      {
-        expected: `${largest + 1} or more`,
-        found: `${classes}`,
-        advice: "Choose the data set that the model was trained for, or compare outputs with --no-labels",
-      },
-    );
   }
 
   private async runGroup(
@@ -241,10 +190,10 @@ export class Study {
     try {
       for await (const { feeds, results, labels, count } of runEach(original, this.imageBatches(), fetched)) {
         const first = { ...results, ...feeds };
-        const entries = Object.fromEntries(group.entries.map((name) => [name, first[name]]));
+        const entries = Object.fromEntries(group.entries.map((name) => [name, tensorOf(first, name)]));
         for (const { weight, comparison } of changed) {
           this.checkRunning();
-          const found = await session.run({ ...(entries as Feeds), ...weights, ...weight }, affected);
+          const found = await session.run({ ...entries, ...weights, ...weight }, affected);
           const second = { ...first, ...found };
           comparison.add({ first, second, size: count, count }, isLabelled ? labels : undefined);
           this.report(count, total);
@@ -287,15 +236,6 @@ function wholeBatches(indices: Uint32Array, batch: number): Uint32Array {
   });
 }
 
-/** Classes of scores [batch, classes] or [batch, classes, 1, 1]; undefined for anything else. */
-function classCount([images, classes = 1, ...rest]: readonly number[], batch: number): number | undefined {
-  return images === batch && classes > 1 && rest.every((dim) => dim === 1) ? classes : undefined;
-}
-
 function weightTensor({ dims }: StudiedLayer, values: Float32Array): OrtTensor {
   return new OrtTensor("float32", values, dims);
-}
-
-function float32Of(tensor: OrtTensor | undefined): Float32Array {
-  return tensor?.data instanceof Float32Array ? tensor.data : new Float32Array();
 }

@@ -1,3 +1,4 @@
+import { at } from "../../graph/at.js";
 import { elementCount } from "../../graph/tensor.js";
 import { mergeFactors } from "../../layers/decomposition.js";
 import { rankFactors, type StudiedLayer } from "./layers.js";
@@ -15,7 +16,7 @@ export function removeSmallest(values: Float32Array, sparsity: number): Float32A
   const count = Math.round(sparsity * values.length);
   if (count === 0) return values;
   const sorted = values.map(Math.abs).sort();
-  const threshold = sorted[count - 1] ?? 0;
+  const threshold = at(sorted, count - 1);
   // Of those at the threshold itself, as many go as are needed.
   let atThreshold = count - sorted.indexOf(threshold);
   return values.map((value) => {

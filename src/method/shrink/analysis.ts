@@ -1,4 +1,6 @@
+import { listOf } from "../../graph/at.js";
 import { capturedNames, type GraphLinks, linkGraph } from "../../graph/links.js";
+import { inputOrOmitted, ofInput, outputOrOmitted } from "../../graph/operands.js";
 import { elementCount } from "../../graph/tensor.js";
 import type { Graph, Node } from "../../graph/types.js";
 import { type Decomposition, findDecomposition } from "../../layers/decomposition.js";
@@ -134,7 +136,7 @@ function sharedParameter({ graph, readers }: GraphLinks, node: Node): string | u
   return node.inputs.find((name) => {
     const tensor = graph.initializers.get(name);
     const isParameter = tensor?.type === "float32" && elementCount(tensor.dims) > 1;
-    return isParameter && (readers.get(name)?.length ?? 0) > 1;
+    return isParameter && listOf(readers, name).length > 1;
   });
 }
 
@@ -168,9 +170,9 @@ function channelContext(
       const count = lanes.get(name);
       return count === undefined ? undefined : (constants.get(name) ?? nothingKnown(unknown, count));
     }),
-    borderMap: borderMaps.has(node.inputs[0] ?? ""),
-    readers: (output) => readersOf(links, node.outputs[output] ?? "")?.map(contextOf),
-    initializer: (input) => graph.initializers.get(node.inputs[input] ?? ""),
+    borderMap: borderMaps.has(inputOrOmitted(node, 0)),
+    readers: (output) => readersOf(links, outputOrOmitted(node, output))?.map(contextOf),
+    initializer: (input) => ofInput(graph.initializers, node, input),
     decomposition,
   };
 }
@@ -182,7 +184,7 @@ function nothingKnown(unknown: Map<number, LaneConstants>, count: number): LaneC
 }
 
 function readersOf({ readers, outputNames }: GraphLinks, name: string): readonly Node[] | undefined {
-  const nodes = readers.get(name) ?? [];
+  const nodes = listOf(readers, name);
   const isCaptured = nodes.some((node) => capturedNames(node).includes(name));
   return isCaptured || outputNames.has(name) ? undefined : nodes;
 }

@@ -1,3 +1,4 @@
+import { inputOf, listOf, outputOf } from "../../graph/at.js";
 import { freshNames, usedNames } from "../../graph/edit.js";
 import { PenniError } from "../../graph/errors.js";
 import { linkGraph } from "../../graph/links.js";
@@ -83,10 +84,10 @@ function editorOf(
   node: Node,
   store: InitializerStore,
 ): LaneEditor {
-  const kept = (name: string | undefined): readonly number[] => {
-    const count = lanes.get(name ?? "");
-    if (name === undefined || count === undefined) {
-      throw new PenniError("internal", `value "${name ?? ""}" has no channels`, {
+  const kept = (name: string): readonly number[] => {
+    const count = lanes.get(name);
+    if (count === undefined) {
+      throw new PenniError("internal", `value "${name}" has no channels`, {
         node: node.name,
         op: node.op,
       });
@@ -94,8 +95,8 @@ function editorOf(
     return plan.kept.get(name) ?? Array.from({ length: count }, (_, lane) => lane);
   };
   return {
-    input: (port) => kept(node.inputs[port]),
-    output: (port) => kept(node.outputs[port]),
+    input: (port) => kept(inputOf(node, port)),
+    output: (port) => kept(outputOf(node, port)),
     select: (name, elements, adjust) => store.select(name, elements, adjust),
     write: (name, tensor) => store.write(name, tensor),
     add: (stem, tensor) => store.add(stem, tensor),
@@ -110,7 +111,7 @@ class InitializerStore {
   private readonly origins = new Map<string, KeptElements | undefined>();
   private readonly readers: ReadonlyMap<string, readonly Node[]>;
   private readonly outputNames: ReadonlySet<string>;
-  private readonly copies = new Map<string, string[]>();
+  private readonly copies = new Map<string, readonly string[]>();
   readonly fresh: (stem: string) => string;
 
   constructor(private readonly graph: Graph) {
@@ -138,16 +139,17 @@ class InitializerStore {
   }
 
   private place(name: string, tensor: Tensor): string {
-    const alone = (this.readers.get(name)?.length ?? 0) === 1 && !this.outputNames.has(name);
+    const alone = listOf(this.readers, name).length === 1 && !this.outputNames.has(name);
     if (alone) {
       this.initializers.set(name, tensor);
       return name;
     }
-    const candidates = [name, ...(this.copies.get(name) ?? [])];
+    const copies = listOf(this.copies, name);
+    const candidates = [name, ...copies];
     const equal = candidates.find((candidate) => sameTensor(this.initializers.get(candidate), tensor));
     if (equal !== undefined) return equal;
     const copy = this.add(name, tensor);
-    this.copies.set(name, [...(this.copies.get(name) ?? []), copy]);
+    this.copies.set(name, [...copies, copy]);
     return copy;
   }
 

@@ -1,3 +1,4 @@
+import { countOf, entryOf, orDefault } from "../../graph/at.js";
 import { identityMapping } from "../../graph/mapping.js";
 import type { Graph, Node } from "../../graph/types.js";
 import { analyseChannels, type ChannelAnalysis } from "./analysis.js";
@@ -58,7 +59,7 @@ class BorderSearch {
       return;
     }
     const growth = growthByCandidate(this.graph, this.best, trial, candidates);
-    const good = candidates.filter((value) => (growth.get(value) ?? 0) < 0);
+    const good = candidates.filter((value) => entryOf(growth, value) < 0);
     if (good.length > 0) this.take(good, good.length === candidates.length ? trial : this.trialWith(good));
   }
 
@@ -108,11 +109,11 @@ function growthByCandidate(
   const [bytesBefore, bytesAfter] = [bytesByNode(graph, before), bytesByNode(graph, after)];
   const growth = new Map<unknown, number>();
   for (const node of graph.nodes) {
-    const grown = (bytesAfter.get(node) ?? 0) - (bytesBefore.get(node) ?? 0);
+    const grown = entryOf(bytesAfter, node) - entryOf(bytesBefore, node);
     const part = parts.of(node);
-    growth.set(part, (growth.get(part) ?? 0) + grown);
+    growth.set(part, countOf(growth, part) + grown);
   }
-  return new Map(candidates.map((value) => [value, growth.get(parts.of(value)) ?? 0]));
+  return new Map(candidates.map((value) => [value, entryOf(growth, parts.of(value))]));
 }
 
 /** Bytes of the initializers that stand for each node's in a shrunk graph, each counted for its first reader. */
@@ -121,7 +122,8 @@ function bytesByNode(graph: Graph, { graph: small, rewritten }: Trial): Readonly
   const bytesOf = (name: string): number => {
     if (counted.has(name)) return 0;
     counted.add(name);
-    return small.initializers.get(name)?.bytes.byteLength ?? 0;
+    // Nothing for what is no constant.
+    return orDefault(small.initializers.get(name)?.bytes.byteLength, 0);
   };
   return new Map(
     graph.nodes.map((node) => {

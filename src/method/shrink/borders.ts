@@ -1,6 +1,8 @@
-import { floatAttribute } from "../../graph/attributes.js";
+import { at, inputOf, listOf, outputOf } from "../../graph/at.js";
+import { floatAttributeOr } from "../../graph/attributes.js";
 import { freshNames, usedNames } from "../../graph/edit.js";
 import { type GraphLinks, linkGraph } from "../../graph/links.js";
+import { inputsOf, ofInput } from "../../graph/operands.js";
 import { removeDeadNodes } from "../../graph/passes/remove_dead_nodes.js";
 import { float32Data, float32Tensor } from "../../graph/tensor.js";
 import type { Graph, Node, Tensor } from "../../graph/types.js";
@@ -20,7 +22,7 @@ const POSITIONS_PER_TAP = 4;
 export function borderCandidates({ flows }: ChannelAnalysis): readonly string[] {
   const candidates = [...flows].flatMap(([node, { border }]) => {
     const isSmall = border !== undefined && border.positions <= POSITIONS_PER_TAP * border.taps;
-    return isSmall ? [node.inputs[0] ?? ""] : [];
+    return isSmall ? [inputOf(node, 0)] : [];
   });
   return [...new Set(candidates)];
 }
@@ -43,7 +45,7 @@ export function mapsBehindNormalization(graph: Graph): Graph {
     const found = mapBefore(links, add);
     if (found === undefined) continue;
     const { conv, normalization, map, scale } = found;
-    const [sum = "", result = ""] = [add.outputs[0], normalization.outputs[0]];
+    const [sum, result] = [outputOf(add, 0), outputOf(normalization, 0)];
     const name = fresh(`${result}.border`);
     const inner = fresh(`${result}.inner`);
     const perChannel = map.bytes.byteLength / 4 / scale.length;
@@ -51,7 +53,7 @@ export function mapsBehindNormalization(graph: Graph): Graph {
       name,
       float32Tensor(
         map.dims,
-        float32Data(map).map((value, at) => value * (scale[Math.floor(at / perChannel)] ?? 0)),
+        float32Data(map).map((value, place) => value * at(scale, Math.floor(place / perChannel))),
       ),
     );
     replaced.set(conv, [{ ...conv, outputs: [sum] }]);
@@ -78,23 +80,23 @@ interface MapBefore {
 function mapBefore(links: GraphLinks, add: Node): MapBefore | undefined {
   const { graph, producers, readers, outputNames } = links;
   const only = (name: string): Node | undefined => {
-    const [reader, ...more] = readers.get(name) ?? [];
+    const [reader, ...more] = listOf(readers, name);
     return more.length > 0 || outputNames.has(name) ? undefined : reader;
   };
-  const [inner = "", mapName = ""] = add.inputs;
+  if (add.op !== "Add" || add.domain !== "") return undefined;
+  const [inner, mapName] = inputsOf(add, 2);
   const conv = producers.get(inner);
   const map = graph.initializers.get(mapName);
-  const normalization = only(add.outputs[0] ?? "");
-  if (add.op !== "Add" || conv?.op !== "Conv" || map?.type !== "float32" || only(inner) !== add)
-    return undefined;
+  const normalization = only(outputOf(add, 0));
+  if (conv?.op !== "Conv" || map?.type !== "float32" || only(inner) !== add) return undefined;
   if (normalization?.op !== "BatchNormalization" || normalization.outputs.length > 1) return undefined;
-  const [gamma, variance] = [1, 4].map((input) => graph.initializers.get(normalization.inputs[input] ?? ""));
+  const [gamma, variance] = [1, 4].map((input) => ofInput(graph.initializers, normalization, input));
   if (gamma?.type !== "float32" || variance?.type !== "float32") return undefined;
-  const epsilon = floatAttribute(normalization, "epsilon") ?? 1e-5;
+  const epsilon = floatAttributeOr(normalization, "epsilon", 1e-5);
   const variances = float32Data(variance);
   const scale = Float64Array.from(
     float32Data(gamma),
-    (value, k) => value / Math.sqrt((variances[k] ?? 0) + epsilon),
+    (value, k) => value / Math.sqrt(at(variances, k) + epsilon),
   );
   return map.dims[1] === scale.length && map.dims[0] === 1 ? { conv, normalization, map, scale } : undefined;
 }

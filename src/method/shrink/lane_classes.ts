@@ -1,4 +1,8 @@
+import { present } from "../../graph/at.js";
 import { forEachPair, type LanePairs } from "../../ops/core/channels.js";
+
+/** See `present`: these loops are among the longest. */
+const read = present;
 
 /** Calls `mark` for every lane that this lane needs. */
 type LaneReads = (value: string, lane: number, mark: (value: string, lane: number) => void) => void;
@@ -43,13 +47,14 @@ export class LaneClasses {
   members(): readonly (readonly Lane[])[] {
     const found = new Map<number, Lane[]>();
     for (const [value, name] of this.names.entries()) {
-      const start = this.starts[value] ?? 0;
-      const end = this.starts[value + 1] ?? start;
+      const start = read(this.starts[value]);
+      const end = read(this.starts[value + 1]);
       for (let id = start; id < end; id++) {
         const root = this.root(id);
-        const lanes = found.get(root) ?? [];
-        if (lanes.length === 0) found.set(root, lanes);
-        lanes.push({ value: name, lane: id - start });
+        const lane = { value: name, lane: id - start };
+        const known = found.get(root);
+        if (known === undefined) found.set(root, [lane]);
+        else known.push(lane);
       }
     }
     return [...found.values()];
@@ -71,9 +76,9 @@ export class LaneClasses {
   private root(id: number): number {
     let at = id;
     for (;;) {
-      const parent = this.parents[at] ?? at;
+      const parent = read(this.parents[at]);
       if (parent === at) return at;
-      const grandparent = this.parents[parent] ?? parent;
+      const grandparent = read(this.parents[parent]);
       this.parents[at] = grandparent;
       at = grandparent;
     }
@@ -112,7 +117,7 @@ export class Liveness {
   /** Whether all lanes of a value are live; a value without lanes has none that are not. */
   isComplete(value: string): boolean {
     const first = this.id(value, 0);
-    return first < 0 || this.missing[this.valueOf[first] ?? 0] === 0;
+    return first < 0 || this.missing[read(this.valueOf[first])] === 0;
   }
 
   mark(value: string, lane: number): void {
@@ -120,8 +125,8 @@ export class Liveness {
     if (root === undefined || this.live[root] === 1) return;
     this.live[root] = 1;
     for (const member of this.membersOf(root)) {
-      const owner = this.valueOf[member] ?? 0;
-      this.missing[owner] = (this.missing[owner] ?? 0) - 1;
+      const owner = read(this.valueOf[member]);
+      this.missing[owner] = read(this.missing[owner]) - 1;
       this.touched.add(owner);
     }
     this.pending.push(root);
@@ -138,7 +143,7 @@ export class Liveness {
     const open = new Set(this.names.keys());
     for (const value of open) {
       open.delete(value);
-      if (!this.roundUp(this.names[value] ?? "", value, multiple)) continue;
+      if (!this.roundUp(read(this.names[value]), value, multiple)) continue;
       this.drain();
       for (const grown of this.touched) open.add(grown);
       this.touched.clear();
@@ -149,7 +154,7 @@ export class Liveness {
   restrictions(): ReadonlyMap<string, readonly number[]> {
     const kept = new Map<string, readonly number[]>();
     for (const [value, name] of this.names.entries()) {
-      if ((this.missing[value] ?? 0) > 0) kept.set(name, this.keptOf(value));
+      if (read(this.missing[value]) > 0) kept.set(name, this.keptOf(value));
     }
     return kept;
   }
@@ -157,7 +162,7 @@ export class Liveness {
   /** Marks what a value lacks to a multiple; false if it lacks nothing. */
   private roundUp(name: string, value: number, multiple: number): boolean {
     const count = this.countOf(value);
-    const size = count - (this.missing[value] ?? 0);
+    const size = count - read(this.missing[value]);
     const wanted = Math.min(count, Math.max(1, Math.ceil(size / multiple) * multiple));
     if (size >= wanted) return false;
     const kept = new Set(this.keptOf(value));
@@ -169,9 +174,9 @@ export class Liveness {
   private drain(): void {
     for (let root = this.pending.pop(); root !== undefined; root = this.pending.pop()) {
       for (const member of this.membersOf(root)) {
-        const value = this.valueOf[member] ?? 0;
-        const lane = member - (this.starts[value] ?? 0);
-        this.reads(this.names[value] ?? "", lane, (name, read) => this.mark(name, read));
+        const value = read(this.valueOf[member]);
+        const lane = member - read(this.starts[value]);
+        this.reads(read(this.names[value]), lane, (name, needed) => this.mark(name, needed));
       }
     }
   }
@@ -181,13 +186,13 @@ export class Liveness {
   }
 
   private countOf(value: number): number {
-    return (this.starts[value + 1] ?? 0) - (this.starts[value] ?? 0);
+    return read(this.starts[value + 1]) - read(this.starts[value]);
   }
 
   private keptOf(value: number): readonly number[] {
-    const start = this.starts[value] ?? 0;
+    const start = read(this.starts[value]);
     return Array.from({ length: this.countOf(value) }, (_, lane) => lane).filter(
-      (lane) => this.live[this.roots[start + lane] ?? -1] === 1,
+      (lane) => this.live[read(this.roots[start + lane])] === 1,
     );
   }
 }
@@ -195,12 +200,12 @@ export class Liveness {
 /** Positions by the number that stands there: where those with each number begin, and all of them. */
 function grouped(numbers: Int32Array): readonly [Int32Array, Int32Array] {
   const begins = new Int32Array(numbers.length + 1);
-  for (const number of numbers) begins[number + 1] = (begins[number + 1] ?? 0) + 1;
-  for (let at = 1; at < begins.length; at++) begins[at] = (begins[at] ?? 0) + (begins[at - 1] ?? 0);
+  for (const number of numbers) begins[number + 1] = read(begins[number + 1]) + 1;
+  for (let at = 1; at < begins.length; at++) begins[at] = read(begins[at]) + read(begins[at - 1]);
   const next = begins.slice();
   const positions = new Int32Array(numbers.length);
   numbers.forEach((number, position) => {
-    const place = next[number] ?? 0;
+    const place = read(next[number]);
     positions[place] = position;
     next[number] = place + 1;
   });

@@ -1,4 +1,6 @@
+import { inputOf } from "../../graph/at.js";
 import { linkGraph } from "../../graph/links.js";
+import { firstOf, ofInput } from "../../graph/operands.js";
 import { float32Data } from "../../graph/tensor.js";
 import type { Graph, Node, Tensor } from "../../graph/types.js";
 import { type Decomposition, findDecomposition } from "../../layers/decomposition.js";
@@ -57,7 +59,7 @@ function decomposedLayer({ conv, dims, coefs }: Decomposition): Omit<LayerChanne
  * row-major. The others need not be computed.
  */
 export function livePairs(coefs: Tensor, groups: number): Uint8Array {
-  const [outputs = 0, perGroup = 0, basis = 0] = coefs.dims;
+  const [outputs, perGroup, basis] = firstOf(coefs.dims, 3);
   const columns = perGroup * basis;
   const groupSize = (outputs / groups) * columns;
   const used = new Uint8Array(columns * groups);
@@ -68,14 +70,13 @@ export function livePairs(coefs: Tensor, groups: number): Uint8Array {
 }
 
 function weightedLayer(graph: Graph, node: Node): Omit<LayerChannels, "node"> | undefined {
-  if (node.domain !== "" || graph.initializers.has(node.inputs[0] ?? "")) return undefined;
-  const weight = node.inputs[1] ?? "";
-  const [first, second] = graph.initializers.get(weight)?.dims ?? [];
+  if (node.domain !== "" || ofInput(graph.initializers, node, 0) !== undefined) return undefined;
+  const tensor = ofInput(graph.initializers, node, 1);
   const layout = findOp(node)?.weight;
-  if (first === undefined || second === undefined || layout === undefined) return undefined;
+  if (tensor === undefined || layout === undefined || tensor.dims.length < 2) return undefined;
+  const [first, second] = firstOf(tensor.dims, 2);
   const groups = layout.groups(node);
   const outputAxis = layout.outputAxis(node);
-  const sizes = outputAxis === 0 ? [second * groups, first] : [first, second * groups];
-  const [inputs = 0, outputs = 0] = sizes;
-  return { weight, groups, outputAxis, inputs, outputs };
+  const [inputs, outputs] = outputAxis === 0 ? [second * groups, first] : [first, second * groups];
+  return { weight: inputOf(node, 1), groups, outputAxis, inputs, outputs };
 }

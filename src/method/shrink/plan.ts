@@ -1,4 +1,6 @@
+import { at, countOf, inputOf, outputOf } from "../../graph/at.js";
 import { PenniError } from "../../graph/errors.js";
+import { outputOrOmitted } from "../../graph/operands.js";
 import type { Graph, Node } from "../../graph/types.js";
 import { type ChannelFlow, type ForwardMode, forEachPair } from "../../ops/core/channels.js";
 import { analyseChannels, type ChannelAnalysis, type WallNode } from "./analysis.js";
@@ -52,12 +54,11 @@ export function planFromAnalysis(
   { multiple = 1 }: ShrinkOptions = {},
 ): ShrinkPlan {
   const kept = keptLanes(analysis, multiple);
-  const keptCount = (name: string | undefined, before: number): number =>
-    kept.get(name ?? "")?.length ?? before;
+  const keptCount = (name: string, before: number): number => kept.get(name)?.length ?? before;
   const layers = layerChannels(analysis.graph, analysis.decompositions).map((before) => ({
     before,
-    keptInputs: keptCount(before.node.inputs[0], before.inputs),
-    keptOutputs: keptCount(before.node.outputs[0], before.outputs),
+    keptInputs: keptCount(inputOf(before.node, 0), before.inputs),
+    keptOutputs: keptCount(outputOf(before.node, 0), before.outputs),
   }));
   const simplified = [...analysis.flows].flatMap(([node, flow]) => (flow.simplifies === true ? [node] : []));
   return { mode: analysis.mode, kept, layers, walls: analysis.walls, simplified };
@@ -68,7 +69,7 @@ export function tiedLanes({ lanes, flows }: Pick<ChannelAnalysis, "lanes" | "flo
   const classes = new LaneClasses(lanes);
   for (const [node, flow] of flows) {
     for (const { input, output, pairs } of flow.ties)
-      classes.tie(node.inputs[input] ?? "", node.outputs[output] ?? "", pairs);
+      classes.tie(inputOf(node, input), outputOrOmitted(node, output), pairs);
   }
   return classes;
 }
@@ -90,10 +91,10 @@ function keptLanes(analysis: ChannelAnalysis, multiple: number): ReadonlyMap<str
     if (producer?.flow.reads === undefined || producer.node.inputs.every((name) => live.isComplete(name)))
       return;
     for (const read of producer.flow.reads(producer.output, lane))
-      mark(producer.node.inputs[read.port] ?? "", read.lane);
+      mark(inputOf(producer.node, read.port), read.lane);
   });
   for (const name of analysis.pinned) {
-    for (let lane = 0; lane < (analysis.lanes.get(name) ?? 0); lane++) live.mark(name, lane);
+    for (let lane = 0; lane < countOf(analysis.lanes, name); lane++) live.mark(name, lane);
   }
   live.propagate(multiple);
   return live.restrictions();
@@ -110,10 +111,10 @@ export function checkPlan(graph: Graph, plan: ShrinkPlan): void {
 
 export function checkAgainst(analysis: ChannelAnalysis, plan: ShrinkPlan): void {
   const sets = new Map([...plan.kept].map(([name, lanes]) => [name, new Set(lanes)]));
-  const stays = (name: string | undefined, lane: number): boolean => sets.get(name ?? "")?.has(lane) ?? true;
+  const stays = (name: string, lane: number): boolean => sets.get(name)?.has(lane) ?? true;
   for (const [name, lanes] of plan.kept) {
-    const count = analysis.lanes.get(name) ?? 0;
-    const ascending = lanes.every((lane, at) => lane < count && (at === 0 || lane > (lanes[at - 1] ?? 0)));
+    const count = countOf(analysis.lanes, name);
+    const ascending = lanes.every((lane, i) => lane < count && (i === 0 || lane > at(lanes, i - 1)));
     if (lanes.length === 0 || !ascending) throw badPlan(`value "${name}" keeps no valid set of channels`);
     if (analysis.pinned.has(name)) throw badPlan(`value "${name}" must keep all its channels`);
   }
@@ -122,7 +123,7 @@ export function checkAgainst(analysis: ChannelAnalysis, plan: ShrinkPlan): void 
 }
 
 interface LaneQuestions {
-  readonly stays: (name: string | undefined, lane: number) => boolean;
+  readonly stays: (name: string, lane: number) => boolean;
   /** Whether a value loses any lane. */
   readonly loses: (name: string) => boolean;
 }
@@ -134,7 +135,7 @@ function checkNode(
   lanes: ReadonlyMap<string, number>,
 ): void {
   for (const { input, output, pairs } of flow.ties) {
-    const [source = "", target = ""] = [node.inputs[input], node.outputs[output]];
+    const [source, target] = [inputOf(node, input), outputOrOmitted(node, output)];
     // Where all lanes stay, they stay together.
     if (!loses(source) && !loses(target)) continue;
     forEachPair(pairs, (from, to) => {
@@ -144,10 +145,10 @@ function checkNode(
   }
   if (flow.reads === undefined || !node.inputs.some((name) => loses(name))) return;
   for (const [output, name] of node.outputs.entries()) {
-    for (let lane = 0; lane < (lanes.get(name) ?? 0); lane++) {
+    for (let lane = 0; lane < countOf(lanes, name); lane++) {
       if (!stays(name, lane)) continue;
       for (const read of flow.reads(output, lane)) {
-        if (!stays(node.inputs[read.port], read.lane))
+        if (!stays(inputOf(node, read.port), read.lane))
           throw badPlan("a channel that is read would be removed", node);
       }
     }

@@ -1,3 +1,4 @@
+import { at, entryOf } from "../../graph/at.js";
 import type { InitializerMapping, KeptElements } from "../../graph/mapping.js";
 import type { Graph } from "../../graph/types.js";
 import { layerName } from "../inspect.js";
@@ -126,12 +127,12 @@ function removedPairs(
   kept: Kept,
   small: Graph,
 ): readonly (readonly [number, number])[] {
-  const coefs = small.initializers.get(after?.weight ?? "");
-  const live = after === undefined || coefs === undefined ? new Uint8Array() : livePairs(coefs, after.groups);
   const left = new Set<number>();
-  live.forEach((flag, at) => {
-    const channel = kept.inputs[Math.floor(at / kept.basis.length)] ?? 0;
-    if (flag === 1) left.add(channel * basis + (kept.basis[at % kept.basis.length] ?? 0));
-  });
+  if (after !== undefined) {
+    livePairs(entryOf(small.initializers, after.weight), after.groups).forEach((flag, pair) => {
+      const channel = at(kept.inputs, Math.floor(pair / kept.basis.length));
+      if (flag === 1) left.add(channel * basis + at(kept.basis, pair % kept.basis.length));
+    });
+  }
   return others(inputs * basis, [...left]).map((pair) => [Math.floor(pair / basis), pair % basis]);
 }

@@ -1,6 +1,8 @@
+import { inputOf, outputOf } from "../../graph/at.js";
 import { int } from "../../graph/attributes.js";
 import { freshNames, usedNames } from "../../graph/edit.js";
 import { type GraphLinks, linkGraph } from "../../graph/links.js";
+import { ofInput } from "../../graph/operands.js";
 import { removeDeadNodes } from "../../graph/passes/remove_dead_nodes.js";
 import { int64Tensor } from "../../graph/tensor.js";
 import type { Graph, Node, Shape, Tensor } from "../../graph/types.js";
@@ -15,7 +17,7 @@ import { permutation } from "../../ops/operators/transpose.js";
 export function shufflesToGathers(graph: Graph): Graph {
   const links = linkGraph(graph);
   const { types } = inferGraph(graph);
-  const shape = (name: string | undefined): Shape | undefined => types.get(name ?? "")?.shape;
+  const shape = (name: string): Shape | undefined => types.get(name)?.shape;
   const fresh = freshNames(usedNames(graph));
   const added = new Map<string, Tensor>();
   const nodes = graph.nodes.map((node) => {
@@ -27,7 +29,7 @@ export function shufflesToGathers(graph: Graph): Graph {
       { length: channels },
       (_, lane) => (lane % groups) * perGroup + Math.floor(lane / groups),
     );
-    const indices = fresh(`${node.outputs[0] ?? node.name}.order`);
+    const indices = fresh(`${outputOf(node, 0)}.order`);
     added.set(indices, int64Tensor([channels], order));
     return { ...node, op: "Gather", inputs: [source, indices], attributes: new Map([["axis", int(1)]]) };
   });
@@ -45,15 +47,15 @@ interface Shuffle {
 function findShuffle(
   links: GraphLinks,
   last: Node,
-  shape: (name: string | undefined) => Shape | undefined,
+  shape: (name: string) => Shape | undefined,
 ): Shuffle | undefined {
   if (!isStandard(last, "Reshape")) return undefined;
-  const transpose = links.producers.get(last.inputs[0] ?? "");
-  const first = links.producers.get(transpose?.inputs[0] ?? "");
-  const [source] = first?.inputs ?? [];
-  if (!isStandard(transpose, "Transpose") || !isStandard(first, "Reshape") || source === undefined)
-    return undefined;
-  const [before, split, after] = [shape(source), shape(first.outputs[0]), shape(last.outputs[0])];
+  const transpose = ofInput(links.producers, last, 0);
+  if (!isStandard(transpose, "Transpose")) return undefined;
+  const first = ofInput(links.producers, transpose, 0);
+  if (!isStandard(first, "Reshape")) return undefined;
+  const source = inputOf(first, 0);
+  const [before, split, after] = [shape(source), shape(outputOf(first, 0)), shape(outputOf(last, 0))];
   if (before === undefined || split === undefined || after === undefined) return undefined;
   const swap = [0, 2, 1, ...before.slice(2).map((_, axis) => axis + 3)];
   if (split.length !== swap.length || !same(permutation(transpose, split.length), swap)) return undefined;
