@@ -87,7 +87,7 @@ async function verify(bytes: Uint8Array, last: Section | undefined): Promise<voi
   throw new TypeError("load: the module is damaged: its digest is another");
 }
 
-const place = { name: "", type: "", address: 0, dims: [0] };
+const place = { name: "", type: "", address: 1, dims: [1] };
 const ports = { inputs: [place], outputs: [place] };
 /** What a description need not have. */
 const statements = { classNames: [""], preprocessing: { mean: [0], std: [0], scale: 0 } };
@@ -96,9 +96,10 @@ function isDescription(found: unknown): found is Description {
   return isLike(found, ports) && isLike({ ...statements, ...Object(found) }, statements);
 }
 
-/** Whether a value has all that `like` has, of the same types; lists have any length. */
+/** Whether a value has all that `like` has, of the same types, with whole numbers for 1; lists have any length. */
 function isLike(value: unknown, like: unknown): boolean {
   if (Array.isArray(like)) return Array.isArray(value) && value.every((item) => isLike(item, like[0]));
+  if (like === 1) return Number.isInteger(value);
   if (typeof like !== "object") return typeof value === typeof like;
   return Object.entries(Object(like)).every(([key, part]) => isLike(Object(value)[key], part));
 }
@@ -193,10 +194,6 @@ function notOurs(bytes: Uint8Array): TypeError {
   );
 }
 
-function cutOff(): TypeError {
-  return new TypeError("load: the module is cut off");
-}
-
 interface Section {
   readonly id: number;
   /** Of a custom section. */
@@ -213,10 +210,12 @@ function sectionsOf(bytes: Uint8Array): readonly Section[] {
   if (String.fromCharCode(...bytes.subarray(0, 4)) !== "\0asm") throw notOurs(bytes);
   const sections: Section[] = [];
   let at = 8;
+  const expectUpTo = (end: number): void => {
+    if (end > bytes.length) throw new TypeError("load: the module is cut off");
+  };
   const next = (): number => {
-    const byte = bytes[at++];
-    if (byte === undefined) throw cutOff();
-    return byte;
+    expectUpTo(at + 1);
+    return there(bytes[at++]);
   };
   /** Unsigned LEB128. */
   const size = (): number => {
@@ -233,7 +232,7 @@ function sectionsOf(bytes: Uint8Array): readonly Section[] {
     const id = next();
     const length = size();
     const end = at + length;
-    if (end > bytes.length) throw cutOff();
+    expectUpTo(end);
     let name = "";
     if (id === 0) {
       const letters = size();
@@ -282,7 +281,6 @@ function modelOf(
   relaxed: boolean,
 ): Model<OutputData | Record<string, OutputData>> {
   const viewOf = ({ address, ...port }: Place): View => {
-    if (!port.dims.every(Number.isInteger)) throw new RangeError(`"${port.name}": no whole dimensions`);
     return { ...port, elements: new Float32Array(memory.buffer, address, sizeOf(port)) };
   };
   const [from, to] = [inputs.map(viewOf), outputs.map(viewOf)];
@@ -384,7 +382,7 @@ function numbersOf({ name, type }: Port, data: unknown): Numbers {
 
 /** What must be there, as this file counted it. A constant: a function's name would be looked up for every pixel. */
 const there = <Value>(value: Value | undefined): Value => {
-  if (value === undefined) throw new Error("penni/runtime: a value that must be there is missing");
+  if (value === undefined) throw new Error("penni/runtime: a value is missing");
   return value;
 };
 
@@ -399,7 +397,7 @@ function countRuns(ports: readonly Port[], data: readonly Numbers[]): number {
     );
   });
   // A network of constants alone runs once.
-  const runs = counts.length > 0 ? there(counts[0]) : 1;
+  const runs = counts[0] === undefined ? 1 : counts[0];
   counts.forEach((count, index) => {
     if (count === runs) return;
     const expected = `expected data for ${runs} runs as in "${ports[0]?.name}"`;
@@ -553,8 +551,7 @@ function cropped([from, to]: Ratio, crop: number): Ratio {
 
 /** The colour everywhere. */
 function fill(levels: Uint8Array, [channels, rows, columns]: ImageDims, pad: readonly number[]): void {
-  const red = there(pad[0]);
-  const [, green = red, blue = red] = pad;
+  const [red = there(pad[0]), green = red, blue = red] = pad;
   const colour = channels === 1 ? [luma(red, green, blue)] : [red, green, blue];
   colour.forEach((value, channel) => {
     levels.fill(value, channel * rows * columns, (channel + 1) * rows * columns);
@@ -578,7 +575,8 @@ function resample(
   let made = 0;
   let tap = 0;
   for (let y = 0; y < rows; y++) {
-    const [first, end] = [there(upright.firsts[y]), there(upright.ends[y])];
+    const first = there(upright.firsts[y]);
+    const end = there(upright.ends[y]);
     for (made = Math.max(made, first); made < end; made++) {
       const pixels = data.subarray(made * pitch, (made + 1) * pitch);
       squeeze(isOpaque ? pixels : overBlack(pixels, line), across, there(strips[made % upright.most]));

@@ -43,10 +43,19 @@ async function idleProgram(words: readonly string[]): Promise<Command> {
   return program;
 }
 
+/** The command that a line stands for that begins with a model's file (see src/cli/easy.ts). */
+function meantWords(words: readonly string[]): readonly string[] {
+  const [model = "", pictures, ...options] = words;
+  if (!model.endsWith(".onnx")) return words;
+  if (pictures === undefined || pictures.startsWith("-")) return ["inspect", ...words];
+  return ["compress", model, "--data", pictures, ...options];
+}
+
 /** What is wrong with a command line, as the command line itself would say it; undefined if nothing is. */
 async function parsingError(words: readonly string[]): Promise<string | undefined> {
   try {
-    await (await idleProgram(words)).parseAsync(words, { from: "user" });
+    const meant = meantWords(words);
+    await (await idleProgram(meant)).parseAsync(meant, { from: "user" });
     return undefined;
   } catch (error) {
     return error instanceof Error ? error.message : String(error);
