@@ -1,5 +1,6 @@
 import { readFileSync } from "node:fs";
 import { Command, CommanderError } from "commander";
+import { present } from "../graph/at.js";
 import { PenniError } from "../graph/errors.js";
 import { SELF_CHECK } from "../graph/self_check.js";
 import { addBenchCommand } from "./bench.js";
@@ -114,7 +115,7 @@ async function runCommand(given: readonly string[], terminal: Terminal): Promise
   }
   let args = given;
   try {
-    args = (await easyArguments(given, terminal)) ?? given;
+    args = (await easyArguments(given, terminal, (words) => optionsOfCompress(words, terminal))) ?? given;
     const program = await createProgram(terminal, args);
     checkHelpTopic(program, args);
     await program.parseAsync(args, { from: "user" });
@@ -145,6 +146,15 @@ const UNKNOWN = "commander.unknownOption";
 
 /** Errors that a misspelt option may be behind. */
 const ofMisspelt: ReadonlySet<string> = new Set([UNKNOWN, "commander.missingMandatoryOptionValue"]);
+
+/** The command compress with the values that words after it give its options. */
+async function optionsOfCompress(words: readonly string[], terminal: Terminal): Promise<Command> {
+  const all = ["compress", ...words];
+  const program = await createProgram(terminal, all);
+  const command = present(program.commands.find((one) => one.name() === "compress"));
+  await command.action(() => undefined).parseAsync(words, { from: "user" });
+  return command;
+}
 
 /** @throws PenniError "bad-option" for help on a command that there is not */
 function checkHelpTopic(program: Command, [first, topic]: readonly string[]): void {
