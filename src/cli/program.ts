@@ -3,9 +3,12 @@ import { Command, CommanderError } from "commander";
 import { present } from "../graph/at.js";
 import { PenniError } from "../graph/errors.js";
 import { SELF_CHECK } from "../graph/self_check.js";
+import { terminalLine } from "../text/destinations.js";
 import { addBenchCommand } from "./bench.js";
 import { addCompileCommand } from "./compile.js";
+import { addCompletionCommand } from "./completion.js";
 import { addCompressCommand } from "./compress.js";
+import { configuredNames } from "./configured.js";
 import { addDemoCommand } from "./demo.js";
 import { describeError } from "./describe_error.js";
 import { easyArguments } from "./easy.js";
@@ -14,6 +17,7 @@ import { addExamples, type Example, formatItem, headings } from "./help.js";
 import { addInspectCommand } from "./inspect.js";
 import { addNewCommand } from "./new.js";
 import { addReportCommand } from "./report.js";
+import { addSchemaCommand } from "./schema.js";
 import { addSensitivityCommand } from "./sensitivity.js";
 import { StoppedError } from "./stopping.js";
 import { lineWidth, Output, type OutputStream, type Terminal } from "./terminal.js";
@@ -46,6 +50,8 @@ const commands: readonly AddCommand[] = [
   addNewCommand,
   addTrainCommand,
   addDemoCommand,
+  addSchemaCommand,
+  addCompletionCommand,
 ];
 
 function packageVersion(): string {
@@ -79,14 +85,23 @@ export async function createProgram(terminal: Terminal, args: readonly string[])
       .option("--verbose", "print the stack trace of an error")
       .option("--debug", "check graphs after every step, and compiled programs: slower")
       .helpOption("-h, --help", "show this help")
-      .hook("preAction", (started) => {
+      .hook("preAction", async (started) => {
         const { quiet, debug } = started.opts();
         if (quiet === true) terminal.stderr.beQuiet();
+        await configure(started, terminal);
         // Also for the processes that the command starts.
         if (debug === true) process.env[SELF_CHECK] = "1";
       });
   }
   return addExamples(program, examples);
+}
+
+/** Takes what a configuration file says for a command that there are such for. */
+async function configure(command: Command, { stderr }: Terminal): Promise<void> {
+  if (!configuredNames.some((name) => name === command.name())) return;
+  const { applyConfig } = await import("./config_file.js");
+  const file = await applyConfig(command);
+  if (file !== undefined) stderr.write(`settings from ${terminalLine(file)}\n`);
 }
 
 /**
@@ -149,8 +164,9 @@ const ofMisspelt: ReadonlySet<string> = new Set([UNKNOWN, "commander.missingMand
 
 /** The command compress with the values that words after it give its options. */
 async function optionsOfCompress(words: readonly string[], terminal: Terminal): Promise<Command> {
-  const all = ["compress", ...words];
-  const program = await createProgram(terminal, all);
+  const stderr = new Output(terminal.stderr.stream, "standard error");
+  stderr.beQuiet();
+  const program = await createProgram({ ...terminal, stderr }, ["compress", ...words]);
   const command = present(program.commands.find((one) => one.name() === "compress"));
   await command.action(() => undefined).parseAsync(words, { from: "user" });
   return command;

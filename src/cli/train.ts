@@ -7,6 +7,7 @@ import { trainingDefaults } from "../method/defaults.js";
 import type { TrainingRun, TrainingSummary } from "../run/train_pipeline.js";
 import type { TrainingSettings } from "../run/training_config.js";
 import { terminalJson } from "../text/destinations.js";
+import { CONFIG_DESCRIPTION } from "./configured.js";
 import { addExamples, type Example, headings } from "./help.js";
 import {
   addPreprocessingOptions,
@@ -31,6 +32,8 @@ type Resolution = TrainingSettings["resolutions"][number];
 const schedules = ["one-cycle", "cosine"] as const;
 
 interface TrainOptions extends PictureOptions {
+  /** Of a configuration file. */
+  readonly model?: string;
   readonly data?: string;
   readonly out?: string;
   readonly resume?: string;
@@ -73,6 +76,7 @@ export function addTrainCommand(program: Command, terminal: Terminal): Command {
     .addOption(classesOption())
     .option("-o, --out <dir>", "directory of the run: new or empty")
     .option("--resume <dir>", "go on with a training that was stopped or killed")
+    .option("--config <file>", CONFIG_DESCRIPTION)
     .optionsGroup("How long, and at which rate:")
     .option("--epochs <n>", "passes over the training images", numberBetween(1e-6, 1e6), 30)
     .option(
@@ -151,7 +155,7 @@ export function addTrainCommand(program: Command, terminal: Terminal): Command {
     .option("--open", "show the report in a browser, and follow the training there")
     .option("--json", "print the outcome as JSON")
     .action((model: string | undefined, options: TrainOptions, command: Command) =>
-      runTrain(model, options, command, terminal),
+      runTrain(model ?? options.model, options, command, terminal),
     );
   return addExamples(command, examples);
 }
