@@ -59,6 +59,9 @@ const examples: readonly Example[] = [
   { what: "go on after Ctrl-C:", words: ["compress", "--resume run"] },
 ];
 
+/** Commands that know all of its options: a configuration file of train may have settings of compress besides. */
+const namingAll = ["compress", "train", "schema", "completion"] as const;
+
 /**
  * `penni compress`: the whole method on a model of the user's.
  * @param args the command line: where it does not name the command, what is behind its options is not loaded
@@ -68,7 +71,7 @@ export async function addCompressCommand(
   terminal: Terminal,
   args: readonly string[],
 ): Promise<Command> {
-  const isCalled = ["compress", "schema", "completion"].some((name) => args.includes(name));
+  const isCalled = namingAll.some((name) => args.includes(name));
   const criteria = isCalled ? (await import("../method/criteria/table.js")).criteria : [];
   const command = program
     .command("compress")

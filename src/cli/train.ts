@@ -3,6 +3,7 @@ import { type Command, InvalidArgumentError, Option } from "commander";
 import type { PictureOptions } from "../data/picture_format.js";
 import type { Device } from "../execute/device.js";
 import { PenniError } from "../graph/errors.js";
+import type { Interval } from "../measure/interval.js";
 import { trainingDefaults } from "../method/defaults.js";
 import type { TrainingRun, TrainingSummary } from "../run/train_pipeline.js";
 import type { TrainingSettings } from "../run/training_config.js";
@@ -198,7 +199,8 @@ async function runTrain(
       );
     });
   });
-  const text = options.json === true ? terminalJson(summary) : describeTraining(summary);
+  const { shareInterval } = await import("../measure/interval.js");
+  const text = options.json === true ? terminalJson(summary) : describeTraining(summary, shareInterval);
   terminal.stdout.write(`${text}\n`);
 }
 
@@ -279,10 +281,21 @@ function scheduleFrom({ schedule, lr, warmUp }: TrainOptions): TrainingSettings[
   });
 }
 
-function describeTraining({ test, validation, model }: TrainingSummary): string {
+function describeTraining(
+  { test, validation, validationImages, model }: TrainingSummary,
+  shareInterval: (correct: number, total: number) => Interval,
+): string {
   const percent = (share: number): string => `${(100 * share).toFixed(2)} %`;
-  const held = validation === undefined ? "" : `\ntop-1, held out:    ${percent(validation)}`;
-  const { low = 0, high = 1 } = test;
-  const counted = `${test.correct} of ${test.total}; ${percent(low)} to ${percent(high)} with 95 % confidence`;
-  return `top-1, test split:  ${percent(test.correct / test.total)} (${counted})${held}\n\n${model}`;
+  const counted = (correct: number, total: number): string => {
+    const { low, high } = shareInterval(correct, total);
+    return `${correct} of ${total}; ${percent(low)} to ${percent(high)} with 95 % confidence`;
+  };
+  const images = validationImages;
+  const of =
+    validation === undefined || images === undefined
+      ? ""
+      : ` (${counted(Math.round(validation * images), images)})`;
+  const held = validation === undefined ? "" : `\ntop-1, held out:    ${percent(validation)}${of}`;
+  const tested = `${percent(test.correct / test.total)} (${counted(test.correct, test.total)})`;
+  return `top-1, test split:  ${tested}${held}\n\n${model}`;
 }

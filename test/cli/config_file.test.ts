@@ -154,6 +154,14 @@ describe("a configuration file", () => {
     });
   }
 
+  test("may have settings of the other command besides", async () => {
+    const content = { compress: { targetMacs: 0.5, outputLoss: { y: "mse" } }, train: { epochs: 3, flip: false } };
+    await writeFile(place("both.json"), JSON.stringify(content));
+    const { stderr } = await penni(["train", "--config", place("both.json")]);
+    assert.match(stderr, /what to train is not fully given/);
+    assert.match((await plan("both.json", content)).stderr, /there is no model to plan for/);
+  });
+
   test("that is missing, of another kind, or broken YAML is named", async () => {
     const refused = async (name: string): Promise<string> =>
       (await penni(["compress", "--plan", "--config", place(name)])).stderr;

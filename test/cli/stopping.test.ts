@@ -4,6 +4,7 @@ import { existsSync, mkdtempSync, readdirSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import path from "node:path";
 import { after, test } from "node:test";
+import { setTimeout } from "node:timers/promises";
 import { writeModel } from "../../src/files/model_files.js";
 import { PenniProcess } from "../../support/penni_process.js";
 import { projectRoot } from "../../support/shared.js";
@@ -92,4 +93,27 @@ test("no signal leaves the cursor hidden, of a bar of any command", {
     assert.equal(status, expected, stdout);
     assert.ok(stdout.lastIndexOf("\x1b[?25h") > stdout.lastIndexOf("\x1b[?25l"), args[0]);
   }
+});
+
+test("a second signal leaves at once, and the run goes on from its last checkpoint", { skip }, async () => {
+  const root = path.join(folder, "twice");
+  const running = new PenniProcess([...(commands.train ?? []), "-o", root]);
+  const checkpoints = path.join(root, "checkpoints");
+  const hasCheckpoint = (): boolean =>
+    existsSync(checkpoints) && readdirSync(checkpoints).some((each) => each.endsWith(".ckpt"));
+  assert.ok(await running.until(hasCheckpoint));
+  running.signal("SIGINT");
+  running.signal("SIGTERM");
+  const { status, stderr } = await running.ended;
+  // Whichever came second.
+  assert.ok(status === 130 || status === 143, stderr);
+  assert.match(stderr, /stopping after this step/);
+  assert.doesNotMatch(stderr, /a checkpoint is written/);
+  const resumed = new PenniProcess(["train", "--resume", root, "--quiet"]);
+  await setTimeout(500);
+  resumed.signal("SIGINT");
+  const stopped = await resumed.ended;
+  assert.equal(stopped.status, 130, stopped.stderr);
+  // Of what it says only the error is left.
+  assert.ok(stopped.stderr === "" || /^penni: stopped .*\n$/.test(stopped.stderr), stopped.stderr);
 });
