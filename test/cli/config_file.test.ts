@@ -155,7 +155,10 @@ describe("a configuration file", () => {
   }
 
   test("may have settings of the other command besides", async () => {
-    const content = { compress: { targetMacs: 0.5, outputLoss: { y: "mse" } }, train: { epochs: 3, flip: false } };
+    const content = {
+      compress: { targetMacs: 0.5, outputLoss: { y: "mse" } },
+      train: { epochs: 3, flip: false },
+    };
     await writeFile(place("both.json"), JSON.stringify(content));
     const { stderr } = await penni(["train", "--config", place("both.json")]);
     assert.match(stderr, /what to train is not fully given/);
