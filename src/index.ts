@@ -12,7 +12,8 @@
  * const tuned = await train(pruned, { data, teacher: original, epochs: 4, schedule, holdZeros: true });
  * const { graph } = await exportModel(shrink(tuned));
  * await writeModel("small.onnx", graph, { sparse: true });
- * // Or, without training: await calibrateOnImages(original, { data: "images:photos", fraction: 0.58 })
+ * // Or all of it at once: await compress({ model: "net.onnx", data: "images:photos", out: "run" })
+ * // Without training, step by step: await calibrateOnImages(original, { data: "images:photos", fraction: 0.58 })
  * const wasm = compileToWasm(graph); // for `load` of penni/runtime
  */
 
@@ -26,6 +27,7 @@ export type { Program } from "./compile/program.js";
 export { type ProgramSummary, summarizeProgram } from "./compile/summary.js";
 export type { Target } from "./compile/target.js";
 export { verifyProgram } from "./compile/verify/program.js";
+export { type GivenImage, type GivenImages, writeArrays } from "./data/arrays.js";
 export type { Augmentation, Dataset, OpenOptions, Preprocessing, Split } from "./data/index.js";
 export {
   cifarAugmentation,
@@ -86,11 +88,12 @@ export { importModel } from "./ops/passes/import_model.js";
 export { type SimplifyOptions, simplify } from "./ops/passes/simplify.js";
 export { upgradeOpset } from "./ops/passes/upgrade_opset.js";
 export { writeReport } from "./report/write_report.js";
+export { type CompressOptions, compress } from "./run/compress_model.js";
 export { presets, type RunConfig, type Settings } from "./run/config.js";
 export { RunDirectory } from "./run/directory.js";
 export type { PresetName } from "./run/names.js";
 export type { OutputChoice } from "./run/outputs.js";
-export { compress, type RunListener, type StageName } from "./run/pipeline.js";
+export type { RunListener, StageName } from "./run/pipeline.js";
 export { type CompressRequest, prepareRun } from "./run/prepare.js";
 export type { Figures, GoalOutcome, Summary } from "./run/summary.js";
 export { type TrainOptions, train } from "./run/train.js";

@@ -1,4 +1,5 @@
 import { describeInspection } from "../../src/cli/inspect_text.js";
+import { inspectedFractions } from "../../src/cli/verdict_text.js";
 import { loadBackend, targetNames } from "../../src/compile/backends.js";
 import { cName } from "../../src/compile/c/names.js";
 import { compileProgram } from "../../src/compile/compile.js";
@@ -14,6 +15,7 @@ import { importForCompression } from "../../src/method/import_for_compression.js
 import { inspectGraph } from "../../src/method/inspect.js";
 import { modelRemarks } from "../../src/method/remarks.js";
 import { reportShrink } from "../../src/method/shrink/report.js";
+import { verdictOn } from "../../src/method/verdict.js";
 import { decodeModel } from "../../src/onnx/read.js";
 import { encodeModel } from "../../src/onnx/write.js";
 import { inferGraph } from "../../src/ops/inference/infer.js";
@@ -35,7 +37,10 @@ export async function runStages(given: Graph, time: Timer): Promise<void> {
   await time("count", () => countGraph(graph));
   const inspection = await time("inspect", () => inspectGraph(graph));
   const remarks = await time("remarks", () => modelRemarks(read, graph));
-  await time("inspect text", () => describeInspection({ ...inspection, remarks }, 100));
+  const verdict = await time("verdict", () =>
+    verdictOn(graph, inspection, { bytes: bytes.byteLength, half: false }, inspectedFractions),
+  );
+  await time("inspect text", () => describeInspection({ ...inspection, remarks, verdict }, 100));
   await time("shrink report", () => reportShrink(graph));
   await time("dequantize", () => dequantize(graph));
   const decomposed = await time("decompose", () => decompose(graph, { basis: 2 }));

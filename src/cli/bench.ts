@@ -106,7 +106,11 @@ async function layerSpeeds(model: string, options: BenchOptions, terminal: Termi
   const program = await naming(model, async () => compileProgram(graph, backend.target));
   const bar = progressBar(terminal.stderr, "runs");
   try {
-    const { steps, wholeMs, remainderMs, runs } = await measureSteps(program, backend.execution, bar.update);
+    const { steps, wholeMs, wholeRange, remainderMs, runs } = await measureSteps(
+      program,
+      backend.execution,
+      bar.update,
+    );
     const layers = steps.map(({ step, ms }): LayerSpeed => {
       const { node, op, kernel, multiplyAccumulates } = step;
       return {
@@ -118,7 +122,7 @@ async function layerSpeeds(model: string, options: BenchOptions, terminal: Termi
         gflops: gigaflops(multiplyAccumulates, ms),
       };
     });
-    return { peak: measurePeak(backend), wholeMs, remainderMs, runs, layers };
+    return { peak: measurePeak(backend), wholeMs, wholeRange, remainderMs, runs, layers };
   } finally {
     bar.stop();
   }

@@ -2,7 +2,7 @@ import type { EngineFigures } from "../measure/bench_models.js";
 import type { BudgetLine } from "../measure/budget.js";
 import type { Timing } from "../measure/by_turns.js";
 import { gigaflops } from "../measure/gigaflops.js";
-import { LEAST_ROUNDS, ratioOfRounds } from "../measure/interval.js";
+import { type Interval, LEAST_ROUNDS, ratioOfRounds } from "../measure/interval.js";
 import { terminalLine } from "../text/destinations.js";
 import type { Compared, Comparison, MeasuredAccuracy } from "./bench_models.js";
 import { type Column, compactNumber, formatTable } from "./table.js";
@@ -23,6 +23,8 @@ export interface LayerSpeeds {
   /** Billions of multiplications and additions a second. */
   readonly peak: number;
   readonly wholeMs: number;
+  /** Fastest and slowest of the runs that it is the mean of. */
+  readonly wholeRange: Interval;
   /** What of it is in no layer. */
   readonly remainderMs: number;
   readonly runs: number;
@@ -142,7 +144,7 @@ interface Line {
 
 /** What `penni bench --layers` prints: every kernel of every layer, then sums by kind of kernel, and the whole. */
 export function describeLayerSpeeds(
-  { peak, wholeMs, remainderMs, runs, layers }: LayerSpeeds,
+  { peak, wholeMs, wholeRange, remainderMs, runs, layers }: LayerSpeeds,
   width: number,
 ): string {
   const remainder: Line = { name: REMAINDER, kernel: "", multiplyAccumulates: 0, ms: remainderMs };
@@ -151,7 +153,8 @@ export function describeLayerSpeeds(
   const byLayer = gather(layers, ({ node, kernel }) => ({ name: node, kernel }));
   const byKind = gather(layers, ({ kernel }) => ({ name: kernel.replace(/_?\d.*$/, ""), kernel: "" }));
   const closing =
-    `${milliseconds(wholeMs)} ms for a whole run, ${milliseconds(wholeMs - remainderMs)} ms of it in layers, each measured ` +
+    `${milliseconds(wholeMs)} ms for a whole run (${milliseconds(wholeRange.low)} to ${milliseconds(wholeRange.high)} in those ` +
+    `that nothing disturbed), ${milliseconds(wholeMs - remainderMs)} ms of it in layers, each measured ` +
     `in its place in ${runs} runs; this machine's peak is ${peak.toFixed(1)} GFLOP/s (multiply-adds of 128-bit vectors in ` +
     "registers).";
   return [table(byLayer, "layer"), table(byKind, "all kernels"), wrap(closing, width)].join("\n\n");

@@ -7,6 +7,7 @@ import { penalties, presetNames, starts } from "../run/names.js";
 import { terminalJson } from "../text/destinations.js";
 import { type SettingOptions, scheduleNames, settingsFrom, teacherOption } from "./compress_settings.js";
 import { describeSummary } from "./compress_text.js";
+import { CONFIG_DESCRIPTION } from "./configured.js";
 import { addRuleOptions, askedRule, type RuleOptions } from "./goal_options.js";
 import { addExamples, type Example, headings } from "./help.js";
 import {
@@ -30,6 +31,8 @@ import { lineWidth, type Terminal } from "./terminal.js";
 import { compressRun, outlivingTerminal, watched } from "./watched.js";
 
 interface CompressOptions extends SettingOptions, PictureOptions {
+  /** Of a configuration file. */
+  readonly model?: string;
   readonly data?: string;
   readonly out?: string;
   readonly resume?: string;
@@ -56,6 +59,9 @@ const examples: readonly Example[] = [
   { what: "go on after Ctrl-C:", words: ["compress", "--resume run"] },
 ];
 
+/** Commands that know all of its options: a configuration file of train may have settings of compress besides. */
+const namingAll = ["compress", "train", "schema", "completion"] as const;
+
 /**
  * `penni compress`: the whole method on a model of the user's.
  * @param args the command line: where it does not name the command, what is behind its options is not loaded
@@ -65,7 +71,7 @@ export async function addCompressCommand(
   terminal: Terminal,
   args: readonly string[],
 ): Promise<Command> {
-  const isCalled = args.includes("compress");
+  const isCalled = namingAll.some((name) => args.includes(name));
   const criteria = isCalled ? (await import("../method/criteria/table.js")).criteria : [];
   const command = program
     .command("compress")
@@ -79,6 +85,7 @@ export async function addCompressCommand(
     .addOption(classesOption())
     .option("-o, --out <dir>", "directory of the run: new or empty")
     .option("--resume <dir>", "go on with a run that was stopped or killed")
+    .option("--config <file>", CONFIG_DESCRIPTION)
     .optionsGroup("How:")
     .addOption(new Option("--preset <name>", "named settings").choices(presetNames).default("fast"))
     .addOption(
@@ -198,7 +205,7 @@ export async function addCompressCommand(
     .option("--open", "show the report in a browser, and follow the run there")
     .option("--json", "print the outcome as JSON")
     .action((model: string | undefined, options: CompressOptions, command: Command) =>
-      runCommand(model, withRule(options, command, ruleOptions), command, terminal),
+      runCommand(model ?? options.model, withRule(options, command, ruleOptions), command, terminal),
     );
   return addExamples(command, examples);
 }

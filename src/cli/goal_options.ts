@@ -25,6 +25,14 @@ const goalOptions = (): readonly Option[] => [
 /** The options of which each is a rule of pruning. */
 export type RuleOptions = readonly Option[];
 
+/** Those of every command. */
+const allRules = new WeakSet<Option>();
+
+/** Names of the values of a command's options of which only one can be given. */
+export function ruleOptionNames({ options }: Pick<Command, "options">): readonly string[] {
+  return options.filter((option) => allRules.has(option)).map((option) => option.attributeName());
+}
+
 /**
  * Adds the options that say what goes, one for each criterion and goal; two of them are refused in one line.
  * @param criteria whose options come first
@@ -36,6 +44,7 @@ export function addRuleOptions(
   const options = [...criteria.map(({ option }) => criterionOption(option)), ...goalOptions()];
   const names = options.map((option) => option.attributeName());
   for (const option of options) {
+    allRules.add(option);
     const own = option.attributeName();
     command.addOption(option.conflicts(names.filter((other) => other !== own)));
   }

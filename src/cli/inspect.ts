@@ -2,11 +2,13 @@ import type { Command } from "commander";
 import { naming } from "../graph/naming.js";
 import type { Graph } from "../graph/types.js";
 import type { ShapedGraph } from "../measure/runtime_shapes.js";
+import type { ModelSize, Verdict } from "../method/verdict.js";
 import { terminalJson } from "../text/destinations.js";
 import { addExamples, type Example, headings } from "./help.js";
 import { describeInspection, type InspectedModel } from "./inspect_text.js";
 import { type InputShapes, inputShape, wholeNumber } from "./options.js";
 import { lineWidth, type Terminal } from "./terminal.js";
+import { inspectedFractions } from "./verdict_text.js";
 
 interface InspectOptions {
   readonly shrink?: boolean;
@@ -53,20 +55,70 @@ const examples: readonly Example[] = [
 
 /** What there is to say of a model; input dimensions that it leaves open may be given. */
 export async function inspectFile(model: string, shapes: InputShapes): Promise<InspectedModel> {
-  const [{ inspectGraph }, { modelRemarks, quantizedNode }, { dequantize }, { importForCompression }] =
-    await Promise.all([
-      import("../method/inspect.js"),
-      import("../method/remarks.js"),
-      import("../ops/passes/dequantize.js"),
-      import("../method/import_for_compression.js"),
-    ]);
-  // As compress --dequantize does, before operators of the runtime's own are written as sums of integers.
-  const real = (graph: Graph, fixed: Graph): Graph =>
-    quantizedNode(graph) === undefined ? graph : importForCompression(dequantize(fixed).graph);
-  return withImported(model, shapes, ({ graph, given, shaping, fixed }) => ({
-    ...inspectGraph(real(graph, fixed)),
-    remarks: modelRemarks(given, graph, shaping),
-  }));
+  const [{ inspectGraph }, { modelRemarks }, { verdictOn }] = await Promise.all([
+    import("../method/inspect.js"),
+    import("../method/remarks.js"),
+    import("../method/verdict.js"),
+  ]);
+  return withImported(model, shapes, async (imported) => {
+    const { graph, given, shaping } = imported;
+    const real = await withoutQuantization(imported);
+    const inspection = inspectGraph(real);
+    return {
+      ...inspection,
+      remarks: modelRemarks(given, graph, shaping),
+      verdict: verdictOn(real, inspection, await sizeOf(imported), inspectedFractions),
+    };
+  });
+}
+
+/** What is asked of a model before a run. */
+export interface OutlookRequest {
+  /** Of its multiply-accumulates (paper count), what will be left. */
+  readonly fraction: number | undefined;
+  /** Of a calibrated start. */
+  readonly calibration: { readonly images: number; readonly basis: number | "auto" } | undefined;
+}
+
+/** What can be said of a run before it starts. */
+export interface Outlook {
+  readonly verdict: Verdict;
+  /** How long a calibrated start takes on a usual processor. */
+  readonly seconds?: number;
+}
+
+/** A look at a model that takes moments. */
+export async function outlookOn(
+  model: string,
+  shapes: InputShapes,
+  { fraction, calibration }: OutlookRequest,
+): Promise<Outlook> {
+  const [{ inspectGraph }, { expectedCalibration, verdictOn }] = await Promise.all([
+    import("../method/inspect.js"),
+    import("../method/verdict.js"),
+  ]);
+  return withImported(model, shapes, async (imported) => {
+    const real = await withoutQuantization(imported);
+    const fractions = fraction === undefined ? [] : [fraction];
+    const verdict = verdictOn(real, inspectGraph(real), await sizeOf(imported), fractions);
+    if (calibration === undefined) return { verdict };
+    return { verdict, seconds: expectedCalibration(real, calibration.images, calibration.basis) };
+  });
+}
+
+/** The network as compression with --dequantize has it, before operators of the runtime's own are written as sums of integers. */
+async function withoutQuantization({ graph, fixed }: Imported): Promise<Graph> {
+  const [{ quantizedNode }, { dequantize }, { importForCompression }] = await Promise.all([
+    import("../method/remarks.js"),
+    import("../ops/passes/dequantize.js"),
+    import("../method/import_for_compression.js"),
+  ]);
+  return quantizedNode(graph) === undefined ? graph : importForCompression(dequantize(fixed).graph);
+}
+
+async function sizeOf({ bytes, given }: Imported): Promise<ModelSize> {
+  const { hasHalfWeights } = await import("../ops/passes/float16.js");
+  return { bytes, half: hasHalfWeights(given) };
 }
 
 /** `penni inspect --shrink`: what `shrink` would remove of the model as it stands. */
@@ -89,6 +141,8 @@ interface Imported {
   readonly graph: Graph;
   /** As the file has it. */
   readonly given: Graph;
+  /** Of all its files. */
+  readonly bytes: number;
   /** What was learned of its shapes by running it, and the nodes that were not run. */
   readonly shaping: ShapedGraph;
   /** With fixed input dimensions, before it was imported. */
@@ -99,10 +153,10 @@ interface Imported {
 async function withImported<Result>(
   model: string,
   shapes: InputShapes,
-  use: (imported: Imported) => Result,
+  use: (imported: Imported) => Result | Promise<Result>,
 ): Promise<Result> {
   const [
-    { readModel },
+    { readModelAndSize },
     { fixBatch, fixInputShape, specializeInputs },
     { importForCompression },
     { withRuntimeShapes },
@@ -112,10 +166,10 @@ async function withImported<Result>(
     import("../method/import_for_compression.js"),
     import("../measure/runtime_shapes.js"),
   ]);
-  const graph = await readModel(model);
+  const { graph, bytes } = await readModelAndSize(model);
   return naming(model, async () => {
     const shaping = await withRuntimeShapes(specializeInputs(graph, shapes));
     const fixed = shapes.size > 0 ? fixInputShape(shaping.graph, shapes) : fixBatch(shaping.graph, 1);
-    return use({ graph: importForCompression(fixed), given: graph, shaping, fixed });
+    return use({ graph: importForCompression(fixed), given: graph, bytes, shaping, fixed });
   });
 }

@@ -1,13 +1,16 @@
 import type { InspectedLayer, Inspection } from "../method/inspect.js";
 import type { Remark } from "../method/remarks.js";
+import type { Verdict } from "../method/verdict.js";
 import { terminalLine } from "../text/destinations.js";
 import { describeExpectation } from "./expectation_text.js";
 import { type Column, compactNumber, formatTable } from "./table.js";
 import { wrap } from "./terminal.js";
+import { describeVerdict } from "./verdict_text.js";
 
 /** What `penni inspect` finds in a model. */
 export interface InspectedModel extends Inspection {
   readonly remarks: readonly Remark[];
+  readonly verdict: Verdict;
 }
 
 const percent = (share: number | undefined): string =>
@@ -69,7 +72,11 @@ export function describeInspection(inspection: InspectedModel, width: number): s
     ...describeLimits(inspection),
     ...describeRemarks(inspection),
   ];
-  return [...table, ...remarks.map((remark) => wrap(remark, width))].join("\n\n");
+  return [
+    ...table,
+    ...remarks.map((remark) => wrap(remark, width)),
+    ...describeVerdict(inspection.verdict, width),
+  ].join("\n\n");
 }
 
 function groupBy(

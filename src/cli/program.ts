@@ -1,10 +1,14 @@
 import { Command, CommanderError } from "commander";
 import { penniVersion } from "../files/version.js";
+import { present } from "../graph/at.js";
 import { PenniError } from "../graph/errors.js";
 import { SELF_CHECK } from "../graph/self_check.js";
+import { terminalLine } from "../text/destinations.js";
 import { addBenchCommand } from "./bench.js";
 import { addCompileCommand } from "./compile.js";
+import { addCompletionCommand } from "./completion.js";
 import { addCompressCommand } from "./compress.js";
+import { configuredNames } from "./configured.js";
 import { addDemoCommand } from "./demo.js";
 import { describeError } from "./describe_error.js";
 import { easyArguments } from "./easy.js";
@@ -13,6 +17,7 @@ import { addExamples, type Example, formatItem, headings } from "./help.js";
 import { addInspectCommand } from "./inspect.js";
 import { addNewCommand } from "./new.js";
 import { addReportCommand } from "./report.js";
+import { addSchemaCommand } from "./schema.js";
 import { addSensitivityCommand } from "./sensitivity.js";
 import { StoppedError } from "./stopping.js";
 import { lineWidth, Output, type OutputStream, type Terminal } from "./terminal.js";
@@ -45,6 +50,8 @@ const commands: readonly AddCommand[] = [
   addNewCommand,
   addTrainCommand,
   addDemoCommand,
+  addSchemaCommand,
+  addCompletionCommand,
 ];
 
 /** The whole command line, ready to parse these words. */
@@ -73,14 +80,23 @@ export async function createProgram(terminal: Terminal, args: readonly string[])
       .option("--verbose", "print the stack trace of an error")
       .option("--debug", "check graphs after every step, and compiled programs: slower")
       .helpOption("-h, --help", "show this help")
-      .hook("preAction", (started) => {
+      .hook("preAction", async (started) => {
         const { quiet, debug } = started.opts();
         if (quiet === true) terminal.stderr.beQuiet();
+        await configure(started, terminal);
         // Also for the processes that the command starts.
         if (debug === true) process.env[SELF_CHECK] = "1";
       });
   }
   return addExamples(program, examples);
+}
+
+/** Takes what a configuration file says for a command that there are such for. */
+async function configure(command: Command, { stderr }: Terminal): Promise<void> {
+  if (!configuredNames.some((name) => name === command.name())) return;
+  const { applyConfig } = await import("./config_file.js");
+  const file = await applyConfig(command);
+  if (file !== undefined) stderr.write(`settings from ${terminalLine(file)}\n`);
 }
 
 /**
@@ -109,7 +125,7 @@ async function runCommand(given: readonly string[], terminal: Terminal): Promise
   }
   let args = given;
   try {
-    args = (await easyArguments(given, terminal)) ?? given;
+    args = (await easyArguments(given, terminal, (words) => optionsOfCompress(words, terminal))) ?? given;
     const program = await createProgram(terminal, args);
     checkHelpTopic(program, args);
     await program.parseAsync(args, { from: "user" });
@@ -140,6 +156,16 @@ const UNKNOWN = "commander.unknownOption";
 
 /** Errors that a misspelt option may be behind. */
 const ofMisspelt: ReadonlySet<string> = new Set([UNKNOWN, "commander.missingMandatoryOptionValue"]);
+
+/** The command compress with the values that words after it give its options. */
+async function optionsOfCompress(words: readonly string[], terminal: Terminal): Promise<Command> {
+  const stderr = new Output(terminal.stderr.stream, "standard error");
+  stderr.beQuiet();
+  const program = await createProgram({ ...terminal, stderr }, ["compress", ...words]);
+  const command = present(program.commands.find((one) => one.name() === "compress"));
+  await command.action(() => undefined).parseAsync(words, { from: "user" });
+  return command;
+}
 
 /** @throws PenniError "bad-option" for help on a command that there is not */
 function checkHelpTopic(program: Command, [first, topic]: readonly string[]): void {

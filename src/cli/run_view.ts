@@ -1,4 +1,5 @@
 import { Presets, SingleBar } from "cli-progress";
+import { shareInterval } from "../measure/interval.js";
 import type { OutputAgreement } from "../measure/output_comparison.js";
 import type { RunListener } from "../run/pipeline.js";
 import { terminalLine } from "../text/destinations.js";
@@ -111,15 +112,23 @@ function describeProgress(progress: TrainingProgress): string {
 }
 
 function describeEpoch(metrics: EpochMetrics): string {
-  const { epoch, phase, loss, accuracy, sparsity, validation, outputs = [] } = metrics;
+  const { epoch, phase, loss, accuracy, sparsity, validation, validationImages, outputs = [] } = metrics;
   const parts = [
     `loss ${loss.toFixed(4)}`,
     ...(accuracy === undefined ? [] : [`top-1 ${percent(accuracy)}`]),
     `zeros ${percent(sparsity)}`,
-    ...(validation === undefined ? [] : [`validation top-1 ${percent(validation)}`]),
+    ...(validation === undefined ? [] : [describeValidation(validation, validationImages)]),
     ...describeOutputs(outputs),
   ];
   return `epoch ${epoch} (${phase}): ${parts.join(", ")}`;
+}
+
+/** With the larger side of its interval: of few images it says little. */
+function describeValidation(share: number, images: number | undefined): string {
+  const text = `validation top-1 ${percent(share)}`;
+  if (images === undefined) return text;
+  const { low, high } = shareInterval(Math.round(share * images), images);
+  return `${text} \u00b1${(100 * Math.max(high - share, share - low)).toFixed(1)}`;
 }
 
 /** Outputs that a line has room for. */

@@ -3,10 +3,12 @@ import { type Command, InvalidArgumentError, Option } from "commander";
 import type { PictureOptions } from "../data/picture_format.js";
 import type { Device } from "../execute/device.js";
 import { PenniError } from "../graph/errors.js";
+import type { Interval } from "../measure/interval.js";
 import { trainingDefaults } from "../method/defaults.js";
 import type { TrainingRun, TrainingSummary } from "../run/train_pipeline.js";
 import type { TrainingSettings } from "../run/training_config.js";
 import { terminalJson } from "../text/destinations.js";
+import { CONFIG_DESCRIPTION } from "./configured.js";
 import { addExamples, type Example, headings } from "./help.js";
 import {
   addPreprocessingOptions,
@@ -31,6 +33,8 @@ type Resolution = TrainingSettings["resolutions"][number];
 const schedules = ["one-cycle", "cosine"] as const;
 
 interface TrainOptions extends PictureOptions {
+  /** Of a configuration file. */
+  readonly model?: string;
   readonly data?: string;
   readonly out?: string;
   readonly resume?: string;
@@ -73,6 +77,7 @@ export function addTrainCommand(program: Command, terminal: Terminal): Command {
     .addOption(classesOption())
     .option("-o, --out <dir>", "directory of the run: new or empty")
     .option("--resume <dir>", "go on with a training that was stopped or killed")
+    .option("--config <file>", CONFIG_DESCRIPTION)
     .optionsGroup("How long, and at which rate:")
     .option("--epochs <n>", "passes over the training images", numberBetween(1e-6, 1e6), 30)
     .option(
@@ -151,7 +156,7 @@ export function addTrainCommand(program: Command, terminal: Terminal): Command {
     .option("--open", "show the report in a browser, and follow the training there")
     .option("--json", "print the outcome as JSON")
     .action((model: string | undefined, options: TrainOptions, command: Command) =>
-      runTrain(model, options, command, terminal),
+      runTrain(model ?? options.model, options, command, terminal),
     );
   return addExamples(command, examples);
 }
@@ -194,7 +199,8 @@ async function runTrain(
       );
     });
   });
-  const text = options.json === true ? terminalJson(summary) : describeTraining(summary);
+  const { shareInterval } = await import("../measure/interval.js");
+  const text = options.json === true ? terminalJson(summary) : describeTraining(summary, shareInterval);
   terminal.stdout.write(`${text}\n`);
 }
 
@@ -275,10 +281,21 @@ function scheduleFrom({ schedule, lr, warmUp }: TrainOptions): TrainingSettings[
   });
 }
 
-function describeTraining({ test, validation, model }: TrainingSummary): string {
+function describeTraining(
+  { test, validation, validationImages, model }: TrainingSummary,
+  shareInterval: (correct: number, total: number) => Interval,
+): string {
   const percent = (share: number): string => `${(100 * share).toFixed(2)} %`;
-  const held = validation === undefined ? "" : `\ntop-1, held out:    ${percent(validation)}`;
-  const { low = 0, high = 1 } = test;
-  const counted = `${test.correct} of ${test.total}; ${percent(low)} to ${percent(high)} with 95 % confidence`;
-  return `top-1, test split:  ${percent(test.correct / test.total)} (${counted})${held}\n\n${model}`;
+  const counted = (correct: number, total: number): string => {
+    const { low, high } = shareInterval(correct, total);
+    return `${correct} of ${total}; ${percent(low)} to ${percent(high)} with 95 % confidence`;
+  };
+  const images = validationImages;
+  const of =
+    validation === undefined || images === undefined
+      ? ""
+      : ` (${counted(Math.round(validation * images), images)})`;
+  const held = validation === undefined ? "" : `\ntop-1, held out:    ${percent(validation)}${of}`;
+  const tested = `${percent(test.correct / test.total)} (${counted(test.correct, test.total)})`;
+  return `top-1, test split:  ${tested}${held}\n\n${model}`;
 }

@@ -1,5 +1,6 @@
 import { PenniError } from "../graph/errors.js";
 import { imagenetPreprocessing, type Preprocessing } from "../graph/image_metadata.js";
+import { openArrays } from "./arrays.js";
 import { type CifarName, openCifar } from "./cifar.js";
 import { withClassCount, withClassNames } from "./classes.js";
 import type { Dataset, ImageSize } from "./dataset.js";
@@ -47,6 +48,7 @@ const kinds: Readonly<Record<string, (request: SpecRequest) => Promise<Dataset>>
   idx: async (request) => ofOneSize(request, await openIdx(request.spec, location(request))),
   folder: (request) => openImages(request, "classes"),
   images: (request) => openImages(request, "none"),
+  arrays: async (request) => ofOneSize(request, await openArrays(request.spec, location(request))),
   synthetic: async (request) => {
     const { imageSize: size, spec: name, seed } = request;
     return syntheticDataset({ name, count: count(request), seed, ...(size === undefined ? {} : { size }) });
@@ -55,7 +57,7 @@ const kinds: Readonly<Record<string, (request: SpecRequest) => Promise<Dataset>>
 
 /**
  * Opens a dataset by its specification: `cifar10:DIR`, `cifar100:DIR`, `idx:DIR` (MNIST's layout), `folder:DIR` (sub-folders are classes; without any, the images
- * have no labels), `images:DIR` (all images at any depth, without labels), `synthetic` or `synthetic:COUNT`
+ * have no labels), `arrays:DIR` (what `writeArrays` wrote), `images:DIR` (all images at any depth, without labels), `synthetic` or `synthetic:COUNT`
  * (training images; a quarter as many test images on top). Images are read when a split is asked for.
  * Throws `PenniError` "bad-option" for a specification that is none of these, "bad-data" that names the path
  * if what is there is not what it should be.

@@ -103,7 +103,8 @@ export class NodeCalibration {
   }
 }
 
-function comparedImages(network: Graph): number {
+/** How many images errors of outputs are measured on, where there are so many. */
+export function comparedImages(network: Graph): number {
   const { executedMacs } = countGraph(fixBatch(network, 1));
   return Math.max(LEAST_COMPARED, Math.round(COMPARED_MACS / Math.max(1, executedMacs)));
 }

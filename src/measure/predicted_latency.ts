@@ -9,11 +9,14 @@ import { countGraph, type LayerCount } from "./count.js";
  * with each other. Input dimensions must be fixed.
  */
 export function predictedLatency(graph: Graph, rates: KernelRates): number {
-  return countGraph(graph).layers.reduce((sum, layer) => sum + layerTime(layer, rates), 0);
+  return countGraph(graph).layers.reduce((sum, layer) => sum + predictedTime(layer, rates), 0);
 }
 
-/** Of a layer whose zeros count: at each position as the compiler would compute it. */
-function layerTime({ executedMacs, paperMacs, sparse, weightDims }: LayerCount, rates: KernelRates): number {
+/** The same of one layer; where its zeros count, at each position as the compiler would compute it. */
+export function predictedTime(
+  { executedMacs, paperMacs, sparse, weightDims }: LayerCount,
+  rates: KernelRates,
+): number {
   if (sparse === undefined || sparse.positions === 0) return executedMacs / rates.dense;
   const { nonZeros, positions } = sparse;
   const dims = present(weightDims, "the dimensions of a weight whose zeros count");

@@ -5,6 +5,7 @@ import { at } from "../graph/at.js";
 import { elementCount } from "../graph/tensor.js";
 import { deeper, FRAMES } from "./by_turns.js";
 import { gigaflops } from "./gigaflops.js";
+import type { Interval } from "./interval.js";
 
 /** What of the host's WebAssembly is used: Node's types leave it out. */
 declare const WebAssembly: {
@@ -25,6 +26,8 @@ export interface StepTimes {
   readonly steps: readonly StepTime[];
   /** Milliseconds of a whole run, inputs written and outputs read. */
   readonly wholeMs: number;
+  /** The fastest and the slowest of the whole runs that count. */
+  readonly wholeRange: Interval;
   /** What of it is in no step: copies of inputs and outputs, calls. Negative where reading the clock costs more. */
   readonly remainderMs: number;
   readonly runs: number;
@@ -70,13 +73,15 @@ export async function measureSteps(
     onProgress(run + 1, runs);
     if (run % YIELD_EVERY === 0) await new Promise(setImmediate);
   }
-  const wholeMs = mean(fastest(wholes, (ms) => ms));
+  const countedWholes = fastest(wholes, (ms) => ms);
+  const wholeMs = mean(countedWholes);
+  const wholeRange = { low: Math.min(...countedWholes), high: Math.max(...countedWholes) };
   const counted = fastest(stepped, total);
   const steps = program.steps.map((step, index) => ({
     step,
     ms: mean(counted.map((run) => at(run, index))),
   }));
-  return { steps, wholeMs, remainderMs: wholeMs - total(steps.map(({ ms }) => ms)), runs };
+  return { steps, wholeMs, wholeRange, remainderMs: wholeMs - total(steps.map(({ ms }) => ms)), runs };
 }
 
 /** Runs after which others may do something, such as drawing a bar. */

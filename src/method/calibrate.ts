@@ -16,7 +16,7 @@ import { CutSequence } from "./calibrate/cuts.js";
 import { fitInOrder } from "./calibrate/fit_in_order.js";
 import { remembered } from "./calibrate/journal.js";
 import { cutsOf, layersAsTheyAre, leastOf, nameOf, presentMacs } from "./calibrate/plan.js";
-import { expectedWork, WorkMeter } from "./calibrate/progress.js";
+import { expectedWork, type WorkImages, WorkMeter } from "./calibrate/progress.js";
 import { partReports, report } from "./calibrate/reports.js";
 import { checkReachable } from "./prune.js";
 
@@ -58,18 +58,39 @@ export async function calibrate(
   return calibrateTo(options.fraction, graph, analysis, runtime, options);
 }
 
+/** The layers that calibration fits, what everything else costs, and the work that it expects of each layer. */
+function layersAndWork(
+  graph: Graph,
+  images: WorkImages,
+  { basis, factors }: Pick<CalibrationOptions, "basis" | "factors">,
+) {
+  const count = countGraph(fixBatch(graph, 1));
+  const known = layersAsTheyAre(graph, count, factors);
+  const macs = new Map(count.layers.map((layer) => [layer.node.outputs[0], layer.executedMacs]));
+  return { ...known, work: expectedWork(graph, known.layers, macs, images, basis) };
+}
+
+/** Seconds that `calibrate` takes on a usual processor with two threads, roughly: on others in proportion. */
+export function calibrationSeconds(
+  graph: Graph,
+  images: WorkImages,
+  options: Pick<CalibrationOptions, "basis" | "factors">,
+): number {
+  const { work } = layersAndWork(graph, images, options);
+  const parts = work.flatMap(({ analyse, fit }) => [...analyse, ...fit]);
+  return parts.reduce((sum, seconds) => sum + seconds, 0);
+}
+
 /** All ways to compute each layer of a network, with their costs and errors: the same for every fraction. */
 export async function analyseLayers(
   graph: Graph,
   runtime: CalibrationRuntime,
   options: CalibrationOptions,
 ): Promise<CalibrationAnalysis> {
-  const count = countGraph(fixBatch(graph, 1));
-  const { layers, otherMacs } = layersAsTheyAre(graph, count, options.factors);
-  const macs = new Map(count.layers.map((layer) => [layer.node.outputs[0], layer.executedMacs]));
+  const { layers, otherMacs, work } = layersAndWork(graph, runtime.images, options);
   await runtime.settle(graph, []);
   const cuts = new CutSequence(cutsOf(graph, layers, runtime), (cut) => runtime.settle(graph, cut));
-  const meter = new WorkMeter(expectedWork(graph, layers, macs, runtime.images, options.basis));
+  const meter = new WorkMeter(work);
   const analysed: AnalysedLayer[] = [];
   for (const [index, { layer, denseMacs, present }] of layers.entries()) {
     const name = nameOf(layer);

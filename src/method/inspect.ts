@@ -7,7 +7,7 @@ import { countGraph, type GraphCount, type LayerCount } from "../measure/count.j
 import { findOp } from "../ops/inference/registry.js";
 import { spectrum } from "./basis.js";
 import { basisSaves, decompositionCandidates } from "./decompose.js";
-import { type LayerKind, layerKind } from "./layer_kinds.js";
+import { type LayerKind, layerFamily, layerKind } from "./layer_kinds.js";
 
 /** A basis size and what it would cost. */
 export interface BasisChoice {
@@ -30,6 +30,8 @@ export interface InspectedLayer {
   readonly basisChoice: BasisChoice | undefined;
   /** Of a layer that is decomposed already: the size of its basis and the share of non-zero coefficients. */
   readonly decomposed: { readonly d: number; readonly density: number } | undefined;
+  /** What such layers are called: "3x3 convolutions". */
+  readonly family: string;
   /** What can be done about its arithmetic. */
   readonly kind: LayerKind;
   /** Why the layer's kernels cannot share a basis; undefined where they can, or are no kernels. */
@@ -114,6 +116,7 @@ export function inspectGraph(graph: Graph): Inspection {
       energy,
       basisChoice: dense === undefined ? undefined : cheapestBasis(dense, energy, layer),
       decomposed: decomposedState(decompositions.get(node), layer),
+      family: layerFamily(layer),
       kind: decompositions.has(node) ? "kernels" : layerKind(graph, node, decision),
       reason: decision?.layer === undefined ? (decision?.reason ?? findOp(node)?.weight?.noBasis) : undefined,
     };

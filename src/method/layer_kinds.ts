@@ -1,6 +1,7 @@
 import { ofInput } from "../graph/operands.js";
 import type { Graph, Node } from "../graph/types.js";
 import { isDepthwise } from "../layers/weights.js";
+import type { LayerCount } from "../measure/count.js";
 import { basisSaves, type DecompositionDecision } from "./decompose.js";
 
 /** What can be done about the arithmetic of a layer. */
@@ -19,6 +20,14 @@ export function layerKind(graph: Graph, node: Node, decision: DecompositionDecis
   if (layer !== undefined) return basisSaves(layer, 1) ? "kernels" : "weights";
   const weight = ofInput(graph.initializers, node, 1);
   return weight?.type === "float32" && !isDepthwise(node, weight) ? "weights" : "fixed";
+}
+
+/** What layers with weights such as this one are called, for people: "depthwise convolutions", "Gemm". */
+export function layerFamily({ node, weightDims }: Pick<LayerCount, "node" | "weightDims">): string {
+  const isConvolution = node.op === "Conv" && node.domain === "" && weightDims !== undefined;
+  if (!isConvolution) return node.op === "Gemm" ? "fully connected layers" : node.op;
+  if (isDepthwise(node, { dims: weightDims })) return "depthwise convolutions";
+  return `${weightDims.slice(2).join("x")} convolutions`;
 }
 
 /** Layers of one kind, and their share of all multiply-accumulates (0 to 1). */

@@ -1,3 +1,4 @@
+import { availableParallelism } from "node:os";
 import { z } from "zod";
 import { devices } from "../execute/device.js";
 import { colourOrders, layouts, resizeModes } from "../graph/image_metadata.js";
@@ -152,8 +153,6 @@ export const configSchema = z.object({
 
 export type RunConfig = z.infer<typeof configSchema>;
 
-type Preset = Omit<Settings, "threads">;
-
 const CHANNEL_MULTIPLE = 8;
 
 const shared = {
@@ -161,6 +160,7 @@ const shared = {
   start: "svd",
   channelMultiple: CHANNEL_MULTIPLE,
   shrinkWhileTraining: { multiple: CHANNEL_MULTIPLE, minimumGain: 0.02 },
+  threads: availableParallelism(),
   device: "cpu",
 } as const;
 
@@ -185,7 +185,7 @@ export const channelTraining: Settings["retrain"] = {
 export const gradualPruning: Settings["gradual"] = { until: 0.75, interval: 32 };
 
 /** Named settings; command line options override single values. */
-export const presets: Readonly<Record<PresetName, Preset>> = {
+export const presets: Readonly<Record<PresetName, Settings>> = {
   /** The procedure of the paper (section 4.1), for as long as it takes. */
   paper: {
     ...shared,

@@ -34,6 +34,8 @@ export interface TrainingSummary {
   readonly test: { readonly correct: number; readonly total: number } & Partial<Interval>;
   /** Of the last epoch, where images are held out; 0 to 1. */
   readonly validation?: number;
+  /** How many images that is of. */
+  readonly validationImages?: number;
   readonly epochs: number;
   /** The trained network. */
   readonly model: string;
@@ -98,10 +100,11 @@ async function trainLocked(
     threads: config.settings.threads,
     onProgress: (done, total) => tellImages({ listener, signal }, "test", done, total),
   });
-  const last = (await run.readMetrics()).at(-1)?.validation;
+  const { validation, validationImages } = (await run.readMetrics()).at(-1) ?? {};
   const summary: TrainingSummary = {
     test: { correct: test.correct, total: test.total, ...shareInterval(test.correct, test.total) },
-    ...(last === undefined ? {} : { validation: last }),
+    ...(validation === undefined ? {} : { validation }),
+    ...(validationImages === undefined ? {} : { validationImages }),
     epochs: config.settings.epochs,
     model,
   };

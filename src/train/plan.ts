@@ -158,6 +158,8 @@ export const epochMetricsSchema = z
     macs: z.number(),
     /** Top-1 on the held-out validation images; absent where none are held out or the labels are no reference. */
     validation: z.number().optional(),
+    /** How many these are; absent as `validation` is, and in runs from before this was written. */
+    validationImages: z.number().optional(),
     /** On the validation images, where the original is the reference: see `OutputAgreement`. */
     outputs: z.array(outputAgreementSchema).optional(),
     /** How often the stage had to go back since the epoch before; absent where it did not. */

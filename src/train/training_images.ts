@@ -56,10 +56,10 @@ export async function validate(
   workbench: Workbench,
   { split, validation }: TrainingImages,
   { batch, data, reference }: TrainingPlan,
-): Promise<Pick<EpochMetrics, "validation" | "outputs">> {
+): Promise<Pick<EpochMetrics, "validation" | "validationImages" | "outputs">> {
   const { length } = validation;
   if (length === 0) return {};
   const plan = planEvaluation(split, validation, { batch, preprocessing: data.preprocessing });
   if (reference === "original") return { outputs: [...(await workbench.compareOutputs(prefetch(plan)))] };
-  return { validation: (await workbench.countHits(prefetch(plan))) / length };
+  return { validation: (await workbench.countHits(prefetch(plan))) / length, validationImages: length };
 }

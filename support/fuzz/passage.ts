@@ -1,4 +1,5 @@
 import { describeInspection } from "../../src/cli/inspect_text.js";
+import { inspectedFractions } from "../../src/cli/verdict_text.js";
 import { loadBackend, targetNames } from "../../src/compile/backends.js";
 import { cName } from "../../src/compile/c/names.js";
 import { compileProgram } from "../../src/compile/compile.js";
@@ -17,6 +18,7 @@ import { trainableParameters } from "../../src/method/parameters.js";
 import { pruneCoefficients } from "../../src/method/prune.js";
 import { modelRemarks } from "../../src/method/remarks.js";
 import { shrink } from "../../src/method/shrink.js";
+import { verdictOn } from "../../src/method/verdict.js";
 import { decodeModel } from "../../src/onnx/read.js";
 import { encodeModel } from "../../src/onnx/write.js";
 import { inferGraph } from "../../src/ops/inference/infer.js";
@@ -104,7 +106,9 @@ export function takeThrough(graph: Graph): Refusals {
   passage.attempt("count", () => countGraph(fixed));
   passage.attempt("inspect", () => {
     const remarks = modelRemarks(graph, fixed);
-    return describeInspection({ ...inspectGraph(fixed), remarks }, 80);
+    const inspection = inspectGraph(fixed);
+    const verdict = verdictOn(fixed, inspection, { bytes: 0, half: false }, inspectedFractions);
+    return describeInspection({ ...inspection, remarks, verdict }, 80);
   });
   // In the order of `penni inspect`, for models that only make sense once their batch is fixed.
   passage.rewrite(

@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { spawnSync } from "node:child_process";
-import { mkdtempSync, rmSync, truncateSync, writeFileSync } from "node:fs";
+import { mkdtempSync, rmSync, statSync, truncateSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import path from "node:path";
 import { after, test } from "node:test";
@@ -135,6 +135,8 @@ test("inspect --json is complete", async () => {
   assert.equal(first.energy.length, 9);
   assert(first.energy[8] === 1 || Math.abs(first.energy[8] - 1) < 1e-12);
   assert.equal(typeof first.basisChoice.d, "number");
+  assert.equal(report.verdict.bytes, statSync(small).size);
+  assert.ok(report.verdict.predictions.every(({ speedUp }: { speedUp: number }) => speedUp > 0));
 });
 
 test("inspect of a compressed model shows basis and density", async () => {

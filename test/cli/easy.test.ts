@@ -33,7 +33,12 @@ describe("penni MODEL PICTURES", () => {
     ]);
     assert.equal(status, 0, stderr);
     assert.match(stderr, /pictures: pictures without classes\./);
-    assert.match(stderr, /What to expect:/);
+    assert.match(stderr, /tiny\.onnx: \d+ % of the multiply-accumulates are 3x3 convolutions: suits\./);
+    assert.match(
+      stderr,
+      /With 90 % of the multiply-accumulates left expect about \d\.\dx the speed when compiled/,
+    );
+    assert.match(stderr, /Calibrating takes about \d+ s on two usual cores/);
     assert.match(stderr, /penni compress \S+tiny\.onnx --data images:\S+ .*--preset calibrate/);
     assert.ok(findDecompositions(await readModel(place("run", "stages", "decompose.onnx"))).length > 0);
   });
@@ -53,6 +58,19 @@ describe("penni MODEL PICTURES", () => {
     const { status, stderr } = await penni([place("tiny.onnx"), place("animals"), "--plan"]);
     assert.equal(status, 0, stderr);
     assert.match(stderr, /pictures in 3 classes, which are not the model's 10: taken without labels/);
+  });
+
+  test("what is said follows from the options", async () => {
+    const easy = (...options: readonly string[]) =>
+      penni([place("tiny.onnx"), place("pictures"), "--plan", ...options]);
+    assert.match((await easy()).stderr, /With 58 % of the multiply-accumulates left/);
+    const fast = (await easy("--preset=fast", "--target-macs", "0.7")).stderr;
+    assert.match(fast, /With 70 % of the multiply-accumulates left/);
+    assert.doesNotMatch(fast, /--preset calibrate|Calibrating takes/);
+    assert.doesNotMatch((await easy("--target-size", "3kB")).stderr, /multiply-accumulates left/);
+    assert.match((await easy("--target-macs", "2")).stderr, /expected a number above 0, up to 1, found "2"/);
+    const quiet = await easy("-q");
+    assert.deepEqual([quiet.status, quiet.stderr], [0, ""]);
   });
 
   test("without pictures it looks at the model", async () => {

@@ -93,3 +93,25 @@ test("no signal leaves the cursor hidden, of a bar of any command", {
     assert.ok(stdout.lastIndexOf("\x1b[?25h") > stdout.lastIndexOf("\x1b[?25l"), args[0]);
   }
 });
+
+test("a second signal leaves at once, and the run goes on from its last checkpoint", { skip }, async () => {
+  const root = path.join(folder, "twice");
+  const running = new PenniProcess([...(commands.train ?? []), "-o", root]);
+  const checkpoints = path.join(root, "checkpoints");
+  const hasCheckpoint = (): boolean =>
+    existsSync(checkpoints) && readdirSync(checkpoints).some((each) => each.endsWith(".ckpt"));
+  assert.ok(await running.until(hasCheckpoint));
+  running.signal("SIGINT");
+  running.signal("SIGTERM");
+  const { status, stderr } = await running.ended;
+  // Whichever came second.
+  assert.ok(status === 130 || status === 143, stderr);
+  assert.match(stderr, /stopping after this step/);
+  assert.doesNotMatch(stderr, /a checkpoint is written/);
+  const resumed = new PenniProcess(["train", "--resume", root]);
+  assert.ok(await resumed.until(() => resumed.output.includes("train ...")));
+  resumed.signal("SIGINT");
+  const stopped = await resumed.ended;
+  assert.equal(stopped.status, 130, stopped.stderr);
+  assert.match(stopped.stderr, /a checkpoint is written/);
+});

@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { describeInspection } from "../../src/cli/inspect_text.js";
+import { inspectedFractions } from "../../src/cli/verdict_text.js";
 import { planMemory } from "../../src/compile/memory_plan.js";
 import type { Buffer, Step } from "../../src/compile/program.js";
 import { fixBatch } from "../../src/graph/passes/fix_input_shape.js";
@@ -10,6 +11,7 @@ import { decompose } from "../../src/method/decompose.js";
 import { exportModel } from "../../src/method/export.js";
 import { inspectGraph } from "../../src/method/inspect.js";
 import { modelRemarks } from "../../src/method/remarks.js";
+import { verdictOn } from "../../src/method/verdict.js";
 import { decodeModel } from "../../src/onnx/read.js";
 import { encodeModel } from "../../src/onnx/write.js";
 import { importModel } from "../../src/ops/passes/import_model.js";
@@ -22,7 +24,9 @@ import { randomSource } from "../../support/opcase.js";
 function inspected(graph: Graph): string {
   const read = decodeModel(encodeModel(graph));
   const imported = importModel(fixBatch(read, 1));
-  return describeInspection({ ...inspectGraph(imported), remarks: modelRemarks(read, imported) }, 100);
+  const inspection = inspectGraph(imported);
+  const verdict = verdictOn(imported, inspection, { bytes: 0, half: false }, inspectedFractions);
+  return describeInspection({ ...inspection, remarks: modelRemarks(read, imported), verdict }, 100);
 }
 
 test("100,000 activations in a row are inspected", () => {
