@@ -5,6 +5,7 @@ import { Figures } from "./figures.js";
 import { Kernels } from "./kernels.js";
 import { Layers } from "./layers.js";
 import { Opener } from "./opener.js";
+import { PicturesSection } from "./pictures.js";
 import { RaceSection } from "./race.js";
 import { SettingsPanel } from "./settings.js";
 import { Summary } from "./summary.js";
@@ -23,8 +24,11 @@ export function App() {
       <main class="container">
         <Opener />
         <Summary />
-        <Figures />
-        <SettingsPanel />
+        <PicturesSection />
+        <div>
+          <Figures />
+          <SettingsPanel />
+        </div>
         <RaceSection />
         <Downloads />
         <Layers />

@@ -1,16 +1,16 @@
 import { useEffect, useRef } from "preact/hooks";
 import type { Pixels } from "../worker/network_calls.js";
 
-/** Pixels as an image. */
-export function PixelImage({
-  pixels,
-  label,
-  class: className,
-}: {
+interface PixelImageProps {
   readonly pixels: Pixels;
   readonly label: string;
-  readonly class?: string;
-}) {
+  readonly class: string;
+  /** Pixels of the screen. */
+  readonly widest?: number;
+}
+
+/** Pixels as an image. */
+export function PixelImage({ pixels, label, class: className, widest }: PixelImageProps) {
   const canvas = useRef<HTMLCanvasElement>(null);
   const { width, height, rgba } = pixels;
   useEffect(() => {
@@ -20,7 +20,8 @@ export function PixelImage({
   return (
     <canvas
       ref={canvas}
-      class={className ?? ""}
+      class={className}
+      style={widest === undefined ? {} : { maxWidth: `${widest}px` }}
       width={width}
       height={height}
       role="img"

@@ -85,9 +85,7 @@ function ErrorCard() {
   const found = agreement.value;
   const isGenerated = source.value.kind === "generated";
   const count = found?.pictures ?? 0;
-  const on = isGenerated
-    ? `on ${count} generated inputs; choose your own below`
-    : `on your ${count} pictures`;
+  const on = isGenerated ? `on ${count} generated inputs` : `on your ${count} pictures`;
   const same = found?.sameClass === undefined ? "" : `${percent(found.sameClass, 0)} the same best class, `;
   return (
     <article class="figure">

@@ -81,6 +81,9 @@ function KernelPicture({ values, rows, columns, label }: KernelPictureProps) {
   );
 }
 
+/** Pixels of the screen for a coefficient, at most. */
+const LARGEST_POINT = 8;
+
 /** Which coefficients are left, once somebody wants to see it. */
 function Coefficients({ view: { name, K, C, d, nonZeros } }: { readonly view: BasisView }) {
   const [isOpen, setOpen] = useState(false);
@@ -102,6 +105,7 @@ function Coefficients({ view: { name, K, C, d, nonZeros } }: { readonly view: Ba
       <summary>{`${K} \u00d7 ${C * d} coefficients`}</summary>
       {pixels !== undefined && (
         <PixelImage
+          widest={LARGEST_POINT * pixels.width}
           class="map"
           pixels={pixels}
           label={`Coefficients of ${name}: ${nonZeros} of ${K * C * d} are not zero`}

@@ -5,6 +5,7 @@ import { MOST_SPARSITY, withLayer } from "../model/settings.js";
 import type { LayerState } from "../model/views.js";
 import { changeSettings, maker, network, settings, variant } from "../state.js";
 import { Rail } from "./rail.js";
+import { Slider } from "./slider.js";
 
 /** The network from input to output, and what each layer costs. */
 export function Layers() {
@@ -134,21 +135,16 @@ function LayerName({ name, layer }: { readonly name: string; readonly layer: Lay
       <summary>{text}</summary>
       {layer.reason !== undefined && <p class="note">{layer.reason}</p>}
       {layer.reason === undefined && <OwnBasis name={name} layer={layer} />}
-      <label>
-        <span class="slider-name">
-          Sparsity <output>{own?.sparsity === undefined ? "as all" : percent(own.sparsity, 0)}</output>
-        </span>
-        <input
-          type="range"
-          min={0}
-          max={MOST_SPARSITY}
-          step={0.01}
-          value={own?.sparsity ?? settings.value.sparsity}
-          onInput={({ currentTarget }) =>
-            changeSettings(withLayer(settings.value, name, { sparsity: currentTarget.valueAsNumber }))
-          }
-        />
-      </label>
+      <Slider
+        name="Sparsity"
+        of={name}
+        value={own?.sparsity ?? settings.value.sparsity}
+        min={0}
+        max={MOST_SPARSITY}
+        step={0.01}
+        text={own?.sparsity === undefined ? "as all" : percent(own.sparsity, 0)}
+        onChange={(sparsity) => changeSettings(withLayer(settings.value, name, { sparsity }))}
+      />
       {own !== undefined && (
         <button
           type="button"
@@ -172,20 +168,15 @@ function OwnBasis({ name, layer }: { readonly name: string; readonly layer: Laye
   const energy = kept === undefined || basis >= mostBasis ? "" : `, ${percent(kept)} of the energy`;
   const size = basis >= mostBasis ? "kernels as they are" : `${basis}${energy}`;
   return (
-    <label>
-      <span class="slider-name">
-        d <output>{own === undefined ? `as all: ${size}` : size}</output>
-      </span>
-      <input
-        type="range"
-        min={1}
-        max={mostBasis}
-        step={1}
-        value={basis}
-        onInput={({ currentTarget }) =>
-          changeSettings(withLayer(settings.value, name, { basis: currentTarget.valueAsNumber }))
-        }
-      />
-    </label>
+    <Slider
+      name="d"
+      of={name}
+      value={basis}
+      min={1}
+      max={mostBasis}
+      step={1}
+      text={own === undefined ? `as all: ${size}` : size}
+      onChange={(value) => changeSettings(withLayer(settings.value, name, { basis: value }))}
+    />
   );
 }

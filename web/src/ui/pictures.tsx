@@ -1,16 +1,24 @@
 import { network, pictures, source, takePictures, taking } from "../state.js";
 import { WorkNote } from "./work_note.js";
 
-/** Which pictures the network is tried on. */
-export function PictureChooser() {
-  const isBusy = taking.value.progress !== undefined;
-  if (network.value?.pictures === undefined)
-    return (
-      <>
+/** Which pictures the network is tried on: for errors of the output, for calibration and for races. */
+export function PicturesSection() {
+  if (network.value === undefined) return null;
+  return (
+    <section aria-labelledby="pictures">
+      <h2 id="pictures">Pictures to try it on</h2>
+      {network.value.pictures === undefined ? (
         <p class="note">This network takes no pictures: it is tried on random numbers.</p>
-        <WorkNote work={taking.value} />
-      </>
-    );
+      ) : (
+        <Chooser />
+      )}
+      <WorkNote work={taking.value} />
+    </section>
+  );
+}
+
+function Chooser() {
+  const isBusy = taking.value.progress !== undefined;
   const choose = (event: Event): void => {
     const input = event.currentTarget as HTMLInputElement;
     const files = [...(input.files ?? [])];
@@ -35,11 +43,10 @@ export function PictureChooser() {
           </button>
         )}
       </div>
-      <WorkNote work={taking.value} />
       {chosen.kind === "generated" && pictures.value.length > 0 && (
         <p class="note">
-          As long as there are none, these are generated: stripes, textures and shapes, which say little about
-          another network than the example.
+          As long as there are none, it is tried on generated ones: stripes, textures and shapes, which the
+          example was trained for and which say little about any other network.
         </p>
       )}
       {chosen.kind === "files" && (

@@ -12,7 +12,6 @@ import type { Race, RaceTime, Seen } from "../worker/runtime_calls.js";
 import { Answers } from "./answers.js";
 import { Camera } from "./camera.js";
 import { PixelImage } from "./canvas.js";
-import { PictureChooser } from "./pictures.js";
 import { WorkNote } from "./work_note.js";
 
 /** The original in ONNX Runtime against what Penni makes of it, side by side. */
@@ -27,7 +26,6 @@ export function RaceSection() {
         The original in ONNX Runtime Web against the changed one compiled to WebAssembly: in this browser, on
         one thread each, by turns.
       </p>
-      <PictureChooser />
       <button type="button" onClick={() => void compileAndRace()} disabled={isBusy}>
         {race === undefined ? "Compile and race" : "Race again"}
       </button>

@@ -13,6 +13,7 @@ import {
   source,
   stopCalibration,
 } from "../state.js";
+import { Slider } from "./slider.js";
 import { WorkNote } from "./work_note.js";
 
 /** How the network is changed. */
@@ -40,44 +41,25 @@ function SliderCard() {
         Kernels become sums of d basis kernels each layer shares, and the smallest coefficients become zero.
         Changes at once; no picture is needed.
       </p>
-      <label>
-        <span class="slider-name">
-          Basis kernels, d{" "}
-          <output>
-            {hasKernels !== true
-              ? "none to share"
-              : basis >= mostBasis
-                ? "kernels as they are"
-                : `${basis} of ${mostBasis}`}
-          </output>
-        </span>
-        <input
-          type="range"
-          min={1}
-          max={mostBasis}
-          step={1}
-          value={basis}
-          disabled={hasKernels !== true}
-          onInput={({ currentTarget }) =>
-            changeSettings({ ...settings.value, basis: currentTarget.valueAsNumber })
-          }
-        />
-      </label>
-      <label>
-        <span class="slider-name">
-          Sparsity <output>{percent(sparsity, 0)}</output>
-        </span>
-        <input
-          type="range"
-          min={0}
-          max={MOST_SPARSITY}
-          step={0.01}
-          value={sparsity}
-          onInput={({ currentTarget }) =>
-            changeSettings({ ...settings.value, sparsity: currentTarget.valueAsNumber })
-          }
-        />
-      </label>
+      <Slider
+        name="Basis kernels, d"
+        value={basis}
+        min={1}
+        max={mostBasis}
+        step={1}
+        text={basisText(basis)}
+        disabled={hasKernels !== true}
+        onChange={(value) => changeSettings({ ...settings.value, basis: value })}
+      />
+      <Slider
+        name="Sparsity"
+        value={sparsity}
+        min={0}
+        max={MOST_SPARSITY}
+        step={0.01}
+        text={percent(sparsity, 0)}
+        onChange={(value) => changeSettings({ ...settings.value, sparsity: value })}
+      />
       <OwnSettings />
       {!isShown && (
         <button type="button" class="secondary outline" onClick={() => show("sliders")}>
@@ -86,6 +68,12 @@ function SliderCard() {
       )}
     </article>
   );
+}
+
+function basisText(basis: number): string {
+  const { mostBasis = 1, hasKernels } = network.value ?? {};
+  if (hasKernels !== true) return "none to share";
+  return basis >= mostBasis ? "kernels as they are" : `${basis} of ${mostBasis}`;
 }
 
 /** Says how many layers do not follow the sliders. */
@@ -116,22 +104,18 @@ function CalibrationCard() {
         Bases and coefficients are chosen so that the outputs stay what they are on pictures, without labels:
         far better than by hand, and it takes its time. More of your own pictures make it better.
       </p>
-      <label>
-        <span class="slider-name">
-          Multiply-accumulates to keep <output>{percent(fraction.value, 0)}</output>
-        </span>
-        <input
-          type="range"
-          min={0.1}
-          max={1}
-          step={0.05}
-          value={fraction.value}
-          disabled={isRunning || !takesPictures}
-          onInput={({ currentTarget }) => {
-            fraction.value = currentTarget.valueAsNumber;
-          }}
-        />
-      </label>
+      <Slider
+        name="Multiply-accumulates to keep"
+        value={fraction.value}
+        min={0.1}
+        max={1}
+        step={0.05}
+        text={percent(fraction.value, 0)}
+        disabled={isRunning || !takesPictures}
+        onChange={(value) => {
+          fraction.value = value;
+        }}
+      />
       {isRunning ? (
         <button type="button" class="secondary" onClick={stopCalibration}>
           Stop

@@ -1,6 +1,9 @@
 import { percent } from "../../../src/report/format.js";
 import { network } from "../state.js";
 
+/** Shares below this are none to speak of. */
+const LEAST = 0.005;
+
 /** What the network is, and what can be expected of it. */
 export function Summary() {
   const summary = network.value;
@@ -14,11 +17,11 @@ export function Summary() {
       </h2>
       <p>
         {`In: ${inputs.join("; ")}. Out: ${outputs.join("; ")}. `}
-        {kernels.share > 0 &&
+        {kernels.share > LEAST &&
           `${percent(kernels.share, 0)} of the multiply-accumulates have kernels that can share a basis. `}
-        {weights.share > 0 &&
+        {weights.share > LEAST &&
           `${percent(weights.share, 0)} have single weights to remove, which saves time once compiled. `}
-        {fixed.share > 0 && `${percent(fixed.share, 0)} stay as they are.`}
+        {fixed.share > LEAST && `${percent(fixed.share, 0)} stay as they are.`}
       </p>
       {isDequantized && (
         <p class="note">

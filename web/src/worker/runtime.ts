@@ -2,7 +2,7 @@ import { Tensor } from "onnxruntime-common";
 import { imageDims } from "../../../src/data/preprocessing.js";
 import type { Feeds, Session } from "../../../src/execute/engine.js";
 import type { Graph } from "../../../src/graph/types.js";
-import { measureByTurns, type Timing, timed, timedAsync } from "../../../src/measure/by_turns.js";
+import { measureByTurns, type Timing } from "../../../src/measure/by_turns.js";
 import { randomFeeds } from "../../../src/measure/random_feeds.js";
 import { decodeModel } from "../../../src/onnx/read.js";
 import { type ImageLike, load, type Model, type OutputData } from "../../../src/runtime/index.js";
@@ -14,6 +14,7 @@ import type { Pixels } from "./network_calls.js";
 import { serve } from "./rpc.js";
 import type { RaceTime, RuntimeCalls, Seen } from "./runtime_calls.js";
 import { openSession } from "./sessions.js";
+import { timedAsyncInGroups, timedInGroups } from "./timing.js";
 
 /** Errors are measured on so many pictures, where they are cheap to run. */
 const MOST_COMPARED = 64;
@@ -162,8 +163,8 @@ serve<RuntimeCalls>({
     );
     const timings = await measureByTurns(
       [
-        { engine: "original", sample: timedAsync(() => session.run(first)) },
-        { engine: "compiled", sample: timed(() => model.run(inputs)) },
+        { engine: "original", sample: timedAsyncInGroups(() => session.run(first)) },
+        { engine: "compiled", sample: timedInGroups(() => model.run(inputs)) },
       ],
       ROUNDS,
     );
