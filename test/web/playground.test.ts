@@ -10,7 +10,7 @@ import { runGraph } from "../../src/execute/node.js";
 import { float32Data, float32Tensor } from "../../src/graph/tensor.js";
 import type { Graph } from "../../src/graph/types.js";
 import { decodeModel } from "../../src/onnx/read.js";
-import { encodeModel } from "../../src/onnx/write.js";
+import { encodeModel, encodeModelWithData } from "../../src/onnx/write.js";
 import { load } from "../../src/runtime/index.js";
 import { CHROMIUM, withoutChromium } from "../../support/browser.js";
 import { Network } from "../../support/network.js";
@@ -83,7 +83,7 @@ async function withPage(options: BrowserContextOptions, work: (page: Page) => Pr
   }
 }
 
-const networkInput = (page: Page) => page.locator('input[accept=".onnx"]');
+const networkInput = (page: Page) => page.locator('input[accept^=".onnx"]');
 const pictureInput = (page: Page) => page.locator('input[accept="image/*"]');
 const slider = (page: Page, name: string) => page.getByRole("slider", { name, exact: true });
 
@@ -253,12 +253,20 @@ test("what cannot be read is said, with what to do, and the page goes on", { ski
   }));
   const outputs = graph.outputs.map((output) => ({ ...output, type: undefined }));
   writeFileSync(at("open.onnx"), encodeModel({ ...graph, inputs, outputs }));
+  const { model, data } = encodeModelWithData(graph, "apart.onnx.data");
+  writeFileSync(at("apart.onnx"), model);
+  writeFileSync(at("apart.onnx.data"), Buffer.concat(data));
   await withPage({}, async (page) => {
     for (const name of ["half.onnx", "weights.onnx"]) {
       await networkInput(page).setInputFiles(at(name));
       const text = await page.getByRole("alert").innerText();
       assert.ok(text.length > 20 && !/undefined|should not/.test(text), text);
     }
+    // Weights in a file of their own, first without it.
+    await networkInput(page).setInputFiles(at("apart.onnx"));
+    await page.getByRole("alert").getByText('in another file, "apart.onnx.data"').waitFor();
+    await networkInput(page).setInputFiles([at("apart.onnx.data"), at("apart.onnx")]);
+    await figure(page, "Error of the output");
     await networkInput(page).setInputFiles(at("open.onnx"));
     await page.getByLabel("Height").fill(`${TINY_SIZE}`);
     await page.getByLabel("Width").fill(`${TINY_SIZE}`);

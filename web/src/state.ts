@@ -1,4 +1,4 @@
-import { batch, signal } from "@preact/signals";
+import { batch, type Signal, signal } from "@preact/signals";
 import exampleUrl from "./example/patterns.onnx?url";
 import type { Agreement } from "./model/agreement.js";
 import type { InputSizes, OpenInput } from "./model/network.js";
@@ -58,6 +58,8 @@ export const varying = signal<Work>(idle);
 export const source = signal<PictureSource>({ kind: "generated", count: 64 });
 export const pictures = signal<readonly ShownPicture[]>([]);
 export const taking = signal<Work>(idle);
+/** Whether the original was run on what networks are compared on. */
+const isAsked = signal(false);
 export const compiled = signal<Compiled | undefined>(undefined);
 export const compiling = signal<Work>(idle);
 export const calibrated = signal<Calibrated | undefined>(undefined);
@@ -73,34 +75,43 @@ const runtimeWorker = new Remote<RuntimeCalls>(
 
 const messageOf = (error: unknown): string => (error instanceof Error ? error.message : String(error));
 
+/** For each kind of work which of its beginnings was the last: what was begun before shows nothing any more. */
+const begun = new Map<Signal<Work>, number>();
+
 /** Does something and shows how far it is. @returns undefined where it failed, which is shown as well */
 async function doing<Result>(
-  work: { value: Work },
+  work: Signal<Work>,
   text: string,
   act: (report: (progress: Progress) => void) => Promise<Result>,
 ): Promise<Result | undefined> {
-  work.value = { progress: { text, share: undefined }, failure: undefined };
+  const own = (begun.get(work) ?? 0) + 1;
+  begun.set(work, own);
+  const tell = (now: Work): void => {
+    if (begun.get(work) === own) work.value = now;
+  };
+  tell({ progress: { text, share: undefined }, failure: undefined });
   try {
-    const result = await act((progress) => {
-      work.value = { progress, failure: undefined };
-    });
-    work.value = idle;
+    const result = await act((progress) => tell({ progress, failure: undefined }));
+    tell(idle);
     return result;
   } catch (error) {
-    work.value = error instanceof Stopped ? idle : { progress: undefined, failure: messageOf(error) };
+    tell(error instanceof Stopped ? idle : { progress: undefined, failure: messageOf(error) });
     return undefined;
   }
 }
 
-/** Opens an `.onnx` file. */
-export function openFile(file: File, sizes: InputSizes = {}): Promise<void> {
-  return openModel({ file, name: file.name, sizes });
+/** Opens an `.onnx` file, with files that hold its weights where they are not inside. */
+export async function openFiles(files: readonly File[]): Promise<void> {
+  const [first] = files;
+  const file = files.find(({ name }) => /\.onnx$/i.test(name)) ?? first;
+  if (file === undefined) return;
+  await openModel({ file, name: file.name, data: files.filter((other) => other !== file), sizes: {} });
 }
 
 /** Opens the network that comes with the page. */
 export async function openExample(): Promise<void> {
   const file = await doing(opening, "Loading the example", async () => (await fetch(exampleUrl)).blob());
-  if (file !== undefined) await openModel({ file, name: "patterns.onnx", sizes: {} });
+  if (file !== undefined) await openModel({ file, name: "patterns.onnx", data: [], sizes: {} });
 }
 
 /** Opens a file again, whose inputs' sizes are now chosen. */
@@ -115,6 +126,7 @@ async function openModel(opened: Model): Promise<void> {
     network.value = variant.value = compiled.value = calibrated.value = undefined;
     openInputs.value = [];
     pictures.value = [];
+    isAsked.value = false;
     for (const work of [varying, taking, compiling, calibrating]) work.value = idle;
     maker.value = "sliders";
     source.value = { kind: "generated", count: 64 };
@@ -134,27 +146,43 @@ async function openModel(opened: Model): Promise<void> {
     settings.value = startSettings(answer.summary.mostBasis);
   });
   refresh();
-  await startRuntime(answer.summary);
+  if (await startRuntime(answer.summary)) await takePictures(source.value);
 }
 
-async function startRuntime({ pictures: input, classNames, figures }: NetworkSummary): Promise<void> {
+/** Loads the original. @returns whether it is still wanted and could be loaded */
+async function startRuntime({ pictures: input, classNames, figures }: NetworkSummary): Promise<boolean> {
+  const of = model.value;
   const isLoaded = await doing(taking, "Loading the original into ONNX Runtime", async () => {
     const plain = await networkWorker.call("plainOriginal", undefined);
     const given = { plain, input, classNames, macs: figures.executedMacs };
     await runtimeWorker.call("open", given, { transfer: [plain.buffer as ArrayBuffer] });
     return true;
   });
-  if (isLoaded === true) await takePictures(source.value);
+  return isLoaded === true && model.value === of;
+}
+
+/** Pictures that were dropped; what they are for must be there. */
+export async function dropPictures(files: readonly File[]): Promise<void> {
+  const refusal =
+    network.value === undefined
+      ? "These are pictures. Open a network first, then drop them again"
+      : network.value.pictures === undefined
+        ? "This network takes no pictures"
+        : undefined;
+  if (refusal === undefined) await takePictures({ kind: "files", files });
+  else opening.value = { progress: undefined, failure: refusal };
 }
 
 /** Takes pictures, on which outputs are compared and races run. */
 export async function takePictures(given: PictureSource): Promise<void> {
   const names = given.kind === "files" ? given.files.map(({ name }) => name) : [];
+  const of = model.value;
   const taken = await doing(taking, "Reading pictures", (report) =>
     runtimeWorker.call("take", given, { report }),
   );
-  if (taken === undefined) return;
+  if (taken === undefined || model.value !== of) return;
   batch(() => {
+    isAsked.value = true;
     source.value = given;
     pictures.value = taken.shown.map((pixels, index) => ({
       name: names[index] ?? `generated ${index + 1}`,
@@ -224,7 +252,7 @@ async function compared(): Promise<void> {
   const { bytes, plain } = await networkWorker.call("write", undefined);
   if (isStale) return;
   fileBytes.value = bytes;
-  if (pictures.value.length === 0 && network.value?.pictures !== undefined) return;
+  if (!isAsked.value) return;
   const found = await runtimeWorker.call("agree", plain, { transfer: [plain.buffer as ArrayBuffer] });
   if (!isStale) agreement.value = found;
 }

@@ -1,4 +1,5 @@
 import { type PictureFormat, pictureFormat } from "../../../src/data/picture_format.js";
+import { PenniError } from "../../../src/graph/errors.js";
 import { imageAxes, imageInput } from "../../../src/graph/image_input.js";
 import { fixBatch, specializeInputs } from "../../../src/graph/passes/fix_input_shape.js";
 import type { Dim, Graph, ValueInfo } from "../../../src/graph/types.js";
@@ -6,6 +7,7 @@ import { importForCompression } from "../../../src/method/import_for_compression
 import { mergeDecompositions } from "../../../src/method/merge_decompositions.js";
 import { quantizedNode } from "../../../src/method/remarks.js";
 import { decodeModel } from "../../../src/onnx/read.js";
+import type { ExternalData } from "../../../src/onnx/tensors.js";
 import { dequantize } from "../../../src/ops/passes/dequantize.js";
 import type { ImageDims } from "../../../src/runtime/index.js";
 
@@ -46,12 +48,17 @@ export type Opened =
   | { readonly kind: "network"; readonly network: Network }
   | { readonly kind: "open sizes"; readonly inputs: readonly OpenInput[] };
 
+/** Files of external data by their names, without folders. */
+export type DataFiles = ReadonlyMap<string, ExternalData>;
+
 /**
  * A network from the bytes of its file.
+ * @param data files beside it, for networks whose weights are not inside
  * @throws PenniError with what is wrong and what to do about it
  */
-export function openNetwork(bytes: Uint8Array, sizes: InputSizes = {}): Opened {
-  const given = specializeInputs(decodeModel(bytes), new Map(Object.entries(sizes)));
+export function openNetwork(bytes: Uint8Array, sizes: InputSizes = {}, data: DataFiles = new Map()): Opened {
+  const model = decodeModel(bytes, { external: (location) => dataFile(location, data) });
+  const given = specializeInputs(model, new Map(Object.entries(sizes)));
   const inputs = given.inputs.filter(isOpen).map(openInput);
   if (inputs.length > 0) return { kind: "open sizes", inputs };
   const isDequantized = quantizedNode(given) !== undefined;
@@ -63,11 +70,20 @@ export function openNetwork(bytes: Uint8Array, sizes: InputSizes = {}): Opened {
       given,
       graph,
       dense: mergeDecompositions(graph).graph,
-      fileBytes: bytes.byteLength,
+      fileBytes: [...data.values()].reduce((sum, file) => sum + file.byteLength, bytes.byteLength),
       pictures: pictureInput(given),
       isDequantized,
     },
   };
+}
+
+function dataFile(location: string, data: DataFiles): ExternalData {
+  const name = location.split(/[/\\]/).at(-1) ?? location;
+  const found = data.get(name);
+  if (found !== undefined) return found;
+  throw new PenniError("bad-file", `the network's weights are in another file, "${name}"`, {
+    advice: "Drop or choose both files together",
+  });
 }
 
 const isOpenDim = (dim: Dim, axis: number): boolean => axis > 0 && typeof dim !== "number";

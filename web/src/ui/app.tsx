@@ -1,5 +1,5 @@
 import { useEffect, useState } from "preact/hooks";
-import { network, openFile, takePictures } from "../state.js";
+import { dropPictures, openFiles } from "../state.js";
 import { Downloads } from "./downloads.js";
 import { Figures } from "./figures.js";
 import { Kernels } from "./kernels.js";
@@ -69,8 +69,7 @@ function useDrops(): boolean {
 /** Pictures by what the browser says of their type; what is none is a network, which tells what is wrong with it. */
 function take(files: readonly File[]): void {
   const images = files.filter(({ type }) => type.startsWith("image/"));
-  const [other] = files.filter(({ type }) => !type.startsWith("image/"));
-  if (other !== undefined) void openFile(other);
-  else if (images.length > 0 && network.value?.pictures !== undefined)
-    void takePictures({ kind: "files", files: images });
+  const others = files.filter(({ type }) => !type.startsWith("image/"));
+  if (others.length > 0) void openFiles(others);
+  else if (images.length > 0) void dropPictures(images);
 }

@@ -1,5 +1,5 @@
 import type { OpenInput } from "../model/network.js";
-import { chooseSizes, model, openExample, openFile, openInputs, opening } from "../state.js";
+import { chooseSizes, model, openExample, openFiles, openInputs, opening } from "../state.js";
 import { WorkNote } from "./work_note.js";
 
 /** Where a network comes in. */
@@ -7,10 +7,10 @@ export function Opener() {
   const isBusy = opening.value.progress !== undefined;
   const choose = (event: Event): void => {
     const input = event.currentTarget as HTMLInputElement;
-    const [file] = input.files ?? [];
+    const files = [...(input.files ?? [])];
     // The same file again is a change as well.
     input.value = "";
-    if (file !== undefined) void openFile(file);
+    if (files.length > 0) void openFiles(files);
   };
   return (
     <section aria-label="Open a network">
@@ -19,7 +19,7 @@ export function Opener() {
           <strong>
             {model.value === undefined ? "Drop an .onnx file here, or choose one" : "Another .onnx file"}
           </strong>
-          <input type="file" accept=".onnx" onChange={choose} disabled={isBusy} />
+          <input type="file" accept=".onnx,.data,.bin" multiple onChange={choose} disabled={isBusy} />
         </label>
         <button type="button" class="secondary" onClick={() => void openExample()} disabled={isBusy}>
           Take the example

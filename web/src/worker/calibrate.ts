@@ -5,17 +5,17 @@ import { NodeCalibration } from "../../../src/measure/calibration.js";
 import { type CalibrationProgress, calibrate } from "../../../src/method/calibrate.js";
 import { mergeDecompositions } from "../../../src/method/merge_decompositions.js";
 import { encodeModel } from "../../../src/onnx/write.js";
-import { type Network, openNetwork, type PictureInput } from "../model/network.js";
+import type { Network, PictureInput } from "../model/network.js";
 import { generatedPictures, splitOf } from "../model/pictures.js";
 import type { CalibrateCalls } from "./calibrate_calls.js";
 import { decodePictures } from "./decode_pictures.js";
 import type { Model } from "./network_calls.js";
-import { readFile } from "./read_file.js";
+import { openModel } from "./read_file.js";
 import { type Progress, type Report, serve } from "./rpc.js";
 import type { PictureSource } from "./runtime_calls.js";
 
-async function open({ file, sizes }: Model, report: Report): Promise<Network> {
-  const found = openNetwork(await readFile(file, report), sizes);
+async function open(model: Model, report: Report): Promise<Network> {
+  const found = await openModel(model, report);
   if (found.kind === "network") return found.network;
   throw new Error("the sizes of the network's inputs are not chosen");
 }

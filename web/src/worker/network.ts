@@ -3,12 +3,12 @@ import type { Graph } from "../../../src/graph/types.js";
 import { shrink } from "../../../src/method/shrink.js";
 import { decodeModel } from "../../../src/onnx/read.js";
 import { layersOnBases, sparsityPixels } from "../../../src/report/data/kernel_view.js";
-import { type Network, openNetwork } from "../model/network.js";
+import type { Network } from "../model/network.js";
 import type { Sliders } from "../model/sliders.js";
 import { slidersOf, summarize, summarizeVariant } from "../model/views.js";
 import { compileNetwork, forRuntime, type Written, writeVariant } from "../model/written.js";
 import type { NetworkCalls } from "./network_calls.js";
-import { readFile } from "./read_file.js";
+import { openModel } from "./read_file.js";
 import { serve } from "./rpc.js";
 
 /** The network that is open, and what has become of it. */
@@ -38,13 +38,12 @@ function written(): Promise<Written> {
 }
 
 serve<NetworkCalls>({
-  async open({ file, name, sizes }, report) {
+  async open(model, report) {
     bench = undefined;
-    const bytes = await readFile(file, report);
-    report({ text: "Understanding the network", share: undefined });
-    const found = openNetwork(bytes, sizes);
+    const found = await openModel(model, report);
     if (found.kind === "open sizes") return found;
     const { network } = found;
+    const { name } = model;
     report({ text: "Counting and looking at kernels", share: undefined });
     const sliders = slidersOf(network);
     const summary = summarize(name, network, sliders);

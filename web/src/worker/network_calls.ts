@@ -5,6 +5,8 @@ import type { NetworkSummary, VariantSummary } from "../model/views.js";
 export interface Model {
   readonly file: Blob;
   readonly name: string;
+  /** Files beside it that hold its weights. */
+  readonly data: readonly File[];
   readonly sizes: InputSizes;
 }
 
