@@ -3,10 +3,11 @@ import { readClassNames } from "../../../src/graph/image_metadata.js";
 import { fixBatch } from "../../../src/graph/passes/fix_input_shape.js";
 import type { Graph, ValueInfo } from "../../../src/graph/types.js";
 import { findDecompositions } from "../../../src/layers/weights.js";
-import { countGraph } from "../../../src/measure/count.js";
+import { countGraph, type GraphCount } from "../../../src/measure/count.js";
 import { predictedLatency } from "../../../src/measure/predicted_latency.js";
-import { inspectGraph, layerName } from "../../../src/method/inspect.js";
-import { type KindShare, kindShares, type LayerKind } from "../../../src/method/layer_kinds.js";
+import { decompositionCandidates } from "../../../src/method/decompose.js";
+import { layerName } from "../../../src/method/inspect.js";
+import { type KindShare, kindShares, type LayerKind, layerKind } from "../../../src/method/layer_kinds.js";
 import { type BasisView, layersOnBases } from "../../../src/report/data/kernel_view.js";
 import { type NetworkView, networkView } from "../../../src/report/data/network.js";
 import type { Network, PictureInput } from "./network.js";
@@ -59,23 +60,34 @@ export interface VariantSummary {
   readonly kernels: readonly BasisView[];
 }
 
-export function figuresOf(graph: Graph): Figures {
-  const single = fixBatch(graph, 1);
-  const { parameters, paperMacs, executedMacs } = countGraph(single);
+function figuresOf(single: Graph, { parameters, paperMacs, executedMacs }: GraphCount): Figures {
   const predictedMs = predictedLatency(single, wasmTarget.rates) / 1e6;
   return { parameters, paperMacs, executedMacs, predictedMs };
 }
 
+/** How much of the arithmetic lies in layers of each kind. */
+function kindsOf(single: Graph, { layers }: GraphCount): NetworkSummary["kinds"] {
+  const decisions = new Map(decompositionCandidates(single).map((decision) => [decision.conv, decision]));
+  return kindShares(
+    layers.map(({ node, executedMacs }) => ({
+      kind: layerKind(single, node, decisions.get(node)),
+      executedMacs,
+    })),
+  );
+}
+
 export function summarize(name: string, network: Network, sliders: Sliders): NetworkSummary {
   const { graph, fileBytes, pictures, isDequantized } = network;
+  const single = fixBatch(graph, 1);
+  const count = countGraph(single);
   return {
     name,
     fileBytes,
     inputs: graph.inputs.map(describeValue),
     outputs: graph.outputs.map(describeValue),
     rows: networkView(graph, undefined),
-    figures: figuresOf(graph),
-    kinds: kindShares(inspectGraph(fixBatch(graph, 1)).layers),
+    figures: figuresOf(single, count),
+    kinds: kindsOf(single, count),
     mostBasis: sliders.most,
     hasKernels: sliders.hasKernels,
     pictures,
@@ -91,17 +103,16 @@ function describeValue({ name, type }: ValueInfo): string {
 
 export function summarizeVariant(graph: Graph): VariantSummary {
   const single = fixBatch(graph, 1);
-  const { layers: counts, parameters, paperMacs, executedMacs } = countGraph(single);
+  const count = countGraph(single);
   const bases = new Map(findDecompositions(single).map(({ conv, d }) => [conv, d]));
   const layers = Object.fromEntries(
-    counts.map(({ node, parameters, paperMacs, sparse }): [string, LayerState] => [
+    count.layers.map(({ node, parameters, paperMacs, sparse }): [string, LayerState] => [
       layerName(node),
       { parameters, macs: paperMacs, basis: bases.get(node), nonZeros: sparse?.nonZeros },
     ]),
   );
-  const predictedMs = predictedLatency(single, wasmTarget.rates) / 1e6;
   return {
-    figures: { parameters, paperMacs, executedMacs, predictedMs },
+    figures: figuresOf(single, count),
     layers,
     kernels: layersOnBases(single).map(({ view }) => view),
   };

@@ -73,11 +73,12 @@ function Card({ name, before, after, show, note }: Figure) {
   );
 }
 
-/** A change of less than this is none. */
-const CHANGE = 0.005;
+/** A change of less than this has no factor. */
+const CHANGE = 0.05;
 
 function factor(before: number, after: number): string {
-  if (before === after || Math.abs(after / before - 1) < CHANGE) return "the same";
+  if (before === after) return "the same";
+  if (Math.abs(after / before - 1) < CHANGE) return "about the same";
   return after < before ? `${times(before, after)} less` : `${times(after, before)} more`;
 }
 

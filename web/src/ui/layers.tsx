@@ -1,3 +1,4 @@
+import { useState } from "preact/hooks";
 import { laneCount } from "../../../src/report/data/lanes.js";
 import type { Layer, NetworkRow } from "../../../src/report/data/network.js";
 import { compact, percent } from "../../../src/report/format.js";
@@ -30,7 +31,12 @@ export function Layers() {
                 <span class="hidden">Links</span>
               </th>
               <th scope="col">Layer</th>
-              <th scope="col">Multiply-accumulates</th>
+              <th scope="col">
+                <span class="wide-only">Multiply-accumulates</span>
+                <abbr class="narrow-only" title="Multiply-accumulates">
+                  MACs
+                </abbr>
+              </th>
               <th scope="col" class="number wide-only">
                 Parameters
               </th>
@@ -75,38 +81,67 @@ function Row({ row, lanes, most }: RowProps) {
         </td>
       </tr>
     );
+  return <LayerRow {...{ row, lanes, most, layer }} />;
+}
+
+function LayerRow({ row, lanes, most, layer }: RowProps & { readonly layer: Layer }) {
+  const { name } = row;
+  const [isOpen, setOpen] = useState(false);
+  const hasSay = layer.op === "Conv" && maker.value === "sliders";
+  const isOwn = hasSay && isOpen;
   const after = variant.value?.layers[name];
   const { macs } = layer.before;
   // A layer that is gone has no state; until something was computed none has.
   const left = variant.value === undefined ? macs : (after?.macs ?? 0);
+  const dims = layer.weightDims === undefined ? "" : ` ${layer.weightDims.join("\u00d7")}`;
   return (
-    <tr>
-      <td class="rail-cell">
-        <Rail
-          row={row}
-          lanes={lanes}
-          size={macs / most}
-          removed={macs === 0 ? 0 : Math.max(0, 1 - left / macs)}
-        />
-      </td>
-      <th scope="row">
-        <LayerName name={name} layer={layer} />
-      </th>
-      <td class="cost">
-        <meter min={0} max={most} value={left} aria-label={`Multiply-accumulates of ${name}`} />
-        <span
-          class="bar"
-          style={{ "--before": `${(100 * macs) / most}%`, "--after": `${(100 * left) / most}%` }}
-          aria-hidden="true"
-        />
-        <small>
-          {variant.value === undefined ? compact(macs) : `${compact(macs)} \u2192 ${compact(left)}`}
-        </small>
-      </td>
-      <td class="number wide-only">{compact(after?.parameters ?? layer.before.parameters)}</td>
-      <td class="number">{after?.basis ?? "\u2013"}</td>
-      <td class="number">{sparsityOf(layer, after)}</td>
-    </tr>
+    <>
+      <tr>
+        <td class="rail-cell" rowSpan={isOwn ? 2 : 1}>
+          <Rail
+            row={row}
+            lanes={lanes}
+            size={macs / most}
+            removed={macs === 0 ? 0 : Math.max(0, 1 - left / macs)}
+          />
+        </td>
+        <th scope="row">
+          {hasSay ? (
+            <button
+              type="button"
+              class="link layer-name"
+              aria-expanded={isOpen}
+              onClick={() => setOpen(!isOpen)}
+            >
+              {name}
+            </button>
+          ) : (
+            <span class="layer-name">{name}</span>
+          )}
+          <small>{`${layer.op}${dims}`}</small>
+        </th>
+        <td class="cost">
+          <span
+            class="bar"
+            style={{ "--before": `${(100 * macs) / most}%`, "--after": `${(100 * left) / most}%` }}
+            aria-hidden="true"
+          />
+          <small>
+            {variant.value === undefined ? compact(macs) : `${compact(macs)} \u2192 ${compact(left)}`}
+          </small>
+        </td>
+        <td class="number wide-only">{compact(after?.parameters ?? layer.before.parameters)}</td>
+        <td class="number">{after?.basis ?? "\u2013"}</td>
+        <td class="number">{sparsityOf(layer, after)}</td>
+      </tr>
+      {isOwn && (
+        <tr class="own">
+          <td colSpan={5}>
+            <OwnSettings name={name} layer={layer} />
+          </td>
+        </tr>
+      )}
+    </>
   );
 }
 
@@ -119,22 +154,16 @@ function sparsityOf({ weightDims }: Layer, after: LayerState | undefined): strin
   return all === 0 ? "\u2013" : percent(1 - after.nonZeros / all, 0);
 }
 
-/** A layer's name; where sliders have a say in it, its own ones below. */
-function LayerName({ name, layer }: { readonly name: string; readonly layer: Layer }) {
-  const dims = layer.weightDims === undefined ? "" : ` ${layer.weightDims.join("\u00d7")}`;
-  const text = (
-    <>
-      <span class="layer-name">{name}</span>
-      <small>{`${layer.op}${dims}`}</small>
-    </>
-  );
-  if (layer.op !== "Conv" || maker.value !== "sliders") return text;
+/** What the sliders say of one layer. */
+function OwnSettings({ name, layer }: { readonly name: string; readonly layer: Layer }) {
   const own = settings.value.layers[name];
   return (
-    <details class="own" open={own !== undefined}>
-      <summary>{text}</summary>
-      {layer.reason !== undefined && <p class="note">{layer.reason}</p>}
-      {layer.reason === undefined && <OwnBasis name={name} layer={layer} />}
+    <>
+      {layer.reason === undefined ? (
+        <OwnBasis name={name} layer={layer} />
+      ) : (
+        <p class="note">{layer.reason}</p>
+      )}
       <Slider
         name="Sparsity"
         of={name}
@@ -156,7 +185,7 @@ function LayerName({ name, layer }: { readonly name: string; readonly layer: Lay
           As all
         </button>
       )}
-    </details>
+    </>
   );
 }
 
