@@ -26,13 +26,20 @@ const loaderText: Plugin = {
   },
 };
 
+/** While developing, Vite puts styles into the page itself, which the built page forbids. */
+const stylesOfDevelopment: Plugin = {
+  name: "penni-styles-of-development",
+  apply: "serve",
+  transformIndexHtml: (html) => html.replace("style-src 'self'", "style-src 'self' 'unsafe-inline'"),
+};
+
 const plugins = (): Plugin[] => [runtimeOfBrowsers, loaderText];
 
 export default defineConfig({
   root: here("."),
   // Any folder of any host.
   base: "./",
-  plugins: plugins(),
+  plugins: [...plugins(), stylesOfDevelopment],
   worker: { format: "es", plugins },
   oxc: { jsx: { runtime: "automatic", importSource: "preact" } },
   assetsInclude: ["**/*.onnx"],

@@ -1,5 +1,6 @@
 import { useEffect, useState } from "preact/hooks";
-import { dropPictures, openFiles } from "../state.js";
+import { openFiles } from "../actions/open.js";
+import { dropPictures } from "../actions/pictures.js";
 import { Downloads } from "./downloads.js";
 import { Figures } from "./figures.js";
 import { Kernels } from "./kernels.js";

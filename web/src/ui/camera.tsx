@@ -1,7 +1,7 @@
 import type { RefObject } from "preact";
 import { useEffect, useRef, useState } from "preact/hooks";
 import { milliseconds } from "../../../src/report/format.js";
-import { look } from "../state.js";
+import { look } from "../actions/compile.js";
 import type { Look } from "../worker/runtime_calls.js";
 import { Answers } from "./answers.js";
 

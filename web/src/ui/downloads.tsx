@@ -1,4 +1,5 @@
-import { compiling, downloadOf, model, variant } from "../state.js";
+import { downloadOf } from "../actions/compile.js";
+import { compiling, model, variant } from "../state.js";
 
 const kinds = [
   { kind: "onnx", ending: ".onnx", text: ".onnx", note: "for any ONNX Runtime" },

@@ -1,7 +1,8 @@
 import { useEffect, useState } from "preact/hooks";
 import type { BasisView } from "../../../src/report/data/kernel_view.js";
 import { compact, percent } from "../../../src/report/format.js";
-import { coefficientsOf, variant, version } from "../state.js";
+import { coefficientsOf } from "../actions/compile.js";
+import { variant, version } from "../state.js";
 import type { Pixels } from "../worker/network_calls.js";
 import { PixelImage } from "./canvas.js";
 

@@ -2,9 +2,10 @@ import { useState } from "preact/hooks";
 import { laneCount } from "../../../src/report/data/lanes.js";
 import type { Layer, NetworkRow } from "../../../src/report/data/network.js";
 import { compact, percent } from "../../../src/report/format.js";
+import { changeSettings } from "../actions/refresh.js";
 import { MOST_SPARSITY, withLayer } from "../model/settings.js";
 import type { LayerState } from "../model/views.js";
-import { changeSettings, maker, network, settings, variant } from "../state.js";
+import { maker, network, settings, variant } from "../state.js";
 import { Rail } from "./rail.js";
 import { Slider } from "./slider.js";
 

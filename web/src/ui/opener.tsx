@@ -1,5 +1,6 @@
+import { chooseSizes, openExample, openFiles } from "../actions/open.js";
 import type { OpenInput } from "../model/network.js";
-import { chooseSizes, model, openExample, openFiles, openInputs, opening } from "../state.js";
+import { model, openInputs, opening } from "../state.js";
 import { WorkNote } from "./work_note.js";
 
 /** Where a network comes in. */

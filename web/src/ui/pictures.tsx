@@ -1,4 +1,5 @@
-import { network, pictures, source, takePictures, taking } from "../state.js";
+import { takePictures } from "../actions/pictures.js";
+import { GENERATED, network, pictures, source, taking } from "../state.js";
 import { WorkNote } from "./work_note.js";
 
 /** Which pictures the network is tried on: for errors of the output, for calibration and for races. */
@@ -34,11 +35,7 @@ function Chooser() {
           <input type="file" accept="image/*" multiple onChange={choose} disabled={isBusy} />
         </label>
         {chosen.kind === "files" && (
-          <button
-            type="button"
-            class="secondary"
-            onClick={() => void takePictures({ kind: "generated", count: 64 })}
-          >
+          <button type="button" class="secondary" onClick={() => void takePictures(GENERATED)}>
             Generated ones again
           </button>
         )}

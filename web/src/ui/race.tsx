@@ -1,13 +1,6 @@
 import { milliseconds, percent, times } from "../../../src/report/format.js";
-import {
-  compileAndRace,
-  compiled,
-  compiling,
-  network,
-  pictures,
-  type ShownPicture,
-  taking,
-} from "../state.js";
+import { compileAndRace } from "../actions/compile.js";
+import { compiled, compiling, network, pictures, type ShownPicture, taking } from "../state.js";
 import type { Race, RaceTime, Seen } from "../worker/runtime_calls.js";
 import { Answers } from "./answers.js";
 import { Camera } from "./camera.js";

@@ -1,18 +1,8 @@
 import { percent } from "../../../src/report/format.js";
+import { calibrate, stopCalibration } from "../actions/calibrate.js";
+import { changeSettings, show } from "../actions/refresh.js";
 import { MOST_SPARSITY } from "../model/settings.js";
-import {
-  calibrate,
-  calibrated,
-  calibrating,
-  changeSettings,
-  fraction,
-  maker,
-  network,
-  settings,
-  show,
-  source,
-  stopCalibration,
-} from "../state.js";
+import { calibrated, calibrating, fraction, maker, network, settings, source } from "../state.js";
 import { Slider } from "./slider.js";
 import { WorkNote } from "./work_note.js";
 
