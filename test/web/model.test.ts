@@ -137,6 +137,26 @@ describe("the sliders", () => {
       }
     });
 
+  test("take the smallest elements, each in units of its layer's deviation", () => {
+    const [whole, pruned] = [sliders.graphOf(at(5, 0)), sliders.graphOf(at(5, 0.2))];
+    const [kept, gone]: [number[], number[]] = [[], []];
+    for (const name of prunableInitializers(pruned)) {
+      const before = float32Data(whole.initializers.get(name) ?? assert.fail(name));
+      const after = float32Data(pruned.initializers.get(name) ?? assert.fail(name));
+      // Where channels went too, elements have other places.
+      if (before.length !== after.length) continue;
+      const mean = before.reduce((sum, value) => sum + value, 0) / before.length;
+      const deviation = Math.sqrt(
+        before.reduce((sum, value) => sum + (value - mean) ** 2, 0) / before.length,
+      );
+      before.forEach((value, index) => {
+        (after[index] === 0 ? gone : kept).push(Math.abs(value) / deviation);
+      });
+    }
+    assert.ok(gone.length > 100 && kept.length > 100);
+    assert.ok(Math.max(...gone) <= Math.min(...kept) * (1 + 1e-5));
+  });
+
   test("give a layer its own basis, and take it back", () => {
     const [, second] = findDecompositions(sliders.graphOf(at(5, 0)));
     const name = second === undefined ? assert.fail() : layerName(second.conv);

@@ -303,6 +303,9 @@ test("a file of 100 MB is read with a bar, on a page that goes on", { skip }, as
     await networkInput(page).setInputFiles(at("large.onnx"));
     await page.getByRole("heading", { name: "What it costs" }).waitFor();
     assert.ok(Number(await page.evaluate("values.size")) > 5);
+    // Another one does not wait for it.
+    await openTiny(page);
+    assert.match(await page.getByRole("heading", { level: 2 }).first().innerText(), /tiny/);
   });
 });
 

@@ -51,6 +51,8 @@ export async function chooseSizes(sizes: InputSizes): Promise<void> {
 
 async function openModel(opened: Model): Promise<void> {
   stopCalibration();
+  // Nobody waits for what was wanted of another network.
+  for (const worker of [networkWorker, runtimeWorker]) worker.interrupt();
   batch(() => {
     model.value = opened;
     network.value = variant.value = calibrated.value = undefined;

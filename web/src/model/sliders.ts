@@ -1,10 +1,12 @@
-import { countNonZeros, float32Data } from "../../../src/graph/tensor.js";
-import type { Graph } from "../../../src/graph/types.js";
+import { withInitializers } from "../../../src/graph/edit.js";
+import { countNonZeros, elementCount, float32Data, float32Tensor } from "../../../src/graph/tensor.js";
+import type { Graph, Tensor } from "../../../src/graph/types.js";
 import { convolutions, type DenseLayer, findDecompositions } from "../../../src/layers/weights.js";
 import { type Factors, factorise } from "../../../src/method/basis.js";
 import { basisSaves, decompositionCandidates, withFactors } from "../../../src/method/decompose.js";
 import { layerName } from "../../../src/method/inspect.js";
-import { type PrunedLayer, prunableInitializers, pruneCoefficients } from "../../../src/method/prune.js";
+import { prunableInitializers, standardDeviation } from "../../../src/method/prune.js";
+import { lives } from "../../../src/method/prune_kernels.js";
 import { shrink } from "../../../src/method/shrink.js";
 import { mostBasis, type Settings } from "./settings.js";
 
@@ -20,13 +22,15 @@ export class Sliders {
   private readonly names: ReadonlyMap<string, string>;
   /** All taps of each weight on its own singular vectors, of which any basis is the first few. */
   private readonly full = new Map<string, Factors>();
-  private decomposed: { readonly key: string; readonly sizes: Sizes } | undefined;
+  private readonly sizes: SizesOfElements;
+  private decomposed: { readonly key: string; readonly graph: DecomposedGraph } | undefined;
 
   constructor(private readonly dense: Graph) {
     const decisions = decompositionCandidates(dense);
     this.layers = decisions.flatMap(({ layer }) => (layer === undefined ? [] : [layer]));
     this.names = new Map(this.layers.map(({ weight, conv }) => [weight, layerName(conv)]));
     this.most = mostBasis(this.layers);
+    this.sizes = new SizesOfElements(dense);
   }
 
   /** Whether some layer has kernels that can share a basis. */
@@ -35,21 +39,18 @@ export class Sliders {
   }
 
   graphOf(settings: Settings): Graph {
-    const sizes = this.sizesOf(settings);
-    const scales = sizes.thresholds(settings);
-    const pruned = pruneCoefficients(sizes.graph, { factor: 1, scales }).graph;
-    return shrink(pruned);
+    const { graph, thresholds } = this.decomposedFor(settings);
+    return shrink(withZeros(graph, thresholds(settings)));
   }
 
-  private sizesOf(settings: Settings): Sizes {
+  private decomposedFor(settings: Settings): DecomposedGraph {
     const own = Object.entries(settings.layers).map(([name, { basis }]) => [name, basis]);
     const key = JSON.stringify([settings.basis, own]);
-    if (this.decomposed?.key !== key)
-      this.decomposed = {
-        key,
-        sizes: new Sizes(withFactors(this.dense, (layer) => this.factors(layer, settings))),
-      };
-    return this.decomposed.sizes;
+    if (this.decomposed?.key !== key) {
+      const graph = withFactors(this.dense, (layer) => this.factors(layer, settings));
+      this.decomposed = { key, graph: decomposedGraph(graph, this.sizes) };
+    }
+    return this.decomposed.graph;
   }
 
   private factors(layer: DenseLayer, { basis, layers }: Settings): Factors | undefined {
@@ -73,43 +74,77 @@ function firstKernels({ coefs, basis }: Factors, taps: number, d: number): Facto
   return { coefs: kept, basis: basis.slice(0, d * taps) };
 }
 
-/** A decomposed network with the sizes of its coefficients in order, so that any share of them is found at once. */
-class Sizes {
-  /** Layers' names by what may be pruned in them. */
-  private readonly layers: ReadonlyMap<string, string>;
-  private readonly deviations: ReadonlyMap<string, number>;
-  private all: Float32Array | undefined;
+/** The network with zeros for all elements below thresholds, by initializer. */
+function withZeros(graph: Graph, thresholds: ReadonlyMap<string, number>): Graph {
+  const changed = [...thresholds].flatMap(([name, threshold]) => {
+    const tensor = graph.initializers.get(name);
+    if (tensor === undefined || threshold === 0) return [];
+    const kept = float32Data(tensor).map((value) => (lives(value, threshold) ? value : 0));
+    return [[name, float32Tensor(tensor.dims, kept)] as const];
+  });
+  return withInitializers(graph, changed);
+}
 
-  constructor(readonly graph: Graph) {
-    const coefs = new Map(findDecompositions(graph).map((layer) => [layer.conv, layer.coefs]));
-    this.layers = new Map(
-      convolutions(graph).map((conv) => [coefs.get(conv) ?? conv.inputs[1] ?? "", layerName(conv)]),
-    );
-    const { layers } = pruneCoefficients(graph, { factor: 0 });
-    this.deviations = new Map(
-      layers.map(({ initializer, deviation }: PrunedLayer) => [initializer, deviation]),
-    );
-  }
+/** A decomposed network, and by initializer below which size elements become zero. */
+interface DecomposedGraph {
+  readonly graph: Graph;
+  readonly thresholds: (settings: Settings) => ReadonlyMap<string, number>;
+}
 
-  /** For each initializer the deviations below which its elements become zero. */
-  thresholds({ sparsity, layers }: Settings): ReadonlyMap<string, number> {
-    const names = prunableInitializers(this.graph);
-    this.all ??= joined(names.map((name) => this.sizes(name))).sort();
-    const common = quantile(this.all, sparsity);
+function decomposedGraph(graph: Graph, sizes: SizesOfElements): DecomposedGraph {
+  const coefs = new Map(findDecompositions(graph).map((layer) => [layer.conv, layer.coefs]));
+  const layers = new Map(
+    convolutions(graph).map((conv) => [coefs.get(conv) ?? conv.inputs[1] ?? "", layerName(conv)]),
+  );
+  const prunable = prunableInitializers(graph).flatMap((name) => {
+    const tensor = graph.initializers.get(name);
+    return tensor === undefined ? [] : [{ name, layer: layers.get(name) ?? "", ...sizes.of(tensor) }];
+  });
+  const all = joined(prunable.map(({ sizes: own }) => own)).sort();
+  const thresholds = (settings: Settings): ReadonlyMap<string, number> => {
+    const common = quantile(all, settings.sparsity);
     return new Map(
-      names.map((name) => {
-        const own = layers[this.layers.get(name) ?? ""]?.sparsity;
-        return [name, own === undefined ? common : quantile(this.sizes(name).sort(), own)];
+      prunable.map(({ name, layer, deviation, sizes: own }) => {
+        const share = settings.layers[layer]?.sparsity;
+        return [name, deviation * (share === undefined ? common : quantile(own.toSorted(), share))];
       }),
     );
+  };
+  return { graph, thresholds };
+}
+
+/** Of an initializer: what its elements vary by, and their sizes in units of that. */
+interface ElementSizes {
+  readonly deviation: number;
+  /** Of all elements, or of some evenly spread. */
+  readonly sizes: Float32Array;
+}
+
+/** Elements of a network whose sizes are looked at: so many tell any share to a thousandth. */
+const MOST_SIZES = 2 ** 20;
+
+/** Sizes of elements, for each initializer only once. */
+class SizesOfElements {
+  private readonly known = new WeakMap<Tensor, ElementSizes>();
+  private readonly step: number;
+
+  constructor(network: Graph) {
+    const all = [...network.initializers.values()].reduce((sum, { dims }) => sum + elementCount(dims), 0);
+    this.step = Math.max(1, Math.round(all / MOST_SIZES));
   }
 
-  /** Of each element, in units of its layer's deviation. */
-  private sizes(name: string): Float32Array {
-    const tensor = this.graph.initializers.get(name);
-    const deviation = this.deviations.get(name) ?? 0;
-    if (tensor === undefined || deviation === 0) return new Float32Array();
-    return float32Data(tensor).map((value) => Math.abs(value) / deviation);
+  of(tensor: Tensor): ElementSizes {
+    const found = this.known.get(tensor) ?? this.measured(float32Data(tensor));
+    this.known.set(tensor, found);
+    return found;
+  }
+
+  private measured(data: Float32Array): ElementSizes {
+    const deviation = standardDeviation(data);
+    if (!(deviation > 0)) return { deviation: 0, sizes: new Float32Array() };
+    const sizes = new Float32Array(Math.ceil(data.length / this.step));
+    for (let at = 0; at < sizes.length; at++) sizes[at] = Math.abs(data[at * this.step] ?? 0) / deviation;
+    return { deviation, sizes };
   }
 }
 

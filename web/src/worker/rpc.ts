@@ -77,20 +77,32 @@ interface Waiting {
 
 /** The page's end of a worker. */
 export class Remote<Done extends Calls> {
-  private readonly worker: Worker;
+  private worker: Worker;
   private readonly waiting = new Map<number, Waiting>();
   private next = 0;
 
-  constructor(open: () => Worker) {
-    this.worker = open();
-    this.worker.addEventListener("message", ({ data }: MessageEvent<Reply>) => this.take(data));
-    this.worker.addEventListener("error", ({ message }) =>
+  constructor(private readonly open: () => Worker) {
+    this.worker = this.opened();
+  }
+
+  private opened(): Worker {
+    const worker = this.open();
+    worker.addEventListener("message", ({ data }: MessageEvent<Reply>) => this.take(data));
+    worker.addEventListener("error", ({ message }) =>
       this.failAll(
         new Error(
           `A part of the page stopped working: ${message || "it could not be loaded"}. Load the page again`,
         ),
       ),
     );
+    return worker;
+  }
+
+  /** Gives up whatever it is doing, and what it knew: begins anew if it is doing something. */
+  interrupt(): void {
+    if (this.waiting.size === 0) return;
+    this.end();
+    this.worker = this.opened();
   }
 
   call<Name extends keyof Done & string>(
