@@ -42,6 +42,8 @@ export default defineConfig({
   plugins: [...plugins(), stylesOfDevelopment],
   worker: { format: "es", plugins },
   oxc: { jsx: { runtime: "automatic", importSource: "preact" } },
+  // Found at once: what is found later reloads the page, and with it whatever was open.
+  optimizeDeps: { entries: ["index.html", "src/worker/*.ts"] },
   assetsInclude: ["**/*.onnx"],
   build: {
     target: "es2023",
