@@ -43,7 +43,21 @@ export default defineConfig({
   worker: { format: "es", plugins },
   oxc: { jsx: { runtime: "automatic", importSource: "preact" } },
   // Found at once: what is found later reloads the page, and with it whatever was open.
-  optimizeDeps: { entries: ["index.html", "src/worker/*.ts"] },
+  optimizeDeps: {
+    include: [
+      "@bufbuild/protobuf",
+      "@bufbuild/protobuf/codegenv2",
+      "@bufbuild/protobuf/wire",
+      "@preact/signals",
+      "ml-matrix",
+      "onnxruntime-common",
+      "onnxruntime-web/wasm",
+      "preact",
+      "preact/hooks",
+      "preact/jsx-dev-runtime",
+      "zod",
+    ],
+  },
   assetsInclude: ["**/*.onnx"],
   build: {
     target: "es2023",
