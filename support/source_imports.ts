@@ -1,4 +1,4 @@
-import { readdirSync, readFileSync } from "node:fs";
+import { existsSync, readdirSync, readFileSync } from "node:fs";
 import path from "node:path";
 import { projectRoot } from "./shared.js";
 
@@ -13,7 +13,7 @@ export function importGraph(folders: readonly string[]): ImportGraph {
   const files = folders.flatMap((folder) =>
     readdirSync(path.join(projectRoot, folder), { recursive: true })
       .map(String)
-      .filter((file) => file.endsWith(".ts"))
+      .filter((file) => /\.tsx?$/.test(file))
       .map((file) => path.posix.join(folder, file.split(path.sep).join("/"))),
   );
   return new Map(files.map((file) => [file, ownImports(file)]));
@@ -22,9 +22,14 @@ export function importGraph(folders: readonly string[]): ImportGraph {
 function ownImports(file: string): readonly string[] {
   const text = readFileSync(path.join(projectRoot, file), "utf8");
   const found = [...text.matchAll(OWN_IMPORT)].map(([, name = ""]) =>
-    path.posix.join(path.posix.dirname(file), `${name}.ts`),
+    sourceOf(path.posix.join(path.posix.dirname(file), name)),
   );
   return [...new Set(found)];
+}
+
+/** The file that a module is compiled from. */
+function sourceOf(module: string): string {
+  return existsSync(path.join(projectRoot, `${module}.tsx`)) ? `${module}.tsx` : `${module}.ts`;
 }
 
 /** The modules of Node that a file imports. */

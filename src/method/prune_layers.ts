@@ -76,8 +76,8 @@ export interface Candidate {
   readonly cuttable: CuttableBasis | undefined;
 }
 
-/** Population standard deviation about the mean. */
-function standardDeviation(data: Float32Array): number {
+/** Population standard deviation about the mean: what thresholds of pruning are multiples of. */
+export function standardDeviation(data: Float32Array): number {
   const mean = data.reduce((sum, value) => sum + value, 0) / data.length;
   return Math.sqrt(data.reduce((sum, value) => sum + (value - mean) ** 2, 0) / data.length);
 }

@@ -12,12 +12,12 @@ interface Room {
   readonly runsInBrowsers: boolean;
 }
 
-/** Rows `| name | yes or no | what it may import | ... |` under the heading "Rooms". */
+/** Rows `| name | yes, no or bundled | what it may import | ... |` under the heading "Rooms". */
 function roomsOfTheMap(): readonly Room[] {
   const text = readFileSync(path.join(projectRoot, "ARCHITECTURE.md"), "utf8");
   const [, section = ""] = text.split(/^## Rooms$/m);
   const [table = ""] = section.split(/^## /m);
-  return [...table.matchAll(/^\| `([^`]+)` \| (yes|no) \| ([^|]*) \|/gm)].map(
+  return [...table.matchAll(/^\| `([^`]+)` \| (yes|no|bundled) \| ([^|]*) \|/gm)].map(
     ([, name = "", browser = "", imports = ""]) => ({
       name,
       runsInBrowsers: browser === "yes",
@@ -28,11 +28,14 @@ function roomsOfTheMap(): readonly Room[] {
 
 const rooms = roomsOfTheMap();
 const roomByName = new Map(rooms.map((room) => [room.name, room]));
-const sources = importGraph(["src"]);
+const sources = importGraph(["src", "web/src"]);
+
+/** Rooms of `src/`, and the playground, which is a folder of its own. */
+const folderOf = (room: string): string => (room === "web" ? "web/src/" : `src/${room}/`);
 
 /** The room with the longest name that a file lies in; files beside the rooms are the package's entries. */
 function roomOf(file: string): string {
-  const inside = rooms.filter(({ name }) => file.startsWith(`src/${name}/`));
+  const inside = rooms.filter(({ name }) => file.startsWith(folderOf(name)));
   return inside.reduce((longest, { name }) => (name.length > longest.length ? name : longest), "");
 }
 
@@ -79,7 +82,7 @@ describe("the map of rooms", () => {
 
 describe("imports", () => {
   test("go round in no circle, types included", () => {
-    assert.equal(findCircle(importGraph(["src", "support", "test", "bench"])), undefined);
+    assert.equal(findCircle(importGraph(["src", "web/src", "support", "test", "bench"])), undefined);
   });
 
   test("a circle is found", () => {
@@ -107,6 +110,6 @@ const topOf = (file: string): string => file.split("/", 1)[0] ?? "";
 
 const mayUse: Readonly<Record<string, readonly string[]>> = {
   support: ["src", "support"],
-  test: ["src", "support", "test"],
+  test: ["src", "web", "support", "test"],
   bench: ["src", "support", "bench"],
 };

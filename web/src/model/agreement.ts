@@ -1,0 +1,84 @@
+import { Tensor } from "onnxruntime-common";
+import { OutputComparison } from "../../../src/measure/output_comparison.js";
+import { ErrorUnit } from "../../../src/measure/output_deviation.js";
+
+/** One output of a network for one picture. */
+export interface OutputValues {
+  readonly dims: readonly number[];
+  readonly data: Float32Array;
+}
+
+/** Float32 outputs by name, for one picture. */
+export type Answer = Readonly<Record<string, OutputValues>>;
+
+/** How far a network's answers are from the original's. */
+export interface Agreement {
+  readonly pictures: number;
+  /** Root mean squared difference in units of the original's deviation from picture to picture; the largest of all outputs. */
+  readonly error: number | undefined;
+  /** Share of pictures with the same best class; undefined where there are no classes. */
+  readonly sameClass: number | undefined;
+}
+
+/** Compares answers to the same pictures with the original's, as Penni's reports do. */
+export function agreementOf(original: readonly Answer[], changed: readonly Answer[]): Agreement {
+  const [first = {}] = original;
+  const compared = Object.entries(first).map(([output, { dims }]) => {
+    const unit = new ErrorUnit();
+    for (const answer of original) {
+      const values = answer[output];
+      if (values !== undefined) unit.add(values.data, values.dims, 1);
+    }
+    return { output, deviation: unit.value, ...(isRowOfScores(dims) ? { axis: 1 } : {}) };
+  });
+  const comparison = new OutputComparison(compared);
+  for (const [index, answer] of original.entries())
+    comparison.add({ first: tensors(answer), second: tensors(changed[index] ?? {}), size: 1, count: 1 });
+  const errors = comparison.results.map(({ error }) => error ?? Number.NaN);
+  const classes = comparison.results.flatMap(({ sameClass }) => sameClass ?? []);
+  const largest = Math.max(...errors);
+  return {
+    pictures: original.length,
+    error: errors.length > 0 && Number.isFinite(largest) ? largest : undefined,
+    sameClass: classes.length === 0 ? undefined : Math.min(...classes),
+  };
+}
+
+export const isRowOfScores = (dims: readonly number[]): boolean =>
+  dims.length === 2 && dims[0] === 1 && (dims[1] ?? 0) > 1;
+
+function tensors(answer: Answer): Readonly<Record<string, Tensor>> {
+  return Object.fromEntries(
+    Object.entries(answer).map(([name, { data, dims }]) => [name, new Tensor("float32", data, dims)]),
+  );
+}
+
+/** A class and how probable it is, 0 to 1. */
+export interface Score {
+  readonly name: string;
+  readonly probability: number;
+}
+
+/** The most probable classes of a row of scores; undefined where an answer has none. */
+export function bestClasses(
+  answer: Answer,
+  names: readonly string[] | undefined,
+  count: number,
+): readonly Score[] | undefined {
+  const [only, ...more] = Object.values(answer);
+  if (only === undefined || more.length > 0 || !isRowOfScores(only.dims)) return undefined;
+  return probabilities([...only.data])
+    .map((probability, index) => ({ name: names?.[index] ?? `class ${index}`, probability }))
+    .sort((a, b) => b.probability - a.probability)
+    .slice(0, count);
+}
+
+/** Scores as they are if they are probabilities, else their softmax. */
+function probabilities(scores: readonly number[]): readonly number[] {
+  const sum = scores.reduce((total, score) => total + score, 0);
+  if (scores.every((score) => score >= 0 && score <= 1) && Math.abs(sum - 1) < 1e-3) return scores;
+  const most = Math.max(...scores);
+  const powers = scores.map((score) => Math.exp(score - most));
+  const all = powers.reduce((total, power) => total + power, 0);
+  return powers.map((power) => power / all);
+}

@@ -1,0 +1,73 @@
+import { cName } from "../../../src/compile/c/names.js";
+import { compileProgram } from "../../../src/compile/compile.js";
+import { type ProgramSummary, summarizeProgram } from "../../../src/compile/summary.js";
+import { backend } from "../../../src/compile/wasm/backend.js";
+import { PREPROCESSING_KEY } from "../../../src/graph/image_metadata.js";
+import { fixBatch } from "../../../src/graph/passes/fix_input_shape.js";
+import type { Graph } from "../../../src/graph/types.js";
+import { exportModel } from "../../../src/method/export.js";
+import { encodeModel } from "../../../src/onnx/write.js";
+import { float32Interface } from "../../../src/ops/passes/float16.js";
+import type { Network } from "./network.js";
+
+/** A changed network as it is handed on. */
+export interface Written {
+  /** As `penni compress` writes it. */
+  readonly graph: Graph;
+  /** The bytes of its `.onnx` file, zeros left out. */
+  readonly sparse: Uint8Array;
+}
+
+/** What `penni compress` would write of a changed network. */
+export async function writeVariant(
+  { given, pictures, isDequantized }: Network,
+  variant: Graph,
+): Promise<Written> {
+  const { graph } = await exportModel(variant, {
+    ...(pictures === undefined ? {} : { preprocessing: pictures.format.preprocessing }),
+    // What came as integers leaves as float32: there is nothing to go back to.
+    ...(isDequantized ? {} : { original: given }),
+  });
+  return { graph, sparse: encodeModel(graph, { sparse: true }) };
+}
+
+/** The network for one image with float32 inputs and outputs, every value written out: what runtimes in pages load. */
+export function forRuntime(graph: Graph): Uint8Array {
+  return encodeModel(singleImage(graph));
+}
+
+const singleImage = (graph: Graph): Graph => fixBatch(float32Interface(graph), 1);
+
+/** A compiled network, and the files that show it at work. */
+export interface CompiledNetwork {
+  readonly module: Uint8Array;
+  /** A page that needs no server. */
+  readonly page: string;
+  readonly summary: ProgramSummary;
+}
+
+/**
+ * Compiles a network as `penni compile --target wasm --example` does.
+ * @param loader JavaScript of penni/runtime
+ * @throws PenniError as `compileProgram`; "bad-option" if the module is too large for a page
+ */
+export function compileNetwork(
+  name: string,
+  { pictures }: Network,
+  graph: Graph,
+  loader: string,
+): CompiledNetwork {
+  const single = fixBatch(graph, 1);
+  const metadata = new Map(single.metadata);
+  if (pictures !== undefined) metadata.set(PREPROCESSING_KEY, JSON.stringify(pictures.format.preprocessing));
+  const program = compileProgram({ ...single, metadata }, backend.target);
+  const files = backend.emit(program, { name: cName(name), example: [loader] });
+  const contentOf = (ending: string): string | Uint8Array =>
+    files.find((file) => file.name.endsWith(ending))?.content ?? "";
+  const [module, page] = [contentOf(".wasm"), contentOf("index.html")];
+  return {
+    module: typeof module === "string" ? new TextEncoder().encode(module) : module,
+    page: typeof page === "string" ? page : new TextDecoder().decode(page),
+    summary: summarizeProgram(program),
+  };
+}

@@ -1,0 +1,199 @@
+import { Tensor } from "onnxruntime-common";
+import { imageDims } from "../../../src/data/preprocessing.js";
+import type { Feeds, Session } from "../../../src/execute/engine.js";
+import type { Graph } from "../../../src/graph/types.js";
+import { measureByTurns, type Timing } from "../../../src/measure/by_turns.js";
+import { randomFeeds } from "../../../src/measure/random_feeds.js";
+import { decodeModel } from "../../../src/onnx/read.js";
+import { type ImageLike, load, type Model, type OutputData } from "../../../src/runtime/index.js";
+import { type Answer, agreementOf, bestClasses } from "../model/agreement.js";
+import type { PictureInput } from "../model/network.js";
+import { drawable, generatedPictures, numbersOf, splitOf } from "../model/pictures.js";
+import { decodePictures, pixelsOf } from "./decode_pictures.js";
+import type { Pixels } from "./network_calls.js";
+import { serve } from "./rpc.js";
+import type { RaceTime, RuntimeCalls, Seen } from "./runtime_calls.js";
+import { openSession } from "./sessions.js";
+import { timedAsyncInGroups, timedInGroups } from "./timing.js";
+
+/** Errors are measured on so many pictures, where they are cheap to run. */
+const MOST_COMPARED = 64;
+const FEWEST_COMPARED = 4;
+const COMPARED_MACS = 2e9;
+/** Pictures that are shown with what is seen in them. */
+const MOST_SHOWN = 24;
+const BEST = 3;
+const ROUNDS = 15;
+
+/** Whatever a compiled network gives. */
+type Output = OutputData | Readonly<Record<string, OutputData>>;
+
+/** The original, and what it is asked. */
+interface Original {
+  readonly session: Session;
+  readonly graph: Graph;
+  readonly input: PictureInput | undefined;
+  readonly classNames: readonly string[] | undefined;
+  /** How many pictures errors are measured on. */
+  readonly compared: number;
+  questions: readonly Feeds[];
+  answers: readonly Answer[];
+}
+
+let original: Original | undefined;
+let compiled: Model<Output> | undefined;
+
+function opened(): Original {
+  if (original === undefined) throw new Error("no network is loaded");
+  return original;
+}
+
+async function answersOf(session: Session, questions: readonly Feeds[]): Promise<readonly Answer[]> {
+  const answers: Answer[] = [];
+  for (const feeds of questions) answers.push(answerOf(await session.run(feeds)));
+  return answers;
+}
+
+/** The float32 outputs, copied: the runtime reuses its memory. */
+function answerOf(results: Feeds): Answer {
+  return Object.fromEntries(
+    Object.entries(results).flatMap(([name, { data, dims }]) =>
+      data instanceof Float32Array ? [[name, { data: data.slice(), dims }] as const] : [],
+    ),
+  );
+}
+
+/** A picture as the network's one input. */
+function feedsOf({ graph, input }: Original, numbers: Float32Array): Feeds {
+  const [{ name } = { name: "" }] = graph.inputs;
+  if (input === undefined) throw new Error("the network takes no pictures");
+  const { channels, height, width, format } = input;
+  const dims = imageDims({ channels, height, width }, format.preprocessing);
+  return { [name]: new Tensor("float32", numbers, [1, ...dims]) };
+}
+
+function compiledAnswer(model: Model<Output>, feeds: Feeds): Answer {
+  const inputs = Object.fromEntries(
+    Object.entries(feeds).map(([name, { data }]) => [name, data as Float32Array]),
+  );
+  const output = model.run(inputs);
+  const named: Readonly<Record<string, OutputData>> = isOne(output)
+    ? { [model.outputs[0]?.name ?? ""]: output }
+    : output;
+  return Object.fromEntries(
+    model.outputs.flatMap(({ name, dims }) => {
+      const data = named[name];
+      return data instanceof Float32Array ? [[name, { data, dims }] as const] : [];
+    }),
+  );
+}
+
+const isOne = (output: Output): output is OutputData => ArrayBuffer.isView(output);
+
+const seenIn = (answer: Answer, names: readonly string[] | undefined): Seen =>
+  bestClasses(answer, names, BEST);
+
+const pixels = ({ width, height, data }: ImageLike): Pixels => ({
+  width,
+  height,
+  rgba: new Uint8Array(data),
+});
+
+function raceTime(timing: Timing | undefined): RaceTime {
+  if (timing === undefined) throw new Error("a contender was not timed");
+  const { medianMs, lowMs, highMs, runs, roundsMs } = timing;
+  return { medianMs, lowMs, highMs, runs, roundsMs };
+}
+
+serve<RuntimeCalls>({
+  async open({ plain, input, classNames, macs }) {
+    await original?.session.release();
+    [original, compiled] = [undefined, undefined];
+    const session = await openSession(plain);
+    const affordable = Math.floor(COMPARED_MACS / Math.max(1, macs));
+    const compared = Math.min(MOST_COMPARED, Math.max(FEWEST_COMPARED, affordable));
+    original = {
+      session,
+      graph: decodeModel(plain),
+      input,
+      classNames,
+      compared,
+      questions: [],
+      answers: [],
+    };
+    return undefined;
+  },
+  async take(source, report) {
+    const on = opened();
+    const { input, compared, graph } = on;
+    let shown: readonly Pixels[] = [];
+    if (input === undefined) {
+      on.questions = Array.from({ length: compared }, (_, seed) => randomFeeds(graph.inputs, seed));
+    } else {
+      const split =
+        source.kind === "generated"
+          ? generatedPictures(input, Math.min(source.count, compared))
+          : splitOf(input, await decodePictures(source.files.slice(0, compared), report));
+      on.questions = numbersOf(split, input).map((numbers) => feedsOf(on, numbers));
+      shown = Array.from({ length: Math.min(MOST_SHOWN, split.count) }, (_, index) =>
+        pixels(drawable(split, index)),
+      );
+    }
+    report({ text: "Running the original", share: undefined });
+    on.answers = await answersOf(on.session, on.questions);
+    return { shown };
+  },
+  async agree(plain) {
+    const { questions, answers } = opened();
+    const session = await openSession(plain);
+    try {
+      return agreementOf(answers, await answersOf(session, questions));
+    } finally {
+      await session.release();
+    }
+  },
+  async race({ module }) {
+    const { session, questions, answers, classNames } = opened();
+    const model = await load<Output>(module);
+    compiled = model;
+    const [first] = questions;
+    if (first === undefined) throw new Error("there is nothing to run the networks on");
+    const inputs = Object.fromEntries(
+      Object.entries(first).map(([name, { data }]) => [name, data as Float32Array]),
+    );
+    const timings = await measureByTurns(
+      [
+        { engine: "original", sample: timedAsyncInGroups(() => session.run(first)) },
+        { engine: "compiled", sample: timedInGroups(() => model.run(inputs)) },
+      ],
+      ROUNDS,
+    );
+    const found = questions.map((feeds) => compiledAnswer(model, feeds));
+    return {
+      original: raceTime(timings[0]),
+      compiled: raceTime(timings[1]),
+      agreement: agreementOf(answers, found),
+      seen: answers.slice(0, MOST_SHOWN).map((answer, index) => ({
+        original: seenIn(answer, classNames),
+        compiled: seenIn(found[index] ?? {}, classNames),
+      })),
+    };
+  },
+  async look(bitmap) {
+    const on = opened();
+    const { input, session, classNames } = on;
+    if (input === undefined || compiled === undefined) throw new Error("there is no race to take part in");
+    const [numbers = new Float32Array()] = numbersOf(splitOf(input, [pixelsOf(bitmap)]), input);
+    const feeds = feedsOf(on, numbers);
+    const times = [performance.now()];
+    const slow = answerOf(await session.run(feeds));
+    times.push(performance.now());
+    const fast = compiledAnswer(compiled, feeds);
+    times.push(performance.now());
+    const [start = 0, middle = 0, end = 0] = times;
+    return {
+      original: { seen: seenIn(slow, classNames), ms: middle - start },
+      compiled: { seen: seenIn(fast, classNames), ms: end - middle },
+    };
+  },
+});
