@@ -156,7 +156,7 @@ describe("a configuration file", () => {
 
   test("may have settings of the other command besides", async () => {
     const content = {
-      compress: { targetMacs: 0.5, outputLoss: { y: "mse" } },
+      compress: { targetMacs: 0.5, loss: "distill", outputLoss: { y: "mse" } },
       train: { epochs: 3, flip: false },
     };
     await writeFile(place("both.json"), JSON.stringify(content));
