@@ -7,7 +7,7 @@ import { elementCount } from "../graph/tensor.js";
 import type { Graph, Tensor } from "../graph/types.js";
 import { inferGraph } from "../ops/inference/infer.js";
 import { batchProblem } from "./batch_independence.js";
-import { countGraph } from "./count.js";
+import { comparedImages } from "./compared_images.js";
 import { collectMoments, type SampleSize } from "./layer_moments.js";
 import { RuntimeAlgebra } from "./matrix_algebra.js";
 import type { LayerMoments, MomentsRequest } from "./moments.js";
@@ -29,9 +29,6 @@ export interface CalibrationSettings {
 
 /** See `docs/decisions.md`, "Calibrated compression". */
 const SAMPLES: SampleSize = { most: 2 ** 17, elements: 2 ** 25, perColumn: 8 };
-/** Multiply-accumulates of the images that errors of outputs are measured on, and how many there are at least. */
-const COMPARED_MACS = 4e10;
-const LEAST_COMPARED = 64;
 /** Images in a batch, where their values fit into memory. */
 const LARGEST_BATCH = 128;
 const LARGEST_VALUE_BYTES = 64 * 2 ** 20;
@@ -101,12 +98,6 @@ export class NodeCalibration {
   release(): Promise<void> {
     return this.algebra.release();
   }
-}
-
-/** How many images errors of outputs are measured on, where there are so many. */
-export function comparedImages(network: Graph): number {
-  const { executedMacs } = countGraph(fixBatch(network, 1));
-  return Math.max(LEAST_COMPARED, Math.round(COMPARED_MACS / Math.max(1, executedMacs)));
 }
 
 /** Images in a batch: one where images see each other, the network's own where it is written for that. */

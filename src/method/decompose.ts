@@ -1,7 +1,7 @@
-import { entryOf, inputOf } from "../graph/at.js";
+import { entryOf } from "../graph/at.js";
 import { freshNames, usedNames } from "../graph/edit.js";
 import { PenniError } from "../graph/errors.js";
-import { ofInput } from "../graph/operands.js";
+import { inputOrOmitted, ofInput } from "../graph/operands.js";
 import { removeDeadNodes } from "../graph/passes/remove_dead_nodes.js";
 import { countNonZeros, elementCount, float32Data, float32Tensor, int64Tensor } from "../graph/tensor.js";
 import type { Graph, Node, Tensor } from "../graph/types.js";
@@ -60,7 +60,7 @@ interface Known {
 
 function decide(graph: Graph, conv: Node, { decomposed, dequantized }: Known): DenseLayer | string {
   if (decomposed.has(conv)) return "it is decomposed already";
-  const weight = inputOf(conv, 1);
+  const weight = inputOrOmitted(conv, 1);
   if (dequantized.has(weight) && !graph.initializers.has(weight))
     return "its weight is quantized: start from the float32 model";
   const layer = obstacle(graph, conv) ?? denseLayer(graph, conv);

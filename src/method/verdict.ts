@@ -1,7 +1,7 @@
 import { wasmTarget } from "../compile/wasm/target.js";
 import { orDefault } from "../graph/at.js";
 import type { Graph } from "../graph/types.js";
-import { comparedImages } from "../measure/calibration.js";
+import { comparedImages } from "../measure/compared_images.js";
 import { countGraph, type LayerCount } from "../measure/count.js";
 import { predictedTime } from "../measure/predicted_latency.js";
 import { calibrationSeconds } from "./calibrate.js";

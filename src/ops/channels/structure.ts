@@ -197,6 +197,8 @@ export const gatherChannels: ChannelRule = (context) => {
   if (axis !== 1 || dims.length !== 1 || indices === undefined)
     return wall("it does not take a list of channels");
   const sources = indices.map((index) => (index < 0 ? index + channels : index));
+  if (sources.some((source) => source < 0 || source >= channels))
+    return wall("it takes channels that there are not");
   const { tie, constants } = taken(context, 0, sources);
   return {
     ties: [tie],
