@@ -1,5 +1,6 @@
 import { bytes, compact, milliseconds, percent, times } from "../../../src/report/format.js";
 import { agreement, fileBytes, network, source, variant, varying } from "../state.js";
+import { errorNote, errorText } from "./error_text.js";
 import { WorkNote } from "./work_note.js";
 
 interface Figure {
@@ -97,10 +98,14 @@ function ErrorCard() {
         ) : found.error === undefined ? (
           "not finite"
         ) : (
-          percent(found.error, found.error < 0.1 ? 1 : 0)
+          errorText(found.error)
         )}
       </p>
-      <p class="note">{found === undefined ? "of its deviation from picture to picture" : `${same}${on}`}</p>
+      <p class="note">
+        {found === undefined
+          ? "of its deviation from picture to picture"
+          : `${same}${on}${errorNote(found.error)}`}
+      </p>
     </article>
   );
 }

@@ -1,10 +1,11 @@
-import { milliseconds, percent, times } from "../../../src/report/format.js";
+import { milliseconds, times } from "../../../src/report/format.js";
 import { compileAndRace } from "../actions/compile.js";
 import { compiled, compiling, network, pictures, type ShownPicture, taking } from "../state.js";
 import type { Race, RaceTime, Seen } from "../worker/runtime_calls.js";
 import { Answers } from "./answers.js";
 import { Camera } from "./camera.js";
 import { PixelImage } from "./canvas.js";
+import { errorText } from "./error_text.js";
 import { WorkNote } from "./work_note.js";
 
 /** The original in ONNX Runtime against what Penni makes of it, side by side. */
@@ -46,7 +47,7 @@ function Result({
 }) {
   const most = ROOM * Math.max(original.medianMs, original.highMs, changed.medianMs, changed.highMs);
   const isFaster = changed.medianMs <= original.medianMs;
-  const error = agreement.error === undefined ? "" : ` Error of the output: ${percent(agreement.error)}.`;
+  const error = agreement.error === undefined ? "" : ` Error of the output: ${errorText(agreement.error)}.`;
   return (
     <article class="result">
       <p class="headline" role="status">
