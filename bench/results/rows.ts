@@ -41,7 +41,7 @@ const smallImagesFirst = words(
 
 const ownBaseline: Baseline = { kind: "trained", trainings: [smallImagesFirst] };
 
-/** Four epochs of whole images are too few for a large network (ResNet-18: 92.5 %); a second cycle adds five. */
+/** Four epochs of whole images are too few for a large network: ResNet-18 has 92.52 % after them, and 93.24 % after five more. */
 const largeBaseline: Baseline = {
   kind: "trained",
   trainings: [smallImagesFirst, words("--epochs 5 --lr 0.05 --checkpoint-seconds 120 --validation 0.02")],
