@@ -133,10 +133,10 @@ function ratios(
 }
 
 /** Memory and file size of compressed ResNet-18 as shares of what ONNX Runtime for the web and ONNX need. */
-function sizes({ dense, compressed }: InferenceNetwork): Readonly<Record<string, number>> {
+async function sizes({ dense, compressed }: InferenceNetwork): Promise<Readonly<Record<string, number>>> {
   if (compressed === undefined) return {};
   return {
-    memoryOfWebDense: compiledBytes(decodeModel(compressed)) / webRuntimeBytes(dense, INPUT_DIMS),
+    memoryOfWebDense: compiledBytes(decodeModel(compressed)) / (await webRuntimeBytes(dense)),
     gzippedWasmOfDenseOnnx: gzippedWasmBytes(compressed) / dense.length,
   };
 }
@@ -184,7 +184,7 @@ async function main(options: Options): Promise<void> {
   const [resnet18] = networks;
   const figures = {
     ...ratios(rows, networks),
-    ...(resnet18 === undefined ? {} : sizes(resnet18)),
+    ...(resnet18 === undefined ? {} : await sizes(resnet18)),
     ...(await scaling(options)),
   };
   if (options.json === true) process.stdout.write(`${JSON.stringify({ rows, ratios: figures })}\n`);

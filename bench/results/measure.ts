@@ -43,7 +43,7 @@ export async function measureModel(row: Row, file: string): Promise<Measured> {
   return {
     ...judged,
     latency: await latencies(dense, model, dims),
-    memory: { compiledBytes: compiledBytes(model), webDenseBytes: webRuntimeBytes(dense, dims) },
+    memory: { compiledBytes: compiledBytes(model), webDenseBytes: await webRuntimeBytes(dense) },
     gzippedWasm: gzippedWasmBytes(encodeModel(model)),
     machine: cpus()[0]?.model ?? "unknown",
   };

@@ -7,12 +7,11 @@ import { wasmTarget } from "../compile/wasm/target.js";
 import { openSession } from "../execute/node.js";
 import { at } from "../graph/at.js";
 import { PenniError } from "../graph/errors.js";
-import { elementCount } from "../graph/tensor.js";
 import type { Graph } from "../graph/types.js";
 import { encodeModel } from "../onnx/write.js";
-import { load, type Model, type OutputData } from "../runtime/index.js";
-import { type Contender, measureByTurns, type Timing, timed, timedAsync } from "./by_turns.js";
-import { singleImage } from "./compiled_latency.js";
+import { load, type OutputData } from "../runtime/index.js";
+import { type Contender, measureByTurns, type Timing, timedAsync } from "./by_turns.js";
+import { moduleContender, singleImage } from "./compiled_latency.js";
 import type { CompiledModule } from "./compiled_module.js";
 import { countGraph } from "./count.js";
 import { sampleFeeds } from "./latency.js";
@@ -100,20 +99,10 @@ async function moduleEntry(model: number, module: CompiledModule): Promise<Entry
   return {
     model,
     kind: "compiled",
-    contender: runsModule(module.model),
+    contender: moduleContender(benchEngines.compiled, module.model),
     figures: { ...(await sizes(module.bytes)), memoryBytes: module.memoryBytes },
     release: nothingToRelease,
   };
-}
-
-function runsModule(model: Model<OutputData | Readonly<Record<string, OutputData>>>): Contender {
-  const inputs = Object.fromEntries(
-    model.inputs.map(({ name, dims }) => [
-      name,
-      Float32Array.from({ length: elementCount(dims) }, (_, i) => Math.sin(i)),
-    ]),
-  );
-  return { engine: benchEngines.compiled, sample: timed(() => model.run(inputs)) };
 }
 
 async function addEngines(
@@ -153,7 +142,7 @@ async function compiledEntry(model: number, single: Graph): Promise<Entry> {
   return {
     model,
     kind: "compiled",
-    contender: runsModule(await load<OutputData>(bytes)),
+    contender: moduleContender(benchEngines.compiled, await load<OutputData>(bytes)),
     figures: { ...(await sizes(bytes)), multiplyAccumulates, memoryBytes: weightBytes + arenaBytes },
     release: nothingToRelease,
   };

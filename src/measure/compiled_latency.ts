@@ -3,9 +3,9 @@ import { PenniError } from "../graph/errors.js";
 import { fixBatch } from "../graph/passes/fix_input_shape.js";
 import type { Graph } from "../graph/types.js";
 import { float32Interface } from "../ops/passes/float16.js";
-import { load } from "../runtime/index.js";
+import { load, type Model, type OutputData } from "../runtime/index.js";
 import { type Contender, measureByTurns, type Timing, timed } from "./by_turns.js";
-import { sampleFeeds } from "./latency.js";
+import { samplePattern } from "./latency.js";
 
 /** Turns of each network, of 40 ms. */
 const ROUNDS = 9;
@@ -15,11 +15,17 @@ export function singleImage(graph: Graph): Graph {
   return fixBatch(float32Interface(graph), 1);
 }
 
-/** A network for one image, compiled to WebAssembly and fed with `sampleFeeds`. @throws PenniError as `compileToWasm` */
+/** A network for one image, compiled to WebAssembly. @throws PenniError as `compileToWasm` */
 export async function compiledContender(engine: string, single: Graph): Promise<Contender> {
-  const model = await load(compileToWasm(single));
-  const feeds = Object.entries(sampleFeeds(single));
-  const inputs = Object.fromEntries(feeds.map(([name, tensor]) => [name, tensor.data as Float32Array]));
+  return moduleContender(engine, await load<OutputData>(compileToWasm(single)));
+}
+
+/** A loaded module, fed with the pattern of `sampleFeeds`. */
+export function moduleContender(
+  engine: string,
+  model: Model<OutputData | Readonly<Record<string, OutputData>>>,
+): Contender {
+  const inputs = Object.fromEntries(model.inputs.map(({ name, dims }) => [name, samplePattern(dims)]));
   return { engine, sample: timed(() => model.run(inputs)) };
 }
 

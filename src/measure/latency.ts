@@ -20,6 +20,11 @@ export interface LatencySettings {
 /** Milliseconds of one inference. */
 export type Latency = Spread;
 
+/** What stands in an input of these dimensions for measuring. */
+export function samplePattern(dims: readonly number[]): Float32Array {
+  return Float32Array.from({ length: elementCount(dims) }, (_, index) => Math.sin(index));
+}
+
 /** Inputs of batch 1 (unknown first dimensions count as the batch), filled with a fixed pattern. */
 export function sampleFeeds(model: Graph): Feeds {
   const entries = model.inputs.map(({ name, type }): [string, OrtTensor] => {
@@ -31,8 +36,7 @@ export function sampleFeeds(model: Graph): Feeds {
         advice: "Fix the input's dimensions with --input-shape",
       });
     }
-    const data = Float32Array.from({ length: elementCount(dims) }, (_, index) => Math.sin(index));
-    return [name, new OrtTensor("float32", data, dims)];
+    return [name, new OrtTensor("float32", samplePattern(dims), dims)];
   });
   return Object.fromEntries(entries);
 }

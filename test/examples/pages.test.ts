@@ -45,16 +45,19 @@ async function withBuilt(name: string, model: Graph, work: (page: Page) => Promi
   }
 }
 
+/** Chooses a picture, a PNG file's bytes. @returns the lines that the page shows for it */
+async function answersTo(page: Page, buffer: Buffer): Promise<readonly string[]> {
+  await page.locator("#file:not([disabled])").setInputFiles({ name: "a.png", mimeType: "image/png", buffer });
+  await page.locator("li").first().waitFor();
+  return page.locator("li").allInnerTexts();
+}
+
 test("page: a picture is shown with what it is", { skip }, () =>
   withBuilt("page", colourClassifier(), async (page) => {
     const buffer = await sharp({ create: { width: 40, height: 30, channels: 3, background: "#10e020" } })
       .png()
       .toBuffer();
-    await page
-      .locator("#file:not([disabled])")
-      .setInputFiles({ name: "a.png", mimeType: "image/png", buffer });
-    await page.locator("li").first().waitFor();
-    const lines = await page.locator("li").allInnerTexts();
+    const lines = await answersTo(page, buffer);
     // Softmax of ten times the means of red, green and blue.
     assert.match(at(lines, 0), /^green: 99\.\d %/);
     assert.equal(lines.length, 3);
@@ -79,12 +82,8 @@ test("detector: boxes are drawn where the squares are", { skip }, () =>
       .composite([{ ...square, left: 160, top: 80 }])
       .png()
       .toBuffer();
-    await page
-      .locator("#file:not([disabled])")
-      .setInputFiles({ name: "a.png", mimeType: "image/png", buffer });
-    await page.locator("li").first().waitFor();
     // Its edges are smoothed when the picture is made smaller, so that its mean is a little less than 1.
-    const lines = await page.locator("li").allInnerTexts();
+    const lines = await answersTo(page, buffer);
     assert.equal(lines.length, 1);
     assert.match(at(lines, 0), /^square: 9\d % at 160, 80, 80 x 80$/);
   }),
