@@ -7,7 +7,10 @@ import { spec as Spec } from "node:test/reporters";
 import { fileURLToPath } from "node:url";
 
 const root = path.resolve(path.dirname(fileURLToPath(import.meta.url)), "..");
-const wanted = process.argv.slice(2);
+const given = process.argv.slice(2);
+const wanted = given.filter((part) => part !== "--packaged");
+// The command line is tested as it is published, or else as it was just compiled.
+if (given.length > wanted.length) process.env.PENNI_TEST_MAIN = "package/main.js";
 // Tests of what a benchmark is made of stand beside it.
 const files = ["test", "bench"]
   .flatMap((folder) =>

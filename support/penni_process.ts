@@ -4,7 +4,8 @@ import path from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { projectRoot } from "./shared.js";
 
-const main = path.join(projectRoot, "dist/src/cli/main.js");
+/** The command line: as compiled, or, under `npm test`, as it is published. */
+export const penniMain = path.join(projectRoot, "dist", process.env.PENNI_TEST_MAIN ?? "src/cli/main.js");
 
 export interface Ended {
   readonly status: number | null;
@@ -21,7 +22,7 @@ export class PenniProcess {
   private hasEnded = false;
 
   constructor(args: readonly string[]) {
-    this.child = spawn(process.execPath, [main, ...args], { detached: true });
+    this.child = spawn(process.execPath, [penniMain, ...args], { detached: true });
     const { text } = this;
     for (const name of ["stdout", "stderr"] as const) {
       this.child[name]?.on("data", (chunk: Buffer) => {

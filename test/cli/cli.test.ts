@@ -8,13 +8,12 @@ import { writeModel } from "../../src/files/model_files.js";
 import type { Graph } from "../../src/graph/types.js";
 import { decompose } from "../../src/method/decompose.js";
 import { type Outcome, penni } from "../../support/command_line.js";
-import { projectRoot, sharedPath, withoutShared } from "../../support/shared.js";
+import { penniMain } from "../../support/penni_process.js";
+import { sharedPath, withoutShared } from "../../support/shared.js";
 import { conv, node, randomTensor, smallGraph, smallNetwork } from "../../support/small_models.js";
 
 const folder = mkdtempSync(path.join(tmpdir(), "penni-cli-"));
 after(() => rmSync(folder, { recursive: true, force: true }));
-
-const main = path.join(projectRoot, "dist/src/cli/main.js");
 
 async function modelFile(name: string, graph: Graph): Promise<string> {
   const file = path.join(folder, name);
@@ -40,7 +39,7 @@ truncateSync(truncated, 700);
 
 test("the program itself: output, errors and exit status", () => {
   const run = (...args: readonly string[]) =>
-    spawnSync(process.execPath, [main, ...args], { encoding: "utf8" });
+    spawnSync(process.execPath, [penniMain, ...args], { encoding: "utf8" });
   assert.match(run("inspect", small).stdout, /Totals: 368 parameters/);
   const { status, stdout, stderr } = run("inspect", "none.onnx");
   assert.deepEqual([status, stdout], [1, ""]);
@@ -48,7 +47,7 @@ test("the program itself: output, errors and exit status", () => {
 });
 
 test("a reader that closes the pipe early is no error", () => {
-  const command = `"${process.execPath}" "${main}" inspect --json "${small}" | head -c 1`;
+  const command = `"${process.execPath}" "${penniMain}" inspect --json "${small}" | head -c 1`;
   const { stderr, stdout } = spawnSync("sh", ["-c", command], { encoding: "utf8" });
   assert.deepEqual([stdout, stderr], ["{", ""]);
 });

@@ -16,13 +16,12 @@ import { writeModel } from "../../src/files/model_files.js";
 import { int } from "../../src/graph/attributes.js";
 import type { Graph } from "../../src/graph/types.js";
 import { Network } from "../../support/network.js";
-import { projectRoot } from "../../support/shared.js";
+import { penniMain } from "../../support/penni_process.js";
 import { node, smallGraph } from "../../support/small_models.js";
 import { tinyCnn } from "../../support/tiny_cnn.js";
 
 const folder = mkdtempSync(path.join(tmpdir(), "penni-compress-"));
 after(() => rmSync(folder, { recursive: true, force: true }));
-const main = path.join(projectRoot, "dist/src/cli/main.js");
 const file = (name: string): string => path.join(folder, name);
 
 async function modelFile(name: string, graph: Graph): Promise<string> {
@@ -150,7 +149,7 @@ const refusals: readonly (readonly [string, readonly string[], RegExp])[] = [
 for (const [name, args, message] of refusals) {
   test(`compress refuses ${name}: one line, status 1, nothing written`, () => {
     const before = readdirSync(folder).sort();
-    const result = spawnSync(process.execPath, [main, "compress", ...args], {
+    const result = spawnSync(process.execPath, [penniMain, "compress", ...args], {
       encoding: "utf8",
       timeout: 120_000,
     });
@@ -166,7 +165,7 @@ for (const [name, args, message] of refusals) {
 /** Runs with files limited to so many bytes (in steps of 512), as on a disk that is full. */
 function withFullDisk(bytes: number, args: readonly string[]) {
   const command = `ulimit -f ${Math.floor(bytes / 512)}; exec "$@"`;
-  const line = ["-c", command, "sh", process.execPath, main, "compress", ...args];
+  const line = ["-c", command, "sh", process.execPath, penniMain, "compress", ...args];
   return spawnSync("/bin/sh", line, { encoding: "utf8" });
 }
 

@@ -5,8 +5,7 @@ import { tmpdir } from "node:os";
 import path from "node:path";
 import { after, test } from "node:test";
 import { writeModel } from "../../src/files/model_files.js";
-import { PenniProcess } from "../../support/penni_process.js";
-import { projectRoot } from "../../support/shared.js";
+import { PenniProcess, penniMain } from "../../support/penni_process.js";
 import { tinyCnn } from "../../support/tiny_cnn.js";
 
 const folder = mkdtempSync(path.join(tmpdir(), "penni-stopping-"));
@@ -72,7 +71,6 @@ sys.exit(os.waitstatus_to_exitcode(status) % 256)
 `;
 
 const python = spawnSync("python3", ["-c", "import pty"]).status === 0;
-const main = path.join(projectRoot, "dist/src/cli/main.js");
 
 test("no signal leaves the cursor hidden, of a bar of any command", {
   skip: skip || (python ? false : "needs python3, which opens the terminal"),
@@ -86,7 +84,7 @@ test("no signal leaves the cursor hidden, of a bar of any command", {
   ] as const) {
     const { status, stdout } = spawnSync(
       "python3",
-      ["-c", IN_TERMINAL, signal, process.execPath, main, ...args],
+      ["-c", IN_TERMINAL, signal, process.execPath, penniMain, ...args],
       { encoding: "utf8" },
     );
     assert.equal(status, expected, stdout);

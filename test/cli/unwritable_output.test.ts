@@ -6,12 +6,11 @@ import path from "node:path";
 import { after, test } from "node:test";
 import { writeModel } from "../../src/files/model_files.js";
 import { SIZE, tinyRegressor, writeImages } from "../../support/label_free.js";
-import { projectRoot } from "../../support/shared.js";
+import { penniMain } from "../../support/penni_process.js";
 import { smallNetwork } from "../../support/small_models.js";
 
 const folder = mkdtempSync(path.join(tmpdir(), "penni-unwritable-"));
 after(() => rmSync(folder, { recursive: true, force: true }));
-const main = path.join(projectRoot, "dist/src/cli/main.js");
 
 const model = path.join(folder, "model.onnx");
 await writeModel(model, smallNetwork());
@@ -60,7 +59,7 @@ interface Ended {
 /** A command line in a shell, behind which redirections stand. */
 function shell(args: readonly string[], redirections: string): Ended {
   const line = `exec "$0" "$@" ${redirections}`;
-  const { status, stdout, stderr } = spawnSync("bash", ["-c", line, process.execPath, main, ...args], {
+  const { status, stdout, stderr } = spawnSync("bash", ["-c", line, process.execPath, penniMain, ...args], {
     encoding: "utf8",
   });
   return { status, stdout, stderr };
@@ -110,7 +109,7 @@ test("a file that becomes too large for its result: an error, not a part of it",
   const line = `ulimit -f 1; exec "$0" "$@" > ${file}`;
   const { status, stderr } = spawnSync(
     "bash",
-    ["-c", line, process.execPath, main, "inspect", model, "--json"],
+    ["-c", line, process.execPath, penniMain, "inspect", model, "--json"],
     { encoding: "utf8" },
   );
   assert.ok(statSync(file).size <= 1024);
@@ -137,7 +136,7 @@ test("a run goes on when its terminal is closed", {
 }, () => {
   const out = newPlace();
   const result = path.join(out, "model.onnx");
-  const args = ["-c", CLOSES_TERMINAL, process.execPath, main, ...compress(out)];
+  const args = ["-c", CLOSES_TERMINAL, process.execPath, penniMain, ...compress(out)];
   const { status } = spawnSync("python3", args);
   // The result is there, and that it could not be printed is an error.
   assert.equal(status, 1);

@@ -7,10 +7,9 @@ import sharp from "sharp";
 import { parse } from "yaml";
 import { float32Tensor } from "../../src/graph/tensor.js";
 import type { Graph } from "../../src/graph/types.js";
-import { projectRoot } from "../../support/shared.js";
+import { penniMain } from "../../support/penni_process.js";
 import { colourClassifier, copyExample, placeModel } from "./example.js";
 
-const main = path.join(projectRoot, "dist/src/cli/main.js");
 const hasTools = ["make", "cc"].every((tool) => spawnSync(tool, ["--version"]).status === 0);
 
 test("c: frames from a pipe, and a model that changed is compiled again", {
@@ -18,10 +17,14 @@ test("c: frames from a pipe, and a model that changed is compiled again", {
 }, () => {
   const copy = copyExample("c");
   const classes = (): string => {
-    execFileSync("make", [`PENNI=${process.execPath} ${main}`, "CFLAGS=-std=c99 -O1 -Wall -Wextra -Werror"], {
-      cwd: copy,
-      stdio: "pipe",
-    });
+    execFileSync(
+      "make",
+      [`PENNI=${process.execPath} ${penniMain}`, "CFLAGS=-std=c99 -O1 -Wall -Wextra -Werror"],
+      {
+        cwd: copy,
+        stdio: "pipe",
+      },
+    );
     const frame = (rgb: readonly number[]): Buffer =>
       Buffer.concat(new Array(16 * 16).fill(Buffer.from(rgb)));
     const input = Buffer.concat([frame([250, 9, 9]), frame([9, 9, 250]), frame([9, 250, 9]).subarray(1)]);
@@ -67,7 +70,7 @@ test("budget: the workflow's commands pass a model, and fail one that lost accur
   // What `npx` would run, which is not to ask the registry here.
   const bin = path.join(copy, "bin");
   mkdirSync(bin);
-  writeFileSync(path.join(bin, "npx"), `#!/bin/sh\nshift\nexec "${process.execPath}" "${main}" "$@"\n`, {
+  writeFileSync(path.join(bin, "npx"), `#!/bin/sh\nshift\nexec "${process.execPath}" "${penniMain}" "$@"\n`, {
     mode: 0o755,
   });
   const workflow = parse(readFileSync(path.join(copy, ".github/workflows/model.yml"), "utf8")) as Workflow;

@@ -48,7 +48,7 @@ test(`the tarball has at most ${LARGEST} bytes, no source maps, and declarations
     assert.ok(declared.includes(`package/dist/src/${entry}.d.ts`), entry);
   // Every step of the command line is code, but nobody imports it.
   assert.ok(!declared.some((file) => file.includes("/cli/")));
-  const { stdout: main } = await run("tar", ["-xzOf", tarball, "package/dist/src/index.js"]);
+  const { stdout: main } = await run("tar", ["-xzOf", tarball, "package/dist/package/index.js"]);
   assert.doesNotMatch(main, /sourceMappingURL/);
 });
 

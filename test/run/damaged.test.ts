@@ -9,8 +9,8 @@ import { PenniError } from "../../src/graph/errors.js";
 import { RunCalibrationJournal } from "../../src/run/calibration_journal.js";
 import { RunDirectory } from "../../src/run/directory.js";
 import { compress } from "../../src/run/pipeline.js";
+import { penniMain } from "../../support/penni_process.js";
 import { runConfig } from "../../support/run_config.js";
-import { projectRoot } from "../../support/shared.js";
 import { tinyCnn } from "../../support/tiny_cnn.js";
 
 const config = runConfig("fast");
@@ -143,9 +143,8 @@ test("a limit of memory is one line", {
   const { writeModel } = await import("../../src/files/model_files.js");
   const model = path.join(folder, "model.onnx");
   await writeModel(model, tinyCnn());
-  const main = path.join(projectRoot, "dist/src/cli/main.js");
   // WebAssembly reserves 8 GiB of addresses for a memory.
-  const line = `ulimit -v 4000000; exec "$0" ${main} bench ${model} --rounds 1`;
+  const line = `ulimit -v 4000000; exec "$0" ${penniMain} bench ${model} --rounds 1`;
   const { status, stderr } = spawnSync("sh", ["-c", line, process.execPath], { encoding: "utf8" });
   assert.equal(status, 1);
   assert.match(stderr, /^penni: .*there is not enough memory: found [^\n]+\n$/);

@@ -24,8 +24,7 @@ import { COMPRESSION_KEY } from "../../src/method/export.js";
 import { prunableInitializers } from "../../src/method/prune.js";
 import { isRunning } from "../../src/run/processes.js";
 import type { Summary } from "../../src/run/summary.js";
-import { PenniProcess } from "../../support/penni_process.js";
-import { projectRoot } from "../../support/shared.js";
+import { PenniProcess, penniMain } from "../../support/penni_process.js";
 import { TINY_SIZE, tinyCnn } from "../../support/tiny_cnn.js";
 
 const folder = mkdtempSync(path.join(tmpdir(), "penni-end-to-end-"));
@@ -289,8 +288,7 @@ test("a trainer whose parent was killed ends, and a run resumed at once waits fo
 
 /** Runs with files limited to 10 kB, less than a checkpoint, in units of 512 bytes. */
 function resumeOnFullDisk(root: string) {
-  const main = path.join(projectRoot, "dist/src/cli/main.js");
-  const command = ["-c", 'ulimit -f 20; exec "$@"', "sh", process.execPath, main];
+  const command = ["-c", 'ulimit -f 20; exec "$@"', "sh", process.execPath, penniMain];
   return spawnSync("/bin/sh", [...command, "compress", "--resume", root], { encoding: "utf8" });
 }
 
