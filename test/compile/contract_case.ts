@@ -43,6 +43,8 @@ export const forcedRates = {
   dense: { dense: 1e9, sparse: 1e-9, basis: 1e-9 },
   sparse: { dense: 1e-9, sparse: 1e9, basis: 1e-9 },
   factored: { dense: 1e-9, sparse: 1, basis: 1e9 },
+  /** Products are so dear that the form with the fewest wins, where it can be: Winograd's. */
+  tiles: { dense: 1e-6, sparse: 1e-12, basis: 1e-12 },
 } as const satisfies Readonly<Record<string, KernelRates>>;
 
 /** What is drawn for an input: two random numbers an element, as a weight takes, so that cases keep their values. */

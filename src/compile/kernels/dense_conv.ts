@@ -1,5 +1,5 @@
 import { present } from "../../graph/at.js";
-import { broadcast, KernelBuilder, load, multiplyAdd, plus, times } from "../kernel_builder.js";
+import { broadcast, constant, KernelBuilder, load, multiplyAdd, plus, times } from "../kernel_builder.js";
 import type { Index, Kernel, Pointer } from "../loops.js";
 import { type Destination, destination, type Epilogue, epilogueName, storeCells } from "./epilogue.js";
 import {
@@ -24,6 +24,15 @@ export interface TapConvolution {
   readonly outputPlane: number;
   readonly grid: PixelGrid;
   readonly epilogue: Epilogue;
+}
+
+/** Several convolutions of one shape whose planes and weights follow each other; without a bias. */
+export interface Repetition {
+  readonly count: number;
+  /** Elements from one's weights, input planes and output planes to the next's. */
+  readonly weights: number;
+  readonly inputs: number;
+  readonly outputs: number;
 }
 
 /** How many output channels and vectors of positions are computed at once. */
@@ -88,10 +97,15 @@ export function packDenseWeights(
 
 /**
  * Every kernel weight times every position: sums of a block of output channels and positions stay in registers.
- * Parameters: input planes, packed weights, (taps,) bias [K],
+ * Parameters: input planes, packed weights, (taps,) bias [K] unless it is repeated,
  * (residual,) output planes.
  */
-export function denseConvKernel(conv: TapConvolution, blocking: DenseBlocking, width: number): Kernel {
+export function denseConvKernel(
+  conv: TapConvolution,
+  blocking: DenseBlocking,
+  width: number,
+  repetition?: Repetition,
+): Kernel {
   const { inputs, outputs, taps, grid, epilogue } = conv;
   const k = new KernelBuilder(
     `dense_conv_${inputs}_to_${outputs}${epilogueName(epilogue)}`,
@@ -100,22 +114,38 @@ export function denseConvKernel(conv: TapConvolution, blocking: DenseBlocking, w
   const input = k.input("input");
   const weights = k.input("weights");
   const tapTable = tapParameter(k, taps);
-  const bias = k.input("bias");
+  const bias = repetition === undefined ? k.input("bias") : undefined;
   const ending = destination(k, epilogue);
+  const parameters = { input, weights, bias, ending, tapTable };
   const whole = outputs - (outputs % blocking.outputs);
-  const outputBlock = (first: Index, channels: number): void =>
-    overPixelBlocks(k, grid, width, blocking.shape, (from, to, cells) =>
-      sumBlock(k, conv, { input, weights, bias, ending, tapTable }, { first, channels, from, to, cells }),
-    );
-  k.loop("output_channel", 0, whole, blocking.outputs, (first) => outputBlock(first, blocking.outputs));
-  if (whole < outputs) outputBlock(whole, outputs - whole);
+  const { count, ...distances } = repetition ?? { count: 1, weights: 0, inputs: 0, outputs: 0 };
+  k.loop("repetition", 0, count, 1, (number) => {
+    const start = {
+      input: times(number, distances.inputs),
+      weights: times(number, distances.weights),
+      output: times(number, distances.outputs),
+    };
+    const outputBlock = (first: Index, channels: number): void =>
+      overPixelBlocks(k, grid, width, blocking.shape, (from, to, cells) =>
+        sumBlock(k, conv, parameters, {
+          first,
+          channels,
+          from: plus(start.input, from),
+          weights: plus(start.weights, times(first, inputs * taps.length)),
+          to: plus(start.output, to),
+          cells,
+        }),
+      );
+    k.loop("output_channel", 0, whole, blocking.outputs, (first) => outputBlock(first, blocking.outputs));
+    if (whole < outputs) outputBlock(whole, outputs - whole);
+  });
   return k.build();
 }
 
 interface DenseParameters {
   readonly input: Pointer;
   readonly weights: Pointer;
-  readonly bias: Pointer;
+  readonly bias: Pointer | undefined;
   readonly ending: Destination;
   readonly tapTable: Pointer | undefined;
 }
@@ -124,6 +154,7 @@ interface OutputBlock {
   readonly first: Index;
   readonly channels: number;
   readonly from: Index;
+  readonly weights: Index;
   readonly to: Index;
   readonly cells: readonly Cell[];
 }
@@ -132,13 +163,13 @@ function sumBlock(
   k: KernelBuilder,
   { inputs, taps, inputPlane, outputPlane, epilogue }: TapConvolution,
   { input, weights, bias, ending, tapTable }: DenseParameters,
-  { first, channels, from, to, cells }: OutputBlock,
+  { first, channels, from, weights: firstWeight, to, cells }: OutputBlock,
 ): void {
   const sums = Array.from({ length: channels }, (_, channel) => {
-    const initial = broadcast(bias, plus(first, channel));
+    const initial = bias === undefined ? constant(0) : broadcast(bias, plus(first, channel));
     return cells.map(() => k.value("sum", "vector", initial));
   });
-  const weightsHere = k.index("w", times(first, inputs * taps.length)).read;
+  const weightsHere = k.index("w", firstWeight).read;
   k.loop("input_channel", 0, inputs, 1, (channel) => {
     const plane = k.index("p", plus(from, times(channel, inputPlane))).read;
     const kernel = k.index("v", plus(weightsHere, times(channel, taps.length * channels))).read;

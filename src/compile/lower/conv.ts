@@ -29,6 +29,7 @@ import { behind } from "../program_builder.js";
 import type { ConvFactors, Lower, LoweringContext } from "./definition.js";
 import { checkStride, unsupported } from "./errors.js";
 import { copyStrided, viewOf } from "./movement.js";
+import { isWinogradFaster, winogradConvolution } from "./winograd.js";
 
 /** How one image of a convolution's input is made ready for kernels that know no borders. */
 interface Preparation {
@@ -71,14 +72,34 @@ export const lowerConv: Lower = (context) => {
   const inputSize = geometry.inputChannels * geometry.input[0] * geometry.input[1];
   const outputSize = geometry.outputChannels * geometry.output[0] * geometry.output[1];
   const summand = context.residual && wholeVectors(context, geometry, context.residual);
-  const { layout, prepare } = preparation(context, geometry, input);
-  const convolve = convolution(context, plan, layout);
+  const { prepare, convolve } = byTiles(context, plan) ?? bySums(context, plan, input);
   for (let image = 0; image < geometry.batch; image++) {
     const residual = summand === undefined ? [] : [behind(summand, image * outputSize)];
     const planes = prepare(behind(input, image * inputSize));
     convolve(planes, [...residual, behind(output, image * outputSize)]);
   }
 };
+
+/** What is made ready for all images at once. */
+interface Method {
+  prepare(input: Location): Location;
+  readonly convolve: Convolve;
+}
+
+/** Sums of products at every position. */
+function bySums(context: LoweringContext, plan: ConvPlan, input: Location): Method {
+  const { layout, prepare } = preparation(context, plan.geometry, input);
+  return { prepare, convolve: convolution(context, plan, layout) };
+}
+
+/** Winograd's filtering, where the weights are dense and it is faster. */
+function byTiles(context: LoweringContext, plan: ConvPlan): Method | undefined {
+  const { geometry, weights, bias, factors } = plan;
+  if (groupCount(context.node) > 1 || !isWinogradFaster(geometry, context)) return undefined;
+  const work = workOf({ weights, bias, factors }, geometry.inputChannels);
+  if (fastestKind(work, context.rates) !== "dense") return undefined;
+  return { prepare: (input) => input, convolve: winogradConvolution(context, geometry, weights, bias) };
+}
 
 const kernelsOf = ({ coefs, basis, taps }: ConvFactors): Float32Array => mergeFactors(coefs, basis, taps);
 
@@ -180,17 +201,20 @@ function slicePart(data: Float32Array, part: number, parts: number): Float32Arra
   return data.slice(part * size, (part + 1) * size);
 }
 
-function groupConvolution(context: LoweringContext, conv: TapConvolution, part: GroupPart): Convolve {
-  const { factors } = part;
-  const work: ConvWork = {
-    dense: part.weights.length,
-    nonZeros: countNonZeros(part.weights),
+function workOf({ weights, factors }: GroupPart, inputs: number): ConvWork {
+  return {
+    dense: weights.length,
+    nonZeros: countNonZeros(weights),
     factored: factors && {
-      basis: conv.inputs * factors.d * factors.taps,
+      basis: inputs * factors.d * factors.taps,
       nonZeros: countNonZeros(factors.coefs),
     },
   };
-  const kind = fastestKind(work, context.rates);
+}
+
+function groupConvolution(context: LoweringContext, conv: TapConvolution, part: GroupPart): Convolve {
+  const { factors } = part;
+  const kind = fastestKind(workOf(part, conv.inputs), context.rates);
   if (kind === "factored" && factors !== undefined) {
     return factoredConvolution(context, conv, factors, part.bias);
   }

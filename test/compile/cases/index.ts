@@ -8,6 +8,7 @@ import { recurrentCases } from "./recurrent.js";
 import { reductionCases } from "./reduce.js";
 import { selectionCases } from "./selection.js";
 import { structureCases } from "./structure.js";
+import { tileCases } from "./tiles.js";
 import { windowCases } from "./windows.js";
 
 export const contractCases: readonly ContractCase[] = [
@@ -21,6 +22,7 @@ export const contractCases: readonly ContractCase[] = [
   ...windowCases,
   ...poolCases,
   ...randomWindowCases,
+  ...tileCases,
 ];
 
 /** Operators that Penni knows and that no case is about, and why. */

@@ -1,0 +1,199 @@
+import { at, present } from "../../graph/at.js";
+import type { ConvGeometry } from "../../ops/families/conv_gradient.js";
+import {
+  denseBlocking,
+  denseConvKernel,
+  packDenseWeights,
+  type TapConvolution,
+} from "../kernels/dense_conv.js";
+import { noEpilogue } from "../kernels/epilogue.js";
+import { paddedLayout, padKernel, spreadOverCache } from "../kernels/pad.js";
+import {
+  dealWeights,
+  gatherTiles,
+  POINTS,
+  TAPS,
+  TILE,
+  winogradInput,
+  winogradOutput,
+  winogradWeights,
+} from "../kernels/winograd.js";
+import type { Location } from "../program.js";
+import { behind } from "../program_builder.js";
+import type { LoweringContext } from "./definition.js";
+
+/** Elements of the points of one group of tile rows, so that they stay in a near cache. */
+const NEAR_ELEMENTS = 2 ** 17;
+
+/** Weights are transformed in every run, in scratch memory: at most so many elements of it. */
+const MOST_WEIGHTS = 2 ** 21;
+/** Where they serve one group of tile rows only, by parts of the outputs of so many elements, to stay near. */
+const PART_WEIGHTS = 2 ** 18;
+
+/**
+ * Nanoseconds of a number's way through padding or gathering, which go one by one; of a tile's transform, and of a
+ * kernel's, times the lanes of a vector.
+ */
+const MOVE_NS = 1.1;
+const TILE_LANE_NS = 40;
+const KERNEL_LANE_NS = 40;
+
+const tilesOf = (size: number): number => Math.ceil(size / TILE);
+
+/** How the work is divided. */
+interface Division {
+  /** Tiles of the whole image, and rows of them that are computed at a time: all groups alike. */
+  readonly rows: number;
+  readonly columns: number;
+  readonly group: number;
+  /** Outputs whose weights are transformed at a time: all parts alike. */
+  readonly part: number;
+}
+
+/** Undefined where the transformed weights would take too much memory. */
+function divisionOf({ inputChannels, outputChannels, output }: ConvGeometry): Division | undefined {
+  const [rows, columns] = [tilesOf(output[0]), tilesOf(output[1])];
+  const rowElements = POINTS * Math.max(inputChannels, outputChannels) * columns;
+  const group = largestDivisor(rows, Math.floor(NEAR_ELEMENTS / rowElements));
+  if (group < rows)
+    return POINTS * inputChannels * outputChannels > MOST_WEIGHTS
+      ? undefined
+      : { rows, columns, group, part: outputChannels };
+  const part = largestDivisor(outputChannels, Math.floor(PART_WEIGHTS / (POINTS * inputChannels)));
+  return POINTS * inputChannels * part > MOST_WEIGHTS ? undefined : { rows, columns, group, part };
+}
+
+/** The largest divisor of a number up to `most`, at least 1. */
+function largestDivisor(count: number, most: number): number {
+  let divisor = Math.max(1, Math.min(count, most));
+  while (count % divisor !== 0) divisor--;
+  return divisor;
+}
+
+/** Whether a dense convolution of one group is faster by Winograd's filtering. */
+export function isWinogradFaster(geometry: ConvGeometry, { width, rates }: LoweringContext): boolean {
+  const { kernel, strides, dilations, output, inputChannels, outputChannels } = geometry;
+  if (kernel.some((side) => side !== 3)) return false;
+  if ([...strides, ...dilations].some((step) => step !== 1)) return false;
+  const division = divisionOf(geometry);
+  if (division === undefined) return false;
+  const kernels = inputChannels * outputChannels;
+  const channels = inputChannels + outputChannels;
+  const whole = (count: number): number => Math.ceil(count / width) * width;
+  const direct = (kernels * TAPS * output[0] * output[1]) / rates.dense;
+  const products = (kernels * POINTS * whole(division.rows * division.columns)) / rates.dense;
+  const vectors = (division.rows * whole(division.columns)) / width;
+  const moved = channels * (vectors * TILE_LANE_NS + output[0] * output[1] * MOVE_NS);
+  return products + moved + (kernels * KERNEL_LANE_NS) / width < direct;
+}
+
+/** A 3x3 convolution of one group with stride 1: weights [K, C, 9]; one image from input to (residual,) output. */
+export function winogradConvolution(
+  context: LoweringContext,
+  geometry: ConvGeometry,
+  weights: Float32Array,
+  bias: Float32Array,
+): (input: Location, ends: readonly Location[]) => void {
+  const { width } = context;
+  const { inputChannels: inputs, outputChannels: outputs, output } = geometry;
+  const division = present(divisionOf(geometry), "the division of a convolution");
+  const { rows, columns, group, part } = division;
+  const tiles = { rows: group, columns };
+  const count = group * columns;
+  const products: TapConvolution = {
+    inputs,
+    outputs: part,
+    taps: [0],
+    inputPlane: count,
+    outputPlane: count,
+    grid: { rows: 1, columns: count, inputRow: count, outputRow: count },
+    epilogue: noEpilogue,
+  };
+  const blocking = denseBlocking(products, width);
+  const distances = {
+    weights: spreadOverCache(inputs * part),
+    inputs: spreadOverCache(inputs * count),
+    outputs: spreadOverCache(outputs * count),
+  };
+  const padded = paddedPlanes(geometry, division);
+  const planesLayout = { channels: inputs, ...paddedLayout(padded) };
+  const dealtRow = columns * TILE;
+  const dealt = {
+    channels: outputs,
+    segment: columns,
+    row: dealtRow,
+    plane: spreadOverCache(group * TILE * dealtRow),
+  };
+  const parts = Array.from({ length: outputs / part }, (_, index) => {
+    const own = weights.subarray(index * part * inputs * TAPS, (index + 1) * part * inputs * TAPS);
+    return context.weights(dealWeights(packedKernels(own, products, blocking), width));
+  });
+  const biasTable = context.weights(bias);
+  const pad = padKernel(padded, 0, width);
+  const toPoints = winogradInput(planesLayout, tiles, distances.inputs, width);
+  const transform = winogradWeights(inputs * part, distances.weights, width);
+  const multiply = denseConvKernel(products, blocking, width, { count: POINTS, ...distances });
+  const fromPoints = winogradOutput(dealt, tiles, distances.outputs, width);
+  return (image, ends) => {
+    // Behind what is narrower than a vector, one is read to its end.
+    const scratch = (elements: number): Location => context.scratch(elements + width);
+    const planes = scratch(inputs * planesLayout.plane);
+    const transformed = scratch(POINTS * distances.weights);
+    const before = scratch(POINTS * distances.inputs);
+    const after = scratch(POINTS * distances.outputs);
+    const dealtRows = scratch(outputs * dealt.plane);
+    context.call(pad, [image, planes]);
+    if (group < rows) context.call(transform, [at(parts, 0), transformed]);
+    for (let row = 0; row < rows; row += group) {
+      context.call(toPoints, [behind(planes, row * TILE * planesLayout.row), before]);
+      for (const [index, own] of parts.entries()) {
+        if (group === rows) context.call(transform, [own, transformed]);
+        const to = behind(after, index * part * count);
+        context.call(multiply, [before, transformed, to], inputs * part * POINTS * count);
+      }
+      context.call(fromPoints, [after, biasTable, dealtRows]);
+      const first = row * TILE;
+      const gathered = {
+        channels: outputs,
+        rows: Math.min(group * TILE, output[0] - first),
+        columns: output[1],
+        plane: output[0] * output[1],
+      };
+      const gather = gatherTiles(dealt, gathered, context.epilogue);
+      context.call(gather, [dealtRows, ...ends.map((end) => behind(end, first * output[1]))]);
+    }
+  };
+}
+
+/** The input with as many rows and columns around it as whole tiles see. */
+function paddedPlanes({ inputChannels, input, pads }: ConvGeometry, { rows, columns }: Division) {
+  const [top, left] = pads;
+  const [height, width] = input;
+  return {
+    channels: inputChannels,
+    height,
+    width,
+    top,
+    left,
+    bottom: rows * TILE + 2 - top - height,
+    right: (columns + 1) * TILE - left - width,
+    stride: TILE,
+  };
+}
+
+/** Whole kernels [K·C, 9] in the order in which the products read their points. */
+function packedKernels(
+  weights: Float32Array,
+  conv: TapConvolution,
+  blocking: Parameters<typeof packDenseWeights>[2],
+): Float32Array {
+  const count = weights.length / TAPS;
+  const order = packDenseWeights(
+    Float32Array.from({ length: count }, (_, kernel) => kernel),
+    conv,
+    blocking,
+  );
+  return Float32Array.from({ length: weights.length }, (_, i) =>
+    at(weights, at(order, Math.floor(i / TAPS)) * TAPS + (i % TAPS)),
+  );
+}
