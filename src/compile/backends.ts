@@ -11,6 +11,7 @@ interface TargetEntry {
 const targets = {
   wasm: { makes: "a WebAssembly module", load: () => import("./wasm/backend.js") },
   c: { makes: "C code", load: () => import("./c/backend.js") },
+  node: { makes: "an addon for Node", load: () => import("./node/backend.js") },
 } as const satisfies Readonly<Record<string, TargetEntry>>;
 
 export type TargetName = keyof typeof targets;

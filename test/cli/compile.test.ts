@@ -200,7 +200,7 @@ writeFileSync(path.join(full, "mine.txt"), "mine");
 
 const refusals: readonly (readonly [string, readonly string[], RegExp])[] = [
   ["no target", [small], /required option '--target <name>'/],
-  ["an unknown target", [small, "--target", "rust"], /wasm, c/],
+  ["an unknown target", [small, "--target", "rust"], /wasm, c, node/],
   ["a missing file", [path.join(folder, "none.onnx"), "--target", "wasm"], /none\.onnx: cannot read/],
   ["a damaged model", [damaged, "--target", "wasm"], /damaged\.onnx/],
   ["an unknown operator", [unsupported, "--target", "wasm"], /unsupported\.onnx: node "y\/Det" \(Det\)/],
