@@ -84,6 +84,7 @@ function addonOf(source: Source, { verify, relaxed, isa }: LoadOptions): Loaded 
     const files = builtin("node:fs");
     if (!files || !local) throw new TypeError("expected a file, in Node");
     const path = files.realpathSync(local);
+    if (isCutOff(files.readFileSync(path))) throw new TypeError("the file is cut off");
     addon = there(builtin("node:module")).createRequire(path)(path);
     if (typeof addon?.create !== "function") throw foreign();
     native = addon.create(isa ?? (relaxed === false ? "baseline" : undefined));
@@ -91,6 +92,14 @@ function addonOf(source: Source, { verify, relaxed, isa }: LoadOptions): Loaded 
     throw failure(`cannot load ${address}, an addon for Node`, error);
   }
   return { content: `${addon.penni}`, engineOf: () => nativeEngine(native) };
+}
+
+/** Whether an ELF file ends before its last table: loading it would end the process. */
+function isCutOff({ buffer, byteOffset, byteLength }: Uint8Array): boolean {
+  if (byteLength < 64) return true;
+  const view = new DataView(buffer, byteOffset, byteLength);
+  const end = view.getUint32(40, true) + view.getUint16(58, true) * view.getUint16(60, true);
+  return view.getUint32(0) === 0x7f454c46 && end > byteLength;
 }
 
 function nativeEngine(native: Native): Engine {
@@ -220,6 +229,7 @@ interface Host {
 interface Builtin {
   readonly promises: { readFile(file: string | URL): Promise<Uint8Array> };
   realpathSync(file: string | URL): string;
+  readFileSync(file: string): Uint8Array;
   createRequire(file: string): (file: string) => Addon | undefined;
 }
 

@@ -20,8 +20,8 @@ const server = (name: CIdentifier): string => `/*
  * threads, so the server goes on answering. Start it with "node server.mjs"; then, for zeros:
  *   head -c $(curl -s localhost:8080) /dev/zero | curl -s --data-binary @- localhost:8080
  */
-import { createServer } from "node:http";
-import { buffer } from "node:stream/consumers";
+import { createServer } from "http";
+import { buffer } from "stream/consumers";
 import { load } from "./${RUNTIME}"; // or "penni/runtime"
 
 const model = await load(new URL("${name}.node", import.meta.url));
@@ -29,7 +29,6 @@ const sizeOf = ({ dims }) => dims.reduce((size, dim) => size * dim, 1);
 const bytes = model.inputs.reduce((sum, input) => sum + 4 * sizeOf(input), 0);
 
 async function outputsOf(body) {
-  if (body.length !== bytes) throw new RangeError(\`expected \${bytes} bytes, found \${body.length}\`);
   let at = 0;
   const inputs = model.inputs.map((input) => {
     const from = at;
@@ -42,14 +41,17 @@ async function outputsOf(body) {
 }
 
 const server = createServer(async (request, response) => {
+  const refuse = (why) => response.writeHead(400, { connection: "close" }).end(why);
   if (request.method !== "POST") return response.end(String(bytes));
+  if (Number(request.headers["content-length"]) !== bytes)
+    return refuse(\`expected \${bytes} bytes, found \${request.headers["content-length"]}\`);
   try {
     response.end(JSON.stringify(await outputsOf(await buffer(request))));
   } catch (error) {
-    response.writeHead(400).end(error.message);
+    refuse(error.message);
   }
 });
-server.listen(Number(process.env.PORT ?? 8080), "127.0.0.1", () => {
+server.listen(Number(process.env.PORT || 8080), "127.0.0.1", () => {
   console.log(\`http://127.0.0.1:\${server.address().port} (\${model.isa})\`);
 });
 `;
