@@ -34,7 +34,7 @@ export interface Backend<Runs extends Execution = Execution> {
   /** Compiled files of Penni whose text an example holds, below the folder of its sources: back ends read no files. */
   readonly exampleParts: readonly string[];
   /**
-   * The files of a program that was compiled for `target`, without any that have to be built first.
+   * The files of a program that was compiled for `target`; of what has to be built first, its sources (`execution` says how).
    * @throws PenniError "bad-option" if the options do not fit the program, "unsupported" if it is too large
    */
   emit(program: Program, options: EmitOptions): readonly EmittedFile[];

@@ -18,10 +18,11 @@ export type TargetName = keyof typeof targets;
 
 export const targetNames = Object.keys(targets) as readonly TargetName[];
 
-/** What all targets make of a model, for people: "a WebAssembly module or C code". */
+/** What all targets make of a model, for people: "a WebAssembly module, C code or an addon for Node". */
 export const targetProducts = Object.values(targets)
   .map(({ makes }) => makes)
-  .join(" or ");
+  .join(", ")
+  .replace(/, ([^,]*)$/, " or $1");
 
 /** The back end of a target. */
 export async function loadBackend(name: TargetName): Promise<Backend> {

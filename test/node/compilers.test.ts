@@ -5,6 +5,7 @@ import { tmpdir } from "node:os";
 import path from "node:path";
 import { after, describe, test } from "node:test";
 import { findCompiler, type Host } from "../../src/build/c_compiler.js";
+import { compileToAddon } from "../../src/build/compile_to_addon.js";
 import { checkName } from "../../src/compile/c/names.js";
 import { backend } from "../../src/compile/node/backend.js";
 import { writeModel } from "../../src/files/model_files.js";
@@ -174,6 +175,16 @@ describe("penni compile --target node", { skip: withoutCompiler }, () => {
       assert.equal(spawnSync(process.execPath, ["-e", code], { encoding: "utf8" }).stdout.trim(), "5");
     }),
   );
+
+  test("the library's function gives the same bytes, the same each time", async () => {
+    const out = path.join(folder, "by-command");
+    await writeModel(model, smallNetwork());
+    const { status, stderr } = await penni(["compile", model, "--target", "node", "-o", out]);
+    assert.equal(status, 0, stderr);
+    const made = await compileToAddon(smallNetwork(), { name: "net" });
+    assert.deepEqual(made, new Uint8Array(readFileSync(path.join(out, "net.node"))));
+    await assert.rejects(compileToAddon(smallNetwork(), { name: "a b" }), /cannot be used for files of C/);
+  });
 
   const cross = "aarch64-linux-gnu-gcc";
   test("--cross aarch64: an addon of that machine, whose kernels compute right under qemu", {
