@@ -130,7 +130,7 @@ describe("an addon", { skip: withoutCompiler }, () => {
     const roomy = await writeAddon(folder, "roomy", program, quick);
     const { status, stdout, stderr } = spawnSync(
       process.execPath,
-      ["--expose-gc", "--no-warnings", stress, small, other, roomy],
+      ["--expose-gc", "--no-warnings", stress, small, other, roomy, "400"],
       { encoding: "utf8" },
     );
     assert.deepEqual([status, stdout.trim(), stderr], [0, "done", ""]);
@@ -169,7 +169,7 @@ describe("an addon", { skip: withoutCompiler }, () => {
       }
       const { status, stdout, stderr } = spawnSync(
         process.execPath,
-        ["--expose-gc", "--no-warnings", stress, ...files],
+        ["--expose-gc", "--no-warnings", stress, ...files, "40"],
         { encoding: "utf8", env: environment },
       );
       assert.deepEqual([status, stdout.trim(), stderr.slice(0, 4000)], [0, "done", ""]);

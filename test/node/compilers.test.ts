@@ -10,6 +10,7 @@ import { checkName } from "../../src/compile/c/names.js";
 import { backend } from "../../src/compile/node/backend.js";
 import { writeModel } from "../../src/files/model_files.js";
 import { PenniError } from "../../src/graph/errors.js";
+import { load } from "../../src/runtime/index.js";
 import { addonProgram, withoutCompiler, writeAddon } from "../../support/addon.js";
 import { penni } from "../../support/command_line.js";
 import { smallNetwork } from "../../support/small_models.js";
@@ -194,6 +195,26 @@ describe("penni compile --target node", { skip: withoutCompiler }, () => {
     const file = await writeAddon(folder, "crossed", program, { cross: "aarch64" });
     const bytes = readFileSync(file);
     assert.equal(bytes.readUInt16LE(18), 183, "EM_AARCH64");
+    await writeModel(model, smallNetwork());
+    const out = path.join(folder, "crossed-by-command");
+    const command = await penni([
+      "compile",
+      model,
+      "--target",
+      "node",
+      "--cross",
+      "aarch64",
+      "-o",
+      out,
+      "--json",
+    ]);
+    assert.equal(command.status, 0, command.stderr);
+    const { compiler, ...builtWith } = JSON.parse(command.stdout).builtWith;
+    assert.match(compiler, /aarch64/);
+    assert.deepEqual(builtWith, { processor: "aarch64", instructionSets: ["baseline"] });
+    // Here it is refused, by the system.
+    if (process.arch === "x64")
+      await assert.rejects(load(path.join(out, "net.node")), /cannot load .*net\.node, an addon for Node: /);
     const undefinedNames = spawnSync("aarch64-linux-gnu-nm", ["-D", "--undefined-only", file], {
       encoding: "utf8",
     });

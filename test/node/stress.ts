@@ -1,6 +1,6 @@
 /**
- * What an addon must bear, in a process of its own: node --expose-gc stress.js ADDON OTHER ROOMY. The first two are
- * of `smallNetwork`, the third of `roomyNetwork`; ends with status 0 where every value is right.
+ * What an addon must bear, in a process of its own: node --expose-gc stress.js ADDON OTHER ROOMY COUNT. The first two
+ * are of `smallNetwork`, the third of `roomyNetwork`, of which so many are loaded; ends with status 0 where every value is right.
  */
 import assert from "node:assert/strict";
 import { createRequire } from "node:module";
@@ -9,6 +9,7 @@ import { at, present } from "../../src/graph/at.js";
 import { load } from "../../src/runtime/index.js";
 
 const [file, other, roomy] = [at(process.argv, 2), at(process.argv, 3), at(process.argv, 4)];
+const count = Number(at(process.argv, 5));
 const collect = present(globalThis.gc);
 const ELEMENTS = 128;
 
@@ -44,13 +45,13 @@ const MIB = 2 ** 20;
 async function memoryComesBack(): Promise<void> {
   collect();
   const before = process.memoryUsage.rss();
-  for (let index = 0; index < 400; index++) {
+  for (let index = 0; index < count; index++) {
     const model = await load(roomy);
     model.run(new Float32Array(MIB / 4).fill(index));
     await new Promise(setImmediate);
   }
   const grown = (process.memoryUsage.rss() - before) / MIB;
-  assert.ok(grown < 250, `${grown} MiB are held after 400 models of 1 MiB`);
+  assert.ok(grown < 250, `${grown} MiB are held after ${count} models of 1 MiB`);
 }
 
 /** What the loader never passes: an error each time, and never a crash. */
