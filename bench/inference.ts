@@ -1,5 +1,5 @@
 /**
- * Inference of one image on one thread: compiled networks (WebAssembly, C) against ONNX Runtime for Node and for the
+ * Inference of one image on one thread: compiled networks (WebAssembly, C, addons) against ONNX Runtime for Node and for the
  * web, dense and compressed, in Node and in Chromium. Medians of alternating repetitions in one run.
  *
  *   node dist/bench/inference.js [--resnet20 FILE] [--resnet56 FILE] [--rounds 15] [--compiler gcc] [--no-browser] [--json]
@@ -14,11 +14,12 @@ import { wholeNumber } from "../src/cli/options.js";
 import { type Column, formatTable } from "../src/cli/table.js";
 import { compileToWasm } from "../src/compile/index.js";
 import { backend } from "../src/compile/wasm/backend.js";
-import { type Contender, measureByTurns, type Timing } from "../src/measure/by_turns.js";
+import { type Contender, measureByTurns, type Timing, timed } from "../src/measure/by_turns.js";
 import { median } from "../src/measure/median.js";
 import { decodeModel } from "../src/onnx/read.js";
 import { inBrowser, withoutChromium } from "../support/browser.js";
 import { runBenchmark } from "./command.js";
+import { loadAddon } from "./inference/addon_contender.js";
 import { CContender } from "./inference/c_contender.js";
 import {
   costShapes,
@@ -29,7 +30,7 @@ import {
 import { INPUT_DIMS, type InferenceNetwork, inferenceNetworks } from "./inference/networks.js";
 import type { PageRequest } from "./inference/page.js";
 import { compiledBytes, gzippedWasmBytes, webRuntimeBytes } from "./inference/sizes.js";
-import { penniContender, type Runtime, runtimeContender } from "./inference/web_contenders.js";
+import { penniContender, type Runtime, runtimeContender, sampleImage } from "./inference/web_contenders.js";
 
 interface Options {
   readonly resnet20?: string;
@@ -69,6 +70,9 @@ async function measureInNode(network: InferenceNetwork, options: Options): Promi
       await runtimeContender(`onnxruntime-web ${form}`, webRuntime as Runtime, model, INPUT_DIMS),
     );
     contenders.push(await penniContender(`wasm ${form}`, compileToWasm(model)));
+    const addon = await loadAddon(model);
+    const image = sampleImage(INPUT_DIMS);
+    contenders.push({ engine: `addon ${form}`, sample: timed(() => addon.run(image)) });
     programs.push(CContender.build(`c ${form}`, decodeModel(model), options.compiler));
   }
   try {
@@ -118,6 +122,7 @@ function ratios(
       of("wasm compressed", "chromium"),
     ),
     wasmAgainstNodeDense: ratio(of("onnxruntime-node dense", "node"), of("wasm compressed", "node")),
+    addonAgainstNodeDense: ratio(of("onnxruntime-node dense", "node"), of("addon compressed", "node")),
     cAgainstNodeDense: ratio(of("onnxruntime-node dense", "node"), of("c compressed", "native")),
     cShareOfSavedMacs: ownSpeedUp === undefined ? undefined : ownSpeedUp / SAVED_FACTOR,
   };

@@ -17,6 +17,7 @@
  * const wasm = compileToWasm(graph); // for `load` of penni/runtime
  */
 
+export { type AddonOptions, compileToAddon } from "./build/compile_to_addon.js";
 export type { Backend, EmitOptions, EmittedFile as CFile, Execution } from "./compile/backend.js";
 export { loadBackend, type TargetName, targetNames } from "./compile/backends.js";
 export { type COptions, compileToC } from "./compile/c/compile_to_c.js";

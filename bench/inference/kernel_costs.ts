@@ -88,6 +88,8 @@ async function milliseconds(
       contender.close();
       return timing?.minMs ?? Number.NaN;
     }
+    case "addon":
+      throw new Error("an addon's kernels are those of --target c: measure them");
     case "module": {
       const { steps } = await measureSteps(compileProgram(graph, target), execution);
       return steps.reduce((sum, { ms, step }) => (step.multiplyAccumulates > 0 ? sum + ms : sum), 0);

@@ -19,6 +19,8 @@ import { fixInputShape } from "../graph/passes/fix_input_shape.js";
 import type { Graph } from "../graph/types.js";
 import { unusableNames } from "../measure/classes.js";
 import type { CIdentifier } from "../text/destinations.js";
+import { type BuiltWith, buildAddon } from "./addon.js";
+import type { CrossProcessor } from "./c_compiler.js";
 
 export interface CompileSettings {
   /** What the files are called, and what begins the names of functions. */
@@ -33,6 +35,8 @@ export interface CompileSettings {
   readonly example?: boolean;
   /** Checks the program, what it reads and where it writes, before it is printed (default: false). */
   readonly verify?: boolean;
+  /** The processor that an addon is made for, where it is another machine's. */
+  readonly cross?: CrossProcessor;
 }
 
 /** A model as a target's files. */
@@ -43,12 +47,16 @@ export interface CompiledModel {
   readonly pictures: PictureFormat | undefined;
   /** What of the model is left out, for people. */
   readonly notices: readonly string[];
+  /** Of what a C compiler had to build. */
+  readonly builtWith?: BuiltWith;
 }
 
 /**
- * Compiles a model for a target, with what the model, or else the settings, say of pictures written into it.
+ * Compiles a model for a target, with what the model, or else the settings, say of pictures written into it. What has to
+ * be built is built.
  * @throws PenniError "unsupported" naming the first node that cannot be compiled, "shape" if a dimension is open,
- *   "bad-option" if the settings do not fit the model, "bad-model" if its metadata make no sense
+ *   "bad-option" if the settings do not fit the model or the back end, "bad-model" if its metadata make no sense; of an addon
+ *   "unsupported" also where there is no C compiler
  */
 export async function compileModel(
   given: Graph,
@@ -60,12 +68,15 @@ export async function compileModel(
   const pictures = picturesOf(fixed, stated);
   const program = compileProgram(withPreprocessing(fixed, pictures), backend.target);
   if (settings.verify === true) verifyProgram(program, backend.target.width);
-  const files = backend.emit(program, {
+  const emitted = backend.emit(program, {
     name,
     ...(weights === undefined ? {} : { weights }),
     ...(settings.example === true ? { example: await partsOf(backend) } : {}),
   });
-  return { summary: summarizeProgram(program), pictures, notices, files };
+  const { execution } = backend;
+  const result = { summary: summarizeProgram(program), pictures, notices };
+  if (execution.kind !== "addon") return { ...result, files: emitted };
+  return { ...result, ...(await buildAddon(emitted, execution, name, settings.cross)) };
 }
 
 /** The texts that a back end puts into an example. */

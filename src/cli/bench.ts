@@ -29,7 +29,7 @@ export function addBenchCommand(program: Command, terminal: Terminal): Command {
     .description(
       "measure models compiled to WebAssembly beside ONNX Runtime, for Node and (if installed) for the web: one image, one thread",
     )
-    .argument("<models...>", ".onnx files, or .wasm files that penni compile wrote")
+    .argument("<models...>", ".onnx files, or .wasm and .node files that penni compile wrote")
     .optionsGroup("What to measure:")
     .option(
       "--layers",

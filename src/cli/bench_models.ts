@@ -46,7 +46,7 @@ export async function compareModels(
   options: CompareOptions,
   terminal: Terminal,
 ): Promise<Comparison> {
-  const [{ benchModels, figuresIn }, { judgeBudget }] = await Promise.all([
+  const [{ benchModels, compiledFigures }, { judgeBudget }] = await Promise.all([
     import("../measure/bench_models.js"),
     import("../measure/budget.js"),
   ]);
@@ -63,8 +63,8 @@ export async function compareModels(
   const [first, second] = compared;
   if (budget === undefined || first === undefined) return { models: compared };
   const lines = judgeBudget(budget, {
-    compiled: figuresIn(first, "compiled"),
-    peer: second === undefined ? undefined : figuresIn(second, "compiled"),
+    compiled: compiledFigures(first),
+    peer: second === undefined ? undefined : compiledFigures(second),
     top1: first.accuracy?.top1,
   });
   return { models: compared, budget: lines };
@@ -101,9 +101,8 @@ function jsonOf(text: string): unknown {
 }
 
 async function openBenched(file: string, shapes: InputShapes | undefined): Promise<BenchedModel> {
-  if (!file.toLowerCase().endsWith(".wasm"))
-    return { name: file, kind: "network", graph: await openModel(file, shapes) };
-  const { readCompiledModule } = await import("../measure/compiled_module.js");
+  const { isCompiledFile, readCompiledModule } = await import("../measure/compiled_module.js");
+  if (!isCompiledFile(file)) return { name: file, kind: "network", graph: await openModel(file, shapes) };
   return { name: file, kind: "module", module: await readCompiledModule(file) };
 }
 

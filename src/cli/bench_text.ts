@@ -1,3 +1,4 @@
+import { isCompiled } from "../measure/bench_engines.js";
 import type { EngineFigures } from "../measure/bench_models.js";
 import type { BudgetLine } from "../measure/budget.js";
 import type { Timing } from "../measure/by_turns.js";
@@ -99,9 +100,7 @@ function describeEngines({ model, engines, leftOut }: Compared): readonly string
 /** Compiled models beside the first of them. */
 function describeModels(models: readonly Compared[]): readonly string[] {
   const [first, ...others] = models.flatMap(({ model, engines }) =>
-    engines
-      .filter(({ kind }) => kind === "compiled")
-      .map((engine) => ({ ...engine, engine: `compiled ${terminalLine(model)}` })),
+    engines.filter(isCompiled).map((engine) => ({ ...engine, engine: `compiled ${terminalLine(model)}` })),
   );
   return first === undefined ? [] : others.map((other) => describeRatio(other, first));
 }

@@ -1,5 +1,6 @@
 import path from "node:path";
 import { type Command, Option } from "commander";
+import { type CrossProcessor, crossProcessors } from "../build/c_compiler.js";
 import { type Backend, type WeightsPlace, weightPlaces } from "../compile/backend.js";
 import { loadBackend, type TargetName, targetNames, targetProducts } from "../compile/backends.js";
 import type { PictureOptions } from "../data/picture_format.js";
@@ -19,6 +20,7 @@ interface CompileOptions extends PictureOptions {
   readonly weights?: WeightsPlace;
   readonly example?: boolean;
   readonly verify?: boolean;
+  readonly cross?: CrossProcessor;
   readonly inputShape?: InputShapes;
   readonly json?: boolean;
 }
@@ -39,10 +41,15 @@ export function addCompileCommand(program: Command, terminal: Terminal): Command
         "where the target has the choice: in the code, in a source file of their own, or in a binary file (default: inside)",
       ).choices(weightPlaces),
     )
-    .option("--example", "also write a page or a program that classifies an image")
+    .option("--example", "also write a page, a program or a server that uses the model")
     .option(
       "--verify",
       "check the compiled program, what it reads and where it writes, before files are written",
+    )
+    .addOption(
+      new Option("--cross <processor>", "make the addon for Linux on another processor").choices(
+        crossProcessors,
+      ),
     )
     .optionsGroup(headings.model)
     .option("--input-shape <NAME:DIMS>", "dimensions of an input, as input:1x3x32x32", inputShape);
@@ -71,6 +78,10 @@ const examples: readonly Example[] = [
     what: "for C, the weights in a file beside it:",
     words: ["compile", "run/model.onnx", "--target c", "-o c", "--weights binary"],
   },
+  {
+    what: "for servers in Node, an addon of machine code:",
+    words: ["compile", "run/model.onnx", "--target node", "-o node"],
+  },
 ];
 
 interface Noticed extends Compilation {
@@ -90,16 +101,18 @@ async function compileFile(model: string, options: CompileOptions): Promise<Noti
   const name = checkName(options.name ?? cName(path.basename(model, ".onnx")));
   const backend = await loadBackend(options.target);
   await checkWeights(backend, options);
+  checkCross(backend, options);
   await checkFreeDirectory(out);
   const given = await readModel(model);
-  const { weights, inputShape: inputShapes, example, verify } = options;
-  const { files, summary, pictures, notices } = await naming(model, () =>
+  const { weights, inputShape: inputShapes, example, verify, cross } = options;
+  const { files, summary, pictures, notices, builtWith } = await naming(model, () =>
     compileModel(given, backend, {
       name,
       ...(weights === undefined ? {} : { weights }),
       ...(inputShapes === undefined ? {} : { inputShapes }),
       ...(example === undefined ? {} : { example }),
       ...(verify === undefined ? {} : { verify }),
+      ...(cross === undefined ? {} : { cross }),
       pictures: givenPictureOptions(options),
     }),
   );
@@ -109,6 +122,7 @@ async function compileFile(model: string, options: CompileOptions): Promise<Noti
     directory: out,
     files: sizes,
     ...(pictures === undefined ? {} : { pictures }),
+    ...(builtWith === undefined ? {} : { builtWith }),
     ...summary,
     notices,
   };
@@ -128,6 +142,15 @@ async function checkWeights(
       places.length === 0
         ? "Its files always hold the weights: leave --weights out"
         : `Choose one of ${places.join(", ")}`,
+  });
+}
+
+function checkCross({ execution }: Backend, { target, cross }: CompileOptions): void {
+  if (cross === undefined || execution.kind === "addon") return;
+  throw new PenniError("bad-option", "this target's files are not made for a processor", {
+    expected: "--cross with --target node",
+    found: `--target ${target}`,
+    advice: "Leave --cross out",
   });
 }
 

@@ -1,4 +1,5 @@
 import path from "node:path";
+import type { BuiltWith } from "../build/addon.js";
 import type { CompiledLayer, ProgramSummary } from "../compile/summary.js";
 import { describePictureFormat, type PictureFormat } from "../data/picture_format.js";
 import { terminalLine } from "../text/destinations.js";
@@ -17,6 +18,8 @@ export interface Compilation extends ProgramSummary {
   readonly files: readonly CompiledFile[];
   /** How the model takes pictures, if it does. */
   readonly pictures?: PictureFormat;
+  /** Of what a C compiler had to build. */
+  readonly builtWith?: BuiltWith;
 }
 
 const columns: readonly Column<CompiledLayer>[] = [
@@ -30,7 +33,8 @@ const grouped = (value: number): string => value.toLocaleString("en-US");
 
 /** What `penni compile` prints, in lines of at most `width` characters. */
 export function describeCompilation(compilation: Compilation, width: number): string {
-  const { directory, files, layers, multiplyAccumulates, weightBytes, arenaBytes, pictures } = compilation;
+  const { directory, files, layers, multiplyAccumulates, weightBytes, arenaBytes, pictures, builtWith } =
+    compilation;
   const computing = layers.filter((layer) => layer.multiplyAccumulates > 0);
   const table = computing.length === 0 ? [] : [formatTable(columns, computing, width)];
   const others = new Set(layers.filter((layer) => layer.multiplyAccumulates === 0).map(({ op }) => op));
@@ -41,6 +45,7 @@ export function describeCompilation(compilation: Compilation, width: number): st
       ? []
       : [`Without multiply-accumulates: ${[...others].map(terminalLine).join(", ")}.`]),
     ...(pictures === undefined ? [] : [`Pictures: ${describePictureFormat(pictures)}.`]),
+    ...(builtWith === undefined ? [] : [describeBuild(builtWith)]),
     files
       .map(({ name, bytes, gzippedBytes }) => {
         return `${terminalLine(path.join(directory, name))}: ${grouped(bytes)} bytes, gzipped ${grouped(gzippedBytes)}`;
@@ -48,4 +53,9 @@ export function describeCompilation(compilation: Compilation, width: number): st
       .join("\n"),
   ];
   return [...table, ...texts.map((text) => wrap(text, width))].join("\n\n");
+}
+
+function describeBuild({ compiler, processor, instructionSets }: BuiltWith): string {
+  const sets = instructionSets.length === 1 ? "" : `, chosen when loaded from ${instructionSets.join(", ")}`;
+  return `Code for ${terminalLine(processor)}${sets}; built by ${terminalLine(compiler)}.`;
 }

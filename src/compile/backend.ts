@@ -34,7 +34,7 @@ export interface Backend<Runs extends Execution = Execution> {
   /** Compiled files of Penni whose text an example holds, below the folder of its sources: back ends read no files. */
   readonly exampleParts: readonly string[];
   /**
-   * The files of a program that was compiled for `target`, without any that have to be built first.
+   * The files of a program that was compiled for `target`; of what has to be built first, its sources (`execution` says how).
    * @throws PenniError "bad-option" if the options do not fit the program, "unsupported" if it is too large
    */
   emit(program: Program, options: EmitOptions): readonly EmittedFile[];
@@ -42,7 +42,7 @@ export interface Backend<Runs extends Execution = Execution> {
 }
 
 /** How emitted programs are made to run, and so how they are measured. */
-export type Execution = ModuleExecution | LinkedExecution;
+export type Execution = ModuleExecution | LinkedExecution | AddonExecution;
 
 /** As WebAssembly, by the process itself. Nothing has to be built. */
 export interface ModuleExecution {
@@ -88,4 +88,30 @@ export interface Build {
   readonly options: readonly string[];
   readonly sources: readonly string[];
   readonly libraries: readonly string[];
+}
+
+/** As an addon of Node: a C compiler makes one file of what is emitted before anything is written for the user. */
+export interface AddonExecution {
+  readonly kind: "addon";
+  build(name: CIdentifier, machine: Machine): AddonBuild;
+}
+
+/** What a C compiler makes code for. */
+export interface Machine {
+  /** As compilers name it: "x86_64", "aarch64", or another, which gets portable code. */
+  readonly processor: string;
+  readonly isApple: boolean;
+}
+
+/** How an addon is made: one call of the compiler for each object, then one that links them. */
+export interface AddonBuild {
+  /** The addon's name. */
+  readonly file: string;
+  /** Emitted files that are not wanted any more once it is there. */
+  readonly sources: readonly string[];
+  /** What it chooses from when it is loaded, the best first. */
+  readonly instructionSets: readonly string[];
+  /** Options of each call; those of calls that need the headers of Node-API lack them. */
+  readonly objects: readonly { readonly options: readonly string[]; readonly needsHeaders: boolean }[];
+  readonly link: readonly string[];
 }

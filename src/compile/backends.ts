@@ -11,16 +11,18 @@ interface TargetEntry {
 const targets = {
   wasm: { makes: "a WebAssembly module", load: () => import("./wasm/backend.js") },
   c: { makes: "C code", load: () => import("./c/backend.js") },
+  node: { makes: "an addon for Node", load: () => import("./node/backend.js") },
 } as const satisfies Readonly<Record<string, TargetEntry>>;
 
 export type TargetName = keyof typeof targets;
 
 export const targetNames = Object.keys(targets) as readonly TargetName[];
 
-/** What all targets make of a model, for people: "a WebAssembly module or C code". */
+/** What all targets make of a model, for people: "a WebAssembly module, C code or an addon for Node". */
 export const targetProducts = Object.values(targets)
   .map(({ makes }) => makes)
-  .join(" or ");
+  .join(", ")
+  .replace(/, ([^,]*)$/, " or $1");
 
 /** The back end of a target. */
 export async function loadBackend(name: TargetName): Promise<Backend> {

@@ -10,6 +10,7 @@ import { PenniError } from "../graph/errors.js";
 import type { Graph } from "../graph/types.js";
 import { encodeModel } from "../onnx/write.js";
 import { load, type OutputData } from "../runtime/index.js";
+import { type BenchEngine, benchEngines, isCompiled } from "./bench_engines.js";
 import { type Contender, measureByTurns, type Timing, timedAsync } from "./by_turns.js";
 import { moduleContender, singleImage } from "./compiled_latency.js";
 import type { CompiledModule } from "./compiled_module.js";
@@ -23,15 +24,6 @@ export type BenchedModel = { readonly name: string } & (
   | { readonly kind: "network"; readonly graph: Graph }
   | { readonly kind: "module"; readonly module: CompiledModule }
 );
-
-/** What runs a model; the keys say what is compared with what. */
-export const benchEngines = {
-  compiled: "compiled WebAssembly",
-  web: "onnxruntime-web (WebAssembly)",
-  node: "ONNX Runtime for Node",
-} as const;
-
-export type BenchEngine = keyof typeof benchEngines;
 
 /** A model in one engine: one image at a time, on one thread. */
 export interface EngineFigures extends Timing {
@@ -96,10 +88,11 @@ export async function benchModels(
 const nothingToRelease = async (): Promise<void> => undefined;
 
 async function moduleEntry(model: number, module: CompiledModule): Promise<Entry> {
+  const kind = module.model.isa === undefined ? "compiled" : "addon";
   return {
     model,
-    kind: "compiled",
-    contender: moduleContender(benchEngines.compiled, module.model),
+    kind,
+    contender: moduleContender(benchEngines[kind], module.model),
     figures: { ...(await sizes(module.bytes)), memoryBytes: module.memoryBytes },
     release: nothingToRelease,
   };
@@ -155,11 +148,9 @@ async function sizes(
   return { bytes: content.byteLength, gzippedBytes };
 }
 
-/** The figures of a model in one engine. @throws PenniError "bad-option" if it was not measured there */
-export function figuresIn({ model, engines }: ModelFigures, kind: BenchEngine): EngineFigures {
-  const found = engines.find((engine) => engine.kind === kind);
+/** The figures of a model as its own compiled code. @throws PenniError "bad-option" if it was not measured so */
+export function compiledFigures({ model, engines }: ModelFigures): EngineFigures {
+  const found = engines.find(isCompiled);
   if (found !== undefined) return found;
-  throw new PenniError("bad-option", `there are no figures for this model as ${benchEngines[kind]}`, {
-    file: model,
-  });
+  throw new PenniError("bad-option", "there are no figures for this model as compiled code", { file: model });
 }

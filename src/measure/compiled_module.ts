@@ -1,4 +1,5 @@
-import { readFile } from "node:fs/promises";
+import { readFile, realpath } from "node:fs/promises";
+import { createRequire } from "node:module";
 import { PenniError } from "../graph/errors.js";
 import { CLASS_NAMES_KEY, PREPROCESSING_KEY } from "../graph/image_metadata.js";
 import type { ElementType, Graph, ValueInfo } from "../graph/types.js";
@@ -29,22 +30,41 @@ interface Host {
   };
 }
 
-/** @throws PenniError "bad-file" if it is no module of Penni's, "io" if it cannot be read */
+/** Whether a file's name says that it is a compiled network. */
+export function isCompiledFile(file: string): boolean {
+  return /\.(?:wasm|node)$/i.test(file);
+}
+
+/** @throws PenniError "bad-file" if it is no module or addon of Penni's, "io" if it cannot be read */
 export async function readCompiledModule(file: string): Promise<CompiledModule> {
   try {
     const bytes = new Uint8Array(await readFile(file));
-    const model = await load<OutputData>(bytes);
-    const { Module, Instance } = (globalThis as unknown as Host).WebAssembly;
-    const module = new Module(bytes);
-    const { memory } = new Instance(module).exports;
-    const [content] = Module.customSections(module, "penni");
-    const said = JSON.parse(new TextDecoder().decode(content)) as Readonly<Record<string, unknown>>;
-    return { bytes, model, statement: statementOf(model, said), memoryBytes: memory.buffer.byteLength };
+    return await (/\.node$/i.test(file) ? readAddon(file, bytes) : readModule(bytes));
   } catch (error) {
     const reason = error instanceof Error ? error.message : String(error);
-    const code = error instanceof Error && "code" in error ? "io" : "bad-file";
+    const code = error instanceof Error && "syscall" in error ? "io" : "bad-file";
     throw new PenniError(code, `cannot be read: ${reason}`, { file }, { cause: error });
   }
+}
+
+/** What a compiled network states of itself, JSON. */
+type Statement = Readonly<Record<string, unknown>>;
+
+async function readModule(bytes: Uint8Array): Promise<CompiledModule> {
+  const model = await load<OutputData>(bytes);
+  const { Module, Instance } = (globalThis as unknown as Host).WebAssembly;
+  const module = new Module(bytes);
+  const { memory } = new Instance(module).exports;
+  const [content] = Module.customSections(module, "penni");
+  const said = JSON.parse(new TextDecoder().decode(content)) as Statement;
+  return { bytes, model, statement: statementOf(model, said), memoryBytes: memory.buffer.byteLength };
+}
+
+async function readAddon(file: string, bytes: Uint8Array): Promise<CompiledModule> {
+  const model = await load<OutputData>(file);
+  const { penni } = createRequire(import.meta.url)(await realpath(file)) as { readonly penni: string };
+  const said = JSON.parse(penni) as Statement & { readonly memoryBytes: number };
+  return { bytes, model, statement: statementOf(model, said), memoryBytes: said.memoryBytes };
 }
 
 /** Entries of the module's description that are metadata of a network, as JSON. */
@@ -52,7 +72,7 @@ const metadataKeys = { preprocessing: PREPROCESSING_KEY, classNames: CLASS_NAMES
 
 function statementOf(
   { inputs, outputs }: Pick<CompiledModule["model"], "inputs" | "outputs">,
-  said: Readonly<Record<string, unknown>>,
+  said: Statement,
 ): Graph {
   const value = ({ name, dims, type }: Port): ValueInfo => ({
     name,

@@ -1,6 +1,6 @@
 /**
  * penni/runtime: loads what `penni compile --target wasm` wrote and runs it, in browsers (pages and workers), Node and
- * Deno. It imports nothing, so this one file can also be copied beside a model.
+ * Deno; in Node also the addons of `--target node`. It imports nothing, so this one file can also be copied beside a model.
  *
  * @example
  * const model = await load("model.wasm");
@@ -31,22 +31,100 @@ export async function load<Output extends OutputData | Readonly<Record<string, O
   source: Source | Promise<Source>,
   options: LoadOptions = {},
 ): Promise<Model<Output>> {
-  const { code, content, relaxed } = await moduleOf(await source, options);
-  let exports: Exports;
+  const given = await source;
+  const { content, engineOf } = addonOf(given, options) ?? (await moduleOf(given, options));
   try {
-    const made = await WebAssembly.instantiate(code);
-    exports = "instance" in made ? made.instance.exports : made.exports;
-  } catch (error) {
-    throw failure("cannot compile the model, which needs WebAssembly with SIMD", error);
-  }
-  try {
-    const details: unknown = JSON.parse(new TextDecoder().decode(content));
+    const details: unknown = JSON.parse(content);
     // The caller says what the outputs are; TypeScript cannot know.
-    if (isDescription(details)) return modelOf(details, exports, relaxed) as unknown as Model<Output>;
+    if (isDescription(details)) return modelOf(details, engineOf(details)) as unknown as Model<Output>;
   } catch {
     // No JSON, or a place outside of the module's memory.
   }
   throw new TypeError("load: the module is damaged: its description makes no sense");
+}
+
+/** A compiled network with what it says of itself, JSON. */
+interface Loaded {
+  readonly content: string;
+  engineOf(description: Description): Engine;
+}
+
+/** What computes: the outputs of so many runs, each array those of all runs one after the other. */
+interface Engine extends Pick<Model, "relaxed" | "isa"> {
+  run(data: readonly Numbers[], results: readonly OutputData[], runs: number): void;
+  /** Undefined where there is but one thread. */
+  readonly runAsync?: (
+    data: readonly Numbers[],
+    results: readonly OutputData[],
+    runs: number,
+  ) => Promise<void>;
+}
+
+/** What a `.node` file exports; see src/compile/node/addon.ts. */
+interface Addon {
+  readonly penni?: unknown;
+  create(isa: string | undefined): Native;
+}
+
+interface Native {
+  readonly isa: string;
+  run(inputs: readonly Numbers[], outputs: readonly Float32Array[], runs: number): void;
+  runAsync(inputs: readonly Numbers[], outputs: readonly Float32Array[], runs: number): Promise<void>;
+}
+
+/** An addon, where the source is the name of a `.node` file. */
+function addonOf(source: Source, { verify, relaxed, isa }: LoadOptions): Loaded | undefined {
+  const address = typeof source === "string" ? source : Object(source).href;
+  if (!/\.node$/i.test(address)) return undefined;
+  if (verify) throw needsBytes("an addon");
+  let addon: Addon | undefined;
+  let native: Native;
+  try {
+    const local = localFile(address);
+    const files = builtin("node:fs");
+    if (!files || !local) throw new TypeError("expected a file, in Node");
+    const path = files.realpathSync(local);
+    if (isCutOff(files.readFileSync(path))) throw new TypeError("the file is cut off");
+    addon = there(builtin("node:module")).createRequire(path)(path);
+    if (typeof addon?.create !== "function") throw foreign();
+    native = addon.create(isa ?? (relaxed === false ? "baseline" : undefined));
+  } catch (error) {
+    throw failure(`cannot load ${address}, an addon for Node`, error);
+  }
+  return { content: `${addon.penni}`, engineOf: () => nativeEngine(native) };
+}
+
+/** Whether an ELF file ends before its last table: loading it would end the process. */
+function isCutOff({ buffer, byteOffset, byteLength }: Uint8Array): boolean {
+  if (byteLength < 64) return true;
+  const view = new DataView(buffer, byteOffset, byteLength);
+  const end = view.getUint32(40, true) + view.getUint16(58, true) * view.getUint16(60, true);
+  return view.getUint32(0) === 0x7f454c46 && end > byteLength;
+}
+
+function nativeEngine(native: Native): Engine {
+  const floats = (data: readonly Numbers[]): readonly Float32Array[] =>
+    data.map((each) => (kindOf(each) === "Float32Array" ? (each as Float32Array) : new Float32Array(each)));
+  const blank = (results: readonly OutputData[]): readonly Float32Array[] =>
+    results.map((each) => (each instanceof Float32Array ? each : new Float32Array(each.length)));
+  const fill = (results: readonly OutputData[], found: readonly Float32Array[]): void =>
+    results.forEach((each, index) => {
+      if (each !== found[index]) each.set(there(found[index]));
+    });
+  return {
+    relaxed: native.isa !== "baseline",
+    isa: native.isa,
+    run(data, results, runs) {
+      const found = blank(results);
+      native.run(floats(data), found, runs);
+      fill(results, found);
+    },
+    async runAsync(data, results, runs) {
+      const found = blank(results);
+      await native.runAsync(floats(data), found, runs);
+      fill(results, found);
+    },
+  };
 }
 
 /** What is instantiated, and what is known of it. */
@@ -57,7 +135,22 @@ interface Loadable {
   readonly relaxed: boolean;
 }
 
-async function moduleOf(source: Source, options: LoadOptions): Promise<Loadable> {
+async function moduleOf(source: Source, options: LoadOptions): Promise<Loaded> {
+  const { code, content, relaxed } = await loadable(source, options);
+  let exports: Exports;
+  try {
+    const made = await WebAssembly.instantiate(code);
+    exports = "instance" in made ? made.instance.exports : made.exports;
+  } catch (error) {
+    throw failure("cannot compile the model, which needs WebAssembly with SIMD", error);
+  }
+  return {
+    content: new TextDecoder().decode(content),
+    engineOf: (description) => moduleEngine(description, exports, relaxed),
+  };
+}
+
+async function loadable(source: Source, options: LoadOptions): Promise<Loadable> {
   if (kindOf(source) === "WebAssembly.Module") return compiledModule(source as CompiledModule, options);
   const bytes = await bytesOf(source);
   const sections = sectionsOf(bytes);
@@ -71,11 +164,18 @@ async function moduleOf(source: Source, options: LoadOptions): Promise<Loadable>
 
 /** Of a compiled module all that can be read is what it says of itself. */
 function compiledModule(module: CompiledModule, options: LoadOptions): Loadable {
-  if (options.verify)
-    throw new TypeError("load: verify needs the module's bytes, found a WebAssembly.Module");
+  if (options.verify) throw needsBytes("a WebAssembly.Module");
   const [content] = WebAssembly.Module.customSections(module, "penni");
-  if (!content) throw new TypeError("load: expected a module written by penni compile, found another");
+  if (!content) throw foreign();
   return { code: module, content: new Uint8Array(content), relaxed: false };
+}
+
+function foreign(): TypeError {
+  return new TypeError("load: expected a module written by penni compile, found another");
+}
+
+function needsBytes(found: string): TypeError {
+  return new TypeError(`load: verify needs the module's bytes, found ${found}`);
 }
 
 /** Compares a module with the digest in its last section. */
@@ -121,10 +221,21 @@ interface Host {
     readonly subtle?: { digest(algorithm: string, bytes: Uint8Array): Promise<ArrayBuffer> };
   };
   readonly process?: {
-    getBuiltinModule?(name: string): {
-      readonly promises: { readFile(file: string | URL): Promise<Uint8Array> };
-    };
+    getBuiltinModule?(name: string): Builtin;
   };
+}
+
+/** What is used of Node's modules. */
+interface Builtin {
+  readonly promises: { readFile(file: string | URL): Promise<Uint8Array> };
+  realpathSync(file: string | URL): string;
+  readFileSync(file: string): Uint8Array;
+  createRequire(file: string): (file: string) => Addon | undefined;
+}
+
+/** A module of Node's, where this is Node. */
+function builtin(name: string): Builtin | undefined {
+  return (globalThis as Host).process?.getBuiltinModule?.(name);
 }
 
 interface Exports {
@@ -166,16 +277,19 @@ async function bytesOf(source: Source): Promise<Uint8Array> {
   return new Uint8Array(await (source as Body).arrayBuffer());
 }
 
+/** What Node's functions take for a file that an address names; undefined for any other address. */
+function localFile(address: string): string | URL | undefined {
+  if (/^file:/i.test(address)) return new URL(address);
+  return /^[a-z][a-z\d+.-]+:/i.test(address) || (globalThis as Host).location ? undefined : address;
+}
+
 /** A file in Node (whose `fetch` knows none), else whatever the host can fetch. */
 async function read(address: string): Promise<Uint8Array> {
-  const host = globalThis as Host;
-  const isFile = /^file:/i.test(address);
-  const isUrl = /^[a-z][a-z\d+.-]+:/i.test(address);
-  const files = host.process?.getBuiltinModule?.("node:fs");
+  const files = builtin("node:fs");
   let found: Source;
   try {
-    const isLocal = files && (isFile || (!isUrl && !host.location));
-    found = await (isLocal ? files.promises.readFile(isFile ? new URL(address) : address) : fetch(address));
+    const local = localFile(address);
+    found = await (files && local ? files.promises.readFile(local) : fetch(address));
   } catch (error) {
     throw failure(`cannot load ${address}`, error);
   }
@@ -270,50 +384,64 @@ const relaxedProbe = Uint8Array.of(
   ...[65, 0, 253, 15, 65, 0, 253, 15, 65, 0, 253, 15, 253, 133, 2, 11],
 );
 
-/** A place in the module's memory. */
-interface View extends Port {
-  readonly elements: Float32Array;
+function moduleEngine({ inputs, outputs }: Description, { memory, run }: Exports, relaxed: boolean): Engine {
+  const viewOf = (port: Place): Float32Array => new Float32Array(memory.buffer, port.address, sizeOf(port));
+  const [from, to] = [inputs.map(viewOf), outputs.map(viewOf)];
+  return {
+    relaxed,
+    isa: undefined,
+    run(data, results, runs) {
+      for (let done = 0; done < runs; done++) {
+        from.forEach((elements, index) => {
+          const start = done * elements.length;
+          elements.set(there(data[index]).subarray(start, start + elements.length));
+        });
+        run();
+        to.forEach((elements, index) => {
+          results[index]?.set(elements, done * elements.length);
+        });
+      }
+    },
+  };
 }
 
 function modelOf(
   { inputs, outputs, preprocessing, classNames }: Description,
-  { memory, run }: Exports,
-  relaxed: boolean,
+  engine: Engine,
 ): Model<OutputData | Record<string, OutputData>> {
-  const viewOf = ({ address, ...port }: Place): View => {
-    return { ...port, elements: new Float32Array(memory.buffer, address, sizeOf(port)) };
-  };
-  const [from, to] = [inputs.map(viewOf), outputs.map(viewOf)];
-  const ports = (views: readonly View[]): readonly Port[] =>
-    views.map(({ name, dims, type }) => ({ name, dims, type }));
+  const ports = (places: readonly Place[]): readonly Port[] =>
+    places.map(({ name, dims, type }) => ({ name, dims, type }));
+  const [from, to] = [ports(inputs), ports(outputs)];
 
-  const runAll = (input: InputData | Readonly<Record<string, InputData>>): readonly OutputData[] => {
+  type Task = readonly [data: readonly Numbers[], results: readonly OutputData[], runs: number];
+  const taskOf = (input: InputData | Readonly<Record<string, InputData>>): Task => {
     const data = dataOf(from, input);
     const runs = countRuns(from, data);
-    const results = to.map(({ type, elements }) => arrayOf(type, runs * elements.length));
-    for (let done = 0; done < runs; done++) {
-      from.forEach(({ elements }, index) => {
-        const start = done * elements.length;
-        elements.set(there(data[index]).subarray(start, start + elements.length));
-      });
-      run();
-      to.forEach(({ elements }, index) => {
-        results[index]?.set(elements, done * elements.length);
-      });
-    }
-    return results;
+    return [data, to.map((port) => arrayOf(port.type, runs * sizeOf(port))), runs];
+  };
+  const runAll = (input: InputData | Readonly<Record<string, InputData>>): readonly OutputData[] => {
+    const task = taskOf(input);
+    engine.run(...task);
+    return task[1];
+  };
+  const named = (results: readonly OutputData[]): OutputData | Record<string, OutputData> => {
+    const [only] = results;
+    if (results.length === 1 && only) return only;
+    return Object.fromEntries(results.map((result, index) => [to[index]?.name, result]));
   };
 
   return {
-    inputs: ports(from),
-    outputs: ports(to),
+    inputs: from,
+    outputs: to,
     classNames,
-    relaxed,
-    run(input) {
-      const results = runAll(input);
-      const [only] = results;
-      if (results.length === 1 && only) return only;
-      return Object.fromEntries(results.map((result, index) => [to[index]?.name, result]));
+    relaxed: engine.relaxed,
+    isa: engine.isa,
+    run: (input) => named(runAll(input)),
+    async runAsync(input) {
+      if (!engine.runAsync) return named(runAll(input));
+      const task = taskOf(input);
+      await engine.runAsync(...task);
+      return named(task[1]);
     },
     prepare(image) {
       return prepared(image, from, preprocessing);

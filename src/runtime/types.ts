@@ -61,8 +61,10 @@ export interface Model<Output extends OutputData | Readonly<Record<string, Outpu
   readonly inputs: readonly Port[];
   readonly outputs: readonly Port[];
   readonly classNames: readonly string[] | undefined;
-  /** Whether the build for relaxed SIMD runs, whose last digits differ between machines. */
+  /** Whether a build runs whose last digits differ between machines: relaxed SIMD, or more than an addon's baseline. */
   readonly relaxed: boolean;
+  /** The instructions that an addon was found to run with: "avx512", "avx2" or "baseline"; undefined for WebAssembly. */
+  readonly isa: string | undefined;
   /**
    * Computes the outputs, image by image where the inputs hold several (in steps of the batch that the model fixes).
    * @param input data of the one input, or of all inputs by name. Inputs of floating-point types take Float32Array,
@@ -71,6 +73,12 @@ export interface Model<Output extends OutputData | Readonly<Record<string, Outpu
    * @throws TypeError or RangeError naming the input, what was expected and what was found
    */
   run(input: InputData | Readonly<Record<string, InputData>>): Output;
+  /**
+   * As `run`, but an addon computes on one of Node's own threads (libuv's) from a copy of the inputs: several calls at once
+   * use several cores. WebAssembly computes before this returns.
+   * @throws what `run` throws, as a rejection
+   */
+  runAsync(input: InputData | Readonly<Record<string, InputData>>): Promise<Output>;
   /**
    * An image as the model's input: resized, with the channels, layout and values that the model's metadata states, the
    * very numbers that it was trained and measured on; made grey for models of one channel.
@@ -99,7 +107,10 @@ export interface Body {
  */
 export type CompiledModule = object;
 
-/** Bytes, where to get them (a URL, or in Node the path of a file), a response that has them, or a compiled module. */
+/**
+ * Bytes, where to get them (a URL, or in Node the path of a file), a response that has them, or a compiled module; in Node
+ * also the path or file URL of a `.node` addon.
+ */
 export type Source =
   | ArrayBuffer
   | ArrayBufferView
@@ -116,6 +127,11 @@ export interface LoadOptions {
    * in `load(fetch(url, { integrity: "sha256-..." }))`. Pages need a secure context (https, or localhost) for it.
    */
   readonly verify?: boolean;
-  /** Whether relaxed SIMD is used where the host has it (default: true). */
+  /** Whether relaxed SIMD, or more than an addon's baseline, is used where the host has it (default: true). */
   readonly relaxed?: boolean;
+  /**
+   * The instructions that an addon runs with: "avx512", "avx2" or "baseline" (default: what the environment's PENNI_ISA
+   * says, else the best that the machine has).
+   */
+  readonly isa?: string;
 }

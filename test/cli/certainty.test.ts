@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import { describeComparison, describeLayerSpeeds } from "../../src/cli/bench_text.js";
 import { describeSummary, summaryTable } from "../../src/cli/compress_text.js";
-import type { BenchEngine } from "../../src/measure/bench_models.js";
+import type { BenchEngine } from "../../src/measure/bench_engines.js";
 import { type Budget, judgeBudget } from "../../src/measure/budget.js";
 import { pairedDifference, ratioOfRounds, shareInterval } from "../../src/measure/interval.js";
 import { spreadOf } from "../../src/measure/rounds.js";

@@ -1,4 +1,6 @@
 import assert from "node:assert/strict";
+import { spawn } from "node:child_process";
+import { once } from "node:events";
 import {
   existsSync,
   mkdirSync,
@@ -10,6 +12,7 @@ import {
 } from "node:fs";
 import { tmpdir } from "node:os";
 import path from "node:path";
+import { createInterface } from "node:readline";
 import { after, test } from "node:test";
 import { pathToFileURL } from "node:url";
 import { gzipSync } from "node:zlib";
@@ -27,6 +30,7 @@ import { decompose } from "../../src/method/decompose.js";
 import { pruneCoefficients } from "../../src/method/prune.js";
 import { simplify } from "../../src/ops/passes/simplify.js";
 import { load, type Model } from "../../src/runtime/index.js";
+import { withoutCompiler } from "../../support/addon.js";
 import { penni } from "../../support/command_line.js";
 import { node, smallGraph, smallNetwork } from "../../support/small_models.js";
 import { tinyCnn } from "../../support/tiny_cnn.js";
@@ -105,6 +109,71 @@ test("--example: a page, the loader beside it, and how to use both, which works 
   writeFileSync(program, `${code}\nexport { model, output };`);
   const { output } = (await import(pathToFileURL(program).href)) as { readonly output: Float32Array };
   assert.equal(output.length, 10);
+});
+
+test("an addon for Node, which says how it was built, and a server around it that answers", {
+  skip: withoutCompiler,
+}, async () => {
+  const { out, stdout } = await compiled(tiny, "--target", "node", "--example");
+  assert.deepEqual(readdirSync(out).toSorted(), ["penni-runtime.js", "server.mjs", "tiny.node"]);
+  assert.match(
+    stdout.replaceAll("\n", " "),
+    /Code for \w+(?:, chosen when loaded from .*baseline)?; built by \S/,
+  );
+  const { builtWith, files } = JSON.parse(
+    (await compiled(tiny, "--target", "node", "--json")).stdout,
+  ) as Compilation;
+  assert.deepEqual(
+    files.map(({ name }) => name),
+    ["tiny.node"],
+  );
+  assert.equal(builtWith?.instructionSets.at(-1), "baseline");
+  const server = spawn(process.execPath, ["server.mjs"], { cwd: out, env: { ...process.env, PORT: "0" } });
+  try {
+    const [line] = (await once(createInterface({ input: server.stdout }), "line")) as [string];
+    const [address = ""] = line.split(" ");
+    const bytes = Number(await (await fetch(address)).text());
+    assert.equal(bytes, 4 * 3 * 16 * 16);
+    const model = await load(path.join(out, "tiny.node"));
+    const input = Float32Array.from({ length: bytes / 4 }, (_, index) => Math.sin(index));
+    const post = (body: Float32Array): Promise<Response> => fetch(address, { method: "POST", body });
+    const answer = async (): Promise<Record<string, number[]>> =>
+      (await (await post(input)).json()) as Record<string, number[]>;
+    const answers = await Promise.all(Array.from({ length: 8 }, answer));
+    const [output] = model.outputs;
+    for (const each of answers)
+      assert.deepEqual(Float32Array.from(each[output?.name ?? ""] ?? []), model.run(input));
+    const wrong = await post(input.subarray(1));
+    assert.deepEqual(
+      [wrong.status, await wrong.text()],
+      [400, `expected ${bytes} bytes, found ${bytes - 4}`],
+    );
+  } finally {
+    server.kill();
+    await once(server, "close");
+  }
+});
+
+test("an addon is measured beside the model it was made of, and judged by a budget", {
+  skip: withoutCompiler,
+}, async () => {
+  const { out } = await compiled(tiny, "--target", "node");
+  const addon = path.join(out, "tiny.node");
+  const budget = path.join(out, "budget.json");
+  writeFileSync(budget, JSON.stringify({ atMost: { bytes: 1e7, memoryBytes: 1e7, timeRatio: 1e3 } }));
+  const { status, stdout, stderr } = await penni([
+    ...["bench", addon, tiny, "--rounds", "1", "--data", "synthetic:60", "--json", "--budget", budget],
+  ]);
+  assert.equal(status, 0, stderr);
+  const { models, budget: lines } = JSON.parse(stdout);
+  assert.deepEqual([models[0].engines.length, models[0].engines[0].kind, lines.length], [1, "addon", 3]);
+  assert.equal(models[0].engines[0].bytes, readFileSync(addon).length);
+  assert.deepEqual(models[0].accuracy, models[1].accuracy);
+  const text = await penni(["bench", addon, tiny, "--rounds", "1"]);
+  assert.match(text.stdout, /compiled addon/);
+  writeFileSync(path.join(out, "broken.node"), "no addon");
+  const broken = await penni(["bench", path.join(out, "broken.node")]);
+  assert.match(broken.stderr, /broken\.node: cannot be read: cannot load .*the file is cut off/);
 });
 
 for (const weights of ["inside", "separate", "binary"]) {
@@ -200,7 +269,7 @@ writeFileSync(path.join(full, "mine.txt"), "mine");
 
 const refusals: readonly (readonly [string, readonly string[], RegExp])[] = [
   ["no target", [small], /required option '--target <name>'/],
-  ["an unknown target", [small, "--target", "rust"], /wasm, c/],
+  ["an unknown target", [small, "--target", "rust"], /wasm, c, node/],
   ["a missing file", [path.join(folder, "none.onnx"), "--target", "wasm"], /none\.onnx: cannot read/],
   ["a damaged model", [damaged, "--target", "wasm"], /damaged\.onnx/],
   ["an unknown operator", [unsupported, "--target", "wasm"], /unsupported\.onnx: node "y\/Det" \(Det\)/],
@@ -209,6 +278,13 @@ const refusals: readonly (readonly [string, readonly string[], RegExp])[] = [
   ["a C keyword", [small, "--target", "wasm", "--name", "for"], /found "for"/],
   ["a path as a name", [small, "--target", "wasm", "--name", "../x"], /found "\.\.\/x"/],
   ["--weights for WebAssembly", [small, "--target", "wasm", "--weights", "separate"], /--target c/],
+  ["--weights for an addon", [small, "--target", "node", "--weights", "binary"], /--target c/],
+  [
+    "--cross for what is no machine code",
+    [small, "--target", "wasm", "--cross", "aarch64"],
+    /found --target wasm/,
+  ],
+  ["--cross for no processor", [small, "--target", "node", "--cross", "z80"], /aarch64, x86_64/],
   ["a wrong input", [small, "--target", "wasm", "--input-shape", "y:1x2"], /no input "y"/],
 ];
 

@@ -72,6 +72,18 @@ for (const target of targetNames) {
         const { sources } = execution.build(name);
         const written = backend.emit(program, { name }).map((file) => file.name);
         assert.ok(sources.length > 0 && sources.every((source) => written.includes(source)));
+        return;
+      }
+      case "addon": {
+        const written = backend.emit(program, { name }).map((file) => file.name);
+        for (const processor of ["x86_64", "aarch64", "riscv64"]) {
+          const made = execution.build(name, { processor, isApple: false });
+          assert.deepEqual(made.sources, written);
+          assert.equal(made.file, "net.node");
+          assert.equal(made.objects.length, made.instructionSets.length + 1);
+          const objects = made.objects.map(({ options }) => options.at(-1));
+          assert.ok(objects.every((object) => object !== undefined && made.link.includes(object)));
+        }
       }
     }
   });
@@ -87,7 +99,7 @@ test("an example whose parts were not read is a fault of ours, and says so", asy
 });
 
 test("what targets make of a model, for people", () => {
-  assert.ok(targetProducts.startsWith("a WebAssembly module or C code"), targetProducts);
+  assert.equal(targetProducts, "a WebAssembly module, C code or an addon for Node");
 });
 
 test("bytes as text, like Node's own, at every length around the parts it is made of", () => {

@@ -7,10 +7,10 @@ import { type Build, runInC } from "./c/support.js";
 import type { ContractCase } from "./contract_case.js";
 import type { Values } from "./run_wasm.js";
 
-const inCase = (at: number, name: string): string => `c${at}_${name}`;
+export const inCase = (at: number, name: string): string => `c${at}_${name}`;
 
 /** Programs one after the other, as one; ports have the number of their program before their names. */
-function joined(programs: readonly Program[]): Program {
+export function joinedPrograms(programs: readonly Program[]): Program {
   const steps: Program["steps"][number][] = [];
   const weightOffsets = new Map<number, number>();
   const inputs: Port[] = [];
@@ -56,7 +56,7 @@ export function runCasesInC(cases: readonly ContractCase[], build: Build): reado
     }
   });
   const programs = cases.map(({ graph, rates }) => compileProgram(graph, { width: C_LANES, rates }));
-  const outputs = runInC(joined(programs), feeds, build);
+  const outputs = runInC(joinedPrograms(programs), feeds, build);
   return cases.map(({ graph }, at) => {
     const values = graph.outputs.map(({ name }) => {
       const tensor = outputs.get(inCase(at, name));

@@ -19,9 +19,9 @@ const tsc = (...args: readonly string[]) =>
   });
 
 const runtime = path.join(projectRoot, "dist/src/runtime/index.js");
-const LARGEST_RUNTIME = 6554;
+const LARGEST_RUNTIME = 7373;
 
-test("the loader imports nothing and is at most 6.4 KB, gzipped without comments", () => {
+test("the loader imports nothing and is at most 7.2 KB, gzipped without comments", () => {
   assert.deepEqual(importsOf(readFileSync(runtime, "utf8")), []);
   const source = path.join(projectRoot, "src/runtime/index.ts");
   tsc(

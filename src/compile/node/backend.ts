@@ -1,0 +1,61 @@
+import { at } from "../../graph/at.js";
+import type { CIdentifier } from "../../text/destinations.js";
+import type { AddonBuild, AddonExecution, Backend, Machine } from "../backend.js";
+import { headerFile } from "../c/header.js";
+import { cUnit, sourceFile } from "../c/source.js";
+import { cTarget } from "../c/target.js";
+import { addonData, addonSource, runName, setMacro } from "./addon.js";
+import { addonExample } from "./example.js";
+import { instructionSetsOf } from "./instruction_sets.js";
+
+/** The code of the C target in an addon for Node, once for each instruction set, with one copy of the weights. */
+export const backend: Backend<AddonExecution> = {
+  target: cTarget,
+  weightPlaces: [],
+  exampleParts: ["runtime/index.js"],
+  emit: (program, { name, example }) => {
+    const unit = cUnit(program, name, "binary");
+    const data = addonData(program, unit);
+    const files = [
+      { name: `${name}.h`, content: headerFile(unit) },
+      { name: `${name}.c`, content: sourceFile(unit) },
+      { name: `${name}_addon.c`, content: addonSource(unit, data) },
+      { name: `${name}_data.bin`, content: data.bytes },
+    ];
+    return example === undefined ? files : [...files, ...addonExample(name, at(example, 0))];
+  },
+  execution: { kind: "addon", build },
+};
+
+const SHARED = ["-O3", "-fPIC", "-fvisibility=hidden", "-pthread", "-c"];
+
+function build(name: CIdentifier, { processor, isApple }: Machine): AddonBuild {
+  const sets = instructionSetsOf(processor);
+  const addon = `${name}_addon`;
+  const kernels = sets.map(({ name: set, options }) => {
+    const renamed = `-D${name}_run=${runName(name, set)}`;
+    const files = [`${name}.c`, "-o", `${name}_${set}.o`];
+    return { options: ["-std=c99", ...SHARED, ...options, renamed, ...files], needsHeaders: false };
+  });
+  const defined = sets.map(({ name: set }) => `-D${setMacro(set)}`);
+  const file = `${name}.node`;
+  const kind = isApple ? ["-bundle", "-undefined", "dynamic_lookup"] : ["-shared", "-s"];
+  return {
+    file,
+    sources: [`${name}.h`, `${name}.c`, `${addon}.c`, `${name}_data.bin`],
+    instructionSets: sets.map((set) => set.name),
+    objects: [
+      ...kernels,
+      {
+        options: ["-std=c99", ...SHARED, ...defined, `${addon}.c`, "-o", `${addon}.o`],
+        needsHeaders: true,
+      },
+    ],
+    link: [
+      ...kind,
+      ...sets.map(({ name: set }) => `${name}_${set}.o`),
+      `${addon}.o`,
+      ...["-pthread", "-lm", "-o", file],
+    ],
+  };
+}
