@@ -15,12 +15,14 @@ export function schemaProblem(
   whole: string,
   schema: z.ZodType,
   content: unknown,
-  { issues: [first] }: z.ZodError,
+  { issues }: z.ZodError,
 ): PenniError {
   const bad = (
     problem: string,
     details: { readonly expected?: string; readonly advice?: string; readonly found?: string },
   ) => new PenniError("bad-option", problem, { file, ...details });
+  // A part that is missing may be the one that is misspelt.
+  const first = issues.find(({ code }) => code === "unrecognized_keys") ?? issues[0];
   if (first === undefined) return bad(`${whole} cannot be read`, {});
   const issue = innermost(first, content);
   const place = placeOf(issue.path);
@@ -73,7 +75,7 @@ function innermost(issue: Issue, content: unknown): Issue {
     const wantsList = first?.code === "invalid_type" && first.path.length === 0 && first.expected === "array";
     return first !== undefined && wantsList !== isList;
   });
-  const [found] = fits ?? [];
+  const found = fits?.[0];
   if (found === undefined) return issue;
   const inner = innermost(found, valueAt(content, issue.path));
   return { ...inner, path: [...issue.path, ...inner.path] };

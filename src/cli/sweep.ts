@@ -55,9 +55,7 @@ async function runSweepCommand(
       ? await startSweep(String(file), String(options.out), terminal)
       : await openSweep(options.resume, options.retryFailed === true, terminal);
   try {
-    await advising(`Go on with: penni sweep --resume ${sweep.root}`, () =>
-      compute(sweep, make, options, terminal),
-    );
+    await compute(sweep, make, options, terminal);
   } finally {
     await sweep.close();
   }
@@ -167,7 +165,9 @@ async function compute(
   const runner = await runnerFor(options);
   try {
     await watched(stderr, (_view, signal) =>
-      runSweep({ sweep, runner, make, signal, listener: narrator(sweep, stderr) }),
+      advising(`Go on with: penni sweep --resume ${sweep.root}`, () =>
+        runSweep({ sweep, runner, make, signal, listener: narrator(sweep, stderr) }),
+      ),
     );
   } finally {
     await runner.close();

@@ -22,15 +22,28 @@ export async function readSweepFile(file: string, compress: Command): Promise<Sw
   const schema = sweepSchema(compress);
   const checked = schema.safeParse(content);
   if (!checked.success) throw schemaProblem(file, "the sweep", schema, content, checked.error);
-  const spec = specOf(checked.data, path.dirname(file));
+  const spec = specOf(checked.data, orderedNames(content), path.dirname(file));
   checkAxes(file, spec);
   checkValues(file, spec, compress);
   return spec;
 }
 
-function specOf({ base, axes, search, halving }: SweepFile, folder: string): SweepSpec {
+/** The axes as the file has them; a schema gives them back in an order of its own. */
+function orderedNames(content: unknown): readonly string[] {
+  const axes: unknown =
+    typeof content === "object" && content !== null ? Reflect.get(content, "axes") : undefined;
+  return typeof axes === "object" && axes !== null ? Object.keys(axes) : [];
+}
+
+function specOf(
+  { base, axes, search, halving }: SweepFile,
+  names: readonly string[],
+  folder: string,
+): SweepSpec {
   const placed = (name: string, value: unknown): unknown => absolute(name, placedIn(folder, name, value));
-  const entries = Object.entries(axes).flatMap(([name, axis]): (readonly [string, unknown])[] => {
+  const given = new Map(Object.entries(axes));
+  const entries = names.flatMap((name): (readonly [string, unknown])[] => {
+    const axis = given.get(name);
     if (axis === undefined) return [];
     return [[name, Array.isArray(axis) ? axis.map((value) => placed(name, value)) : axis]];
   });
@@ -158,14 +171,21 @@ async function checkModels(trials: readonly Values[], settings: TrialSettings): 
     import("../run/prepare.js"),
     import("./compress_request.js"),
   ]);
-  const seen = new Set<string>();
+  const problems = new Map<string, unknown>();
   for (const values of trials) {
     const own = settings.settingsOf(values);
     const key = JSON.stringify(fitting.map((name) => own[name]));
-    if (seen.has(key)) continue;
-    seen.add(key);
+    if (problems.has(key) && problems.get(key) === undefined) continue;
     const { model, data } = own;
     const place = { model: String(model), data: String(data), out: "" };
-    await checkRun(await compressRequest(place, await settings.optionsOf(values)));
+    try {
+      await checkRun(await compressRequest(place, await settings.optionsOf(values)));
+      problems.set(key, undefined);
+    } catch (error) {
+      // A target that a combination cannot reach: that trial will say so. Some combination must be possible.
+      if (!(error instanceof PenniError) || error.code !== "bad-option") throw error;
+      if (!problems.has(key)) problems.set(key, error);
+    }
   }
+  for (const problem of problems.values()) if (problem !== undefined) throw problem;
 }

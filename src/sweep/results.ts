@@ -1,3 +1,4 @@
+import { at } from "../graph/at.js";
 import type { Costs } from "../search/pareto.js";
 import { nonDominated } from "../search/pareto.js";
 import { type SweepRecord, TRIALS, trialName } from "./directory.js";
@@ -107,7 +108,7 @@ function costsOf({ figures, status }: TrialRow, by: readonly MetricName[]): Cost
 /** From the cheapest on. */
 function byLast(a: Costs, b: Costs): number {
   for (let index = a.length - 1; index >= 0; index--) {
-    const difference = (a[index] ?? Number.NaN) - (b[index] ?? Number.NaN);
+    const difference = at(a, index) - at(b, index);
     if (difference !== 0) return difference;
   }
   return 0;

@@ -102,8 +102,8 @@ const refusals: readonly (readonly [string, unknown, RegExp])[] = [
   ],
   [
     "an unknown search",
-    { base, axes: { seed: [1] }, search: { kind: "tep", trials: 3 } },
-    /search\.kind.*"tep".*Did you mean tpe\?/,
+    { base, axes: { seed: [1] }, search: { kind: "tpee", trials: 3 } },
+    /search\.kind.*"tpee".*Did you mean tpe\?/,
   ],
   ["a search without end", { base, axes: { seed: [1] }, search: { kind: "random" } }, /search\.trials/],
   [
@@ -124,7 +124,7 @@ const refusals: readonly (readonly [string, unknown, RegExp])[] = [
   ],
   [
     "a contradiction in one trial",
-    { base, axes: { seed: [1, 2], penalty: ["elements", "channels"] } },
+    { base, axes: { seed: [1, 2], penalty: ["coefficients", "channels"] } },
     /a trial with seed 1, penalty channels: --penalty channels has nothing to change here/,
   ],
   [

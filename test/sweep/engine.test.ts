@@ -25,6 +25,7 @@ const searched = (kind: "random" | "halton" | "tpe", trials = 14): SweepSpec => 
 });
 const halved: SweepSpec = {
   ...searched("random"),
+  search: { kind: "random", trials: 14, seed: 5, objectives: ["quality", "macs"] },
   halving: { rungs: [1, 2, 4], reductionFactor: 2, stage: "retrain" },
 };
 
