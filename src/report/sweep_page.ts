@@ -35,7 +35,7 @@ export async function writeSweepReport(root: string, file = path.join(root, REPO
   const linkTo = (run: string): string => pageLink(path.dirname(path.resolve(file)), path.resolve(root, run));
   const axes = Object.keys(record.frozen.spec.axes);
   const page = comparisonPage(reports, undefined, {
-    names: shown.map(({ trial }) => nameOf(trial)),
+    names: shown.map(({ trial }) => `trial ${trial.number}`),
     links: shown.map(({ run }) => linkTo(run)),
     title: `${path.basename(path.resolve(root))}: ${counted(trials.length, "trial")} over ${axes.join(", ")}`,
     eyebrow: "Sweep",
@@ -57,9 +57,13 @@ function pageLink(folder: string, run: string): string {
 const shortValue = (value: string | number | boolean): string =>
   typeof value === "number" ? `${Number(value.toPrecision(4))}` : path.basename(String(value));
 
-function nameOf({ number, values }: TrialRow): string {
-  const texts = Object.entries(values).map(([axis, value]) => `${axis} ${shortValue(value)}`);
-  return `${number}: ${texts.join(", ")}`;
+/** How a state looks, as those of runs. */
+const looks: Readonly<Partial<Record<TrialRow["status"], string>>> = { done: "finished", stopped: "stopped" };
+
+function statePill({ status, sameAs }: TrialRow): Html {
+  const look = looks[status];
+  const text = sameAs === undefined ? status : `as trial ${sameAs}`;
+  return html`<span class="${escapeHtml(look === undefined ? "pill" : `pill ${look}`)}">${escapeHtml(text)}</span>`;
 }
 
 function trialsSection(
@@ -67,14 +71,14 @@ function trialsSection(
   axes: readonly string[],
   linkTo: (run: string) => string,
 ): ReportSection {
-  const rows = trials.map(({ number, values, status, run, sameAs, reason }): Html => {
+  const rows = trials.map((trial): Html => {
+    const { number, values, status, run, reason } = trial;
     const cells = axes.map((axis) => {
       const value = values[axis];
       return html`<td>${escapeHtml(value === undefined ? "\u2013" : shortValue(value))}</td>`;
     });
     const link = run === undefined || status !== "done" ? undefined : linkTo(run);
-    const state = sameAs === undefined ? status : `${status}: the same as trial ${sameAs}`;
-    return html`<tr><th scope="row">${linked(`${number}`, link)}</th>${cells}<td class="text">${escapeHtml(state)}</td><td class="text">${escapeHtml(reason === undefined ? "" : reason)}</td></tr>`;
+    return html`<tr><th scope="row">${linked(`${number}`, link)}</th>${cells}<td>${statePill(trial)}</td><td class="text">${escapeHtml(reason === undefined ? "" : reason)}</td></tr>`;
   });
   const headings = axes.map((axis) => html`<th scope="col">${escapeHtml(axis)}</th>`);
   return {
@@ -82,7 +86,7 @@ function trialsSection(
     title: "All trials",
     body: html`<div class="card"><div class="scroll" tabindex="0" role="region" aria-label="Table of all trials"><table>
 <caption class="hidden">Trials with what they were given and what became of them</caption>
-<thead><tr><th scope="col">Trial</th>${headings}<th scope="col" class="text">State</th><th scope="col" class="text">Why it failed</th></tr></thead>
+<thead><tr><th scope="col">Trial</th>${headings}<th scope="col">State</th><th scope="col" class="text">Why it failed</th></tr></thead>
 <tbody>
 ${rows}
 </tbody>

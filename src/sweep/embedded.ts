@@ -134,7 +134,11 @@ async function followed(child: ChildProcess, epochs: EpochReader, watch: TrialWa
   try {
     for (;;) {
       const { end } = found;
-      if (end !== undefined) return { ...end, wasStopped };
+      if (end !== undefined) {
+        // What it wrote just before its end.
+        if (!wasStopped) wasStopped = (await epochs.tell(watch)) === "stop";
+        return { ...end, wasStopped };
+      }
       await sleep(POLL_MS, undefined, { signal: wake.signal }).catch(() => undefined);
       if (wasStopped || (await epochs.tell(watch)) === "go-on") continue;
       wasStopped = true;

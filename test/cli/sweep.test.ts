@@ -317,3 +317,33 @@ test("Ctrl-C pauses with a checkpoint; a sweep that is killed takes its trials a
   third.signal("SIGTERM");
   assert.equal((await third.ended).status, 143);
 });
+
+test("trials that fall behind are stopped with a checkpoint, and nothing is computed again", async () => {
+  const root = file("halved");
+  const spec = {
+    base: { ...base, epochs: 3, threads: 1 },
+    axes: { seed: [1, 2, 3] },
+    halving: { rungs: [1], reductionFactor: 3 },
+  };
+  const { status, stderr } = await penni(["sweep", sweepFile(spec), "-o", root]);
+  assert.equal(status, 0, stderr);
+  const { trials } = json("halved", "results.json") as {
+    readonly trials: readonly { readonly status: string }[];
+  };
+  const states = trials.map((trial) => trial.status);
+  // The first one is judged alone; of three one goes on, later ones only if they are better.
+  assert.equal(states[0], "done");
+  assert.ok(
+    states.every((state) => state === "done" || state === "stopped"),
+    states.join(),
+  );
+  for (const [number, state] of states.entries())
+    if (state === "stopped")
+      assert.match(
+        readFileSync(path.join(root, "trials", `00${number}.log`), "utf8"),
+        /a checkpoint is written/,
+      );
+  const journal = readFileSync(path.join(root, "trials.jsonl"));
+  assert.equal((await penni(["sweep", "--resume", root])).status, 0);
+  assert.deepEqual(readFileSync(path.join(root, "trials.jsonl")), journal);
+});
