@@ -1,23 +1,20 @@
 import { type Command, Option } from "commander";
-import type { PictureOptions } from "../data/picture_format.js";
 import { PenniError } from "../graph/errors.js";
 import { compressionDefaults, lossNames, recoveryDefaults } from "../method/defaults.js";
 import type { RunDirectory } from "../run/directory.js";
 import { penalties, presetNames, starts } from "../run/names.js";
 import { terminalJson } from "../text/destinations.js";
-import { type SettingOptions, scheduleNames, settingsFrom, teacherOption } from "./compress_settings.js";
+import { type CompressOptions, withRule } from "./compress_options.js";
+import { scheduleNames, settingsFrom, teacherOption } from "./compress_settings.js";
 import { describeSummary } from "./compress_text.js";
 import { CONFIG_DESCRIPTION } from "./configured.js";
-import { addRuleOptions, askedRule, type RuleOptions } from "./goal_options.js";
+import { addRuleOptions } from "./goal_options.js";
 import { addExamples, type Example, headings } from "./help.js";
 import {
   addPreprocessingOptions,
   basisSize,
   classesOption,
-  classNamesOf,
   deviceOption,
-  givenPictureOptions,
-  type InputShapes,
   inputShape,
   numberBetween,
   positiveShare,
@@ -29,22 +26,6 @@ import { wordsOf } from "./reported.js";
 import { checkResumeAlone } from "./resume.js";
 import { lineWidth, type Terminal } from "./terminal.js";
 import { compressRun, outlivingTerminal, watched } from "./watched.js";
-
-interface CompressOptions extends SettingOptions, PictureOptions {
-  /** Of a configuration file. */
-  readonly model?: string;
-  readonly data?: string;
-  readonly out?: string;
-  readonly resume?: string;
-  readonly seed: number;
-  readonly inputShape?: InputShapes;
-  readonly classes?: string;
-  readonly externalData?: boolean;
-  readonly json?: boolean;
-  readonly plan?: boolean;
-  readonly open?: boolean;
-  readonly dequantize?: boolean;
-}
 
 const examples: readonly Example[] = [
   {
@@ -60,7 +41,7 @@ const examples: readonly Example[] = [
 ];
 
 /** Commands that know all of its options: a configuration file of train may have settings of compress besides. */
-const namingAll = ["compress", "train", "schema", "completion"] as const;
+const namingAll = ["compress", "train", "sweep", "schema", "completion"] as const;
 
 /**
  * `penni compress`: the whole method on a model of the user's.
@@ -101,7 +82,7 @@ export async function addCompressCommand(
     )
     .option("--basis <d|auto>", "basis kernels per layer; auto, calibrated, for each layer", basisSize);
   command.optionsGroup("How far (one of these):");
-  const ruleOptions = addRuleOptions(command, criteria);
+  addRuleOptions(command, criteria);
   command
     .optionsGroup("Whole channels first:")
     .addOption(
@@ -205,14 +186,9 @@ export async function addCompressCommand(
     .option("--open", "show the report in a browser, and follow the run there")
     .option("--json", "print the outcome as JSON")
     .action((model: string | undefined, options: CompressOptions, command: Command) =>
-      runCommand(model ?? options.model, withRule(options, command, ruleOptions), command, terminal),
+      runCommand(model ?? options.model, withRule(options, command), command, terminal),
     );
   return addExamples(command, examples);
-}
-
-function withRule(options: CompressOptions, command: Command, ruleOptions: RuleOptions): CompressOptions {
-  const rule = askedRule(command, ruleOptions);
-  return rule === undefined ? options : { ...options, rule };
 }
 
 async function runCommand(
@@ -268,35 +244,22 @@ async function openRun(
     await printPictures(terminal.stderr, formatOfRun(run.config.preprocessing));
     return run;
   }
-  const { data, out, seed, preset, teacher } = options;
+  const { data, out } = options;
   if (model === undefined || data === undefined || out === undefined) {
     throw new PenniError("bad-option", "what to compress is not fully given", {
       expected: "penni compress MODEL --data SPEC -o DIR, or penni compress --resume DIR",
     });
   }
-  const [{ prepareRun }, { resolveDevice }] = await Promise.all([
+  const [{ prepareRun }, { compressRequest }] = await Promise.all([
     import("../run/prepare.js"),
-    import("../execute/resolve.js"),
+    import("./compress_request.js"),
   ]);
-  await resolveDevice(options.device);
-  const classes = await classNamesOf(options);
-  return prepareRun({
-    model,
-    data,
-    out,
-    preset,
-    seed,
-    settings: await settingsFrom(options),
-    notice: (text) => {
-      terminal.stderr.write(`  ${text}\n`);
-    },
-    ...(options.dequantize === undefined ? {} : { dequantize: options.dequantize }),
-    ...(options.externalData === undefined ? {} : { externalData: options.externalData }),
-    ...(teacher !== undefined && "file" in teacher ? { teacher: teacher.file } : {}),
-    ...(options.inputShape === undefined ? {} : { inputShapes: options.inputShape }),
-    ...(classes === undefined ? {} : { classes }),
-    ...(options.outputLoss === undefined ? {} : { outputs: options.outputLoss }),
-    pictures: givenPictureOptions(options),
-    onPictures: (format, warning) => printPictures(terminal.stderr, format, warning),
-  });
+  return prepareRun(
+    await compressRequest({ model, data, out }, options, {
+      notice: (text) => {
+        terminal.stderr.write(`  ${text}\n`);
+      },
+      onPictures: (format, warning) => printPictures(terminal.stderr, format, warning),
+    }),
+  );
 }

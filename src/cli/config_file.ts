@@ -34,10 +34,7 @@ export async function applyConfig(command: Command): Promise<string | undefined>
   if (resume !== undefined) return undefined;
   const file = config ?? foundFile();
   if (file === undefined) return undefined;
-  const read = readers[path.extname(file).toLowerCase()];
-  if (read === undefined)
-    throw bad(file, "no configuration file", { expected: `a name that ends in ${endings()}` });
-  const content = await read(file);
+  const content = await readConfiguration(file);
   const { configSchema } = await import("./config_schema.js");
   const program = command.parent ?? command;
   const schema = configSchema(program);
@@ -46,6 +43,17 @@ export async function applyConfig(command: Command): Promise<string | undefined>
   const section = checked.data[command.name()];
   if (isRecord(section)) setValues(command, section, file);
   return file;
+}
+
+/**
+ * What a file says, in any of the languages of configurations.
+ * @throws PenniError "bad-option" or "io" naming the file
+ */
+export async function readConfiguration(file: string): Promise<unknown> {
+  const read = readers[path.extname(file).toLowerCase()];
+  if (read === undefined)
+    throw bad(file, "no configuration file", { expected: `a name that ends in ${endings()}` });
+  return read(file);
 }
 
 const endings = (): string => Object.keys(readers).join(", ");
@@ -148,7 +156,7 @@ function knownKeys(schema: z.ZodObject, [name]: readonly PropertyKey[]): readonl
   return Object.keys(inner instanceof z.ZodObject ? inner.shape : shape);
 }
 
-function placeOf(parts: readonly PropertyKey[]): string {
+export function placeOf(parts: readonly PropertyKey[]): string {
   return parts.reduce<string>((place, part) => {
     if (typeof part === "number") return `${place}[${part}]`;
     return place === "" ? String(part) : `${place}.${String(part)}`;
@@ -191,7 +199,12 @@ function setValues(command: Command, section: Readonly<Record<string, unknown>>,
   }
 }
 
-function parsedValue(option: Option, value: unknown, place: string, file: string): unknown {
+/**
+ * What an option makes of a value of a file.
+ * @param place of the value in the file
+ * @throws PenniError "bad-option" naming the place
+ */
+export function parsedValue(option: Option, value: unknown, place: string, file: string): unknown {
   const { parseArg } = option;
   if (parseArg === undefined || typeof value === "boolean") return value;
   try {
@@ -205,7 +218,8 @@ function parsedValue(option: Option, value: unknown, place: string, file: string
 /** Settings that are paths: those of a file are meant from where it lies. */
 const paths: ReadonlySet<string> = new Set(["model", "out", "classes"]);
 
-function placedIn(folder: string, name: string, value: unknown): unknown {
+/** A setting of a file in this folder, its path meant from there. */
+export function placedIn(folder: string, name: string, value: unknown): unknown {
   if (folder === "." || typeof value !== "string") return value;
   const place = (given: string): string => (path.isAbsolute(given) ? given : path.join(folder, given));
   if (paths.has(name)) return place(value);

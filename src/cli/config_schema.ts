@@ -37,7 +37,8 @@ function valueSchema(option: Option): z.ZodType {
   return typeOf(acceptedBy(option)).describe(description).optional();
 }
 
-function typeOf(accepted: Accepted): z.ZodType {
+/** What values an option takes in a file. */
+export function typeOf(accepted: Accepted): z.ZodType {
   switch (accepted.kind) {
     case "number": {
       const { minimum, maximum, whole } = accepted;

@@ -28,9 +28,14 @@ export type RuleOptions = readonly Option[];
 /** Those of every command. */
 const allRules = new WeakSet<Option>();
 
+/** Those that a command has. */
+export function ruleOptionsOf({ options }: Pick<Command, "options">): RuleOptions {
+  return options.filter((option) => allRules.has(option));
+}
+
 /** Names of the values of a command's options of which only one can be given. */
-export function ruleOptionNames({ options }: Pick<Command, "options">): readonly string[] {
-  return options.filter((option) => allRules.has(option)).map((option) => option.attributeName());
+export function ruleOptionNames(command: Pick<Command, "options">): readonly string[] {
+  return ruleOptionsOf(command).map((option) => option.attributeName());
 }
 
 /**

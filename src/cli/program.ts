@@ -20,6 +20,7 @@ import { addReportCommand } from "./report.js";
 import { addSchemaCommand } from "./schema.js";
 import { addSensitivityCommand } from "./sensitivity.js";
 import { StoppedError } from "./stopping.js";
+import { addSweepCommand } from "./sweep.js";
 import { lineWidth, Output, type OutputStream, type Terminal } from "./terminal.js";
 import { addTrainCommand } from "./train.js";
 
@@ -41,6 +42,7 @@ const WIDEST_HELP = 100;
 /** Every command, in the order of the help text. */
 const commands: readonly AddCommand[] = [
   addCompressCommand,
+  addSweepCommand,
   addCompileCommand,
   addEvalCommand,
   addInspectCommand,

@@ -21,8 +21,8 @@ const SEVERAL = "report.html";
 export function addReportCommand(program: Command, terminal: Terminal): Command {
   const command = program
     .command("report")
-    .description("write a page on a run, or on several runs beside each other")
-    .argument("<dir...>", "directories of runs, or directories that hold such")
+    .description("write a page on a run, on several runs beside each other, or on a sweep")
+    .argument("<dir...>", "directories of runs or sweeps, or directories that hold runs")
     .optionsGroup(headings.output)
     .option("-o, --out <file>", `the HTML file (of one run: DIR/report.html; of several: ${SEVERAL})`)
     .option(
@@ -53,6 +53,9 @@ async function runReport(
       found: "both",
     });
   }
+  const [sweep] = directories;
+  if (sweep !== undefined && directories.length === 1 && options.watch !== true && isSweep(sweep))
+    return reportSweep(sweep, options, terminal);
   const roots = await runDirectories(directories);
   const { REPORT, ReportSource } = await import("../report/sources.js");
   const source = new ReportSource(roots);
@@ -67,10 +70,28 @@ async function runReport(
     for (const problem of report.problems) terminal.stderr.write(`  ${problem}\n`);
   }
   terminal.stdout.write(`\n${file}\n`);
-  if (options.open !== true) return;
+  if (options.open === true) await show(file, terminal);
+}
+
+async function show(file: string, { stderr }: Terminal): Promise<void> {
   const { openBrowser } = await import("../report/open_browser.js");
   if (!(await openBrowser(path.resolve(file))))
-    terminal.stderr.write("no browser could be opened: open the file yourself\n");
+    stderr.write("no browser could be opened: open the file yourself\n");
+}
+
+async function reportSweep(root: string, { out, open }: ReportOptions, terminal: Terminal): Promise<void> {
+  const [{ readSweep }, { resultsOf }, { describeSweep }, { writeSweepReport }] = await Promise.all([
+    import("../sweep/directory.js"),
+    import("../sweep/results.js"),
+    import("./sweep_text.js"),
+    import("../report/sweep_page.js"),
+  ]);
+  const record = await readSweep(root);
+  const file = await writeSweepReport(root, out);
+  const axes = Object.keys(record.frozen.spec.axes);
+  const { stdout } = terminal;
+  stdout.write(`${describeSweep(resultsOf(record), axes, lineWidth(stdout))}\n\n${file}\n`);
+  if (open === true) await show(file, terminal);
 }
 
 /** Serves the page until Ctrl-C. */
@@ -108,7 +129,11 @@ async function runDirectories(directories: readonly string[]): Promise<readonly 
 
 const isRun = (directory: string): boolean => existsSync(path.join(directory, "config.json"));
 
+const isSweep = (directory: string): boolean => existsSync(path.join(directory, "sweep.json"));
+
 async function runsIn(directory: string): Promise<readonly string[]> {
+  // Its trials are runs.
+  if (isSweep(directory)) return runsIn(path.join(directory, "trials"));
   if (isRun(directory) || !(await stat(directory).catch(() => undefined))?.isDirectory()) return [directory];
   const inside = (await readdir(directory).catch(() => [])).sort().map((name) => path.join(directory, name));
   const runs = inside.filter(isRun);

@@ -83,8 +83,8 @@ function leavesDirectory(directory: string, file: string): boolean {
   return relative === "" || relative.split(path.sep)[0] === ".." || path.isAbsolute(relative);
 }
 
-/** Told the size in bytes of each file that is read. */
-type SizeListener = (bytes: number) => void;
+/** Told the size in bytes of each file that is read, and its place. */
+type SizeListener = (bytes: number, file: string) => void;
 
 /** Reads external data below a directory, each file once; symbolic links may not lead out of it. */
 function externalReader(directory: string, onSize: SizeListener): ExternalReader {
@@ -103,7 +103,7 @@ function externalReader(directory: string, onSize: SizeListener): ExternalReader
     if (leavesDirectory(realpathSync(directory), target)) throw refuse(location);
     const stats = statSync(target);
     checkIsFile(file, stats);
-    onSize(stats.size);
+    onSize(stats.size, target);
     const data = dataFile(target, stats.size);
     contents.set(target, data);
     return data;
@@ -136,6 +136,8 @@ export async function readModel(file: string): Promise<Graph> {
 export interface SizedModel {
   readonly graph: Graph;
   readonly bytes: number;
+  /** These files. */
+  readonly files: readonly string[];
 }
 
 /**
@@ -151,11 +153,13 @@ export async function readModelAndSize(file: string): Promise<SizedModel> {
     throw ioError(file, "cannot read the model", error);
   }
   let size = bytes.byteLength;
-  const external = externalReader(path.dirname(path.resolve(file)), (more) => {
+  const files = [file];
+  const external = externalReader(path.dirname(path.resolve(file)), (more, dataFile) => {
     size += more;
+    files.push(dataFile);
   });
   const graph = decodeModel(bytes, { file, external });
-  return { graph, bytes: size };
+  return { graph, bytes: size, files };
 }
 
 export interface WriteOptions extends EncodeOptions {

@@ -1,11 +1,11 @@
 import path from "node:path";
 import { at } from "../graph/at.js";
+import { likeness } from "../measure/likeness.js";
 import { escapeHtml, type Html, html } from "../text/destinations.js";
-import { likeness } from "./data/likeness.js";
 import type { Outcome } from "./data/outcome_schema.js";
 import type { RunReport } from "./data/run.js";
 import { bytes, compact, counted, milliseconds, number, percent, signed } from "./format.js";
-import { type PlotPoint, plot } from "./plot.js";
+import { linked, type PlotPoint, plot } from "./plot.js";
 import { problemNotes, statePill } from "./run_page.js";
 import { type LivePage, type ReportSection, reportPage } from "./shell.js";
 import { verdictOf } from "./verdict.js";
@@ -13,15 +13,32 @@ import { verdictOf } from "./verdict.js";
 /** A compression that is over. */
 interface Finished {
   readonly name: string;
+  readonly link: string | undefined;
   readonly outcome: Outcome;
 }
 
+/** What is said of the runs as a whole. */
+export interface Comparison {
+  /** Of the runs, in their order; their directories' by default. */
+  readonly names?: readonly string[];
+  /** Pages of the runs, in their order. */
+  readonly links?: readonly string[];
+  readonly title?: string;
+  readonly eyebrow?: string;
+  /** Behind the table of the runs. */
+  readonly more?: readonly ReportSection[];
+}
+
 /** Several runs beside each other: what each costs and how well it does, as curves and as a table. */
-export function comparisonPage(reports: readonly RunReport[], live?: LivePage): Html {
-  const names = shortNames(reports.map(({ root }) => root));
+export function comparisonPage(
+  reports: readonly RunReport[],
+  live?: LivePage,
+  { names: given, links = [], title, eyebrow = "Comparison of runs", more = [] }: Comparison = {},
+): Html {
+  const names = given ?? shortNames(reports.map(({ root }) => root));
   const finished = reports.flatMap(({ run }, index): Finished[] =>
     run.kind === "compression" && run.outcome !== undefined
-      ? [{ name: at(names, index), outcome: run.outcome }]
+      ? [{ name: at(names, index), link: links[index], outcome: run.outcome }]
       : [],
   );
   const models = [...new Set(reports.map(({ run }) => path.basename(run.config.model)))];
@@ -31,12 +48,17 @@ export function comparisonPage(reports: readonly RunReport[], live?: LivePage): 
   return reportPage(
     {
       title:
-        models.length === 1
+        title ??
+        (models.length === 1
           ? `${models[0]}: ${counted(reports.length, "run")}`
-          : counted(reports.length, "run"),
-      eyebrow: [html`<span>Comparison of runs</span>`],
+          : counted(reports.length, "run")),
+      eyebrow: [html`<span>${escapeHtml(eyebrow)}</span>`],
       lead: problemNotes(problems),
-      sections: [...tradeOff(finished), table(reports, names)],
+      sections: [
+        ...tradeOff(finished),
+        ...(reports.length === 0 ? [] : [table(reports, names, links)]),
+        ...more,
+      ],
     },
     live,
   );
@@ -129,9 +151,11 @@ function tradeOff(finished: readonly Finished[]): readonly ReportSection[] {
 }
 
 function chart(cost: Cost, quality: Quality, finished: readonly Finished[]): readonly Html[] {
-  const points = finished.flatMap(({ name, outcome }): PlotPoint[] => {
+  const points = finished.flatMap(({ name, link, outcome }): PlotPoint[] => {
     const [x, y] = [cost.of(outcome), quality.of(outcome)];
-    return x === undefined || y === undefined ? [] : [{ x, ...y, label: name }];
+    return x === undefined || y === undefined
+      ? []
+      : [{ x, ...y, label: name, ...(link === undefined ? {} : { link }) }];
   });
   if (points.length === 0) return [];
   const originals = finished.flatMap(({ outcome }): PlotPoint[] => {
@@ -219,8 +243,12 @@ const columns: readonly Column[] = [
   },
 ];
 
-function table(reports: readonly RunReport[], names: readonly string[]): ReportSection {
-  const rows = reports.map((report, index) => row(report, at(names, index)));
+function table(
+  reports: readonly RunReport[],
+  names: readonly string[],
+  links: readonly string[],
+): ReportSection {
+  const rows = reports.map((report, index) => row(report, at(names, index), links[index]));
   const headings = columns.map(
     ({ key, title }) => html`<th scope="col" data-sort="${escapeHtml(key)}">${escapeHtml(title)}</th>`,
   );
@@ -237,7 +265,7 @@ ${rows}
   };
 }
 
-function row(report: RunReport, name: string): Html {
+function row(report: RunReport, name: string, link: string | undefined): Html {
   const { run, state } = report;
   const outcome = run.kind === "compression" ? run.outcome : undefined;
   const cells = columns.map(({ key, value, text }) => {
@@ -246,5 +274,5 @@ function row(report: RunReport, name: string): Html {
       return html`<td data-key="${escapeHtml(key)}">\u2013</td>`;
     return html`<td data-key="${escapeHtml(key)}" data-value="${number(found, 6)}">${escapeHtml(text(found, outcome))}</td>`;
   });
-  return html`<tr data-name="${escapeHtml(name)}"><th scope="row" data-key="name" data-value="${escapeHtml(name)}">${escapeHtml(name)}</th><td class="text">${statePill(state)}</td>${cells}<td class="text">${escapeHtml(verdictOf(report).headline)}</td></tr>`;
+  return html`<tr data-name="${escapeHtml(name)}"><th scope="row" data-key="name" data-value="${escapeHtml(name)}">${linked(name, link)}</th><td class="text">${statePill(state)}</td>${cells}<td class="text">${escapeHtml(verdictOf(report).headline)}</td></tr>`;
 }

@@ -14,6 +14,8 @@ export interface PlotPoint {
   readonly high?: number;
   /** What is said of the point besides its numbers. */
   readonly label?: string;
+  /** Where a click leads to. */
+  readonly link?: string;
 }
 
 export interface PlotSeries {
@@ -131,6 +133,7 @@ ${bandsOf(spec, scales, size)}
 ${axes(spec, scales, size)}
 ${spec.series.map((series, index) => seriesOf(series, index, scales))}
 ${readings(spec, scales, size)}
+${links(spec, scales)}
 </svg>`;
 }
 
@@ -244,6 +247,23 @@ function readings(spec: PlotSpec, { left: start, x }: Scales, { width, height }:
   });
 }
 
+/** In pixels, around a point: what can be hit. */
+const LINK_RADIUS = 9;
+
+/** Above everything else, so that a click reaches them. */
+function links({ series, yText = asIs }: PlotSpec, { x, y }: Scales): readonly Html[] {
+  return series.flatMap(({ name, points }) =>
+    points.flatMap((point) => {
+      const { link, label = name } = point;
+      if (link === undefined || !Number.isFinite(point.y)) return [];
+      const title = escapeHtml(`${label}: ${yText(point.y)}`);
+      return [
+        html`<a href="${escapeHtml(link)}" aria-label="${title}"><circle cx="${number(x(point.x))}" cy="${number(y(point.y))}" r="${number(LINK_RADIUS)}" fill="transparent"><title>${title}</title></circle></a>`,
+      ];
+    }),
+  );
+}
+
 const MOST_READINGS = 9;
 
 function readingLines(
@@ -276,12 +296,17 @@ function legend({ series }: PlotSpec): Html {
   return html`<ul class="legend">${items}</ul>`;
 }
 
+/** A text that leads somewhere, if there is somewhere to go. */
+export function linked(text: string, link: string | undefined): Html {
+  return link === undefined ? escapeHtml(text) : html`<a href="${escapeHtml(link)}">${escapeHtml(text)}</a>`;
+}
+
 /** All numbers of the drawing, for those who do not see it or want to copy them. */
 function numbers({ title, series, xLabel, xText = asIs, yText = asIs }: PlotSpec): Html {
   const rows = series.flatMap(({ name, points }) =>
     points.map(
       (point) =>
-        html`<tr><th scope="row">${escapeHtml(point.label ?? name)}</th><td>${escapeHtml(xText(point.x))}</td><td>${escapeHtml(Number.isFinite(point.y) ? `${yText(point.y)}${interval(point, yText)}` : "not finite")}</td></tr>`,
+        html`<tr><th scope="row">${linked(point.label ?? name, point.link)}</th><td>${escapeHtml(xText(point.x))}</td><td>${escapeHtml(Number.isFinite(point.y) ? `${yText(point.y)}${interval(point, yText)}` : "not finite")}</td></tr>`,
     ),
   );
   return html`<details class="numbers"><summary>Numbers</summary><div class="scroll" tabindex="0" role="region" aria-label="${escapeHtml(`Numbers: ${title}`)}"><table><thead><tr><th scope="col">Curve or point</th><th scope="col">${escapeHtml(xLabel)}</th><th scope="col">Value</th></tr></thead><tbody>

@@ -1,7 +1,7 @@
 import path from "node:path";
 import { last } from "../graph/at.js";
+import { sameAnswers } from "../measure/likeness.js";
 import type { RunConfig } from "../run/config.js";
-import { sameAnswers } from "./data/likeness.js";
 import type { Outcome } from "./data/outcome_schema.js";
 import type { RunReport } from "./data/run.js";
 import { counted, percent, signed, times } from "./format.js";

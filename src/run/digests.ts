@@ -58,7 +58,8 @@ export class Digests {
   }
 }
 
-async function digestOf(file: string): Promise<string> {
+/** SHA-256 of a file, in hexadecimal digits. @throws PenniError "io" */
+export async function digestOf(file: string): Promise<string> {
   const hash = createHash("sha256");
   try {
     await pipeline(createReadStream(file), hash);

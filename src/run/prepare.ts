@@ -42,10 +42,30 @@ export type { CompressRequest } from "./compress_request.js";
 export async function prepareRun(request: CompressRequest): Promise<RunDirectory> {
   await RunDirectory.checkFree(request.out);
   checkSettings(request.settings);
-  return naming(request, () => prepare(request));
+  return naming(request, async () => {
+    const { config, original, others, told } = await prepare(request);
+    const run = await RunDirectory.create(request.out, config, original, others);
+    await told();
+    return run;
+  });
 }
 
-async function prepare(request: CompressRequest): Promise<RunDirectory> {
+/** Checks all that `prepareRun` does, but for the directory, and writes nothing. @throws as `prepareRun` */
+export async function checkRun(request: CompressRequest): Promise<void> {
+  checkSettings(request.settings);
+  await naming(request, () => prepare(request));
+}
+
+/** What a run starts with. */
+interface PreparedRun {
+  readonly config: RunConfig;
+  readonly original: Graph;
+  readonly others: { readonly rest: Graph | undefined; readonly teacher: Graph | undefined };
+  /** Tells the listener of pictures what was found. */
+  readonly told: () => Promise<void>;
+}
+
+async function prepare(request: CompressRequest): Promise<PreparedRun> {
   const given = await readModelAndSize(request.model);
   const { graph: model, bytes: modelBytes } = computable(given, request);
   const { runnable: original, rest } = await runnablePart(
@@ -74,9 +94,8 @@ async function prepare(request: CompressRequest): Promise<RunDirectory> {
     preprocessing,
     versions: versions(),
   };
-  const run = await RunDirectory.create(request.out, config, original, { rest, teacher });
-  await request.onPictures?.(format, pictureProblem);
-  return run;
+  const told = async (): Promise<void> => request.onPictures?.(format, pictureProblem);
+  return { config, original, others: { rest, teacher }, told };
 }
 
 /** The network that is learned from in place of the original, where one is given. */
@@ -179,7 +198,7 @@ function computable(given: SizedModel, { dequantize = false, notice }: CompressR
   notice?.(
     `file sizes are compared with the float32 network's, ${bytes.toLocaleString("en-US")} bytes, not with the quantized file's, ${given.bytes.toLocaleString("en-US")}`,
   );
-  return { graph, bytes };
+  return { ...given, graph, bytes };
 }
 
 function shapesOf(shapes: ReadonlyMap<string, readonly number[]>): RunConfig["inputShapes"] {

@@ -31,7 +31,10 @@ export interface TrialEpoch {
 export interface TrialWatch {
   /** Stops the trial with a checkpoint: its outcome is "paused". */
   readonly signal: AbortSignal;
-  /** Called for each epoch, in order; "stop" ends the trial with a checkpoint, and its outcome is "stopped". */
+  /**
+   * Called for each epoch, in order, from the trial's first one on: of a trial that goes on, those of earlier attempts are
+   * told again, before anything is computed; "stop" ends the trial with a checkpoint, and its outcome is "stopped".
+   */
   onEpoch(epoch: TrialEpoch): "go-on" | "stop";
 }
 

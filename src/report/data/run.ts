@@ -73,7 +73,11 @@ interface Drawn extends Pick<RunReport, "network" | "networkAfter" | "kernels"> 
 export class RunReader {
   private drawn: { readonly key: string; readonly value: Promise<Drawn> } | undefined;
 
-  constructor(readonly root: string) {}
+  /** @param isDrawn whether the page shows the networks, which takes time to read */
+  constructor(
+    readonly root: string,
+    private readonly isDrawn = true,
+  ) {}
 
   /** @throws PenniError "bad-file" where there is no run, or its configuration cannot be read */
   async read(): Promise<RunReport> {
@@ -146,6 +150,7 @@ export class RunReader {
   }
 
   private async networks(kind: RunReport["run"]["kind"]): Promise<Drawn> {
+    if (!this.isDrawn) return { network: undefined, networkAfter: undefined, kernels: [], problems: [] };
     const stages = ["original", ...order];
     const states = await Promise.all(
       stages.map((stage) => stat(this.stagePath(stage)).catch(() => undefined)),

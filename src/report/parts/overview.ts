@@ -1,6 +1,6 @@
 import { shareInterval } from "../../measure/interval.js";
+import { likeness, sameAnswers } from "../../measure/likeness.js";
 import { escapeHtml, type Html, html } from "../../text/destinations.js";
-import { likeness, sameAnswers } from "../data/likeness.js";
 import type {
   Outcome,
   OutcomeChange,

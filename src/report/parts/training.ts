@@ -1,7 +1,7 @@
 import { last, orDefault } from "../../graph/at.js";
+import { sameAnswers } from "../../measure/likeness.js";
 import { escapeHtml, type Html, html } from "../../text/destinations.js";
 import type { EpochMetrics } from "../../train/plan.js";
-import { sameAnswers } from "../data/likeness.js";
 import type { RunReport } from "../data/run.js";
 import { counted, percent } from "../format.js";
 import { type PlotBand, type PlotPoint, type PlotSeries, plot } from "../plot.js";

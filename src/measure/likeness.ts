@@ -1,4 +1,4 @@
-import type { OutputAgreement } from "../../measure/output_comparison.js";
+import type { OutputAgreement } from "./output_comparison.js";
 
 type Figures = Pick<OutputAgreement, "error" | "sameClass" | "overlap">;
 

@@ -1,0 +1,201 @@
+import type { Command } from "commander";
+import { PenniError } from "../graph/errors.js";
+import type { SweepDirectory } from "../sweep/directory.js";
+import type { TrialMaker } from "../sweep/engine.js";
+import { terminalJson } from "../text/destinations.js";
+import { addExamples, type Example, headings } from "./help.js";
+import { wholeNumber } from "./options.js";
+import type { RunnerOptions } from "./sweep_runner.js";
+import { lineWidth, type Terminal } from "./terminal.js";
+import { advising, watched } from "./watched.js";
+
+interface SweepOptions extends RunnerOptions {
+  readonly out?: string;
+  readonly resume?: string;
+  readonly retryFailed?: boolean;
+  readonly plan?: boolean;
+  readonly json?: boolean;
+}
+
+const examples: readonly Example[] = [
+  { what: "all combinations that a file asks for:", words: ["sweep", "sweep.yaml", "-o curve"] },
+  { what: "only check the file, and say what would be run:", words: ["sweep", "sweep.yaml", "--plan"] },
+  { what: "two at a time:", words: ["sweep", "sweep.yaml", "-o curve", "--jobs 2"] },
+  { what: "go on after Ctrl-C:", words: ["sweep", "--resume curve"] },
+];
+
+/** `penni sweep`: many compressions over axes of settings. */
+export function addSweepCommand(program: Command, terminal: Terminal): Command {
+  const command = program
+    .command("sweep")
+    .description("compress with many settings: one table, one curve of accuracy against cost")
+    .argument("[file]", "what to go through: a .json, .yaml or .mjs file (penni schema sweep)")
+    .optionsGroup(headings.result)
+    .option("-o, --out <dir>", "directory of the sweep: new or empty")
+    .option("--resume <dir>", "go on with a sweep that was stopped or killed")
+    .option("--retry-failed", "with --resume, try trials that failed again")
+    .optionsGroup(headings.work)
+    .option("--jobs <n>", "trials at a time, which share the cores", wholeNumber(1), 1)
+    .optionsGroup(headings.output)
+    .option("--plan", "only check the file, the models and the data, and print the trials")
+    .option("--json", "print the results as JSON")
+    .action((file: string | undefined, options: SweepOptions) => runSweepCommand(file, options, terminal));
+  return addExamples(command, examples);
+}
+
+async function runSweepCommand(
+  file: string | undefined,
+  options: SweepOptions,
+  terminal: Terminal,
+): Promise<void> {
+  checkCall(file, options);
+  if (file !== undefined && options.plan === true) return printPlan(file, options, terminal);
+  const { sweep, make } =
+    options.resume === undefined
+      ? await startSweep(String(file), String(options.out), terminal)
+      : await openSweep(options.resume, options.retryFailed === true, terminal);
+  try {
+    await compute(sweep, make, options, terminal);
+  } finally {
+    await sweep.close();
+  }
+  await printResults(sweep, options, terminal);
+}
+
+/** @throws PenniError "bad-option" if it is not clear what is to be done */
+function checkCall(file: string | undefined, { out, resume, plan, retryFailed }: SweepOptions): void {
+  const isWhole =
+    resume === undefined
+      ? file !== undefined && (out !== undefined || plan === true)
+      : file === undefined && out === undefined;
+  const found = [
+    ...(file === undefined ? [] : [file]),
+    ...(out === undefined ? [] : ["-o"]),
+    ...(resume === undefined ? [] : ["--resume"]),
+  ].join(" ");
+  if (!isWhole) {
+    throw new PenniError("bad-option", "what to sweep is not fully given", {
+      expected: "penni sweep FILE -o DIR, penni sweep FILE --plan, or penni sweep --resume DIR",
+      ...(found === "" ? {} : { found }),
+    });
+  }
+  const [extra] = Object.entries({
+    "--plan": resume !== undefined && plan === true,
+    "--retry-failed": resume === undefined && retryFailed === true,
+  }).flatMap(([name, isExtra]) => (isExtra ? [name] : []));
+  if (extra === undefined) return;
+  throw new PenniError("bad-option", `${extra} has nothing to say here`, {
+    expected: extra === "--plan" ? "a sweep file" : "--resume DIR",
+  });
+}
+
+interface OpenSweep {
+  readonly sweep: SweepDirectory;
+  readonly make: TrialMaker;
+}
+
+async function startSweep(file: string, out: string, terminal: Terminal): Promise<OpenSweep> {
+  const { SweepDirectory } = await import("../sweep/directory.js");
+  await SweepDirectory.checkFree(out);
+  const { spec, settings, digests } = await checkedSweep(file, terminal);
+  return { sweep: await SweepDirectory.create(out, spec, await digests.all()), make: settings.make };
+}
+
+/** A sweep file, and all that can be checked of it. */
+async function checkedSweep(file: string, terminal: Terminal) {
+  const [{ FileDigests }, { checkTrials, readSweepFile }, { compressCommand, TrialSettings }] =
+    await Promise.all([
+      import("../sweep/identity.js"),
+      import("./sweep_file.js"),
+      import("./sweep_settings.js"),
+    ]);
+  const spec = await readSweepFile(file, await compressCommand(terminal));
+  const digests = new FileDigests();
+  const settings = new TrialSettings(terminal, spec, digests, file);
+  terminal.stderr.write("checking models and data ...\n");
+  await checkTrials(spec, settings);
+  return { spec, settings, digests };
+}
+
+async function openSweep(root: string, isRetrying: boolean, terminal: Terminal): Promise<OpenSweep> {
+  const [{ SweepDirectory, SWEEP }, { retryFailed }, { FileDigests }, { TrialSettings }] = await Promise.all([
+    import("../sweep/directory.js"),
+    import("../sweep/engine.js"),
+    import("../sweep/identity.js"),
+    import("./sweep_settings.js"),
+  ]);
+  const sweep = await SweepDirectory.open(root);
+  if (isRetrying) retryFailed(sweep);
+  const settings = new TrialSettings(terminal, sweep.spec, new FileDigests(), SWEEP);
+  return { sweep, make: settings.make };
+}
+
+async function printPlan(file: string, { json }: SweepOptions, terminal: Terminal): Promise<void> {
+  const { spec } = await checkedSweep(file, terminal);
+  const [{ studyOf }, { describeValues }] = await Promise.all([
+    import("../sweep/search_of.js"),
+    import("./sweep_settings.js"),
+  ]);
+  const study = studyOf(spec, []);
+  // What a search that learns comes to nobody knows.
+  const isKnown = spec.search.kind !== "tpe";
+  const trials: ReturnType<typeof study.ask>[] = [];
+  while (isKnown && !study.isExhausted) trials.push(study.ask());
+  if (json === true) {
+    terminal.stdout.write(`${terminalJson({ ...spec, ...(isKnown ? { trials } : {}) })}\n`);
+    return;
+  }
+  for (const { number, params } of trials) terminal.stdout.write(`${number}: ${describeValues(params)}\n`);
+  if (spec.search.kind === "tpe")
+    terminal.stdout.write(`${spec.search.trials} trials, each chosen by what those before it came to\n`);
+}
+
+/** Computes what is missing, under a line for each thing that happens. */
+async function compute(
+  sweep: SweepDirectory,
+  make: TrialMaker,
+  options: SweepOptions,
+  { stderr }: Terminal,
+): Promise<void> {
+  const [{ runSweep }, { runnerFor }, { writeResults, narrator }] = await Promise.all([
+    import("../sweep/engine.js"),
+    import("./sweep_runner.js"),
+    import("./sweep_view.js"),
+  ]);
+  const runner = await runnerFor(options);
+  try {
+    await watched(stderr, (_view, signal) =>
+      advising(`Go on with: penni sweep --resume ${sweep.root}`, () =>
+        runSweep({ sweep, runner, make, signal, listener: narrator(sweep, stderr) }),
+      ),
+    );
+  } finally {
+    await runner.close();
+    await writeResults(sweep);
+  }
+}
+
+async function printResults(
+  sweep: SweepDirectory,
+  { json }: SweepOptions,
+  { stdout, stderr }: Terminal,
+): Promise<void> {
+  const [{ resultsOf }, { describeSweep }, { writeSweepReport }] = await Promise.all([
+    import("../sweep/results.js"),
+    import("./sweep_text.js"),
+    import("../report/sweep_page.js"),
+  ]);
+  const results = resultsOf(sweep);
+  const axes = Object.keys(sweep.spec.axes);
+  const text =
+    json === true
+      ? terminalJson({ directory: sweep.root, ...results })
+      : describeSweep(results, axes, lineWidth(stdout));
+  stdout.write(`${text}\n`);
+  stderr.write(`report: ${await writeSweepReport(sweep.root)}\n`);
+  const failed = results.trials.filter(({ status }) => status === "failed").length;
+  if (failed === 0) return;
+  throw new PenniError("training", `${failed} of ${results.trials.length} trials failed`, {
+    advice: `The table says why; try them again with: penni sweep --resume ${sweep.root} --retry-failed`,
+  });
+}

@@ -1,0 +1,104 @@
+import { Command } from "commander";
+import { PenniError } from "../graph/errors.js";
+import type { TrialMaker } from "../sweep/engine.js";
+import { type FileDigests, trialId } from "../sweep/identity.js";
+import type { SweepSpec } from "../sweep/spec.js";
+import type { AxisValue } from "../sweep/trial.js";
+import { addCompressCommand } from "./compress.js";
+import { type CompressOptions, withRule } from "./compress_options.js";
+import { settingsFrom } from "./compress_settings.js";
+import { parsedValue } from "./config_file.js";
+import { ruleOptionNames } from "./goal_options.js";
+import type { Terminal } from "./terminal.js";
+
+type Values = Readonly<Record<string, AxisValue>>;
+type Settings = Readonly<Record<string, unknown>>;
+
+/** A fresh `penni compress`, which no value was given. */
+export function compressCommand(terminal: Terminal): Promise<Command> {
+  return addCompressCommand(new Command("penni"), terminal, ["compress"]);
+}
+
+/** Makes trials of a sweep, and finds what is wrong with one before it is run. */
+export class TrialSettings {
+  constructor(
+    private readonly terminal: Terminal,
+    private readonly spec: Pick<SweepSpec, "base" | "axes">,
+    private readonly digests: FileDigests,
+    /** The sweep file. */
+    private readonly file: string,
+  ) {}
+
+  /** @throws PenniError "bad-option" naming the values if they contradict each other */
+  readonly make: TrialMaker = async (values) => {
+    const settings = this.settingsOf(values);
+    await this.optionsOf(values);
+    return { id: await trialId(settings, this.digests), settings };
+  };
+
+  settingsOf(values: Values): Settings {
+    return { ...this.spec.base, ...values };
+  }
+
+  /** The options of `penni compress` that a trial's settings are. @throws as `make` */
+  async optionsOf(values: Values): Promise<CompressOptions> {
+    const command = await compressCommand(this.terminal);
+    const settings = this.settingsOf(values);
+    this.checkRules(command, settings);
+    for (const [name, value] of Object.entries(settings)) {
+      if (value === undefined) continue;
+      const option = command.options.find((one) => one.attributeName() === name);
+      const parsed = option === undefined ? value : parsedValue(option, value, this.placeOf(name), this.file);
+      command.setOptionValueWithSource(name, parsed, "config");
+    }
+    const options = withRule(command.opts(), command);
+    try {
+      const [{ checkSettings }, checked] = await Promise.all([
+        import("../run/settings_checks.js"),
+        settingsFrom(options),
+      ]);
+      checkSettings(checked);
+    } catch (error) {
+      throw error instanceof PenniError ? this.withValues(error, values) : error;
+    }
+    return options;
+  }
+
+  /** Where a setting stands in the sweep file. */
+  placeOf(name: string): string {
+    return name in this.spec.axes ? `axes.${name}` : `base.${name}`;
+  }
+
+  private checkRules(command: Command, settings: Settings): void {
+    const rules = ruleOptionNames(command);
+    const [rule, other] = Object.keys(settings).filter((name) => rules.includes(name));
+    if (rule === undefined || other === undefined) return;
+    throw new PenniError("bad-option", `${this.placeOf(other)} contradicts ${this.placeOf(rule)}`, {
+      file: this.file,
+      expected: `one of ${rules.join(", ")}`,
+    });
+  }
+
+  private withValues(error: PenniError, values: Values): PenniError {
+    const { code, problem, details } = error;
+    return new PenniError(code, `a trial with ${describeValues(values)}: ${problem}`, {
+      file: this.file,
+      ...details,
+    });
+  }
+}
+
+/** "basis 5, l1 0.001" */
+export function describeValues(values: Values): string {
+  return Object.entries(values)
+    .map(([name, value]) => `${name} ${describeValue(value)}`)
+    .join(", ");
+}
+
+/** Drawn numbers have many digits, of which a reader needs a few; files their names only. */
+export function describeValue(value: AxisValue): string {
+  if (typeof value === "number") return `${Number(value.toPrecision(4))}`;
+  return typeof value === "string" && value.includes("/")
+    ? value.slice(value.lastIndexOf("/") + 1)
+    : String(value);
+}

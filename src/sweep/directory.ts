@@ -1,0 +1,208 @@
+import { existsSync } from "node:fs";
+import { mkdir } from "node:fs/promises";
+import path from "node:path";
+import { z } from "zod";
+import { ioError, writeFileAtomic } from "../files/atomic.js";
+import { makeDirectory } from "../files/directories.js";
+import { PenniError } from "../graph/errors.js";
+import { checkEmpty } from "../run/config_file.js";
+import { RunLock } from "../run/lock.js";
+import { versions } from "../run/provenance.js";
+import { parseJson, readText } from "../run/texts.js";
+import { FileDigests } from "./identity.js";
+import { Journal, type SweepEvent, sweepEventSchema } from "./journal.js";
+import { type SweepSpec, sweepSpecSchema } from "./spec.js";
+import { applyEvent, type SweepState, stateOf } from "./state.js";
+import type { Trial } from "./trial.js";
+
+export const SWEEP = "sweep.json";
+const JOURNAL = "trials.jsonl";
+export const TRIALS = "trials";
+
+const frozenSchema = z.strictObject({
+  format: z.literal(1),
+  spec: sweepSpecSchema,
+  /** SHA-256 of the files that settings name. */
+  files: z.record(z.string(), z.string()),
+  versions: z.object({ penni: z.string(), node: z.string(), onnxruntime: z.string() }),
+});
+
+/** `sweep.json`: what the sweep is, from its start to its end. */
+export type FrozenSweep = z.infer<typeof frozenSchema>;
+
+/** Whether a directory holds a sweep. */
+export function isSweep(root: string): boolean {
+  return existsSync(path.join(root, SWEEP));
+}
+
+/** The runs of trials are in directories of their own numbers. */
+export function trialName(number: number): string {
+  return String(number).padStart(3, "0");
+}
+
+export function trialDirectory(root: string, number: number): string {
+  return path.join(root, TRIALS, trialName(number));
+}
+
+/** What is read of a sweep without working in it. */
+export interface SweepRecord {
+  readonly root: string;
+  readonly frozen: FrozenSweep;
+  readonly state: SweepState;
+}
+
+/** @throws PenniError "bad-file" if there is no sweep, or it cannot be read */
+export async function readSweep(root: string): Promise<SweepRecord> {
+  const file = path.join(root, SWEEP);
+  if (!existsSync(file)) {
+    throw new PenniError("bad-file", "there is no sweep in this directory", {
+      file: root,
+      expected: `a directory with ${SWEEP}`,
+      advice: "Start one with: penni sweep FILE -o DIR",
+    });
+  }
+  const frozen = frozenSchema.safeParse(parseJson(await readText(file)));
+  if (!frozen.success) {
+    throw new PenniError("bad-file", "the sweep's description cannot be read", {
+      file,
+      found: z.prettifyError(frozen.error),
+      advice: "Put the file back as it was, or start a new sweep",
+    });
+  }
+  return { root, frozen: frozen.data, state: stateOf(await Journal.read(path.join(root, JOURNAL))) };
+}
+
+/**
+ * A sweep's directory, locked: `sweep.json`, `trials.jsonl` and the trials' runs in `trials/`. It is the truth: whoever
+ * opens it after a kill goes on from what is there.
+ */
+export class SweepDirectory {
+  private constructor(
+    readonly root: string,
+    readonly frozen: FrozenSweep,
+    private known: SweepState,
+    private readonly journal: Journal,
+    private readonly lock: RunLock,
+  ) {}
+
+  /** @throws PenniError "io" if the directory holds anything, or a process works in it */
+  static async checkFree(root: string): Promise<void> {
+    if (!existsSync(root)) return;
+    await RunLock.checkFree(root);
+    if (isSweep(root)) {
+      throw new PenniError("io", "there is a sweep in this directory already", {
+        file: root,
+        advice: `Go on with it: penni sweep --resume ${root}`,
+      });
+    }
+    await checkEmpty(root);
+  }
+
+  /**
+   * Starts a sweep.
+   * @param files digests of the files that its settings name
+   * @throws PenniError "io" as `checkFree`, or if it cannot be written
+   */
+  static async create(root: string, spec: SweepSpec, files: FrozenSweep["files"]): Promise<SweepDirectory> {
+    await SweepDirectory.checkFree(root);
+    try {
+      if (!existsSync(root)) await makeDirectory(path.resolve(root));
+    } catch (error) {
+      throw ioError(root, "cannot create the sweep's directory", error);
+    }
+    const lock = await RunLock.acquire(root);
+    try {
+      const frozen: FrozenSweep = { format: 1, spec, files: { ...files }, versions: versions() };
+      await writeFileAtomic(path.join(root, SWEEP), `${JSON.stringify(frozen, null, 2)}\n`);
+      return await SweepDirectory.opened({ root, frozen, state: [] }, lock);
+    } catch (error) {
+      await lock.release();
+      throw error;
+    }
+  }
+
+  /**
+   * Goes on with a sweep.
+   * @throws PenniError "bad-file" if there is none or one of its files has changed; "io" if a process works in it
+   */
+  static async open(root: string): Promise<SweepDirectory> {
+    await readSweep(root);
+    const lock = await RunLock.acquire(root);
+    try {
+      const record = await readSweep(root);
+      await checkFiles(record);
+      return await SweepDirectory.opened(record, lock);
+    } catch (error) {
+      await lock.release();
+      throw error;
+    }
+  }
+
+  private static async opened(record: SweepRecord, lock: RunLock): Promise<SweepDirectory> {
+    const { root, frozen, state } = record;
+    const trials = path.join(root, TRIALS);
+    try {
+      if (!existsSync(trials)) await mkdir(trials);
+    } catch (error) {
+      throw ioError(trials, "cannot create the directory", error);
+    }
+    return new SweepDirectory(root, frozen, state, await Journal.open(path.join(root, JOURNAL)), lock);
+  }
+
+  get state(): SweepState {
+    return this.known;
+  }
+
+  get spec(): SweepSpec {
+    return this.frozen.spec;
+  }
+
+  /**
+   * Notes what has happened. It is on the disk after `flush`.
+   * @throws PenniError "internal" for what could not be read again
+   */
+  record(event: SweepEvent): void {
+    const { error } = sweepEventSchema.safeParse(event);
+    if (error !== undefined) {
+      const found = z.prettifyError(error);
+      throw new PenniError("internal", `trial ${event.number} came to something that no trial comes to`, {
+        found,
+      });
+    }
+    this.known = applyEvent(this.known, event);
+    this.journal.append(event);
+  }
+
+  /** @throws PenniError "io" */
+  flush(): Promise<void> {
+    return this.journal.flush();
+  }
+
+  trialDirectory({ number }: Pick<Trial, "number">): string {
+    return trialDirectory(this.root, number);
+  }
+
+  async write(name: string, text: string): Promise<void> {
+    await writeFileAtomic(path.join(this.root, name), text);
+  }
+
+  async close(): Promise<void> {
+    await this.journal.close();
+    await this.lock.release();
+  }
+}
+
+/** Trials that were computed and those to come must be of the same files. */
+async function checkFiles({ root, frozen }: SweepRecord): Promise<void> {
+  const digests = new FileDigests();
+  for (const [file, expected] of Object.entries(frozen.files)) {
+    const found = await digests.of(file);
+    if (found === expected) continue;
+    throw new PenniError("bad-file", "this file has changed since the sweep was started", {
+      file,
+      expected: `SHA-256 ${expected}, as ${path.join(root, SWEEP)} says`,
+      found,
+      advice: "Put the file back, or start a new sweep",
+    });
+  }
+}
