@@ -16,12 +16,14 @@ import { addEvalCommand } from "./eval.js";
 import { addExamples, type Example, formatItem, headings } from "./help.js";
 import { addInspectCommand } from "./inspect.js";
 import { addNewCommand } from "./new.js";
+import { addQueueCommand } from "./queue.js";
 import { addReportCommand } from "./report.js";
 import { addSchemaCommand } from "./schema.js";
 import { addSensitivityCommand } from "./sensitivity.js";
 import { StoppedError } from "./stopping.js";
 import { lineWidth, Output, type OutputStream, type Terminal } from "./terminal.js";
 import { addTrainCommand } from "./train.js";
+import { addWorkerCommand } from "./worker.js";
 
 type AddCommand = (
   program: Command,
@@ -49,6 +51,8 @@ const commands: readonly AddCommand[] = [
   addBenchCommand,
   addNewCommand,
   addTrainCommand,
+  addWorkerCommand,
+  addQueueCommand,
   addDemoCommand,
   addSchemaCommand,
   addCompletionCommand,

@@ -1,0 +1,3 @@
+export function manifest(kind: string): string {
+  return kind;
+}
