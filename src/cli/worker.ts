@@ -3,6 +3,7 @@ import { fileURLToPath } from "node:url";
 import { type Command, InvalidArgumentError, Option } from "commander";
 import { PenniError } from "../graph/errors.js";
 import type { SettingsCheck } from "../queue/document.js";
+import { type ManifestKind, manifestKinds } from "../queue/manifests.js";
 import type { WorkerReport } from "../queue/worker.js";
 import { addExamples, type Example, headings } from "./help.js";
 import { numberBetween, wholeNumber } from "./options.js";
@@ -28,10 +29,6 @@ interface DataMapping {
   readonly from: string;
   readonly to: string;
 }
-
-const manifestKinds = ["k8s", "slurm", "systemd", "compose"] as const;
-
-type ManifestKind = (typeof manifestKinds)[number];
 
 export const QUEUE_DESCRIPTION =
   "redis://HOST:PORT/DB, or rediss://USER:PASSWORD@HOST:PORT/DB for TLS (default: PENNI_QUEUE in the environment, which keeps a password out of the list of processes)";

@@ -66,6 +66,13 @@ export class DirectoryStore implements Store {
     return new DirectoryStore(root, isDurable);
   }
 
+  async isThere(): Promise<boolean> {
+    return this.checkMounted().then(
+      () => true,
+      () => false,
+    );
+  }
+
   async put(content: Uint8Array | string, trial?: string): Promise<string> {
     const bytes = typeof content === "string" ? new TextEncoder().encode(content) : content;
     const sha256 = createHash("sha256").update(bytes).digest("hex");

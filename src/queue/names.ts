@@ -29,5 +29,9 @@ export const runFileSchema = z
 
 /** What is wrong with data, in one line: "versions.penni: expected string". */
 export function describeIssues({ issues }: z.ZodError): string {
-  return issues.map(({ path: [...keys], message }) => [...keys.map(String), message].join(": ")).join("; ");
+  return issues
+    .map(({ path: keys, message }) =>
+      keys.length === 0 ? message : `${keys.map(String).join(".")}: ${message}`,
+    )
+    .join("; ");
 }

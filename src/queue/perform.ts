@@ -182,7 +182,7 @@ class Performance {
       await this.quietly(() => this.tellProgress());
       if (reason !== "lost") await this.quietly(() => this.upload());
     }
-    return reason;
+    return reason ?? (interrupted.aborted && interrupted.reason === "lost" ? "lost" : undefined);
   }
 
   private async wanted(interrupted: AbortSignal): Promise<Reason | undefined> {

@@ -47,6 +47,8 @@ const KEPT_JOBS = 1000;
 const ANSWER_MS = 10_000;
 /** A worker that was asked to end a trial has that long to write its checkpoint. */
 const PAUSING_MS = 120_000;
+/** The news that a job was taken off come after the fact. */
+const REMOVAL_MS = 1000;
 
 /**
  * Runs trials on the workers of a queue.
@@ -76,7 +78,10 @@ class QueueRunner implements TrialRunner {
   private readonly events: QueueEvents;
   private readonly bells = new Map<string, Bell>();
   private readonly withdrawn = new Set<string>();
+  /** Jobs that this runner itself has taken off, of which it has not been told yet. */
+  private readonly removed = new Set<string>();
   private isAway = false;
+  private isStoreAway = false;
 
   constructor(
     library: Awaited<ReturnType<typeof loadBullMq>>,
@@ -109,27 +114,63 @@ class QueueRunner implements TrialRunner {
     });
     this.events.on("removed", ({ jobId, prev }) => {
       // By a person, with penni queue drain: what Redis has lost is not said to be removed.
-      if (WAITING.has(prev)) this.withdrawn.add(jobId);
+      if (!this.removed.delete(jobId) && WAITING.has(prev)) this.withdrawn.add(jobId);
       this.bells.get(jobId)?.ring();
     });
   }
 
   async run(trial: Trial, directory: string, watch: TrialWatch): Promise<TrialOutcome> {
-    const found = await this.result(trial, directory);
-    if (found !== undefined) return found;
     const bell = new Bell();
     const jobId = jobIdOf(trial.id);
     this.bells.set(jobId, bell);
     const aborted = (): void => bell.ring();
     watch.signal.addEventListener("abort", aborted);
     try {
-      const document = await publish(trial, this.store);
-      await this.adopt(trial.id, document, directory);
-      const payload: Payload = { format: 1, trial: trial.id, document, versions: ownVersions() };
-      return await new Following(this, trial, directory, watch, payload, bell).outcome();
+      const begun = await this.storing(watch.signal, bell, () => this.begin(trial, directory));
+      if (begun === undefined) return { status: "paused" };
+      if ("status" in begun) return begun;
+      return await new Following(this, trial, directory, watch, begun, bell).outcome();
+    } catch (error) {
+      // What is wrong with the trial itself, as a model that is gone; anything else is a fault of this runner.
+      if (!(error instanceof PenniError) || error.code === "internal") throw error;
+      return { status: "failed", reason: withoutPassword(error.message, this.address), attempts: 0 };
     } finally {
       watch.signal.removeEventListener("abort", aborted);
       this.bells.delete(jobId);
+    }
+  }
+
+  /** The result, if there is one already; what is to be put on the queue otherwise. */
+  private async begin(trial: Trial, directory: string): Promise<TrialOutcome | Payload> {
+    const found = await this.result(trial, directory);
+    if (found !== undefined) return found;
+    const document = await publish(trial, this.store);
+    await this.adopt(trial.id, document, directory);
+    await this.store.unpoint(trial.id, "request");
+    return { format: 1, trial: trial.id, document, versions: ownVersions() };
+  }
+
+  /** Does something with the store, again as long as that is away; undefined where the sweep is stopped meanwhile. */
+  async storing<Result>(
+    signal: AbortSignal,
+    bell: Bell,
+    work: () => Promise<Result>,
+  ): Promise<Result | undefined> {
+    for (;;) {
+      try {
+        const result = await work();
+        if (this.isStoreAway) this.tell("the store is back");
+        this.isStoreAway = false;
+        return result;
+      } catch (error) {
+        const isAway = error instanceof PenniError && error.code === "io" && !(await this.store.isThere());
+        if (!isAway) throw error;
+        if (!this.isStoreAway) this.tell(`the store is away: waiting (${error.message})`);
+        this.isStoreAway = true;
+        if (signal.aborted) return undefined;
+        bell.hear();
+        await bell.wait(this.lookMs);
+      }
     }
   }
 
@@ -221,12 +262,15 @@ class QueueRunner implements TrialRunner {
 
   /** Takes a trial off the queue, unless a worker has it. @returns whether it is off */
   async remove(trial: string): Promise<boolean> {
+    const jobId = jobIdOf(trial);
+    this.removed.add(jobId);
     const removed = await this.asked(
-      this.queue.remove(jobIdOf(trial)).then(
+      this.queue.remove(jobId).then(
         (count) => count === 1,
         () => false,
       ),
     );
+    if (removed !== true) this.removed.delete(jobId);
     return removed === true;
   }
 
@@ -264,6 +308,8 @@ class Following {
   private seen = 0;
   private asked: "stop" | "pause" | undefined;
   private askedAt = 0;
+  /** Whether it was on the queue when it was looked for last. */
+  private isQueued = false;
 
   constructor(
     private readonly runner: QueueRunner,
@@ -275,13 +321,12 @@ class Following {
   ) {}
 
   async outcome(): Promise<TrialOutcome> {
-    const { runner, trial, bell } = this;
-    await runner.data.unpoint(trial.id, "request");
-    if (this.watch.signal.aborted) return { status: "paused" };
+    const { runner, bell, watch } = this;
     for (;;) {
       bell.hear();
-      const ended = await this.step();
-      if (ended !== undefined) return ended;
+      const stepped = await runner.storing(watch.signal, bell, async () => ({ ended: await this.step() }));
+      if (stepped === undefined) return { status: "paused" };
+      if (stepped.ended !== undefined) return stepped.ended;
       await bell.wait(runner.lookMs);
     }
   }
@@ -293,12 +338,17 @@ class Following {
     const found = await runner.result(trial, directory);
     if (found !== undefined) return found;
     if (watch.signal.aborted && this.asked !== "pause") await this.ask("pause");
+    const wasQueued = this.isQueued;
+    if (standing.kind !== "away") this.isQueued = standing.kind !== "missing";
     switch (standing.kind) {
       case "away":
         return this.overdue();
       case "missing":
-        if (this.asked === "pause" || runner.wasWithdrawn(trial.id)) return this.halted("paused");
-        await runner.submit(this.payload);
+        if (this.asked !== undefined) return this.halted(OUTCOME[this.asked]);
+        // If somebody has taken it off, that is about to be told.
+        if (wasQueued) await this.bell.wait(REMOVAL_MS);
+        if (wasQueued && runner.wasWithdrawn(trial.id)) return this.halted("paused");
+        await this.submit();
         return undefined;
       case "waiting":
         if (this.asked === undefined) return undefined;
@@ -313,9 +363,14 @@ class Following {
         if (this.asked !== undefined) return this.halted(OUTCOME[this.asked]);
         // Nobody here asked for its end, or its result is gone: it goes on.
         await runner.data.unpoint(trial.id, "request");
-        await runner.submit(this.payload);
+        await this.submit();
         return undefined;
     }
+  }
+
+  private async submit(): Promise<void> {
+    await this.runner.submit(this.payload);
+    this.isQueued = true;
   }
 
   private async ask(ask: "stop" | "pause"): Promise<void> {

@@ -18,6 +18,8 @@ export interface StoredFile {
  * belong to a trial, which replaces them as it goes on. Everything in here can be done by a bucket as well.
  */
 export interface Store {
+  /** Whether it can be reached. */
+  isThere(): Promise<boolean>;
   /** @param trial the trial whose object it is; absent for shared ones */
   put(content: Uint8Array | string, trial?: string): Promise<string>;
   putFile(file: string, trial?: string): Promise<StoredFile>;

@@ -94,9 +94,10 @@ class QueueWorker {
         prefix: KEY_PREFIX,
         name: workshop.worker,
         concurrency: isOnce ? 1 : jobs,
-        lockDuration: lostAfterMs,
-        lockRenewTime: lostAfterMs / RENEWALS,
-        stalledInterval: lostAfterMs / 3,
+        // Redis takes whole milliseconds.
+        lockDuration: Math.round(lostAfterMs),
+        lockRenewTime: Math.round(lostAfterMs / RENEWALS),
+        stalledInterval: Math.round(lostAfterMs / 3),
         maxStalledCount: ANY_NUMBER,
         runRetryDelay: RETRY_MS,
       },
