@@ -1,3 +1,4 @@
+import { isIP } from "node:net";
 import { PenniError } from "../graph/errors.js";
 import { type QueueAddress, shownAddress, withoutPassword } from "./address.js";
 
@@ -35,7 +36,7 @@ interface Connection {
   readonly db: number;
   readonly username?: string;
   readonly password?: string;
-  readonly tls?: { readonly servername: string };
+  readonly tls?: { readonly servername?: string };
   readonly connectTimeout: number;
   readonly maxRetriesPerRequest: null;
   readonly retryStrategy: (times: number) => number;
@@ -50,7 +51,7 @@ export function connectionOptions(address: QueueAddress): Connection {
     db,
     ...(username === undefined ? {} : { username }),
     ...(password === undefined ? {} : { password }),
-    ...(isTls ? { tls: { servername: host } } : {}),
+    ...(isTls ? { tls: isIP(host) === 0 ? { servername: host } : {} } : {}),
     connectTimeout: CONNECT_MS,
     maxRetriesPerRequest: null,
     retryStrategy: (times) => Math.min(100 * times, LONGEST_PAUSE_MS),
