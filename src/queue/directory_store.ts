@@ -321,6 +321,16 @@ async function copy(from: string, to: string, isDurable: boolean): Promise<Store
       done(null, chunk);
     },
   });
-  await pipeline(createReadStream(from), counting, createWriteStream(to, { flags: "wx", flush: isDurable }));
+  const target = createWriteStream(to, { flags: "wx", flush: isDurable });
+  // Which of the two disks is at fault.
+  let failure: Error | undefined;
+  target.on("error", (error) => {
+    failure ??= error;
+  });
+  try {
+    await pipeline(createReadStream(from), counting, target);
+  } catch (error) {
+    throw error === failure ? ioError(to, "cannot write the file", error) : error;
+  }
   return { sha256: hash.digest("hex"), bytes };
 }

@@ -113,6 +113,8 @@ class Performance {
     try {
       const reason = await this.watch(computation, interrupted);
       const ended = await computation.ended;
+      // However it has ended, this worker has survived it.
+      await this.quietly(() => this.workshop.store.unpoint(this.trial, "starts"));
       await this.tellProgress();
       return await this.conclude(ended, reason);
     } finally {

@@ -126,6 +126,25 @@ describe("penni worker", { skip: withoutRedis }, () => {
       );
   });
 
+  test("a full disk: the trial fails with the reason, after a stated number of attempts", async () => {
+    const trial = maker.real({ targetMacs: 0.8, threads: 1, seed: 7 });
+    const runner = await openQueueRunner({ url: redis.url, store, lookMs: 200, backoffMs: 50, attempts: 2 });
+    const outcome = runner.run(trial, maker.directory(trial), new WatchedEpochs());
+    // In steps of 512 bytes, as where no more is left.
+    const words = ["worker", "--store", store, "--work", work, "--lost-after", "2"];
+    const child = spawn("/bin/sh", ["-c", 'ulimit -f 8; exec "$@"', "sh", process.execPath, main, ...words], {
+      stdio: "ignore",
+      env: { ...process.env, PENNI_QUEUE: redis.url },
+    });
+    const ended = await outcome;
+    child.kill("SIGTERM");
+    assert.equal(ended.status, "failed", JSON.stringify(ended));
+    if (ended.status !== "failed") return;
+    assert.match(ended.reason, /cannot write the file.*EFBIG/);
+    assert.equal(ended.attempts, 2);
+    await runner.close();
+  });
+
   test("says what it lacks, in one line", async () => {
     const cases: readonly (readonly [readonly string[], string, RegExp])[] = [
       [["worker"], redis.url, /where the store is, is not given/],

@@ -1,5 +1,14 @@
 import assert from "node:assert/strict";
-import { existsSync, mkdtempSync, readdirSync, readFileSync, renameSync, rmSync } from "node:fs";
+import {
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  renameSync,
+  rmSync,
+  writeFileSync,
+} from "node:fs";
 import { tmpdir } from "node:os";
 import path from "node:path";
 import { after, afterEach, before, describe, test } from "node:test";
@@ -334,6 +343,28 @@ describe("trials on a queue", { skip: withoutRedis }, () => {
       seen.some((text) => /cannot read from the store|no store/.test(text)),
       seen.join("\n"),
     );
+  });
+
+  test("images at another place are taken where a map says, if they are the same", async () => {
+    const images = (name: string, content: string): string => {
+      const place = path.join(folder, name);
+      mkdirSync(path.join(place, "cats"), { recursive: true });
+      writeFileSync(path.join(place, "cats/1.png"), content);
+      return place;
+    };
+    const [there, same, other] = [images("there", "cat"), images("same", "cat"), images("other", "dog")];
+    const local = (to: string) => ({ maps: [{ from: there, to }], check: () => undefined, threads: 1 });
+    const wrong = await startWorker(redis.url, store, { workshop: { local: local(other) } });
+    const trial = maker.fake({ epochs: 1, milliseconds: 1 }, `folder:${there}`);
+    const failed = await run(trial);
+    assert.match(failed.status === "failed" ? failed.reason : "", /not the images of the sweep.*--data-map/);
+    wrong.leave();
+    await wrong.report;
+    await startWorker(redis.url, store, { workshop: { local: local(same) } });
+    assert.equal((await run(trial)).status, "done");
+    assert.equal(result(trial), `the network after 1 epochs of folder:${same}`);
+    const config = JSON.parse(readFileSync(path.join(maker.directory(trial), "config.json"), "utf8"));
+    assert.equal(config.data, `folder:${there}`);
   });
 
   test("a trial whose model is gone fails with the reason, and nothing is put on the queue", async () => {
