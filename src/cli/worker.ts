@@ -1,6 +1,7 @@
 import { availableParallelism, hostname } from "node:os";
 import { fileURLToPath } from "node:url";
 import { type Command, InvalidArgumentError, Option } from "commander";
+import { at, orDefault } from "../graph/at.js";
 import { PenniError } from "../graph/errors.js";
 import type { SettingsCheck } from "../queue/document.js";
 import { type ManifestKind, manifestKinds } from "../queue/manifests.js";
@@ -106,8 +107,8 @@ export function addWorkerCommand(program: Command, terminal: Terminal): Command 
 }
 
 function dataMap(text: string, previous: readonly DataMapping[] = []): readonly DataMapping[] {
-  const [, from, to] = /^(\/[^=]*?)\/?=(\/.*?)\/?$/.exec(text) ?? [];
-  if (from !== undefined && to !== undefined) return [...previous, { from, to }];
+  const found = /^(\/[^=]*?)\/?=(\/.*?)\/?$/.exec(text);
+  if (found !== null) return [...previous, { from: at(found, 1), to: at(found, 2) }];
   throw new InvalidArgumentError(`expected /FROM=/TO, found "${text}"`);
 }
 
@@ -160,7 +161,7 @@ async function work(options: WorkerCommandOptions, program: Command, terminal: T
         store,
         work: folder,
         compute: inProcess([process.execPath, fileURLToPath(new URL("./main.js", import.meta.url))]),
-        local: { maps: options.dataMap ?? [], check, threads: threadsFor(options.jobs) },
+        local: { maps: orDefault(options.dataMap, []), check, threads: threadsFor(options.jobs) },
         versions: { penni, onnxruntime },
         worker: name,
         lookMs: LOOK_MS,

@@ -125,7 +125,7 @@ export class DirectoryStore implements Store {
       const file = this.pointerFile(trial, name);
       const text = await readPlain(file, path.dirname(file));
       if (text === undefined) return undefined;
-      const [, sha256] = POINTER.exec(text) ?? [];
+      const sha256 = POINTER.exec(text)?.[1];
       if (sha256 === undefined) throw damaged(file, "no digest");
       return sha256;
     });

@@ -1,7 +1,7 @@
 import { existsSync } from "node:fs";
 import path from "node:path";
 import type { Job, Queue, QueueEvents } from "bullmq";
-import { at } from "../graph/at.js";
+import { at, orDefault } from "../graph/at.js";
 import { PenniError } from "../graph/errors.js";
 import { versions } from "../run/provenance.js";
 import type { Summary } from "../run/summary.js";
@@ -66,7 +66,8 @@ export async function openQueueRunner(options: QueueRunnerOptions): Promise<Tria
 /** Where a trial on the queue stands. */
 type Standing =
   | { readonly kind: "away" | "missing" | "waiting" | "running" }
-  | { readonly kind: "ended"; readonly status: string }
+  /** A worker has come to its end with it, whatever that is. */
+  | { readonly kind: "ended"; readonly worker: string; readonly attempts: number }
   | { readonly kind: "failed"; readonly reason: string; readonly attempts: number };
 
 /** States of jobs that nobody works on. */
@@ -254,7 +255,12 @@ class QueueRunner implements TrialRunner {
     const job: Job | undefined = await this.queue.getJob(jobId);
     if (job === undefined) return { kind: "missing" };
     const state = await job.getState();
-    if (state === "completed") return { kind: "ended", status: statusOf(job.returnvalue) };
+    if (state === "completed")
+      return {
+        kind: "ended",
+        worker: orDefault(job.processedBy, "unknown"),
+        attempts: Math.max(1, job.attemptsMade),
+      };
     if (state === "failed") return { kind: "failed", reason: job.failedReason, attempts: job.attemptsMade };
     if (state === "unknown") return { kind: "missing" };
     return { kind: WAITING.has(state) ? "waiting" : "running" };
@@ -360,7 +366,7 @@ class Following {
         return { status: "failed", reason: standing.reason, attempts: standing.attempts };
       case "ended":
         await runner.remove(trial.id);
-        if (this.asked !== undefined) return this.halted(OUTCOME[this.asked]);
+        if (this.asked !== undefined) return this.halted(OUTCOME[this.asked], standing);
         // Nobody here asked for its end, or its result is gone: it goes on.
         await runner.data.unpoint(trial.id, "request");
         await this.submit();
@@ -386,13 +392,16 @@ class Following {
   }
 
   /** The run as far as it came is brought here, so that it can go on from here. */
-  private async halted(status: "paused" | "stopped"): Promise<TrialOutcome> {
+  private async halted(
+    status: "paused" | "stopped",
+    { worker, attempts }: { readonly worker: string; readonly attempts: number } = NOBODY,
+  ): Promise<TrialOutcome> {
     const { runner, trial, directory } = this;
     const checkpoint = await runner.data.pointed(trial.id, "checkpoint");
     if (checkpoint !== undefined)
       await restore(checkpoint, trial.id, runner.data, directory, trialPlaces(trial));
     if (status === "paused") return { status };
-    return { status, provenance: { ...ownVersions(), worker: "queue", attempts: 1 } };
+    return { status, provenance: { ...ownVersions(), worker, attempts } };
   }
 
   private async readEpochs(): Promise<void> {
@@ -412,6 +421,9 @@ class Following {
   }
 }
 
+/** Of a trial that was taken off the queue while it waited. */
+const NOBODY = { worker: "none", attempts: 1 };
+
 const OUTCOME = { stop: "stopped", pause: "paused" } as const;
 
 function epochOf(line: string): TrialEpoch | undefined {
@@ -419,12 +431,6 @@ function epochOf(line: string): TrialEpoch | undefined {
   if (!metrics.success) return undefined;
   const { stage, epoch, loss, validation } = metrics.data;
   return { stage, epoch, loss, ...(validation === undefined ? {} : { validation }) };
-}
-
-function statusOf(returned: unknown): string {
-  const status: unknown =
-    typeof returned === "object" && returned !== null ? Reflect.get(returned, "status") : "";
-  return String(status);
 }
 
 function ownVersions(): Payload["versions"] {
