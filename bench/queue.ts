@@ -117,6 +117,7 @@ async function throughput(): Promise<void> {
   const trials = Array.from({ length: count }, (_, index) => maker.real({ seed: index }));
   const before = await workOf(client);
   const started = performance.now();
+  const cpu = process.cpuUsage();
   const left = [...trials];
   const lane = async (): Promise<void> => {
     for (let trial = left.pop(); trial !== undefined; trial = left.pop()) {
@@ -128,6 +129,10 @@ async function throughput(): Promise<void> {
   const seconds = (performance.now() - started) / 1000;
   print(
     `${count} trials in ${seconds.toFixed(2)} s: ${(count / seconds).toFixed(0)} trials/s, ${jobs} at a time`,
+  );
+  const { user, system } = process.cpuUsage(cpu);
+  print(
+    `${((user + system) / 1000 / count).toFixed(2)} ms of CPU per trial in the process of runner and worker`,
   );
   print(`per trial: ${describeWork(before, await workOf(client), count)}`);
   const memory = await client.info("memory");

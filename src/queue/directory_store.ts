@@ -1,11 +1,12 @@
 import { createHash, randomBytes } from "node:crypto";
-import { createReadStream, createWriteStream, existsSync } from "node:fs";
+import { constants, createReadStream, createWriteStream, existsSync } from "node:fs";
 import { type FileHandle, link, lstat, mkdir, open, readdir, readFile, rename, rm } from "node:fs/promises";
 import path from "node:path";
 import { Transform } from "node:stream";
 import { pipeline } from "node:stream/promises";
 import { z } from "zod";
 import { ioError } from "../files/atomic.js";
+import { orDefault } from "../graph/at.js";
 import { PenniError } from "../graph/errors.js";
 import { digestSchema } from "./names.js";
 import { type PointerName, pointerNames, type Store, type StoredFile } from "./store.js";
@@ -15,6 +16,10 @@ const markerSchema = z.strictObject({ format: z.literal(1) });
 
 /** What is read into memory at once. */
 const LARGEST_READ = 2 ** 31 - 1;
+/** Windows has no such flag, and no links that anybody may make. */
+const PLAIN = constants.O_RDONLY | orDefault<number>(constants.O_NOFOLLOW, 0);
+const SEEN_MS = 1000;
+const MOST_SEEN = 10_000;
 const POINTER = /^([0-9a-f]{64})\n$/;
 
 /**
@@ -22,6 +27,9 @@ const POINTER = /^([0-9a-f]{64})\n$/;
  * readers of any machine see it whole or not at all; nothing below the directory may be a link.
  */
 export class DirectoryStore implements Store {
+  /** Folders that were looked at, and when: what they are is not asked again for every file. */
+  private readonly seen = new Map<string, number>();
+
   private constructor(
     readonly root: string,
     /** Whether what is written survives a power cut. */
@@ -99,6 +107,12 @@ export class DirectoryStore implements Store {
     });
   }
 
+  async has(sha256: string): Promise<boolean> {
+    const name = digestSchema.parse(sha256);
+    const stats = await lstat(path.join(this.root, "objects", name.slice(0, 2), name)).catch(() => undefined);
+    return stats?.isFile() === true;
+  }
+
   async read(sha256: string, trial?: string): Promise<Uint8Array> {
     return this.doing("read from", async () => {
       const file = await this.find(sha256, trial);
@@ -123,7 +137,8 @@ export class DirectoryStore implements Store {
   async pointed(trial: string, name: PointerName): Promise<string | undefined> {
     return this.doing("read from", async () => {
       const file = this.pointerFile(trial, name);
-      const text = await readPlain(file, path.dirname(file));
+      await this.checkFolders(["trials", trial]);
+      const text = await readPlain(file);
       if (text === undefined) return undefined;
       const sha256 = POINTER.exec(text)?.[1];
       if (sha256 === undefined) throw damaged(file, "no digest");
@@ -199,11 +214,17 @@ export class DirectoryStore implements Store {
 
   /** A folder of the store, made where it is missing. */
   private async folder(...names: readonly string[]): Promise<string> {
+    const folder = path.join(this.root, ...names);
+    if (this.wasSeen(folder)) return folder;
     await this.checkMounted();
     await this.checkFolders(names);
-    const folder = path.join(this.root, ...names);
     await mkdir(folder, { recursive: true });
     return folder;
+  }
+
+  private wasSeen(folder: string): boolean {
+    const at = this.seen.get(folder);
+    return at !== undefined && Date.now() - at < SEEN_MS;
   }
 
   /** What is written into an empty mount point is lost. */
@@ -216,9 +237,12 @@ export class DirectoryStore implements Store {
     let folder = this.root;
     for (const name of names) {
       folder = path.join(folder, name);
+      if (this.wasSeen(folder)) continue;
       const stats = await lstat(folder).catch(() => undefined);
       if (stats === undefined) return;
       if (!stats.isDirectory()) throw damaged(folder, "a link or file");
+      if (this.seen.size > MOST_SEEN) this.seen.clear();
+      this.seen.set(folder, Date.now());
     }
   }
 
@@ -284,18 +308,14 @@ function damaged(file: string, found: string): PenniError {
   });
 }
 
-/** Undefined where there is no such file. @throws PenniError "bad-file" if it, or its folder, is a link */
-async function readPlain(file: string, folder: string): Promise<string | undefined> {
-  for (const each of [folder, file]) {
-    const stats = await lstat(each).catch(() => undefined);
-    if (stats === undefined) return undefined;
-    if (stats.isSymbolicLink()) throw damaged(each, "a link");
-  }
+/** Undefined where there is no such file. @throws PenniError "bad-file" if it is a link */
+async function readPlain(file: string): Promise<string | undefined> {
   try {
-    return await readFile(file, "utf8");
+    return await readFile(file, { encoding: "utf8", flag: PLAIN });
   } catch (error) {
-    // It was removed meanwhile.
-    if (error instanceof Error && "code" in error && error.code === "ENOENT") return undefined;
+    const code = error instanceof Error && "code" in error ? error.code : undefined;
+    if (code === "ELOOP") throw damaged(file, "a link");
+    if (code === "ENOENT") return undefined;
     throw error;
   }
 }

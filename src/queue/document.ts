@@ -1,4 +1,4 @@
-import { mkdir, writeFile } from "node:fs/promises";
+import { mkdir, stat, writeFile } from "node:fs/promises";
 import path from "node:path";
 import { z } from "zod";
 import { ioError } from "../files/atomic.js";
@@ -43,23 +43,74 @@ type Input = z.infer<typeof inputSchema>;
 /** Settings that name files; what a document has in their place is put back by whoever runs the trial. */
 const inputNames = ["model", "teacher", "classes"] as const;
 
-/** Puts all of a trial into the store. @returns the digest of its document */
-export async function publish(trial: Trial, store: Store): Promise<string> {
-  const { model, data, teacher, classes, ...settings } = trial.settings;
-  const spec = textOf("data", data);
-  const document = documentSchema.safeParse({
-    format: 1,
-    trial: trial.id,
-    model: await storedModel(textOf("model", model), store),
-    ...(isFile(teacher) ? { teacher: await storedModel(teacher, store) } : {}),
-    ...(classes === undefined ? {} : { classes: await storedFile(textOf("classes", classes), store) }),
-    data: { spec, fingerprint: orDefault<string | null>(await dataFingerprint(spec), null) },
-    settings: teacher === undefined || isFile(teacher) ? settings : { ...settings, teacher },
+/** The files of trials in a store, most of which have the same ones: what has not changed is not read again. */
+export class Publisher {
+  private readonly known = new Map<string, { readonly state: string; readonly input: Input }>();
+
+  constructor(private readonly store: Store) {}
+
+  /** Puts all of a trial into the store. @returns the digest of its document */
+  async publish(trial: Trial): Promise<string> {
+    const { model, data, teacher, classes, ...settings } = trial.settings;
+    const spec = textOf("data", data);
+    const document = documentSchema.safeParse({
+      format: 1,
+      trial: trial.id,
+      model: await this.model(textOf("model", model)),
+      ...(isFile(teacher) ? { teacher: await this.model(teacher) } : {}),
+      ...(classes === undefined ? {} : { classes: await this.stored(textOf("classes", classes), []) }),
+      data: { spec, fingerprint: orDefault<string | null>(await dataFingerprint(spec), null) },
+      settings: teacher === undefined || isFile(teacher) ? settings : { ...settings, teacher },
+    });
+    if (document.success) return this.store.put(JSON.stringify(document.data));
+    throw new PenniError("bad-option", "the settings of the trial cannot be sent", {
+      found: describeIssues(document.error),
+    });
+  }
+
+  /** Reads everything again: a worker may have found something damaged. */
+  forget(): void {
+    this.known.clear();
+  }
+
+  private async model(file: string): Promise<Input> {
+    const known = this.known.get(file);
+    if (known !== undefined && (await this.isStill(file, known))) return known.input;
+    const { dataFiles } = await readModelAndSize(file);
+    return this.stored(
+      file,
+      dataFiles.map((name) => name.split(path.sep).join("/")),
+    );
+  }
+
+  /** @param others files that belong to it, from its folder */
+  private async stored(place: string, others: readonly string[]): Promise<Input> {
+    const files = [];
+    for (const name of [path.basename(place), ...others]) {
+      const { sha256 } = await this.store.putFile(path.join(path.dirname(place), name));
+      files.push({ name, sha256 });
+    }
+    const input = { place, files };
+    this.known.set(place, { state: await stateOf(input), input });
+    return input;
+  }
+
+  private async isStill(file: string, { state, input }: { state: string; input: Input }): Promise<boolean> {
+    const isThere = await Promise.all(input.files.map(({ sha256 }) => this.store.has(sha256)));
+    return !isThere.includes(false) && state === (await stateOf(input)) && file === input.place;
+  }
+}
+
+/** Changes with every change of the files. */
+async function stateOf({ place, files }: Input): Promise<string> {
+  const states = files.map(async ({ name }) => {
+    const file = path.join(path.dirname(place), name);
+    const { ino, size, mtimeMs } = await stat(file).catch((error: unknown) => {
+      throw ioError(file, "cannot read the file", error);
+    });
+    return `${ino} ${size} ${mtimeMs}`;
   });
-  if (document.success) return store.put(JSON.stringify(document.data));
-  throw new PenniError("bad-option", "the settings of the trial cannot be sent", {
-    found: describeIssues(document.error),
-  });
+  return (await Promise.all(states)).join();
 }
 
 function textOf(name: string, value: unknown): string {
@@ -70,23 +121,6 @@ function textOf(name: string, value: unknown): string {
 /** The others are names: original, recovered. */
 const isFile = (teacher: unknown): teacher is string =>
   typeof teacher === "string" && teacher.endsWith(".onnx");
-
-async function storedModel(file: string, store: Store): Promise<Input> {
-  const { dataFiles } = await readModelAndSize(file);
-  const names = [path.basename(file), ...dataFiles.map((name) => name.split(path.sep).join("/"))];
-  return stored(file, names, store);
-}
-
-const storedFile = (file: string, store: Store): Promise<Input> => stored(file, [path.basename(file)], store);
-
-async function stored(place: string, names: readonly string[], store: Store): Promise<Input> {
-  const files = [];
-  for (const name of names) {
-    const { sha256 } = await store.putFile(path.join(path.dirname(place), name));
-    files.push({ name, sha256 });
-  }
-  return { place, files };
-}
 
 /** @throws PenniError "bad-file" if the store has something else under the digest, or another trial's document */
 export async function readDocument(sha256: string, trial: string, store: Store): Promise<TrialDocument> {

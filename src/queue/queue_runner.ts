@@ -10,7 +10,7 @@ import { epochMetricsSchema } from "../train/plan.js";
 import { type QueueAddress, queueAddress, shownAddress, withoutPassword } from "./address.js";
 import { Bell } from "./bell.js";
 import { DirectoryStore } from "./directory_store.js";
-import { parsedJson, placesOf, publish, readDocument } from "./document.js";
+import { Publisher, parsedJson, placesOf, readDocument } from "./document.js";
 import { checkServer, connectionOptions, KEY_PREFIX, loadBullMq, QUEUE_NAME } from "./libraries.js";
 import { JOB_NAME, jobIdOf, type Payload } from "./payload.js";
 import { readRecord, type StoreRecord, writeRecord } from "./records.js";
@@ -81,6 +81,7 @@ class QueueRunner implements TrialRunner {
   private readonly withdrawn = new Set<string>();
   /** Jobs that this runner itself has taken off, of which it has not been told yet. */
   private readonly removed = new Set<string>();
+  private readonly publisher: Publisher;
   private isAway = false;
   private isStoreAway = false;
 
@@ -90,6 +91,7 @@ class QueueRunner implements TrialRunner {
     private readonly store: Store,
     private readonly options: QueueRunnerOptions,
   ) {
+    this.publisher = new Publisher(store);
     this.places = options.places ?? DEFAULT_PLACES;
     const connection = { connection: connectionOptions(address), prefix: KEY_PREFIX };
     this.queue = new library.Queue(QUEUE_NAME, {
@@ -145,7 +147,7 @@ class QueueRunner implements TrialRunner {
   private async begin(trial: Trial, directory: string): Promise<TrialOutcome | Payload> {
     const found = await this.result(trial, directory);
     if (found !== undefined) return found;
-    const document = await publish(trial, this.store);
+    const document = await this.publisher.publish(trial);
     await this.adopt(trial.id, document, directory);
     await this.store.unpoint(trial.id, "request");
     return { format: 1, trial: trial.id, document, versions: ownVersions() };
@@ -280,6 +282,12 @@ class QueueRunner implements TrialRunner {
     return removed === true;
   }
 
+  /** Makes way for another try of a trial that has failed. */
+  async failed(trial: string): Promise<void> {
+    this.publisher.forget();
+    await this.remove(trial);
+  }
+
   wasWithdrawn(trial: string): boolean {
     return this.withdrawn.has(jobIdOf(trial));
   }
@@ -362,7 +370,7 @@ class Following {
       case "running":
         return this.overdue();
       case "failed":
-        await runner.remove(trial.id);
+        await runner.failed(trial.id);
         return { status: "failed", reason: standing.reason, attempts: standing.attempts };
       case "ended":
         await runner.remove(trial.id);

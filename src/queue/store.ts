@@ -23,6 +23,8 @@ export interface Store {
   /** @param trial the trial whose object it is; absent for shared ones */
   put(content: Uint8Array | string, trial?: string): Promise<string>;
   putFile(file: string, trial?: string): Promise<StoredFile>;
+  /** Whether there is a shared object of that name, whatever is in it. */
+  has(sha256: string): Promise<boolean>;
   /**
    * The content of an object, of the trial or else shared.
    * @throws PenniError "io" if the store cannot be read, "bad-file" if it has no such object, or not what its name says

@@ -10,7 +10,7 @@ import { PenniError } from "../../src/graph/errors.js";
 import { queueAddress, shownAddress, withoutPassword } from "../../src/queue/address.js";
 import type { Compute } from "../../src/queue/computation.js";
 import { DirectoryStore } from "../../src/queue/directory_store.js";
-import { publish } from "../../src/queue/document.js";
+import { Publisher } from "../../src/queue/document.js";
 import { connectionOptions, KEY_PREFIX, QUEUE_NAME } from "../../src/queue/libraries.js";
 import { jobIdOf } from "../../src/queue/payload.js";
 import { ownVersions, startWorker, TrialMaker } from "../../support/queue.js";
@@ -98,7 +98,9 @@ describe("poisoned jobs", { skip: withoutRedis }, () => {
 
   test("documents with hostile paths, of other trials, or with settings that do more are refused", async () => {
     const good = maker.real({ basis: 2 });
-    const document = JSON.parse(new TextDecoder().decode(await store.read(await publish(good, store))));
+    const document = JSON.parse(
+      new TextDecoder().decode(await store.read(await new Publisher(store).publish(good))),
+    );
     const outside = { name: "../../../../tmp/owned", sha256: document.model.files[0].sha256 };
     const cases: readonly (readonly [object, RegExp])[] = [
       [
