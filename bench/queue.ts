@@ -2,6 +2,7 @@
  * What the queue itself costs, with a redis-server of its own:
  * `node dist/bench/queue.js throughput [--trials 1000] [--jobs 16] [--idle 20]`: trials that compute nothing, from a
  * runner through Redis and the store to a worker and back; commands and bytes of Redis per trial and of idle workers.
+ * `node dist/bench/queue.js engine [--trials 2000] [--jobs 16]`: the same without store and files: Redis and BullMQ alone.
  * `node dist/bench/queue.js chaos [--trials 6] [--workers 2] [--every 20] [--model FILE --data SPEC]`: trials on workers
  * that are killed (SIGKILL) in turn, with Redis restarted twice, against the same trials undisturbed. Ends with status 1
  * where a network differs.
@@ -14,11 +15,15 @@ import path from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { fileURLToPath } from "node:url";
 import { parseArgs } from "node:util";
+import { Queue, QueueEvents, Worker } from "bullmq";
 import { Redis } from "ioredis";
+import { queueAddress } from "../src/queue/address.js";
 import type { Compute } from "../src/queue/computation.js";
+import { connectionOptions, KEY_PREFIX, QUEUE_NAME } from "../src/queue/libraries.js";
+import { checkVersions, JOB_NAME, jobIdOf, readPayload } from "../src/queue/payload.js";
 import { openQueueRunner } from "../src/queue/queue_runner.js";
 import type { Trial, TrialOutcome } from "../src/sweep/trial.js";
-import { startWorker, TrialMaker, WatchedEpochs } from "../support/queue.js";
+import { ownVersions, startWorker, TrialMaker, WatchedEpochs } from "../support/queue.js";
 import { TestRedis } from "../support/redis_server.js";
 
 const { values: options, positionals } = parseArgs({
@@ -55,11 +60,14 @@ interface Work {
   readonly commands: ReadonlyMap<string, number>;
   readonly inBytes: number;
   readonly outBytes: number;
+  readonly cpuSeconds: number;
 }
 
 async function workOf(client: Redis): Promise<Work> {
-  const [stats, commands] = await Promise.all([client.info("stats"), client.info("commandstats")]);
-  const field = (name: string): number => Number(new RegExp(`^${name}:(\\d+)`, "m").exec(stats)?.[1]);
+  const sections = ["stats", "commandstats", "cpu"] as const;
+  const [stats = "", commands = "", cpu = ""] = await Promise.all(sections.map((name) => client.info(name)));
+  const field = (name: string): number =>
+    Number(new RegExp(`^${name}:([\\d.]+)`, "m").exec(`${stats}\n${cpu}`)?.[1]);
   return {
     commands: new Map(
       [...commands.matchAll(/^cmdstat_(\S+?):calls=(\d+)/gm)].map(([, name = "", calls]) => [
@@ -69,6 +77,7 @@ async function workOf(client: Redis): Promise<Work> {
     ),
     inBytes: field("total_net_input_bytes"),
     outBytes: field("total_net_output_bytes"),
+    cpuSeconds: field("used_cpu_user") + field("used_cpu_sys"),
   };
 }
 
@@ -96,6 +105,7 @@ function describeWork(before: Work, after: Work, units: number): string {
   const bytes = (from: number, to: number): string => ((to - from) / units).toFixed(0);
   return [
     `${sum(true)} commands sent, ${sum(false)} more within scripts`,
+    `${((1000 * (after.cpuSeconds - before.cpuSeconds)) / units).toFixed(2)} ms of Redis's CPU`,
     `${bytes(before.inBytes, after.inBytes)} bytes to Redis, ${bytes(before.outBytes, after.outBytes)} from it`,
     shown.map(([name, calls]) => `${name} ${calls.toFixed(2)}`).join(", "),
   ].join("; ");
@@ -144,6 +154,50 @@ async function throughput(): Promise<void> {
   print(`an idle worker, per second: ${describeWork(quiet, await workOf(client), idle)}`);
   worker.leave();
   await worker.report;
+  client.disconnect();
+  await redis.end();
+}
+
+/** Jobs as a sweep puts them on the queue, checked as a worker checks them, and nothing besides. */
+async function engine(): Promise<void> {
+  const count = Number(options.trials ?? 2000);
+  const jobs = Number(options.jobs);
+  const own = ownVersions();
+  const redis = await TestRedis.start();
+  const client = new Redis(redis.url);
+  const connection = { connection: connectionOptions(queueAddress(redis.url)), prefix: KEY_PREFIX };
+  const queue = new Queue(QUEUE_NAME, { ...connection, streams: { events: { maxLen: 1000 } } });
+  const events = new QueueEvents(QUEUE_NAME, connection);
+  await events.waitUntilReady();
+  const worker = new Worker(
+    QUEUE_NAME,
+    async (job) => {
+      checkVersions(readPayload(job).versions, own, "bench");
+      return { status: "done" };
+    },
+    { ...connection, concurrency: jobs },
+  );
+  await worker.waitUntilReady();
+  const before = await workOf(client);
+  const started = performance.now();
+  const finished = new Promise<void>((resolve) => {
+    let left = count;
+    events.on("completed", () => {
+      left -= 1;
+      if (left === 0) resolve();
+    });
+  });
+  for (let index = 0; index < count; index++) {
+    const trial = createHash("sha256").update(`${index}`).digest("hex");
+    const payload = { format: 1, trial, document: trial, versions: own };
+    const added = queue.add(JOB_NAME, payload, { jobId: jobIdOf(trial), attempts: 3 });
+    if (index % jobs === 0) await added;
+  }
+  await finished;
+  const seconds = (performance.now() - started) / 1000;
+  print(`engine: ${count} trials in ${seconds.toFixed(2)} s: ${(count / seconds).toFixed(0)} trials/s`);
+  print(`per trial: ${describeWork(before, await workOf(client), count)}`);
+  await Promise.all([worker.close(), events.close(), queue.close()]);
   client.disconnect();
   await redis.end();
 }
@@ -241,8 +295,9 @@ async function chaos(): Promise<void> {
 const [what = "throughput"] = positionals;
 try {
   if (what === "throughput") await throughput();
+  else if (what === "engine") await engine();
   else if (what === "chaos") await chaos();
-  else throw new Error(`expected throughput or chaos, found ${what}`);
+  else throw new Error(`expected throughput, engine or chaos, found ${what}`);
 } finally {
   rmSync(folder, { recursive: true, force: true });
 }
