@@ -165,6 +165,23 @@ describe("penni worker", { skip: withoutRedis }, () => {
     }
   });
 
+  test("without its packages it says how to install them", async () => {
+    const missing = `export function resolve(name, context, next) {
+      if (name === "bullmq" || name === "ioredis")
+        throw Object.assign(new Error("Cannot find package"), { code: "ERR_MODULE_NOT_FOUND" });
+      return next(name, context);
+    }`;
+    const url = (code: string): string => `data:text/javascript,${encodeURIComponent(code)}`;
+    const register = `import { register } from "node:module"; register(${JSON.stringify(url(missing))});`;
+    const { ended } = start(["queue", "status"], redis.url, { NODE_OPTIONS: `--import=${url(register)}` });
+    const { status, text } = await ended;
+    assert.equal(status, 1, text);
+    assert.match(
+      text,
+      /the package ioredis, which queues need, is not installed.*npm install bullmq ioredis/,
+    );
+  });
+
   test("--once ends where nothing waits", async () => {
     const { ended } = start(["worker", "--store", store, "--once"], redis.url);
     const { status, text } = await ended;

@@ -17,9 +17,11 @@ import { Queue } from "bullmq";
 import { Redis } from "ioredis";
 import { queueAddress } from "../../src/queue/address.js";
 import { administer } from "../../src/queue/administration.js";
+import { DirectoryStore } from "../../src/queue/directory_store.js";
 import { connectionOptions, KEY_PREFIX, QUEUE_NAME } from "../../src/queue/libraries.js";
 import { jobIdOf } from "../../src/queue/payload.js";
 import { openQueueRunner, type QueueRunnerOptions } from "../../src/queue/queue_runner.js";
+import { writeRecord } from "../../src/queue/records.js";
 import type { Trial, TrialOutcome, TrialRunner } from "../../src/sweep/trial.js";
 import {
   ownVersions,
@@ -365,6 +367,24 @@ describe("trials on a queue", { skip: withoutRedis }, () => {
     assert.equal(result(trial), `the network after 1 epochs of folder:${same}`);
     const config = JSON.parse(readFileSync(path.join(maker.directory(trial), "config.json"), "utf8"));
     assert.equal(config.data, `folder:${there}`);
+  });
+
+  test("a trial that takes many times as long as a worker may be silent is not given to another", async () => {
+    await startWorker(redis.url, store, { lostAfterMs: 1000, workshop: { worker: "slow" } });
+    await startWorker(redis.url, store, { lostAfterMs: 1000, workshop: { worker: "idle" } });
+    const trial = maker.fake({ epochs: 2, milliseconds: 2500 });
+    assert.equal((await run(trial)).status, "done");
+    assert.equal(maker.log(trial).filter((line) => /^(?:begin|resume)/.test(line)).length, 1);
+  });
+
+  test("a trial that ends its worker each time is not tried for ever", async () => {
+    const trial = maker.fake({ epochs: 1, milliseconds: 1 });
+    const there = await DirectoryStore.open(store);
+    await writeRecord(there, trial.id, "starts", { format: 1, checkpoint: null, count: 5 });
+    await startWorker(redis.url, store);
+    const outcome = await run(trial);
+    assert.match(outcome.status === "failed" ? outcome.reason : "", /ended its workers each time.*5 starts/);
+    assert.deepEqual(maker.log(trial), []);
   });
 
   test("a trial whose model is gone fails with the reason, and nothing is put on the queue", async () => {
