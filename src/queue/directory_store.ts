@@ -175,12 +175,18 @@ export class DirectoryStore implements Store {
     await this.doing("write to", () => rm(this.pointerFile(trial, name), { force: true }));
   }
 
-  async prune(trial: string, kept: ReadonlySet<string>): Promise<void> {
+  async prune(trial: string, kept: ReadonlySet<string>, graceMs: number): Promise<void> {
     await this.doing("write to", async () => {
       const folder = await this.folder(...objectsOf(trial));
-      for (const name of await readdir(folder))
-        if (digestSchema.safeParse(name).success && !kept.has(name))
-          await rm(path.join(folder, name), { force: true });
+      const ages = new Map<string, number>();
+      for (const name of await readdir(folder)) {
+        const stats = await lstat(path.join(folder, name)).catch(() => undefined);
+        if (stats !== undefined && digestSchema.safeParse(name).success) ages.set(name, stats.mtimeMs);
+      }
+      // By the clock of the file system, not of this machine.
+      const now = Math.max(0, ...ages.values());
+      for (const [name, written] of ages)
+        if (!kept.has(name) && now - written >= graceMs) await rm(path.join(folder, name), { force: true });
     });
   }
 

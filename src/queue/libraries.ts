@@ -9,8 +9,14 @@ export const KEY_PREFIX = "penni";
 const CONNECT_MS = 10_000;
 const LONGEST_PAUSE_MS = 2000;
 
+/** What is used of BullMQ. */
+type BullMq = Pick<
+  typeof import("bullmq"),
+  "Queue" | "QueueEvents" | "Worker" | "DelayedError" | "UnrecoverableError" | "WaitingError"
+>;
+
 /** @throws PenniError "unsupported" where they are not installed: one machine needs neither */
-export async function loadBullMq() {
+export async function loadBullMq(): Promise<BullMq> {
   await loadIoRedis();
   return loaded("bullmq", () => import("bullmq"));
 }

@@ -50,6 +50,8 @@ export type Performed = "done" | "stopped" | "paused" | "given-back" | "lost";
 
 /** Starts from one place after which a trial is taken for what kills its worker. */
 const MOST_STARTS = 5;
+/** From an upload to the pointer that leads to it, of another worker that has the same trial. */
+const GRACE_MS = 30_000;
 const OUTCOMES = {
   stop: "stopped",
   pause: "paused",
@@ -219,11 +221,11 @@ class Performance {
   private async keep({ manifest, objects }: Snapshot): Promise<void> {
     const { store } = this.workshop;
     await store.point(this.trial, "checkpoint", manifest);
-    await this.prune(objects);
+    await this.prune(objects, GRACE_MS);
   }
 
   /** What was replaced is not kept; pointers that others set meanwhile are, and all of another worker's result. */
-  private async prune(objects: ReadonlySet<string>): Promise<void> {
+  private async prune(objects: ReadonlySet<string>, graceMs: number): Promise<void> {
     const { store } = this.workshop;
     const result = await store.pointed(this.trial, "result");
     if (result !== undefined && !objects.has(result)) return;
@@ -232,7 +234,7 @@ class Performance {
       const sha256 = await store.pointed(this.trial, name);
       if (sha256 !== undefined) pointed.push(sha256);
     }
-    await store.prune(this.trial, new Set([...objects, ...pointed]));
+    await store.prune(this.trial, new Set([...objects, ...pointed]), graceMs);
   }
 
   private async tellProgress(): Promise<void> {
@@ -249,7 +251,9 @@ class Performance {
 
   private async conclude({ status, signal, said }: Ended, reason: Reason | undefined): Promise<Performed> {
     if (status === 0 && existsSync(path.join(this.directory, "summary.json"))) return this.deliver();
-    if (reason !== undefined && (reason === "lost" || status === 143 || status === 130)) {
+    // The signal itself ends it as long as it has only begun.
+    const isStopped = status === 143 || status === 130 || signal === "SIGTERM";
+    if (reason !== undefined && (reason === "lost" || isStopped)) {
       // As far as it came: it may have been stopped before it began.
       if (reason !== "lost" && existsSync(path.join(this.directory, "config.json")))
         await this.keep(await this.snapshots.take(false));
@@ -279,7 +283,7 @@ class Performance {
     const first = await store.pointFirst(this.trial, "result", result);
     if (first !== result) return "done";
     await store.unpoint(this.trial, "checkpoint");
-    await this.prune(new Set([result, ...objects]));
+    await this.prune(new Set([result, ...objects]), 0);
     return "done";
   }
 }

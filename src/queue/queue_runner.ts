@@ -195,10 +195,9 @@ class QueueRunner implements TrialRunner {
 
   /** The result in the store, brought into the directory. */
   async result(trial: Trial, directory: string): Promise<TrialOutcome | undefined> {
-    const record = await readRecord(this.store, trial.id, "result");
-    if (record === undefined) return undefined;
     try {
-      return await this.fetched(record, trial, directory);
+      const record = await readRecord(this.store, trial.id, "result");
+      return record === undefined ? undefined : await this.fetched(record, trial, directory);
     } catch (error) {
       if (!(error instanceof PenniError) || error.code !== "bad-file") throw error;
       this.tell(`the result of trial ${trial.number} is computed again: ${error.message}`);

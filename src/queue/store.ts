@@ -38,6 +38,9 @@ export interface Store {
   /** Sets a pointer that is not there yet. @returns what it leads to now: somebody may have been first */
   pointFirst(trial: string, name: PointerName, sha256: string): Promise<string>;
   unpoint(trial: string, name: PointerName): Promise<void>;
-  /** Removes the trial's objects but these. */
-  prune(trial: string, kept: ReadonlySet<string>): Promise<void>;
+  /**
+   * Removes the trial's objects but these.
+   * @param graceMs milliseconds for which an object stays anyway: a pointer to it may be about to be set
+   */
+  prune(trial: string, kept: ReadonlySet<string>, graceMs: number): Promise<void>;
 }
