@@ -40,8 +40,11 @@ const examples: readonly Example[] = [
   { what: "go on after Ctrl-C:", words: ["compress", "--resume run"] },
 ];
 
-/** Commands that know all of its options: a configuration file of train may have settings of compress besides. */
-const namingAll = ["compress", "train", "sweep", "schema", "completion"] as const;
+/**
+ * Commands that know all of its options: a configuration file of train may have settings of compress besides, and a
+ * worker checks those of trials.
+ */
+const namingAll = ["compress", "train", "sweep", "worker", "schema", "completion"] as const;
 
 /**
  * `penni compress`: the whole method on a model of the user's.

@@ -16,6 +16,7 @@ import { addEvalCommand } from "./eval.js";
 import { addExamples, type Example, formatItem, headings } from "./help.js";
 import { addInspectCommand } from "./inspect.js";
 import { addNewCommand } from "./new.js";
+import { addQueueCommand } from "./queue.js";
 import { addReportCommand } from "./report.js";
 import { addSchemaCommand } from "./schema.js";
 import { addSensitivityCommand } from "./sensitivity.js";
@@ -23,6 +24,7 @@ import { StoppedError } from "./stopping.js";
 import { addSweepCommand } from "./sweep.js";
 import { lineWidth, Output, type OutputStream, type Terminal } from "./terminal.js";
 import { addTrainCommand } from "./train.js";
+import { addWorkerCommand } from "./worker.js";
 
 type AddCommand = (
   program: Command,
@@ -51,6 +53,8 @@ const commands: readonly AddCommand[] = [
   addBenchCommand,
   addNewCommand,
   addTrainCommand,
+  addWorkerCommand,
+  addQueueCommand,
   addDemoCommand,
   addSchemaCommand,
   addCompletionCommand,

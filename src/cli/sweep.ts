@@ -5,6 +5,7 @@ import type { TrialMaker } from "../sweep/engine.js";
 import { terminalJson } from "../text/destinations.js";
 import { addExamples, type Example, headings } from "./help.js";
 import { wholeNumber } from "./options.js";
+import { QUEUE_DESCRIPTION } from "./queue_option.js";
 import type { RunnerOptions } from "./sweep_runner.js";
 import { lineWidth, type Terminal } from "./terminal.js";
 import { advising, watched } from "./watched.js";
@@ -22,6 +23,10 @@ const examples: readonly Example[] = [
   { what: "only check the file, and say what would be run:", words: ["sweep", "sweep.yaml", "--plan"] },
   { what: "two at a time:", words: ["sweep", "sweep.yaml", "-o curve", "--jobs 2"] },
   { what: "go on after Ctrl-C:", words: ["sweep", "--resume curve"] },
+  {
+    what: "on the workers of a queue:",
+    words: ["sweep", "sweep.yaml", "-o curve", "--queue redis://head:6379/0", "--store /shared/store"],
+  },
 ];
 
 /** `penni sweep`: many compressions over axes of settings. */
@@ -35,7 +40,12 @@ export function addSweepCommand(program: Command, terminal: Terminal): Command {
     .option("--resume <dir>", "go on with a sweep that was stopped or killed")
     .option("--retry-failed", "with --resume, try trials that failed again")
     .optionsGroup(headings.work)
-    .option("--jobs <n>", "trials at a time, which share the cores", wholeNumber(1), 1)
+    .option("--jobs <n>", "trials at a time, which share the cores (1), or in a queue (16)", wholeNumber(1))
+    .option("--queue <url>", `compute on the workers (penni worker) of this queue: ${QUEUE_DESCRIPTION}`)
+    .option(
+      "--store <dir>",
+      "of a queue: the directory, seen by all workers, where models and results travel",
+    )
     .optionsGroup(headings.output)
     .option("--plan", "only check the file, the models and the data, and print the trials")
     .option("--json", "print the results as JSON")
@@ -162,7 +172,7 @@ async function compute(
     import("./sweep_runner.js"),
     import("./sweep_view.js"),
   ]);
-  const runner = await runnerFor(options);
+  const runner = await runnerFor(options, (text) => stderr.write(`${text}\n`));
   try {
     await watched(stderr, (_view, signal) =>
       advising(`Go on with: penni sweep --resume ${sweep.root}`, () =>

@@ -1,13 +1,42 @@
+import { orDefault } from "../graph/at.js";
+import { PenniError } from "../graph/errors.js";
 import type { TrialRunner } from "../sweep/trial.js";
 
 /** Options that say where trials are computed. */
 export interface RunnerOptions {
-  /** Trials at a time on this machine. */
-  readonly jobs: number;
+  /** Trials at a time: on this machine (1), or in the queue (as many as its runner takes). */
+  readonly jobs?: number;
+  /** Address of a queue, whose workers compute them; default: the environment's, where there is a store. */
+  readonly queue?: string;
+  /** Directory that all workers see. */
+  readonly store?: string;
 }
 
-/** What computes the trials of a sweep. */
-export async function runnerFor({ jobs }: RunnerOptions): Promise<TrialRunner> {
-  const { EmbeddedRunner } = await import("../sweep/embedded.js");
-  return new EmbeddedRunner({ jobs, program: new URL("./trial_process.js", import.meta.url) });
+/**
+ * What computes the trials of a sweep: child processes of this one, or the workers of a queue.
+ * @param notice told of what a person should know of the queue
+ */
+export async function runnerFor(
+  { jobs, queue, store }: RunnerOptions,
+  notice: (text: string) => void,
+): Promise<TrialRunner> {
+  if (queue === undefined && store === undefined) {
+    const { EmbeddedRunner } = await import("../sweep/embedded.js");
+    return new EmbeddedRunner({
+      jobs: orDefault(jobs, 1),
+      program: new URL("./trial_process.js", import.meta.url),
+    });
+  }
+  if (store === undefined) {
+    throw new PenniError("bad-option", "models and results have no way to the workers of the queue", {
+      expected: "--store DIR, a directory that they see, too",
+    });
+  }
+  const { openQueueRunner } = await import("../queue/queue_runner.js");
+  return openQueueRunner({
+    store,
+    notice,
+    ...(queue === undefined ? {} : { url: queue }),
+    ...(jobs === undefined ? {} : { places: jobs }),
+  });
 }

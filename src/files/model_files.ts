@@ -83,7 +83,7 @@ function leavesDirectory(directory: string, file: string): boolean {
   return relative === "" || relative.split(path.sep)[0] === ".." || path.isAbsolute(relative);
 }
 
-/** Told the size in bytes of each file that is read, and its place. */
+/** Told the size in bytes of each file that is read, and where it is. */
 type SizeListener = (bytes: number, file: string) => void;
 
 /** Reads external data below a directory, each file once; symbolic links may not lead out of it. */
@@ -103,7 +103,7 @@ function externalReader(directory: string, onSize: SizeListener): ExternalReader
     if (leavesDirectory(realpathSync(directory), target)) throw refuse(location);
     const stats = statSync(target);
     checkIsFile(file, stats);
-    onSize(stats.size, target);
+    onSize(stats.size, file);
     const data = dataFile(target, stats.size);
     contents.set(target, data);
     return data;
@@ -132,12 +132,12 @@ export async function readModel(file: string): Promise<Graph> {
   return (await readModelAndSize(file)).graph;
 }
 
-/** A model, and the bytes of all files that it is in. */
+/** A model, the bytes of all files that it is in, and those beside its own. */
 export interface SizedModel {
   readonly graph: Graph;
   readonly bytes: number;
-  /** These files. */
-  readonly files: readonly string[];
+  /** Paths of its data files from the model's directory. */
+  readonly dataFiles: readonly string[];
 }
 
 /**
@@ -153,13 +153,14 @@ export async function readModelAndSize(file: string): Promise<SizedModel> {
     throw ioError(file, "cannot read the model", error);
   }
   let size = bytes.byteLength;
-  const files = [file];
-  const external = externalReader(path.dirname(path.resolve(file)), (more, dataFile) => {
+  const dataFiles: string[] = [];
+  const directory = path.dirname(path.resolve(file));
+  const external = externalReader(directory, (more, found) => {
     size += more;
-    files.push(dataFile);
+    dataFiles.push(path.relative(directory, found));
   });
   const graph = decodeModel(bytes, { file, external });
-  return { graph, bytes: size, files };
+  return { graph, bytes: size, dataFiles };
 }
 
 export interface WriteOptions extends EncodeOptions {

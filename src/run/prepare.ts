@@ -190,7 +190,10 @@ async function runnablePart(
 }
 
 /** The model in float32 arithmetic, where that was asked for, and the bytes that its result is compared with. */
-function computable(given: SizedModel, { dequantize = false, notice }: CompressRequest): SizedModel {
+function computable(
+  given: SizedModel,
+  { dequantize = false, notice }: CompressRequest,
+): Omit<SizedModel, "dataFiles"> {
   if (!dequantize) return given;
   const { graph, description } = dequantizedNetwork(given.graph);
   const bytes = encodeModel(graph).byteLength;

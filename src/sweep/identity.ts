@@ -1,4 +1,5 @@
 import { createHash } from "node:crypto";
+import path from "node:path";
 import { readModelAndSize } from "../files/model_files.js";
 import { digestOf } from "../run/digests.js";
 
@@ -44,7 +45,8 @@ export class FileDigests {
 
 /** A model in one file has that file's own digest, as `sha256sum` says it. */
 async function digestOfModel(file: string): Promise<string> {
-  const { files } = await readModelAndSize(file);
+  const { dataFiles } = await readModelAndSize(file);
+  const files = [file, ...dataFiles.map((name) => path.join(path.dirname(file), name))];
   const digests: string[] = [];
   for (const one of files) digests.push(await digestOf(one));
   const [only] = digests;

@@ -138,7 +138,9 @@ export function checkIdentity(checkpoint: Checkpoint, expected: StageIdentity, f
     });
   }
   const names = new Set([...Object.keys(options), ...Object.keys(expected.options)]);
-  const different = [...names].filter((name) => options[name] !== expected.options[name]);
+  const different = [...names].filter(
+    (name) => withoutPlace(name, options[name]) !== withoutPlace(name, expected.options[name]),
+  );
   if (different.length === 0) return;
   throw new PenniError("bad-file", "this checkpoint belongs to a run with other options", {
     file,
@@ -147,6 +149,14 @@ export function checkIdentity(checkpoint: Checkpoint, expected: StageIdentity, f
     advice: "Resume with the options the run was started with, or start a new run directory",
   });
 }
+
+/** Images may be at another place, as on another machine; what they are is said by the rest. */
+function withoutPlace(name: string, option: string | undefined): string | undefined {
+  return name === "data" ? option?.replace(PLACE, "$1") : option;
+}
+
+/** In JSON: the kind of a specification stays, and all of images that are computed. */
+const PLACE = /("spec":"(?!synthetic)(?:[a-z\d]{2,}:)?)(?:[^"\\]|\\.)*/;
 
 const LONGEST_VALUE = 60;
 

@@ -105,3 +105,16 @@ test("a checkpoint of other options is an error that names the file and the opti
       /^x\.ckpt: .*other options: expected batch 32, phases of its own, device "cpu", found batch 16, .*device nothing\./,
   });
 });
+
+test("a checkpoint goes on where the images are at another place, not with images of another kind", () => {
+  const dataOf = (spec: string, validation = 0.1): string => JSON.stringify({ spec, validation });
+  const atPlace = (data: string) => ({ ...identity, options: { ...identity.options, data } });
+  const here = { ...checkpoint, identity: atPlace(dataOf("folder:/home/ann/photos")) };
+  for (const spec of ["folder:/data/photos", 'folder:/a "quoted" \\ place', "folder:."])
+    checkIdentity(here, atPlace(dataOf(spec)), "x.ckpt");
+  const others = [dataOf("images:/home/ann/photos"), dataOf("synthetic:100"), dataOf("folder:/data", 0.2)];
+  for (const data of others)
+    assert.throws(() => checkIdentity(here, atPlace(data), "x.ckpt"), /other options/, data);
+  const computed = { ...checkpoint, identity: atPlace(dataOf("synthetic:100")) };
+  assert.throws(() => checkIdentity(computed, atPlace(dataOf("synthetic:200")), "x.ckpt"), /other options/);
+});

@@ -1,0 +1,218 @@
+import { availableParallelism, hostname } from "node:os";
+import { fileURLToPath } from "node:url";
+import { type Command, InvalidArgumentError, Option } from "commander";
+import { at, orDefault } from "../graph/at.js";
+import { PenniError } from "../graph/errors.js";
+import type { SettingsCheck } from "../queue/document.js";
+import { type ManifestKind, manifestKinds } from "../queue/manifests.js";
+import type { WorkerReport } from "../queue/worker.js";
+import { addExamples, type Example, headings } from "./help.js";
+import { numberBetween, wholeNumber } from "./options.js";
+import { QUEUE_DESCRIPTION } from "./queue_option.js";
+import { exitAfter, onStop, StoppedError, type StopSignal } from "./stopping.js";
+import type { Terminal } from "./terminal.js";
+import { outlivingTerminal } from "./watched.js";
+
+interface WorkerCommandOptions {
+  readonly queue?: string;
+  readonly store?: string;
+  readonly work?: string;
+  readonly jobs: number;
+  readonly dataMap?: readonly DataMapping[];
+  readonly mixed?: boolean;
+  readonly once?: boolean;
+  readonly lostAfter: number;
+  readonly checkpointEvery: number;
+  readonly name?: string;
+  readonly print?: ManifestKind;
+}
+
+interface DataMapping {
+  readonly from: string;
+  readonly to: string;
+}
+
+const examples: readonly Example[] = [
+  {
+    what: "on each machine; the store is a directory that all of them see:",
+    words: ["worker", "--queue redis://head:6379/0", "--store /shared/store"],
+  },
+  {
+    what: "two trials at a time, images at another place than on the sweep's machine:",
+    words: [
+      "worker",
+      "--queue redis://head:6379/0",
+      "--store /shared/store",
+      "--jobs 2",
+      "--data-map /home/ann/photos=/data/photos",
+    ],
+  },
+  { what: "a fleet:", words: ["worker", "--print k8s"] },
+];
+
+/** `penni worker`: takes trials of sweeps from a queue. */
+export function addWorkerCommand(program: Command, terminal: Terminal): Command {
+  const command = program
+    .command("worker")
+    .description("run trials of sweeps on this machine, from a queue that any number of machines share")
+    .optionsGroup("Where trials come from:")
+    .option("--queue <url>", QUEUE_DESCRIPTION)
+    .option(
+      "--store <dir>",
+      "the directory, seen by all machines, where models, checkpoints and results travel",
+    )
+    .option(
+      "--data-map <from=to>",
+      "a folder of images on the sweep's machine, and what it is here (repeatable); the content is compared",
+      dataMap,
+    )
+    .optionsGroup(headings.work)
+    .option("--jobs <n>", "trials at a time", wholeNumber(1), 1)
+    .option(
+      "--work <dir>",
+      "where trials are computed (default: a new one below the system's temporary files)",
+    )
+    .option("--once", "end after one trial, or if none waits")
+    .option("--mixed", "also take trials of another version of penni or ONNX Runtime; each result says which")
+    .option(
+      "--checkpoint-every <s>",
+      "seconds from one upload of a trial's state to the next",
+      numberBetween(0.05, 86_400),
+      15,
+    )
+    .option(
+      "--lost-after <s>",
+      "seconds without a sign of life of a worker after which its trials go on elsewhere",
+      numberBetween(1, 86_400),
+      90,
+    )
+    .option("--name <name>", "what this worker is called (default: host and process)", workerName)
+    .optionsGroup(headings.output)
+    .addOption(
+      new Option("--print <kind>", "print what runs a fleet of workers, and do nothing else").choices(
+        manifestKinds,
+      ),
+    )
+    .action(async (options: WorkerCommandOptions) => {
+      if (options.print !== undefined) {
+        const { manifest } = await import("../queue/manifests.js");
+        terminal.stdout.write(manifest(options.print));
+        return;
+      }
+      await outlivingTerminal(() => work(options, program, terminal));
+    });
+  return addExamples(command, examples);
+}
+
+function dataMap(text: string, previous: readonly DataMapping[] = []): readonly DataMapping[] {
+  const found = /^(\/[^=]*?)\/?=(\/.*?)\/?$/.exec(text);
+  if (found !== null) return [...previous, { from: at(found, 1), to: at(found, 2) }];
+  throw new InvalidArgumentError(`expected /FROM=/TO, found "${text}"`);
+}
+
+function workerName(text: string): string {
+  if (/^[\w.-]{1,100}$/.test(text)) return text;
+  throw new InvalidArgumentError(`expected letters, digits, ".", "-" and "_", found "${text}"`);
+}
+
+async function work(options: WorkerCommandOptions, program: Command, terminal: Terminal): Promise<void> {
+  const { store: directory } = options;
+  if (directory === undefined)
+    throw new PenniError("bad-option", "where the store is, is not given", {
+      expected: "penni worker --queue URL --store DIR",
+    });
+  const [
+    { queueAddress },
+    { DirectoryStore },
+    { WorkDirectory },
+    { inProcess },
+    { runWorker },
+    { versions },
+    check,
+  ] = await Promise.all([
+    import("../queue/address.js"),
+    import("../queue/directory_store.js"),
+    import("../queue/work_directory.js"),
+    import("../queue/computation.js"),
+    import("../queue/worker.js"),
+    import("../run/provenance.js"),
+    settingsCheck(program),
+  ]);
+  const address = queueAddress(options.queue);
+  const store = await DirectoryStore.open(directory);
+  const folder = await WorkDirectory.make(options.work);
+  const controller = new AbortController();
+  let stopped: StopSignal | undefined;
+  const release = onStop((signal) => {
+    if (stopped !== undefined) exitAfter(signal);
+    stopped = signal;
+    terminal.stderr.write("ending: trials are given back with a checkpoint; a second signal ends at once\n");
+    controller.abort();
+  });
+  const { penni, onnxruntime } = versions();
+  const name = options.name ?? `${hostname()}-${process.pid}`;
+  terminal.stderr.write(`worker ${name}: penni ${penni}, ONNX Runtime ${onnxruntime}\n`);
+  try {
+    const report = await runWorker({
+      address,
+      workshop: {
+        store,
+        work: folder,
+        compute: inProcess([process.execPath, fileURLToPath(new URL("./main.js", import.meta.url))]),
+        local: { maps: orDefault(options.dataMap, []), check, threads: threadsFor(options.jobs) },
+        versions: { penni, onnxruntime },
+        worker: name,
+        lookMs: LOOK_MS,
+        uploadMs: 1000 * options.checkpointEvery,
+        notice: (text) => terminal.stderr.write(`${text}\n`),
+      },
+      jobs: options.jobs,
+      isMixed: options.mixed === true,
+      isOnce: options.once === true,
+      lostAfterMs: 1000 * options.lostAfter,
+      signal: controller.signal,
+    });
+    terminal.stderr.write(`${describeReport(report)}\n`);
+  } finally {
+    release();
+    await folder.remove();
+  }
+  if (stopped !== undefined)
+    throw new StoppedError(new PenniError("interrupted", "the worker was asked to end"), stopped);
+}
+
+const LOOK_MS = 500;
+
+function threadsFor(jobs: number): number {
+  return Math.max(1, Math.floor(availableParallelism() / jobs));
+}
+
+function describeReport({ done, failed, refused }: WorkerReport): string {
+  return `${done} trials done, ${failed} attempts failed, ${refused} refused`;
+}
+
+/** Options that say where a run is, or what is shown of it: they are the worker's. */
+const ofTheWorker = ["out", "open", "json", "model", "data", "classes", "teacher"];
+
+/** What `penni compress` itself would say of settings, and no word more than it has. */
+async function settingsCheck(program: Command): Promise<SettingsCheck> {
+  const { commandSchema } = await import("./config_schema.js");
+  const compress = program.commands.find((command) => command.name() === "compress");
+  if (compress === undefined) throw new PenniError("internal", "there is no command compress");
+  const schema = commandSchema(compress);
+  const { describeIssues } = await import("../queue/names.js");
+  return ({ teacher, ...settings }) => {
+    const forbidden = Object.keys(settings).filter((name) => ofTheWorker.includes(name));
+    const checked = schema.safeParse(settings);
+    const isNamed = teacher === undefined || teacher === "original" || teacher === "recovered";
+    if (checked.success && forbidden.length === 0 && isNamed) return;
+    throw new PenniError("bad-file", "refused a trial with settings that it may not have", {
+      found:
+        forbidden.length > 0
+          ? forbidden.join(", ")
+          : checked.success
+            ? "teacher"
+            : describeIssues(checked.error),
+    });
+  };
+}

@@ -1,0 +1,115 @@
+import type { Job, Queue } from "bullmq";
+import { orDefault } from "../graph/at.js";
+import { type QueueAddress, shownAddress, withoutPassword } from "./address.js";
+import {
+  checkServer,
+  connectionOptions,
+  KEY_PREFIX,
+  loadBullMq,
+  QUEUE_NAME,
+  type ServerFacts,
+} from "./libraries.js";
+import { trialOfJob } from "./payload.js";
+
+/** A trial that a worker has. */
+export interface RunningTrial {
+  readonly trial: string;
+  readonly worker: string;
+  /** From 1. */
+  readonly attempt: number;
+  readonly seconds: number;
+}
+
+export interface FailedTrial {
+  readonly trial: string;
+  readonly reason: string;
+  readonly attempts: number;
+}
+
+export interface QueueStatus {
+  /** Without credentials. */
+  readonly queue: string;
+  readonly server: ServerFacts;
+  readonly isPaused: boolean;
+  readonly waiting: number;
+  /** Failed, and waiting for another attempt. */
+  readonly delayed: number;
+  readonly running: readonly RunningTrial[];
+  readonly done: number;
+  readonly failed: readonly FailedTrial[];
+  readonly workers: readonly string[];
+}
+
+/** Failed trials that are listed. */
+const MOST_FAILED = 20;
+
+export const queueActions = ["status", "pause", "resume", "drain"] as const;
+
+export type QueueAction = (typeof queueActions)[number];
+
+/**
+ * Does something with a queue and says how it stands then. "pause": no trial is begun, those that run go on; "drain":
+ * trials that wait are taken off, and their sweeps stop waiting for them.
+ * @throws PenniError "io" naming the queue without its credentials
+ */
+export async function administer(action: QueueAction, address: QueueAddress): Promise<QueueStatus> {
+  const { Queue } = await loadBullMq();
+  const server = await checkServer(address);
+  const queue = new Queue(QUEUE_NAME, { connection: connectionOptions(address), prefix: KEY_PREFIX });
+  queue.on("error", () => undefined);
+  try {
+    await actions[action](queue);
+    return await statusOf(queue, address, server);
+  } finally {
+    await queue.close();
+  }
+}
+
+const actions: Readonly<Record<QueueAction, (queue: Queue) => Promise<void>>> = {
+  status: async () => undefined,
+  pause: (queue) => queue.pause(),
+  resume: (queue) => queue.resume(),
+  drain: async (queue) => {
+    // One by one: each is told to whoever waits for it.
+    for (const job of await queue.getJobs(["wait", "delayed", "prioritized"]))
+      await job.remove().catch(() => undefined);
+  },
+};
+
+async function statusOf(queue: Queue, address: QueueAddress, server: ServerFacts): Promise<QueueStatus> {
+  const [counts, isPaused, active, failed, workers] = await Promise.all([
+    queue.getJobCounts(),
+    queue.isPaused(),
+    queue.getJobs(["active"]),
+    queue.getJobs(["failed"], 0, MOST_FAILED - 1),
+    queue.getWorkers(),
+  ]);
+  const count = (...names: readonly string[]): number =>
+    names.reduce((sum, name) => sum + orDefault(counts[name], 0), 0);
+  const now = Date.now();
+  return {
+    queue: shownAddress(address),
+    server,
+    isPaused,
+    waiting: count("waiting", "wait", "prioritized", "paused"),
+    delayed: count("delayed"),
+    running: active.map((job) => ({
+      trial: trialName(job),
+      worker: orDefault(job.processedBy, "unknown"),
+      attempt: job.attemptsMade + 1,
+      seconds: Math.max(0, Math.round((now - orDefault(job.processedOn, now)) / 1000)),
+    })),
+    done: count("completed"),
+    failed: failed.map((job) => ({
+      trial: trialName(job),
+      reason: withoutPassword(orDefault<string>(job.failedReason, "unknown"), address),
+      attempts: job.attemptsMade,
+    })),
+    workers: [...new Set(workers.map(({ rawname, name }) => nameOf(orDefault(rawname ?? name, ""))))].sort(),
+  };
+}
+
+const trialName = ({ id }: Job): string => orDefault(trialOfJob(id), "another's job");
+
+/** Connections of workers are called PREFIX:QUEUE:w:NAME. */
+const nameOf = (client: string): string => client.replace(/^.*?:w:/, "");

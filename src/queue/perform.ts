@@ -1,0 +1,289 @@
+import { existsSync } from "node:fs";
+import { readFile, rm } from "node:fs/promises";
+import path from "node:path";
+import { setTimeout as sleep } from "node:timers/promises";
+import { PenniError } from "../graph/errors.js";
+import type { Computation, Compute, Ended } from "./computation.js";
+import {
+  type LocalPlaces,
+  localData,
+  placesOf,
+  type RunPlaces,
+  readDocument,
+  type TrialDocument,
+  unpack,
+} from "./document.js";
+import type { Payload, Versions } from "./payload.js";
+import { readRecord, type StoreRecord, writeRecord } from "./records.js";
+import { restore, type Snapshot, Snapshots } from "./snapshot.js";
+import type { Store } from "./store.js";
+import type { WorkDirectory } from "./work_directory.js";
+
+/** What a worker runs trials with. */
+export interface Workshop {
+  readonly store: Store;
+  readonly work: WorkDirectory;
+  readonly compute: Compute;
+  readonly local: LocalPlaces;
+  /** This worker's own. */
+  readonly versions: Versions;
+  readonly worker: string;
+  /** Milliseconds between looks at a run, and at what the sweep wants of it. */
+  readonly lookMs: number;
+  /** Least milliseconds from one upload of a run's state to the next. */
+  readonly uploadMs: number;
+  readonly notice: (text: string) => void;
+}
+
+export interface Attempt {
+  /** From 1. */
+  readonly number: number;
+  /** Told when there are new lines of metrics in the store. */
+  readonly progress: () => Promise<void>;
+}
+
+/** Why this worker should end a trial: it is asked to end itself, or the queue has given the trial to another. */
+export type Interruption = "leaving" | "lost";
+
+/** "given-back": with a checkpoint, for another worker. */
+export type Performed = "done" | "stopped" | "paused" | "given-back" | "lost";
+
+/** Starts from one place after which a trial is taken for what kills its worker. */
+const MOST_STARTS = 5;
+/** From an upload to the pointer that leads to it, of another worker that has the same trial. */
+const GRACE_MS = 30_000;
+const OUTCOMES = {
+  stop: "stopped",
+  pause: "paused",
+  leaving: "given-back",
+  lost: "lost",
+} as const satisfies Record<string, Performed>;
+
+type Reason = keyof typeof OUTCOMES;
+
+/**
+ * Runs a trial in a process of its own, or goes on with it from its last checkpoint in the store, and brings its
+ * checkpoints and its result there.
+ * @param interrupted aborted with an `Interruption` as its reason
+ * @throws PenniError that says why the trial has failed here
+ */
+export async function perform(
+  { trial, document: digest }: Payload,
+  attempt: Attempt,
+  workshop: Workshop,
+  interrupted: AbortSignal,
+): Promise<Performed> {
+  const { store } = workshop;
+  // Another delivery of the same trial has come to its end.
+  if ((await readRecord(store, trial, "result")) !== undefined) return "done";
+  const document = await readDocument(digest, trial, store);
+  const folder = await workshop.work.folder(trial);
+  try {
+    return await new Performance(document, attempt, workshop, folder).run(interrupted);
+  } finally {
+    await rm(folder, { recursive: true, force: true }).catch(() => undefined);
+  }
+}
+
+class Performance {
+  private readonly trial: string;
+  private readonly directory: string;
+  private readonly snapshots: Snapshots;
+  private readonly places: RunPlaces;
+  private uploaded = { state: "", at: 0 };
+  private lines = "";
+
+  constructor(
+    private readonly document: TrialDocument,
+    private readonly attempt: Attempt,
+    private readonly workshop: Workshop,
+    private readonly folder: string,
+  ) {
+    this.trial = document.trial;
+    this.directory = path.join(folder, "run");
+    this.places = placesOf(document);
+    this.snapshots = new Snapshots(this.directory, this.trial, workshop.store, this.places);
+  }
+
+  async run(interrupted: AbortSignal): Promise<Performed> {
+    const words = await this.prepare();
+    const computation = this.workshop.compute(words, this.folder);
+    const killed = (): void => {
+      if (interrupted.reason === "lost") computation.kill();
+    };
+    interrupted.addEventListener("abort", killed, { once: true });
+    try {
+      const reason = await this.watch(computation, interrupted);
+      const ended = await computation.ended;
+      // However it has ended, this worker has survived it.
+      await this.quietly(() => this.workshop.store.unpoint(this.trial, "starts"));
+      await this.tellProgress();
+      return await this.conclude(ended, reason);
+    } finally {
+      interrupted.removeEventListener("abort", killed);
+      computation.kill();
+    }
+  }
+
+  /** Puts everything in its place; the words of the command line. */
+  private async prepare(): Promise<readonly string[]> {
+    const { store, local } = this.workshop;
+    const checkpoint = await store.pointed(this.trial, "checkpoint");
+    await this.countStart(checkpoint);
+    const config = await unpack(this.document, path.join(this.folder, "inputs"), store, local);
+    if (checkpoint !== undefined && (await this.restored(checkpoint))) {
+      this.uploaded = { state: await this.snapshots.state(), at: Date.now() };
+      return ["compress", "--resume", this.directory, "--quiet"];
+    }
+    return ["compress", "--config", config, "-o", this.directory, "--quiet"];
+  }
+
+  /** A checkpoint that is damaged or not all there is no reason never to come to an end. */
+  private async restored(checkpoint: string): Promise<boolean> {
+    const { store, local, notice } = this.workshop;
+    const data = await localData(this.document, local);
+    try {
+      await restore(checkpoint, this.trial, store, this.directory, { ...this.places, data });
+      return true;
+    } catch (error) {
+      if (!(error instanceof PenniError) || error.code !== "bad-file") throw error;
+      notice(`the trial begins again: ${error.message}`);
+      await store.unpoint(this.trial, "checkpoint");
+      return false;
+    }
+  }
+
+  private async countStart(checkpoint: string | undefined): Promise<void> {
+    const { store } = this.workshop;
+    const before = await readRecord(store, this.trial, "starts");
+    const isSame = before?.checkpoint === (checkpoint ?? null);
+    const count = isSame ? before.count + 1 : 1;
+    if (count > MOST_STARTS)
+      throw new PenniError("training", "the trial has ended its workers each time that it was started", {
+        found: `${before?.count} starts from the same checkpoint`,
+        advice: "It may need more memory than the workers have",
+      });
+    await writeRecord(store, this.trial, "starts", { format: 1, checkpoint: checkpoint ?? null, count });
+  }
+
+  /** Follows the run until it ends; why it was asked to, if it was. */
+  private async watch(computation: Computation, interrupted: AbortSignal): Promise<Reason | undefined> {
+    let reason: Reason | undefined;
+    let hasEnded = false;
+    const end = computation.ended.then(() => {
+      hasEnded = true;
+    });
+    const aborted = new Promise<void>((resolve) => {
+      interrupted.addEventListener("abort", () => resolve(), { once: true });
+    });
+    while (!hasEnded) {
+      const waits = [end, sleep(this.workshop.lookMs)];
+      await Promise.race(reason === undefined && !interrupted.aborted ? [...waits, aborted] : waits);
+      if (hasEnded) break;
+      const wanted = reason ?? (await this.wanted(interrupted));
+      if (reason === undefined && wanted !== undefined) computation.stop();
+      reason = wanted;
+      await this.quietly(() => this.tellProgress());
+      if (reason !== "lost") await this.quietly(() => this.upload());
+    }
+    return reason ?? (interrupted.aborted && interrupted.reason === "lost" ? "lost" : undefined);
+  }
+
+  private async wanted(interrupted: AbortSignal): Promise<Reason | undefined> {
+    if (interrupted.aborted) return interrupted.reason === "lost" ? "lost" : "leaving";
+    let record: StoreRecord<"request"> | undefined;
+    await this.quietly(async () => {
+      record = await readRecord(this.workshop.store, this.trial, "request");
+    });
+    return record?.ask;
+  }
+
+  /** A store that is away for a while is no reason to end a trial that goes on without it. */
+  private async quietly(work: () => Promise<void>): Promise<void> {
+    try {
+      await work();
+    } catch (error) {
+      this.workshop.notice(error instanceof Error ? error.message : String(error));
+    }
+  }
+
+  /** Brings the run's state to the store where it has changed. */
+  private async upload(): Promise<void> {
+    const { uploadMs } = this.workshop;
+    if (!existsSync(path.join(this.directory, "config.json"))) return;
+    if (Date.now() - this.uploaded.at < uploadMs) return;
+    const state = await this.snapshots.state();
+    if (state === this.uploaded.state) return;
+    await this.keep(await this.snapshots.take(false));
+    this.uploaded = { state, at: Date.now() };
+  }
+
+  private async keep({ manifest, objects }: Snapshot): Promise<void> {
+    const { store } = this.workshop;
+    await store.point(this.trial, "checkpoint", manifest);
+    await this.prune(objects, GRACE_MS);
+  }
+
+  /** What was replaced is not kept; pointers that others set meanwhile are, and all of another worker's result. */
+  private async prune(objects: ReadonlySet<string>, graceMs: number): Promise<void> {
+    const { store } = this.workshop;
+    const result = await store.pointed(this.trial, "result");
+    if (result !== undefined && !objects.has(result)) return;
+    const pointed = [];
+    for (const name of ["metrics", "request", "starts", "checkpoint", "result"] as const) {
+      const sha256 = await store.pointed(this.trial, name);
+      if (sha256 !== undefined) pointed.push(sha256);
+    }
+    await store.prune(this.trial, new Set([...objects, ...pointed]), graceMs);
+  }
+
+  private async tellProgress(): Promise<void> {
+    const file = path.join(this.directory, "metrics.jsonl");
+    if (!existsSync(file)) return;
+    const text = await readFile(file, "utf8");
+    const lines = text.slice(0, text.lastIndexOf("\n") + 1);
+    if (lines === this.lines) return;
+    const { store } = this.workshop;
+    await store.point(this.trial, "metrics", await store.put(lines, this.trial));
+    this.lines = lines;
+    await this.attempt.progress();
+  }
+
+  private async conclude({ status, signal, said }: Ended, reason: Reason | undefined): Promise<Performed> {
+    if (status === 0 && existsSync(path.join(this.directory, "summary.json"))) return this.deliver();
+    // The signal itself ends it as long as it has only begun.
+    const isStopped = status === 143 || status === 130 || signal === "SIGTERM";
+    if (reason !== undefined && (reason === "lost" || isStopped)) {
+      // As far as it came: it may have been stopped before it began.
+      if (reason !== "lost" && existsSync(path.join(this.directory, "config.json")))
+        await this.keep(await this.snapshots.take(false));
+      return OUTCOMES[reason];
+    }
+    const how = signal === null ? `exit status ${status}` : `signal ${signal}`;
+    throw new PenniError("training", said === "" ? "the trial's process ended unexpectedly" : said, {
+      found: how,
+    });
+  }
+
+  /** Brings the result to the store; where another worker was first, its result is the trial's. */
+  private async deliver(): Promise<Performed> {
+    const { store, versions, worker } = this.workshop;
+    const { manifest, objects } = await this.snapshots.take(true);
+    const result = await store.put(
+      JSON.stringify({
+        format: 1,
+        trial: this.trial,
+        manifest,
+        versions,
+        worker,
+        attempts: this.attempt.number,
+      } satisfies StoreRecord<"result">),
+      this.trial,
+    );
+    const first = await store.pointFirst(this.trial, "result", result);
+    if (first !== result) return "done";
+    await store.unpoint(this.trial, "checkpoint");
+    await this.prune(new Set([result, ...objects]), 0);
+    return "done";
+  }
+}

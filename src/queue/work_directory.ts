@@ -1,0 +1,63 @@
+import { randomBytes } from "node:crypto";
+import { mkdir, mkdtemp, readdir, rm } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import path from "node:path";
+import { ioError } from "../files/atomic.js";
+import { RunLock } from "../run/lock.js";
+
+const NAME = /^worker-[0-9a-f]{12}$/;
+
+/** Where a worker puts the trials that it runs: a folder of its own, which is removed at its end. */
+export class WorkDirectory {
+  private constructor(
+    readonly root: string,
+    private readonly lock: RunLock,
+  ) {}
+
+  /**
+   * @param parent where workers of this machine have their folders: what those have left that were killed is removed.
+   *   By default below the system's place for temporary files
+   * @throws PenniError "io"
+   */
+  static async make(parent: string | undefined): Promise<WorkDirectory> {
+    const place = parent === undefined ? undefined : path.resolve(parent);
+    try {
+      if (place !== undefined) await mkdir(place, { recursive: true });
+      const root =
+        place === undefined
+          ? await mkdtemp(path.join(tmpdir(), "penni-worker-"))
+          : path.join(place, `worker-${randomBytes(6).toString("hex")}`);
+      await mkdir(root, { recursive: true });
+      const lock = await RunLock.acquire(root);
+      if (place !== undefined) await removeLeft(place, path.basename(root));
+      return new WorkDirectory(root, lock);
+    } catch (error) {
+      throw ioError(place ?? tmpdir(), "cannot work in the directory", error);
+    }
+  }
+
+  /** A new folder for a trial. */
+  async folder(trial: string): Promise<string> {
+    try {
+      return await mkdtemp(path.join(this.root, `${trial.slice(0, 12)}-`));
+    } catch (error) {
+      throw ioError(this.root, "cannot work in the directory", error);
+    }
+  }
+
+  async remove(): Promise<void> {
+    await this.lock.release();
+    await rm(this.root, { recursive: true, force: true }).catch(() => undefined);
+  }
+}
+
+async function removeLeft(place: string, own: string): Promise<void> {
+  for (const name of await readdir(place)) {
+    if (!NAME.test(name) || name === own) continue;
+    const root = path.join(place, name);
+    const lock = await RunLock.acquire(root).catch(() => undefined);
+    // Another worker of this place, or of another machine that has the same.
+    if (lock === undefined) continue;
+    await rm(root, { recursive: true, force: true }).catch(() => undefined);
+  }
+}

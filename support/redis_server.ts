@@ -1,0 +1,100 @@
+import { type ChildProcess, spawn, spawnSync } from "node:child_process";
+import { mkdtempSync, rmSync } from "node:fs";
+import { createServer } from "node:net";
+import { tmpdir } from "node:os";
+import path from "node:path";
+import { setTimeout as sleep } from "node:timers/promises";
+
+/** For `test(name, { skip: withoutRedis }, ...)`: false, or the reason to skip. */
+export const withoutRedis: string | false =
+  spawnSync("redis-server", ["--version"]).status === 0 ? false : "needs redis-server (Debian: redis-server)";
+
+/** A port of this machine that nobody listens at. */
+export function freePort(): Promise<number> {
+  return new Promise((resolve, reject) => {
+    const server = createServer();
+    server.on("error", reject);
+    server.listen(0, "127.0.0.1", () => {
+      const address = server.address();
+      const port = typeof address === "object" && address !== null ? address.port : 0;
+      server.close(() => resolve(port));
+    });
+  });
+}
+
+export interface TestRedisOptions {
+  readonly password?: string;
+  /** Files of a certificate for 127.0.0.1: the server speaks TLS only. */
+  readonly tls?: { readonly cert: string; readonly key: string };
+}
+
+/** A redis-server of a test's own, with its append-only file in a folder of its own. */
+export class TestRedis {
+  private child: ChildProcess | undefined;
+
+  private constructor(
+    readonly port: number,
+    private readonly folder: string,
+    private readonly options: TestRedisOptions,
+  ) {}
+
+  static async start(options: TestRedisOptions = {}): Promise<TestRedis> {
+    const redis = new TestRedis(await freePort(), mkdtempSync(path.join(tmpdir(), "penni-redis-")), options);
+    await redis.up();
+    return redis;
+  }
+
+  get url(): string {
+    const { tls, password } = this.options;
+    const user = password === undefined ? "" : `:${encodeURIComponent(password)}@`;
+    return `${tls === undefined ? "redis" : "rediss"}://${user}127.0.0.1:${this.port}/0`;
+  }
+
+  /** Starts the server, again after `down`. */
+  async up(): Promise<void> {
+    const { password, tls } = this.options;
+    const words = [
+      ...(tls === undefined
+        ? ["--port", `${this.port}`]
+        : ["--port", "0", "--tls-port", `${this.port}`, "--tls-auth-clients", "no"]),
+      ...(tls === undefined ? [] : ["--tls-cert-file", tls.cert, "--tls-key-file", tls.key]),
+      ...(tls === undefined ? [] : ["--tls-ca-cert-file", tls.cert]),
+      ...["--bind", "127.0.0.1", "--dir", this.folder, "--save", "", "--appendonly", "yes"],
+      ...["--appendfsync", "always", "--daemonize", "no"],
+      ...(password === undefined ? [] : ["--requirepass", password]),
+    ];
+    const child = spawn("redis-server", words, { stdio: ["ignore", "pipe", "pipe"] });
+    this.child = child;
+    let output = "";
+    let hasEnded = false;
+    child.stdout.on("data", (chunk: Buffer) => {
+      output += chunk.toString();
+    });
+    child.on("exit", () => {
+      hasEnded = true;
+    });
+    while (!output.includes("Ready to accept connections")) {
+      if (hasEnded) throw new Error(`redis-server ended:\n${output}`);
+      await sleep(10);
+    }
+  }
+
+  /** Kills the server; `up` brings it back with what it had. */
+  async down(): Promise<void> {
+    const { child } = this;
+    if (child === undefined || child.exitCode !== null || child.signalCode !== null) return;
+    const ended = new Promise((resolve) => child.once("exit", resolve));
+    child.kill("SIGKILL");
+    await ended;
+  }
+
+  /** Forgets everything that the server had; only when it is down. */
+  forget(): void {
+    rmSync(path.join(this.folder, "appendonlydir"), { recursive: true, force: true });
+  }
+
+  async end(): Promise<void> {
+    await this.down();
+    rmSync(this.folder, { recursive: true, force: true });
+  }
+}

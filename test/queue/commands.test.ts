@@ -1,0 +1,261 @@
+import assert from "node:assert/strict";
+import { type ChildProcess, spawn, spawnSync } from "node:child_process";
+import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import path from "node:path";
+import { after, before, describe, test } from "node:test";
+import { setTimeout as sleep } from "node:timers/promises";
+import { DirectoryStore } from "../../src/queue/directory_store.js";
+import { openQueueRunner } from "../../src/queue/queue_runner.js";
+import { TrialMaker, WatchedEpochs } from "../../support/queue.js";
+import { TestRedis, withoutRedis } from "../../support/redis_server.js";
+import { projectRoot } from "../../support/shared.js";
+
+const main = path.join(projectRoot, "dist/src/cli/main.js");
+
+const folder = mkdtempSync(path.join(tmpdir(), "penni-worker-test-"));
+after(() => rmSync(folder, { recursive: true, force: true }));
+
+interface Said {
+  status: number | null;
+  text: string;
+}
+
+/** A `penni` command of its own, in whose environment the queue is. */
+function start(words: readonly string[], queue: string, more: NodeJS.ProcessEnv = {}) {
+  const child: ChildProcess = spawn(process.execPath, [main, ...words], {
+    stdio: ["ignore", "pipe", "pipe"],
+    env: { ...process.env, PENNI_QUEUE: queue, ...more },
+  });
+  const said: Said = { status: null, text: "" };
+  for (const stream of [child.stdout, child.stderr])
+    stream?.on("data", (chunk: Buffer) => {
+      said.text += chunk.toString();
+    });
+  const ended = new Promise<Said>((resolve) => {
+    child.on("close", (status) => resolve({ ...said, status }));
+  });
+  return { child, said, ended };
+}
+
+async function until(condition: () => boolean, what: string): Promise<void> {
+  for (let left = 4800; !condition(); left--) {
+    assert.ok(left > 0, what);
+    await sleep(25);
+  }
+}
+
+describe("penni worker", { skip: withoutRedis }, () => {
+  const store = path.join(folder, "store");
+  const work = path.join(folder, "work");
+  const maker = new TrialMaker(path.join(folder, "sweep"));
+  let redis: TestRedis;
+  const worker = (name: string) =>
+    start(
+      ["worker", "--store", store, "--work", work, "--name", name].concat([
+        "--lost-after",
+        "2",
+        "--checkpoint-every",
+        "0.1",
+      ]),
+      redis.url,
+    );
+
+  before(async () => {
+    redis = await TestRedis.start();
+    await maker.prepare();
+    await DirectoryStore.create(store);
+  });
+  after(() => redis.end());
+
+  test("kill -9 in the middle of a trial: it goes on elsewhere, to the same model as undisturbed", async () => {
+    const trial = maker.real({
+      targetMacs: 0.8,
+      threads: 1,
+      batch: 16,
+      epochs: 3,
+      fineTuneEpochs: 2,
+      checkpointSeconds: 0.05,
+    });
+    const runner = await openQueueRunner({ url: redis.url, store, lookMs: 200 });
+    const first = worker("first");
+    const watch = new WatchedEpochs();
+    const outcome = runner.run(trial, maker.directory(trial), watch);
+    const checkpoint = path.join(store, "trials", trial.id, "checkpoint");
+    await until(() => existsSync(checkpoint) && watch.epochs.length > 0, first.said.text);
+    assert.ok(!existsSync(path.join(store, "trials", trial.id, "result")));
+    const [child = ""] = readFileSync(
+      `/proc/${first.child.pid}/task/${first.child.pid}/children`,
+      "utf8",
+    ).split(" ");
+    first.child.kill("SIGKILL");
+    await first.ended;
+    // Nobody goes on with a trial whose worker is gone.
+    await until(() => child === "" || !existsSync(`/proc/${child}`), "the trial's process lives on");
+    const second = worker("second");
+    const ended = await outcome;
+    assert.equal(ended.status, "done", JSON.stringify(ended));
+    assert.equal(ended.status === "done" ? ended.provenance.worker : "", "second", second.said.text);
+    second.child.kill("SIGTERM");
+    assert.equal((await second.ended).status, 143);
+    // Also what the first one has left behind.
+    assert.deepEqual(readdirSync(work), []);
+    await runner.close();
+
+    const plain = path.join(folder, "plain");
+    const settings = ["--target-macs=0.8", "--threads=1", "--batch=16", "--epochs=3", "--fine-tune-epochs=2"];
+    const direct = start(
+      [
+        "compress",
+        maker.model,
+        "--data",
+        "synthetic:200",
+        "-o",
+        plain,
+        ...settings,
+        "--checkpoint-seconds=0.05",
+      ],
+      "",
+    );
+    assert.equal((await direct.ended).status, 0, direct.said.text);
+    for (const name of ["stages/shrink.onnx", "metrics.jsonl", "model.onnx"])
+      assert.deepEqual(
+        readFileSync(path.join(maker.directory(trial), name)),
+        readFileSync(path.join(plain, name)),
+        name,
+      );
+  });
+
+  test("a full disk: the trial fails with the reason, after a stated number of attempts", async () => {
+    const trial = maker.real({ targetMacs: 0.8, threads: 1, seed: 7 });
+    const runner = await openQueueRunner({ url: redis.url, store, lookMs: 200, backoffMs: 50, attempts: 2 });
+    const outcome = runner.run(trial, maker.directory(trial), new WatchedEpochs());
+    // In steps of 512 bytes, as where no more is left.
+    const words = ["worker", "--store", store, "--work", work, "--lost-after", "2"];
+    const child = spawn("/bin/sh", ["-c", 'ulimit -f 8; exec "$@"', "sh", process.execPath, main, ...words], {
+      stdio: "ignore",
+      env: { ...process.env, PENNI_QUEUE: redis.url },
+    });
+    const ended = await outcome;
+    child.kill("SIGTERM");
+    assert.equal(ended.status, "failed", JSON.stringify(ended));
+    if (ended.status !== "failed") return;
+    assert.match(ended.reason, /cannot write the file.*EFBIG/);
+    assert.equal(ended.attempts, 2);
+    await runner.close();
+  });
+
+  test("says what it lacks, in one line", async () => {
+    const cases: readonly (readonly [readonly string[], string, RegExp])[] = [
+      [["worker"], redis.url, /where the store is, is not given/],
+      [["worker", "--store", folder], redis.url, /no store of Penni/],
+      [["worker", "--store", store], "", /where the queue is, is not given.*PENNI_QUEUE/],
+      [
+        ["worker", "--store", store],
+        "redis://127.0.0.1:1/0",
+        /redis:\/\/127\.0\.0\.1:1\/0: the queue cannot be reached/,
+      ],
+    ];
+    for (const [words, queue, message] of cases) {
+      const { ended } = start(words, queue);
+      const { status, text } = await ended;
+      assert.equal(status, 1, text);
+      assert.match(text.trimEnd().split("\n").at(-1) ?? "", message);
+      assert.doesNotMatch(text, /unexpected error/);
+    }
+  });
+
+  test("without its packages it says how to install them", async () => {
+    const missing = `export function resolve(name, context, next) {
+      if (name === "bullmq" || name === "ioredis")
+        throw Object.assign(new Error("Cannot find package"), { code: "ERR_MODULE_NOT_FOUND" });
+      return next(name, context);
+    }`;
+    const url = (code: string): string => `data:text/javascript,${encodeURIComponent(code)}`;
+    const register = `import { register } from "node:module"; register(${JSON.stringify(url(missing))});`;
+    const { ended } = start(["queue", "status"], redis.url, { NODE_OPTIONS: `--import=${url(register)}` });
+    const { status, text } = await ended;
+    assert.equal(status, 1, text);
+    assert.match(
+      text,
+      /the package ioredis, which queues need, is not installed.*npm install bullmq ioredis/,
+    );
+  });
+
+  test("--once ends where nothing waits", async () => {
+    const { ended } = start(["worker", "--store", store, "--once"], redis.url);
+    const { status, text } = await ended;
+    assert.equal(status, 0, text);
+    assert.match(text, /0 trials done/);
+  });
+});
+
+describe("credentials", { skip: withoutRedis }, () => {
+  const password = "s3cret-päss/word";
+
+  test("a wrong or missing password is said without it, the right one lets in and is nowhere shown", async () => {
+    const redis = await TestRedis.start({ password });
+    try {
+      for (const [queue, message] of [
+        [redis.url.replace(/\/\/.*@/, "//"), /does not let us in.*NOAUTH/],
+        [redis.url.replace("s3cret", "s3cret-other"), /does not let us in.*WRONGPASS/],
+      ] as const) {
+        const { status, text } = await start(["queue", "status", "--verbose"], queue).ended;
+        assert.equal(status, 1);
+        assert.match(text, message);
+        assert.doesNotMatch(text, /s3cret/);
+      }
+      const { status, text } = await start(["queue", "status", "--json"], redis.url).ended;
+      assert.equal(status, 0, text);
+      assert.equal(JSON.parse(text).queue, `redis://127.0.0.1:${redis.port}/0`);
+      assert.doesNotMatch(text, /s3cret/);
+
+      const store = path.join(folder, "secret-store");
+      const maker = new TrialMaker(path.join(folder, "secret-sweep"));
+      await maker.prepare();
+      const trial = maker.real({ targetMacs: 0.8, threads: 1, batch: 16, epochs: 0.5, fineTuneEpochs: 0 });
+      const runner = await openQueueRunner({ url: redis.url, store, lookMs: 200 });
+      const outcome = runner.run(trial, maker.directory(trial), new WatchedEpochs());
+      await until(() => existsSync(path.join(store, "objects")), "the trial is published");
+      const worker = start(["worker", "--store", store], redis.url);
+      const ended = await outcome;
+      assert.equal(ended.status, "done", JSON.stringify(ended));
+      worker.child.kill("SIGTERM");
+      assert.doesNotMatch((await worker.ended).text, /s3cret/);
+      await runner.close();
+      const files = [store, maker.directory(trial)].flatMap((root) =>
+        readdirSync(root, { recursive: true, withFileTypes: true })
+          .filter((entry) => entry.isFile())
+          .map((entry) => path.join(entry.parentPath, entry.name)),
+      );
+      assert.ok(files.length > 10);
+      const holding = files.filter((file) => readFileSync(file, "latin1").includes("s3cret"));
+      assert.deepEqual(holding, []);
+    } finally {
+      await redis.end();
+    }
+  });
+
+  test("rediss:// with a certificate that Node.js is told of", async (context) => {
+    const cert = path.join(folder, "cert.pem");
+    const key = path.join(folder, "key.pem");
+    const made = spawnSync("openssl", [
+      ...["req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "2", "-subj", "/CN=127.0.0.1"],
+      ...["-addext", "subjectAltName=IP:127.0.0.1", "-keyout", key, "-out", cert],
+    ]);
+    if (made.status !== 0) return context.skip("needs openssl");
+    const redis = await TestRedis.start({ password, tls: { cert, key } }).catch(() => undefined);
+    if (redis === undefined) return context.skip("this redis-server speaks no TLS");
+    try {
+      const trusted = await start(["queue", "status"], redis.url, { NODE_EXTRA_CA_CERTS: cert }).ended;
+      assert.equal(trusted.status, 0, trusted.text);
+      assert.match(trusted.text, /^rediss:\/\/127\.0\.0\.1:\d+\/0: Redis/);
+      const unknown = await start(["queue", "status"], redis.url).ended;
+      assert.equal(unknown.status, 1);
+      assert.match(unknown.text, /cannot be reached.*certificate/);
+      assert.doesNotMatch(unknown.text, /s3cret/);
+    } finally {
+      await redis.end();
+    }
+  });
+});
