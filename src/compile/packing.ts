@@ -8,11 +8,13 @@ import { ByteWriter } from "./wasm/bytes.js";
 
 // A program's weights in fewer bytes, to be expanded once before it runs: record by record in the order of its
 // constants, to the bit. A record is its kind and some integers (unsigned LEB128), then bytes; whatever it makes begins
-// at a multiple of `WEIGHT_ALIGNMENT`. Numbers of more than a byte are little-endian.
+// at a multiple of `WEIGHT_ALIGNMENT`. Numbers of more than a byte are little-endian. Records stand behind each other;
+// behind the last of them the int8 of all, then the gaps and bits of all: bytes of one kind beside each other are
+// compressed better.
 
 /** Kinds of records, with the integers that follow. `n` is how many outputs there are, else elements or bytes. */
 export const packedKinds = {
-  /** n bytes, as they are. */
+  /** n bytes, of how many an element has; as they are. */
   raw: 0,
   /** n float16. */
   halves: 1,
@@ -31,21 +33,34 @@ export const packedKinds = {
 
 type Kind = keyof typeof packedKinds;
 
-/** @returns the packed weights; undefined where they are not smaller */
-export function packWeights(program: Program): Uint8Array | undefined {
+export interface PackedWeights {
+  /** Records, int8, gaps and bits. */
+  readonly bytes: Uint8Array;
+  /** Where the int8 begin, and where the gaps and bits do. */
+  readonly levels: number;
+  readonly places: number;
+}
+
+/** @returns undefined where packed weights are not smaller */
+export function packWeights(program: Program): PackedWeights | undefined {
   const { weights, constants } = program;
   if (constants === undefined) return undefined;
-  const writer = new ByteWriter();
+  const parts = partNames.map(() => new ByteWriter());
   const packer = new Packer(program, constants);
   for (const constant of constants) {
     const forms = packer.forms(constant).sort((a, b) => a.cost - b.cost);
-    writer.bytes(present(forms[0]).bytes);
+    const form = present(forms[0]);
+    for (const [index, name] of partNames.entries()) parts[index]?.bytes(form[name]);
   }
-  return writer.length < weights.length ? writer.view().slice() : undefined;
+  const whole = new ByteWriter();
+  const [levels, places] = parts.map((part) => whole.bytes(part.view()).length);
+  if (levels === undefined || places === undefined || whole.length >= weights.length) return undefined;
+  return { bytes: whole.view().slice(), levels, places };
 }
 
-interface Form {
-  readonly bytes: Uint8Array;
+const partNames = ["record", "levels", "places"] as const;
+
+interface Form extends Readonly<Record<(typeof partNames)[number], Uint8Array>> {
   /** Bytes, or what is left of them when they are compressed further, where forms differ in that. */
   readonly cost: number;
 }
@@ -54,7 +69,15 @@ interface Form {
 const record = (kind: Kind, ...integers: readonly number[]): ByteWriter =>
   integers.reduce((writer, value) => writer.unsigned(value), new ByteWriter().byte(packedKinds[kind]));
 
-const formOf = (writer: ByteWriter): Form => ({ bytes: writer.view().slice(), cost: writer.length });
+const nothing = new Uint8Array(0);
+
+function formOf(
+  writer: ByteWriter,
+  { levels = nothing, places = nothing }: Partial<Pick<Form, "levels" | "places">> = {},
+): Form {
+  const bytes = writer.view().slice();
+  return { record: bytes, levels, places, cost: bytes.length + levels.length + places.length };
+}
 
 class Packer {
   private readonly view: DataView;
@@ -72,7 +95,9 @@ class Packer {
   /** All forms in which a constant can be kept. */
   forms(constant: ProgramConstant): Form[] {
     const { offset, size, type, layout } = constant;
-    const raw = formOf(record("raw", size).bytes(this.program.weights.subarray(offset, offset + size)));
+    const raw = formOf(
+      record("raw", size, type === "u16" ? 2 : 4).bytes(this.program.weights.subarray(offset, offset + size)),
+    );
     const elements = this.elements(constant);
     const others = type === "f32" ? this.ofNumbers(elements, layout) : this.ofSteps(elements, type, layout);
     return [raw, ...others.filter((form) => form !== undefined)];
@@ -106,14 +131,13 @@ class Packer {
         values.subarray(ends[output - 1] ?? 0, ends[output]),
       );
       if (scales === undefined) return undefined;
-      const writer = record("runs", counts.length, table.offset, tableBytes(table));
       let output = 0;
-      return formOf(
-        withLevels(writer, scales, values, (at) => {
-          while (at >= present(ends[output])) output += 1;
-          return output;
-        }),
-      );
+      const levels = levelsOf(values, scales, (at) => {
+        while (at >= present(ends[output])) output += 1;
+        return output;
+      });
+      const writer = record("runs", counts.length, table.offset, tableBytes(table));
+      return formOf(withScales(writer, scales), { levels });
     }
     const { outputs, block } = layout?.kind === "blocks" ? layout : { outputs: 1, block: 1 };
     const each = values.length / outputs;
@@ -123,8 +147,8 @@ class Packer {
       Float32Array.from({ length: each }, (_, at) => present(values[place(output, at)])),
     );
     if (scales === undefined) return undefined;
-    const writer = record("blocks", outputs, each, block);
-    return formOf(withLevels(writer, scales, values, outputsInBlocks(outputs, block, each)));
+    const levels = levelsOf(values, scales, outputsInBlocks(outputs, block, each));
+    return formOf(withScales(record("blocks", outputs, each, block), scales), { levels });
   }
 
   private ofSteps(
@@ -145,7 +169,7 @@ class Packer {
       return writer;
     };
     const gaps = gapsOf(rows);
-    const gapForm = formOf(begin("gaps", table.offset, tableBytes(table)).bytes(gaps));
+    const gapForm = formOf(begin("gaps", table.offset, tableBytes(table)), { places: gaps });
     const row = inputs * taps.length;
     const bits = new Uint8Array(Math.ceil((counts.length * row) / 8));
     rows.forEach((places, output) => {
@@ -154,8 +178,10 @@ class Packer {
         bits[at >> 3] = present(bits[at >> 3]) | (1 << (at & 7));
       }
     });
-    const header = gapForm.bytes.length - gaps.length;
-    return [{ ...gapForm, cost: header + compressedGaps(gaps) }, formOf(begin("bits", row).bytes(bits))];
+    return [
+      { ...gapForm, cost: gapForm.record.length + compressedGaps(gaps) },
+      formOf(begin("bits", row), { places: bits }),
+    ];
   }
 
   private countsAt({ buffer }: Location): {
@@ -188,17 +214,13 @@ function scalesOf(outputs: number, weightsOf: (output: number) => Float32Array):
   return scales;
 }
 
-function withLevels(
-  writer: ByteWriter,
-  scales: Float32Array,
-  values: Float32Array,
-  outputOf: (at: number) => number,
-): ByteWriter {
+function withScales(writer: ByteWriter, scales: Float32Array): ByteWriter {
   for (const scale of scales) writer.float32(scale);
-  return writer.bytes(
-    Uint8Array.from(values, (value, at) => Math.round(value / present(scales[outputOf(at)]))),
-  );
+  return writer;
 }
+
+const levelsOf = (values: Float32Array, scales: Float32Array, outputOf: (at: number) => number): Uint8Array =>
+  Uint8Array.from(values, (value, at) => Math.round(value / present(scales[outputOf(at)])));
 
 /** Where a weight of an output stands. */
 function placesInBlocks(

@@ -4,7 +4,7 @@ import type { ModulePort, ModuleVariant } from "../backend.js";
 import { uniqueKernels } from "../kernel_pool.js";
 import type { Kernel } from "../loops.js";
 import { planMemory } from "../memory_plan.js";
-import { packWeights } from "../packing.js";
+import { type PackedWeights, packWeights } from "../packing.js";
 import type { Location, Port, Program, Step } from "../program.js";
 import { ByteWriter } from "./bytes.js";
 import { functionBody } from "./function_body.js";
@@ -68,12 +68,12 @@ export function wasmModule(
 ): Uint8Array {
   const layout = memoryLayout(program);
   const packed = isBare ? undefined : packedWeights(program);
-  const pages = memoryPages(Math.max(layout.bytes, layout.arena + (packed?.length ?? 0)));
+  const pages = memoryPages(Math.max(layout.bytes, layout.arena + (packed?.bytes.length ?? 0)));
   const { kernels, indexOf } = uniqueKernels(program.steps.map((step) => step.kernel));
   const module = new ByteWriter().bytes([0x00, 0x61, 0x73, 0x6d, 0x01, 0x00, 0x00, 0x00]);
   section(module, "type", typeSection(kernels));
   const calls = [program.steps, ...(exportsSteps ? program.steps.map((step) => [step]) : [])];
-  const unpacking = packed && unpackFunction(layout.arena, packed.length);
+  const unpacking = packed && unpackFunction(layout.arena, packed);
   const more = unpacking === undefined ? 0 : 1;
   section(module, "function", functionSection(kernels, calls.length + more));
   section(module, "memory", new ByteWriter().unsigned(1).byte(0).unsigned(pages));
@@ -87,7 +87,7 @@ export function wasmModule(
   if (isBare) return module.view().slice();
   // Beside the other code, so that what they have in common is near enough for compression to find.
   customSection(module, RELAXED_SECTION, codeSection(kernels, callers, true).view());
-  if (packed !== undefined) section(module, "data", dataSection(packed, layout.arena));
+  if (packed !== undefined) section(module, "data", dataSection(packed.bytes, layout.arena));
   else if (program.weights.length > 0) section(module, "data", dataSection(program.weights, 0));
   const description = new TextEncoder().encode(JSON.stringify(describe(program, layout)));
   customSection(module, DESCRIPTION_SECTION, description);
@@ -128,9 +128,9 @@ function memoryLayout(program: Program): Layout {
 }
 
 /** Packed weights, where they save more than the code that expands them takes. */
-function packedWeights(program: Program): Uint8Array | undefined {
+function packedWeights(program: Program): PackedWeights | undefined {
   const packed = packWeights(program);
-  return packed !== undefined && packed.length + UNPACKING_BYTES < program.weights.length
+  return packed !== undefined && packed.bytes.length + UNPACKING_BYTES < program.weights.length
     ? packed
     : undefined;
 }

@@ -1,4 +1,4 @@
-import { packedKinds } from "../packing.js";
+import { type PackedWeights, packedKinds } from "../packing.js";
 import { WEIGHT_ALIGNMENT } from "../program.js";
 import {
   type Code,
@@ -17,6 +17,8 @@ import { control, scalar, valueTypes } from "./instructions.js";
 
 const locals = [
   "from",
+  "levels",
+  "places",
   "to",
   "end",
   "kind",
@@ -38,7 +40,8 @@ const locals = [
 const variables = Object.fromEntries(locals.map((name, index) => [name, localAt(index)])) as Readonly<
   Record<(typeof locals)[number], Local>
 >;
-const { from, to, end, kind, n, a, b, c, d, e, table, output, i, last, place, shift, byte } = variables;
+const { from, levels, places, to, end, kind, n, a, b, c, d, e, table, output, i, last, place, shift, byte } =
+  variables;
 
 /** f32.convert_i32_s, f32.mul, f32.reinterpret_i32 and 2^112 as a constant. */
 const toFloat = scalar.fromInteger;
@@ -60,7 +63,9 @@ const read = (variable: Local): Code => [
 
 const next = (variable: Local, bytes: number): Code => variable.add(bytes);
 
+/** Elements are in this machine's order already. */
 const raw: Code = [
+  ...read(a),
   ...end.set(op("add", to.get, n.get)),
   ...whileTrue(
     op("less", to.get, end.get),
@@ -89,12 +94,12 @@ const halves: Code = [
 /** One weight of an output. */
 const weight: Code = [
   ...store("f32", to.get, [
-    ...load("i8", from.get),
+    ...load("i8", levels.get),
     toFloat,
     ...load("f32", op("add", table.get, op("shiftLeft", output.get, 2))),
     MULTIPLY,
   ]),
-  ...next(from, 1),
+  ...next(levels, 1),
   ...next(to, 4),
 ];
 
@@ -180,8 +185,8 @@ const gaps: Code = [
       i.get,
       repeatWhile(
         op("equal", byte.get, 255),
-        byte.set(load("u8", from.get)),
-        next(from, 1),
+        byte.set(load("u8", places.get)),
+        next(places, 1),
         place.add(byte.get),
       ),
       place.add(1),
@@ -206,7 +211,11 @@ const bits: Code = [
       ifTrue(
         op(
           "and",
-          op("shiftRight", load("u8", op("add", from.get, op("shiftRight", i.get, 3))), op("and", i.get, 7)),
+          op(
+            "shiftRight",
+            load("u8", op("add", places.get, op("shiftRight", i.get, 3))),
+            op("and", i.get, 7),
+          ),
           1,
         ),
         [step],
@@ -216,24 +225,22 @@ const bits: Code = [
     ),
     output.add(1),
   ),
-  ...from.add(op("shiftRight", op("add", i.get, 7), 3)),
+  ...places.add(op("shiftRight", op("add", i.get, 7), 3)),
 ];
 
 const bodies: Readonly<Record<keyof typeof packedKinds, Code>> = { raw, halves, blocks, runs, gaps, bits };
 
-/**
- * The body of a function that expands packed weights to address 0.
- * @param address where they are
- * @param size in bytes
- */
-export function unpackFunction(address: number, size: number): Uint8Array {
+/** The body of a function that expands packed weights, which lie at an address, to address 0. */
+export function unpackFunction(address: number, packed: PackedWeights): Uint8Array {
   const all = Object.entries(bodies).map(([name, body]) =>
     ifTrue(op("equal", kind.get, packedKinds[name as keyof typeof packedKinds]), [body]),
   );
   const code: Code = [
     ...from.set(address),
+    ...levels.set(address + packed.levels),
+    ...places.set(address + packed.places),
     ...whileTrue(
-      op("less", from.get, address + size),
+      op("less", from.get, address + packed.levels),
       read(kind),
       read(n),
       ...all,
