@@ -1,10 +1,11 @@
 import { fixOpenBatch } from "../graph/passes/fix_input_shape.js";
 import { type Pass, runPasses } from "../graph/passes/pass.js";
 import type { Graph, Node } from "../graph/types.js";
+import type { WeightsType } from "../graph/weights_type.js";
 import { expandOperators } from "../ops/passes/expand_operators.js";
 import { foldNormalization } from "../ops/passes/fold_normalization.js";
 import { importModel } from "../ops/passes/import_model.js";
-import { storeWeights, type WeightsType, weightsTypeOf } from "../ops/passes/store_weights.js";
+import { storeWeights, weightsTypeOf } from "../ops/passes/store_weights.js";
 import { widenSmallIntegers } from "../ops/passes/widen_small_integers.js";
 import { type ConstantLimits, evaluateConstants } from "./evaluate_constants.js";
 import { findLowering } from "./lower/registry.js";

@@ -1,5 +1,5 @@
 import type { ElementType } from "../graph/types.js";
-import type { WeightsType } from "../ops/passes/store_weights.js";
+import type { WeightsType } from "../graph/weights_type.js";
 import type { Kernel, PointerType } from "./loops.js";
 
 /** A stretch of memory while a program is put together: where it lies is decided at the end. */

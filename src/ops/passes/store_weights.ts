@@ -4,12 +4,9 @@ import { freshNames, usedNames } from "../../graph/edit.js";
 import { capturedNames, linkGraph } from "../../graph/links.js";
 import { elementCount, float32Data, float32Tensor } from "../../graph/tensor.js";
 import type { Graph, Node, Tensor } from "../../graph/types.js";
+import type { WeightsType } from "../../graph/weights_type.js";
 import { channelsAlong, toGrid } from "../families/weight_grid.js";
 import { castNode, hasHalfWeights, withHalfWeights } from "./float16.js";
-
-/** How a file holds weights. Arithmetic is float32 whatever this is. */
-export const weightsTypes = ["float32", "float16", "int8"] as const;
-export type WeightsType = (typeof weightsTypes)[number];
 
 /** What became of a network's weights. */
 export interface StoredWeights {
