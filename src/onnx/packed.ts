@@ -15,7 +15,7 @@ import {
   type TensorProto,
   TensorProtoSchema,
 } from "./gen/onnx_pb.js";
-import { checkedDims, tensorError } from "./tensors.js";
+import { checkedDims, encodeTensor, tensorError } from "./tensors.js";
 
 // int8 tensors most of whose elements are zero. Sparse initializers spend two to four bytes on each position; here the
 // places of the others are bits, or distances of one byte, and a function of the model, which any runtime computes once
@@ -23,8 +23,10 @@ import { checkedDims, tensorError } from "./tensors.js";
 
 /** Domain of the functions that unpack. */
 export const PACKED_DOMAIN = "penni.packed";
-const BITS = "UnpackBits";
-const GAPS = "UnpackGaps";
+const BITS = "Bits";
+const GAPS = "Gaps";
+/** Makes the values, where these take fewer than 8 bits each. */
+const NUMBERS = "Numbers";
 /** From here on models have functions. */
 export const IR_VERSION_FUNCTIONS = 8n;
 const FUNCTION_OPSET = 13;
@@ -33,9 +35,11 @@ const PACKED_VERSION = 1n;
 const codes = { uint8: 2, int8: 3, int32: 6 } as const;
 const MOST_GAP = 255;
 
-/** What takes the place of an initializer: a node that makes it of two others. */
+/** What takes the place of an initializer: nodes that make it of two others. */
 export interface PackedInitializer {
-  readonly node: NodeProto;
+  /** Bytes that it takes less than the ordinary form. */
+  readonly saved: number;
+  readonly nodes: readonly NodeProto[];
   readonly initializers: readonly TensorProto[];
 }
 
@@ -88,7 +92,7 @@ function asGaps(bytes: Uint8Array): Places {
  * @param dense its ordinary form
  * @param fresh hands out names
  */
-export function packInitializer(
+function packInitializer(
   name: string,
   tensor: Tensor,
   dense: TensorProto,
@@ -103,23 +107,87 @@ export function packInitializer(
   const { values, places } = op === BITS ? bits : gaps;
   const [placesName, valuesName] = [fresh(`${name}.p`), fresh(`${name}.v`)];
   const placesDims = op === BITS ? [places.length, 1] : [places.length];
-  const node = create(NodeProtoSchema, {
+  const unpack = create(NodeProtoSchema, {
     opType: op,
     domain: PACKED_DOMAIN,
     input: [placesName, valuesName],
     output: [name],
     attribute: [integers("shape", tensor.dims)],
   });
-  const initializers = [
-    tensorOf(placesName, placesDims, "uint8", places),
-    tensorOf(valuesName, [values.length], "int8", Uint8Array.from(values)),
-  ];
+  const numbers = packNumbers(valuesName, Int8Array.from(values), fresh);
+  const parts = numbers ?? {
+    nodes: [],
+    initializers: [tensorOf(valuesName, [values.length], "int8", Uint8Array.from(values))],
+  };
+  const nodes = [...parts.nodes, unpack];
+  const initializers = [tensorOf(placesName, placesDims, "uint8", places), ...parts.initializers];
   const packed = [
-    toBinary(NodeProtoSchema, node),
+    ...nodes.map((each) => toBinary(NodeProtoSchema, each)),
     ...initializers.map((each) => toBinary(TensorProtoSchema, each)),
   ];
   const bytes = packed.reduce((sum, part) => sum + part.length, 0);
-  return bytes < toBinary(TensorProtoSchema, dense).length ? { node, initializers } : undefined;
+  const saved = toBinary(TensorProtoSchema, dense).length - bytes;
+  return saved > 0 ? { saved, nodes, initializers } : undefined;
+}
+
+/**
+ * The initializers of a graph that have smaller forms, by name: none where all of them together save less than the
+ * functions that unpack them take.
+ */
+export function packInitializers(
+  initializers: ReadonlyMap<string, Tensor>,
+  fresh: (stem: string) => string,
+): ReadonlyMap<string, PackedInitializer> {
+  const packed = new Map<string, PackedInitializer>();
+  for (const [name, tensor] of initializers) {
+    const found =
+      tensor.type === "int8" ? packInitializer(name, tensor, encodeTensor(name, tensor), fresh) : undefined;
+    if (found !== undefined) packed.set(name, found);
+  }
+  const called = new Set([...packed.values()].flatMap(({ nodes }) => nodes.map(({ opType }) => opType)));
+  const functions = [...called].map(
+    (op) => toBinary(FunctionProtoSchema, functionOf(op)).length + NODE_BYTES,
+  );
+  const sum = (numbers: readonly number[]): number => numbers.reduce((total, each) => total + each, 0);
+  return sum([...packed.values()].map(({ saved }) => saved)) > sum(functions) ? packed : new Map();
+}
+
+/** Bytes of a node and of a name more. */
+const NODE_BYTES = 64;
+
+/** int8 of which the largest needs few bits, in so many, above the smallest that those hold. */
+function packNumbers(
+  name: string,
+  values: Int8Array,
+  fresh: (stem: string) => string,
+): Pick<PackedInitializer, "nodes" | "initializers"> | undefined {
+  const offset = values.reduce((most, value) => Math.max(most, Math.abs(value)), 0);
+  const width = Math.ceil(Math.log2(2 * offset + 1));
+  const size = Math.ceil((values.length * width) / 8);
+  if (width === 0 || size + NODE_BYTES >= values.length) return undefined;
+  const bytes = new Uint8Array(size);
+  values.forEach((value, at) => {
+    for (let bit = 0; bit < width; bit++) {
+      const place = at * width + bit;
+      if (((value + offset) >> bit) & 1) bytes[place >> 3] = present(bytes[place >> 3]) | (1 << (place & 7));
+    }
+  });
+  const stream = fresh(`${name}.b`);
+  const unpack = create(NodeProtoSchema, {
+    opType: NUMBERS,
+    domain: PACKED_DOMAIN,
+    input: [stream],
+    output: [name],
+    attribute: [
+      integers("shape", [values.length, width]),
+      integers(
+        "weights",
+        Array.from({ length: width }, (_, bit) => 2 ** bit),
+      ),
+      integer("offset", -offset),
+    ],
+  });
+  return { nodes: [unpack], initializers: [tensorOf(stream, [size, 1], "uint8", bytes)] };
 }
 
 function integers(name: string, values: readonly number[]): AttributeProto {
@@ -149,44 +217,67 @@ function node(
   return create(NodeProtoSchema, { opType, input: [...input], output: [output], attribute });
 }
 
+/** A constant that a call states. */
+const stated = (name: string, kind: "INT" | "INTS"): NodeProto =>
+  node("Constant", [], name, [
+    create(AttributeProtoSchema, {
+      name: kind === "INT" ? "value_int" : "value_ints",
+      type: AttributeProto_AttributeType[kind],
+      refAttrName: name,
+    }),
+  ]);
+
 /** The shape that a call states, and how many elements it has. */
 const shapeNodes = (): readonly NodeProto[] => [
-  node("Constant", [], "shape", [
-    create(AttributeProtoSchema, {
-      name: "value_ints",
-      type: AttributeProto_AttributeType.INTS,
-      refAttrName: "shape",
-    }),
-  ]),
+  stated("shape", "INTS"),
   node("ReduceProd", ["shape"], "count"),
   node("Constant", [], "axis", [integer("value_int", 0)]),
+];
+
+/** Bits as integers, as many as there are elements. */
+const bitNodes = (): readonly NodeProto[] => [
+  node("Constant", [], "shifts", [
+    tensorValue(
+      tensorOf(
+        "",
+        [8],
+        "uint8",
+        Uint8Array.from({ length: 8 }, (_, bit) => bit),
+      ),
+    ),
+  ]),
+  node("Constant", [], "two", [tensorValue(tensorOf("", [], "uint8", Uint8Array.of(2)))]),
+  node("Constant", [], "flat", [integers("value_ints", [-1])]),
+  node("Constant", [], "first", [integers("value_ints", [0])]),
+  node("BitShift", ["places", "shifts"], "shifted", [word("direction", "RIGHT")]),
+  node("Mod", ["shifted", "two"], "bits"),
+  node("Cast", ["bits"], "numbers", [integer("to", codes.int32)]),
+  node("Reshape", ["numbers", "flat"], "all"),
+  node("Slice", ["all", "first", "count"], "known"),
 ];
 
 const bodies: Readonly<Record<string, () => readonly NodeProto[]>> = {
   [BITS]: () => [
     ...shapeNodes(),
-    node("Constant", [], "shifts", [
-      tensorValue(
-        tensorOf(
-          "",
-          [8],
-          "uint8",
-          Uint8Array.from({ length: 8 }, (_, bit) => bit),
-        ),
-      ),
-    ]),
-    node("Constant", [], "two", [tensorValue(tensorOf("", [], "uint8", Uint8Array.of(2)))]),
-    node("Constant", [], "flat", [integers("value_ints", [-1])]),
-    node("Constant", [], "first", [integers("value_ints", [0])]),
-    node("BitShift", ["places", "shifts"], "shifted", [word("direction", "RIGHT")]),
-    node("Mod", ["shifted", "two"], "bits"),
-    node("Cast", ["bits"], "numbers", [integer("to", codes.int32)]),
-    node("Reshape", ["numbers", "flat"], "all"),
-    node("Slice", ["all", "first", "count"], "known"),
+    ...bitNodes(),
     node("CumSum", ["known", "axis"], "sums"),
     node("Mul", ["sums", "known"], "indices"),
     node("Gather", ["values", "indices"], "found"),
     node("Reshape", ["found", "shape"], "y"),
+  ],
+  [NUMBERS]: () => [
+    ...shapeNodes(),
+    ...bitNodes(),
+    stated("weights", "INTS"),
+    stated("offset", "INT"),
+    node("Cast", ["weights"], "factors", [integer("to", codes.int32)]),
+    node("Cast", ["offset"], "least", [integer("to", codes.int32)]),
+    node("Constant", [], "last", [integers("value_ints", [1])]),
+    node("Reshape", ["known", "shape"], "rows"),
+    node("Mul", ["rows", "factors"], "parts"),
+    node("ReduceSum", ["parts", "last"], "sums", [integer("keepdims", 0)]),
+    node("Add", ["sums", "least"], "moved"),
+    node("Cast", ["moved"], "y", [integer("to", codes.int8)]),
   ],
   [GAPS]: () => [
     ...shapeNodes(),
@@ -202,9 +293,9 @@ function functionOf(name: string): FunctionProto {
   return create(FunctionProtoSchema, {
     name,
     domain: PACKED_DOMAIN,
-    input: ["places", "values"],
+    input: name === NUMBERS ? ["places"] : ["places", "values"],
     output: ["y"],
-    attribute: ["shape"],
+    attribute: name === NUMBERS ? ["shape", "weights", "offset"] : ["shape"],
     node: [...present(bodies[name])()],
     opsetImport: [create(OperatorSetIdProtoSchema, { domain: "", version: BigInt(FUNCTION_OPSET) })],
   });
@@ -241,10 +332,12 @@ export function unpackInitializers(graph: GraphProto, allowance: number): void {
     if (tensor === undefined) continue;
     left -= tensor.rawData.byteLength;
     graph.initializer.push(tensor);
+    known.set(tensor.name, tensor);
     done.add(call);
   }
   graph.node = graph.node.filter((each) => !done.has(each));
   const read = new Set(graph.node.flatMap(({ input }) => input));
+  // What was unpacked only to be unpacked further goes along.
   const parts = new Set([...done].flatMap(({ input }) => input).filter((name) => !read.has(name)));
   graph.initializer = graph.initializer.filter(({ name }) => !parts.has(name));
 }
@@ -254,9 +347,9 @@ function unpacked(
   known: ReadonlyMap<string, TensorProto>,
   allowance: number,
 ): TensorProto | undefined {
-  const [places, values] = input.map((name) => known.get(name));
+  const [places, values = opType === NUMBERS ? noValues : undefined] = input.map((name) => known.get(name));
   const [name] = output;
-  const shape = attribute.find((each) => each.name === "shape");
+  const [shape, offset] = ["shape", "offset"].map((wanted) => attribute.find((each) => each.name === wanted));
   if (places === undefined || values === undefined || name === undefined || shape === undefined)
     return undefined;
   // As other tools may have written it again: what its function says is what it means.
@@ -266,10 +359,29 @@ function unpacked(
   if (count > allowance) {
     throw tensorError(name, "is too large when unpacked", `at most ${allowance} bytes`, `${count}`);
   }
+  if (opType === NUMBERS) {
+    const [length = 0, width = 0] = dims;
+    if (width > 8 || places.rawData.length !== Math.ceil((length * width) / 8) || offset === undefined)
+      throw tensorError(name, "is packed in parts that contradict each other");
+    return tensorOf(name, [length], "int8", fromStream(places.rawData, length, width, Number(offset.i)));
+  }
   const bytes = new Uint8Array(count);
   const isWhole = (opType === BITS ? fromBits : fromGaps)(bytes, places.rawData, values.rawData);
   if (!isWhole) throw tensorError(name, "is packed in parts that contradict each other");
   return tensorOf(name, dims, "int8", bytes);
+}
+
+const noValues = tensorOf("", [1], "int8", new Uint8Array(1));
+
+function fromStream(places: Uint8Array, length: number, width: number, offset: number): Uint8Array {
+  return Uint8Array.from({ length }, (_, at) => {
+    let value = offset;
+    for (let bit = 0; bit < width; bit++) {
+      const place = at * width + bit;
+      value += ((present(places[place >> 3]) >> (place & 7)) & 1) << bit;
+    }
+    return value;
+  });
 }
 
 function fromBits(bytes: Uint8Array, places: Uint8Array, values: Uint8Array): boolean {

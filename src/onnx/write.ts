@@ -15,7 +15,12 @@ import {
   type TensorProto,
   TensorProto_DataLocation,
 } from "./gen/onnx_pb.js";
-import { addPackedFunctions, IR_VERSION_FUNCTIONS, packInitializer } from "./packed.js";
+import {
+  addPackedFunctions,
+  IR_VERSION_FUNCTIONS,
+  type PackedInitializer,
+  packInitializers,
+} from "./packed.js";
 import { sparsify } from "./sparse.js";
 import { encodeTensor } from "./tensors.js";
 import { encodeValueInfo } from "./values.js";
@@ -89,15 +94,17 @@ class DataParts {
 function encodeInitializers(graph: Graph, proto: GraphProto, sparse: boolean, data?: DataParts): void {
   const annotations = new Map(proto.initializer.map((tensor) => [tensor.name, tensor]));
   proto.initializer = [];
-  const fresh = freshNames(sparse ? usedNames(graph) : new Set());
+  const packing = sparse
+    ? packInitializers(graph.initializers, freshNames(usedNames(graph)))
+    : new Map<string, PackedInitializer>();
   for (const [name, tensor] of graph.initializers) {
-    const dense = encodeTensor(name, tensor);
-    const packed = sparse ? packInitializer(name, tensor, dense, fresh) : undefined;
+    const packed = packing.get(name);
     if (packed !== undefined) {
-      proto.node.unshift(packed.node);
+      proto.node.unshift(...packed.nodes);
       proto.initializer.push(...packed.initializers);
       continue;
     }
+    const dense = encodeTensor(name, tensor);
     const smaller = sparse ? sparsify(name, tensor, dense) : undefined;
     const annotated = smaller?.values ?? dense;
     const annotation = annotations.get(name);

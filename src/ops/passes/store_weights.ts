@@ -87,6 +87,7 @@ function inBytes(graph: Graph, levels: number | undefined): StoredWeights {
   const initializers = new Map<string, Tensor>();
   const nodes: Node[] = [];
   const kept: { name: string; reason: string }[] = [];
+  const renamed = new Map<string, string>();
   for (const [name, tensor] of graph.initializers) {
     initializers.set(name, tensor);
     if (tensor.type !== "float32") continue;
@@ -107,6 +108,12 @@ function inBytes(graph: Graph, levels: number | undefined): StoredWeights {
     }
     const { values, scales } = toGrid(float32Data(tensor), places, levels);
     const [stored, scale, cast] = [fresh("q"), fresh("s"), fresh("c")];
+    // Names of factors are Penni's own, and would take more bytes than the nodes.
+    const isFactor = (readers.get(name) ?? []).every(
+      ({ op, inputs }) => op === "MatMul" && inputs.every((other) => graph.initializers.has(other)),
+    );
+    const output = isFactor ? fresh("w") : name;
+    if (isFactor) renamed.set(name, output);
     initializers.delete(name);
     initializers.set(stored, { type: "int8", dims: tensor.dims, bytes: new Uint8Array(values.buffer) });
     const around = tensor.dims.slice(axis + 1).map(() => 1);
@@ -116,12 +123,16 @@ function inBytes(graph: Graph, levels: number | undefined): StoredWeights {
       op: "Mul",
       domain: "",
       inputs: [cast, scale],
-      outputs: [name],
+      outputs: [output],
       attributes: new Map(),
     });
   }
   if (nodes.length === 0) return { graph, kept };
-  return { graph: { ...graph, nodes: [...nodes, ...graph.nodes], initializers }, kept };
+  const others = graph.nodes.map((node) => ({
+    ...node,
+    inputs: node.inputs.map((name) => renamed.get(name) ?? name),
+  }));
+  return { graph: { ...graph, nodes: [...nodes, ...others], initializers }, kept };
 }
 
 function axisOf(
