@@ -49,7 +49,7 @@ const weightAxes: ReadonlyMap<string, Readonly<Record<number, AxisRule>>> = new 
  * DequantizeLinear, which says the same, it computes in every run, so that layers have no constant weights.) Weights that are on such a grid already, as those of a
  * network that was read from such a file, come out as they were, to the bit. What is no weight of a layer (biases,
  * normalizations), or would not be smaller, stays float32, and so does what the type cannot hold.
- * @param levels of int8, on each side of zero
+ * @param levels of int8, on each side of zero; bases always have all
  */
 export function storeWeights(graph: Graph, type: WeightsType, levels?: number): StoredWeights {
   if (type === "float32") return { graph, kept: [] };
@@ -106,7 +106,11 @@ function inBytes(graph: Graph, levels: number | undefined): StoredWeights {
       kept.push({ name, reason: NOT_FINITE });
       continue;
     }
-    const { values, scales } = toGrid(float32Data(tensor), places, levels);
+    // Bases are small, and every kernel is made of them.
+    const isBasis = (readers.get(name) ?? []).every(
+      ({ op, inputs }) => op === "MatMul" && inputs[1] === name && graph.initializers.has(inputs[0] ?? ""),
+    );
+    const { values, scales } = toGrid(float32Data(tensor), places, isBasis ? undefined : levels);
     const [stored, scale, cast] = [fresh("q"), fresh("s"), fresh("c")];
     // Names of factors are Penni's own, and would take more bytes than the nodes.
     const isFactor = (readers.get(name) ?? []).every(
