@@ -17,6 +17,7 @@ import {
 } from "../graph/image_metadata.js";
 import { fixInputShape } from "../graph/passes/fix_input_shape.js";
 import type { Graph } from "../graph/types.js";
+import type { WeightsType } from "../graph/weights_type.js";
 import { unusableNames } from "../measure/classes.js";
 import type { CIdentifier } from "../text/destinations.js";
 import { type BuiltWith, buildAddon } from "./addon.js";
@@ -27,6 +28,8 @@ export interface CompileSettings {
   readonly name: CIdentifier;
   /** One of the back end's; default: its first. */
   readonly weights?: WeightsPlace;
+  /** What weights are kept as until the result is loaded; default: what the model has them as. */
+  readonly weightsType?: WeightsType;
   /** Dimensions of inputs that the model leaves open, by name; an open batch becomes 1. */
   readonly inputShapes?: ReadonlyMap<string, readonly number[]>;
   /** What is said of pictures in place of what the model says. */
@@ -66,7 +69,7 @@ export async function compileModel(
   const { name, weights, inputShapes = new Map(), pictures: stated = {} } = settings;
   const { graph: fixed, notices } = withUsableNames(fixInputShape(given, inputShapes));
   const pictures = picturesOf(fixed, stated);
-  const program = compileProgram(withPreprocessing(fixed, pictures), backend.target);
+  const program = compileProgram(withPreprocessing(fixed, pictures), backend.target, settings.weightsType);
   if (settings.verify === true) verifyProgram(program, backend.target.width);
   const emitted = backend.emit(program, {
     name,

@@ -7,6 +7,7 @@ import type { PictureOptions } from "../data/picture_format.js";
 import type { NewFile } from "../files/directories.js";
 import { PenniError } from "../graph/errors.js";
 import { naming } from "../graph/naming.js";
+import { type WeightsType, weightsTypes } from "../graph/weights_type.js";
 import { terminalJson } from "../text/destinations.js";
 import { type Compilation, type CompiledFile, describeCompilation } from "./compile_text.js";
 import { addExamples, type Example, headings } from "./help.js";
@@ -18,6 +19,7 @@ interface CompileOptions extends PictureOptions {
   readonly out: string;
   readonly name?: string;
   readonly weights?: WeightsPlace;
+  readonly weightsType?: WeightsType;
   readonly example?: boolean;
   readonly verify?: boolean;
   readonly cross?: CrossProcessor;
@@ -40,6 +42,12 @@ export function addCompileCommand(program: Command, terminal: Terminal): Command
         "--weights <place>",
         "where the target has the choice: in the code, in a source file of their own, or in a binary file (default: inside)",
       ).choices(weightPlaces),
+    )
+    .addOption(
+      new Option(
+        "--weights-type <name>",
+        "how the result keeps weights until it is loaded (default: as the model does); arithmetic is float32",
+      ).choices(weightsTypes),
     )
     .option("--example", "also write a page, a program or a server that uses the model")
     .option(
@@ -104,11 +112,12 @@ async function compileFile(model: string, options: CompileOptions): Promise<Noti
   checkCross(backend, options);
   await checkFreeDirectory(out);
   const given = await readModel(model);
-  const { weights, inputShape: inputShapes, example, verify, cross } = options;
+  const { weights, weightsType, inputShape: inputShapes, example, verify, cross } = options;
   const { files, summary, pictures, notices, builtWith } = await naming(model, () =>
     compileModel(given, backend, {
       name,
       ...(weights === undefined ? {} : { weights }),
+      ...(weightsType === undefined ? {} : { weightsType }),
       ...(inputShapes === undefined ? {} : { inputShapes }),
       ...(example === undefined ? {} : { example }),
       ...(verify === undefined ? {} : { verify }),

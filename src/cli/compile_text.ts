@@ -33,14 +33,24 @@ const grouped = (value: number): string => value.toLocaleString("en-US");
 
 /** What `penni compile` prints, in lines of at most `width` characters. */
 export function describeCompilation(compilation: Compilation, width: number): string {
-  const { directory, files, layers, multiplyAccumulates, weightBytes, arenaBytes, pictures, builtWith } =
-    compilation;
+  const {
+    directory,
+    files,
+    layers,
+    multiplyAccumulates,
+    weightBytes,
+    arenaBytes,
+    pictures,
+    builtWith,
+    weightsType,
+  } = compilation;
   const computing = layers.filter((layer) => layer.multiplyAccumulates > 0);
   const table = computing.length === 0 ? [] : [formatTable(columns, computing, width)];
   const others = new Set(layers.filter((layer) => layer.multiplyAccumulates === 0).map(({ op }) => op));
+  const stored = weightsType === "float32" ? "" : ` (kept as ${weightsType} until they are loaded)`;
   const texts = [
     `Totals: ${grouped(multiplyAccumulates)} multiply-accumulates executed in one run, ` +
-      `${grouped(weightBytes)} bytes of weights, ${grouped(arenaBytes)} bytes for intermediate values (arena).`,
+      `${grouped(weightBytes)} bytes of weights${stored}, ${grouped(arenaBytes)} bytes for intermediate values (arena).`,
     ...(others.size === 0
       ? []
       : [`Without multiply-accumulates: ${[...others].map(terminalLine).join(", ")}.`]),

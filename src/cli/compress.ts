@@ -1,5 +1,6 @@
 import { type Command, Option } from "commander";
 import { PenniError } from "../graph/errors.js";
+import { weightsTypes } from "../graph/weights_type.js";
 import { compressionDefaults, lossNames, recoveryDefaults } from "../method/defaults.js";
 import type { RunDirectory } from "../run/directory.js";
 import { penalties, presetNames, starts } from "../run/names.js";
@@ -177,6 +178,12 @@ export async function addCompressCommand(
       inputShape,
     )
     .option("--dequantize", "compress the float32 network behind a quantized model")
+    .addOption(
+      new Option(
+        "--weights-type <name>",
+        "how the result's weights are stored (default: as the model has them); auto: in the fewest bytes that move the outputs on training images by little",
+      ).choices([...weightsTypes, "auto"]),
+    )
     .option("--external-data", "put the weights of the result into a file of their own, model.onnx.data");
   addPreprocessingOptions(command.optionsGroup(headings.pictures))
     .optionsGroup(headings.output)

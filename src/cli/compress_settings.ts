@@ -35,6 +35,7 @@ export interface SettingOptions {
   readonly distillation?: number;
   readonly labelSmoothing?: number;
   readonly shrinkWhileTraining: boolean;
+  readonly weightsType?: Settings["weights"];
   readonly batch?: number;
   readonly threads?: number;
   readonly device: Device;
@@ -97,6 +98,7 @@ export async function settingsFrom(options: SettingOptions): Promise<Settings> {
     fineTune: stage("fineTune", options.fineTuneEpochs, options.fineTuneLr),
     ...(options.basis === undefined ? {} : { basis: options.basis }),
     ...(options.start === undefined ? {} : { start: options.start }),
+    ...(options.weightsType === undefined ? {} : { weights: options.weightsType }),
     ...penaltyFrom(options, preset, retrain),
     ...given({
       calibrationImages: options.calibrationImages,

@@ -5,7 +5,7 @@ import type { ShapedGraph } from "../measure/runtime_shapes.js";
 import type { ModelSize, Verdict } from "../method/verdict.js";
 import { terminalJson } from "../text/destinations.js";
 import { addExamples, type Example, headings } from "./help.js";
-import { describeInspection, type InspectedModel } from "./inspect_text.js";
+import { describeInspection, type InspectedModel, type StoredWeightsSummary } from "./inspect_text.js";
 import { type InputShapes, inputShape, wholeNumber } from "./options.js";
 import { lineWidth, type Terminal } from "./terminal.js";
 import { inspectedFractions } from "./verdict_text.js";
@@ -66,6 +66,7 @@ export async function inspectFile(model: string, shapes: InputShapes): Promise<I
     const inspection = inspectGraph(real);
     return {
       ...inspection,
+      weights: await weightsOf(imported.given),
       remarks: modelRemarks(given, graph, shaping),
       verdict: verdictOn(real, inspection, await sizeOf(imported), inspectedFractions),
     };
@@ -119,6 +120,13 @@ async function withoutQuantization({ graph, fixed }: Imported): Promise<Graph> {
 async function sizeOf({ bytes, given }: Imported): Promise<ModelSize> {
   const { hasHalfWeights } = await import("../ops/passes/float16.js");
   return { bytes, half: hasHalfWeights(given) };
+}
+
+/** What a model's weights are stored as, and the bytes of all its constants as they would be without sparse forms. */
+async function weightsOf({ initializers, ...rest }: Graph): Promise<StoredWeightsSummary> {
+  const { weightsTypeOf } = await import("../ops/passes/store_weights.js");
+  const bytes = [...initializers.values()].reduce((sum, tensor) => sum + tensor.bytes.byteLength, 0);
+  return { type: weightsTypeOf({ initializers, ...rest }), bytes };
 }
 
 /** `penni inspect --shrink`: what `shrink` would remove of the model as it stands. */

@@ -1,3 +1,4 @@
+import type { WeightsType } from "../graph/weights_type.js";
 import type { InspectedLayer, Inspection } from "../method/inspect.js";
 import type { Remark } from "../method/remarks.js";
 import type { Verdict } from "../method/verdict.js";
@@ -7,8 +8,16 @@ import { type Column, compactNumber, formatTable } from "./table.js";
 import { wrap } from "./terminal.js";
 import { describeVerdict } from "./verdict_text.js";
 
+/** How a model holds its weights. */
+export interface StoredWeightsSummary {
+  readonly type: WeightsType;
+  /** Of all constants, zeros included. */
+  readonly bytes: number;
+}
+
 /** What `penni inspect` finds in a model. */
 export interface InspectedModel extends Inspection {
+  readonly weights?: StoredWeightsSummary;
   readonly remarks: readonly Remark[];
   readonly verdict: Verdict;
 }
@@ -57,11 +66,12 @@ const LEGEND =
 
 /** What `penni inspect` prints, in lines of at most `width` characters. */
 export function describeInspection(inspection: InspectedModel, width: number): string {
-  const { layers, parameters, paperMacs, executedMacs } = inspection;
+  const { layers, parameters, paperMacs, executedMacs, weights } = inspection;
   const computing = layers.filter((layer) => layer.executedMacs > 0);
   const totals = [
     `Totals: ${parameters} parameters, ${paperMacs} MACs (paper count),`,
     `${executedMacs} MACs executed by ONNX Runtime.`,
+    ...(weights === undefined ? [] : [`Weights: ${weights.type}, ${weights.bytes} bytes (zeros included).`]),
   ].join(" ");
   const table = computing.length === 0 ? [] : [formatTable(columns, computing, width)];
   const remarks = [

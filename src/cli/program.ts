@@ -13,6 +13,7 @@ import { addDemoCommand } from "./demo.js";
 import { describeError } from "./describe_error.js";
 import { easyArguments } from "./easy.js";
 import { addEvalCommand } from "./eval.js";
+import { addExportCommand } from "./export.js";
 import { addExamples, type Example, formatItem, headings } from "./help.js";
 import { addInspectCommand } from "./inspect.js";
 import { addNewCommand } from "./new.js";
@@ -47,6 +48,7 @@ const commands: readonly AddCommand[] = [
   addSweepCommand,
   addCompileCommand,
   addEvalCommand,
+  addExportCommand,
   addInspectCommand,
   addSensitivityCommand,
   addReportCommand,

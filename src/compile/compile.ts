@@ -1,9 +1,11 @@
 import { fixOpenBatch } from "../graph/passes/fix_input_shape.js";
 import { type Pass, runPasses } from "../graph/passes/pass.js";
 import type { Graph, Node } from "../graph/types.js";
+import type { WeightsType } from "../graph/weights_type.js";
 import { expandOperators } from "../ops/passes/expand_operators.js";
 import { foldNormalization } from "../ops/passes/fold_normalization.js";
 import { importModel } from "../ops/passes/import_model.js";
+import { storeWeights, weightsTypeOf } from "../ops/passes/store_weights.js";
 import { widenSmallIntegers } from "../ops/passes/widen_small_integers.js";
 import { type ConstantLimits, evaluateConstants } from "./evaluate_constants.js";
 import { findLowering } from "./lower/registry.js";
@@ -16,11 +18,19 @@ import type { Target } from "./target.js";
  * The calls of kernels that compute a network for one image (or for the batch that the model fixes).
  * @throws PenniError "unsupported" naming the first node that cannot be compiled; "shape" if a dimension other than
  *   the batch is open
+ * @param weightsType what weights are rounded to; default: they stay as they are
  */
-export function compileProgram(model: Graph, target: Target): Program {
-  const graph = prepareGraph(model);
-  checkOperators(graph, model);
-  return new ProgramCompiler(graph, target).compile();
+export function compileProgram(model: Graph, target: Target, weightsType?: WeightsType): Program {
+  const prepared = prepareGraph(model);
+  checkOperators(prepared, model);
+  const graph = weightsType === undefined ? prepared : withRoundedWeights(prepared, weightsType);
+  const program = new ProgramCompiler(graph, target).compile();
+  return { ...program, weightsType: weightsType ?? weightsTypeOf(model) };
+}
+
+/** A graph with the weights that are left of its own when they are stored in a type. */
+function withRoundedWeights(graph: Graph, type: WeightsType): Graph {
+  return type === "float32" ? graph : importModel(storeWeights(graph, type).graph);
 }
 
 /** A batch of one where it is open, no BatchNormalization where it can be folded, nothing that is known beforehand. */

@@ -8,6 +8,7 @@
 
 import { fixInputShape } from "../graph/passes/fix_input_shape.js";
 import type { Graph } from "../graph/types.js";
+import type { WeightsType } from "../graph/weights_type.js";
 import { decodeModel } from "../onnx/read.js";
 import { compileProgram } from "./compile.js";
 
@@ -20,6 +21,8 @@ export type { Graph } from "../graph/types.js";
 export interface WasmOptions {
   /** Dimensions of inputs that the model leaves open, by name; an open batch becomes 1. */
   readonly inputShapes?: Readonly<Record<string, readonly number[]>>;
+  /** What weights are kept as until the result is loaded; default: what the model has them as. */
+  readonly weightsType?: WeightsType;
 }
 
 /**
@@ -32,5 +35,5 @@ export interface WasmOptions {
 export function compileToWasm(model: Uint8Array | Graph, options: WasmOptions = {}): Uint8Array {
   const given = model instanceof Uint8Array ? decodeModel(model) : model;
   const graph = fixInputShape(given, new Map(Object.entries(options.inputShapes ?? {})));
-  return wasmModule(compileProgram(graph, wasmTarget));
+  return wasmModule(compileProgram(graph, wasmTarget, options.weightsType));
 }

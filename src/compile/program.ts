@@ -1,5 +1,6 @@
 import type { ElementType } from "../graph/types.js";
-import type { Kernel } from "./loops.js";
+import type { WeightsType } from "../graph/weights_type.js";
+import type { Kernel, PointerType } from "./loops.js";
 
 /** A stretch of memory while a program is put together: where it lies is decided at the end. */
 export interface Buffer {
@@ -37,6 +38,33 @@ export interface Port {
   readonly buffer: Buffer;
 }
 
+/** How the elements of a constant stand for what a layer's weights are, so that they can be packed. */
+export type WeightLayout =
+  /** Weights of so many outputs, block by block of them: all first weights of the block's outputs, all second, and so on. */
+  | { readonly kind: "blocks"; readonly outputs: number; readonly block: number }
+  /** Weights output by output, as many of each as a constant of counts says. */
+  | { readonly kind: "runs"; readonly counts: Location }
+  /**
+   * Output by output, distances between positions in planes, from 0 for the first: every input has a plane, and in each
+   * plane positions are at the taps.
+   */
+  | {
+      readonly kind: "steps";
+      readonly counts: Location;
+      readonly inputs: number;
+      readonly plane: number;
+      readonly taps: readonly number[];
+    };
+
+/** A constant among a program's weights. */
+export interface ProgramConstant {
+  /** In bytes. */
+  readonly offset: number;
+  readonly size: number;
+  readonly type: PointerType;
+  readonly layout: WeightLayout | undefined;
+}
+
 /** A compiled network before it is printed: calls in order, and the constants they read. */
 export interface Program {
   readonly name: string;
@@ -48,6 +76,10 @@ export interface Program {
   /** Byte positions of weight buffers in `weights`, by buffer id. */
   readonly weightOffsets: ReadonlyMap<number, number>;
   readonly metadata: ReadonlyMap<string, string>;
+  /** What the weights consist of, in their order; where it is not known, they are printed as they are. */
+  readonly constants?: readonly ProgramConstant[];
+  /** How the model held its weights, or was asked to; float32 where absent. */
+  readonly weightsType?: WeightsType;
 }
 
 /** Enough for any vector load that a compiler may want to align. */

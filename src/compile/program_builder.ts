@@ -1,6 +1,6 @@
 import { present } from "../graph/at.js";
 import { PenniError } from "../graph/errors.js";
-import type { Kernel } from "./loops.js";
+import type { Kernel, PointerType } from "./loops.js";
 import {
   type Buffer,
   type Location,
@@ -8,6 +8,7 @@ import {
   type Program,
   type Step,
   WEIGHT_ALIGNMENT,
+  type WeightLayout,
 } from "./program.js";
 
 /** What of a step is not its kernel. */
@@ -21,7 +22,14 @@ interface Constant {
   readonly buffer: Buffer;
   readonly bytes: Uint8Array;
   readonly offset: number;
+  readonly type: PointerType;
+  readonly layout: WeightLayout | undefined;
 }
+
+const typeOf = (data: Float32Array | Uint16Array | Int32Array): PointerType => {
+  if (data instanceof Float32Array) return "f32";
+  return data instanceof Uint16Array ? "u16" : "i32";
+};
 
 const HASHED_BYTES = 4096;
 
@@ -83,15 +91,18 @@ export class ProgramBuilder {
     return { buffer: { kind, id: this.nextId++, size }, offset: 0 };
   }
 
-  /** Equal constants are kept once. */
-  constant(data: Float32Array | Uint16Array | Int32Array): Location {
+  /**
+   * Equal constants are kept once.
+   * @param layout what the elements stand for, where they may be packed
+   */
+  constant(data: Float32Array | Uint16Array | Int32Array, layout?: WeightLayout): Location {
     const bytes = new Uint8Array(data.buffer, data.byteOffset, data.byteLength);
     const key = `${data.constructor.name} ${bytes.length} ${hashOf(bytes)}`;
     const alike = this.constantsByHash.get(key);
     const known = alike?.slice(-MOST_ALIKE).find((constant) => areEqual(constant.bytes, bytes));
     if (known !== undefined) return { buffer: known.buffer, offset: 0 };
     const buffer: Buffer = { kind: "weights", id: this.nextId++, size: data.byteLength };
-    const constant: Constant = { buffer, bytes, offset: this.weightBytes };
+    const constant: Constant = { buffer, bytes, offset: this.weightBytes, type: typeOf(data), layout };
     this.constants.push(constant);
     if (alike === undefined) this.constantsByHash.set(key, [constant]);
     else alike.push(constant);
@@ -143,7 +154,10 @@ export class ProgramBuilder {
     const weights = new Uint8Array(this.weightBytes);
     for (const { bytes, offset } of this.constants) weights.set(bytes, offset);
     const { steps, weightOffsets } = this;
-    return { name, inputs, outputs, steps, weights, weightOffsets, metadata };
+    const constants = this.constants.map(({ bytes, offset, type, layout }) => {
+      return { offset, size: bytes.length, type, layout };
+    });
+    return { name, inputs, outputs, steps, weights, weightOffsets, metadata, constants };
   }
 }
 

@@ -1,4 +1,4 @@
-import { entryOf, hasInput, hasOutput, inputOf, outputOf, present } from "../graph/at.js";
+import { entryOf, hasInput, hasOutput, inputOf, orDefault, outputOf, present } from "../graph/at.js";
 import { PenniError } from "../graph/errors.js";
 import { removeDeadNodes } from "../graph/passes/remove_dead_nodes.js";
 import { isSelfChecking } from "../graph/self_check.js";
@@ -13,7 +13,7 @@ import { stridedKernel } from "./kernels/strided.js";
 import type { ConvFactors, LoweringContext } from "./lower/definition.js";
 import { viewOf } from "./lower/movement.js";
 import { findLowering } from "./lower/registry.js";
-import type { Location, Port, Program } from "./program.js";
+import type { Location, Port, Program, WeightLayout } from "./program.js";
 import { ProgramBuilder } from "./program_builder.js";
 import type { Target } from "./target.js";
 import { verifyProgram } from "./verify/program.js";
@@ -121,13 +121,13 @@ export class ProgramCompiler {
         const tensor = this.initializer(node, index);
         return tensor === undefined ? undefined : asFloat32(tensor);
       },
-      read: (index) => this.read(requiredName(node, index)),
+      read: (index, layout) => this.read(requiredName(node, index), layout),
       write: (index = 0) => this.write(nameOf(index)),
       alias: (location, index = 0) => {
         this.places.set(nameOf(index), location);
       },
       scratch: (size) => builder.buffer("scratch", size),
-      weights: (data) => builder.constant(data),
+      weights: (data, layout) => builder.constant(data, layout),
       packedBlocks: (weights) => builder.packedBlocks(weights),
       call: (kernel, locations, multiplyAccumulates = 0) => {
         builder.call(kernel, locations, { ...details, multiplyAccumulates });
@@ -140,13 +140,14 @@ export class ProgramCompiler {
     return hasInput(node, index) ? this.graph.initializers.get(inputOf(node, index)) : undefined;
   }
 
-  private read(name: string): Location {
+  private read(name: string, layout?: WeightLayout): Location {
     const place = this.places.get(name);
     if (place !== undefined) return place;
     const tensor = this.graph.initializers.get(name);
     if (tensor === undefined)
       throw new PenniError("internal", `value "${name}" is read before it is computed`);
-    const location = this.builder.constant(asFloat32(tensor));
+    const rows: WeightLayout = { kind: "blocks", outputs: orDefault(tensor.dims[0], 1), block: 1 };
+    const location = this.builder.constant(asFloat32(tensor), layout ?? rows);
     this.places.set(name, location);
     return location;
   }

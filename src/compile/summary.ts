@@ -1,3 +1,4 @@
+import type { WeightsType } from "../graph/weights_type.js";
 import { planMemory } from "./memory_plan.js";
 import type { Program } from "./program.js";
 
@@ -15,6 +16,8 @@ export interface ProgramSummary {
   readonly layers: readonly CompiledLayer[];
   readonly multiplyAccumulates: number;
   readonly weightBytes: number;
+  /** What weights are kept as until the result is loaded. */
+  readonly weightsType: WeightsType;
   /** Memory for intermediate values. */
   readonly arenaBytes: number;
 }
@@ -37,6 +40,7 @@ export function summarizeProgram(program: Program): ProgramSummary {
     })),
     multiplyAccumulates: program.steps.reduce((sum, step) => sum + step.multiplyAccumulates, 0),
     weightBytes: program.weights.byteLength,
+    weightsType: program.weightsType ?? "float32",
     arenaBytes: 4 * planMemory(program).size,
   };
 }

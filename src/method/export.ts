@@ -5,6 +5,7 @@ import { linkGraph } from "../graph/links.js";
 import { fixBatch } from "../graph/passes/fix_input_shape.js";
 import { countNonZeros, float32Data, float32Tensor } from "../graph/tensor.js";
 import type { Graph, ValueType } from "../graph/types.js";
+import type { WeightsType } from "../graph/weights_type.js";
 import {
   type Fragment,
   formWriters,
@@ -19,8 +20,9 @@ import { checkNameCount } from "../measure/classes.js";
 import { countGraph } from "../measure/count.js";
 import { encodeModel } from "../onnx/write.js";
 import { inferGraph } from "../ops/inference/infer.js";
-import { hasHalfWeights, withHalfWeights, withInterfaceOf } from "../ops/passes/float16.js";
+import { withInterfaceOf } from "../ops/passes/float16.js";
 import { foldNormalization } from "../ops/passes/fold_normalization.js";
+import { storeWeights, weightsTypeOf } from "../ops/passes/store_weights.js";
 import { prunableInitializers } from "./prune.js";
 
 /** The key of `metadata_props` under which a model carries its compression record as JSON. */
@@ -35,10 +37,12 @@ export interface ExportOptions {
   readonly preprocessing?: Preprocessing;
   readonly classNames?: readonly string[];
   /**
-   * The model as the user gave it: where it has weights, inputs or outputs of float16, so has the export. (Its
-   * arithmetic is float32 either way.)
+   * The model as the user gave it: where it has weights of int8 or float16, or inputs or outputs of float16, so has the
+   * export. (Its arithmetic is float32 either way.)
    */
   readonly original?: Graph;
+  /** How the weights are stored, in place of what the original says. */
+  readonly weightsType?: WeightsType;
   /** How the model was compressed: anything that JSON can hold. */
   readonly record?: unknown;
   /**
@@ -179,10 +183,11 @@ function withMetadata(graph: Graph, { preprocessing, classNames, record }: Expor
   return { ...graph, metadata };
 }
 
-/** The float32 network with weights, inputs and outputs of float16 where the original has them. */
-function inFormatOf(original: Graph | undefined, graph: Graph): Graph {
-  if (original === undefined) return graph;
-  return withInterfaceOf(hasHalfWeights(original) ? withHalfWeights(graph) : graph, original);
+/** The float32 network with weights as they are asked for or the original has them, and inputs and outputs as it has them. */
+function inFormatOf(graph: Graph, { original, weightsType }: ExportOptions): Graph {
+  const type = weightsType ?? (original === undefined ? "float32" : weightsTypeOf(original));
+  const stored = storeWeights(graph, type).graph;
+  return original === undefined ? stored : withInterfaceOf(stored, original);
 }
 
 /**
@@ -209,6 +214,6 @@ export async function exportModel(graph: Graph, options: ExportOptions = {}): Pr
   }
   const { executedLimit } = options;
   const fitting = executedLimit === undefined ? choices : withinLimit(folded, choices, executedLimit);
-  const written = inFormatOf(options.original, inChosenForms(folded, fitting));
+  const written = inFormatOf(inChosenForms(folded, fitting), options);
   return { graph: withMetadata(written, options), layers: fitting.map(({ report }) => report) };
 }

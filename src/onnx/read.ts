@@ -19,6 +19,7 @@ import {
   type TensorProto,
   TensorProtoSchema,
 } from "./gen/onnx_pb.js";
+import { unpackInitializers } from "./packed.js";
 import { decodesToMoreThan } from "./size_check.js";
 import { densify, sparseName } from "./sparse.js";
 import { decodeTensor, type ExternalReader } from "./tensors.js";
@@ -32,6 +33,9 @@ const DENSIFIED_BYTES = 2 ** 26;
 const DENSIFIED_BYTES_PER_BYTE = 256;
 /** More than that is never allowed. */
 const LARGEST_DENSIFIED_BYTES = 2 ** 31;
+
+const mostDensified = (fileBytes: number): number =>
+  Math.min(DENSIFIED_BYTES + DENSIFIED_BYTES_PER_BYTE * fileBytes, LARGEST_DENSIFIED_BYTES);
 
 export interface DecodeOptions {
   /** Name of the file for error messages. */
@@ -179,7 +183,7 @@ function decodeInitializers(
     initializers.set(name, tensor);
   };
   for (const proto of graph.initializer) define(proto.name, decodeTensor(proto, read));
-  let allowance = Math.min(DENSIFIED_BYTES + DENSIFIED_BYTES_PER_BYTE * fileBytes, LARGEST_DENSIFIED_BYTES);
+  let allowance = mostDensified(fileBytes);
   for (const proto of graph.sparseInitializer) {
     const tensor = densify(proto, allowance, read);
     allowance -= tensor.bytes.byteLength;
@@ -263,6 +267,7 @@ function withOpenSizes(graph: Graph): Graph {
 function decodeGraph(model: ModelProto, bytes: Uint8Array, read?: ExternalReader): Graph {
   if (model.graph === undefined) throw notAModel("a file without a graph", bytes);
   checkIrVersion(model);
+  unpackInitializers(model.graph, mostDensified(bytes.byteLength));
   inlineFunctions(model);
   const { graph } = model;
   const initializers = decodeInitializers(graph, bytes.byteLength, read);

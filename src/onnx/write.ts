@@ -1,4 +1,5 @@
 import { create, fromBinary, toBinary } from "@bufbuild/protobuf";
+import { freshNames, usedNames } from "../graph/edit.js";
 import { PenniError } from "../graph/errors.js";
 import type { Graph, Node } from "../graph/types.js";
 import { encodeAttribute } from "./attributes.js";
@@ -14,6 +15,12 @@ import {
   type TensorProto,
   TensorProto_DataLocation,
 } from "./gen/onnx_pb.js";
+import {
+  addPackedFunctions,
+  IR_VERSION_FUNCTIONS,
+  type PackedInitializer,
+  packInitializers,
+} from "./packed.js";
 import { sparsify } from "./sparse.js";
 import { encodeTensor } from "./tensors.js";
 import { encodeValueInfo } from "./values.js";
@@ -29,7 +36,7 @@ const IR_VERSION_SPARSE = 6n;
 const LARGEST_MODEL_BYTES = 2 ** 31 - 1;
 
 export interface EncodeOptions {
-  /** Store float32 initializers as sparse tensors where that is smaller. Default: false. */
+  /** Store initializers without their zeros where that is smaller: float32 and float16 as sparse tensors, int8 packed. */
   readonly sparse?: boolean;
 }
 
@@ -87,7 +94,16 @@ class DataParts {
 function encodeInitializers(graph: Graph, proto: GraphProto, sparse: boolean, data?: DataParts): void {
   const annotations = new Map(proto.initializer.map((tensor) => [tensor.name, tensor]));
   proto.initializer = [];
+  const packing = sparse
+    ? packInitializers(graph.initializers, freshNames(usedNames(graph)))
+    : new Map<string, PackedInitializer>();
   for (const [name, tensor] of graph.initializers) {
+    const packed = packing.get(name);
+    if (packed !== undefined) {
+      proto.node.unshift(...packed.nodes);
+      proto.initializer.push(...packed.initializers);
+      continue;
+    }
     const dense = encodeTensor(name, tensor);
     const smaller = sparse ? sparsify(name, tensor, dense) : undefined;
     const annotated = smaller?.values ?? dense;
@@ -113,7 +129,8 @@ function encodeGraph(graph: Graph, proto: GraphProto, sparse: boolean, data?: Da
   proto.valueInfo = [...graph.valueInfo.values()].filter(({ name }) => known.has(name)).map(encodeValueInfo);
 }
 
-function leastIrVersion(graph: GraphProto): bigint {
+function leastIrVersion(graph: GraphProto, hasFunctions: boolean): bigint {
+  if (hasFunctions) return IR_VERSION_FUNCTIONS;
   if (graph.sparseInitializer.length > 0) return IR_VERSION_SPARSE;
   return graph.initializer.length > 0 ? IR_VERSION_FREE_INITIALIZERS : 1n;
 }
@@ -180,11 +197,12 @@ function encodeWith(graph: Graph, options: EncodeOptions, data?: DataParts): Uin
   const proto = model.graph ?? create(GraphProtoSchema);
   model.graph = proto;
   encodeGraph(graph, proto, options.sparse ?? false, data);
-  const least = leastIrVersion(proto);
-  if (model.irVersion < least) model.irVersion = least;
   model.opsetImport = [...graph.opsets].map(([domain, version]) =>
     create(OperatorSetIdProtoSchema, { domain, version: BigInt(version) }),
   );
+  addPackedFunctions(model, proto);
+  const least = leastIrVersion(proto, model.functions.length > 0);
+  if (model.irVersion < least) model.irVersion = least;
   model.metadataProps = [...graph.metadata].map(([key, value]) =>
     create(StringStringEntryProtoSchema, { key, value }),
   );

@@ -2,6 +2,7 @@ import { availableParallelism } from "node:os";
 import { z } from "zod";
 import { devices } from "../execute/device.js";
 import { colourOrders, layouts, resizeModes } from "../graph/image_metadata.js";
+import { weightsTypes } from "../graph/weights_type.js";
 import { compressionDefaults, compressionLoss, fractionsLeft, recoveryDefaults } from "../method/defaults.js";
 import { pruneSchema } from "../method/goal/schema.js";
 import { outputLossSchema } from "../train/outputs.js";
@@ -101,6 +102,8 @@ export const settingsSchema = z.object({
     z.literal("off"),
     z.object({ multiple: z.number().int().min(1), minimumGain: z.number().min(0).lt(1) }),
   ]),
+  /** How the result's weights are stored; absent: as the model that came in has them. */
+  weights: z.enum([...weightsTypes, "auto"]).optional(),
   batch: z.number().int().min(1),
   augmentation: z.object({ padding: z.number().int().min(0), flip: z.boolean() }),
   /** Share of the training images held out for validation. */

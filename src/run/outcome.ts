@@ -11,8 +11,8 @@ import { OutputComparison } from "../measure/output_comparison.js";
 import { runPair } from "../measure/pair.js";
 import { importForCompression, withKnownConstants } from "../method/import_for_compression.js";
 import { encodeModel } from "../onnx/write.js";
-import { hasHalfWeights } from "../ops/passes/float16.js";
 import { importModel } from "../ops/passes/import_model.js";
+import { weightsTypeOf } from "../ops/passes/store_weights.js";
 import { comparedOutput, namedOutputs } from "../train/outputs.js";
 import { recordAnswers } from "./answers.js";
 import type { RunConfig } from "./config.js";
@@ -24,9 +24,9 @@ import { measureTimes } from "./timings.js";
 
 /**
  * Outputs of the exported and of the unshrunk network may differ by this share of the largest, or of 1. Weights that
- * are stored as float16 are rounded at the eleventh bit.
+ * are stored as float16 are rounded at the eleventh bit, those of int8 at the seventh or eighth.
  */
-const EXPORT_TOLERANCE = { float32: 1e-3, float16: 2e-2 } as const;
+const EXPORT_TOLERANCE = { float32: 1e-3, float16: 2e-2, int8: 0.25 } as const;
 const AGREEMENT_IMAGES = 256;
 /** Counts of a network for one image. */
 export function counts(graph: Graph): Pick<Figures, "parameters" | "paperMacs" | "executedMacs"> {
@@ -67,7 +67,7 @@ export async function checkExport(
   const first = unshrunk.outputs.slice(0, 1);
   const outputs = settings.loss.outputs?.map(({ output }) => output) ?? first.map(({ name }) => name);
   const pair = { first: unshrunk, second: exported, split, preprocessing, indices };
-  const share = EXPORT_TOLERANCE[hasHalfWeights(exported) ? "float16" : "float32"];
+  const share = EXPORT_TOLERANCE[weightsTypeOf(exported)];
   for (const { output, difference, magnitude } of await outputDifferences(pair, outputs)) {
     const tolerance = share * Math.max(1, magnitude);
     if (difference <= tolerance) continue;

@@ -23,9 +23,9 @@ export interface COptions
  */
 export function compileToC(
   model: Uint8Array | Graph,
-  { name, weights = "inside", example = false, inputShapes = {} }: COptions,
+  { name, weights = "inside", example = false, inputShapes = {}, weightsType }: COptions,
 ): readonly EmittedFile[] {
   const given = model instanceof Uint8Array ? decodeModel(model) : model;
   const graph = fixInputShape(given, new Map(Object.entries(inputShapes)));
-  return cFiles(compileProgram(graph, cTarget), { name, weights, example });
+  return cFiles(compileProgram(graph, cTarget, weightsType), { name, weights, example });
 }

@@ -1,7 +1,7 @@
 import type { EmittedFile } from "../backend.js";
 import { wrapped } from "./names.js";
 import { PICTURE_HEADERS, pictureInput, pictureReader } from "./picture_reader.js";
-import type { CUnit } from "./source.js";
+import { type CUnit, takesWeights } from "./source.js";
 
 /** A program that runs the network on files, and how it is built. */
 export function exampleFiles(unit: CUnit): readonly EmittedFile[] {
@@ -61,12 +61,9 @@ function mainFile(unit: CUnit): string {
   const prints = outputs.map(
     ({ parameter, macro: prefix }) => `  print_largest("${parameter}", ${parameter}, ${prefix}_ELEMENTS);`,
   );
-  const weightReads = isBinary
-    ? `  void *weights = memory(${macro}_WEIGHTS_BYTES);
-  read_all(open_file(arguments[${inputs.length + 1}]), weights, ${macro}_WEIGHTS_BYTES, arguments[${inputs.length + 1}]);
-`
-    : "";
-  const run = `${name}_run(${[...pointers, "scratch", ...(isBinary ? ["weights"] : [])].join(", ")});`;
+  const owned = [...pointers, "scratch", ...(takesWeights(unit) ? ["weights"] : [])];
+  const run = `${name}_run(${owned.join(", ")});`;
+  const weightReads = readingWeights(unit);
   return `/*
  * Runs ${name} on files and prints the largest numbers of each output. An input is a file of float32 numbers, as
  * the network takes them${image === undefined ? "" : `, or a binary PPM image`}.
@@ -138,9 +135,25 @@ ${[...reads, ...results].join("\n")}
   void *scratch = memory(${macro}_SCRATCH_BYTES);
 ${weightReads}  ${run}
 ${prints.join("\n")}
-${[...pointers, "scratch", ...(isBinary ? ["weights"] : [])].map((pointer) => `  free(${pointer});`).join("\n")}
+${owned.map((pointer) => `  free(${pointer});`).join("\n")}
   return 0;
 }
+`;
+}
+
+/** Makes `weights` of what the network's files hold. */
+function readingWeights(unit: CUnit): string {
+  const { name, macro, packed, weights, ports } = unit;
+  if (!takesWeights(unit)) return "";
+  const memory = `  void *weights = memory(${macro}_WEIGHTS_BYTES);\n`;
+  if (packed !== undefined && weights !== "binary") return `${memory}  ${name}_unpack(weights);\n`;
+  const file = `arguments[${ports.inputs.length + 1}]`;
+  const read = (place: string, macroName: string): string =>
+    `  read_all(open_file(${file}), ${place}, ${macro}_${macroName}, ${file});\n`;
+  if (packed === undefined) return `${memory}${read("weights", "WEIGHTS_BYTES")}`;
+  return `${memory}  void *packed = memory(${macro}_PACKED_BYTES);
+${read("packed", "PACKED_BYTES")}  ${name}_unpack(packed, weights);
+  free(packed);
 `;
 }
 

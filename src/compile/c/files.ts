@@ -41,5 +41,7 @@ const weightFiles: Readonly<Record<WeightsPlace, (unit: CUnit) => readonly Emitt
       { name: `${unit.name}_weights.c`, content: source },
     ];
   },
-  binary: ({ name, program }) => [{ name: `${name}_weights.bin`, content: binaryWeights(program) }],
+  binary: ({ name, program, packed }) => [
+    { name: `${name}_weights.bin`, content: packed?.bytes ?? binaryWeights(program) },
+  ],
 };

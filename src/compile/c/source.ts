@@ -13,11 +13,13 @@ import type { WeightsPlace } from "../backend.js";
 import { type KernelPool, uniqueKernels } from "../kernel_pool.js";
 import type { Kernel, Pointer } from "../loops.js";
 import { type MemoryPlan, planMemory } from "../memory_plan.js";
+import type { PackedWeights } from "../packing.js";
 import type { Location, Program, Step } from "../program.js";
 import { arrayType, type CConstant, constantDefinitions, findConstants } from "./constants.js";
 import { elementTypes, type PrintedKernel, printKernel } from "./kernel_printer.js";
 import { Names, wrapped } from "./names.js";
 import { type CPorts, namePorts } from "./ports.js";
+import { packedArray, packedContent, packedForC, unpackFunction, unpackNames } from "./unpack.js";
 import { preludeNames, vectorPrelude } from "./vectors.js";
 
 /** One call of a kernel. */
@@ -40,6 +42,8 @@ export interface CUnit {
   readonly ports: CPorts;
   readonly plan: MemoryPlan;
   readonly weights: WeightsPlace;
+  /** Where they are packed: to be expanded into memory that `NAME_run` is given. */
+  readonly packed: PackedWeights | undefined;
   readonly constants: readonly CConstant[];
 }
 
@@ -48,7 +52,10 @@ export function cUnit(program: Program, name: CIdentifier, weights: WeightsPlace
   const macro = name.toUpperCase() as CIdentifier;
   const ports = namePorts(program, macro);
   const parameters = [...ports.inputs, ...ports.outputs].map((port) => port.parameter);
-  const ownNames = ["arena", "scratch", "weights", ...Object.values(readers), `${name}_run`];
+  const ownNames = [
+    ...["arena", "scratch", "weights", ...unpackNames, ...Object.values(readers)],
+    ...["run", "unpack", "packed"].map((part) => `${name}_${part}`),
+  ];
   const reserved = [...preludeNames, ...parameters, ...ownNames];
   const constants = findConstants(program, weights === "separate" ? `${name}_` : "", reserved);
   const plan = planMemory(program);
@@ -70,9 +77,14 @@ export function cUnit(program: Program, name: CIdentifier, weights: WeightsPlace
     ports,
     plan,
     weights,
+    packed: packedForC(program),
     constants,
   };
 }
+
+/** Whether `NAME_run` is given the weights: constants are places in them. */
+export const takesWeights = ({ weights, packed }: Pick<CUnit, "weights" | "packed">): boolean =>
+  weights === "binary" || packed !== undefined;
 
 /** NAME.c */
 export function sourceFile(unit: CUnit): string {
@@ -80,7 +92,10 @@ export function sourceFile(unit: CUnit): string {
   const pool = uniqueKernels(steps.map((step) => step.kernel));
   const functionNames = new Names([
     ...preludeNames,
+    ...unpackNames,
     `${name}_run`,
+    `${name}_unpack`,
+    `${name}_packed`,
     ...unit.constants.map((constant) => constant.name),
   ]);
   const functions = pool.kernels.map((kernel) => functionNames.take(`kernel_${kernel.name}`));
@@ -101,6 +116,7 @@ export function sourceFile(unit: CUnit): string {
     constants,
     noInline,
     ...kernels.map((kernel) => kernel.code),
+    ...(unit.packed === undefined ? [] : [unpackFunction(name, unit.weights === "binary", unit.packed)]),
     run,
   ];
   return `${parts.filter((part) => part !== "").join("\n\n")}\n`;
@@ -108,9 +124,13 @@ export function sourceFile(unit: CUnit): string {
 
 /** NAME_weights.h and NAME_weights.c */
 export function separateWeights(unit: CUnit): { readonly header: string; readonly source: string } {
-  const { name, macro, program, constants } = unit;
-  const definitions = constantDefinitions(program, constants, "const");
-  const declarations = constants.map((constant) => `extern const ${arrayType(constant)};`).join("\n");
+  const { name, macro, program, constants, packed } = unit;
+  const definitions = packed
+    ? `${packedArray(name, packed)} = {\n  ${packedContent(packed)}\n};`
+    : constantDefinitions(program, constants, "const");
+  const declarations = packed
+    ? `extern ${packedArray(name, packed)};`
+    : constants.map((constant) => `extern const ${arrayType(constant)};`).join("\n");
   const guard = `${macro}_WEIGHTS_H`;
   return {
     header: `/* The constants of ${name}.c. */
@@ -141,18 +161,24 @@ function includes(unit: CUnit, kernels: readonly PrintedKernel[], constants: str
   const lines = [`#include "${unit.name}.h"`];
   if (unit.weights === "separate") lines.push(`#include "${unit.name}_weights.h"`);
   const text = [constants, ...kernels.map((kernel) => kernel.code)].join("\n");
-  return `${lines.join("\n")}\n\n${mathInclude(text)}#include <stddef.h>\n#include <stdint.h>`;
+  const string = unit.packed === undefined ? "" : "\n#include <string.h>";
+  return `${lines.join("\n")}\n\n${mathInclude(text)}#include <stddef.h>\n#include <stdint.h>${string}`;
 }
 
 function mathInclude(text: string): string {
   return /\b(?:NAN|INFINITY)\b/.test(text) ? "#include <math.h>\n" : "";
 }
 
-function constantsPart({ program, constants, weights }: CUnit): string {
-  if (weights === "inside") return constantDefinitions(program, constants, "static const");
-  if (weights === "separate") return "";
+function constantsPart(unit: CUnit): string {
+  const { program, constants, weights, packed, name } = unit;
   const types = [...new Set(constants.map((constant) => constant.type))];
-  return types.map(readerOf).join("\n\n");
+  const theirReaders = takesWeights(unit) ? types.map(readerOf) : [];
+  if (packed !== undefined && weights === "inside") {
+    const array = `static ${packedArray(name, packed)} = {\n  ${packedContent(packed)}\n};`;
+    return [array, ...theirReaders].join("\n\n");
+  }
+  if (theirReaders.length > 0 || weights !== "inside") return theirReaders.join("\n\n");
+  return constantDefinitions(program, constants, "static const");
 }
 
 const readers: Readonly<Record<Pointer["type"], string>> = { f32: "float_at", u16: "u16_at", i32: "i32_at" };
@@ -182,12 +208,13 @@ function isRestricted(kernel: Kernel, calls: readonly CStep[]): boolean {
 }
 
 /** The parameters of `NAME_run` as they are declared. */
-export function runParameters({ ports, weights }: CUnit): readonly string[] {
+export function runParameters(unit: CUnit): readonly string[] {
+  const { ports } = unit;
   return [
     ...ports.inputs.map(({ parameter }) => `const float *${parameter}`),
     ...ports.outputs.map(({ parameter }) => `float *${parameter}`),
     "void *scratch",
-    ...(weights === "binary" ? ["const void *weights"] : []),
+    ...(takesWeights(unit) ? ["const void *weights"] : []),
   ];
 }
 
@@ -199,7 +226,7 @@ function runFunction(unit: CUnit, functionOf: (step: CStep) => string): string {
     if (!isRead.has(buffer.id)) lines.push(`  (void)${parameter};`);
   }
   lines.push(plan.size === 0 ? "  (void)scratch;" : "  float *const arena = scratch;");
-  if (unit.weights === "binary" && unit.constants.length === 0) lines.push("  (void)weights;");
+  if (takesWeights(unit) && unit.constants.length === 0) lines.push("  (void)weights;");
   const print = locationPrinter(unit);
   for (const step of steps) {
     if (step.title !== undefined) lines.push("", `  /* ${step.title} */`);
@@ -210,7 +237,8 @@ function runFunction(unit: CUnit, functionOf: (step: CStep) => string): string {
   return lines.join("\n");
 }
 
-function locationPrinter({ plan, ports, constants, weights }: CUnit): (location: Location) => string {
+function locationPrinter(unit: CUnit): (location: Location) => string {
+  const { plan, ports, constants } = unit;
   const parameters = new Map(
     [...ports.inputs, ...ports.outputs].map(({ buffer, parameter }) => [buffer.id, parameter]),
   );
@@ -225,6 +253,6 @@ function locationPrinter({ plan, ports, constants, weights }: CUnit): (location:
     if (constant === undefined)
       throw new PenniError("internal", `buffer ${buffer.id} has no place in memory`);
     const { name, type, from } = constant;
-    return moved(weights === "binary" ? `${readers[type]}(weights, ${from})` : name, offset);
+    return moved(takesWeights(unit) ? `${readers[type]}(weights, ${from})` : name, offset);
   };
 }

@@ -1,4 +1,4 @@
-import { at, present } from "../../graph/at.js";
+import { at } from "../../graph/at.js";
 import {
   binary,
   broadcast,
@@ -9,7 +9,7 @@ import {
   plus,
   times,
 } from "../kernel_builder.js";
-import type { Index, Kernel, Lanes, Value } from "../loops.js";
+import type { Index, Kernel, Value } from "../loops.js";
 import { bounded, destination, type Epilogue, epilogueName } from "./epilogue.js";
 import { overPixelBlocks } from "./pixel_blocks.js";
 
@@ -93,33 +93,46 @@ function combined(factors: readonly number[], term: (index: number) => Value): V
 }
 
 /**
- * Weights [kernels, 9] in the order in which `winogradWeights` reads them: tap by tap of as many kernels as a vector holds.
+ * Deals weights that are packed for the dense kernel, by blocks of outputs [inputs, 9, block], to taps [9, kernels].
+ * Parameters: packed weights, taps.
+ * @param distance from one tap to the next, in elements
  */
-export function dealWeights(weights: Float32Array, width: number): Float32Array {
-  const kernels = weights.length / TAPS;
-  const dealt = new Float32Array(weights.length);
-  for (let first = 0; first < kernels; first += width) {
-    const lanes = Math.min(width, kernels - first);
-    for (let i = 0; i < TAPS * lanes; i++)
-      dealt[first * TAPS + i] = present(weights[(first + (i % lanes)) * TAPS + Math.floor(i / lanes)]);
-  }
-  return dealt;
+export function dealTaps(inputs: number, outputs: number, block: number, distance: number): Kernel {
+  const k = new KernelBuilder("deal_taps", `${inputs * outputs} kernels of 3 x 3, tap by tap.`);
+  const weights = k.input("weights");
+  const taps = k.output("taps");
+  const whole = outputs - (outputs % block);
+  const dealBlock = (first: Index, count: number): void =>
+    k.loop("input", 0, inputs, 1, (input) => {
+      const kernel = k.index("kernel", plus(times(first, inputs), times(input, count))).read;
+      const from = k.index("from", times(kernel, TAPS)).read;
+      for (let tap = 0; tap < TAPS; tap++)
+        for (let output = 0; output < count; output++)
+          k.store(
+            "scalar",
+            taps,
+            plus(kernel, tap * distance + output),
+            load(weights, plus(from, tap * count + output)),
+          );
+    });
+  k.loop("output", 0, whole, block, (first) => dealBlock(first, block));
+  if (whole < outputs) dealBlock(whole, outputs - whole);
+  return k.build();
 }
 
 /**
- * G g Gᵀ of all kernels: from `dealWeights` to [36, kernels].
- * Parameters: weights, transformed weights.
- * @param distance from one point's weights to the next's, in elements
+ * G g Gᵀ of all kernels: from [9, kernels] to [36, kernels].
+ * Parameters: taps, transformed weights.
+ * @param distance from one tap's, or one point's, weights to the next's, in elements
  */
 export function winogradWeights(kernels: number, distance: number, width: number): Kernel {
   const k = new KernelBuilder("winograd_weights", `${kernels} kernels of 3 x 3 to ${POINTS} points.`);
-  const weights = k.input("weights");
+  const taps = k.input("taps");
   const points = k.output("points");
-  const rest = kernels % width;
-  const transform = (lanes: Lanes, i: Index, from: Index, apart: number): void => {
+  k.overElements(kernels, width, (lanes, i) => {
     const half = weightMatrix.map((factors) =>
       [0, 1, 2].map((column) => {
-        const value = combined(factors, (row) => load(weights, plus(from, (row * 3 + column) * apart)));
+        const value = combined(factors, (row) => load(taps, plus((row * 3 + column) * distance, i)));
         return k.value("half", lanes, value).read;
       }),
     );
@@ -129,10 +142,7 @@ export function winogradWeights(kernels: number, distance: number, width: number
         k.store(lanes, points, plus((y * SPAN + x) * distance, i), value);
       });
     });
-  };
-  const whole = kernels - rest;
-  k.loop("i", 0, whole, width, (i) => transform("vector", i, times(i, TAPS), width));
-  k.loop("i", 0, rest, 1, (i) => transform("scalar", plus(whole, i), plus(whole * TAPS, i), rest));
+  });
   return k.build();
 }
 

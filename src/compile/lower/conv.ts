@@ -232,7 +232,11 @@ function denseConvolution(
   const blocking = denseBlocking(conv, context.width, known);
   known.add(blocking.outputs);
   const packed = packDenseWeights(weights, conv, blocking);
-  const tables = [packed, ...tapTables(conv.taps), bias].map((table) => context.weights(table));
+  const layout = { kind: "blocks", outputs: conv.outputs, block: blocking.outputs } as const;
+  const tables = [
+    context.weights(packed, layout),
+    ...[...tapTables(conv.taps), bias].map((table) => context.weights(table)),
+  ];
   const kernel = denseConvKernel(conv, blocking, context.width);
   const products = weights.length * conv.grid.rows * conv.grid.columns;
   return (input, ends) => context.call(kernel, [input, ...tables, ...ends], products);
@@ -245,9 +249,14 @@ function sparseConvolution(
   bias: Float32Array,
 ): Convolve {
   const nonZeros = findNonZeros(weights, conv);
-  const tables = [nonZeros.counts, nonZeros.steps, nonZeros.values, bias].map((table) =>
-    context.weights(table),
-  );
+  const { inputs, inputPlane: plane, taps } = conv;
+  const counts = context.weights(nonZeros.counts);
+  const tables = [
+    counts,
+    context.weights(nonZeros.steps, { kind: "steps", counts, inputs, plane, taps }),
+    context.weights(nonZeros.values, { kind: "runs", counts }),
+    context.weights(bias),
+  ];
   const kernel = sparseConvKernel(conv, nonZeros, context.width);
   const products = nonZeros.values.length * conv.grid.rows * conv.grid.columns;
   return (input, ends) => context.call(kernel, [input, ...tables, ...ends], products);
@@ -281,7 +290,10 @@ function factoredConvolution(
   const byTap = Float32Array.from({ length: taps * d }, (_, i) =>
     present(basis[(i % d) * taps + Math.floor(i / d)]),
   );
-  const basisWeights = [byTap, ...tapTables(conv.taps)].map((table) => context.weights(table));
+  const basisWeights = [
+    context.weights(byTap, { kind: "blocks", outputs: d, block: d }),
+    ...tapTables(conv.taps).map((table) => context.weights(table)),
+  ];
   const pointwise: TapConvolution = {
     ...conv,
     inputs: conv.inputs * d,
@@ -329,7 +341,11 @@ function depthwiseConvolution(
     const tap = Math.floor(i / maps) % taps;
     return present(weights[(channel * maps + (i % maps)) * taps + tap]);
   });
-  const tables = [packed, ...tapTables(conv.taps), bias].map((table) => context.weights(table));
+  const outputs = packed.length / taps;
+  const tables = [
+    context.weights(packed, { kind: "blocks", outputs, block: maps }),
+    ...[...tapTables(conv.taps), bias].map((table) => context.weights(table)),
+  ];
   const macs = weights.length * conv.outputPlane;
   return (input, ends) => context.call(kernel, [input, ...tables, ...ends], macs);
 }

@@ -3,7 +3,7 @@ import type { NodeContext } from "../../ops/core/context.js";
 import type { KernelRates } from "../cost_model.js";
 import type { Epilogue } from "../kernels/epilogue.js";
 import type { Kernel } from "../loops.js";
-import type { Location } from "../program.js";
+import type { Location, WeightLayout } from "../program.js";
 
 /** The factors of a decomposed convolution: coefficients [K, C/groups, d] and basis [d, taps]. */
 export interface ConvFactors {
@@ -32,15 +32,16 @@ export interface LoweringContext extends NodeContext {
   constantData(index: number): Float32Array | undefined;
   hasInput(index: number): boolean;
   hasOutput(index: number): boolean;
-  /** Where an input lies: constants are put among the weights. */
-  read(index: number): Location;
+  /** Where an input lies: constants are put among the weights. @param layout of a constant, where it is a layer's weight */
+  read(index: number, layout?: WeightLayout): Location;
   /** A place for an output. */
   write(index?: number): Location;
   /** Makes an output out of memory that holds its elements already. */
   alias(location: Location, index?: number): void;
   /** Memory for the steps of this operation. @param size in elements */
   scratch(size: number): Location;
-  weights(data: Float32Array | Uint16Array | Int32Array): Location;
+  /** @param layout what the elements stand for, without which they cannot be kept as 8 bits */
+  weights(data: Float32Array | Uint16Array | Int32Array, layout?: WeightLayout): Location;
   /** For how many outputs at a time a convolution's weights are packed already, to be added to. */
   packedBlocks(weights: Float32Array): Set<number>;
   call(kernel: Kernel, locations: readonly Location[], multiplyAccumulates?: number): void;

@@ -5,7 +5,7 @@ import { isSet } from "../../ops/core/arguments.js";
 import { broadcastStrides } from "../../ops/core/broadcast.js";
 import { stridesOf } from "../../ops/core/dims.js";
 import { type BiasStrides, type DenseProduct, gemmKernel } from "../kernels/gemm.js";
-import type { Location } from "../program.js";
+import type { Location, WeightLayout } from "../program.js";
 import type { Lower, LoweringContext } from "./definition.js";
 import { copyStrided, viewOf } from "./movement.js";
 
@@ -15,7 +15,7 @@ export const lowerGemm: Lower = (context) => {
   const isTransposed = isSet(context.node, "transA");
   const inputs = at(context.inputDims(0), isTransposed ? 0 : 1);
   const x = isTransposed ? transposedInput(context, 0) : context.read(0);
-  const w = isSet(context.node, "transB") ? transposedInput(context, 1) : context.read(1);
+  const w = isSet(context.node, "transB") ? transposedInput(context, 1) : context.read(1, columnsOf(outputs));
   const bias = context.hasInput(2) ? biasStrides(context.inputDims(2), [rows, outputs]) : undefined;
   const product: DenseProduct = {
     rows,
@@ -39,12 +39,16 @@ function biasStrides(dims: readonly number[], product: readonly number[]): BiasS
   return { row, column: column === 0 ? 0 : 1 };
 }
 
+/** The layout of weights [..., inputs, outputs]. */
+const columnsOf = (outputs: number): WeightLayout => ({ kind: "blocks", outputs, block: outputs });
+
 /** A matrix [a, b] as [b, a]: weights are turned beforehand. */
 function transposedInput(context: LoweringContext, index: number): Location {
   const [rows, columns] = matrixDims(context.inputDims(index));
   const data = context.constantData(index);
   if (data !== undefined) {
-    return context.weights(data.map((_, i) => present(data[(i % rows) * columns + Math.floor(i / rows)])));
+    const turned = data.map((_, i) => present(data[(i % rows) * columns + Math.floor(i / rows)]));
+    return context.weights(turned, columnsOf(rows));
   }
   const turned = context.scratch(rows * columns);
   const from = { location: context.read(index), strides: [1, columns] };
@@ -76,7 +80,7 @@ export const lowerMatMul: Lower = (context) => {
         rows,
         batch: matrices.map((size, axis) => ({ size, x: at(x, axis), w: at(w, axis) })),
       };
-  multiply(context, product, context.read(0), context.read(1), []);
+  multiply(context, product, context.read(0), context.read(1, columnsOf(outputs)), []);
 };
 
 function broadcastDims(a: readonly number[], b: readonly number[]): readonly number[] {

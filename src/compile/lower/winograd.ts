@@ -9,7 +9,7 @@ import {
 import { noEpilogue } from "../kernels/epilogue.js";
 import { paddedLayout, padKernel, spreadOverCache } from "../kernels/pad.js";
 import {
-  dealWeights,
+  dealTaps,
   gatherTiles,
   POINTS,
   TAPS,
@@ -124,13 +124,16 @@ export function winogradConvolution(
     row: dealtRow,
     plane: spreadOverCache(group * TILE * dealtRow),
   };
+  const layout = { kind: "blocks", outputs: part, block: blocking.outputs } as const;
+  const packing = { ...products, taps: Array.from({ length: TAPS }, (_, tap) => tap) };
   const parts = Array.from({ length: outputs / part }, (_, index) => {
     const own = weights.subarray(index * part * inputs * TAPS, (index + 1) * part * inputs * TAPS);
-    return context.weights(dealWeights(packedKernels(own, products, blocking), width));
+    return context.weights(packDenseWeights(own, packing, blocking), layout);
   });
   const biasTable = context.weights(bias);
   const pad = padKernel(padded, 0, width);
   const toPoints = winogradInput(planesLayout, tiles, distances.inputs, width);
+  const deal = dealTaps(inputs, part, blocking.outputs, distances.weights);
   const transform = winogradWeights(inputs * part, distances.weights, width);
   const multiply = denseConvKernel(products, blocking, width, { count: POINTS, ...distances });
   const fromPoints = winogradOutput(dealt, tiles, distances.outputs, width);
@@ -138,16 +141,21 @@ export function winogradConvolution(
     // Behind what is narrower than a vector, one is read to its end.
     const scratch = (elements: number): Location => context.scratch(elements + width);
     const planes = scratch(inputs * planesLayout.plane);
+    const dealtTaps = scratch(TAPS * distances.weights);
     const transformed = scratch(POINTS * distances.weights);
+    const transformWeights = (own: Location): void => {
+      context.call(deal, [own, dealtTaps]);
+      context.call(transform, [dealtTaps, transformed]);
+    };
     const before = scratch(POINTS * distances.inputs);
     const after = scratch(POINTS * distances.outputs);
     const dealtRows = scratch(outputs * dealt.plane);
     context.call(pad, [image, planes]);
-    if (group < rows) context.call(transform, [at(parts, 0), transformed]);
+    if (group < rows) transformWeights(at(parts, 0));
     for (let row = 0; row < rows; row += group) {
       context.call(toPoints, [behind(planes, row * TILE * planesLayout.row), before]);
       for (const [index, own] of parts.entries()) {
-        if (group === rows) context.call(transform, [own, transformed]);
+        if (group === rows) transformWeights(own);
         const to = behind(after, index * part * count);
         context.call(multiply, [before, transformed, to], inputs * part * POINTS * count);
       }
@@ -179,21 +187,4 @@ function paddedPlanes({ inputChannels, input, pads }: ConvGeometry, { rows, colu
     right: (columns + 1) * TILE - left - width,
     stride: TILE,
   };
-}
-
-/** Whole kernels [K·C, 9] in the order in which the products read their points. */
-function packedKernels(
-  weights: Float32Array,
-  conv: TapConvolution,
-  blocking: Parameters<typeof packDenseWeights>[2],
-): Float32Array {
-  const count = weights.length / TAPS;
-  const order = packDenseWeights(
-    Float32Array.from({ length: count }, (_, kernel) => kernel),
-    conv,
-    blocking,
-  );
-  return Float32Array.from({ length: weights.length }, (_, i) =>
-    at(weights, at(order, Math.floor(i / TAPS)) * TAPS + (i % TAPS)),
-  );
 }

@@ -4,17 +4,28 @@ import type { ModulePort, ModuleVariant } from "../backend.js";
 import { uniqueKernels } from "../kernel_pool.js";
 import type { Kernel } from "../loops.js";
 import { planMemory } from "../memory_plan.js";
+import { type PackedWeights, packWeights } from "../packing.js";
 import type { Location, Port, Program, Step } from "../program.js";
 import { ByteWriter } from "./bytes.js";
 import { functionBody } from "./function_body.js";
 import { control, integer, valueTypes } from "./instructions.js";
 import { sha256 } from "./sha256.js";
+import { unpackFunction } from "./unpack.js";
 
 const PAGE = 65536;
 /** 4 GiB: what 32-bit addresses reach. */
 const MOST_PAGES = 65536;
 
-const sectionIds = { custom: 0, type: 1, function: 3, memory: 5, export: 7, code: 10, data: 11 } as const;
+const sectionIds = {
+  custom: 0,
+  type: 1,
+  function: 3,
+  memory: 5,
+  export: 7,
+  start: 8,
+  code: 10,
+  data: 11,
+} as const;
 
 /** Custom section with what the loader must know, as JSON (`ModuleDescription`). */
 export const DESCRIPTION_SECTION = "penni";
@@ -35,6 +46,8 @@ export interface ModuleDescription {
 /** The memory of a module: weights, then inputs and outputs, then the arena; in bytes. */
 interface Layout {
   readonly bytes: number;
+  /** Address of the arena. */
+  readonly arena: number;
   addressOf(location: Location): number;
 }
 
@@ -54,19 +67,28 @@ export function wasmModule(
   { exportsSteps = false, isRelaxed = false, isBare = false }: ModuleVariant = {},
 ): Uint8Array {
   const layout = memoryLayout(program);
-  const pages = memoryPages(layout);
+  const packed = isBare ? undefined : packedWeights(program);
+  const pages = memoryPages(Math.max(layout.bytes, layout.arena + (packed?.bytes.length ?? 0)));
   const { kernels, indexOf } = uniqueKernels(program.steps.map((step) => step.kernel));
   const module = new ByteWriter().bytes([0x00, 0x61, 0x73, 0x6d, 0x01, 0x00, 0x00, 0x00]);
   section(module, "type", typeSection(kernels));
   const calls = [program.steps, ...(exportsSteps ? program.steps.map((step) => [step]) : [])];
-  section(module, "function", functionSection(kernels, calls.length));
+  const unpacking = packed && unpackFunction(layout.arena, packed);
+  const more = unpacking === undefined ? 0 : 1;
+  section(module, "function", functionSection(kernels, calls.length + more));
   section(module, "memory", new ByteWriter().unsigned(1).byte(0).unsigned(pages));
   section(module, "export", exportSection(kernels.length, calls.length));
-  const callers = calls.map((steps) => runFunction(steps, layout, indexOf));
+  // The last function; what it reads lies in the arena, which is free before the first run.
+  if (unpacking !== undefined)
+    section(module, "start", new ByteWriter().unsigned(kernels.length + calls.length));
+  const runs = calls.map((steps) => runFunction(steps, layout, indexOf));
+  const callers = unpacking === undefined ? runs : [...runs, unpacking];
   section(module, "code", codeSection(kernels, callers, isRelaxed));
   if (isBare) return module.view().slice();
-  if (program.weights.length > 0) section(module, "data", dataSection(program.weights));
+  // Beside the other code, so that what they have in common is near enough for compression to find.
   customSection(module, RELAXED_SECTION, codeSection(kernels, callers, true).view());
+  if (packed !== undefined) section(module, "data", dataSection(packed.bytes, layout.arena));
+  else if (program.weights.length > 0) section(module, "data", dataSection(program.weights, 0));
   const description = new TextEncoder().encode(JSON.stringify(describe(program, layout)));
   customSection(module, DESCRIPTION_SECTION, description);
   customSection(module, DIGEST_SECTION, sha256(module.view()));
@@ -96,6 +118,7 @@ function memoryLayout(program: Program): Layout {
   }
   return {
     bytes: arena + 4 * plan.size,
+    arena,
     addressOf({ buffer, offset }) {
       const base = bases[buffer.kind](buffer.id);
       if (base === undefined) throw new PenniError("internal", `buffer ${buffer.id} has no place in memory`);
@@ -104,7 +127,18 @@ function memoryLayout(program: Program): Layout {
   };
 }
 
-function memoryPages({ bytes }: Layout): number {
+/** Packed weights, where they save more than the code that expands them takes. */
+function packedWeights(program: Program): PackedWeights | undefined {
+  const packed = packWeights(program);
+  return packed !== undefined && packed.bytes.length + UNPACKING_BYTES < program.weights.length
+    ? packed
+    : undefined;
+}
+
+/** Of the code that expands weights, which a module holds twice. */
+const UNPACKING_BYTES = 2048;
+
+function memoryPages(bytes: number): number {
   const pages = Math.ceil(bytes / PAGE);
   if (pages <= MOST_PAGES) return pages;
   throw new PenniError("unsupported", "the model needs more memory than WebAssembly has", {
@@ -201,12 +235,12 @@ function runFunction(
   return body.byte(control.end).view();
 }
 
-function dataSection(weights: Uint8Array): ByteWriter {
+function dataSection(weights: Uint8Array, address: number): ByteWriter {
   return new ByteWriter()
     .unsigned(1)
     .unsigned(0)
     .byte(integer.constant)
-    .signed(0)
+    .signed(address)
     .byte(control.end)
     .vector(weights);
 }

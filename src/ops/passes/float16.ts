@@ -98,7 +98,8 @@ function float32Node(node: Node): Node {
   return { ...node, attributes: new Map(changed) };
 }
 
-function castNode(name: string, x: string, y: string, type: PortType): Node {
+/** A node that converts `x` to a type, as `y`. */
+export function castNode(name: string, x: string, y: string, type: PortType): Node {
   return {
     name,
     op: "Cast",

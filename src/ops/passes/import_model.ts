@@ -5,6 +5,7 @@ import { float32Images, toFloat32 } from "./float16.js";
 import { inlineBranches } from "./inline_branches.js";
 import { type SimplifyOptions, simplify } from "./simplify.js";
 import { unfuse } from "./unfuse.js";
+import { unpackWeights } from "./unpack_weights.js";
 import { upgradeOpset } from "./upgrade_opset.js";
 
 /** What a model goes through before it is simplified, in order. */
@@ -13,6 +14,7 @@ const standardization: readonly Pass[] = [
   { name: "inlineBranches", apply: inlineBranches },
   { name: "unfuse", apply: unfuse },
   { name: "upgradeOpset", apply: upgradeOpset },
+  { name: "unpackWeights", apply: unpackWeights },
   { name: "toFloat32", apply: toFloat32 },
   { name: "float32Images", apply: float32Images },
 ];

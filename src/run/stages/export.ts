@@ -1,3 +1,4 @@
+import { writeFileAtomic } from "../../files/atomic.js";
 import type { Graph } from "../../graph/types.js";
 import { measureLatency } from "../../measure/latency.js";
 import { COMPRESSION_KEY, type ExportOptions, exportModel } from "../../method/export.js";
@@ -6,14 +7,15 @@ import { askedCriterion } from "../../method/goal/criterion.js";
 import type { WriteOptions, WrittenNetwork } from "../../method/goal/pruned_search.js";
 import { shrink } from "../../method/shrink.js";
 import { encodeModel } from "../../onnx/write.js";
-import { hasHalfWeights } from "../../ops/passes/float16.js";
 import { foldNormalization } from "../../ops/passes/fold_normalization.js";
+import { weightsTypeOf } from "../../ops/passes/store_weights.js";
 import type { RunConfig } from "../config.js";
 import type { RunContext } from "../context.js";
 import { outputNames } from "../labels.js";
 import { checkExport, counts, fileCounts } from "../outcome.js";
 import { joinRest } from "../rest.js";
 import { LATENCY_THREADS } from "../timings.js";
+import { withChosenWeights } from "../weights_type.js";
 import { defineStage, type StageContext } from "./stage.js";
 
 /** The network in the form of its file, checked against the one before shrinking. */
@@ -32,7 +34,9 @@ async function exportStage(graph: Graph, context: StageContext<"trained">): Prom
   const isMeasured = run.config.settings.prune.rule !== "size";
   const exported = await inFileForm(graph, original, context, isMeasured ? measureLayers : undefined);
   await checkExport(await networks.read("trained"), exported, context);
-  return exported;
+  const { graph: stored, choice } = await withChosenWeights(exported, context);
+  if (choice !== undefined) await writeFileAtomic(run.path("weights.json"), JSON.stringify(choice, null, 2));
+  return withinSize(stored, run.config);
 }
 
 /** How a run would write networks on the way to its result, in forms that are not measured. */
@@ -46,7 +50,8 @@ export async function networkWriter(
   return async (graph, { fraction, shrunk }) => {
     const small = shrunk ? shrink(graph, { multiple: settings.channelMultiple }) : graph;
     const passage = { ...context.passage, fraction };
-    const written = await inFileForm(small, original, { ...context, passage }, undefined);
+    const inForm = await inFileForm(small, original, { ...context, passage }, undefined);
+    const { graph: written } = await withChosenWeights(inForm, context);
     const whole = rest === undefined ? written : joinRest(written, rest);
     return { graph: written, bytes: writtenBytes(whole, externalData) };
   };
@@ -66,6 +71,8 @@ async function inFileForm(
   const isGiven = criterion !== undefined || passage.fraction === undefined;
   const exported = await exportModel(graph, {
     original,
+    // What is asked for is stored afterwards: first the network itself is checked.
+    ...(settings.weights === undefined ? {} : { weightsType: "float32" }),
     executedLimit: fileCounts(original).executedMacs,
     preprocessing,
     ...(isLabelled ? { classNames } : {}),
@@ -77,7 +84,7 @@ async function inFileForm(
       basis: settings.basis,
       prune,
       ...(isGiven ? {} : { fraction: passage.fraction }),
-      weights: hasHalfWeights(original) ? "float16" : "float32",
+      weights: settings.weights ?? weightsTypeOf(original),
       versions,
       // As the file will have them, where normalizations are part of other layers.
       ...counts(foldNormalization(graph)),

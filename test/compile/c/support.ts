@@ -7,6 +7,7 @@ import { type CFileOptions, cFiles } from "../../../src/compile/c/files.js";
 import { checkName } from "../../../src/compile/c/names.js";
 import { namePorts } from "../../../src/compile/c/ports.js";
 import { cTarget } from "../../../src/compile/c/target.js";
+import { packedForC } from "../../../src/compile/c/unpack.js";
 import { compileProgram } from "../../../src/compile/compile.js";
 import type { Program } from "../../../src/compile/program.js";
 import { float32Data, float32Tensor } from "../../../src/graph/tensor.js";
@@ -151,7 +152,11 @@ function harness(program: Program, weights: CFileOptions["weights"]): string {
   const { inputs, outputs } = namePorts(program, prefix);
   const bytes = (macro: string): string => `${macro}_ELEMENTS * sizeof(float)`;
   const pointers = [...inputs, ...outputs].map(({ parameter }) => parameter);
-  const run = [...pointers, "scratch", ...(weights === "binary" ? ["weights"] : [])].join(", ");
+  const packed = packedForC(program);
+  const takes = weights === "binary" || packed !== undefined;
+  const [file, fileBytes] =
+    packed === undefined ? ["weights", `${prefix}_WEIGHTS_BYTES`] : ["packed", `${prefix}_PACKED_BYTES`];
+  const run = [...pointers, "scratch", ...(takes ? ["weights"] : [])].join(", ");
   return `#include "${NAME}.h"
 #include <stdio.h>
 #include <stdlib.h>
@@ -171,15 +176,17 @@ ${inputs
   memcpy(${parameter}_copy, ${parameter}, ${bytes(macro)});`,
   )
   .join("\n")}
+${takes ? `  void *weights = malloc(${prefix}_WEIGHTS_BYTES);` : ""}
+${packed !== undefined && weights === "binary" ? `  void *packed = malloc(${fileBytes});` : ""}
 ${
   weights === "binary"
-    ? `  void *weights = malloc(${prefix}_WEIGHTS_BYTES);
-  FILE *file = fopen("${NAME}_weights.bin", "rb");
-  if (file == NULL || fread(weights, 1, ${prefix}_WEIGHTS_BYTES, file) != ${prefix}_WEIGHTS_BYTES) return 4;
+    ? `  FILE *file = fopen("${NAME}_weights.bin", "rb");
+  if (file == NULL || fread(${file}, 1, ${fileBytes}, file) != ${fileBytes}) return 4;
   if (fgetc(file) != EOF) return 5;
   fclose(file);`
     : ""
 }
+${packed === undefined ? "" : weights === "binary" ? `  ${NAME}_unpack(packed, weights);\n  free(packed);` : `  ${NAME}_unpack(weights);`}
   for (int run = 0; run < 2; run++) {
     memset(scratch, poison[run], scratch_bytes);
 ${outputs.map(({ parameter, macro }) => `    memset(${parameter}, poison[run], ${bytes(macro)});`).join("\n")}
@@ -194,7 +201,7 @@ ${inputs.map(({ parameter, macro }) => `    if (memcmp(${parameter}_copy, ${para
   }
 ${outputs.map(({ parameter, macro }) => `  fwrite(${parameter}, 1, ${bytes(macro)}, stdout);`).join("\n")}
 ${[...pointers, ...pointers.map((name) => `${name}_copy`), "scratch"].map((name) => `  free(${name});`).join("\n")}
-${weights === "binary" ? "  free(weights);" : ""}
+${takes ? "  free(weights);" : ""}
   return 0;
 }
 `;

@@ -1,0 +1,172 @@
+import { at, hasInput, inputOf } from "../../graph/at.js";
+import { intAttribute } from "../../graph/attributes.js";
+import { freshNames, usedNames } from "../../graph/edit.js";
+import { capturedNames, linkGraph } from "../../graph/links.js";
+import { elementCount, float32Data, float32Tensor } from "../../graph/tensor.js";
+import type { Graph, Node, Tensor } from "../../graph/types.js";
+import type { WeightsType } from "../../graph/weights_type.js";
+import { channelsAlong, toGrid } from "../families/weight_grid.js";
+import { castNode, hasHalfWeights, withHalfWeights } from "./float16.js";
+
+/** What became of a network's weights. */
+export interface StoredWeights {
+  readonly graph: Graph;
+  /** Weights that stay float32 although they are large, and why. */
+  readonly kept: readonly { readonly name: string; readonly reason: string }[];
+}
+
+/** Bytes of the nodes that bring a weight back, of another initializer, and of their names. */
+const NODE_BYTES = 100;
+/** Below this nobody misses bytes. */
+const LARGE = 1024;
+
+/** By operator, the axis along which the output channels of the weight in an input lie. */
+type AxisRule = (node: Node, dims: readonly number[], isConstant: (name: string) => boolean) => number;
+const weightAxes: ReadonlyMap<string, Readonly<Record<number, AxisRule>>> = new Map<
+  string,
+  Readonly<Record<number, AxisRule>>
+>([
+  ["Conv", { 1: () => 0 }],
+  ["ConvTranspose", { 1: (_, dims) => (dims[1] === 1 ? 0 : 1) }],
+  ["Gemm", { 1: (node) => (intAttribute(node, "transB") === 1 ? 0 : 1) }],
+  [
+    "MatMul",
+    {
+      0: () => 0,
+      // A basis stands behind its coefficients: kernel by kernel.
+      1: (node, dims, isConstant) => (isConstant(inputOf(node, 0)) ? 0 : dims.length - 1),
+    },
+  ],
+  ["LSTM", { 1: () => 1, 2: () => 1 }],
+  ["GRU", { 1: () => 1, 2: () => 1 }],
+  ["RNN", { 1: () => 1, 2: () => 1 }],
+  ["Gather", { 0: () => 0 }],
+]);
+
+/**
+ * A float32 network with its weights stored in a type: as float16 behind Cast, or as int8 behind Cast and Mul with a
+ * scale for each output channel (for each kernel of a basis). (ONNX Runtime computes these once when it loads the model.
+ * DequantizeLinear, which says the same, it computes in every run, so that layers have no constant weights.) Weights that are on such a grid already, as those of a
+ * network that was read from such a file, come out as they were, to the bit. What is no weight of a layer (biases,
+ * normalizations), or would not be smaller, stays float32, and so does what the type cannot hold.
+ * @param levels of int8, on each side of zero; bases always have all
+ */
+export function storeWeights(graph: Graph, type: WeightsType, levels?: number): StoredWeights {
+  if (type === "float32") return { graph, kept: [] };
+  if (type === "float16") return inHalves(graph);
+  return inBytes(graph, levels);
+}
+
+function inHalves(graph: Graph): StoredWeights {
+  const halved = withHalfWeights(graph);
+  const kept = [...halved.initializers].flatMap(([name, tensor]) =>
+    isLarge(tensor)
+      ? [
+          {
+            name,
+            reason: hasFiniteNumbers(tensor)
+              ? "it has numbers beyond 65504, the largest float16"
+              : NOT_FINITE,
+          },
+        ]
+      : [],
+  );
+  return { graph: halved, kept };
+}
+
+const NOT_FINITE = "it has numbers that are not finite";
+const isLarge = (tensor: Tensor): boolean => tensor.type === "float32" && elementCount(tensor.dims) >= LARGE;
+
+const hasFiniteNumbers = (tensor: Tensor): boolean =>
+  float32Data(tensor).every((value) => Number.isFinite(value));
+
+function inBytes(graph: Graph, levels: number | undefined): StoredWeights {
+  const fresh = freshNames(usedNames(graph));
+  const { readers, outputNames } = linkGraph(graph);
+  const captured = new Set(graph.nodes.flatMap(capturedNames));
+  const initializers = new Map<string, Tensor>();
+  const nodes: Node[] = [];
+  const kept: { name: string; reason: string }[] = [];
+  const renamed = new Map<string, string>();
+  for (const [name, tensor] of graph.initializers) {
+    initializers.set(name, tensor);
+    if (tensor.type !== "float32") continue;
+    const axis =
+      outputNames.has(name) || captured.has(name)
+        ? undefined
+        : axisOf(name, tensor, readers.get(name) ?? [], (other) => graph.initializers.has(other));
+    if (axis === undefined) {
+      if (isLarge(tensor)) kept.push({ name, reason: "it is read as something else than a layer's weight" });
+      continue;
+    }
+    const places = channelsAlong(tensor.dims, axis);
+    const count = elementCount(tensor.dims);
+    if (3 * count <= 4 * places.channels + NODE_BYTES) continue;
+    if (!hasFiniteNumbers(tensor)) {
+      kept.push({ name, reason: NOT_FINITE });
+      continue;
+    }
+    // Bases are small, and every kernel is made of them.
+    const isBasis = (readers.get(name) ?? []).every(
+      ({ op, inputs }) => op === "MatMul" && inputs[1] === name && graph.initializers.has(inputs[0] ?? ""),
+    );
+    const { values, scales } = toGrid(float32Data(tensor), places, isBasis ? undefined : levels);
+    const [stored, scale, cast] = [fresh("q"), fresh("s"), fresh("c")];
+    // Names of factors are Penni's own, and would take more bytes than the nodes.
+    const isFactor = (readers.get(name) ?? []).every(
+      ({ op, inputs }) => op === "MatMul" && inputs.every((other) => graph.initializers.has(other)),
+    );
+    const output = isFactor ? fresh("w") : name;
+    if (isFactor) renamed.set(name, output);
+    initializers.delete(name);
+    initializers.set(stored, { type: "int8", dims: tensor.dims, bytes: new Uint8Array(values.buffer) });
+    const around = tensor.dims.slice(axis + 1).map(() => 1);
+    initializers.set(scale, float32Tensor([places.channels, ...around], scales));
+    nodes.push(castNode(fresh("n"), stored, cast, "float32"), {
+      name: fresh("n"),
+      op: "Mul",
+      domain: "",
+      inputs: [cast, scale],
+      outputs: [output],
+      attributes: new Map(),
+    });
+  }
+  if (nodes.length === 0) return { graph, kept };
+  const others = graph.nodes.map((node) => ({
+    ...node,
+    inputs: node.inputs.map((name) => renamed.get(name) ?? name),
+  }));
+  return { graph: { ...graph, nodes: [...nodes, ...others], initializers }, kept };
+}
+
+function axisOf(
+  name: string,
+  { dims }: Tensor,
+  readers: readonly Node[],
+  isConstant: (name: string) => boolean,
+): number | undefined {
+  const found = readers.flatMap((node) =>
+    node.inputs.flatMap((input, index) => {
+      if (input !== name) return [];
+      const isStandard = node.domain === "" || node.domain === "ai.onnx";
+      return [isStandard ? weightAxes.get(node.op)?.[index]?.(node, dims, isConstant) : undefined];
+    }),
+  );
+  const isWeight = found.length > 0 && found.every((axis) => axis !== undefined && axis < dims.length);
+  return isWeight ? at(found, 0) : undefined;
+}
+
+/** The type in which a model holds most of its weights: integers behind DequantizeLinear or Cast are int8. */
+export function weightsTypeOf(graph: Graph): WeightsType {
+  const bytes = graph.nodes.reduce((sum, node) => {
+    const isReal = node.op === "DequantizeLinear" || node.op === "Cast";
+    const tensor = isReal && hasInput(node, 0) ? graph.initializers.get(inputOf(node, 0)) : undefined;
+    return tensor?.type === "int8" || tensor?.type === "uint8" ? sum + elementCount(tensor.dims) : sum;
+  }, 0);
+  const floats = [...graph.initializers.values()].reduce(
+    (sum, { type, dims }) => (type === "float32" || type === "float16" ? sum + elementCount(dims) : sum),
+    0,
+  );
+  if (bytes > floats) return "int8";
+  return hasHalfWeights(graph) ? "float16" : "float32";
+}

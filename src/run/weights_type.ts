@@ -1,0 +1,116 @@
+import { allIndices } from "../data/batches.js";
+import { sampleIndices } from "../data/hold_out.js";
+import { orDefault } from "../graph/at.js";
+import type { Graph } from "../graph/types.js";
+import type { WeightsType } from "../graph/weights_type.js";
+import { type Pair, runPair, scores } from "../measure/pair.js";
+import { encodeModel } from "../onnx/write.js";
+import { storeWeights } from "../ops/passes/store_weights.js";
+import type { RunContext } from "./context.js";
+
+/** A way to store weights that was tried, and what it does to the network. */
+export interface WeightsTrial {
+  readonly type: WeightsType;
+  /** Of int8, steps on each side of zero. */
+  readonly levels?: number;
+  readonly bytes: number;
+  /** Root mean square error of the outputs over their deviation from image to image, on images of the training split. */
+  readonly error?: number;
+}
+
+/** `weights.json`: how the weights are stored, and what was tried where that was to be chosen. */
+export interface WeightsChoice {
+  readonly asked: WeightsType | "auto";
+  readonly type: WeightsType;
+  readonly levels?: number;
+  readonly tried: readonly WeightsTrial[];
+  /** Weights that stay float32, and why. */
+  readonly kept: readonly { readonly name: string; readonly reason: string }[];
+}
+
+/** What is tried where the type is to be chosen, the smallest first; float32 is what is left. */
+const candidates: readonly Pick<WeightsTrial, "type" | "levels">[] = [
+  { type: "int8", levels: 31 },
+  { type: "int8", levels: 63 },
+  { type: "int8" },
+  { type: "float16" },
+];
+
+/** Of images on which outputs are compared. */
+const IMAGES = 256;
+/** Outputs may move by this share of their deviation. */
+const LARGEST_ERROR = 0.05;
+
+/**
+ * A network whose weights are float32 with weights as the run is asked to store them. With "auto" this is the smallest
+ * type that moves the outputs on training images by little; no test image is looked at. It is never larger than what
+ * came in.
+ */
+export async function withChosenWeights(
+  graph: Graph,
+  context: RunContext,
+): Promise<{ readonly graph: Graph; readonly choice: WeightsChoice | undefined }> {
+  const { weights: asked } = context.run.config.settings;
+  if (asked === undefined) return { graph, choice: undefined };
+  const bytesOf = (written: Graph): number => encodeModel(written, { sparse: true }).byteLength;
+  const unstored = bytesOf(graph);
+  const tried: WeightsTrial[] = [];
+  for (const candidate of asked === "auto" ? candidates : [{ type: asked }]) {
+    const { graph: stored, kept } = storeWeights(graph, candidate.type, candidate.levels);
+    const bytes = bytesOf(stored);
+    const error = asked === "auto" ? await outputError(graph, stored, context) : undefined;
+    const trial = { ...candidate, bytes, ...(error === undefined ? {} : { error }) };
+    tried.push(trial);
+    if (bytes > unstored || (error !== undefined && !(error <= LARGEST_ERROR))) continue;
+    return { graph: stored, choice: { asked, ...candidate, tried, kept } };
+  }
+  return { graph, choice: { asked, type: "float32", tried, kept: [] } };
+}
+
+/** The largest error of an output. */
+async function outputError(first: Graph, second: Graph, { run, dataset }: RunContext): Promise<number> {
+  const split = await dataset.train();
+  const { preprocessing, seed, settings } = run.config;
+  const indices = sampleIndices(allIndices(split), IMAGES, seed);
+  const pair: Pair = { first, second, split, preprocessing, indices };
+  const all = first.outputs.slice(0, 1).map(({ name }) => name);
+  const outputs = settings.loss.outputs?.map(({ output }) => output) ?? all;
+  const sums = outputs.map((output) => new ErrorSum(output));
+  for await (const batch of runPair(pair, outputs)) {
+    for (const sum of sums) {
+      const [a, b] = [batch.first, batch.second].map((values) => scores(values, sum.output, batch));
+      if (a !== undefined && b !== undefined) sum.add(a, b, batch.count);
+    }
+  }
+  return Math.max(...sums.map((sum) => sum.error()));
+}
+
+/** Sums over images, element by element of an output. */
+class ErrorSum {
+  private readonly totals: number[] = [];
+  private readonly squares: number[] = [];
+  private images = 0;
+  private differences = 0;
+
+  constructor(readonly output: string) {}
+
+  add(a: Float32Array, b: Float32Array, count: number): void {
+    const size = a.length / count;
+    this.images += count;
+    a.forEach((value, at) => {
+      const element = at % size;
+      this.totals[element] = orDefault(this.totals[element], 0) + value;
+      this.squares[element] = orDefault(this.squares[element], 0) + value * value;
+      this.differences += (value - orDefault(b[at], Number.NaN)) ** 2;
+    });
+  }
+
+  error(): number {
+    if (this.differences === 0) return 0;
+    const spread = this.squares.reduce(
+      (sum, square, element) => sum + square - orDefault(this.totals[element], 0) ** 2 / this.images,
+      0,
+    );
+    return Math.sqrt(this.differences / spread);
+  }
+}
