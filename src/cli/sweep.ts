@@ -2,6 +2,7 @@ import type { Command } from "commander";
 import { PenniError } from "../graph/errors.js";
 import type { SweepDirectory } from "../sweep/directory.js";
 import type { TrialMaker } from "../sweep/engine.js";
+import type { TrialRunner } from "../sweep/trial.js";
 import { terminalJson } from "../text/destinations.js";
 import { addExamples, type Example, headings } from "./help.js";
 import { wholeNumber } from "./options.js";
@@ -60,16 +61,23 @@ async function runSweepCommand(
 ): Promise<void> {
   checkCall(file, options);
   if (file !== undefined && options.plan === true) return printPlan(file, options, terminal);
-  const { sweep, make } =
-    options.resume === undefined
-      ? await startSweep(String(file), String(options.out), terminal)
-      : await openSweep(options.resume, options.retryFailed === true, terminal);
+  const { runnerFor } = await import("./sweep_runner.js");
+  // First: a queue that is not there leaves no directory behind.
+  const runner = await runnerFor(options, (text) => terminal.stderr.write(`${text}\n`));
   try {
-    await compute(sweep, make, options, terminal);
+    const { sweep, make } =
+      options.resume === undefined
+        ? await startSweep(String(file), String(options.out), terminal)
+        : await openSweep(options.resume, options.retryFailed === true, terminal);
+    try {
+      await compute(sweep, make, runner, terminal);
+    } finally {
+      await sweep.close();
+    }
+    await printResults(sweep, options, terminal);
   } finally {
-    await sweep.close();
+    await runner.close();
   }
-  await printResults(sweep, options, terminal);
 }
 
 /** @throws PenniError "bad-option" if it is not clear what is to be done */
@@ -164,15 +172,13 @@ async function printPlan(file: string, { json }: SweepOptions, terminal: Termina
 async function compute(
   sweep: SweepDirectory,
   make: TrialMaker,
-  options: SweepOptions,
+  runner: TrialRunner,
   { stderr }: Terminal,
 ): Promise<void> {
-  const [{ runSweep }, { runnerFor }, { writeResults, narrator }] = await Promise.all([
+  const [{ runSweep }, { writeResults, narrator }] = await Promise.all([
     import("../sweep/engine.js"),
-    import("./sweep_runner.js"),
     import("./sweep_view.js"),
   ]);
-  const runner = await runnerFor(options, (text) => stderr.write(`${text}\n`));
   try {
     await watched(stderr, (_view, signal) =>
       advising(`Go on with: penni sweep --resume ${sweep.root}`, () =>
@@ -180,7 +186,6 @@ async function compute(
       ),
     );
   } finally {
-    await runner.close();
     await writeResults(sweep);
   }
 }

@@ -1,4 +1,4 @@
-import { entryOf, present } from "../graph/at.js";
+import { countOf, entryOf, orDefault, present } from "../graph/at.js";
 import { float16ToFloat32, float32ToFloat16 } from "../graph/float16.js";
 import { float32Data, float32Tensor } from "../graph/tensor.js";
 import { exactScale } from "../ops/families/weight_grid.js";
@@ -128,7 +128,7 @@ class Packer {
       const ends = counts.map((count) => (end += count));
       if (ends.at(-1) !== values.length) return undefined;
       const scales = scalesOf(counts.length, (output) =>
-        values.subarray(ends[output - 1] ?? 0, ends[output]),
+        values.subarray(orDefault(ends[output - 1], 0), ends[output]),
       );
       if (scales === undefined) return undefined;
       let output = 0;
@@ -263,11 +263,11 @@ function rowsOf(
     const row: number[] = [];
     let position = 0;
     for (let i = 0; i < count; i++) {
-      position += steps[next++] ?? Number.NaN;
+      position += orDefault(steps[next++], Number.NaN);
       const input = Math.floor((position - least) / plane);
       const tap = rank.get(position - input * plane);
       const place = tap === undefined ? -1 : input * taps.length + tap;
-      if (tap === undefined || input >= inputs || place <= (row.at(-1) ?? -1)) return undefined;
+      if (tap === undefined || input >= inputs || place <= orDefault(row.at(-1), -1)) return undefined;
       row.push(place);
     }
     rows.push(row);
@@ -291,7 +291,7 @@ function gapsOf(rows: readonly (readonly number[])[]): Uint8Array {
 /** What compression makes of gaps, as gzip's codes do it; bits it leaves as they are. */
 function compressedGaps(gaps: Uint8Array): number {
   const counts = new Map<number, number>();
-  for (const gap of gaps) counts.set(gap, (counts.get(gap) ?? 0) + 1);
+  for (const gap of gaps) counts.set(gap, countOf(counts, gap) + 1);
   let bits = 0;
   for (const count of counts.values()) bits += count * Math.max(1, Math.log2(gaps.length / count));
   return (CODE_LOSS * bits) / 8;

@@ -1,5 +1,5 @@
 import { create, toBinary } from "@bufbuild/protobuf";
-import { present } from "../graph/at.js";
+import { orDefault, present } from "../graph/at.js";
 import type { Tensor } from "../graph/types.js";
 import {
   type AttributeProto,
@@ -360,8 +360,14 @@ function unpacked(
     throw tensorError(name, "is too large when unpacked", `at most ${allowance} bytes`, `${count}`);
   }
   if (opType === NUMBERS) {
-    const [length = 0, width = 0] = dims;
-    if (width > 8 || places.rawData.length !== Math.ceil((length * width) / 8) || offset === undefined)
+    const [length, width] = dims;
+    if (
+      length === undefined ||
+      width === undefined ||
+      width > 8 ||
+      places.rawData.length !== Math.ceil((length * width) / 8) ||
+      offset === undefined
+    )
       throw tensorError(name, "is packed in parts that contradict each other");
     return tensorOf(name, [length], "int8", fromStream(places.rawData, length, width, Number(offset.i)));
   }
@@ -384,11 +390,12 @@ function fromStream(places: Uint8Array, length: number, width: number, offset: n
   });
 }
 
+/** Places and values that are too few are found at the end, by what was taken of them. */
 function fromBits(bytes: Uint8Array, places: Uint8Array, values: Uint8Array): boolean {
   let next = 0;
   for (let at = 0; at < bytes.length; at++) {
-    if (((places[at >> 3] ?? 0) & (1 << (at & 7))) === 0) bytes[at] = present(values[0]);
-    else bytes[at] = values[++next] ?? 0;
+    if ((orDefault(places[at >> 3], 0) & (1 << (at & 7))) === 0) bytes[at] = present(values[0]);
+    else bytes[at] = orDefault(values[++next], 0);
   }
   return next < values.length && places.length === Math.ceil(bytes.length / 8) && values[0] === 0;
 }
@@ -397,7 +404,7 @@ function fromGaps(bytes: Uint8Array, places: Uint8Array, values: Uint8Array): bo
   let at = 0;
   places.forEach((gap, index) => {
     at += gap;
-    if (at < bytes.length) bytes[at] = values[index] ?? 0;
+    if (at < bytes.length) bytes[at] = orDefault(values[index], 0);
   });
   return at < bytes.length && places.length === values.length;
 }

@@ -4,6 +4,7 @@ import type { AddonBuild, AddonExecution, Backend, Machine } from "../backend.js
 import { headerFile } from "../c/header.js";
 import { cUnit, sourceFile } from "../c/source.js";
 import { cTarget } from "../c/target.js";
+import type { Program } from "../program.js";
 import { addonData, addonSource, runName, setMacro } from "./addon.js";
 import { addonExample } from "./example.js";
 import { instructionSetsOf } from "./instruction_sets.js";
@@ -13,7 +14,8 @@ export const backend: Backend<AddonExecution> = {
   target: cTarget,
   weightPlaces: [],
   exampleParts: ["runtime/index.js"],
-  emit: (program, { name, example }) => {
+  emit: (given, { name, example }) => {
+    const program = expanded(given);
     const unit = cUnit(program, name, "binary");
     const data = addonData(program, unit);
     const files = [
@@ -26,6 +28,11 @@ export const backend: Backend<AddonExecution> = {
   },
   execution: { kind: "addon", build },
 };
+
+/** Weights as they are read: a server has room, and all of its models map one copy of them. */
+function expanded({ weightsType: _, ...program }: Program): Program {
+  return program;
+}
 
 const SHARED = ["-O3", "-fPIC", "-fvisibility=hidden", "-pthread", "-c"];
 

@@ -1,3 +1,4 @@
+import { orDefault } from "../../graph/at.js";
 import { PenniError } from "../../graph/errors.js";
 import { type Preprocessing, readClassNames, readPreprocessing } from "../../graph/image_metadata.js";
 import type { ModulePort, ModuleVariant } from "../backend.js";
@@ -68,7 +69,7 @@ export function wasmModule(
 ): Uint8Array {
   const layout = memoryLayout(program);
   const packed = isBare ? undefined : packedWeights(program);
-  const pages = memoryPages(Math.max(layout.bytes, layout.arena + (packed?.bytes.length ?? 0)));
+  const pages = memoryPages(Math.max(layout.bytes, layout.arena + orDefault(packed?.bytes.length, 0)));
   const { kernels, indexOf } = uniqueKernels(program.steps.map((step) => step.kernel));
   const module = new ByteWriter().bytes([0x00, 0x61, 0x73, 0x6d, 0x01, 0x00, 0x00, 0x00]);
   section(module, "type", typeSection(kernels));

@@ -1,4 +1,4 @@
-import { at, hasInput, inputOf } from "../../graph/at.js";
+import { at, hasInput, inputOf, listOf } from "../../graph/at.js";
 import { intAttribute } from "../../graph/attributes.js";
 import { freshNames, usedNames } from "../../graph/edit.js";
 import { capturedNames, linkGraph } from "../../graph/links.js";
@@ -94,7 +94,7 @@ function inBytes(graph: Graph, levels: number | undefined): StoredWeights {
     const axis =
       outputNames.has(name) || captured.has(name)
         ? undefined
-        : axisOf(name, tensor, readers.get(name) ?? [], (other) => graph.initializers.has(other));
+        : axisOf(name, tensor, listOf(readers, name), (other) => graph.initializers.has(other));
     if (axis === undefined) {
       if (isLarge(tensor)) kept.push({ name, reason: "it is read as something else than a layer's weight" });
       continue;
@@ -107,13 +107,13 @@ function inBytes(graph: Graph, levels: number | undefined): StoredWeights {
       continue;
     }
     // Bases are small, and every kernel is made of them.
-    const isBasis = (readers.get(name) ?? []).every(
-      ({ op, inputs }) => op === "MatMul" && inputs[1] === name && graph.initializers.has(inputs[0] ?? ""),
+    const isBasis = listOf(readers, name).every(
+      ({ op, inputs }) => op === "MatMul" && inputs[1] === name && graph.initializers.has(at(inputs, 0)),
     );
     const { values, scales } = toGrid(float32Data(tensor), places, isBasis ? undefined : levels);
     const [stored, scale, cast] = [fresh("q"), fresh("s"), fresh("c")];
     // Names of factors are Penni's own, and would take more bytes than the nodes.
-    const isFactor = (readers.get(name) ?? []).every(
+    const isFactor = listOf(readers, name).every(
       ({ op, inputs }) => op === "MatMul" && inputs.every((other) => graph.initializers.has(other)),
     );
     const output = isFactor ? fresh("w") : name;

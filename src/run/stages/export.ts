@@ -1,3 +1,4 @@
+import path from "node:path";
 import { writeFileAtomic } from "../../files/atomic.js";
 import type { Graph } from "../../graph/types.js";
 import { measureLatency } from "../../measure/latency.js";
@@ -78,7 +79,8 @@ async function inFileForm(
     ...(isLabelled ? { classNames } : {}),
     record: {
       method: "PENNI",
-      model,
+      // Files are given to others: where this one lay is nobody's business.
+      model: path.basename(model),
       preset,
       seed,
       basis: settings.basis,

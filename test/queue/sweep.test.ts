@@ -1,0 +1,84 @@
+import assert from "node:assert/strict";
+import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import path from "node:path";
+import { after, test } from "node:test";
+import { writeModel } from "../../src/files/model_files.js";
+import { penni } from "../../support/command_line.js";
+import { PenniProcess } from "../../support/penni_process.js";
+import { TestRedis, withoutRedis } from "../../support/redis_server.js";
+import { tinyCnn } from "../../support/tiny_cnn.js";
+
+const folder = mkdtempSync(path.join(tmpdir(), "penni-queue-sweep-"));
+after(() => rmSync(folder, { recursive: true, force: true }));
+const file = (...names: readonly string[]): string => path.join(folder, ...names);
+
+await writeModel(file("tiny.onnx"), tinyCnn());
+writeFileSync(
+  file("sweep.json"),
+  JSON.stringify({
+    base: { model: "tiny.onnx", data: "synthetic:200", epochs: 1, fineTuneEpochs: 0, batch: 16, threads: 1 },
+    axes: { targetMacs: [0.9, 0.7] },
+  }),
+);
+
+interface Point {
+  readonly number: number;
+  readonly status: string;
+}
+
+const trialsOf = (out: string): readonly Point[] =>
+  (JSON.parse(readFileSync(file(out, "results.json"), "utf8")) as { readonly trials: readonly Point[] })
+    .trials;
+
+test("penni sweep computes on the workers of a queue what it computes alone", {
+  skip: withoutRedis,
+}, async () => {
+  const redis = await TestRedis.start();
+  const address = ["--queue", redis.url, "--store", file("store")];
+  const workers: PenniProcess[] = [];
+  try {
+    const sweep = new PenniProcess(["sweep", file("sweep.json"), "-o", file("shared"), ...address]);
+    // Workers take no directory for a store that is none.
+    await sweep.until(() => existsSync(file("store", "penni-store.json")));
+    for (const name of ["first", "second"])
+      workers.push(new PenniProcess(["worker", ...address, "--name", name]));
+    const shared = await sweep.ended;
+    assert.equal(shared.status, 0, shared.stderr);
+    assert.match(shared.stdout, /targetMacs/);
+    const alone = await new PenniProcess(["sweep", file("sweep.json"), "-o", file("alone")]).ended;
+    assert.equal(alone.status, 0, alone.stderr);
+    assert.deepEqual(
+      trialsOf("shared").map(({ number, status }) => [number, status]),
+      trialsOf("alone").map(({ number, status }) => [number, status]),
+    );
+    for (const trial of ["000", "001"])
+      assert.deepEqual(
+        readFileSync(file("shared", "trials", trial, "model.onnx")),
+        readFileSync(file("alone", "trials", trial, "model.onnx")),
+        trial,
+      );
+  } finally {
+    for (const worker of workers) worker.signal("SIGTERM");
+    const ends = await Promise.all(workers.map(({ ended }) => ended));
+    await redis.end();
+    for (const { status, stderr } of ends)
+      assert.ok(status === 0 || status === 143 || status === 130, stderr);
+  }
+});
+
+test("a queue that is not whole, or not there, is refused and leaves no directory", async () => {
+  const sweep = ["sweep", file("sweep.json"), "-o", file("refused")];
+  for (const [words, reason] of [
+    [["--queue", "redis://localhost:1/0"], /--store DIR/],
+    [["--store", file("other")], /where the queue is, is not given/],
+    [["--queue", "http://localhost", "--store", file("other")], /not the address of a queue/],
+    [["--queue", "redis://:secret@127.0.0.1:1/0", "--store", file("other")], /127\.0\.0\.1:1/],
+  ] as const) {
+    const { status, stderr } = await penni([...sweep, ...words]);
+    assert.equal(status, 1);
+    assert.match(stderr, reason);
+    assert.doesNotMatch(stderr, /secret/);
+    assert.ok(!existsSync(file("refused")));
+  }
+});
