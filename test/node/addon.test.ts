@@ -10,13 +10,15 @@ import { buildAddon } from "../../src/build/addon.js";
 import { checkName } from "../../src/compile/c/names.js";
 import { backend } from "../../src/compile/node/backend.js";
 import { summarizeProgram } from "../../src/compile/summary.js";
+import { runGraph } from "../../src/execute/node.js";
 import { readModel } from "../../src/files/model_files.js";
 import { CLASS_NAMES_KEY } from "../../src/graph/image_metadata.js";
-import { float32Tensor } from "../../src/graph/tensor.js";
+import { float32Tensor, numericData } from "../../src/graph/tensor.js";
 import type { Graph } from "../../src/graph/types.js";
 import { decompose } from "../../src/method/decompose.js";
 import { pruneCoefficients } from "../../src/method/prune.js";
 import { simplify } from "../../src/ops/passes/simplify.js";
+import { storeWeights } from "../../src/ops/passes/store_weights.js";
 import { load } from "../../src/runtime/index.js";
 import {
   addonProgram,
@@ -28,6 +30,7 @@ import {
 import { dangerousPieces, dangerousTexts } from "../../support/hostile_names.js";
 import { sharedPath, withoutShared } from "../../support/shared.js";
 import { node, smallGraph, smallNetwork } from "../../support/small_models.js";
+import { storedNetwork } from "../../support/stored_network.js";
 import { tinyCnn } from "../../support/tiny_cnn.js";
 import { withoutCommand } from "../compile/c/support.js";
 import { largestDifference, randomData, referenceOutput } from "../runtime/support.js";
@@ -247,6 +250,21 @@ describe("an addon", { skip: withoutCompiler }, () => {
     const fixed = await load(await writeAddon(folder, "constant", addonProgram(constant), options));
     assert.deepEqual(fixed.run({}), Float32Array.of(3, 4));
     assert.deepEqual(await fixed.runAsync({}), Float32Array.of(3, 4));
+  });
+
+  test("weights of 8 and 16 bits are expanded when it is built", async () => {
+    const { net, graph } = storedNetwork(5);
+    for (const type of ["int8", "float16"] as const) {
+      const stored = storeWeights(graph, type).graph;
+      const file = await writeAddon(folder, type, addonProgram(stored), { execution: quickExecution });
+      const [[, image] = []] = net.feeds(1);
+      assert.ok(image !== undefined);
+      const expected = [...(await runGraph(stored, new Map([["x", image]]))).values()][0];
+      assert.ok(expected !== undefined);
+      const found = (await load(file)).run(Float32Array.from(numericData(image)));
+      const difference = largestDifference(found, Float32Array.from(numericData(expected)));
+      assert.ok(difference <= TOLERANCE, `${type}: ${difference}`);
+    }
   });
 
   test("what is no addon of Penni's is refused, by its name", async () => {
