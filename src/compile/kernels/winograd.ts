@@ -9,7 +9,7 @@ import {
   plus,
   times,
 } from "../kernel_builder.js";
-import type { Index, Kernel, Value } from "../loops.js";
+import type { Index, Kernel, Lanes, Value } from "../loops.js";
 import { bounded, destination, type Epilogue, epilogueName } from "./epilogue.js";
 import { overPixelBlocks } from "./pixel_blocks.js";
 
@@ -93,6 +93,34 @@ function combined(factors: readonly number[], term: (index: number) => Value): V
 }
 
 /**
+ * M v Mᵀ of a matrix and values that are read column by column.
+ * @param columns how many columns v has
+ * @param read the value in a row and column of v
+ * @param write gets the value in a row and column of the result
+ */
+function transformed(
+  k: KernelBuilder,
+  lanes: Lanes,
+  { matrix, columns }: { readonly matrix: Matrix; readonly columns: number },
+  read: (row: number, column: number) => Value,
+  write: (row: number, column: number, value: Value) => void,
+): void {
+  matrix.forEach((factors, y) => {
+    const half = Array.from({ length: columns }, (_, column) => {
+      const value = combined(factors, (row) => read(row, column));
+      return k.value("half", lanes, value).read;
+    });
+    matrix.forEach((across, x) => {
+      write(
+        y,
+        x,
+        combined(across, (column) => at(half, column)),
+      );
+    });
+  });
+}
+
+/**
  * Deals weights that are packed for the dense kernel, by blocks of outputs [inputs, 9, block], to taps [9, kernels].
  * Parameters: packed weights, taps.
  * @param distance from one tap to the next, in elements
@@ -130,18 +158,13 @@ export function winogradWeights(kernels: number, distance: number, width: number
   const taps = k.input("taps");
   const points = k.output("points");
   k.overElements(kernels, width, (lanes, i) => {
-    const half = weightMatrix.map((factors) =>
-      [0, 1, 2].map((column) => {
-        const value = combined(factors, (row) => load(taps, plus((row * 3 + column) * distance, i)));
-        return k.value("half", lanes, value).read;
-      }),
+    transformed(
+      k,
+      lanes,
+      { matrix: weightMatrix, columns: 3 },
+      (row, column) => load(taps, plus((row * 3 + column) * distance, i)),
+      (y, x, value) => k.store(lanes, points, plus((y * SPAN + x) * distance, i), value),
     );
-    half.forEach((row, y) => {
-      weightMatrix.forEach((factors, x) => {
-        const value = combined(factors, (column) => at(row, column));
-        k.store(lanes, points, plus((y * SPAN + x) * distance, i), value);
-      });
-    });
   });
   return k.build();
 }
@@ -171,16 +194,13 @@ export function winogradInput(
       if (cell === undefined) return;
       const origin = k.index("origin", plus(times(channel, plane), from, cell.input)).read;
       const place = k.index("place", plus(times(channel, count), to, cell.output)).read;
-      inputMatrix.forEach((factors, y) => {
-        const half = Array.from({ length: SPAN }, (_, x) => {
-          const value = combined(factors, (down) => load(input, plus(origin, down * row + columnAt(x))));
-          return k.value("half", "vector", value).read;
-        });
-        inputMatrix.forEach((across, x) => {
-          const value = combined(across, (column) => at(half, column));
-          k.store("vector", points, plus(place, (y * SPAN + x) * distance), value, cell.count);
-        });
-      });
+      transformed(
+        k,
+        "vector",
+        { matrix: inputMatrix, columns: SPAN },
+        (down, x) => load(input, plus(origin, down * row + columnAt(x))),
+        (y, x, value) => k.store("vector", points, plus(place, (y * SPAN + x) * distance), value, cell.count),
+      );
     });
   });
   return k.build();
@@ -212,20 +232,20 @@ export function winogradOutput(
       if (cell === undefined) return;
       const origin = k.index("origin", plus(times(channel, count), from, cell.input)).read;
       const place = k.index("place", plus(times(channel, plane), to, cell.output)).read;
-      outputMatrix.forEach((factors, y) => {
-        const half = Array.from({ length: SPAN }, (_, x) => {
-          const value = combined(factors, (down) => load(points, plus(origin, (down * SPAN + x) * distance)));
-          return k.value("half", "vector", value).read;
-        });
-        outputMatrix.forEach((across, x) => {
-          const value = binary(
-            "add",
-            combined(across, (column) => at(half, column)),
-            shift,
-          );
-          k.store("vector", output, plus(place, y * row + x * segment), value, cell.count);
-        });
-      });
+      transformed(
+        k,
+        "vector",
+        { matrix: outputMatrix, columns: SPAN },
+        (down, x) => load(points, plus(origin, (down * SPAN + x) * distance)),
+        (y, x, value) =>
+          k.store(
+            "vector",
+            output,
+            plus(place, y * row + x * segment),
+            binary("add", value, shift),
+            cell.count,
+          ),
+      );
     });
   });
   return k.build();

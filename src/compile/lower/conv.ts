@@ -3,6 +3,7 @@ import { PenniError } from "../../graph/errors.js";
 import { countNonZeros, elementCount } from "../../graph/tensor.js";
 import { mergeFactors } from "../../layers/decomposition.js";
 import { groupCount } from "../../layers/groups.js";
+import { largestDivisor } from "../../ops/core/dims.js";
 import { convGeometry } from "../../ops/families/conv_geometry.js";
 import type { ConvGeometry } from "../../ops/families/conv_gradient.js";
 import { type ConvWork, fastestKind } from "../cost_model.js";
@@ -29,7 +30,7 @@ import { behind } from "../program_builder.js";
 import type { ConvFactors, Lower, LoweringContext } from "./definition.js";
 import { checkStride, unsupported } from "./errors.js";
 import { copyStrided, viewOf } from "./movement.js";
-import { isWinogradFaster, winogradConvolution } from "./winograd.js";
+import { fasterTiles, winogradConvolution } from "./winograd.js";
 
 /** How one image of a convolution's input is made ready for kernels that know no borders. */
 interface Preparation {
@@ -81,8 +82,7 @@ export const lowerConv: Lower = (context) => {
 };
 
 /** What is made ready for all images at once. */
-interface Method {
-  prepare(input: Location): Location;
+interface Method extends Pick<Preparation, "prepare"> {
   readonly convolve: Convolve;
 }
 
@@ -95,10 +95,11 @@ function bySums(context: LoweringContext, plan: ConvPlan, input: Location): Meth
 /** Winograd's filtering, where the weights are dense and it is faster. */
 function byTiles(context: LoweringContext, plan: ConvPlan): Method | undefined {
   const { geometry, weights, bias, factors } = plan;
-  if (groupCount(context.node) > 1 || !isWinogradFaster(geometry, context)) return undefined;
+  const division = groupCount(context.node) > 1 ? undefined : fasterTiles(geometry, context);
+  if (division === undefined) return undefined;
   const work = workOf({ weights, bias, factors }, geometry.inputChannels);
   if (fastestKind(work, context.rates) !== "dense") return undefined;
-  return { prepare: (input) => input, convolve: winogradConvolution(context, geometry, weights, bias) };
+  return winogradConvolution(context, division, { geometry, weights, bias });
 }
 
 const kernelsOf = ({ coefs, basis, taps }: ConvFactors): Float32Array => mergeFactors(coefs, basis, taps);
@@ -270,7 +271,8 @@ function factoredConvolution(
   bias: Float32Array,
 ): Convolve {
   const { rows, columns, inputRow } = conv.grid;
-  const tileRows = rowsOfTile(rows, columns * conv.inputs * d);
+  // All tiles alike.
+  const tileRows = largestDivisor(rows, Math.floor(TILE_ELEMENTS / (columns * conv.inputs * d)));
   const pixels = tileRows * columns;
   const mapPlane = spreadOverCache(pixels);
   const basisConv = channelConvKernel(
@@ -315,14 +317,6 @@ function factoredConvolution(
 
 /** Elements of the maps between the two stages that are worked on at once, so that they stay in a near cache. */
 const TILE_ELEMENTS = 49152;
-
-/** Rows at a time, all tiles alike. */
-function rowsOfTile(rows: number, elementsOfRow: number): number {
-  const most = Math.max(1, Math.floor(TILE_ELEMENTS / elementsOfRow));
-  let tile = Math.min(rows, most);
-  while (rows % tile !== 0) tile--;
-  return tile;
-}
 
 /** A depthwise convolution, perhaps with a multiplier. */
 function depthwiseConvolution(

@@ -1,4 +1,4 @@
-import { at, present } from "../../graph/at.js";
+import { largestDivisor } from "../../ops/core/dims.js";
 import type { ConvGeometry } from "../../ops/families/conv_gradient.js";
 import {
   denseBlocking,
@@ -18,6 +18,7 @@ import {
   winogradOutput,
   winogradWeights,
 } from "../kernels/winograd.js";
+import type { Kernel } from "../loops.js";
 import type { Location } from "../program.js";
 import { behind } from "../program_builder.js";
 import type { LoweringContext } from "./definition.js";
@@ -63,20 +64,13 @@ function divisionOf({ inputChannels, outputChannels, output }: ConvGeometry): Di
   return POINTS * inputChannels * part > MOST_WEIGHTS ? undefined : { rows, columns, group, part };
 }
 
-/** The largest divisor of a number up to `most`, at least 1. */
-function largestDivisor(count: number, most: number): number {
-  let divisor = Math.max(1, Math.min(count, most));
-  while (count % divisor !== 0) divisor--;
-  return divisor;
-}
-
-/** Whether a dense convolution of one group is faster by Winograd's filtering. */
-export function isWinogradFaster(geometry: ConvGeometry, { width, rates }: LoweringContext): boolean {
+/** How a dense convolution of one group is divided where it is faster by Winograd's filtering; undefined elsewhere. */
+export function fasterTiles(geometry: ConvGeometry, { width, rates }: LoweringContext): Division | undefined {
   const { kernel, strides, dilations, output, inputChannels, outputChannels } = geometry;
-  if (kernel.some((side) => side !== 3)) return false;
-  if ([...strides, ...dilations].some((step) => step !== 1)) return false;
+  if (kernel.some((side) => side !== 3)) return undefined;
+  if ([...strides, ...dilations].some((step) => step !== 1)) return undefined;
   const division = divisionOf(geometry);
-  if (division === undefined) return false;
+  if (division === undefined) return undefined;
   const kernels = inputChannels * outputChannels;
   const channels = inputChannels + outputChannels;
   const whole = (count: number): number => Math.ceil(count / width) * width;
@@ -84,19 +78,32 @@ export function isWinogradFaster(geometry: ConvGeometry, { width, rates }: Lower
   const products = (kernels * POINTS * whole(division.rows * division.columns)) / rates.dense;
   const vectors = (division.rows * whole(division.columns)) / width;
   const moved = channels * (vectors * TILE_LANE_NS + output[0] * output[1] * MOVE_NS);
-  return products + moved + (kernels * KERNEL_LANE_NS) / width < direct;
+  const isFaster = products + moved + (kernels * KERNEL_LANE_NS) / width < direct;
+  return isFaster ? division : undefined;
 }
 
-/** A 3x3 convolution of one group with stride 1: weights [K, C, 9]; one image from input to (residual,) output. */
+/** A 3x3 convolution of one group with stride 1. */
+interface TiledConv {
+  readonly geometry: ConvGeometry;
+  /** [K, C, 9] */
+  readonly weights: Float32Array;
+  readonly bias: Float32Array;
+}
+
+/** An image's planes, and what makes a residual, if there is one, and an output of them. */
+interface TiledMethod {
+  prepare(image: Location): Location;
+  convolve(planes: Location, ends: readonly Location[]): void;
+}
+
+/** For all images at once. Weights that are transformed in one part are so before the first of them. */
 export function winogradConvolution(
   context: LoweringContext,
-  geometry: ConvGeometry,
-  weights: Float32Array,
-  bias: Float32Array,
-): (input: Location, ends: readonly Location[]) => void {
+  division: Division,
+  { geometry, weights, bias }: TiledConv,
+): TiledMethod {
   const { width } = context;
   const { inputChannels: inputs, outputChannels: outputs, output } = geometry;
-  const division = present(divisionOf(geometry), "the division of a convolution");
   const { rows, columns, group, part } = division;
   const tiles = { rows: group, columns };
   const count = group * columns;
@@ -137,39 +144,52 @@ export function winogradConvolution(
   const transform = winogradWeights(inputs * part, distances.weights, width);
   const multiply = denseConvKernel(products, blocking, width, { count: POINTS, ...distances });
   const fromPoints = winogradOutput(dealt, tiles, distances.outputs, width);
-  return (image, ends) => {
-    // Behind what is narrower than a vector, one is read to its end.
-    const scratch = (elements: number): Location => context.scratch(elements + width);
-    const planes = scratch(inputs * planesLayout.plane);
-    const dealtTaps = scratch(TAPS * distances.weights);
-    const transformed = scratch(POINTS * distances.weights);
-    const transformWeights = (own: Location): void => {
-      context.call(deal, [own, dealtTaps]);
-      context.call(transform, [dealtTaps, transformed]);
+  const gatherOf = (gatheredRows: number): Kernel => {
+    const gathered = {
+      channels: outputs,
+      rows: gatheredRows,
+      columns: output[1],
+      plane: output[0] * output[1],
     };
-    const before = scratch(POINTS * distances.inputs);
-    const after = scratch(POINTS * distances.outputs);
-    const dealtRows = scratch(outputs * dealt.plane);
-    context.call(pad, [image, planes]);
-    if (group < rows) transformWeights(at(parts, 0));
-    for (let row = 0; row < rows; row += group) {
-      context.call(toPoints, [behind(planes, row * TILE * planesLayout.row), before]);
-      for (const [index, own] of parts.entries()) {
-        if (group === rows) transformWeights(own);
-        const to = behind(after, index * part * count);
-        context.call(multiply, [before, transformed, to], inputs * part * POINTS * count);
+    return gatherTiles(dealt, gathered, context.epilogue);
+  };
+  const groupRows = group * TILE;
+  // The last group ends with the image.
+  const lastRows = output[0] - (rows - group) * TILE;
+  const [gather, gatherLast] = [gatherOf(groupRows), gatherOf(lastRows)];
+  // Behind what is narrower than a vector, one is read to its end.
+  const scratch = (elements: number): Location => context.scratch(elements + width);
+  const dealtTaps = scratch(TAPS * distances.weights);
+  const transformed = scratch(POINTS * distances.weights);
+  const transformWeights = (own: Location): void => {
+    context.call(deal, [own, dealtTaps]);
+    context.call(transform, [dealtTaps, transformed]);
+  };
+  const [only] = parts.length === 1 ? parts : [];
+  if (only !== undefined) transformWeights(only);
+  return {
+    prepare: (image) => {
+      const planes = scratch(inputs * planesLayout.plane);
+      context.call(pad, [image, planes]);
+      return planes;
+    },
+    convolve: (planes, ends) => {
+      const before = scratch(POINTS * distances.inputs);
+      const after = scratch(POINTS * distances.outputs);
+      const dealtRows = scratch(outputs * dealt.plane);
+      for (let row = 0; row < rows; row += group) {
+        context.call(toPoints, [behind(planes, row * TILE * planesLayout.row), before]);
+        for (const [index, own] of parts.entries()) {
+          if (only === undefined) transformWeights(own);
+          const to = behind(after, index * part * count);
+          context.call(multiply, [before, transformed, to], inputs * part * POINTS * count);
+        }
+        context.call(fromPoints, [after, biasTable, dealtRows]);
+        const isLast = row + group === rows;
+        const ownEnds = ends.map((end) => behind(end, row * TILE * output[1]));
+        context.call(isLast ? gatherLast : gather, [dealtRows, ...ownEnds]);
       }
-      context.call(fromPoints, [after, biasTable, dealtRows]);
-      const first = row * TILE;
-      const gathered = {
-        channels: outputs,
-        rows: Math.min(group * TILE, output[0] - first),
-        columns: output[1],
-        plane: output[0] * output[1],
-      };
-      const gather = gatherTiles(dealt, gathered, context.epilogue);
-      context.call(gather, [dealtRows, ...ends.map((end) => behind(end, first * output[1]))]);
-    }
+    },
   };
 }
 

@@ -23,3 +23,10 @@ export function stridesOf(dims: readonly number[]): number[] {
   }
   return strides;
 }
+
+/** The largest divisor of a size up to `most`, at least 1. */
+export function largestDivisor(size: number, most: number): number {
+  let divisor = Math.max(1, Math.min(size, most));
+  while (size % divisor !== 0) divisor--;
+  return divisor;
+}

@@ -1,6 +1,7 @@
 import { at, dims4 } from "../../graph/at.js";
 import { int } from "../../graph/attributes.js";
 import { firstOf } from "../../graph/operands.js";
+import { largestDivisor } from "../../ops/core/dims.js";
 import { crop, reduceSum, reshape, transpose, zeroPad } from "../../ops/core/emit.js";
 import type { ConvGeometry } from "../../ops/families/conv_gradient.js";
 import type { Layouts } from "./layouts.js";
@@ -193,10 +194,4 @@ export function paddedColumns(layouts: Layouts, x: string, [left, right]: readon
     const [, channels] = layouts.blockedDims(x);
     return layouts.emit.scale(layouts.blocked(x), layouts.fill(channels, 1), { pads: [0, left, 0, right] });
   });
-}
-
-function largestDivisor(value: number, most: number): number {
-  let divisor = Math.min(value, most);
-  while (value % divisor !== 0) divisor--;
-  return divisor;
 }
