@@ -91,8 +91,38 @@ export function mobilenetV3(): Graph {
   return net.finish(hidden, { name: "mobilenet_v3", features: 1280, classes: CLASSES });
 }
 
-/** Tan and Le 2019, table 1: expansion, kernel, outputs, blocks, stride. */
-const efficientStages: readonly (readonly [number, number, number, number, number])[] = [
+/** Expansion, kernel, outputs, blocks, stride of the first of them. */
+type MobileStage = readonly [number, number, number, number, number];
+
+/** Stages of inverted residuals between a convolution of stride 2 and one of 1x1, all with one activation. */
+function mobileNetwork(
+  name: string,
+  stages: readonly MobileStage[],
+  activation: Activation,
+  more: (inputs: number) => Partial<Inverted> = () => ({}),
+): Graph {
+  const net = start();
+  let x = unit(net, "stem", net.images(), { inputs: 3, outputs: 32, stride: 2, act: activation });
+  let channels = 32;
+  stages.forEach(([expansion, kernel, outputs, blocks, stride], stage) => {
+    for (let block = 0; block < blocks; block++) {
+      x = inverted(net, `stage${stage}.${block}`, x, channels, {
+        kernel,
+        wide: channels * expansion,
+        outputs,
+        stride: block === 0 ? stride : 1,
+        act: activation,
+        ...more(channels),
+      });
+      channels = outputs;
+    }
+  });
+  x = unit(net, "last", x, { inputs: channels, outputs: 1280, kernel: 1, act: activation });
+  return net.classifier(x, { name, features: 1280, classes: CLASSES });
+}
+
+/** Tan and Le 2019, table 1. */
+const efficientStages: readonly MobileStage[] = [
   [1, 3, 16, 1, 1],
   [6, 3, 24, 2, 2],
   [6, 5, 40, 2, 2],
@@ -102,30 +132,13 @@ const efficientStages: readonly (readonly [number, number, number, number, numbe
   [6, 3, 320, 1, 1],
 ];
 
-export function efficientnetB0(): Graph {
-  const net = start();
-  let x = unit(net, "stem", net.images(), { inputs: 3, outputs: 32, stride: 2, act: "silu" });
-  let channels = 32;
-  efficientStages.forEach(([expansion, kernel, outputs, blocks, stride], stage) => {
-    for (let block = 0; block < blocks; block++) {
-      x = inverted(net, `stage${stage}.${block}`, x, channels, {
-        kernel,
-        wide: channels * expansion,
-        outputs,
-        stride: block === 0 ? stride : 1,
-        act: "silu",
-        squeeze: Math.max(1, channels / 4),
-        squeezeAct: "silu",
-      });
-      channels = outputs;
-    }
+export const efficientnetB0 = (): Graph =>
+  mobileNetwork("efficientnet_b0", efficientStages, "silu", (inputs) => {
+    return { squeeze: Math.max(1, inputs / 4), squeezeAct: "silu" };
   });
-  x = unit(net, "last", x, { inputs: channels, outputs: 1280, kernel: 1, act: "silu" });
-  return net.classifier(x, { name: "efficientnet_b0", features: 1280, classes: CLASSES });
-}
 
-/** Tan et al. 2019, with torchvision's widths: expansion, kernel, outputs, blocks, stride. */
-const mnasStages: readonly (readonly [number, number, number, number, number])[] = [
+/** Tan et al. 2019, with torchvision's widths. */
+const mnasStages: readonly MobileStage[] = [
   [1, 3, 16, 1, 1],
   [3, 3, 24, 3, 2],
   [3, 5, 40, 3, 2],
@@ -135,20 +148,7 @@ const mnasStages: readonly (readonly [number, number, number, number, number])[]
   [6, 3, 320, 1, 1],
 ];
 
-export function mnasnet(): Graph {
-  const net = start();
-  let x = unit(net, "stem", net.images(), { inputs: 3, outputs: 32, stride: 2, act: "relu" });
-  let channels = 32;
-  mnasStages.forEach(([expansion, kernel, outputs, blocks, stride], stage) => {
-    for (let block = 0; block < blocks; block++) {
-      const inner = { kernel, wide: channels * expansion, outputs, stride: block === 0 ? stride : 1 };
-      x = inverted(net, `stage${stage}.${block}`, x, channels, { ...inner, act: "relu" });
-      channels = outputs;
-    }
-  });
-  x = unit(net, "last", x, { inputs: channels, outputs: 1280, kernel: 1, act: "relu" });
-  return net.classifier(x, { name: "mnasnet", features: 1280, classes: CLASSES });
-}
+export const mnasnet = (): Graph => mobileNetwork("mnasnet", mnasStages, "relu");
 
 /** Ma et al. 2018, x1.0. */
 export function shufflenetV2(): Graph {

@@ -185,7 +185,7 @@ function transposed(
   });
 }
 
-/** A depthwise or dense 3x3 convolution with holes, normalization and activation. */
+/** A depthwise or dense 3x3 convolution with holes, and its activation. */
 function dilated(
   net: ClassifierBuilder,
   name: string,

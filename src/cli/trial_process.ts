@@ -2,6 +2,7 @@
 
 import { surviveLostTerminal } from "../run/training/lost_terminal.js";
 import { STOP } from "../sweep/embedded.js";
+import { endWithParent } from "./parent.js";
 import { runCommandLine } from "./program.js";
 import { standardStream } from "./standard_streams.js";
 
@@ -12,11 +13,7 @@ process.on("message", (message) => {
   // As SIGTERM, which not every system has; before there is anything to keep the process just ends.
   if (message === STOP && !process.emit("SIGTERM", "SIGTERM")) process.exit(STOPPED);
 });
-// Nobody is left to compute for: end rather than go on as an orphan.
-const leave = (): never => process.exit(STOPPED);
-process.on("disconnect", leave);
+endWithParent();
 const out = standardStream(process.stdout);
 const err = standardStream(process.stderr);
 process.exitCode = await runCommandLine(process.argv.slice(2), out, err);
-process.off("disconnect", leave);
-if (process.connected) process.disconnect();

@@ -4,7 +4,7 @@ import { type Command, InvalidArgumentError, Option } from "commander";
 import { at, orDefault } from "../graph/at.js";
 import { PenniError } from "../graph/errors.js";
 import type { SettingsCheck } from "../queue/document.js";
-import { type ManifestKind, manifestKinds } from "../queue/manifests.js";
+import { type ManifestKind, manifestKinds } from "../queue/manifest_kinds.js";
 import type { WorkerReport } from "../queue/worker.js";
 import { addExamples, type Example, headings } from "./help.js";
 import { numberBetween, wholeNumber } from "./options.js";
@@ -127,7 +127,7 @@ async function work(options: WorkerCommandOptions, program: Command, terminal: T
     { WorkDirectory },
     { inProcess },
     { runWorker },
-    { versions },
+    { resultVersions },
     check,
   ] = await Promise.all([
     import("../queue/address.js"),
@@ -135,7 +135,7 @@ async function work(options: WorkerCommandOptions, program: Command, terminal: T
     import("../queue/work_directory.js"),
     import("../queue/computation.js"),
     import("../queue/worker.js"),
-    import("../run/provenance.js"),
+    import("../sweep/provenance.js"),
     settingsCheck(program),
   ]);
   const address = queueAddress(options.queue);
@@ -149,9 +149,9 @@ async function work(options: WorkerCommandOptions, program: Command, terminal: T
     terminal.stderr.write("ending: trials are given back with a checkpoint; a second signal ends at once\n");
     controller.abort();
   });
-  const { penni, onnxruntime } = versions();
+  const versions = resultVersions();
   const name = options.name ?? `${hostname()}-${process.pid}`;
-  terminal.stderr.write(`worker ${name}: penni ${penni}, ONNX Runtime ${onnxruntime}\n`);
+  terminal.stderr.write(`worker ${name}: penni ${versions.penni}, ONNX Runtime ${versions.onnxruntime}\n`);
   try {
     const report = await runWorker({
       address,
@@ -160,7 +160,7 @@ async function work(options: WorkerCommandOptions, program: Command, terminal: T
         work: folder,
         compute: inProcess([process.execPath, fileURLToPath(new URL("./main.js", import.meta.url))]),
         local: { maps: orDefault(options.dataMap, []), check, threads: threadsFor(options.jobs) },
-        versions: { penni, onnxruntime },
+        versions,
         worker: name,
         lookMs: LOOK_MS,
         uploadMs: 1000 * options.checkpointEvery,

@@ -5,6 +5,7 @@ import { ioError } from "../files/atomic.js";
 import { readModelAndSize } from "../files/model_files.js";
 import { at, orDefault } from "../graph/at.js";
 import { PenniError } from "../graph/errors.js";
+import { parseJson } from "../run/texts.js";
 import type { Trial } from "../sweep/trial.js";
 import { checkData, type DataMap, dataFingerprint, localSpec, placedData } from "./data_fingerprint.js";
 import { describeIssues, digestSchema, pathBelowSchema } from "./names.js";
@@ -138,11 +139,7 @@ export async function readDocument(sha256: string, trial: string, store: Store):
 }
 
 export function parsedJson(bytes: Uint8Array): unknown {
-  try {
-    return JSON.parse(new TextDecoder().decode(bytes));
-  } catch {
-    return undefined;
-  }
+  return parseJson(new TextDecoder().decode(bytes));
 }
 
 /** Throws on settings that `penni compress` does not have, or that a trial may not set. */

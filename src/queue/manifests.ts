@@ -1,9 +1,5 @@
 import { penniVersion } from "../files/version.js";
-
-/** What runs fleets of workers. */
-export const manifestKinds = ["k8s", "slurm", "systemd", "compose"] as const;
-
-export type ManifestKind = (typeof manifestKinds)[number];
+import type { ManifestKind } from "./manifest_kinds.js";
 
 const REDIS_IMAGE = "redis:7.4-alpine";
 const NODE_IMAGE = "node:22-bookworm-slim";

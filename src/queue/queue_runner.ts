@@ -3,10 +3,10 @@ import path from "node:path";
 import type { Job, Queue, QueueEvents } from "bullmq";
 import { at, orDefault } from "../graph/at.js";
 import { PenniError } from "../graph/errors.js";
-import { versions } from "../run/provenance.js";
 import type { Summary } from "../run/summary.js";
-import type { Trial, TrialEpoch, TrialOutcome, TrialRunner, TrialWatch } from "../sweep/trial.js";
-import { epochMetricsSchema } from "../train/plan.js";
+import { resultVersions } from "../sweep/provenance.js";
+import type { Trial, TrialOutcome, TrialRunner, TrialWatch } from "../sweep/trial.js";
+import { epochOf } from "../sweep/trial_epochs.js";
 import { type QueueAddress, queueAddress, shownAddress, withoutPassword } from "./address.js";
 import { Bell } from "./bell.js";
 import { DirectoryStore } from "./directory_store.js";
@@ -150,7 +150,7 @@ class QueueRunner implements TrialRunner {
     const document = await this.publisher.publish(trial);
     await this.adopt(trial.id, document, directory);
     await this.store.unpoint(trial.id, "request");
-    return { format: 1, trial: trial.id, document, versions: ownVersions() };
+    return { format: 1, trial: trial.id, document, versions: resultVersions() };
   }
 
   /** Does something with the store, again as long as that is away; undefined where the sweep is stopped meanwhile. */
@@ -408,7 +408,7 @@ class Following {
     if (checkpoint !== undefined)
       await restore(checkpoint, trial.id, runner.data, directory, trialPlaces(trial));
     if (status === "paused") return { status };
-    return { status, provenance: { ...ownVersions(), worker, attempts } };
+    return { status, provenance: { ...resultVersions(), worker, attempts } };
   }
 
   private async readEpochs(): Promise<void> {
@@ -432,18 +432,6 @@ class Following {
 const NOBODY = { worker: "none", attempts: 1 };
 
 const OUTCOME = { stop: "stopped", pause: "paused" } as const;
-
-function epochOf(line: string): TrialEpoch | undefined {
-  const metrics = epochMetricsSchema.safeParse(parsedJson(new TextEncoder().encode(line)));
-  if (!metrics.success) return undefined;
-  const { stage, epoch, loss, validation } = metrics.data;
-  return { stage, epoch, loss, ...(validation === undefined ? {} : { validation }) };
-}
-
-function ownVersions(): Payload["versions"] {
-  const { penni, onnxruntime } = versions();
-  return { penni, onnxruntime };
-}
 
 /** Where a trial's files are as the sweep names them. */
 function trialPlaces({ settings }: Trial) {

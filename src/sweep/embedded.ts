@@ -9,7 +9,7 @@ import { ioError, writeFileAtomic } from "../files/atomic.js";
 import { orDefault } from "../graph/at.js";
 import { PenniError } from "../graph/errors.js";
 import { RunLock } from "../run/lock.js";
-import { versions } from "../run/provenance.js";
+import { resultVersions } from "./provenance.js";
 import { readSummary } from "./summary_file.js";
 import type { Trial, TrialOutcome, TrialProvenance, TrialRunner, TrialWatch } from "./trial.js";
 import { EpochReader } from "./trial_epochs.js";
@@ -161,8 +161,7 @@ async function reasonOf({ status, killer }: ProcessEnd, directory: string): Prom
 const ERROR = "penni: ";
 
 function provenance(): TrialProvenance {
-  const { penni, onnxruntime } = versions();
-  return { penni, onnxruntime, worker: "embedded", attempts: 1 };
+  return { ...resultVersions(), worker: "embedded", attempts: 1 };
 }
 
 /** Of runs that were killed while their directory was made. */

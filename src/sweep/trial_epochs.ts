@@ -6,6 +6,14 @@ import type { TrialEpoch, TrialWatch } from "./trial.js";
 
 const LINE_END = 10;
 
+/** The epoch that a line of `metrics.jsonl` tells of. A damaged line is no reason to end a trial: undefined. */
+export function epochOf(line: string): TrialEpoch | undefined {
+  const found = epochMetricsSchema.safeParse(parseJson(line)).data;
+  if (found === undefined) return undefined;
+  const { stage, epoch, loss, validation } = found;
+  return { stage, epoch, loss, ...(validation === undefined ? {} : { validation }) };
+}
+
 /** Reads what is new in a run's `metrics.jsonl`, whole lines only. */
 export class EpochReader {
   private readonly file: string;
@@ -32,13 +40,7 @@ export class EpochReader {
     const end = bytes.lastIndexOf(LINE_END) + 1;
     this.rest = bytes.subarray(end);
     const lines = bytes.subarray(0, end).toString().split("\n").slice(0, -1);
-    return lines.flatMap((line): readonly TrialEpoch[] => {
-      // A damaged line is no reason to end a trial.
-      const found = epochMetricsSchema.safeParse(parseJson(line)).data;
-      if (found === undefined) return [];
-      const { stage, epoch, loss, validation } = found;
-      return [{ stage, epoch, loss, ...(validation === undefined ? {} : { validation }) }];
-    });
+    return lines.map(epochOf).filter((epoch) => epoch !== undefined);
   }
 }
 

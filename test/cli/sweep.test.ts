@@ -294,10 +294,10 @@ test("Ctrl-C pauses with a checkpoint; a sweep that is killed takes its trials a
   const again = new PenniProcess(["sweep", "--resume", root]);
   const lock = (): string | undefined =>
     readdirSync(path.join(root, "trials", "000")).find((name) => name.endsWith(".lock"));
-  assert.ok(await again.until(() => lock() !== undefined), again.output);
-  const { owner } = JSON.parse(readFileSync(path.join(root, "trials", "000", lock() ?? ""), "utf8")) as {
-    readonly owner: { readonly pid: number };
-  };
+  // It is there before it is written.
+  const locked = (): string => readFileSync(path.join(root, "trials", "000", lock() ?? ""), "utf8");
+  assert.ok(await again.until(() => lock() !== undefined && locked() !== ""), again.output);
+  const { owner } = JSON.parse(locked()) as { readonly owner: { readonly pid: number } };
   const second = await penni(["sweep", "--resume", root]);
   assert.match(second.stderr, /another run works in this directory/);
   again.signal("SIGKILL");

@@ -8,7 +8,8 @@ import { parse, parseAllDocuments } from "yaml";
 import { z } from "zod";
 import { createProgram } from "../../src/cli/program.js";
 import { Output } from "../../src/cli/terminal.js";
-import { manifest, manifestKinds } from "../../src/queue/manifests.js";
+import { manifestKinds } from "../../src/queue/manifest_kinds.js";
+import { manifest } from "../../src/queue/manifests.js";
 import { penni } from "../../support/command_line.js";
 
 const folder = mkdtempSync(path.join(tmpdir(), "penni-manifests-"));
