@@ -104,13 +104,20 @@ class KernelPrinter {
         return;
       case "setValue": {
         if (!this.scopes.isRead(statement.variable)) return;
-        this.set(statement, statement.lanes, this.value(statement.value, statement.lanes), indent);
+        this.set(statement, statement.lanes, this.kept(statement), indent);
         return;
       }
       case "store":
         this.lines.push(`${indent}${this.store(statement)};`);
         return;
     }
+  }
+
+  /** A value that is set; a vector that several sums need is loaded once. */
+  private kept({ variable, lanes, value }: Extract<Statement, { readonly kind: "setValue" }>): string {
+    const printed = this.value(value, lanes);
+    const isHeld = lanes === "vector" && value.kind === "load" && this.scopes.isShared(variable);
+    return isHeld ? `${this.call("v8_held")}(${printed})` : printed;
   }
 
   private set(

@@ -12,6 +12,8 @@ export interface Scopes {
   isConstant(variable: string): boolean;
   /** Whether a variable or parameter is read at all. */
   isRead(name: string): boolean;
+  /** Whether a variable that is set in one place is read in several. */
+  isShared(variable: string): boolean;
 }
 
 export interface DeclaredVariable {
@@ -56,12 +58,15 @@ export function findScopes(body: Block): Scopes {
       declaring.add(first.statement);
     } else pushTo(heads, block ?? body, { name, type });
   }
+  // A loop's counter is set by its loop alone.
+  const isConstant = (variable: string): boolean => orDefault(sets.get(variable), 1) === 1;
   return {
     headOf: (block) => listOf(heads, block),
     declares: (statement) => declaring.has(statement),
-    // A loop's counter is set by its loop alone.
-    isConstant: (variable) => orDefault(sets.get(variable), 1) === 1,
+    isConstant,
     isRead: (name) => read.has(name),
+    // One of the uses is where it is set.
+    isShared: (variable) => isConstant(variable) && listOf(uses, variable).length > 2,
   };
 }
 
