@@ -1,5 +1,5 @@
 import { constant, KernelBuilder, load, plus, times } from "../kernel_builder.js";
-import type { Index, Kernel } from "../loops.js";
+import type { Index, Kernel, Pointer } from "../loops.js";
 
 /** Planes with room around them, whose columns are dealt to `stride` segments of each row. */
 export interface PaddedPlanes {
@@ -72,33 +72,80 @@ export function padKernel(planes: PaddedPlanes, fill: number, lanes: number): Ke
   );
   const input = k.input("input");
   const output = k.output("output");
-  const fillRange = (from: Index, count: number): void =>
-    k.overElements(count, lanes, (form, i) => k.store(form, output, plus(from, i), constant(fill)));
   k.loop("channel", 0, channels, 1, (channel) => {
     const plane = times(channel, layout.plane);
-    fillRange(plane, top * layout.row);
-    k.loop("row", 0, height, 1, (row) => {
-      const to = plus(plane, times(plus(row, top), layout.row));
-      const from = times(plus(times(channel, height), row), width);
-      for (const part of rowParts(planes, layout.segment)) {
-        fillRange(plus(to, part.begin), part.before);
-        const first = plus(to, part.begin, part.before);
-        if (stride === 1) {
-          k.overElements(part.count, lanes, (form, i) => {
-            k.store(form, output, plus(first, i), load(input, plus(from, part.source, i)));
-          });
-        } else {
-          k.loop("i", 0, part.count, 1, (i) => {
-            k.store("scalar", output, plus(first, i), load(input, plus(from, part.source, times(i, stride))));
-          });
-        }
-        fillRange(plus(first, part.count), layout.segment - part.before - part.count);
-      }
-    });
-    const below = planes.bottom * layout.row;
-    fillRange(plus(plane, (top + height) * layout.row), below);
+    fillRange(k, lanes, output, plane, top * layout.row, fill);
+    copyRows(
+      k,
+      planes,
+      lanes,
+      { input, from: times(channel, height * planes.width), output, to: plane },
+      fill,
+    );
+    fillRange(k, lanes, output, plus(plane, (top + height) * layout.row), planes.bottom * layout.row, fill);
   });
   return k.build();
+}
+
+/** Sets consecutive elements. */
+export function fillRange(
+  k: KernelBuilder,
+  lanes: number,
+  output: Pointer,
+  from: Index,
+  count: number,
+  fill: number,
+): void {
+  k.overElements(count, lanes, (form, i) => k.store(form, output, plus(from, i), constant(fill)));
+}
+
+/** Where a plane is copied from and to, in elements. */
+export interface PlaneCopy {
+  readonly input: Pointer;
+  readonly from: Index;
+  readonly output: Pointer;
+  readonly to: Index;
+}
+
+/**
+ * Copies the rows of one plane into a padded one.
+ * @param fill what is written beside them; undefined where it stands there already
+ */
+export function copyRows(
+  k: KernelBuilder,
+  planes: PaddedPlanes,
+  lanes: number,
+  { input, from, output, to }: PlaneCopy,
+  fill: number | undefined,
+): void {
+  const { height, width, top, stride } = planes;
+  const layout = paddedLayout(planes);
+  const beside = (position: Index, count: number): void => {
+    if (fill !== undefined) fillRange(k, lanes, output, position, count, fill);
+  };
+  k.loop("row", 0, height, 1, (row) => {
+    const rowTo = plus(to, times(plus(row, top), layout.row));
+    const rowFrom = plus(from, times(row, width));
+    for (const part of rowParts(planes, layout.segment)) {
+      beside(plus(rowTo, part.begin), part.before);
+      const first = plus(rowTo, part.begin, part.before);
+      if (stride === 1) {
+        k.overElements(part.count, lanes, (form, i) => {
+          k.store(form, output, plus(first, i), load(input, plus(rowFrom, part.source, i)));
+        });
+      } else {
+        k.loop("i", 0, part.count, 1, (i) => {
+          k.store(
+            "scalar",
+            output,
+            plus(first, i),
+            load(input, plus(rowFrom, part.source, times(i, stride))),
+          );
+        });
+      }
+      beside(plus(first, part.count), layout.segment - part.before - part.count);
+    }
+  });
 }
 
 /** What one segment of a padded row holds: `before` fillings, `count` columns from `source` on, fillings. */

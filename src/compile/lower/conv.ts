@@ -17,6 +17,7 @@ import {
 import { noEpilogue } from "../kernels/epilogue.js";
 import {
   type PaddedLayout,
+  type PaddedPlanes,
   paddedLayout,
   padKernel,
   sharesCacheSet,
@@ -35,6 +36,8 @@ import { fasterTiles, winogradConvolution } from "./winograd.js";
 /** How one image of a convolution's input is made ready for kernels that know no borders. */
 interface Preparation {
   readonly layout: PaddedLayout;
+  /** Borders that kernels which take plane after plane make themselves. */
+  readonly padding?: PaddedPlanes;
   prepare(input: Location): Location;
 }
 
@@ -88,8 +91,10 @@ interface Method extends Pick<Preparation, "prepare"> {
 
 /** Sums of products at every position. */
 function bySums(context: LoweringContext, plan: ConvPlan, input: Location): Method {
-  const { layout, prepare } = preparation(context, plan.geometry, input);
-  return { prepare, convolve: convolution(context, plan, layout) };
+  const preparation = isDepthwise(context, plan.geometry)
+    ? planeByPlane(context, plan.geometry, input)
+    : allPlanes(context, plan.geometry, input);
+  return { prepare: preparation.prepare, convolve: convolution(context, plan, preparation) };
 }
 
 /** Winograd's filtering, where the weights are dense and it is faster. */
@@ -117,22 +122,47 @@ function wholeVectors(context: LoweringContext, geometry: ConvGeometry, residual
   return copy;
 }
 
-/** Copies the input into planes with borders and with strided columns set apart, where there is anything to do. */
-function preparation(context: LoweringContext, geometry: ConvGeometry, input: Location): Preparation {
+/** Whether each output plane is made of one input plane. */
+function isDepthwise({ node }: LoweringContext, { inputChannels }: ConvGeometry): boolean {
+  const groups = groupCount(node);
+  return groups > 1 && inputChannels === groups;
+}
+
+/** Whether kernels may read the input as it is. */
+function isReady(context: LoweringContext, geometry: ConvGeometry, input: Location): boolean {
+  // What the caller owns must not be read beyond its end, as a vector wider than a row would.
+  const isOwn = input.buffer.kind === "value";
+  const hasBorders = geometry.pads.some((pad) => pad !== 0);
+  return !hasBorders && geometry.strides[1] === 1 && (isOwn || geometry.output[1] >= context.width);
+}
+
+function asItIs({ input: [height, width] }: ConvGeometry): Preparation {
+  const layout = { segment: width, row: width, plane: height * width };
+  return { layout, prepare: (ready) => ready };
+}
+
+/** Borders of the input, and strided columns set apart. */
+function bordersOf(context: LoweringContext, geometry: ConvGeometry): PaddedPlanes {
   const [height, width] = geometry.input;
   const [top, left, bottom, right] = geometry.pads;
   const [, stride] = geometry.strides;
   checkStride(context, stride);
-  // What the caller owns must not be read beyond its end, as a vector wider than a row would.
-  const isOwn = input.buffer.kind === "value";
-  const isReady = [top, left, bottom, right].every((pad) => pad === 0) && stride === 1;
+  return { channels: geometry.inputChannels, height, width, top, bottom, left, right, stride };
+}
+
+/** A plane that is read once is copied by the kernel that reads it, and stays in the nearest cache meanwhile. */
+function planeByPlane(context: LoweringContext, geometry: ConvGeometry, input: Location): Preparation {
+  const padding = bordersOf(context, geometry);
+  if (isReady(context, geometry, input)) return asItIs(geometry);
+  return { layout: paddedLayout(padding), padding, prepare: (image) => image };
+}
+
+/** Copies the input into planes with borders and with strided columns set apart, where there is anything to do. */
+function allPlanes(context: LoweringContext, geometry: ConvGeometry, input: Location): Preparation {
+  const planes = bordersOf(context, geometry);
   // A copy costs less than planes that drive each other out of the cache.
-  const isCrowded = geometry.outputChannels >= MANY_READS && sharesCacheSet(height * width);
-  if (isReady && !isCrowded && (isOwn || geometry.output[1] >= context.width)) {
-    const layout = { segment: width, row: width, plane: height * width };
-    return { layout, prepare: (ready) => ready };
-  }
-  const planes = { channels: geometry.inputChannels, height, width, top, bottom, left, right, stride };
+  const isCrowded = geometry.outputChannels >= MANY_READS && sharesCacheSet(planes.height * planes.width);
+  if (isReady(context, geometry, input) && !isCrowded) return asItIs(geometry);
   const layout = paddedLayout(planes);
   const kernel = padKernel(planes, 0, context.width);
   const prepare = (image: Location): Location => {
@@ -155,8 +185,9 @@ function tapOffsets(geometry: ConvGeometry, layout: PaddedLayout): readonly numb
   });
 }
 
-function convolution(context: LoweringContext, plan: ConvPlan, layout: PaddedLayout): Convolve {
+function convolution(context: LoweringContext, plan: ConvPlan, preparation: Preparation): Convolve {
   const { geometry } = plan;
+  const { layout, padding } = preparation;
   const groups = groupCount(context.node);
   const [rows, columns] = geometry.output;
   const grid: PixelGrid = flattened({
@@ -174,7 +205,7 @@ function convolution(context: LoweringContext, plan: ConvPlan, layout: PaddedLay
     grid,
     epilogue: context.epilogue,
   };
-  if (groups > 1 && conv.inputs === 1) return depthwiseConvolution(context, plan, conv, groups);
+  if (isDepthwise(context, geometry)) return depthwiseConvolution(context, plan, conv, padding);
   const parts = Array.from({ length: groups }, (_, group) =>
     groupConvolution(context, conv, {
       weights: slicePart(plan.weights, group, groups),
@@ -321,14 +352,19 @@ const TILE_ELEMENTS = 49152;
 /** A depthwise convolution, perhaps with a multiplier. */
 function depthwiseConvolution(
   context: LoweringContext,
-  { weights, bias }: ConvPlan,
+  { geometry, weights, bias }: ConvPlan,
   conv: TapConvolution,
-  groups: number,
+  padding: PaddedPlanes | undefined,
 ): Convolve {
+  const channels = geometry.inputChannels;
   const taps = conv.taps.length;
   const maps = conv.outputs;
   const shared = repeats(weights, maps * taps);
-  const kernel = channelConvKernel({ ...conv, channels: groups, maps, shared, bias: true }, context.width);
+  const borders = padding && { padding };
+  const kernel = channelConvKernel(
+    { ...conv, ...borders, channels, maps, shared, bias: true },
+    context.width,
+  );
   // From [channels, maps, taps] to [channels, taps, maps].
   const packed = Float32Array.from({ length: shared ? maps * taps : weights.length }, (_, i) => {
     const channel = Math.floor(i / (taps * maps));
@@ -341,7 +377,10 @@ function depthwiseConvolution(
     ...[...tapTables(conv.taps), bias].map((table) => context.weights(table)),
   ];
   const macs = weights.length * conv.outputPlane;
-  return (input, ends) => context.call(kernel, [input, ...tables, ...ends], macs);
+  return (input, ends) => {
+    const padded = padding === undefined ? [] : [context.scratch(paddedLayout(padding).plane)];
+    context.call(kernel, [input, ...padded, ...tables, ...ends], macs);
+  };
 }
 
 /** Whether all channels have the same kernels, as in a factored layer that was written out. */
