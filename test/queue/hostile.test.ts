@@ -51,19 +51,19 @@ describe("poisoned jobs", { skip: withoutRedis }, () => {
     };
     const before = readdirSync(folder).sort();
     const worker = await startWorker(redis.url, directory, { workshop: { compute } });
-    await queue.add(name, data, { jobId, attempts: 3 });
-    let job = await queue.getJob(jobId);
-    for (let left = 400; left > 0 && (await job?.isFailed()) !== true; left--) {
-      await sleep(25);
-      job = await queue.getJob(jobId);
+    try {
+      await queue.add(name, data, { jobId, attempts: 3 });
+      for (let left = 400; left > 0 && (await queue.getJobState(jobId)) !== "failed"; left--) await sleep(25);
+      const job = await queue.getJob(jobId);
+      assert.equal(calls, 0);
+      assert.equal(job?.attemptsMade, 1, "it is not tried again");
+      return job.failedReason;
+    } finally {
+      worker.leave();
+      await worker.report;
+      assert.deepEqual(readdirSync(folder).sort(), before);
+      await queue.remove(jobId);
     }
-    assert.equal(calls, 0);
-    assert.equal(job?.attemptsMade, 1, "it is not tried again");
-    worker.leave();
-    await worker.report;
-    assert.deepEqual(readdirSync(folder).sort(), before);
-    await queue.remove(jobId);
-    return (await job).failedReason;
   }
 
   const payload = (trial: string, document: string): Record<string, unknown> => ({

@@ -26,14 +26,18 @@ export interface TapConvolution {
   readonly epilogue: Epilogue;
 }
 
-/** Several convolutions of one shape whose planes and weights follow each other; without a bias. */
+/** Several convolutions of one shape, or equal parts of one. */
 export interface Repetition {
   readonly count: number;
   /** Elements from one's weights, input planes and output planes to the next's. */
   readonly weights: number;
   readonly inputs: number;
   readonly outputs: number;
+  /** Whether all have the same bias, or none. */
+  readonly bias: boolean;
 }
+
+const once: Repetition = { count: 1, weights: 0, inputs: 0, outputs: 0, bias: true };
 
 /** How many output channels and vectors of positions are computed at once. */
 export interface DenseBlocking {
@@ -97,14 +101,13 @@ export function packDenseWeights(
 
 /**
  * Every kernel weight times every position: sums of a block of output channels and positions stay in registers.
- * Parameters: input planes, packed weights, (taps,) bias [K] unless it is repeated,
- * (residual,) output planes.
+ * Parameters: input planes, packed weights, (taps,) (bias [K],) (residual,) output planes.
  */
 export function denseConvKernel(
   conv: TapConvolution,
   blocking: DenseBlocking,
   width: number,
-  repetition?: Repetition,
+  repetition: Repetition = once,
 ): Kernel {
   const { inputs, outputs, taps, grid, epilogue } = conv;
   const k = new KernelBuilder(
@@ -114,16 +117,15 @@ export function denseConvKernel(
   const input = k.input("input");
   const weights = k.input("weights");
   const tapTable = tapParameter(k, taps);
-  const bias = repetition === undefined ? k.input("bias") : undefined;
+  const bias = repetition.bias ? k.input("bias") : undefined;
   const ending = destination(k, epilogue);
   const parameters = { input, weights, bias, ending, tapTable };
   const whole = outputs - (outputs % blocking.outputs);
-  const { count, ...distances } = repetition ?? { count: 1, weights: 0, inputs: 0, outputs: 0 };
-  k.loop("repetition", 0, count, 1, (number) => {
+  k.loop("repetition", 0, repetition.count, 1, (number) => {
     const start = {
-      input: times(number, distances.inputs),
-      weights: times(number, distances.weights),
-      output: times(number, distances.outputs),
+      input: times(number, repetition.inputs),
+      weights: times(number, repetition.weights),
+      output: times(number, repetition.outputs),
     };
     const outputBlock = (first: Index, channels: number): void =>
       overPixelBlocks(k, grid, width, blocking.shape, (from, to, cells) =>

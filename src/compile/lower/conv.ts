@@ -261,7 +261,9 @@ function denseConvolution(
   bias: Float32Array,
 ): Convolve {
   const known = context.packedBlocks(weights);
-  const blocking = denseBlocking(conv, context.width, known);
+  const tile = tileGrid(conv);
+  const tiled = { ...conv, grid: tile };
+  const blocking = denseBlocking(tiled, context.width, known);
   known.add(blocking.outputs);
   const packed = packDenseWeights(weights, conv, blocking);
   const layout = { kind: "blocks", outputs: conv.outputs, block: blocking.outputs } as const;
@@ -269,9 +271,40 @@ function denseConvolution(
     context.weights(packed, layout),
     ...[...tapTables(conv.taps), bias].map((table) => context.weights(table)),
   ];
-  const kernel = denseConvKernel(conv, blocking, context.width);
+  const down = conv.grid.rows / tile.rows;
+  const across = conv.grid.columns / tile.columns;
+  const kernel = denseConvKernel(tiled, blocking, context.width, {
+    count: down * across,
+    weights: 0,
+    inputs: down > 1 ? tile.rows * tile.inputRow : tile.columns,
+    outputs: down > 1 ? tile.rows * tile.outputRow : tile.columns,
+    bias: true,
+  });
   const products = weights.length * conv.grid.rows * conv.grid.columns;
   return (input, ends) => context.call(kernel, [input, ...tables, ...ends], products);
+}
+
+/** Bytes of input that stay in a core's own cache while all output channels are made of them. */
+const TILE_BYTES = 192 * 1024;
+
+/** A tile of fewer positions would cost more in the borders of blocks than the nearer memory saves. */
+const FEWEST_POSITIONS = 64;
+
+/**
+ * Equal parts of the output's positions, whose input all output channels read before the next part's: rows, or pieces
+ * of one long row. The whole grid where its input is small, or is read fewer times than the weights would be.
+ */
+function tileGrid({ inputs, outputs, taps, grid }: TapConvolution): PixelGrid {
+  const rowBytes = inputs * grid.inputRow * Float32Array.BYTES_PER_ELEMENT;
+  const inputBytes = grid.rows * rowBytes;
+  const weightBytes = inputs * outputs * taps.length * Float32Array.BYTES_PER_ELEMENT;
+  if (inputBytes <= 2 * TILE_BYTES || weightBytes > TILE_BYTES) return grid;
+  if (grid.rows > 1) return { ...grid, rows: largestDivisor(grid.rows, Math.floor(TILE_BYTES / rowBytes)) };
+  const columns = largestDivisor(
+    grid.columns,
+    Math.floor(TILE_BYTES / (inputs * Float32Array.BYTES_PER_ELEMENT)),
+  );
+  return columns < FEWEST_POSITIONS ? grid : { ...grid, columns };
 }
 
 function sparseConvolution(

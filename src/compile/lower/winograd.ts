@@ -142,7 +142,11 @@ export function winogradConvolution(
   const toPoints = winogradInput(planesLayout, tiles, distances.inputs, width);
   const deal = dealTaps(inputs, part, blocking.outputs, distances.weights);
   const transform = winogradWeights(inputs * part, distances.weights, width);
-  const multiply = denseConvKernel(products, blocking, width, { count: POINTS, ...distances });
+  const multiply = denseConvKernel(products, blocking, width, {
+    count: POINTS,
+    ...distances,
+    bias: false,
+  });
   const fromPoints = winogradOutput(dealt, tiles, distances.outputs, width);
   const gatherOf = (gatheredRows: number): Kernel => {
     const gathered = {
