@@ -25,7 +25,7 @@ export class ImageChoices {
     this.after.push(...bestClasses(scores(second, output, extent), classes));
   }
 
-  /** Undefined where no output has such rows, or tells more than one class apart. */
+  /** Undefined where no output has such rows. */
   get results(): { readonly before: Int32Array; readonly after: Int32Array } | undefined {
     if (this.output === undefined || !this.hasRows) return undefined;
     return { before: Int32Array.from(this.before), after: Int32Array.from(this.after) };

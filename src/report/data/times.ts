@@ -26,7 +26,8 @@ export function timesView({ original, compressed }: LayerTimesRecord, names: rea
   );
   const layers = new Map<string, TimeChange>();
   const rest = { before: original.wholeMs, after: compressed.wholeMs };
-  let most = 0;
+  // More than none, for what is drawn as a share of it.
+  let most = 1e-6;
   for (const name of names) {
     const ms = before?.get(name);
     if (ms === undefined) continue;
