@@ -257,7 +257,10 @@ test("penni report on what is no run, or a broken one", async () => {
     [[at("file")], /file: there is no run in this directory/],
     [[at("broken")], /config\.json: the run's configuration cannot be read/],
     [[at("whole"), at("empty"), "-o", at("no.html")], /empty: there is no run/],
-    [[at("whole"), "-o", at("missing/no.html")], /missing\/no\.html: the file's directory is not there\. Make it first/],
+    [
+      [at("whole"), "-o", at("missing/no.html")],
+      /missing\/no\.html: the file's directory is not there\. Make it first/,
+    ],
     [[at("whole"), "--watch", "-o", at("no.html")], /--watch or --out/],
   ];
   for (const [args, expected] of cases) {
