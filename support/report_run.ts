@@ -14,6 +14,7 @@ import { appendSession, sessionOf } from "../src/report/data/sessions.js";
 import { recordAnswers } from "../src/run/answers.js";
 import type { RunConfig } from "../src/run/config.js";
 import { RunDirectory } from "../src/run/directory.js";
+import { LAYER_TIMES, type LayerTimesRecord } from "../src/run/layer_times.js";
 import { fileCounts } from "../src/run/outcome.js";
 import type { Summary } from "../src/run/summary.js";
 import type { EpochMetrics } from "../src/train/plan.js";
@@ -68,12 +69,25 @@ export async function writeReportRun(
   const small = await run.stage("shrink", () => shrink(pruneCoefficients(decomposed, { factor: 1 }).graph));
   const exported = await run.stage("export", async () => (await exportModel(small)).graph);
   await run.writeJson("summary.json", summaryOf(run, original, exported));
+  await run.writeJson(LAYER_TIMES, timesOf(original, exported));
   const dataset = await openDataset("synthetic:40", { preprocessing: imagenetPreprocessing });
   const { count } = await dataset.test();
   const classNames = dataset.classNames?.map((name) => name + suffix);
   const [before, after] = [new Int32Array(count), new Int32Array(count).fill(1)];
-  await recordAnswers(run, { ...dataset, classNames }, before, after);
+  await recordAnswers(run, { ...dataset, classNames }, { before, after });
   return run;
+}
+
+/** A millisecond for each convolution before, and half of that after. */
+function timesOf(original: Graph, exported: Graph): LayerTimesRecord {
+  const [before, after] = [original, exported].map((graph) =>
+    graph.nodes.filter(({ op }) => op === "Conv").map(({ name }) => name),
+  );
+  const times = (names: readonly string[] = [], ms: number) => ({
+    wholeMs: ms * (names.length + 1),
+    layers: names.map((name) => ({ name, ms })),
+  });
+  return { original: times(before, 1), compressed: times(after, 0.5) };
 }
 
 function summaryOf(run: RunDirectory, original: Graph, exported: Graph): Summary {

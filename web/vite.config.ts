@@ -1,6 +1,7 @@
 import { readFile } from "node:fs/promises";
 import { fileURLToPath } from "node:url";
 import { defineConfig, type Plugin, transformWithOxc } from "vite";
+import { exampleParts } from "../src/compile/wasm/example_parts.js";
 
 const here = (file: string): string => fileURLToPath(new URL(file, import.meta.url));
 
@@ -11,18 +12,22 @@ const runtimeOfBrowsers: Plugin = {
   resolveId: (source) => (/\/execute\/node\.js$/.test(source) ? here("src/worker/sessions.ts") : undefined),
 };
 
-const LOADER = "virtual:penni-loader";
+const PARTS = "virtual:penni-example-parts";
 
-/** The text of penni/runtime, which the page of a compiled network holds. */
-const loaderText: Plugin = {
-  name: "penni-loader-text",
-  resolveId: (source) => (source === LOADER ? `\0${LOADER}` : undefined),
+/** The texts that the page of a compiled network holds: `exampleParts` of its back end. */
+const exampleTexts: Plugin = {
+  name: "penni-example-texts",
+  resolveId: (source) => (source === PARTS ? `\0${PARTS}` : undefined),
   async load(id) {
-    if (id !== `\0${LOADER}`) return undefined;
-    const file = here("../src/runtime/index.ts");
-    this.addWatchFile(file);
-    const { code } = await transformWithOxc(await readFile(file, "utf8"), file, { sourcemap: false });
-    return `export default ${JSON.stringify(code)};`;
+    if (id !== `\0${PARTS}`) return undefined;
+    const texts: string[] = [];
+    for (const part of exampleParts) {
+      const file = here(`../src/${part.replace(/\.js$/, ".ts")}`);
+      this.addWatchFile(file);
+      const { code } = await transformWithOxc(await readFile(file, "utf8"), file, { sourcemap: false });
+      texts.push(code);
+    }
+    return `export default ${JSON.stringify(texts)};`;
   },
 };
 
@@ -33,7 +38,7 @@ const stylesOfDevelopment: Plugin = {
   transformIndexHtml: (html) => html.replace("style-src 'self'", "style-src 'self' 'unsafe-inline'"),
 };
 
-const plugins = (): Plugin[] => [runtimeOfBrowsers, loaderText];
+const plugins = (): Plugin[] => [runtimeOfBrowsers, exampleTexts];
 
 export default defineConfig({
   root: here("."),

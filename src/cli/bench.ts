@@ -106,11 +106,9 @@ async function layerSpeeds(model: string, options: BenchOptions, terminal: Termi
   const program = await naming(model, async () => compileProgram(graph, backend.target));
   const bar = progressBar(terminal.stderr, "runs");
   try {
-    const { steps, wholeMs, wholeRange, remainderMs, runs } = await measureSteps(
-      program,
-      backend.execution,
-      bar.update,
-    );
+    const { steps, wholeMs, wholeRange, remainderMs, runs } = await measureSteps(program, backend.execution, {
+      onProgress: bar.update,
+    });
     const layers = steps.map(({ step, ms }): LayerSpeed => {
       const { node, op, kernel, multiplyAccumulates } = step;
       return {

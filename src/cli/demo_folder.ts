@@ -1,6 +1,7 @@
 import { mkdir, readdir, rm } from "node:fs/promises";
 import path from "node:path";
 import { ioError, writeFileAtomic } from "../files/atomic.js";
+import { checkDirectoryPath } from "../files/directories.js";
 import { PenniError } from "../graph/errors.js";
 import type { RunLock } from "../run/lock.js";
 
@@ -35,6 +36,7 @@ export async function claimDemoFolder(root: string): Promise<DemoFolder> {
   };
   const { isLockFile, RunLock } = await import("../run/lock.js");
   let lock: RunLock | undefined;
+  checkDirectoryPath(root);
   try {
     await mkdir(root, { recursive: true });
     const entries = (await readdir(root)).filter((name) => !isLockFile(name));

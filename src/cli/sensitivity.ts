@@ -106,6 +106,8 @@ function shareList(text: string): readonly number[] {
 
 /** Before anything is measured, so that a place that cannot be written is known in time. */
 async function prepareDirectories({ out, report }: SensitivityOptions): Promise<void> {
+  const { checkDirectoryPath } = await import("../files/directories.js");
+  if (out !== undefined) checkDirectoryPath(out);
   if (out !== undefined && !existsSync(out)) await onDirectory(out, () => mkdir(out));
   for (const directory of [
     ...(out === undefined ? [] : [out]),

@@ -1,5 +1,5 @@
 import { randomBytes } from "node:crypto";
-import { existsSync } from "node:fs";
+import { existsSync, statSync } from "node:fs";
 import { type FileHandle, open, realpath, rename, rm, stat } from "node:fs/promises";
 import path from "node:path";
 import { PenniError } from "../graph/errors.js";
@@ -132,9 +132,23 @@ export async function writeFileAtomic(
     if (destination.isStream) await writeStream(file, parts);
     else await replaceFile(destination.file, parts, previous);
   } catch (error) {
-    throw ioError(file, "cannot write the file", error);
+    throw writeError(file, error);
   }
   return parts.reduce((sum, part) => sum + part.byteLength, 0);
+}
+
+function writeError(file: string, error: unknown): PenniError {
+  const folder = path.dirname(file);
+  const found = errnoOf(error);
+  if (error instanceof PenniError || found === undefined)
+    return ioError(file, "cannot write the file", error);
+  if (/[\\/]$/.test(file) || (existsSync(file) && statSync(file).isDirectory())) {
+    const details = { file, found, advice: `Name a file in it, as ${path.join(file, "NAME")}` };
+    return new PenniError("io", "this is a directory, where a file is needed", details, { cause: error });
+  }
+  if (found !== "ENOENT" || existsSync(folder)) return ioError(file, "cannot write the file", error);
+  const details = { file, advice: `Make it first: mkdir -p ${folder}` };
+  return new PenniError("io", "the file's directory is not there", details, { cause: error });
 }
 
 function partsOf(contents: Uint8Array | string | readonly Uint8Array[]): readonly Uint8Array[] {

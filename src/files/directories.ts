@@ -1,4 +1,4 @@
-import { constants, existsSync } from "node:fs";
+import { constants, existsSync, statSync } from "node:fs";
 import { access, mkdir, readdir, rm, rmdir } from "node:fs/promises";
 import path from "node:path";
 import { PenniError } from "../graph/errors.js";
@@ -32,13 +32,49 @@ export interface NewFile {
   readonly content: string | Uint8Array;
 }
 
+/** What files of results end with: whoever names a new directory so takes it for a file. */
+const FILE_ENDING = /\.(onnx|wasm|node|c|h|html|json)$/i;
+
+/**
+ * Finds out, without changing anything, whether a path can be a directory's: one that is there, or a name that is free.
+ * @throws PenniError "io" if it is a file or lies below one, "bad-option" if it is new and called like a file
+ */
+export function checkDirectoryPath(directory: string): void {
+  const root = path.resolve(directory);
+  const place = nearest(root);
+  if (place !== root && FILE_ENDING.test(directory)) {
+    throw new PenniError("bad-option", "this is a name for a file, where a directory is needed", {
+      file: directory,
+      advice: `Name a directory, such as ${directory.replace(FILE_ENDING, "")}: the files come into it`,
+    });
+  }
+  const stats = statSync(place, { throwIfNoEntry: false });
+  if (stats === undefined || stats.isDirectory()) return;
+  throw new PenniError(
+    "io",
+    place === root ? "this is a file, where a directory is needed" : "a part of this path is a file",
+    {
+      file: directory,
+      ...(place === root ? {} : { found: `the file ${place}` }),
+      advice: "Name a directory that is new or empty",
+    },
+  );
+}
+
+/** A path, or the lowest of what it lies in that is there. */
+function nearest(root: string): string {
+  let place = root;
+  while (!existsSync(place) && place !== path.dirname(place)) place = path.dirname(place);
+  return place;
+}
+
 /**
  * Finds out, without changing anything, whether files can be written into a directory that is empty or not there yet.
- * @throws PenniError "io" if it is neither, or no place to write to
+ * @throws PenniError as `checkDirectoryPath`; "io" also if it is not empty, or no place to write to
  */
 export async function checkFreeDirectory(directory: string): Promise<void> {
-  let place = path.resolve(directory);
-  while (!existsSync(place) && place !== path.dirname(place)) place = path.dirname(place);
+  checkDirectoryPath(directory);
+  const place = nearest(path.resolve(directory));
   let entries: readonly string[];
   try {
     // Entries can be listed of directories only.

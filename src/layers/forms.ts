@@ -38,6 +38,9 @@ export function mergedKernels(graph: Graph, layer: DecomposedLayer): Tensor {
 
 const merged: FormWriter = (_, { conv }) => ({ nodes: [conv], initializers: [] });
 
+/** What the name of a factored layer's first convolution ends with. */
+export const BASIS_CONV = "BasisConv";
+
 const dense: FormWriter = (graph, layer, used = usedNames(graph)) => {
   const weight = freshNames(takenBeside(used))(`${layer.conv.inputs[1]}.dense`);
   const conv = { ...layer.conv, inputs: layer.conv.inputs.with(1, weight) };
@@ -67,7 +70,7 @@ const factored: FormWriter = (graph, layer, used = usedNames(graph)) => {
   const [maps, pointwise] = [names("maps"), names("pointwise")];
   const basisConv: Node = {
     ...conv,
-    name: names("BasisConv"),
+    name: names(BASIS_CONV),
     inputs: [inputOf(conv, 0), bases],
     outputs: [maps],
     attributes: new Map([...conv.attributes, ["group", int(channels)]]),

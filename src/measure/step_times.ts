@@ -46,12 +46,19 @@ const FEWEST_WARM_UPS = 3;
  * the network's own memory, so that caches hold what they hold in use. Runs that stop the clock at every step and runs
  * that do not take turns; of both the fastest runs count (those that other work interrupts do not), and of them the
  * mean, so that the steps add up to the whole.
+ * @param measuringMs for all runs together, as far as they are enough
  * @param onProgress gets the number of runs that are done
  */
 export async function measureSteps(
   program: Program,
   execution: ModuleExecution,
-  onProgress: (done: number, total: number) => void = () => undefined,
+  {
+    measuringMs = MEASURING_MS,
+    onProgress = () => undefined,
+  }: {
+    readonly measuringMs?: number;
+    readonly onProgress?: (done: number, total: number) => void;
+  } = {},
 ): Promise<StepTimes> {
   const network = instantiate(program, execution);
   let warm = 0;
@@ -63,7 +70,7 @@ export async function measureSteps(
   }
   const perPair = (performance.now() - started) / warm;
   const clock = clockFor(perPair / 2);
-  const runs = Math.round(Math.min(Math.max(MEASURING_MS / perPair, FEWEST_RUNS), MOST_RUNS));
+  const runs = Math.round(Math.min(Math.max(measuringMs / perPair, FEWEST_RUNS), MOST_RUNS));
   const wholes: number[] = [];
   const stepped: (readonly number[])[] = [];
   for (let run = 0; run < runs; run++) {

@@ -6,6 +6,7 @@ import { Transform } from "node:stream";
 import { pipeline } from "node:stream/promises";
 import { z } from "zod";
 import { ioError } from "../files/atomic.js";
+import { checkDirectoryPath } from "../files/directories.js";
 import { orDefault } from "../graph/at.js";
 import { PenniError } from "../graph/errors.js";
 import { digestSchema } from "./names.js";
@@ -42,6 +43,7 @@ export class DirectoryStore implements Store {
     const store = new DirectoryStore(root, isDurable);
     const marker = path.join(root, MARKER);
     if (existsSync(marker)) return DirectoryStore.open(root, isDurable);
+    checkDirectoryPath(directory);
     try {
       await mkdir(root, { recursive: true });
       const entries = await readdir(root);

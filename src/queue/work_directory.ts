@@ -3,6 +3,7 @@ import { mkdir, mkdtemp, readdir, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import path from "node:path";
 import { ioError } from "../files/atomic.js";
+import { checkDirectoryPath } from "../files/directories.js";
 import { RunLock } from "../run/lock.js";
 
 const NAME = /^worker-[0-9a-f]{12}$/;
@@ -21,6 +22,7 @@ export class WorkDirectory {
    */
   static async make(parent: string | undefined): Promise<WorkDirectory> {
     const place = parent === undefined ? undefined : path.resolve(parent);
+    if (parent !== undefined) checkDirectoryPath(parent);
     try {
       if (place !== undefined) await mkdir(place, { recursive: true });
       const root =

@@ -46,6 +46,11 @@ export function milliseconds(value: number): string {
   return `${threeDigits(value)}${SPACE}ms`;
 }
 
+/** 83.1 us, of milliseconds. */
+export function microseconds(ms: number): string {
+  return `${threeDigits(1000 * ms)}${SPACE}\u00b5s`;
+}
+
 /** All of its digits, in groups: for figures that are compared with files. */
 export function exact(value: number): string {
   return value.toLocaleString("en-US", { maximumFractionDigits: 9 });

@@ -4,7 +4,7 @@ import { mkdir, readdir, rename, rm, rmdir } from "node:fs/promises";
 import path from "node:path";
 import type { Device } from "../execute/device.js";
 import { ioError, isTemporaryFile, writeFileAtomic } from "../files/atomic.js";
-import { makeDirectory, removeEmpty } from "../files/directories.js";
+import { checkDirectoryPath, makeDirectory, removeEmpty } from "../files/directories.js";
 import { readModel, writeModel } from "../files/model_files.js";
 import { PenniError } from "../graph/errors.js";
 import type { Graph } from "../graph/types.js";
@@ -139,8 +139,9 @@ export class RunDirectory<Config extends AnyConfig = RunConfig> {
     return new RunDirectory(root, { ...config, settings });
   }
 
-  /** @throws PenniError "io" if the directory exists and is not empty, or another process works in it */
+  /** @throws PenniError as `checkDirectoryPath`; "io" also if it is not empty, or another process works in it */
   static async checkFree(root: string): Promise<void> {
+    checkDirectoryPath(root);
     if (!existsSync(root)) return;
     await RunLock.checkFree(root);
     await checkEmpty(root);

@@ -4,8 +4,10 @@ import { PenniError } from "../graph/errors.js";
 import { fixBatch } from "../graph/passes/fix_input_shape.js";
 import type { Graph } from "../graph/types.js";
 import { evaluate } from "../measure/accuracy.js";
+import { statedNames } from "../measure/classes.js";
 import { countGraph } from "../measure/count.js";
 import { outputDifferences } from "../measure/difference.js";
+import { ImageChoices } from "../measure/image_choices.js";
 import { type Change, pairedDifference, shareInterval } from "../measure/interval.js";
 import { OutputComparison } from "../measure/output_comparison.js";
 import { runPair } from "../measure/pair.js";
@@ -14,9 +16,10 @@ import { encodeModel } from "../onnx/write.js";
 import { importModel } from "../ops/passes/import_model.js";
 import { weightsTypeOf } from "../ops/passes/store_weights.js";
 import { comparedOutput, namedOutputs } from "../train/outputs.js";
-import { recordAnswers } from "./answers.js";
+import { recordAnswers, recordChoices } from "./answers.js";
 import type { RunConfig } from "./config.js";
 import type { RunContext } from "./context.js";
+import { recordLayerTimes } from "./layer_times.js";
 import type { Costs } from "./never_larger.js";
 import { tellImages } from "./stoppable.js";
 import type { Figures, Summary } from "./summary.js";
@@ -96,13 +99,14 @@ export async function summarize(
     },
   };
   const model = run.path("model.onnx");
+  if (times.compiled !== undefined) await recordLayerTimes(run, original, exported.graph, known.original);
   const { latency, compiled } = times;
   const changes = { latency, ...(compiled === undefined ? {} : { compiled }) };
   if (run.config.reference === "original")
     return { ...costs, agreement: await compare(original, exported.graph, context), changes, model };
   const before = await accuracy("original", original, context);
   const after = await accuracy("compressed", exported.graph, context);
-  await recordAnswers(run, context.dataset, before.answers, after.answers);
+  await recordAnswers(run, context.dataset, { before: before.answers, after: after.answers });
   return {
     original: { ...costs.original, test: before.test },
     compressed: { ...costs.compressed, test: after.test },
@@ -149,6 +153,7 @@ async function compare(
   const split = await dataset.test();
   const outputs = namedOutputs(settings.loss).map(comparedOutput);
   const comparison = new OutputComparison(outputs);
+  const choices = new ImageChoices(outputs);
   const pair = {
     first,
     second,
@@ -163,8 +168,11 @@ async function compare(
     outputs.map(({ output }) => output),
   )) {
     comparison.add(batch);
+    choices.add(batch);
     images += batch.count;
     tellImages(context, "original and compressed", images, split.count);
   }
+  const chosen = choices.results;
+  if (chosen !== undefined) await recordChoices(run, split, statedNames(first), chosen);
   return { images, outputs: comparison.results };
 }

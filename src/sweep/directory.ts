@@ -3,7 +3,7 @@ import { mkdir } from "node:fs/promises";
 import path from "node:path";
 import { z } from "zod";
 import { ioError, writeFileAtomic } from "../files/atomic.js";
-import { makeDirectory } from "../files/directories.js";
+import { checkDirectoryPath, makeDirectory } from "../files/directories.js";
 import { PenniError } from "../graph/errors.js";
 import { checkEmpty } from "../run/config_file.js";
 import { RunLock } from "../run/lock.js";
@@ -85,8 +85,9 @@ export class SweepDirectory {
     private readonly lock: RunLock,
   ) {}
 
-  /** @throws PenniError "io" if the directory holds anything, or a process works in it */
+  /** @throws PenniError as `checkDirectoryPath`; "io" also if the directory holds anything, or a process works in it */
   static async checkFree(root: string): Promise<void> {
+    checkDirectoryPath(root);
     if (!existsSync(root)) return;
     await RunLock.checkFree(root);
     if (isSweep(root)) {

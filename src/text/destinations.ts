@@ -29,7 +29,7 @@ export type TerminalLine = string & For<"terminal">;
  * What changes how text is read without being seen: controls, bidirectional and other format characters (but for the
  * two joiners, which scripts and emoji need), halves of surrogate pairs, line and paragraph separators.
  */
-const UNSEEN = /(?![\u200c\u200d])[\p{Cc}\p{Cf}\p{Cs}\p{Zl}\p{Zp}]/gu;
+export const UNSEEN = /(?![\u200c\u200d])[\p{Cc}\p{Cf}\p{Cs}\p{Zl}\p{Zp}]/gu;
 
 const LONGEST_COMMENT = 200;
 

@@ -102,7 +102,13 @@ test("--json: layers with their kernels, sizes and sums", async () => {
 
 test("--example: a page, the loader beside it, and how to use both, which works as it stands", async () => {
   const { out } = await compiled(tiny, "--target", "wasm", "--example");
-  assert.deepEqual(readdirSync(out).toSorted(), ["README.md", "index.html", "penni-runtime.js", "tiny.wasm"]);
+  assert.deepEqual(readdirSync(out).toSorted(), [
+    "README.md",
+    "index.html",
+    "penni-pictures.js",
+    "penni-runtime.js",
+    "tiny.wasm",
+  ]);
   const code = /```js\n([\s\S]*?)```/.exec(readFileSync(path.join(out, "README.md"), "utf8"))?.[1];
   assert.ok(code !== undefined);
   const program = path.join(out, "program.mjs");
@@ -302,8 +308,12 @@ for (const [what, args, message] of refusals) {
 test("refused directories: full, a file, below a file, where nothing can be made", async () => {
   const places = [
     [full, /full: this directory is not empty/],
-    [small, /cannot write into the directory/],
-    [path.join(small, "below"), /cannot write into the directory/],
+    [small, /: this is a file, where a directory is needed\. Name a directory/],
+    [path.join(small, "below"), /below: a part of this path is a file: found the file .+\.onnx\. /],
+    [
+      path.join(newDirectory(), "net.wasm"),
+      /net\.wasm: this is a name for a file, where a directory is needed\. .* \S+net: /,
+    ],
     ["/proc/penni/out", /cannot write into the directory/],
   ] as const;
   for (const [out, message] of places) {

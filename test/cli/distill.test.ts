@@ -11,6 +11,7 @@ import { readModel, writeModel } from "../../src/files/model_files.js";
 import type { Graph } from "../../src/graph/types.js";
 import { OutputComparison } from "../../src/measure/output_comparison.js";
 import { runPair } from "../../src/measure/pair.js";
+import { answersSchema } from "../../src/run/answers.js";
 import { configSchema, presets } from "../../src/run/config.js";
 import { type CompressRequest, prepareRun } from "../../src/run/prepare.js";
 import type { Summary } from "../../src/run/summary.js";
@@ -173,6 +174,12 @@ test("without labels a classifier is reported by how often it chooses the origin
   const [output] = summary.agreement?.outputs ?? [];
   assert.ok(output?.sameClass !== undefined && output.sameClass >= 0 && output.sameClass <= 1);
   assert.doesNotMatch(ended.stderr, /top-1/);
+  // Which images those are that have another class now is kept, for the report.
+  const answers = answersSchema.parse(JSON.parse(readFileSync(path.join(root, "answers.json"), "utf8")));
+  assert.equal(answers.images, summary.agreement?.images);
+  const changed = (1 - output.sameClass) * answers.images;
+  assert.ok(Math.abs((answers.counts.changed ?? -1) - changed) < 1e-6, `${answers.counts.changed}`);
+  for (const { before, after, label } of answers.examples) assert.ok(before !== after && label === undefined);
   await assertLearned(root, 0.95);
 });
 

@@ -101,7 +101,7 @@ const refusals: readonly (readonly [string, readonly string[], RegExp])[] = [
   ["a rank of 0", ["--ranks", "1,0"], /whole numbers from 1.*found "1,0"/],
   ["a share of 1", ["--sparsity", "1"], /between 0 and 1/],
   ["no images", ["--images", "0"], /whole number from 1, found "0"/],
-  ["a file for a directory", ["-o", taken], /taken: cannot write into the directory/],
+  ["a file for a directory", ["-o", taken], /taken: this is a file, where a directory is needed/],
   ["no such directory", ["-o", path.join(folder, "a/b")], /no such file or directory/],
   ["a report nowhere", ["--report", path.join(folder, "a/r.html")], /no such file or directory/],
   ["other data", ["--data", "cifar10:nowhere"], /penni: /],

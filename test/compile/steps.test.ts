@@ -60,11 +60,9 @@ for (const [name, graph] of Object.entries({
 test("times of steps and what is in none of them add up to the whole", async () => {
   const program = compileProgram(tinyCnn(), wasmTarget);
   const seen: number[] = [];
-  const { steps, wholeMs, remainderMs, runs } = await measureSteps(
-    program,
-    backend.execution,
-    (done, total) => seen.push(done, total),
-  );
+  const { steps, wholeMs, remainderMs, runs } = await measureSteps(program, backend.execution, {
+    onProgress: (done, total) => seen.push(done, total),
+  });
   assert.deepEqual(
     steps.map(({ step }) => step),
     program.steps,

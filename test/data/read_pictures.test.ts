@@ -47,6 +47,44 @@ test("many pictures, read on several threads, are in their places and what one t
     assert.deepEqual(imagePixels(together.images, index), imagePixels(alone.images, index), `${index}`);
 });
 
+/** Where the corners of a picture as it is stored are in it as it is to be seen, by EXIF's orientation (from 1). */
+const CORNERS = ["0123", "1032", "3210", "2301", "0213", "2031", "3120", "1302"] as const;
+
+test("pictures of every format are upright as their EXIF data say", async () => {
+  const colours = [
+    [255, 0, 0],
+    [0, 255, 0],
+    [0, 0, 255],
+    [255, 255, 255],
+  ] as const;
+  // A colour for each quarter: top left, top right, bottom left, bottom right.
+  const stored = Uint8Array.from({ length: 3 * 32 * 16 }, (_, place) => {
+    const [x, y] = [Math.floor(place / 3) % 32, Math.floor(place / 96)];
+    const colour = colours[(x < 16 ? 0 : 1) + (y < 8 ? 0 : 2)];
+    return colour?.[place % 3] ?? 0;
+  });
+  mkdirSync(path.join(folder, "turned"));
+  const files: string[] = [];
+  for (const format of ["jpeg", "png", "webp", "tiff", "avif"] as const) {
+    for (let orientation = 1; orientation <= CORNERS.length; orientation++) {
+      const file = path.join(folder, "turned", `${orientation}.${format}`);
+      const image = sharp(stored, { raw: { width: 32, height: 16, channels: 3 } });
+      await image.withMetadata({ orientation }).toFormat(format, { quality: 100 }).toFile(file);
+      files.push(file);
+    }
+  }
+  const images = allocateImages({ count: files.length, channels: 3, height: 16, width: 16 });
+  await readPictures({ files, images, fit: { resize: "stretch" } });
+  for (const [index, file] of files.entries()) {
+    const levels = imagePixels(images, index);
+    const seen = [17, 28, 16 * 14 + 1, 16 * 14 + 12].map((pixel) => {
+      const found = [0, 1, 2].map((channel) => ((levels[256 * channel + pixel] ?? 0) > 127 ? 255 : 0));
+      return colours.findIndex((colour) => `${colour}` === `${found}`);
+    });
+    assert.equal(seen.join(""), CORNERS[index % CORNERS.length], file);
+  }
+});
+
 test("a damaged one among many is one error that names it", async () => {
   const files = await written("damaged");
   const file = `${files[250]}`;

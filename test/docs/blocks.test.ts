@@ -22,6 +22,7 @@ const config = {
       "penni/graph": ["../../src/graph.ts"],
       "penni/compile": ["../../src/compile/index.ts"],
       "penni/runtime": ["../../src/runtime/index.ts"],
+      "penni/pictures": ["../../src/runtime/pictures.ts"],
       "penni/vite": ["../../src/vite/index.ts"],
     },
   },

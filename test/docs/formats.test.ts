@@ -7,10 +7,13 @@ import { after, before, describe, test } from "node:test";
 import type { z } from "zod";
 import { compileToC } from "../../src/compile/c/compile_to_c.js";
 import { compileToWasm } from "../../src/compile/index.js";
+import { openDataset } from "../../src/data/index.js";
 import { readModel, writeModel } from "../../src/files/model_files.js";
 import type { Graph } from "../../src/graph/types.js";
 import { pruneSchema, trySchema } from "../../src/method/goal/schema.js";
+import { recordChoices } from "../../src/run/answers.js";
 import { configSchema } from "../../src/run/config.js";
+import { recordLayerTimes } from "../../src/run/layer_times.js";
 import { trainingConfigSchema } from "../../src/run/training_config.js";
 import { type Checkpoint, encodeCheckpoint } from "../../src/train/checkpoint.js";
 import { epochMetricsSchema } from "../../src/train/plan.js";
@@ -106,11 +109,21 @@ describe("docs/formats.md says what small runs write", () => {
     check("configjson-of-a-training", [json("trained/config.json")]);
   });
 
-  test("lines", () => {
+  test("lines", async () => {
     check("metricsjsonl", [...lines("goal/metrics.jsonl"), ...lines("trained/metrics.jsonl")]);
     check("timingjsonl", lines("goal/timing.jsonl"));
     check("sessionsjsonl", [...lines("goal/sessions.jsonl"), ...lines("trained/sessions.jsonl")]);
-    check("answersjson", [json("goal/answers.json")]);
+    const unlabelled: unknown[] = [];
+    const collector = { writeJson: async (_: string, value: unknown) => void unlabelled.push(value) };
+    const split = await (await openDataset("synthetic:40")).test();
+    const [before, after] = [0, 1].map((answer) => new Int32Array(split.count).fill(answer));
+    assert(before !== undefined && after !== undefined);
+    await recordChoices(collector, split, undefined, { before, after });
+    check("answersjson", [json("goal/answers.json"), ...unlabelled]);
+    const measured: unknown[] = [];
+    const timed = { writeJson: async (_: string, value: unknown) => void measured.push(value) };
+    await recordLayerTimes(timed, tinyCnn(), tinyCnn(), { executedMacs: 1e6, measuringMs: 10 });
+    check("layer-timesjson", measured);
   });
 
   test("outcomes", () => {

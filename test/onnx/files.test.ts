@@ -162,9 +162,15 @@ test("a failed write names the file and leaves nothing behind", async () => {
   mkdirSync(path.join(place, "taken.onnx", "full"), { recursive: true });
   writeFileSync(path.join(place, "file"), "old");
   const before = readdirSync(place, { recursive: true });
-  for (const name of ["missing/model.onnx", "taken.onnx", "file/model.onnx", "x".repeat(300)]) {
+  const refused: readonly (readonly [string, RegExp])[] = [
+    ["missing/model.onnx", /the file's directory is not there\. Make it first: mkdir -p \S+missing$/],
+    ["taken.onnx", /this is a directory, where a file is needed: found EISDIR\. Name a file in it/],
+    ["file/model.onnx", /cannot write the file: found ENOTDIR\. Check the path/],
+    ["x".repeat(300), /cannot write the file: found ENAMETOOLONG\. Choose a shorter name/],
+  ];
+  for (const [name, message] of refused) {
     const file = path.join(place, name);
-    await assert.rejects(writeFileAtomic(file, "text"), refusal("io", file, /cannot write the file.*\. \S/));
+    await assert.rejects(writeFileAtomic(file, "text"), refusal("io", file, message));
   }
   assert.deepEqual(readdirSync(place, { recursive: true }), before);
 });

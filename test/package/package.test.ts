@@ -124,7 +124,7 @@ describe("installed from the tarball in an empty directory", () => {
   });
 
   check("ESM imports and CommonJS requires the same, without a warning", async () => {
-    for (const entry of ["penni", "penni/graph", "penni/runtime", "penni/compile"]) {
+    for (const entry of ["penni", "penni/graph", "penni/runtime", "penni/pictures", "penni/compile"]) {
       const print = "console.log(JSON.stringify(Object.keys(found).sort()))";
       const esm = `import * as found from "${entry}"; ${print}`;
       const cjs = `const found = require("${entry}"); ${print}`;

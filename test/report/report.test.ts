@@ -125,6 +125,31 @@ test("the figures of the page are those of summary.json", () => {
   );
 });
 
+test("answers that changed are shown where there are no labels, too", () => {
+  const counts = { lost: 0, gained: 0, other: 0, changed: 2 };
+  const example = { index: 3, outcome: "changed", before: "cat<b>", after: "dog", png: "AAAA" } as const;
+  const html = runPage({ ...whole, answers: { images: 24, counts, examples: [example] } });
+  checkSafe(html);
+  const text = textOf(html);
+  assert.match(text, /2 of 24 test images; which answer is right nobody has said, as there are no labels\./);
+  assert.match(text, /cat&lt;b&gt; → dog another answer/);
+  assert.match(html, /alt="Test image 3"/);
+});
+
+test("the layers' measured times, before and after, and what is in no layer", () => {
+  const { original, compressed } = JSON.parse(readFileSync(at("whole/layer-times.json"), "utf8"));
+  const text = textOf(page);
+  assert.match(text, /Time, compiled/);
+  const convolutions = original.layers.length;
+  assert.ok(convolutions > 2);
+  // One more is what is in no layer.
+  assert.equal(text.match(/ 1\.00\u202fms → 0\.50\u202fms /g)?.length, convolutions + 1);
+  const [before, after] = [original, compressed].map(({ wholeMs }) => `${wholeMs.toFixed(2)}\u202fms`);
+  assert.ok(text.includes(`${before} → ${after}`), "the whole");
+  const without = textOf(runPage({ ...whole, layerTimes: undefined }));
+  assert.doesNotMatch(without, /Time, compiled/);
+});
+
 test("the layers' costs add up to the summary's", () => {
   const { original, compressed } = JSON.parse(readFileSync(at("whole/summary.json"), "utf8"));
   const { network } = whole;
@@ -232,7 +257,10 @@ test("penni report on what is no run, or a broken one", async () => {
     [[at("file")], /file: there is no run in this directory/],
     [[at("broken")], /config\.json: the run's configuration cannot be read/],
     [[at("whole"), at("empty"), "-o", at("no.html")], /empty: there is no run/],
-    [[at("whole"), "-o", at("missing/no.html")], /missing\/no\.html: .*no such file or directory/],
+    [
+      [at("whole"), "-o", at("missing/no.html")],
+      /missing\/no\.html: the file's directory is not there\. Make it first/,
+    ],
     [[at("whole"), "--watch", "-o", at("no.html")], /--watch or --out/],
   ];
   for (const [args, expected] of cases) {

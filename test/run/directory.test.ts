@@ -108,7 +108,7 @@ test("a run that cannot be created leaves nothing behind", async () => {
   await assert.rejects(RunDirectory.create(empty, config, broken), PenniError);
   await assert.rejects(
     RunDirectory.create(path.join(parent, "file", "run"), config, model),
-    /not a directory/,
+    /a part of this path is a file/,
   );
   assert.deepEqual([await readdir(parent), await readdir(empty)], [["file"], []]);
 });

@@ -51,6 +51,7 @@ test("the compiler's entry point reaches no module of Node and one package", () 
 test("a program of a browser type-checks against the package's types, without those of Node", () => {
   symlinkSync(path.join(projectRoot, "node_modules"), path.join(folder, "node_modules"));
   const program = `
+import { readPicture } from "penni/pictures";
 import { load, type ClassScore } from "penni/runtime";
 import { compileToWasm } from "penni/compile";
 
@@ -63,6 +64,7 @@ export async function use(data: ImageData, file: Blob): Promise<readonly ClassSc
   // @ts-expect-error one array is no list
   model.run([output[0] ?? b[0] ?? 0]);
   await load(file);
+  own.classify(await readPicture(file));
   return own.classify(data);
 }
 `;
@@ -79,6 +81,7 @@ export async function use(data: ImageData, file: Blob): Promise<readonly ClassSc
       noEmit: true,
       paths: {
         "penni/runtime": [path.join(self, "runtime/index.d.ts")],
+        "penni/pictures": [path.join(self, "runtime/pictures.d.ts")],
         "penni/compile": [path.join(self, "compile/index.d.ts")],
       },
     },
@@ -93,7 +96,8 @@ test("package.json exports what is there", async () => {
     readonly exports: Readonly<Record<string, { readonly default?: string; readonly types: string }>>;
   };
   const typesAlone = ["./vite/client"];
-  assert.deepEqual(Object.keys(exports), [".", "./graph", "./runtime", "./compile", "./vite", ...typesAlone]);
+  const code = [".", "./graph", "./runtime", "./pictures", "./compile", "./vite"];
+  assert.deepEqual(Object.keys(exports), [...code, ...typesAlone]);
   for (const [entry, { default: code, types }] of Object.entries(exports)) {
     assert.equal(code === undefined, typesAlone.includes(entry), entry);
     for (const file of [code, types])

@@ -10,8 +10,8 @@ declare module "*.wasm?url" {
 
 declare module "*.css";
 
-/** JavaScript of penni/runtime. */
-declare module "virtual:penni-loader" {
-  const text: string;
-  export default text;
+/** JavaScript that the page of a compiled network holds. */
+declare module "virtual:penni-example-parts" {
+  const texts: readonly string[];
+  export default texts;
 }

@@ -1,4 +1,4 @@
-import type { Model } from "penni/runtime";
+import type { ImageLike, Model } from "penni/runtime";
 
 /** Something that was found, in pixels of the picture. */
 export interface Found {
@@ -21,7 +21,7 @@ const LOWEST_SCORE = 0.4;
 const LARGEST_OVERLAP = 0.5;
 
 /** What a detector sees in a picture, best first. */
-export function detect(model: Model, picture: ImageData): readonly Found[] {
+export function detect(model: Model, picture: ImageLike): readonly Found[] {
   const [input] = model.inputs;
   const [output] = model.outputs;
   const [, , height = 0, width = 0] = input?.dims ?? [];

@@ -1,3 +1,4 @@
+import { readPicture } from "penni/pictures";
 import { detect, type Found } from "./boxes.js";
 import loadModel from "./model.onnx?penni";
 
@@ -18,12 +19,12 @@ file.disabled = false;
 file.addEventListener("change", async () => {
   const [chosen] = file.files ?? [];
   if (chosen === undefined) return;
-  const picture = await createImageBitmap(chosen);
+  const picture = await readPicture(chosen);
   canvas.width = picture.width;
   canvas.height = picture.height;
-  drawing.drawImage(picture, 0, 0);
+  drawing.putImageData(new ImageData(Uint8ClampedArray.from(picture.data), canvas.width), 0, 0);
   canvas.hidden = false;
-  show(detect(model, drawing.getImageData(0, 0, canvas.width, canvas.height)));
+  show(detect(model, picture));
 });
 
 function show(found: readonly Found[]): void {

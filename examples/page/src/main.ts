@@ -1,3 +1,5 @@
+import { readPicture } from "penni/pictures";
+import type { ImageLike } from "penni/runtime";
 import loadModel from "./model.onnx?penni";
 
 const find = <Kind extends Element>(selector: string): Kind => {
@@ -13,19 +15,17 @@ const model = await loadModel();
 file.disabled = false;
 file.addEventListener("change", async () => {
   const [chosen] = file.files ?? [];
-  if (chosen !== undefined) show(model.classify(await pixelsOf(chosen)).slice(0, 3));
+  if (chosen === undefined) return;
+  const picture = await readPicture(chosen);
+  draw(picture);
+  show(model.classify(picture).slice(0, 3));
 });
 
-/** The picture, upright, as the page shows it. */
-async function pixelsOf(chosen: File): Promise<ImageData> {
-  const picture = await createImageBitmap(chosen);
-  canvas.width = picture.width;
-  canvas.height = picture.height;
-  const context = canvas.getContext("2d");
-  if (context === null) throw new Error("this browser has no canvas");
-  context.drawImage(picture, 0, 0);
+function draw({ width, height, data }: ImageLike): void {
+  canvas.width = width;
+  canvas.height = height;
+  canvas.getContext("2d")?.putImageData(new ImageData(Uint8ClampedArray.from(data), width, height), 0, 0);
   canvas.hidden = false;
-  return context.getImageData(0, 0, canvas.width, canvas.height);
 }
 
 function show(scores: readonly { readonly name: string; readonly probability: number }[]): void {

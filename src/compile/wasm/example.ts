@@ -1,25 +1,29 @@
+import { at } from "../../graph/at.js";
 import { PenniError } from "../../graph/errors.js";
 import { type CIdentifier, markdownCode, scriptLiteral } from "../../text/destinations.js";
 import type { EmittedFile } from "../backend.js";
 import type { Port, Program } from "../program.js";
 import { base64 } from "./base64.js";
-import { uprightPicture } from "./upright_picture.js";
+import { answersScript } from "./example_answers.js";
+import { sourcesScript } from "./example_sources.js";
+import { pageStyle } from "./example_style.js";
 
 const RUNTIME = "penni-runtime.js";
+const PICTURES = "penni-pictures.js";
 
 /** The page holds the module as text, which JavaScript limits to 512 MiB. */
 const LARGEST_MODULE = 256 * 2 ** 20;
 
 /**
- * What shows a compiled module at work: a page that needs no server, the loader, and how to use both.
- * @param loader the text of penni/runtime
+ * What shows a compiled module at work: a page that needs no server, the loader, what reads pictures, and how to use them.
+ * @param parts the texts of `exampleParts`
  * @throws PenniError "bad-option" if the module is too large for a page
  */
 export function wasmExample(
   name: CIdentifier,
   module: Uint8Array,
   { inputs, outputs }: Pick<Program, "inputs" | "outputs">,
-  loader: string,
+  parts: readonly string[],
 ): readonly EmittedFile[] {
   if (module.byteLength > LARGEST_MODULE) {
     throw new PenniError("bad-option", "the model is too large for an example page", {
@@ -28,80 +32,87 @@ export function wasmExample(
       advice: "Leave --example out",
     });
   }
-  const runtime = loader.replace(/^\/\/# sourceMappingURL=.*\n?/m, "");
+  const texts = parts.map((part) => part.replace(/^\/\/# sourceMappingURL=.*\n?/m, ""));
   return [
-    { name: RUNTIME, content: runtime },
-    { name: "index.html", content: page(name, runtime, base64(module)) },
+    { name: RUNTIME, content: at(texts, 0) },
+    { name: PICTURES, content: at(texts, 1) },
+    { name: "index.html", content: page(name, texts.join(""), base64(module)) },
     { name: "README.md", content: readme(name, inputs, outputs) },
   ];
 }
 
+/** Whoever changes the page can go on with it, while what is not of this page cannot become a script of it. */
+const NONCE = "penni";
+
+/** Nothing but this page is loaded, and nothing is sent anywhere. */
+const POLICY = [
+  "default-src 'none'",
+  `script-src 'nonce-${NONCE}' 'wasm-unsafe-eval'`,
+  `style-src 'nonce-${NONCE}'`,
+  "img-src data: blob:",
+  "connect-src data:",
+  "base-uri 'none'",
+  "form-action 'none'",
+].join("; ");
+
 // The name is a C identifier and the module base64: neither can end an element or a string.
-const page = (name: CIdentifier, runtime: string, module: string): string => `<!doctype html>
+const page = (name: CIdentifier, library: string, module: string): string => `<!doctype html>
 <html lang="en">
+<head>
 <meta charset="utf-8">
-<meta name="viewport" content="width=device-width">
+<meta name="viewport" content="width=device-width, initial-scale=1">
+<meta name="color-scheme" content="light dark">
+<meta http-equiv="Content-Security-Policy" content="${POLICY}">
 <title>${name}</title>
-<style>
-  body { font: 16px/1.5 system-ui, sans-serif; max-width: 40rem; margin: 2rem auto; padding: 0 1rem }
-  canvas { max-width: 100%; display: block; margin: 1rem 0 }
-  pre { white-space: pre-wrap }
-</style>
+<link rel="icon" href="data:,">
+<style nonce="${NONCE}">
+${pageStyle}</style>
+</head>
+<body>
+<main id="main" aria-busy="true">
 <h1>${name}</h1>
-<pre id="about">loading</pre>
-<p id="choose" hidden><label>Image: <input id="file" type="file" accept="image/*"></label></p>
-<canvas id="image" hidden></canvas>
-<pre id="result"></pre>
-<script type="module">
-// The loader (penni/runtime) and ${name}.wasm are inside this page, so that it works without a server.
-${runtime}
-const element = (id) => document.getElementById(id);
-const describe = ({ name, dims, type }) => \`\${name} \${type} [\${dims.join(", ")}]\`;
-
-async function show() {
-  const module = await (await fetch("data:application/wasm;base64,${module}")).arrayBuffer();
-  const model = await load(module);
-  const zeros = Object.fromEntries(
-    model.inputs.map(({ name, dims }) => [name, new Float32Array(dims.reduce((a, b) => a * b, 1))]),
-  );
-  const milliseconds = time(() => model.run(zeros));
-  element("about").textContent = [
-    \`in:  \${model.inputs.map(describe).join(", ")}\`,
-    \`out: \${model.outputs.map(describe).join(", ")}\`,
-    \`one run: \${milliseconds.toFixed(2)} ms\${model.relaxed ? " (relaxed SIMD)" : ""}\`,
-  ].join("\\n");
-  element("choose").hidden = false;
-  element("file").addEventListener("change", () => classify(model).catch(fail));
-}
-
-/** The fastest of some runs, in milliseconds. */
-function time(work) {
-  let best = Infinity;
-  for (let i = 0; i < 10; i++) {
-    const start = performance.now();
-    work();
-    best = Math.min(best, performance.now() - start);
-  }
-  return best;
-}
-
-async function classify(model) {
-  const pixels = await drawUpright(element("image"), element("file").files[0]);
-  element("image").hidden = false;
-  const scores = model.classify(pixels);
-  element("result").textContent = scores
-    .slice(0, 5)
-    .map(({ name, probability }) => \`\${(100 * probability).toFixed(1).padStart(5)} %  \${name}\`)
-    .join("\\n");
-}
-
-${uprightPicture}
-function fail(error) {
-  element("result").textContent = error.message;
-}
-
-show().catch(fail);
+<p id="about">Loading the network \u2026</p>
+<noscript><p>This page needs JavaScript: the network runs in your browser.</p></noscript>
+<p id="problem" role="alert" hidden></p>
+<p id="status" class="unseen" role="status"></p>
+<div class="columns">
+<section aria-label="What it is given">
+<div id="pictures" hidden>
+<label class="button">Choose a picture<input id="file" class="unseen" type="file" accept="image/*" aria-label="Choose a picture"></label>
+<button id="paste" type="button">Paste</button>
+<button id="camera" type="button">Use the camera</button>
+</div>
+<button id="random" type="button" hidden>Other random numbers</button>
+<label id="drop" for="file" hidden>Drop a picture anywhere, paste one, or choose one here</label>
+<canvas id="picture" role="img" aria-label="The picture" hidden></canvas>
+<video id="video" aria-label="What the camera sees" muted playsinline hidden></video>
+<p id="note">Pictures stay on this machine.</p>
+</section>
+<section aria-labelledby="answer">
+<h2 id="answer">Answer</h2>
+<p id="hint">What the network makes of it will be here.</p>
+<ol id="scores"></ol>
+<p id="time"></p>
+<details id="numbers" hidden>
+<summary>Outputs as numbers</summary>
+<table>
+<thead><tr><th scope="col">Output and shape</th><th scope="col">Range</th><th scope="col">First values</th></tr></thead>
+<tbody id="rows"></tbody>
+</table>
+</details>
+</section>
+</div>
+</main>
+<script id="module" type="text/plain">${module}</script>
+<script nonce="${NONCE}" type="module">
+// What runs networks (penni/runtime), what reads pictures (penni/pictures), and ${name}.wasm above are inside this page, so that it
+// works without a server.
+${library}
+// The page itself.
+{
+${answersScript}${sourcesScript}}
 </script>
+</body>
 </html>
 `;
 
@@ -137,6 +148,7 @@ Outputs:
 
 ${shapes(outputs)}
 
-For a classifier, \`model.classify(imageData)\` takes an image of any size and gives class names and probabilities.
+For a classifier, \`model.classify(image)\` takes an image of any size (an \`ImageData\`, or what \`readPicture(file)\` of
+\`./${PICTURES}\`, or of "penni/pictures", reads of a picture's file in a page) and gives class names and probabilities.
 `;
 }

@@ -10,6 +10,7 @@ import { importForCompression } from "../../method/import_for_compression.js";
 import { ANSWERS, type Answers, answersSchema } from "../../run/answers.js";
 import type { RunConfig } from "../../run/config.js";
 import { RunDirectory } from "../../run/directory.js";
+import { LAYER_TIMES, type LayerTimesRecord, layerTimesSchema } from "../../run/layer_times.js";
 import { RunLock } from "../../run/lock.js";
 import { type TrainingConfig, trainingKind } from "../../run/training_config.js";
 import { type EpochMetrics, epochMetricsSchema } from "../../train/plan.js";
@@ -45,6 +46,8 @@ export interface RunReport {
   readonly networkAfter: string | undefined;
   readonly kernels: readonly KernelView[];
   readonly answers: Answers | undefined;
+  /** How long each layer takes when compiled, before and after. */
+  readonly layerTimes: LayerTimesRecord | undefined;
   readonly sessions: readonly Session[];
   /** What could not be read, in sentences. */
   readonly problems: readonly string[];
@@ -86,6 +89,7 @@ export class RunReader {
     const opened = await this.open();
     const metrics = await this.metrics(problems);
     const answers = await this.json(ANSWERS, answersSchema, problems);
+    const layerTimes = await this.json(LAYER_TIMES, layerTimesSchema, problems);
     const run =
       opened.kind === "compression"
         ? { ...opened, outcome: await this.json("summary.json", outcomeSchema, problems) }
@@ -95,7 +99,7 @@ export class RunReader {
     const stages = order.filter((stage) => existsSync(this.stagePath(stage)));
     const sessions = await readSessions(root);
     const all = [...problems, ...drawn.problems];
-    return { root, state, run, metrics, stages, answers, sessions, ...drawn, problems: all };
+    return { root, state, run, metrics, stages, answers, layerTimes, sessions, ...drawn, problems: all };
   }
 
   private async open(): Promise<

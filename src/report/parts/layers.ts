@@ -3,7 +3,8 @@ import { escapeHtml, type Html, html } from "../../text/destinations.js";
 import { laneCount } from "../data/lanes.js";
 import type { Layer, LayerCost, NetworkRow, NetworkView } from "../data/network.js";
 import type { RunReport } from "../data/run.js";
-import { compact, counted, number, percent } from "../format.js";
+import { type TimeChange, type TimesView, timesView } from "../data/times.js";
+import { compact, counted, microseconds, milliseconds, number, percent } from "../format.js";
 import { breakable } from "../html.js";
 import type { ReportSection } from "../shell.js";
 
@@ -11,8 +12,15 @@ import type { ReportSection } from "../shell.js";
 export const layerAnchor = (index: number): string => `layer-${index}`;
 
 /** The network from input to output: how it is linked, and what each layer cost and costs. */
-export function layersSection({ network, networkAfter, run }: RunReport): readonly ReportSection[] {
+export function layersSection({
+  network,
+  networkAfter,
+  run,
+  layerTimes,
+}: RunReport): readonly ReportSection[] {
   if (network === undefined) return [];
+  const named = network.rows.flatMap(({ name, layer }) => (layer === undefined ? [] : [name]));
+  const times = layerTimes === undefined ? undefined : timesView(layerTimes, named);
   const count = network.rows.filter(({ layer }) => layer !== undefined).length;
   const state =
     networkAfter === undefined
@@ -20,7 +28,7 @@ export function layersSection({ network, networkAfter, run }: RunReport): readon
         ? "It keeps its layers: training does not change what they cost."
         : "Nothing was compressed yet."
       : `Before: as it came in. After: as stage ${networkAfter} has left it.`;
-  const text = `${counted(count, "layer")} that multiply, in the order of the network; the lines show what reads what, and small rings are where branches meet. ${state} Costs are the paper's count.`;
+  const text = `${counted(count, "layer")} that multiply, in the order of the network; the lines show what reads what, and small rings are where branches meet. ${state} Costs are the paper's count.${times === undefined ? "" : " Times are those of one image, compiled to WebAssembly, on one thread of the machine that the run ended on; what follows a layer (a sum, an activation) may be part of its time."}`;
   return [
     {
       id: "layers",
@@ -30,7 +38,7 @@ export function layersSection({ network, networkAfter, run }: RunReport): readon
         html`<p class="muted">${escapeHtml(text)}</p>`,
         legend(network),
         tools("layers"),
-        html`<div class="card network"><div class="scroll" tabindex="0" role="region" aria-label="Table of layers">${table(network)}</div></div>`,
+        html`<div class="card network"><div class="scroll" tabindex="0" role="region" aria-label="Table of layers">${table(network, times)}</div></div>`,
         ...uncountedNote(network),
       ],
     },
@@ -54,6 +62,7 @@ function uncountedNote({ uncounted }: NetworkView): readonly Html[] {
 }
 
 interface Scale {
+  readonly times: TimesView | undefined;
   readonly parameters: number;
   readonly macs: number;
   readonly lanes: number;
@@ -66,7 +75,7 @@ const LANE_WIDTH = 17;
 const LARGEST_NODE = 8.5;
 const SMALLEST_NODE = 4.5;
 
-function table(network: NetworkView): Html {
+function table(network: NetworkView, times: TimesView | undefined): Html {
   const { rows, before, after, rest } = network;
   const most = (pick: (cost: LayerCost) => number): number =>
     rows.reduce(
@@ -79,26 +88,37 @@ function table(network: NetworkView): Html {
       1,
     );
   const lanes = Math.min(MOST_LANES, laneCount(rows));
-  const scale = { parameters: most(({ parameters }) => parameters), macs: most(({ macs }) => macs), lanes };
+  const scale = {
+    times,
+    parameters: most(({ parameters }) => parameters),
+    macs: most(({ macs }) => macs),
+    lanes,
+  };
   const width = number(LANE_WIDTH * lanes + 6);
   return html`<table data-sortable>
 <caption class="hidden">Layers with their costs before and after</caption>
-<thead><tr><th scope="col" class="links"><span class="hidden">Links</span><i style="width:${width}px"></i></th><th scope="col" class="text" data-sort="name">Layer</th><th scope="col" class="text mid-only" data-sort="macs">Multiply-accumulates</th><th scope="col" data-sort="removed">Removed</th><th scope="col" class="text wide-only" data-sort="parameters">Parameters</th><th scope="col" class="wide-only" data-sort="basis">Basis</th><th scope="col" class="wide-only" data-sort="energy">Energy kept</th></tr></thead>
+<thead><tr><th scope="col" class="links"><span class="hidden">Links</span><i style="width:${width}px"></i></th><th scope="col" class="text" data-sort="name">Layer</th><th scope="col" class="text mid-only" data-sort="macs">Multiply-accumulates</th>${times === undefined ? html`` : html`<th scope="col" class="text mid-only" data-sort="time">Time, compiled</th>`}<th scope="col" data-sort="removed">Removed</th><th scope="col" class="text wide-only" data-sort="parameters">Parameters</th><th scope="col" class="wide-only" data-sort="basis">Basis</th><th scope="col" class="wide-only" data-sort="energy">Energy kept</th></tr></thead>
 <tbody>
 ${rows.map((row, index) => (row.layer === undefined ? otherRow(row, scale) : layerRow(row, row.layer, index, scale)))}
 </tbody>
 <tfoot>
-${footRow("Normalizations and the rest", rest.before, rest.after)}
-${footRow("All", before, after)}
+${footRow("Normalizations and the rest", rest, times, times?.rest)}
+${footRow("All", { before, after }, times, times?.whole)}
 </tfoot>
 </table>`;
 }
 
-function footRow(name: string, before: LayerCost, after: LayerCost | undefined): Html {
-  if (before.macs === 0 && before.parameters === 0 && (after === undefined || after.parameters === 0))
-    return html``;
+function footRow(
+  name: string,
+  { before, after }: NetworkView["rest"],
+  times: TimesView | undefined,
+  time: TimeChange | undefined,
+): Html {
+  const isFree =
+    before.macs === 0 && before.parameters === 0 && (after === undefined || after.parameters === 0);
+  if (isFree && times === undefined) return html``;
   const removed = after === undefined || before.macs === 0 ? "" : percent(1 - after.macs / before.macs);
-  return html`<tr><td></td><th scope="row" class="text">${escapeHtml(name)}<span class="sub only-small">${change(before.macs, after?.macs)} MACs</span></th><td class="cost text mid-only">${change(before.macs, after?.macs)}</td><td>${escapeHtml(removed)}</td><td class="cost text wide-only">${change(before.parameters, after?.parameters)}</td><td class="wide-only"></td><td class="wide-only"></td></tr>`;
+  return html`<tr><td></td><th scope="row" class="text">${escapeHtml(name)}<span class="sub only-small">${change(before.macs, after?.macs)} MACs</span></th><td class="cost text mid-only">${change(before.macs, after?.macs)}</td>${times === undefined ? html`` : html`<td class="cost text mid-only">${timeText(time)}</td>`}<td>${escapeHtml(removed)}</td><td class="cost text wide-only">${change(before.parameters, after?.parameters)}</td><td class="wide-only"></td><td class="wide-only"></td></tr>`;
 }
 
 function change(before: number, after: number | undefined): Html {
@@ -106,11 +126,19 @@ function change(before: number, after: number | undefined): Html {
   return html`<span>${escapeHtml(text)}</span>`;
 }
 
+/** Layers may take microseconds. */
+const shortTime = (ms: number): string => (ms > 0 && ms < 0.1 ? microseconds(ms) : milliseconds(ms));
+
+function timeText(time: TimeChange | undefined): Html {
+  const text = time === undefined ? "\u2013" : `${shortTime(time.before)} \u2192 ${shortTime(time.after)}`;
+  return html`<span>${escapeHtml(text)}</span>`;
+}
+
 /** A place where branches meet, an input or an output. */
 function otherRow(row: NetworkRow, scale: Scale): Html {
   const kind = row.kind === "join" ? "join" : "port";
   const what = row.kind === "join" ? row.detail : `${row.kind} ${row.name}, ${row.detail}`;
-  return html`<tr class="${escapeHtml(kind)}" data-unnamed><td class="rail">${rail(row, scale, html`<i class="${escapeHtml(kind)}" style="left:${number(center(row.lane, scale))}px"></i>`)}</td><th scope="row" class="text"><span class="sub">${escapeHtml(what)}</span></th><td class="mid-only"></td><td></td><td class="wide-only"></td><td class="wide-only"></td><td class="wide-only"></td></tr>`;
+  return html`<tr class="${escapeHtml(kind)}" data-unnamed><td class="rail">${rail(row, scale, html`<i class="${escapeHtml(kind)}" style="left:${number(center(row.lane, scale))}px"></i>`)}</td><th scope="row" class="text"><span class="sub">${escapeHtml(what)}</span></th><td class="mid-only"></td>${scale.times === undefined ? html`` : html`<td class="mid-only"></td>`}<td></td><td class="wide-only"></td><td class="wide-only"></td><td class="wide-only"></td></tr>`;
 }
 
 function layerRow(row: NetworkRow, layer: Layer, index: number, scale: Scale): Html {
@@ -134,10 +162,21 @@ function layerRow(row: NetworkRow, layer: Layer, index: number, scale: Scale): H
   return html`<tr id="${escapeHtml(layerAnchor(index))}" data-name="${escapeHtml(`${row.name} ${op}`)}"><td class="rail">${rail(row, scale, node)}</td>
 <th scope="row" class="text" data-key="name" data-value="${escapeHtml(row.name)}"><span class="layer-name">${breakable(row.name)}</span><span class="sub">${escapeHtml(`${op}${dims}`)}<span class="only-narrow"> \u00b7 ${escapeHtml(narrow)}</span></span><span class="only-small">${bar(before.macs, after?.macs, scale.macs)}<span class="sub">${change(before.macs, after?.macs)} MACs</span></span></th>
 <td class="cost text mid-only" ${value("macs", before.macs)}>${bar(before.macs, after?.macs, scale.macs)}${change(before.macs, after?.macs)}</td>
-<td ${value("removed", removed)}>${escapeHtml(removed === undefined ? "" : percent(removed, 0))}</td>
+${timeCell(row.name, scale.times, value)}<td ${value("removed", removed)}>${escapeHtml(removed === undefined ? "" : percent(removed, 0))}</td>
 <td class="cost text wide-only" ${value("parameters", before.parameters)}>${bar(before.parameters, after?.parameters, scale.parameters)}${change(before.parameters, after?.parameters)}</td>
 <td class="wide-only" ${value("basis", basis)}>${escapeHtml(basis === undefined ? "\u2013" : `${basis}`)}</td>
 <td class="wide-only" ${value("energy", kept)}>${escapeHtml(kept === undefined ? "\u2013" : percent(kept))}</td></tr>`;
+}
+
+function timeCell(
+  name: string,
+  times: TimesView | undefined,
+  value: (key: string, found: number | undefined) => Html,
+): Html {
+  if (times === undefined) return html``;
+  const time = times.layers.get(name);
+  const drawn = time === undefined ? html`` : bar(time.before, time.after, times.most);
+  return html`<td class="cost text mid-only" ${value("time", time?.before)}>${drawn}${timeText(time)}</td>`;
 }
 
 function bar(before: number, after: number | undefined, most: number): Html {

@@ -2,21 +2,22 @@ import { allIndices, batches, planEvaluation } from "../../../src/data/batches.j
 import { imagePixels, type Split } from "../../../src/data/dataset.js";
 import { Random } from "../../../src/data/random.js";
 import { drawPattern, patternNames } from "../../../src/data/synthetic_patterns.js";
-import { type ImageDims, type ImageLike, imageLevels } from "../../../src/runtime/index.js";
+import { type ImageLike, imageLevels } from "../../../src/runtime/index.js";
 import { type PictureInput, pictureDims } from "./network.js";
 
 /** What separates the pictures of the page from those that networks are trained on. */
 const STREAM = 18;
 
-/** Room for pictures of a size, channels first. */
-function emptySplit([channels, height, width]: ImageDims, count: number): Split {
+/** Room for pictures as a network takes them, channels first. */
+export function emptySplit(input: PictureInput, count: number): Split {
+  const [channels, height, width] = pictureDims(input);
   const pixels = new Uint8Array(count * channels * height * width);
   return { count, channels, height, width, labels: undefined, pixels };
 }
 
 /** Patterns and shapes as a network takes them, the same for the same seed; grey where it takes grey ones. */
 export function generatedPictures(input: PictureInput, count: number, seed = 0): Split {
-  const split = emptySplit(pictureDims(input), count);
+  const split = emptySplit(input, count);
   const { channels, height, width } = split;
   const plane = height * width;
   const colour = new Uint8Array(3 * plane);
@@ -35,11 +36,13 @@ export function generatedPictures(input: PictureInput, count: number, seed = 0):
 
 /** Pictures of any size as a network takes them. */
 export function splitOf(input: PictureInput, images: readonly ImageLike[]): Split {
-  const dims = pictureDims(input);
-  const split = emptySplit(dims, images.length);
-  for (const [index, image] of images.entries())
-    imagePixels(split, index).set(imageLevels(image, dims, input.format.preprocessing));
+  const split = emptySplit(input, images.length);
+  for (const [index, image] of images.entries()) putPicture(split, index, image, input);
   return split;
+}
+
+export function putPicture(split: Split, index: number, image: ImageLike, input: PictureInput): void {
+  imagePixels(split, index).set(imageLevels(image, pictureDims(input), input.format.preprocessing));
 }
 
 /** Each picture as numbers for the network. */

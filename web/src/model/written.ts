@@ -48,20 +48,20 @@ export interface CompiledNetwork {
 
 /**
  * Compiles a network as `penni compile --target wasm --example` does.
- * @param loader JavaScript of penni/runtime
+ * @param exampleParts texts of what the back end's `exampleParts` names
  * @throws PenniError as `compileProgram`; "bad-option" if the module is too large for a page
  */
 export function compileNetwork(
   name: string,
   { pictures }: Network,
   graph: Graph,
-  loader: string,
+  exampleParts: readonly string[],
 ): CompiledNetwork {
   const single = fixBatch(graph, 1);
   const metadata = new Map(single.metadata);
   if (pictures !== undefined) metadata.set(PREPROCESSING_KEY, JSON.stringify(pictures.format.preprocessing));
   const program = compileProgram({ ...single, metadata }, backend.target);
-  const files = backend.emit(program, { name: cName(name), example: [loader] });
+  const files = backend.emit(program, { name: cName(name), example: exampleParts });
   const contentOf = (ending: string): string | Uint8Array =>
     files.find((file) => file.name.endsWith(ending))?.content ?? "";
   const [module, page] = [contentOf(".wasm"), contentOf("index.html")];

@@ -6,7 +6,7 @@ import { type CalibrationProgress, calibrate } from "../../../src/method/calibra
 import { mergeDecompositions } from "../../../src/method/merge_decompositions.js";
 import { encodeModel } from "../../../src/onnx/write.js";
 import type { Network, PictureInput } from "../model/network.js";
-import { generatedPictures, splitOf } from "../model/pictures.js";
+import { generatedPictures } from "../model/pictures.js";
 import type { CalibrateCalls } from "./calibrate_calls.js";
 import { decodePictures } from "./decode_pictures.js";
 import type { Model } from "./network_calls.js";
@@ -23,7 +23,7 @@ async function open(model: Model, report: Report): Promise<Network> {
 async function picturesFrom(source: PictureSource, input: PictureInput, report: Report): Promise<Split> {
   return source.kind === "generated"
     ? generatedPictures(input, source.count, 1)
-    : splitOf(input, await decodePictures(source.files, report));
+    : await decodePictures(source.files, input, report);
 }
 
 function inWords({ step, done, total, layer, share, secondsLeft }: CalibrationProgress): Progress {

@@ -1,23 +1,28 @@
+import type { Split } from "../../../src/data/dataset.js";
 import { PenniError } from "../../../src/graph/errors.js";
 import type { ImageLike } from "../../../src/runtime/index.js";
+import { readPicture } from "../../../src/runtime/pictures.js";
+import type { PictureInput } from "../model/network.js";
+import { emptySplit, putPicture } from "../model/pictures.js";
 import type { Report } from "./rpc.js";
 
-/** Larger pictures are made smaller before anything else: no network looks at so much. */
-const LONGEST_SIDE = 2048;
-
-/** The pixels of picture files, turned as they say. @throws PenniError naming a file that is no picture */
-export async function decodePictures(files: readonly File[], report: Report): Promise<readonly ImageLike[]> {
-  const images: ImageLike[] = [];
-  for (const file of files) {
-    report({ text: "Reading pictures", share: images.length / files.length });
-    images.push(pixelsOf(await bitmapOf(file)));
+/** Picture files as a network takes them, upright. @throws PenniError naming a file that is no picture */
+export async function decodePictures(
+  files: readonly File[],
+  input: PictureInput,
+  report: Report,
+): Promise<Split> {
+  const split = emptySplit(input, files.length);
+  for (const [index, file] of files.entries()) {
+    report({ text: "Reading pictures", share: index / files.length });
+    putPicture(split, index, await pictureIn(file), input);
   }
-  return images;
+  return split;
 }
 
-async function bitmapOf(file: File): Promise<ImageBitmap> {
+async function pictureIn(file: File): Promise<ImageLike> {
   try {
-    return await createImageBitmap(file);
+    return await readPicture(file);
   } catch (cause) {
     throw new PenniError(
       "bad-data",
@@ -30,14 +35,4 @@ async function bitmapOf(file: File): Promise<ImageBitmap> {
       { cause },
     );
   }
-}
-
-export function pixelsOf(bitmap: ImageBitmap): ImageLike {
-  const scale = Math.min(1, LONGEST_SIDE / Math.max(bitmap.width, bitmap.height));
-  const [width, height] = [bitmap.width, bitmap.height].map((side) => Math.max(1, Math.round(scale * side)));
-  const context = new OffscreenCanvas(width ?? 1, height ?? 1).getContext("2d", { willReadFrequently: true });
-  if (context === null) throw new Error("this browser has no canvas for workers");
-  context.drawImage(bitmap, 0, 0, width ?? 1, height ?? 1);
-  bitmap.close();
-  return context.getImageData(0, 0, width ?? 1, height ?? 1);
 }

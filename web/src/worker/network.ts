@@ -1,4 +1,4 @@
-import loader from "virtual:penni-loader";
+import exampleParts from "virtual:penni-example-parts";
 import type { Graph } from "../../../src/graph/types.js";
 import { shrink } from "../../../src/method/shrink.js";
 import { decodeModel } from "../../../src/onnx/read.js";
@@ -74,7 +74,7 @@ serve<NetworkCalls>({
     const { name, network } = opened();
     const { graph } = await written();
     const started = performance.now();
-    const { module, page, summary } = compileNetwork(name, network, graph, loader);
+    const { module, page, summary } = compileNetwork(name, network, graph, exampleParts);
     const seconds = (performance.now() - started) / 1000;
     return { module, page, seconds, macs: summary.multiplyAccumulates };
   },

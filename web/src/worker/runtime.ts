@@ -6,10 +6,11 @@ import { measureByTurns, type Timing } from "../../../src/measure/by_turns.js";
 import { randomFeeds } from "../../../src/measure/random_feeds.js";
 import { decodeModel } from "../../../src/onnx/read.js";
 import { type ImageLike, load, type Model, type OutputData } from "../../../src/runtime/index.js";
+import { pixelsOf } from "../../../src/runtime/pictures.js";
 import { type Answer, agreementOf, bestClasses } from "../model/agreement.js";
 import type { PictureInput } from "../model/network.js";
 import { drawable, generatedPictures, numbersOf, splitOf } from "../model/pictures.js";
-import { decodePictures, pixelsOf } from "./decode_pictures.js";
+import { decodePictures } from "./decode_pictures.js";
 import type { Pixels } from "./network_calls.js";
 import { serve } from "./rpc.js";
 import type { RaceTime, RuntimeCalls, Seen } from "./runtime_calls.js";
@@ -133,7 +134,7 @@ serve<RuntimeCalls>({
       const split =
         source.kind === "generated"
           ? generatedPictures(input, Math.min(source.count, compared))
-          : splitOf(input, await decodePictures(source.files.slice(0, compared), report));
+          : await decodePictures(source.files.slice(0, compared), input, report);
       on.questions = numbersOf(split, input).map((numbers) => feedsOf(on, numbers));
       shown = Array.from({ length: Math.min(MOST_SHOWN, split.count) }, (_, index) =>
         pixels(drawable(split, index)),
@@ -184,6 +185,7 @@ serve<RuntimeCalls>({
     const { input, session, classNames } = on;
     if (input === undefined || compiled === undefined) throw new Error("there is no race to take part in");
     const [numbers = new Float32Array()] = numbersOf(splitOf(input, [pixelsOf(bitmap)]), input);
+    bitmap.close();
     const feeds = feedsOf(on, numbers);
     const times = [performance.now()];
     const slow = answerOf(await session.run(feeds));
