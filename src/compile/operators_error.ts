@@ -1,16 +1,20 @@
 import { PenniError } from "../graph/errors.js";
 import type { Graph, Node } from "../graph/types.js";
 import { namesRead } from "../graph/verify.js";
+import { INSTEAD_OF_ONE_MACHINE, isForOneMachine } from "../ops/core/machine_domains.js";
 import { hasCountedSize } from "../ops/inference/counted_sizes.js";
+import { findOp } from "../ops/inference/registry.js";
 
 const NAMES_SHOWN = 6;
 
 /**
  * The error for operators that have no lowering: which, why where it is known, and where the network can end so that
  * what is before them is compiled.
+ * @param found the nodes without a lowering
  * @param model the graph as it was given, whose names are known to whoever reads the error
  */
-export function operatorsError(graph: Graph, unknown: readonly Node[], model: Graph): PenniError {
+export function operatorsError(graph: Graph, found: readonly Node[], model: Graph): PenniError {
+  const unknown = causes(graph, found);
   const [first] = unknown;
   const all = [...new Set(unknown.map(({ op }) => op))].join(", ");
   const counted = unknown.find(hasCountedSize);
@@ -20,7 +24,20 @@ export function operatorsError(graph: Graph, unknown: readonly Node[], model: Gr
       : `; how large the result of ${counted.op} is depends on the data, and compiled programs have fixed sizes`;
   return new PenniError("unsupported", `operators that cannot be compiled: ${all}${reason}`, {
     ...(first === undefined ? {} : { node: first.name, op: first.op }),
-    advice: adviceFor(borderBefore(graph, unknown, model)),
+    advice: unknown.some(isForOneMachine)
+      ? INSTEAD_OF_ONE_MACHINE
+      : adviceFor(borderBefore(graph, unknown, model)),
+  });
+}
+
+/** Operators without a lowering but for those that have none only since they stand behind others, and types end there. */
+function causes(graph: Graph, found: readonly Node[]): readonly Node[] {
+  const isFound = new Set(found);
+  const untyped = new Set<string>();
+  return graph.nodes.filter((node) => {
+    const isBehind = namesRead(node).some((name) => untyped.has(name));
+    if (isBehind || isFound.has(node)) for (const name of node.outputs) untyped.add(name);
+    return isFound.has(node) && !(isBehind && findOp(node)?.expand !== undefined);
   });
 }
 

@@ -5,6 +5,7 @@ import { innerNodes } from "../graph/links.js";
 import type { Graph, InnerNode, Node } from "../graph/types.js";
 import { standardOpset } from "../ops/core/definition.js";
 import { isStatic } from "../ops/core/dims.js";
+import { INSTEAD_OF_ONE_MACHINE, isForOneMachine } from "../ops/core/machine_domains.js";
 import { isQuantizedOp } from "../ops/families/quantization.js";
 import { hasCountedSize } from "../ops/inference/counted_sizes.js";
 import { inferGraph } from "../ops/inference/infer.js";
@@ -152,9 +153,15 @@ const unknown: Finder = (graph) => {
   const nodes = graph.nodes.filter(
     (node) => findOp(node) === undefined && !isQuantizedOp(node) && innerNodes(node).length === 0,
   );
-  const [custom, standard] = [nodes.filter((node) => !isStandard(node)), nodes.filter(isStandard)];
+  const [ofMachine, others] = [nodes.filter(isForOneMachine), nodes.filter((node) => !isForOneMachine(node))];
+  const [custom, standard] = [others.filter((node) => !isStandard(node)), others.filter(isStandard)];
   const consequence = "its channels are kept, its arithmetic is not counted, and no gradient passes it";
   return [
+    ...about(ofMachine, {
+      kind: "unknown-operator",
+      problem: `an operator in one machine's layout: ${consequence}`,
+      advice: INSTEAD_OF_ONE_MACHINE,
+    }),
     ...about(custom, {
       kind: "unknown-operator",
       problem: `an operator of another domain (${[...new Set(custom.map(({ domain }) => domain))].join(", ")}): ${consequence}`,
@@ -180,16 +187,18 @@ const sizedByData: Finder = (graph) =>
   );
 
 /** What the file itself says, before it is brought to the form that the method wants. */
-const finders: readonly Finder[] = [
-  newerOpset,
-  half,
-  inputs,
-  quantized,
-  trainingMode,
-  subgraphs,
-  sizedByData,
-  unknown,
-];
+const finders: readonly Finder[] = [newerOpset, half, inputs, quantized, trainingMode];
+
+/** What is said of nodes that are still there when it is: fused operators are written out, known branches in place. */
+const findersOfLeft: readonly Finder[] = [subgraphs, sizedByData, unknown];
+
+/** The model with those of its nodes that import leaves as they are. */
+function leftBy(imported: Graph, model: Graph): Graph {
+  const key = ({ op, domain, outputs }: Node): string =>
+    JSON.stringify([op, domain, outputs.find((name) => name !== "")]);
+  const left = new Set(imported.nodes.map(key));
+  return { ...model, nodes: model.nodes.filter((node) => left.has(key(node))) };
+}
 
 const notRunnable = (missing: readonly Node[]): readonly Remark[] =>
   about(missing, {
@@ -260,7 +269,13 @@ export function modelRemarks(
   imported: Graph,
   { missing = [], skipped = [] }: Partial<Record<"missing" | "skipped", readonly Node[]>> = {},
 ): readonly Remark[] {
-  const found = [...finders.flatMap((find) => find(model)), ...notRunnable(missing), ...notRun(skipped)];
+  const left = leftBy(imported, model);
+  const found = [
+    ...finders.flatMap((find) => find(model)),
+    ...findersOfLeft.flatMap((find) => find(left)),
+    ...notRunnable(missing),
+    ...notRun(skipped),
+  ];
   const isQuantizedModel = found.some(({ kind }) => kind === "quantized");
   return isQuantizedModel ? found : [...found, ...withoutGradient(imported)];
 }

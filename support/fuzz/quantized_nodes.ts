@@ -3,14 +3,14 @@ import { type Appender, type Builder, int, ints, reals, sizes } from "./appender
 import { absurdIntegers, chance, pick } from "./draw.js";
 
 const MICROSOFT = "com.microsoft";
-const [FLOAT, UINT8, INT8, INT32, UINT4, INT4] = [1, 2, 3, 6, 21, 22];
+const [FLOAT, UINT8, INT8, INT32, UINT4, INT4, UINT2, INT2] = [1, 2, 3, 6, 21, 22, 25, 26];
 
 const fused: readonly string[] = [
   ..."QLinearAdd QLinearMul QLinearLeakyRelu QLinearSigmoid QLinearSoftmax QLinearConcat QLinearWhere".split(
     " ",
   ),
   ..."QLinearGlobalAveragePool QLinearAveragePool QLinearConv QGemm MatMulIntegerToFloat".split(" "),
-  ..."DynamicQuantizeMatMul QuantizeLinear DequantizeLinear".split(" "),
+  ..."DynamicQuantizeMatMul DynamicQuantizeLSTM QLinearReduceMean QuantizeLinear DequantizeLinear".split(" "),
 ];
 
 /** A scale or zero point: one, several, none, or something else. */
@@ -29,10 +29,10 @@ function parameter(random: Random, add: Appender, dataType: number): string {
 
 /** Integers of a quantized type, as many as they say or not. */
 function integers(random: Random, add: Appender): string {
-  const type = pick(random, [UINT8, INT8, INT8, INT32, UINT4, INT4]);
+  const type = pick(random, [UINT8, INT8, INT8, INT32, UINT4, INT4, UINT2, INT2]);
   const dims = chance(random, 0.7) ? [4n, 4n, 3n, 3n] : sizes(random, random.below(5));
   const bytes = chance(random, 0.7)
-    ? ({ [UINT4]: 72, [INT4]: 72, [INT32]: 576 }[type] ?? 144)
+    ? ({ [UINT2]: 36, [INT2]: 36, [UINT4]: 72, [INT4]: 72, [INT32]: 576 }[type] ?? 144)
     : random.below(200);
   return add.packed(type, new Uint8Array(bytes).fill(random.below(256)), dims);
 }
@@ -90,6 +90,24 @@ export const quantizedBuilders: Readonly<Record<string, Builder>> = {
       attributes,
     );
     return add.node("Conv", [add.any(), weight]);
+  },
+  weightsInBlocks: (random, add) => {
+    const [bits, block] = [pick(random, [2, 4, 4, 8]), pick(random, [16, 32])];
+    const stated = { K: 2 * block, N: 3, bits, block_size: block };
+    const attributes = Object.entries(stated).map(([name, value]) =>
+      int(name, chance(random, 0.9) ? BigInt(value) : pick(random, absurdIntegers)),
+    );
+    const bytes = chance(random, 0.9) ? (6 * block * bits) / 8 : random.below(300);
+    const dims = chance(random, 0.9) ? [3n, 2n, BigInt((block * bits) / 8)] : sizes(random, 3);
+    const inputs = [
+      add.any(),
+      add.packed(UINT8, new Uint8Array(bytes).fill(random.below(256)), dims),
+      add.floats(reals(random, chance(random, 0.9) ? 6 : random.below(9))),
+      chance(random, 0.5) ? "" : add.packed(UINT8, new Uint8Array(3 * Math.ceil(bits / 4)), [3n]),
+      chance(random, 0.9) ? "" : add.any(),
+      chance(random, 0.7) ? "" : add.any(),
+    ];
+    return add.node("MatMulNBits", inputs.slice(0, 2 + random.below(5)), attributes, 1, MICROSOFT);
   },
   boxes: (random, add) => {
     const counts = sizes(random, 3);

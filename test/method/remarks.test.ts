@@ -76,6 +76,12 @@ const cases: readonly (readonly [what: string, graph: Graph, kinds: readonly Rem
   [
     ["an ordinary network", smallNetwork(), [], /^\[\]$/],
     [
+      "fused operators that are written out",
+      around({ ...node("QuickGelu", ["c1"], "m"), domain: "com.microsoft" }),
+      [],
+      /^\[\]$/,
+    ],
+    [
       "a later operator set",
       { ...smallNetwork(), opsets: new Map([["", 27]]) },
       ["newer-opset"],
@@ -123,6 +129,12 @@ const cases: readonly (readonly [what: string, graph: Graph, kinds: readonly Rem
       around(custom),
       ["unknown-operator", "no-gradient"],
       /the shape of its result is not known/,
+    ],
+    [
+      "an operator in one machine's layout",
+      around({ ...custom, domain: "com.microsoft.nchwc" }),
+      ["unknown-operator", "no-gradient"],
+      /for one machine.*ORT_ENABLE_EXTENDED/,
     ],
     [
       "no output to train for",

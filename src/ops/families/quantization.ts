@@ -29,7 +29,7 @@ const ranges: ReadonlyMap<ElementType, IntegerRange> = new Map([
   ["uint16", { low: 0, high: 65535 }],
 ]);
 
-/** @throws PenniError "unsupported" for types that Penni cannot hold, such as those of 4 bits or float8 */
+/** @throws PenniError "unsupported" for types that Penni cannot hold, such as values of 4 bits, or float8 */
 export function integerRange(node: Node, type: ElementType | undefined): IntegerRange {
   const range = type === undefined ? undefined : ranges.get(type);
   if (range !== undefined) return range;
@@ -39,8 +39,8 @@ export function integerRange(node: Node, type: ElementType | undefined): Integer
     {
       node: node.name,
       op: node.op,
-      expected: "integers of 8 or 16 bits, or constants of 4 bits",
-      found: type === undefined || type === "other" ? "another type (float8, or values of 4 bits)" : type,
+      expected: "integers of 8 or 16 bits, or constants of 4 or 2 bits",
+      found: type === undefined || type === "other" ? "another type (float8, or values of fewer bits)" : type,
       advice: "Quantize the float32 model to 8 bits",
     },
   );

@@ -310,8 +310,14 @@ const composites: ReadonlyMap<string, OpDefinition> = new Map(
 /** The names of the composites. */
 export const compositeOperators: readonly string[] = [...composites.keys()];
 
+/** Operators of ONNX Runtime that the standard has too, with the same meaning; the runtime's take more types. */
+const ofRuntime: ReadonlyMap<string, OpDefinition> = new Map(
+  [DequantizeLinear, QuantizeLinear].map((definition) => [definition.type, definition]),
+);
+
 /** The definition of a node's operator; undefined for custom domains and operators Penni does not know. */
 export function findOp(node: Pick<Node, "op" | "domain">): OpDefinition | undefined {
   if (node.domain === PENNI_DOMAIN) return composites.get(node.op);
+  if (node.domain === "com.microsoft") return ofRuntime.get(node.op);
   return node.domain === "" || node.domain === "ai.onnx" ? byType.get(node.op) : undefined;
 }

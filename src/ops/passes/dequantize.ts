@@ -1,4 +1,5 @@
 import { at, hasOutput, outputOf, present } from "../../graph/at.js";
+import { int } from "../../graph/attributes.js";
 import { freshNames, usedNames } from "../../graph/edit.js";
 import { capturedNames, linkGraph } from "../../graph/links.js";
 import { inputOrOmitted, ofInput, outputsOf, requiredName, requiredNames } from "../../graph/operands.js";
@@ -14,6 +15,7 @@ import { foldConstants } from "./fold_constants.js";
 import { foldFactors } from "./fold_factors.js";
 import { boundsOfIntegers, isNeverNegative, type RealBounds } from "./quantized_bounds.js";
 import { type Integers, integersOf, quantizeConstant, realNumbers } from "./quantized_constants.js";
+import { isOfAll, isSameStep, type Step, stepOf } from "./quantized_steps.js";
 import { unfuse } from "./unfuse.js";
 import { widenSmallIntegers } from "./widen_small_integers.js";
 
@@ -59,12 +61,6 @@ const commuting: Readonly<Record<Handling, boolean>> = {
   averaged: false,
   interpolated: true,
 };
-
-/** The names of a scale and a zero point ("" for none). */
-interface Step {
-  readonly scale: string;
-  readonly zeroPoint: string;
-}
 
 class Dequantizer {
   private readonly nodes: Node[] = [];
@@ -120,8 +116,7 @@ class Dequantizer {
   ]);
 
   private visit(node: Node): void {
-    const isStandard = node.domain === "" || node.domain === "ai.onnx";
-    const rule = isStandard ? this.rules.get(node.op) : undefined;
+    const rule = findOp(node) === undefined ? undefined : this.rules.get(node.op);
     if (rule !== undefined && hasOutput(node, 0)) rule(node);
     else if (commutes(node)) this.move(node);
     else this.keep(node);
@@ -180,7 +175,11 @@ class Dequantizer {
     }
     this.values += 1;
     this.real.set(y, this.boundedValue(this.realName(x), range, y));
-    this.steps.set(y, { scale, zeroPoint: zero });
+    this.steps.set(y, this.step(node, x, scale, zero));
+  }
+
+  private step(node: Node, x: string, scale: string, zeroPoint: string): Step {
+    return stepOf(node, this.types.get(x)?.shape?.length, scale, zeroPoint);
   }
 
   /** A value that was cut to a range: still cut where the range ends at 0, which says that an activation did. */
@@ -198,7 +197,7 @@ class Dequantizer {
     const y = outputOf(node, 0);
     const known = this.real.get(x);
     if (known !== undefined) {
-      if (this.isSameStep(this.steps.get(x), { scale, zeroPoint })) this.alias(y, known, node);
+      if (this.hasStep(x, this.step(node, x, scale, zeroPoint))) this.alias(y, known, node);
       else this.keep(node);
       return;
     }
@@ -213,21 +212,9 @@ class Dequantizer {
     else this.initializers.set(y, tensor);
   }
 
-  /** Whether integers stand for the same numbers by both. */
-  private isSameStep(a: Step | undefined, b: Step | undefined): boolean {
-    if (a === undefined || b === undefined) return false;
-    const isSame = (left: string, right: string): boolean => {
-      const [one, other] = [left, right].map((name) => this.numbersOf(name));
-      return left === right || (one !== undefined && one === other);
-    };
-    return isSame(a.scale, b.scale) && isSame(a.zeroPoint, b.zeroPoint);
-  }
-
-  /** Constant scales or zero points as text, with no difference between none, a zero and many; undefined for others. */
-  private numbersOf(name: string): string | undefined {
-    if (name === "") return "0";
-    const values = integersOf(this.initializers.get(name))?.values;
-    return values?.every((value) => value === values[0]) ? String(values[0]) : values && String(values);
+  private hasStep(name: string, step: Step | undefined): boolean {
+    const own = this.steps.get(name);
+    return own !== undefined && step !== undefined && isSameStep(own, step, this.initializers);
   }
 
   /** Readers of `name` read `source`; an output of the graph, and what a subgraph reads, keeps its name. */
@@ -235,7 +222,14 @@ class Dequantizer {
     this.real.set(name, source);
     this.gone.add(name);
     if (!this.pinned.has(name)) return;
-    this.nodes.push({ ...node, op: "Identity", inputs: [source], outputs: [name], attributes: new Map() });
+    this.nodes.push({
+      ...node,
+      op: "Identity",
+      domain: "",
+      inputs: [source],
+      outputs: [name],
+      attributes: new Map(),
+    });
   }
 
   private dynamicQuantizeLinear(node: Node): void {
@@ -296,7 +290,8 @@ class Dequantizer {
     // A bias that is computed, or in units that are, has no form in real numbers: the node stays.
     if (bias !== "" && offsets === undefined) return;
     const weight = this.operand({ ...node, inputs: [w, wScale, wZero] }, axis);
-    const data = this.operand({ ...node, inputs: [x, xScale, xZero] }, 1);
+    // A scale for each row of a matrix; data of a convolution have one.
+    const data = this.operand({ ...node, inputs: [x, xScale, xZero] }, op === "Conv" ? 1 : -2);
     const range = boundsOfIntegers(node, this.initializers.get(yScale), this.initializers.get(yZero));
     if (weight === undefined || data === undefined || range === undefined) return;
     const inputs = [data, weight, ...(offsets === undefined ? [] : [this.constant(bias, offsets)])];
@@ -304,17 +299,18 @@ class Dequantizer {
     const product = this.emit(op, inputs, y, op === "Conv" ? node.attributes : new Map());
     this.values += 1;
     this.real.set(y, this.boundedValue(product, range, y));
-    this.steps.set(y, { scale: yScale, zeroPoint: yZero });
+    this.steps.set(y, this.step({ ...node, attributes: new Map() }, y, yScale, yZero));
   }
 
   /** A factor as real numbers: known already, a constant, or converted here. */
   private operand(node: Node, axis: number): string | undefined {
     const [x, scale] = requiredNames(node, 2);
     const zeroPoint = inputOrOmitted(node, 2);
+    const along = { ...node, attributes: new Map([["axis", int(axis)]]) };
     const known = this.real.get(x);
-    if (known !== undefined && this.isSameStep(this.steps.get(x), { scale, zeroPoint })) return known;
+    if (known !== undefined && this.hasStep(x, this.step(along, x, scale, zeroPoint))) return known;
     const integers = integersOf(this.initializers.get(x));
-    if (integers === undefined) return this.emit("DequantizeLinear", node.inputs, x, new Map());
+    if (integers === undefined) return this.emit("DequantizeLinear", node.inputs, x, along.attributes);
     const tensor = realNumbers(node, integers, this.initializers, axis);
     if (tensor === undefined) return undefined;
     this.constants += 1;
@@ -343,7 +339,9 @@ class Dequantizer {
     const isFloat = this.types.get(first)?.elementType === "float32";
     if (isFloat || !known.every((name) => name !== undefined)) return;
     const step = this.steps.get(first);
-    if (!moved.every((name) => this.isSameStep(this.steps.get(name), step))) return;
+    // Where the axis of several scales has gone is not followed.
+    if (step === undefined || !isOfAll(step, this.initializers)) return;
+    if (!moved.every((name) => this.hasStep(name, step))) return;
     const inputs = node.inputs.map((name, index) => known[index] ?? name);
     const outputs = node.outputs.map((name) => (name === "" ? "" : this.fresh(`${name}/real`)));
     const twin = { ...node, name: this.fresh(`${node.name}/real`), inputs, outputs };
@@ -354,7 +352,7 @@ class Dequantizer {
       const output = at(outputs, index);
       if (output === "") return;
       this.real.set(name, output);
-      if (step !== undefined) this.steps.set(name, step);
+      this.steps.set(name, step);
     });
   }
 }

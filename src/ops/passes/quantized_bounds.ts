@@ -16,7 +16,7 @@ export interface RealBounds {
 
 /**
  * The bounds by scale and zero point, where these are single constants; without bounds where they are constants for each
- * channel; undefined where they are computed or of a type that Penni does not know.
+ * channel; undefined where they are computed, not positive, or of a type that Penni does not know.
  */
 export function boundsOfIntegers(
   node: Node,
@@ -30,6 +30,8 @@ export function boundsOfIntegers(
   const [point] = points;
   const range = rangeOf(node, zeroPoint);
   if (range === undefined || factor === undefined || point === undefined) return undefined;
+  // A scale below 0 turns maxima into minima.
+  if (!scales.every((each) => each > 0)) return undefined;
   if (scales.length > 1 || points.length > 1)
     return { low: Number.NEGATIVE_INFINITY, high: Number.POSITIVE_INFINITY };
   return { low: (range.low - point) * factor, high: (range.high - point) * factor };

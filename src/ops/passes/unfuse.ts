@@ -20,7 +20,9 @@ import { normalizeAxis } from "../core/arguments.js";
 import { standardOpset } from "../core/definition.js";
 import { reduceMean, transpose } from "../core/emit.js";
 import { TypedBuilder } from "../inference/builder.js";
+import { matMulOfBlocks } from "./unfuse_blockwise.js";
 import { type QuantizedProducts, quantizedRules } from "./unfuse_quantized.js";
+import { realLstm } from "./unfuse_quantized_recurrence.js";
 import { castLike, lpNormalization } from "./unfuse_standard.js";
 
 /**
@@ -42,6 +44,7 @@ const rules: ReadonlyMap<string, Rule> = new Map<string, Rule>([
   [`${MICROSOFT} BiasGelu`, gelu("none")],
   [`${MICROSOFT} FastGelu`, gelu("tanh")],
   [`${MICROSOFT} SkipLayerNormalization`, unfuseSkipNormalization],
+  [`${MICROSOFT} MatMulNBits`, matMulOfBlocks],
   [" CastLike", castLike],
   [" LpNormalization", lpNormalization],
   [" SimplifiedLayerNormalization", rootMeanSquare],
@@ -54,11 +57,11 @@ type RuleOf = (node: Node) => Rule | undefined;
 function rulesWith(products: QuantizedProducts): RuleOf {
   const quantized = quantizedRules(products);
   return (node) => {
-    // A node without the output that a rule writes is dead, and goes elsewhere.
-    if (!hasOutput(node, 0)) return undefined;
     const { domain, op } = node;
-    const rule = rules.get(`${domain === "ai.onnx" ? "" : domain} ${op}`);
-    return rule ?? (domain === MICROSOFT ? quantized.get(op) : undefined);
+    const ofDomain = domain === MICROSOFT ? quantized.get(op) : undefined;
+    const rule = rules.get(`${domain === "ai.onnx" ? "" : domain} ${op}`) ?? ofDomain;
+    // A node without the output that a rule writes is dead, and goes elsewhere; that of an LSTM may be any.
+    return hasOutput(node, 0) || rule === realLstm ? rule : undefined;
   };
 }
 

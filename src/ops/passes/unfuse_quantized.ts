@@ -6,14 +6,16 @@ import {
   int,
   intAttribute,
   intAttributeOr,
+  intsAttributeOr,
 } from "../../graph/attributes.js";
 import { ofInput, requiredName } from "../../graph/operands.js";
 import type { Node } from "../../graph/types.js";
 import { normalizeAxis } from "../core/arguments.js";
-import { transpose } from "../core/emit.js";
+import { reduceMean, transpose } from "../core/emit.js";
 import type { TypedBuilder } from "../inference/builder.js";
 import { quantizedAt, rankOf, real, round, roundingAt, type Unfusing } from "./quantized_operands.js";
 import { dynamicMatMul, integerGemm, matMulToFloat, realGemm } from "./unfuse_quantized_products.js";
+import { realLstm } from "./unfuse_quantized_recurrence.js";
 
 /**
  * Operators on quantized numbers that ONNX Runtime's quantizer writes and the standard does not have. Those that
@@ -37,12 +39,15 @@ export function quantizedRules(products: QuantizedProducts): ReadonlyMap<string,
     ["QLinearConcat", concat],
     ["QLinearWhere", where],
     ["QLinearConv", convolution],
+    ["QLinearReduceMean", ofOne(meanOfAxes)],
     ["NhwcMaxPool", maxPool],
     ["QGemm", products === "integers" ? integerGemm : realGemm],
     ["MatMulIntegerToFloat", matMulToFloat],
     ["DynamicQuantizeMatMul", dynamicMatMul],
     ["QuantizeLinear", standard],
     ["DequantizeLinear", standard],
+    // Its data are quantized in every step: no sum of integers says what it computes.
+    ...(products === "real" ? [["DynamicQuantizeLSTM", realLstm] as const] : []),
   ]);
 }
 
@@ -85,6 +90,18 @@ const AVERAGE_POOL = ["auto_pad", "ceil_mode", "count_include_pad", "kernel_shap
 
 const averagePool: RealForm = (b, x, node) =>
   b.emit("AveragePool", [x], { attributes: attributesOf(node, AVERAGE_POOL) });
+
+/** Attributes as before operator set 18: all axes where none are stated. */
+const meanOfAxes: RealForm = (b, x, node) => {
+  const rank = rankOf(b, x);
+  const axes = intsAttributeOr(
+    node,
+    "axes",
+    Array.from({ length: rank }, (_, axis) => axis),
+  );
+  const counted = axes.map((axis) => normalizeAxis(node, axis, rank));
+  return reduceMean(b, x, counted, intAttributeOr(node, "keepdims", 1) === 1);
+};
 
 const areChannelsLast = (node: Node): boolean => intAttribute(node, "channels_last") === 1;
 
@@ -162,7 +179,7 @@ function maxPool(b: TypedBuilder, node: Node): boolean {
   return true;
 }
 
-/** Conversions that the standard has too, for integers of 8 bits and sums. */
+/** Conversions that the standard has too, in every operator set for integers of 8 bits and sums. */
 function standard(b: TypedBuilder, node: Node): boolean {
   const types = [0, 2].map((index) => ofInput(b.types, node, index)?.elementType);
   if (!types.some((type) => type === "int8" || type === "uint8" || type === "int32")) return false;

@@ -4,6 +4,7 @@ import { type GraphLinks, linkGraph } from "../../graph/links.js";
 import type { Graph, Node, Tensor } from "../../graph/types.js";
 import { elementTypeCode } from "../core/element_types.js";
 import { isQuantizedOp } from "../families/quantization.js";
+import { findOp } from "../inference/registry.js";
 import { integersOf, realNumbers } from "./quantized_constants.js";
 
 /**
@@ -42,7 +43,7 @@ interface ScaledForm {
 
 function isStored(node: Node, { initializers }: Graph): boolean {
   return (
-    isStandard(node) &&
+    findOp(node) !== undefined &&
     node.op === "DequantizeLinear" &&
     hasInput(node, 0) &&
     hasInput(node, 1) &&

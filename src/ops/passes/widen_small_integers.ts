@@ -12,7 +12,7 @@ function moves(node: Node): boolean {
 }
 
 /**
- * The same network with constants of 4 bits as integers of 8 bits, for who computes with them: the compiler and
+ * The same network with constants of 4 or 2 bits as integers of 8 bits, for who computes with them: the compiler and
  * de-quantization. Those that say to how many bits a QuantizeLinear rounds stay. The same object where there are none.
  */
 export function widenSmallIntegers(graph: Graph): Graph {
@@ -22,7 +22,7 @@ export function widenSmallIntegers(graph: Graph): Graph {
   const isFree = (name: string): boolean =>
     !outputNames.has(name) && readers.get(name)?.every((node) => isIndifferent(node, name)) !== false;
   const isIndifferent = (node: Node, name: string): boolean => {
-    if ((node.domain !== "" && node.domain !== "ai.onnx") || capturedNames(node).includes(name)) return false;
+    if (findOp(node) === undefined || capturedNames(node).includes(name)) return false;
     return INDIFFERENT.has(node.op) || (moves(node) && node.outputs.every(isFree));
   };
   const widened = small.flatMap(([name, tensor]): [string, Tensor][] => {

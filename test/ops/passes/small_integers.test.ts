@@ -13,7 +13,7 @@ import { randomTensor } from "../../../support/small_models.js";
 import { runModule } from "../../compile/run_wasm.js";
 import { declare, modelBytes } from "../../onnx/models.js";
 
-const [UINT4, INT4] = [21, 22];
+const [UINT4, INT4, UINT2, INT2] = [21, 22, 25, 26];
 
 interface Weights {
   readonly dataType: number;
@@ -27,18 +27,27 @@ interface Weights {
 }
 
 const int = (name: string, i: number) => ({ name, type: 2, i: BigInt(i) });
-const numbers = (count: number, seed: number): number[] =>
-  Array.from({ length: count }, (_, at) => Math.floor(8 + 7.9 * Math.sin(seed + at * at)));
-const pack = (values: readonly number[]): Uint8Array =>
-  Uint8Array.from(
-    { length: Math.ceil(values.length / 2) },
-    (_, at) => (values[2 * at] ?? 0) | ((values[2 * at + 1] ?? 0) << 4),
+const bitsOf = (dataType: number): number => (dataType === UINT2 || dataType === INT2 ? 2 : 4);
+const numbers = (count: number, seed: number, bits: number): number[] => {
+  const middle = 2 ** (bits - 1);
+  return Array.from({ length: count }, (_, at) =>
+    Math.floor(middle + (middle - 0.1) * Math.sin(seed + at * at)),
   );
+};
+const pack = (values: readonly number[], bits: number): Uint8Array => {
+  const bytes = new Uint8Array(Math.ceil((values.length * bits) / 8));
+  values.forEach((value, at) => {
+    const [byte, place] = [Math.floor((at * bits) / 8), (at * bits) % 8];
+    bytes[byte] = (bytes[byte] ?? 0) | (value << place);
+  });
+  return bytes;
+};
 
-/** Conv with kernels [5, 7, 3, 3] of 4 bits. */
+/** Conv with kernels [5, 7, 3, 3] of 4 or 2 bits. */
 function network({ dataType, steps, attribute, packing, zeroPoints = false, moved = false }: Weights): Graph {
   const tensor = (name: string, dims: readonly bigint[], seed: number) => {
-    const bytes = pack(numbers(Number(dims.reduce((product, dim) => product * dim, 1n)), seed));
+    const bits = bitsOf(dataType);
+    const bytes = pack(numbers(Number(dims.reduce((product, dim) => product * dim, 1n)), seed, bits), bits);
     const data = packing === "raw" ? { rawData: bytes } : { int32Data: [...bytes] };
     return { name, dims: [...dims], dataType, ...data };
   };
@@ -79,7 +88,7 @@ function network({ dataType, steps, attribute, packing, zeroPoints = false, move
           ...(zeroPoints ? [tensor("z", steps, 2)] : []),
         ],
       },
-      { opset: 21n, irVersion: 10n },
+      bitsOf(dataType) === 2 ? { opset: 25n, irVersion: 13n } : { opset: 21n, irVersion: 10n },
     ),
   );
 }
@@ -114,6 +123,14 @@ const cases: Readonly<Record<string, Weights>> = {
     packing: "raw",
     moved: true,
   },
+  "int2, a scale for each channel": {
+    dataType: INT2,
+    steps: [5n],
+    attribute: [int("axis", 0)],
+    packing: "raw",
+    zeroPoints: true,
+  },
+  "uint2, as int32_data": { dataType: UINT2, steps: [], attribute: [], packing: "int32", zeroPoints: true },
   "int4, blocks of which the last is short": {
     dataType: INT4,
     steps: [5n, 3n, 3n, 3n],
@@ -123,7 +140,7 @@ const cases: Readonly<Record<string, Weights>> = {
 };
 
 for (const [name, weights] of Object.entries(cases)) {
-  test(`weights of 4 bits, ${name}: compiled and de-quantized as ONNX Runtime computes them`, async () => {
+  test(`weights of few bits, ${name}: compiled and de-quantized as ONNX Runtime computes them`, async () => {
     const graph = network(weights);
     const feeds = new Map([["x", randomTensor([1, 7, 6, 6], 3)]]);
     const y = (await runGraph(graph, feeds, { threads: 1 })).get("y");
