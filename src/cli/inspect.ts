@@ -124,9 +124,9 @@ async function sizeOf({ bytes, given }: Imported): Promise<ModelSize> {
 
 /** What a model's weights are stored as, and the bytes of all its constants as they would be without sparse forms. */
 async function weightsOf({ initializers, ...rest }: Graph): Promise<StoredWeightsSummary> {
-  const { weightsTypeOf } = await import("../ops/passes/store_weights.js");
+  const { storedTypeOf } = await import("../ops/passes/store_weights.js");
   const bytes = [...initializers.values()].reduce((sum, tensor) => sum + tensor.bytes.byteLength, 0);
-  return { type: weightsTypeOf({ initializers, ...rest }), bytes };
+  return { type: storedTypeOf({ initializers, ...rest }), bytes };
 }
 
 /** `penni inspect --shrink`: what `shrink` would remove of the model as it stands. */

@@ -44,7 +44,8 @@ test("inspect shows the layers behind what ONNX Runtime's quantizer writes", asy
   await writeModel(file, { ...graph, opsets: new Map([...graph.opsets, ["com.microsoft", 1]]) });
   const { status, stdout, stderr } = await penni(["inspect", file, "--json"]);
   assert.equal(status, 0, stderr);
-  const { layers, remarks } = JSON.parse(stdout);
+  const { layers, remarks, weights } = JSON.parse(stdout);
+  assert.equal(weights.type, "int8");
   assert.deepEqual(
     layers.map(({ op, weightDims }: { op: string; weightDims: number[] }) => [op, weightDims]),
     [

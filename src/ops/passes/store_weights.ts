@@ -3,8 +3,9 @@ import { intAttribute } from "../../graph/attributes.js";
 import { freshNames, usedNames } from "../../graph/edit.js";
 import { capturedNames, linkGraph } from "../../graph/links.js";
 import { elementCount, float32Data, float32Tensor } from "../../graph/tensor.js";
-import type { Graph, Node, Tensor } from "../../graph/types.js";
+import type { ElementType, Graph, Node, Tensor } from "../../graph/types.js";
 import type { WeightsType } from "../../graph/weights_type.js";
+import { isQuantizedOp } from "../families/quantization.js";
 import { channelsAlong, toGrid } from "../families/weight_grid.js";
 import { castNode, hasHalfWeights, withHalfWeights } from "./float16.js";
 
@@ -169,4 +170,17 @@ export function weightsTypeOf(graph: Graph): WeightsType {
   );
   if (bytes > floats) return "int8";
   return hasHalfWeights(graph) ? "float16" : "float32";
+}
+
+/** The same of a file, whose integers operators on quantized numbers may read as they are. */
+export function storedTypeOf(graph: Graph): WeightsType {
+  const read = new Set(graph.nodes.filter(isQuantizedOp).flatMap(({ inputs }) => inputs));
+  const elements = (isCounted: (name: string, type: ElementType) => boolean): number =>
+    [...graph.initializers].reduce(
+      (sum, [name, { type, dims }]) => (isCounted(name, type) ? sum + elementCount(dims) : sum),
+      0,
+    );
+  const integers = elements((name, type) => read.has(name) && (type === "int8" || type === "uint8"));
+  const floats = elements((_, type) => type === "float32" || type === "float16");
+  return integers > floats ? "int8" : weightsTypeOf(graph);
 }
