@@ -60,12 +60,12 @@ export function dims4(
   return [at(dims, 0), at(dims, 1), at(dims, 2), at(dims, 3)];
 }
 
-/** The name of an input that the operator requires. @throws PenniError "internal" if it is omitted */
+/** The name of an input that the operator requires. @throws PenniError "bad-model" if it is omitted: files do so */
 export function inputOf(node: Node, index: number): string {
   return nameIn(node, node.inputs, "input", index);
 }
 
-/** The name of an output that the node has. @throws PenniError "internal" if it is omitted */
+/** The name of an output that the node has. @throws PenniError "bad-model" if it is omitted */
 export function outputOf(node: Node, index: number): string {
   return nameIn(node, node.outputs, "output", index);
 }
@@ -92,7 +92,12 @@ function nameIn(
 ): string {
   const found = names[index];
   if (found !== undefined && found !== "") return found;
-  throw new PenniError("internal", `${kind} ${index} is read and is not there`, { node: name, op });
+  throw new PenniError("bad-model", `${kind} ${index} is omitted, which the operator does not allow`, {
+    node: name,
+    op,
+    expected: "the name of a value",
+    found: found === undefined ? `${names.length} ${kind}s` : "an empty name",
+  });
 }
 
 function missing(what = "a value"): PenniError {

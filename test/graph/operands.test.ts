@@ -45,8 +45,8 @@ test("the first elements of a list, of which there may be more, and not fewer", 
 test("names that an operator requires are there, or it is a fault of Penni's or of the file", () => {
   assert.deepEqual(inputsOf(nodeOf("Add", ["a", "b"], ["c"]), 2), ["a", "b"]);
   assert.deepEqual(outputsOf(node, 1), ["y"]);
-  assertFails(() => inputsOf(node, 2), "internal", /input 1 is read/);
-  assertFails(() => outputsOf(node, 2), "internal", /output 1 is read/);
+  assertFails(() => inputsOf(node, 2), "bad-model", /input 1 is omitted/);
+  assertFails(() => outputsOf(node, 2), "bad-model", /output 1 is omitted/);
   assert.deepEqual(requiredNames(node, 1), ["x"]);
   assertFails(() => requiredNames(node, 3), "bad-model", /input 1, which the operator requires/);
   assertFails(() => requiredName(node, 3), "bad-model", /input 3/);
