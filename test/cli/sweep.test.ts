@@ -1,5 +1,6 @@
 import assert from "node:assert/strict";
 import {
+  chmodSync,
   existsSync,
   mkdirSync,
   mkdtempSync,
@@ -268,6 +269,8 @@ test("a sweep ends with a table, fronts and a page; one that failed is named; no
   assert.match(changed.stderr, /tiny\.onnx: this file has changed since the sweep was started/);
 });
 
+/** So many that one that falls behind is asked to stop long before its last. */
+const EPOCHS = 30;
 const LONG = { ...base, epochs: 10_000, threads: 1, checkpointSeconds: 0.2 };
 const skip = process.platform === "win32" ? "Windows has no signals" : false;
 
@@ -286,7 +289,16 @@ test("Ctrl-C pauses with a checkpoint; a sweep that is killed takes its trials a
   running.signalGroup("SIGINT");
   const { status, stderr } = await running.ended;
   assert.equal(status, 130, stderr);
-  assert.match(stderr, /penni: the sweep is paused\. Go on with: penni sweep --resume .*paused/);
+  const how = "0 of 2 trials are done, 1 paused, 1 to come";
+  assert.match(
+    stderr,
+    new RegExp(`penni: the sweep is paused: ${how}\\. Go on with: penni sweep --resume .*paused`),
+  );
+  assert.match(stderr, /^report: .*paused.report\.html$/m);
+  assert.match(
+    readFileSync(path.join(root, "report.html"), "utf8"),
+    new RegExp(`${how}.*>paused</span>`, "s"),
+  );
   assert.match(readFileSync(path.join(root, "trials", "000.log"), "utf8"), /a checkpoint is written/);
   assert.match(JSON.stringify(json("paused", "results.json")), /"status":"paused"/);
   assert.ok(!readdirSync(root).some((name) => name.endsWith(".lock")));
@@ -318,33 +330,97 @@ test("Ctrl-C pauses with a checkpoint; a sweep that is killed takes its trials a
   assert.equal((await third.ended).status, 143);
 });
 
-test("trials that fall behind are stopped with a checkpoint, and nothing is computed again", async () => {
+/** Numbers of the epochs of a stage that the lines of a trial's file tell of. */
+const epochsIn = (root: string, number: string, name: string): readonly number[] =>
+  readFileSync(path.join(root, "trials", number, name), "utf8")
+    .split("\n")
+    .slice(0, -1)
+    .map((line) => JSON.parse(line) as { readonly stage: string; readonly epoch: number })
+    .flatMap(({ stage, epoch }) => (stage === "retrain" ? [epoch] : []));
+
+test("trials that fall behind are stopped at a rung, one goes on from its checkpoint when enough have come", async () => {
   const root = file("halved");
+  // All train alike up to the rung, so that on every machine the earlier one of two is the better one.
   const spec = {
-    base: { ...base, epochs: 3, threads: 1 },
-    axes: { seed: [1, 2, 3] },
-    halving: { rungs: [1], reductionFactor: 3 },
+    base: { ...base, fineTuneEpochs: undefined, epochs: EPOCHS, threads: 1, checkpointSeconds: 0.2 },
+    axes: { fineTuneEpochs: [0, 0.25, 0.5, 0.75] },
+    halving: { rungs: [1], reductionFactor: 2 },
   };
   const { status, stderr } = await penni(["sweep", sweepFile(spec), "-o", root]);
   assert.equal(status, 0, stderr);
   const { trials } = json("halved", "results.json") as {
     readonly trials: readonly { readonly status: string }[];
   };
-  const states = trials.map((trial) => trial.status);
-  // The first one is judged alone; of three one goes on, later ones only if they are better.
-  assert.equal(states[0], "done");
-  assert.ok(
-    states.every((state) => state === "done" || state === "stopped"),
-    states.join(),
+  assert.deepEqual(
+    trials.map((trial) => trial.status),
+    ["done", "done", "stopped", "stopped"],
   );
-  for (const [number, state] of states.entries())
-    if (state === "stopped")
-      assert.match(
-        readFileSync(path.join(root, "trials", `00${number}.log`), "utf8"),
-        // Between two stages the first one's result is what it goes on from.
-        /a checkpoint is written|stopped before stage/,
-      );
+  const events = readFileSync(path.join(root, "trials.jsonl"), "utf8")
+    .split("\n")
+    .slice(0, -1)
+    .map((line) => JSON.parse(line) as { readonly event: string; readonly number: number });
+  assert.deepEqual(
+    events.filter(({ number }) => number === 1).map(({ event }) => event),
+    ["asked", "started", "rung", "stopped", "promoted", "started", "done"],
+  );
+  for (const number of ["001", "002", "003"])
+    assert.match(
+      readFileSync(path.join(root, "trials", `${number}.log`), "utf8"),
+      // Between two stages the first one's result is what it goes on from.
+      /a checkpoint is written|stopped before stage/,
+    );
+  // No epoch of the one that went on was computed twice, and it came to where it would have come undisturbed.
+  const all = Array.from({ length: EPOCHS }, (_, index) => index + 1);
+  for (const name of ["metrics.jsonl", "timing.jsonl"])
+    assert.deepEqual(epochsIn(root, "001", name), all, name);
+  assert.deepEqual(
+    readFileSync(path.join(root, "trials", "001", "stages", "retrain.onnx")),
+    readFileSync(path.join(root, "trials", "000", "stages", "retrain.onnx")),
+  );
+  for (const number of ["002", "003"])
+    assert.ok(epochsIn(root, number, "metrics.jsonl").length < EPOCHS, number);
   const journal = readFileSync(path.join(root, "trials.jsonl"));
   assert.equal((await penni(["sweep", "--resume", root])).status, 0);
   assert.deepEqual(readFileSync(path.join(root, "trials.jsonl")), journal);
+});
+
+test("--open shows the report while the sweep goes on, with the pages of its trials", {
+  skip: process.platform === "linux" ? false : "needs xdg-open, which a script stands for",
+}, async () => {
+  const root = file("opened");
+  mkdirSync(file("bin"));
+  writeFileSync(
+    file("bin", "xdg-open"),
+    `#!/bin/sh\nprintf %s "$1" > ${file("new")} && mv ${file("new")} ${file("address")}\n`,
+  );
+  chmodSync(file("bin", "xdg-open"), 0o755);
+  const spec = { base: { ...LONG, epochs: undefined }, axes: { epochs: [0, 10_000] } };
+  const running = new PenniProcess(["sweep", sweepFile(spec), "-o", root, "--open"], {
+    PATH: `${file("bin")}${path.delimiter}${process.env.PATH}`,
+  });
+  try {
+    assert.ok(
+      await running.until(() => existsSync(path.join(root, "trials", "001", "config.json"))),
+      running.output,
+    );
+    const address = readFileSync(file("address"), "utf8");
+    const page = await (await fetch(address)).text();
+    assert.match(page, /1 of 2 trials is done, 1 running/);
+    const [, link = ""] = /href="(trials\/000\/report\.html)"/.exec(page) ?? [];
+    const trial = await fetch(new URL(link, address));
+    assert.equal(trial.status, 200);
+    assert.match(await trial.text(), /class="pill finished"/);
+    for (const name of [
+      "trials/001/config.json",
+      "sweep.json",
+      "trials/../sweep.json",
+      "trials/007/report.html",
+    ])
+      assert.ok([403, 404].includes((await fetch(`${address}${name}`)).status), name);
+  } finally {
+    running.signal("SIGINT");
+  }
+  const { status, stderr } = await running.ended;
+  assert.equal(status, 130, stderr);
+  assert.match(stderr, /1 of 2 trials is done, 1 paused/);
 });
