@@ -78,7 +78,9 @@ const [what = "throughput"] = positionals;
 const action = actions[what];
 if (action === undefined) throw new Error(`expected ${Object.keys(actions).join(", ")}, found ${what}`);
 const folder =
-  options.keep === undefined ? mkdtempSync(path.join(tmpdir(), "penni-bench-queue-")) : path.resolve(options.keep);
+  options.keep === undefined
+    ? mkdtempSync(path.join(tmpdir(), "penni-bench-queue-"))
+    : path.resolve(options.keep);
 try {
   await action(folder);
 } finally {

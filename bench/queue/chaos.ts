@@ -40,7 +40,9 @@ export async function chaos(options: ChaosOptions): Promise<void> {
   if (options.against === undefined) await run(options, sweep, plain, false);
   const disturbed = path.join(folder, "disturbed");
   await run(options, sweep, disturbed, true);
-  const [expected, found] = [plain, disturbed].map((root) => networksIn(path.join(root, "trials"), size.trials));
+  const [expected, found] = [plain, disturbed].map((root) =>
+    networksIn(path.join(root, "trials"), size.trials),
+  );
   const different = expected?.filter((digest, index) => digest !== found?.[index]).length;
   print(`${different} of ${size.trials} networks differ`);
   const [before, after] = [fronts(plain), fronts(disturbed)];
@@ -52,7 +54,9 @@ export async function chaos(options: ChaosOptions): Promise<void> {
 
 /** What is on each front, with the figures that it is by. */
 function fronts(root: string): ReadonlyMap<string, readonly string[]> {
-  const { fronts: all } = paretoSchema.parse(JSON.parse(readFileSync(path.join(root, "pareto.json"), "utf8")));
+  const { fronts: all } = paretoSchema.parse(
+    JSON.parse(readFileSync(path.join(root, "pareto.json"), "utf8")),
+  );
   return new Map(
     all
       .filter(({ by }) => !by.some((name) => name.endsWith("Ms")))

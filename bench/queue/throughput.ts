@@ -52,7 +52,13 @@ export async function idleWorker(store: string, jobs: number): Promise<void> {
 }
 
 /** From a runner through Redis and the store to a worker in a process of its own and back. */
-export async function throughput({ folder, trials: count, jobs, idle, print }: ThroughputOptions): Promise<void> {
+export async function throughput({
+  folder,
+  trials: count,
+  jobs,
+  idle,
+  print,
+}: ThroughputOptions): Promise<void> {
   const redis = await TestRedis.start({ fsync: "everysec" });
   const client = new Redis(redis.url);
   const store = path.join(folder, "store");

@@ -196,6 +196,8 @@ async function compute(
   const where = store === undefined ? [] : ["--queue", "URL", "--store", store];
   const again = shellLine(["penni", "sweep", "--resume", sweep.root, ...where]);
   try {
+    // There from the start, for whatever ends it.
+    await keeper.renew();
     await watched(stderr, (_view, signal) =>
       advising(`Go on with: ${again}`, () =>
         runSweep({ sweep, runner, make, signal, listener: narrator(sweep, keeper, stderr) }),

@@ -28,7 +28,7 @@ export class TrialSettings {
     private readonly spec: Pick<SweepSpec, "base" | "axes">,
     private readonly digests: FileDigests,
     /** The sweep file. */
-    private readonly file: string,
+    readonly file: string,
   ) {}
 
   /** @throws PenniError "bad-option" naming the values if they contradict each other */
@@ -57,6 +57,12 @@ export class TrialSettings {
       throw error instanceof PenniError ? this.withValues(error, values) : error;
     }
     return options;
+  }
+
+  /** How many epochs a trial has of a stage. */
+  async epochsOf(values: Values, stage: "retrain" | "fine-tune"): Promise<number> {
+    const { retrain, fineTune } = await settingsFrom(await this.optionsOf(values));
+    return stage === "retrain" ? retrain.epochs : fineTune.epochs;
   }
 
   /** Gives a command these settings, and takes them away again. */

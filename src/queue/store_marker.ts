@@ -31,7 +31,11 @@ export async function makeMarked(directory: string, isDurable: boolean): Promise
     if ((await markerText(directory)) !== undefined) return;
     await mkdir(directory, { recursive: true });
     if (await isOccupied(directory)) throw notEmpty(directory);
-    await replaceFile(path.join(directory, MARKER), `${JSON.stringify({ format: 1, id: randomBytes(16).toString("hex") })}\n`, isDurable);
+    await replaceFile(
+      path.join(directory, MARKER),
+      `${JSON.stringify({ format: 1, id: randomBytes(16).toString("hex") })}\n`,
+      isDurable,
+    );
   } catch (error) {
     throw ioError(directory, "cannot make a store in the directory", error);
   }

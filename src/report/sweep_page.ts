@@ -61,14 +61,18 @@ export class SweepSource implements LiveSource {
     const axes = Object.keys(spec.axes);
     const isOver = !isRunning && progress.begun === 0 && progress.left === 0;
     const how = describeProgress(progress, isRunning ? "running" : "paused");
-    return comparisonPage(readable.map(({ report }) => report), live, {
-      names: readable.map(({ trial }) => `trial ${trial.number}`),
-      links: readable.map(({ run }) => linkTo(run)),
-      title: `${path.basename(path.resolve(root))}: ${counted(progress.all, "trial")} over ${axes.join(", ")}`,
-      eyebrow: "Sweep",
-      lead: [...(isOver ? [] : [html`<p>${escapeHtml(`${how}.`)}</p>`]), ...problemNotes(problems)],
-      more: [trialsSection(trials, axes, linkTo)],
-    });
+    return comparisonPage(
+      readable.map(({ report }) => report),
+      live,
+      {
+        names: readable.map(({ trial }) => `trial ${trial.number}`),
+        links: readable.map(({ run }) => linkTo(run)),
+        title: `${path.basename(path.resolve(root))}: ${counted(progress.all, "trial")} over ${axes.join(", ")}`,
+        eyebrow: "Sweep",
+        lead: [...(isOver ? [] : [html`<p>${escapeHtml(`${how}.`)}</p>`]), ...problemNotes(problems)],
+        more: [trialsSection(trials, axes, linkTo)],
+      },
+    );
   }
 
   /** The pages of trials. */

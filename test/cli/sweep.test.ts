@@ -117,6 +117,26 @@ const refusals: readonly (readonly [string, unknown, RegExp])[] = [
     { base, axes: { seed: [1] }, halving: { rungs: [2, 1], reductionFactor: 3 } },
     /halving\.rungs/,
   ],
+  [
+    "a part of another kind of search",
+    { base, axes: { seed: [1] }, search: { kind: "grid", trials: 3 } },
+    /there is no search\.trials: expected kind$/m,
+  ],
+  [
+    "a fraction of a whole number",
+    { base, axes: { seed: { min: 1, max: 2.5 } }, search: { kind: "random", trials: 3 } },
+    /axes\.seed is a range of whole numbers: expected whole numbers as min and max/,
+  ],
+  [
+    "whole numbers that are to be none",
+    { base, axes: { basis: { min: 2, max: 5, integer: false } }, search: { kind: "tpe", trials: 3 } },
+    /axes\.basis is a range of whole numbers/,
+  ],
+  [
+    "rungs that no trial comes to",
+    { base: { ...base, epochs: 3 }, axes: { seed: [1, 2] }, halving: { rungs: [4, 5], reductionFactor: 3 } },
+    /halving\.rungs\[0\] comes after the last epoch of every trial: expected at most 3, .* found 4/,
+  ],
   ["two rules", { base, axes: { maxLoss: ["1%"] } }, /axes\.maxLoss contradicts base\.targetMacs/],
   [
     "two rules as axes",
@@ -192,6 +212,25 @@ test("a plan says what would be run, in YAML as in JSON", async () => {
   assert.equal(stdout, "0: basis 2, seed 1\n1: basis 2, seed 2\n2: basis 3, seed 1\n3: basis 3, seed 2\n");
 });
 
+test("ranges of settings that are whole numbers draw such ones, others any", async () => {
+  const axes = { seed: { min: 1, max: 99 }, basis: { min: 2, max: 5 }, l1: { min: 0, max: 1 } };
+  const spec = { base, axes, search: { kind: "halton", trials: 9 } };
+  const { status, stdout, stderr } = await penni(["sweep", sweepFile(spec), "--plan", "--json"]);
+  assert.equal(status, 0, stderr);
+  const { trials } = JSON.parse(stdout) as {
+    readonly trials: readonly { readonly params: Readonly<Record<string, number>> }[];
+  };
+  for (const { params } of trials)
+    assert.deepEqual(
+      Object.entries(params).map(([name, value]) => [name, Number.isInteger(value)]),
+      [
+        ["seed", true],
+        ["basis", true],
+        ["l1", false],
+      ],
+    );
+});
+
 test("editors are told what a sweep file may hold", async () => {
   const { status, stdout } = await penni(["schema", "sweep"]);
   assert.equal(status, 0);
@@ -262,6 +301,14 @@ test("a sweep ends with a table, fronts and a page; one that failed is named; no
   assert.equal(report.status, 0, report.stderr);
   assert.match(readFileSync(file("elsewhere.html"), "utf8"), /href="whole\/trials\/001\/report\.html"/);
 
+  // A run that is damaged takes its own point away, and not the page.
+  writeFileSync(file("whole", "trials", "003", "config.json"), "{");
+  const damaged = await penni(["report", root, "-o", file("damaged.html")]);
+  assert.equal(damaged.status, 0, damaged.stderr);
+  const rest = readFileSync(file("damaged.html"), "utf8");
+  assert.match(rest, /<li>trial 3: .*003\/config\.json/);
+  assert.match(rest, /href="whole\/trials\/001\/report\.html"/);
+
   await writeModel(file("tiny.onnx"), tinyCnn(2));
   const changed = await penni(["sweep", "--resume", root]);
   await writeModel(file("tiny.onnx"), tinyCnn());
@@ -270,7 +317,7 @@ test("a sweep ends with a table, fronts and a page; one that failed is named; no
 });
 
 /** So many that one that falls behind is asked to stop long before its last. */
-const EPOCHS = 30;
+const EPOCHS = 16;
 const LONG = { ...base, epochs: 10_000, threads: 1, checkpointSeconds: 0.2 };
 const skip = process.platform === "win32" ? "Windows has no signals" : false;
 

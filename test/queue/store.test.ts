@@ -19,9 +19,9 @@ import { dataFingerprint, localSpec } from "../../src/queue/data_fingerprint.js"
 import { DirectoryStore } from "../../src/queue/directory_store.js";
 import { manifestSchema } from "../../src/queue/manifest.js";
 import { isPathBelow, runFileSchema } from "../../src/queue/names.js";
-import { awaitMarked } from "../../src/queue/store_marker.js";
 import { restore, Snapshots } from "../../src/queue/snapshot.js";
 import { type RecordName, recordNames } from "../../src/queue/store.js";
+import { awaitMarked } from "../../src/queue/store_marker.js";
 
 const folder = mkdtempSync(path.join(tmpdir(), "penni-store-"));
 after(() => rmSync(folder, { recursive: true, force: true }));
@@ -104,7 +104,10 @@ describe("the store in a directory", () => {
     const wait = (name: string, limitMs: number, bell = new Bell()): Promise<void> =>
       awaitMarked(place(name), limitMs, bell, (text) => notices.push(text));
     await assert.rejects(wait("never", 0), isError("io", /no store of Penni in this directory: expected/));
-    await assert.rejects(wait("never", 100), isError("io", /no store of Penni in this directory after 0\.1 s/));
+    await assert.rejects(
+      wait("never", 100),
+      isError("io", /no store of Penni in this directory after 0\.1 s/),
+    );
     assert.equal(notices.length, 1, notices.join());
     mkdirSync(place("mount-point"));
     const coming = wait("mount-point", Number.POSITIVE_INFINITY);

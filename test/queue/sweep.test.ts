@@ -42,7 +42,10 @@ test("penni sweep computes on the workers of a queue what it computes alone", {
     for (const name of ["first", "second"])
       workers.push(new PenniProcess(["worker", ...address, "--name", name]));
     for (const worker of workers)
-      assert.ok(await worker.until(() => /store is no store yet: waiting/.test(worker.output)), worker.output);
+      assert.ok(
+        await worker.until(() => /store is no store yet: waiting/.test(worker.output)),
+        worker.output,
+      );
     const sweep = new PenniProcess(["sweep", file("sweep.json"), "-o", file("shared"), ...address]);
     const shared = await sweep.ended;
     assert.equal(shared.status, 0, shared.stderr);
