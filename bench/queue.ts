@@ -75,6 +75,9 @@ function size() {
 }
 
 const [what = "throughput"] = positionals;
+// What it has started ends with it; a worker is asked to end.
+if (what !== "idle-worker")
+  for (const signal of ["SIGINT", "SIGTERM"] as const) process.once(signal, () => process.exit(1));
 const action = actions[what];
 if (action === undefined) throw new Error(`expected ${Object.keys(actions).join(", ")}, found ${what}`);
 const folder =

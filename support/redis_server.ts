@@ -4,6 +4,7 @@ import { createServer } from "node:net";
 import { tmpdir } from "node:os";
 import path from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
+import { owned } from "./own_children.js";
 
 /** For `test(name, { skip: withoutRedis }, ...)`: false, or the reason to skip. */
 export const withoutRedis: string | false =
@@ -65,7 +66,7 @@ export class TestRedis {
       ...["--appendfsync", fsync, "--daemonize", "no"],
       ...(password === undefined ? [] : ["--requirepass", password]),
     ];
-    const child = spawn("redis-server", words, { stdio: ["ignore", "pipe", "pipe"] });
+    const child = owned(spawn("redis-server", words, { stdio: ["ignore", "pipe", "pipe"] }));
     this.child = child;
     let output = "";
     let hasEnded = false;

@@ -1,15 +1,18 @@
 import { type ChildProcess, spawn } from "node:child_process";
 import path from "node:path";
 import { fileURLToPath } from "node:url";
+import { owned } from "../../support/own_children.js";
 
 export const main = fileURLToPath(new URL("../../src/cli/main.js", import.meta.url));
 
 /** Runs a command line of `penni` to its end. @throws Error with what it has said if it fails */
 export async function penni(words: readonly string[], env: NodeJS.ProcessEnv = {}): Promise<void> {
-  const child = spawn(process.execPath, [main, ...words], {
-    stdio: ["ignore", "ignore", "pipe"],
-    env: { ...process.env, ...env },
-  });
+  const child = owned(
+    spawn(process.execPath, [main, ...words], {
+      stdio: ["ignore", "ignore", "pipe"],
+      env: { ...process.env, ...env },
+    }),
+  );
   let said = "";
   child.stderr.on("data", (chunk: Buffer) => {
     said = `${said}${chunk.toString()}`.slice(-4000);
@@ -28,6 +31,7 @@ export class Fleet {
 
   constructor(
     private readonly url: string,
+    /** Where they compute. */
     private readonly folder: string,
     private readonly store: string,
     /** Options of each worker. */
@@ -36,10 +40,12 @@ export class Fleet {
 
   grow(): void {
     const words = ["--store", this.store, "--work", path.join(this.folder, "work"), ...this.words];
-    const child = spawn(process.execPath, [main, "worker", ...words], {
-      stdio: ["ignore", "ignore", "ignore"],
-      env: { ...process.env, PENNI_QUEUE: this.url },
-    });
+    const child = owned(
+      spawn(process.execPath, [main, "worker", ...words], {
+        stdio: ["ignore", "ignore", "ignore"],
+        env: { ...process.env, PENNI_QUEUE: this.url },
+      }),
+    );
     this.children.push(child);
   }
 

@@ -57,7 +57,7 @@ async function embedded({ sweep, folder, threads }: ArmWork): Promise<void> {
 async function queued({ sweep, folder, places, threads }: ArmWork): Promise<void> {
   const redis = await TestRedis.start({ fsync: "everysec" });
   const store = `${folder}-store`;
-  const fleet = new Fleet(redis.url, folder, store);
+  const fleet = new Fleet(redis.url, `${folder}-workers`, store);
   try {
     for (let index = 0; index < places; index++) fleet.grow();
     await penni(["sweep", sweep.file(threads), "-o", folder, "--store", store], { PENNI_QUEUE: redis.url });

@@ -12,6 +12,7 @@ import { connectionOptions, KEY_PREFIX, QUEUE_NAME } from "../../src/queue/libra
 import { checkVersions, JOB_NAME, jobIdOf, readPayload } from "../../src/queue/payload.js";
 import { openQueueRunner } from "../../src/queue/queue_runner.js";
 import { fakeSummary } from "../../support/fake_trials.js";
+import { owned } from "../../support/own_children.js";
 import { ownVersions, startWorker, TrialMaker, WatchedEpochs } from "../../support/queue.js";
 import { TestRedis } from "../../support/redis_server.js";
 import { describeWork, workOf } from "./server_work.js";
@@ -102,10 +103,12 @@ async function startProcess(
   jobs: number,
 ): Promise<{ readonly end: () => Promise<number> }> {
   const script = fileURLToPath(new URL("../queue.js", import.meta.url));
-  const child = spawn(process.execPath, [script, "idle-worker", "--store", store, "--jobs", `${jobs}`], {
-    stdio: ["ignore", "pipe", "inherit"],
-    env: { ...process.env, PENNI_QUEUE: url },
-  });
+  const child = owned(
+    spawn(process.execPath, [script, "idle-worker", "--store", store, "--jobs", `${jobs}`], {
+      stdio: ["ignore", "pipe", "inherit"],
+      env: { ...process.env, PENNI_QUEUE: url },
+    }),
+  );
   let said = "";
   const ended = new Promise<void>((resolve) => child.once("close", () => resolve()));
   await new Promise<void>((resolve, reject) => {

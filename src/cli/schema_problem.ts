@@ -44,7 +44,10 @@ export function schemaProblem(
     const found = valueAt(content, issue.path);
     return bad(`${what} is not what it should be`, {
       found: JSON.stringify(found),
-      ...suggestion(typeof found === "string" ? found : undefined, discriminators(schema, issue.path, content)),
+      ...suggestion(
+        typeof found === "string" ? found : undefined,
+        discriminators(schema, issue.path, content),
+      ),
     });
   }
   return bad(`${what} is not what it should be`, { found: issue.message });

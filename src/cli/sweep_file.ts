@@ -1,10 +1,18 @@
 import path from "node:path";
 import type { Command, Option } from "commander";
 import type { z } from "zod";
+import { at } from "../graph/at.js";
 import { PenniError } from "../graph/errors.js";
 import { fileOf } from "../sweep/identity.js";
 import { studyOf } from "../sweep/search_of.js";
-import { type Axis, gridSize, isTooLarge, type Range, type SweepSpec, sweepSpecSchema } from "../sweep/spec.js";
+import {
+  type Axis,
+  gridSize,
+  isTooLarge,
+  type Range,
+  type SweepSpec,
+  sweepSpecSchema,
+} from "../sweep/spec.js";
 import type { AxisValue } from "../sweep/trial.js";
 import { parsedValue, placedIn, readConfiguration } from "./config_file.js";
 import { schemaProblem } from "./schema_problem.js";
@@ -188,7 +196,7 @@ async function checkRungs(
   if (halving === undefined || halving.stage === "recover") return;
   let most = 0;
   for (const values of trials) most = Math.max(most, await settings.epochsOf(values, halving.stage));
-  const [first = 0] = halving.rungs;
+  const first = at(halving.rungs, 0);
   if (first <= most) return;
   throw new PenniError("bad-option", "halving.rungs[0] comes after the last epoch of every trial", {
     file: settings.file,

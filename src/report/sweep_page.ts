@@ -2,6 +2,7 @@ import { existsSync } from "node:fs";
 import { readFile, stat } from "node:fs/promises";
 import path from "node:path";
 import { writeFileAtomic } from "../files/atomic.js";
+import { orDefault } from "../graph/at.js";
 import { PenniError } from "../graph/errors.js";
 import { RunLock } from "../run/lock.js";
 import { JOURNAL, readSweep, SWEEP } from "../sweep/directory.js";
@@ -170,14 +171,16 @@ function trialsSection(
   axes: readonly string[],
   linkTo: (run: string) => string,
 ): ReportSection {
+  const hasFailures = trials.some(({ reason }) => reason !== undefined);
   const rows = trials.map((trial): Html => {
     const { number, values, status, run, reason } = trial;
     const cells = axes.map((axis) => {
       const value = values[axis];
       return html`<td>${escapeHtml(value === undefined ? "\u2013" : shortValue(value))}</td>`;
     });
+    const why = hasFailures ? html`<td class="text">${escapeHtml(orDefault(reason, ""))}</td>` : html``;
     const link = run === undefined || status !== "done" ? undefined : linkTo(run);
-    return html`<tr><th scope="row">${linked(`${number}`, link)}</th>${cells}<td>${statePill(trial)}</td><td class="text">${escapeHtml(reason === undefined ? "" : reason)}</td></tr>`;
+    return html`<tr><th scope="row">${linked(`${number}`, link)}</th>${cells}<td class="text">${statePill(trial)}</td>${why}</tr>`;
   });
   const headings = axes.map((axis) => html`<th scope="col">${escapeHtml(axis)}</th>`);
   return {
@@ -185,7 +188,7 @@ function trialsSection(
     title: "All trials",
     body: html`<div class="card"><div class="scroll" tabindex="0" role="region" aria-label="Table of all trials"><table>
 <caption class="hidden">Trials with what they were given and what became of them</caption>
-<thead><tr><th scope="col">Trial</th>${headings}<th scope="col">State</th><th scope="col" class="text">Why it failed</th></tr></thead>
+<thead><tr><th scope="col">Trial</th>${headings}<th scope="col" class="text">State</th>${hasFailures ? html`<th scope="col" class="text">Why it failed</th>` : html``}</tr></thead>
 <tbody>
 ${rows}
 </tbody>
