@@ -21,8 +21,10 @@ export class PenniProcess {
   private readonly text = { stdout: "", stderr: "" };
   private hasEnded = false;
 
-  constructor(args: readonly string[]) {
-    this.child = spawn(process.execPath, [penniMain, ...args], { detached: true });
+  /** @param environment beside this process's own */
+  constructor(args: readonly string[], environment: NodeJS.ProcessEnv = {}) {
+    const env = { ...process.env, ...environment };
+    this.child = spawn(process.execPath, [penniMain, ...args], { detached: true, env });
     const { text } = this;
     for (const name of ["stdout", "stderr"] as const) {
       this.child[name]?.on("data", (chunk: Buffer) => {

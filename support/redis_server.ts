@@ -4,6 +4,7 @@ import { createServer } from "node:net";
 import { tmpdir } from "node:os";
 import path from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
+import { owned } from "./own_children.js";
 
 /** For `test(name, { skip: withoutRedis }, ...)`: false, or the reason to skip. */
 export const withoutRedis: string | false =
@@ -24,6 +25,8 @@ export function freePort(): Promise<number> {
 
 export interface TestRedisOptions {
   readonly password?: string;
+  /** When its file is brought to the disk: with every command, so that a kill loses none, or as most servers do. */
+  readonly fsync?: "always" | "everysec";
   /** Files of a certificate for 127.0.0.1: the server speaks TLS only. */
   readonly tls?: { readonly cert: string; readonly key: string };
 }
@@ -52,7 +55,7 @@ export class TestRedis {
 
   /** Starts the server, again after `down`. */
   async up(): Promise<void> {
-    const { password, tls } = this.options;
+    const { password, tls, fsync = "always" } = this.options;
     const words = [
       ...(tls === undefined
         ? ["--port", `${this.port}`]
@@ -60,10 +63,10 @@ export class TestRedis {
       ...(tls === undefined ? [] : ["--tls-cert-file", tls.cert, "--tls-key-file", tls.key]),
       ...(tls === undefined ? [] : ["--tls-ca-cert-file", tls.cert]),
       ...["--bind", "127.0.0.1", "--dir", this.folder, "--save", "", "--appendonly", "yes"],
-      ...["--appendfsync", "always", "--daemonize", "no"],
+      ...["--appendfsync", fsync, "--daemonize", "no"],
       ...(password === undefined ? [] : ["--requirepass", password]),
     ];
-    const child = spawn("redis-server", words, { stdio: ["ignore", "pipe", "pipe"] });
+    const child = owned(spawn("redis-server", words, { stdio: ["ignore", "pipe", "pipe"] }));
     this.child = child;
     let output = "";
     let hasEnded = false;

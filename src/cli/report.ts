@@ -54,12 +54,13 @@ async function runReport(
     });
   }
   const [sweep] = directories;
-  if (sweep !== undefined && directories.length === 1 && options.watch !== true && isSweep(sweep))
+  if (sweep !== undefined && directories.length === 1 && isSweep(sweep))
     return reportSweep(sweep, options, terminal);
   const roots = await runDirectories(directories);
   const { REPORT, ReportSource } = await import("../report/sources.js");
   const source = new ReportSource(roots);
-  if (options.watch === true) return watch(source, options.open === true, terminal);
+  // What is wrong with a directory is said at once, not on the page.
+  if (options.watch === true) return watch(source, () => source.read(), options.open === true, terminal);
   const [only] = roots;
   const file = options.out ?? (roots.length === 1 && only !== undefined ? path.join(only, REPORT) : SEVERAL);
   const reports = await source.write(file);
@@ -79,13 +80,19 @@ async function show(file: string, { stderr }: Terminal): Promise<void> {
     stderr.write("no browser could be opened: open the file yourself\n");
 }
 
-async function reportSweep(root: string, { out, open }: ReportOptions, terminal: Terminal): Promise<void> {
-  const [{ readSweep }, { resultsOf }, { describeSweep }, { writeSweepReport }] = await Promise.all([
-    import("../sweep/directory.js"),
-    import("../sweep/results.js"),
-    import("./sweep_text.js"),
-    import("../report/sweep_page.js"),
-  ]);
+async function reportSweep(
+  root: string,
+  { out, open, watch: isWatched }: ReportOptions,
+  terminal: Terminal,
+): Promise<void> {
+  const [{ readSweep }, { resultsOf }, { describeSweep }, { SweepSource, writeSweepReport }] =
+    await Promise.all([
+      import("../sweep/directory.js"),
+      import("../sweep/results.js"),
+      import("./sweep_text.js"),
+      import("../report/sweep_page.js"),
+    ]);
+  if (isWatched === true) return watch(new SweepSource(root), () => readSweep(root), open === true, terminal);
   const record = await readSweep(root);
   const file = await writeSweepReport(root, out);
   const axes = Object.keys(record.frozen.spec.axes);
@@ -94,14 +101,14 @@ async function reportSweep(root: string, { out, open }: ReportOptions, terminal:
   if (open === true) await show(file, terminal);
 }
 
-/** Serves the page until Ctrl-C. */
+/** Serves the page until Ctrl-C. @param check says what is wrong before anything is served */
 async function watch(
-  source: import("../report/sources.js").ReportSource,
+  source: import("../report/live_server.js").LiveSource,
+  check: () => Promise<unknown>,
   isOpened: boolean,
   { stdout, stderr }: Terminal,
 ): Promise<void> {
-  // What is wrong with a directory is said at once, not on the page.
-  await source.read();
+  await check();
   const { LiveServer } = await import("../report/live_server.js");
   const server = isOpened
     ? await openServed(source, (text) => stderr.write(`${text}\n`))

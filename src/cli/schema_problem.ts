@@ -29,7 +29,7 @@ export function schemaProblem(
   if (issue.code === "unrecognized_keys") {
     const [key] = issue.keys;
     const name = placeOf([...issue.path, ...(key === undefined ? [] : [key])]);
-    return bad(`there is no ${name}`, suggestion(key, keysAt(schema, issue.path)));
+    return bad(`there is no ${name}`, suggestion(key, keysAt(schema, issue.path, content)));
   }
   const what = place === "" ? whole : place;
   if (issue.code === "invalid_value") {
@@ -44,7 +44,10 @@ export function schemaProblem(
     const found = valueAt(content, issue.path);
     return bad(`${what} is not what it should be`, {
       found: JSON.stringify(found),
-      ...suggestion(typeof found === "string" ? found : undefined, discriminators(schema, issue.path)),
+      ...suggestion(
+        typeof found === "string" ? found : undefined,
+        discriminators(schema, issue.path, content),
+      ),
     });
   }
   return bad(`${what} is not what it should be`, { found: issue.message });
@@ -88,26 +91,46 @@ function valueAt(content: unknown, place: readonly PropertyKey[]): unknown {
   );
 }
 
-/** The schemas that a value at a place may have. */
-function schemasAt(schema: unknown, place: readonly PropertyKey[]): readonly unknown[] {
+/** The schemas that a value at a place may have; of alternatives those that the content names, if it does. */
+function schemasAt(schema: unknown, place: readonly PropertyKey[], content: unknown): readonly unknown[] {
   if (schema instanceof z.ZodOptional || schema instanceof z.ZodDefault)
-    return schemasAt(schema.unwrap(), place);
-  if (schema instanceof z.ZodUnion) return schema.options.flatMap((option) => schemasAt(option, place));
+    return schemasAt(schema.unwrap(), place, content);
+  if (schema instanceof z.ZodUnion) {
+    const meant = schema.options.filter((option) => isMeant(option, content));
+    const options = meant.length === 0 ? schema.options : meant;
+    return options.flatMap((option) => schemasAt(option, place, content));
+  }
   const [key, ...rest] = place;
   if (key === undefined) return [schema];
-  if (schema instanceof z.ZodObject) return schemasAt(Reflect.get(schema.shape, key), rest);
-  if (schema instanceof z.ZodArray) return schemasAt(schema.element, rest);
+  const inner = valueAt(content, [key]);
+  if (schema instanceof z.ZodObject) return schemasAt(Reflect.get(schema.shape, key), rest, inner);
+  if (schema instanceof z.ZodArray) return schemasAt(schema.element, rest, inner);
   return [];
 }
 
-function keysAt(schema: z.ZodType, place: readonly PropertyKey[]): readonly string[] {
-  const objects = schemasAt(schema, place).filter((found) => found instanceof z.ZodObject);
+/** Whether an alternative has nothing against the names that a content gives, as of its kind. */
+function isMeant(option: unknown, content: unknown): boolean {
+  if (!(option instanceof z.ZodObject) || typeof content !== "object" || content === null) return false;
+  return Object.entries(option.shape).every(
+    ([key, schema]) =>
+      !(schema instanceof z.ZodLiteral || schema instanceof z.ZodEnum) ||
+      !(key in content) ||
+      schema.safeParse(Reflect.get(content, key)).success,
+  );
+}
+
+function keysAt(schema: z.ZodType, place: readonly PropertyKey[], content: unknown): readonly string[] {
+  const objects = schemasAt(schema, place, content).filter((found) => found instanceof z.ZodObject);
   return [...new Set(objects.flatMap(({ shape }) => Object.keys(shape)))];
 }
 
 /** The names of the alternatives that a name at a place chooses between. */
-function discriminators(schema: z.ZodType, place: readonly PropertyKey[]): readonly string[] {
-  return schemasAt(schema, place).flatMap((found) => {
+function discriminators(
+  schema: z.ZodType,
+  place: readonly PropertyKey[],
+  content: unknown,
+): readonly string[] {
+  return schemasAt(schema, place, content).flatMap((found) => {
     if (found instanceof z.ZodLiteral) return [...found.values].map(String);
     return found instanceof z.ZodEnum ? found.options.map(String) : [];
   });

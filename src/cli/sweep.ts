@@ -1,5 +1,7 @@
+import path from "node:path";
 import type { Command } from "commander";
 import { PenniError } from "../graph/errors.js";
+import { shellLine } from "../report/shell_words.js";
 import type { SweepDirectory } from "../sweep/directory.js";
 import type { TrialMaker } from "../sweep/engine.js";
 import type { TrialRunner } from "../sweep/trial.js";
@@ -17,6 +19,7 @@ interface SweepOptions extends RunnerOptions {
   readonly retryFailed?: boolean;
   readonly plan?: boolean;
   readonly json?: boolean;
+  readonly open?: boolean;
 }
 
 const examples: readonly Example[] = [
@@ -49,6 +52,7 @@ export function addSweepCommand(program: Command, terminal: Terminal): Command {
     )
     .optionsGroup(headings.output)
     .option("--plan", "only check the file, the models and the data, and print the trials")
+    .option("--open", "show the report in a browser while the sweep goes on")
     .option("--json", "print the results as JSON")
     .action((file: string | undefined, options: SweepOptions) => runSweepCommand(file, options, terminal));
   return addExamples(command, examples);
@@ -69,11 +73,7 @@ async function runSweepCommand(
       options.resume === undefined
         ? await startSweep(String(file), String(options.out), terminal)
         : await openSweep(options.resume, options.retryFailed === true, terminal);
-    try {
-      await compute(sweep, make, runner, terminal);
-    } finally {
-      await sweep.close();
-    }
+    await compute(sweep, make, runner, options, terminal);
     await printResults(sweep, options, terminal);
   } finally {
     await runner.close();
@@ -81,7 +81,8 @@ async function runSweepCommand(
 }
 
 /** @throws PenniError "bad-option" if it is not clear what is to be done */
-function checkCall(file: string | undefined, { out, resume, plan, retryFailed }: SweepOptions): void {
+function checkCall(file: string | undefined, options: SweepOptions): void {
+  const { out, resume, plan, retryFailed, open } = options;
   const isWhole =
     resume === undefined
       ? file !== undefined && (out !== undefined || plan === true)
@@ -97,14 +98,17 @@ function checkCall(file: string | undefined, { out, resume, plan, retryFailed }:
       ...(found === "" ? {} : { found }),
     });
   }
-  const [extra] = Object.entries({
-    "--plan": resume !== undefined && plan === true,
-    "--retry-failed": resume === undefined && retryFailed === true,
-  }).flatMap(([name, isExtra]) => (isExtra ? [name] : []));
+  const extra = [
+    { name: "--plan", isExtra: resume !== undefined && plan === true, expected: "a sweep file" },
+    {
+      name: "--retry-failed",
+      isExtra: resume === undefined && retryFailed === true,
+      expected: "--resume DIR",
+    },
+    { name: "--open", isExtra: plan === true && open === true, expected: "-o DIR" },
+  ].find(({ isExtra }) => isExtra);
   if (extra === undefined) return;
-  throw new PenniError("bad-option", `${extra} has nothing to say here`, {
-    expected: extra === "--plan" ? "a sweep file" : "--resume DIR",
-  });
+  throw new PenniError("bad-option", `${extra.name} has nothing to say here`, { expected: extra.expected });
 }
 
 interface OpenSweep {
@@ -168,37 +172,53 @@ async function printPlan(file: string, { json }: SweepOptions, terminal: Termina
     terminal.stdout.write(`${spec.search.trials} trials, each chosen by what those before it came to\n`);
 }
 
-/** Computes what is missing, under a line for each thing that happens. */
+/** Computes what is missing, under a line for each thing that happens. Whatever ends it, the report says how far it is. */
 async function compute(
   sweep: SweepDirectory,
   make: TrialMaker,
   runner: TrialRunner,
+  { open, store }: SweepOptions,
   { stderr }: Terminal,
 ): Promise<void> {
-  const [{ runSweep }, { writeResults, narrator }] = await Promise.all([
+  const [{ runSweep }, { ResultsKeeper, narrator }, { SweepSource }, { openServed }] = await Promise.all([
     import("../sweep/engine.js"),
     import("./sweep_view.js"),
+    import("../report/sweep_page.js"),
+    import("./reported.js"),
   ]);
+  const source = new SweepSource(sweep.root);
+  const say = (text: string): void => void stderr.write(`${text}\n`);
+  const failed = (error: unknown): void =>
+    say(`no report: ${error instanceof Error ? error.message : String(error)}`);
+  const keeper = new ResultsKeeper(sweep, source, failed);
+  const server = open === true ? await openServed(source, say).catch(failed) : undefined;
+  // An address may hold a password.
+  const where = store === undefined ? [] : ["--queue", "URL", "--store", store];
+  const again = shellLine(["penni", "sweep", "--resume", sweep.root, ...where]);
   try {
+    // There from the start, for whatever ends it.
+    await keeper.renew();
     await watched(stderr, (_view, signal) =>
-      advising(`Go on with: penni sweep --resume ${sweep.root}`, () =>
-        runSweep({ sweep, runner, make, signal, listener: narrator(sweep, stderr) }),
+      advising(`Go on with: ${again}`, () =>
+        runSweep({ sweep, runner, make, signal, listener: narrator(sweep, keeper, stderr) }),
       ),
     );
   } finally {
-    await writeResults(sweep);
+    await keeper.writeResults().finally(() => sweep.close());
+    const page = await keeper.writePage();
+    if (page !== undefined) say(`report: ${path.join(sweep.root, page)}`);
+    await server?.close();
   }
 }
 
 async function printResults(
   sweep: SweepDirectory,
   { json }: SweepOptions,
-  { stdout, stderr }: Terminal,
+  { stdout }: Terminal,
 ): Promise<void> {
-  const [{ resultsOf }, { describeSweep }, { writeSweepReport }] = await Promise.all([
+  const [{ resultsOf }, { describeSweep }] = await Promise.all([
     import("../sweep/results.js"),
     import("./sweep_text.js"),
-    import("../report/sweep_page.js"),
   ]);
   const results = resultsOf(sweep);
   const axes = Object.keys(sweep.spec.axes);
@@ -207,10 +227,9 @@ async function printResults(
       ? terminalJson({ directory: sweep.root, ...results })
       : describeSweep(results, axes, lineWidth(stdout));
   stdout.write(`${text}\n`);
-  stderr.write(`report: ${await writeSweepReport(sweep.root)}\n`);
   const failed = results.trials.filter(({ status }) => status === "failed").length;
   if (failed === 0) return;
   throw new PenniError("training", `${failed} of ${results.trials.length} trials failed`, {
-    advice: `The table says why; try them again with: penni sweep --resume ${sweep.root} --retry-failed`,
+    advice: `The table says why; try them again with: ${shellLine(["penni", "sweep", "--resume", sweep.root, "--retry-failed"])}`,
   });
 }

@@ -1,10 +1,18 @@
 import path from "node:path";
-import type { Command } from "commander";
+import type { Command, Option } from "commander";
 import type { z } from "zod";
+import { at } from "../graph/at.js";
 import { PenniError } from "../graph/errors.js";
 import { fileOf } from "../sweep/identity.js";
 import { studyOf } from "../sweep/search_of.js";
-import { type Axis, gridSize, isTooLarge, type SweepSpec, sweepSpecSchema } from "../sweep/spec.js";
+import {
+  type Axis,
+  gridSize,
+  isTooLarge,
+  type Range,
+  type SweepSpec,
+  sweepSpecSchema,
+} from "../sweep/spec.js";
 import type { AxisValue } from "../sweep/trial.js";
 import { parsedValue, placedIn, readConfiguration } from "./config_file.js";
 import { schemaProblem } from "./schema_problem.js";
@@ -22,7 +30,8 @@ export async function readSweepFile(file: string, compress: Command): Promise<Sw
   const schema = sweepSchema(compress);
   const checked = schema.safeParse(content);
   if (!checked.success) throw schemaProblem(file, "the sweep", schema, content, checked.error);
-  const spec = specOf(checked.data, orderedNames(content), path.dirname(file));
+  const given = specOf(checked.data, orderedNames(content), path.dirname(file));
+  const spec = { ...given, axes: withWholeRanges(file, given.axes, compress) };
   checkAxes(file, spec);
   checkValues(file, spec, compress);
   return spec;
@@ -53,6 +62,41 @@ function specOf(
     search,
     ...(halving === undefined ? {} : { halving }),
   });
+}
+
+/**
+ * Ranges of settings that are whole numbers draw such ones, whether or not they say so.
+ * @throws PenniError "bad-option" where one says otherwise
+ */
+function withWholeRanges(file: string, axes: SweepSpec["axes"], compress: Command): SweepSpec["axes"] {
+  const entries = Object.entries(axes).map(([name, axis]): readonly [string, Axis] => {
+    if (Array.isArray(axis) || axis.integer === true) return [name, axis];
+    const option = compress.options.find((one) => one.attributeName() === name);
+    if (option === undefined || !isWholeOnly(option, axis, file)) return [name, axis];
+    const { min, max, integer = true } = axis;
+    if (integer && Number.isInteger(min) && Number.isInteger(max)) return [name, { ...axis, integer }];
+    throw new PenniError("bad-option", `axes.${name} is a range of whole numbers`, {
+      file,
+      expected: "whole numbers as min and max, and integer: true",
+      found: JSON.stringify(axis),
+    });
+  });
+  return Object.fromEntries(entries);
+}
+
+/** Whether an option takes a number within a range only if it is whole. */
+function isWholeOnly(option: Option, { min, max }: Range, file: string): boolean {
+  const isTaken = (value: number): boolean => {
+    try {
+      parsedValue(option, value, "", file);
+      return true;
+    } catch {
+      return false;
+    }
+  };
+  const middle = (min + max) / 2;
+  const fraction = Number.isInteger(middle) ? middle + Math.min(0.5, (max - min) / 4) : middle;
+  return !isTaken(fraction) && isTaken(Math.ceil(fraction));
 }
 
 /** A sweep goes on from any directory. */
@@ -139,7 +183,26 @@ export async function checkTrials(spec: SweepSpec, settings: TrialSettings): Pro
     }
   }
   if (possible.length === 0) throw problem;
+  await checkRungs(spec, possible, settings);
   await checkModels(possible, settings);
+}
+
+/** @throws PenniError "bad-option" if no trial comes to the first rung: nothing would ever be stopped */
+async function checkRungs(
+  { halving }: SweepSpec,
+  trials: readonly Values[],
+  settings: TrialSettings,
+): Promise<void> {
+  if (halving === undefined || halving.stage === "recover") return;
+  let most = 0;
+  for (const values of trials) most = Math.max(most, await settings.epochsOf(values, halving.stage));
+  const first = at(halving.rungs, 0);
+  if (first <= most) return;
+  throw new PenniError("bad-option", "halving.rungs[0] comes after the last epoch of every trial", {
+    file: settings.file,
+    expected: `at most ${most}, the epochs of stage ${halving.stage}`,
+    found: `${first}`,
+  });
 }
 
 function gridValues(spec: SweepSpec): readonly Values[] {

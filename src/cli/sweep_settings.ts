@@ -21,12 +21,14 @@ export function compressCommand(terminal: Terminal): Promise<Command> {
 
 /** Makes trials of a sweep, and finds what is wrong with one before it is run. */
 export class TrialSettings {
+  private command: Promise<Command> | undefined;
+
   constructor(
     private readonly terminal: Terminal,
     private readonly spec: Pick<SweepSpec, "base" | "axes">,
     private readonly digests: FileDigests,
     /** The sweep file. */
-    private readonly file: string,
+    readonly file: string,
   ) {}
 
   /** @throws PenniError "bad-option" naming the values if they contradict each other */
@@ -42,16 +44,9 @@ export class TrialSettings {
 
   /** The options of `penni compress` that a trial's settings are. @throws as `make` */
   async optionsOf(values: Values): Promise<CompressOptions> {
-    const command = await compressCommand(this.terminal);
-    const settings = this.settingsOf(values);
-    this.checkRules(command, settings);
-    for (const [name, value] of Object.entries(settings)) {
-      if (value === undefined) continue;
-      const option = command.options.find((one) => one.attributeName() === name);
-      const parsed = option === undefined ? value : parsedValue(option, value, this.placeOf(name), this.file);
-      command.setOptionValueWithSource(name, parsed, "config");
-    }
-    const options = withRule(command.opts(), command);
+    // One for all trials: making it takes longer than everything else here.
+    this.command ??= compressCommand(this.terminal);
+    const options = this.read(await this.command, this.settingsOf(values));
     try {
       const [{ checkSettings }, checked] = await Promise.all([
         import("../run/settings_checks.js"),
@@ -62,6 +57,35 @@ export class TrialSettings {
       throw error instanceof PenniError ? this.withValues(error, values) : error;
     }
     return options;
+  }
+
+  /** How many epochs a trial has of a stage. */
+  async epochsOf(values: Values, stage: "retrain" | "fine-tune"): Promise<number> {
+    const { retrain, fineTune } = await settingsFrom(await this.optionsOf(values));
+    return stage === "retrain" ? retrain.epochs : fineTune.epochs;
+  }
+
+  /** Gives a command these settings, and takes them away again. */
+  private read(command: Command, settings: Settings): CompressOptions {
+    this.checkRules(command, settings);
+    const before = Object.keys(settings).map((name) => ({
+      name,
+      value: command.getOptionValue(name) as unknown,
+      source: command.getOptionValueSource(name),
+    }));
+    try {
+      for (const [name, value] of Object.entries(settings)) {
+        if (value === undefined) continue;
+        const option = command.options.find((one) => one.attributeName() === name);
+        const parsed =
+          option === undefined ? value : parsedValue(option, value, this.placeOf(name), this.file);
+        command.setOptionValueWithSource(name, parsed, "config");
+      }
+      return withRule({ ...command.opts<CompressOptions>() }, command);
+    } finally {
+      for (const { name, value, source } of before)
+        command.setOptionValueWithSource(name, value, source ?? "default");
+    }
   }
 
   /** Where a setting stands in the sweep file. */

@@ -21,6 +21,7 @@ interface WorkerCommandOptions {
   readonly dataMap?: readonly DataMapping[];
   readonly mixed?: boolean;
   readonly once?: boolean;
+  readonly wait?: number;
   readonly lostAfter: number;
   readonly checkpointEvery: number;
   readonly name?: string;
@@ -73,6 +74,11 @@ export function addWorkerCommand(program: Command, terminal: Terminal): Command 
       "where trials are computed (default: a new one below the system's temporary files)",
     )
     .option("--once", "end after one trial, or if none waits")
+    .option(
+      "--wait <s>",
+      "seconds to wait for a sweep to make the store (default: until it does; with --once 0)",
+      numberBetween(0, 1e9),
+    )
     .option("--mixed", "also take trials of another version of penni or ONNX Runtime; each result says which")
     .option(
       "--checkpoint-every <s>",
@@ -124,6 +130,8 @@ async function work(options: WorkerCommandOptions, program: Command, terminal: T
   const [
     { queueAddress },
     { DirectoryStore },
+    { awaitMarked },
+    { Bell },
     { WorkDirectory },
     { inProcess },
     { runWorker },
@@ -132,6 +140,8 @@ async function work(options: WorkerCommandOptions, program: Command, terminal: T
   ] = await Promise.all([
     import("../queue/address.js"),
     import("../queue/directory_store.js"),
+    import("../queue/store_marker.js"),
+    import("../queue/bell.js"),
     import("../queue/work_directory.js"),
     import("../queue/computation.js"),
     import("../queue/worker.js"),
@@ -139,43 +149,55 @@ async function work(options: WorkerCommandOptions, program: Command, terminal: T
     settingsCheck(program),
   ]);
   const address = queueAddress(options.queue);
-  const store = await DirectoryStore.open(directory);
-  const folder = await WorkDirectory.make(options.work);
   const controller = new AbortController();
+  const bell = new Bell();
   let stopped: StopSignal | undefined;
   const release = onStop((signal) => {
     if (stopped !== undefined) exitAfter(signal);
     stopped = signal;
     terminal.stderr.write("ending: trials are given back with a checkpoint; a second signal ends at once\n");
     controller.abort();
+    bell.ring();
   });
+  const notice = (text: string): void => void terminal.stderr.write(`${text}\n`);
   const versions = resultVersions();
   const name = options.name ?? `${hostname()}-${process.pid}`;
-  terminal.stderr.write(`worker ${name}: penni ${versions.penni}, ONNX Runtime ${versions.onnxruntime}\n`);
+  notice(`worker ${name}: penni ${versions.penni}, ONNX Runtime ${versions.onnxruntime}`);
   try {
-    const report = await runWorker({
-      address,
-      workshop: {
-        store,
-        work: folder,
-        compute: inProcess([process.execPath, fileURLToPath(new URL("./main.js", import.meta.url))]),
-        local: { maps: orDefault(options.dataMap, []), check, threads: threadsFor(options.jobs) },
-        versions,
-        worker: name,
-        lookMs: LOOK_MS,
-        uploadMs: 1000 * options.checkpointEvery,
-        notice: (text) => terminal.stderr.write(`${text}\n`),
-      },
-      jobs: options.jobs,
-      isMixed: options.mixed === true,
-      isOnce: options.once === true,
-      lostAfterMs: 1000 * options.lostAfter,
-      signal: controller.signal,
-    });
-    terminal.stderr.write(`${describeReport(report)}\n`);
+    const wait = options.wait ?? (options.once === true ? 0 : Number.POSITIVE_INFINITY);
+    await awaitMarked(directory, 1000 * wait, bell, notice);
+    if (!controller.signal.aborted) {
+      const store = await DirectoryStore.open(directory);
+      // Otherwise each trial would only find out, and fail.
+      await store.checkWritable();
+      const folder = await WorkDirectory.make(options.work);
+      try {
+        const report = await runWorker({
+          address,
+          workshop: {
+            store,
+            work: folder,
+            compute: inProcess([process.execPath, fileURLToPath(new URL("./main.js", import.meta.url))]),
+            local: { maps: orDefault(options.dataMap, []), check, threads: threadsFor(options.jobs) },
+            versions,
+            worker: name,
+            lookMs: LOOK_MS,
+            uploadMs: 1000 * options.checkpointEvery,
+            notice,
+          },
+          jobs: options.jobs,
+          isMixed: options.mixed === true,
+          isOnce: options.once === true,
+          lostAfterMs: 1000 * options.lostAfter,
+          signal: controller.signal,
+        });
+        notice(describeReport(report));
+      } finally {
+        await folder.remove();
+      }
+    }
   } finally {
     release();
-    await folder.remove();
   }
   if (stopped !== undefined)
     throw new StoppedError(new PenniError("interrupted", "the worker was asked to end"), stopped);

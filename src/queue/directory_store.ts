@@ -1,27 +1,30 @@
-import { createHash, randomBytes } from "node:crypto";
-import { constants, createReadStream, createWriteStream, existsSync } from "node:fs";
-import { type FileHandle, link, lstat, mkdir, open, readdir, readFile, rename, rm } from "node:fs/promises";
+import { link, lstat, mkdir, readdir, readFile, rename, rm, stat, writeFile } from "node:fs/promises";
 import path from "node:path";
-import { Transform } from "node:stream";
-import { pipeline } from "node:stream/promises";
-import { z } from "zod";
 import { ioError } from "../files/atomic.js";
-import { checkDirectoryPath } from "../files/directories.js";
-import { orDefault } from "../graph/at.js";
 import { PenniError } from "../graph/errors.js";
 import { digestSchema } from "./names.js";
-import { type PointerName, pointerNames, type Store, type StoredFile } from "./store.js";
-
-const MARKER = "penni-store.json";
-const markerSchema = z.strictObject({ format: z.literal(1) });
+import {
+  copyFile,
+  damaged,
+  errnoOf,
+  isWhole,
+  readPlain,
+  removeFile,
+  replaceFile,
+  SMALL_FILE,
+  sha256Of,
+  temporaryName,
+  writeNew,
+} from "./plain_files.js";
+import { lasting, type RecordName, recordNames, type Store, type StoredFile } from "./store.js";
+import { MARKER, makeMarked, markedId } from "./store_marker.js";
 
 /** What is read into memory at once. */
 const LARGEST_READ = 2 ** 31 - 1;
-/** Windows has no such flag, and no links that anybody may make. */
-const PLAIN = constants.O_RDONLY | orDefault<number>(constants.O_NOFOLLOW, 0);
 const SEEN_MS = 1000;
 const MOST_SEEN = 10_000;
-const POINTER = /^([0-9a-f]{64})\n$/;
+/** A record begins with the digest of what follows, on a line of its own. */
+const DIGEST_LINE = 65;
 
 /**
  * A store in a directory that all machines see. Every file is written under another name, flushed and renamed, so that
@@ -33,47 +36,20 @@ export class DirectoryStore implements Store {
 
   private constructor(
     readonly root: string,
+    readonly id: string,
     /** Whether what is written survives a power cut. */
     private readonly isDurable: boolean,
   ) {}
 
   /** Opens a store, or makes one of a directory that is empty or not there yet. @throws PenniError "io" */
   static async create(directory: string, isDurable = true): Promise<DirectoryStore> {
-    const root = path.resolve(directory);
-    const store = new DirectoryStore(root, isDurable);
-    const marker = path.join(root, MARKER);
-    if (existsSync(marker)) return DirectoryStore.open(root, isDurable);
-    checkDirectoryPath(directory);
-    try {
-      await mkdir(root, { recursive: true });
-      const entries = await readdir(root);
-      if (entries.length > 0 && !entries.includes(MARKER)) throw notEmpty(directory);
-      if (entries.length === 0) await store.replace(marker, `${JSON.stringify({ format: 1 })}\n`);
-    } catch (error) {
-      throw ioError(directory, "cannot make a store in the directory", error);
-    }
-    return store;
+    await makeMarked(directory, isDurable);
+    return DirectoryStore.open(directory, isDurable);
   }
 
-  /** Opens a store that is there: an empty directory may be a file system that is not mounted. @throws PenniError */
+  /** Opens a store that is there. @throws PenniError "io", "bad-file" */
   static async open(directory: string, isDurable = true): Promise<DirectoryStore> {
-    const root = path.resolve(directory);
-    let text: string;
-    try {
-      text = await readFile(path.join(root, MARKER), "utf8");
-    } catch (error) {
-      const advice = "Check that the file system is mounted; the sweep makes the store when it starts";
-      const found = error instanceof Error && "code" in error ? String(error.code) : "nothing";
-      throw new PenniError("io", "there is no store of Penni in this directory", {
-        file: directory,
-        expected: `the file ${MARKER}`,
-        found,
-        advice,
-      });
-    }
-    if (!isMarker(text))
-      throw new PenniError("bad-file", "this store is from another version of Penni", { file: directory });
-    return new DirectoryStore(root, isDurable);
+    return new DirectoryStore(path.resolve(directory), await markedId(directory), isDurable);
   }
 
   async isThere(): Promise<boolean> {
@@ -83,21 +59,37 @@ export class DirectoryStore implements Store {
     );
   }
 
+  /** Finds out whether it can be written to. @throws PenniError "io" */
+  async checkWritable(): Promise<void> {
+    await this.doing("write to", async () => {
+      const file = path.join(this.root, temporaryName());
+      try {
+        await writeNew(file, "written to find out whether that can be done\n", false);
+      } finally {
+        await removeFile(file);
+      }
+    });
+  }
+
   async put(content: Uint8Array | string, trial?: string): Promise<string> {
     const bytes = typeof content === "string" ? new TextEncoder().encode(content) : content;
-    const sha256 = createHash("sha256").update(bytes).digest("hex");
+    const sha256 = sha256Of(bytes);
     return this.doing("write to", async () => {
       const file = await this.objectPlace(sha256, trial);
-      if (!(await isWhole(file, sha256))) await this.replace(file, bytes);
+      if (!(await isWhole(file, sha256))) await replaceFile(file, bytes, this.isDurable);
       return sha256;
     });
   }
 
   async putFile(source: string, trial?: string): Promise<StoredFile> {
     return this.doing("write to", async () => {
+      if ((await stat(source)).size <= SMALL_FILE) {
+        const bytes = await readFile(source);
+        return { sha256: await this.put(bytes, trial), bytes: bytes.byteLength };
+      }
       const temporary = path.join(await this.folder(...objectsOf(trial)), temporaryName());
       try {
-        const stored = await copy(source, temporary, this.isDurable);
+        const stored = await copyFile(source, temporary, this.isDurable);
         const file = await this.objectPlace(stored.sha256, trial);
         if (await isWhole(file, stored.sha256)) await rm(temporary, { force: true });
         else await rename(temporary, file);
@@ -109,81 +101,98 @@ export class DirectoryStore implements Store {
     });
   }
 
-  async has(sha256: string): Promise<boolean> {
+  async has(sha256: string, trial?: string): Promise<boolean> {
     const name = digestSchema.parse(sha256);
-    const stats = await lstat(path.join(this.root, "objects", name.slice(0, 2), name)).catch(() => undefined);
-    return stats?.isFile() === true;
+    for (const folders of placesOf(name, trial)) {
+      const stats = await lstat(path.join(this.root, ...folders, name)).catch(() => undefined);
+      if (stats?.isFile() === true) return true;
+    }
+    return false;
   }
 
   async read(sha256: string, trial?: string): Promise<Uint8Array> {
     return this.doing("read from", async () => {
-      const file = await this.find(sha256, trial);
-      const { size } = await lstat(file);
+      const { file, size } = await this.find(sha256, trial);
       if (size > LARGEST_READ) throw damaged(file, "too large");
-      const bytes = await readFile(file);
-      if (createHash("sha256").update(bytes).digest("hex") !== sha256) throw damaged(file, "other content");
-      return bytes;
+      return this.checked(file, sha256);
     });
   }
 
   async fetch(sha256: string, target: string, trial?: string): Promise<void> {
     return this.doing("read from", async () => {
-      const file = await this.find(sha256, trial);
-      const found = await copy(file, target, false);
+      const { file, size } = await this.find(sha256, trial);
+      if (size <= SMALL_FILE) {
+        const bytes = await this.checked(file, sha256);
+        await writeFile(target, bytes, { flag: "wx" }).catch((error: unknown) => {
+          throw ioError(target, "cannot write the file", error);
+        });
+        return;
+      }
+      const found = await copyFile(file, target, false);
       if (found.sha256 === sha256) return;
       await rm(target, { force: true });
       throw damaged(file, "other content");
     });
   }
 
-  async pointed(trial: string, name: PointerName): Promise<string | undefined> {
+  async record(trial: string, name: RecordName): Promise<Uint8Array | undefined> {
     return this.doing("read from", async () => {
-      const file = this.pointerFile(trial, name);
-      await this.checkFolders(["trials", trial]);
-      const text = await readPlain(file);
-      if (text === undefined) return undefined;
-      const sha256 = POINTER.exec(text)?.[1];
-      if (sha256 === undefined) throw damaged(file, "no digest");
-      return sha256;
+      const file = this.recordFile(trial, name);
+      const isThere = await this.checkFolders(["trials", trial]);
+      const bytes = isThere ? await readPlain(file) : undefined;
+      if (bytes === undefined) {
+        // A store that is away has no record either.
+        await this.checkMounted();
+        return undefined;
+      }
+      const content = bytes.subarray(DIGEST_LINE);
+      if (new TextDecoder().decode(bytes.subarray(0, DIGEST_LINE)) === `${sha256Of(content)}\n`)
+        return content;
+      if (lasting[name]) throw damaged(file, "other content");
+      return undefined;
     });
   }
 
-  async point(trial: string, name: PointerName, sha256: string): Promise<void> {
+  async setRecord(trial: string, name: RecordName, content: string): Promise<void> {
     await this.doing("write to", async () => {
-      await this.folder("trials", digestSchema.parse(trial));
-      await this.replace(this.pointerFile(trial, name), `${digestSchema.parse(sha256)}\n`);
+      const file = this.recordFile(trial, name);
+      await this.folder("trials", trial);
+      await replaceFile(file, withDigest(content), this.isDurable && lasting[name]);
     });
   }
 
-  async pointFirst(trial: string, name: PointerName, sha256: string): Promise<string> {
+  async setFirstRecord(trial: string, name: RecordName, content: string): Promise<boolean> {
     return this.doing("write to", async () => {
-      const folder = await this.folder("trials", digestSchema.parse(trial));
-      const temporary = path.join(folder, temporaryName());
+      const file = this.recordFile(trial, name);
+      const temporary = path.join(await this.folder("trials", trial), temporaryName());
       try {
-        await this.write(temporary, `${digestSchema.parse(sha256)}\n`);
+        await writeNew(temporary, withDigest(content), this.isDurable && lasting[name]);
         // Of all that try, on any machine, one makes the name.
-        await link(temporary, this.pointerFile(trial, name));
-        return sha256;
+        await link(temporary, file);
+        return true;
       } catch (error) {
-        if (!(error instanceof Error && "code" in error && error.code === "EEXIST")) throw error;
-        return (await this.pointed(trial, name)) ?? sha256;
+        if (errnoOf(error) !== "EEXIST") throw error;
+        return false;
       } finally {
-        await rm(temporary, { force: true });
+        await removeFile(temporary);
       }
     });
   }
 
-  async unpoint(trial: string, name: PointerName): Promise<void> {
-    await this.doing("write to", () => rm(this.pointerFile(trial, name), { force: true }));
+  async removeRecord(trial: string, name: RecordName): Promise<void> {
+    await this.doing("write to", () => removeFile(this.recordFile(trial, name)));
   }
 
   async prune(trial: string, kept: ReadonlySet<string>, graceMs: number): Promise<void> {
     await this.doing("write to", async () => {
-      const folder = await this.folder(...objectsOf(trial));
+      const folder = path.join(this.root, ...objectsOf(trial));
+      if (!(await this.checkFolders(objectsOf(trial)))) return;
+      const names = (await readdir(folder)).filter((name) => digestSchema.safeParse(name).success);
+      if (names.every((name) => kept.has(name))) return;
       const ages = new Map<string, number>();
-      for (const name of await readdir(folder)) {
+      for (const name of names) {
         const stats = await lstat(path.join(folder, name)).catch(() => undefined);
-        if (stats !== undefined && digestSchema.safeParse(name).success) ages.set(name, stats.mtimeMs);
+        if (stats !== undefined) ages.set(name, stats.mtimeMs);
       }
       // By the clock of the file system, not of this machine.
       const now = Math.max(0, ...ages.values());
@@ -192,8 +201,8 @@ export class DirectoryStore implements Store {
     });
   }
 
-  private pointerFile(trial: string, name: PointerName): string {
-    if (!pointerNames.includes(name)) throw new PenniError("internal", "no such pointer");
+  private recordFile(trial: string, name: RecordName): string {
+    if (!recordNames.includes(name)) throw new PenniError("internal", "no such record");
     return path.join(this.root, "trials", digestSchema.parse(trial), name);
   }
 
@@ -205,19 +214,31 @@ export class DirectoryStore implements Store {
   }
 
   /** The file of an object that is there. */
-  private async find(sha256: string, trial: string | undefined): Promise<string> {
+  private async find(
+    sha256: string,
+    trial: string | undefined,
+  ): Promise<{ readonly file: string; readonly size: number }> {
     const name = digestSchema.parse(sha256);
-    const shared = ["objects", name.slice(0, 2)];
-    const places = trial === undefined ? [shared] : [objectsOf(trial), shared];
-    for (const folders of places) {
+    for (const folders of placesOf(name, trial)) {
       await this.checkFolders(folders);
       const file = path.join(this.root, ...folders, name);
       const stats = await lstat(file).catch(() => undefined);
-      if (stats?.isFile() === true) return file;
+      if (stats?.isFile() === true) return { file, size: stats.size };
       if (stats !== undefined) throw damaged(file, "a link or folder");
     }
+    throw await this.missing(sha256);
+  }
+
+  private async missing(sha256: string): Promise<PenniError> {
     await this.checkMounted();
-    throw new PenniError("bad-file", "an object is not in the store", { file: this.root, expected: sha256 });
+    return new PenniError("bad-file", "an object is not in the store", { file: this.root, expected: sha256 });
+  }
+
+  private async checked(file: string, sha256: string): Promise<Uint8Array> {
+    const bytes = await readPlain(file);
+    if (bytes === undefined) throw await this.missing(sha256);
+    if (sha256Of(bytes) !== sha256) throw damaged(file, "other content");
+    return bytes;
   }
 
   /** A folder of the store, made where it is missing. */
@@ -225,8 +246,9 @@ export class DirectoryStore implements Store {
     const folder = path.join(this.root, ...names);
     if (this.wasSeen(folder)) return folder;
     await this.checkMounted();
-    await this.checkFolders(names);
+    if (await this.checkFolders(names)) return folder;
     await mkdir(folder, { recursive: true });
+    this.see(folder);
     return folder;
   }
 
@@ -235,44 +257,28 @@ export class DirectoryStore implements Store {
     return at !== undefined && Date.now() - at < SEEN_MS;
   }
 
+  private see(folder: string): void {
+    if (this.seen.size > MOST_SEEN) this.seen.clear();
+    this.seen.set(folder, Date.now());
+  }
+
   /** What is written into an empty mount point is lost. */
   private async checkMounted(): Promise<void> {
     await lstat(path.join(this.root, MARKER));
   }
 
-  /** @throws PenniError "bad-file" if one of the folders on the way is a link, or no folder */
-  private async checkFolders(names: readonly string[]): Promise<void> {
+  /** @returns whether they are there @throws PenniError "bad-file" if one of the folders on the way is a link, or no folder */
+  private async checkFolders(names: readonly string[]): Promise<boolean> {
     let folder = this.root;
     for (const name of names) {
       folder = path.join(folder, name);
       if (this.wasSeen(folder)) continue;
       const stats = await lstat(folder).catch(() => undefined);
-      if (stats === undefined) return;
+      if (stats === undefined) return false;
       if (!stats.isDirectory()) throw damaged(folder, "a link or file");
-      if (this.seen.size > MOST_SEEN) this.seen.clear();
-      this.seen.set(folder, Date.now());
+      this.see(folder);
     }
-  }
-
-  private async replace(file: string, content: Uint8Array | string): Promise<void> {
-    const temporary = path.join(path.dirname(file), temporaryName());
-    try {
-      await this.write(temporary, content);
-      await rename(temporary, file);
-    } catch (error) {
-      await rm(temporary, { force: true }).catch(() => undefined);
-      throw error;
-    }
-  }
-
-  private async write(file: string, content: Uint8Array | string): Promise<void> {
-    const handle: FileHandle = await open(file, "wx");
-    try {
-      await handle.writeFile(content);
-      if (this.isDurable) await handle.sync();
-    } finally {
-      await handle.close();
-    }
+    return true;
   }
 
   /** Names the store in errors of the system. */
@@ -290,75 +296,10 @@ function objectsOf(trial: string | undefined): readonly string[] {
   return trial === undefined ? ["objects"] : ["trials", digestSchema.parse(trial), "objects"];
 }
 
-const temporaryName = (): string => `.penni-${process.pid}-${randomBytes(6).toString("hex")}.tmp`;
-
-function isMarker(text: string): boolean {
-  try {
-    return markerSchema.safeParse(JSON.parse(text)).success;
-  } catch {
-    return false;
-  }
+/** Where an object may be. */
+function placesOf(name: string, trial: string | undefined): readonly (readonly string[])[] {
+  const shared = ["objects", name.slice(0, 2)];
+  return trial === undefined ? [shared] : [objectsOf(trial), shared];
 }
 
-function notEmpty(directory: string): PenniError {
-  return new PenniError("io", "this directory is not empty, and no store of Penni", {
-    file: directory,
-    advice: "Choose an empty directory for the store",
-  });
-}
-
-function damaged(file: string, found: string): PenniError {
-  return new PenniError("bad-file", "the store is damaged", {
-    file,
-    expected: "what its name says",
-    found,
-    advice: "Delete it: what is missing is made again",
-  });
-}
-
-/** Undefined where there is no such file. @throws PenniError "bad-file" if it is a link */
-async function readPlain(file: string): Promise<string | undefined> {
-  try {
-    return await readFile(file, { encoding: "utf8", flag: PLAIN });
-  } catch (error) {
-    const code = error instanceof Error && "code" in error ? error.code : undefined;
-    if (code === "ELOOP") throw damaged(file, "a link");
-    if (code === "ENOENT") return undefined;
-    throw error;
-  }
-}
-
-/** Whether an object is there and what its name says. */
-async function isWhole(file: string, sha256: string): Promise<boolean> {
-  const stats = await lstat(file).catch(() => undefined);
-  if (stats === undefined) return false;
-  if (!stats.isFile()) throw damaged(file, "a link or folder");
-  const hash = createHash("sha256");
-  await pipeline(createReadStream(file), hash);
-  return hash.digest("hex") === sha256;
-}
-
-/** Copies a file into one that is not there yet, and says what it was. */
-async function copy(from: string, to: string, isDurable: boolean): Promise<StoredFile> {
-  const hash = createHash("sha256");
-  let bytes = 0;
-  const counting = new Transform({
-    transform(chunk: Uint8Array, _encoding, done) {
-      hash.update(chunk);
-      bytes += chunk.byteLength;
-      done(null, chunk);
-    },
-  });
-  const target = createWriteStream(to, { flags: "wx", flush: isDurable });
-  // Which of the two disks is at fault.
-  let failure: Error | undefined;
-  target.on("error", (error) => {
-    failure ??= error;
-  });
-  try {
-    await pipeline(createReadStream(from), counting, target);
-  } catch (error) {
-    throw error === failure ? ioError(to, "cannot write the file", error) : error;
-  }
-  return { sha256: hash.digest("hex"), bytes };
-}
+const withDigest = (content: string): string => `${sha256Of(content)}\n${content}`;

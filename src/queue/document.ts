@@ -1,4 +1,5 @@
-import { mkdir, stat, writeFile } from "node:fs/promises";
+import { mkdirSync, writeFileSync } from "node:fs";
+import { stat } from "node:fs/promises";
 import path from "node:path";
 import { z } from "zod";
 import { ioError } from "../files/atomic.js";
@@ -182,14 +183,14 @@ export async function unpack(
   const settings: Record<string, unknown> = { threads: local.threads, ...document.settings, data };
   local.check(document.settings);
   try {
-    await mkdir(folder, { recursive: true });
+    mkdirSync(folder, { recursive: true });
     for (const name of inputNames) {
       const input = document[name];
       if (input === undefined) continue;
       settings[name] = await unpackInput(input, path.join(folder, name), store);
     }
     const file = path.join(folder, "trial.json");
-    await writeFile(file, JSON.stringify({ compress: settings }), { flag: "wx" });
+    writeFileSync(file, JSON.stringify({ compress: settings }), { flag: "wx" });
     return file;
   } catch (error) {
     throw ioError(folder, "cannot write the files of the trial", error);
@@ -199,7 +200,7 @@ export async function unpack(
 async function unpackInput({ files }: Input, folder: string, store: Store): Promise<string> {
   for (const { name, sha256 } of files) {
     const file = path.join(folder, ...name.split("/"));
-    await mkdir(path.dirname(file), { recursive: true });
+    mkdirSync(path.dirname(file), { recursive: true });
     await store.fetch(sha256, file);
   }
   return path.join(folder, at(files, 0).name);

@@ -3,6 +3,9 @@ import { z } from "zod";
 /** SHA-256 in 64 hexadecimal digits: the name of an object of the store, and of a trial. */
 export const digestSchema = z.string().regex(/^[0-9a-f]{64}$/, "expected 64 hexadecimal digits");
 
+/** A store's own: a directory that is copied is another one only if its marker is made anew. */
+export const storeIdSchema = z.string().regex(/^[0-9a-f]{32}$/, "expected 32 hexadecimal digits");
+
 const LONGEST_PATH = 400;
 const DEEPEST = 8;
 

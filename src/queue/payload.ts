@@ -1,6 +1,6 @@
 import { z } from "zod";
 import { PenniError } from "../graph/errors.js";
-import { describeIssues, digestSchema } from "./names.js";
+import { describeIssues, digestSchema, storeIdSchema } from "./names.js";
 
 /** What the result of a trial depends on besides its settings. */
 export const versionsSchema = z.strictObject({
@@ -16,6 +16,8 @@ const payloadSchema = z.strictObject({
   trial: digestSchema,
   document: digestSchema,
   versions: versionsSchema,
+  /** Where what they stand for is. */
+  store: storeIdSchema,
 });
 
 export type Payload = z.infer<typeof payloadSchema>;
@@ -48,10 +50,22 @@ export function readPayload({ id, name, data }: GivenJob): Payload {
 
 function foreign(found: string): PenniError {
   return new PenniError("bad-file", "refused a job that is no trial of Penni's", {
-    expected: "format, trial, document and versions, each as penni sweep writes it",
+    expected: "format, trial, document, versions and store, each as penni sweep writes it",
     found,
   });
 }
+
+/** @throws PenniError "unsupported" if the worker has another store than the sweep: it would find nothing of the trial */
+export function checkStore(wanted: string, own: string, worker: string): void {
+  if (wanted === own) return;
+  throw new PenniError("unsupported", `the worker ${worker} has another store than the sweep`, {
+    expected: `the store ${wanted.slice(0, SHORT)}`,
+    found: own.slice(0, SHORT),
+    advice: "Give both the same directory with --store",
+  });
+}
+
+const SHORT = 8;
 
 /** @throws PenniError "unsupported" naming both versions of what differs */
 export function checkVersions(wanted: Versions, own: Versions, worker: string): void {

@@ -1,8 +1,9 @@
 import { existsSync } from "node:fs";
-import { readFile, rm } from "node:fs/promises";
 import path from "node:path";
-import { setTimeout as sleep } from "node:timers/promises";
 import { PenniError } from "../graph/errors.js";
+import { LineReader } from "../sweep/line_reader.js";
+import { METRICS } from "../sweep/trial_epochs.js";
+import { Bell } from "./bell.js";
 import type { Computation, Compute, Ended } from "./computation.js";
 import {
   type LocalPlaces,
@@ -13,9 +14,11 @@ import {
   type TrialDocument,
   unpack,
 } from "./document.js";
+import { type Manifest, objectsIn } from "./manifest.js";
 import type { Payload, Versions } from "./payload.js";
-import { readRecord, type StoreRecord, writeRecord } from "./records.js";
-import { restore, type Snapshot, Snapshots } from "./snapshot.js";
+import { sha256Of } from "./plain_files.js";
+import { parsedRecord, readRecord, type StoreRecord, writeRecord } from "./records.js";
+import { restore, Snapshots } from "./snapshot.js";
 import type { Store } from "./store.js";
 import type { WorkDirectory } from "./work_directory.js";
 
@@ -50,7 +53,7 @@ export type Performed = "done" | "stopped" | "paused" | "given-back" | "lost";
 
 /** Starts from one place after which a trial is taken for what kills its worker. */
 const MOST_STARTS = 5;
-/** From an upload to the pointer that leads to it, of another worker that has the same trial. */
+/** From an upload to the record that names it, of another worker that has the same trial. */
 const GRACE_MS = 30_000;
 const OUTCOMES = {
   stop: "stopped",
@@ -77,11 +80,11 @@ export async function perform(
   // Another delivery of the same trial has come to its end.
   if ((await readRecord(store, trial, "result")) !== undefined) return "done";
   const document = await readDocument(digest, trial, store);
-  const folder = await workshop.work.folder(trial);
+  const folder = workshop.work.folder(trial);
   try {
     return await new Performance(document, attempt, workshop, folder).run(interrupted);
   } finally {
-    await rm(folder, { recursive: true, force: true }).catch(() => undefined);
+    workshop.work.discard(folder);
   }
 }
 
@@ -90,8 +93,11 @@ class Performance {
   private readonly directory: string;
   private readonly snapshots: Snapshots;
   private readonly places: RunPlaces;
-  private uploaded = { state: "", at: 0 };
+  private readonly metrics: LineReader;
   private lines = "";
+  /** Whether there are lines that the store does not have, as it may be away for a while. */
+  private untold = false;
+  private uploaded = { state: "", at: 0 };
 
   constructor(
     private readonly document: TrialDocument,
@@ -103,6 +109,7 @@ class Performance {
     this.directory = path.join(folder, "run");
     this.places = placesOf(document);
     this.snapshots = new Snapshots(this.directory, this.trial, workshop.store, this.places);
+    this.metrics = new LineReader(path.join(this.directory, METRICS));
   }
 
   async run(interrupted: AbortSignal): Promise<Performed> {
@@ -116,7 +123,7 @@ class Performance {
       const reason = await this.watch(computation, interrupted);
       const ended = await computation.ended;
       // However it has ended, this worker has survived it.
-      await this.quietly(() => this.workshop.store.unpoint(this.trial, "starts"));
+      await this.quietly(() => this.workshop.store.removeRecord(this.trial, "starts"));
       await this.tellProgress();
       return await this.conclude(ended, reason);
     } finally {
@@ -128,57 +135,71 @@ class Performance {
   /** Puts everything in its place; the words of the command line. */
   private async prepare(): Promise<readonly string[]> {
     const { store, local } = this.workshop;
-    const checkpoint = await store.pointed(this.trial, "checkpoint");
-    await this.countStart(checkpoint);
+    const checkpoint = await this.checkpoint();
+    await this.countStart(checkpoint === undefined ? null : sha256Of(checkpoint));
     const config = await unpack(this.document, path.join(this.folder, "inputs"), store, local);
     if (checkpoint !== undefined && (await this.restored(checkpoint))) {
-      this.uploaded = { state: await this.snapshots.state(), at: Date.now() };
+      this.uploaded = { state: this.snapshots.state(), at: Date.now() };
       return ["compress", "--resume", this.directory, "--quiet"];
     }
     return ["compress", "--config", config, "-o", this.directory, "--quiet"];
   }
 
-  /** A checkpoint that is damaged or not all there is no reason never to come to an end. */
-  private async restored(checkpoint: string): Promise<boolean> {
-    const { store, local, notice } = this.workshop;
+  private async checkpoint(): Promise<Uint8Array | undefined> {
+    try {
+      return await this.workshop.store.record(this.trial, "checkpoint");
+    } catch (error) {
+      return await this.beginsAgain(error);
+    }
+  }
+
+  private async restored(checkpoint: Uint8Array): Promise<boolean> {
+    const { store, local } = this.workshop;
     const data = await localData(this.document, local);
     try {
-      await restore(checkpoint, this.trial, store, this.directory, { ...this.places, data });
+      const manifest = parsedRecord(checkpoint, "checkpoint");
+      await restore(manifest, this.trial, store, this.directory, { ...this.places, data });
       return true;
     } catch (error) {
-      if (!(error instanceof PenniError) || error.code !== "bad-file") throw error;
-      notice(`the trial begins again: ${error.message}`);
-      await store.unpoint(this.trial, "checkpoint");
+      await this.beginsAgain(error);
       return false;
     }
   }
 
-  private async countStart(checkpoint: string | undefined): Promise<void> {
+  /** A checkpoint that is damaged or not all there is no reason never to come to an end. @throws any other error */
+  private async beginsAgain(error: unknown): Promise<undefined> {
+    if (!(error instanceof PenniError) || error.code !== "bad-file") throw error;
+    this.workshop.notice(`the trial begins again: ${error.message}`);
+    await this.workshop.store.removeRecord(this.trial, "checkpoint");
+  }
+
+  /** @param checkpoint its digest; null without one */
+  private async countStart(checkpoint: string | null): Promise<void> {
     const { store } = this.workshop;
     const before = await readRecord(store, this.trial, "starts");
-    const isSame = before?.checkpoint === (checkpoint ?? null);
-    const count = isSame ? before.count + 1 : 1;
+    const count = before?.checkpoint === checkpoint ? before.count + 1 : 1;
     if (count > MOST_STARTS)
       throw new PenniError("training", "the trial has ended its workers each time that it was started", {
         found: `${before?.count} starts from the same checkpoint`,
         advice: "It may need more memory than the workers have",
       });
-    await writeRecord(store, this.trial, "starts", { format: 1, checkpoint: checkpoint ?? null, count });
+    await writeRecord(store, this.trial, "starts", { format: 1, checkpoint, count });
   }
 
   /** Follows the run until it ends; why it was asked to, if it was. */
   private async watch(computation: Computation, interrupted: AbortSignal): Promise<Reason | undefined> {
     let reason: Reason | undefined;
     let hasEnded = false;
-    const end = computation.ended.then(() => {
+    const bell = new Bell();
+    void computation.ended.then(() => {
       hasEnded = true;
+      bell.ring();
     });
-    const aborted = new Promise<void>((resolve) => {
-      interrupted.addEventListener("abort", () => resolve(), { once: true });
-    });
-    while (!hasEnded) {
-      const waits = [end, sleep(this.workshop.lookMs)];
-      await Promise.race(reason === undefined && !interrupted.aborted ? [...waits, aborted] : waits);
+    interrupted.addEventListener("abort", () => bell.ring(), { once: true });
+    if (interrupted.aborted) bell.ring();
+    for (;;) {
+      await bell.wait(this.workshop.lookMs);
+      bell.hear();
       if (hasEnded) break;
       const wanted = reason ?? (await this.wanted(interrupted));
       if (reason === undefined && wanted !== undefined) computation.stop();
@@ -212,40 +233,27 @@ class Performance {
     const { uploadMs } = this.workshop;
     if (!existsSync(path.join(this.directory, "config.json"))) return;
     if (Date.now() - this.uploaded.at < uploadMs) return;
-    const state = await this.snapshots.state();
+    const state = this.snapshots.state();
     if (state === this.uploaded.state) return;
     await this.keep(await this.snapshots.take(false));
     this.uploaded = { state, at: Date.now() };
   }
 
-  private async keep({ manifest, objects }: Snapshot): Promise<void> {
+  /** What was replaced is not kept; of another worker's result everything is. */
+  private async keep(manifest: Manifest): Promise<void> {
     const { store } = this.workshop;
-    await store.point(this.trial, "checkpoint", manifest);
-    await this.prune(objects, GRACE_MS);
-  }
-
-  /** What was replaced is not kept; pointers that others set meanwhile are, and all of another worker's result. */
-  private async prune(objects: ReadonlySet<string>, graceMs: number): Promise<void> {
-    const { store } = this.workshop;
-    const result = await store.pointed(this.trial, "result");
-    if (result !== undefined && !objects.has(result)) return;
-    const pointed = [];
-    for (const name of ["metrics", "request", "starts", "checkpoint", "result"] as const) {
-      const sha256 = await store.pointed(this.trial, name);
-      if (sha256 !== undefined) pointed.push(sha256);
-    }
-    await store.prune(this.trial, new Set([...objects, ...pointed]), graceMs);
+    await writeRecord(store, this.trial, "checkpoint", manifest);
+    if ((await store.record(this.trial, "result")) !== undefined) return;
+    await store.prune(this.trial, objectsIn(manifest), GRACE_MS);
   }
 
   private async tellProgress(): Promise<void> {
-    const file = path.join(this.directory, "metrics.jsonl");
-    if (!existsSync(file)) return;
-    const text = await readFile(file, "utf8");
-    const lines = text.slice(0, text.lastIndexOf("\n") + 1);
-    if (lines === this.lines) return;
-    const { store } = this.workshop;
-    await store.point(this.trial, "metrics", await store.put(lines, this.trial));
-    this.lines = lines;
+    const news = await this.metrics.news();
+    if (news.length > 0) this.untold = true;
+    this.lines += news.map((line) => `${line}\n`).join("");
+    if (!this.untold) return;
+    await this.workshop.store.setRecord(this.trial, "metrics", this.lines);
+    this.untold = false;
     await this.attempt.progress();
   }
 
@@ -268,22 +276,18 @@ class Performance {
   /** Brings the result to the store; where another worker was first, its result is the trial's. */
   private async deliver(): Promise<Performed> {
     const { store, versions, worker } = this.workshop;
-    const { manifest, objects } = await this.snapshots.take(true);
-    const result = await store.put(
-      JSON.stringify({
-        format: 1,
-        trial: this.trial,
-        manifest,
-        versions,
-        worker,
-        attempts: this.attempt.number,
-      } satisfies StoreRecord<"result">),
-      this.trial,
-    );
-    const first = await store.pointFirst(this.trial, "result", result);
-    if (first !== result) return "done";
-    await store.unpoint(this.trial, "checkpoint");
-    await this.prune(new Set([result, ...objects]), 0);
+    const manifest = await this.snapshots.take(true);
+    const result = {
+      format: 1,
+      trial: this.trial,
+      manifest,
+      versions,
+      worker,
+      attempts: this.attempt.number,
+    } satisfies StoreRecord<"result">;
+    if (!(await store.setFirstRecord(this.trial, "result", JSON.stringify(result)))) return "done";
+    await store.removeRecord(this.trial, "checkpoint");
+    await store.prune(this.trial, objectsIn(manifest), 0);
     return "done";
   }
 }

@@ -1,20 +1,21 @@
 import { existsSync } from "node:fs";
 import path from "node:path";
 import type { Job, Queue, QueueEvents } from "bullmq";
-import { at, orDefault } from "../graph/at.js";
+import { orDefault } from "../graph/at.js";
 import { PenniError } from "../graph/errors.js";
-import type { Summary } from "../run/summary.js";
 import { resultVersions } from "../sweep/provenance.js";
+import { summaryIn } from "../sweep/summary_file.js";
 import type { Trial, TrialOutcome, TrialRunner, TrialWatch } from "../sweep/trial.js";
-import { epochOf } from "../sweep/trial_epochs.js";
 import { type QueueAddress, queueAddress, shownAddress, withoutPassword } from "./address.js";
 import { Bell } from "./bell.js";
 import { DirectoryStore } from "./directory_store.js";
-import { Publisher, parsedJson, placesOf, readDocument } from "./document.js";
+import { Publisher, placesOf, type RunPlaces, readDocument } from "./document.js";
+import { Following, type Standing, type TrialQueue } from "./following.js";
 import { checkServer, connectionOptions, KEY_PREFIX, loadBullMq, QUEUE_NAME } from "./libraries.js";
+import { readRunFile } from "./manifest.js";
 import { JOB_NAME, jobIdOf, type Payload } from "./payload.js";
 import { readRecord, type StoreRecord, writeRecord } from "./records.js";
-import { readRunFile, restore, Snapshots } from "./snapshot.js";
+import { restore, Snapshots } from "./snapshot.js";
 import type { Store } from "./store.js";
 
 export interface QueueRunnerOptions {
@@ -45,10 +46,6 @@ const KEPT_SECONDS = 3600;
 const KEPT_JOBS = 1000;
 /** What Redis has not answered by then is asked again when it is back. */
 const ANSWER_MS = 10_000;
-/** A worker that was asked to end a trial has that long to write its checkpoint. */
-const PAUSING_MS = 120_000;
-/** The news that a job was taken off come after the fact. */
-const REMOVAL_MS = 1000;
 
 /**
  * Runs trials on the workers of a queue.
@@ -63,17 +60,10 @@ export async function openQueueRunner(options: QueueRunnerOptions): Promise<Tria
   return new QueueRunner(library, address, store, options);
 }
 
-/** Where a trial on the queue stands. */
-type Standing =
-  | { readonly kind: "away" | "missing" | "waiting" | "running" }
-  /** A worker has come to its end with it, whatever that is. */
-  | { readonly kind: "ended"; readonly worker: string; readonly attempts: number }
-  | { readonly kind: "failed"; readonly reason: string; readonly attempts: number };
-
 /** States of jobs that nobody works on. */
 const WAITING: ReadonlySet<string> = new Set(["waiting", "delayed", "prioritized", "paused", "wait"]);
 
-class QueueRunner implements TrialRunner {
+class QueueRunner implements TrialRunner, TrialQueue {
   readonly places: number;
   private readonly queue: Queue;
   private readonly events: QueueEvents;
@@ -109,6 +99,8 @@ class QueueRunner implements TrialRunner {
     const ring = ({ jobId }: { readonly jobId: string }): void => this.bells.get(jobId)?.ring();
     this.events.on("completed", ring);
     this.events.on("failed", ring);
+    // One that was put on the queue before: it may have ended there.
+    this.events.on("duplicated", ring);
     this.events.on("progress", ({ jobId, data }) => {
       this.bells.get(jobId)?.ring();
       const refused: unknown =
@@ -148,9 +140,9 @@ class QueueRunner implements TrialRunner {
     const found = await this.result(trial, directory);
     if (found !== undefined) return found;
     const document = await this.publisher.publish(trial);
-    await this.adopt(trial.id, document, directory);
-    await this.store.unpoint(trial.id, "request");
-    return { format: 1, trial: trial.id, document, versions: resultVersions() };
+    await this.adopt(trial, document, directory);
+    await this.store.removeRecord(trial.id, "request");
+    return { format: 1, trial: trial.id, document, versions: resultVersions(), store: this.store.id };
   }
 
   /** Does something with the store, again as long as that is away; undefined where the sweep is stopped meanwhile. */
@@ -193,15 +185,19 @@ class QueueRunner implements TrialRunner {
     return this.store;
   }
 
-  /** The result in the store, brought into the directory. */
-  async result(trial: Trial, directory: string): Promise<TrialOutcome | undefined> {
+  async result(
+    trial: Trial,
+    directory: string,
+    before: () => Promise<void> = async () => undefined,
+  ): Promise<TrialOutcome | undefined> {
     try {
       const record = await readRecord(this.store, trial.id, "result");
+      await before();
       return record === undefined ? undefined : await this.fetched(record, trial, directory);
     } catch (error) {
       if (!(error instanceof PenniError) || error.code !== "bad-file") throw error;
       this.tell(`the result of trial ${trial.number} is computed again: ${error.message}`);
-      await this.store.unpoint(trial.id, "result");
+      await this.store.removeRecord(trial.id, "result");
       return undefined;
     }
   }
@@ -212,8 +208,9 @@ class QueueRunner implements TrialRunner {
     directory: string,
   ): Promise<TrialOutcome> {
     const bytes = await readRunFile(manifest, trial.id, this.store, "summary.json");
-    // Written by the same version as this, and read by its digest.
-    const summary = parsedJson(bytes) as Summary;
+    const summary = summaryIn(new TextDecoder().decode(bytes));
+    if (summary === undefined)
+      throw new PenniError("bad-file", "its summary is none of a compression", { file: "summary.json" });
     await restore(manifest, trial.id, this.store, directory, trialPlaces(trial));
     return {
       status: "done",
@@ -222,13 +219,22 @@ class QueueRunner implements TrialRunner {
     };
   }
 
+  async restoreCheckpoint(trial: Trial, directory: string): Promise<void> {
+    const manifest = await readRecord(this.store, trial.id, "checkpoint");
+    if (manifest !== undefined) await restore(manifest, trial.id, this.store, directory, trialPlaces(trial));
+  }
+
   /** A run that was begun here goes on there, where the store has nothing of it. */
-  private async adopt(trial: string, digest: string, directory: string): Promise<void> {
+  private async adopt({ id }: Trial, digest: string, directory: string): Promise<void> {
     if (!existsSync(path.join(directory, "config.json"))) return;
-    if ((await this.store.pointed(trial, "checkpoint")) !== undefined) return;
-    const places = placesOf(await readDocument(digest, trial, this.store));
-    const { manifest } = await new Snapshots(directory, trial, this.store, places).take(false);
-    await this.store.point(trial, "checkpoint", manifest);
+    if ((await this.store.record(id, "checkpoint")) !== undefined) return;
+    const places = placesOf(await readDocument(digest, id, this.store));
+    await writeRecord(
+      this.store,
+      id,
+      "checkpoint",
+      await new Snapshots(directory, id, this.store, places).take(false),
+    );
   }
 
   /** Puts a trial on the queue; one that is there already is left as it is. */
@@ -316,125 +322,8 @@ class QueueRunner implements TrialRunner {
   }
 }
 
-/** One trial on its way through the queue. */
-class Following {
-  private seen = 0;
-  private asked: "stop" | "pause" | undefined;
-  private askedAt = 0;
-  /** Whether it was on the queue when it was looked for last. */
-  private isQueued = false;
-
-  constructor(
-    private readonly runner: QueueRunner,
-    private readonly trial: Trial,
-    private readonly directory: string,
-    private readonly watch: TrialWatch,
-    private readonly payload: Payload,
-    private readonly bell: Bell,
-  ) {}
-
-  async outcome(): Promise<TrialOutcome> {
-    const { runner, bell, watch } = this;
-    for (;;) {
-      bell.hear();
-      const stepped = await runner.storing(watch.signal, bell, async () => ({ ended: await this.step() }));
-      if (stepped === undefined) return { status: "paused" };
-      if (stepped.ended !== undefined) return stepped.ended;
-      await bell.wait(runner.lookMs);
-    }
-  }
-
-  private async step(): Promise<TrialOutcome | undefined> {
-    const { runner, trial, directory, watch } = this;
-    const standing = await runner.standing(trial.id);
-    await this.readEpochs();
-    const found = await runner.result(trial, directory);
-    if (found !== undefined) return found;
-    if (watch.signal.aborted && this.asked !== "pause") await this.ask("pause");
-    const wasQueued = this.isQueued;
-    if (standing.kind !== "away") this.isQueued = standing.kind !== "missing";
-    switch (standing.kind) {
-      case "away":
-        return this.overdue();
-      case "missing":
-        if (this.asked !== undefined) return this.halted(OUTCOME[this.asked]);
-        // If somebody has taken it off, that is about to be told.
-        if (wasQueued) await this.bell.wait(REMOVAL_MS);
-        if (wasQueued && runner.wasWithdrawn(trial.id)) return this.halted("paused");
-        await this.submit();
-        return undefined;
-      case "waiting":
-        if (this.asked === undefined) return undefined;
-        return (await runner.remove(trial.id)) ? this.halted(OUTCOME[this.asked]) : this.overdue();
-      case "running":
-        return this.overdue();
-      case "failed":
-        await runner.failed(trial.id);
-        return { status: "failed", reason: standing.reason, attempts: standing.attempts };
-      case "ended":
-        await runner.remove(trial.id);
-        if (this.asked !== undefined) return this.halted(OUTCOME[this.asked], standing);
-        // Nobody here asked for its end, or its result is gone: it goes on.
-        await runner.data.unpoint(trial.id, "request");
-        await this.submit();
-        return undefined;
-    }
-  }
-
-  private async submit(): Promise<void> {
-    await this.runner.submit(this.payload);
-    this.isQueued = true;
-  }
-
-  private async ask(ask: "stop" | "pause"): Promise<void> {
-    this.asked = ask;
-    this.askedAt = Date.now();
-    await writeRecord(this.runner.data, this.trial.id, "request", { format: 1, ask });
-  }
-
-  /** A worker that does not answer writes what it has into the store, from where the trial goes on. */
-  private async overdue(): Promise<TrialOutcome | undefined> {
-    if (this.asked === undefined || Date.now() - this.askedAt < PAUSING_MS) return undefined;
-    return this.halted(OUTCOME[this.asked]);
-  }
-
-  /** The run as far as it came is brought here, so that it can go on from here. */
-  private async halted(
-    status: "paused" | "stopped",
-    { worker, attempts }: { readonly worker: string; readonly attempts: number } = NOBODY,
-  ): Promise<TrialOutcome> {
-    const { runner, trial, directory } = this;
-    const checkpoint = await runner.data.pointed(trial.id, "checkpoint");
-    if (checkpoint !== undefined)
-      await restore(checkpoint, trial.id, runner.data, directory, trialPlaces(trial));
-    if (status === "paused") return { status };
-    return { status, provenance: { ...resultVersions(), worker, attempts } };
-  }
-
-  private async readEpochs(): Promise<void> {
-    const { data } = this.runner;
-    const sha256 = await data.pointed(this.trial.id, "metrics");
-    if (sha256 === undefined) return;
-    // It may just have been replaced: the next look finds the new one.
-    const bytes = await data.read(sha256, this.trial.id).catch(() => undefined);
-    if (bytes === undefined) return;
-    const lines = new TextDecoder().decode(bytes).split("\n").slice(0, -1);
-    for (; this.seen < lines.length; this.seen++) {
-      const epoch = epochOf(at(lines, this.seen));
-      if (epoch === undefined) continue;
-      const answer = this.watch.onEpoch(epoch);
-      if (answer === "stop" && this.asked === undefined) await this.ask("stop");
-    }
-  }
-}
-
-/** Of a trial that was taken off the queue while it waited. */
-const NOBODY = { worker: "none", attempts: 1 };
-
-const OUTCOME = { stop: "stopped", pause: "paused" } as const;
-
 /** Where a trial's files are as the sweep names them. */
-function trialPlaces({ settings }: Trial) {
+function trialPlaces({ settings }: Trial): RunPlaces {
   const { model, teacher, data } = settings;
   return {
     model: String(model),

@@ -1,29 +1,14 @@
-import { mkdir, readdir, readFile, rename, rm, stat, writeFile } from "node:fs/promises";
+import { existsSync, readdirSync, statSync } from "node:fs";
+import { mkdir, readFile, rename, rm, writeFile } from "node:fs/promises";
 import path from "node:path";
-import { z } from "zod";
 import { ioError } from "../files/atomic.js";
-import { entryOf } from "../graph/at.js";
 import { PenniError } from "../graph/errors.js";
 import { isLockFile } from "../run/lock.js";
-import { parsedJson, type RunPlaces } from "./document.js";
-import { describeIssues, digestSchema, runFileSchema } from "./names.js";
-import type { Store, StoredFile } from "./store.js";
-
-/** The files of a run at one moment. */
-const manifestSchema = z.strictObject({
-  format: z.literal(1),
-  files: z.array(z.strictObject({ name: runFileSchema, sha256: digestSchema })).max(10_000),
-});
-
-type Manifest = z.infer<typeof manifestSchema>;
-
-/** A run in the store. */
-export interface Snapshot {
-  /** Digest of the list of its files. */
-  readonly manifest: string;
-  /** All objects that it needs. */
-  readonly objects: ReadonlySet<string>;
-}
+import type { RunPlaces } from "./document.js";
+import { heldContent, LARGEST_HELD, type Manifest, type ManifestEntry, MOST_HELD } from "./manifest.js";
+import { runFileSchema } from "./names.js";
+import { errnoOf } from "./plain_files.js";
+import type { Store } from "./store.js";
 
 const CONFIG = "config.json";
 const FOLDERS = ["checkpoints", "stages"] as const;
@@ -34,16 +19,15 @@ const TRIES = 3;
 interface Listed {
   readonly name: string;
   readonly file: string;
+  readonly bytes: number;
   /** Changes with every change of the file. */
   readonly state: string;
 }
 
-/** Files that were put into the store before, by name and state. */
-type Known = Map<string, { readonly state: string; readonly stored: StoredFile }>;
-
 /** Takes snapshots of a run while it goes on; what has not changed since the last one is not read again. */
 export class Snapshots {
-  private readonly known: Known = new Map();
+  /** By name. */
+  private readonly known = new Map<string, { readonly state: string; readonly entry: ManifestEntry }>();
 
   constructor(
     private readonly directory: string,
@@ -55,64 +39,74 @@ export class Snapshots {
 
   /**
    * Puts the run's files into the store, all as they are at one moment.
-   * @param isWhole whether the run has ended: its report is part of it then
+   * @param hasEnded whether the run has ended: its report is part of it then, and nothing changes any more
    */
-  async take(isWhole: boolean): Promise<Snapshot> {
+  async take(hasEnded: boolean): Promise<Manifest> {
     for (let left = TRIES; ; left--) {
-      const before = await this.list(isWhole);
+      const before = this.list(hasEnded);
       const files = await this.putAll(before).catch((error: unknown) => {
         if (left > 1 && isMissing(error)) return undefined;
         throw error;
       });
-      const isSame = JSON.stringify(await this.list(isWhole)) === JSON.stringify(before);
+      if (files === undefined) continue;
+      const isSame = hasEnded || JSON.stringify(this.list(false)) === JSON.stringify(before);
       // Each file is whole; a run that is killed leaves no other mixture, and goes on from it.
-      if (files !== undefined && (isSame || left <= 1)) return this.putManifest(files);
+      if (isSame || left <= 1) return { format: 1, files };
     }
   }
 
   /** What tells one state of the run from another. */
-  async state(): Promise<string> {
-    return JSON.stringify((await this.list(false)).map(({ name, state }) => [name, state]));
+  state(): string {
+    return JSON.stringify(this.list(false).map(({ name, state }) => [name, state]));
   }
 
-  private async putManifest(files: Manifest["files"]): Promise<Snapshot> {
-    const manifest = await this.store.put(JSON.stringify({ format: 1, files }), this.trial);
-    return { manifest, objects: new Set([manifest, ...files.map(({ sha256 }) => sha256)]) };
-  }
-
-  private async putAll(listed: readonly Listed[]): Promise<Manifest["files"]> {
-    const files = [];
-    for (const each of listed) files.push({ name: each.name, sha256: (await this.put(each)).sha256 });
+  private async putAll(listed: readonly Listed[]): Promise<ManifestEntry[]> {
+    const files: ManifestEntry[] = [];
+    let held = 0;
+    for (const each of listed) {
+      const isHeld = each.bytes <= LARGEST_HELD && held + each.bytes <= MOST_HELD;
+      if (isHeld) held += each.bytes;
+      files.push(await this.put(each, isHeld));
+    }
     return files;
   }
 
-  private async put({ name, file, state }: Listed): Promise<StoredFile> {
+  private async put({ name, file, state }: Listed, isHeld: boolean): Promise<ManifestEntry> {
     const before = this.known.get(name);
-    if (before?.state === state) return before.stored;
-    const stored =
-      name === CONFIG
-        ? await this.putText(withPlaces(await readFile(file, "utf8"), this.places))
-        : await this.store.putFile(file, this.trial);
-    this.known.set(name, { state, stored });
-    return stored;
+    if (before?.state === state && (await this.isStill(before.entry))) return before.entry;
+    const entry = await this.stored(name, file, isHeld);
+    this.known.set(name, { state, entry });
+    return entry;
   }
 
-  private async putText(text: string): Promise<StoredFile> {
-    return { sha256: await this.store.put(text, this.trial), bytes: text.length };
+  /** Another worker that has the same trial may have removed it. */
+  private async isStill(entry: ManifestEntry): Promise<boolean> {
+    return "base64" in entry || (await this.store.has(entry.sha256, this.trial));
   }
 
-  private async list(isWhole: boolean): Promise<readonly Listed[]> {
+  private async stored(name: string, file: string, isHeld: boolean): Promise<ManifestEntry> {
+    if (name !== CONFIG && !isHeld)
+      return { name, sha256: (await this.store.putFile(file, this.trial)).sha256 };
+    const bytes = await readFile(file);
+    const content = name === CONFIG ? Buffer.from(withPlaces(bytes.toString(), this.places)) : bytes;
+    if (isHeld) return { name, base64: content.toString("base64") };
+    return { name, sha256: await this.store.put(content, this.trial) };
+  }
+
+  /** All at once, so that little changes meanwhile: a run has a few files. */
+  private list(hasEnded: boolean): readonly Listed[] {
     const listed: Listed[] = [];
     for (const folder of ["", ...FOLDERS]) {
       const place = path.join(this.directory, folder);
-      for (const entry of (await readdir(place).catch(() => [])).sort()) {
+      for (const entry of (existsSync(place) ? readdirSync(place) : []).sort()) {
         const name = folder === "" ? entry : `${folder}/${entry}`;
         if (!runFileSchema.safeParse(name).success || isLockFile(entry)) continue;
-        if (entry === REPORT && !isWhole) continue;
+        if (entry === REPORT && !hasEnded) continue;
         const file = path.join(place, entry);
-        const stats = await stat(file).catch(() => undefined);
+        const stats = statSync(file, { throwIfNoEntry: false });
         if (stats?.isFile() !== true) continue;
-        listed.push({ name, file, state: `${stats.ino} ${stats.size} ${stats.mtimeMs}` });
+        const { ino, size, mtimeMs } = stats;
+        listed.push({ name, file, bytes: size, state: `${ino} ${size} ${mtimeMs}` });
       }
     }
     return listed;
@@ -121,7 +115,7 @@ export class Snapshots {
 
 function isMissing(error: unknown): boolean {
   const found = error instanceof PenniError ? error.cause : error;
-  return found instanceof Error && "code" in found && found.code === "ENOENT";
+  return errnoOf(found) === "ENOENT";
 }
 
 /** A run's configuration with its files elsewhere. */
@@ -136,24 +130,19 @@ function withPlaces(text: string, places: RunPlaces): string {
  * @param places where the run's files are on this machine
  */
 export async function restore(
-  manifest: string,
+  { files }: Manifest,
   trial: string,
   store: Store,
   directory: string,
   places: RunPlaces,
 ): Promise<void> {
-  const files = await filesOf(manifest, trial, store);
   const draft = `${directory}.new-${process.pid}`;
   try {
-    await rm(draft, { recursive: true, force: true });
-    await mkdir(draft, { recursive: true });
-    for (const folder of FOLDERS) await mkdir(path.join(draft, folder));
-    for (const [name, sha256] of files) {
-      const file = path.join(draft, ...name.split("/"));
-      await mkdir(path.dirname(file), { recursive: true });
-      await store.fetch(sha256, file, trial);
-    }
-    if (files.has(CONFIG)) await placeConfig(path.join(draft, CONFIG), places);
+    await makeEmpty(draft);
+    // A list may name a file twice: the last one counts.
+    const byName = new Map(files.map((file) => [file.name, file]));
+    for (const folder of foldersOf(byName.keys())) await mkdir(path.join(draft, folder));
+    for (const file of byName.values()) await restoreFile(file, trial, store, draft, places);
     await rm(directory, { recursive: true, force: true });
     await rename(draft, directory);
   } catch (error) {
@@ -162,27 +151,32 @@ export async function restore(
   }
 }
 
-async function placeConfig(file: string, places: RunPlaces): Promise<void> {
-  const text = withPlaces(await readFile(file, "utf8"), places);
-  await rm(file);
-  await writeFile(file, text);
+async function makeEmpty(folder: string): Promise<void> {
+  try {
+    await mkdir(folder);
+  } catch (error) {
+    // What a process of the same number left behind, or there is no folder for it yet.
+    if (errnoOf(error) === "EEXIST") await rm(folder, { recursive: true });
+    await mkdir(folder, { recursive: true });
+  }
 }
 
-async function filesOf(manifest: string, trial: string, store: Store): Promise<ReadonlyMap<string, string>> {
-  const checked = manifestSchema.safeParse(parsedJson(await store.read(manifest, trial)));
-  if (!checked.success)
-    throw new PenniError("bad-file", "refused a list of files that is none of a run", {
-      found: describeIssues(checked.error),
-    });
-  return new Map(checked.data.files.map(({ name, sha256 }) => [name, sha256]));
+function foldersOf(names: Iterable<string>): ReadonlySet<string> {
+  const folders = [...names].map((name) => path.posix.dirname(name)).filter((folder) => folder !== ".");
+  return new Set([...FOLDERS, ...folders]);
 }
 
-/** One file of a run in the store. @throws PenniError "internal" if it has no such file */
-export async function readRunFile(
-  manifest: string,
+async function restoreFile(
+  entry: ManifestEntry,
   trial: string,
   store: Store,
-  name: string,
-): Promise<Uint8Array> {
-  return store.read(entryOf(await filesOf(manifest, trial, store), name), trial);
+  draft: string,
+  places: RunPlaces,
+): Promise<void> {
+  const file = path.join(draft, ...entry.name.split("/"));
+  if (entry.name === CONFIG) {
+    const bytes = "sha256" in entry ? await store.read(entry.sha256, trial) : heldContent(entry.base64);
+    await writeFile(file, withPlaces(new TextDecoder().decode(bytes), places), { flag: "wx" });
+  } else if ("sha256" in entry) await store.fetch(entry.sha256, file, trial);
+  else await writeFile(file, heldContent(entry.base64), { flag: "wx" });
 }

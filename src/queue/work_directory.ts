@@ -1,4 +1,5 @@
 import { randomBytes } from "node:crypto";
+import { mkdtempSync, rmSync } from "node:fs";
 import { mkdir, mkdtemp, readdir, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import path from "node:path";
@@ -39,11 +40,21 @@ export class WorkDirectory {
   }
 
   /** A new folder for a trial. */
-  async folder(trial: string): Promise<string> {
+  folder(trial: string): string {
     try {
-      return await mkdtemp(path.join(this.root, `${trial.slice(0, 12)}-`));
+      return mkdtempSync(path.join(this.root, `${trial.slice(0, 12)}-`));
     } catch (error) {
       throw ioError(this.root, "cannot work in the directory", error);
+    }
+  }
+
+  /** Removes a trial's folder. */
+  discard(folder: string): void {
+    try {
+      // Of a disk of this machine: one call after the other would cost more than all that a short trial is.
+      rmSync(folder, { recursive: true, force: true });
+    } catch {
+      // It is removed with the rest, or by the next worker of this place.
     }
   }
 

@@ -2,7 +2,7 @@ import type { Job, Worker } from "bullmq";
 import { PenniError } from "../graph/errors.js";
 import { type QueueAddress, shownAddress, withoutPassword } from "./address.js";
 import { checkServer, connectionOptions, isAway, KEY_PREFIX, loadBullMq, QUEUE_NAME } from "./libraries.js";
-import { checkVersions, type Payload, readPayload } from "./payload.js";
+import { checkStore, checkVersions, type Payload, readPayload } from "./payload.js";
 import { type Interruption, type Performed, perform, type Workshop } from "./perform.js";
 
 export interface WorkerOptions {
@@ -30,7 +30,7 @@ export interface WorkerReport {
 /** Times that a lock is renewed before it would be lost: Redis may be away for nearly all of that. */
 const RENEWALS = 8;
 const RETRY_MS = 1000;
-/** Before a trial of another version is offered again. */
+/** Before a trial that this worker may not take is offered again. */
 const REFUSED_MS = 15_000;
 const LONGEST_REASON = 1000;
 /** What stalled jobs are counted by is their checkpoints (`perform`), not this. */
@@ -147,7 +147,7 @@ class QueueWorker {
     interrupted: AbortSignal,
   ): Promise<{ status: Performed }> {
     const payload = this.readPayload(job);
-    await this.checkVersions(payload, job, token);
+    await this.checkFits(payload, job, token);
     const { workshop } = this.options;
     const short = payload.trial.slice(0, 12);
     workshop.notice(`trial ${short} ...`);
@@ -194,12 +194,15 @@ class QueueWorker {
     }
   }
 
-  /** What another version computes may be another result: the trial is left to others, and that is said by name. */
-  private async checkVersions(payload: Payload, job: Job, token: string | undefined): Promise<void> {
+  /**
+   * What another version computes may be another result, and in another store there is nothing of the trial: it is left
+   * to others, and that is said by name.
+   */
+  private async checkFits(payload: Payload, job: Job, token: string | undefined): Promise<void> {
     const { workshop, isMixed } = this.options;
-    if (isMixed) return;
     try {
-      checkVersions(payload.versions, workshop.versions, workshop.worker);
+      checkStore(payload.store, workshop.store.id, workshop.worker);
+      if (!isMixed) checkVersions(payload.versions, workshop.versions, workshop.worker);
     } catch (error) {
       this.refuse(error);
       await job.updateProgress({ refused: messageOf(error) });

@@ -25,6 +25,8 @@ export interface Comparison {
   readonly links?: readonly string[];
   readonly title?: string;
   readonly eyebrow?: string;
+  /** Below the title. */
+  readonly lead?: readonly Html[];
   /** Behind the table of the runs. */
   readonly more?: readonly ReportSection[];
 }
@@ -33,7 +35,7 @@ export interface Comparison {
 export function comparisonPage(
   reports: readonly RunReport[],
   live?: LivePage,
-  { names: given, links = [], title, eyebrow = "Comparison of runs", more = [] }: Comparison = {},
+  { names: given, links = [], title, eyebrow = "Comparison of runs", lead = [], more = [] }: Comparison = {},
 ): Html {
   const names = given ?? shortNames(reports.map(({ root }) => root));
   const finished = reports.flatMap(({ run }, index): Finished[] =>
@@ -53,7 +55,7 @@ export function comparisonPage(
           ? `${models[0]}: ${counted(reports.length, "run")}`
           : counted(reports.length, "run")),
       eyebrow: [html`<span>${escapeHtml(eyebrow)}</span>`],
-      lead: problemNotes(problems),
+      lead: [...lead, ...problemNotes(problems)],
       sections: [
         ...tradeOff(finished),
         ...(reports.length === 0 ? [] : [table(reports, names, links)]),

@@ -10,6 +10,8 @@ import { contentPolicy, type LivePage } from "./shell.js";
 export interface LiveSource {
   fingerprint(): Promise<string>;
   page(live: LivePage): Promise<Html>;
+  /** A page that this one leads to, by its path; undefined where there is none. */
+  linked?(name: string): Promise<string | undefined>;
 }
 
 interface Rendered {
@@ -128,12 +130,15 @@ export class LiveServer {
       return;
     }
     if (wanted === EVENTS) return this.watch(request, response);
+    const type = { ...headers, "Content-Type": "text/html; charset=utf-8" };
     if (wanted !== "") {
-      response.writeHead(404).end();
+      const linked = await this.source.linked?.(wanted);
+      if (linked === undefined) response.writeHead(404).end();
+      else response.writeHead(200, type).end(linked);
       return;
     }
     const { page, version } = await this.renew();
-    response.writeHead(200, { ...headers, "Content-Type": "text/html; charset=utf-8" }).end(page, () => {
+    response.writeHead(200, type).end(page, () => {
       this.fetched = version;
     });
   }
@@ -143,7 +148,8 @@ export class LiveServer {
     const port = this.authority.slice(HOST.length);
     if (host !== this.authority && host !== `localhost${port}`) return undefined;
     const [, token, ...rest] = at(url.split("?"), 0).split("/");
-    return token !== undefined && isSame(token, this.token) && rest.length === 1 ? rest[0] : undefined;
+    const isServed = rest.length === 1 || (rest.length > 1 && this.source.linked !== undefined);
+    return token !== undefined && isSame(token, this.token) && isServed ? rest.join("/") : undefined;
   }
 
   private async watch(request: IncomingMessage, response: ServerResponse): Promise<void> {

@@ -1,9 +1,10 @@
 import { type ScaleLinear, scaleLinear } from "d3-scale";
 import { line } from "d3-shape";
-import { at } from "../graph/at.js";
+import { at, orDefault } from "../graph/at.js";
 import { escapeHtml, type Html, html } from "../text/destinations.js";
 import { number } from "./format.js";
 import { shortenStart } from "./html.js";
+import { type PlacedName, placeNames } from "./point_names.js";
 
 export interface PlotPoint {
   readonly x: number;
@@ -68,6 +69,7 @@ const dashes = ["none", "6 3", "2 3"] as const;
 const LONGEST_NAME = 40;
 /** More points of a series have no names beside them. */
 const MOST_NAMES = 10;
+const LONGEST_POINT = 14;
 
 interface Scales {
   /** Room for the numbers of the vertical axis. */
@@ -128,10 +130,11 @@ function extent(values: readonly number[], isWide = false): [number, number] {
 function drawing(spec: PlotSpec, size: Size, kind: keyof typeof sizes): Html {
   const scales = scalesOf(spec, size);
   const { width, height } = size;
+  const names = namesOf(spec, scales, width);
   return html`<svg class="${escapeHtml(kind)}" viewBox="0 0 ${number(width)} ${number(height)}" role="img" aria-label="${escapeHtml(spec.title)}">
 ${bandsOf(spec, scales, size)}
 ${axes(spec, scales, size)}
-${spec.series.map((series, index) => seriesOf(series, index, scales))}
+${spec.series.map((series, index) => seriesOf(series, index, scales, names))}
 ${readings(spec, scales, size)}
 ${links(spec, scales)}
 </svg>`;
@@ -176,7 +179,34 @@ function axes(spec: PlotSpec, { left, x, y }: Scales, { width, height }: Size): 
 const colourOf = (index: number): Html => escapeHtml(`series-${(index % COLOURS) + 1}`);
 const dashOf = (index: number): Html => escapeHtml(at(dashes, Math.floor(index / COLOURS) % dashes.length));
 
-function seriesOf({ points, isJoined = true }: PlotSeries, index: number, { x, y }: Scales): Html {
+type Names = ReadonlyMap<PlotPoint, PlacedName>;
+
+/** What stands beside which point. */
+function namesOf({ series }: PlotSpec, { x, y }: Scales, width: number): Names {
+  const points = series.flatMap(({ points: all }) => {
+    const visible = all.filter((point) => Number.isFinite(point.y));
+    return visible.length > MOST_NAMES ? [] : visible.filter(({ label }) => label !== undefined);
+  });
+  const wanted = points.map((point) => ({
+    x: x(point.x),
+    y: y(point.y),
+    text: shortenStart(orDefault(point.label, ""), LONGEST_POINT),
+  }));
+  const placed = placeNames(wanted, width);
+  return new Map(
+    points.flatMap((point, index) => {
+      const name = placed[index];
+      return name === undefined ? [] : [[point, name] as const];
+    }),
+  );
+}
+
+function seriesOf(
+  { points, isJoined = true }: PlotSeries,
+  index: number,
+  { x, y }: Scales,
+  placed: Names,
+): Html {
   const path = line<PlotPoint>(
     (point) => x(point.x),
     (point) => y(point.y),
@@ -194,13 +224,14 @@ function seriesOf({ points, isJoined = true }: PlotSeries, index: number, { x, y
   const marks = visible.map((point) =>
     symbol(index, x(point.x), y(point.y), visible.length > 40 ? 1.6 : 3.6),
   );
-  const names = (visible.length > MOST_NAMES ? [] : visible).flatMap((point) =>
-    point.label === undefined
-      ? []
-      : [
-          html`<text class="point-name" x="${number(x(point.x) + 7)}" y="${number(y(point.y) - 6)}">${escapeHtml(shortenStart(point.label, 14))}</text>`,
-        ],
-  );
+  const names = visible.flatMap((point) => {
+    const name = placed.get(point);
+    if (name === undefined) return [];
+    const anchor = name.anchor === "end" ? html` text-anchor="end"` : html``;
+    return [
+      html`<text class="point-name"${anchor} x="${number(name.x)}" y="${number(name.y)}">${escapeHtml(name.text)}</text>`,
+    ];
+  });
   return html`<g class="${colourOf(index)}"><path class="curve" d="${escapeHtml(curve === null ? "" : curve)}" stroke-dasharray="${dashOf(index)}"/>${whiskers}${marks}${names}</g>`;
 }
 

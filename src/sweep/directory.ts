@@ -1,5 +1,5 @@
 import { existsSync } from "node:fs";
-import { mkdir } from "node:fs/promises";
+import { mkdir, readdir, rm } from "node:fs/promises";
 import path from "node:path";
 import { z } from "zod";
 import { ioError, writeFileAtomic } from "../files/atomic.js";
@@ -12,11 +12,11 @@ import { parseJson, readText } from "../run/texts.js";
 import { FileDigests } from "./identity.js";
 import { Journal, type SweepEvent, sweepEventSchema } from "./journal.js";
 import { type SweepSpec, sweepSpecSchema } from "./spec.js";
-import { applyEvent, type SweepState, stateOf } from "./state.js";
+import { applyEvent, type SweepState, stateOf, type TrialState } from "./state.js";
 import type { Trial } from "./trial.js";
 
 export const SWEEP = "sweep.json";
-const JOURNAL = "trials.jsonl";
+export const JOURNAL = "trials.jsonl";
 export const TRIALS = "trials";
 
 const frozenSchema = z.strictObject({
@@ -80,7 +80,7 @@ export class SweepDirectory {
   private constructor(
     readonly root: string,
     readonly frozen: FrozenSweep,
-    private known: SweepState,
+    private readonly known: TrialState[],
     private readonly journal: Journal,
     private readonly lock: RunLock,
   ) {}
@@ -144,12 +144,14 @@ export class SweepDirectory {
     const trials = path.join(root, TRIALS);
     try {
       if (!existsSync(trials)) await mkdir(trials);
+      await removeDrafts(trials);
     } catch (error) {
       throw ioError(trials, "cannot create the directory", error);
     }
-    return new SweepDirectory(root, frozen, state, await Journal.open(path.join(root, JOURNAL)), lock);
+    return new SweepDirectory(root, frozen, [...state], await Journal.open(path.join(root, JOURNAL)), lock);
   }
 
+  /** As it is at every moment: what changes are its elements. */
   get state(): SweepState {
     return this.known;
   }
@@ -170,7 +172,7 @@ export class SweepDirectory {
         found,
       });
     }
-    this.known = applyEvent(this.known, event);
+    applyEvent(this.known, event);
     this.journal.append(event);
   }
 
@@ -192,6 +194,14 @@ export class SweepDirectory {
     await this.lock.release();
   }
 }
+
+/** Of runs that were killed while their directories were made. */
+async function removeDrafts(trials: string): Promise<void> {
+  for (const name of await readdir(trials))
+    if (DRAFT.test(name)) await rm(path.join(trials, name), { recursive: true, force: true });
+}
+
+const DRAFT = /^\d+\.new-[0-9a-f]+$/;
 
 /** Trials that were computed and those to come must be of the same files. */
 async function checkFiles({ root, frozen }: SweepRecord): Promise<void> {

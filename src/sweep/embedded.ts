@@ -1,6 +1,6 @@
 import { type ChildProcess, spawn } from "node:child_process";
 import { existsSync } from "node:fs";
-import { mkdir, open, readdir, readFile, rm } from "node:fs/promises";
+import { mkdir, open, readFile } from "node:fs/promises";
 import { availableParallelism } from "node:os";
 import path from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
@@ -48,7 +48,6 @@ export class EmbeddedRunner implements TrialRunner {
 
   async run(trial: Trial, directory: string, watch: TrialWatch): Promise<TrialOutcome> {
     await mkdir(path.dirname(directory), { recursive: true });
-    await removeDrafts(directory);
     const epochs = new EpochReader(directory);
     // A run that ended just before its sweep was killed.
     const summary = await readSummary(directory);
@@ -162,14 +161,6 @@ const ERROR = "penni: ";
 
 function provenance(): TrialProvenance {
   return { ...resultVersions(), worker: "embedded", attempts: 1 };
-}
-
-/** Of runs that were killed while their directory was made. */
-async function removeDrafts(directory: string): Promise<void> {
-  const folder = path.dirname(directory);
-  const draft = `${path.basename(directory)}.new-`;
-  for (const name of await readdir(folder))
-    if (name.startsWith(draft)) await rm(path.join(folder, name), { recursive: true, force: true });
 }
 
 /** Waits for the trial's process of a sweep that was killed, if it has not ended yet. */

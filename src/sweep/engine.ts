@@ -3,6 +3,8 @@ import { PenniError } from "../graph/errors.js";
 import type { Study } from "../search/study.js";
 import type { SweepDirectory } from "./directory.js";
 import { goesOn, nextPromotion } from "./halving.js";
+import type { SweepEvent } from "./journal.js";
+import { describeProgress, progressOf } from "./progress.js";
 import { resultOf, studyOf } from "./search_of.js";
 import { rungEntries, stoppedAt, type TrialState } from "./state.js";
 import type { AxisValue, Trial, TrialEpoch, TrialOutcome, TrialRunner } from "./trial.js";
@@ -44,13 +46,27 @@ export async function runSweep(work: SweepWork): Promise<void> {
 
 class Engine {
   private readonly study: Study;
-  private readonly running = new Map<number, { readonly id: string; readonly ended: Promise<void> }>();
+  /** Ids of trials in work, by their numbers. */
+  private readonly running = new Map<number, string>();
+  private readonly inWork = new Set<string>();
+  /** Numbers of trials that wait, in the order in which they are begun. */
+  private readonly waiting: Set<number>;
+  /** For each id the trial that is done. */
+  private readonly done = new Map<string, number>();
   private readonly halt = new AbortController();
+  /** Whether the runner has given trials back without being asked to: a person has taken them off. */
+  private isTakenOff = false;
   /** Of the runner or the journal: ends the sweep. */
   private fault: { readonly error: unknown } | undefined;
+  private hasEnded = false;
+  private wake: () => void = () => undefined;
 
   constructor(private readonly work: SweepWork) {
-    this.study = studyOf(work.sweep.spec, work.sweep.state);
+    const { spec, state } = work.sweep;
+    this.study = studyOf(spec, state);
+    this.waiting = new Set(state.flatMap(({ number, status }) => (status === "waiting" ? [number] : [])));
+    for (const { id, number, status } of state)
+      if (status === "done" && id !== undefined && !this.done.has(id)) this.done.set(id, number);
   }
 
   async run(): Promise<void> {
@@ -60,16 +76,33 @@ class Engine {
     if (signal?.aborted === true) stop();
     try {
       for (;;) {
+        this.hasEnded = false;
         await this.fill();
-        if (this.running.size === 0) break;
-        await Promise.race([...this.running.values()].map(({ ended }) => ended));
+        // What has ended meanwhile may be what others waited for.
+        if (this.running.size === 0 && !this.hasEnded) break;
+        await this.nextEnd();
       }
       await this.work.sweep.flush();
     } finally {
       signal?.removeEventListener("abort", stop);
     }
     if (this.fault !== undefined) throw this.fault.error;
-    if (signal?.aborted === true) throw new PenniError("interrupted", "the sweep is paused");
+    const why = signal?.aborted === true ? "" : ", as trials were taken off the queue";
+    if (signal?.aborted === true || this.isTakenOff) throw this.paused(why);
+  }
+
+  private paused(why: string): PenniError {
+    const { spec, state } = this.work.sweep;
+    const how = describeProgress(progressOf(spec, state), "paused");
+    return new PenniError("interrupted", `the sweep is paused${why}: ${how}`);
+  }
+
+  /** Waits until a trial has come to its end since the last look. */
+  private nextEnd(): Promise<void> {
+    return new Promise((resolve) => {
+      if (this.hasEnded) resolve();
+      else this.wake = resolve;
+    });
   }
 
   /** As many as are run at a time; a search that learns must not ask for all trials before the first has ended. */
@@ -83,10 +116,10 @@ class Engine {
   /** Starts trials as long as there are any and places for them. */
   private async fill(): Promise<void> {
     try {
-      while (!this.halt.signal.aborted && this.running.size < this.places) {
+      while (!this.halt.signal.aborted && !this.isTakenOff && this.running.size < this.places) {
         const trial = await this.next();
         if (trial === undefined) return;
-        await this.start(trial);
+        this.start(trial);
       }
     } catch (error) {
       this.fail(error);
@@ -98,15 +131,27 @@ class Engine {
     this.halt.abort();
   }
 
-  private async start(trial: Trial): Promise<void> {
-    const { sweep, listener } = this.work;
-    sweep.record({ event: "started", number: trial.number });
-    await sweep.flush();
-    listener?.started?.(trial);
-    const ended = this.runTrial(trial)
+  /** Notes what is of use to know at once, and is found again if it is lost. */
+  private note(event: SweepEvent): void {
+    this.work.sweep.record(event);
+    this.work.sweep.flush().catch((error: unknown) => this.fail(error));
+  }
+
+  private start(trial: Trial): void {
+    const { number, id } = trial;
+    this.note({ event: "started", number });
+    this.waiting.delete(number);
+    this.running.set(number, id);
+    this.inWork.add(id);
+    this.work.listener?.started?.(trial);
+    void this.runTrial(trial)
       .catch((error: unknown) => this.fail(error))
-      .finally(() => this.running.delete(trial.number));
-    this.running.set(trial.number, { id: trial.id, ended });
+      .finally(() => {
+        this.running.delete(number);
+        this.inWork.delete(id);
+        this.hasEnded = true;
+        this.wake();
+      });
   }
 
   /** What was begun first, then stopped trials that have become good enough, then new ones. */
@@ -114,10 +159,10 @@ class Engine {
     for (;;) {
       const begun = await this.nextWaiting();
       if (begun !== undefined) return begun;
-      const { sweep } = this.work;
       const promoted = this.promotable();
       if (promoted !== undefined) {
-        sweep.record({ event: "promoted", number: promoted });
+        this.note({ event: "promoted", number: promoted });
+        this.waiting.add(promoted);
         continue;
       }
       if (this.study.isExhausted) return undefined;
@@ -128,20 +173,20 @@ class Engine {
   /** Settles on its way trials whose result is there. */
   private async nextWaiting(): Promise<Trial | undefined> {
     const { sweep } = this.work;
-    const inWork = new Set([...this.running.values()].map(({ id }) => id));
-    for (const state of sweep.state) {
-      const { number, status, values, id, settings } = state;
-      if (status !== "waiting" || this.running.has(number) || id === undefined || settings === undefined)
-        continue;
-      const same = sweep.state.find((other) => other.id === id && other.status === "done");
-      if (same?.summary !== undefined && same.provenance !== undefined) {
-        const { summary, provenance } = same;
-        sweep.record({ event: "done", number, summary, provenance, sameAs: same.sameAs ?? same.number });
+    for (const number of this.waiting) {
+      const { values, id, settings } = this.trialState(number);
+      if (id === undefined || settings === undefined) continue;
+      const same = this.done.get(id);
+      if (same !== undefined) {
+        const { summary, provenance } = this.trialState(same);
+        if (summary === undefined || provenance === undefined) continue;
+        this.waiting.delete(number);
+        sweep.record({ event: "done", number, summary, provenance, sameAs: same });
         await this.settle(number);
         continue;
       }
       // Its result will be there when the other one has ended.
-      if (inWork.has(id)) continue;
+      if (this.inWork.has(id)) continue;
       return { number, id, values, settings };
     }
     return undefined;
@@ -160,6 +205,7 @@ class Engine {
     try {
       const { id, settings } = await make(values);
       sweep.record({ event: "asked", number, values, id, settings });
+      this.waiting.add(number);
     } catch (error) {
       if (!(error instanceof PenniError) || error.code !== "bad-option") throw error;
       sweep.record({ event: "refused", number, values, reason: error.message });
@@ -192,19 +238,21 @@ class Engine {
       const value = judgedValue(epoch);
       const others = at(rungEntries(sweep.state, rung + 1), rung);
       isGood = goesOn([...others, { trial: number, value }], number, halving.reductionFactor);
-      sweep.record({ event: "rung", number, rung, value, goesOn: isGood });
+      this.note({ event: "rung", number, rung, value, goesOn: isGood });
     }
     return isGood ? "go-on" : "stop";
   }
 
-  private async end({ number }: Trial, outcome: TrialOutcome): Promise<void> {
+  private async end({ number, id }: Trial, outcome: TrialOutcome): Promise<void> {
     const { sweep } = this.work;
     switch (outcome.status) {
       case "paused":
+        this.isTakenOff ||= !this.halt.signal.aborted;
         return;
       case "done": {
         const { summary, provenance } = outcome;
         sweep.record({ event: "done", number, summary, provenance });
+        if (!this.done.has(id)) this.done.set(id, number);
         break;
       }
       case "stopped":

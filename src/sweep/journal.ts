@@ -59,7 +59,11 @@ export type DoneEvent = Extract<SweepEvent, { readonly event: "done" }> & { read
 
 /** `trials.jsonl`: appended to, never changed. A last line that a kill cut short never happened. */
 export class Journal {
-  private pending: Promise<void> = Promise.resolve();
+  private lines: string[] = [];
+  /** The writing that is going on, and the one that begins behind it. */
+  private current: Promise<void> | undefined;
+  private following: Promise<void> | undefined;
+  private failure: PenniError | undefined;
 
   private constructor(
     private readonly file: string,
@@ -91,24 +95,50 @@ export class Journal {
     });
   }
 
-  /** Appends in the order of the calls; a failure is thrown by `flush`. */
+  /** Appends in the order of the calls; it is written by `flush`. */
   append(event: SweepEvent): void {
-    this.pending = this.pending.then(() => this.handle.appendFile(`${JSON.stringify(event)}\n`));
-    this.pending.catch(() => undefined);
+    this.lines.push(`${JSON.stringify(event)}\n`);
   }
 
-  /** Waits until everything is on the disk. @throws PenniError "io" */
-  async flush(): Promise<void> {
+  /**
+   * Waits until everything is on the disk. Whoever asks while it is being written waits for one writing with all others
+   * that do: trials that end together cost one.
+   * @throws PenniError "io"
+   */
+  flush(): Promise<void> {
+    if (this.following !== undefined) return this.following;
+    if (this.current === undefined) return this.write();
+    const next = (): Promise<void> => {
+      this.following = undefined;
+      return this.write();
+    };
+    this.following = this.current.then(next, next);
+    return this.following;
+  }
+
+  private write(): Promise<void> {
+    this.current = this.writeLines().finally(() => {
+      this.current = undefined;
+    });
+    return this.current;
+  }
+
+  private async writeLines(): Promise<void> {
+    // Behind a line that is missing nothing may follow.
+    if (this.failure !== undefined) throw this.failure;
+    const lines = this.lines;
+    this.lines = [];
     try {
-      await this.pending;
+      if (lines.length > 0) await this.handle.appendFile(lines.join(""));
       await this.handle.datasync();
     } catch (error) {
-      throw ioError(this.file, "cannot append to the file", error);
+      this.failure = ioError(this.file, "cannot append to the file", error);
+      throw this.failure;
     }
   }
 
   async close(): Promise<void> {
-    await this.pending.catch(() => undefined);
+    await this.flush().catch(() => undefined);
     await this.handle.close();
   }
 }

@@ -28,12 +28,15 @@ export interface TrialState {
 
 export type SweepState = readonly TrialState[];
 
-/** The state after something has happened. @throws PenniError "bad-file" for what cannot happen */
-export function applyEvent(state: SweepState, event: SweepEvent): SweepState {
-  if (event.event === "asked" || event.event === "refused") return [...state, asked(state, event)];
+/** Notes in the state what has happened. @throws PenniError "bad-file" for what cannot happen */
+export function applyEvent(state: TrialState[], event: SweepEvent): void {
+  if (event.event === "asked" || event.event === "refused") {
+    state.push(asked(state, event));
+    return;
+  }
   const trial = state[event.number];
   if (trial === undefined) throw impossible(event);
-  return state.with(event.number, changed(trial, event));
+  state[event.number] = changed(trial, event);
 }
 
 function asked(
@@ -85,8 +88,10 @@ function impossible({ event, number }: SweepEvent): PenniError {
   );
 }
 
-export function stateOf(events: readonly SweepEvent[]): SweepState {
-  return events.reduce<SweepState>(applyEvent, []);
+export function stateOf(events: readonly SweepEvent[]): TrialState[] {
+  const state: TrialState[] = [];
+  for (const event of events) applyEvent(state, event);
+  return state;
 }
 
 /** What trials had at each of so many rungs. */

@@ -41,5 +41,10 @@ export const summarySchema = z.custom<Summary>((value) => readPart.safeParse(val
 /** The summary of a run that has ended; undefined where there is none that can be read. */
 export async function readSummary(root: string): Promise<Summary | undefined> {
   const file = path.join(root, "summary.json");
-  return existsSync(file) ? summarySchema.safeParse(parseJson(await readText(file))).data : undefined;
+  return existsSync(file) ? summaryIn(await readText(file)) : undefined;
+}
+
+/** What a `summary.json` says; undefined of one that is none of a compression. */
+export function summaryIn(text: string): Summary | undefined {
+  return summarySchema.safeParse(parseJson(text)).data;
 }

@@ -1,5 +1,6 @@
 import assert from "node:assert/strict";
 import {
+  chmodSync,
   existsSync,
   mkdirSync,
   mkdtempSync,
@@ -116,6 +117,26 @@ const refusals: readonly (readonly [string, unknown, RegExp])[] = [
     { base, axes: { seed: [1] }, halving: { rungs: [2, 1], reductionFactor: 3 } },
     /halving\.rungs/,
   ],
+  [
+    "a part of another kind of search",
+    { base, axes: { seed: [1] }, search: { kind: "grid", trials: 3 } },
+    /there is no search\.trials: expected kind$/m,
+  ],
+  [
+    "a fraction of a whole number",
+    { base, axes: { seed: { min: 1, max: 2.5 } }, search: { kind: "random", trials: 3 } },
+    /axes\.seed is a range of whole numbers: expected whole numbers as min and max/,
+  ],
+  [
+    "whole numbers that are to be none",
+    { base, axes: { basis: { min: 2, max: 5, integer: false } }, search: { kind: "tpe", trials: 3 } },
+    /axes\.basis is a range of whole numbers/,
+  ],
+  [
+    "rungs that no trial comes to",
+    { base: { ...base, epochs: 3 }, axes: { seed: [1, 2] }, halving: { rungs: [4, 5], reductionFactor: 3 } },
+    /halving\.rungs\[0\] comes after the last epoch of every trial: expected at most 3, .* found 4/,
+  ],
   ["two rules", { base, axes: { maxLoss: ["1%"] } }, /axes\.maxLoss contradicts base\.targetMacs/],
   [
     "two rules as axes",
@@ -191,6 +212,25 @@ test("a plan says what would be run, in YAML as in JSON", async () => {
   assert.equal(stdout, "0: basis 2, seed 1\n1: basis 2, seed 2\n2: basis 3, seed 1\n3: basis 3, seed 2\n");
 });
 
+test("ranges of settings that are whole numbers draw such ones, others any", async () => {
+  const axes = { seed: { min: 1, max: 99 }, basis: { min: 2, max: 5 }, l1: { min: 0, max: 1 } };
+  const spec = { base, axes, search: { kind: "halton", trials: 9 } };
+  const { status, stdout, stderr } = await penni(["sweep", sweepFile(spec), "--plan", "--json"]);
+  assert.equal(status, 0, stderr);
+  const { trials } = JSON.parse(stdout) as {
+    readonly trials: readonly { readonly params: Readonly<Record<string, number>> }[];
+  };
+  for (const { params } of trials)
+    assert.deepEqual(
+      Object.entries(params).map(([name, value]) => [name, Number.isInteger(value)]),
+      [
+        ["seed", true],
+        ["basis", true],
+        ["l1", false],
+      ],
+    );
+});
+
 test("editors are told what a sweep file may hold", async () => {
   const { status, stdout } = await penni(["schema", "sweep"]);
   assert.equal(status, 0);
@@ -261,6 +301,14 @@ test("a sweep ends with a table, fronts and a page; one that failed is named; no
   assert.equal(report.status, 0, report.stderr);
   assert.match(readFileSync(file("elsewhere.html"), "utf8"), /href="whole\/trials\/001\/report\.html"/);
 
+  // A run that is damaged takes its own point away, and not the page.
+  writeFileSync(file("whole", "trials", "003", "config.json"), "{");
+  const damaged = await penni(["report", root, "-o", file("damaged.html")]);
+  assert.equal(damaged.status, 0, damaged.stderr);
+  const rest = readFileSync(file("damaged.html"), "utf8");
+  assert.match(rest, /<li>trial 3: .*003\/config\.json/);
+  assert.match(rest, /href="whole\/trials\/001\/report\.html"/);
+
   await writeModel(file("tiny.onnx"), tinyCnn(2));
   const changed = await penni(["sweep", "--resume", root]);
   await writeModel(file("tiny.onnx"), tinyCnn());
@@ -268,6 +316,8 @@ test("a sweep ends with a table, fronts and a page; one that failed is named; no
   assert.match(changed.stderr, /tiny\.onnx: this file has changed since the sweep was started/);
 });
 
+/** So many that one that falls behind is asked to stop long before its last. */
+const EPOCHS = 16;
 const LONG = { ...base, epochs: 10_000, threads: 1, checkpointSeconds: 0.2 };
 const skip = process.platform === "win32" ? "Windows has no signals" : false;
 
@@ -286,7 +336,16 @@ test("Ctrl-C pauses with a checkpoint; a sweep that is killed takes its trials a
   running.signalGroup("SIGINT");
   const { status, stderr } = await running.ended;
   assert.equal(status, 130, stderr);
-  assert.match(stderr, /penni: the sweep is paused\. Go on with: penni sweep --resume .*paused/);
+  const how = "0 of 2 trials are done, 1 paused, 1 to come";
+  assert.match(
+    stderr,
+    new RegExp(`penni: the sweep is paused: ${how}\\. Go on with: penni sweep --resume .*paused`),
+  );
+  assert.match(stderr, /^report: .*paused.report\.html$/m);
+  assert.match(
+    readFileSync(path.join(root, "report.html"), "utf8"),
+    new RegExp(`${how}.*>paused</span>`, "s"),
+  );
   assert.match(readFileSync(path.join(root, "trials", "000.log"), "utf8"), /a checkpoint is written/);
   assert.match(JSON.stringify(json("paused", "results.json")), /"status":"paused"/);
   assert.ok(!readdirSync(root).some((name) => name.endsWith(".lock")));
@@ -318,33 +377,97 @@ test("Ctrl-C pauses with a checkpoint; a sweep that is killed takes its trials a
   assert.equal((await third.ended).status, 143);
 });
 
-test("trials that fall behind are stopped with a checkpoint, and nothing is computed again", async () => {
+/** Numbers of the epochs of a stage that the lines of a trial's file tell of. */
+const epochsIn = (root: string, number: string, name: string): readonly number[] =>
+  readFileSync(path.join(root, "trials", number, name), "utf8")
+    .split("\n")
+    .slice(0, -1)
+    .map((line) => JSON.parse(line) as { readonly stage: string; readonly epoch: number })
+    .flatMap(({ stage, epoch }) => (stage === "retrain" ? [epoch] : []));
+
+test("trials that fall behind are stopped at a rung, one goes on from its checkpoint when enough have come", async () => {
   const root = file("halved");
+  // All train alike up to the rung, so that on every machine the earlier one of two is the better one.
   const spec = {
-    base: { ...base, epochs: 3, threads: 1 },
-    axes: { seed: [1, 2, 3] },
-    halving: { rungs: [1], reductionFactor: 3 },
+    base: { ...base, fineTuneEpochs: undefined, epochs: EPOCHS, threads: 1, checkpointSeconds: 0.2 },
+    axes: { fineTuneEpochs: [0, 0.25, 0.5, 0.75] },
+    halving: { rungs: [1], reductionFactor: 2 },
   };
   const { status, stderr } = await penni(["sweep", sweepFile(spec), "-o", root]);
   assert.equal(status, 0, stderr);
   const { trials } = json("halved", "results.json") as {
     readonly trials: readonly { readonly status: string }[];
   };
-  const states = trials.map((trial) => trial.status);
-  // The first one is judged alone; of three one goes on, later ones only if they are better.
-  assert.equal(states[0], "done");
-  assert.ok(
-    states.every((state) => state === "done" || state === "stopped"),
-    states.join(),
+  assert.deepEqual(
+    trials.map((trial) => trial.status),
+    ["done", "done", "stopped", "stopped"],
   );
-  for (const [number, state] of states.entries())
-    if (state === "stopped")
-      assert.match(
-        readFileSync(path.join(root, "trials", `00${number}.log`), "utf8"),
-        // Between two stages the first one's result is what it goes on from.
-        /a checkpoint is written|stopped before stage/,
-      );
+  const events = readFileSync(path.join(root, "trials.jsonl"), "utf8")
+    .split("\n")
+    .slice(0, -1)
+    .map((line) => JSON.parse(line) as { readonly event: string; readonly number: number });
+  assert.deepEqual(
+    events.filter(({ number }) => number === 1).map(({ event }) => event),
+    ["asked", "started", "rung", "stopped", "promoted", "started", "done"],
+  );
+  for (const number of ["001", "002", "003"])
+    assert.match(
+      readFileSync(path.join(root, "trials", `${number}.log`), "utf8"),
+      // Between two stages the first one's result is what it goes on from.
+      /a checkpoint is written|stopped before stage/,
+    );
+  // No epoch of the one that went on was computed twice, and it came to where it would have come undisturbed.
+  const all = Array.from({ length: EPOCHS }, (_, index) => index + 1);
+  for (const name of ["metrics.jsonl", "timing.jsonl"])
+    assert.deepEqual(epochsIn(root, "001", name), all, name);
+  assert.deepEqual(
+    readFileSync(path.join(root, "trials", "001", "stages", "retrain.onnx")),
+    readFileSync(path.join(root, "trials", "000", "stages", "retrain.onnx")),
+  );
+  for (const number of ["002", "003"])
+    assert.ok(epochsIn(root, number, "metrics.jsonl").length < EPOCHS, number);
   const journal = readFileSync(path.join(root, "trials.jsonl"));
   assert.equal((await penni(["sweep", "--resume", root])).status, 0);
   assert.deepEqual(readFileSync(path.join(root, "trials.jsonl")), journal);
+});
+
+test("--open shows the report while the sweep goes on, with the pages of its trials", {
+  skip: process.platform === "linux" ? false : "needs xdg-open, which a script stands for",
+}, async () => {
+  const root = file("opened");
+  mkdirSync(file("bin"));
+  writeFileSync(
+    file("bin", "xdg-open"),
+    `#!/bin/sh\nprintf %s "$1" > ${file("new")} && mv ${file("new")} ${file("address")}\n`,
+  );
+  chmodSync(file("bin", "xdg-open"), 0o755);
+  const spec = { base: { ...LONG, epochs: undefined }, axes: { epochs: [0, 10_000] } };
+  const running = new PenniProcess(["sweep", sweepFile(spec), "-o", root, "--open"], {
+    PATH: `${file("bin")}${path.delimiter}${process.env.PATH}`,
+  });
+  try {
+    assert.ok(
+      await running.until(() => existsSync(path.join(root, "trials", "001", "config.json"))),
+      running.output,
+    );
+    const address = readFileSync(file("address"), "utf8");
+    const page = await (await fetch(address)).text();
+    assert.match(page, /1 of 2 trials is done, 1 running/);
+    const [, link = ""] = /href="(trials\/000\/report\.html)"/.exec(page) ?? [];
+    const trial = await fetch(new URL(link, address));
+    assert.equal(trial.status, 200);
+    assert.match(await trial.text(), /class="pill finished"/);
+    for (const name of [
+      "trials/001/config.json",
+      "sweep.json",
+      "trials/../sweep.json",
+      "trials/007/report.html",
+    ])
+      assert.ok([403, 404].includes((await fetch(`${address}${name}`)).status), name);
+  } finally {
+    running.signal("SIGINT");
+  }
+  const { status, stderr } = await running.ended;
+  assert.equal(status, 130, stderr);
+  assert.match(stderr, /1 of 2 trials is done, 1 paused/);
 });

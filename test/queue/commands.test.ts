@@ -148,7 +148,11 @@ describe("penni worker", { skip: withoutRedis }, () => {
   test("says what it lacks, in one line", async () => {
     const cases: readonly (readonly [readonly string[], string, RegExp])[] = [
       [["worker"], redis.url, /where the store is, is not given/],
-      [["worker", "--store", folder], redis.url, /no store of Penni/],
+      [
+        ["worker", "--store", path.join(folder, "later"), "--wait", "0.2"],
+        redis.url,
+        /no store of Penni in this directory after 0\.2 s/,
+      ],
       [["worker", "--store", store], "", /where the queue is, is not given.*PENNI_QUEUE/],
       [
         ["worker", "--store", store],
@@ -163,6 +167,23 @@ describe("penni worker", { skip: withoutRedis }, () => {
       assert.match(text.trimEnd().split("\n").at(-1) ?? "", message);
       assert.doesNotMatch(text, /unexpected error/);
     }
+  });
+
+  test("a store that it cannot write to is said at once, and no trial fails of it", async () => {
+    // As where it is mounted to be read only.
+    const child = spawn(
+      "/bin/sh",
+      ["-c", 'ulimit -f 0; exec "$@"', "sh", process.execPath, main, "worker", "--store", store],
+      { stdio: ["ignore", "ignore", "pipe"], env: { ...process.env, PENNI_QUEUE: redis.url } },
+    );
+    let said = "";
+    child.stderr.on("data", (chunk: Buffer) => {
+      said += chunk.toString();
+    });
+    const status = await new Promise((resolve) => child.on("close", resolve));
+    assert.equal(status, 1, said);
+    assert.match(said, /cannot write to the store.*EFBIG/);
+    assert.doesNotMatch(said, /trial/);
   });
 
   test("without its packages it says how to install them", async () => {

@@ -71,6 +71,7 @@ describe("poisoned jobs", { skip: withoutRedis }, () => {
     trial,
     document,
     versions: ownVersions(),
+    store: store.id,
   });
 
   test("unknown fields, other forms and other jobs' names are refused by what is wrong", async () => {
@@ -82,6 +83,7 @@ describe("poisoned jobs", { skip: withoutRedis }, () => {
       ["trial", { ...good, trial: "../../etc" }, jobId, /trial: expected 64 hexadecimal digits/],
       ["trial", { ...good, document: `${digest("x")}/../..` }, jobId, /document: /],
       ["trial", { ...good, format: 2 }, jobId, /format: /],
+      ["trial", { ...good, store: "/etc" }, jobId, /store: expected 32 hexadecimal digits/],
       ["trial", { ...good, versions: { ...ownVersions(), node: "20" } }, jobId, /versions: .*"node"/],
       ["trial", { ...good, versions: { penni: "$(id)", onnxruntime: "1" } }, jobId, /versions\.penni: /],
       ["email", { to: "ann@example.org" }, "email-1", /Unrecognized key|format/],

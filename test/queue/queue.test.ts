@@ -290,6 +290,23 @@ describe("trials on a queue", { skip: withoutRedis }, () => {
     await mixed.report;
   });
 
+  test("a worker with another store refuses by name, and leaves the trial to those that have the sweep's", async () => {
+    const other = path.join(folder, "other-store");
+    await DirectoryStore.create(other);
+    const trial = maker.fake({ epochs: 1, milliseconds: 1 });
+    const wrong = await startWorker(redis.url, other, { isMixed: true, workshop: { worker: "astray" } });
+    const outcome = run(trial);
+    await until(() => notices.some((text) => text.includes("the worker astray has another store")));
+    assert.deepEqual(maker.log(trial), []);
+    wrong.leave();
+    const { refused, failed } = await wrong.report;
+    assert.deepEqual([refused >= 1, failed], [true, 0]);
+    await startWorker(redis.url, store);
+    await withQueue(async (queue) => (await queue.getJob(jobIdOf(trial.id)))?.promote());
+    const ended = await outcome;
+    assert.equal(ended.status === "done" ? ended.provenance.worker : ended.status, "tester");
+  });
+
   test("penni queue: status, pause, resume, drain", async () => {
     const address = queueAddress(redis.url);
     assert.equal((await administer("pause", address)).isPaused, true);

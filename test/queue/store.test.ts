@@ -3,6 +3,7 @@ import { createHash } from "node:crypto";
 import {
   mkdirSync,
   mkdtempSync,
+  readdirSync,
   readFileSync,
   rmSync,
   symlinkSync,
@@ -13,10 +14,14 @@ import { tmpdir } from "node:os";
 import path from "node:path";
 import { after, describe, test } from "node:test";
 import { PenniError } from "../../src/graph/errors.js";
+import { Bell } from "../../src/queue/bell.js";
 import { dataFingerprint, localSpec } from "../../src/queue/data_fingerprint.js";
 import { DirectoryStore } from "../../src/queue/directory_store.js";
+import { manifestSchema } from "../../src/queue/manifest.js";
 import { isPathBelow, runFileSchema } from "../../src/queue/names.js";
 import { restore, Snapshots } from "../../src/queue/snapshot.js";
+import { type RecordName, recordNames } from "../../src/queue/store.js";
+import { awaitMarked } from "../../src/queue/store_marker.js";
 
 const folder = mkdtempSync(path.join(tmpdir(), "penni-store-"));
 after(() => rmSync(folder, { recursive: true, force: true }));
@@ -50,19 +55,83 @@ describe("the store in a directory", () => {
     await assert.rejects(store.read(digest("of a trial")), isError("bad-file", /not in the store/));
   });
 
-  test("pointers: the first one stays where that is asked for", async () => {
-    const store = await DirectoryStore.create(place("pointers"));
-    assert.equal(await store.pointed(trial, "result"), undefined);
+  test("records: what was set last, and the first one where that is asked for", async () => {
+    const store = await DirectoryStore.create(place("records"));
+    const text = async (name: RecordName): Promise<string | undefined> => {
+      const bytes = await store.record(trial, name);
+      return bytes === undefined ? undefined : new TextDecoder().decode(bytes);
+    };
+    assert.equal(await text("result"), undefined);
+    const contents = ["a", "b", "c", "d"];
     const answers = await Promise.all(
-      ["a", "b", "c", "d"].map((text) => store.pointFirst(trial, "result", digest(text))),
+      contents.map((content) => store.setFirstRecord(trial, "result", content)),
     );
-    assert.equal(new Set(answers).size, 1);
-    assert.equal(await store.pointed(trial, "result"), answers[0]);
-    await store.point(trial, "checkpoint", digest("a"));
-    await store.point(trial, "checkpoint", digest("b"));
-    assert.equal(await store.pointed(trial, "checkpoint"), digest("b"));
-    await store.unpoint(trial, "checkpoint");
-    assert.equal(await store.pointed(trial, "checkpoint"), undefined);
+    assert.equal(answers.filter((wasFirst) => wasFirst).length, 1);
+    assert.equal(await text("result"), contents[answers.indexOf(true)]);
+    await store.setRecord(trial, "checkpoint", "a");
+    await store.setRecord(trial, "checkpoint", "");
+    assert.equal(await text("checkpoint"), "");
+    await store.removeRecord(trial, "checkpoint");
+    await store.removeRecord(trial, "checkpoint");
+    assert.equal(await text("checkpoint"), undefined);
+    assert.deepEqual(readdirSync(path.join(place("records"), "trials", trial)), ["result"]);
+  });
+
+  test("a record that was cut or changed counts as none, but for those that must last", async () => {
+    const store = await DirectoryStore.create(place("torn"));
+    for (const name of recordNames) {
+      await store.setRecord(trial, name, "as it was");
+      const file = path.join(place("torn"), "trials", trial, name);
+      const whole = readFileSync(file, "utf8");
+      // A power cut before it was on the disk, and a bad disk.
+      for (const content of [
+        "",
+        whole.slice(0, 64),
+        whole.slice(0, -1),
+        `${whole}!`,
+        whole.replace("was", "is"),
+      ]) {
+        writeFileSync(file, content);
+        if (name === "checkpoint" || name === "result")
+          await assert.rejects(store.record(trial, name), isError("bad-file", /damaged/));
+        else assert.equal(await store.record(trial, name), undefined);
+      }
+    }
+  });
+
+  test("is waited for where it may come, and nowhere else", async () => {
+    const notices: string[] = [];
+    const wait = (name: string, limitMs: number, bell = new Bell()): Promise<void> =>
+      awaitMarked(place(name), limitMs, bell, (text) => notices.push(text));
+    await assert.rejects(wait("never", 0), isError("io", /no store of Penni in this directory: expected/));
+    await assert.rejects(
+      wait("never", 100),
+      isError("io", /no store of Penni in this directory after 0\.1 s/),
+    );
+    assert.equal(notices.length, 1, notices.join());
+    mkdirSync(place("mount-point"));
+    const coming = wait("mount-point", Number.POSITIVE_INFINITY);
+    await DirectoryStore.create(place("mount-point"));
+    await coming;
+    const bell = new Bell();
+    const given = wait("never", Number.POSITIVE_INFINITY, bell);
+    bell.ring();
+    await given;
+    writeFileSync(place("file"), "");
+    mkdirSync(place("thesis"));
+    writeFileSync(path.join(place("thesis"), "thesis.tex"), "");
+    await assert.rejects(wait("file", 10_000), isError("io", /cannot read the store.*ENOTDIR/));
+    await assert.rejects(wait("thesis", 10_000), isError("io", /not empty, and no store/));
+  });
+
+  test("two that make the same one at once both have it", async () => {
+    const stores = await Promise.all([0, 1, 2].map(() => DirectoryStore.create(place("at-once"))));
+    const [first, , last] = stores;
+    assert.ok(first !== undefined && last !== undefined);
+    const sha256 = await first.put("shared");
+    assert.ok(await last.has(sha256));
+    await first.checkWritable();
+    assert.deepEqual(readdirSync(place("at-once")).sort(), ["objects", "penni-store.json"]);
   });
 
   test("what was changed is found at every read, and put right by putting it again", async () => {
@@ -80,8 +149,6 @@ describe("the store in a directory", () => {
       await store.put("as it was", trial);
       assert.equal(new TextDecoder().decode(await store.read(sha256, trial)), "as it was");
     }
-    writeFileSync(path.join(place("changed"), "trials", trial, "result"), "no digest\n");
-    await assert.rejects(store.pointed(trial, "result"), isError("bad-file", /damaged/));
   });
 
   test("links are followed nowhere below it", async () => {
@@ -99,9 +166,9 @@ describe("the store in a directory", () => {
     mkdirSync(path.join(place("linked"), "trials"), { recursive: true });
     symlinkSync(elsewhere, path.join(place("linked"), "trials", trial));
     await assert.rejects(store.put("x", trial), isError("bad-file", /damaged/));
-    await assert.rejects(store.point(trial, "result", digest("x")), isError("bad-file", /damaged/));
-    writeFileSync(path.join(elsewhere, "result"), `${digest("x")}\n`);
-    await assert.rejects(store.pointed(trial, "result"), isError("bad-file", /damaged/));
+    await assert.rejects(store.setRecord(trial, "result", "x"), isError("bad-file", /damaged/));
+    writeFileSync(path.join(elsewhere, "result"), `${digest("x")}\nx`);
+    await assert.rejects(store.record(trial, "result"), isError("bad-file", /damaged/));
   });
 
   test("names that are no digests lead nowhere", async () => {
@@ -115,8 +182,9 @@ describe("the store in a directory", () => {
     ]) {
       await assert.rejects(store.read(name));
       await assert.rejects(store.put("x", name));
-      await assert.rejects(store.point(name, "result", digest("x")));
-      await assert.rejects(store.point(trial, "result", name));
+      await assert.rejects(store.setRecord(name, "result", "x"));
+      await assert.rejects(store.setFirstRecord(name, "result", "x"));
+      await assert.rejects(store.record(name, "result"));
     }
   });
 
@@ -172,21 +240,46 @@ test("a snapshot of a run comes back as it was, with its files where they are th
   symlinkSync("/etc/passwd", path.join(run, "link~"));
   const sweep = { model: "/sweep/net.onnx", data: "folder:/sweep/photos" };
   const snapshots = new Snapshots(run, trial, store, sweep);
-  const { manifest, objects } = await snapshots.take(false);
-  assert.equal(objects.size, 3);
+  writeFileSync(path.join(run, "stages/shrink.onnx"), Buffer.alloc(100_000, 7));
+  writeFileSync(path.join(run, "stages/recover.onnx"), Buffer.alloc(1_500_000, 8));
+  const manifest = await snapshots.take(false);
+  // Small ones stand in the list itself.
+  assert.deepEqual(
+    manifest.files.map((file) => [file.name, "sha256" in file]),
+    [
+      ["config.json", false],
+      ["stages/original.onnx", false],
+      ["stages/recover.onnx", true],
+      ["stages/shrink.onnx", true],
+    ],
+  );
   const there = { model: "/sweep/net.onnx", data: "folder:/there/photos" };
   await restore(manifest, trial, store, place("restored"), there);
   const config = JSON.parse(readFileSync(path.join(place("restored"), "config.json"), "utf8"));
   assert.deepEqual(config, { ...there, seed: 1 });
-  assert.equal(readFileSync(path.join(place("restored"), "stages/original.onnx"), "utf8"), "weights");
-  const hostile = await store.put(
-    JSON.stringify({ format: 1, files: [{ name: "../../.bashrc", sha256: [...objects][0] }] }),
-    trial,
-  );
+  for (const name of ["original", "recover", "shrink"])
+    assert.deepEqual(
+      readFileSync(path.join(place("restored"), `stages/${name}.onnx`)),
+      readFileSync(path.join(run, `stages/${name}.onnx`)),
+    );
+  assert.deepEqual(readdirSync(place("restored")).sort(), ["checkpoints", "config.json", "stages"]);
+  // What another worker has removed is put there again, though the run has not changed.
+  await store.prune(trial, new Set(), 0);
   await assert.rejects(
-    restore(hostile, trial, store, place("hostile"), there),
-    isError("bad-file", /refused/),
+    restore(manifest, trial, store, place("gone"), there),
+    isError("bad-file", /not in the store/),
   );
+  assert.deepEqual(await snapshots.take(false), manifest);
+  await restore(manifest, trial, store, place("restored"), there);
+  const [held] = manifest.files;
+  assert.ok(held !== undefined && "base64" in held);
+  for (const file of [
+    { ...held, name: "../../.bashrc" },
+    { ...held, name: "/etc/passwd" },
+    { ...held, base64: "no base64!" },
+    { ...held, mode: 0o777 },
+  ])
+    assert.ok(!manifestSchema.safeParse({ format: 1, files: [file] }).success, JSON.stringify(file));
 });
 
 describe("images on another machine", () => {

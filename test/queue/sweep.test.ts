@@ -38,11 +38,15 @@ test("penni sweep computes on the workers of a queue what it computes alone", {
   const address = ["--queue", redis.url, "--store", file("store")];
   const workers: PenniProcess[] = [];
   try {
-    const sweep = new PenniProcess(["sweep", file("sweep.json"), "-o", file("shared"), ...address]);
-    // Workers take no directory for a store that is none.
-    await sweep.until(() => existsSync(file("store", "penni-store.json")));
+    // Before there is a store: the sweep makes it.
     for (const name of ["first", "second"])
       workers.push(new PenniProcess(["worker", ...address, "--name", name]));
+    for (const worker of workers)
+      assert.ok(
+        await worker.until(() => /store is no store yet: waiting/.test(worker.output)),
+        worker.output,
+      );
+    const sweep = new PenniProcess(["sweep", file("sweep.json"), "-o", file("shared"), ...address]);
     const shared = await sweep.ended;
     assert.equal(shared.status, 0, shared.stderr);
     assert.match(shared.stdout, /targetMacs/);

@@ -6,6 +6,7 @@ import { after, test } from "node:test";
 import { RunReader } from "../../src/report/data/run.js";
 import { breakable, shortenStart } from "../../src/report/html.js";
 import { plot } from "../../src/report/plot.js";
+import { placeNames } from "../../src/report/point_names.js";
 import { runPage } from "../../src/report/run_page.js";
 import { reportPage } from "../../src/report/shell.js";
 import { shellLine } from "../../src/report/shell_words.js";
@@ -314,4 +315,19 @@ test("escaping, shortening, quoting", () => {
     shellLine(["penni", "a b", "it's", "$(x)", "/plain-1.onnx"]),
     `penni 'a b' 'it'\\''s' '$(x)' /plain-1.onnx`,
   );
+});
+
+test("names of points cover no other, and end where the drawing does", () => {
+  const at = (x: number, y: number, text = "trial 7") => ({ x, y, text });
+  // Three on each other, one just below, one far enough, one at the right edge, one without room on either side.
+  const placed = placeNames(
+    [at(50, 50), at(50, 50), at(52, 53), at(50, 70), at(190, 50), at(20, 90, "a name that is too long")],
+    200,
+  );
+  assert.deepEqual(
+    placed.map((name) => name?.anchor),
+    ["start", undefined, undefined, "start", "end", "start"],
+  );
+  assert.ok((placed[4]?.x ?? 200) < 190);
+  assert.equal(placeNames([at(10, 10, "wide")], 30)[0], undefined);
 });

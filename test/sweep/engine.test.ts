@@ -1,11 +1,23 @@
 import assert from "node:assert/strict";
-import { cpSync, existsSync, mkdtempSync, readFileSync, rmSync, truncateSync, writeFileSync } from "node:fs";
+import {
+  cpSync,
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  truncateSync,
+  writeFileSync,
+} from "node:fs";
+import { open } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import path from "node:path";
 import { after, describe, test } from "node:test";
 import { PenniError } from "../../src/graph/errors.js";
 import { SweepDirectory } from "../../src/sweep/directory.js";
 import { retryFailed, runSweep, type SweepListener } from "../../src/sweep/engine.js";
+import { Journal, type SweepEvent } from "../../src/sweep/journal.js";
 import { frontOf, resultFiles, resultsOf } from "../../src/sweep/results.js";
 import type { SweepSpec } from "../../src/sweep/spec.js";
 import type { TrialRunner } from "../../src/sweep/trial.js";
@@ -181,6 +193,70 @@ describe("a sweep", () => {
       );
     assert.equal(runner.started.length, trials.filter(({ status }) => status === "done").length);
   });
+});
+
+test("trials that were taken off the queue are not begun again: the sweep ends when those that run have", async () => {
+  const root = place();
+  const runner = new FakeRunner(3);
+  let calls = 0;
+  const drained: TrialRunner = {
+    places: 3,
+    run: (trial, directory, watch) =>
+      calls++ === 1 ? Promise.resolve({ status: "paused" }) : runner.run(trial, directory, watch),
+    close: async () => undefined,
+  };
+  await assert.rejects(
+    compute(await begin(grid, root), drained),
+    (error) => error instanceof PenniError && error.code === "interrupted" && /taken off/.test(error.message),
+  );
+  assert.deepEqual(runner.started, [0, 2]);
+  const { trials } = await compute(await SweepDirectory.open(root), runner);
+  assert.ok(trials.every(({ status }) => status === "done"));
+});
+
+describe("the journal", () => {
+  const event = (number: number): SweepEvent => ({ event: "started", number });
+
+  test("brings what is noted at once to the disk at once, in order, and behind what could not be written nothing", async (t) => {
+    const file = `${place()}.jsonl`;
+    const probe = await open(file, "a");
+    const handles: object = Object.getPrototypeOf(probe);
+    await probe.close();
+    const synced = t.mock.method(handles as typeof probe, "datasync");
+    const journal = await Journal.open(file);
+    const flushes: Promise<void>[] = [];
+    for (let number = 0; number < 500; number++) {
+      journal.append(event(number));
+      flushes.push(journal.flush());
+      if (number === 250) await new Promise((resolve) => setImmediate(resolve));
+    }
+    await Promise.all(flushes);
+    assert.deepEqual(
+      (await Journal.read(file)).map(({ number }) => number),
+      Array.from({ length: 500 }, (_, number) => number),
+    );
+    assert.ok(synced.mock.callCount() <= 6, `${synced.mock.callCount()}`);
+
+    const full = t.mock.method(handles as typeof probe, "appendFile", async () => {
+      throw Object.assign(new Error("no space"), { code: "ENOSPC" });
+    });
+    journal.append(event(500));
+    await assert.rejects(journal.flush(), /cannot append to the file.*ENOSPC/);
+    full.mock.restore();
+    journal.append(event(501));
+    await assert.rejects(journal.flush(), /ENOSPC/);
+    await journal.close();
+    assert.equal((await Journal.read(file)).length, 500);
+  });
+});
+
+test("what runs left behind that were killed while they were made is removed", async () => {
+  const root = place();
+  await (await begin(grid, root)).close();
+  for (const name of ["000.new-0123456789ab", "000.new-4711"]) mkdirSync(path.join(root, "trials", name));
+  for (const name of ["001", "notes.new-ab"]) mkdirSync(path.join(root, "trials", name));
+  await (await SweepDirectory.open(root)).close();
+  assert.deepEqual(readdirSync(path.join(root, "trials")).sort(), ["001", "notes.new-ab"]);
 });
 
 describe("successive halving in a sweep", () => {

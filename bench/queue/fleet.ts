@@ -1,0 +1,64 @@
+import { type ChildProcess, spawn } from "node:child_process";
+import path from "node:path";
+import { fileURLToPath } from "node:url";
+import { owned } from "../../support/own_children.js";
+
+export const main = fileURLToPath(new URL("../../src/cli/main.js", import.meta.url));
+
+/** Runs a command line of `penni` to its end. @throws Error with what it has said if it fails */
+export async function penni(words: readonly string[], env: NodeJS.ProcessEnv = {}): Promise<void> {
+  const child = owned(
+    spawn(process.execPath, [main, ...words], {
+      stdio: ["ignore", "ignore", "pipe"],
+      env: { ...process.env, ...env },
+    }),
+  );
+  let said = "";
+  child.stderr.on("data", (chunk: Buffer) => {
+    said = `${said}${chunk.toString()}`.slice(-4000);
+  });
+  const status = await new Promise<number | null>((resolve, reject) => {
+    child.once("error", reject);
+    child.once("close", resolve);
+  });
+  if (status !== 0) throw new Error(`penni ${words.join(" ")}: status ${status}\n${said}`);
+}
+
+/** Workers of a queue, each a `penni worker`. */
+export class Fleet {
+  private readonly children: ChildProcess[] = [];
+  private next = 0;
+
+  constructor(
+    private readonly url: string,
+    /** Where they compute. */
+    private readonly folder: string,
+    private readonly store: string,
+    /** Options of each worker. */
+    private readonly words: readonly string[] = [],
+  ) {}
+
+  grow(): void {
+    const words = ["--store", this.store, "--work", path.join(this.folder, "work"), ...this.words];
+    const child = owned(
+      spawn(process.execPath, [main, "worker", ...words], {
+        stdio: ["ignore", "ignore", "ignore"],
+        env: { ...process.env, PENNI_QUEUE: this.url },
+      }),
+    );
+    this.children.push(child);
+  }
+
+  /** Kills one of them, each in turn, and starts another. */
+  kill(): void {
+    const [child] = this.children.splice(this.next++ % this.children.length, 1);
+    child?.kill("SIGKILL");
+    this.grow();
+  }
+
+  async end(): Promise<void> {
+    const ended = this.children.map((child) => new Promise((resolve) => child.once("exit", resolve)));
+    for (const child of this.children) child.kill("SIGTERM");
+    await Promise.all(ended);
+  }
+}

@@ -1,0 +1,121 @@
+import { randomBytes } from "node:crypto";
+import { mkdir, readdir, readFile } from "node:fs/promises";
+import path from "node:path";
+import { z } from "zod";
+import { ioError, isTemporaryFile } from "../files/atomic.js";
+import { PenniError } from "../graph/errors.js";
+import { parseJson } from "../run/texts.js";
+import type { Bell } from "./bell.js";
+import { storeIdSchema } from "./names.js";
+import { errnoOf, replaceFile } from "./plain_files.js";
+
+/** The file by which a store is known: without it, an empty directory may be a file system that is not mounted. */
+export const MARKER = "penni-store.json";
+
+const markerSchema = z.strictObject({ format: z.literal(1), id: storeIdSchema });
+
+/** Between two looks for a store that a sweep is to make. */
+const LOOK_MS = 500;
+/** Between two times that it is said what is waited for. */
+const REMINDER_MS = 60_000;
+
+/** Whether a directory holds anything but what a store begins with. */
+async function isOccupied(directory: string): Promise<boolean> {
+  const names = await readdir(directory);
+  return names.some((name) => !isTemporaryFile(name)) && !names.includes(MARKER);
+}
+
+/** Makes a store of a directory that is empty or not there yet, unless it is one. @throws PenniError "io" */
+export async function makeMarked(directory: string, isDurable: boolean): Promise<void> {
+  try {
+    if ((await markerText(directory)) !== undefined) return;
+    checkDirectoryPath(directory);
+    await mkdir(directory, { recursive: true });
+    if (await isOccupied(directory)) throw notEmpty(directory);
+    await replaceFile(
+      path.join(directory, MARKER),
+      `${JSON.stringify({ format: 1, id: randomBytes(16).toString("hex") })}\n`,
+      isDurable,
+    );
+  } catch (error) {
+    throw ioError(directory, "cannot make a store in the directory", error);
+  }
+}
+
+/** The store's id. @throws PenniError "io" if there is none in the directory, "bad-file" if it is another version's */
+export async function markedId(directory: string): Promise<string> {
+  const text = await markerText(directory).catch((error: unknown) => {
+    throw none(directory, String(errnoOf(error)));
+  });
+  if (text === undefined) throw none(directory, "ENOENT");
+  const marker = markerSchema.safeParse(parseJson(text));
+  if (marker.success) return marker.data.id;
+  throw new PenniError("bad-file", "this store is from another version of Penni", { file: directory });
+}
+
+/**
+ * Waits until a sweep has made a store of a directory that is empty or not there yet.
+ * @param limitMs milliseconds, or Infinity
+ * @param bell ends the waiting when it rings
+ * @param notice told what is waited for, at once and every minute
+ * @throws PenniError "io" when the time is over, or if the directory holds something else
+ */
+export async function awaitMarked(
+  directory: string,
+  limitMs: number,
+  bell: Bell,
+  notice: (text: string) => void,
+): Promise<void> {
+  const started = Date.now();
+  for (let said = Number.NEGATIVE_INFINITY; !bell.hasRung; ) {
+    if (await isMarked(directory)) return;
+    const now = Date.now();
+    if (now - started >= limitMs)
+      throw none(directory, "nothing", limitMs === 0 ? "" : `after ${limitMs / 1000} s`);
+    if (now - said >= REMINDER_MS) {
+      notice(
+        `${directory} is no store yet: waiting for a sweep to make it, or for its file system to be mounted`,
+      );
+      said = now;
+    }
+    await bell.wait(Math.min(LOOK_MS, limitMs - (now - started)));
+  }
+}
+
+/** @throws PenniError "io" if the directory can never be a store, or cannot be read */
+async function isMarked(directory: string): Promise<boolean> {
+  try {
+    if ((await markerText(directory)) !== undefined) return true;
+    if (await isOccupied(directory)) throw notEmpty(directory);
+  } catch (error) {
+    if (errnoOf(error) !== "ENOENT") throw ioError(directory, "cannot read the store", error);
+  }
+  return false;
+}
+
+/** Undefined where there is none. */
+async function markerText(directory: string): Promise<string | undefined> {
+  try {
+    return await readFile(path.join(directory, MARKER), "utf8");
+  } catch (error) {
+    if (errnoOf(error) === "ENOENT") return undefined;
+    throw error;
+  }
+}
+
+function none(directory: string, found: string, when = ""): PenniError {
+  const problem = "there is no store of Penni in this directory";
+  return new PenniError("io", when === "" ? problem : `${problem} ${when}`, {
+    file: directory,
+    expected: `the file ${MARKER}`,
+    found,
+    advice: "Check that the file system is mounted; the sweep makes the store when it starts",
+  });
+}
+
+function notEmpty(directory: string): PenniError {
+  return new PenniError("io", "this directory is not empty, and no store of Penni", {
+    file: directory,
+    advice: "Choose an empty directory for the store",
+  });
+}
