@@ -95,8 +95,7 @@ class ElementMoments {
     const deviation = Math.sqrt(average(squares) / count);
     if (!Number.isFinite(deviation)) return { problem: "it has values that are not finite" };
     const size = Math.sqrt(average(mean.map((value) => value * value)));
-    if (deviation <= LEAST_VARIATION * size || deviation < LEAST_DEVIATION)
-      return { problem: SAME_FOR_ALL };
+    if (deviation <= LEAST_VARIATION * size || deviation < LEAST_DEVIATION) return { problem: SAME_FOR_ALL };
     return { deviation, dims: read(dims) };
   }
 }
