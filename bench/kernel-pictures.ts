@@ -18,7 +18,7 @@ const SHOWN = 16;
 const BASIS = 5;
 const CELL = 10;
 const GAP = 8;
-const LEFT = 150;
+const TITLE = 22;
 
 type Kernel = readonly number[];
 
@@ -64,18 +64,20 @@ function energyKept(): number {
 }
 
 function picture({ R, S, K, C }: DecomposedLayer): string {
-  const [across, down] = [S * CELL + GAP, R * CELL + 2 * GAP];
-  const [width, height] = [LEFT + SHOWN * across, rows.length * down + GAP];
+  const [across, down] = [S * CELL + GAP, TITLE + R * CELL + 2 * GAP];
+  const [width, height] = [SHOWN * across - GAP, rows.length * down - 2 * GAP];
   const body = rows.map(({ title, kernels }, row) => {
-    const top = GAP + row * down;
-    const name = `<text x="0" y="${top + (R * CELL) / 2 + 5}">${escapeHtml(title)}</text>`;
-    return [name, ...kernels.map((kernel, index) => cells(kernel, S, LEFT + index * across, top))].join("\n");
+    const top = row * down;
+    const name = `<text x="0" y="${top + TITLE - 7}">${escapeHtml(title)}</text>`;
+    return [name, ...kernels.map((kernel, index) => cells(kernel, S, index * across, top + TITLE))].join(
+      "\n",
+    );
   });
   const text = `Kernels of a layer of ${K} x ${C} kernels, the basis that they share, and the kernels made of it`;
   return [
     `<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 ${width} ${height}" role="img" aria-label="${text}">`,
     "<style>",
-    "text { font: 14px system-ui, sans-serif; fill: #24292f }",
+    "text { font: 20px system-ui, sans-serif; fill: #24292f }",
     ".p { fill: #1f6feb } .n { fill: #d9730d } .k { fill: #f2f2f2 }",
     "@media (prefers-color-scheme: dark) { text { fill: #e6edf3 } .k { fill: #30363d } }",
     "</style>",

@@ -2,6 +2,8 @@
  * `penni/graph`: what the method does to a network, as functions from graph to graph that run anywhere JavaScript
  * does, a browser or a worker included: nothing here reads a file, starts a process or needs ONNX Runtime.
  *
+ * @module penni/graph
+ *
  * @example
  * const original = importModel(decodeModel(new Uint8Array(await (await fetch("net.onnx")).arrayBuffer())));
  * const pruned = pruneCoefficients(decompose(simplify(original), { basis: 5 }), { factor: 1 }).graph;

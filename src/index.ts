@@ -2,6 +2,8 @@
  * Penni as a library: every step of the command line as a function. Graphs are plain readonly data; each step
  * takes one and gives a new one.
  *
+ * @module penni
+ *
  * @example
  * const original = simplify(await readModel("resnet20.onnx"));
  * const data = "cifar10:cifar-10-batches-bin";

@@ -28,9 +28,15 @@ export interface Document {
   readonly anchors: ReadonlySet<string>;
 }
 
-/** Every document of the repository: those at its root, in docs/ and in .github/. */
+/** Folders with documents of their own. */
+const FOLDERS = ["", "docs", "examples", "results", "web", ".github", ".github/ISSUE_TEMPLATE"];
+
+/** Every document of the repository, those of the examples included. */
 export function documents(): readonly Document[] {
-  return ["", "docs", ".github", ".github/ISSUE_TEMPLATE"].flatMap((folder) => {
+  const examples = readdirSync(path.join(projectRoot, "examples"), { withFileTypes: true })
+    .filter((entry) => entry.isDirectory())
+    .map(({ name }) => `examples/${name}`);
+  return [...FOLDERS, ...examples.toSorted()].flatMap((folder) => {
     const place = path.join(projectRoot, folder);
     const names = existsSync(place) ? readdirSync(place).filter((name) => name.endsWith(".md")) : [];
     return names.toSorted().map((name) => readDocument(path.join(folder, name)));

@@ -1,6 +1,8 @@
 /**
  * The compiler to WebAssembly as a library without any dependency on Node: it runs in browsers and workers too.
  *
+ * @module penni/compile
+ *
  * @example
  * const onnx = new Uint8Array(await (await fetch("model.onnx")).arrayBuffer());
  * const model = await load(compileToWasm(onnx)); // load from "penni/runtime"

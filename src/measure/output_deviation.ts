@@ -15,6 +15,8 @@ export type OutputDeviation =
 
 /** An output that varies by less than this share of its size is the same for every image, rounding aside. */
 const LEAST_VARIATION = 1e-6;
+/** What is said of such an output. */
+export const SAME_FOR_ALL = "it is the same for every image";
 /** Its inverse is a float32 number. */
 const LEAST_DEVIATION = 1e-30;
 
@@ -93,8 +95,7 @@ class ElementMoments {
     const deviation = Math.sqrt(average(squares) / count);
     if (!Number.isFinite(deviation)) return { problem: "it has values that are not finite" };
     const size = Math.sqrt(average(mean.map((value) => value * value)));
-    if (deviation <= LEAST_VARIATION * size || deviation < LEAST_DEVIATION)
-      return { problem: "it is the same for every image" };
+    if (deviation <= LEAST_VARIATION * size || deviation < LEAST_DEVIATION) return { problem: SAME_FOR_ALL };
     return { deviation, dims: read(dims) };
   }
 }

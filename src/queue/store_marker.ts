@@ -3,6 +3,7 @@ import { mkdir, readdir, readFile } from "node:fs/promises";
 import path from "node:path";
 import { z } from "zod";
 import { ioError, isTemporaryFile } from "../files/atomic.js";
+import { checkDirectoryPath } from "../files/directories.js";
 import { PenniError } from "../graph/errors.js";
 import { parseJson } from "../run/texts.js";
 import type { Bell } from "./bell.js";

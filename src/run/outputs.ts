@@ -3,7 +3,7 @@ import { orDefault } from "../graph/at.js";
 import { PenniError } from "../graph/errors.js";
 import { firstOf } from "../graph/operands.js";
 import type { Graph, ValueInfo } from "../graph/types.js";
-import { outputDeviations } from "../measure/output_deviation.js";
+import { outputDeviations, SAME_FOR_ALL } from "../measure/output_deviation.js";
 import type { MeasuredImages } from "../measure/run_on_images.js";
 import { inferGraph } from "../ops/inference/infer.js";
 import {
@@ -69,7 +69,9 @@ export async function matchOutputs(request: MatchRequest): Promise<MatchedOutput
   throw new PenniError("unsupported", "no output of the network can be matched to the original's", {
     expected: "a float32 output that depends on the image, with gradients on the way to it",
     found: describeLeftOut(leftOut),
-    advice: "Export the model with the outputs of its layers, before post-processing",
+    advice: leftOut.every(({ reason }) => reason === SAME_FOR_ALL)
+      ? "See whether the pictures differ, whether the model takes them so (--mean, --std, --scale), and whether it is trained"
+      : "Export the model with the outputs of its layers, before post-processing",
   });
 }
 

@@ -2,6 +2,8 @@
  * penni/runtime: loads what `penni compile --target wasm` wrote and runs it, in browsers (pages and workers), Node and
  * Deno; in Node also the addons of `--target node`. It imports nothing, so this one file can also be copied beside a model.
  *
+ * @module penni/runtime
+ *
  * @example
  * const model = await load("model.wasm");
  * const logits = model.run(pixels); // Float32Array in, Float32Array out

@@ -1,6 +1,8 @@
 /**
  * penni/vite: models of pages as modules. A model is compiled when the page is built, and again when it changes.
  *
+ * @module penni/vite
+ *
  * @example
  * // vite.config.ts
  * import penni from "penni/vite";

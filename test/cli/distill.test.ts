@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync } from "node:fs";
+import { copyFileSync, existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import path from "node:path";
 import { after, test } from "node:test";
@@ -228,6 +228,20 @@ test("labels stay the judge of a classifier, and of nothing else", async () => {
   assert.equal((await prepared(tinyRegressor(), { data })).reference, "original");
   const outputs = new Map([["gemm", { measure: "mse", weight: 1 } as const]]);
   assert.equal((await prepared(tinyCnn(), { data, outputs })).reference, "original");
+});
+
+test("where no picture changes an output, the pictures are doubted, and not the model's export", async () => {
+  const same = file("same");
+  mkdirSync(same);
+  const [picture = ""] = readdirSync(images, { recursive: true, encoding: "utf8" }).filter((name) =>
+    name.endsWith(".png"),
+  );
+  for (let count = 0; count < 40; count++)
+    copyFileSync(path.join(images, picture), path.join(same, `${count}.png`));
+  await assert.rejects(
+    prepared(tinyCnn(), { data: `images:${same}` }),
+    /"gemm": it is the same for every image\. See whether the pictures differ, .*--mean/,
+  );
 });
 
 test("an output behind an operator that cannot be differentiated is left out, with the operator", async () => {

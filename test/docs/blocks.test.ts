@@ -40,7 +40,7 @@ interface Example {
 function examples(): readonly Example[] {
   const blocks = documents().flatMap(({ file, blocks }) =>
     blocks
-      .filter(({ language }) => language === "ts" || language === "js")
+      .filter(({ language }) => /^(?:ts|tsx|js)$/.test(language))
       .flatMap(({ text, line, note = "" }) => {
         if (/^unchecked: \S/.test(note)) return [];
         const [, given = ""] = /^given:(.*)$/s.exec(note) ?? [];

@@ -79,6 +79,17 @@ async function unknownOptions(words: readonly string[]): Promise<readonly string
   );
 }
 
+/** Scripts of npm where a document speaks of: an example has its own, all others mean the repository's. */
+function scriptsBeside(document: string): ReadonlySet<string> {
+  const folder = /^examples\/[^/]+(?=\/)/.exec(document)?.[0] ?? "";
+  const file = path.join(projectRoot, folder, "package.json");
+  if (!existsSync(file)) return new Set();
+  const { scripts = {} } = JSON.parse(readFileSync(file, "utf8")) as {
+    readonly scripts?: Readonly<Record<string, string>>;
+  };
+  return new Set(Object.keys(scripts));
+}
+
 const all = documents();
 
 describe("commands in documents", () => {
@@ -129,24 +140,38 @@ describe("commands in documents", () => {
   });
 
   test("scripts of npm and benchmarks that are named exist", () => {
-    const { scripts } = JSON.parse(readFileSync(path.join(projectRoot, "package.json"), "utf8")) as {
-      readonly scripts: Readonly<Record<string, string>>;
-    };
-    const texts = all.flatMap((document) => [
-      ...shellLines(document),
-      ...document.spans.map(({ text, line }) => ({ text, where: `${document.file}:${line}` })),
-    ]);
-    const wrong = texts.flatMap(({ text, where }) => {
+    const texts = all.flatMap((document) => {
+      const spans = document.spans.map(({ text, line }) => ({ text, where: `${document.file}:${line}` }));
+      const scripts = scriptsBeside(document.file);
+      return [...shellLines(document), ...spans].map((each) => ({ ...each, scripts }));
+    });
+    const wrong = texts.flatMap(({ text, where, scripts }) => {
       const [, script] = /npm run ([a-z][\w:-]*)/.exec(text) ?? [];
       const [, bench] = /node dist\/(bench\/[\w/-]+)\.js/.exec(text) ?? [];
       return [
-        ...(script === undefined || script in scripts ? [] : [`${where}: npm run ${script}`]),
+        ...(script === undefined || scripts.has(script) ? [] : [`${where}: npm run ${script}`]),
         ...(bench === undefined || existsSync(path.join(projectRoot, `${bench}.ts`))
           ? []
           : [`${where}: ${bench}`]),
       ];
     });
     assert.deepEqual(wrong, []);
+  });
+
+  test("files of the repository that examples' command lines name exist", () => {
+    const named = all.filter(({ file }) => file.startsWith("examples/")).flatMap((document) =>
+      shellLines(document).flatMap(({ text, where }) =>
+        text
+          .split(/\s+/)
+          .filter((word) => word.startsWith("../"))
+          .map((word) => ({ place: path.join(path.dirname(document.file), word), where })),
+      ),
+    );
+    assert.ok(named.length >= 3, `${named.length}`);
+    assert.deepEqual(
+      named.filter(({ place }) => !existsSync(path.join(projectRoot, place))),
+      [],
+    );
   });
 
   test("an option that does not exist and a value that it does not take are found", async () => {

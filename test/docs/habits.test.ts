@@ -24,7 +24,7 @@ test(".editorconfig agrees with biome.json", () => {
   assert.equal(entry("end_of_line"), formatter.lineEnding ?? "lf");
 });
 
-test("the workflow does what .ci/run does, which lints, tests and makes the API reference", () => {
+test("the workflow does what .ci/run does, which lints, tests and makes the documentation", () => {
   const steps = [...read(".github/workflows/ci.yml").matchAll(/- run: (.*)/g)].map(([, step]) => step);
   assert.deepEqual(steps, [".ci/run"]);
   const commands = read(".ci/run").match(/^npm .*$/gm);

@@ -21,13 +21,15 @@ function brokenLinks({ file, links, anchors }: Document): readonly string[] {
   });
 }
 
-/** Paths of this repository that a document names between backticks; names in capitals stand for any. */
+/** Paths that a document names between backticks, of this repository or of the example that it is about; names in capitals stand for any. */
 const PLACE = /^(?:src|test|bench|scripts|docs|proto|\.ci|\.github)\/[\w./-]*$/;
 
 function missingPlaces({ file, spans }: Document): readonly string[] {
   return spans.flatMap(({ text, line }) => {
     const isNamed = PLACE.test(text) && !/(?:^|\/)[A-Z]+(?:[./]|$)/.test(text.replace(/\.md$/, ""));
-    return isNamed && !existsSync(path.join(projectRoot, text)) ? [`${file}:${line}: ${text}`] : [];
+    const places = [text, path.join(path.dirname(file), text)];
+    const isThere = places.some((place) => existsSync(path.join(projectRoot, place)));
+    return isNamed && !isThere ? [`${file}:${line}: ${text}`] : [];
   });
 }
 
