@@ -34,10 +34,11 @@ async function bitmapOf(file: File): Promise<ImageBitmap> {
 
 export function pixelsOf(bitmap: ImageBitmap): ImageLike {
   const scale = Math.min(1, LONGEST_SIDE / Math.max(bitmap.width, bitmap.height));
-  const [width, height] = [bitmap.width, bitmap.height].map((side) => Math.max(1, Math.round(scale * side)));
-  const context = new OffscreenCanvas(width ?? 1, height ?? 1).getContext("2d", { willReadFrequently: true });
+  const scaled = (side: number): number => Math.max(1, Math.round(scale * side));
+  const [width, height] = [scaled(bitmap.width), scaled(bitmap.height)];
+  const context = new OffscreenCanvas(width, height).getContext("2d", { willReadFrequently: true });
   if (context === null) throw new Error("this browser has no canvas for workers");
-  context.drawImage(bitmap, 0, 0, width ?? 1, height ?? 1);
+  context.drawImage(bitmap, 0, 0, width, height);
   bitmap.close();
-  return context.getImageData(0, 0, width ?? 1, height ?? 1);
+  return context.getImageData(0, 0, width, height);
 }
