@@ -1,6 +1,7 @@
 import path from "node:path";
 import type { Command } from "commander";
 import type { z } from "zod";
+import { placedSpec } from "../data/spec.js";
 import { PenniError } from "../graph/errors.js";
 import { fileOf } from "../sweep/identity.js";
 import { studyOf } from "../sweep/search_of.js";
@@ -59,9 +60,8 @@ function specOf(
 function absolute(name: string, value: unknown): unknown {
   const file = fileOf(name, value);
   if (file !== undefined) return path.resolve(file);
-  if (name !== "data" || typeof value !== "string" || /^synthetic(?::|$)/.test(value)) return value;
-  const { kind = "", where = value } = /^(?<kind>[a-z\d]{2,}:)(?<where>.+)$/s.exec(value)?.groups ?? {};
-  return `${kind}${path.resolve(where)}`;
+  const placed = name === "data" && typeof value === "string" ? placedSpec(value) : undefined;
+  return placed === undefined ? value : `${placed.kind}${path.resolve(placed.place)}`;
 }
 
 function checkAxes(file: string, { base, axes, search }: SweepSpec): void {
