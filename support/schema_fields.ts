@@ -12,7 +12,7 @@ export interface Field {
 
 /** As much of JSON Schema as our schemas need. */
 interface Schema {
-  readonly type?: string;
+  readonly type?: string | readonly string[];
   readonly const?: unknown;
   readonly enum?: readonly unknown[];
   readonly anyOf?: readonly Schema[];
@@ -30,7 +30,10 @@ interface Schema {
 /** The values of a format that a schema describes, as they are written in documents: `a.b`, `list[]`, `record.NAME`. */
 export function fieldsOf(schema: z.ZodType): Fields {
   return byPath(
-    entriesOf(z.toJSONSchema(schema, { io: "input" }) as Schema, { path: "", isOptional: false }),
+    entriesOf(z.toJSONSchema(schema, { io: "input", unrepresentable: "any" }) as Schema, {
+      path: "",
+      isOptional: false,
+    }),
   );
 }
 
@@ -84,7 +87,8 @@ function choiceEntries(choices: readonly Schema[], place: Place): readonly Entry
 function typeOf(schema: Schema): string {
   if (schema.const !== undefined) return JSON.stringify(schema.const);
   if (schema.enum !== undefined) return schema.enum.map((value) => JSON.stringify(value)).join(" or ");
-  return [schema.type ?? "anything", ...bounds(schema)].join(", ");
+  const types = [schema.type ?? "anything"].flat().join(" or ");
+  return [types, ...bounds(schema)].join(", ");
 }
 
 /** Without those that JavaScript has for whole numbers anyway. */

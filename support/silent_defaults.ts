@@ -5,8 +5,8 @@ import { projectRoot } from "./shared.js";
 /** Comments, and texts so that what looks like a comment inside one is none. */
 const TEXT_OR_COMMENT = /"(?:[^"\\\n]|\\.)*"|\/\/[^\n]*|\/\*[\s\S]*?\*\//g;
 
-/** What a default is silent with: an empty text, a number, an empty list. */
-const LITERAL = String.raw`(?:""|-?(?:\d[\w.]*(?:(?<=e)[+-]\d+)?|Infinity|Number\.[A-Z]\w*)|\[\])`;
+/** What a default is silent with: an empty text, a number (of a graph or a loop, too), an empty list. */
+const LITERAL = String.raw`(?:""|-?(?:\d[\w.]*(?:(?<=e)[+-]\d+)?|Infinity|Number\.[A-Z]\w*)|\[\]|zero\b|one\b|constant\([^)]*\))`;
 const FALLBACK = new RegExp(String.raw`\?\?=?\s*${LITERAL}`, "g");
 const IN_A_LIST = new RegExp(String.raw`(?<![\w.])[A-Za-z_]\w* = ${LITERAL}(?=\s*[,\]])`, "g");
 

@@ -7,7 +7,7 @@ import { naming } from "../graph/naming.js";
 import type { Graph, ValueInfo } from "../graph/types.js";
 import type { BenchedModel, ModelFigures } from "../measure/bench_models.js";
 import type { Budget, BudgetLine } from "../measure/budget.js";
-import type { CompiledModule } from "../measure/compiled_module.js";
+import type { LoadedModule } from "../measure/compiled_module.js";
 import type { Interval } from "../measure/interval.js";
 import { openModel } from "./model_and_images.js";
 import type { InputShapes } from "./options.js";
@@ -101,9 +101,9 @@ function jsonOf(text: string): unknown {
 }
 
 async function openBenched(file: string, shapes: InputShapes | undefined): Promise<BenchedModel> {
-  const { isCompiledFile, readCompiledModule } = await import("../measure/compiled_module.js");
+  const { isCompiledFile, loadCompiledFile } = await import("../measure/compiled_module.js");
   if (!isCompiledFile(file)) return { name: file, kind: "network", graph: await openModel(file, shapes) };
-  return { name: file, kind: "module", module: await readCompiledModule(file) };
+  return { name: file, kind: "module", module: await loadCompiledFile(file) };
 }
 
 async function accuracyOf(
@@ -148,7 +148,7 @@ async function accuracyOf(
 }
 
 /** A compiled classifier as a session that runs it. */
-function runsModule({ model }: CompiledModule, { inputs, outputs }: Graph): Pick<Session, "run"> {
+function runsModule({ model }: LoadedModule, { inputs, outputs }: Graph): Pick<Session, "run"> {
   const [input, output] = [at(inputs, 0).name, at(outputs, 0)];
   const [, ...dims] = wholeDims(output);
   return {

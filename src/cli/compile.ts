@@ -109,7 +109,7 @@ async function compileFile(model: string, options: CompileOptions): Promise<Noti
   const name = checkName(options.name ?? cName(path.basename(model, ".onnx")));
   const backend = await loadBackend(options.target);
   await checkWeights(backend, options);
-  checkCross(backend, options);
+  await checkCross(backend, options);
   await checkFreeDirectory(out);
   const given = await readModel(model);
   const { weights, weightsType, inputShape: inputShapes, example, verify, cross } = options;
@@ -142,10 +142,8 @@ async function checkWeights(
   { target, weights }: CompileOptions,
 ): Promise<void> {
   if (weights === undefined || places.includes(weights)) return;
-  const backends = await Promise.all(targetNames.map(loadBackend));
-  const others = targetNames.filter((_, index) => backends[index]?.weightPlaces.includes(weights));
   throw new PenniError("bad-option", `this target does not know --weights ${weights}`, {
-    expected: others.map((name) => `--target ${name}`).join(" or "),
+    expected: await targetsWhere((other) => other.weightPlaces.includes(weights)),
     found: `--target ${target}`,
     advice:
       places.length === 0
@@ -154,13 +152,22 @@ async function checkWeights(
   });
 }
 
-function checkCross({ execution }: Backend, { target, cross }: CompileOptions): void {
+async function checkCross({ execution }: Backend, { target, cross }: CompileOptions): Promise<void> {
   if (cross === undefined || execution.kind === "addon") return;
+  const others = await targetsWhere((other) => other.execution.kind === "addon");
   throw new PenniError("bad-option", "this target's files are not made for a processor", {
-    expected: "--cross with --target node",
+    expected: `--cross with ${others}`,
     found: `--target ${target}`,
     advice: "Leave --cross out",
   });
+}
+
+/** "--target c or --target node" */
+async function targetsWhere(fits: (backend: Backend) => boolean): Promise<string> {
+  const backends = await Promise.all(
+    targetNames.map(async (name) => ({ name, backend: await loadBackend(name) })),
+  );
+  return backends.flatMap(({ name, backend }) => (fits(backend) ? [`--target ${name}`] : [])).join(" or ");
 }
 
 async function measureFile({ name, content }: NewFile): Promise<CompiledFile> {

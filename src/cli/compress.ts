@@ -1,4 +1,5 @@
 import { type Command, Option } from "commander";
+import { sourcesText } from "../data/spec.js";
 import { PenniError } from "../graph/errors.js";
 import { weightsTypes } from "../graph/weights_type.js";
 import { compressionDefaults, lossNames, recoveryDefaults } from "../method/defaults.js";
@@ -63,10 +64,7 @@ export async function addCompressCommand(
     .description("decompose, retrain, prune, fine-tune, shrink and export a network")
     .argument("[model]", "an .onnx file")
     .optionsGroup("What to compress, and where to:")
-    .option(
-      "--data <spec>",
-      "the images: cifar10:DIR, cifar100:DIR, idx:DIR, folder:DIR, images:DIR (no labels) or synthetic",
-    )
+    .option("--data <spec>", `the images: ${sourcesText()}`)
     .addOption(classesOption())
     .option("-o, --out <dir>", "directory of the run: new or empty")
     .option("--resume <dir>", "go on with a run that was stopped or killed")

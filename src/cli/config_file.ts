@@ -4,6 +4,7 @@ import path from "node:path";
 import { pathToFileURL } from "node:url";
 import { type Command, InvalidArgumentError, type Option } from "commander";
 import { z } from "zod";
+import { placedSpec } from "../data/spec.js";
 import { ioError } from "../files/atomic.js";
 import { PenniError } from "../graph/errors.js";
 import { acceptedBy } from "./accepted.js";
@@ -224,7 +225,6 @@ export function placedIn(folder: string, name: string, value: unknown): unknown 
   const place = (given: string): string => (path.isAbsolute(given) ? given : path.join(folder, given));
   if (paths.has(name)) return place(value);
   if (name === "teacher") return value.endsWith(".onnx") ? place(value) : value;
-  if (name !== "data" || /^synthetic(?::|$)/.test(value)) return value;
-  const { kind = "", where = value } = /^(?<kind>[a-z\d]{2,}:)(?<where>.+)$/s.exec(value)?.groups ?? {};
-  return `${kind}${place(where)}`;
+  const placed = name === "data" ? placedSpec(value) : undefined;
+  return placed === undefined ? value : `${placed.kind}${place(placed.place)}`;
 }

@@ -2,6 +2,7 @@ import type { Command } from "commander";
 import type { Dataset, ImageSize } from "../data/dataset.js";
 import type { PictureFormat, PictureOptions } from "../data/picture_format.js";
 import type { Preprocessing } from "../data/preprocessing.js";
+import { sourcesText } from "../data/spec.js";
 import { naming } from "../graph/naming.js";
 import type { Graph } from "../graph/types.js";
 import { headings } from "./help.js";
@@ -28,10 +29,7 @@ export interface ImageOptions extends PictureOptions {
 export function addImageOptions(command: Command): Command {
   command
     .optionsGroup(headings.data)
-    .requiredOption(
-      "--data <spec>",
-      "the images: cifar10:DIR, cifar100:DIR, idx:DIR, folder:DIR, images:DIR (no labels) or synthetic",
-    )
+    .requiredOption("--data <spec>", `the images: ${sourcesText()}`)
     .addOption(classesOption())
     .option("--batch <n>", "images in a batch (default: what suits the model)", wholeNumber(1));
   return addPreprocessingOptions(command.optionsGroup(headings.pictures))

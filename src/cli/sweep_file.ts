@@ -1,6 +1,7 @@
 import path from "node:path";
 import type { Command, Option } from "commander";
 import type { z } from "zod";
+import { placedSpec } from "../data/spec.js";
 import { at } from "../graph/at.js";
 import { PenniError } from "../graph/errors.js";
 import { fileOf } from "../sweep/identity.js";
@@ -103,9 +104,8 @@ function isWholeOnly(option: Option, { min, max }: Range, file: string): boolean
 function absolute(name: string, value: unknown): unknown {
   const file = fileOf(name, value);
   if (file !== undefined) return path.resolve(file);
-  if (name !== "data" || typeof value !== "string" || /^synthetic(?::|$)/.test(value)) return value;
-  const { kind = "", where = value } = /^(?<kind>[a-z\d]{2,}:)(?<where>.+)$/s.exec(value)?.groups ?? {};
-  return `${kind}${path.resolve(where)}`;
+  const placed = name === "data" && typeof value === "string" ? placedSpec(value) : undefined;
+  return placed === undefined ? value : `${placed.kind}${path.resolve(placed.place)}`;
 }
 
 function checkAxes(file: string, { base, axes, search }: SweepSpec): void {

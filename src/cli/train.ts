@@ -1,12 +1,8 @@
-import { availableParallelism } from "node:os";
-import { type Command, InvalidArgumentError, Option } from "commander";
-import type { PictureOptions } from "../data/picture_format.js";
-import type { Device } from "../execute/device.js";
+import { type Command, Option } from "commander";
+import { sourcesText } from "../data/spec.js";
 import { PenniError } from "../graph/errors.js";
-import type { Interval } from "../measure/interval.js";
 import { trainingDefaults } from "../method/defaults.js";
-import type { TrainingRun, TrainingSummary } from "../run/train_pipeline.js";
-import type { TrainingSettings } from "../run/training_config.js";
+import type { TrainingRun } from "../run/train_pipeline.js";
 import { terminalJson } from "../text/destinations.js";
 import { CONFIG_DESCRIPTION } from "./configured.js";
 import { addExamples, type Example, headings } from "./help.js";
@@ -16,52 +12,17 @@ import {
   classNamesOf,
   deviceOption,
   givenPictureOptions,
-  type InputShapes,
   inputShape,
   numberBetween,
-  sidesOf,
   wholeNumber,
 } from "./options.js";
 import { printPictures } from "./pictures.js";
 import { reported, wordsOf } from "./reported.js";
 import { checkResumeAlone } from "./resume.js";
 import type { Terminal } from "./terminal.js";
+import { resolutionList, scheduleNames, type TrainOptions, trainingSettings } from "./train_settings.js";
+import { describeTraining } from "./train_text.js";
 import { advising, outlivingTerminal, watched } from "./watched.js";
-
-type Resolution = TrainingSettings["resolutions"][number];
-
-const schedules = ["one-cycle", "cosine"] as const;
-
-interface TrainOptions extends PictureOptions {
-  /** Of a configuration file. */
-  readonly model?: string;
-  readonly data?: string;
-  readonly out?: string;
-  readonly resume?: string;
-  readonly epochs: number;
-  readonly lr?: number;
-  readonly schedule: (typeof schedules)[number];
-  readonly warmUp?: number;
-  readonly labelSmoothing?: number;
-  readonly weightDecay?: number;
-  readonly momentum?: number;
-  readonly ema?: number;
-  readonly cutout?: number;
-  readonly resolution?: readonly Resolution[];
-  readonly pad?: number;
-  readonly flip: boolean;
-  readonly batch?: number;
-  readonly seed: number;
-  readonly threads?: number;
-  readonly device: Device;
-  readonly validation?: number;
-  readonly trainLimit?: number;
-  readonly checkpointSeconds?: number;
-  readonly inputShape?: InputShapes;
-  readonly classes?: string;
-  readonly open?: boolean;
-  readonly json?: boolean;
-}
 
 /** `penni train`: trains a network from the weights that it has. */
 export function addTrainCommand(program: Command, terminal: Terminal): Command {
@@ -70,10 +31,7 @@ export function addTrainCommand(program: Command, terminal: Terminal): Command {
     .description("train a classifier from the weights that it has (penni new writes an untrained one)")
     .argument("[model]", "an .onnx file")
     .optionsGroup("What to train, and where to:")
-    .option(
-      "--data <spec>",
-      "the images, with labels: cifar10:DIR, cifar100:DIR, idx:DIR (as MNIST), folder:DIR or synthetic",
-    )
+    .option("--data <spec>", `the images, with labels: ${sourcesText({ needsLabels: true })}`)
     .addOption(classesOption())
     .option("-o, --out <dir>", "directory of the run: new or empty")
     .option("--resume <dir>", "go on with a training that was stopped or killed")
@@ -87,7 +45,7 @@ export function addTrainCommand(program: Command, terminal: Terminal): Command {
     )
     .addOption(
       new Option("--schedule <name>", "how the learning rate goes: up and down again, or only down")
-        .choices(schedules)
+        .choices(scheduleNames)
         .default("one-cycle"),
     )
     .option(
@@ -169,20 +127,6 @@ const examples: readonly Example[] = [
   { what: "go on after Ctrl-C:", words: ["train", "--resume trained"] },
 ];
 
-/** Of images, in pixels. */
-const LARGEST_SIDE = 8192;
-
-/** Parser of "16:0.5,24:0.3" or "64x48:0.5": sizes, width first, and their shares of the epochs. */
-function resolutionList(text: string): readonly Resolution[] {
-  return text.split(",").map((part) => {
-    const [size, share, ...more] = part.split(":");
-    const sides = size === undefined || more.length > 0 ? undefined : sidesOf(size, LARGEST_SIDE);
-    const isShare = share !== undefined && share.trim() !== "" && Number(share) > 0 && Number(share) < 1;
-    if (sides !== undefined && isShare) return { ...sides, share: Number(share) };
-    throw new InvalidArgumentError(`expected SIZE:SHARE with a share between 0 and 1, found "${part}"`);
-  });
-}
-
 async function runTrain(
   model: string | undefined,
   options: TrainOptions,
@@ -239,63 +183,4 @@ async function openTraining(
     pictures: givenPictureOptions(options),
     onPictures: (format) => printPictures(terminal.stderr, format),
   });
-}
-
-/** The defaults with what the command line says in their place. */
-async function trainingSettings(options: TrainOptions): Promise<TrainingSettings> {
-  const { defaultTraining: defaults } = await import("../run/training_config.js");
-  const { epochs, trainLimit, device, momentum, weightDecay, pad, flip, cutout, ema } = options;
-  return {
-    ...defaults,
-    epochs,
-    schedule: scheduleFrom(options),
-    labelSmoothing: options.labelSmoothing ?? defaults.labelSmoothing,
-    optimizer: {
-      momentum: momentum ?? defaults.optimizer.momentum,
-      weightDecay: weightDecay ?? defaults.optimizer.weightDecay,
-    },
-    resolutions: [...(options.resolution ?? defaults.resolutions)],
-    batch: options.batch ?? defaults.batch,
-    augmentation: {
-      padding: pad ?? defaults.augmentation.padding,
-      flip,
-      ...(cutout === undefined ? {} : { cutout }),
-    },
-    ...(ema === undefined ? {} : { averaging: ema }),
-    validation: options.validation ?? defaults.validation,
-    ...(trainLimit === undefined ? {} : { trainLimit }),
-    threads: options.threads ?? availableParallelism(),
-    device,
-    checkpointSeconds: options.checkpointSeconds ?? defaults.checkpointSeconds,
-  };
-}
-
-function scheduleFrom({ schedule, lr, warmUp }: TrainOptions): TrainingSettings["schedule"] {
-  const cycle = trainingDefaults.schedule;
-  const peak = lr ?? cycle.peak;
-  if (schedule === "one-cycle") return { ...cycle, peak, warmUp: warmUp ?? cycle.warmUp };
-  if (warmUp === undefined) return { kind: "cosine", initial: peak };
-  throw new PenniError("bad-option", "--warm-up has nothing to change here", {
-    expected: "--schedule one-cycle",
-    found: `--schedule ${schedule}`,
-  });
-}
-
-function describeTraining(
-  { test, validation, validationImages, model }: TrainingSummary,
-  shareInterval: (correct: number, total: number) => Interval,
-): string {
-  const percent = (share: number): string => `${(100 * share).toFixed(2)} %`;
-  const counted = (correct: number, total: number): string => {
-    const { low, high } = shareInterval(correct, total);
-    return `${correct} of ${total}; ${percent(low)} to ${percent(high)} with 95 % confidence`;
-  };
-  const images = validationImages;
-  const of =
-    validation === undefined || images === undefined
-      ? ""
-      : ` (${counted(Math.round(validation * images), images)})`;
-  const held = validation === undefined ? "" : `\ntop-1, held out:    ${percent(validation)}${of}`;
-  const tested = `${percent(test.correct / test.total)} (${counted(test.correct, test.total)})`;
-  return `top-1, test split:  ${tested}${held}\n\n${model}`;
 }

@@ -2,6 +2,7 @@ import { mkdir, open, rm, writeFile } from "node:fs/promises";
 import path from "node:path";
 import { z } from "zod";
 import { PenniError } from "../graph/errors.js";
+import { parseJson } from "../graph/json.js";
 import { allocateImages, allocateSplit, type Dataset, once, type Split } from "./dataset.js";
 import { readWhole } from "./files.js";
 import { badData } from "./messages.js";
@@ -146,7 +147,7 @@ function notSuch(what: string, found: string, expected?: string): PenniError {
 export async function openArrays(name: string, folder: string): Promise<Dataset> {
   const file = path.join(folder, HEADER);
   const text = new TextDecoder().decode(await readWhole(file, 2 ** 16));
-  const { data: header } = headerSchema.safeParse(parsed(text));
+  const { data: header } = headerSchema.safeParse(parseJson(text));
   if (header === undefined)
     throw badData(file, "no description of images", { expected: "what Penni writes" });
   const { count, channels, height, width, classes } = header;
@@ -186,12 +187,4 @@ export async function openArrays(name: string, folder: string): Promise<Dataset>
     train: part((index) => !isTest(index)),
     test: part(isTest),
   };
-}
-
-function parsed(text: string): unknown {
-  try {
-    return JSON.parse(text);
-  } catch {
-    return undefined;
-  }
 }

@@ -1,3 +1,4 @@
+import { parseJson } from "../graph/json.js";
 import { indexOfNames } from "./classes.js";
 import { readWhole } from "./files.js";
 import { badData } from "./messages.js";
@@ -51,14 +52,6 @@ function parseArray(file: string, text: string): readonly string[] {
     expected: FORMATS,
     found: value === undefined ? "text that is no JSON" : "other JSON",
   });
-}
-
-function parseJson(text: string): unknown {
-  try {
-    return JSON.parse(text);
-  } catch {
-    return undefined;
-  }
 }
 
 /** An empty line between names would shift all that follow, so it is no separator. */

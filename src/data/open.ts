@@ -8,6 +8,7 @@ import { openFolder } from "./folder.js";
 import { guessSpec } from "./guess_spec.js";
 import { openIdx } from "./idx.js";
 import type { LabelSource } from "./image_files.js";
+import { everyForm, type SourceName } from "./spec.js";
 import { SYNTHETIC_COUNT, syntheticDataset } from "./synthetic.js";
 
 /** What of a preprocessing reading pictures depends on. */
@@ -40,9 +41,8 @@ interface SpecRequest {
   readonly seed: number;
 }
 
-const EXPECTED = "cifar10:DIR, cifar100:DIR, idx:DIR, folder:DIR, images:DIR, synthetic or synthetic:COUNT";
-
-const kinds: Readonly<Record<string, (request: SpecRequest) => Promise<Dataset>>> = {
+/** How each kind of images is opened: those that `--data` names, and one for calls from a program. */
+const openers: Readonly<Record<SourceName | "arrays", (request: SpecRequest) => Promise<Dataset>>> = {
   cifar10: (request) => cifar("cifar10", request),
   cifar100: (request) => cifar("cifar100", request),
   idx: async (request) => ofOneSize(request, await openIdx(request.spec, location(request))),
@@ -56,21 +56,25 @@ const kinds: Readonly<Record<string, (request: SpecRequest) => Promise<Dataset>>
 };
 
 /**
- * Opens a dataset by its specification: `cifar10:DIR`, `cifar100:DIR`, `idx:DIR` (MNIST's layout), `folder:DIR` (sub-folders are classes; without any, the images
- * have no labels), `arrays:DIR` (what `writeArrays` wrote), `images:DIR` (all images at any depth, without labels), `synthetic` or `synthetic:COUNT`
- * (training images; a quarter as many test images on top). Images are read when a split is asked for.
+ * Opens a dataset by its specification: `cifar10:DIR`, `cifar100:DIR`, `idx:DIR` (MNIST's layout), `folder:DIR` (sub-folders
+ * are classes; without any, the images have no labels), `arrays:DIR` (what `writeArrays` wrote), `images:DIR` (all images at
+ * any depth, without labels), `synthetic` or `synthetic:COUNT` (training images; a quarter as many test images on top).
+ * Images are read when a split is asked for.
  * Throws `PenniError` "bad-option" for a specification that is none of these, "bad-data" that names the path
  * if what is there is not what it should be.
  */
 export async function openDataset(spec: string, options: OpenOptions = {}): Promise<Dataset> {
   const colon = spec.indexOf(":");
   const kind = colon < 0 ? spec : spec.slice(0, colon);
-  const open = Object.hasOwn(kinds, kind) ? kinds[kind] : undefined;
-  if (open === undefined) return openGuessed(spec, options);
+  if (!isKind(kind)) return openGuessed(spec, options);
   const argument = colon < 0 ? undefined : spec.slice(colon + 1);
   const { imageSize, preprocessing = imagenetPreprocessing, seed = 0, classes } = options;
-  const opened = await open({ spec, argument, imageSize, preprocessing, seed });
+  const opened = await openers[kind]({ spec, argument, imageSize, preprocessing, seed });
   return classes === undefined ? withClassCount(opened) : withClassNames(opened, classes, "class names");
+}
+
+function isKind(kind: string): kind is keyof typeof openers {
+  return Object.hasOwn(openers, kind);
 }
 
 /** A folder is taken for what the names in it tell, which is said. @throws PenniError "bad-option" if there is none */
@@ -81,11 +85,6 @@ async function openGuessed(folder: string, options: OpenOptions): Promise<Datase
   const notice = `${folder} was taken for ${guess.looksLike}: --data ${guess.spec}`;
   const { notices: others = [] } = dataset;
   return { ...dataset, notices: [notice, ...others] };
-}
-
-/** Whether a specification names images whose classes have nothing to do with anybody's model. */
-export function isSynthetic(spec: string): boolean {
-  return spec === "synthetic" || spec.startsWith("synthetic:");
 }
 
 async function cifar(set: CifarName, request: SpecRequest): Promise<Dataset> {
@@ -116,7 +115,7 @@ async function openImages(request: SpecRequest, labels: LabelSource): Promise<Da
 }
 
 function badSpec(spec: string): PenniError {
-  return new PenniError("bad-option", "not a dataset", { expected: EXPECTED, found: `"${spec}"` });
+  return new PenniError("bad-option", "not a dataset", { expected: everyForm, found: `"${spec}"` });
 }
 
 function location({ spec, argument }: SpecRequest): string {

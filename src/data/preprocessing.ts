@@ -48,10 +48,12 @@ export function pixelWriting(preprocessing: Preprocessing, channels: number): Pi
   return { levels, places, layout };
 }
 
-/** Dimensions of one image as the model takes it. */
+/** Of one image, as a model takes it: channels first or last. */
+export type ModelImageDims = readonly [number, number, number];
+
 export function imageDims(
   { channels, height, width }: Pick<SplitShape, "channels" | "height" | "width">,
   { layout }: Pick<Preprocessing, "layout">,
-): readonly [number, number, number] {
+): ModelImageDims {
   return layout === "NHWC" ? [height, width, channels] : [channels, height, width];
 }

@@ -1,6 +1,7 @@
 import { at } from "./at.js";
 import { PenniError } from "./errors.js";
 import { EXPORTER_NAMES_KEY, exporterClassNames, exporterPreprocessing } from "./exporter_metadata.js";
+import { parseJson } from "./json.js";
 
 /** Order of the axes of a model's image input. */
 export const layouts = ["NCHW", "NHWC"] as const;
@@ -178,12 +179,4 @@ function readMetadata<Value extends object>(
     found: json.length > 80 ? `${json.slice(0, 80)}...` : json,
     advice: "Remove or correct the entry",
   });
-}
-
-function parseJson(json: string): unknown {
-  try {
-    return JSON.parse(json);
-  } catch {
-    return undefined;
-  }
 }

@@ -13,7 +13,7 @@ import { load, type OutputData } from "../runtime/index.js";
 import { type BenchEngine, benchEngines, isCompiled } from "./bench_engines.js";
 import { type Contender, measureByTurns, type Timing, timedAsync } from "./by_turns.js";
 import { moduleContender, singleImage } from "./compiled_latency.js";
-import type { CompiledModule } from "./compiled_module.js";
+import type { LoadedModule } from "./compiled_module.js";
 import { countGraph } from "./count.js";
 import { sampleFeeds } from "./latency.js";
 import { runtimeMemory } from "./runtime_memory.js";
@@ -22,7 +22,7 @@ import { webContender } from "./web_contender.js";
 /** What is measured: a network, which every engine runs, or one that is compiled already. */
 export type BenchedModel = { readonly name: string } & (
   | { readonly kind: "network"; readonly graph: Graph }
-  | { readonly kind: "module"; readonly module: CompiledModule }
+  | { readonly kind: "module"; readonly module: LoadedModule }
 );
 
 /** A model in one engine: one image at a time, on one thread. */
@@ -87,7 +87,7 @@ export async function benchModels(
 
 const nothingToRelease = async (): Promise<void> => undefined;
 
-async function moduleEntry(model: number, module: CompiledModule): Promise<Entry> {
+async function moduleEntry(model: number, module: LoadedModule): Promise<Entry> {
   const kind = module.model.isa === undefined ? "compiled" : "addon";
   return {
     model,

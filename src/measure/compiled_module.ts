@@ -6,7 +6,7 @@ import type { ElementType, Graph, ValueInfo } from "../graph/types.js";
 import { load, type Model, type OutputData, type Port } from "../runtime/index.js";
 
 /** A compiled network that was read from a file. */
-export interface CompiledModule {
+export interface LoadedModule {
   readonly bytes: Uint8Array;
   readonly model: Model<OutputData | Readonly<Record<string, OutputData>>>;
   /** What it says of itself, as a network without nodes: inputs, outputs and metadata. */
@@ -36,7 +36,7 @@ export function isCompiledFile(file: string): boolean {
 }
 
 /** @throws PenniError "bad-file" if it is no module or addon of Penni's, "io" if it cannot be read */
-export async function readCompiledModule(file: string): Promise<CompiledModule> {
+export async function loadCompiledFile(file: string): Promise<LoadedModule> {
   try {
     const bytes = new Uint8Array(await readFile(file));
     return await (/\.node$/i.test(file) ? readAddon(file, bytes) : readModule(bytes));
@@ -50,7 +50,7 @@ export async function readCompiledModule(file: string): Promise<CompiledModule> 
 /** What a compiled network states of itself, JSON. */
 type Statement = Readonly<Record<string, unknown>>;
 
-async function readModule(bytes: Uint8Array): Promise<CompiledModule> {
+async function readModule(bytes: Uint8Array): Promise<LoadedModule> {
   const model = await load<OutputData>(bytes);
   const { Module, Instance } = (globalThis as unknown as Host).WebAssembly;
   const module = new Module(bytes);
@@ -60,7 +60,7 @@ async function readModule(bytes: Uint8Array): Promise<CompiledModule> {
   return { bytes, model, statement: statementOf(model, said), memoryBytes: memory.buffer.byteLength };
 }
 
-async function readAddon(file: string, bytes: Uint8Array): Promise<CompiledModule> {
+async function readAddon(file: string, bytes: Uint8Array): Promise<LoadedModule> {
   const model = await load<OutputData>(file);
   const { penni } = createRequire(import.meta.url)(await realpath(file)) as { readonly penni: string };
   const said = JSON.parse(penni) as Statement & { readonly memoryBytes: number };
@@ -71,7 +71,7 @@ async function readAddon(file: string, bytes: Uint8Array): Promise<CompiledModul
 const metadataKeys = { preprocessing: PREPROCESSING_KEY, classNames: CLASS_NAMES_KEY } as const;
 
 function statementOf(
-  { inputs, outputs }: Pick<CompiledModule["model"], "inputs" | "outputs">,
+  { inputs, outputs }: Pick<LoadedModule["model"], "inputs" | "outputs">,
   said: Statement,
 ): Graph {
   const value = ({ name, dims, type }: Port): ValueInfo => ({

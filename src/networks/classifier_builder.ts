@@ -1,3 +1,4 @@
+import type { ModelImageDims } from "../data/preprocessing.js";
 import { Random } from "../data/random.js";
 import { int, ints } from "../graph/attributes.js";
 import { PenniError } from "../graph/errors.js";
@@ -11,10 +12,7 @@ const MOST_PARAMETERS = 2 ** 28;
 const INPUT = "images";
 const OUTPUT = "logits";
 
-/** What a classifier reads: channels, height and width of an image. */
-export type ImageDims = readonly [number, number, number];
-
-const CIFAR_IMAGE: ImageDims = [3, 32, 32];
+const CIFAR_IMAGE: ModelImageDims = [3, 32, 32];
 
 export interface ConvOptions {
   readonly inputs: number;
@@ -62,7 +60,7 @@ export class ClassifierBuilder {
 
   constructor(
     seed: number,
-    private readonly image: ImageDims = CIFAR_IMAGE,
+    private readonly image: ModelImageDims = CIFAR_IMAGE,
   ) {
     this.random = new Random(seed);
   }

@@ -1,9 +1,9 @@
-import type { ImageDims } from "./classifier_builder.js";
+import type { ModelImageDims } from "../data/preprocessing.js";
 
 /** What an untrained network is built for. */
 export interface NetworkRequest {
   readonly classes: number;
-  readonly image: ImageDims;
+  readonly image: ModelImageDims;
   /** Of its initial weights. */
   readonly seed: number;
   readonly metadata: ReadonlyMap<string, string>;

@@ -19,7 +19,7 @@ import {
   type TensorProto,
   TensorProtoSchema,
 } from "./gen/onnx_pb.js";
-import { unpackInitializers } from "./packed.js";
+import { unpackInitializers } from "./packed/unpack.js";
 import { decodesToMoreThan } from "./size_check.js";
 import { densify, sparseName } from "./sparse.js";
 import { decodeTensor, type ExternalReader } from "./tensors.js";

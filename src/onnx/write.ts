@@ -15,12 +15,8 @@ import {
   type TensorProto,
   TensorProto_DataLocation,
 } from "./gen/onnx_pb.js";
-import {
-  addPackedFunctions,
-  IR_VERSION_FUNCTIONS,
-  type PackedInitializer,
-  packInitializers,
-} from "./packed.js";
+import { addPackedFunctions, IR_VERSION_FUNCTIONS } from "./packed/functions.js";
+import { type PackedInitializer, packInitializers } from "./packed/pack.js";
 import { sparsify } from "./sparse.js";
 import { encodeTensor } from "./tensors.js";
 import { encodeValueInfo } from "./values.js";

@@ -2,22 +2,9 @@ import { createHash, type Hash } from "node:crypto";
 import { createReadStream } from "node:fs";
 import { readdir, realpath, stat } from "node:fs/promises";
 import path from "node:path";
+import { placedSpec } from "../data/spec.js";
 import { ioError } from "../files/atomic.js";
 import { PenniError } from "../graph/errors.js";
-
-/** A specification of images that are files somewhere. */
-export interface PlacedData {
-  /** "folder:" and the like, empty where the folder stands alone. */
-  readonly kind: string;
-  readonly place: string;
-}
-
-/** Undefined for images that are computed. */
-export function placedData(spec: string): PlacedData | undefined {
-  if (/^synthetic(?::|$)/.test(spec)) return undefined;
-  const { kind = "", place = spec } = /^(?<kind>[a-z\d]{2,}:)(?<place>.+)$/s.exec(spec)?.groups ?? {};
-  return { kind, place };
-}
 
 /** Bytes that are read of a set of images to know it again; of a larger one every n-th file is. */
 const MOST_BYTES = 2 ** 32;
@@ -38,7 +25,7 @@ const known = new Map<string, Promise<string>>();
  * @throws PenniError "io"
  */
 export async function dataFingerprint(spec: string): Promise<string | undefined> {
-  const placed = placedData(spec);
+  const placed = placedSpec(spec);
   if (placed === undefined) return undefined;
   const { place } = placed;
   const found = known.get(place) ?? fingerprintOf(place);
@@ -96,7 +83,7 @@ export interface DataMap {
 
 /** The specification as it is meant on this machine: the longest folder that is mapped decides. */
 export function localSpec(spec: string, maps: readonly DataMap[]): string {
-  const placed = placedData(spec);
+  const placed = placedSpec(spec);
   if (placed === undefined) return spec;
   const fitting = maps
     .filter(({ from }) => placed.place === from || placed.place.startsWith(`${from}/`))

@@ -2,13 +2,14 @@ import { mkdirSync, writeFileSync } from "node:fs";
 import { stat } from "node:fs/promises";
 import path from "node:path";
 import { z } from "zod";
+import { placedSpec } from "../data/spec.js";
 import { ioError } from "../files/atomic.js";
 import { readModelAndSize } from "../files/model_files.js";
 import { at, orDefault } from "../graph/at.js";
 import { PenniError } from "../graph/errors.js";
 import { parseJson } from "../run/texts.js";
 import type { Trial } from "../sweep/trial.js";
-import { checkData, type DataMap, dataFingerprint, localSpec, placedData } from "./data_fingerprint.js";
+import { checkData, type DataMap, dataFingerprint, localSpec } from "./data_fingerprint.js";
 import { describeIssues, digestSchema, pathBelowSchema } from "./names.js";
 import type { Store } from "./store.js";
 
@@ -208,7 +209,7 @@ async function unpackInput({ files }: Input, folder: string, store: Store): Prom
 
 /** The images as this machine has them. @throws PenniError "bad-file" of a place that is none, "bad-data" of others */
 export async function localData({ data }: TrialDocument, { maps }: LocalPlaces): Promise<string> {
-  const placed = placedData(data.spec);
+  const placed = placedSpec(data.spec);
   const isPlain =
     placed === undefined ||
     (path.isAbsolute(placed.place) &&

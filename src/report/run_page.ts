@@ -1,4 +1,5 @@
 import path from "node:path";
+import { stageNamesOf } from "../run/stages/left_out.js";
 import { escapeHtml, type Html, html } from "../text/destinations.js";
 import type { RunReport, RunState } from "./data/run.js";
 import { answersSection } from "./parts/answers.js";
@@ -52,15 +53,11 @@ export function problemNotes(problems: readonly string[]): readonly Html[] {
 /** The stages of the method, until there is a result. */
 function steps({ run, stages, state }: RunReport): readonly Html[] {
   if (run.kind === "training" || run.outcome !== undefined) return [];
-  const { channels } = run.config.settings;
-  const all = [
-    ...["simplify", "normalize"],
-    ...(channels === undefined ? [] : ["channels", "recover"]),
-    ...["decompose", "retrain", "prune", "fine-tune", "shrink", "export"],
-  ];
+  const all = stageNamesOf(run.config.settings);
   const next = all.findIndex((stage) => !stages.includes(stage));
+  const done: readonly string[] = stages;
   const items = [...all, "measure"].map((stage, index) => {
-    const kind = stages.includes(stage) ? "done" : index === next && state === "running" ? "now" : "open";
+    const kind = done.includes(stage) ? "done" : index === next && state === "running" ? "now" : "open";
     const word = kind === "now" ? html` aria-current="step"` : html``;
     return html`<li class="${escapeHtml(kind)}"${word}>${escapeHtml(stage)}</li>`;
   });

@@ -14,7 +14,7 @@ import { CONFIG, checkEmpty, DRAFT, FOLDERS, readConfig } from "./config_file.js
 import { Digests } from "./digests.js";
 import { appendLine, appendMetrics, readMetrics, removePartOfLine } from "./line_files.js";
 import { RunLock } from "./lock.js";
-import { type NetworkName, type StartName, startNames } from "./stages/names.js";
+import { type KeptName, type StartName, startNames } from "./stages/names.js";
 import { readText } from "./texts.js";
 import { type TrainingConfig, trainingConfigSchema } from "./training_config.js";
 
@@ -151,11 +151,11 @@ export class RunDirectory<Config extends AnyConfig = RunConfig> {
     return path.join(this.root, ...parts);
   }
 
-  checkpointPath(stage: NetworkName): string {
+  checkpointPath(stage: KeptName): string {
     return this.path("checkpoints", `${stage}.ckpt`);
   }
 
-  stagePath(stage: NetworkName): string {
+  stagePath(stage: KeptName): string {
     return this.path("stages", `${stage}.onnx`);
   }
 
@@ -185,7 +185,7 @@ export class RunDirectory<Config extends AnyConfig = RunConfig> {
    * again.
    */
   async stage(
-    stage: NetworkName,
+    stage: KeptName,
     make: () => Promise<Graph> | Graph,
     notice?: (text: string) => void,
   ): Promise<Graph> {
@@ -205,7 +205,7 @@ export class RunDirectory<Config extends AnyConfig = RunConfig> {
   }
 
   /** Removes the network after a stage, all that a training of that name has left, and other files. */
-  async removeStage(stage: NetworkName, others: readonly string[] = []): Promise<void> {
+  async removeStage(stage: KeptName, others: readonly string[] = []): Promise<void> {
     const network = this.stagePath(stage);
     const result = this.path("checkpoints", `${stage}.onnx`);
     const files = [network, `${network}.data`, result, `${result}.data`];
@@ -219,7 +219,7 @@ export class RunDirectory<Config extends AnyConfig = RunConfig> {
     }
   }
 
-  private async isChanged(stage: NetworkName): Promise<boolean> {
+  private async isChanged(stage: KeptName): Promise<boolean> {
     for (const name of filesOf(stage)) if (await this.digests.isChanged(name)) return true;
     return false;
   }
@@ -263,4 +263,4 @@ export class RunDirectory<Config extends AnyConfig = RunConfig> {
 }
 
 /** The files that a stage's network is in. */
-const filesOf = (stage: NetworkName): readonly string[] => [`${stage}.onnx`, `${stage}.onnx.data`];
+const filesOf = (stage: KeptName): readonly string[] => [`${stage}.onnx`, `${stage}.onnx.data`];

@@ -1,6 +1,6 @@
 import type { Dataset } from "../data/dataset.js";
-import { isSynthetic } from "../data/open.js";
 import type { Preprocessing } from "../data/preprocessing.js";
+import { isSynthetic } from "../data/spec.js";
 import type { Graph } from "../graph/types.js";
 import { fitClasses, matchedNames, scoredClasses } from "../measure/classes.js";
 import type { CompressRequest } from "./compress_request.js";

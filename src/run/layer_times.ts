@@ -1,4 +1,5 @@
 import { z } from "zod";
+import { firstOf } from "../graph/operands.js";
 import type { Graph } from "../graph/types.js";
 import { measureLayerTimes } from "../measure/layer_times.js";
 import type { RunDirectory } from "./directory.js";
@@ -30,7 +31,8 @@ export async function recordLayerTimes(
   { executedMacs, measuringMs }: { readonly executedMacs: number; readonly measuringMs?: number },
 ): Promise<void> {
   if (executedMacs < SMALLEST_MEASURED) return;
-  const [before, after] = (await measureLayerTimes([original, compressed], measuringMs)) ?? [];
-  if (before === undefined || after === undefined) return;
+  const times = await measureLayerTimes([original, compressed], measuringMs);
+  if (times === undefined) return;
+  const [before, after] = firstOf(times, 2);
   await run.writeJson(LAYER_TIMES, { original: before, compressed: after } satisfies LayerTimesRecord);
 }

@@ -1,6 +1,8 @@
 import { readdir, readFile } from "node:fs/promises";
 import { ioError } from "../files/atomic.js";
 
+export { parseJson } from "../graph/json.js";
+
 export async function readText(file: string): Promise<string> {
   return (await readBytes(file)).toString();
 }
@@ -18,14 +20,5 @@ export async function listDirectory(root: string): Promise<string[]> {
     return await readdir(root);
   } catch (error) {
     throw ioError(root, "cannot read the directory", error);
-  }
-}
-
-/** Undefined of what is no JSON. */
-export function parseJson(text: string): unknown {
-  try {
-    return JSON.parse(text);
-  } catch {
-    return undefined;
   }
 }

@@ -16,7 +16,7 @@ import { RunLock } from "./lock.js";
 import { naming } from "./naming.js";
 import { openFittingDataset } from "./pipeline.js";
 import { recordedTraining } from "./recorded_training.js";
-import type { NetworkName, TrainingPartName } from "./stages/names.js";
+import type { KeptName, TrainingPartName } from "./stages/names.js";
 import { tellImages } from "./stoppable.js";
 import type { TrainingListener } from "./training/launch.js";
 import type { TrainingConfig } from "./training_config.js";
@@ -75,7 +75,7 @@ async function trainLocked(
   for (const line of [...noticesOf(dataset), ...describeLabels(config, original, dataset)])
     listener.notice?.(line);
   let graph = await run.stage("simplify", () => importModel(original), listener.notice);
-  let from: NetworkName = "simplify";
+  let from: KeptName = "simplify";
   const parts = trainingParts(config.settings, dataset);
   for (const [index, part] of parts.entries()) {
     const name: TrainingPartName = parts.length === 1 ? "train" : `train-${index + 1}`;
@@ -127,7 +127,7 @@ interface PartRequest {
   readonly part: ResolutionPart;
   /** The network before the part, and the stage that it comes from. */
   readonly graph: Graph;
-  readonly from: NetworkName;
+  readonly from: KeptName;
 }
 
 async function trainPart({

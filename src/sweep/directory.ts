@@ -19,7 +19,7 @@ export const SWEEP = "sweep.json";
 export const JOURNAL = "trials.jsonl";
 export const TRIALS = "trials";
 
-const frozenSchema = z.strictObject({
+export const frozenSchema = z.strictObject({
   format: z.literal(1),
   spec: sweepSpecSchema,
   /** SHA-256 of the files that settings name. */

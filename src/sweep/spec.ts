@@ -1,4 +1,5 @@
 import { z } from "zod";
+import type { StageName } from "../run/stages/names.js";
 import { metricNames } from "./metrics.js";
 
 /** A stretch of numbers that is searched, both ends included. */
@@ -48,7 +49,7 @@ export const searchSchema = z.discriminatedUnion("kind", [
 export type SearchSpec = z.infer<typeof searchSchema>;
 
 /** Stages whose epochs can be rungs. */
-const judgedStages = ["recover", "retrain", "fine-tune"] as const;
+const judgedStages = ["recover", "retrain", "fine-tune"] as const satisfies readonly StageName[];
 
 export const halvingSchema = z.strictObject({
   rungs: z

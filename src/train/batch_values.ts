@@ -1,5 +1,6 @@
 import { Tensor as OrtTensor } from "onnxruntime-common";
 import type { Batch } from "../data/batches.js";
+import type { ModelImageDims } from "../data/preprocessing.js";
 import type { Provider } from "../execute/device.js";
 import type { Feeds } from "../execute/engine.js";
 import { entryOf, present } from "../graph/at.js";
@@ -16,16 +17,13 @@ export interface StepOutcome {
   readonly hits: number;
 }
 
-/** Channels, height and width of an image. */
-export type ImageDims = readonly [number, number, number];
-
 /** What a step takes besides its state, made of a batch, and what it tells about the batch. */
 export class BatchValues {
   /** @param input the network's, which takes the images */
   constructor(
     private readonly plan: TrainingPlan,
     private readonly input: string,
-    private readonly imageDims: ImageDims,
+    private readonly imageDims: ModelImageDims,
     private readonly provider: Provider,
     private readonly teacher: Teacher | undefined,
   ) {}

@@ -1,6 +1,7 @@
 import { createHash } from "node:crypto";
 import { z } from "zod";
 import { PenniError } from "../graph/errors.js";
+import { parseJson } from "../graph/json.js";
 import { firstOf } from "../graph/operands.js";
 import { elementCount } from "../graph/tensor.js";
 import type { CheckpointTensor } from "./checkpoint_tensor.js";
@@ -86,7 +87,9 @@ export function decodeCheckpoint(bytes: Uint8Array, file: string): Checkpoint | 
   if (magic !== MAGIC) throw otherVersion(file, version);
   const headerStart = MAGIC.length + 4;
   const headerEnd = headerStart + body.readUInt32LE(MAGIC.length);
-  const { data: header } = headerSchema.safeParse(parseJson(body.subarray(headerStart, headerEnd)));
+  const { data: header } = headerSchema.safeParse(
+    parseJson(new TextDecoder().decode(body.subarray(headerStart, headerEnd))),
+  );
   if (header === undefined) return "damaged";
   const { trend, network, ...rest } = header;
   const tensors = readTensors(header.tensors, body.subarray(headerEnd));
@@ -167,12 +170,4 @@ function describeOptions(names: readonly string[], options: StageIdentity["optio
       return value.length > LONGEST_VALUE ? `${name} of its own` : `${name} ${value}`;
     })
     .join(", ");
-}
-
-function parseJson(bytes: Uint8Array): unknown {
-  try {
-    return JSON.parse(new TextDecoder().decode(bytes));
-  } catch {
-    return undefined;
-  }
 }

@@ -1,3 +1,4 @@
+import type { ModelImageDims } from "../data/preprocessing.js";
 import { readModel } from "../files/model_files.js";
 import { PenniError } from "../graph/errors.js";
 import { type InitializerMapping, keptElements } from "../graph/mapping.js";
@@ -7,7 +8,6 @@ import type { Graph } from "../graph/types.js";
 import { countGraph } from "../measure/count.js";
 import { decodeModel } from "../onnx/read.js";
 import { encodeModel } from "../onnx/write.js";
-import type { ImageDims } from "./batch_values.js";
 import { stateProblem } from "./divergence.js";
 import { fractionLeft, type Pruner } from "./gradual_pruning.js";
 import type { TrainingPlan } from "./plan.js";
@@ -17,7 +17,7 @@ import { Workbench } from "./workbench.js";
 /** What stays the same however small the network becomes. */
 export interface TrainingBasis {
   readonly plan: TrainingPlan;
-  readonly imageDims: ImageDims;
+  readonly imageDims: ModelImageDims;
   readonly shrinker: Shrinker | undefined;
   readonly pruner: Pruner | undefined;
 }

@@ -1,4 +1,5 @@
 import type { Batch } from "../data/batches.js";
+import type { ModelImageDims } from "../data/preprocessing.js";
 import type { Feeds, Session } from "../execute/engine.js";
 import { nodeEngine } from "../execute/node.js";
 import { residentValues } from "../execute/resident.js";
@@ -6,7 +7,7 @@ import { type ResolvedDevice, resolveDevice } from "../execute/resolve.js";
 import { PenniError } from "../graph/errors.js";
 import type { Graph } from "../graph/types.js";
 import type { OutputAgreement } from "../measure/output_comparison.js";
-import { BatchValues, type ImageDims, type StepOutcome } from "./batch_values.js";
+import { BatchValues, type StepOutcome } from "./batch_values.js";
 import type { CheckpointTensor } from "./checkpoint_tensor.js";
 import { imageInput } from "./forward.js";
 import { guessingCost } from "./guessing.js";
@@ -45,7 +46,7 @@ export class Workbench {
    * @throws PenniError what building the steps or loading the sessions throws; "unsupported" if the plan's
    *   device is not usable here
    */
-  static async open(network: Graph, plan: TrainingPlan, imageDims: ImageDims): Promise<Workbench> {
+  static async open(network: Graph, plan: TrainingPlan, imageDims: ModelImageDims): Promise<Workbench> {
     const device = await resolveDevice(plan.device ?? "cpu");
     const { provider } = device;
     const state = new TrainingState(residentValues(nodeEngine, provider));

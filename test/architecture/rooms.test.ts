@@ -96,6 +96,17 @@ describe("imports", () => {
     assert.deepEqual(findCircle(graph), ["d", "e", "c"]);
   });
 
+  test("tests of the compiler check every program and graph on the way", () => {
+    const tests = [...importGraph(["test/compile", "test/node"])].filter(([file]) =>
+      file.endsWith(".test.ts"),
+    );
+    assert.ok(tests.length > 20);
+    assert.deepEqual(
+      tests.flatMap(([file, imports]) => (imports.includes("test/compile/self_checked.ts") ? [] : [file])),
+      [],
+    );
+  });
+
   test("tests and benchmarks share what is in support/, and nothing else", () => {
     const crossing = [...importGraph(["support", "test", "bench"])].flatMap(([file, imports]) =>
       imports

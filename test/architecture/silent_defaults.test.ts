@@ -1,5 +1,8 @@
 import assert from "node:assert/strict";
+import { readFileSync } from "node:fs";
+import path from "node:path";
 import { describe, test } from "node:test";
+import { projectRoot } from "../../support/shared.js";
 import { silentDefaults, silentDefaultsIn } from "../../support/silent_defaults.js";
 import { importGraph } from "../../support/source_imports.js";
 
@@ -10,8 +13,8 @@ describe("silent defaults", () => {
    * (`intAttributeOr`, `optionalInput`, `ofInput`, `countOf`, `listOf`).
    */
   test("are nowhere in the code", () => {
-    const files = [...importGraph(["src"]).keys()];
-    assert.ok(files.length > 700);
+    const files = [...importGraph(["src", "web/src"]).keys()];
+    assert.ok(files.length > 900);
     assert.deepEqual(
       files.flatMap((file) => silentDefaultsIn(file).map((found) => `${file}: ${found}`)),
       [],
@@ -27,6 +30,7 @@ describe("silent defaults", () => {
       const [x = "", y = ""] = node.inputs;
       const [[first = 1] = [], ...rest] = scales;
       const f = ([, height = 1]: readonly number[]) => height;
+      const g = ([x = constant(0)], k, lanes) => use([x = zero, y = one]);
       count ??= 0;
       for (const item of items ?? []) use(item ?? Infinity, limit ?? Number.NaN);
     `;
@@ -39,6 +43,9 @@ describe("silent defaults", () => {
       'y = ""',
       "first = 1",
       "height = 1",
+      "x = constant(0)",
+      "x = zero",
+      "y = one",
       "??= 0",
       "?? []",
       "?? Infinity",
@@ -59,4 +66,13 @@ describe("silent defaults", () => {
     `;
     assert.deepEqual(silentDefaults(code), []);
   });
+});
+
+test("the compiler throws PenniError and nothing else", () => {
+  const files = [...importGraph(["src/compile"]).keys()];
+  assert.ok(files.length > 50);
+  const found = files.filter((file) =>
+    /\bthrow new (?!PenniError\b)\w+/.test(readFileSync(path.join(projectRoot, file), "utf8")),
+  );
+  assert.deepEqual(found, []);
 });

@@ -159,14 +159,16 @@ describe("commands in documents", () => {
   });
 
   test("files of the repository that examples' command lines name exist", () => {
-    const named = all.filter(({ file }) => file.startsWith("examples/")).flatMap((document) =>
-      shellLines(document).flatMap(({ text, where }) =>
-        text
-          .split(/\s+/)
-          .filter((word) => word.startsWith("../"))
-          .map((word) => ({ place: path.join(path.dirname(document.file), word), where })),
-      ),
-    );
+    const named = all
+      .filter(({ file }) => file.startsWith("examples/"))
+      .flatMap((document) =>
+        shellLines(document).flatMap(({ text, where }) =>
+          text
+            .split(/\s+/)
+            .filter((word) => word.startsWith("../"))
+            .map((word) => ({ place: path.join(path.dirname(document.file), word), where })),
+        ),
+      );
     assert.ok(named.length >= 3, `${named.length}`);
     assert.deepEqual(
       named.filter(({ place }) => !existsSync(path.join(projectRoot, place))),

@@ -11,10 +11,16 @@ import { openDataset } from "../../src/data/index.js";
 import { readModel, writeModel } from "../../src/files/model_files.js";
 import type { Graph } from "../../src/graph/types.js";
 import { pruneSchema, trySchema } from "../../src/method/goal/schema.js";
+import { BITS, GAPS, NUMBERS } from "../../src/onnx/packed/format.js";
 import { recordChoices } from "../../src/run/answers.js";
 import { configSchema } from "../../src/run/config.js";
 import { recordLayerTimes } from "../../src/run/layer_times.js";
 import { trainingConfigSchema } from "../../src/run/training_config.js";
+import { frozenSchema } from "../../src/sweep/directory.js";
+import { sweepEventSchema } from "../../src/sweep/journal.js";
+import { resultsOf } from "../../src/sweep/results.js";
+import { stateOf } from "../../src/sweep/state.js";
+import { summarySchema } from "../../src/sweep/summary_file.js";
 import { type Checkpoint, encodeCheckpoint } from "../../src/train/checkpoint.js";
 import { epochMetricsSchema } from "../../src/train/plan.js";
 import { penni } from "../../support/command_line.js";
@@ -34,6 +40,8 @@ describe("docs/formats.md says what the schemas say: fields, types and ranges", 
     ["metricsjsonl", epochMetricsSchema],
     ["a-pruning-rule", pruneSchema],
     ["a-try", trySchema],
+    ["sweepjson", frozenSchema],
+    ["trialsjsonl", sweepEventSchema],
   ];
   for (const [anchor, schema] of schemas) {
     test(`#${anchor}`, () => {
@@ -170,6 +178,38 @@ describe("docs/formats.md says what small runs write", () => {
     check("a-preprocessing", [entry("penni.preprocessing")]);
     check("a-compressions-record", [entry("penni.compression")]);
   });
+});
+
+test("docs/formats.md says what results.json holds", () => {
+  const versions = { penni: "0", node: "0", onnxruntime: "0" };
+  const provenance = { ...{ penni: "0", onnxruntime: "0", worker: "embedded" }, attempts: 1 };
+  const figures = { parameters: 1, paperMacs: 1, executedMacs: 1, bytes: 1, latencyMs: 1 };
+  const summary = summarySchema.parse({
+    original: figures,
+    compressed: { ...figures, compiledMs: 1, test: { correct: 1, total: 2 } },
+    model: "model.onnx",
+  });
+  const search = { kind: "grid" as const };
+  const frozen = {
+    format: 1 as const,
+    spec: { base: {}, axes: { basis: [4, 5] }, search },
+    files: {},
+    versions,
+  };
+  const asked = (number: number) =>
+    ({ event: "asked", number, values: { basis: 4 + number }, id: "0", settings: {} }) as const;
+  const state = stateOf([
+    ...[0, 1, 2].map(asked),
+    ...([0, 2] as const).map((number) => ({ event: "started", number }) as const),
+    { event: "done", number: 0, summary, provenance },
+    { event: "done", number: 1, summary, provenance, sameAs: 0 },
+    { event: "failed", number: 2, reason: "killed", attempts: 1 },
+  ]);
+  check("resultsjson", [JSON.parse(JSON.stringify(resultsOf({ frozen, state })))]);
+});
+
+test("docs/formats.md names every function of packed weights", () => {
+  assert.deepEqual(tables.names("weights-of-8-and-16-bits"), [BITS, GAPS, NUMBERS]);
 });
 
 test("docs/formats.md says what a checkpoint's header holds", () => {

@@ -33,6 +33,7 @@ import { node, smallGraph, smallNetwork } from "../../support/small_models.js";
 import { storedNetwork } from "../../support/stored_network.js";
 import { tinyCnn } from "../../support/tiny_cnn.js";
 import { withoutCommand } from "../compile/c/support.js";
+import "../compile/self_checked.js";
 import { largestDifference, randomData, referenceOutput } from "../runtime/support.js";
 
 const folder = mkdtempSync(path.join(tmpdir(), "penni-node-"));

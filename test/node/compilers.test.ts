@@ -16,6 +16,7 @@ import { penni } from "../../support/command_line.js";
 import { smallNetwork } from "../../support/small_models.js";
 import { tinyCnn } from "../../support/tiny_cnn.js";
 import { skipOf, withoutCommand } from "../compile/c/support.js";
+import "../compile/self_checked.js";
 import { largestDifference, randomData, referenceOutput } from "../runtime/support.js";
 
 const folder = mkdtempSync(path.join(tmpdir(), "penni-compilers-"));

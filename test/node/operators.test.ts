@@ -11,6 +11,7 @@ import { load, type OutputData } from "../../src/runtime/index.js";
 import { changedExecution, withoutCompiler, writeAddon } from "../../support/addon.js";
 import { contractCases } from "../compile/cases/index.js";
 import { inCase, joinedPrograms } from "../compile/run_c.js";
+import "../compile/self_checked.js";
 
 const folder = mkdtempSync(path.join(tmpdir(), "penni-node-operators-"));
 after(() => rmSync(folder, { recursive: true, force: true }));

@@ -72,7 +72,8 @@ describe("every definition", () => {
   test("has loops in the compiler, itself or what it expands to, or says why not", () => {
     for (const { op, domain, definition } of definitions) {
       const isCompiled = findLowering({ op, domain }) !== undefined || definition.expand !== undefined;
-      assert.equal(definition.notCompiled === undefined, isCompiled, op);
+      const wanted = `${op}: either a lowering (src/compile/lower/registry.ts) or expand, or notCompiled with the reason`;
+      assert.equal(definition.notCompiled === undefined, isCompiled, wanted);
     }
     assert.deepEqual(
       namesWhere("", (definition) => definition.notCompiled !== undefined),
@@ -99,6 +100,8 @@ describe("every definition", () => {
     for (const { op, definition } of definitions) {
       if (definition.weight === undefined) continue;
       assert.ok(definition.constants?.trained.includes(1), op);
+      // Where weights are stored as integers, those of each output share a scale.
+      assert.equal(typeof definition.scaleAxes?.[1], "function", op);
       assert.equal(definition.constants?.trained.includes(2) ?? false, definition.weight.takesBias, op);
       assert.ok(!isAbsent(definition.cost), op);
     }

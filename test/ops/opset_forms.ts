@@ -47,9 +47,9 @@ const comparisons: readonly string[] = ["Greater", "Less"];
 /** Reductions whose axes became an input in version 18. */
 const reductions: readonly string[] = ["ReduceL2", "ReduceMax", "ReduceMean", "ReduceMin", "ReduceSumSquare"];
 
-function reduction(op: string, inputSince: number): readonly OpsetForm[] {
-  const old = { op, to: inputSince - 1, x: image };
-  const present = { op, from: inputSince, x: image };
+function reduction(op: string, inputSince: number, x: Tensor = image): readonly OpsetForm[] {
+  const old = { op, to: inputSince - 1, x };
+  const present = { op, from: inputSince, x };
   return [
     { ...old, what: "axes as attribute", attributes: { axes: ints([-1, 2]), keepdims: int(0) } },
     { ...old, what: "all axes" },
@@ -216,6 +216,7 @@ export const opsetForms: readonly OpsetForm[] = [
   { op: "Range", from: 11, x: scalar(1), constants: [scalar(7), scalar(2)] },
   ...reduction("ReduceSum", 13),
   ...reductions.flatMap((op) => reduction(op, 18)),
+  ...reduction("ReduceLogSum", 18, positive(2, 4, 6, 5)),
   { op: "Reshape", x: image, constants: [longs(0, -1, 5)] },
   {
     op: "Reshape",

@@ -20,6 +20,7 @@ const reductions = [
   "ReduceSumSquare",
   "ReduceL2",
   "ReduceL1",
+  "ReduceLogSum",
   "ReduceLogSumExp",
   "ReduceProd",
 ];
@@ -27,7 +28,7 @@ const reductions = [
 function inputOf(op: string): OwnInput {
   if (op === "ReduceMax" || op === "ReduceMin") return distinct([2, 3, 4]);
   if (op === "ReduceL1") return random([2, 3, 4], -2, 2, [0]);
-  return op === "ReduceProd" ? random([2, 3, 4], 0.5, 1.5) : random([2, 3, 4]);
+  return op === "ReduceProd" || op === "ReduceLogSum" ? random([2, 3, 4], 0.5, 1.5) : random([2, 3, 4]);
 }
 
 /** Both forms of the axes; ReduceSum has them as an input since opset 13 already. */

@@ -12,6 +12,7 @@ import { reportPage } from "../../src/report/shell.js";
 import { shellLine } from "../../src/report/shell_words.js";
 import { verdictOf } from "../../src/report/verdict.js";
 import { writeReport } from "../../src/report/write_report.js";
+import type { RunConfig } from "../../src/run/config.js";
 import { RunDirectory } from "../../src/run/directory.js";
 import { RunLock } from "../../src/run/lock.js";
 import { escapeHtml, type Html } from "../../src/text/destinations.js";
@@ -197,6 +198,27 @@ test("what is not there yet is left out, and the next step is said", async () =>
   assert.match(runPage(report), /id="layers"[\s\S]*id="kernels"/);
   await writeReportRun(at("start"), { until: "simplify" });
   assert.doesNotMatch(runPage(await new RunReader(at("start")).read()), /id="kernels"|id="training"/);
+});
+
+test("the steps are those that the run has", async () => {
+  const stepsOf = async (name: string, changed: Partial<RunConfig["settings"]>): Promise<string> => {
+    const settings = { ...runConfig("fast").settings, ...changed };
+    await writeReportRun(at(name), { until: "simplify", config: { settings } });
+    const page = runPage(await new RunReader(at(name)).read());
+    const items = page.matchAll(/<li class="(?:done|now|open)"[^>]*>([^<]+)/g);
+    return [...items].map(([, step]) => step).join(" ");
+  };
+  const before = "simplify normalize";
+  const after = "decompose retrain prune fine-tune";
+  assert.equal(await stepsOf("plain", {}), `${before} ${after} shrink export measure`);
+  const pattern = { rule: "pattern", keep: 2, of: 4 } as const;
+  assert.equal(await stepsOf("pattern", { prune: pattern }), `${before} ${after} export measure`);
+  const { retrain: training } = runConfig("fast").settings;
+  const channels = { fraction: 0.5, training, teaches: false };
+  assert.equal(
+    await stepsOf("narrow", { channels }),
+    `${before} channels recover ${after} shrink export measure`,
+  );
 });
 
 test("a run somebody works on is at work", async () => {

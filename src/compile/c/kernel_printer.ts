@@ -3,13 +3,8 @@ import type { BinaryOp, Comparison, Index, Kernel, Lanes, Pointer, Statement, Va
 import { Names, wrapped } from "./names.js";
 import { floatLiteral } from "./numbers.js";
 import { type DeclaredVariable, findScopes, type Scopes } from "./scopes.js";
-import {
-  binaryFunctions,
-  preludeNames,
-  selectFunctions,
-  unaryFunctions,
-  type VectorFunction,
-} from "./vectors.js";
+import { binaryFunctions, selectFunctions, unaryFunctions, type VectorFunction } from "./vector_functions.js";
+import { preludeNames } from "./vectors.js";
 
 /** A kernel as a C function, and what it uses of the prelude. */
 export interface PrintedKernel {

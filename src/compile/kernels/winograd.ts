@@ -1,4 +1,4 @@
-import { at } from "../../graph/at.js";
+import { at, orDefault } from "../../graph/at.js";
 import {
   binary,
   broadcast,
@@ -89,7 +89,7 @@ function combined(factors: readonly number[], term: (index: number) => Value): V
     else if (factor === -1) sum = binary("subtract", sum, value);
     else sum = multiplyAdd(value, constant(factor), sum);
   });
-  return sum ?? constant(0);
+  return orDefault<Value>(sum, constant(0));
 }
 
 /**

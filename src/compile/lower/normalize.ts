@@ -17,7 +17,6 @@ import { notConstant, unsupported } from "./errors.js";
 import { copyStrided, fill, mapViews, type StridedView, viewOf } from "./movement.js";
 import { reduceAxes, scaled, spreadStrides, sumOf, sumOfSquares } from "./reduce.js";
 
-const zero = constant(0);
 const one = constant(1);
 
 /** Scale and shift of a normalization, as they meet its elements; without a shift where that is absent. */
@@ -47,7 +46,7 @@ function standardize(
   const spread = (location: Location): StridedView => ({ location, strides: spreadStrides(dims, axes) });
   const means = context.scratch(kept);
   reduceAxes(context, scaled(sumOf, 1 / reduced), dims, axes, input, means);
-  const compute = ([x = zero, mean = zero]: readonly Value[]): Value => subtract(x, mean);
+  const compute = (values: readonly Value[]): Value => subtract(at(values, 0), at(values, 1));
   mapViews(context, { name: "centred", dims, compute }, [input, spread(means)], all);
   const inverses = context.scratch(kept);
   const epsilon = constant(epsilonOf(context.node));

@@ -40,6 +40,7 @@ export const scaled = (folding: Folding, factor: number): Folding => ({
 export const foldings = {
   ReduceL1: () => ({ ...sumOf, name: "sum_of_sizes", each: (_, x) => magnitude(x) }),
   ReduceL2: () => ({ ...sumOfSquares, name: "length", finish: (_, total) => unary("squareRoot", total) }),
+  ReduceLogSum: () => ({ ...sumOf, name: "log_of_sum", finish: logarithm }),
   ReduceMax: () => maximumOf,
   ReduceMean: (count) => ({ ...scaled(sumOf, 1 / count), name: "mean" }),
   ReduceMin: () => ({ ...maximumOf, name: "minimum", combine: smaller }),

@@ -10,7 +10,7 @@ export interface RowCurve {
 }
 
 /** What a way to compute a layer begins with. */
-export const layerForms = [
+export const wayForms = [
   /** The layer as it came in, whatever it has of a basis and of zeros: nothing is removed. */
   "kept",
   /** The basis that the layer came with. */
@@ -21,11 +21,11 @@ export const layerForms = [
   "weights",
 ] as const;
 
-export type LayerForm = (typeof layerForms)[number];
+export type WayForm = (typeof wayForms)[number];
 
 /** One way to compute a layer. Errors are in units of the network's output error. */
 export interface LayerOption {
-  readonly form: LayerForm;
+  readonly form: WayForm;
   /** Basis kernels; 1 for weights without a basis, 0 for a layer that is kept. */
   readonly d: number;
   /** Multiply-accumulates for one image that do not depend on the coefficients. */

@@ -3,7 +3,7 @@ import { at, inputOf, outputOf } from "../../graph/at.js";
 import { float32Tensor } from "../../graph/tensor.js";
 import type { Graph, Tensor } from "../../graph/types.js";
 import { combinedGroups } from "../../measure/moments.js";
-import { addedError, type LayerOption, layerForms } from "./allocation.js";
+import { addedError, type LayerOption, wayForms } from "./allocation.js";
 import type { BasisProblem } from "./basis_fit.js";
 import { type Candidate, candidateOf, isOnBasis, keptOption, problemsOf } from "./candidates.js";
 import type { AnalysedLayer, CalibrationOptions, CalibrationRuntime } from "./contract.js";
@@ -94,7 +94,7 @@ const float64 = z.instanceof(Float64Array);
 /** In a journal. */
 export const layerOptionsSchema: z.ZodType<readonly LayerOption[]> = z.array(
   z.object({
-    form: z.enum(layerForms),
+    form: z.enum(wayForms),
     d: z.number(),
     fixedMacs: z.number(),
     macsPerCoefficient: z.number(),

@@ -1,6 +1,6 @@
 import { at } from "../../graph/at.js";
 import { anchored, type LayerMoments } from "../../measure/moments.js";
-import type { LayerForm, LayerOption } from "./allocation.js";
+import type { LayerOption, WayForm } from "./allocation.js";
 import type { BasisProblem } from "./basis_fit.js";
 import { type BasisFit, fitBasis } from "./fit.js";
 import type { CalibrationLayer } from "./layers.js";
@@ -70,12 +70,12 @@ export function keptOption({ macs }: PresentForm): LayerOption {
   return { form: "kept", d: 0, fixedMacs: macs, macsPerCoefficient: 0, most: macs, rows: [] };
 }
 
-export function isOnBasis(form: LayerForm): boolean {
+export function isOnBasis(form: WayForm): boolean {
   return form === "new basis" || form === "own basis";
 }
 
 /** The basis that a form begins with; undefined where one has to be found. */
-export function basisOf(form: LayerForm, { basis }: PresentOutputs): Float64Array | undefined {
+export function basisOf(form: WayForm, { basis }: PresentOutputs): Float64Array | undefined {
   return form === "own basis" && basis !== undefined ? Float64Array.from(basis) : undefined;
 }
 

@@ -2,7 +2,7 @@ import { orDefault } from "../../graph/at.js";
 import { countNonZeros } from "../../graph/tensor.js";
 import type { Factors } from "../basis.js";
 import { basisSaves } from "../decompose.js";
-import type { LayerForm } from "./allocation.js";
+import type { WayForm } from "./allocation.js";
 import type { CalibrationLayer } from "./layers.js";
 
 /** What outputs of a layer are as it comes in. */
@@ -45,7 +45,7 @@ export function presentForm(
 
 /** A way to compute a layer, before it is known what it would lose. */
 export interface Way {
-  readonly form: LayerForm;
+  readonly form: WayForm;
   readonly d: number;
   /** Multiply-accumulates that no removal of coefficients saves. */
   readonly fixedMacs: number;
@@ -93,7 +93,7 @@ export function waysToCompute(
   if (layer.sparsity === "weights") return [kept, weights];
   const taps = layer.R * layer.S;
   const perKernel = positions * layer.C * layer.groups * taps;
-  const onBasis = (form: LayerForm, d: number): Way => ({
+  const onBasis = (form: WayForm, d: number): Way => ({
     form,
     d,
     fixedMacs: perKernel * d,

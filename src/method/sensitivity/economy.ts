@@ -1,3 +1,4 @@
+import type { ModelImageDims } from "../../data/preprocessing.js";
 import { at, countOf, orDefault } from "../../graph/at.js";
 import { PenniError } from "../../graph/errors.js";
 import { fixInputShape } from "../../graph/passes/fix_input_shape.js";
@@ -8,20 +9,17 @@ import { inferGraph } from "../../ops/inference/infer.js";
 import type { StudiedLayer } from "./layers.js";
 import { partition } from "./partition.js";
 
-/** Of one image, as the model takes it. */
-export type ImageDims = readonly [number, number, number];
-
 /** Sessions cost time to open, and onnxruntime-node does not give back all of their memory. */
 const MOST_GROUPS = 16;
 
 const LARGEST_BATCH = 128;
 const LARGEST_VALUE_BYTES = 64 * 2 ** 20;
 
-const forOneImage = (graph: Graph, input: string, image: ImageDims): Graph =>
+const forOneImage = (graph: Graph, input: string, image: ModelImageDims): Graph =>
   fixInputShape(graph, new Map([[input, [1, ...image]]]));
 
 /** Images in a batch: as many as keep the network's largest value below 64 MiB, from 1 to 128. */
-export function batchSize(graph: Graph, input: string, images: ImageDims): number {
+export function batchSize(graph: Graph, input: string, images: ModelImageDims): number {
   const { types } = inferGraph(forOneImage(graph, input, images));
   const sizes = graph.nodes
     .flatMap((node) => node.outputs)
@@ -35,7 +33,7 @@ export function batchSize(graph: Graph, input: string, images: ImageDims): numbe
 }
 
 /** Multiply-accumulates of each node for one image; where they cannot be counted, one for each node. */
-function nodeCosts(graph: Graph, input: string, images: ImageDims): ReadonlyMap<Node, number> {
+function nodeCosts(graph: Graph, input: string, images: ModelImageDims): ReadonlyMap<Node, number> {
   try {
     const { layers } = countGraph(forOneImage(graph, input, images));
     return new Map(layers.map(({ node, executedMacs }) => [node, executedMacs]));
@@ -65,7 +63,7 @@ function remainingCosts(graph: Graph, costs: ReadonlyMap<Node, number>): readonl
 export function divideLayers(
   graph: Graph,
   input: string,
-  images: ImageDims,
+  images: ModelImageDims,
   variants: ReadonlyMap<StudiedLayer, number>,
 ): readonly (readonly StudiedLayer[])[] {
   const remaining = remainingCosts(graph, nodeCosts(graph, input, images));

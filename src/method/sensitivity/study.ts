@@ -1,6 +1,6 @@
 import { Tensor as OrtTensor } from "onnxruntime-common";
 import { batches, planEvaluation } from "../../data/batches.js";
-import { imageDims } from "../../data/preprocessing.js";
+import { imageDims, type ModelImageDims } from "../../data/preprocessing.js";
 import type { Provider } from "../../execute/device.js";
 import type { Session, SessionOptions } from "../../execute/engine.js";
 import { openSession } from "../../execute/node.js";
@@ -15,7 +15,7 @@ import { inferGraph } from "../../ops/inference/infer.js";
 import { tally } from "../tally.js";
 import { type Comparable, checkFinite, comparableOutputs, float32Of, tensorOf } from "./comparable.js";
 import { type Continuation, continuation } from "./continuation.js";
-import { batchSize, divideLayers, type ImageDims } from "./economy.js";
+import { batchSize, divideLayers } from "./economy.js";
 import type { StudiedLayer } from "./layers.js";
 import { type Variant, variantWeight } from "./variants.js";
 
@@ -61,7 +61,7 @@ interface LayerGroup extends Continuation {
  */
 export class Study {
   private readonly input: string;
-  private readonly dims: ImageDims;
+  private readonly dims: ModelImageDims;
   private readonly batch: number;
   private readonly indices: Uint32Array;
   private readonly types: ReadonlyMap<string, ValueType>;

@@ -101,6 +101,12 @@ export interface WeightLayout {
   readonly noBasis?: string;
 }
 
+/**
+ * The axis of a weight along which what each output is made of lies apart (or, of a table, each entry): numbers that
+ * share a scale where weights are stored as integers.
+ */
+export type ScaleAxis = (node: Node, dims: readonly number[]) => number;
+
 /** Everything Penni knows about one operator. Where there is no rule, the definition says why. */
 export interface OpDefinition {
   readonly type: string;
@@ -129,6 +135,8 @@ export interface OpDefinition {
   /** Absent where constants are neither: all float ones count as parameters, and none is trained. */
   readonly constants?: ConstantInputs;
   readonly weight?: WeightLayout;
+  /** Of inputs that may be weights, by their places; absent where none is a weight. */
+  readonly scaleAxes?: Readonly<Record<number, ScaleAxis>>;
   /** The order in which the input's axes lie in the output, where that is all the operator does. */
   readonly permutation?: (node: Node, rank: number) => readonly number[];
 }

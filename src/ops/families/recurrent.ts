@@ -17,6 +17,9 @@ import { checkTable, mustBeConstant, unsupportedForm } from "../core/unsupported
 
 const isBatchFirst = (node: Node): boolean => intAttribute(node, "layout") === 1;
 
+/** Of W and R: each row is of one gate of one unit. */
+export const recurrentScaleAxes = { 1: () => 1, 2: () => 1 } as const;
+
 /** The types of y and of the last states, of which there are `states`. */
 export function recurrentTypes(context: NodeContext, states: number): readonly ValueType[] {
   const { node, inputs } = context;

@@ -37,6 +37,7 @@ export interface ReductionParts {
 }
 
 export interface ReductionOptions {
+  /** dx, of x's shape. */
   readonly gradient: (parts: ReductionParts) => string;
   /** Default: lanes that are not reduced stay, and nothing is known of their constants. */
   readonly channels?: ChannelRule;

@@ -102,6 +102,7 @@ import { Range } from "../operators/range.js";
 import { Reciprocal } from "../operators/reciprocal.js";
 import { ReduceL1 } from "../operators/reduce_l1.js";
 import { ReduceL2 } from "../operators/reduce_l2.js";
+import { ReduceLogSum } from "../operators/reduce_log_sum.js";
 import { ReduceLogSumExp } from "../operators/reduce_log_sum_exp.js";
 import { ReduceMax } from "../operators/reduce_max.js";
 import { ReduceMean } from "../operators/reduce_mean.js";
@@ -236,6 +237,7 @@ const definitions: readonly OpDefinition[] = [
   Reciprocal,
   ReduceL1,
   ReduceL2,
+  ReduceLogSum,
   ReduceLogSumExp,
   ReduceMax,
   ReduceMean,

@@ -19,6 +19,7 @@ export const Conv: OpDefinition = {
   roundsIntegers: true,
   constants: { trained: [1, 2], settings: [] },
   weight: { outputAxis: () => 0, groups: groupCount, takesBias: true },
+  scaleAxes: { 1: () => 0 },
   shape: convShape,
   cost: convCost,
   channels: convChannels,

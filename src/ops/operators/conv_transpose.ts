@@ -28,6 +28,8 @@ export const ConvTranspose: OpDefinition = {
     takesBias: true,
     noBasis: "transposed convolutions are not decomposed",
   },
+  // With one output for each input, as where each channel is enlarged by itself.
+  scaleAxes: { 1: (_, dims) => (dims[1] === 1 ? 0 : 1) },
   shape: convTransposeShape,
   cost: convTransposeCost,
   channels: convTransposeChannels,

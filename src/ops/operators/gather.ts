@@ -18,6 +18,7 @@ export const Gather: OpDefinition = {
   type: "Gather",
   cost: noProducts,
   elements: "moved",
+  scaleAxes: { 0: () => 0 },
   shape: (context) => [gatherType(context)],
   value: (context) => [gatherValue(context)],
   channels: gatherChannels,

@@ -24,6 +24,7 @@ export const Gemm: OpDefinition = {
     takesBias: true,
     noBasis: "a fully connected layer has no kernels to share",
   },
+  scaleAxes: { 1: (node) => (isSet(node, "transB") ? 0 : 1) },
   shape: gemmShape,
   gradient: gemmGradient,
   channels: gemmChannels,

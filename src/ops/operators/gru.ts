@@ -6,7 +6,13 @@ import type { OpDefinition } from "../core/definition.js";
 import { absent } from "../core/definition.js";
 import { add, matMul, mul, slice, sub } from "../core/emit.js";
 import type { Emitter } from "../core/emitter.js";
-import { recurrentCost, recurrentTypes, type Step, unrolled } from "../families/recurrent.js";
+import {
+  recurrentCost,
+  recurrentScaleAxes,
+  recurrentTypes,
+  type Step,
+  unrolled,
+} from "../families/recurrent.js";
 
 /** Gated recurrent unit (ONNX GRU, opset 7 and later); gates in the order update, reset, hidden. */
 export const GRU: OpDefinition = {
@@ -14,6 +20,7 @@ export const GRU: OpDefinition = {
   gradient: absent("recurrent layers are not trained"),
   shape: (context) => recurrentTypes(context, 1),
   cost: recurrentCost,
+  scaleAxes: recurrentScaleAxes,
   channels: () => wall("it mixes them over time"),
   expand: (b, node) => unrolled(b, node, { gates: 3, initial: [5], step: gruStep(node) }),
 };

@@ -20,6 +20,7 @@ export const MatMul: OpDefinition = {
     takesBias: false,
     noBasis: "a matrix product has no kernels to share",
   },
+  scaleAxes: { 0: () => 0, 1: (_, dims) => dims.length - 1 },
   shape: matMulShape,
   gradient: matMulGradient,
   channels: matMulChannels,

@@ -1,12 +1,16 @@
 import { at, hasInput, inputOf, listOf } from "../../graph/at.js";
-import { intAttribute } from "../../graph/attributes.js";
 import { freshNames, usedNames } from "../../graph/edit.js";
 import { capturedNames, linkGraph } from "../../graph/links.js";
+import { verifyAfter } from "../../graph/passes/pass.js";
+import { isSelfChecking } from "../../graph/self_check.js";
 import { elementCount, float32Data, float32Tensor } from "../../graph/tensor.js";
 import type { ElementType, Graph, Node, Tensor } from "../../graph/types.js";
+import { verifyGraph } from "../../graph/verify.js";
 import type { WeightsType } from "../../graph/weights_type.js";
+import type { OpDefinition } from "../core/definition.js";
 import { isQuantizedOp } from "../families/quantization.js";
 import { channelsAlong, toGrid } from "../families/weight_grid.js";
+import { findOp } from "../inference/registry.js";
 import { castNode, hasHalfWeights, withHalfWeights } from "./float16.js";
 
 /** What became of a network's weights. */
@@ -21,28 +25,22 @@ const NODE_BYTES = 100;
 /** Below this nobody misses bytes. */
 const LARGE = 1024;
 
-/** By operator, the axis along which the output channels of the weight in an input lie. */
-type AxisRule = (node: Node, dims: readonly number[], isConstant: (name: string) => boolean) => number;
-const weightAxes: ReadonlyMap<string, Readonly<Record<number, AxisRule>>> = new Map<
-  string,
-  Readonly<Record<number, AxisRule>>
->([
-  ["Conv", { 1: () => 0 }],
-  ["ConvTranspose", { 1: (_, dims) => (dims[1] === 1 ? 0 : 1) }],
-  ["Gemm", { 1: (node) => (intAttribute(node, "transB") === 1 ? 0 : 1) }],
-  [
-    "MatMul",
-    {
-      0: () => 0,
-      // A basis stands behind its coefficients: kernel by kernel.
-      1: (node, dims, isConstant) => (isConstant(inputOf(node, 0)) ? 0 : dims.length - 1),
-    },
-  ],
-  ["LSTM", { 1: () => 1, 2: () => 1 }],
-  ["GRU", { 1: () => 1, 2: () => 1 }],
-  ["RNN", { 1: () => 1, 2: () => 1 }],
-  ["Gather", { 0: () => 0 }],
-]);
+/** Of the recurrent operator that Penni has no definition of. */
+const rnnScaleAxes = { 1: () => 1, 2: () => 1 } as const;
+
+/** The axis along which the scales of a weight run, in an input of a node; undefined where no weight is. */
+function scaleAxis(
+  node: Node,
+  input: number,
+  dims: readonly number[],
+  isConstant: (name: string) => boolean,
+): number | undefined {
+  if (node.domain !== "" && node.domain !== "ai.onnx") return undefined;
+  // A basis stands behind its coefficients: kernel by kernel.
+  if (node.op === "MatMul" && input === 1 && isConstant(inputOf(node, 0))) return 0;
+  const axes: OpDefinition["scaleAxes"] = node.op === "RNN" ? rnnScaleAxes : findOp(node)?.scaleAxes;
+  return axes?.[input]?.(node, dims);
+}
 
 /**
  * A float32 network with its weights stored in a type: as float16 behind Cast, or as int8 behind Cast and Mul with a
@@ -54,8 +52,9 @@ const weightAxes: ReadonlyMap<string, Readonly<Record<number, AxisRule>>> = new 
  */
 export function storeWeights(graph: Graph, type: WeightsType, levels?: number): StoredWeights {
   if (type === "float32") return { graph, kept: [] };
-  if (type === "float16") return inHalves(graph);
-  return inBytes(graph, levels);
+  const stored = type === "float16" ? inHalves(graph) : inBytes(graph, levels);
+  if (isSelfChecking()) verifyAfter("pass storeWeights", stored.graph, verifyGraph);
+  return stored;
 }
 
 function inHalves(graph: Graph): StoredWeights {
@@ -147,11 +146,7 @@ function axisOf(
   isConstant: (name: string) => boolean,
 ): number | undefined {
   const found = readers.flatMap((node) =>
-    node.inputs.flatMap((input, index) => {
-      if (input !== name) return [];
-      const isStandard = node.domain === "" || node.domain === "ai.onnx";
-      return [isStandard ? weightAxes.get(node.op)?.[index]?.(node, dims, isConstant) : undefined];
-    }),
+    node.inputs.flatMap((input, index) => (input === name ? [scaleAxis(node, index, dims, isConstant)] : [])),
   );
   const isWeight = found.length > 0 && found.every((axis) => axis !== undefined && axis < dims.length);
   return isWeight ? at(found, 0) : undefined;

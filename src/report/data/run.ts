@@ -1,8 +1,7 @@
 import { existsSync } from "node:fs";
-import { readFile, stat } from "node:fs/promises";
+import { stat } from "node:fs/promises";
 import path from "node:path";
 import { z } from "zod";
-import { ioError } from "../../files/atomic.js";
 import { readModel } from "../../files/model_files.js";
 import { PenniError } from "../../graph/errors.js";
 import type { Graph } from "../../graph/types.js";
@@ -12,6 +11,8 @@ import type { RunConfig } from "../../run/config.js";
 import { RunDirectory } from "../../run/directory.js";
 import { LAYER_TIMES, type LayerTimesRecord, layerTimesSchema } from "../../run/layer_times.js";
 import { RunLock } from "../../run/lock.js";
+import { type KeptName, type StageName, stageNames } from "../../run/stages/names.js";
+import { parseJson, readText } from "../../run/texts.js";
 import { type TrainingConfig, trainingKind } from "../../run/training_config.js";
 import { type EpochMetrics, epochMetricsSchema } from "../../train/plan.js";
 import { type KernelView, kernelViews } from "./kernels.js";
@@ -40,10 +41,10 @@ export interface RunReport {
       };
   readonly metrics: readonly EpochMetrics[];
   /** The stages whose networks are there, in the order of the method. */
-  readonly stages: readonly string[];
+  readonly stages: readonly StageName[];
   readonly network: NetworkView | undefined;
   /** The stage that the network's costs after are of. */
-  readonly networkAfter: string | undefined;
+  readonly networkAfter: StageName | undefined;
   readonly kernels: readonly KernelView[];
   readonly answers: Answers | undefined;
   /** How long each layer takes when compiled, before and after. */
@@ -53,20 +54,12 @@ export interface RunReport {
   readonly problems: readonly string[];
 }
 
-/** Networks of a run, the furthest first. */
-const furthest = [
-  "export",
-  "shrink",
-  "fine-tune",
-  "prune",
-  "retrain",
-  "decompose",
-  "recover",
-  "channels",
-] as const;
+/** Stages that make ready what came in. */
+const preparing: readonly StageName[] = ["simplify", "normalize"];
+/** Those of the others that have left a network, the furthest first. */
+const furthest = stageNames.filter((stage) => !preparing.includes(stage)).toReversed();
 /** Those in which layers still are on their bases. */
-const onBases: readonly string[] = furthest.filter((stage) => stage !== "export");
-const order = ["simplify", "normalize", ...furthest.toReversed()];
+const onBases = furthest.filter((stage) => stage !== "export");
 
 interface Drawn extends Pick<RunReport, "network" | "networkAfter" | "kernels"> {
   readonly problems: readonly string[];
@@ -96,7 +89,7 @@ export class RunReader {
         : { ...opened, outcome: await this.json("summary.json", trainingOutcomeSchema, problems) };
     const state = await this.state(run.outcome !== undefined);
     const drawn = await this.networks(run.kind);
-    const stages = order.filter((stage) => existsSync(this.stagePath(stage)));
+    const stages = stageNames.filter((stage) => existsSync(this.stagePath(stage)));
     const sessions = await readSessions(root);
     const all = [...problems, ...drawn.problems];
     return { root, state, run, metrics, stages, answers, layerTimes, sessions, ...drawn, problems: all };
@@ -129,7 +122,7 @@ export class RunReader {
     const file = path.join(this.root, "metrics.jsonl");
     if (!existsSync(file)) return [];
     const lines = (await readText(file)).split("\n").slice(0, -1);
-    const read = lines.map((line) => epochMetricsSchema.safeParse(parse(line)).data);
+    const read = lines.map((line) => epochMetricsSchema.safeParse(parseJson(line)).data);
     const damaged = read.filter((line) => line === undefined).length;
     if (damaged > 0)
       problems.push(`metrics.jsonl: ${damaged} of ${lines.length} lines are damaged and left out`);
@@ -149,13 +142,13 @@ export class RunReader {
     return found.data;
   }
 
-  private stagePath(stage: string): string {
+  private stagePath(stage: KeptName): string {
     return path.join(this.root, "stages", `${stage}.onnx`);
   }
 
   private async networks(kind: RunReport["run"]["kind"]): Promise<Drawn> {
     if (!this.isDrawn) return { network: undefined, networkAfter: undefined, kernels: [], problems: [] };
-    const stages = ["original", ...order];
+    const stages = ["original", ...stageNames] as const;
     const states = await Promise.all(
       stages.map((stage) => stat(this.stagePath(stage)).catch(() => undefined)),
     );
@@ -185,10 +178,10 @@ export class RunReader {
   }
 
   /** The first of some networks that is there and can be read. */
-  private async first(
-    stages: readonly string[],
+  private async first<Name extends KeptName>(
+    stages: readonly Name[],
     problems: string[],
-  ): Promise<{ readonly stage: string; readonly graph: Graph } | undefined> {
+  ): Promise<{ readonly stage: Name; readonly graph: Graph } | undefined> {
     for (const stage of stages) {
       const file = this.stagePath(stage);
       if (!existsSync(file)) continue;
@@ -212,23 +205,7 @@ function noRun(root: string): PenniError {
   });
 }
 
-async function readText(file: string): Promise<string> {
-  try {
-    return await readFile(file, "utf8");
-  } catch (error) {
-    throw ioError(file, "cannot read the file", error);
-  }
-}
-
 /** Undefined where it is no JSON. */
 async function readJson(file: string): Promise<unknown> {
-  return parse(await readText(file));
-}
-
-function parse(text: string): unknown {
-  try {
-    return JSON.parse(text);
-  } catch {
-    return undefined;
-  }
+  return parseJson(await readText(file));
 }

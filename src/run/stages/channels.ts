@@ -5,6 +5,7 @@ import { decompose } from "../../method/decompose.js";
 import { fixedBasis } from "../config.js";
 import { frozenIn } from "../frozen.js";
 import { checkTarget } from "../target.js";
+import { leftOut } from "./left_out.js";
 import { momentsOf } from "./moments.js";
 import { defineStage, type StageContext } from "./stage.js";
 
@@ -13,7 +14,7 @@ export const channels = defineStage({
   takes: ["whole", "normalized"],
   gives: () => ["narrow"],
   ends: ["whole"],
-  isLeftOut: ({ channels }) => channels === undefined,
+  isLeftOut: leftOut.channels,
   apply: channelStage,
   // Which ones matter, only images tell.
   plan: (graph, { settings: { channels, channelMultiple } }) =>

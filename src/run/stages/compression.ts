@@ -9,6 +9,7 @@ import { fixedBasis } from "../config.js";
 import type { Passage } from "../context.js";
 import { frozenIn } from "../frozen.js";
 import { calibrateStage } from "./calibrate.js";
+import { leftOut } from "./left_out.js";
 import { defineStage, type StageContext } from "./stage.js";
 
 /** Bases and coefficients, from the kernels alone or from images. */
@@ -60,6 +61,6 @@ function foundRule({ fraction }: Passage): CriterionRule {
 export const shrinking = defineStage({
   takes: ["trained"],
   gives: () => [],
-  isLeftOut: ({ prune }) => askedCriterion(prune)?.fixesPlaces === true,
+  isLeftOut: leftOut.shrink,
   apply: (graph, { run }) => withoutDead(graph, { multiple: run.config.settings.channelMultiple }),
 });

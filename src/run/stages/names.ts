@@ -34,4 +34,4 @@ export type StartName = (typeof startNames)[number];
 export type TrainingPartName = "train" | `train-${number}`;
 
 /** Under this name, with ".onnx" behind it, a network lies in `stages/`. */
-export type NetworkName = StartName | `${StageName}${TrySuffix}` | TrainingPartName;
+export type KeptName = StartName | `${StageName}${TrySuffix}` | TrainingPartName;

@@ -8,7 +8,7 @@ import { verifyTypes } from "../../ops/inference/verify.js";
 import type { RunConfig, Settings } from "../config.js";
 import type { RunContext } from "../context.js";
 import type { RunDirectory } from "../directory.js";
-import type { NetworkName, StageName, TrySuffix } from "./names.js";
+import type { KeptName, StageName, TrySuffix } from "./names.js";
 
 /**
  * What a stage makes of a network, or a network to those that come later. Where several stages give the same, the
@@ -49,7 +49,7 @@ export interface Networks<Taken extends Product> {
 /** What a stage may use. */
 export interface StageContext<Taken extends Product = Product> extends RunContext {
   /** Under which the stage's network is kept. */
-  readonly name: NetworkName & `${StageName}${TrySuffix}`;
+  readonly name: KeptName & `${StageName}${TrySuffix}`;
   /** Path of the file that the network before the stage is in. */
   readonly file: string;
   readonly networks: Networks<Taken>;
@@ -131,7 +131,7 @@ function productsAfter<Value>(
 export function progressAfter(
   stage: Stage,
   before: Progress,
-  { graph, name }: { readonly graph: Graph; readonly name: NetworkName },
+  { graph, name }: { readonly graph: Graph; readonly name: KeptName },
   run: RunDirectory,
 ): Progress {
   const file = run.stagePath(name);

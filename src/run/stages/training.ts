@@ -7,6 +7,7 @@ import type { Settings } from "../config.js";
 import { frozenIn } from "../frozen.js";
 import { counts } from "../outcome.js";
 import { recordedTraining } from "../recorded_training.js";
+import { leftOut } from "./left_out.js";
 import { defineStage, type StageContext } from "./stage.js";
 
 /** What is left after channels were removed learns to do without them. */
@@ -14,7 +15,7 @@ export const recover = defineStage({
   takes: ["narrow", "teacher"],
   gives: ({ settings }) => ["whole", ...(settings.channels?.teaches === true ? (["teacher"] as const) : [])],
   ends: ["narrow"],
-  isLeftOut: ({ channels }) => channels === undefined,
+  isLeftOut: leftOut.recover,
   apply: (graph, context) => trained(recoveryPlan(graph, context), graph, context),
 });
 

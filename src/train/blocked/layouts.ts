@@ -8,7 +8,8 @@ import { BlockedEmitter, paddedTo } from "./emitter.js";
 import { Fusion } from "./fusion.js";
 import { type Shifted, ValueForms } from "./value_forms.js";
 
-export type ImageDims = readonly [batch: number, channels: number, height: number, width: number];
+/** Of the images or maps of a batch. */
+export type BatchDims = readonly [batch: number, channels: number, height: number, width: number];
 
 /**
  * The values of a graph in up to two layouts: plain [N, C, H, W], and blocked [N, C/b, H, W, b] with the
@@ -65,7 +66,7 @@ export class Layouts {
   }
 
   /** Dimensions of an image's blocked form. */
-  blockedDims(name: string): ImageDims {
+  blockedDims(name: string): BatchDims {
     const [batch, channels, height, width] = dims4(this.dims(name));
     return [batch, this.padded(channels), height, width];
   }

@@ -4,7 +4,7 @@ import { elementCount, int64Tensor } from "../../graph/tensor.js";
 import { gather, reshape, zeroPad } from "../../ops/core/emit.js";
 import type { ConvGeometry } from "../../ops/families/conv_gradient.js";
 import type { TypedBuilder } from "../../ops/inference/builder.js";
-import type { ImageDims, Layouts } from "./layouts.js";
+import type { BatchDims, Layouts } from "./layouts.js";
 
 /** What the gradient of a convolution to its input is made of. */
 interface GradientByTaps {
@@ -73,7 +73,7 @@ export type StridedWindow = Pick<
 export function interleaved(
   layouts: Layouts,
   window: StridedWindow,
-  [batch, channels, height, width]: ImageDims,
+  [batch, channels, height, width]: BatchDims,
   make: (position: StridePosition) => string | undefined,
 ): string | undefined {
   const { strides } = window;

@@ -15,6 +15,7 @@ const vector = (...values: readonly number[]): CaseInput => constant(int64Tensor
 const reductions = [
   "ReduceL1",
   "ReduceL2",
+  "ReduceLogSum",
   "ReduceLogSumExp",
   "ReduceMax",
   "ReduceMean",
@@ -51,7 +52,7 @@ const shapes: readonly (readonly [readonly number[], readonly number[]])[] = [
 ];
 
 const reduceCases = reductions.flatMap((op) => {
-  const range = op === "ReduceProd" ? ([0.5, 1.5] as const) : ([-2, 2] as const);
+  const range = op === "ReduceProd" || op === "ReduceLogSum" ? ([0.5, 1.5] as const) : ([-2, 2] as const);
   return [
     ...shapes.map(([dims, axes]) =>
       opCase({ op, inputs: [random(dims, ...range), vector(...axes)] }, { name: `[${dims}] over [${axes}]` }),

@@ -2,14 +2,16 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import fc from "fast-check";
 import { runGraph } from "../../../src/execute/node.js";
+import { int } from "../../../src/graph/attributes.js";
 import { float32Data } from "../../../src/graph/tensor.js";
-import type { Graph } from "../../../src/graph/types.js";
+import type { Attribute, Graph } from "../../../src/graph/types.js";
 import { decodeModel } from "../../../src/onnx/read.js";
 import { encodeModel } from "../../../src/onnx/write.js";
 import { exactScale, toGrid } from "../../../src/ops/families/weight_grid.js";
 import { importModel } from "../../../src/ops/passes/import_model.js";
 import { storeWeights, weightsTypeOf } from "../../../src/ops/passes/store_weights.js";
 import { Network } from "../../../support/network.js";
+import { filled, graphOf, nodeOf } from "../../../support/random_graph.js";
 import { storedNetwork } from "../../../support/stored_network.js";
 
 for (const levels of [7, 31, 63, 127]) {
@@ -170,4 +172,30 @@ test("a weight that two layers share is stored once, one that is an output or no
     kept.map(({ reason }) => reason),
     ["it is read as something else than a layer's weight"],
   );
+});
+
+test("what shares a scale is told by the operator's definition, in each form of its attributes", () => {
+  const scaleDims = (op: string, dims: readonly number[], attributes: Record<string, Attribute> = {}) => {
+    const graph = graphOf({
+      opsets: new Map([["", 13]]),
+      inputs: [{ name: "x", type: undefined }],
+      outputs: [{ name: "y", type: undefined }],
+      nodes: [nodeOf(op, ["x", "w"], ["y"], attributes)],
+      initializers: new Map([["w", filled(...dims)]]),
+    });
+    const scales = [...storeWeights(graph, "int8").graph.initializers.values()].filter(
+      ({ type }) => type === "float32",
+    );
+    return scales.map((scale) => scale.dims);
+  };
+  assert.deepEqual(scaleDims("Gemm", [40, 30]), [[30]]);
+  // Any number but 0 turns it.
+  for (const transB of [1, 2, -1])
+    assert.deepEqual(scaleDims("Gemm", [40, 30], { transB: int(transB) }), [[40, 1]]);
+  assert.deepEqual(scaleDims("Conv", [40, 8, 3, 3]), [[40, 1, 1, 1]]);
+  assert.deepEqual(scaleDims("ConvTranspose", [40, 8, 3, 3]), [[8, 1, 1]]);
+  assert.deepEqual(scaleDims("ConvTranspose", [40, 1, 9, 9], { group: int(40) }), [[40, 1, 1, 1]]);
+  assert.deepEqual(scaleDims("MatMul", [40, 30]), [[30]]);
+  // No weight of a layer.
+  assert.deepEqual(scaleDims("Mul", [40, 30]), [[40, 30]]);
 });

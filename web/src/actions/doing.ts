@@ -1,4 +1,5 @@
 import type { Signal } from "@preact/signals";
+import { countOf } from "../../../src/graph/at.js";
 import { idle, type Work } from "../state.js";
 import { type Progress, Stopped } from "../worker/rpc.js";
 
@@ -13,7 +14,7 @@ export async function doing<Result>(
   text: string,
   act: (report: (progress: Progress) => void) => Promise<Result>,
 ): Promise<Result | undefined> {
-  const own = (begun.get(work) ?? 0) + 1;
+  const own = countOf(begun, work) + 1;
   begun.set(work, own);
   const tell = (now: Work): void => {
     if (begun.get(work) === own) work.value = now;

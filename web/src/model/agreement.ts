@@ -1,4 +1,5 @@
 import { Tensor } from "onnxruntime-common";
+import { at, present } from "../../../src/graph/at.js";
 import { OutputComparison } from "../../../src/measure/output_comparison.js";
 import { ErrorUnit } from "../../../src/measure/output_deviation.js";
 
@@ -22,8 +23,8 @@ export interface Agreement {
 
 /** Compares answers to the same pictures with the original's, as Penni's reports do. */
 export function agreementOf(original: readonly Answer[], changed: readonly Answer[]): Agreement {
-  const [first = {}] = original;
-  const compared = Object.entries(first).map(([output, { dims }]) => {
+  const [first] = original;
+  const compared = Object.entries(first ?? {}).map(([output, { dims }]) => {
     const unit = new ErrorUnit();
     for (const answer of original) {
       const values = answer[output];
@@ -33,19 +34,20 @@ export function agreementOf(original: readonly Answer[], changed: readonly Answe
   });
   const comparison = new OutputComparison(compared);
   for (const [index, answer] of original.entries())
-    comparison.add({ first: tensors(answer), second: tensors(changed[index] ?? {}), size: 1, count: 1 });
-  const errors = comparison.results.map(({ error }) => error ?? Number.NaN);
-  const classes = comparison.results.flatMap(({ sameClass }) => sameClass ?? []);
-  const largest = Math.max(...errors);
+    comparison.add({ first: tensors(answer), second: tensors(at(changed, index)), size: 1, count: 1 });
+  const { results } = comparison;
+  const errors = results.flatMap(({ error }) => (error === null ? [] : [error]));
+  const classes = results.flatMap(({ sameClass }) => (sameClass === undefined ? [] : [sameClass]));
+  const areFinite = errors.length > 0 && errors.length === results.length;
   return {
     pictures: original.length,
-    error: errors.length > 0 && Number.isFinite(largest) ? largest : undefined,
+    error: areFinite ? Math.max(...errors) : undefined,
     sameClass: classes.length === 0 ? undefined : Math.min(...classes),
   };
 }
 
 export const isRowOfScores = (dims: readonly number[]): boolean =>
-  dims.length === 2 && dims[0] === 1 && (dims[1] ?? 0) > 1;
+  dims.length === 2 && dims[0] === 1 && present(dims[1]) > 1;
 
 function tensors(answer: Answer): Readonly<Record<string, Tensor>> {
   return Object.fromEntries(

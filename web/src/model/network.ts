@@ -1,4 +1,5 @@
 import { type PictureFormat, pictureFormat } from "../../../src/data/picture_format.js";
+import { present } from "../../../src/graph/at.js";
 import { PenniError } from "../../../src/graph/errors.js";
 import { imageAxes, imageInput } from "../../../src/graph/image_input.js";
 import { fixBatch, specializeInputs } from "../../../src/graph/passes/fix_input_shape.js";
@@ -91,7 +92,7 @@ const isOpenDim = (dim: Dim, axis: number): boolean => axis > 0 && typeof dim !=
 const isOpen = ({ type }: ValueInfo): boolean => type?.shape?.some(isOpenDim) === true;
 
 function openInput({ name, type }: ValueInfo): OpenInput {
-  return { name, dims: (type?.shape ?? []).map((dim) => (typeof dim === "number" ? dim : undefined)) };
+  return { name, dims: present(type?.shape).map((dim) => (typeof dim === "number" ? dim : undefined)) };
 }
 
 /** The pictures that a network takes, if it has one input that looks like it. */

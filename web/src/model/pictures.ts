@@ -2,6 +2,7 @@ import { allIndices, batches, planEvaluation } from "../../../src/data/batches.j
 import { imagePixels, type Split } from "../../../src/data/dataset.js";
 import { Random } from "../../../src/data/random.js";
 import { drawPattern, patternNames } from "../../../src/data/synthetic_patterns.js";
+import { present } from "../../../src/graph/at.js";
 import { type ImageLike, imageLevels } from "../../../src/runtime/index.js";
 import { type PictureInput, pictureDims } from "./network.js";
 
@@ -28,7 +29,7 @@ export function generatedPictures(input: PictureInput, count: number, seed = 0):
     else
       for (let at = 0; at < plane; at++)
         pixels[at] = Math.round(
-          ((colour[at] ?? 0) + (colour[plane + at] ?? 0) + (colour[2 * plane + at] ?? 0)) / 3,
+          (present(colour[at]) + present(colour[plane + at]) + present(colour[2 * plane + at])) / 3,
         );
   }
   return split;
@@ -62,6 +63,6 @@ export function drawable(split: Split, index: number): ImageLike {
   const data = new Uint8ClampedArray(4 * area).fill(255);
   for (let at = 0; at < area; at++)
     for (let channel = 0; channel < 3; channel++)
-      data[4 * at + channel] = planes[Math.min(channel, channels - 1) * area + at] ?? 0;
+      data[4 * at + channel] = present(planes[Math.min(channel, channels - 1) * area + at]);
   return { width, height, data };
 }

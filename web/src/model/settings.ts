@@ -1,3 +1,4 @@
+import { countOf } from "../../../src/graph/at.js";
 import type { DenseLayer } from "../../../src/layers/weights.js";
 
 /** What the sliders say of one layer, in place of what they say of all. */
@@ -29,9 +30,10 @@ const SPARSITY = 0.3;
 export function mostBasis(layers: readonly Pick<DenseLayer, "K" | "C" | "R" | "S">[]): number {
   const kernels = new Map<number, number>();
   for (const { K, C, R, S } of layers)
-    if (R * S >= FEWEST_TAPS) kernels.set(R * S, (kernels.get(R * S) ?? 0) + K * C);
+    if (R * S >= FEWEST_TAPS) kernels.set(R * S, countOf(kernels, R * S) + K * C);
   const [commonest] = [...kernels].sort(([, a], [, b]) => b - a);
-  return Math.min(MOST_BASIS, commonest?.[0] ?? 1);
+  // Where there are no kernels, there is nothing to choose.
+  return commonest === undefined ? 1 : Math.min(MOST_BASIS, commonest[0]);
 }
 
 export function startSettings(most: number): Settings {

@@ -1,3 +1,4 @@
+import { at, entryOf, inputOf, present } from "../../../src/graph/at.js";
 import { withInitializers } from "../../../src/graph/edit.js";
 import { countNonZeros, elementCount, float32Data, float32Tensor } from "../../../src/graph/tensor.js";
 import type { Graph, Tensor } from "../../../src/graph/types.js";
@@ -55,7 +56,7 @@ export class Sliders {
 
   private factors(layer: DenseLayer, { basis, layers }: Settings): Factors | undefined {
     const { weight, R, S } = layer;
-    const d = layers[this.names.get(weight) ?? ""]?.basis ?? basis;
+    const d = layers[entryOf(this.names, weight)]?.basis ?? basis;
     const tensor = this.dense.initializers.get(weight);
     if (tensor === undefined || d >= Math.min(R * S, this.most)) return undefined;
     const kernels = float32Data(tensor);
@@ -94,11 +95,11 @@ interface DecomposedGraph {
 function decomposedGraph(graph: Graph, sizes: SizesOfElements): DecomposedGraph {
   const coefs = new Map(findDecompositions(graph).map((layer) => [layer.conv, layer.coefs]));
   const layers = new Map(
-    convolutions(graph).map((conv) => [coefs.get(conv) ?? conv.inputs[1] ?? "", layerName(conv)]),
+    convolutions(graph).map((conv) => [coefs.get(conv) ?? inputOf(conv, 1), layerName(conv)]),
   );
   const prunable = prunableInitializers(graph).flatMap((name) => {
     const tensor = graph.initializers.get(name);
-    return tensor === undefined ? [] : [{ name, layer: layers.get(name) ?? "", ...sizes.of(tensor) }];
+    return tensor === undefined ? [] : [{ name, layer: entryOf(layers, name), ...sizes.of(tensor) }];
   });
   const all = joined(prunable.map(({ sizes: own }) => own)).sort();
   const thresholds = (settings: Settings): ReadonlyMap<string, number> => {
@@ -143,7 +144,7 @@ class SizesOfElements {
     const deviation = standardDeviation(data);
     if (!(deviation > 0)) return { deviation: 0, sizes: new Float32Array() };
     const sizes = new Float32Array(Math.ceil(data.length / this.step));
-    for (let at = 0; at < sizes.length; at++) sizes[at] = Math.abs(data[at * this.step] ?? 0) / deviation;
+    for (let at = 0; at < sizes.length; at++) sizes[at] = Math.abs(present(data[at * this.step])) / deviation;
     return { deviation, sizes };
   }
 }
@@ -151,7 +152,7 @@ class SizesOfElements {
 /** The element of a sorted list below which a share of all lies; 0 for a share of nothing. */
 function quantile(sorted: Float32Array, share: number): number {
   const below = Math.floor(share * sorted.length);
-  return below === 0 ? 0 : (sorted[below] ?? 0);
+  return below === 0 ? 0 : at(sorted, below);
 }
 
 function joined(parts: readonly Float32Array[]): Float32Array {

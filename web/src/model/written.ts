@@ -2,6 +2,7 @@ import { cName } from "../../../src/compile/c/names.js";
 import { compileProgram } from "../../../src/compile/compile.js";
 import { type ProgramSummary, summarizeProgram } from "../../../src/compile/summary.js";
 import { backend } from "../../../src/compile/wasm/backend.js";
+import { present } from "../../../src/graph/at.js";
 import { PREPROCESSING_KEY } from "../../../src/graph/image_metadata.js";
 import { fixBatch } from "../../../src/graph/passes/fix_input_shape.js";
 import type { Graph } from "../../../src/graph/types.js";
@@ -63,7 +64,10 @@ export function compileNetwork(
   const program = compileProgram({ ...single, metadata }, backend.target);
   const files = backend.emit(program, { name: cName(name), example: exampleParts });
   const contentOf = (ending: string): string | Uint8Array =>
-    files.find((file) => file.name.endsWith(ending))?.content ?? "";
+    present(
+      files.find((file) => file.name.endsWith(ending)),
+      ending,
+    ).content;
   const [module, page] = [contentOf(".wasm"), contentOf("index.html")];
   return {
     module: typeof module === "string" ? new TextEncoder().encode(module) : module,

@@ -53,7 +53,7 @@ function useDrops(): boolean {
     const drop = (event: DragEvent): void => {
       event.preventDefault();
       setOver(false);
-      take([...(event.dataTransfer?.files ?? [])]);
+      if (event.dataTransfer !== null) take([...event.dataTransfer.files]);
     };
     addEventListener("dragover", over);
     addEventListener("dragleave", leave);

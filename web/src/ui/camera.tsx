@@ -14,7 +14,9 @@ export function Camera() {
   useEffect(() => {
     if (video.current !== null && stream !== undefined) video.current.srcObject = stream;
     return () => {
-      for (const track of stream?.getTracks() ?? []) track.stop();
+      stream?.getTracks().forEach((track) => {
+        track.stop();
+      });
     };
   }, [stream]);
   const start = async (): Promise<void> => {

@@ -1,4 +1,5 @@
 import { bytes, compact, milliseconds, percent, times } from "../../../src/report/format.js";
+import type { Agreement } from "../model/agreement.js";
 import { agreement, fileBytes, network, source, variant, varying } from "../state.js";
 import { errorNote, errorText } from "./error_text.js";
 import { WorkNote } from "./work_note.js";
@@ -85,10 +86,6 @@ function factor(before: number, after: number): string {
 
 function ErrorCard() {
   const found = agreement.value;
-  const isGenerated = source.value.kind === "generated";
-  const count = found?.pictures ?? 0;
-  const on = isGenerated ? `on ${count} generated inputs` : `on your ${count} pictures`;
-  const same = found?.sameClass === undefined ? "" : `${percent(found.sameClass, 0)} the same best class, `;
   return (
     <article class="figure">
       <h3>Error of the output</h3>
@@ -104,8 +101,14 @@ function ErrorCard() {
       <p class="note">
         {found === undefined
           ? "of its deviation from picture to picture"
-          : `${same}${on}${errorNote(found.error)}`}
+          : `${agreementNote(found)}${errorNote(found.error)}`}
       </p>
     </article>
   );
+}
+
+function agreementNote({ pictures: count, sameClass }: Agreement): string {
+  const isGenerated = source.value.kind === "generated";
+  const on = isGenerated ? `on ${count} generated inputs` : `on your ${count} pictures`;
+  return sameClass === undefined ? on : `${percent(sameClass, 0)} the same best class, ${on}`;
 }

@@ -1,4 +1,5 @@
 import { useEffect, useState } from "preact/hooks";
+import { at } from "../../../src/graph/at.js";
 import type { BasisView } from "../../../src/report/data/kernel_view.js";
 import { compact, percent } from "../../../src/report/format.js";
 import { coefficientsOf } from "../actions/compile.js";
@@ -8,8 +9,8 @@ import { PixelImage } from "./canvas.js";
 
 /** The basis kernels of every layer as pictures. */
 export function Kernels() {
-  const kernels = variant.value?.kernels ?? [];
   if (variant.value === undefined) return null;
+  const { kernels } = variant.value;
   return (
     <section aria-labelledby="kernels">
       <h2 id="kernels">Kernels</h2>
@@ -47,7 +48,7 @@ function KernelCard({ view }: { readonly view: BasisView }) {
               columns={S}
               label={`Basis kernel ${index + 1} of ${name}`}
             />
-            <small class="use">{percent((uses[index] ?? 0) / (K * C), 0)}</small>
+            <small class="use">{percent(at(uses, index) / (K * C), 0)}</small>
           </li>
         ))}
       </ul>

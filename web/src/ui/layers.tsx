@@ -1,4 +1,6 @@
 import { useState } from "preact/hooks";
+import { orDefault } from "../../../src/graph/at.js";
+import { elementCount } from "../../../src/graph/tensor.js";
 import { laneCount } from "../../../src/report/data/lanes.js";
 import type { Layer, NetworkRow } from "../../../src/report/data/network.js";
 import { compact, percent } from "../../../src/report/format.js";
@@ -15,7 +17,10 @@ export function Layers() {
   if (summary === undefined) return null;
   const { rows, uncounted } = summary.rows;
   const lanes = laneCount(rows);
-  const most = rows.reduce((max, { layer }) => Math.max(max, layer?.before.macs ?? 0), 1);
+  const most = rows.reduce(
+    (max, { layer }) => (layer === undefined ? max : Math.max(max, layer.before.macs)),
+    1,
+  );
   return (
     <section aria-labelledby="layers">
       <h2 id="layers">Layer by layer</h2>
@@ -93,7 +98,7 @@ function LayerRow({ row, lanes, most, layer }: RowProps & { readonly layer: Laye
   const after = variant.value?.layers[name];
   const { macs } = layer.before;
   // A layer that is gone has no state; until something was computed none has.
-  const left = variant.value === undefined ? macs : (after?.macs ?? 0);
+  const left = variant.value === undefined ? macs : orDefault(after?.macs, 0);
   const dims = layer.weightDims === undefined ? "" : ` ${layer.weightDims.join("\u00d7")}`;
   return (
     <>
@@ -149,9 +154,8 @@ function LayerRow({ row, lanes, most, layer }: RowProps & { readonly layer: Laye
 /** Zeros among what could be something: coefficients, or weights. */
 function sparsityOf({ weightDims }: Layer, after: LayerState | undefined): string {
   if (after?.nonZeros === undefined || weightDims === undefined) return "\u2013";
-  const [K = 0, C = 0, ...kernel] = weightDims;
-  const each = after.basis ?? kernel.reduce((product, side) => product * side, 1);
-  const all = K * C * each;
+  const { basis } = after;
+  const all = basis === undefined ? elementCount(weightDims) : elementCount(weightDims.slice(0, 2)) * basis;
   return all === 0 ? "\u2013" : percent(1 - after.nonZeros / all, 0);
 }
 

@@ -1,3 +1,4 @@
+import { at, present } from "../../../src/graph/at.js";
 import { chooseSizes, openExample, openFiles } from "../actions/open.js";
 import type { OpenInput } from "../model/network.js";
 import { model, openInputs, opening } from "../state.js";
@@ -8,7 +9,7 @@ export function Opener() {
   const isBusy = opening.value.progress !== undefined;
   const choose = (event: Event): void => {
     const input = event.currentTarget as HTMLInputElement;
-    const files = [...(input.files ?? [])];
+    const files = [...present(input.files ?? undefined, "the files of an input for files")];
     // The same file again is a change as well.
     input.value = "";
     if (files.length > 0) void openFiles(files);
@@ -42,7 +43,7 @@ function SizesForm({ inputs }: { readonly inputs: readonly OpenInput[] }) {
     const data = new FormData(event.currentTarget as HTMLFormElement);
     const sizes = inputs.map(({ name, dims }, index) => [
       name,
-      dims.map((dim, axis) => dim ?? Number(data.get(`${index}.${axis}`) ?? 1)),
+      dims.map((dim, axis) => dim ?? chosen(data, `${index}.${axis}`)),
     ]);
     void chooseSizes(Object.fromEntries(sizes));
   };
@@ -80,5 +81,8 @@ function SizesForm({ inputs }: { readonly inputs: readonly OpenInput[] }) {
   );
 }
 
+/** A size as it was typed; 1 for a batch, which nobody is asked for. */
+const chosen = (data: FormData, field: string): number => (data.has(field) ? Number(data.get(field)) : 1);
+
 const axisName = (axis: number, rank: number): string =>
-  rank === 4 ? (["Batch", "Channels", "Height", "Width"][axis] ?? "") : `Dimension ${axis + 1}`;
+  rank === 4 ? at(["Batch", "Channels", "Height", "Width"], axis) : `Dimension ${axis + 1}`;

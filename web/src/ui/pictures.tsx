@@ -1,3 +1,4 @@
+import { present } from "../../../src/graph/at.js";
 import { takePictures } from "../actions/pictures.js";
 import { GENERATED, network, pictures, source, taking } from "../state.js";
 import { WorkNote } from "./work_note.js";
@@ -22,7 +23,7 @@ function Chooser() {
   const isBusy = taking.value.progress !== undefined;
   const choose = (event: Event): void => {
     const input = event.currentTarget as HTMLInputElement;
-    const files = [...(input.files ?? [])];
+    const files = [...present(input.files ?? undefined, "the files of an input for files")];
     input.value = "";
     if (files.length > 0) void takePictures({ kind: "files", files });
   };

@@ -24,7 +24,9 @@ export function RaceSection() {
         {race === undefined ? "Compile and race" : "Race again"}
       </button>
       <WorkNote work={compiling.value} />
-      {race !== undefined && <Result race={race} seconds={compiled.value?.seconds ?? 0} />}
+      {race !== undefined && compiled.value !== undefined && (
+        <Result race={race} seconds={compiled.value.seconds} />
+      )}
       <div class="gallery">
         {pictures.value.map((picture, index) => (
           <PictureCard key={picture.name} picture={picture} seen={race?.seen[index]} />

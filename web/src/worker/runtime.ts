@@ -1,6 +1,7 @@
 import { Tensor } from "onnxruntime-common";
 import { imageDims } from "../../../src/data/preprocessing.js";
 import type { Feeds, Session } from "../../../src/execute/engine.js";
+import { at } from "../../../src/graph/at.js";
 import type { Graph } from "../../../src/graph/types.js";
 import { measureByTurns, type Timing } from "../../../src/measure/by_turns.js";
 import { randomFeeds } from "../../../src/measure/random_feeds.js";
@@ -66,7 +67,7 @@ function answerOf(results: Feeds): Answer {
 
 /** A picture as the network's one input. */
 function feedsOf({ graph, input }: Original, numbers: Float32Array): Feeds {
-  const [{ name } = { name: "" }] = graph.inputs;
+  const { name } = at(graph.inputs, 0);
   if (input === undefined) throw new Error("the network takes no pictures");
   const { channels, height, width, format } = input;
   const dims = imageDims({ channels, height, width }, format.preprocessing);
@@ -79,7 +80,7 @@ function compiledAnswer(model: Model<Output>, feeds: Feeds): Answer {
   );
   const output = model.run(inputs);
   const named: Readonly<Record<string, OutputData>> = isOne(output)
-    ? { [model.outputs[0]?.name ?? ""]: output }
+    ? { [at(model.outputs, 0).name]: output }
     : output;
   return Object.fromEntries(
     model.outputs.flatMap(({ name, dims }) => {
@@ -176,7 +177,7 @@ serve<RuntimeCalls>({
       agreement: agreementOf(answers, found),
       seen: answers.slice(0, MOST_SHOWN).map((answer, index) => ({
         original: seenIn(answer, classNames),
-        compiled: seenIn(found[index] ?? {}, classNames),
+        compiled: seenIn(at(found, index), classNames),
       })),
     };
   },
@@ -184,15 +185,13 @@ serve<RuntimeCalls>({
     const on = opened();
     const { input, session, classNames } = on;
     if (input === undefined || compiled === undefined) throw new Error("there is no race to take part in");
-    const [numbers = new Float32Array()] = numbersOf(splitOf(input, [pixelsOf(bitmap)]), input);
+    const feeds = feedsOf(on, at(numbersOf(splitOf(input, [pixelsOf(bitmap)]), input), 0));
     bitmap.close();
-    const feeds = feedsOf(on, numbers);
-    const times = [performance.now()];
+    const start = performance.now();
     const slow = answerOf(await session.run(feeds));
-    times.push(performance.now());
+    const middle = performance.now();
     const fast = compiledAnswer(compiled, feeds);
-    times.push(performance.now());
-    const [start = 0, middle = 0, end = 0] = times;
+    const end = performance.now();
     return {
       original: { seen: seenIn(slow, classNames), ms: middle - start },
       compiled: { seen: seenIn(fast, classNames), ms: end - middle },
