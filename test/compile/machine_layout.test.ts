@@ -8,6 +8,7 @@ import { compileToWasm } from "../../src/compile/index.js";
 import { decodeModel } from "../../src/onnx/read.js";
 import { encodeModel } from "../../src/onnx/write.js";
 import { conv, node, randomTensor, smallGraph } from "../../support/small_models.js";
+import "./self_checked.js";
 
 const folder = mkdtempSync(path.join(tmpdir(), "penni-machine-layout-"));
 after(() => rmSync(folder, { recursive: true, force: true }));

@@ -105,7 +105,7 @@ async function startCamera() {
   const mine = ++question;
   fail("");
   try {
-    if (!navigator.mediaDevices) throw new Error("Only pages from https, localhost or a file have one.");
+    if (!navigator.mediaDevices) throw new DOMException("Only pages from https, localhost or a file have one.");
     const found = await navigator.mediaDevices.getUserMedia({ video: { facingMode: "environment" } });
     if (mine !== question) return end(found);
     [stream, last] = [found, undefined];
