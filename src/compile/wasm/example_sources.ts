@@ -103,9 +103,9 @@ const cameraProblems = {
 
 async function startCamera() {
   const mine = ++question;
-  fail("");
+  fail(navigator.mediaDevices ? "" : "The camera cannot be used. Only pages from https, localhost or a file have one.");
+  if (!navigator.mediaDevices) return;
   try {
-    if (!navigator.mediaDevices) throw new DOMException("Only pages from https, localhost or a file have one.");
     const found = await navigator.mediaDevices.getUserMedia({ video: { facingMode: "environment" } });
     if (mine !== question) return end(found);
     [stream, last] = [found, undefined];
