@@ -29,7 +29,7 @@ const settingSchema = z.union([
 ]);
 
 /** Everything that a trial's result depends on, with digests in place of files. */
-const documentSchema = z.strictObject({
+export const documentSchema = z.strictObject({
   format: z.literal(1),
   trial: digestSchema,
   model: inputSchema,

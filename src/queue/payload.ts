@@ -11,7 +11,7 @@ export const versionsSchema = z.strictObject({
 export type Versions = z.infer<typeof versionsSchema>;
 
 /** All that goes through Redis of a trial: digests, and versions. What they stand for is in the store. */
-const payloadSchema = z.strictObject({
+export const payloadSchema = z.strictObject({
   format: z.literal(1),
   trial: digestSchema,
   document: digestSchema,

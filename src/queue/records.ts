@@ -7,7 +7,7 @@ import { versionsSchema } from "./payload.js";
 import type { RecordName, Store } from "./store.js";
 
 /** What a trial's records say, but for its lines of metrics, which are no JSON as a whole. */
-const schemas = {
+export const recordSchemas = {
   /** The run as far as it came. */
   checkpoint: manifestSchema,
   /** A trial that is done. */
@@ -30,8 +30,8 @@ const schemas = {
   }),
 } as const satisfies Partial<Record<RecordName, z.ZodType>>;
 
-type JsonRecordName = keyof typeof schemas;
-export type StoreRecord<Name extends JsonRecordName> = z.infer<(typeof schemas)[Name]>;
+type JsonRecordName = keyof typeof recordSchemas;
+export type StoreRecord<Name extends JsonRecordName> = z.infer<(typeof recordSchemas)[Name]>;
 
 /** Undefined where there is none. @throws PenniError "bad-file" if it is another's, or damaged */
 export async function readRecord<Name extends JsonRecordName>(
@@ -48,7 +48,7 @@ export function parsedRecord<Name extends JsonRecordName>(
   content: Uint8Array,
   name: Name,
 ): StoreRecord<Name> {
-  const checked = schemas[name].safeParse(parsedJson(content));
+  const checked = recordSchemas[name].safeParse(parsedJson(content));
   if (checked.success) return checked.data as StoreRecord<Name>;
   throw new PenniError("bad-file", `the store has a ${name} of a trial that is none of Penni's`, {
     found: describeIssues(checked.error),

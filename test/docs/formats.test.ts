@@ -4,7 +4,7 @@ import { rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import path from "node:path";
 import { after, before, describe, test } from "node:test";
-import type { z } from "zod";
+import { z } from "zod";
 import { compileToC } from "../../src/compile/c/compile_to_c.js";
 import { compileToWasm } from "../../src/compile/index.js";
 import { openDataset } from "../../src/data/index.js";
@@ -12,6 +12,11 @@ import { readModel, writeModel } from "../../src/files/model_files.js";
 import type { Graph } from "../../src/graph/types.js";
 import { pruneSchema, trySchema } from "../../src/method/goal/schema.js";
 import { BITS, GAPS, NUMBERS } from "../../src/onnx/packed/format.js";
+import { documentSchema } from "../../src/queue/document.js";
+import { manifestSchema } from "../../src/queue/manifest.js";
+import { payloadSchema } from "../../src/queue/payload.js";
+import { recordSchemas } from "../../src/queue/records.js";
+import { recordNames } from "../../src/queue/store.js";
 import { recordChoices } from "../../src/run/answers.js";
 import { configSchema } from "../../src/run/config.js";
 import { recordLayerTimes } from "../../src/run/layer_times.js";
@@ -42,6 +47,10 @@ describe("docs/formats.md says what the schemas say: fields, types and ranges", 
     ["a-try", trySchema],
     ["sweepjson", frozenSchema],
     ["trialsjsonl", sweepEventSchema],
+    ["a-job", payloadSchema],
+    ["a-trials-document", documentSchema],
+    ["a-list-of-a-runs-files", manifestSchema],
+    ["a-trials-records", z.union([recordSchemas.result, recordSchemas.request, recordSchemas.starts])],
   ];
   for (const [anchor, schema] of schemas) {
     test(`#${anchor}`, () => {
@@ -54,6 +63,11 @@ describe("docs/formats.md says what the schemas say: fields, types and ranges", 
       assert.deepEqual(sorted(tables.fields(anchor)), sorted(fieldsOf(schema)));
     });
   }
+
+  test("every record that a trial has in a store is named", () => {
+    for (const name of recordNames)
+      assert.ok(readFileSync("docs/formats.md", "utf8").includes(`\`${name}\``), name);
+  });
 
   test("a field that is missing, one that is too much and another range are found", () => {
     const text =
