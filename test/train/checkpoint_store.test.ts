@@ -105,7 +105,10 @@ test("a checkpoint of another model or other options is refused, not passed over
 
 test("a checkpoint that cannot be written or read is an error that names the file", async () => {
   const { store } = open("none/x.ckpt");
-  await assert.rejects(store.write(stateAfter(1)), { code: "io", message: /none\/x\.ckpt: the file.s directory is not there/ });
+  await assert.rejects(store.write(stateAfter(1)), {
+    code: "io",
+    message: /none\/x\.ckpt: the file.s directory is not there/,
+  });
   const directory = new CheckpointStore(folder, identity, () => undefined);
   await assert.rejects(directory.read(), { code: "io", message: /cannot read a file of the run/ });
 });
