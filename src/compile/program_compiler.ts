@@ -112,7 +112,7 @@ export class ProgramCompiler {
       width: target.width,
       rates: target.rates,
       convFactors: this.factors.get(node),
-      inputDims: (index) => staticDims(inference.types, requiredName(node, index)),
+      inputDims: (index) => staticDims(inference.types, inputOf(node, index)),
       outputDims: (index = 0) => staticDims(inference.types, nameOf(index)),
       hasInput: (index) => hasInput(node, index),
       hasOutput: (index) => hasOutput(node, index),
@@ -121,7 +121,7 @@ export class ProgramCompiler {
         const tensor = this.initializer(node, index);
         return tensor === undefined ? undefined : asFloat32(tensor);
       },
-      read: (index, layout) => this.read(requiredName(node, index), layout),
+      read: (index, layout) => this.read(inputOf(node, index), layout),
       write: (index = 0) => this.write(nameOf(index)),
       alias: (location, index = 0) => {
         this.places.set(nameOf(index), location);
@@ -181,12 +181,6 @@ export class ProgramCompiler {
       op: "output",
     });
   }
-}
-
-/** @throws PenniError "bad-model" for an input that the operator's lowering reads and the node does not have */
-function requiredName(node: Node, index: number): string {
-  if (hasInput(node, index)) return inputOf(node, index);
-  throw new PenniError("bad-model", `input ${index} is missing`, { node: node.name, op: node.op });
 }
 
 function asFloat32(tensor: Tensor): Float32Array {

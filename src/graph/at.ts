@@ -92,7 +92,7 @@ function nameIn(
 ): string {
   const found = names[index];
   if (found !== undefined && found !== "") return found;
-  throw new PenniError("bad-model", `${kind} ${index} is omitted, which the operator does not allow`, {
+  throw new PenniError("bad-model", `${kind} ${index}, which the operator requires, is missing`, {
     node: name,
     op,
     expected: "the name of a value",

@@ -32,31 +32,14 @@ export function firstOf<Value, Count extends number>(
   });
 }
 
-/** The names of the first inputs, which the operator requires. @throws PenniError "internal" if one is omitted */
+/** The names of the first inputs, which the operator requires. @throws PenniError "bad-model" if one is omitted */
 export function inputsOf<Count extends number>(node: Node, count: Count): Tuple<string, Count> {
   return tupleOf(count, (index) => inputOf(node, index));
 }
 
-/** The names of the first outputs, which the node must have. @throws PenniError "internal" if one is omitted */
+/** The names of the first outputs, which the node must have. @throws PenniError "bad-model" if one is omitted */
 export function outputsOf<Count extends number>(node: Node, count: Count): Tuple<string, Count> {
   return tupleOf(count, (index) => outputOf(node, index));
-}
-
-/**
- * The names of the first inputs, which the operator requires, of a node as a file has it.
- * @throws PenniError "bad-model" if one is omitted
- */
-export function requiredNames<Count extends number>(node: Node, count: Count): Tuple<string, Count> {
-  return tupleOf(count, (index) => requiredName(node, index));
-}
-
-/** The name of an input that the operator requires, of a node as a file has it. @throws PenniError "bad-model" if it is omitted */
-export function requiredName(node: Node, index: number): string {
-  if (hasInput(node, index)) return inputOf(node, index);
-  throw new PenniError("bad-model", `input ${index}, which the operator requires, is missing`, {
-    node: node.name,
-    op: node.op,
-  });
 }
 
 /** The name of an input that may be omitted: then "", as ONNX writes it among the inputs of a node. */

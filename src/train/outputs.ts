@@ -1,8 +1,8 @@
 import { z } from "zod";
-import { orDefault } from "../graph/at.js";
+import { inputOf, orDefault } from "../graph/at.js";
 import { intAttributeOr } from "../graph/attributes.js";
 import { PenniError } from "../graph/errors.js";
-import { requiredName } from "../graph/operands.js";
+
 import type { Graph, Node } from "../graph/types.js";
 import type { ComparedOutput } from "../measure/output_comparison.js";
 
@@ -57,7 +57,7 @@ export function finalActivation(nodes: readonly Node[], value: string): FinalAct
   if (producer === undefined || producer.domain !== "") return undefined;
   const { op } = producer;
   if (op !== "Softmax" && op !== "LogSoftmax" && op !== "Sigmoid") return undefined;
-  return { op, input: requiredName(producer, 0), axis: intAttributeOr(producer, "axis", -1) };
+  return { op, input: inputOf(producer, 0), axis: intAttributeOr(producer, "axis", -1) };
 }
 
 /** The logits of a classifier: its first output, or the input of the softmax that produces it. */

@@ -77,7 +77,8 @@ test("names of inputs and outputs; what a file omits is the file's fault", () =>
     [0, 1, 2].map((index) => hasOutput(node, index)),
     [true, false, false],
   );
-  const omitted = (name: string): RegExp => new RegExp(`\\(Clip\\).*${name} \\d is omitted`);
+  const omitted = (name: string): RegExp =>
+    new RegExp(`\\(Clip\\).*${name} \\d, which the operator requires, is missing`);
   for (const index of [1, 3]) assertMissing(() => inputOf(node, index), omitted("input"), "bad-model");
   for (const index of [1, 2]) assertMissing(() => outputOf(node, index), omitted("output"), "bad-model");
 });

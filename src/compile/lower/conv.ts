@@ -9,7 +9,7 @@ import type { TapConvolution } from "../kernels/dense_conv.js";
 import { flattened, type PixelGrid } from "../kernels/pixel_blocks.js";
 import type { Location } from "../program.js";
 import { behind } from "../program_builder.js";
-import { isDepthwise, type Preparation, preparationOf, tapOffsets } from "./conv_input.js";
+import { type Preparation, preparationOf, takesPlaneByPlane, tapOffsets } from "./conv_input.js";
 import {
   type Convolve,
   type ConvWeights,
@@ -107,7 +107,7 @@ function convolution(context: LoweringContext, plan: ConvPlan, { layout, padding
     grid,
     epilogue: context.epilogue,
   };
-  if (isDepthwise(context, geometry)) return depthwiseConvolution(context, plan, conv, groups, padding);
+  if (takesPlaneByPlane(context)) return depthwiseConvolution(context, plan, conv, groups, padding);
   const parts = Array.from({ length: groups }, (_, group) =>
     groupConvolution(context, conv, {
       weights: slicePart(plan.weights, group, groups),

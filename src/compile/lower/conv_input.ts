@@ -1,4 +1,4 @@
-import { groupCount } from "../../layers/groups.js";
+import { isDepthwise } from "../../layers/weights.js";
 import type { ConvGeometry } from "../../ops/families/conv_gradient.js";
 import {
   type PaddedLayout,
@@ -28,15 +28,14 @@ export function preparationOf(
   geometry: ConvGeometry,
   input: Location,
 ): Preparation {
-  return isDepthwise(context, geometry)
+  return takesPlaneByPlane(context)
     ? planeByPlane(context, geometry, input)
     : allPlanes(context, geometry, input);
 }
 
 /** Whether each output plane is made of one input plane. */
-export function isDepthwise({ node }: LoweringContext, { inputChannels }: ConvGeometry): boolean {
-  const groups = groupCount(node);
-  return groups > 1 && inputChannels === groups;
+export function takesPlaneByPlane(context: LoweringContext): boolean {
+  return isDepthwise(context.node, { dims: context.inputDims(1) });
 }
 
 /** Whether kernels may read the input as it is. */

@@ -5,8 +5,9 @@ import { shapeError } from "../../graph/shape_error.js";
 import { float32Tensor, numericData } from "../../graph/tensor.js";
 import type { Dim, Node, ValueType } from "../../graph/types.js";
 import { optionalInput, requiredInput } from "../core/arguments.js";
+import { wall } from "../core/channels.js";
 import type { NodeContext } from "../core/context.js";
-import { staticShape } from "../core/definition.js";
+import { absent, type OpDefinition, staticShape } from "../core/definition.js";
 import { add, matMul, reshape, slice, transpose } from "../core/emit.js";
 import type { Emitter } from "../core/emitter.js";
 import { checkTable, mustBeConstant, unsupportedForm } from "../core/unsupported_form.js";
@@ -18,7 +19,7 @@ import { checkTable, mustBeConstant, unsupportedForm } from "../core/unsupported
 const isBatchFirst = (node: Node): boolean => intAttribute(node, "layout") === 1;
 
 /** Of W and R: each row is of one gate of one unit. */
-export const recurrentScaleAxes = { 1: () => 1, 2: () => 1 } as const;
+const scaleAxes = { 1: () => 1, 2: () => 1 } as const;
 
 /** The types of y and of the last states, of which there are `states`. */
 export function recurrentTypes(context: NodeContext, states: number): readonly ValueType[] {
@@ -44,12 +45,20 @@ export function recurrentTypes(context: NodeContext, states: number): readonly V
 }
 
 /** Products with both weights, at every step. */
-export function recurrentCost({ node, inputs }: NodeContext): number {
+function recurrentCost({ node, inputs }: NodeContext): number {
   const [first, second] = firstOf(staticShape(node, inputs[0]), 2);
   const [directions, rows, width] = firstOf(staticShape(node, inputs[1]), 3);
   const hidden = at(staticShape(node, inputs[2]), 2);
   return first * second * directions * rows * (width + hidden);
 }
+
+/** What is true of every recurrent layer. */
+export const recurrentFacts = {
+  gradient: absent("recurrent layers are not trained"),
+  cost: recurrentCost,
+  scaleAxes,
+  channels: () => wall("it mixes them over time"),
+} as const satisfies Partial<OpDefinition>;
 
 /** One direction's weights: W and R transposed, and what is added behind each. */
 export interface Direction {

@@ -1,4 +1,5 @@
-import { requiredName } from "../../graph/operands.js";
+import { inputOf } from "../../graph/at.js";
+
 import type { OpDefinition } from "../core/definition.js";
 import { noProducts } from "../core/definition.js";
 import { neg } from "../core/emit.js";
@@ -10,6 +11,6 @@ export const ArgMin: OpDefinition = {
   type: "ArgMin",
   cost: noProducts,
   expand: (b, node) => [
-    b.emit("ArgMax", [neg(b, requiredName(node, 0))], { attributes: Object.fromEntries(node.attributes) }),
+    b.emit("ArgMax", [neg(b, inputOf(node, 0))], { attributes: Object.fromEntries(node.attributes) }),
   ],
 };

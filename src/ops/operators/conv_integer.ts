@@ -1,4 +1,4 @@
-import { requiredNames } from "../../graph/operands.js";
+import { inputsOf } from "../../graph/operands.js";
 import { optionalInput, withSomeInputs } from "../core/arguments.js";
 import type { NodeContext } from "../core/context.js";
 import type { OpDefinition } from "../core/definition.js";
@@ -16,7 +16,7 @@ export const ConvInteger: OpDefinition = {
     convShape(withoutZeroPoints(context)).map(({ shape }) => ({ elementType: "int32", shape })),
   cost: (context, outputs) => convCost(withoutZeroPoints(context), outputs),
   expand: (b, node) => {
-    const [x, w] = requiredNames(node, 2);
+    const [x, w] = inputsOf(node, 2);
     const [xZero, wZero] = [optionalInput(node, 2), optionalInput(node, 3)];
     const kernels = wZero === undefined ? undefined : alongAxis(b, node, wZero, b.dims(w), 0);
     const data = xZero === undefined ? undefined : alongAxis(b, node, xZero, b.dims(x));

@@ -1,4 +1,4 @@
-import { requiredNames } from "../../graph/operands.js";
+import { inputsOf } from "../../graph/operands.js";
 import { optionalInput, requiredInput } from "../core/arguments.js";
 import type { OpDefinition } from "../core/definition.js";
 import { noProducts, ofIntegers } from "../core/definition.js";
@@ -15,7 +15,7 @@ export const DequantizeLinear: OpDefinition = {
     { elementType: requiredInput(context, 1).elementType, shape: requiredInput(context, 0).shape },
   ],
   expand: (b, node) => {
-    const [x, scale] = requiredNames(node, 2);
+    const [x, scale] = inputsOf(node, 2);
     checkHeld(b, node, x);
     const dims = b.dims(x);
     const zero = optionalInput(node, 2);

@@ -1,5 +1,5 @@
 import { int } from "../../graph/attributes.js";
-import { requiredNames } from "../../graph/operands.js";
+import { inputsOf } from "../../graph/operands.js";
 import { requiredInput } from "../core/arguments.js";
 import type { OpDefinition } from "../core/definition.js";
 import { noProducts, ofIntegers } from "../core/definition.js";
@@ -23,7 +23,7 @@ export const DynamicQuantizeLinear: OpDefinition = {
     ];
   },
   expand: (b, node) => {
-    const [x] = requiredNames(node, 1);
+    const [x] = inputsOf(node, 1);
     const zero = b.scalar(0);
     const low = b.emit("Min", [extreme(b, "ReduceMin", x), zero]);
     const high = b.emit("Max", [extreme(b, "ReduceMax", x), zero]);

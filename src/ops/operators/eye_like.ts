@@ -1,5 +1,5 @@
 import { intAttribute, intAttributeOr } from "../../graph/attributes.js";
-import { firstOf, requiredNames } from "../../graph/operands.js";
+import { firstOf, inputsOf } from "../../graph/operands.js";
 import { numericTensor } from "../../graph/tensor.js";
 import type { ElementType } from "../../graph/types.js";
 import { checkRank, requiredInput } from "../core/arguments.js";
@@ -21,7 +21,7 @@ export const EyeLike: OpDefinition = {
   },
   gradient: noGradient,
   expand: (b, node) => {
-    const [x] = requiredNames(node, 1);
+    const [x] = inputsOf(node, 1);
     const [rows, columns] = firstOf(b.dims(x), 2);
     checkTable(node, rows * columns);
     const k = intAttributeOr(node, "k", 0);

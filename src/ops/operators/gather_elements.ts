@@ -1,5 +1,5 @@
 import { int, intAttributeOr, text } from "../../graph/attributes.js";
-import { requiredNames } from "../../graph/operands.js";
+import { inputsOf } from "../../graph/operands.js";
 import type { ValueType } from "../../graph/types.js";
 import { normalizeAxis, requiredInput } from "../core/arguments.js";
 import { wall } from "../core/channels.js";
@@ -22,7 +22,7 @@ export const GatherElements: OpDefinition = {
   channels: () => wall("its indices may lead from any channel to any other"),
   gradient: (context) => [gatherElementsGradient(context)],
   expand: (b, node) => {
-    const [x, indices] = requiredNames(node, 2);
+    const [x, indices] = inputsOf(node, 2);
     const dims = b.dims(x);
     const axis = normalizeAxis(node, intAttributeOr(node, "axis", 0), dims.length);
     const taken = b.emit("Gather", [reshape(b, x, [-1]), elementPositions(b, node, indices, dims, axis)]);

@@ -1,6 +1,6 @@
 import { last } from "../../graph/at.js";
 import { intAttributeOr, text } from "../../graph/attributes.js";
-import { requiredNames } from "../../graph/operands.js";
+import { inputsOf } from "../../graph/operands.js";
 import { shapeError } from "../../graph/shape_error.js";
 import type { ValueType } from "../../graph/types.js";
 import { checkRank, requiredInput } from "../core/arguments.js";
@@ -22,7 +22,7 @@ export const GatherND: OpDefinition = {
   channels: () => wall("its indices may lead from any channel to any other"),
   gradient: (context) => [gatherGradient(context)],
   expand: (b, node) => {
-    const [x, indices] = requiredNames(node, 2);
+    const [x, indices] = inputsOf(node, 2);
     const batchDims = intAttributeOr(node, "batch_dims", 0);
     const [dims, indexDims] = [b.dims(x), b.dims(indices)];
     const { rows, count, size } = namedBlocks(b, node, indices, dims, batchDims);

@@ -1,6 +1,6 @@
-import { dims4, present } from "../../graph/at.js";
+import { dims4, inputOf, present } from "../../graph/at.js";
 import { int, intAttribute, stringAttribute, text } from "../../graph/attributes.js";
-import { firstOf, requiredName, requiredNames } from "../../graph/operands.js";
+import { firstOf, inputsOf } from "../../graph/operands.js";
 import { int64Tensor } from "../../graph/tensor.js";
 import type { Node, ValueType } from "../../graph/types.js";
 import { laneWise } from "../channels/lanewise.js";
@@ -52,7 +52,7 @@ interface Tap {
 type FlatTap = Tap;
 
 function tapsOf(b: Emitter, node: Node): readonly FlatTap[] {
-  const grid = requiredName(node, 1);
+  const grid = inputOf(node, 1);
   const { batch, height, width, rows, columns } = sizesOf(b, node);
   const axis = (which: number, size: number): Axis => {
     const part = slice(b, grid, [{ axis: 3, start: which, end: which + 1 }]);
@@ -84,7 +84,7 @@ interface Sizes {
 
 /** @throws PenniError "unsupported" for other than two spatial axes */
 function sizesOf(b: Emitter, node: Node): Sizes {
-  const [dims, grid] = requiredNames(node, 2).map((name) => b.dims(name));
+  const [dims, grid] = inputsOf(node, 2).map((name) => b.dims(name));
   if (dims?.length !== 4 || grid?.length !== 4) {
     throw unsupportedForm(node, "simpler one or gradient", "two spatial axes", `${present(dims).length - 2}`);
   }
@@ -148,7 +148,7 @@ function reflected(b: Emitter, node: Node, size: number, index: string): string 
 const MOST_SAMPLES = 256;
 
 function expandSample(b: Emitter, node: Node): string {
-  const x = requiredName(node, 0);
+  const x = inputOf(node, 0);
   const { batch, channels, height, width, rows, columns } = sizesOf(b, node);
   if (batch > MOST_SAMPLES) {
     throw unsupportedForm(node, "simpler one", `a batch of at most ${MOST_SAMPLES}`, `${batch}`);

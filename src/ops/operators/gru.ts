@@ -1,27 +1,16 @@
 import { int, intAttributeOr } from "../../graph/attributes.js";
 import { firstOf } from "../../graph/operands.js";
 import type { Node } from "../../graph/types.js";
-import { wall } from "../core/channels.js";
 import type { OpDefinition } from "../core/definition.js";
-import { absent } from "../core/definition.js";
 import { add, matMul, mul, slice, sub } from "../core/emit.js";
 import type { Emitter } from "../core/emitter.js";
-import {
-  recurrentCost,
-  recurrentScaleAxes,
-  recurrentTypes,
-  type Step,
-  unrolled,
-} from "../families/recurrent.js";
+import { recurrentFacts, recurrentTypes, type Step, unrolled } from "../families/recurrent.js";
 
 /** Gated recurrent unit (ONNX GRU, opset 7 and later); gates in the order update, reset, hidden. */
 export const GRU: OpDefinition = {
   type: "GRU",
-  gradient: absent("recurrent layers are not trained"),
+  ...recurrentFacts,
   shape: (context) => recurrentTypes(context, 1),
-  cost: recurrentCost,
-  scaleAxes: recurrentScaleAxes,
-  channels: () => wall("it mixes them over time"),
   expand: (b, node) => unrolled(b, node, { gates: 3, initial: [5], step: gruStep(node) }),
 };
 

@@ -1,6 +1,6 @@
 import { at } from "../../graph/at.js";
 import { int, intAttributeOr } from "../../graph/attributes.js";
-import { requiredNames } from "../../graph/operands.js";
+import { inputsOf } from "../../graph/operands.js";
 import { normalizeAxis } from "../core/arguments.js";
 import { noProducts, type OpDefinition, sameTypeAsFirstInput } from "../core/definition.js";
 import { noGradient } from "../families/elementwise.js";
@@ -14,7 +14,7 @@ export const Hardmax: OpDefinition = {
   channels: softmaxChannels,
   gradient: noGradient,
   expand: (b, node) => {
-    const [x] = requiredNames(node, 1);
+    const [x] = inputsOf(node, 1);
     const dims = b.dims(x);
     const axis = normalizeAxis(node, intAttributeOr(node, "axis", -1), dims.length);
     const found = b.emit("ArgMax", [x], { attributes: { axis: int(axis), keepdims: int(0) } });

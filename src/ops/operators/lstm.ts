@@ -1,26 +1,15 @@
 import { at } from "../../graph/at.js";
 import { int } from "../../graph/attributes.js";
 import { firstOf } from "../../graph/operands.js";
-import { wall } from "../core/channels.js";
 import type { OpDefinition } from "../core/definition.js";
-import { absent } from "../core/definition.js";
 import { add, matMul, mul } from "../core/emit.js";
-import {
-  recurrentCost,
-  recurrentScaleAxes,
-  recurrentTypes,
-  type Step,
-  unrolled,
-} from "../families/recurrent.js";
+import { recurrentFacts, recurrentTypes, type Step, unrolled } from "../families/recurrent.js";
 
 /** Long short-term memory (ONNX LSTM, opset 7 and later); gates in the order input, output, forget, cell. */
 export const LSTM: OpDefinition = {
   type: "LSTM",
-  gradient: absent("recurrent layers are not trained"),
+  ...recurrentFacts,
   shape: (context) => recurrentTypes(context, 2),
-  cost: recurrentCost,
-  scaleAxes: recurrentScaleAxes,
-  channels: () => wall("it mixes them over time"),
   expand: (b, node) => unrolled(b, node, { gates: 4, initial: [5, 6], step: lstmStep }),
 };
 

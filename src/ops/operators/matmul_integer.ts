@@ -1,4 +1,4 @@
-import { requiredNames } from "../../graph/operands.js";
+import { inputsOf } from "../../graph/operands.js";
 import { optionalInput, withSomeInputs } from "../core/arguments.js";
 import type { NodeContext } from "../core/context.js";
 import type { OpDefinition } from "../core/definition.js";
@@ -17,7 +17,7 @@ export const MatMulInteger: OpDefinition = {
   shape: (context) => matMulShape(factors(context)).map(({ shape }) => ({ elementType: "int32", shape })),
   cost: (context, outputs) => matMulCost(factors(context), outputs),
   expand: (b, node) => {
-    const [left, right] = requiredNames(node, 2);
+    const [left, right] = inputsOf(node, 2);
     const [leftZero, rightZero] = [optionalInput(node, 2), optionalInput(node, 3)];
     const rows = leftZero === undefined ? undefined : ofRows(b, leftZero);
     return [cast(b, matMul(b, centred(b, left, rows), centred(b, right, rightZero)), "int32")];

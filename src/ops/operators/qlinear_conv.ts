@@ -1,4 +1,4 @@
-import { requiredNames } from "../../graph/operands.js";
+import { inputsOf } from "../../graph/operands.js";
 import { optionalInput, requiredInput, withSomeInputs } from "../core/arguments.js";
 import type { NodeContext } from "../core/context.js";
 import type { OpDefinition } from "../core/definition.js";
@@ -23,7 +23,7 @@ export const QLinearConv: OpDefinition = {
     })),
   cost: (context, outputs) => convCost(dataAndKernels(context), outputs),
   expand: (b, node) => {
-    const [x, xScale, xZero, w, wScale, wZero, yScale, yZero] = requiredNames(node, 8);
+    const [x, xScale, xZero, w, wScale, wZero, yScale, yZero] = inputsOf(node, 8);
     const kernels = centred(b, w, alongAxis(b, node, wZero, b.dims(w), 0));
     const data = centred(b, x, alongAxis(b, node, xZero, b.dims(x)));
     const sums = b.emit("Conv", [data, kernels], { attributes: Object.fromEntries(node.attributes) });

@@ -1,4 +1,4 @@
-import { requiredNames } from "../../graph/operands.js";
+import { inputsOf } from "../../graph/operands.js";
 import { requiredInput, withSomeInputs } from "../core/arguments.js";
 import type { NodeContext } from "../core/context.js";
 import type { OpDefinition } from "../core/definition.js";
@@ -20,7 +20,7 @@ export const QLinearMatMul: OpDefinition = {
     })),
   cost: (context, outputs) => matMulCost(factors(context), outputs),
   expand: (b, node) => {
-    const [a, aScale, aZero, c, cScale, cZero, yScale, yZero] = requiredNames(node, 8);
+    const [a, aScale, aZero, c, cScale, cZero, yScale, yZero] = inputsOf(node, 8);
     const sums = matMul(b, centred(b, a, ofRows(b, aZero)), centred(b, c, cZero));
     const factor = outputFactor(b, ofRows(b, aScale), cScale, yScale);
     const type = b.types.get(yZero)?.elementType ?? "uint8";

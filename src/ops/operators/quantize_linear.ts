@@ -1,4 +1,4 @@
-import { requiredNames } from "../../graph/operands.js";
+import { inputsOf } from "../../graph/operands.js";
 import { optionalInput, requiredInput } from "../core/arguments.js";
 import type { OpDefinition } from "../core/definition.js";
 import { noProducts, ofIntegers } from "../core/definition.js";
@@ -18,7 +18,7 @@ export const QuantizeLinear: OpDefinition = {
     },
   ],
   expand: (b, node) => {
-    const [x, scale] = requiredNames(node, 2);
+    const [x, scale] = inputsOf(node, 2);
     const dims = b.dims(x);
     const zero = optionalInput(node, 2);
     const type = quantizedType(node, zero === undefined ? undefined : b.types.get(zero)?.elementType);

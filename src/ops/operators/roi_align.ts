@@ -1,6 +1,6 @@
 import { dims4 } from "../../graph/at.js";
 import { floatAttributeOr, int, intAttributeOr, stringAttribute } from "../../graph/attributes.js";
-import { firstOf, requiredNames } from "../../graph/operands.js";
+import { firstOf, inputsOf } from "../../graph/operands.js";
 import type { Node } from "../../graph/types.js";
 import { laneWise } from "../channels/lanewise.js";
 import { checkRank, requiredInput } from "../core/arguments.js";
@@ -51,7 +51,7 @@ interface Tap {
 
 /** Each bin is the mean of samples at even distances, each of them between four elements of the map. */
 function expandAlign(b: Emitter, node: Node): string {
-  const [x, rois, images] = requiredNames(node, 3);
+  const [x, rois, images] = inputsOf(node, 3);
   const [batch, channels, height, width] = dims4(b.dims(x));
   const [boxes] = firstOf(b.dims(rois), 1);
   const samples = samplesOf(node);

@@ -1,5 +1,5 @@
 import { int, intAttributeOr, stringAttribute } from "../../graph/attributes.js";
-import { requiredNames } from "../../graph/operands.js";
+import { inputsOf } from "../../graph/operands.js";
 import { normalizeAxis } from "../core/arguments.js";
 import { wall } from "../core/channels.js";
 import { noProducts, type OpDefinition, sameTypeAsFirstInput } from "../core/definition.js";
@@ -22,7 +22,7 @@ export const ScatterElements: OpDefinition = {
     attributes: (node) => ({ axis: int(intAttributeOr(node, "axis", 0)) }),
   }),
   expand: (b, node) => {
-    const [x, indices, updates] = requiredNames(node, 3);
+    const [x, indices, updates] = inputsOf(node, 3);
     const dims = b.dims(x);
     const axis = normalizeAxis(node, intAttributeOr(node, "axis", 0), dims.length);
     const targets = elementPositions(b, node, indices, dims, axis);

@@ -1,5 +1,5 @@
 import { stringAttribute } from "../../graph/attributes.js";
-import { requiredNames } from "../../graph/operands.js";
+import { inputsOf } from "../../graph/operands.js";
 import { checkRank } from "../core/arguments.js";
 import { wall } from "../core/channels.js";
 import { noProducts, type OpDefinition, sameTypeAsFirstInput } from "../core/definition.js";
@@ -21,7 +21,7 @@ export const ScatterND: OpDefinition = {
   channels: () => wall("its indices may lead from any channel to any other"),
   gradient: scatterGradient({ scatter: "ScatterND", gather: "GatherND" }),
   expand: (b, node) => {
-    const [x, indices, updates] = requiredNames(node, 3);
+    const [x, indices, updates] = inputsOf(node, 3);
     const dims = b.dims(x);
     const { rows, count, size } = namedBlocks(b, node, indices, dims);
     const parts = {

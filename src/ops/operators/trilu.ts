@@ -1,5 +1,6 @@
+import { inputOf } from "../../graph/at.js";
 import { intAttributeOr } from "../../graph/attributes.js";
-import { firstOf, requiredName } from "../../graph/operands.js";
+import { firstOf } from "../../graph/operands.js";
 import { numericData, numericTensor } from "../../graph/tensor.js";
 import type { Node } from "../../graph/types.js";
 import { checkRank, optionalInput } from "../core/arguments.js";
@@ -25,7 +26,7 @@ export const Trilu: OpDefinition = {
     ];
   },
   expand: (b, node) => {
-    const x = requiredName(node, 0);
+    const x = inputOf(node, 0);
     const k = diagonalOf(b, node);
     const [rows, columns] = firstOf(b.dims(x).slice(-2), 2);
     checkTable(node, rows * columns);

@@ -1,7 +1,7 @@
-import { hasOutput, orDefault, outputOf } from "../../graph/at.js";
+import { hasOutput, inputOf, orDefault, outputOf } from "../../graph/at.js";
 import { intAttribute } from "../../graph/attributes.js";
 import { freshNames, usedNames, withInitializers } from "../../graph/edit.js";
-import { ofInput, ofOutput, outputOrOmitted, requiredName } from "../../graph/operands.js";
+import { ofInput, ofOutput, outputOrOmitted } from "../../graph/operands.js";
 import { int64Tensor, numericData } from "../../graph/tensor.js";
 import type { Dim, Graph, Node, Shape, Tensor, ValueType } from "../../graph/types.js";
 import { inferGraph } from "../inference/infer.js";
@@ -44,7 +44,7 @@ function rootsOf(graph: Graph): ReadonlyMap<Node, string> {
   const roots = new Map<Node, string>();
   const behind = new Map<string, string>();
   for (const node of graph.nodes.filter(isReshaping)) {
-    const x = requiredName(node, 0);
+    const x = inputOf(node, 0);
     const root = behind.get(x) ?? x;
     roots.set(node, root);
     if (intAttribute(node, "allowzero") !== 1 && hasOutput(node, 0)) behind.set(outputOf(node, 0), root);

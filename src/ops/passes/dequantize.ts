@@ -1,8 +1,8 @@
-import { at, hasOutput, outputOf, present } from "../../graph/at.js";
+import { at, hasOutput, inputOf, outputOf, present } from "../../graph/at.js";
 import { int } from "../../graph/attributes.js";
 import { freshNames, usedNames } from "../../graph/edit.js";
 import { capturedNames, linkGraph } from "../../graph/links.js";
-import { inputOrOmitted, ofInput, outputsOf, requiredName, requiredNames } from "../../graph/operands.js";
+import { inputOrOmitted, inputsOf, ofInput, outputsOf } from "../../graph/operands.js";
 import { removeDeadNodes } from "../../graph/passes/remove_dead_nodes.js";
 import { float32Tensor, scalarTensor } from "../../graph/tensor.js";
 import type { Graph, Node, Tensor, ValueInfo } from "../../graph/types.js";
@@ -158,7 +158,7 @@ class Dequantizer {
 
   private quantizeLinear(node: Node): void {
     this.keep(node);
-    const [x, scale] = requiredNames(node, 2);
+    const [x, scale] = inputsOf(node, 2);
     const zero = inputOrOmitted(node, 2);
     const y = outputOf(node, 0);
     const source = this.initializers.get(this.realName(x));
@@ -192,7 +192,7 @@ class Dequantizer {
   }
 
   private dequantizeLinear(node: Node): void {
-    const [x, scale] = requiredNames(node, 2);
+    const [x, scale] = inputsOf(node, 2);
     const zeroPoint = inputOrOmitted(node, 2);
     const y = outputOf(node, 0);
     const known = this.real.get(x);
@@ -237,7 +237,7 @@ class Dequantizer {
       this.keep(node);
       return;
     }
-    const x = requiredName(node, 0);
+    const x = inputOf(node, 0);
     const [y, scale] = outputsOf(node, 2);
     this.values += 1;
     this.real.set(y, this.realName(x));
@@ -247,7 +247,7 @@ class Dequantizer {
 
   /** A product of integers whose data were quantized dynamically: the scales are multiplied in behind it. */
   private integerProduct(node: Node, op: "Conv" | "MatMul"): void {
-    const [x, w] = requiredNames(node, 2);
+    const [x, w] = inputsOf(node, 2);
     // Data with a step of their own are not dynamic: what reads the sums knows how to take them.
     const data = this.steps.has(x) ? undefined : this.real.get(x);
     const weight = this.constantFactor(node);
@@ -270,7 +270,7 @@ class Dequantizer {
   }
 
   private cast(node: Node): void {
-    const x = requiredName(node, 0);
+    const x = inputOf(node, 0);
     const y = outputOf(node, 0);
     const known = this.real.get(x);
     if (known === undefined || !this.sums.has(x)) {
@@ -282,7 +282,7 @@ class Dequantizer {
 
   private linearProduct(node: Node, op: "Conv" | "MatMul"): void {
     this.keep(node);
-    const [x, xScale, xZero, w, wScale, wZero, yScale, yZero] = requiredNames(node, 8);
+    const [x, xScale, xZero, w, wScale, wZero, yScale, yZero] = inputsOf(node, 8);
     const bias = inputOrOmitted(node, 8);
     const y = outputOf(node, 0);
     const axis = op === "Conv" ? 0 : -1;
@@ -304,7 +304,7 @@ class Dequantizer {
 
   /** A factor as real numbers: known already, a constant, or converted here. */
   private operand(node: Node, axis: number): string | undefined {
-    const [x, scale] = requiredNames(node, 2);
+    const [x, scale] = inputsOf(node, 2);
     const zeroPoint = inputOrOmitted(node, 2);
     const along = { ...node, attributes: new Map([["axis", int(axis)]]) };
     const known = this.real.get(x);
@@ -332,7 +332,7 @@ class Dequantizer {
   }
 
   private move(node: Node): void {
-    const first = requiredName(node, 0);
+    const first = inputOf(node, 0);
     const moved = node.op === "Concat" ? node.inputs : [first];
     const known = moved.map((name) => this.real.get(name));
     this.keep(node);

@@ -1,6 +1,6 @@
 import { at, hasInput, hasOutput, outputOf, present } from "../../graph/at.js";
 import { linkGraph } from "../../graph/links.js";
-import { ofInput, requiredNames } from "../../graph/operands.js";
+import { inputsOf, ofInput } from "../../graph/operands.js";
 import { elementCount, float32Data, float32Tensor } from "../../graph/tensor.js";
 import type { Graph, Node, Tensor } from "../../graph/types.js";
 
@@ -14,7 +14,7 @@ export function foldFactors(graph: Graph): Graph {
   const replaced = new Map<Node, Node | undefined>();
   for (const node of graph.nodes) {
     if (node.op !== "Mul" || node.domain !== "" || !hasOutput(node, 0)) continue;
-    const [a, b] = requiredNames(node, 2);
+    const [a, b] = inputsOf(node, 2);
     const y = outputOf(node, 0);
     const product = productOf(initializers.get(a), initializers.get(b));
     if (product !== undefined && !outputNames.has(y)) {

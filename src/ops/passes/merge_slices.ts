@@ -1,7 +1,7 @@
-import { hasInput } from "../../graph/at.js";
+import { hasInput, inputOf } from "../../graph/at.js";
 import { freshNames, usedNames, withInitializers } from "../../graph/edit.js";
 import { type GraphLinks, linkGraph } from "../../graph/links.js";
-import { ofInput, outputOrOmitted, requiredName } from "../../graph/operands.js";
+import { ofInput, outputOrOmitted } from "../../graph/operands.js";
 import { int64Tensor, numericData } from "../../graph/tensor.js";
 import type { Graph, Node, Tensor } from "../../graph/types.js";
 
@@ -34,7 +34,7 @@ export function mergeSlices(graph: Graph): Graph {
       added.set(name, int64Tensor([values.length], values));
       return name;
     });
-    return { ...node, inputs: [requiredName(inner, 0), ...inputs] };
+    return { ...node, inputs: [inputOf(inner, 0), ...inputs] };
   });
   return merged.size === 0 ? graph : withInitializers({ ...graph, nodes }, added);
 }

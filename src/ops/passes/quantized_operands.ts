@@ -1,6 +1,6 @@
-import { outputOf, present } from "../../graph/at.js";
+import { inputOf, outputOf, present } from "../../graph/at.js";
 import { int } from "../../graph/attributes.js";
-import { inputOrOmitted, requiredName } from "../../graph/operands.js";
+import { inputOrOmitted } from "../../graph/operands.js";
 import { numericTensor } from "../../graph/tensor.js";
 import type { ElementType, Node } from "../../graph/types.js";
 import type { TypedBuilder } from "../inference/builder.js";
@@ -15,7 +15,7 @@ export type Quantized = readonly [values: string, scale: string, zeroPoint: stri
 
 /** @throws PenniError "bad-model" if the integers or their scale are omitted; the zero point may be */
 export function quantizedAt(node: Node, index: number): Quantized {
-  return [requiredName(node, index), requiredName(node, index + 1), inputOrOmitted(node, index + 2)];
+  return [inputOf(node, index), inputOf(node, index + 1), inputOrOmitted(node, index + 2)];
 }
 
 export function real(b: TypedBuilder, [values, scale, zeroPoint]: Quantized, axis?: number): string {

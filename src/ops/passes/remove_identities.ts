@@ -1,6 +1,6 @@
-import { hasOutput, outputOf } from "../../graph/at.js";
+import { hasOutput, inputOf, outputOf } from "../../graph/at.js";
 import { capturedNames } from "../../graph/links.js";
-import { ofOutput, requiredName } from "../../graph/operands.js";
+import { ofOutput } from "../../graph/operands.js";
 import type { Graph, Node, Shape } from "../../graph/types.js";
 import { namesRead } from "../../graph/verify.js";
 import type { NodeContext } from "../core/context.js";
@@ -93,7 +93,7 @@ function aliasNames(graph: Graph, identities: ReadonlySet<Node>): Aliases {
   for (const node of graph.nodes) {
     if (!identities.has(node) || !hasOutput(node, 0) || captured.has(outputOf(node, 0))) continue;
     const y = outputOf(node, 0);
-    const input = requiredName(node, 0);
+    const input = inputOf(node, 0);
     const x = sources.get(input) ?? input;
     if (outputs.has(y)) {
       // The value takes the output's name, unless it has a name of its own to keep.

@@ -1,4 +1,4 @@
-import { hasOutput, orDefault, outputOf, present } from "../../graph/at.js";
+import { hasOutput, inputOf, orDefault, outputOf, present } from "../../graph/at.js";
 import {
   attributesOf,
   float,
@@ -13,7 +13,7 @@ import {
 } from "../../graph/attributes.js";
 import { usedNames } from "../../graph/edit.js";
 import { float32ToFloat16 } from "../../graph/float16.js";
-import { firstOf, inputOrOmitted, requiredName, requiredNames } from "../../graph/operands.js";
+import { firstOf, inputOrOmitted, inputsOf } from "../../graph/operands.js";
 import { numericTensor, scalarTensor } from "../../graph/tensor.js";
 import type { Attribute, Graph, Node, Tensor } from "../../graph/types.js";
 import { normalizeAxis } from "../core/arguments.js";
@@ -160,7 +160,7 @@ function unfuseConv(b: TypedBuilder, node: Node): boolean {
   const name = stringAttributeOr(node, "activation", "");
   const parameters = orDefault(floatsAttribute(node, "activation_params"), []);
   if (!isActivation(name) || (name === "Clip" && parameters.length !== 2)) return false;
-  const [x, weight] = requiredNames(node, 2);
+  const [x, weight] = inputsOf(node, 2);
   const [bias, added] = [inputOrOmitted(node, 2), inputOrOmitted(node, 3)];
   const y = outputOf(node, 0);
   const inputs = bias === "" ? [x, weight] : [x, weight, bias];
@@ -187,7 +187,7 @@ function unfuseGemm(b: TypedBuilder, node: Node): boolean {
 
 /** alpha · A' B', the last two axes of each turned where asked for. */
 function unfuseMatMul(b: TypedBuilder, node: Node): boolean {
-  const [a, c] = requiredNames(node, 2);
+  const [a, c] = inputsOf(node, 2);
   const alpha = floatAttributeOr(node, "alpha", 1);
   const factor = alpha === 1 ? undefined : numberLike(b, a, alpha);
   const turns = [intAttribute(node, "transA") === 1, intAttribute(node, "transB") === 1];
@@ -218,7 +218,7 @@ function lastTwoTurned(b: TypedBuilder, x: string, rank: number): string {
 /** y = x · σ(alpha x). */
 function swish(usual: number): Rule {
   return (b, node) => {
-    const x = requiredName(node, 0);
+    const x = inputOf(node, 0);
     const alpha = floatAttribute(node, "alpha") ?? usual;
     const factor = alpha === 1 ? undefined : numberLike(b, x, alpha);
     if (alpha !== 1 && factor === undefined) return false;
@@ -231,7 +231,7 @@ function swish(usual: number): Rule {
 /** Gelu of x, or of x plus a second input; exact, or by tanh. */
 function gelu(approximate: "none" | "tanh"): Rule {
   return (b, node) => {
-    const given = requiredName(node, 0);
+    const given = inputOf(node, 0);
     const bias = inputOrOmitted(node, 1);
     const y = outputOf(node, 0);
     const constants = numbersLike(b, given, [0.5, 1, Math.SQRT2, Math.sqrt(2 / Math.PI), 0.044715]);
@@ -255,7 +255,7 @@ function gelu(approximate: "none" | "tanh"): Rule {
 
 /** Layer normalization of a sum: inputs x, skip, scale, shift, bias; outputs y, mean, deviation, sum. */
 function unfuseSkipNormalization(b: TypedBuilder, node: Node): boolean {
-  const [x, skip, scale] = requiredNames(node, 3);
+  const [x, skip, scale] = inputsOf(node, 3);
   const [shift, bias] = [inputOrOmitted(node, 3), inputOrOmitted(node, 4)];
   if (hasOutput(node, 1) || hasOutput(node, 2)) return false;
   const y = outputOf(node, 0);
@@ -271,7 +271,7 @@ function unfuseSkipNormalization(b: TypedBuilder, node: Node): boolean {
 
 /** y = x / √(mean of x² + epsilon) · scale, over the axes from `axis` on. */
 function rootMeanSquare(b: TypedBuilder, node: Node): boolean {
-  const [x, scale] = requiredNames(node, 2);
+  const [x, scale] = inputsOf(node, 2);
   const [y, ...others] = node.outputs;
   const rank = b.types.get(x)?.shape?.length;
   const epsilon = numberLike(b, x, floatAttributeOr(node, "epsilon", 1e-5));

@@ -1,6 +1,6 @@
 import { at, outputOf, present } from "../../graph/at.js";
 import { intAttribute, intAttributeOr } from "../../graph/attributes.js";
-import { inputOrOmitted, requiredNames } from "../../graph/operands.js";
+import { inputOrOmitted, inputsOf } from "../../graph/operands.js";
 import { elementCount, float32Data, float32Tensor } from "../../graph/tensor.js";
 import type { Node, Tensor } from "../../graph/types.js";
 import { unpackedBits } from "../../onnx/unpacked_bits.js";
@@ -22,7 +22,7 @@ interface Blocks {
  * another form than the operator's description has.
  */
 export function matMulOfBlocks(b: TypedBuilder, node: Node): boolean {
-  const [x, packed, scale] = requiredNames(node, 3);
+  const [x, packed, scale] = inputsOf(node, 3);
   const [zeroPoint, order, bias] = [3, 4, 5].map((index) => inputOrOmitted(node, index));
   const blocks = blocksOf(node);
   if (blocks === undefined || order !== "" || b.types.get(x)?.elementType !== "float32") return false;

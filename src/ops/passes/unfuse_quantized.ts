@@ -1,4 +1,4 @@
-import { outputOf } from "../../graph/at.js";
+import { inputOf, outputOf } from "../../graph/at.js";
 import {
   attributesOf,
   float,
@@ -8,7 +8,7 @@ import {
   intAttributeOr,
   intsAttributeOr,
 } from "../../graph/attributes.js";
-import { ofInput, requiredName } from "../../graph/operands.js";
+import { ofInput } from "../../graph/operands.js";
 import type { Node } from "../../graph/types.js";
 import { normalizeAxis } from "../core/arguments.js";
 import { reduceMean, transpose } from "../core/emit.js";
@@ -147,13 +147,13 @@ function where(b: TypedBuilder, node: Node): boolean {
   const [chosen, other] = [quantizedAt(node, 1), quantizedAt(node, 4)];
   const rounding = roundingAt(b, node, 7, chosen[0]);
   if (rounding === undefined) return false;
-  const condition = requiredName(node, 0);
+  const condition = inputOf(node, 0);
   return round(b, b.emit("Where", [condition, real(b, chosen), real(b, other)]), rounding, node);
 }
 
 /** The standard's QLinearConv, but that its data may have the channels last. */
 function convolution(b: TypedBuilder, node: Node): boolean {
-  const x = requiredName(node, 0);
+  const x = inputOf(node, 0);
   const others = node.inputs.slice(1);
   const attributes = attributesOf(node, [
     ...["auto_pad", "dilations", "group", "kernel_shape", "pads", "strides"],
@@ -172,7 +172,7 @@ const MAX_POOL = ["auto_pad", "ceil_mode", "dilations", "kernel_shape", "pads", 
 
 /** MaxPool of integers whose channels come last. */
 function maxPool(b: TypedBuilder, node: Node): boolean {
-  const x = requiredName(node, 0);
+  const x = inputOf(node, 0);
   if (b.types.get(x)?.shape === undefined) return false;
   const pooled = b.emit("MaxPool", [channelsFirst(b, x)], { attributes: attributesOf(node, MAX_POOL) });
   lastAgain(b, pooled, rankOf(b, x), outputOf(node, 0));

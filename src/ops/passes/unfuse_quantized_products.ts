@@ -1,6 +1,6 @@
-import { at, hasInput, outputOf } from "../../graph/at.js";
+import { at, hasInput, inputOf, outputOf } from "../../graph/at.js";
 import { float, floatAttributeOr, int, intAttribute } from "../../graph/attributes.js";
-import { firstOf, inputOrOmitted, requiredName, requiredNames } from "../../graph/operands.js";
+import { firstOf, inputOrOmitted, inputsOf } from "../../graph/operands.js";
 import { elementCount, float32Tensor, numericData } from "../../graph/tensor.js";
 import type { Node } from "../../graph/types.js";
 import { cast } from "../core/element_types.js";
@@ -35,7 +35,7 @@ function result(b: TypedBuilder, node: Node, emit: (outputs: readonly string[]) 
     emit([outputOf(node, 0)]);
     return true;
   }
-  const rounding = roundingAt(b, node, 7, requiredName(node, 0));
+  const rounding = roundingAt(b, node, 7, inputOf(node, 0));
   return rounding !== undefined && round(b, emit([b.freshName("gemm")]), rounding, node);
 }
 
@@ -99,7 +99,7 @@ function scaledSums(
 
 /** Inputs: two matrices of integers, their scales, their zero points, a bias. */
 export function matMulToFloat(b: TypedBuilder, node: Node): boolean {
-  const [left, right, scale, otherScale] = requiredNames(node, 4);
+  const [left, right, scale, otherScale] = inputsOf(node, 4);
   const [zero, otherZero, bias] = firstOf(
     [4, 5, 6].map((index) => inputOrOmitted(node, index)),
     3,
@@ -110,7 +110,7 @@ export function matMulToFloat(b: TypedBuilder, node: Node): boolean {
 
 /** Inputs: a matrix of real numbers, one of integers with its scale and zero point, a bias. */
 export function dynamicMatMul(b: TypedBuilder, node: Node): boolean {
-  const [x, right, otherScale] = requiredNames(node, 3);
+  const [x, right, otherScale] = inputsOf(node, 3);
   const [otherZero, bias] = [inputOrOmitted(node, 3), inputOrOmitted(node, 4)];
   const outputs = ["integers", "scale", "zero_point"].map((stem) => b.freshName(`${x}_${stem}`));
   const [integers, scale, zero] = firstOf(outputs, 3);

@@ -1,6 +1,6 @@
-import { outputOf } from "../../graph/at.js";
+import { inputOf, outputOf } from "../../graph/at.js";
 import { int, intAttributeOr, ints } from "../../graph/attributes.js";
-import { requiredName, requiredNames } from "../../graph/operands.js";
+import { inputsOf } from "../../graph/operands.js";
 import { scalarTensor } from "../../graph/tensor.js";
 import type { Node } from "../../graph/types.js";
 import { elementTypeCode } from "../core/element_types.js";
@@ -10,7 +10,7 @@ import type { TypedBuilder } from "../inference/builder.js";
 
 /** Cast to the type of the second input. */
 export function castLike(b: TypedBuilder, node: Node): boolean {
-  const [x, like] = requiredNames(node, 2);
+  const [x, like] = inputsOf(node, 2);
   const type = b.types.get(like)?.elementType;
   if (type === undefined || type === "other") return false;
   b.emit("Cast", [x], { outputs: [outputOf(node, 0)], attributes: { to: int(elementTypeCode(type)) } });
@@ -22,7 +22,7 @@ const LEAST_NORM = 2 ** -126;
 
 /** y = x / norm of x along an axis, by the sum of magnitudes or of squares; 0 where the norm is. */
 export function lpNormalization(b: TypedBuilder, node: Node): boolean {
-  const x = requiredName(node, 0);
+  const x = inputOf(node, 0);
   const power = intAttributeOr(node, "p", 2);
   const type = b.types.get(x)?.elementType;
   if (type !== "float32" || (power !== 1 && power !== 2)) return false;

@@ -1,3 +1,4 @@
+import { inputOf } from "../../graph/at.js";
 import {
   floatAttribute,
   floatAttributeOr,
@@ -10,7 +11,7 @@ import {
   text,
 } from "../../graph/attributes.js";
 import { type ErrorDetails, PenniError } from "../../graph/errors.js";
-import { outputOrOmitted, requiredName, requiredNames } from "../../graph/operands.js";
+import { inputsOf, outputOrOmitted } from "../../graph/operands.js";
 import { describeShape } from "../../graph/shape_error.js";
 import { float32Tensor, int64Tensor, numericTensor } from "../../graph/tensor.js";
 import type { Attribute, Attributes, Node, Tensor, ValueType } from "../../graph/types.js";
@@ -99,14 +100,14 @@ function intsToInput(attribute: string): UpgradeRule["rewrite"] {
   return (node, context) => {
     const values = intsAttribute(node, attribute);
     if (values === undefined) return [node];
-    const x = requiredName(node, 0);
+    const x = inputOf(node, 0);
     const inputs = [x, intsConstant(node, attribute, values, context)];
     return [{ ...node, inputs, attributes: without(node, attribute) }];
   };
 }
 
 function rangesToInputs(node: Node, context: UpgradeContext): readonly Node[] {
-  const x = requiredName(node, 0);
+  const x = inputOf(node, 0);
   const inputs = [x];
   for (const attribute of ["starts", "ends", "axes"]) {
     const values = intsAttribute(node, attribute);
@@ -117,7 +118,7 @@ function rangesToInputs(node: Node, context: UpgradeContext): readonly Node[] {
 }
 
 function countToInput(node: Node, context: UpgradeContext): readonly Node[] {
-  const x = requiredName(node, 0);
+  const x = inputOf(node, 0);
   const k = intAttribute(node, "k");
   if (k === undefined) throw missing(node, "k");
   return [{ ...node, inputs: [x, intsConstant(node, "k", [k], context)], attributes: without(node, "k") }];
@@ -125,7 +126,7 @@ function countToInput(node: Node, context: UpgradeContext): readonly Node[] {
 
 /** A number as a scalar of the type of the node's first input. */
 function scalarLikeInput(node: Node, attribute: string, value: number, context: UpgradeContext): string {
-  const type = context.type(requiredName(node, 0))?.elementType;
+  const type = context.type(inputOf(node, 0))?.elementType;
   const tensor = type === undefined ? undefined : numericTensor(type, [], [value]);
   if (tensor === undefined) {
     throw cannotUpgrade(node, `"${attribute}" cannot be written as a constant of the input's type`, {
@@ -137,7 +138,7 @@ function scalarLikeInput(node: Node, attribute: string, value: number, context: 
 }
 
 function boundsToInputs(node: Node, context: UpgradeContext): readonly Node[] {
-  const x = requiredName(node, 0);
+  const x = inputOf(node, 0);
   const bounds = ["min", "max"].map((attribute) => {
     const bound = floatAttribute(node, attribute);
     return bound === undefined ? "" : scalarLikeInput(node, attribute, bound, context);
@@ -146,7 +147,7 @@ function boundsToInputs(node: Node, context: UpgradeContext): readonly Node[] {
 }
 
 function padsToInputs(node: Node, context: UpgradeContext): readonly Node[] {
-  const x = requiredName(node, 0);
+  const x = inputOf(node, 0);
   const pads = intsAttribute(node, "pads");
   const value = floatAttributeOr(node, "value", 0);
   if (pads === undefined) throw missing(node, "pads");
@@ -177,7 +178,7 @@ function dropRatio(node: Node, { isRead }: UpgradeContext): readonly Node[] {
  * matrix; from 13 on along one axis only.
  */
 function alongOneAxis(node: Node, { type, freshName }: UpgradeContext): readonly Node[] {
-  const x = requiredName(node, 0);
+  const x = inputOf(node, 0);
   const y = outputOrOmitted(node, 0);
   const axis = intAttributeOr(node, "axis", 1);
   const shape = type(x)?.shape;
@@ -204,7 +205,7 @@ function alongOneAxis(node: Node, { type, freshName }: UpgradeContext): readonly
 }
 
 function upsampleToResize(node: Node, { constant }: UpgradeContext): readonly Node[] {
-  const x = requiredName(node, 0);
+  const x = inputOf(node, 0);
   const fed = optionalInput(node, 1);
   const stated = floatsAttribute(node, "scales");
   const scales =
@@ -224,7 +225,7 @@ function asymmetric(node: Node, nearest: "floor" | "ceil"): Node {
 
 function upgradeResize(node: Node, context: UpgradeContext): readonly Node[] {
   if (context.opset > 10) return [withOptionalInputs(node, context)];
-  const [x, scales] = requiredNames(node, 2);
+  const [x, scales] = inputsOf(node, 2);
   const isNearest = (stringAttribute(node, "mode") ?? "nearest") === "nearest";
   const rounding = isNearest ? nearestRounding(node, context.value(scales)) : "floor";
   return [asymmetric({ ...node, inputs: [x, "", scales] }, rounding)];
