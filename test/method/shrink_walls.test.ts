@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import { create, toBinary } from "@bufbuild/protobuf";
 import { float, int, ints, text } from "../../src/graph/attributes.js";
-import { int64Tensor } from "../../src/graph/tensor.js";
+import { float32Tensor, int64Tensor } from "../../src/graph/tensor.js";
 import type { Attribute, Graph } from "../../src/graph/types.js";
 import { layerChannels, planShrink, shrink } from "../../src/method/shrink.js";
 import {
@@ -275,3 +275,36 @@ test("a constant near a jump is not taken for one side of it", async () => {
   const graph = net.graph([net.conv(jump, 2)]);
   assert.equal(layerChannels(shrink(graph))[0]?.outputs, 3);
 });
+
+/** Nodes that pass channels on, with another input (`hidden`) whose type nobody knows. */
+const beside: Readonly<Record<string, (net: Network, x: string, hidden: string) => string>> = {
+  Pad: (net, x, hidden) => net.op("Pad", [x, net.b.axes([0, 0, 1, 1, 0, 0, 1, 1]), hidden]),
+  Clip: (net, x, hidden) => net.op("Clip", [x, hidden]),
+  Add: (net, x, hidden) => net.op("Add", [x, hidden]),
+  Where: (net, x, hidden) =>
+    net.op("Where", [net.b.constant("yes", { type: "bool", dims: [], bytes: Uint8Array.of(1) }), x, hidden]),
+  Max: (net, x, hidden) => net.op("Max", [hidden, x]),
+  PRelu: (net, x, hidden) => net.op("PRelu", [x, hidden]),
+  Concat: (net, x, hidden) =>
+    net.op("Concat", [x, net.op("Expand", [hidden, net.b.axes([2, 2, 4, 4])])], { axis: int(1) }),
+};
+
+for (const [op, build] of Object.entries(beside)) {
+  test(`a wall: ${op} beside an input of unknown type`, async () => {
+    const net = new Network(45, [3, 6, 6]);
+    const x = net.conv("x", 6, { deadOutputs: [1, 2] });
+    const one = net.b.constant("one", float32Tensor([], Float32Array.of(1)));
+    const hidden = net.b.emit("QuickGelu", [one], { domain: "com.microsoft" });
+    const walled = build(net, x, hidden);
+    const graph = {
+      ...net.graph([walled]),
+      opsets: new Map([
+        ["", 17],
+        ["com.microsoft", 1],
+      ]),
+    };
+    const small = shrink(graph);
+    await assertSameOutputs(graph, small, net.feeds());
+    assert.equal(layerChannels(small)[0]?.outputs, 6);
+  });
+}

@@ -3,9 +3,10 @@ import { describe, test } from "node:test";
 import { ints } from "../../src/graph/attributes.js";
 import { PenniError } from "../../src/graph/errors.js";
 import type { Attribute, ElementType, ValueType } from "../../src/graph/types.js";
+import type { KnownValue, NodeContext } from "../../src/ops/core/context.js";
 import { TypedBuilder } from "../../src/ops/inference/builder.js";
 import { inferNode } from "../../src/ops/inference/infer.js";
-import { findOp } from "../../src/ops/inference/registry.js";
+import { findOp, standardOperators } from "../../src/ops/inference/registry.js";
 import { node } from "../../support/small_models.js";
 
 const typed = (elementType: ElementType, ...shape: number[]): ValueType => ({ elementType, shape });
@@ -77,6 +78,40 @@ const nodeOf = (broken: Broken) =>
     broken.attributes,
   );
 
+/** Inputs by which nodes are told sizes, axes and places. */
+const told: readonly (readonly [string, readonly number[]])[] = [
+  ["Reshape", [1]],
+  ["Expand", [1]],
+  ["Tile", [1]],
+  ["Squeeze", [1]],
+  ["Unsqueeze", [1]],
+  ["Pad", [1, 3]],
+  ["Split", [1]],
+  ["Slice", [1, 2, 3, 4]],
+  ["ConstantOfShape", [0]],
+  ["ReduceSum", [1]],
+  ["ReduceMean", [1]],
+];
+
+/** A node of `op` whose inputs up to number `index` are known lists, the last one as given and the others fit. */
+function toldBy(op: string, index: number, last: KnownValue): NodeContext {
+  const list = (elements: readonly number[]): KnownValue => ({
+    type: "int64",
+    dims: [elements.length],
+    elements,
+  });
+  const values = Array.from({ length: index + 1 }, (_, at) => {
+    if (at === index) return last;
+    if (at === 0) return undefined;
+    return op === "Pad" && at === 1 ? list([0, 0]) : list([1]);
+  });
+  const inputs = values.map((value) =>
+    value === undefined ? floats(1, 1) : typed(value.type, ...value.dims),
+  );
+  const names = inputs.map((_, at) => `in${at}`);
+  return { node: node(op, names, "y"), opset: 18, inputs, values };
+}
+
 function refusal(run: () => unknown): PenniError {
   try {
     run();
@@ -96,6 +131,40 @@ describe("a broken file is told from a fault of Penni", () => {
       assert.notEqual(error.code, "internal");
       assert.match(error.message, broken.says);
     });
+  }
+
+  for (const op of standardOperators) {
+    const scalars = findOp({ op, domain: "" })?.scalars ?? [];
+    for (const index of scalars) {
+      test(`one number: ${op}, input ${index}`, () => {
+        for (const shape of [[0], [2], [1, 0], [1, 1, 1, 1, 1]]) {
+          const inputs = Array.from({ length: index + 1 }, (_, at) =>
+            at === index ? floats(...shape) : floats(),
+          );
+          const broken = node(
+            op,
+            inputs.map((_, at) => `in${at}`),
+            "y",
+          );
+          const error = refusal(() => inferNode({ node: broken, opset: 18, inputs, values: [] }));
+          assert.equal(error.code, "shape");
+          assert.match(error.message, new RegExp(`input ${index} must be one number`));
+        }
+      });
+    }
+  }
+
+  for (const [op, indices] of told) {
+    for (const index of indices) {
+      test(`integers: ${op}, input ${index}`, () => {
+        for (const type of ["float32", "float64", "bool"] as const) {
+          const context = toldBy(op, index, { type, dims: [1], elements: [1] });
+          const error = refusal(() => inferNode(context));
+          assert.equal(error.code, "shape");
+          assert.match(error.message, new RegExp(`input ${index} must hold integers.*${type}`, "s"));
+        }
+      });
+    }
   }
 
   for (const broken of incomplete) {

@@ -190,9 +190,12 @@ function readersOf({ readers, outputNames }: GraphLinks, name: string): readonly
 }
 
 function flowOf(context: ChannelContext): ChannelFlow | Wall {
-  const { node } = context;
+  const { node, outputs } = context;
   const rule = ruleOf(findOp(node)?.channels);
   if (rule === undefined) return wall(`operator ${node.op} has no channel rule`);
   if (capturedNames(node).length > 0) return wall("it contains a subgraph");
-  return rule(context);
+  const flow = rule(context);
+  // Rules look at the data they pass on, and may not miss what hides the output's shape: another input's, say.
+  const isHidden = node.outputs.some((name, index) => name !== "" && outputs[index]?.shape === undefined);
+  return !("wall" in flow) && isHidden ? wall("the shape of its output is not known") : flow;
 }

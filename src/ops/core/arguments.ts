@@ -5,6 +5,7 @@ import { numericData } from "../../graph/tensor.js";
 import type { Dim, Node, Shape, ValueType } from "../../graph/types.js";
 import type { NodeContext } from "./context.js";
 import type { GradientContext } from "./definition.js";
+import { isInteger } from "./element_types.js";
 
 /** Parameters that old operator sets keep in an attribute and newer ones in a constant input. */
 export type IntsArgument =
@@ -13,7 +14,10 @@ export type IntsArgument =
   /** An input that is computed while the model runs; its length may be known. */
   | { readonly kind: "unknown"; readonly length: number | undefined };
 
-/** The integers in input number `index`, or else in the attribute of the given name. */
+/**
+ * The integers in input number `index`, or else in the attribute of the given name.
+ * @throws PenniError "shape" if the input is known to hold other numbers
+ */
 export function intsArgument(
   { node, inputs, values }: NodeContext,
   index: number,
@@ -25,6 +29,9 @@ export function intsArgument(
     return fromAttribute === undefined ? { kind: "absent" } : { kind: "known", values: fromAttribute };
   }
   const value = values[index];
+  if (value !== undefined && !isInteger(value.type)) {
+    throw shapeError(node, `input ${index} must hold integers`, "int64 or int32", value.type);
+  }
   if (value !== undefined) return { kind: "known", values: value.elements };
   const length = inputs[index]?.shape?.[0];
   return { kind: "unknown", length: typeof length === "number" ? length : undefined };

@@ -134,6 +134,8 @@ export interface OpDefinition {
   readonly countsData?: true;
   /** Absent where constants are neither: all float ones count as parameters, and none is trained. */
   readonly constants?: ConstantInputs;
+  /** Inputs, by their places, that hold one element; a list of one is taken for the number in it. */
+  readonly scalars?: readonly number[];
   readonly weight?: WeightLayout;
   /** Of inputs that may be weights, by their places; absent where none is a weight. */
   readonly scaleAxes?: Readonly<Record<number, ScaleAxis>>;

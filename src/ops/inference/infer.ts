@@ -1,3 +1,4 @@
+import { orDefault } from "../../graph/at.js";
 import { PenniError } from "../../graph/errors.js";
 import { ofLatest } from "../../graph/of_latest.js";
 import { describeShape, shapeError } from "../../graph/shape_error.js";
@@ -67,10 +68,18 @@ export function inferNode(context: NodeContext): readonly (ValueType | undefined
   // Nothing can be said of what depends on an operator that Penni does not know.
   const blind = context.node.inputs.some((name, index) => name !== "" && context.inputs[index] === undefined);
   if (definition === undefined || blind) return context.node.outputs.map(() => undefined);
+  for (const index of orDefault(definition.scalars, [])) checkScalar(context, index);
   const types = definition.shape(context);
   checkOutputCount(context.node, types.length);
   for (const { shape } of types) if (shape !== undefined) checkPossible(context.node, shape);
   return types;
+}
+
+/** An empty constant has no number to compute with, and a longer one several. */
+function checkScalar({ node, inputs }: NodeContext, index: number): void {
+  const shape = inputs[index]?.shape;
+  if (!isStatic(shape) || (shape.length <= 1 && elementCount(shape) === 1)) return;
+  throw shapeError(node, `input ${index} must be one number`, "[] or [1]", describeShape(shape));
 }
 
 /** Nothing would be known of a further output, which no runtime gives. */

@@ -15,6 +15,7 @@ import { unaryGradient } from "../families/elementwise.js";
  */
 export const Clip: OpDefinition = {
   type: "Clip",
+  scalars: [1, 2],
   cost: noProducts,
   onBlocks: true,
   constants: { trained: [], settings: [1, 2] },

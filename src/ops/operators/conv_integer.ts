@@ -10,6 +10,7 @@ import { alongAxis, centred } from "../families/quantization.js";
 /** Convolution of integers, int32, each less its zero point (ONNX ConvInteger, opset 10). */
 export const ConvInteger: OpDefinition = {
   type: "ConvInteger",
+  scalars: [2],
   gradient: ofIntegers,
   channels: ofIntegers,
   shape: (context) =>

@@ -7,6 +7,7 @@ import { noProducts, type OpDefinition, sameTypeAsFirstInput } from "../core/def
 /** Running sums along a constant or computed axis (ONNX CumSum, opset 11 and later). dx: the same the other way round. */
 export const CumSum: OpDefinition = {
   type: "CumSum",
+  scalars: [1],
   cost: noProducts,
   shape: sameTypeAsFirstInput,
   channels: (context) => {

@@ -12,6 +12,7 @@ import { noProducts } from "../core/definition.js";
  */
 export const Dropout: OpDefinition = {
   type: "Dropout",
+  scalars: [1, 2],
   cost: noProducts,
   elements: "kept",
   constants: { trained: [], settings: [1] },

@@ -6,6 +6,7 @@ import { noGradient } from "../families/elementwise.js";
 /** Boxes that no better one overlaps, int64 [count, 3]: how many depends on the data (ONNX NonMaxSuppression, opset 10 and later). */
 export const NonMaxSuppression: OpDefinition = {
   type: "NonMaxSuppression",
+  scalars: [2, 3, 4],
   cost: noProducts,
   notCompiled: absent("how large its result is, is not known before it runs"),
   countsData: true,

@@ -9,6 +9,7 @@ import { absent, noProducts } from "../core/definition.js";
  */
 export const OneHot: OpDefinition = {
   type: "OneHot",
+  scalars: [1],
   gradient: absent("its result does not change with its inputs but in jumps"),
   channels: absent("its channels are classes"),
   cost: noProducts,

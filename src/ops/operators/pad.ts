@@ -23,6 +23,7 @@ import { type Margins, padOrCrop } from "../families/pad_or_crop.js";
 /** Padding or, with negative pads, cropping (ONNX Pad; attributes up to opset 10, inputs from 11, axes from 18). */
 export const Pad: OpDefinition = {
   type: "Pad",
+  scalars: [2],
   cost: noProducts,
   onBlocks: true,
   elements: "padded",

@@ -14,6 +14,7 @@ import { alongAxis, asIntegers, centred, outputFactor } from "../families/quanti
  */
 export const QLinearConv: OpDefinition = {
   type: "QLinearConv",
+  scalars: [1, 2, 6, 7],
   gradient: ofIntegers,
   channels: ofIntegers,
   shape: (context) =>

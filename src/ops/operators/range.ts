@@ -9,6 +9,7 @@ import { LARGEST_GENERATED } from "../core/rearrange.js";
 /** start, start + delta, ... below limit (ONNX Range, opset 11). */
 export const Range: OpDefinition = {
   type: "Range",
+  scalars: [0, 1, 2],
   gradient: ofConstants,
   channels: absent("it reads no channels"),
   cost: noProducts,

@@ -14,6 +14,7 @@ import { zerosLike } from "../families/scatter_gradient.js";
  */
 export const TopK: OpDefinition = {
   type: "TopK",
+  scalars: [1],
   cost: noProducts,
   shape: topKTypes,
   channels: () => wall("it sorts"),

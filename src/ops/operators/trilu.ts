@@ -12,6 +12,7 @@ import { checkTable, mustBeConstant, unsupportedForm } from "../core/unsupported
 /** The upper or lower triangle of matrices, 0 elsewhere (ONNX Trilu, opset 14 and later). dx: the same of dy. */
 export const Trilu: OpDefinition = {
   type: "Trilu",
+  scalars: [1],
   cost: noProducts,
   elements: "padded",
   shape: (context) => {
