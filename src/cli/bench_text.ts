@@ -146,7 +146,12 @@ export function describeLayerSpeeds(
   { peak, wholeMs, wholeRange, remainderMs, runs, layers }: LayerSpeeds,
   width: number,
 ): string {
-  const remainder: Line = { name: REMAINDER, kernel: "", multiplyAccumulates: 0, ms: remainderMs };
+  const remainder: Line = {
+    name: nameOfRemainder(remainderMs),
+    kernel: "",
+    multiplyAccumulates: 0,
+    ms: remainderMs,
+  };
   const table = (lines: readonly Line[], title: string): string =>
     formatTable(columns(title, wholeMs, peak), [...lines, remainder], width);
   const byLayer = gather(layers, ({ node, kernel }) => ({ name: node, kernel }));
@@ -159,8 +164,8 @@ export function describeLayerSpeeds(
   return [table(byLayer, "layer"), table(byKind, "all kernels"), wrap(closing, width)].join("\n\n");
 }
 
-/** Copies of inputs and outputs, calls, less what reading the clock costs. */
-const REMAINDER = "(in no layer)";
+/** Copies of inputs and outputs, calls; but where the clock is read at many short steps, that costs more. */
+const nameOfRemainder = (ms: number): string => (ms < 0 ? "(reading the clock)" : "(in no layer)");
 
 function columns(title: string, total: number, peak: number): readonly Column<Line>[] {
   const speed = (line: Line): number => gigaflops(line.multiplyAccumulates, line.ms);

@@ -1,8 +1,9 @@
 import { compileProgram } from "../compile/compile.js";
 import type { Program } from "../compile/program.js";
 import { backend } from "../compile/wasm/backend.js";
-import { at, orDefault } from "../graph/at.js";
+import { at, listOf, orDefault, outputOf } from "../graph/at.js";
 import { PenniError } from "../graph/errors.js";
+import { linkGraph } from "../graph/links.js";
 import type { Graph } from "../graph/types.js";
 import { BASIS_CONV } from "../layers/forms.js";
 import { singleImage } from "./compiled_latency.js";
@@ -44,9 +45,12 @@ export async function measureLayerTimes(
 /** The layers that convolutions with a basis belong to, by the names of both: where a layer is written as two nodes. */
 function basisOwners(graph: Graph): ReadonlyMap<string, string> {
   const owners = new Map<string, string>();
-  for (const { name, outputs } of graph.nodes) {
+  const { readers } = linkGraph(graph);
+  for (const node of graph.nodes) {
+    const { name } = node;
     if (!name.endsWith(BASIS_CONV)) continue;
-    const reader = graph.nodes.find(({ inputs }) => inputs[0] !== undefined && inputs[0] === outputs[0]);
+    const output = outputOf(node, 0);
+    const reader = listOf(readers, output).find(({ inputs }) => inputs[0] === output);
     if (reader !== undefined) owners.set(name, reader.name);
   }
   return owners;

@@ -161,6 +161,8 @@ test("bench --layers shows what is in no layer, and adds up", () => {
     runs: 20,
     layers,
   };
+  const clocked = describeLayerSpeeds({ ...speeds, wholeMs: 3.4, remainderMs: -0.1 }, 80);
+  assert.match(clocked, /^\(reading the clock\) +-0\.100 +-2\.9 %$/m);
   const text = describeLayerSpeeds(speeds, 80);
   assert.match(text, /^\(in no layer\) +0\.100 +2\.8 %$/m);
   assert.match(text, /^dense_conv +3\.500 +97\.2 %/m);
