@@ -12,7 +12,7 @@ import { type Inference, inferGraph, nodeContext } from "../ops/inference/infer.
 import { findOp } from "../ops/inference/registry.js";
 import { isExactly } from "./exact_constants.js";
 import type { Allowance } from "./interpreter.js";
-import { type ProgramMaker, runProgram } from "./run_program.js";
+import { ModuleStore, type ProgramMaker, runProgram } from "./run_program.js";
 
 export interface ConstantLimits {
   /** A result may have that many more elements than the constants it is made of. */
@@ -64,6 +64,7 @@ class Evaluation {
   private readonly inference: Inference;
   private readonly outputs: ReadonlySet<string>;
   private readonly allowance: Allowance;
+  private readonly modules = new ModuleStore();
   private readonly mostElements: number;
   private elements = 0;
   private products = 0;
@@ -183,7 +184,7 @@ class Evaluation {
       metadata: new Map(),
     };
     try {
-      const values = runProgram(alone, this.compile, this.allowance);
+      const values = runProgram(alone, this.compile, this.allowance, this.modules);
       return names.map((name) => entryOf(values, name));
     } catch (error) {
       if (error instanceof PenniError) return undefined;

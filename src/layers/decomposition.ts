@@ -70,9 +70,10 @@ export function findDecomposition(links: GraphLinks, conv: Node): Decomposition 
   return { conv, matmul, reshape, shared, coefs, basis, shape: shape.name, dims };
 }
 
+/** A node of two inputs: what a broken file gives it besides would be lost with it. */
 function producer(links: GraphLinks, name: string | undefined, op: string): Node | undefined {
   const node = name === undefined ? undefined : links.producers.get(name);
-  return node?.op === op && node.domain === "" ? node : undefined;
+  return node?.op === op && node.domain === "" && node.inputs.length === 2 ? node : undefined;
 }
 
 /** How many readers a value has; being an output of the graph counts as one. */

@@ -8,7 +8,8 @@ import { imagenetPreprocessing, openDataset } from "../../src/data/index.js";
 import { readModel } from "../../src/files/model_files.js";
 import { int, ints, text } from "../../src/graph/attributes.js";
 import { float32Tensor, int64Tensor, numericTensor } from "../../src/graph/tensor.js";
-import type { Tensor } from "../../src/graph/types.js";
+import type { Graph, Node, Tensor } from "../../src/graph/types.js";
+import { verifyGraph } from "../../src/graph/verify.js";
 import { findDecompositions } from "../../src/layers/weights.js";
 import { evaluate } from "../../src/measure/accuracy.js";
 import { countGraph } from "../../src/measure/count.js";
@@ -19,6 +20,7 @@ import { analyseChannels } from "../../src/method/shrink/analysis.js";
 import { shrink } from "../../src/method/shrink.js";
 import { decodeModel } from "../../src/onnx/read.js";
 import { inferGraph } from "../../src/ops/inference/infer.js";
+import { foldNormalization } from "../../src/ops/passes/fold_normalization.js";
 import { simplify } from "../../src/ops/passes/simplify.js";
 import { conv, node, randomTensor, smallGraph } from "../../support/small_models.js";
 import { declare, floatBytes, modelBytes } from "../onnx/models.js";
@@ -184,6 +186,41 @@ test("coefficients that do not fit their basis are no decomposition", () => {
   assert.equal(findDecompositions({ ...decomposed, initializers }).length, 0);
   const many = new Map(decomposed.initializers).set("w.coefs", randomTensor([4, 2, 5000], 1));
   assert.equal(findDecompositions({ ...decomposed, initializers: many }).length, 0);
+});
+
+test("what a broken file gives a node beside its operator's inputs and outputs is not lost in folding", () => {
+  const statistics = Object.fromEntries(
+    ["g", "b", "m", "v"].map((name) => [name, float32Tensor([4], [1, 1, 1, 1])]),
+  );
+  const normalized = (extra: (nodes: readonly Node[]) => readonly Node[]): Graph => {
+    const nodes = [
+      conv({ name: "c", input: "x", weight: "w", kernel: 3 }),
+      node("BatchNormalization", ["c", "g", "b", "m", "v"], "n"),
+      node("Mul", ["n", "e"], "y"),
+    ];
+    const e = float32Tensor([], [2]);
+    return smallGraph([1, 2, 8, 8], extra(nodes), { w: randomTensor([4, 2, 3, 3], 1), e, ...statistics });
+  };
+  const only = (op: string, change: (each: Node) => Node) => (nodes: readonly Node[]) =>
+    nodes.map((each) => (each.op === op ? change(each) : each));
+  const readers = node("Relu", ["more"], "r");
+  const broken = [
+    normalized((nodes) => [...only("Conv", (c) => ({ ...c, outputs: ["c", "more"] }))(nodes), readers]),
+    normalized(only("Conv", (c) => ({ ...c, inputs: [...c.inputs, "", "e"] }))),
+    normalized(only("Conv", (c) => ({ ...c, inputs: [...c.inputs, "b", "e"] }))),
+  ];
+  assert.equal(foldNormalization(normalized((nodes) => nodes)).nodes.length, 2);
+  for (const graph of broken) verifyGraph(foldNormalization(graph));
+
+  const decomposed = decompose(
+    normalized((nodes) => nodes),
+    { basis: 2 },
+  );
+  for (const op of ["MatMul", "Reshape"]) {
+    const nodes = only(op, (each) => ({ ...each, inputs: [...each.inputs, "e"] }))(decomposed.nodes);
+    verifyGraph(foldNormalization({ ...decomposed, nodes }));
+    assert.equal(findDecompositions({ ...decomposed, nodes }).length, 0);
+  }
 });
 
 test("an empty weight is no layer to decompose", () => {

@@ -60,14 +60,19 @@ function isShared(links: GraphLinks, name: string): boolean {
   return orDefault(links.readers.get(name)?.length, 0) > 1 || links.outputNames.has(name);
 }
 
-/** The node whose output only this BatchNormalization reads. */
+/**
+ * The node whose output only this BatchNormalization reads, and which has nothing that would be lost: a broken file may
+ * give it more inputs and outputs than its operator has.
+ */
 function foldableProducer(links: GraphLinks, node: Node): Node | undefined {
   if (node.op !== "BatchNormalization" || node.domain !== "") return undefined;
   if (intAttribute(node, "training_mode") === 1 || node.outputs.slice(1).some((name) => name !== "")) {
     return undefined;
   }
   if (!hasInput(node, 0) || !hasOutput(node, 0)) return undefined;
-  return isShared(links, inputOf(node, 0)) ? undefined : ofInput(links.producers, node, 0);
+  const producer = isShared(links, inputOf(node, 0)) ? undefined : ofInput(links.producers, node, 0);
+  const isWhole = producer !== undefined && producer.outputs.length === 1 && producer.inputs.length <= 3;
+  return isWhole ? producer : undefined;
 }
 
 function floats(graph: Graph, name: string | undefined): Float32Array | undefined {
