@@ -58,6 +58,34 @@ test("coefficients go gradually if that is asked for; the weight decay is the on
   assert.deepEqual(optimizer, { ...presets.fast.optimizer, weightDecay: 5e-4 });
 });
 
+test("the best preset is a calibrated start, a long averaged fine-tuning, and the original as its teacher", async () => {
+  const best = await settingsFrom({ ...base, preset: "best" });
+  assert.deepEqual([best.start, best.basis, best.retrain.epochs], ["calibrate", "auto", 0]);
+  assert.deepEqual([best.fineTune.phases, best.fineTune.schedule.kind], ["joint", "cosine"]);
+  assert.ok(best.fineTune.epochs >= 5 * presets.fast.fineTune.epochs);
+  assert.equal(best.averaging, 0.998);
+  assert.ok(best.loss.distillation > 0 && best.loss.crossEntropy > 0);
+});
+
+test("what is learned from a teacher besides its scores, and how soft these are, is said by options", async () => {
+  const plain = await settingsFrom(base);
+  assert.deepEqual([plain.loss.features, plain.loss.temperature], [undefined, 4]);
+  const { loss } = await settingsFrom({ ...base, teacherFeatures: 5, temperature: 2 });
+  assert.deepEqual([loss.features, loss.temperature], [5, 2]);
+});
+
+test("what goes first is a setting where it is not magnitude", async () => {
+  assert.equal((await settingsFrom({ ...base, saliency: "magnitude" })).saliency, undefined);
+  assert.equal((await settingsFrom({ ...base, saliency: "fisher" })).saliency, "fisher");
+  const rule = { rule: { rule: "loss", measure: "top1", most: 1 }, option: "--max-loss" } as const;
+  assert.equal((await settingsFrom({ ...base, saliency: "taylor", rule })).saliency, "taylor");
+});
+
+test("channels of residual streams go where that is asked for", async () => {
+  const { channels } = await settingsFrom({ ...base, channels: 0.5, residualChannels: true });
+  assert.equal(channels?.sums, "tied");
+});
+
 const contradictions: Readonly<Record<string, readonly [Partial<SettingOptions>, RegExp]>> = {
   "epochs for channels without channels": [{ channelEpochs: 2 }, /--channel-epochs.*--channels/],
   "a rate for channels without channels": [{ channelLr: 0.1 }, /--channel-lr.*--channels/],
@@ -66,6 +94,24 @@ const contradictions: Readonly<Record<string, readonly [Partial<SettingOptions>,
   "labels for channels in a run without labels": [
     { channels: 0.5, channelLoss: "labels", loss: "distill" },
     /--channel-loss labels.*a loss with labels/,
+  ],
+  "residual channels without channels": [{ residualChannels: true }, /--residual-channels.*--channels/],
+  "a temperature without scores": [{ temperature: 2, loss: "labels" }, /--temperature.*labels alone/],
+  "a saliency with a calibrated start": [
+    { saliency: "fisher", preset: "best" },
+    /--saliency fisher.*--start svd.*--start calibrate/,
+  ],
+  "a saliency with gradual pruning": [{ saliency: "fisher", gradual: true }, /--saliency fisher.*--gradual/],
+  "a saliency without a target": [
+    { saliency: "taylor", preset: "paper" },
+    /--saliency taylor.*--target-macs.*--preset paper/,
+  ],
+  "a saliency with a size": [
+    {
+      saliency: "fisher",
+      rule: { rule: { rule: "size", bytes: 1e5, file: "onnx" }, option: "--target-size" },
+    },
+    /--saliency fisher.*--max-loss.*--target-size/,
   ],
   "gradual pruning without retraining": [{ gradual: true, epochs: 0 }, /--gradual.*--epochs above 0/],
   "gradual pruning without a target": [
