@@ -100,6 +100,8 @@ export async function carryOut(arm: Arm, seed: number, place: Place): Promise<st
     await output(process.execPath, [main, ...command]);
     return undefined;
   }
+  if (!path.basename(place.model).startsWith("resnet20"))
+    return "the script in PyTorch knows ResNet-20 alone";
   const python = findPyTorch();
   if (python === undefined) return PYTORCH_ADVICE;
   await runPyTorch(python, arm, seed, place);

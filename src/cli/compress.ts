@@ -99,7 +99,7 @@ export async function addCompressCommand(
         "first remove whole channels until this fraction of the original's MACs is left, and train: faster in every runtime",
       ).argParser(positiveShare),
     )
-    .option("--residual-channels", "and of those that additions tie together, as in residual networks")
+    .option("--residual-channels", "also channels that additions tie together, those of residual streams")
     .option(
       "--channel-epochs <n>",
       `epochs of training after that (${recoveryDefaults.epochs})`,

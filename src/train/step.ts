@@ -119,7 +119,9 @@ export function buildTrainingStep(
     return { loss, value, teacher: floatInput(`penni/teacher/${loss.output}`, b.dims(value)) };
   });
   const maps = lastMaps(network.nodes, b.types);
-  const attended = orDefault(options.attention, []).map((size): Attended & { readonly size: string } => {
+  // What only left-out outputs need is not there.
+  const sizes = orDefault(options.attention, []).filter((size) => maps.has(size));
+  const attended = sizes.map((size): Attended & { readonly size: string } => {
     const value = entryOf(maps, size);
     const [images, , height, width] = dims4(b.dims(value));
     return { size, value, teacher: floatInput(attentionOf(size), [images, height * width]) };

@@ -1,7 +1,14 @@
 import assert from "node:assert/strict";
+import { readFileSync } from "node:fs";
+import path from "node:path";
 import { test } from "node:test";
 import { type SettingOptions, settingsFrom, teacherOption } from "../../src/cli/compress_settings.js";
+import { createProgram } from "../../src/cli/program.js";
+import { Output } from "../../src/cli/terminal.js";
 import { channelTraining, gradualPruning, presets } from "../../src/run/config.js";
+import { presetNames } from "../../src/run/names.js";
+import { checkSettings } from "../../src/run/settings_checks.js";
+import { projectRoot } from "../../support/shared.js";
 
 const base: SettingOptions = { preset: "fast", device: "cpu", shrinkWhileTraining: true };
 
@@ -65,6 +72,19 @@ test("the best preset is a calibrated start, a long averaged fine-tuning, and th
   assert.ok(best.fineTune.epochs >= 5 * presets.fast.fineTune.epochs);
   assert.equal(best.averaging, 0.998);
   assert.ok(best.loss.distillation > 0 && best.loss.crossEntropy > 0);
+});
+
+test("every preset is complete, as settings, in the schema of configuration files and in the manual", async () => {
+  const manual = readFileSync(path.join(projectRoot, "docs/compress.md"), "utf8");
+  const [, documented = ""] = manual.split("## Presets");
+  const rows = [...documented.matchAll(/^\| `(\w+)`/gm)].map(([, name]) => name);
+  assert.deepEqual(rows, [...presetNames]);
+  const stream = new Output(process.stdout, "standard output");
+  const program = await createProgram({ stdout: stream, stderr: stream }, ["compress"]);
+  const compress = program.commands.find((command) => command.name() === "compress");
+  const choices = compress?.options.find(({ long }) => long === "--preset")?.argChoices;
+  assert.deepEqual(choices, [...presetNames]);
+  for (const preset of presetNames) checkSettings(await settingsFrom({ ...base, preset }));
 });
 
 test("what is learned from a teacher besides its scores, and how soft these are, is said by options", async () => {
