@@ -34,7 +34,9 @@ async function compare(): Promise<void> {
   const network = decompose(original, { basis: 5 });
   const plan = await gradientPlan(original, network, spec);
   const test = await (await openDataset(spec)).test();
-  const choices: (readonly [string, ReadonlyMap<string, Float32Array> | undefined])[] = [["magnitude", undefined]];
+  const choices: (readonly [string, ReadonlyMap<string, Float32Array> | undefined])[] = [
+    ["magnitude", undefined],
+  ];
   for (const [name, measure] of Object.entries(lossSaliencies)) {
     const moments = await gradientMoments(plan, {
       parameters: plan.sparse,

@@ -2,7 +2,7 @@ import { type Command, Option } from "commander";
 import { sourcesText } from "../data/spec.js";
 import { PenniError } from "../graph/errors.js";
 import { weightsTypes } from "../graph/weights_type.js";
-import { compressionDefaults, lossNames, recoveryDefaults } from "../method/defaults.js";
+import { compressionDefaults, compressionLoss, lossNames, recoveryDefaults } from "../method/defaults.js";
 import type { RunDirectory } from "../run/directory.js";
 import { penalties, presetNames, saliencies, starts } from "../run/names.js";
 import { terminalJson } from "../text/destinations.js";
@@ -79,7 +79,7 @@ export async function addCompressCommand(
     )
     .option(
       "--calibration-images <n>",
-      `images of a calibrated start (${compressionDefaults.calibrationImages})`,
+      `images of a calibrated start, or of --saliency (${compressionDefaults.calibrationImages})`,
       wholeNumber(1),
     )
     .option("--basis <d|auto>", "basis kernels per layer; auto, calibrated, for each layer", basisSize);
@@ -174,7 +174,7 @@ export async function addCompressCommand(
     )
     .option(
       "--temperature <t>",
-      "softens the classes' scores that are learned from (4)",
+      `softens the classes' scores that are learned from (${compressionLoss("mixed").temperature})`,
       numberBetween(0.01, 1e3),
     )
     .option("--label-smoothing <s>", "share of each label spread over all classes", numberBetween(0, 0.99))

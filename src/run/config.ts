@@ -62,7 +62,7 @@ export const settingsSchema = z.object({
    * images, pruned to the target at once (`calibrate`).
    */
   start: z.enum(starts).default("svd"),
-  /** Images of a calibrated start. Where a run is from before this was written, so many. */
+  /** Images of a calibrated start, or of a saliency by the loss. Where a run is from before this was written, so many. */
   calibrationImages: z.number().int().min(1).default(512),
   /**
    * Before anything else, whole channels are removed until this fraction of the original's MACs (paper count) is left,

@@ -4,9 +4,6 @@ import { gradientMoments } from "../../train/gradient_moments.js";
 import type { StageContext } from "./stage.js";
 import { stillPlan } from "./training.js";
 
-/** More change no ranking that one set of images would not change as much as another. */
-const IMAGES = 512;
-
 /** By network: each try of a search prunes the same one. */
 const known = new WeakMap<Graph, Awaited<ReturnType<typeof lossesOf>>>();
 
@@ -15,7 +12,7 @@ export async function lossesOf(
   graph: Graph,
   context: StageContext<"teacher">,
 ): Promise<ReadonlyMap<string, Float32Array> | undefined> {
-  const { saliency = "magnitude" } = context.run.config.settings;
+  const { saliency = "magnitude", calibrationImages } = context.run.config.settings;
   if (saliency === "magnitude") return undefined;
   const before = known.get(graph);
   if (before !== undefined) return before;
@@ -24,7 +21,7 @@ export async function lossesOf(
   const moments = await gradientMoments(plan, {
     parameters: plan.sparse,
     of: measure.of,
-    images: IMAGES,
+    images: calibrationImages,
     signal: context.signal,
   });
   const losses = lossesWithout(graph, moments, measure);
