@@ -48,7 +48,8 @@ async function compressionSeconds(root: string): Promise<number> {
 }
 
 /**
- * Runs a program and returns the lines it prints, which are shown on stderr as they come.
+ * Runs a program and returns the lines it prints, which are shown on stderr as they come. SIGTERM stops it, not us before it;
+ * Ctrl-C of a terminal reaches both.
  * @throws PenniError "training" if it fails
  */
 export async function output(command: string, args: readonly string[]): Promise<readonly string[]> {
@@ -57,13 +58,17 @@ export async function output(command: string, args: readonly string[]): Promise<
     child.once("error", reject);
     child.once("close", resolve);
   });
+  const stop = (): void => void child.kill("SIGTERM");
+  process.once("SIGTERM", stop);
   const lines: string[] = [];
   for await (const line of createInterface({ input: child.stdout })) {
     process.stderr.write(`${line}\n`);
     lines.push(line);
   }
-  if ((await status) === 0) return lines;
-  throw new PenniError("training", `${path.basename(command)} ended with status ${await status}`, {
+  const ended = await status;
+  process.removeListener("SIGTERM", stop);
+  if (ended === 0) return lines;
+  throw new PenniError("training", `${path.basename(command)} ended with status ${ended}`, {
     advice: "What it printed stands above",
   });
 }

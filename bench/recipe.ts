@@ -1,94 +1,41 @@
 /**
- * Ways to compress with equal epochs, one against the other: each variant and seed is one `penni compress` of ResNet-20 on
- * CIFAR-10. What is finished stays in the directory and is not run again, so this can be stopped at any time:
- * `node dist/bench/recipe.js -o DIR [--only NAME ...] [--seeds 2] [--epochs 6] [--target-macs 0.4] [--model FILE]`.
+ * Ways to compress ResNet-20 with equal epochs, one against the other (docs/recipe.md):
+ *
+ *   node dist/bench/recipe.js -o DIR                     runs all arms, or goes on with what was cut
+ *   node dist/bench/recipe.js -o DIR --only fast,cut     those, and nothing else
+ *   node dist/bench/recipe.js -o DIR --plan              says what would run, by which command, and for how long
+ *   node dist/bench/recipe.js -o DIR --table             prints the table of what is finished
+ *
+ * Each arm and seed is a run of its own below DIR, by our command line. One runs at a time; one that is finished is not run
+ * again, one that was killed or stopped is resumed. Every arm runs with the first seed before any with the second, so that what is
+ * there after an interruption can be compared.
  */
-import { existsSync } from "node:fs";
-import { mkdir, readFile, rm, writeFile } from "node:fs/promises";
-import path from "node:path";
+import { availableParallelism } from "node:os";
 import { Command } from "commander";
 import { numberBetween, wholeNumber } from "../src/cli/options.js";
-import { formatTable } from "../src/cli/table.js";
 import { sharedPath } from "../support/shared.js";
 import { runBenchmark } from "./command.js";
-import { type CompressionOutcome, compressOnce } from "./compression_run.js";
-import { meanAndDeviation } from "./results/table.js";
+import { type Arm, armNamed, arms } from "./recipe/arms.js";
+import { carryOut, commandOf, type Outcome, outcomeOf, type Place } from "./recipe/carry_out.js";
+import { tableText } from "./recipe/table.js";
 
-/** Options of `penni compress` beside target and seed; `epochs` are spent in all. */
-type Variant = (epochs: number) => readonly string[];
-
-/** Retraining and fine-tuning take these parts of the epochs. */
-function split(epochs: number, retraining: number): readonly string[] {
-  const first = Math.round(2 * epochs * retraining) / 2;
-  return ["--epochs", `${first}`, "--fine-tune-epochs", `${epochs - first}`];
-}
-
-const fast: Variant = (epochs) => split(epochs, 0.25);
-const calibrated: Variant = (epochs) => ["--start", "calibrate", "--basis", "auto", ...split(epochs, 0)];
-const gradual: Variant = (epochs) => ["--gradual", "--l1", "0", "--phases", "joint", ...split(epochs, 0.5)];
-
-/** All variants, each a change of one thing from another. */
-const variants: Readonly<Record<string, Variant>> = {
-  fast,
-  "fast, joint": (epochs) => [...fast(epochs), "--phases", "joint"],
-  "fast, labels only": (epochs) => [...fast(epochs), "--loss", "labels"],
-  "fast, original only": (epochs) => [...fast(epochs), "--loss", "distill"],
-  "fast, ema": (epochs) => [...fast(epochs), "--ema", "0.998"],
-  "fast, twice the rate": (epochs) => [...fast(epochs), "--fine-tune-lr", "0.04"],
-  "fast, d = 4": (epochs) => [...fast(epochs), "--basis", "4"],
-  "fast, d = 6": (epochs) => [...fast(epochs), "--basis", "6"],
-  gradual,
-  "gradual, alternating": (epochs) => [
-    "--gradual",
-    "--l1",
-    "0",
-    "--phases",
-    "alternating",
-    ...split(epochs, 0.5),
-  ],
-  "gradual, twice the rate": (epochs) => [...gradual(epochs), "--lr", "0.02", "--fine-tune-lr", "0.04"],
-  "gradual, five times the rate": (epochs) => [...gradual(epochs), "--lr", "0.05", "--fine-tune-lr", "0.02"],
-  calibrated,
-  "calibrated, twice the rate": (epochs) => [...calibrated(epochs), "--fine-tune-lr", "0.04"],
-  "calibrated, five times the rate": (epochs) => [...calibrated(epochs), "--fine-tune-lr", "0.1"],
-  "calibrated, one cycle": (epochs) => [
-    ...calibrated(epochs),
-    "--schedule",
-    "one-cycle",
-    "--fine-tune-lr",
-    "0.05",
-  ],
-  "calibrated, ema": (epochs) => [...calibrated(epochs), "--ema", "0.998"],
-  "calibrated, zeros come back": (epochs) => [
-    "--start",
-    "calibrate",
-    "--basis",
-    "auto",
-    "--gradual",
-    "--l1",
-    "0",
-    "--phases",
-    "joint",
-    ...split(epochs, 0.5),
-  ],
-};
-
-interface Options {
-  readonly out: string;
-  readonly only?: readonly string[];
+interface Options extends Place {
+  readonly only?: readonly Arm[];
   readonly seeds: number;
-  readonly epochs: number;
-  readonly targetMacs: number;
-  readonly model: string;
-  readonly trainLimit?: number;
+  readonly plan?: boolean;
+  readonly table?: boolean;
 }
 
 const program = new Command("recipe")
   .description("ways to compress ResNet-20 with equal epochs, one against the other")
-  .requiredOption("-o, --out <dir>", "where outcomes are kept")
-  .option("--only <names...>", `of: ${Object.keys(variants).join("; ")}`)
-  .option("--seeds <n>", "runs of each variant", wholeNumber(1), 2)
-  .option("--epochs <n>", "epochs of each run in all", numberBetween(0.5, 1e3), 6)
+  .requiredOption("-o, --out <dir>", "where runs are kept, to be gone on with")
+  .option("--only <names>", "these arms, with commas between them", (text: string) =>
+    text.split(",").map((name) => armNamed(name.trim())),
+  )
+  .option("--plan", "print what would run, and for how long")
+  .option("--table", "print the table of what is finished")
+  .option("--seeds <n>", "runs of each arm", wholeNumber(1), 2)
+  .option("--epochs <n>", "epochs of each run in all", numberBetween(0.5, 1e3), 3)
   .option(
     "--target-macs <f>",
     "fraction of the multiply-accumulates that is left",
@@ -96,86 +43,74 @@ const program = new Command("recipe")
     0.4,
   )
   .option("--model <file>", "the trained network", sharedPath("models/resnet20.onnx"))
+  .option("--data <dir>", "CIFAR-10 in its binary layout", sharedPath("data/cifar10"))
   .option("--train-limit <n>", "use only so many training images", wholeNumber(1))
-  .action(compare);
+  .option(
+    "--threads <n>",
+    "threads of each run (default: one per core)",
+    wholeNumber(1),
+    availableParallelism(),
+  )
+  .action(main);
 
-async function compare(options: Options): Promise<void> {
-  await mkdir(options.out, { recursive: true });
-  const names = options.only ?? Object.keys(variants);
-  const rows: { name: string; outcomes: CompressionOutcome[] }[] = names.map((name) => ({
-    name,
-    outcomes: [],
-  }));
-  // Every variant once before any a second time: what is there after an interruption can be compared.
-  for (let seed = 0; seed < options.seeds; seed++)
-    for (const { name, outcomes } of rows) outcomes.push(await outcomeOf(name, seed, options));
-  const percent = (share: number): string => (100 * share).toFixed(2);
-  const text = formatTable(
-    [
-      { title: "variant", cell: ({ name }) => name, dropOrder: 0 },
-      {
-        title: "top-1 %",
-        cell: ({ outcomes }) => {
-          const { mean, deviation } = meanAndDeviation(outcomes.map(({ test }) => test));
-          return deviation === undefined ? percent(mean) : `${percent(mean)} ± ${percent(deviation)}`;
-        },
-        align: "right",
-        dropOrder: 0,
-      },
-      {
-        title: "each",
-        cell: ({ outcomes }) => outcomes.map(({ test }) => percent(test)).join(" "),
-        dropOrder: 0,
-      },
-      {
-        title: "MACs %",
-        cell: ({ outcomes }) => outcomes.map(({ macs }) => percent(macs)).join(" "),
-        dropOrder: 0,
-      },
-      {
-        title: "parameters %",
-        cell: ({ outcomes }) => outcomes.map(({ parameters }) => percent(parameters)).join(" "),
-        dropOrder: 0,
-      },
-      {
-        title: "min",
-        cell: ({ outcomes }) => outcomes.map(({ seconds }) => (seconds / 60).toFixed(1)).join(" "),
-        dropOrder: 0,
-      },
-    ],
-    rows,
-    200,
-  );
-  process.stdout.write(`${text}\n`);
+const print = (line: string): void => {
+  process.stdout.write(`${line}\n`);
+};
+
+async function main(options: Options): Promise<void> {
+  const chosen = options.only ?? arms;
+  if (options.table === true) return printTable(chosen, options);
+  const open = await openRuns(chosen, options);
+  if (options.plan === true) return printPlan(open, options);
+  for (const [index, { arm, seed }] of open.entries()) {
+    process.stderr.write(`\n${arm.name}, seed ${seed}: run ${index + 1} of ${open.length}\n`);
+    const obstacle = await carryOut(arm, seed, options);
+    if (obstacle !== undefined) process.stderr.write(`left out: ${obstacle}\n`);
+  }
+  await printTable(chosen, options);
 }
 
-async function outcomeOf(name: string, seed: number, options: Options): Promise<CompressionOutcome> {
-  const variant = variants[name];
-  if (variant === undefined)
-    throw new Error(`there is no variant "${name}": ${Object.keys(variants).join("; ")}`);
-  const { out, epochs, targetMacs, model, trainLimit } = options;
-  const stem = path.join(
-    out,
-    `${name.replaceAll(/\W+/g, "-")}-${epochs}-${targetMacs}-${trainLimit ?? "all"}-${seed}`,
+interface OpenRun {
+  readonly arm: Arm;
+  readonly seed: number;
+}
+
+const seedsOf = ({ seeds }: Options): readonly number[] => Array.from({ length: seeds }, (_, seed) => seed);
+
+async function openRuns(chosen: readonly Arm[], options: Options): Promise<readonly OpenRun[]> {
+  const open: OpenRun[] = [];
+  for (const seed of seedsOf(options))
+    for (const arm of chosen)
+      if ((await outcomeOf(arm, seed, options)) === undefined) open.push({ arm, seed });
+  return open;
+}
+
+function printPlan(open: readonly OpenRun[], options: Options): void {
+  let minutes = 0;
+  for (const { arm, seed } of open) {
+    const { epoch, rest } = arm.seconds;
+    const own = (epoch * options.epochs + rest) / 60;
+    minutes += own;
+    const command = commandOf(arm, seed, options);
+    print(`${arm.name}, seed ${seed}, about ${own.toFixed(1)} min: ${arm.question}`);
+    print(`  ${command === undefined ? "pytorch/penni_run.py" : ["penni", ...command].join(" ")}`);
+  }
+  print(
+    `${open.length} runs, about ${(minutes / 60).toFixed(1)} h on two quiet cores with all training images`,
   );
-  const file = `${stem}.json`;
-  if (existsSync(file)) return JSON.parse(await readFile(file, "utf8")) as CompressionOutcome;
-  // A run that was cut short has no outcome; its seconds would not be those of one run.
-  await rm(stem, { recursive: true, force: true });
-  const outcome = await compressOnce(stem, [
-    model,
-    "--data",
-    `cifar10:${sharedPath("data/cifar10")}`,
-    "--seed",
-    `${seed}`,
-    "--target-macs",
-    `${targetMacs}`,
-    ...(trainLimit === undefined ? [] : ["--train-limit", `${trainLimit}`]),
-    ...variant(epochs),
-  ]);
-  await writeFile(file, `${JSON.stringify(outcome)}\n`);
-  await rm(stem, { recursive: true });
-  return outcome;
+}
+
+async function printTable(chosen: readonly Arm[], options: Options): Promise<void> {
+  const finished = [];
+  for (const arm of chosen) {
+    const outcomes = new Map<number, Outcome>();
+    for (const seed of seedsOf(options)) {
+      const outcome = await outcomeOf(arm, seed, options);
+      if (outcome !== undefined) outcomes.set(seed, outcome);
+    }
+    finished.push({ arm, outcomes });
+  }
+  print(tableText(finished));
 }
 
 await runBenchmark(program);

@@ -8,22 +8,13 @@ import { mkdir, mkdtemp, rm } from "node:fs/promises";
 import { availableParallelism, tmpdir } from "node:os";
 import path from "node:path";
 import { Command } from "commander";
-import { z } from "zod";
 import { numberBetween, wholeNumber } from "../src/cli/options.js";
 import { formatTable } from "../src/cli/table.js";
 import { lineWidth } from "../src/cli/terminal.js";
-import { readModel } from "../src/files/model_files.js";
-import { fixBatch } from "../src/graph/passes/fix_input_shape.js";
-import type { Graph } from "../src/graph/types.js";
-import { countGraph } from "../src/measure/count.js";
-import { decompose } from "../src/method/decompose.js";
-import { shrink } from "../src/method/shrink.js";
-import { simplify } from "../src/ops/passes/simplify.js";
-import { upgradeOpset } from "../src/ops/passes/upgrade_opset.js";
 import { runBenchmark } from "./command.js";
-import { type CompressionOutcome, compressOnce, output } from "./compression_run.js";
-import { findPyTorch, PYTORCH_ADVICE, pytorchScript } from "./pytorch.js";
-import { readWeights, writeWeights } from "./pytorch_weights.js";
+import { type CompressionOutcome, compressOnce } from "./compression_run.js";
+import { findPyTorch, PYTORCH_ADVICE } from "./pytorch.js";
+import { compressInPyTorch } from "./pytorch_run.js";
 
 interface RunOptions {
   readonly model: string;
@@ -35,8 +26,6 @@ interface RunOptions {
   readonly out?: string;
   readonly json?: boolean;
 }
-
-const BASIS = 5;
 
 const program = new Command("bench:run")
   .description("a whole compression of ResNet-20, against the published procedure in PyTorch")
@@ -69,7 +58,11 @@ async function runBoth(extra: readonly string[], options: RunOptions): Promise<v
       ...lengths(options),
       ...extra,
     ]);
-    const torch = python === undefined ? undefined : await compressInPyTorch(python, folder, options);
+    const { model, data } = options;
+    const torch =
+      python === undefined
+        ? undefined
+        : await compressInPyTorch(python, folder, { model, data, options: lengths(options) });
     const ratio = torch === undefined ? null : ours.seconds / torch.seconds;
     const text =
       options.json === true ? JSON.stringify({ ours, torch: torch ?? null, ratio }) : describe(ours, torch);
@@ -86,33 +79,6 @@ function lengths({ epochs, fineTuneEpochs, trainLimit, threads }: RunOptions): r
   return Object.entries({ ...numbers, ...limit })
     .flat()
     .map(String);
-}
-
-const totalsSchema = z.object({ stage: z.literal("done"), seconds: z.number(), test: z.number() });
-
-async function compressInPyTorch(
-  python: string,
-  folder: string,
-  options: RunOptions,
-): Promise<CompressionOutcome> {
-  const graph = simplify(upgradeOpset(await readModel(options.model)));
-  const weights = path.join(folder, "original.f32");
-  const result = path.join(folder, "pytorch.f32");
-  await writeWeights(weights, graph);
-  const files = ["--data", options.data, "--weights", weights, "--result", result, "--basis", String(BASIS)];
-  const lines = await output(python, [pytorchScript("penni_run.py"), ...files, ...lengths(options)]);
-  const { seconds, test } = totalsSchema.parse(JSON.parse(lines.at(-1) ?? ""));
-  const compressed = await readWeights(result, decompose(graph, { basis: BASIS }));
-  return { seconds, test, ...compression(graph, shrink(compressed)) };
-}
-
-function compression(original: Graph, compressed: Graph): Pick<CompressionOutcome, "parameters" | "macs"> {
-  const before = countGraph(fixBatch(original, 1));
-  const after = countGraph(fixBatch(compressed, 1));
-  return {
-    parameters: after.parameters / before.parameters,
-    macs: after.paperMacs / before.paperMacs,
-  };
 }
 
 function describe(ours: CompressionOutcome, torch: CompressionOutcome | undefined): string {

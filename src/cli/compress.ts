@@ -2,9 +2,9 @@ import { type Command, Option } from "commander";
 import { sourcesText } from "../data/spec.js";
 import { PenniError } from "../graph/errors.js";
 import { weightsTypes } from "../graph/weights_type.js";
-import { compressionDefaults, lossNames, recoveryDefaults } from "../method/defaults.js";
+import { compressionDefaults, compressionLoss, lossNames, recoveryDefaults } from "../method/defaults.js";
 import type { RunDirectory } from "../run/directory.js";
-import { penalties, presetNames, starts } from "../run/names.js";
+import { penalties, presetNames, saliencies, starts } from "../run/names.js";
 import { terminalJson } from "../text/destinations.js";
 import { type CompressOptions, withRule } from "./compress_options.js";
 import { scheduleNames, settingsFrom, teacherOption } from "./compress_settings.js";
@@ -79,13 +79,19 @@ export async function addCompressCommand(
     )
     .option(
       "--calibration-images <n>",
-      `images of a calibrated start (${compressionDefaults.calibrationImages})`,
+      `images of a calibrated start, or of --saliency (${compressionDefaults.calibrationImages})`,
       wholeNumber(1),
     )
     .option("--basis <d|auto>", "basis kernels per layer; auto, calibrated, for each layer", basisSize);
   command.optionsGroup("How far (one of these):");
   addRuleOptions(command, criteria);
   command
+    .addOption(
+      new Option(
+        "--saliency <name>",
+        "what goes first: the smallest by their layer's deviation, or what the loss misses least for each MAC, by its squared gradients (fisher) or their size (taylor)",
+      ).choices(saliencies),
+    )
     .optionsGroup("Whole channels first:")
     .addOption(
       new Option(
@@ -93,6 +99,7 @@ export async function addCompressCommand(
         "first remove whole channels until this fraction of the original's MACs is left, and train: faster in every runtime",
       ).argParser(positiveShare),
     )
+    .option("--residual-channels", "also channels that additions tie together, those of residual streams")
     .option(
       "--channel-epochs <n>",
       `epochs of training after that (${recoveryDefaults.epochs})`,
@@ -114,6 +121,11 @@ export async function addCompressCommand(
       "--teacher <name|file>",
       "whose outputs are learned from: original, recovered (what is left after --channels: faster), or another classifier of the same pictures (an .onnx file)",
       teacherOption,
+    )
+    .option(
+      "--teacher-features <w>",
+      "weight of learning where the teacher's maps are strong, at the end of each size of maps (attention transfer)",
+      numberBetween(1e-6, 1e6),
     )
     .option("--gradual", "remove coefficients little by little in retraining, so that they can come back")
     .option("--epochs <n>", "epochs of retraining", numberBetween(0, 1e6))
@@ -159,6 +171,11 @@ export async function addCompressCommand(
       "--distillation <w>",
       "weight of the original's outputs in the loss; the labels get the rest",
       numberBetween(0, 1),
+    )
+    .option(
+      "--temperature <t>",
+      `softens the classes' scores that are learned from (${compressionLoss("mixed").temperature})`,
+      numberBetween(0.01, 1e3),
     )
     .option("--label-smoothing <s>", "share of each label spread over all classes", numberBetween(0, 0.99))
     .option("--no-shrink-while-training", "keep dead channels until the training is over")

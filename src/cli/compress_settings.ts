@@ -4,7 +4,7 @@ import { PenniError } from "../graph/errors.js";
 import { type LossName, lossShares, oneCycle } from "../method/defaults.js";
 import { isGoal } from "../method/goal/rules.js";
 import type { Settings } from "../run/config.js";
-import type { Penalty, PresetName } from "../run/names.js";
+import type { Penalty, PresetName, Saliency } from "../run/names.js";
 import type { OutputChoice } from "../run/outputs.js";
 import { highestRate, type Schedule, withRate } from "../train/schedule.js";
 import type { AskedRule } from "./goal_options.js";
@@ -18,10 +18,13 @@ export interface SettingOptions {
   readonly start?: Settings["start"];
   readonly calibrationImages?: number;
   readonly channels?: number;
+  readonly residualChannels?: boolean;
   readonly channelEpochs?: number;
   readonly channelLr?: number;
   readonly channelLoss?: LossName;
   readonly teacher?: TeacherOption;
+  readonly teacherFeatures?: number;
+  readonly saliency?: Saliency;
   readonly gradual?: boolean;
   readonly epochs?: number;
   readonly fineTuneEpochs?: number;
@@ -33,6 +36,7 @@ export interface SettingOptions {
   readonly loss?: LossName;
   readonly outputLoss?: ReadonlyMap<string, OutputChoice>;
   readonly distillation?: number;
+  readonly temperature?: number;
   readonly labelSmoothing?: number;
   readonly shrinkWhileTraining: boolean;
   readonly weightsType?: Settings["weights"];
@@ -113,6 +117,7 @@ export async function settingsFrom(options: SettingOptions): Promise<Settings> {
     loss: lossFrom(options, preset.loss),
     prune,
     ...gradualFrom(options, retrain, hasTarget, gradualPruning),
+    ...saliencyFrom(options, preset, hasTarget || prune.rule === "loss"),
     threads: options.threads ?? availableParallelism(),
     device: options.device,
   };
@@ -129,9 +134,10 @@ function channelsFrom(
   preset: Settings["loss"],
   training: Settings["retrain"],
 ): Pick<Settings, "channels"> {
-  const { channels, channelEpochs, channelLr, channelLoss, teacher } = options;
+  const { channels, residualChannels, channelEpochs, channelLr, channelLoss, teacher } = options;
   if (channels === undefined) {
     const [given] = Object.entries({
+      "--residual-channels": residualChannels,
       "--channel-epochs": channelEpochs,
       "--channel-lr": channelLr,
       "--channel-loss": channelLoss,
@@ -150,6 +156,7 @@ function channelsFrom(
   return {
     channels: {
       fraction: channels,
+      ...(residualChannels === true ? { sums: "tied" } : {}),
       training: {
         ...training,
         epochs: channelEpochs ?? epochs,
@@ -180,6 +187,21 @@ function gradualFrom(
   return { gradual: pruning };
 }
 
+function saliencyFrom(
+  { saliency, start, gradual, rule, preset: name }: SettingOptions,
+  preset: Pick<Settings, "start">,
+  hasTarget: boolean,
+): Pick<Settings, "saliency"> {
+  if (saliency === undefined || saliency === "magnitude") return {};
+  const option = `--saliency ${saliency}`;
+  if ((start ?? preset.start) === "calibrate")
+    throw contradiction(option, "--start svd", "--start calibrate, which has an own measure of what goes");
+  if (gradual === true) throw contradiction(option, "one cut after retraining", "--gradual");
+  const found = rule?.option ?? `the rule of --preset ${name}`;
+  if (!hasTarget) throw contradiction(option, "--target-macs or --max-loss", found);
+  return { saliency };
+}
+
 function penaltyFrom(
   { penalty, l1 }: SettingOptions,
   preset: Pick<Settings, "l1" | "l1Form">,
@@ -193,7 +215,7 @@ function penaltyFrom(
 }
 
 function lossFrom(options: SettingOptions, preset: Settings["loss"]): Settings["loss"] {
-  const { loss, outputLoss, distillation, labelSmoothing } = options;
+  const { loss, outputLoss, distillation, labelSmoothing, temperature, teacherFeatures } = options;
   if (distillation !== undefined && loss !== undefined && loss !== "mixed")
     throw contradiction("--distillation", "the shares of --loss mixed", `--loss ${loss}`);
   const weights = {
@@ -209,7 +231,9 @@ function lossFrom(options: SettingOptions, preset: Settings["loss"]): Settings["
       "--loss distill",
       loss === undefined ? `the loss with labels of --preset ${options.preset}` : `--loss ${loss}`,
     );
-  return { ...weights, ...given({ labelSmoothing }) };
+  if (weights.distillation === 0 && temperature !== undefined)
+    throw contradiction("--temperature", "a loss with the original's outputs", "a loss of labels alone");
+  return { ...weights, ...given({ labelSmoothing, temperature, features: teacherFeatures }) };
 }
 
 function contradiction(option: string, expected: string, found: string): PenniError {

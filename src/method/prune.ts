@@ -1,5 +1,6 @@
-import { countOf } from "../graph/at.js";
+import { countOf, entryOf, present } from "../graph/at.js";
 import { PenniError } from "../graph/errors.js";
+import { float32Data } from "../graph/tensor.js";
 import type { Graph } from "../graph/types.js";
 import { findDecompositions } from "../layers/weights.js";
 import { countGraph, type GraphCount } from "../measure/count.js";
@@ -43,6 +44,11 @@ export interface MacsTarget extends LayerScales, Cuttable {
    * layers had no zeros.
    */
   readonly originalMacs?: number;
+  /**
+   * What the loss is expected to rise by without each value, by the name of the initializer (`lossesWithout`). Then what
+   * goes is what costs the least loss for each multiply-accumulate, in all layers alike; layers without an entry stay.
+   */
+  readonly losses?: ReadonlyMap<string, Float32Array> | undefined;
 }
 
 /**
@@ -83,14 +89,15 @@ interface PrunedMacs {
 function prunedMacs(graph: Graph, target: Omit<MacsTarget, "fraction">): PrunedMacs {
   const count = countGraph(graph);
   const original = target.originalMacs ?? undecomposedMacs(graph, count);
-  const layers = candidates(graph, target);
   const positions = new Map<string, number>();
+  for (const { sparse } of count.layers)
+    if (sparse !== undefined)
+      positions.set(sparse.initializer, countOf(positions, sparse.initializer) + sparse.positions);
+  const layers = candidates(graph, target, target.losses && sizesByLoss(graph, target.losses, positions));
   let fixed = count.paperMacs;
-  for (const { sparse } of count.layers) {
-    if (sparse === undefined) continue;
-    positions.set(sparse.initializer, countOf(positions, sparse.initializer) + sparse.positions);
-    fixed -= sparse.positions * (sparse.nonZeros + cuttableMacs(layers, sparse.initializer));
-  }
+  for (const { sparse } of count.layers)
+    if (sparse !== undefined)
+      fixed -= sparse.positions * (sparse.nonZeros + cuttableMacs(layers, sparse.initializer));
   const macs = (factor: number): number =>
     layers.reduce(
       (sum, layer) =>
@@ -98,6 +105,26 @@ function prunedMacs(graph: Graph, target: Omit<MacsTarget, "fraction">): PrunedM
       fixed,
     );
   return { layers, original, macs };
+}
+
+/** What a value counts at least that is not zero, so that it goes last of those that cost nothing, not by itself. */
+const LEAST_SIZE = 1e-18;
+
+/** Roots of the loss for each multiply-accumulate, so that a threshold t prices one at t^2, as for magnitudes. */
+function sizesByLoss(
+  { initializers }: Graph,
+  losses: ReadonlyMap<string, Float32Array>,
+  positions: ReadonlyMap<string, number>,
+): ReadonlyMap<string, Float32Array> {
+  return new Map(
+    [...losses].map(([name, of]) => {
+      const macs = Math.max(1, countOf(positions, name));
+      const sizes = float32Data(entryOf(initializers, name)).map((value, at) =>
+        value === 0 ? 0 : Math.max(LEAST_SIZE, Math.sqrt(present(of[at]) / macs)),
+      );
+      return [name, sizes] as const;
+    }),
+  );
 }
 
 /** Products that all kernels of a basis that can be cut cost at each output position. */

@@ -42,19 +42,19 @@ export function cuttableBases(
 }
 
 /**
- * A threshold t says that a product is worth t^2 of squared coefficients. So a kernel goes, with all its coefficients, where
+ * A threshold t says that a product is worth t^2 of squared sizes, those of coefficients by default. So a kernel goes, with all its coefficients, where
  * the squares of those that live are less than its products are worth: its own and one for each of them. The
  * strongest kernel always stays. A higher threshold never leaves more kernels.
  */
 export function remainingKernels(
-  data: Float32Array,
+  sizes: Float32Array,
   { d, kernelMacs }: CuttableBasis,
   threshold: number,
 ): Remainder {
   const living = new Float64Array(d);
   const worth = new Float64Array(d);
-  for (let place = 0; place < data.length; place++) {
-    const value = present(data[place]);
+  for (let place = 0; place < sizes.length; place++) {
+    const value = present(sizes[place]);
     if (!lives(value, threshold)) continue;
     const kernel = place % d;
     living[kernel] = present(living[kernel]) + 1;

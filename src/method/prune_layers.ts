@@ -19,7 +19,7 @@ export interface PrunedLayer {
   readonly nonZeros: number;
   /** Population standard deviation about the mean, before pruning. */
   readonly deviation: number;
-  /** Everything smaller in magnitude became zero. */
+  /** Everything smaller in size became zero: in magnitude, unless the loss was asked (`MacsTarget.losses`). */
   readonly threshold: number;
 }
 
@@ -68,6 +68,8 @@ export interface Candidate {
   readonly initializer: string;
   readonly dims: readonly number[];
   readonly data: Float32Array;
+  /** What thresholds are compared with: the data itself, or by another measure the size of each of its values. */
+  readonly sizes: Float32Array;
   readonly deviation: number;
   /** Threshold for factor 1. */
   readonly unit: number;
@@ -82,20 +84,28 @@ export function standardDeviation(data: Float32Array): number {
   return Math.sqrt(data.reduce((sum, value) => sum + (value - mean) ** 2, 0) / data.length);
 }
 
-/** All that may be pruned, in the order of `prunableInitializers`. */
+/**
+ * All that may be pruned, in the order of `prunableInitializers`.
+ * @param measured sizes in one unit for all layers, by the name of the initializer; one that has none there stays. By
+ *   default sizes are magnitudes, in units of their layer's deviation.
+ */
 export function candidates(
   graph: Graph,
   { scales, limits, cuttable }: LayerScales & Cuttable,
+  measured?: ReadonlyMap<string, Float32Array>,
 ): readonly Candidate[] {
   const bases = cuttableBases(graph, cuttable);
   return prunableInitializers(graph).map((initializer): Candidate => {
     const tensor = entryOf(graph.initializers, initializer);
     const data = float32Data(tensor);
     const deviation = standardDeviation(data);
-    const unit = deviation * orDefault(scales?.get(initializer), 1);
-    const floor = unit === 0 ? 0 : lowestThreshold(data, limits?.get(initializer) ?? data.length);
-    const basis = scales?.get(initializer) === 0 ? undefined : bases.get(initializer);
-    return { initializer, dims: tensor.dims, data, deviation, unit, floor, cuttable: basis };
+    const sizes = measured === undefined ? data : (measured.get(initializer) ?? data);
+    const isMeasured = measured?.has(initializer) !== false;
+    const scale = isMeasured ? orDefault(scales?.get(initializer), 1) : 0;
+    const unit = (measured === undefined ? deviation : 1) * scale;
+    const floor = unit === 0 ? 0 : lowestThreshold(sizes, limits?.get(initializer) ?? data.length);
+    const basis = scale === 0 ? undefined : bases.get(initializer);
+    return { initializer, dims: tensor.dims, data, sizes, deviation, unit, floor, cuttable: basis };
   });
 }
 
@@ -113,13 +123,13 @@ function lowestThreshold(data: Float32Array, most: number): number {
   );
 }
 
-/** What is smaller than this in magnitude goes. */
+/** What is smaller than this in size goes. */
 export const thresholdOf = ({ unit, floor }: Candidate, factor: number): number =>
   Math.max(factor * unit, floor);
 
-function remainder({ data, cuttable }: Candidate, threshold: number): Remainder {
-  if (cuttable !== undefined) return remainingKernels(data, cuttable, threshold);
-  const nonZeros = data.reduce((count, value) => (lives(value, threshold) ? count + 1 : count), 0);
+function remainder({ sizes, cuttable }: Candidate, threshold: number): Remainder {
+  if (cuttable !== undefined) return remainingKernels(sizes, cuttable, threshold);
+  const nonZeros = sizes.reduce((count, value) => (lives(value, threshold) ? count + 1 : count), 0);
   return { nonZeros, kernels: undefined };
 }
 
@@ -138,7 +148,7 @@ export function applyFactor(graph: Graph, layers: readonly Candidate[], factor: 
     const threshold = thresholdOf(layer, factor);
     const { kernels } = remainder(layer, threshold);
     const isKept = (at: number): boolean => kernels === undefined || kernels[at % kernels.length] === true;
-    const mask = layer.data.map((value, at) => (lives(value, threshold) && isKept(at) ? 1 : 0));
+    const mask = layer.sizes.map((value, at) => (lives(value, threshold) && isKept(at) ? 1 : 0));
     masks.set(layer.initializer, float32Tensor(layer.dims, mask));
     const kept = layer.data.map((value, index) => (mask[index] === 1 ? value : 0));
     pruned.push([layer.initializer, float32Tensor(layer.dims, kept)]);

@@ -7,7 +7,7 @@ import { compressionDefaults, compressionLoss, fractionsLeft, recoveryDefaults }
 import { pruneSchema } from "../method/goal/schema.js";
 import { outputLossSchema } from "../train/outputs.js";
 import { references } from "../train/step.js";
-import { type PresetName, starts } from "./names.js";
+import { type PresetName, saliencies, starts } from "./names.js";
 
 /** Down by half a cosine. */
 export const cosineSchema = z.object({ kind: z.literal("cosine"), initial: z.number().positive() });
@@ -47,6 +47,8 @@ const lossSchema = z.object({
   labelSmoothing: z.number().min(0).lt(1),
   distillation: z.number().min(0),
   temperature: z.number().positive(),
+  /** Weight of the distance to the teacher's attention maps; absent: it is not in the loss. */
+  features: z.number().positive().optional(),
   /** The outputs to match, where there are no labels to learn from besides. */
   outputs: z.array(outputLossSchema).min(1).optional(),
 });
@@ -60,7 +62,7 @@ export const settingsSchema = z.object({
    * images, pruned to the target at once (`calibrate`).
    */
   start: z.enum(starts).default("svd"),
-  /** Images of a calibrated start. Where a run is from before this was written, so many. */
+  /** Images of a calibrated start, or of a saliency by the loss. Where a run is from before this was written, so many. */
   calibrationImages: z.number().int().min(1).default(512),
   /**
    * Before anything else, whole channels are removed until this fraction of the original's MACs (paper count) is left,
@@ -69,6 +71,8 @@ export const settingsSchema = z.object({
   channels: z
     .object({
       fraction: z.number().gt(0).max(1),
+      /** "tied": channels of residual streams may go as well. */
+      sums: z.enum(["fixed", "tied"]).optional(),
       training: stageSchema,
       /** What is learned from in that training; by default as in all others. */
       loss: lossSchema.optional(),
@@ -87,6 +91,8 @@ export const settingsSchema = z.object({
   l1: z.number().min(0),
   l1Form: z.enum(["proximal", "subgradient", "channels"]),
   prune: pruneSchema,
+  /** Absent: "magnitude". */
+  saliency: z.enum(saliencies).optional(),
   loss: lossSchema,
   optimizer: z.object({ momentum: z.number().min(0).lt(1), weightDecay: z.number().min(0) }),
   /** Decay of an average of the weights over fine-tuning's steps, which is what the stage ends with; absent for none. */
@@ -177,6 +183,17 @@ function paperStage(epochs: number): Settings["retrain"] {
   };
 }
 
+/** What begins with a calibration, which makes the zeros: nothing is retrained before. */
+const calibrated = {
+  basis: "auto",
+  start: "calibrate",
+  retrain: { epochs: 0, schedule: { kind: "cosine", initial: 0.01 }, phases: "joint", phaseEpochs: 1 },
+  l1: 0,
+  l1Form: "proximal",
+  scaleBasisRate: true,
+  batchNormalization: "insert",
+} as const satisfies Partial<Settings>;
+
 /** How a network learns to do without the channels that were removed: nearly a training of its own. */
 export const channelTraining: Settings["retrain"] = {
   ...recoveryDefaults,
@@ -218,19 +235,25 @@ export const presets: Readonly<Record<PresetName, Settings>> = {
     scaleBasisRate: true,
     batchNormalization: "insert",
   },
+  /**
+   * Hours: the calibrated start, a basis for each layer, and one long fine-tuning of all at once whose weights are
+   * averaged. Who gives no other teacher learns from the network as it came in.
+   */
+  best: {
+    ...shared,
+    ...calibrated,
+    fineTune: { epochs: 30, schedule: { kind: "cosine", initial: 0.02 }, phases: "joint", phaseEpochs: 1 },
+    averaging: 0.998,
+    prune: { rule: "macs", fraction: fractionsLeft.trained },
+    loss: compressionLoss("mixed"),
+  },
   /** Minutes, without labels and without training: the calibrated start alone. */
   calibrate: {
     ...shared,
-    basis: "auto",
-    start: "calibrate",
-    retrain: { epochs: 0, schedule: { kind: "cosine", initial: 0.01 }, phases: "joint", phaseEpochs: 1 },
+    ...calibrated,
     fineTune: { epochs: 0, schedule: { kind: "cosine", initial: 0.02 }, phases: "joint", phaseEpochs: 1 },
-    l1: 0,
-    l1Form: "proximal",
     prune: { rule: "macs", fraction: fractionsLeft.untrained },
     loss: compressionLoss("distill"),
-    scaleBasisRate: true,
-    batchNormalization: "insert",
   },
 };
 

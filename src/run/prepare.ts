@@ -29,7 +29,7 @@ import { naming } from "./naming.js";
 import { absoluteSpec, versions } from "./provenance.js";
 import { type CutNetwork, cutBefore } from "./rest.js";
 import { checkBatch, checkEnoughImages, checkSettings, needsBatches, usesLabels } from "./settings_checks.js";
-import { teacherFor } from "./teacher.js";
+import { checkAttention, teacherFor } from "./teacher.js";
 import { checkTrainable, untrainedPart } from "./trainability.js";
 
 export type { CompressRequest } from "./compress_request.js";
@@ -79,6 +79,7 @@ async function prepare(request: CompressRequest): Promise<PreparedRun> {
   const { outputs, ...judged } = judgement;
   const { settings } = request;
   const teacher = await readTeacher(original, preprocessing, request);
+  checkAttention(original, teacher, settings);
   const config: RunConfig = {
     format: 1,
     model: path.resolve(request.model),
@@ -105,8 +106,9 @@ async function readTeacher(
   { teacher, settings }: CompressRequest,
 ): Promise<Graph | undefined> {
   if (teacher === undefined) return undefined;
-  const { crossEntropy, distillation } = settings.loss;
-  if (crossEntropy === 0 || distillation === 0 || !hasTraining(settings)) {
+  const { crossEntropy, distillation, features } = settings.loss;
+  const isAsked = distillation > 0 || features !== undefined;
+  if (crossEntropy === 0 || !isAsked || !hasTraining(settings)) {
     throw new PenniError("bad-option", "there is no use for another network to learn from", {
       expected: "a training on labels and scores (--loss mixed)",
       found: hasTraining(settings) ? "a loss without one of them" : "no training",

@@ -2,11 +2,14 @@ import { pictureFormat } from "../data/picture_format.js";
 import type { Preprocessing } from "../data/preprocessing.js";
 import { freshNames, renameValues, usedNames } from "../graph/edit.js";
 import { PenniError } from "../graph/errors.js";
+import { fixBatch } from "../graph/passes/fix_input_shape.js";
 import { removeDeadNodes } from "../graph/passes/remove_dead_nodes.js";
 import type { Graph } from "../graph/types.js";
 import { inputImageSize } from "../measure/accuracy.js";
 import { scoredClasses } from "../measure/classes.js";
 import { importForCompression } from "../method/import_for_compression.js";
+import { sharedSizes } from "../train/attention.js";
+import { hasTraining, type Settings } from "./config.js";
 import { atSize } from "./training_parts.js";
 
 /** What of a preprocessing must be the same for two networks that see the same batch. */
@@ -34,6 +37,22 @@ export function teacherFor(model: Graph, given: Graph, preprocessing: Preprocess
     alone,
     new Map([...(other === wanted.name ? [] : [[wanted.name, other] as const]), [scores.name, wanted.name]]),
   );
+}
+
+/**
+ * Whether the maps of a model and of its teacher can be compared, where the loss asks for that.
+ * @param teacher the model itself where it is undefined
+ * @throws PenniError "bad-option" if nothing is trained, or there are no maps of the same size
+ */
+export function checkAttention(model: Graph, teacher: Graph | undefined, settings: Settings): void {
+  if (settings.loss.features === undefined) return;
+  if (!hasTraining(settings))
+    throw new PenniError("bad-option", "--teacher-features has nothing to change here", {
+      expected: "a training",
+      found: "none",
+    });
+  const own = fixBatch(importForCompression(model), 1);
+  sharedSizes(own, teacher === undefined ? own : fixBatch(teacher, 1));
 }
 
 function checkPictures(teacher: Graph, preprocessing: Preprocessing): void {

@@ -29,11 +29,11 @@ export interface MatchedClasses {
 /**
  * The loss of a network that gives every class the same score and everything else as its mean, at most: ln K for the
  * cross-entropy, for a divergence T² times that of a teacher that is sure of one class (ln K too), for squared errors
- * in units of the deviation 1, for smooth L1 half of that.
+ * in units of the deviation 1, for smooth L1 half of that; for maps of attention that have nothing in common 2.
  * @param classes K of the labels, from 1
  */
 export function guessingLoss(
-  { crossEntropy, distillation, temperature }: LossOptions,
+  { crossEntropy, distillation, temperature, features = 0 }: LossOptions,
   matched: readonly MatchedClasses[],
   classes: number,
 ): number {
@@ -46,7 +46,7 @@ export function guessingLoss(
     (sum, each) => sum + each.loss.weight * costs[each.loss.measure](each.classes),
     0,
   );
-  return crossEntropy * Math.log(classes) + distillation * distance;
+  return crossEntropy * Math.log(classes) + distillation * distance + 2 * features;
 }
 
 /** The trend with one more loss; without a trend, the first loss starts it. */

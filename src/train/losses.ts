@@ -4,6 +4,7 @@ import { float32Tensor, scalarTensor } from "../graph/tensor.js";
 import type { Graph } from "../graph/types.js";
 import { add, mul, neg, reduceMean, reduceSum, sub } from "../ops/core/emit.js";
 import type { TypedBuilder } from "../ops/inference/builder.js";
+import { type Attended, emitAttentionDistance } from "./attention.js";
 import { type ClassAxis, classifierLoss, type OutputLoss } from "./outputs.js";
 
 /** What a training step minimises; weights add up as given, they need not sum to one. */
@@ -16,6 +17,8 @@ export interface LossOptions {
   readonly distillation: number;
   /** Softening of both distributions in the distillation, above 0 (Hinton et al. 2015). */
   readonly temperature: number;
+  /** Weight of the distance to the teacher's maps of attention (`attention.ts`), above 0; absent for none. */
+  readonly features?: number | undefined;
   /** The outputs that the distillation matches; where absent, a classifier's logits. */
   readonly outputs?: readonly OutputLoss[] | undefined;
 }
@@ -35,6 +38,8 @@ export interface LossValues {
   readonly classified?: { readonly logits: string; readonly labels: string } | undefined;
   /** With the original's value of the same dimensions. */
   readonly matched: readonly MatchedValue[];
+  /** Needed iff the loss has features. */
+  readonly attended?: readonly Attended[] | undefined;
 }
 
 export interface MatchedValue {
@@ -133,7 +138,7 @@ function meanOfAll(b: TypedBuilder, x: string): string {
 /** Emits the weighted loss as a scalar and returns its name. */
 export function emitLoss(b: TypedBuilder, values: LossValues, options: LossOptions): string {
   const terms: string[] = [];
-  const { classified, matched } = values;
+  const { classified, matched, attended } = values;
   if (options.crossEntropy > 0 && classified !== undefined) {
     const { logits, labels } = classified;
     terms.push(
@@ -144,6 +149,8 @@ export function emitLoss(b: TypedBuilder, values: LossValues, options: LossOptio
     const weight = b.scalar(options.distillation * each.loss.weight);
     terms.push(mul(b, distance(b, each, options.temperature), weight));
   }
+  if (options.features !== undefined && attended !== undefined && attended.length > 0)
+    terms.push(mul(b, emitAttentionDistance(b, attended), b.scalar(options.features)));
   const [first, ...rest] = terms;
   return rest.reduce((sum, term) => add(b, sum, term), first ?? b.scalar(0));
 }

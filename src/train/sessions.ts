@@ -9,6 +9,7 @@ import { fixBatch } from "../graph/passes/fix_input_shape.js";
 import { float32Data } from "../graph/tensor.js";
 import type { Graph, Tensor } from "../graph/types.js";
 import { runningStatisticsOf } from "../ops/operators/batch_normalization.js";
+import { attentionOf, sharedSizes, withAttention } from "./attention.js";
 import { buildEvaluation, buildOutputs } from "./evaluation.js";
 import { imageInput } from "./forward.js";
 import { writeInPlace } from "./in_place.js";
@@ -36,7 +37,7 @@ export interface Teacher {
   readonly session: Session;
   readonly input: string;
   readonly losses: readonly OutputLoss[];
-  /** The value that the loss compares, by the name of the output that is matched. */
+  /** The value that the loss compares, by the name of the output that is matched; maps of attention by their own. */
   readonly values: ReadonlyMap<string, string>;
 }
 
@@ -59,6 +60,7 @@ export async function buildPhases(
     state.declare(name, tensor.dims, float32Data(tensor));
   }
   const block = provider === "cpu" ? await blockSize() : undefined;
+  const attention = await matchedSizes(network, plan);
   const built: PhaseStep[] = [];
   for (const phase of plan.phases) {
     const plain = buildTrainingStep(network, names, {
@@ -66,6 +68,7 @@ export async function buildPhases(
       batchNormalization: plan.batchNormalization,
       loss: plan.loss,
       ...(plan.reference === undefined ? {} : { reference: plan.reference }),
+      ...(attention.length === 0 ? {} : { attention }),
       optimizer: plan.optimizer,
       ...(block === undefined ? {} : { block }),
     });
@@ -91,6 +94,18 @@ export async function buildPhases(
   return built;
 }
 
+/** Sizes of the maps that are compared with the teacher's; none where the loss does not ask. */
+async function matchedSizes(network: Graph, plan: TrainingPlan): Promise<readonly string[]> {
+  return plan.loss.features === undefined ? [] : sharedSizes(network, await teacherOf(plan));
+}
+
+/** With the batch of the plan. @throws PenniError "bad-option" if the plan has none */
+async function teacherOf({ teacher, batch }: TrainingPlan): Promise<Graph> {
+  if (teacher === undefined)
+    throw new PenniError("bad-option", "the loss matches outputs of an original that is not given");
+  return fixBatch(await readModel(teacher), batch);
+}
+
 /** What any phase trains, and the running statistics. */
 function stateNames(network: Graph, plan: TrainingPlan): ReadonlySet<string> {
   const trained = plan.phases.flatMap((phase) => Object.keys(phase.trained));
@@ -105,21 +120,27 @@ function initializer(network: Graph, name: string): Tensor {
 }
 
 /**
- * The teacher's session; undefined if the loss does not ask for one. Its outputs are the values to match and the
- * outputs themselves.
+ * The session of a network's teacher; undefined if the loss does not ask for one. Its outputs are the values to match and
+ * the outputs themselves.
  * @throws PenniError "bad-option" if the loss asks for a teacher that the plan does not have
  */
-export async function loadTeacher(plan: TrainingPlan, provider: Provider): Promise<Teacher | undefined> {
-  if (plan.loss.distillation === 0) return undefined;
-  if (plan.teacher === undefined)
-    throw new PenniError("bad-option", "the loss matches outputs of an original that is not given");
-  const network = fixBatch(await readModel(plan.teacher), plan.batch);
-  const losses = matchedOutputs(network, plan.loss);
-  const values = new Map(losses.map((loss) => [loss.output, comparedValue(network, loss)]));
-  const outputs = [...new Set([...values.values(), ...values.keys()])];
-  const matched = { ...network, outputs: outputs.map((name) => ({ name, type: undefined })) };
+export async function loadTeacher(
+  network: Graph,
+  plan: TrainingPlan,
+  provider: Provider,
+): Promise<Teacher | undefined> {
+  if (plan.loss.distillation === 0 && plan.loss.features === undefined) return undefined;
+  const teacher = await teacherOf(plan);
+  const losses = matchedOutputs(teacher, plan.loss);
+  const compared = losses.map((loss) => [loss.output, comparedValue(teacher, loss)] as const);
+  const sizes = await matchedSizes(network, plan);
+  const matched = withAttention(teacher, sizes, [...new Set(compared.flat())]);
+  const values = new Map([
+    ...compared,
+    ...sizes.map((size) => [attentionOf(size), attentionOf(size)] as const),
+  ]);
   const session = await openSession(matched, { threads: plan.threads, provider, spinning: false });
-  return { session, input: imageInput(network).name, losses, values };
+  return { session, input: imageInput(teacher).name, losses, values };
 }
 
 /** What is evaluated on the validation images: a classifier's predictions, or the outputs that are matched. */

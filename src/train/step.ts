@@ -1,4 +1,4 @@
-import { inputOf } from "../graph/at.js";
+import { dims4, entryOf, inputOf, orDefault } from "../graph/at.js";
 import { int } from "../graph/attributes.js";
 import { PenniError } from "../graph/errors.js";
 import { removeDeadNodes } from "../graph/passes/remove_dead_nodes.js";
@@ -12,6 +12,7 @@ import { inferGraph, staticDims } from "../ops/inference/infer.js";
 import { declareTypes, expandComposites, namesOf } from "../ops/passes/expand_composites.js";
 import { factorConvolutions } from "../ops/passes/factor_convolutions.js";
 import { fuseSilu } from "../ops/passes/fuse_silu.js";
+import { type Attended, attentionOf, lastMaps } from "./attention.js";
 import { blockLayout } from "./blocked/pass.js";
 import { productsPerPosition } from "./blocked/winograd.js";
 import { declareInitializers, emitForward, expectOpset, imageInput } from "./forward.js";
@@ -38,6 +39,8 @@ export interface StepOptions {
   readonly loss: LossOptions;
   /** Default: "labels". */
   readonly reference?: Reference;
+  /** Sizes of the maps whose attention is compared, where the loss has features: those of `sharedSizes`. */
+  readonly attention?: readonly string[];
   readonly optimizer: SgdOptions;
   /**
    * Channels of a block, to run on ONNX Runtime's blocked layout (CPU provider only: see `blocked/pass.ts`);
@@ -59,7 +62,7 @@ export interface TrainingStep {
   readonly masks: ReadonlyMap<string, string>;
   /** Parameters that are inputs but not updated by this step. */
   readonly constants: ReadonlyMap<string, string>;
-  /** Inputs that take the original network's values, by the name of the output that is matched. */
+  /** Inputs that take the teacher's values, by the name of the output that is matched, or of a map of attention. */
   readonly teachers: ReadonlyMap<string, string>;
 }
 
@@ -115,10 +118,18 @@ export function buildTrainingStep(
     const value = comparedValue(network, loss);
     return { loss, value, teacher: floatInput(`penni/teacher/${loss.output}`, b.dims(value)) };
   });
+  const maps = lastMaps(network.nodes, b.types);
+  // What only left-out outputs need is not there.
+  const sizes = orDefault(options.attention, []).filter((size) => maps.has(size));
+  const attended = sizes.map((size): Attended & { readonly size: string } => {
+    const value = entryOf(maps, size);
+    const [images, , height, width] = dims4(b.dims(value));
+    return { size, value, teacher: floatInput(attentionOf(size), [images, height * width]) };
+  });
   const learningRate = floatInput(stepNames.learningRate, []);
   const l1Strength = floatInput(stepNames.l1Strength, []);
 
-  const loss = emitLoss(b, { classified, matched }, options.loss);
+  const loss = emitLoss(b, { classified, matched, attended }, options.loss);
   const gradients = buildGradients(b, [...b.nodes], loss, [...options.trained.keys()]);
 
   const parameters = new Map<string, StateSlot>();
@@ -166,7 +177,10 @@ export function buildTrainingStep(
     statistics,
     masks,
     constants,
-    teachers: new Map(matched.map(({ loss: { output }, teacher }) => [output, teacher])),
+    teachers: new Map([
+      ...matched.map(({ loss: { output }, teacher }) => [output, teacher] as const),
+      ...attended.map(({ size, teacher }) => [attentionOf(size), teacher] as const),
+    ]),
   };
 }
 

@@ -52,7 +52,7 @@ export class Workbench {
     const state = new TrainingState(residentValues(nodeEngine, provider));
     const phases = await buildPhases(network, plan, state, provider);
     const sessions = await PhaseSessions.open(phases.map(({ open }) => open));
-    const teacher = await loadTeacher(plan, provider);
+    const teacher = await loadTeacher(network, plan, provider);
     const evaluation =
       plan.data.validation > 0 ? await loadEvaluation(network, plan, state, provider) : undefined;
     const values = new BatchValues(plan, imageInput(network).name, imageDims, provider, teacher);

@@ -38,12 +38,12 @@ describe("completion", () => {
       ],
       [
         ["penni", "compress", "net.onnx", "--preset", ""],
-        ["fast", "calibrate", "paper"],
+        ["fast", "best", "calibrate", "paper"],
       ],
       [["penni", "compress", "--preset", "=", "fa"], ["fast"]],
       [
         ["penni", "compress", "--preset", "="],
-        ["fast", "calibrate", "paper"],
+        ["fast", "best", "calibrate", "paper"],
       ],
       [["penni", "net.onnx", "photos", "--preset", "cal"], ["calibrate"]],
       [["penni", "compress", "net.onnx", "--target-m"], ["--target-macs"]],

@@ -1,7 +1,14 @@
 import assert from "node:assert/strict";
+import { readFileSync } from "node:fs";
+import path from "node:path";
 import { test } from "node:test";
 import { type SettingOptions, settingsFrom, teacherOption } from "../../src/cli/compress_settings.js";
+import { createProgram } from "../../src/cli/program.js";
+import { Output } from "../../src/cli/terminal.js";
 import { channelTraining, gradualPruning, presets } from "../../src/run/config.js";
+import { presetNames } from "../../src/run/names.js";
+import { checkSettings } from "../../src/run/settings_checks.js";
+import { projectRoot } from "../../support/shared.js";
 
 const base: SettingOptions = { preset: "fast", device: "cpu", shrinkWhileTraining: true };
 
@@ -58,6 +65,47 @@ test("coefficients go gradually if that is asked for; the weight decay is the on
   assert.deepEqual(optimizer, { ...presets.fast.optimizer, weightDecay: 5e-4 });
 });
 
+test("the best preset is a calibrated start, a long averaged fine-tuning, and the original as its teacher", async () => {
+  const best = await settingsFrom({ ...base, preset: "best" });
+  assert.deepEqual([best.start, best.basis, best.retrain.epochs], ["calibrate", "auto", 0]);
+  assert.deepEqual([best.fineTune.phases, best.fineTune.schedule.kind], ["joint", "cosine"]);
+  assert.ok(best.fineTune.epochs >= 5 * presets.fast.fineTune.epochs);
+  assert.equal(best.averaging, 0.998);
+  assert.ok(best.loss.distillation > 0 && best.loss.crossEntropy > 0);
+});
+
+test("every preset is complete, as settings, in the schema of configuration files and in the manual", async () => {
+  const manual = readFileSync(path.join(projectRoot, "docs/compress.md"), "utf8");
+  const [, documented = ""] = manual.split("## Presets");
+  const rows = [...documented.matchAll(/^\| `(\w+)`/gm)].map(([, name]) => name);
+  assert.deepEqual(rows, [...presetNames]);
+  const stream = new Output(process.stdout, "standard output");
+  const program = await createProgram({ stdout: stream, stderr: stream }, ["compress"]);
+  const compress = program.commands.find((command) => command.name() === "compress");
+  const choices = compress?.options.find(({ long }) => long === "--preset")?.argChoices;
+  assert.deepEqual(choices, [...presetNames]);
+  for (const preset of presetNames) checkSettings(await settingsFrom({ ...base, preset }));
+});
+
+test("what is learned from a teacher besides its scores, and how soft these are, is said by options", async () => {
+  const plain = await settingsFrom(base);
+  assert.deepEqual([plain.loss.features, plain.loss.temperature], [undefined, 4]);
+  const { loss } = await settingsFrom({ ...base, teacherFeatures: 5, temperature: 2 });
+  assert.deepEqual([loss.features, loss.temperature], [5, 2]);
+});
+
+test("what goes first is a setting where it is not magnitude", async () => {
+  assert.equal((await settingsFrom({ ...base, saliency: "magnitude" })).saliency, undefined);
+  assert.equal((await settingsFrom({ ...base, saliency: "fisher" })).saliency, "fisher");
+  const rule = { rule: { rule: "loss", measure: "top1", most: 1 }, option: "--max-loss" } as const;
+  assert.equal((await settingsFrom({ ...base, saliency: "taylor", rule })).saliency, "taylor");
+});
+
+test("channels of residual streams go where that is asked for", async () => {
+  const { channels } = await settingsFrom({ ...base, channels: 0.5, residualChannels: true });
+  assert.equal(channels?.sums, "tied");
+});
+
 const contradictions: Readonly<Record<string, readonly [Partial<SettingOptions>, RegExp]>> = {
   "epochs for channels without channels": [{ channelEpochs: 2 }, /--channel-epochs.*--channels/],
   "a rate for channels without channels": [{ channelLr: 0.1 }, /--channel-lr.*--channels/],
@@ -66,6 +114,24 @@ const contradictions: Readonly<Record<string, readonly [Partial<SettingOptions>,
   "labels for channels in a run without labels": [
     { channels: 0.5, channelLoss: "labels", loss: "distill" },
     /--channel-loss labels.*a loss with labels/,
+  ],
+  "residual channels without channels": [{ residualChannels: true }, /--residual-channels.*--channels/],
+  "a temperature without scores": [{ temperature: 2, loss: "labels" }, /--temperature.*labels alone/],
+  "a saliency with a calibrated start": [
+    { saliency: "fisher", preset: "best" },
+    /--saliency fisher.*--start svd.*--start calibrate/,
+  ],
+  "a saliency with gradual pruning": [{ saliency: "fisher", gradual: true }, /--saliency fisher.*--gradual/],
+  "a saliency without a target": [
+    { saliency: "taylor", preset: "paper" },
+    /--saliency taylor.*--target-macs.*--preset paper/,
+  ],
+  "a saliency with a size": [
+    {
+      saliency: "fisher",
+      rule: { rule: { rule: "size", bytes: 1e5, file: "onnx" }, option: "--target-size" },
+    },
+    /--saliency fisher.*--max-loss.*--target-size/,
   ],
   "gradual pruning without retraining": [{ gradual: true, epochs: 0 }, /--gradual.*--epochs above 0/],
   "gradual pruning without a target": [

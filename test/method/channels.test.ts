@@ -12,6 +12,7 @@ import { elementCount, float32Data } from "../../src/graph/tensor.js";
 import type { Graph } from "../../src/graph/types.js";
 import { countGraph } from "../../src/measure/count.js";
 import { pruneChannels, readValues } from "../../src/method/channels/prune.js";
+import type { SumChannels } from "../../src/method/channels/table.js";
 import { layerChannels } from "../../src/method/shrink.js";
 import { newNetwork } from "../../src/networks/index.js";
 import { inferGraph } from "../../src/ops/inference/infer.js";
@@ -32,10 +33,11 @@ const widths = (graph: Graph): readonly (readonly [number, number])[] =>
 function variancesOf(
   graph: Graph,
   variance: (value: string, channel: number) => number,
+  sums?: SumChannels,
 ): ReadonlyMap<string, readonly number[]> {
   const { types } = inferGraph(fixBatch(graph, 1));
   return new Map(
-    readValues(graph).map((value) => {
+    readValues(graph, sums).map((value) => {
       const channels = types.get(value)?.shape?.[1];
       assert.ok(typeof channels === "number");
       return [value, Array.from({ length: channels }, (_, channel) => variance(value, channel))] as const;
@@ -96,6 +98,67 @@ test("what additions tie together goes together, in multiples, also in front of 
   }
 });
 
+test("channels of a residual stream go where that is asked for, those that vary least in front of all who read them", () => {
+  const net = new Network(8, [3, 8, 8]);
+  let stream = net.relu(net.norm(net.conv("x", 12, { pad: 1 })));
+  for (let block = 0; block < 2; block++) {
+    const inner = net.relu(net.norm(net.conv(stream, 8, { pad: 1 })));
+    stream = net.op("Add", [stream, net.norm(net.conv(inner, 12, { pad: 1 }))]);
+  }
+  const pooled = net.op("Flatten", [net.op("GlobalAveragePool", [stream])]);
+  const graph = net.graph([net.gemm(pooled, 10)]);
+  const constant = new Set([0, 3, 4, 9]);
+  const { types } = inferGraph(fixBatch(graph, 1));
+  const variance = (value: string, channel: number): number =>
+    types.get(value)?.shape?.[1] === 12 && constant.has(channel) ? 0 : 1;
+  const narrow = pruneChannels(graph, {
+    fraction: 0.7,
+    sums: "tied",
+    variances: variancesOf(graph, variance, "tied"),
+  });
+  assert.deepEqual(widths(narrow), [
+    [3, 8],
+    [8, 8],
+    [8, 8],
+    [8, 8],
+    [8, 8],
+    [8, 10],
+  ]);
+  const stem = (network: Graph): Float32Array => {
+    const tensor = network.initializers.get(layerChannels(network)[0]?.weight ?? "");
+    assert.ok(tensor !== undefined);
+    return float32Data(tensor);
+  };
+  const kept = stem(graph).filter((_, at) => !constant.has(Math.floor(at / 27)));
+  assert.deepEqual(stem(narrow), kept);
+  // Otherwise the stream keeps its width, and inner channels go.
+  const inner = pruneChannels(graph, { fraction: 0.7, variances: variancesOf(graph, variance) });
+  assert.deepEqual(widths(inner).at(0), [3, 12]);
+});
+
+test("known networks become narrower in all their layers, further than without their residual streams", () => {
+  for (const name of ["resnet20", "resnet18"] as const) {
+    const graph = importModel(
+      newNetwork(name, { classes: 10, image: [3, 32, 32], seed: 1, metadata: new Map() }),
+    );
+    const next = randomSource(6);
+    const variances = variancesOf(graph, () => next(), "tied");
+    const fraction = 0.05;
+    assert.throws(() => pruneChannels(graph, { fraction, multiple: 8, variances }), { code: "bad-option" });
+    const narrow = pruneChannels(graph, { fraction: 0.3, multiple: 8, sums: "tied", variances });
+    const share = paperMacs(narrow) / paperMacs(graph);
+    assert.ok(share <= 0.3 && share > 0.2, `${name}: ${share}`);
+    const before = widths(graph);
+    for (const [layer, [inputs, outputs]] of widths(narrow).entries()) {
+      const [wasIn = 0, wasOut = 0] = before[layer] ?? [];
+      assert.ok(inputs === wasIn || inputs % 8 === 0, `${name}, layer ${layer}: ${inputs} of ${wasIn}`);
+      assert.ok(outputs === wasOut || outputs % 8 === 0, `${name}, layer ${layer}: ${outputs} of ${wasOut}`);
+    }
+    const [stem] = widths(narrow);
+    assert.ok(stem !== undefined && stem[1] <= (before[0]?.[1] ?? 0), `${stem}`);
+  }
+});
+
 test("channels pass through a matrix product of later axes, whose weights stay", async () => {
   // As many columns as channels, fewer and more: a weight of columns is none of channels.
   for (const columns of [12, 8, 16]) {
@@ -118,41 +181,47 @@ test("channels pass through a matrix product of later axes, whose weights stay",
   }
 });
 
-test("random networks: the target is met or refused, and the outputs keep their form", async () => {
-  let met = 0;
-  await fc.assert(
-    fc.asyncProperty(
-      fc.nat(),
-      fc.array(instruction, { minLength: 2, maxLength: 14 }),
-      fc.array(instruction, { minLength: 1, maxLength: 3 }),
-      fc.double({ min: 0.2, max: 1, noNaN: true }),
-      async (seed, program, heads, fraction) => {
-        const { net, graph } = networkOf(seed, program, heads);
-        const next = randomSource(seed);
-        const before = paperMacs(graph);
-        if (before === 0) return;
-        const narrow = narrowed(graph, fraction, () => next());
-        if (narrow === undefined) return;
-        met += 1;
-        assert.ok(paperMacs(narrow) <= fraction * before, `${paperMacs(narrow)} of ${before}: ${fraction}`);
-        const [want, got] = [await runGraph(graph, net.feeds()), await runGraph(narrow, net.feeds())];
-        for (const [output, { dims }] of want) {
-          const tensor = got.get(output);
-          assert.ok(tensor !== undefined);
-          assert.deepEqual(tensor.dims, dims);
-          assert.equal(float32Data(tensor).filter(Number.isFinite).length, elementCount(dims));
-        }
-      },
-    ),
-    { numRuns: 100, seed: 1 },
-  );
-  assert.ok(met > 30, `${met} targets were met`);
-});
+for (const sums of ["fixed", "tied"] as const)
+  test(`random networks, sums ${sums}: the target is met or refused, and the outputs keep their form`, async () => {
+    let met = 0;
+    await fc.assert(
+      fc.asyncProperty(
+        fc.nat(),
+        fc.array(instruction, { minLength: 2, maxLength: 14 }),
+        fc.array(instruction, { minLength: 1, maxLength: 3 }),
+        fc.double({ min: 0.2, max: 1, noNaN: true }),
+        async (seed, program, heads, fraction) => {
+          const { net, graph } = networkOf(seed, program, heads);
+          const next = randomSource(seed);
+          const before = paperMacs(graph);
+          if (before === 0) return;
+          const narrow = narrowed(graph, fraction, () => next(), sums);
+          if (narrow === undefined) return;
+          met += 1;
+          assert.ok(paperMacs(narrow) <= fraction * before, `${paperMacs(narrow)} of ${before}: ${fraction}`);
+          const [want, got] = [await runGraph(graph, net.feeds()), await runGraph(narrow, net.feeds())];
+          for (const [output, { dims }] of want) {
+            const tensor = got.get(output);
+            assert.ok(tensor !== undefined);
+            assert.deepEqual(tensor.dims, dims);
+            assert.equal(float32Data(tensor).filter(Number.isFinite).length, elementCount(dims));
+          }
+        },
+      ),
+      { numRuns: 100, seed: 1 },
+    );
+    assert.ok(met > 30, `${met} targets were met`);
+  });
 
 /** Undefined if the fraction is refused. */
-function narrowed(graph: Graph, fraction: number, variance: () => number): Graph | undefined {
+function narrowed(
+  graph: Graph,
+  fraction: number,
+  variance: () => number,
+  sums: SumChannels,
+): Graph | undefined {
   try {
-    return pruneChannels(graph, { fraction, variances: variancesOf(graph, variance) });
+    return pruneChannels(graph, { fraction, sums, variances: variancesOf(graph, variance, sums) });
   } catch (error) {
     assert.ok(error instanceof PenniError && error.code === "bad-option", `${error}`);
     return undefined;

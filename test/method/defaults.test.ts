@@ -1,6 +1,11 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { compressionDefaults, recoveryDefaults, trainingDefaults } from "../../src/method/defaults.js";
+import {
+  compressionDefaults,
+  compressionLoss,
+  recoveryDefaults,
+  trainingDefaults,
+} from "../../src/method/defaults.js";
 import { channelTraining, configSchema, presets } from "../../src/run/config.js";
 import { defaultTraining } from "../../src/run/training_config.js";
 import { penni } from "../../support/command_line.js";
@@ -9,6 +14,7 @@ test("presets and trainings have the numbers that their documentation states", (
   const losses = Object.values(presets).map(({ loss }) => loss);
   assert.deepEqual(losses, [
     { crossEntropy: 1, labelSmoothing: 0, distillation: 0, temperature: 4 },
+    { crossEntropy: 0.3, labelSmoothing: 0, distillation: 0.7, temperature: 4 },
     { crossEntropy: 0.3, labelSmoothing: 0, distillation: 0.7, temperature: 4 },
     { crossEntropy: 0, labelSmoothing: 0, distillation: 1, temperature: 4 },
   ]);
@@ -23,8 +29,14 @@ test("presets and trainings have the numbers that their documentation states", (
     [
       { rule: "deviation", factor: 1 },
       { rule: "macs", fraction: 0.42 },
+      { rule: "macs", fraction: 0.42 },
       { rule: "macs", fraction: 0.58 },
     ],
+  );
+  const { best } = presets;
+  assert.deepEqual(
+    [best.fineTune.epochs, best.averaging, best.start, best.basis],
+    [30, 0.998, "calibrate", "auto"],
   );
   assert.deepEqual(channelTraining, {
     epochs: 8,
@@ -61,6 +73,7 @@ async function help(command: string, option: string): Promise<string> {
 test("help texts name the defaults that hold", async () => {
   const named: readonly (readonly [string, string, number])[] = [
     ["compress", "--calibration-images", compressionDefaults.calibrationImages],
+    ["compress", "--temperature", compressionLoss("mixed").temperature],
     ["compress", "--channel-epochs", recoveryDefaults.epochs],
     ["compress", "--channel-lr", recoveryDefaults.schedule.peak],
     ["compress", "--checkpoint-seconds", compressionDefaults.checkpointSeconds],

@@ -8,7 +8,7 @@ import { runGraph } from "../../src/execute/node.js";
 import { writeModel } from "../../src/files/model_files.js";
 import { float32Data } from "../../src/graph/tensor.js";
 import type { Graph } from "../../src/graph/types.js";
-import { presets } from "../../src/run/config.js";
+import { presets, type Settings } from "../../src/run/config.js";
 import type { RunDirectory } from "../../src/run/directory.js";
 import { compress } from "../../src/run/pipeline.js";
 import { prepareRun } from "../../src/run/prepare.js";
@@ -99,7 +99,12 @@ for (const [name, [given, message]] of Object.entries(refused)) {
   });
 }
 
-function prepare(out: string, teacher: string | undefined, epochs = 1): Promise<RunDirectory> {
+function prepare(
+  out: string,
+  teacher: string | undefined,
+  epochs = 1,
+  loss: Partial<Settings["loss"]> = {},
+): Promise<RunDirectory> {
   const { fast } = presets;
   return prepareRun({
     model: files.model,
@@ -113,6 +118,7 @@ function prepare(out: string, teacher: string | undefined, epochs = 1): Promise<
       retrain: { ...fast.retrain, epochs: 0 },
       fineTune: { ...fast.fineTune, epochs },
       prune: { rule: "macs", fraction: 0.8 },
+      loss: { ...fast.loss, ...loss },
       batch: 16,
       validation: 0,
       threads: 1,
@@ -144,4 +150,34 @@ test("a teacher without a training is refused", async () => {
 
 test("a teacher that is no model is named", async () => {
   await assert.rejects(prepare("missing", path.join(folder, "missing.onnx")), /missing\.onnx/);
+});
+
+test("a run learns where a wider teacher's maps are strong, with its scores and without them", async () => {
+  const scores = await prepare("scores", files.teacher);
+  const both = await prepare("both", files.teacher, 1, { features: 3 });
+  const maps = await prepare("maps", files.teacher, 1, { features: 3, distillation: 0, crossEntropy: 0.3 });
+  const own = await prepare("own", undefined, 1, { features: 3 });
+  const losses: number[] = [];
+  for (const run of [scores, both, maps, own]) {
+    await compress(run);
+    const [first] = await run.readMetrics();
+    assert.ok(first !== undefined && Number.isFinite(first.loss));
+    losses.push(first.loss);
+  }
+  assert.equal(new Set(losses).size, losses.length, `${losses}`);
+});
+
+test("maps without a training, or of other sizes, are refused before the run starts", async () => {
+  await assert.rejects(prepare("still", undefined, 0, { features: 3 }), {
+    code: "bad-option",
+    message: /--teacher-features.*a training.*none/,
+  });
+  const flat = new Network(4, [3, 8, 8]);
+  const pooled = flat.op("Flatten", [flat.op("GlobalAveragePool", ["x"])]);
+  const file = path.join(folder, "flat.onnx");
+  await writeModel(file, flat.graph([flat.gemm(pooled, 10)]));
+  await assert.rejects(prepare("flat", file, 1, { features: 3 }), {
+    code: "bad-option",
+    message: /no maps of the same size.*8x8.*none/,
+  });
 });

@@ -64,6 +64,7 @@ export const sections: readonly Section[] = [
       { text: "Formats", file: "docs/formats.md" },
       { text: "Benchmarks", file: "docs/benchmarks.md" },
       { text: "Results on record", file: "results/README.md" },
+      { text: "The recipe", file: "docs/recipe.md" },
       { text: "What changed", file: "CHANGELOG.md" },
     ],
   },

@@ -7,7 +7,7 @@ import type { Graph, Tensor } from "../../graph/types.js";
 import { countGraph } from "../../measure/count.js";
 import { shrink, shufflesToGathers } from "../shrink.js";
 import { tally } from "../tally.js";
-import { type ChannelTable, canLoseInputs, channelTable } from "./table.js";
+import { type ChannelTable, canLoseInputs, channelTable, type SumChannels } from "./table.js";
 import { type ChannelVariances, forEachWeight, leastWorthFirst } from "./worth.js";
 
 export interface ChannelPruning {
@@ -17,6 +17,8 @@ export interface ChannelPruning {
   readonly multiple?: number;
   /** Variances by channel on some images, of the values that `readValues` names. */
   readonly variances: ChannelVariances;
+  /** Whether channels that additions carry, those of residual streams, may go as well, with all that are tied to them. */
+  readonly sums?: SumChannels | undefined;
 }
 
 /** Of each family of channels at least this share stays: a layer with next to none cannot recover. */
@@ -26,13 +28,13 @@ const LEAST_SHARE = 1 / 8;
  * The values whose variances by channel `pruneChannels` asks for.
  * @param graph simplified; spatial dimensions are fixed
  */
-export function readValues(graph: Graph): readonly string[] {
-  return [...equalVariances(graph).keys()];
+export function readValues(graph: Graph, sums?: SumChannels): readonly string[] {
+  return [...equalVariances(graph, sums).keys()];
 }
 
 /** What stands for the variances that `pruneChannels` asks for where there are no images: all channels vary as much. */
-export function equalVariances(graph: Graph): ChannelVariances {
-  const { layers } = channelTable(singleImage(graph));
+export function equalVariances(graph: Graph, sums?: SumChannels): ChannelVariances {
+  const { layers } = channelTable(singleImage(graph), sums);
   return new Map(layers.filter(canLoseInputs).map(({ input, inputs }) => [input, Array(inputs).fill(1)]));
 }
 
@@ -43,10 +45,13 @@ export function equalVariances(graph: Graph): ChannelVariances {
  * @param graph simplified; spatial dimensions are fixed
  * @throws PenniError "bad-option" if removing channels does not lead that far
  */
-export function pruneChannels(graph: Graph, { fraction, multiple = 1, variances }: ChannelPruning): Graph {
+export function pruneChannels(
+  graph: Graph,
+  { fraction, multiple = 1, variances, sums }: ChannelPruning,
+): Graph {
   const single = singleImage(graph);
   const { paperMacs } = countGraph(single);
-  const table = channelTable(single);
+  const table = channelTable(single, sums);
   const order = leastWorthFirst(single, table, variances);
   const goneOf = (count: number): Uint8Array => goneGroups(table, order, count, multiple);
   const shareLeft = (count: number): number => 1 - macsSaved(table, goneOf(count)) / paperMacs;

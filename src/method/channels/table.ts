@@ -33,13 +33,15 @@ export interface ChannelTable {
   readonly layers: readonly ChannelLayer[];
 }
 
+/** What becomes of channels that element-wise nodes such as additions carry: they stay, or go with all that are tied to them. */
+export type SumChannels = "fixed" | "tied";
+
 /**
  * Which channels of a network can go, and with which others: all but those of inputs and outputs, those that touch an
  * operator without a channel rule, and those that anything but a layer with weights reads across.
  * @param graph simplified, channel shuffles written as Gather (`shufflesToGathers`), with fixed input dimensions
- * @param sums whether channels that element-wise nodes such as additions carry can go, with all that are tied to them
  */
-export function channelTable(graph: Graph, sums: "fixed" | "tied" = "fixed"): ChannelTable {
+export function channelTable(graph: Graph, sums: SumChannels = "fixed"): ChannelTable {
   const analysis = analyseChannels(graph, "inference");
   const found = layerChannels(graph, analysis.decompositions);
   const macs = new Map(countGraph(graph).layers.map(({ node, paperMacs }) => [node, paperMacs]));
@@ -118,7 +120,7 @@ function isTieOnly({ ties, reads }: ChannelFlow): boolean {
 function fixedValues(
   { pinned, flows }: ChannelAnalysis,
   layers: ReadonlySet<Node>,
-  sums: "fixed" | "tied",
+  sums: SumChannels,
 ): ReadonlySet<string> {
   const fixed = new Set(pinned);
   for (const [node, flow] of flows) {

@@ -9,7 +9,10 @@ import { ownCoefficients } from "../prune_kernels.js";
 import { defineCriterion } from "./criterion.js";
 import { limitsOf, type PrunableNetwork, sparing } from "./network.js";
 
-/** The smallest multiple of the layers' standard deviations that brings the MACs (paper count) to a fraction. */
+/**
+ * The smallest multiple of the layers' standard deviations that brings the MACs (paper count) to a fraction; by losses, the
+ * lowest price of a multiply-accumulate that does.
+ */
 export const macs = defineCriterion({
   schema: z.object({ rule: z.literal("macs"), fraction: z.number().gt(0).max(1) }),
   option: {
@@ -42,13 +45,14 @@ export function prunedToFraction(network: PrunableNetwork, fraction: number): Gr
 }
 
 /** What pruning to a fraction keeps to. */
-export function boundsOf({ graph, original, frozen }: PrunableNetwork): Omit<MacsTarget, "fraction"> {
+export function boundsOf({ graph, original, frozen, losses }: PrunableNetwork): Omit<MacsTarget, "fraction"> {
   const first = fixBatch(original, 1);
   return {
     originalMacs: countGraph(first).paperMacs,
     scales: sparing(frozen),
     limits: limitsOf({ graph, original }),
     cuttable: ownCoefficients(first),
+    losses,
   };
 }
 

@@ -12,6 +12,8 @@ export interface PrunableNetwork {
   readonly frozen: ReadonlySet<string>;
   /** Shrinking leaves multiples of so many channels. */
   readonly channelMultiple: number;
+  /** What the loss rises by without each value, where a target goes by that: see `MacsTarget`. */
+  readonly losses?: ReadonlyMap<string, Float32Array> | undefined;
 }
 
 /** Pruning scales that spare these initializers. */

@@ -17,21 +17,20 @@ export const channels = defineStage({
   isLeftOut: leftOut.channels,
   apply: channelStage,
   // Which ones matter, only images tell.
-  plan: (graph, { settings: { channels, channelMultiple } }) =>
-    pruneChannels(graph, {
-      fraction: expectChannels(channels).fraction,
-      multiple: channelMultiple,
-      variances: equalVariances(graph),
-    }),
+  plan: (graph, { settings: { channels, channelMultiple } }) => {
+    const { fraction, sums } = expectChannels(channels);
+    const variances = equalVariances(graph, sums);
+    return pruneChannels(graph, { fraction, sums, multiple: channelMultiple, variances });
+  },
 });
 
 async function channelStage(graph: Graph, context: StageContext<"normalized">): Promise<Graph> {
   const { config } = context.run;
   const { settings } = config;
-  const { fraction } = expectChannels(settings.channels);
-  const moments = await momentsOf(graph, readValues(graph), context);
+  const { fraction, sums } = expectChannels(settings.channels);
+  const moments = await momentsOf(graph, readValues(graph, sums), context);
   const variances = new Map([...moments].map(([value, { variance }]) => [value, variance]));
-  const narrow = pruneChannels(graph, { fraction, multiple: settings.channelMultiple, variances });
+  const narrow = pruneChannels(graph, { fraction, sums, multiple: settings.channelMultiple, variances });
   const { frozen } = frozenIn(narrow, config);
   const decomposed = (): Graph => decompose(narrow, { basis: fixedBasis(settings), frozen });
   // Before epochs are spent.

@@ -10,6 +10,7 @@ import type { Passage } from "../context.js";
 import { frozenIn } from "../frozen.js";
 import { calibrateStage } from "./calibrate.js";
 import { leftOut } from "./left_out.js";
+import { lossesOf } from "./losses.js";
 import { defineStage, type StageContext } from "./stage.js";
 
 /** Bases and coefficients, from the kernels alone or from images. */
@@ -31,7 +32,7 @@ export const decomposition = defineStage({
 });
 
 export const pruning = defineStage({
-  takes: ["decomposed", "normalized"],
+  takes: ["decomposed", "normalized", "teacher"],
   gives: () => ["pruned"],
   isSearched: () => true,
   apply: pruneStage,
@@ -39,16 +40,15 @@ export const pruning = defineStage({
     criterionOf(prune).apply({ graph, original, frozen: new Set(), channelMultiple }),
 });
 
-async function pruneStage(
-  graph: Graph,
-  { run, passage, networks }: StageContext<"normalized">,
-): Promise<Graph> {
+async function pruneStage(graph: Graph, context: StageContext<"normalized" | "teacher">): Promise<Graph> {
+  const { run, passage, networks } = context;
   const { frozen } = frozenIn(graph, run.config);
   const { prune, channelMultiple } = run.config.settings;
   // With normalizations, which cost nothing by this count, so that values have the same names.
   const original = await networks.read("normalized");
   const criterion = askedCriterion(prune) ?? criterionOf(foundRule(passage));
-  return criterion.apply({ graph, original, frozen, channelMultiple });
+  const losses = await lossesOf(graph, context);
+  return criterion.apply({ graph, original, frozen, channelMultiple, losses });
 }
 
 /** What a search for a goal prunes to. */

@@ -96,6 +96,21 @@ function fineTunePlan(graph: Graph, context: StageContext<"teacher">): TrainingP
   };
 }
 
+/** The loss of training, on images as they are, for who asks for its gradients and changes nothing. */
+export function stillPlan(graph: Graph, context: StageContext<"teacher">): TrainingPlan {
+  const { fineTune } = context.run.config.settings;
+  const {
+    data,
+    shrinking: _,
+    ...plan
+  } = planOf(graph, context, {
+    settings: fineTune,
+    sparse: { l1: "none", masked: false },
+    l1Strength: 0,
+  });
+  return { ...plan, data: { ...data, augmentation: { padding: 0, flip: false } } };
+}
+
 interface StageRequest {
   readonly settings: Settings["retrain"];
   readonly sparse: SparseRule;
@@ -105,10 +120,17 @@ interface StageRequest {
 /** The training of the network that the stage is applied to. */
 function stagePlan(
   graph: Graph,
-  { run, name, file, networks }: StageContext<"teacher">,
+  context: StageContext<"teacher">,
   request: StageRequest,
 ): TrainingPlan | undefined {
-  if (request.settings.epochs === 0) return undefined;
+  return request.settings.epochs === 0 ? undefined : planOf(graph, context, request);
+}
+
+function planOf(
+  graph: Graph,
+  { run, name, file, networks }: StageContext<"teacher">,
+  request: StageRequest,
+): TrainingPlan {
   const { config } = run;
   const { settings } = config;
   const { phases: mode, epochs, phaseEpochs, schedule } = request.settings;
