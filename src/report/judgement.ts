@@ -65,7 +65,11 @@ export function judge(outcome: Judged): Judgement {
     .map(({ factor, what }) => `${times(factor, 1)} ${what}`);
   const gain =
     gained.length === 0 ? "It is neither smaller nor faster than the original" : `It is ${listed(gained)}`;
-  const text = `${gain}. ${quality.text}`;
+  const slower = gains
+    .filter(({ factor }) => factor * LEAST_GAIN <= 1)
+    .map(({ factor, slower }) => `${times(1 / factor, 1)} ${slower}`);
+  const loss = slower.length === 0 ? "" : `, but ${listed(slower)}`;
+  const text = `${gain}${loss}. ${quality.text}`;
   if (best < LEAST_GAIN) return { level: "poor", headline: "Not worth using: nothing was gained", text };
   switch (quality.level) {
     case "none":
@@ -81,18 +85,23 @@ export function judge(outcome: Judged): Judgement {
   }
 }
 
+interface Gain {
+  readonly factor: number;
+  readonly what: string;
+  /** What it is called where the factor is below 1. */
+  readonly slower: string;
+}
+
 /** "2.5x smaller, 2.4x faster compiled". */
-function gainsOf({
-  original,
-  compressed,
-  changes,
-}: Judged): readonly { readonly factor: number; readonly what: string }[] {
-  const faster = (change: { readonly value: number; readonly differs: boolean } | undefined, what: string) =>
-    change?.differs === true ? [{ factor: 1 / change.value, what }] : [];
+function gainsOf({ original, compressed, changes }: Judged): readonly Gain[] {
+  const faster = (change: Change | undefined, where: string): readonly Gain[] =>
+    change?.differs === true
+      ? [{ factor: 1 / change.value, what: `faster ${where}`, slower: `slower ${where}` }]
+      : [];
   return [
-    { factor: original.bytes / compressed.bytes, what: "smaller" },
-    ...faster(changes?.compiled, "faster compiled to WebAssembly"),
-    ...faster(changes?.latency, "faster in ONNX Runtime"),
+    { factor: original.bytes / compressed.bytes, what: "smaller", slower: "larger" },
+    ...faster(changes?.compiled, "compiled to WebAssembly"),
+    ...faster(changes?.latency, "in ONNX Runtime"),
   ];
 }
 

@@ -75,6 +75,18 @@ const cases: readonly (readonly [what: string, summary: Summary, level: VerdictL
     "poor",
     /Not to be used yet.*90\.0 % of the answers/,
   ],
+  [
+    "smaller, but slower once compiled",
+    { ...withOutputs([boxes(0)]), changes: { latency: change(1, false), compiled: change(1.4, true) } },
+    "good",
+    /It is 2\.5x smaller, but 1\.4x slower compiled to WebAssembly\. /,
+  ],
+  [
+    "smaller, and slower within what chance does",
+    { ...withOutputs([boxes(0)]), changes: { latency: change(1.2, false), compiled: change(1.02, true) } },
+    "good",
+    /It is 2\.5x smaller\. /,
+  ],
   ["nothing gained", withOutputs([boxes(0)], 1_000_000), "poor", /Not worth using: nothing was gained/],
   ["a large loss of top-1", withLabels(9000, 5000), "poor", /Not to be used yet.*Top-1 fell by 40\.00/],
   ["no loss of top-1", withLabels(9000, 9000), "good", /Ready to use\. It is .*2\.0x faster/],
