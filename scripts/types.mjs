@@ -123,7 +123,7 @@ function reachFrom(file, statement) {
 }
 
 /** What is left of a statement, or nothing. */
-function rest({ statements, names, kept }, statement) {
+function rest({ names, kept }, statement) {
   const { comment, code } = statement;
   const about = comment.includes("@module") ? comment : "";
   const list = listed.exec(code);
