@@ -44,7 +44,7 @@ const places = {
 };
 
 rmSync(target, { recursive: true, force: true });
-await build({
+const { metafile, outputFiles } = await build({
   entryPoints: {
     ...Object.fromEntries(Object.entries(entries).map(([name, file]) => [name, path.join(source, file)])),
     ...Object.fromEntries(sides.map((side) => [flat(side), path.join(source, side)])),
@@ -59,7 +59,48 @@ await build({
   minify: true,
   lineLimit: 160,
   plugins: [places],
+  metafile: true,
+  write: false,
 });
+
+/** Short names for shared parts: nobody caches by name what lies in node_modules, and 4,000 imports repeat each hash. */
+const outputs = new Map(
+  Object.entries(metafile.outputs).map(([file, output]) => [path.basename(file), output]),
+);
+const taken = new Set([...outputs.keys()].filter((name) => !/-[A-Z0-9]{8}\.js$/.test(name)));
+function shortName(name) {
+  const stem = name.replace(/-[A-Z0-9]{8}\.js$/, "");
+  for (let number = 0; ; number++) {
+    const short = stem === "chunk" ? `${number.toString(36)}.js` : `${stem}${number || ""}.js`;
+    if (taken.has(short)) continue;
+    taken.add(short);
+    return short;
+  }
+}
+const short = new Map([...outputs.keys()].map((name) => [name, taken.has(name) ? name : shortName(name)]));
+
+/**
+ * esbuild has every entry import all parts that lie behind it, for what they might do when they are loaded. Ours do nothing
+ * then ("sideEffects": false), but for one that holds the code of the entry itself.
+ */
+function withoutBareImports(name, text) {
+  const { entryPoint, inputs } = outputs.get(name);
+  const itself = entryPoint !== undefined && inputs[entryPoint] === undefined ? entryPoint : undefined;
+  return text.replaceAll(/import"\.\/([\w-]+\.js)";\n?/g, (statement, part) =>
+    itself !== undefined && outputs.get(part)?.inputs[itself] !== undefined ? statement : "",
+  );
+}
+
+mkdirSync(target, { recursive: true });
+for (const { path: file, text } of outputFiles) {
+  const name = path.basename(file);
+  const left = withoutBareImports(name, text);
+  writeFileSync(
+    path.join(target, short.get(name)),
+    left.replaceAll(/(?<="\.\/)[\w-]+\.js(?=")/g, (part) => short.get(part) ?? part),
+    { mode: left.startsWith("#!") ? 0o755 : 0o644 },
+  );
+}
 for (const side of sides) {
   const file = path.join(target, side);
   mkdirSync(path.dirname(file), { recursive: true });

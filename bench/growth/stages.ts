@@ -38,7 +38,7 @@ export async function runStages(given: Graph, time: Timer): Promise<void> {
   const inspection = await time("inspect", () => inspectGraph(graph));
   const remarks = await time("remarks", () => modelRemarks(read, graph));
   const verdict = await time("verdict", () =>
-    verdictOn(graph, inspection, { bytes: bytes.byteLength, half: false }, inspectedFractions),
+    verdictOn(graph, inspection, { bytes: bytes.byteLength, half: false }, { fractions: inspectedFractions }),
   );
   await time("inspect text", () => describeInspection({ ...inspection, remarks, verdict }, 100));
   await time("shrink report", () => reportShrink(graph));

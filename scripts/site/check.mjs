@@ -1,5 +1,5 @@
 // Looks at the finished site (or at another folder, named as argument): every link leads to a page and a heading that are there, and
-// no page loads anything from elsewhere.
+// no page loads anything from elsewhere, and the search looks at what users need.
 import { readdirSync, readFileSync } from "node:fs";
 import path from "node:path";
 import { fileURLToPath } from "node:url";
@@ -35,6 +35,19 @@ for (const file of files) {
     /(?:url\(|@import\s)["']?([^"')\s;]+)/g,
   ))
     if (isElsewhere(place)) faults.push(`${file}: loads ${place}`);
+}
+
+/** Pages for those who change Penni: their sections are many, and would come first (scripts/site/.vitepress/config.ts). */
+const UNSEARCHED = /^\/(?:architecture|contributing|decisions|training-speed)\.html/;
+
+for (const file of files) {
+  if (!/@localSearchIndex.*\.js$/.test(file)) continue;
+  const found = [
+    ...readFileSync(path.join(site, file), "utf8").matchAll(/"\d+":"([^"#]+\.html|\/)(?:#[^"]*)?"/g),
+  ]
+    .map(([, place]) => place.replace(base, "/"))
+    .filter((place) => UNSEARCHED.test(place));
+  for (const place of new Set(found)) faults.push(`${file}: the search looks at ${place}`);
 }
 
 for (const fault of faults) console.error(fault);

@@ -5,6 +5,7 @@ import { weightsTypes } from "../graph/weights_type.js";
 import { compressionDefaults, compressionLoss, lossNames, recoveryDefaults } from "../method/defaults.js";
 import type { RunDirectory } from "../run/directory.js";
 import { penalties, presetNames, saliencies, starts } from "../run/names.js";
+import type { ExpectedTraining } from "../run/training_time.js";
 import { terminalJson } from "../text/destinations.js";
 import { type CompressOptions, withRule } from "./compress_options.js";
 import { scheduleNames, settingsFrom, teacherOption } from "./compress_settings.js";
@@ -26,6 +27,7 @@ import { outputLoss } from "./output_loss.js";
 import { printPictures } from "./pictures.js";
 import { wordsOf } from "./reported.js";
 import { checkResumeAlone } from "./resume.js";
+import { duration } from "./run_view.js";
 import { lineWidth, type Terminal } from "./terminal.js";
 import { compressRun, outlivingTerminal, watched } from "./watched.js";
 
@@ -252,6 +254,16 @@ async function printPlan(
   terminal.stdout.write(`${text}\n`);
 }
 
+/** What is about to take long, before it starts. */
+function describeTraining({ seconds, epochs, images, isRepeated }: ExpectedTraining): string {
+  const pictures = images.toLocaleString("en-US");
+  const passes = `${Number(epochs.toFixed(2))} ${epochs === 1 ? "epoch" : "epochs"} of ${pictures} pictures`;
+  return (
+    `Training takes about ${duration(seconds)} on two usual cores (${passes}` +
+    `${isRepeated ? ", for each try of the goal" : ""}); once it runs, its line has the time left here.`
+  );
+}
+
 async function openRun(
   model: string | undefined,
   options: CompressOptions,
@@ -285,6 +297,9 @@ async function openRun(
         terminal.stderr.write(`  ${text}\n`);
       },
       onPictures: (format, warning) => printPictures(terminal.stderr, format, warning),
+      onTraining: (expected) => {
+        terminal.stderr.write(`${describeTraining(expected)}\n`);
+      },
     }),
   );
 }

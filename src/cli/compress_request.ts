@@ -11,7 +11,7 @@ import { classNamesOf, givenPictureOptions } from "./options.js";
 export async function compressRequest(
   place: Pick<CompressRequest, "model" | "data" | "out">,
   options: CompressOptions,
-  told: Pick<CompressRequest, "notice" | "onPictures"> = {},
+  told: Pick<CompressRequest, "notice" | "onPictures" | "onTraining"> = {},
 ): Promise<CompressRequest> {
   const { seed, preset, teacher } = options;
   await resolveDevice(options.device);

@@ -1,6 +1,7 @@
 import type { Change } from "../measure/interval.js";
 import type { OutputAgreement } from "../measure/output_comparison.js";
 import type { Spread } from "../measure/rounds.js";
+import { judge } from "../report/judgement.js";
 import type { Changes, Figures, Summary } from "../run/summary.js";
 import { classFigure } from "./class_figure.js";
 import { describeGoalOutcome } from "./goal_text.js";
@@ -101,9 +102,20 @@ export function describeSummary(summary: Summary, width: number): string {
     ...describeCertainty(summary, width),
     ...(agreement === undefined ? [] : [describeAgreement(agreement, width)]),
     ...(goal === undefined ? [] : [describeGoalOutcome(goal, width)]),
+    describeJudgement(summary, width),
     model,
   ];
   return parts.join("\n\n");
+}
+
+/** Whether to use the result, as its page says it, in the characters of terminals. */
+export function describeJudgement(summary: Summary, width: number): string {
+  const { headline, text } = judge(summary);
+  const plain = `${headline}. ${text}`
+    .replaceAll("\u202f", " ")
+    .replaceAll("\u2212", "-")
+    .replaceAll("\u00d7", "x");
+  return wrap(plain, width);
 }
 
 /** What the errors in the table are shares of. */

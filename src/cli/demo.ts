@@ -6,7 +6,7 @@ import type { Settings } from "../run/config.js";
 import type { RunDirectory } from "../run/directory.js";
 import type { Summary } from "../run/summary.js";
 import type { TrainingPlan } from "../train/plan.js";
-import { describeCertainty, summaryTable } from "./compress_text.js";
+import { describeCertainty, describeJudgement, summaryTable } from "./compress_text.js";
 import { claimDemoFolder, type DemoFolder } from "./demo_folder.js";
 import { addExamples, headings } from "./help.js";
 import { wholeNumber } from "./options.js";
@@ -139,5 +139,15 @@ function describeOutcome(summary: Summary, folder: DemoFolder, seconds: number, 
   const files = [`original:   ${folder.original}`, `compressed: ${summary.model}`];
   const closing = `Both load in any ONNX Runtime. The demo took ${duration(seconds)}.`;
   const certainty = describeCertainty(summary, width).flatMap((text) => [text, ""]);
-  return [summaryTable(summary, width), "", ...certainty, ...files, "", wrap(closing, width)].join("\n");
+  const judgement = describeJudgement(summary, width);
+  return [
+    summaryTable(summary, width),
+    "",
+    ...certainty,
+    judgement,
+    "",
+    ...files,
+    "",
+    wrap(closing, width),
+  ].join("\n");
 }

@@ -53,7 +53,7 @@ async function outlookLines(model: string, preset: PresetName, given: Command): 
   const asked = ruleIn(given.opts()) ?? prune;
   const options: OutlookOptions = given.opts();
   const isCalibrated = (options.start ?? start) === "calibrate";
-  const { verdict, seconds } = await outlookOn(model, options.inputShape ?? new Map(), {
+  const { verdict, seconds, slow } = await outlookOn(model, options.inputShape ?? new Map(), {
     fraction: askedCriterion(asked)?.fraction,
     calibration: isCalibrated
       ? { images: options.calibrationImages ?? calibrationImages, basis: options.basis ?? basis }
@@ -66,6 +66,7 @@ async function outlookLines(model: string, preset: PresetName, given: Command): 
     ...(seconds === undefined || options.plan === true
       ? []
       : [`Calibrating takes about ${duration(seconds)} on two usual cores, with fewer pictures less.`]),
+    ...(slow === undefined ? [] : [sentence(`${slow.problem}. ${slow.advice}`)]),
   ];
 }
 

@@ -2,6 +2,7 @@ import type { Command } from "commander";
 import { naming } from "../graph/naming.js";
 import type { Graph } from "../graph/types.js";
 import type { ShapedGraph } from "../measure/runtime_shapes.js";
+import type { Remark } from "../method/remarks.js";
 import type { ModelSize, Verdict } from "../method/verdict.js";
 import { terminalJson } from "../text/destinations.js";
 import { addExamples, type Example, headings } from "./help.js";
@@ -68,7 +69,7 @@ export async function inspectFile(model: string, shapes: InputShapes): Promise<I
       ...inspection,
       weights: await weightsOf(imported.given),
       remarks: modelRemarks(given, graph, shaping),
-      verdict: verdictOn(real, inspection, await sizeOf(imported), inspectedFractions),
+      verdict: verdictOn(real, inspection, await sizeOf(imported), { fractions: inspectedFractions }),
     };
   });
 }
@@ -86,6 +87,8 @@ export interface Outlook {
   readonly verdict: Verdict;
   /** How long a calibrated start takes on a usual processor. */
   readonly seconds?: number;
+  /** What makes it take longer than it must, and what to do about it. */
+  readonly slow?: Remark;
 }
 
 /** A look at a model that takes moments. */
@@ -94,16 +97,19 @@ export async function outlookOn(
   shapes: InputShapes,
   { fraction, calibration }: OutlookRequest,
 ): Promise<Outlook> {
-  const [{ inspectGraph }, { expectedCalibration, verdictOn }] = await Promise.all([
+  const [{ inspectGraph }, { batchRemark }, { expectedCalibration, verdictOn }] = await Promise.all([
     import("../method/inspect.js"),
+    import("../method/remarks.js"),
     import("../method/verdict.js"),
   ]);
   return withImported(model, shapes, async (imported) => {
     const real = await withoutQuantization(imported);
     const fractions = fraction === undefined ? [] : [fraction];
-    const verdict = verdictOn(real, inspectGraph(real), await sizeOf(imported), fractions);
-    if (calibration === undefined) return { verdict };
-    return { verdict, seconds: expectedCalibration(real, calibration.images, calibration.basis) };
+    const verdict = verdictOn(real, inspectGraph(real), await sizeOf(imported), { fractions, calibration });
+    const slow = batchRemark(imported.given, imported.graph);
+    const found = { verdict, ...(slow === undefined ? {} : { slow }) };
+    if (calibration === undefined) return found;
+    return { ...found, seconds: expectedCalibration(real, calibration.images, calibration.basis) };
   });
 }
 

@@ -94,6 +94,7 @@ function describeTime(time: readonly FamilyShare[]): string {
 export function describePrediction({ fraction, speedUp, bytes }: Prediction, now: number): string {
   return (
     `with ${whole(fraction)} ${MACS} left expect about ${times(speedUp)} the speed when compiled (by the compiler's cost ` +
-    `model), and about ${megabytes(bytes)} in place of ${megabytes(now)}`
+    `model), and about ${megabytes(bytes)} in place of ${megabytes(now)}, as far as weights alone can tell: pictures and ` +
+    "training decide which layers give most"
   );
 }

@@ -15,6 +15,9 @@ export interface Timing extends Spread {
 /** How long one contender runs before the next has its turn. */
 const TURN_MS = 40;
 const FEWEST_RUNS = 3;
+/** Runs, besides the first few, before anything counts; of a slow network as many as fit into a second. */
+const WARM_RUNS = 20;
+const WARM_MS = 1000;
 const MOST_RUNS = 200;
 
 /** Stack frames by which a turn lies deeper than the one before. */
@@ -32,10 +35,12 @@ export function deeper<Result>(frames: number, work: () => Result): Result {
 /**
  * Times contenders by turns, so that whatever else the machine does meanwhile hits all alike; each turn at another depth
  * of the stack, so that no single one decides.
+ * @param onRound told after each round how many are done, and of how many
  */
 export async function measureByTurns(
   contenders: readonly Contender[],
   rounds: number,
+  onRound: (done: number, rounds: number) => void = () => {},
 ): Promise<readonly Timing[]> {
   const runs: {
     readonly contender: Contender;
@@ -44,13 +49,16 @@ export async function measureByTurns(
   }[] = [];
   for (const contender of contenders) {
     // The first runs also bring an engine to its optimised code.
-    const warm = [...(await contender.sample(FEWEST_RUNS)), ...(await contender.sample(20))];
+    const first = await contender.sample(FEWEST_RUNS);
+    const more = Math.min(WARM_RUNS, Math.ceil(WARM_MS / Math.max(median(first), 1e-3)));
+    const warm = [...first, ...(await contender.sample(more))];
     const count = Math.ceil(TURN_MS / Math.max(median(warm), 1e-3));
     runs.push({ contender, count: Math.min(Math.max(count, FEWEST_RUNS), MOST_RUNS), times: [] });
   }
   for (let round = 0; round < rounds; round++) {
     for (const { contender, count, times } of runs)
       times.push(await deeper(round * FRAMES, () => contender.sample(count)));
+    onRound(round + 1, rounds);
   }
   return runs.map(({ contender, times }) => ({ engine: contender.engine, ...spreadOf(times) }));
 }

@@ -2,6 +2,7 @@ import { hasInput, orDefault } from "../graph/at.js";
 import { intAttribute } from "../graph/attributes.js";
 import { PenniError } from "../graph/errors.js";
 import { innerNodes } from "../graph/links.js";
+import { fixBatch } from "../graph/passes/fix_input_shape.js";
 import type { Graph, InnerNode, Node } from "../graph/types.js";
 import { standardOpset } from "../ops/core/definition.js";
 import { isStatic } from "../ops/core/dims.js";
@@ -19,6 +20,7 @@ export type RemarkKind =
   | "newer-opset"
   | "float16"
   | "inputs"
+  | "fixed-batch"
   | "quantized"
   | "training-mode"
   | "subgraph"
@@ -116,6 +118,41 @@ const quantized: Finder = (graph) =>
       "the model is quantized, and integer weights have no kernels that could share a basis: what is said of layers is true of the float32 network behind it",
     advice: FROM_FLOAT,
   });
+
+/** A batch that is not the one that a model states. */
+const otherThan = (stated: number): number => (stated === 2 ? 3 : 2);
+
+/**
+ * What to do about a model that states its batch and is written for it throughout (a Reshape to [1, ...]): where only the
+ * input states it, other batches are taken all the same.
+ * @param imported the same after `importModel`, its input dimensions fixed
+ */
+export function batchRemark(model: Graph, imported: Graph): Remark | undefined {
+  const stated = model.inputs[0]?.type?.shape?.[0];
+  if (typeof stated !== "number" || takesOtherBatch(imported, otherThan(stated))) return undefined;
+  const images = stated === 1 ? "one image" : `${stated} images`;
+  return {
+    kind: "fixed-batch",
+    problem: `the model is written for ${images} at a time, which makes calibration, evaluation and whatever else runs it slow`,
+    nodes: [],
+    advice:
+      'Export it with a dynamic batch axis (torch.onnx.export(..., dynamic_axes={"input": {0: "batch"}}) in PyTorch) to have it run on many at once',
+  };
+}
+
+/** Whether shapes allow for so many images together, and every output has as many. */
+function takesOtherBatch(imported: Graph, batch: number): boolean {
+  try {
+    const { types } = inferGraph(fixBatch(imported, batch));
+    return imported.outputs.every(({ name }) => {
+      const first = types.get(name)?.shape?.[0];
+      return typeof first !== "number" || first === batch;
+    });
+  } catch (error) {
+    if (error instanceof PenniError) return false;
+    throw error;
+  }
+}
 
 /** BatchNormalization and Dropout that behave as in training. */
 function isInTraining(node: Node): boolean {
@@ -270,8 +307,10 @@ export function modelRemarks(
   { missing = [], skipped = [] }: Partial<Record<"missing" | "skipped", readonly Node[]>> = {},
 ): readonly Remark[] {
   const left = leftBy(imported, model);
+  const batch = batchRemark(model, imported);
   const found = [
     ...finders.flatMap((find) => find(model)),
+    ...(batch === undefined ? [] : [batch]),
     ...findersOfLeft.flatMap((find) => find(left)),
     ...notRunnable(missing),
     ...notRun(skipped),

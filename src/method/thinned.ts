@@ -55,26 +55,12 @@ export class Thinning {
     return this.at(high);
   }
 
-  /**
-   * Bytes that the parameters of layers take in a file, each in the smallest of its forms.
-   * @param valueBytes of a number: 4 of float32, 2 of float16
-   */
-  bytesOf(layers: readonly LayerCount[], valueBytes: number): number {
-    return layers.reduce((sum, layer) => sum + this.layerBytes(layer, valueBytes), 0);
-  }
-
-  private layerBytes({ sparse, weightDims, elements }: LayerCount, valueBytes: number): number {
-    const plain = elements * valueBytes;
-    if (sparse === undefined || weightDims === undefined) return plain;
-    const { nonZeros } = sparse;
-    const size = entryOf(this.samples, sparse.initializer).count;
-    // Another layer has the same weight, and has been counted.
-    if (elements < size) return plain;
-    const stored = (of: number, alive: number): number =>
-      Math.min(of * valueBytes, alive * (valueBytes + indexBytes(of)));
+  /** Basis kernels of a layer of the decomposed graph; 0 where its weights are pruned themselves. */
+  basisOf({ sparse, weightDims }: LayerCount): number {
+    if (sparse === undefined || weightDims === undefined) return 0;
     const whole = elementCount(weightDims);
-    const merged = Math.min(whole, nonZeros * elementCount(weightDims.slice(2)));
-    return plain - size * valueBytes + Math.min(stored(size, nonZeros), stored(whole, merged));
+    const size = entryOf(this.samples, sparse.initializer).count;
+    return size === whole ? 0 : (size * elementCount(weightDims.slice(2))) / whole;
   }
 
   private at(factor: number): Thinned {
@@ -96,6 +82,14 @@ export class Thinning {
   }
 }
 
+/** Places of values that stand for all of so many. */
+export function sampledPlaces(size: number): readonly number[] {
+  const taken = Math.min(SAMPLE, size);
+  return Array.from({ length: taken }, (_, index) =>
+    taken === size ? index : Math.floor(((index * GOLDEN) % 1) * size),
+  );
+}
+
 /** Sizes of an initializer's values that are not zero, in its standard deviations. */
 class Sample {
   private readonly sizes: Float64Array;
@@ -105,10 +99,7 @@ class Sample {
   constructor(data: Float32Array) {
     this.count = data.length;
     const taken = Math.min(SAMPLE, data.length);
-    const values = Float64Array.from({ length: taken }, (_, index) => {
-      const place = taken === data.length ? index : Math.floor(((index * GOLDEN) % 1) * data.length);
-      return present(data[place]);
-    });
+    const values = Float64Array.from(sampledPlaces(data.length), (place) => present(data[place]));
     const mean = values.reduce((sum, value) => sum + value, 0) / taken;
     const deviation = Math.sqrt(values.reduce((sum, value) => sum + (value - mean) ** 2, 0) / taken);
     const sizes = values.map((value) => Math.abs(value)).filter((size) => size > 0);
@@ -135,9 +126,4 @@ class Sample {
     }
     return 1 - low / this.sizes.length;
   }
-}
-
-/** Of an index below a size, seven bits in a byte. */
-function indexBytes(size: number): number {
-  return Math.max(1, Math.ceil(Math.log2(size + 1) / 7));
 }

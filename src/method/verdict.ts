@@ -2,11 +2,13 @@ import { wasmTarget } from "../compile/wasm/target.js";
 import { orDefault } from "../graph/at.js";
 import type { Graph } from "../graph/types.js";
 import { comparedImages } from "../measure/compared_images.js";
-import { countGraph, type LayerCount } from "../measure/count.js";
+import { countGraph, type GraphCount, type LayerCount } from "../measure/count.js";
 import { predictedTime } from "../measure/predicted_latency.js";
-import { calibrationSeconds } from "./calibrate.js";
+import { foreseeCalibration } from "./calibrate/foreseen.js";
+import { calibrationSeconds, leastFraction } from "./calibrate.js";
 import { decompose } from "./decompose.js";
 import { compressionDefaults } from "./defaults.js";
+import { FileSize, type SizedLayer } from "./file_size.js";
 import type { Inspection } from "./inspect.js";
 import { kindShares, type LayerKind, layerFamily } from "./layer_kinds.js";
 import { Thinning } from "./thinned.js";
@@ -54,39 +56,64 @@ export interface ModelSize {
   readonly half: boolean;
 }
 
+/** What compressing is foreseen to be: pruning to size, or calibrating with so many basis kernels of a layer. */
+export interface Foreseen {
+  /** Of the multiply-accumulates (paper count), in (0, 1]. */
+  readonly fractions: readonly number[];
+  /** Absent where coefficients are pruned by their size. */
+  readonly calibration?: { readonly basis: number | "auto" } | undefined;
+}
+
 /**
  * @param graph imported, input dimensions fixed, batch 1
- * @param fractions of the multiply-accumulates (paper count), in (0, 1]
  * @throws PenniError as `countGraph`
  */
 export function verdictOn(
   graph: Graph,
   { layers }: Pick<Inspection, "layers">,
   { bytes, half }: ModelSize,
-  fractions: readonly number[],
+  { fractions, calibration }: Foreseen,
 ): Verdict {
-  const decomposed = decompose(graph, { basis: compressionDefaults.basis });
-  const [original, whole] = [countGraph(graph), countGraph(decomposed)];
-  const thinning = new Thinning(decomposed, whole.layers);
-  const valueBytes = half ? 2 : 4;
-  const besides = bytes - new Thinning(graph, original.layers).bytesOf(original.layers, valueBytes);
-  const least = original.paperMacs === 0 ? 1 : thinning.least / original.paperMacs;
+  const original = countGraph(graph);
   const before = timesOf(original.layers);
+  const { least, layersAt } = outlook(graph, original, calibration);
+  const size = new FileSize(graph, original.layers, half ? 2 : 4);
   let last = before;
   const predictions = fractions
-    .filter((fraction) => fraction >= least && totalOf(before) > 0)
+    .filter(() => totalOf(before) > 0)
     .toSorted((a, b) => b - a)
-    .map((fraction): Prediction => {
-      const thinned = thinning.to(fraction * original.paperMacs);
-      last = timesOf(thinned.layers);
-      return {
-        fraction,
-        speedUp: totalOf(before) / totalOf(last),
-        bytes: Math.max(0, besides) + thinning.bytesOf(thinned.layers, valueBytes),
-      };
+    .flatMap((fraction): Prediction[] => {
+      const left = fraction < least ? undefined : layersAt(fraction);
+      if (left === undefined) return [];
+      last = timesOf(left.map(({ count }) => count));
+      return [{ fraction, speedUp: totalOf(before) / totalOf(last), bytes: size.of(left) }];
     });
   const suits = suitability(layers);
   return { suits, families: familiesOf(layers), bytes, least, predictions, time: sharesOf(last) };
+}
+
+/** How little may be left, and what layers are with a fraction left; undefined where that cannot be. */
+interface LayersLeft {
+  readonly least: number;
+  readonly layersAt: (fraction: number) => readonly SizedLayer[] | undefined;
+}
+
+function outlook(graph: Graph, original: GraphCount, calibration: Foreseen["calibration"]): LayersLeft {
+  if (calibration !== undefined) {
+    const { basis } = calibration;
+    return {
+      least: leastFraction(graph, { basis }),
+      layersAt: (fraction) => foreseeCalibration(graph, original, { fraction, basis }),
+    };
+  }
+  const decomposed = decompose(graph, { basis: compressionDefaults.basis });
+  const thinning = new Thinning(decomposed, countGraph(decomposed).layers);
+  const { paperMacs } = original;
+  return {
+    least: paperMacs === 0 ? 1 : thinning.least / paperMacs,
+    layersAt: (fraction) =>
+      thinning.to(fraction * paperMacs).layers.map((count) => ({ count, d: thinning.basisOf(count) })),
+  };
 }
 
 type Shared = readonly [family: string, amount: number];

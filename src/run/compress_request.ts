@@ -1,6 +1,7 @@
 import type { PictureFormat, PictureOptions } from "../data/picture_format.js";
 import type { Settings } from "./config.js";
 import type { OutputChoice } from "./outputs.js";
+import type { ExpectedTraining } from "./training_time.js";
 
 /** What the user asks for. */
 export interface CompressRequest {
@@ -36,4 +37,6 @@ export interface CompressRequest {
    * Called, before anything runs, with how the model takes pictures, and what speaks against that (`pictureWarning`).
    */
   readonly onPictures?: (format: PictureFormat, warning: string | undefined) => Promise<void>;
+  /** Called, before anything runs, with how long the training takes, if there is one (on processors only). */
+  readonly onTraining?: (expected: ExpectedTraining) => void;
 }

@@ -31,6 +31,7 @@ import { type CutNetwork, cutBefore } from "./rest.js";
 import { checkBatch, checkEnoughImages, checkSettings, needsBatches, usesLabels } from "./settings_checks.js";
 import { checkAttention, teacherFor } from "./teacher.js";
 import { checkTrainable, untrainedPart } from "./trainability.js";
+import { expectedTraining } from "./training_time.js";
 
 export type { CompressRequest } from "./compress_request.js";
 
@@ -61,7 +62,7 @@ interface PreparedRun {
   readonly config: RunConfig;
   readonly original: Graph;
   readonly others: { readonly rest: Graph | undefined; readonly teacher: Graph | undefined };
-  /** Tells the listener of pictures what was found. */
+  /** Tells who listens what was found of the pictures, and how long the training takes. */
   readonly told: () => Promise<void>;
 }
 
@@ -75,7 +76,11 @@ async function prepare(request: CompressRequest): Promise<PreparedRun> {
   const format = pictureFormat(original, request.pictures);
   const { preprocessing } = format;
   const file = { graph: original, bytes: modelBytes };
-  const { judgement, pictureProblem } = await judgeModel({ file, rest }, preprocessing, request);
+  const { network, images, judgement, pictureProblem } = await judgeModel(
+    { file, rest },
+    preprocessing,
+    request,
+  );
   const { outputs, ...judged } = judgement;
   const { settings } = request;
   const teacher = await readTeacher(original, preprocessing, request);
@@ -95,7 +100,11 @@ async function prepare(request: CompressRequest): Promise<PreparedRun> {
     preprocessing,
     versions: versions(),
   };
-  const told = async (): Promise<void> => request.onPictures?.(format, pictureProblem);
+  const told = async (): Promise<void> => {
+    await request.onPictures?.(format, pictureProblem);
+    const training = expectedTraining(network, teacher, images, settings);
+    if (training !== undefined) request.onTraining?.(training);
+  };
   return { config, original, others: { rest, teacher }, told };
 }
 
@@ -123,6 +132,10 @@ async function readTeacher(
 
 /** What checking a model together with its images finds out. */
 interface JudgedModel {
+  /** The model, imported. */
+  readonly network: Graph;
+  /** Images for training. */
+  readonly images: number;
   readonly judgement: Judgement;
   readonly pictureProblem: string | undefined;
 }
@@ -158,7 +171,7 @@ async function judgeModel(
   const frozen = labelled ? untrainedPart(graph, request.settings) : new Set<string>();
   const given = { file, network: graph, rest, frozen };
   await checkGoal(given, train, { settings: request.settings, seed: request.seed, ...found });
-  return { judgement: { ...found, ...classes }, pictureProblem };
+  return { network: graph, images: train.count, judgement: { ...found, ...classes }, pictureProblem };
 }
 
 /** The network with its shapes, cut before operators that ONNX Runtime does not have. */

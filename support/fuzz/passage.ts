@@ -107,7 +107,12 @@ export function takeThrough(graph: Graph): Refusals {
   passage.attempt("inspect", () => {
     const remarks = modelRemarks(graph, fixed);
     const inspection = inspectGraph(fixed);
-    const verdict = verdictOn(fixed, inspection, { bytes: 0, half: false }, inspectedFractions);
+    const verdict = verdictOn(
+      fixed,
+      inspection,
+      { bytes: 0, half: false },
+      { fractions: inspectedFractions },
+    );
     return describeInspection({ ...inspection, remarks, verdict }, 80);
   });
   // In the order of `penni inspect`, for models that only make sense once their batch is fixed.

@@ -1,4 +1,5 @@
 import assert from "node:assert/strict";
+import { spawnSync } from "node:child_process";
 import { mkdir, mkdtemp, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import path from "node:path";
@@ -7,6 +8,7 @@ import { writeModel } from "../../src/files/model_files.js";
 import { RunDirectory } from "../../src/run/directory.js";
 import { penni } from "../../support/command_line.js";
 import { writeImages } from "../../support/label_free.js";
+import { projectRoot } from "../../support/shared.js";
 import { tinyCnn } from "../../support/tiny_cnn.js";
 
 const folder = await mkdtemp(path.join(tmpdir(), "penni-config-"));
@@ -51,10 +53,47 @@ describe("a configuration file", () => {
       'export default { compress: { model: "tiny.onnx", targetMacs: 1.4 / 2 } };',
     );
     assert.equal(script.stdout, yaml.stdout);
-    const typed = await plan("d.ts", 'export default { compress: { model: "tiny.onnx" as string } };');
-    if (Reflect.get(process.features, "typescript")) assert.equal(typed.status, 0, typed.stderr);
-    else
-      assert.match(typed.stderr, /this Node\.js does not run TypeScript: expected Node\.js 22\.18 or later/);
+  });
+
+  /** What `penni compress --plan` says beside a penni.config.ts, in a process of its own with these options of Node.js. */
+  async function beside(config: string, nodeOptions: readonly string[]) {
+    const where = place(`typed-${nodeOptions.length}-${config.length}`);
+    await mkdir(where);
+    await writeFile(path.join(where, "penni.config.ts"), config);
+    const args = [...nodeOptions, path.join(projectRoot, "dist/src/cli/main.js"), "compress", "--plan"];
+    return spawnSync(process.execPath, args, { cwd: where, encoding: "utf8" });
+  }
+
+  const typed = `
+    interface Settings { readonly compress: { readonly model: string; readonly targetMacs: number } }
+    const settings: Settings = { compress: { model: "../tiny.onnx", targetMacs: 0.65 as number } };
+    export default settings;`;
+  const stripsTypes = Boolean(Reflect.get(process.features, "typescript"));
+
+  test("may be TypeScript where Node.js takes the types out itself", async (context) => {
+    if (!stripsTypes) return context.skip(`Node.js ${process.version} does not: the next test is about it`);
+    const { status, stdout, stderr } = await beside(typed, []);
+    assert.equal(status, 0, stderr);
+    assert.match(stdout, /coefficients go until 65 %/);
+    assert.match(stderr, /^settings from penni\.config\.ts\n/);
+    // What is more than types Node.js does not run, and says so.
+    const failed = await beside(`enum Size { Small = 1 }\n${typed}`, []);
+    assert.equal(failed.status, 1, failed.stderr);
+    assert.match(failed.stderr, /penni\.config\.ts: the configuration cannot be run.*enum/s);
+  });
+
+  test("that is TypeScript ends in one sentence where Node.js does not, as 20.19 does not: what it takes, what to do", async () => {
+    const { status, stdout, stderr } = await beside(
+      typed,
+      stripsTypes ? ["--no-experimental-strip-types"] : [],
+    );
+    assert.equal(status, 1, stderr);
+    assert.equal(stdout, "");
+    assert.equal(
+      stderr,
+      `penni: penni.config.ts: this Node.js does not run TypeScript: expected Node.js 22.18 or later, found ${process.version}. ` +
+        "Write penni.config.mjs or penni.config.json instead\n",
+    );
   });
 
   test("is found in the present directory; there is one", async () => {

@@ -5,10 +5,13 @@ import path from "node:path";
 import { after, before, describe, test } from "node:test";
 import { guessSpec } from "../../src/data/guess_spec.js";
 import { readModel, writeModel } from "../../src/files/model_files.js";
+import { int64Tensor } from "../../src/graph/tensor.js";
+import type { Graph } from "../../src/graph/types.js";
 import { findDecompositions } from "../../src/layers/weights.js";
 import { penni } from "../../support/command_line.js";
 import { writeImages } from "../../support/label_free.js";
-import { tinyCnn } from "../../support/tiny_cnn.js";
+import { node } from "../../support/small_models.js";
+import { TINY_SIZE, tinyCnn } from "../../support/tiny_cnn.js";
 
 const folder = await mkdtemp(path.join(tmpdir(), "penni-easy-"));
 after(() => rm(folder, { recursive: true, force: true }));
@@ -41,6 +44,59 @@ describe("penni MODEL PICTURES", () => {
     assert.match(stderr, /Calibrating takes about \d+ s on two usual cores/);
     assert.match(stderr, /penni compress \S+tiny\.onnx --data images:\S+ .*--preset calibrate/);
     assert.ok(findDecompositions(await readModel(place("run", "stages", "decompose.onnx"))).length > 0);
+  });
+
+  test("a preset that trains says how long that takes before it starts", async () => {
+    const small = [
+      "--epochs",
+      "0.5",
+      "--fine-tune-epochs",
+      "1.5",
+      "--batch",
+      "16",
+      "--train-limit",
+      "32",
+      "--target-macs",
+      "0.8",
+    ];
+    const { status, stderr } = await penni([
+      ...[place("tiny.onnx"), "synthetic:200", "--preset", "fast", ...small],
+      ...["--threads", "1", "-o", place("trained")],
+    ]);
+    assert.equal(status, 0, stderr);
+    const said =
+      /Training takes about \d+ s on two usual cores \(2 epochs of 32 pictures\); .* time left here\./;
+    assert.match(stderr, said);
+    assert.ok(stderr.search(said) < stderr.indexOf("simplify ..."), stderr);
+  });
+
+  test("a model that takes one image at a time is said to be slow, with what to do", async () => {
+    const graph = tinyCnn();
+    const [first] = graph.nodes;
+    assert.ok(first !== undefined);
+    const shape = [3, TINY_SIZE, TINY_SIZE] as const;
+    const flat = [3 * TINY_SIZE, TINY_SIZE] as const;
+    const one: Graph = {
+      ...graph,
+      inputs: [{ name: "x", type: { elementType: "float32", shape: [1, ...shape] } }],
+      nodes: [
+        node("Reshape", ["x", "flat"], "rows"),
+        node("Abs", ["rows"], "sizes"),
+        node("Reshape", ["sizes", "single"], "again"),
+        { ...first, inputs: ["again", ...first.inputs.slice(1)] },
+        ...graph.nodes.slice(1),
+      ],
+      initializers: new Map([
+        ...graph.initializers,
+        ["flat", int64Tensor([2], flat)],
+        ["single", int64Tensor([4], [1, ...shape])],
+      ]),
+    };
+    await writeModel(place("one.onnx"), one);
+    const { status, stderr } = await penni([place("one.onnx"), place("pictures"), "--plan"]);
+    assert.equal(status, 0, stderr);
+    assert.match(stderr, /written for one image at a time.* slow\. Export it with a dynamic batch axis/);
+    assert.doesNotMatch((await penni([place("tiny.onnx"), place("pictures"), "--plan"])).stderr, /at a time/);
   });
 
   test("--data DIR without a kind is guessed, and said", async () => {

@@ -52,6 +52,23 @@ describe("the check of the documentation's site", () => {
       "index.html: loads https://example.com/a.js",
     ]);
   });
+
+  test("finds a search that looks at what is for those who change Penni", () => {
+    const ids = [
+      "/data.html",
+      "/data.html#one",
+      "/decisions.html#two",
+      "/decisions.html#three",
+      "/",
+      "/architecture.html",
+    ];
+    const documents = Object.fromEntries(ids.map((id, index) => [index, id]));
+    const index = `const index = '${JSON.stringify({ documentCount: ids.length, documentIds: documents })}'; export { index as default };`;
+    assert.deepEqual(faultsOf({ "index.html": "<p>", "assets/chunks/@localSearchIndexroot.abc.js": index }), [
+      "assets/chunks/@localSearchIndexroot.abc.js: the search looks at /decisions.html",
+      "assets/chunks/@localSearchIndexroot.abc.js: the search looks at /architecture.html",
+    ]);
+  });
 });
 
 test("every document but forms of the forge has a place in the site's navigation, and the API reference has every entry", () => {

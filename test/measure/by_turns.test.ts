@@ -27,3 +27,23 @@ test("every turn of a contender lies at another depth of the stack", async () =>
     roundsMs: [1, 1, 1, 1, 1],
   });
 });
+
+test("a slow contender is not run for long before it counts, and each round is told", async () => {
+  for (const [ms, warm] of [
+    [400, 3],
+    [100, 10],
+    [1, 20],
+    [0, 20],
+  ] as const) {
+    const asked: number[] = [];
+    const sample = (count: number): readonly number[] => {
+      asked.push(count);
+      return new Array<number>(count).fill(ms);
+    };
+    const told: string[] = [];
+    await measureByTurns([{ engine: "one", sample }], 3, (done, rounds) => told.push(`${done}/${rounds}`));
+    assert.deepEqual(asked.slice(0, 2), [3, warm]);
+    assert.equal(asked.length, 5);
+    assert.deepEqual(told, ["1/3", "2/3", "3/3"]);
+  }
+});

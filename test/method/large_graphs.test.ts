@@ -25,7 +25,12 @@ function inspected(graph: Graph): string {
   const read = decodeModel(encodeModel(graph));
   const imported = importModel(fixBatch(read, 1));
   const inspection = inspectGraph(imported);
-  const verdict = verdictOn(imported, inspection, { bytes: 0, half: false }, inspectedFractions);
+  const verdict = verdictOn(
+    imported,
+    inspection,
+    { bytes: 0, half: false },
+    { fractions: inspectedFractions },
+  );
   return describeInspection({ ...inspection, remarks: modelRemarks(read, imported), verdict }, 100);
 }
 

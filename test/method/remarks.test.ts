@@ -3,7 +3,7 @@ import { test } from "node:test";
 import { int } from "../../src/graph/attributes.js";
 import { PenniError } from "../../src/graph/errors.js";
 import { fixBatch } from "../../src/graph/passes/fix_input_shape.js";
-import { float32Tensor, numericTensor } from "../../src/graph/tensor.js";
+import { float32Tensor, int64Tensor, numericTensor } from "../../src/graph/tensor.js";
 import type { Graph, Node, Shape, Tensor } from "../../src/graph/types.js";
 import { decompose, decompositionCandidates } from "../../src/method/decompose.js";
 import { trainability } from "../../src/method/frozen.js";
@@ -40,6 +40,22 @@ function around(middle: Node, initializers: Readonly<Record<string, Tensor>> = {
 function declaring(graph: Graph, name: string, shape: Shape): Graph {
   const info = { name, type: { elementType: "float32" as const, shape } };
   return { ...graph, valueInfo: new Map([[name, info]]) };
+}
+
+/** Conv - Reshape to these dimensions, for images in such a batch. */
+function reshaped(batch: number | string, dims: readonly number[]): Graph {
+  return smallGraph(
+    [batch, 3, 8, 8],
+    [
+      conv({ name: "c1", input: "x", weight: "w1", kernel: 3 }),
+      node("Relu", ["c1"], "r"),
+      node("Reshape", ["r", "dims"], "y"),
+    ],
+    {
+      w1: weights.w1,
+      dims: int64Tensor([2], dims),
+    },
+  );
 }
 
 const custom = { ...node("Mystery", ["c1"], "m"), domain: "org.example" };
@@ -105,6 +121,17 @@ const cases: readonly (readonly [what: string, graph: Graph, kinds: readonly Rem
       ["inputs"],
       /2 inputs \(\\"x\\", \\"z\\"\)/,
     ],
+    ["a model that states its batch at the input alone", smallNetwork(1), [], /^\[\]$/],
+    [
+      "a model that is written for one image",
+      reshaped(1, [16, 64]),
+      ["fixed-batch"],
+      /written for one image at a time.*dynamic_axes/,
+    ],
+    ["a model that names its batch where it only keeps it", reshaped(1, [1, 1024]), [], /^\[\]$/],
+    ["a model that states its batch and reshapes to whatever comes", reshaped(1, [-1, 1024]), [], /^\[\]$/],
+    ["a model that copies its batch in a reshape", reshaped(1, [0, 1024]), [], /^\[\]$/],
+    ["a model with an open batch", reshaped("N", [-1, 1024]), [], /^\[\]$/],
     ["a quantized model", quantized, ["quantized"], /Start from the float32 model.*"w\/DequantizeLinear"/],
     [
       "a normalization in training mode",
@@ -143,7 +170,8 @@ const cases: readonly (readonly [what: string, graph: Graph, kinds: readonly Rem
         [conv({ name: "c1", input: "x", weight: "w1", kernel: 3 }), node("ArgMax", ["c1"], "y")],
         weights,
       ),
-      ["no-gradient"],
+      // Over the batch, as its axis is by default.
+      ["fixed-batch", "no-gradient"],
       /before ArgMax/,
     ],
   ];

@@ -23,7 +23,7 @@ function network(name: NetworkName): Graph {
 }
 
 function verdict(graph: Graph, fractions: readonly number[] = inspectedFractions): Verdict {
-  return verdictOn(graph, inspectGraph(graph), { bytes: writtenBytes(graph), half: false }, fractions);
+  return verdictOn(graph, inspectGraph(graph), { bytes: writtenBytes(graph), half: false }, { fractions });
 }
 
 /** |found / expected - 1| */
@@ -87,7 +87,7 @@ describe("what is predicted of a network", () => {
     const { layers, ...inspection } = inspectGraph(network("resnet20"));
     const fixed = { ...inspection, layers: layers.map((layer) => ({ ...layer, kind: "fixed" as const })) };
     const size = { bytes: 1e6, half: false };
-    assert.deepEqual(describeVerdict(verdictOn(network("resnet20"), fixed, size, []), 100), [
+    assert.deepEqual(describeVerdict(verdictOn(network("resnet20"), fixed, size, { fractions: [] }), 100), [
       "Verdict: there is no layer that Penni can make cheaper.",
     ]);
     const wide = verdict(network("resnet20"), [0.5, 0.01]);

@@ -166,6 +166,51 @@ describe("installed from the tarball in an empty directory", () => {
     }
   });
 
+  check("every name that an entry has is declared, by declarations that hold by themselves", async () => {
+    const entries = ["penni", "penni/graph", "penni/compile", "penni/runtime", "penni/pictures"];
+    const imports = [];
+    for (const [number, entry] of entries.entries()) {
+      const print = `console.log(JSON.stringify(Object.keys(await import("${entry}"))))`;
+      const names = JSON.parse(await quietly(process.execPath, ["-e", print])) as string[];
+      const renamed = names.map((name) => `${name} as ${name}${number}`).join(", ");
+      imports.push(`import { ${renamed} } from "${entry}";`);
+      imports.push(`export const all${number} = [${names.map((name) => name + number).join(", ")}];`);
+    }
+    await writeFile(path.join(installed, "all.mts"), imports.join("\n"));
+    const options = [
+      "--module",
+      "nodenext",
+      "--target",
+      "es2022",
+      "--lib",
+      "es2023,dom",
+      "--strict",
+      "--noEmit",
+    ];
+    const roots = ["--typeRoots", path.join(projectRoot, "node_modules/@types"), "--types", "node"];
+    const check = run(tool("tsc"), [...options, ...roots, "--skipLibCheck", "false", "all.mts"], {
+      cwd: installed,
+    });
+    const { stdout } = await check.catch((failed: { stdout: string }) => failed);
+    // What is wrong with the declarations of another package is not ours to mend.
+    const ours = stdout.split("\n").filter((line) => /^(all\.mts|node_modules\/penni\/)/.test(line));
+    assert.deepEqual(ours, []);
+  });
+
+  check("what no entry leads to is not declared", async () => {
+    const declared = (file: string): Promise<string> =>
+      readFile(path.join(installed, "node_modules/penni/dist/src", `${file}.d.ts`), "utf8");
+    const plan = await declared("method/shrink/plan");
+    assert.match(plan, /export declare function planShrink\(/);
+    assert.match(plan, /\* The largest set of channels that can go/);
+    assert.doesNotMatch(plan, /checkPlan/);
+    // The compiled code has it all the same.
+    assert.match(
+      await readFile(path.join(projectRoot, "src/method/shrink/plan.ts"), "utf8"),
+      /export function checkPlan/,
+    );
+  });
+
   check("a program for Node compiles against the whole library", async () => {
     const source = `
       import { countGraph, importForCompression, readModel } from "penni";

@@ -22,7 +22,7 @@ import { drawable, generatedPictures, numbersOf, splitOf } from "../../web/src/m
 import { mostBasis, type Settings, startSettings, withLayer } from "../../web/src/model/settings.js";
 import { Sliders } from "../../web/src/model/sliders.js";
 import { summarize, summarizeVariant } from "../../web/src/model/views.js";
-import { compileNetwork, forRuntime, writeVariant } from "../../web/src/model/written.js";
+import { compileNetwork, forRuntime, pageOf, writeVariant } from "../../web/src/model/written.js";
 
 function opened(graph: Graph): Network {
   const found = openNetwork(encodeModel(graph));
@@ -213,10 +213,12 @@ describe("what is shown", () => {
     assertClose(await outputOf(decodeModel(forRuntime(graph)), picture), wanted);
     assert.ok(sparse.byteLength < network.fileBytes);
     const texts = ["export const load = () => undefined;", "export const readPicture = () => undefined;"];
-    const { module, page, summary: program } = compileNetwork("tiny", network, graph, texts);
+    const { module, summary: program } = compileNetwork("tiny", network, graph);
+    const page = pageOf("tiny", network, graph, texts).toString();
     assertClose((await load(module)).run(picture), wanted);
     assert.ok(program.multiplyAccumulates > 0);
     for (const text of texts) assert.ok(page.includes(text));
+    assert.ok(page.includes(Buffer.from(module).toString("base64")));
   });
 });
 
@@ -232,7 +234,7 @@ describe("pictures", () => {
   });
 
   test("are numbers as the loader prepares them", async () => {
-    const { module } = compileNetwork("tiny", opened(tinyCnn()), tinyCnn(), ["", ""]);
+    const { module } = compileNetwork("tiny", opened(tinyCnn()), tinyCnn());
     const model = await load(module);
     const images = [0, 1].map((index) =>
       drawable(generatedPictures({ ...input, height: 40, width: 31 }, 2), index),

@@ -29,7 +29,6 @@ export interface Calibrated {
 
 export interface Compiled {
   readonly module: Uint8Array;
-  readonly page: string;
   readonly seconds: number;
   readonly race: Race | undefined;
 }

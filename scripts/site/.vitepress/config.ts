@@ -11,6 +11,10 @@ import { shortCode } from "./short_code.js";
 
 const root = fileURLToPath(new URL("../../..", import.meta.url));
 
+/** Whether a search looks at a page: what changes Penni would bury what uses it. */
+const forUsers = (file: string): boolean =>
+  !sections.some(({ collapsed, pages }) => collapsed === true && pages.some((page) => page.file === file));
+
 const icon =
   "data:image/svg+xml," +
   encodeURIComponent(
@@ -76,8 +80,13 @@ export default defineConfig({
       ],
     })),
     outline: { level: [2, 3] },
-    // Without options that are functions, which the page could not read under its policy.
-    search: { provider: "local" },
+    // Options that are functions would be sent to the page, which could not read them under its policy: but for those with "_".
+    search: {
+      provider: "local",
+      options: {
+        _render: (text, env, md) => (forUsers(env.relativePath) ? md.render(text, env) : ""),
+      },
+    },
     externalLinkIcon: true,
   },
 });

@@ -10,8 +10,9 @@ import type {
 } from "../data/outcome_schema.js";
 import type { RunReport } from "../data/run.js";
 import { bytes, compact, counted, milliseconds, number, percent, signed, times } from "../format.js";
+import type { VerdictLevel } from "../judgement.js";
 import type { ReportSection } from "../shell.js";
-import { type Verdict, type VerdictLevel, verdictOf } from "../verdict.js";
+import { type Verdict, verdictOf } from "../verdict.js";
 
 /** The first screen: what there is now, whether to use it, and what to do next. */
 export function overview(report: RunReport): ReportSection {

@@ -6,10 +6,10 @@ import { networkWorker, runtimeWorker } from "./workers.js";
 export async function compileAndRace(): Promise<void> {
   const of = version.value;
   const made = await doing(compiling, "Compiling to WebAssembly", async (report) => {
-    const { module, page, seconds } = compiled.value ?? (await networkWorker.call("compile", undefined));
+    const { module, seconds } = compiled.value ?? (await networkWorker.call("compile", undefined));
     report({ text: "Racing", share: undefined });
-    const race = await runtimeWorker.call("race", { module });
-    return { module, page, seconds, race };
+    const race = await runtimeWorker.call("race", { module }, { report });
+    return { module, seconds, race };
   });
   if (made !== undefined && of === version.value) compiled.value = made;
 }
@@ -22,10 +22,14 @@ export async function downloadOf(kind: "onnx" | "wasm" | "html"): Promise<Blob |
   return doing(compiling, kind === "onnx" ? "Writing the file" : "Compiling to WebAssembly", async () => {
     if (kind === "onnx")
       return blobOf(await networkWorker.call("file", undefined), "application/octet-stream");
+    if (kind === "html") {
+      const page = await networkWorker.call("page", undefined);
+      return typeof page === "string" ? new Blob([page], { type: "text/html" }) : blobOf(page, "text/html");
+    }
     const of = version.value;
-    const { module, page, seconds } = compiled.value ?? (await networkWorker.call("compile", undefined));
-    if (of === version.value) compiled.value ??= { module, page, seconds, race: undefined };
-    return kind === "wasm" ? blobOf(module, "application/wasm") : new Blob([page], { type: "text/html" });
+    const { module, seconds } = compiled.value ?? (await networkWorker.call("compile", undefined));
+    if (of === version.value) compiled.value ??= { module, seconds, race: undefined };
+    return blobOf(module, "application/wasm");
   });
 }
 

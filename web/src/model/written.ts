@@ -1,5 +1,7 @@
+import type { EmittedFile } from "../../../src/compile/backend.js";
 import { cName } from "../../../src/compile/c/names.js";
 import { compileProgram } from "../../../src/compile/compile.js";
+import type { Program } from "../../../src/compile/program.js";
 import { type ProgramSummary, summarizeProgram } from "../../../src/compile/summary.js";
 import { backend } from "../../../src/compile/wasm/backend.js";
 import { present } from "../../../src/graph/at.js";
@@ -39,39 +41,51 @@ export function forRuntime(graph: Graph): Uint8Array {
 
 const singleImage = (graph: Graph): Graph => fixBatch(float32Interface(graph), 1);
 
-/** A compiled network, and the files that show it at work. */
+/** A compiled network. */
 export interface CompiledNetwork {
   readonly module: Uint8Array;
-  /** A page that needs no server. */
-  readonly page: string;
   readonly summary: ProgramSummary;
 }
 
 /**
- * Compiles a network as `penni compile --target wasm --example` does.
+ * Compiles a network as `penni compile --target wasm` does.
+ * @throws PenniError as `compileProgram`
+ */
+export function compileNetwork(name: string, network: Network, graph: Graph): CompiledNetwork {
+  const program = programOf(network, graph);
+  const content = contentOf(backend.emit(program, { name: cName(name) }), ".wasm");
+  return {
+    module: typeof content === "string" ? new TextEncoder().encode(content) : content,
+    summary: summarizeProgram(program),
+  };
+}
+
+/**
+ * A page that shows the compiled network at work and needs no server, as `penni compile --target wasm --example` makes it: with
+ * the module as text, larger by a third.
  * @param exampleParts texts of what the back end's `exampleParts` names
  * @throws PenniError as `compileProgram`; "bad-option" if the module is too large for a page
  */
-export function compileNetwork(
+export function pageOf(
   name: string,
-  { pictures }: Network,
+  network: Network,
   graph: Graph,
   exampleParts: readonly string[],
-): CompiledNetwork {
+): string | Uint8Array {
+  const files = backend.emit(programOf(network, graph), { name: cName(name), example: exampleParts });
+  return contentOf(files, "index.html");
+}
+
+function programOf({ pictures }: Network, graph: Graph): Program {
   const single = fixBatch(graph, 1);
   const metadata = new Map(single.metadata);
   if (pictures !== undefined) metadata.set(PREPROCESSING_KEY, JSON.stringify(pictures.format.preprocessing));
-  const program = compileProgram({ ...single, metadata }, backend.target);
-  const files = backend.emit(program, { name: cName(name), example: exampleParts });
-  const contentOf = (ending: string): string | Uint8Array =>
-    present(
-      files.find((file) => file.name.endsWith(ending)),
-      ending,
-    ).content;
-  const [module, page] = [contentOf(".wasm"), contentOf("index.html")];
-  return {
-    module: typeof module === "string" ? new TextEncoder().encode(module) : module,
-    page: typeof page === "string" ? page : new TextDecoder().decode(page),
-    summary: summarizeProgram(program),
-  };
+  return compileProgram({ ...single, metadata }, backend.target);
+}
+
+function contentOf(files: readonly EmittedFile[], ending: string): string | Uint8Array {
+  return present(
+    files.find((file) => file.name.endsWith(ending)),
+    ending,
+  ).content;
 }

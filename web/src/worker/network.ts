@@ -6,7 +6,7 @@ import { layersOnBases, sparsityPixels } from "../../../src/report/data/kernel_v
 import type { Network } from "../model/network.js";
 import type { Sliders } from "../model/sliders.js";
 import { slidersOf, summarize, summarizeVariant } from "../model/views.js";
-import { compileNetwork, forRuntime, type Written, writeVariant } from "../model/written.js";
+import { compileNetwork, forRuntime, pageOf, type Written, writeVariant } from "../model/written.js";
 import type { NetworkCalls } from "./network_calls.js";
 import { openModel } from "./read_file.js";
 import { serve } from "./rpc.js";
@@ -74,9 +74,13 @@ serve<NetworkCalls>({
     const { name, network } = opened();
     const { graph } = await written();
     const started = performance.now();
-    const { module, page, summary } = compileNetwork(name, network, graph, exampleParts);
+    const { module, summary } = compileNetwork(name, network, graph);
     const seconds = (performance.now() - started) / 1000;
-    return { module, page, seconds, macs: summary.multiplyAccumulates };
+    return { module, seconds, macs: summary.multiplyAccumulates };
+  },
+  async page() {
+    const { name, network } = opened();
+    return pageOf(name, network, (await written()).graph, exampleParts);
   },
   coefficients({ layer }) {
     const found = layersOnBases(opened().current).find(({ view }) => view.name === layer);

@@ -40,12 +40,13 @@ export type NetworkCalls = {
     readonly given: undefined;
     readonly answer: {
       readonly module: Uint8Array;
-      readonly page: string;
       readonly seconds: number;
       /** Products of one run. */
       readonly macs: number;
     };
   };
+  /** A page with the current one compiled inside. */
+  readonly page: { readonly given: undefined; readonly answer: string | Uint8Array };
   /** Which coefficients of a layer are left. */
   readonly coefficients: { readonly given: { readonly layer: string }; readonly answer: Pixels | undefined };
 };

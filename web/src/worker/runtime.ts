@@ -154,7 +154,7 @@ serve<RuntimeCalls>({
       await session.release();
     }
   },
-  async race({ module }) {
+  async race({ module }, report) {
     const { session, questions, answers, classNames } = opened();
     const model = await load<Output>(module);
     compiled = model;
@@ -169,6 +169,7 @@ serve<RuntimeCalls>({
         { engine: "compiled", sample: timedInGroups(() => model.run(inputs)) },
       ],
       ROUNDS,
+      (done, rounds) => report({ text: `Racing: round ${done} of ${rounds}`, share: done / rounds }),
     );
     const found = questions.map((feeds) => compiledAnswer(model, feeds));
     return {

@@ -1,0 +1,109 @@
+import assert from "node:assert/strict";
+import { describe, test } from "node:test";
+import { describeJudgement, describeSummary } from "../../src/cli/compress_text.js";
+import type { Change } from "../../src/measure/interval.js";
+import type { OutputAgreement } from "../../src/measure/output_comparison.js";
+import { judge, type VerdictLevel } from "../../src/report/judgement.js";
+import type { Figures, Summary } from "../../src/run/summary.js";
+
+const figures = (bytes: number, test?: Figures["test"]): Figures => ({
+  parameters: 1000,
+  paperMacs: 1000,
+  executedMacs: 1000,
+  bytes,
+  latencyMs: 1,
+  ...(test === undefined ? {} : { test }),
+});
+
+const change = (value: number, differs: boolean): Change => ({
+  value,
+  low: value - 0.01,
+  high: value + 0.01,
+  differs,
+});
+
+function withOutputs(outputs: readonly OutputAgreement[], bytes = 400_000): Summary {
+  return {
+    original: figures(1_000_000),
+    compressed: figures(bytes),
+    agreement: { images: 12, outputs },
+    changes: { latency: change(1, false) },
+    model: "run/model.onnx",
+  };
+}
+
+function withLabels(before: number, after: number): Summary {
+  const total = 10_000;
+  return {
+    original: figures(1_000_000, { correct: before, total }),
+    compressed: figures(400_000, { correct: after, total }),
+    changes: { latency: change(0.5, true), test: change((after - before) / total, before !== after) },
+    model: "run/model.onnx",
+  };
+}
+
+const boxes = (error: number | null): OutputAgreement => ({ output: "boxes", error });
+const classes = (sameClass: number): OutputAgreement => ({
+  output: "scores",
+  error: 0.2,
+  sameClass,
+  classOf: "image",
+});
+
+const cases: readonly (readonly [what: string, summary: Summary, level: VerdictLevel, said: RegExp])[] = [
+  ["an error of 176 %", withOutputs([boxes(1.76)]), "poor", /Not to be used yet.* off by at most 176\.0 %/],
+  ["an output that is not finite", withOutputs([boxes(null)]), "poor", /Not to be used yet.*not finite/],
+  ["a middling error", withOutputs([boxes(0.2)]), "fair", /training longer/],
+  ["a small error", withOutputs([boxes(0.02)]), "good", /^Ready to use, if .* 2\.5x smaller/],
+  ["the same answers", withOutputs([classes(1)]), "good", /^Ready to use\. /],
+  ["other answers", withOutputs([classes(0.5)]), "poor", /Not to be used yet.*50\.0 % of the answers/],
+  [
+    "good answers beside boxes that are far off",
+    withOutputs([classes(0.995), boxes(1.76)]),
+    "poor",
+    /Not to be used yet.*99\.5 % of the answers.*without answers are off by at most 176\.0 %/,
+  ],
+  [
+    "good answers beside an output that is not finite",
+    withOutputs([classes(1), boxes(null)]),
+    "poor",
+    /Not to be used yet.*not finite/,
+  ],
+  [
+    "other answers beside good boxes",
+    withOutputs([boxes(0.001), classes(0.9)]),
+    "poor",
+    /Not to be used yet.*90\.0 % of the answers/,
+  ],
+  [
+    "smaller, but slower once compiled",
+    { ...withOutputs([boxes(0)]), changes: { latency: change(1, false), compiled: change(1.4, true) } },
+    "good",
+    /It is 2\.5x smaller, but 1\.4x slower compiled to WebAssembly\. /,
+  ],
+  [
+    "smaller, and slower within what chance does",
+    { ...withOutputs([boxes(0)]), changes: { latency: change(1.2, false), compiled: change(1.02, true) } },
+    "good",
+    /It is 2\.5x smaller\. /,
+  ],
+  ["nothing gained", withOutputs([boxes(0)], 1_000_000), "poor", /Not worth using: nothing was gained/],
+  ["a large loss of top-1", withLabels(9000, 5000), "poor", /Not to be used yet.*Top-1 fell by 40\.00/],
+  ["no loss of top-1", withLabels(9000, 9000), "good", /Ready to use\. It is .*2\.0x faster/],
+];
+
+describe("a compression ends, in the terminal as on its page, with whether to use the result:", () => {
+  for (const [what, summary, level, said] of cases) {
+    test(what, () => {
+      const { headline, level: found } = judge(summary);
+      assert.equal(found, level);
+      const text = describeSummary(summary, 72);
+      const inOneLine = text.replaceAll("\n", " ");
+      assert.ok(inOneLine.includes(`${headline}. `), text);
+      assert.match(describeJudgement(summary, 1000), said);
+      // Signs that a terminal may not have are the page's own.
+      assert.doesNotMatch(describeJudgement(summary, 1000), /[^ -~]/);
+      assert.ok(text.split("\n").every((line) => line.length <= 72));
+    });
+  }
+});
