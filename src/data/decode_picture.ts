@@ -83,8 +83,12 @@ const whites: ReadonlyMap<string, number> = new Map([
   ["ushort", 65535],
 ]);
 
+/** The decoder's names of the formats that are read: it draws SVG as well, also where a file's first bytes hide that. */
+const decoded: ReadonlySet<string> = new Set(["png", "jpeg", "webp", "gif", "tiff", "heif"]);
+
 /** What TIFF has besides (float, 32 bits, signed) came out black or white, and a fifth channel as colour. */
 function expectReadable(metadata: Metadata): void {
+  if (!decoded.has(metadata.format)) throw new Error(`${metadata.format}, another format`);
   whiteOf(metadata);
   const most = metadata.space === "cmyk" ? 0 : 1;
   if (extraChannels(metadata) > most) throw strangeChannels(metadata.channels);
