@@ -1,4 +1,3 @@
-import { readFile } from "node:fs/promises";
 import { Tensor as OrtTensor } from "onnxruntime-common";
 import type { Session } from "../execute/engine.js";
 import { at, present } from "../graph/at.js";
@@ -71,16 +70,11 @@ export async function compareModels(
 }
 
 async function readBudget(file: string): Promise<Budget> {
-  const [{ budgetSchema }, { ioError }] = await Promise.all([
+  const [{ budgetSchema }, { readRegularFile }] = await Promise.all([
     import("../measure/budget.js"),
-    import("../files/atomic.js"),
+    import("../files/regular_file.js"),
   ]);
-  let text: string;
-  try {
-    text = await readFile(file, "utf8");
-  } catch (error) {
-    throw ioError(file, "cannot read the budget", error);
-  }
+  const text = new TextDecoder().decode(await readRegularFile(file, "cannot read the budget"));
   const parsed = budgetSchema.safeParse(jsonOf(text));
   if (parsed.success) return parsed.data;
   const [issue] = parsed.error.issues;

@@ -6,6 +6,7 @@ import { type Command, InvalidArgumentError, type Option } from "commander";
 import { z } from "zod";
 import { placedSpec } from "../data/spec.js";
 import { ioError } from "../files/atomic.js";
+import { checkIsFile } from "../files/regular_file.js";
 import { PenniError } from "../graph/errors.js";
 import { acceptedBy } from "./accepted.js";
 import { closest } from "./closest.js";
@@ -73,7 +74,9 @@ function foundFile(): string | undefined {
 
 async function textOf(file: string): Promise<string> {
   try {
-    const { size } = await stat(file);
+    const stats = await stat(file);
+    checkIsFile(file, stats);
+    const { size } = stats;
     if (size > LARGEST_FILE)
       throw bad(file, "too large for a configuration", { expected: `at most ${LARGEST_FILE} bytes` });
     return (await readFile(file, "utf8")).replace(/^\u{feff}/u, "");
@@ -101,6 +104,7 @@ async function parsedYaml(file: string, text: string): Promise<unknown> {
 
 async function imported(file: string): Promise<unknown> {
   if (!existsSync(file)) throw bad(file, "there is no such file");
+  checkIsFile(file, await stat(file));
   try {
     const { default: content }: { readonly default?: unknown } = await import(
       pathToFileURL(path.resolve(file)).href

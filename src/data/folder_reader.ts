@@ -31,6 +31,9 @@ export interface FolderEntries {
   readonly rest: readonly string[];
 }
 
+/** By code unit. Two names that are not the same may be shown alike. */
+const order = (a: string, b: string): number => (a < b ? -1 : a > b ? 1 : 0);
+
 type Found =
   | ({ readonly kind: "folder" } & Entry)
   | ({ readonly kind: "image" } & ImageEntry)
@@ -63,7 +66,7 @@ export class FolderReader {
       for (const name of queue) found.push(await examine(folder, name));
     };
     await Promise.all(Array.from({ length: AT_ONCE }, work));
-    found.sort((a, b) => (a.name < b.name ? -1 : a.name > b.name ? 1 : 0));
+    found.sort((a, b) => order(a.name, b.name) || order(pathKey(a.path), pathKey(b.path)));
     const skipped = found.filter((entry) => entry.kind === "skipped");
     for (const entry of skipped) this.skipped.add(entry.reason, entry.path);
     return {

@@ -58,8 +58,9 @@ type Parts = Pick<ImageListing, "classNames"> & {
  * @throws PenniError "bad-data" naming the path
  */
 export async function listImages(folder: string, labels: LabelSource, seed: number): Promise<ImageListing> {
-  if ((await entryKind(folder)) !== "folder") {
-    throw badData(folder, "no such folder", {
+  const kind = await entryKind(folder);
+  if (kind !== "folder") {
+    throw badData(folder, kind === "file" ? "this is a file, where a folder is needed" : "no such folder", {
       advice: "Give a folder of images, or with one sub-folder per class.",
     });
   }

@@ -7,20 +7,10 @@ import { decodeModel } from "../onnx/read.js";
 import type { ExternalData, ExternalReader } from "../onnx/tensors.js";
 import { type EncodeOptions, encodeModel, encodeModelWithData, isTooLarge } from "../onnx/write.js";
 import { ioError, writeFileAtomic } from "./atomic.js";
+import { checkIsFile } from "./regular_file.js";
 
 /** Protobuf messages, and what Node reads at once, end here. */
 const LARGEST_FILE_BYTES = 2 ** 31 - 1;
-
-function checkIsFile(file: string, stats: Stats): void {
-  if (stats.isFile()) return;
-  const found = stats.isDirectory() ? "a directory" : "a device or pipe";
-  throw new PenniError("io", "cannot read the file", {
-    file,
-    expected: "a file",
-    found,
-    advice: "Name a file",
-  });
-}
 
 function checkReadable(file: string, stats: Stats): void {
   checkIsFile(file, stats);

@@ -10,7 +10,7 @@ import { imageAxes, imageInput } from "../graph/image_input.js";
 import { elementCount } from "../graph/tensor.js";
 import type { Dim, ElementType, Graph, Shape } from "../graph/types.js";
 import { float32Interface } from "../ops/passes/float16.js";
-import { wrongClassCount } from "./classes.js";
+import { expectRow, wrongClassCount } from "./classes.js";
 import { feedChosen, runEach } from "./run_on_images.js";
 
 export interface EvaluationSettings {
@@ -128,7 +128,10 @@ function checkScores(scores: OrtTensor, output: string, batch: number, split: Sp
   const fits = scores.type === "float32" && scores.dims[0] === batch && scores.dims.length >= 2;
   if (fits && split.classes !== undefined && classes !== split.classes)
     throw wrongClassCount(output, scores.dims, split.classes);
-  if (fits && classes > largest) return classes;
+  if (fits && classes > largest) {
+    expectRow(output, scores.dims);
+    return classes;
+  }
   throw new PenniError("bad-data", `the model's output "${output}" is no score per class of the data`, {
     expected: `float32 [${batch}, ${largest + 1} or more]`,
     found: `${scores.type} [${scores.dims.join(", ")}]`,
@@ -137,8 +140,13 @@ function checkScores(scores: OrtTensor, output: string, batch: number, split: Sp
 }
 
 /** Index of the largest score, the first of equals. */
-export function bestClass(scores: Float32Array): number {
+function bestClass(scores: Float32Array): number {
   return scores.reduce((best, score, index) => (score > present(scores[best]) ? index : best), 0);
+}
+
+/** Index of the largest score; -1 where one is not a number, as nothing is decided by it. */
+export function decidedClass(scores: Float32Array): number {
+  return scores.some(Number.isNaN) ? -1 : bestClass(scores);
 }
 
 interface Verdicts {
@@ -157,8 +165,8 @@ function judge(scores: Float32Array, classes: number, batch: Batch, { hits, answ
   let undecided = 0;
   for (let row = 0; row < batch.count; row++) {
     const own = scores.subarray(row * classes, (row + 1) * classes);
-    const isUndecided = own.some(Number.isNaN);
-    const answer = isUndecided ? -1 : bestClass(own);
+    const answer = decidedClass(own);
+    const isUndecided = answer < 0;
     const isRight = !isUndecided && BigInt(answer) === batch.labels?.[row];
     if (isUndecided) undecided++;
     if (isRight) correct++;

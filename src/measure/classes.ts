@@ -62,8 +62,23 @@ export function wrongClassCount(output: string, shape: readonly number[], found:
 /** @throws PenniError "bad-data" with both numbers if labels of so many classes do not fit the model's scores */
 export function checkClassCount(model: Graph, classes: number | undefined): void {
   const scored = scoredClasses(model);
-  if (scored === undefined || classes === undefined || scored.classes === classes) return;
-  throw wrongClassCount(scored.output, scored.shape, classes);
+  if (scored === undefined || classes === undefined) return;
+  if (scored.classes !== classes) throw wrongClassCount(scored.output, scored.shape, classes);
+  expectRow(scored.output, scored.shape);
+}
+
+/**
+ * One score is the largest whatever the image, and boxes times coordinates can be as many as classes.
+ * @throws PenniError "bad-data" unless an output [batch, ...] has one axis of two elements or more for each image
+ */
+export function expectRow(output: string, [, ...axes]: readonly number[]): void {
+  const long = axes.filter((size) => size !== 1).length;
+  if (long === 1) return;
+  throw new PenniError("bad-data", `the model's output "${output}" does not score classes`, {
+    expected: "one score for each class, of 2 classes or more, as in [1, 10] or [1, 10, 1, 1]",
+    found: `[1${axes.map((size) => `, ${size}`).join("")}]${long === 0 ? ", a single score" : ""}`,
+    advice: "Choose a classifier, or use images without labels (images:DIR)",
+  });
 }
 
 /**

@@ -1,5 +1,6 @@
-import { readFile, realpath } from "node:fs/promises";
+import { realpath } from "node:fs/promises";
 import { createRequire } from "node:module";
+import { readWhole } from "../data/files.js";
 import { PenniError } from "../graph/errors.js";
 import { CLASS_NAMES_KEY, PREPROCESSING_KEY } from "../graph/image_metadata.js";
 import type { ElementType, Graph, ValueInfo } from "../graph/types.js";
@@ -30,15 +31,22 @@ interface Host {
   };
 }
 
+/** What Node reads at once, and more than WebAssembly takes. */
+const MOST_BYTES = 2 ** 31 - 1;
+
 /** Whether a file's name says that it is a compiled network. */
 export function isCompiledFile(file: string): boolean {
   return /\.(?:wasm|node)$/i.test(file);
 }
 
-/** @throws PenniError "bad-file" if it is no module or addon of Penni's, "io" if it cannot be read */
+/**
+ * A module is loaded only if its digest says that it is whole: a damaged one could run for ever.
+ * @throws PenniError "bad-file" if it is no module or addon of Penni's, or a damaged one; "io" or "bad-data" if it cannot
+ *   be read
+ */
 export async function loadCompiledFile(file: string): Promise<LoadedModule> {
+  const bytes = await readWhole(file, MOST_BYTES);
   try {
-    const bytes = new Uint8Array(await readFile(file));
     return await (/\.node$/i.test(file) ? readAddon(file, bytes) : readModule(bytes));
   } catch (error) {
     const reason = error instanceof Error ? error.message : String(error);
@@ -51,7 +59,7 @@ export async function loadCompiledFile(file: string): Promise<LoadedModule> {
 type Statement = Readonly<Record<string, unknown>>;
 
 async function readModule(bytes: Uint8Array): Promise<LoadedModule> {
-  const model = await load<OutputData>(bytes);
+  const model = await load<OutputData>(bytes, { verify: true });
   const { Module, Instance } = (globalThis as unknown as Host).WebAssembly;
   const module = new Module(bytes);
   const { memory } = new Instance(module).exports;

@@ -1,5 +1,5 @@
 import { at } from "../graph/at.js";
-import { bestClass } from "./accuracy.js";
+import { decidedClass } from "./accuracy.js";
 import type { ComparedOutput } from "./output_comparison.js";
 import { type PairBatch, scores } from "./pair.js";
 
@@ -34,8 +34,7 @@ export class ImageChoices {
 
 /** -1 where scores are not numbers. */
 function bestClasses(values: Float32Array, classes: number): readonly number[] {
-  return Array.from({ length: values.length / classes }, (_, row) => {
-    const own = values.subarray(row * classes, (row + 1) * classes);
-    return own.some(Number.isNaN) ? -1 : bestClass(own);
-  });
+  return Array.from({ length: values.length / classes }, (_, row) =>
+    decidedClass(values.subarray(row * classes, (row + 1) * classes)),
+  );
 }

@@ -1,6 +1,9 @@
-import { bestClass } from "./accuracy.js";
+import { decidedClass } from "./accuracy.js";
 
-/** Counts the images whose best class two networks agree on, and those that the second one is right about. */
+/**
+ * Counts the images whose best class two networks agree on, and those that the second one is right about. Scores that are
+ * not numbers agree with nothing.
+ */
 export class PredictionTally {
   images = 0;
   /** Images whose best class is the same. */
@@ -11,8 +14,9 @@ export class PredictionTally {
   /** @param first as `second`: class scores, image after image, `classes` of each */
   add(first: Float32Array, second: Float32Array, classes: number, labels?: BigInt64Array): void {
     for (let start = 0; start < first.length; start += classes) {
-      const found = bestClass(second.subarray(start, start + classes));
-      if (found === bestClass(first.subarray(start, start + classes))) this.same += 1;
+      const found = decidedClass(second.subarray(start, start + classes));
+      const expected = decidedClass(first.subarray(start, start + classes));
+      if (found === expected && found >= 0) this.same += 1;
       if (labels?.[start / classes] === BigInt(found)) this.correct += 1;
       this.images += 1;
     }

@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import { mkdtempSync, rmSync, statSync, writeFileSync } from "node:fs";
+import { mkdtempSync, readFileSync, rmSync, statSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import path from "node:path";
 import { after, test } from "node:test";
@@ -92,6 +92,23 @@ test("bench takes several models, compiled ones too, measures accuracy, and fail
     wrong.stderr,
     /broken\.wasm: cannot be read: load: expected a module written by penni compile/,
   );
+});
+
+test("bench runs no module that is damaged, which could be without end", async () => {
+  const place = path.join(folder, "damaged");
+  const compiled = await penni(["compile", small, "--target", "wasm", "--name", "net", "-o", place]);
+  assert.equal(compiled.status, 0, compiled.stderr);
+  const file = path.join(place, "net.wasm");
+  const bytes = readFileSync(file);
+  for (let part = 1; part < 8; part++) {
+    const damaged = Uint8Array.from(bytes);
+    const where = Math.floor((bytes.length * part) / 8);
+    damaged[where] = (damaged[where] ?? 0) ^ 1;
+    writeFileSync(file, damaged);
+    const { status, stderr } = await penni(["bench", file, "--rounds", "1"]);
+    assert.equal(status, 1);
+    assert.match(stderr, /^penni: [^\n]*net\.wasm: cannot be read: load: [^\n]*(?:damaged|cut off)[^\n]*\n$/);
+  }
 });
 
 test("bench --layers names every layer with its kernel and what it computes", async () => {

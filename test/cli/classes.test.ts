@@ -6,7 +6,7 @@ import { after, test } from "node:test";
 import sharp from "sharp";
 import { readClassNames } from "../../src/data/index.js";
 import { readModel, writeModel } from "../../src/files/model_files.js";
-import { int } from "../../src/graph/attributes.js";
+import { int, ints } from "../../src/graph/attributes.js";
 import type { Graph } from "../../src/graph/types.js";
 import { train } from "../../src/run/train.js";
 import { penni } from "../../support/command_line.js";
@@ -125,6 +125,50 @@ test("class names in the model's metadata do the same", async () => {
   const wrong = file("wrong.onnx");
   await writeModel(wrong, colourModel(["blue", "red"]));
   await assertRefused(["eval", wrong, "--data", two], /expected images of 3 classes.*found 2 classes/);
+});
+
+test("what scores no classes has no accuracy, also where its numbers are as many as the classes", async () => {
+  const score = file("score.onnx");
+  await writeModel(
+    score,
+    smallGraph(
+      ["N", 3, 4, 4],
+      [
+        node("GlobalAveragePool", ["x"], "pooled"),
+        node("ReduceMean", ["pooled"], "mean", { axes: ints([1]) }),
+        node("Flatten", ["mean"], "y", { axis: int(1) }),
+      ],
+      {},
+    ),
+  );
+  const boxes = file("boxes.onnx");
+  await writeModel(
+    boxes,
+    smallGraph(["N", 3, 4, 4], [node("MaxPool", ["x"], "y", { kernel_shape: ints([4, 3]) })], {}),
+  );
+  const row = file("row.onnx");
+  await writeModel(
+    row,
+    smallGraph(
+      ["N", 3, 4, 4],
+      [
+        node("GlobalAveragePool", ["x"], "pooled"),
+        node("Transpose", ["pooled"], "y", { perm: ints([0, 2, 3, 1]) }),
+      ],
+      {},
+    ),
+  );
+  const one = await images("one", { red: "red" });
+  const six = await images("six", { a: "red", b: "green", c: "blue", d: "red", e: "green", f: "blue" });
+  for (const command of [["eval"], ["bench", "--rounds", "1"]]) {
+    await assertRefused(
+      [...command, score, "--data", one],
+      /does not score classes: .*\[1, 1\], a single score/,
+    );
+    await assertRefused([...command, boxes, "--data", six], /does not score classes: .*\[1, 3, 1, 2\]/);
+  }
+  const names = classFile("rgb.txt", "red\ngreen\nblue");
+  assert.equal(await top1([row, "--data", three, "--classes", names]), 1);
 });
 
 const badFiles: readonly (readonly [string, string | Uint8Array, RegExp])[] = [

@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { spawnSync } from "node:child_process";
-import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { mkdirSync, mkdtempSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import path from "node:path";
 import { after, test } from "node:test";
@@ -106,6 +106,38 @@ test("what is no file is not waited for or read without end, wherever a file is 
       assert.equal(status, 1, args.join(" "));
       assert.match(stderr, problem, args.join(" "));
       assert.ok(stderr.includes(name), stderr);
+    }
+  }
+});
+
+test("nor under the names of modules, addons, budgets, settings and sweeps", {
+  skip: isWindows,
+}, async () => {
+  const model = at("tiny.onnx");
+  for (const [kind, problem] of [
+    ["pipe", /: expected a file, found a device/],
+    ["zero", /: expected a file, found a device/],
+    ["folder", /: expected a file, found a directory/],
+  ] as const) {
+    const made = (name: string): string => {
+      const place = at(`${kind}-${name}`);
+      if (kind === "pipe") assert.equal(spawnSync("mkfifo", [place]).status, 0);
+      else symlinkSync(kind === "zero" ? "/dev/zero" : folder, place);
+      return place;
+    };
+    for (const [name, args] of [
+      ["x.wasm", (file: string) => ["bench", file]],
+      ["x.node", (file: string) => ["bench", file]],
+      ["budget.json", (file: string) => ["bench", model, "--budget", file]],
+      ["config.json", (file: string) => ["compress", model, "--data", "synthetic:40", "--config", file]],
+      ["config.mjs", (file: string) => ["compress", model, "--data", "synthetic:40", "--config", file]],
+      ["sweep.yaml", (file: string) => ["sweep", file, "-o", at("never")]],
+    ] as const) {
+      const file = made(name);
+      const { status, stderr } = await penni(args(file));
+      assert.equal(status, 1, `${file}: ${stderr}`);
+      assert.match(stderr, problem);
+      assert.ok(stderr.includes(file), stderr);
     }
   }
 });

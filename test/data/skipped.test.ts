@@ -5,6 +5,7 @@ import { createServer } from "node:net";
 import { tmpdir } from "node:os";
 import path from "node:path";
 import { after, test } from "node:test";
+import { gzipSync } from "node:zlib";
 import sharp from "sharp";
 import { formatOfContent, formatOfName } from "../../src/data/image_formats.js";
 import { type Dataset, labelsOf, openDataset } from "../../src/data/index.js";
@@ -145,6 +146,27 @@ test("a page that was saved under a picture's name is damaged, and named", async
   await assert.rejects(Promise.all([dataset.train(), dataset.test()]), {
     code: "bad-data",
     message: /b\.jpg: cannot read the image: expected a PNG, JPEG, WebP, GIF, TIFF or AVIF image/,
+  });
+});
+
+test("a drawing that its first bytes hide is not drawn as a picture", async () => {
+  const hidden = `<?xml version="1.0"?>\n<!--${" ".repeat(2000)}-->\n${svg.slice(22)}`;
+  for (const [name, bytes] of Object.entries({ packed: gzipSync(svg), hidden: Buffer.from(hidden) })) {
+    writeFileSync(path.join(folder(name), "a.png"), png);
+    writeFileSync(at(name, "b.png"), bytes);
+    const dataset = await openAs("images", name);
+    await assert.rejects(Promise.all([dataset.train(), dataset.test()]), {
+      code: "bad-data",
+      message: /b\.png: cannot read the image: .*found svg, another format/,
+    });
+  }
+});
+
+test("a file in the place of a folder of images is called one", async () => {
+  writeFileSync(path.join(folder("file"), "a.png"), png);
+  await assert.rejects(openAs("images", "file/a.png"), {
+    code: "bad-data",
+    message: /a\.png: this is a file, where a folder is needed/,
   });
 });
 

@@ -15,7 +15,7 @@ import {
 } from "../../src/data/index.js";
 import { readModel } from "../../src/files/model_files.js";
 import { PREPROCESSING_KEY } from "../../src/graph/image_metadata.js";
-import { bestClass } from "../../src/measure/accuracy.js";
+import { decidedClass } from "../../src/measure/accuracy.js";
 import { type ImageLike, load } from "../../src/runtime/index.js";
 import { writePhotos } from "../../support/photos.js";
 import { sharedPath, withoutShared } from "../../support/shared.js";
@@ -71,7 +71,7 @@ test("photos of any size, clean and noisy: what eval sees is what classify sees"
   for (const [index, { file, label }] of inOrder.entries()) {
     const image = await decoded(file);
     assert.deepEqual(compiled.prepare(image), batch.images.slice(index * size, (index + 1) * size), file);
-    const best = bestClass(logits.subarray(index * CLASSES, (index + 1) * CLASSES));
+    const best = decidedClass(logits.subarray(index * CLASSES, (index + 1) * CLASSES));
     if (compiled.classify(image)[0]?.index === best) same += 1;
     if (best === label) correct += 1;
   }
