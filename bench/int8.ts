@@ -4,10 +4,10 @@
  * and the last too; weights int8 for each output channel, activations uint8, ranges from training images), beside what
  * `penni compress` made of it, compiled to WebAssembly, C and an addon with weights of 32, 16 and 8 bits at rest.
  *
- *   npm run bench:int8 -- --resnet20 FILE --resnet56 FILE [--images 10000] [--rounds 9] [--compiler gcc] [--json]
+ *   npm run bench:int8 -- [networks...] --resnet20 FILE --resnet56 FILE [--images 10000] [--rounds 9] [--json]
  */
 import { readFile } from "node:fs/promises";
-import { Command } from "commander";
+import { Argument, Command } from "commander";
 import * as webRuntime from "onnxruntime-web";
 import { wholeNumber } from "../src/cli/options.js";
 import { type Column, formatTable } from "../src/cli/table.js";
@@ -172,13 +172,15 @@ function print(rows: readonly Row[], quantizations: readonly Quantization[]): vo
   process.stdout.write(`${formatTable(columns, rows, 140)}\n`);
 }
 
-async function main(options: Options): Promise<void> {
+const networkNames = ["resnet20", "resnet56"] as const;
+type NetworkName = (typeof networkNames)[number];
+
+async function main(names: readonly NetworkName[], options: Options): Promise<void> {
   webRuntime.env.wasm.numThreads = 1;
-  const files = { resnet20: options.resnet20, resnet56: options.resnet56 };
   const rows: Row[] = [];
   const quantizations: Quantization[] = [];
-  for (const [network, file] of Object.entries(files)) {
-    const measured = await measure(network, file, options);
+  for (const network of names.length === 0 ? networkNames : names) {
+    const measured = await measure(network, options[network], options);
     rows.push(...measured.rows);
     quantizations.push(measured.quantization);
     if (options.json !== true) process.stderr.write(`${network} done\n`);
@@ -190,6 +192,7 @@ async function main(options: Options): Promise<void> {
 await runBenchmark(
   new Command("int8")
     .description("static INT8 in ONNX Runtime against compressed networks, compiled")
+    .addArgument(new Argument("[networks...]", "which (all)").choices(networkNames))
     .option("--resnet20 <file>", "ResNet-20 as compressed by penni compress")
     .option("--resnet56 <file>", "ResNet-56 as compressed by penni compress")
     .option("--images <n>", "test images that top-1 is measured on", wholeNumber(1), 10_000)
