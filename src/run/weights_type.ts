@@ -39,8 +39,8 @@ const candidates: readonly Pick<WeightsTrial, "type" | "levels">[] = [
 
 /** Of images on which outputs are compared. */
 const IMAGES = 256;
-/** Outputs may move by this share of their deviation. */
-const LARGEST_ERROR = 0.05;
+/** Outputs may move by this share of their deviation: ResNet-20 lost nothing by 5.7 %, and 0.16 points by more than 6. */
+const LARGEST_ERROR = 0.06;
 
 /**
  * A network whose weights are float32 with weights as the run is asked to store them. With "auto" this is the smallest

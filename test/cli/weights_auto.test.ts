@@ -29,8 +29,8 @@ test("compress says how it stores weights and what it tried: the first that move
   // All but the last moved them by too much, or were no smaller.
   const last = choice.tried.at(-1);
   assert.deepEqual([choice.type, choice.levels], [last?.type, last?.levels]);
-  assert.ok(Number(errors.at(-1)) <= 0.05);
-  assert.ok(errors.slice(0, -1).every((error) => error > 0.05));
+  assert.ok(Number(errors.at(-1)) <= 0.06);
+  assert.ok(errors.slice(0, -1).every((error) => error > 0.06));
   const name = choice.levels === undefined ? choice.type : `${choice.type} of ${choice.levels} steps`;
   assert.ok(stderr.includes(`weights are stored as ${name}; tried`), stderr);
   assert.equal(weightsTypeOf(await readModel(path.join(out, "model.onnx"))), choice.type);
