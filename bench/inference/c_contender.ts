@@ -24,12 +24,19 @@ int main(void)
 {
     void *scratch = aligned_alloc(64, ((size_t)NETWORK_SCRATCH_BYTES + 63) / 64 * 64);
     int count;
+#ifdef NETWORK_PACKED_BYTES
+    void *weights = aligned_alloc(64, ((size_t)NETWORK_WEIGHTS_BYTES + 63) / 64 * 64);
+    ${NETWORK}_unpack(weights);
+#define RUN() ${NETWORK}_run(input, output, scratch, weights)
+#else
+#define RUN() ${NETWORK}_run(input, output, scratch)
+#endif
     for (size_t i = 0; i < NETWORK_INPUT_ELEMENTS; i++) input[i] = sinf((float)i);
     while (scanf("%d", &count) == 1) {
         for (int run = 0; run < count; run++) {
             struct timespec start, end;
             clock_gettime(CLOCK_MONOTONIC, &start);
-            ${NETWORK}_run(input, output, scratch);
+            RUN();
             clock_gettime(CLOCK_MONOTONIC, &end);
             printf("%lld ", (end.tv_sec - start.tv_sec) * 1000000000LL + (end.tv_nsec - start.tv_nsec));
         }

@@ -27,8 +27,14 @@ export const packedKinds = {
    * each step how many positions lie between, 255 and more as a byte of 255 and the rest.
    */
   gaps: 4,
-  /** As gaps, but positions of an output in place of "where the counts are"; one bit for each position, lowest first. */
+  /**
+   * n, where the counts are, bytes of each, positions of an output, how many of them a group has, then as gaps from the
+   * bytes of a step on; one bit for each position, lowest first: those of the first in each group, output by output, then
+   * those of the second. The counts are what has been found, and are written.
+   */
   bits: 5,
+  /** n bytes that another record writes. */
+  left: 6,
 } as const;
 
 type Kind = keyof typeof packedKinds;
@@ -47,9 +53,12 @@ export function packWeights(program: Program): PackedWeights | undefined {
   if (constants === undefined) return undefined;
   const parts = partNames.map(() => new ByteWriter());
   const packer = new Packer(program, constants);
-  for (const constant of constants) {
-    const forms = packer.forms(constant).sort((a, b) => a.cost - b.cost);
-    const form = present(forms[0]);
+  const cheapest = constants.map((constant) => {
+    return present(packer.forms(constant).sort((a, b) => a.cost - b.cost)[0]);
+  });
+  const found = packer.countsFound(constants, cheapest);
+  for (const [at, { offset, size }] of constants.entries()) {
+    const form = found.has(offset) ? present(formOf(record("left", size))) : present(cheapest[at]);
     for (const [index, name] of partNames.entries()) parts[index]?.bytes(form[name]);
   }
   const whole = new ByteWriter();
@@ -63,6 +72,8 @@ const partNames = ["record", "levels", "places"] as const;
 interface Form extends Readonly<Record<(typeof partNames)[number], Uint8Array>> {
   /** Bytes, or what is left of them when they are compressed further, where forms differ in that. */
   readonly cost: number;
+  /** Whether its record also writes how many steps each output has. */
+  readonly givesCounts: boolean;
 }
 
 /** Begins a record. */
@@ -76,7 +87,8 @@ function formOf(
   { levels = nothing, places = nothing }: Partial<Pick<Form, "levels" | "places">> = {},
 ): Form {
   const bytes = writer.view().slice();
-  return { record: bytes, levels, places, cost: bytes.length + levels.length + places.length };
+  const cost = bytes.length + levels.length + places.length;
+  return { record: bytes, levels, places, cost, givesCounts: false };
 }
 
 class Packer {
@@ -101,6 +113,20 @@ class Packer {
     const elements = this.elements(constant);
     const others = type === "f32" ? this.ofNumbers(elements, layout) : this.ofSteps(elements, type, layout);
     return [raw, ...others.filter((form) => form !== undefined)];
+  }
+
+  /** Offsets of tables of counts that need not be kept: whoever expands steps finds them, before anybody reads them. */
+  countsFound(constants: readonly ProgramConstant[], forms: readonly Form[]): ReadonlySet<number> {
+    const found = new Set<number>();
+    const needed = new Set<number>();
+    for (const [at, { layout }] of constants.entries()) {
+      if (layout === undefined || layout.kind === "blocks") continue;
+      const { offset } = this.countsAt(layout.counts).table;
+      if (forms[at]?.givesCounts === true) found.add(offset);
+      else if (layout.kind === "steps" || !found.has(offset)) needed.add(offset);
+    }
+    for (const { layout, offset } of constants) if (layout !== undefined) needed.add(offset);
+    return new Set([...found].filter((offset) => !needed.has(offset)));
   }
 
   private elements({ offset, size, type }: ProgramConstant): Float32Array | Float64Array {
@@ -157,30 +183,26 @@ class Packer {
     layout: WeightLayout | undefined,
   ): (Form | undefined)[] {
     if (layout?.kind !== "steps" || steps.length === 0) return [];
-    const { inputs, plane } = layout;
+    const { inputs, plane, maps } = layout;
     const taps = layout.taps.toSorted((a, b) => a - b);
     const { table, counts } = this.countsAt(layout.counts);
     const rows = rowsOf(steps, counts, { taps, plane, inputs });
     if (rows === undefined) return [];
     const stepBytes = type === "u16" ? 2 : 4;
     const begin = (kind: Kind, ...integers: readonly number[]): ByteWriter => {
-      const writer = record(kind, counts.length, ...integers, stepBytes, taps.length, plane);
+      const head = [counts.length, table.offset, tableBytes(table), ...integers];
+      const writer = record(kind, ...head, stepBytes, taps.length, plane);
       for (const tap of taps) writer.bytes([tap, tap >> 8, tap >> 16, tap >> 24]);
       return writer;
     };
-    const gaps = gapsOf(rows);
-    const gapForm = formOf(begin("gaps", table.offset, tableBytes(table)), { places: gaps });
-    const row = inputs * taps.length;
-    const bits = new Uint8Array(Math.ceil((counts.length * row) / 8));
-    rows.forEach((places, output) => {
-      for (const place of places) {
-        const at = output * row + place;
-        bits[at >> 3] = present(bits[at >> 3]) | (1 << (at & 7));
-      }
+    const gaps = formOf(begin("gaps"), { places: gapsOf(rows) });
+    const group = maps * taps.length;
+    const bits = formOf(begin("bits", inputs * taps.length, group), {
+      places: bitsOf(rows, inputs * taps.length, group),
     });
     return [
-      { ...gapForm, cost: gapForm.record.length + compressedGaps(gaps) },
-      formOf(begin("bits", row), { places: bits }),
+      { ...gaps, cost: gaps.record.length + compressedSize(gaps.places) },
+      { ...bits, cost: bits.record.length + compressedSize(bits.places), givesCounts: true },
     ];
   }
 
@@ -288,13 +310,26 @@ function gapsOf(rows: readonly (readonly number[])[]): Uint8Array {
   return Uint8Array.from(gaps);
 }
 
-/** What compression makes of gaps, as gzip's codes do it; bits it leaves as they are. */
-function compressedGaps(gaps: Uint8Array): number {
+/** @param row positions of an output @param group of them that begin anew with each input */
+function bitsOf(rows: readonly (readonly number[])[], row: number, group: number): Uint8Array {
+  const bits = new Uint8Array(Math.ceil((rows.length * row) / 8));
+  const each = row / group;
+  rows.forEach((places, output) => {
+    for (const place of places) {
+      const at = ((place % group) * rows.length + output) * each + Math.floor(place / group);
+      bits[at >> 3] = present(bits[at >> 3]) | (1 << (at & 7));
+    }
+  });
+  return bits;
+}
+
+/** What compression makes of bytes, as gzip's codes do it: not more than they are. */
+function compressedSize(bytes: Uint8Array): number {
   const counts = new Map<number, number>();
-  for (const gap of gaps) counts.set(gap, countOf(counts, gap) + 1);
+  for (const byte of bytes) counts.set(byte, countOf(counts, byte) + 1);
   let bits = 0;
-  for (const count of counts.values()) bits += count * Math.max(1, Math.log2(gaps.length / count));
-  return (CODE_LOSS * bits) / 8;
+  for (const count of counts.values()) bits += count * Math.max(1, Math.log2(bytes.length / count));
+  return Math.min(bytes.length, (CODE_LOSS * bits) / 8);
 }
 
 /** Codes of whole bits, and the tables that say what they are, take that much more than is needed. */

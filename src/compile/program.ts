@@ -46,12 +46,13 @@ export type WeightLayout =
   | { readonly kind: "runs"; readonly counts: Location }
   /**
    * Output by output, distances between positions in planes, from 0 for the first: every input has a plane, and in each
-   * plane positions are at the taps.
+   * plane positions are at the taps. Inputs are maps of channels, so many of each channel.
    */
   | {
       readonly kind: "steps";
       readonly counts: Location;
       readonly inputs: number;
+      readonly maps: number;
       readonly plane: number;
       readonly taps: readonly number[];
     };

@@ -75,6 +75,7 @@ interface Constant {
     | {
         readonly kind: "steps";
         readonly inputs: number;
+        readonly maps: number;
         readonly plane: number;
         readonly taps: readonly number[];
       };
@@ -83,14 +84,16 @@ interface Constant {
 test("packed positions come back to the bit, whatever their distances", () => {
   const cases = fc.record({
     outputs: fc.integer({ min: 1, max: 6 }),
-    inputs: fc.integer({ min: 1, max: 700 }),
+    channels: fc.integer({ min: 1, max: 140 }),
+    maps: fc.integer({ min: 1, max: 5 }),
     taps: fc.uniqueArray(fc.integer({ min: 0, max: 60 }), { minLength: 1, maxLength: 5 }),
     plane: fc.constantFrom(61, 64, 1000, 70_000),
     density: fc.constantFrom(0, 0.002, 0.05, 0.4, 1),
     seed: fc.integer({ min: 1, max: 1e6 }),
   });
   fc.assert(
-    fc.property(cases, ({ outputs, inputs, taps, plane, density, seed }) => {
+    fc.property(cases, ({ outputs, channels, maps, taps, plane, density, seed }) => {
+      const inputs = channels * maps;
       let state = seed;
       const random = (): number => {
         state = (state * 48271) % 0x7fffffff;
@@ -123,7 +126,7 @@ test("packed positions come back to the bit, whatever their distances", () => {
         },
         {
           data: isSmall ? Uint16Array.from(steps) : Int32Array.from(steps),
-          layout: { kind: "steps", inputs, plane, taps },
+          layout: { kind: "steps", inputs, maps, plane, taps },
         },
         {
           data: Float32Array.from(steps, () => 0.25 * Math.round(250 * random() - 125)),

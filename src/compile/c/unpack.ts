@@ -27,7 +27,7 @@ export const packedContent = ({ bytes }: PackedWeights): string => wrapped(Array
 
 /** Expands packed weights; `packed` is a parameter where they lie in a file, else an array. */
 export function unpackFunction(name: CIdentifier, isInFile: boolean, packed: PackedWeights): string {
-  const { raw, halves, blocks, runs, gaps, bits } = packedKinds;
+  const { raw, halves, blocks, runs, gaps, bits, left } = packedKinds;
   const parameters = isInFile ? "const void *packed, void *weights" : "void *weights";
   return `static uint32_t unpack_integer(const unsigned char **from) {
   uint32_t value = 0;
@@ -121,19 +121,22 @@ void ${name}_unpack(${parameters}) {
           to = unpack_weight(to, *levels++, scale);
       }
     } else if (kind == ${gaps} || kind == ${bits}) {
-      const uint32_t a = unpack_integer(&from), count_bytes = kind == ${gaps} ? unpack_integer(&from) : 0;
+      unsigned char *counts = start + unpack_integer(&from);
+      const uint32_t count_bytes = unpack_integer(&from);
+      const uint32_t row = kind == ${bits} ? unpack_integer(&from) : 0;
+      const uint32_t group = kind == ${bits} ? unpack_integer(&from) : 1;
       const uint32_t step_bytes = unpack_integer(&from), taps = unpack_integer(&from);
       const uint32_t plane = unpack_integer(&from);
       const unsigned char *const table = from;
-      uint32_t bit = 0;
       from += 4 * (size_t)taps;
       for (uint32_t output = 0; output < n; output++) {
-        uint32_t left = kind == ${gaps} ? unpack_count(start + a + (size_t)output * count_bytes, count_bytes) : a;
+        const unsigned char *const first = to;
+        uint32_t left = kind == ${gaps} ? unpack_count(counts, count_bytes) : row;
         uint32_t place = 0, before = 0;
         for (; left > 0; left--, place++) {
           uint32_t position;
           if (kind == ${bits}) {
-            const uint32_t at = bit++;
+            const uint32_t at = (place % group * n + output) * (row / group) + place / group;
             if ((places[at >> 3] >> (at & 7) & 1) == 0) continue;
           } else {
             while (*places == 255) place += *places++;
@@ -143,8 +146,12 @@ void ${name}_unpack(${parameters}) {
           to = unpack_step(to, position - before, step_bytes);
           before = position;
         }
+        if (kind == ${bits}) unpack_step(counts, (uint32_t)(to - first) / step_bytes, count_bytes);
+        counts += count_bytes;
       }
-      places += (bit + 7) >> 3;
+      places += (n * row + 7) >> 3;
+    } else if (kind == ${left}) {
+      to += n;
     }
     to = start + ((size_t)(to - start) + ${WEIGHT_ALIGNMENT - 1}) / ${WEIGHT_ALIGNMENT} * ${WEIGHT_ALIGNMENT};
   }

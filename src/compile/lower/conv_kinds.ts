@@ -115,13 +115,14 @@ function sparseConvolution(
   conv: TapConvolution,
   weights: Float32Array,
   bias: Float32Array,
+  maps = 1,
 ): Convolve {
   const nonZeros = findNonZeros(weights, conv);
   const { inputs, inputPlane: plane, taps } = conv;
   const counts = context.weights(nonZeros.counts);
   const tables = [
     counts,
-    context.weights(nonZeros.steps, { kind: "steps", counts, inputs, plane, taps }),
+    context.weights(nonZeros.steps, { kind: "steps", counts, inputs, maps, plane, taps }),
     context.weights(nonZeros.values, { kind: "runs", counts }),
     context.weights(bias),
   ];
@@ -170,7 +171,7 @@ function factoredConvolution(
     inputPlane: mapPlane,
     grid: { rows: 1, columns: pixels, inputRow: pixels, outputRow: pixels },
   };
-  const product = sparseConvolution(context, pointwise, coefs, bias);
+  const product = sparseConvolution(context, pointwise, coefs, bias, d);
   return (input, ends) => {
     const maps = context.scratch(conv.inputs * d * mapPlane);
     for (let row = 0; row < rows; row += tileRows) {

@@ -35,13 +35,16 @@ const locals = [
   "place",
   "shift",
   "byte",
+  "row",
+  "group",
+  "begin",
 ] as const;
 
 const variables = Object.fromEntries(locals.map((name, index) => [name, localAt(index)])) as Readonly<
   Record<(typeof locals)[number], Local>
 >;
-const { from, levels, places, to, end, kind, n, a, b, c, d, e, table, output, i, last, place, shift, byte } =
-  variables;
+const { from, levels, places, to, end, kind, n, a, b, c, d, e, table, output, i, last, place } = variables;
+const { shift, byte, row, group, begin } = variables;
 
 /** f32.convert_i32_s, f32.mul, f32.reinterpret_i32 and 2^112 as a constant. */
 const toFloat = scalar.fromInteger;
@@ -197,17 +200,32 @@ const gaps: Code = [
   ),
 ];
 
-/** a: positions of an output, i: the next bit, of all. */
+/** The number of the bit of a place, among those of all outputs. */
+const bit: Code = op(
+  "add",
+  op(
+    "multiply",
+    op("add", op("multiply", op("remainder", place.get, group.get), n.get), output.get),
+    op("divide", row.get, group.get),
+  ),
+  op("divide", place.get, group.get),
+);
+
+/** a: where the next count is to be, b: its bytes, row: positions of an output. */
 const bits: Code = [
   ...read(a),
+  ...read(b),
+  ...read(row),
+  ...read(group),
   ...stepHead,
-  ...i.set(0),
   ...whileTrue(
     op("less", output.get, n.get),
     place.set(0),
     last.set(0),
+    begin.set(to.get),
     whileTrue(
-      op("less", place.get, a.get),
+      op("less", place.get, row.get),
+      i.set(bit),
       ifTrue(
         op(
           "and",
@@ -220,15 +238,27 @@ const bits: Code = [
         ),
         [step],
       ),
-      i.add(1),
       place.add(1),
     ),
+    i.set(op("divide", op("subtract", to.get, begin.get), c.get)),
+    ifTrue(op("equal", b.get, 2), [store("u16", a.get, i.get)], [store("i32", a.get, i.get)]),
+    a.add(b.get),
     output.add(1),
   ),
-  ...places.add(op("shiftRight", op("add", i.get, 7), 3)),
+  ...places.add(op("shiftRight", op("add", op("multiply", n.get, row.get), 7), 3)),
 ];
 
-const bodies: Readonly<Record<keyof typeof packedKinds, Code>> = { raw, halves, blocks, runs, gaps, bits };
+const left: Code = to.add(n.get);
+
+const bodies: Readonly<Record<keyof typeof packedKinds, Code>> = {
+  raw,
+  halves,
+  blocks,
+  runs,
+  gaps,
+  bits,
+  left,
+};
 
 /** The body of a function that expands packed weights, which lie at an address, to address 0. */
 export function unpackFunction(address: number, packed: PackedWeights): Uint8Array {

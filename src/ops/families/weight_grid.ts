@@ -82,13 +82,26 @@ function isOnGrid(values: ArrayLike<number>, scale: number): boolean {
   return true;
 }
 
+/** Of a scale: its products with levels are exact, and half of its bytes are zero, of which compression leaves little. */
+const SCALE_BITS = 8;
+
+/** The nearest number of so many binary digits, of the 24 that a float32 has. */
+export function roundedToBits(value: number, digits: number): number {
+  number[0] = value;
+  const spare = 24 - digits;
+  const word = present(bits[0]);
+  bits[0] = ((word + 2 ** (spare - 1) - 1 + ((word >>> spare) & 1)) >>> spare) << spare;
+  return present(number[0]);
+}
+
 /** The scale whose multiples are nearest to the values, by squared error. */
 function nearestScale(values: readonly number[], levels: number): number {
   const most = largest(values);
-  const whole = Math.max(Math.fround(most / levels), SMALLEST_SCALE);
+  // Not below, so that the largest weight is not cut off.
+  const whole = Math.max(roundedToBits((most / levels) * (1 + 2 ** -SCALE_BITS), SCALE_BITS), SMALLEST_SCALE);
   let best = { scale: whole, error: squaredError(values, whole, levels) };
   for (const range of RANGES) {
-    const scale = Math.max(Math.fround(whole * range), SMALLEST_SCALE);
+    const scale = Math.max(roundedToBits(whole * range, SCALE_BITS), SMALLEST_SCALE);
     const error = squaredError(values, scale, levels);
     if (error < best.error) best = { scale, error };
   }

@@ -9,8 +9,9 @@ import { verifyGraph } from "../../graph/verify.js";
 import type { WeightsType } from "../../graph/weights_type.js";
 import type { OpDefinition } from "../core/definition.js";
 import { isQuantizedOp } from "../families/quantization.js";
-import { channelsAlong, toGrid } from "../families/weight_grid.js";
+import { channelsAlong, roundedToBits, toGrid } from "../families/weight_grid.js";
 import { findOp } from "../inference/registry.js";
+import { balanceFactors } from "./balance_factors.js";
 import { castNode, hasHalfWeights, withHalfWeights } from "./float16.js";
 
 /** What became of a network's weights. */
@@ -47,7 +48,8 @@ function scaleAxis(
  * scale for each output channel (for each kernel of a basis). (ONNX Runtime computes these once when it loads the model.
  * DequantizeLinear, which says the same, it computes in every run, so that layers have no constant weights.) Weights that are on such a grid already, as those of a
  * network that was read from such a file, come out as they were, to the bit. What is no weight of a layer (biases,
- * normalizations), or would not be smaller, stays float32, and so does what the type cannot hold.
+ * normalizations), or would not be smaller, stays float32, and so does what the type cannot hold; with int8, biases of
+ * convolutions and Gemm are rounded to the 11 binary digits of a float16.
  * @param levels of int8, on each side of zero; bases always have all
  */
 export function storeWeights(graph: Graph, type: WeightsType, levels?: number): StoredWeights {
@@ -80,7 +82,8 @@ const isLarge = (tensor: Tensor): boolean => tensor.type === "float32" && elemen
 const hasFiniteNumbers = (tensor: Tensor): boolean =>
   float32Data(tensor).every((value) => Number.isFinite(value));
 
-function inBytes(graph: Graph, levels: number | undefined): StoredWeights {
+function inBytes(given: Graph, levels: number | undefined): StoredWeights {
+  const graph = balanceFactors(given);
   const fresh = freshNames(usedNames(graph));
   const { readers, outputNames } = linkGraph(graph);
   const captured = new Set(graph.nodes.flatMap(capturedNames));
@@ -96,6 +99,7 @@ function inBytes(graph: Graph, levels: number | undefined): StoredWeights {
         ? undefined
         : axisOf(name, tensor, listOf(readers, name), (other) => graph.initializers.has(other));
     if (axis === undefined) {
+      if (isBias(tensor, listOf(readers, name), name)) initializers.set(name, withFewerDigits(tensor));
       if (isLarge(tensor)) kept.push({ name, reason: "it is read as something else than a layer's weight" });
       continue;
     }
@@ -131,12 +135,29 @@ function inBytes(graph: Graph, levels: number | undefined): StoredWeights {
       attributes: new Map(),
     });
   }
-  if (nodes.length === 0) return { graph, kept };
+  if (nodes.length === 0) return { graph: given, kept };
   const others = graph.nodes.map((node) => ({
     ...node,
     inputs: node.inputs.map((name) => renamed.get(name) ?? name),
   }));
   return { graph: { ...graph, nodes: [...nodes, ...others], initializers }, kept };
+}
+
+/** Operators that add a bias, as their third input. */
+const BIASED = /^(Conv|ConvTranspose|Gemm)$/;
+
+const isBias = ({ dims }: Tensor, readers: readonly Node[], name: string): boolean =>
+  dims.length === 1 &&
+  readers.length > 0 &&
+  readers.every(({ op, inputs }) => BIASED.test(op) && inputs.indexOf(name) === 2);
+
+/** Digits of a float16, but for the exponents of float32: what is left is compressed to half. */
+const BIAS_BITS = 11;
+
+function withFewerDigits(tensor: Tensor): Tensor {
+  if (!hasFiniteNumbers(tensor)) return tensor;
+  const rounded = float32Data(tensor).map((value) => roundedToBits(value, BIAS_BITS));
+  return rounded.every(Number.isFinite) ? float32Tensor(tensor.dims, rounded) : tensor;
 }
 
 function axisOf(

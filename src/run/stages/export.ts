@@ -16,7 +16,7 @@ import { outputNames } from "../labels.js";
 import { checkExport, counts, fileCounts } from "../outcome.js";
 import { joinRest } from "../rest.js";
 import { LATENCY_THREADS } from "../timings.js";
-import { withChosenWeights } from "../weights_type.js";
+import { describeChoice, withChosenWeights } from "../weights_type.js";
 import { defineStage, type StageContext } from "./stage.js";
 
 /** The network in the form of its file, checked against the one before shrinking. */
@@ -36,7 +36,11 @@ async function exportStage(graph: Graph, context: StageContext<"trained">): Prom
   const exported = await inFileForm(graph, original, context, isMeasured ? measureLayers : undefined);
   await checkExport(await networks.read("trained"), exported, context);
   const { graph: stored, choice } = await withChosenWeights(exported, context);
-  if (choice !== undefined) await writeFileAtomic(run.path("weights.json"), JSON.stringify(choice, null, 2));
+  if (choice !== undefined) {
+    await writeFileAtomic(run.path("weights.json"), JSON.stringify(choice, null, 2));
+    const said = describeChoice(choice);
+    if (said !== undefined) context.listener.notice?.(said);
+  }
   return withinSize(stored, run.config);
 }
 

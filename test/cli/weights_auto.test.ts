@@ -1,0 +1,37 @@
+import assert from "node:assert/strict";
+import { mkdtempSync, readFileSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import path from "node:path";
+import { after, test } from "node:test";
+import { readModel, writeModel } from "../../src/files/model_files.js";
+import { weightsTypeOf } from "../../src/ops/passes/store_weights.js";
+import type { WeightsChoice } from "../../src/run/weights_type.js";
+import { penni } from "../../support/command_line.js";
+import { tinyCnn } from "../../support/tiny_cnn.js";
+
+const folder = mkdtempSync(path.join(tmpdir(), "penni-weights-auto-"));
+after(() => rmSync(folder, { recursive: true, force: true }));
+
+test("compress says how it stores weights and what it tried: the first that moves the outputs by little", async () => {
+  const model = path.join(folder, "tiny.onnx");
+  await writeModel(model, tinyCnn());
+  const out = path.join(folder, "run");
+  const short = ["--epochs", "0", "--fine-tune-epochs", "0", "--train-limit", "64", "--target-macs", "0.8"];
+  const { status, stderr } = await penni([
+    ...["compress", model, "--data", "synthetic", ...short],
+    ...["--weights-type", "auto", "-o", out],
+  ]);
+  assert.equal(status, 0, stderr);
+  const choice = JSON.parse(readFileSync(path.join(out, "weights.json"), "utf8")) as WeightsChoice;
+  assert.equal(choice.asked, "auto");
+  const errors = choice.tried.map(({ error }) => error ?? Number.NaN);
+  assert.ok(errors.every((error) => error >= 0));
+  // All but the last moved them by too much, or were no smaller.
+  const last = choice.tried.at(-1);
+  assert.deepEqual([choice.type, choice.levels], [last?.type, last?.levels]);
+  assert.ok(Number(errors.at(-1)) <= 0.06);
+  assert.ok(errors.slice(0, -1).every((error) => error > 0.06));
+  const name = choice.levels === undefined ? choice.type : `${choice.type} of ${choice.levels} steps`;
+  assert.ok(stderr.includes(`weights are stored as ${name}; tried`), stderr);
+  assert.equal(weightsTypeOf(await readModel(path.join(out, "model.onnx"))), choice.type);
+});
