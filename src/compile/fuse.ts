@@ -1,36 +1,59 @@
-import { listOf, orDefault, outputOf } from "../graph/at.js";
+import { countOf, inputOf, listOf, orDefault, outputOf, present } from "../graph/at.js";
 import { type GraphLinks, linkGraph } from "../graph/links.js";
+import { elementCount, numericData } from "../graph/tensor.js";
 import type { Graph, Node } from "../graph/types.js";
+import { isStatic } from "../ops/core/dims.js";
+import { isFloat } from "../ops/core/element_types.js";
 import type { Inference } from "../ops/inference/infer.js";
-import { nodeContext } from "../ops/inference/infer.js";
-import type { Bounds } from "./lower/definition.js";
+import type { ElementContext, ElementOperation } from "./lower/definition.js";
 import { findLowering } from "./lower/registry.js";
 
 /** A node, and the nodes behind it that its kernel does in passing. */
 export interface Operation {
   readonly node: Node;
-  /** The other summand, where the result is added to a value of the same shape. */
-  readonly residual: string | undefined;
-  readonly bounds: Bounds;
+  /** Each computes an element of what those before it made of the same element. */
+  readonly steps: readonly FusedStep[];
+  /** Other values of the result's shape that the steps read. */
+  readonly sides: readonly string[];
   /** What the last of the nodes is called that it computes; other outputs keep their names. */
   readonly output: string;
 }
 
-const unbounded: Bounds = { low: undefined, high: undefined };
+export interface FusedStep {
+  readonly node: Node;
+  readonly operation: ElementOperation;
+  readonly operands: readonly FusedOperand[];
+}
+
+export type FusedOperand =
+  /** What a step has made, the first of them 1; 0 is the node's own result. */
+  | { readonly kind: "made" | "side"; readonly index: number }
+  | { readonly kind: "constant"; readonly value: number };
+
+/** Longer chains would be names and kernels that nobody can read. */
+const MOST_STEPS = 8;
+const MOST_SIDES = 2;
 
 /**
- * The operations of a graph in an order in which they can run. A convolution takes along a following sum with a value
- * of the same shape; it and everything else whose lowering can do so take along following bounds; as far as nobody
- * else reads what lies between.
+ * The operations of a graph in an order in which they can run. What takes epilogues takes along the nodes behind it that
+ * compute each element by itself, of what it makes, of constants and of a few other values of the same shape, as far as
+ * nobody else reads what lies between.
  */
-export function fuseOperations(graph: Graph, inference: Inference, opset: number): readonly Operation[] {
-  const fusion: Fusion = { links: linkGraph(graph), inference, opset, taken: new Set() };
-  // By the last of its nodes, before which the other summand may be computed.
+export function fuseOperations(
+  graph: Graph,
+  inference: Inference,
+  contextOf: (node: Node) => ElementContext,
+): readonly Operation[] {
+  const links = linkGraph(graph);
+  const places = new Map(graph.nodes.map((node, place) => [node, place]));
+  const fusion: Fusion = { links, inference, contextOf, places, taken: new Set() };
+  // By the last of its nodes, before which its other values may be computed.
   const byLast = new Map<Node, Operation>();
   for (const node of graph.nodes) {
     if (fusion.taken.has(node)) continue;
-    const { operation, last } = withEnding(node, fusion);
-    byLast.set(last, operation);
+    const operation = withSteps(node, fusion);
+    for (const step of operation.steps) fusion.taken.add(step.node);
+    byLast.set(operation.steps.at(-1)?.node ?? node, operation);
   }
   // A node that another takes along, and is not its last, has no operation.
   return graph.nodes.map((node) => byLast.get(node)).filter((operation) => operation !== undefined);
@@ -39,48 +62,98 @@ export function fuseOperations(graph: Graph, inference: Inference, opset: number
 interface Fusion {
   readonly links: GraphLinks;
   readonly inference: Inference;
-  readonly opset: number;
+  readonly contextOf: (node: Node) => ElementContext;
+  readonly places: ReadonlyMap<Node, number>;
   /** Nodes that those before them took along. */
   readonly taken: Set<Node>;
 }
 
-interface Ending {
-  readonly operation: Operation;
-  readonly last: Node;
+/** Step by step as far as it goes; what counts is the longest part of it between which nobody else reads. */
+function withSteps(node: Node, fusion: Fusion): Operation {
+  let best: Operation = { node, steps: [], sides: [], output: orDefault(node.outputs[0], "") };
+  if (findLowering(node)?.takesEpilogue !== true || best.output === "") return best;
+  const chain: Chain = { made: [best.output], steps: [], sides: [] };
+  while (chain.steps.length < MOST_STEPS) {
+    const next = nextReader(chain, fusion);
+    if (next === undefined || !append(chain, next, fusion)) break;
+    if (!isClosed(chain, fusion)) continue;
+    best = {
+      node,
+      steps: [...chain.steps],
+      sides: [...chain.sides],
+      output: present(chain.made.at(-1)),
+    };
+  }
+  return best;
 }
 
-function withEnding(node: Node, fusion: Fusion): Ending {
-  const operation = { node, residual: undefined, bounds: unbounded, output: orDefault(node.outputs[0], "") };
-  const alone: Ending = { operation, last: node };
-  const lowering = findLowering(node);
-  const summed = lowering?.takesSum === true ? withSum(alone, fusion) : alone;
-  return lowering?.takesBounds === true ? withBounds(summed, fusion) : summed;
+/** A chain while it grows. */
+interface Chain {
+  readonly made: string[];
+  readonly steps: FusedStep[];
+  readonly sides: string[];
 }
 
-function withSum(ending: Ending, fusion: Fusion): Ending {
-  const { links, inference, taken } = fusion;
-  const { operation } = ending;
-  const sum = onlyReader(links, operation.output);
-  if (sum === undefined || taken.has(sum) || findLowering(sum)?.isSum !== true) return ending;
-  const other = sum.inputs.find((name) => name !== operation.output);
-  const shapeOf = (name: string): string => JSON.stringify(inference.types.get(name)?.shape);
-  if (other === undefined || shapeOf(other) !== shapeOf(operation.output)) return ending;
-  taken.add(sum);
-  return { operation: { ...operation, residual: other, output: outputOf(sum, 0) }, last: sum };
+/** The first node that reads something of the chain and is not part of it; undefined if another operation took it. */
+function nextReader({ made, steps }: Chain, { links, places, taken }: Fusion): Node | undefined {
+  const inside = new Set(steps.map((step) => step.node));
+  const place = (node: Node): number => countOf(places, node);
+  const [first] = made
+    .flatMap((name) => listOf(links.readers, name))
+    .filter((reader) => !inside.has(reader))
+    .toSorted((one, other) => place(one) - place(other));
+  return first === undefined || taken.has(first) ? undefined : first;
 }
 
-function withBounds(ending: Ending, { links, inference, opset, taken }: Fusion): Ending {
-  const { operation } = ending;
-  const limit = onlyReader(links, operation.output);
-  if (limit === undefined || taken.has(limit)) return ending;
-  const bounds = findLowering(limit)?.bounds?.(nodeContext(limit, opset, inference.types, inference.values));
-  if (bounds === undefined) return ending;
-  taken.add(limit);
-  return { operation: { ...operation, bounds, output: outputOf(limit, 0) }, last: limit };
+/** Whether the node could be made a step of the chain. */
+function append(chain: Chain, node: Node, fusion: Fusion): boolean {
+  const operation = findLowering(node)?.element?.(fusion.contextOf(node));
+  const [result = "", ...others] = chain.made;
+  if (operation === undefined || node.outputs.length !== 1) return false;
+  if (!isAlike(outputOf(node, 0), result, fusion)) return false;
+  const sides = [...chain.sides];
+  const operands: FusedOperand[] = [];
+  for (let index = 0; index < operation.operands; index++) {
+    const operand = operandOf(inputOf(node, index), { made: [result, ...others], sides }, fusion);
+    if (operand === undefined) return false;
+    operands.push(operand);
+  }
+  chain.steps.push({ node, operation, operands });
+  chain.made.push(outputOf(node, 0));
+  chain.sides.splice(0, chain.sides.length, ...sides);
+  return true;
 }
 
-/** The one node that reads a value, if it is read once and is no output of the graph. */
-function onlyReader(links: GraphLinks, name: string): Node | undefined {
-  const readers = listOf(links.readers, name);
-  return readers.length === 1 && !links.outputNames.has(name) ? readers[0] : undefined;
+/** @param sides are added to where an operand is a further one */
+function operandOf(
+  name: string,
+  { made, sides }: Pick<Chain, "made" | "sides">,
+  fusion: Fusion,
+): FusedOperand | undefined {
+  const index = made.indexOf(name);
+  if (index >= 0) return { kind: "made", index };
+  const tensor = fusion.links.graph.initializers.get(name);
+  if (tensor !== undefined && elementCount(tensor.dims) === 1)
+    return { kind: "constant", value: present(numericData(tensor)[0]) };
+  if (!isAlike(name, present(made[0]), fusion)) return undefined;
+  if (!sides.includes(name)) sides.push(name);
+  return sides.length > MOST_SIDES ? undefined : { kind: "side", index: sides.indexOf(name) };
+}
+
+/** Whether two values are floats of the same shape. */
+function isAlike(one: string, other: string, { inference }: Fusion): boolean {
+  const [a, b] = [inference.types.get(one), inference.types.get(other)];
+  if (a === undefined || b === undefined || !isFloat(a.elementType) || !isFloat(b.elementType)) return false;
+  return isStatic(a.shape) && isStatic(b.shape) && JSON.stringify(a.shape) === JSON.stringify(b.shape);
+}
+
+/** Whether nobody else reads what lies between the node and the last step. */
+function isClosed({ made, steps }: Chain, { links }: Fusion): boolean {
+  const inside = new Set(steps.map((step) => step.node));
+  return made
+    .slice(0, -1)
+    .every(
+      (name) =>
+        !links.outputNames.has(name) && listOf(links.readers, name).every((reader) => inside.has(reader)),
+    );
 }

@@ -11,8 +11,9 @@ import type {
   Value,
 } from "./loops.js";
 
-/** Sum of positions, with constants gathered into one. */
-export function plus(...terms: readonly Index[]): Index {
+/** Sum of positions, with constants gathered into one at its end. */
+export function plus(...given: readonly Index[]): Index {
+  const terms = given.flatMap(apart);
   const constant = terms.reduce<number>((sum, term) => (typeof term === "number" ? sum + term : sum), 0);
   const rest = terms.filter((term) => typeof term !== "number");
   const sum = rest.reduce<Index | undefined>(
@@ -23,11 +24,21 @@ export function plus(...terms: readonly Index[]): Index {
   return constant === 0 ? sum : { kind: "add", left: sum, right: constant };
 }
 
+/** A sum that ends with a constant as two terms. */
+function apart(index: Index): readonly Index[] {
+  if (typeof index === "number" || index.kind !== "add" || typeof index.right !== "number") return [index];
+  return [index.left, index.right];
+}
+
+/** A product of positions; of sums that end with a constant, such a sum. */
 export function times(left: Index, right: Index): Index {
   if (typeof left === "number" && typeof right === "number") return left * right;
   if (left === 0 || right === 0) return 0;
   if (left === 1) return right;
   if (right === 1) return left;
+  const [term, shift = 0] = apart(left);
+  if (shift !== 0 && term !== undefined && typeof right === "number")
+    return plus(times(term, right), times(shift, right));
   return { kind: "multiply", left, right };
 }
 

@@ -38,7 +38,7 @@ export type UnaryOp =
   | "truncate"
   /** To the nearest integer, halves to even. */
   | "nearest"
-  /** 2^x for an integral x from -126 to 127. */
+  /** 2^x for an integral x from -126 to 127; infinite for 128. Of NaN any number. */
   | "powerOfTwo"
   /** The exponent e of x = m * 2^e with 1 <= m < 2, for normal x > 0. */
   | "exponent"

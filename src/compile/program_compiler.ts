@@ -1,4 +1,14 @@
-import { entryOf, hasInput, hasOutput, inputOf, orDefault, outputOf, present } from "../graph/at.js";
+import {
+  at,
+  entryOf,
+  hasInput,
+  hasOutput,
+  inputOf,
+  last,
+  orDefault,
+  outputOf,
+  present,
+} from "../graph/at.js";
 import { PenniError } from "../graph/errors.js";
 import { removeDeadNodes } from "../graph/passes/remove_dead_nodes.js";
 import { isSelfChecking } from "../graph/self_check.js";
@@ -8,9 +18,12 @@ import { findDecompositions } from "../layers/weights.js";
 import { standardOpset } from "../ops/core/definition.js";
 import { isStatic } from "../ops/core/dims.js";
 import { type Inference, inferGraph, nodeContext, staticDims } from "../ops/inference/infer.js";
-import { fuseOperations, type Operation } from "./fuse.js";
+import { type FusedStep, fuseOperations, type Operation } from "./fuse.js";
+import { constant } from "./kernel_builder.js";
+import { type Epilogue, epilogueOf, noEpilogue } from "./kernels/epilogue.js";
+import { once } from "./kernels/functions.js";
 import { stridedKernel } from "./kernels/strided.js";
-import type { ConvFactors, LoweringContext } from "./lower/definition.js";
+import type { ConvFactors, ElementContext, LoweringContext } from "./lower/definition.js";
 import { viewOf } from "./lower/movement.js";
 import { findLowering } from "./lower/registry.js";
 import type { Location, Port, Program, WeightLayout } from "./program.js";
@@ -61,7 +74,7 @@ export class ProgramCompiler {
     const outputs = graph.outputs.map((info) => this.port(info, "output"));
     for (const port of outputs) this.outputs.set(port.name, { buffer: port.buffer, offset: 0 });
     const makers = factorMakers(graph);
-    for (const operation of fuseOperations(graph, this.inference, this.opset)) {
+    for (const operation of fuseOperations(graph, this.inference, (node) => this.elementContext(node))) {
       if (!makers.has(operation.node)) this.lower(operation);
     }
     for (const port of outputs) this.deliver(port);
@@ -101,14 +114,24 @@ export class ProgramCompiler {
     lowering.lower(this.context(operation));
   }
 
-  private context({ node, residual, bounds, output }: Operation): LoweringContext {
+  private elementContext(node: Node): ElementContext {
+    return {
+      ...nodeContext(node, this.opset, this.inference.types, this.inference.values),
+      constantData: (index) => {
+        const tensor = this.initializer(node, index);
+        return tensor === undefined ? undefined : asFloat32(tensor);
+      },
+    };
+  }
+
+  private context({ node, steps, sides, output }: Operation): LoweringContext {
     const { builder, target, inference } = this;
     const nameOf = (index: number): string => (index === 0 ? output : outputOf(node, index));
     const details = { node: node.name, op: node.op };
     return {
-      ...nodeContext(node, this.opset, inference.types, inference.values),
-      epilogue: { ...bounds, residual: residual !== undefined },
-      residual: residual === undefined ? undefined : this.read(residual),
+      ...this.elementContext(node),
+      epilogue: fusedEpilogue(steps, sides.length),
+      sides: sides.map((name) => this.read(name)),
       width: target.width,
       rates: target.rates,
       convFactors: this.factors.get(node),
@@ -117,10 +140,6 @@ export class ProgramCompiler {
       hasInput: (index) => hasInput(node, index),
       hasOutput: (index) => hasOutput(node, index),
       constant: (index) => this.initializer(node, index),
-      constantData: (index) => {
-        const tensor = this.initializer(node, index);
-        return tensor === undefined ? undefined : asFloat32(tensor);
-      },
       read: (index, layout) => this.read(inputOf(node, index), layout),
       write: (index = 0) => this.write(nameOf(index)),
       alias: (location, index = 0) => {
@@ -181,6 +200,23 @@ export class ProgramCompiler {
       op: "output",
     });
   }
+}
+
+/** What an operation's steps make of its result. */
+function fusedEpilogue(steps: readonly FusedStep[], sides: number): Epilogue {
+  if (steps.length === 0) return noEpilogue;
+  const name = steps.map(({ node }) => `_${node.op.toLowerCase()}`).join("");
+  return epilogueOf(name, sides, (place, value, others) => {
+    const made = [once(place, value, "y")];
+    for (const { operation, operands } of steps) {
+      const values = operands.map((operand) => {
+        if (operand.kind === "constant") return constant(operand.value);
+        return at(operand.kind === "made" ? made : others, operand.index);
+      });
+      made.push(once(place, operation.compute(place, values), "y"));
+    }
+    return last(made);
+  });
 }
 
 function asFloat32(tensor: Tensor): Float32Array {

@@ -6,7 +6,9 @@ import { wasmTarget } from "../../src/compile/wasm/target.js";
 import { float32Data, float32Tensor, scalarTensor } from "../../src/graph/tensor.js";
 import { errorFunction } from "../../src/ops/operators/erf.js";
 import { randomSource } from "../../support/opcase.js";
+import { skipOf } from "./c/support.js";
 import { constant, fed, opCase } from "./contract_case.js";
+import { runCasesInC } from "./run_c.js";
 import { runModule } from "./run_wasm.js";
 import "./self_checked.js";
 
@@ -66,5 +68,71 @@ for (const [op, { exact, range, relative, absolute = 0, exponent }] of functions
         `of ${value}: ${found?.[at]}, not ${expected}`,
       );
     });
+  });
+}
+
+/** Where exponentials begin and end, and what is no number. */
+const special = [
+  Number.NaN,
+  Number.POSITIVE_INFINITY,
+  Number.NEGATIVE_INFINITY,
+  0,
+  17,
+  87.3,
+  88.3,
+  88.6,
+  88.8,
+  104,
+  3e38,
+];
+const numbers = special.flatMap((value) => (value > 0 ? [value, -value] : [value]));
+const exponentials: Readonly<Record<string, (x: number) => number>> = {
+  Exp: Math.exp,
+  Sigmoid: sigmoid,
+  Tanh: Math.tanh,
+  Softplus: (x) => Math.max(x, 0) + Math.log1p(Math.exp(-Math.abs(x))),
+  Elu: (x) => (x < 0 ? Math.expm1(x) : x),
+};
+const specialCases = Object.keys(exponentials).flatMap((op) =>
+  numbers.map((value) => {
+    // A vector of every target, and some that are computed one by one.
+    const given = fed(
+      float32Tensor(
+        [11],
+        Array.from({ length: 11 }, () => value),
+      ),
+    );
+    return { value, ...opCase({ op, inputs: [given] }, { name: `${value}` }) };
+  }),
+);
+
+/** Differences of less than the smallest normal number are none: what is smaller may become 0. */
+function assertSpecial(
+  { value, ops: [op = ""] }: (typeof specialCases)[number],
+  found: ReadonlyMap<string, Float32Array> | undefined,
+): void {
+  const expected = Math.fround(exponentials[op]?.(Math.fround(value)) ?? Number.NaN);
+  for (const result of [...(found?.values() ?? [])].flatMap((values) => [...values])) {
+    const isNear = Math.abs(result - expected) <= 1.2e-38 + 1e-6 * Math.abs(expected);
+    assert.ok(Object.is(result, expected) || result === expected || isNear, `${op} of ${value}: ${result}`);
+    if (!Number.isFinite(expected)) assert.ok(Object.is(result, expected), `${op} of ${value}: ${result}`);
+  }
+}
+
+test("functions of exponentials are right at NaN, at infinities and where float32 ends: WebAssembly", () => {
+  for (const specialCase of specialCases) {
+    const { graph, feeds } = specialCase;
+    const floats = new Map([...feeds].map(([name, tensor]) => [name, float32Data(tensor)]));
+    assertSpecial(specialCase, runModule(wasmModule(compileProgram(graph, wasmTarget)), floats));
+  }
+});
+
+for (const build of [
+  { compiler: "gcc", flags: ["-O1", "-mavx2", "-mfma"] },
+  { compiler: "gcc", flags: ["-O1", "-msse2"] },
+]) {
+  test(`the same in C: ${build.flags.join(" ")}`, { skip: skipOf(build) }, () => {
+    const found = runCasesInC(specialCases, build);
+    for (const [at, specialCase] of specialCases.entries()) assertSpecial(specialCase, found[at]);
   });
 }

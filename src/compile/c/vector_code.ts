@@ -41,10 +41,16 @@ INLINE part choose(part_bits mask, part a, part b) {
 #endif
 /* Halves to even: a sum with 2^23 has no fraction. What is larger has none before. */
 INLINE part part_nearest(part x) {
+#if defined(USE_AVX)
+  return _mm256_round_ps(x, _MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC);
+#elif defined(USE_NEON)
+  return vrndnq_f32(x);
+#else
   const part magnitude = with_bits(bits_of(x) & 0x7fffffffu);
   const part sum = magnitude + 8388608.f;
   const part rounded = sum - 8388608.f;
   return choose(MASK(magnitude < 8388608.f), with_sign_of(x, rounded), x);
+#endif
 }`,
   },
   part_floor: {

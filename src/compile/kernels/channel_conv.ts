@@ -1,6 +1,6 @@
 import { broadcast, constant, KernelBuilder, load, multiplyAdd, plus, times } from "../kernel_builder.js";
 import type { Index, Kernel, Pointer } from "../loops.js";
-import { destination, type Epilogue, epilogueName, storeCells } from "./epilogue.js";
+import { destination, type Epilogue, finish, storeCells } from "./epilogue.js";
 import { copyRows, fillRange, type PaddedPlanes, paddedLayout } from "./pad.js";
 import { blockShape, overPixelBlocks, type PixelGrid } from "./pixel_blocks.js";
 import { overTaps, REGISTERS, tapParameter } from "./taps.js";
@@ -24,11 +24,11 @@ export interface ChannelConvolution {
 /** Maps of a plane that are computed together. */
 const MOST_MAPS = 9;
 
-/** Parameters: input planes, (a padded plane,) weights, (taps,) (bias [channels * maps],) (residual,) output planes. */
+/** Parameters: input planes, (a padded plane,) weights, (taps,) (bias [channels * maps],) the epilogue's sides, output planes. */
 export function channelConvKernel(conv: ChannelConvolution, width: number): Kernel {
   const { channels, maps, taps, outputPlane, grid, shared, epilogue } = conv;
   const k = new KernelBuilder(
-    `${shared ? "basis" : "depthwise"}_conv_${channels}_times_${maps}${epilogueName(epilogue)}`,
+    `${shared ? "basis" : "depthwise"}_conv_${channels}_times_${maps}${epilogue.name}`,
     `${maps} convolutions of each of ${channels} planes to ${grid.rows} x ${grid.columns}, ${taps.length} taps.`,
   );
   const input = k.input("input");
@@ -69,7 +69,6 @@ export function channelConvKernel(conv: ChannelConvolution, width: number): Kern
           storeCells(
             k,
             ending,
-            epilogue,
             plus(start, to),
             cells,
             row.map((sum) => sum.read),
@@ -77,6 +76,8 @@ export function channelConvKernel(conv: ChannelConvolution, width: number): Kern
         });
       });
     }
+    const planes = { count: maps, distance: outputPlane, grid };
+    finish(k, ending, times(times(channel, maps), outputPlane), planes, width);
   });
   return k.build();
 }

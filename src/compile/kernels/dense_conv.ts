@@ -1,7 +1,7 @@
 import { present } from "../../graph/at.js";
 import { broadcast, constant, KernelBuilder, load, multiplyAdd, plus, times } from "../kernel_builder.js";
 import type { Index, Kernel, Pointer } from "../loops.js";
-import { type Destination, destination, type Epilogue, epilogueName, storeCells } from "./epilogue.js";
+import { type Destination, destination, type Epilogue, finish, storeCells } from "./epilogue.js";
 import {
   type BlockShape,
   blockShape,
@@ -101,7 +101,7 @@ export function packDenseWeights(
 
 /**
  * Every kernel weight times every position: sums of a block of output channels and positions stay in registers.
- * Parameters: input planes, packed weights, (taps,) (bias [K],) (residual,) output planes.
+ * Parameters: input planes, packed weights, (taps,) (bias [K],) the epilogue's sides, output planes.
  */
 export function denseConvKernel(
   conv: TapConvolution,
@@ -109,9 +109,9 @@ export function denseConvKernel(
   width: number,
   repetition: Repetition = once,
 ): Kernel {
-  const { inputs, outputs, taps, grid, epilogue } = conv;
+  const { inputs, outputs, taps, grid, outputPlane, epilogue } = conv;
   const k = new KernelBuilder(
-    `dense_conv_${inputs}_to_${outputs}${epilogueName(epilogue)}`,
+    `dense_conv_${inputs}_to_${outputs}${epilogue.name}`,
     `Convolution of ${inputs} planes to ${outputs} planes of ${grid.rows} x ${grid.columns}, ${taps.length} taps.`,
   );
   const input = k.input("input");
@@ -127,7 +127,7 @@ export function denseConvKernel(
       weights: times(number, repetition.weights),
       output: times(number, repetition.outputs),
     };
-    const outputBlock = (first: Index, channels: number): void =>
+    const outputBlock = (first: Index, channels: number): void => {
       overPixelBlocks(k, grid, width, blocking.shape, (from, to, cells) =>
         sumBlock(k, conv, parameters, {
           first,
@@ -138,6 +138,9 @@ export function denseConvKernel(
           cells,
         }),
       );
+      const planes = { count: channels, distance: outputPlane, grid };
+      finish(k, ending, plus(start.output, times(first, outputPlane)), planes, width);
+    };
     k.loop("output_channel", 0, whole, blocking.outputs, (first) => outputBlock(first, blocking.outputs));
     if (whole < outputs) outputBlock(whole, outputs - whole);
   });
@@ -163,7 +166,7 @@ interface OutputBlock {
 
 function sumBlock(
   k: KernelBuilder,
-  { inputs, taps, inputPlane, outputPlane, epilogue }: TapConvolution,
+  { inputs, taps, inputPlane, outputPlane }: TapConvolution,
   { input, weights, bias, ending, tapTable }: DenseParameters,
   { first, channels, from, weights: firstWeight, to, cells }: OutputBlock,
 ): void {
@@ -189,13 +192,14 @@ function sumBlock(
       });
     });
   });
+  // One position that all others are at constant distances from: with one for each plane GCC ran out of registers and
+  // kept what the sums are made of on the stack.
+  const place = k.index("to", plus(times(first, outputPlane), to)).read;
   sums.forEach((row, channel) => {
-    const plane = plus(times(plus(first, channel), outputPlane), to);
     storeCells(
       k,
       ending,
-      epilogue,
-      plane,
+      plus(place, channel * outputPlane),
       cells,
       row.map((sum) => sum.read),
     );

@@ -64,19 +64,23 @@ function scaleByPower(place: Place, x: Value, n: Value): Value {
   return multiply(scaled, unary("powerOfTwo", subtract(n, half)));
 }
 
+/** e^x = 2^power factor, the factor from 1 / sqrt 2 to sqrt 2, for x within limits. NaN stays: it is a left operand. */
+function exponentialParts(
+  place: Place,
+  x: Value,
+  [smallest, largest]: readonly [number, number],
+): { readonly power: Value; readonly factor: Value } {
+  const bounded = once(place, smaller(larger(x, constant(smallest)), constant(largest)));
+  const power = once(place, unary("nearest", multiply(bounded, constant(Math.LOG2E))));
+  const near = multiplyAdd(power, constant(-LN2_HIGH), bounded);
+  const r = once(place, multiplyAdd(power, constant(-LN2_LOW), near));
+  return { power, factor: add(exponentialRest(place, r), one) };
+}
+
 /** e^x; error below 2e-7. */
 export function exponential(place: Place, value: Value): Value {
-  const x = once(place, value, "x");
-  const number = select(x, "equal", x, x, zero);
-  const bounded = once(
-    place,
-    smaller(larger(number, constant(SMALLEST_EXPONENT)), constant(LARGEST_EXPONENT)),
-  );
-  const n = once(place, unary("nearest", multiply(bounded, constant(Math.LOG2E))));
-  const near = multiplyAdd(n, constant(-LN2_HIGH), bounded);
-  const r = once(place, multiplyAdd(n, constant(-LN2_LOW), near));
-  const result = scaleByPower(place, add(exponentialRest(place, r), one), n);
-  return once(place, select(x, "equal", x, result, x));
+  const { power, factor } = exponentialParts(place, value, [SMALLEST_EXPONENT, LARGEST_EXPONENT]);
+  return once(place, scaleByPower(place, factor, power));
 }
 
 /** Within this, e^x - 1 is computed without the detour over e^x, which would lose digits. */
@@ -150,9 +154,14 @@ function logarithmOfOnePlus(place: Place, t: Value): Value {
   return once(place, select(rounded, "equal", zero, t, ratio));
 }
 
-/** 1 / (1 + e^-x); error below 4e-7. */
+/** 1 + e^x is 1 below, and the power of 2 that e^x is made of exists. */
+const SMALLEST_LOGISTIC = -87;
+
+/** 1 / (1 + e^-x); error below 4e-7; 0 where that is below 2^-127. */
 export function logistic(place: Place, value: Value): Value {
-  return once(place, divide(one, add(one, exponential(place, unary("negate", value)))));
+  const limits = [SMALLEST_LOGISTIC, LARGEST_EXPONENT] as const;
+  const { power, factor } = exponentialParts(place, unary("negate", value), limits);
+  return once(place, divide(one, multiplyAdd(factor, unary("powerOfTwo", power), one)));
 }
 
 /** ln(1 + e^x); error below 1e-6. */

@@ -2,7 +2,7 @@ import { present } from "../../graph/at.js";
 import { broadcast, entry, KernelBuilder, load, multiplyAdd, plus, times } from "../kernel_builder.js";
 import type { Kernel } from "../loops.js";
 import type { TapConvolution } from "./dense_conv.js";
-import { destination, epilogueName, storeCells } from "./epilogue.js";
+import { destination, finish, storeCells } from "./epilogue.js";
 import { blockShape, overPixelBlocks } from "./pixel_blocks.js";
 
 /** The weights of a convolution that are not zero, output by output in the order of their positions. */
@@ -50,13 +50,13 @@ function smallIntegers(values: ArrayLike<number>): Uint16Array | Int32Array {
 const POSITIONS_AT_ONCE = 7;
 
 /**
- * Only weights that are not zero are multiplied. Parameters: input planes, counts, steps, values, bias [K], (residual,)
- * output planes.
+ * Only weights that are not zero are multiplied. Parameters: input planes, counts, steps, values, bias [K], the epilogue's
+ * sides, output planes.
  */
 export function sparseConvKernel(conv: TapConvolution, nonZeros: NonZeros, width: number): Kernel {
   const { inputs, outputs, outputPlane, grid, epilogue } = conv;
   const k = new KernelBuilder(
-    `sparse_conv_${inputs}_to_${outputs}${epilogueName(epilogue)}`,
+    `sparse_conv_${inputs}_to_${outputs}${epilogue.name}`,
     `Sparse convolution of ${inputs} planes to ${outputs} planes of ${grid.rows} x ${grid.columns}.`,
   );
   const input = k.input("input");
@@ -85,13 +85,13 @@ export function sparseConvKernel(conv: TapConvolution, nonZeros: NonZeros, width
       storeCells(
         k,
         ending,
-        epilogue,
         plane,
         cells,
         sums.map((sum) => sum.read),
       );
     });
   });
+  finish(k, ending, 0, { count: outputs, distance: outputPlane, grid }, width);
   return k.build();
 }
 

@@ -10,7 +10,7 @@ import {
   times,
 } from "../kernel_builder.js";
 import type { Index, Kernel, Lanes, Value } from "../loops.js";
-import { bounded, destination, type Epilogue, epilogueName } from "./epilogue.js";
+import { destination, type Epilogue, ended, finish } from "./epilogue.js";
 import { overPixelBlocks } from "./pixel_blocks.js";
 
 /**
@@ -262,19 +262,20 @@ export interface GatheredRows {
 
 /**
  * Puts the segments of dealt rows together, with what follows the convolution.
- * Parameters: dealt planes, (residual,) output planes.
+ * Parameters: dealt planes, the epilogue's sides, output planes.
  */
 export function gatherTiles(
   dealt: DealtPlanes,
   { channels, rows, columns, plane }: GatheredRows,
   epilogue: Epilogue,
+  width: number,
 ): Kernel {
   const k = new KernelBuilder(
-    `gather_${rows}x${columns}${epilogueName(epilogue)}`,
+    `gather_${rows}x${columns}${epilogue.name}`,
     `${channels} planes of ${rows} x ${columns} out of rows dealt to ${TILE} segments.`,
   );
   const input = k.input("input");
-  const { residual, output } = destination(k, epilogue);
+  const ending = destination(k, epilogue);
   const whole = columns - (columns % TILE);
   k.loop("channel", 0, channels, 1, (channel) => {
     k.loop("row", 0, rows, 1, (row) => {
@@ -284,13 +285,14 @@ export function gatherTiles(
         for (let x = 0; x < count; x++) {
           const place = plus(to, first, x);
           const value = load(input, plus(from, x * dealt.segment, tile));
-          const summed = residual === undefined ? value : binary("add", value, load(residual, place));
-          k.store("scalar", output, place, bounded(summed, epilogue));
+          k.store("scalar", ending.output, place, ended({ k, lanes: "scalar" }, ending, place, value));
         }
       };
       k.loop("tile", 0, whole / TILE, 1, (tile) => move(tile, times(tile, TILE), TILE));
       move(whole / TILE, whole, columns - whole);
     });
+    const grid = { rows, columns, outputRow: columns };
+    finish(k, ending, times(channel, plane), { count: 1, distance: plane, grid }, width);
   });
   return k.build();
 }

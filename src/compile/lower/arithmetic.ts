@@ -14,7 +14,7 @@ import {
   truncatedRemainder,
 } from "../kernels/functions.js";
 import type { Comparison, Value } from "../loops.js";
-import type { LoweringContext } from "./definition.js";
+import type { ElementContext } from "./definition.js";
 import { type BinaryFunction, type ElementFunction, holdsIntegers } from "./elementwise.js";
 
 // Functions of several numbers. Truth values are 0 and 1.
@@ -37,7 +37,7 @@ const simplePowers = new Map<number, (place: Place, x: Value) => Value>([
   [3, (place, x) => multiply(once(place, multiply(x, x)), x)],
 ]);
 
-function raised(place: Place, x: Value, exponent: Value, context: LoweringContext): Value {
+function raised(place: Place, x: Value, exponent: Value, context: ElementContext): Value {
   const exponents = context.constantData(1);
   const first = exponents?.[0];
   const isSame = first !== undefined && exponents?.every((value) => value === first);

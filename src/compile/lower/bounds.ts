@@ -1,11 +1,20 @@
+import { at } from "../../graph/at.js";
 import type { NodeContext } from "../../ops/core/context.js";
 import { clipBound } from "../../ops/operators/clip.js";
+import { bounded } from "../kernels/epilogue.js";
 import type { Bounds, Lowering } from "./definition.js";
 import { boundsLowering } from "./elementwise.js";
 
 /** An operator that does nothing but keep its input between limits. */
 function boundsOnly(bounds: (context: NodeContext) => Bounds | undefined): Lowering {
-  return { lower: boundsLowering(bounds), bounds };
+  return {
+    lower: boundsLowering(bounds),
+    takesEpilogue: true,
+    element: (context) => {
+      const limits = bounds(context);
+      return limits && { operands: 1, compute: (_, operands) => bounded(at(operands, 0), limits) };
+    },
+  };
 }
 
 export const reluLowering = boundsOnly(() => ({ low: 0, high: undefined }));

@@ -47,12 +47,14 @@ export const lowerConv: Lower = (context) => {
   const output = context.write();
   const inputSize = geometry.inputChannels * geometry.input[0] * geometry.input[1];
   const outputSize = geometry.outputChannels * geometry.output[0] * geometry.output[1];
-  const summand = context.residual && wholeVectors(context, geometry, context.residual);
+  const sides = context.sides.map((side) => wholeVectors(context, geometry, side));
   const { prepare, convolve } = byTiles(context, plan) ?? bySums(context, plan, input);
   for (let image = 0; image < geometry.batch; image++) {
-    const residual = summand === undefined ? [] : [behind(summand, image * outputSize)];
     const planes = prepare(behind(input, image * inputSize));
-    convolve(planes, [...residual, behind(output, image * outputSize)]);
+    convolve(
+      planes,
+      [...sides, output].map((end) => behind(end, image * outputSize)),
+    );
   }
 };
 
@@ -78,13 +80,13 @@ function byTiles(context: LoweringContext, plan: ConvPlan): Method | undefined {
 
 const kernelsOf = ({ coefs, basis, taps }: ConvFactors): Float32Array => mergeFactors(coefs, basis, taps);
 
-/** A residual that may be read vector by vector, copied if the caller owns it and its rows are narrower than that. */
-function wholeVectors(context: LoweringContext, geometry: ConvGeometry, residual: Location): Location {
-  const { kind } = residual.buffer;
-  if ((kind !== "input" && kind !== "output") || geometry.output[1] >= context.width) return residual;
+/** A side that may be read vector by vector, copied if the caller owns it and its rows are narrower than that. */
+function wholeVectors(context: LoweringContext, geometry: ConvGeometry, side: Location): Location {
+  const { kind } = side.buffer;
+  if ((kind !== "input" && kind !== "output") || geometry.output[1] >= context.width) return side;
   const dims = [geometry.batch * geometry.outputChannels * geometry.output[0] * geometry.output[1]];
   const copy = context.scratch(elementCount(dims));
-  copyStrided(context, dims, viewOf(residual, dims), viewOf(copy, dims));
+  copyStrided(context, dims, viewOf(side, dims), viewOf(copy, dims));
   return copy;
 }
 

@@ -20,7 +20,7 @@ import type { ConvFactors, LoweringContext } from "./definition.js";
 
 /**
  * Calls the kernels of a convolution, or of one of its groups, for one image. Made once for all images, as kernels are.
- * @param ends the residual, if there is one, and the output
+ * @param ends the epilogue's sides, and the output
  */
 export type Convolve = (input: Location, ends: readonly Location[]) => void;
 

@@ -162,7 +162,7 @@ function convolutionContext(
       }),
     },
     epilogue: noEpilogue,
-    residual: undefined,
+    sides: [],
     convFactors: undefined,
     inputDims: (index) => at(inputDims, index),
     outputDims: () => made,

@@ -2,7 +2,8 @@ import type { Tensor } from "../../graph/types.js";
 import type { NodeContext } from "../../ops/core/context.js";
 import type { KernelRates } from "../cost_model.js";
 import type { Epilogue } from "../kernels/epilogue.js";
-import type { Kernel } from "../loops.js";
+import type { Place } from "../kernels/functions.js";
+import type { Kernel, Value } from "../loops.js";
 import type { Location, WeightLayout } from "../program.js";
 
 /** The factors of a decomposed convolution: coefficients [K, C/groups, d] and basis [d, taps]. */
@@ -13,11 +14,17 @@ export interface ConvFactors {
   readonly taps: number;
 }
 
+/** What a function of single elements may ask of its node. */
+export interface ElementContext extends NodeContext {
+  /** The elements of an input's constant as float32; undefined if it is computed or absent. */
+  constantData(index: number): Float32Array | undefined;
+}
+
 /** An operation of the network: a node, and what was fused to its end. */
-export interface LoweringContext extends NodeContext {
+export interface LoweringContext extends ElementContext {
   readonly epilogue: Epilogue;
-  /** The other summand of the epilogue, if it has one. */
-  readonly residual: Location | undefined;
+  /** The other values that the epilogue reads, of the output's shape. */
+  readonly sides: readonly Location[];
   /** Of a decomposed convolution. */
   readonly convFactors: ConvFactors | undefined;
   readonly rates: KernelRates;
@@ -28,8 +35,6 @@ export interface LoweringContext extends NodeContext {
   outputDims(index?: number): readonly number[];
   /** The constant behind an input, of any size; undefined if it is computed or absent. */
   constant(index: number): Tensor | undefined;
-  /** The elements of an input's constant as float32; undefined if it is computed or absent. */
-  constantData(index: number): Float32Array | undefined;
   hasInput(index: number): boolean;
   hasOutput(index: number): boolean;
   /** Where an input lies: constants are put among the weights. @param layout of a constant, where it is a layer's weight */
@@ -59,15 +64,15 @@ export interface Bounds {
 /** What the compiler knows of one operator. */
 export interface Lowering {
   readonly lower: Lower;
-  /** It honours the bounds of `LoweringContext.epilogue`: those of a following node can become part of it. */
-  readonly takesBounds?: true;
-  /** It adds `LoweringContext.residual`: a following sum with a value of the same shape can become part of it. */
-  readonly takesSum?: true;
-  /** The operator is the sum of its two inputs, which one that takes sums can take along. */
-  readonly isSum?: true;
-  /**
-   * The limits that a node puts on its input, where the operator does nothing else: one that takes bounds can take them
-   * along. Undefined if they are not constant.
-   */
-  readonly bounds?: (context: NodeContext) => Bounds | undefined;
+  /** It honours `LoweringContext.epilogue`: following nodes that compute each element by itself become part of it. */
+  readonly takesEpilogue?: true;
+  /** What a node computes of each element, where that is all it does: one that takes epilogues can take it along. */
+  readonly element?: (context: ElementContext) => ElementOperation | undefined;
+}
+
+/** A function of elements at the same place of a node's inputs. */
+export interface ElementOperation {
+  /** How many inputs, from the first on, it reads in that way; it knows the others. */
+  readonly operands: number;
+  compute(place: Place, operands: readonly Value[]): Value;
 }

@@ -7,17 +7,17 @@ import { bounded } from "../kernels/epilogue.js";
 import { larger, once, type Place, smaller } from "../kernels/functions.js";
 import { type StridedMap, stridedKernel } from "../kernels/strided.js";
 import type { Value } from "../loops.js";
-import type { Bounds, Lower, LoweringContext } from "./definition.js";
+import type { Bounds, ElementContext, ElementOperation, Lower, LoweringContext } from "./definition.js";
 import { mapViews, type StridedView, viewOf } from "./movement.js";
 
-/** A function of each element of the operation's inputs, broadcast to its output, within the operation's bounds. */
+/** A function of each element of the operation's inputs, broadcast to its output, and what follows it. */
 export function lowerElementwise(
   context: LoweringContext,
   inputs: number,
   compute: StridedMap["compute"],
 ): void {
   const sources = Array.from({ length: inputs }, (_, index) => operand(context, index));
-  combine(context, sources, compute);
+  combine(context, context.node.op.toLowerCase(), sources, compute);
 }
 
 /** An input as it is broadcast to the output. */
@@ -26,32 +26,39 @@ function operand(context: LoweringContext, index: number): StridedView {
   return { location: context.read(index), strides };
 }
 
-/** The output from operands of its dimensions, within the operation's bounds. */
-function combine(
+/** The output from operands of its dimensions, with what follows the operation. */
+export function combine(
   context: LoweringContext,
+  name: string,
   sources: readonly StridedView[],
   compute: StridedMap["compute"],
 ): void {
+  const { epilogue } = context;
   const dims = context.outputDims();
+  const strides = stridesOf(dims);
+  const inputs = [...sources, ...context.sides.map((location) => ({ location, strides }))];
   const kernel = stridedKernel(
     {
-      name: context.node.op.toLowerCase(),
+      name: `${name}${epilogue.name}`,
       comment: `${context.node.op} over ${dims.join(" x ")}.`,
       dims,
-      inputs: sources,
-      output: { strides: stridesOf(dims) },
-      compute: (values, k, lanes) => bounded(compute(values, k, lanes), context.epilogue),
+      inputs,
+      output: { strides },
+      compute: (values, k, lanes) => {
+        const result = compute(values.slice(0, sources.length), k, lanes);
+        return epilogue.apply({ k, lanes }, result, values.slice(sources.length));
+      },
     },
     context.width,
   );
-  context.call(kernel, [...sources.map(({ location }) => location), context.write()]);
+  context.call(kernel, [...inputs.map(({ location }) => location), context.write()]);
 }
 
 /** An element of the output from those of the inputs. */
 export type ElementFunction<Operands extends readonly Value[]> = (
   place: Place,
   operands: Operands,
-  context: LoweringContext,
+  context: ElementContext,
 ) => Value;
 
 export type UnaryFunction = ElementFunction<readonly [Value]>;
@@ -82,6 +89,34 @@ export const choiceLowering = (compute: ElementFunction<readonly [Value, Value, 
     );
 };
 
+/** What functions of one and of two elements, and of any number of them two by two, compute of each. */
+export const elementOperations = {
+  unary: (compute: UnaryFunction) => {
+    return (context: ElementContext): ElementOperation => ({
+      operands: 1,
+      compute: (place, operands) => compute(place, [once(place, at(operands, 0), "x")], context),
+    });
+  },
+  binary: (compute: BinaryFunction) => {
+    return (context: ElementContext): ElementOperation => ({
+      operands: 2,
+      compute: (place, operands) => {
+        const [left, right] = [at(operands, 0), at(operands, 1)];
+        return compute(place, [once(place, left, "a"), once(place, right, "b")], context);
+      },
+    });
+  },
+  folding: (compute: BinaryFunction) => {
+    return (context: ElementContext): ElementOperation => ({
+      operands: context.node.inputs.length,
+      compute: (place, operands) =>
+        operands
+          .map((operand) => once(place, operand, "x"))
+          .reduce((left, right) => once(place, compute(place, [left, right], context))),
+    });
+  },
+} as const;
+
 /** Operands of one kernel: engines allow functions some hundred parameters, and processors few registers. */
 const MOST_FOLDED = 16;
 
@@ -103,7 +138,7 @@ export const foldingLowering = (compute: BinaryFunction): Lower => {
       mapViews(context, { name, dims, compute: fold }, next, part);
       open.push(part);
     }
-    combine(context, open.reverse(), fold);
+    combine(context, name, open.reverse(), fold);
   };
 };
 
@@ -122,13 +157,13 @@ function lowerComputedBounds(context: LoweringContext): void {
     { index: 2, limited: smaller },
   ].filter(({ index }) => context.hasInput(index));
   const sources = [0, ...limits.map(({ index }) => index)].map((index) => operand(context, index));
-  combine(context, sources, (operands) =>
+  combine(context, context.node.op.toLowerCase(), sources, (operands) =>
     limits.reduce((value, { limited }, limit) => limited(value, at(operands, limit + 1)), at(operands, 0)),
   );
 }
 
 /** Whether an input holds integers, which are kept as float32: exact up to 2^24. */
-export function holdsIntegers({ inputs }: LoweringContext, index = 0): boolean {
+export function holdsIntegers({ inputs }: ElementContext, index = 0): boolean {
   const type = inputs[index]?.elementType;
   return type !== undefined && isInteger(type);
 }

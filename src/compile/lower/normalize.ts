@@ -7,12 +7,12 @@ import { epsilonOf } from "../../ops/families/normalization.js";
 import { axesFrom } from "../../ops/families/reduce.js";
 import { lrnParameters, lrnWindow } from "../../ops/operators/lrn.js";
 import { constant, multiplyAdd, unary } from "../kernel_builder.js";
-import { bounded } from "../kernels/epilogue.js";
 import { add, divide, multiply, once, power, subtract } from "../kernels/functions.js";
 import type { Value } from "../loops.js";
 import type { Location } from "../program.js";
 import { behind } from "../program_builder.js";
 import type { Lower, LoweringContext } from "./definition.js";
+import { combine } from "./elementwise.js";
 import { notConstant, unsupported } from "./errors.js";
 import { copyStrided, fill, mapViews, type StridedView, viewOf } from "./movement.js";
 import { reduceAxes, scaled, spreadStrides, sumOf, sumOfSquares } from "./reduce.js";
@@ -151,18 +151,9 @@ export const lowerBatchNormalization: Lower = (context) => {
   const offsets = bias.map((value, channel) => value - at(mean, channel) * at(factors, channel));
   const strides = dims.map((_, axis) => Number(axis === 1));
   const view = (data: Float32Array): StridedView => ({ location: context.weights(data), strides });
-  mapViews(
-    context,
-    {
-      name: "batch_normalization",
-      dims,
-      compute: (operands) => {
-        const [x, factor, offset] = [at(operands, 0), at(operands, 1), at(operands, 2)];
-        return bounded(multiplyAdd(x, factor, offset), context.epilogue);
-      },
-    },
-    [viewOf(context.read(0), dims), view(factors), view(offsets)],
-    viewOf(context.write(), dims),
+  const sources = [viewOf(context.read(0), dims), view(factors), view(offsets)];
+  combine(context, "batch_normalization", sources, (operands) =>
+    multiplyAdd(at(operands, 0), at(operands, 1), at(operands, 2)),
   );
 };
 

@@ -15,7 +15,13 @@ import { lowerConstant, lowerConstantOfShape, lowerDimensions, lowerRange } from
 import { lowerConv } from "./conv.js";
 import { lowerConvTranspose } from "./conv_transpose.js";
 import type { Lower, Lowering } from "./definition.js";
-import { binaryLowering, choiceLowering, foldingLowering, unaryLowering } from "./elementwise.js";
+import {
+  binaryLowering,
+  choiceLowering,
+  elementOperations,
+  foldingLowering,
+  unaryLowering,
+} from "./elementwise.js";
 import { unsupported } from "./errors.js";
 import { lowerGemm, lowerMatMul } from "./gemm.js";
 import {
@@ -43,12 +49,20 @@ const lowerCast: Lower = (context) => {
   unaryLowering(activations.Cast)(context);
 };
 
-/** Computes each element by itself. */
-const elementwise = (lower: Lower): Lowering => ({ lower, takesBounds: true });
+/** It takes along what follows it element by element; `element` where it is such a step itself. */
+const withEpilogue = (lower: Lower, element?: Lowering["element"]): Lowering => {
+  return { lower, takesEpilogue: true, ...(element && { element }) };
+};
 
-const unary = mapValues(activations, (compute) => elementwise(unaryLowering(compute)));
-const binary = mapValues(binaryFunctions, (compute) => elementwise(binaryLowering(compute)));
-const folding = mapValues(foldingFunctions, (compute) => elementwise(foldingLowering(compute)));
+const unary = mapValues(activations, (compute) =>
+  withEpilogue(unaryLowering(compute), elementOperations.unary(compute)),
+);
+const binary = mapValues(binaryFunctions, (compute) =>
+  withEpilogue(binaryLowering(compute), elementOperations.binary(compute)),
+);
+const folding = mapValues(foldingFunctions, (compute) =>
+  withEpilogue(foldingLowering(compute), elementOperations.folding(compute)),
+);
 const reductions = mapValues(foldings, (fold) => ({ lower: reductionLowering(fold) }));
 
 /** How each operator of the standard domain is compiled; what is not here cannot be. */
@@ -57,16 +71,15 @@ export const lowerings = {
   ...binary,
   ...folding,
   ...reductions,
-  Add: { ...binary.Add, isSum: true },
   ArgMax: { lower: lowerArgMax },
   AveragePool: { lower: lowerAveragePool },
-  BatchNormalization: { lower: lowerBatchNormalization, takesBounds: true },
-  Cast: { lower: lowerCast },
+  BatchNormalization: withEpilogue(lowerBatchNormalization),
+  Cast: withEpilogue(lowerCast),
   Clip: clipLowering,
   Concat: { lower: lowerConcat },
   Constant: { lower: lowerConstant },
   ConstantOfShape: { lower: lowerConstantOfShape },
-  Conv: { lower: lowerConv, takesBounds: true, takesSum: true },
+  Conv: withEpilogue(lowerConv),
   ConvTranspose: { lower: lowerConvTranspose },
   CumSum: { lower: lowerCumSum },
   DepthToSpace: { lower: lowerDepthToSpace },
@@ -103,7 +116,7 @@ export const lowerings = {
   TopK: { lower: lowerTopK },
   Transpose: { lower: lowerTranspose },
   Unsqueeze: { lower: lowerReshape },
-  Where: { lower: choiceLowering(chosen) },
+  Where: withEpilogue(choiceLowering(chosen)),
 } as const satisfies Readonly<Record<string, Lowering>>;
 
 /** The lowering of a node's operator; undefined if there is none. */

@@ -90,7 +90,7 @@ interface TiledConv {
   readonly bias: Float32Array;
 }
 
-/** An image's planes, and what makes a residual, if there is one, and an output of them. */
+/** An image's planes, and what makes an output of them and the epilogue's sides. */
 interface TiledMethod {
   prepare(image: Location): Location;
   convolve(planes: Location, ends: readonly Location[]): void;
@@ -155,7 +155,7 @@ export function winogradConvolution(
       columns: output[1],
       plane: output[0] * output[1],
     };
-    return gatherTiles(dealt, gathered, context.epilogue);
+    return gatherTiles(dealt, gathered, context.epilogue, width);
   };
   const groupRows = group * TILE;
   // The last group ends with the image.

@@ -36,7 +36,7 @@ const unary: Readonly<Record<UnaryOp, Omit<OperationCase, "value">>> = {
   ceil: { expected: Math.ceil },
   truncate: { expected: Math.trunc },
   nearest: { expected: nearest },
-  powerOfTwo: { expected: (x) => 2 ** x, accepts: (x) => Number.isInteger(x) && x >= -126 && x <= 127 },
+  powerOfTwo: { expected: (x) => 2 ** x, accepts: (x) => Number.isInteger(x) && x >= -126 && x <= 128 },
   exponent: { expected: exponent, accepts: isNormal },
   mantissa: { expected: (x) => x / 2 ** exponent(x), accepts: isNormal },
 };
@@ -79,9 +79,11 @@ const operations: readonly (readonly [name: string, OperationCase])[] = [
   ["constants", { value: (a) => k.binary("pseudoMax", a, k.constant(-Infinity)), expected: (a) => a }],
 ];
 
-const SPECIAL = [0, -0, 0.5, -0.5, 1.5, 2.5, -1.5, -0.3, 0.7, -0.7, 1, -1, 3, -126, 127, 100, 8388609, -3e9];
+const SPECIAL = [
+  0, -0, 0.5, -0.5, 1.5, 2.5, -1.5, -0.3, 0.7, -0.7, 1, -1, 3, -126, 127, 128, 100, 8388609, -3e9,
+];
 const SMALL = [1.1754943508222875e-38, 1e-7, 4194303.5, -4194304.5, Infinity, -Infinity, Number.NaN];
-// 27 operands: whole vectors of 8 and a rest that is computed one by one.
+// 28 operands: whole vectors of 8 and a rest that is computed one by one.
 const left = Float32Array.from([...SPECIAL, ...SMALL, 5, 0.1]);
 const right = Float32Array.from(left, (_, i) => left[(i * 11 + 3) % left.length] ?? 0);
 

@@ -1,4 +1,5 @@
 import type { ContractCase } from "../contract_case.js";
+import { chainCases } from "./chains.js";
 import { elementwiseCases } from "./elementwise.js";
 import { poolCases } from "./pools.js";
 import { productCases } from "./products.js";
@@ -23,6 +24,7 @@ export const contractCases: readonly ContractCase[] = [
   ...poolCases,
   ...randomWindowCases,
   ...tileCases,
+  ...chainCases,
 ];
 
 /** Operators that Penni knows and that no case is about, and why. */
