@@ -42,9 +42,14 @@ export class TestRedis {
   ) {}
 
   static async start(options: TestRedisOptions = {}): Promise<TestRedis> {
-    const redis = new TestRedis(await freePort(), mkdtempSync(path.join(tmpdir(), "penni-redis-")), options);
+    const redis = await TestRedis.later(options);
     await redis.up();
     return redis;
+  }
+
+  /** One that is not there before `up`, but has its address. */
+  static async later(options: TestRedisOptions = {}): Promise<TestRedis> {
+    return new TestRedis(await freePort(), mkdtempSync(path.join(tmpdir(), "penni-redis-")), options);
   }
 
   get url(): string {

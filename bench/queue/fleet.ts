@@ -27,7 +27,6 @@ export async function penni(words: readonly string[], env: NodeJS.ProcessEnv = {
 /** Workers of a queue, each a `penni worker`. */
 export class Fleet {
   private readonly children: ChildProcess[] = [];
-  private next = 0;
 
   constructor(
     private readonly url: string,
@@ -49,15 +48,16 @@ export class Fleet {
     this.children.push(child);
   }
 
-  /** Kills one of them, each in turn, and starts another. */
+  /** Kills the one that is there for longest, and starts another. */
   kill(): void {
-    const [child] = this.children.splice(this.next++ % this.children.length, 1);
-    child?.kill("SIGKILL");
+    this.children.shift()?.kill("SIGKILL");
     this.grow();
   }
 
   async end(): Promise<void> {
-    const ended = this.children.map((child) => new Promise((resolve) => child.once("exit", resolve)));
+    const ended = this.children
+      .filter(({ exitCode, signalCode }) => exitCode === null && signalCode === null)
+      .map((child) => new Promise((resolve) => child.once("exit", resolve)));
     for (const child of this.children) child.kill("SIGTERM");
     await Promise.all(ended);
   }

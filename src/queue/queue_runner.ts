@@ -11,10 +11,11 @@ import { Bell } from "./bell.js";
 import { DirectoryStore } from "./directory_store.js";
 import { Publisher, placesOf, type RunPlaces, readDocument } from "./document.js";
 import { Following, type Standing, type TrialQueue } from "./following.js";
-import { checkServer, connectionOptions, KEY_PREFIX, loadBullMq, QUEUE_NAME } from "./libraries.js";
+import { connectionOptions, KEY_PREFIX, loadBullMq, QUEUE_NAME } from "./libraries.js";
 import { readRunFile } from "./manifest.js";
 import { JOB_NAME, jobIdOf, type Payload } from "./payload.js";
 import { readRecord, type StoreRecord, writeRecord } from "./records.js";
+import { awaitServer, problemOf } from "./server.js";
 import { restore, Snapshots } from "./snapshot.js";
 import type { Store } from "./store.js";
 
@@ -31,6 +32,8 @@ export interface QueueRunnerOptions {
   readonly backoffMs?: number;
   /** Milliseconds between looks at the store and the queue where nothing is heard (5000). */
   readonly lookMs?: number;
+  /** Milliseconds for which a queue that is not there yet is waited for (0). */
+  readonly waitMs?: number;
   /** Told of what a person should know: workers that refuse, a queue that is away. */
   readonly notice?: (text: string) => void;
 }
@@ -55,7 +58,8 @@ const ANSWER_MS = 10_000;
 export async function openQueueRunner(options: QueueRunnerOptions): Promise<TrialRunner> {
   const address = queueAddress(options.url);
   const library = await loadBullMq();
-  await checkServer(address);
+  const { waitMs: limitMs = 0, notice = () => undefined } = options;
+  await awaitServer(address, { limitMs, bell: new Bell(), notice });
   const store = await DirectoryStore.create(options.store);
   return new QueueRunner(library, address, store, options);
 }
@@ -305,7 +309,7 @@ class QueueRunner implements TrialRunner, TrialQueue {
     });
     let problem = "no answer";
     const answered = answer.catch((error: unknown) => {
-      problem = error instanceof Error ? error.message : String(error);
+      problem = problemOf(error);
       return undefined;
     });
     const given = await Promise.race([answered, late]);

@@ -1,9 +1,11 @@
 import type { Job, Worker } from "bullmq";
 import { PenniError } from "../graph/errors.js";
 import { type QueueAddress, shownAddress, withoutPassword } from "./address.js";
-import { checkServer, connectionOptions, isAway, KEY_PREFIX, loadBullMq, QUEUE_NAME } from "./libraries.js";
+import { Bell } from "./bell.js";
+import { connectionOptions, KEY_PREFIX, loadBullMq, QUEUE_NAME } from "./libraries.js";
 import { checkStore, checkVersions, type Payload, readPayload } from "./payload.js";
 import { type Interruption, type Performed, perform, type Workshop } from "./perform.js";
+import { awaitServer, isAway, problemOf } from "./server.js";
 
 export interface WorkerOptions {
   readonly address: QueueAddress;
@@ -16,6 +18,8 @@ export interface WorkerOptions {
   readonly isOnce: boolean;
   /** Milliseconds without a sign of life after which a worker's trials go on elsewhere. */
   readonly lostAfterMs: number;
+  /** Milliseconds for which a queue that is not there yet is waited for (0). */
+  readonly waitMs?: number;
   /** Aborted to end: trials that run are given back with a checkpoint. */
   readonly signal: AbortSignal;
 }
@@ -42,11 +46,17 @@ type BullMq = Awaited<ReturnType<typeof loadBullMq>>;
 
 /**
  * Takes trials from a queue until it is asked to end.
- * @throws PenniError "io" if there is no queue to begin with; with `isOnce`, why its trial was refused or failed
+ * @throws PenniError "io" if there is no queue to begin with (`awaitServer`); with `isOnce`, why its trial was refused or failed
  */
 export async function runWorker(options: WorkerOptions): Promise<WorkerReport> {
   const library = await loadBullMq();
-  await checkServer(options.address);
+  const { address, waitMs = 0, workshop, signal } = options;
+  const bell = new Bell();
+  const ring = (): void => bell.ring();
+  if (signal.aborted) bell.ring();
+  signal.addEventListener("abort", ring, { once: true });
+  await awaitServer(address, { limitMs: waitMs, bell, notice: workshop.notice });
+  signal.removeEventListener("abort", ring);
   return new QueueWorker(library, options).run();
 }
 
@@ -226,7 +236,7 @@ class QueueWorker {
 
   private tellError(error: unknown): void {
     const { address, workshop } = this.options;
-    const text = withoutPassword(messageOf(error), address);
+    const text = withoutPassword(problemOf(error), address);
     if (!isAway(error)) {
       this.tellOnce(text);
       return;

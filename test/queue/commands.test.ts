@@ -155,9 +155,19 @@ describe("penni worker", { skip: withoutRedis }, () => {
       ],
       [["worker", "--store", store], "", /where the queue is, is not given.*PENNI_QUEUE/],
       [
-        ["worker", "--store", store],
+        ["worker", "--store", store, "--wait", "0.2"],
         "redis://127.0.0.1:1/0",
-        /redis:\/\/127\.0\.0\.1:1\/0: the queue cannot be reached/,
+        /redis:\/\/127\.0\.0\.1:1\/0: the queue cannot be reached after 0\.2 s/,
+      ],
+      [
+        ["worker", "--store", store, "--once"],
+        "redis://127.0.0.1:1/0",
+        /redis:\/\/127\.0\.0\.1:1\/0: the queue cannot be reached: found/,
+      ],
+      [
+        ["queue", "status"],
+        "redis://127.0.0.1:1/0",
+        /redis:\/\/127\.0\.0\.1:1\/0: the queue cannot be reached: found/,
       ],
     ];
     for (const [words, queue, message] of cases) {
