@@ -53,9 +53,14 @@ export class TestRedis {
   }
 
   get url(): string {
+    return this.database(0);
+  }
+
+  /** Its address, with one of its databases: what is in one is nothing to those of another. */
+  database(index: number): string {
     const { tls, password } = this.options;
     const user = password === undefined ? "" : `:${encodeURIComponent(password)}@`;
-    return `${tls === undefined ? "redis" : "rediss"}://${user}127.0.0.1:${this.port}/0`;
+    return `${tls === undefined ? "redis" : "rediss"}://${user}127.0.0.1:${this.port}/${index}`;
   }
 
   /** Starts the server, again after `down`. */
@@ -68,7 +73,7 @@ export class TestRedis {
       ...(tls === undefined ? [] : ["--tls-cert-file", tls.cert, "--tls-key-file", tls.key]),
       ...(tls === undefined ? [] : ["--tls-ca-cert-file", tls.cert]),
       ...["--bind", "127.0.0.1", "--dir", this.folder, "--save", "", "--appendonly", "yes"],
-      ...["--appendfsync", fsync, "--daemonize", "no"],
+      ...["--appendfsync", fsync, "--daemonize", "no", "--databases", "64"],
       ...(password === undefined ? [] : ["--requirepass", password]),
     ];
     const child = owned(spawn("redis-server", words, { stdio: ["ignore", "pipe", "pipe"] }));

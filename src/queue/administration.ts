@@ -107,11 +107,18 @@ async function statusOf(queue: Queue, address: QueueAddress, server: ServerFacts
       reason: withoutPassword(orDefault<string>(job.failedReason, "unknown"), address),
       attempts: job.attemptsMade,
     })),
-    workers: [...new Set(workers.map(({ rawname, name }) => nameOf(orDefault(rawname ?? name, ""))))].sort(),
+    workers: workerNames(workers, address.db),
   };
 }
 
 const trialName = ({ id }: Job): string => orDefault(trialOfJob(id), "another's job");
+
+/** Redis lists the clients of all its databases. */
+function workerNames(clients: readonly Readonly<Record<string, string>>[], db: number): readonly string[] {
+  // Some servers do not say.
+  const own = clients.filter((client) => client.db === undefined || Number(client.db) === db);
+  return [...new Set(own.map(({ rawname, name }) => nameOf(orDefault(rawname ?? name, ""))))].sort();
+}
 
 /** Connections of workers are called PREFIX:QUEUE:w:NAME. */
 const nameOf = (client: string): string => client.replace(/^.*?:w:/, "");

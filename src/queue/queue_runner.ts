@@ -1,5 +1,6 @@
 import { existsSync } from "node:fs";
 import path from "node:path";
+import { isDeepStrictEqual } from "node:util";
 import type { Job, Queue, QueueEvents } from "bullmq";
 import { orDefault } from "../graph/at.js";
 import { PenniError } from "../graph/errors.js";
@@ -61,6 +62,8 @@ export async function openQueueRunner(options: QueueRunnerOptions): Promise<Tria
   const { waitMs: limitMs = 0, notice = () => undefined } = options;
   await awaitServer(address, { limitMs, bell: new Bell(), notice });
   const store = await DirectoryStore.create(options.store);
+  // Otherwise each trial would only find out, and fail.
+  await store.checkWritable();
   return new QueueRunner(library, address, store, options);
 }
 
@@ -107,9 +110,12 @@ class QueueRunner implements TrialRunner, TrialQueue {
     this.events.on("duplicated", ring);
     this.events.on("progress", ({ jobId, data }) => {
       this.bells.get(jobId)?.ring();
-      const refused: unknown =
-        typeof data === "object" && data !== null ? Reflect.get(data, "refused") : undefined;
+      const said = (name: string): unknown =>
+        typeof data === "object" && data !== null ? Reflect.get(data, name) : undefined;
+      const refused = said("refused");
       if (typeof refused === "string") this.tell(refused);
+      // Another sweep that has the same trial takes it off for itself alone.
+      if (said("leaving") === true && this.bells.has(jobId)) this.removed.add(jobId);
     });
     this.events.on("removed", ({ jobId, prev }) => {
       // By a person, with penni queue drain: what Redis has lost is not said to be removed.
@@ -257,15 +263,17 @@ class QueueRunner implements TrialRunner, TrialQueue {
     );
   }
 
-  async standing(trial: string): Promise<Standing> {
-    const found = await this.asked(this.look(jobIdOf(trial)));
+  async standing(payload: Payload): Promise<Standing> {
+    const found = await this.asked(this.look(payload));
     return found ?? { kind: "away" };
   }
 
-  private async look(jobId: string): Promise<Standing> {
+  private async look(payload: Payload): Promise<Standing> {
+    const jobId = jobIdOf(payload.trial);
+    // Before the job itself: what is read of one that has ended is what it has ended with.
+    const state = await this.queue.getJobState(jobId);
     const job: Job | undefined = await this.queue.getJob(jobId);
     if (job === undefined) return { kind: "missing" };
-    const state = await job.getState();
     if (state === "completed")
       return {
         kind: "ended",
@@ -274,19 +282,21 @@ class QueueRunner implements TrialRunner, TrialQueue {
       };
     if (state === "failed") return { kind: "failed", reason: job.failedReason, attempts: job.attemptsMade };
     if (state === "unknown") return { kind: "missing" };
-    return { kind: WAITING.has(state) ? "waiting" : "running" };
+    if (!WAITING.has(state)) return { kind: "running" };
+    // Left by a sweep that was killed, with another store or another version: no worker of this one would take it.
+    const isOurs = isDeepStrictEqual(job.data, payload);
+    return { kind: !isOurs && (await this.remove(payload.trial)) ? "missing" : "waiting" };
   }
 
   /** Takes a trial off the queue, unless a worker has it. @returns whether it is off */
   async remove(trial: string): Promise<boolean> {
     const jobId = jobIdOf(trial);
     this.removed.add(jobId);
-    const removed = await this.asked(
-      this.queue.remove(jobId).then(
-        (count) => count === 1,
-        () => false,
-      ),
-    );
+    const removing = async (): Promise<boolean> => {
+      await this.queue.updateJobProgress(jobId, { leaving: true });
+      return (await this.queue.remove(jobId)) === 1;
+    };
+    const removed = await this.asked(removing().catch(() => false));
     if (removed !== true) this.removed.delete(jobId);
     return removed === true;
   }

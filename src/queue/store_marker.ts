@@ -46,7 +46,11 @@ export async function markedId(directory: string): Promise<string> {
   if (text === undefined) throw none(directory, "ENOENT");
   const marker = markerSchema.safeParse(parseJson(text));
   if (marker.success) return marker.data.id;
-  throw new PenniError("bad-file", "this store is from another version of Penni", { file: directory });
+  throw new PenniError("bad-file", "what marks this store is damaged, or from another version of Penni", {
+    file: path.join(directory, MARKER),
+    expected: "format 1 and an id",
+    advice: "Put the file back as it was; a new store, with another id, makes a sweep begin anew",
+  });
 }
 
 /**

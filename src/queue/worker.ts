@@ -3,7 +3,7 @@ import { PenniError } from "../graph/errors.js";
 import { type QueueAddress, shownAddress, withoutPassword } from "./address.js";
 import { Bell } from "./bell.js";
 import { connectionOptions, KEY_PREFIX, loadBullMq, QUEUE_NAME } from "./libraries.js";
-import { checkStore, checkVersions, type Payload, readPayload } from "./payload.js";
+import { checkFormat, checkStore, checkVersions, type Payload, readPayload } from "./payload.js";
 import { type Interruption, type Performed, perform, type Workshop } from "./perform.js";
 import { awaitServer, isAway, problemOf } from "./server.js";
 
@@ -156,9 +156,10 @@ class QueueWorker {
     token: string | undefined,
     interrupted: AbortSignal,
   ): Promise<{ status: Performed }> {
-    const payload = this.readPayload(job);
-    await this.checkFits(payload, job, token);
     const { workshop } = this.options;
+    await this.orLeave(job, token, () => checkFormat(job, workshop.worker));
+    const payload = this.readPayload(job);
+    await this.orLeave(job, token, () => this.checkFits(payload));
     const short = payload.trial.slice(0, 12);
     workshop.notice(`trial ${short} ...`);
     const status = await this.performed(job, payload, interrupted);
@@ -204,15 +205,17 @@ class QueueWorker {
     }
   }
 
-  /**
-   * What another version computes may be another result, and in another store there is nothing of the trial: it is left
-   * to others, and that is said by name.
-   */
-  private async checkFits(payload: Payload, job: Job, token: string | undefined): Promise<void> {
+  /** What another version computes may be another result, and in another store there is nothing of the trial. */
+  private checkFits({ store, versions }: Payload): void {
     const { workshop, isMixed } = this.options;
+    checkStore(store, workshop.store.id, workshop.worker);
+    if (!isMixed) checkVersions(versions, workshop.versions, workshop.worker);
+  }
+
+  /** A trial that is not for this worker is left to others, and that is said by name. */
+  private async orLeave(job: Job, token: string | undefined, check: () => void): Promise<void> {
     try {
-      checkStore(payload.store, workshop.store.id, workshop.worker);
-      if (!isMixed) checkVersions(payload.versions, workshop.versions, workshop.worker);
+      check();
     } catch (error) {
       this.refuse(error);
       await job.updateProgress({ refused: messageOf(error) });

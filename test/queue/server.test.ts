@@ -84,10 +84,10 @@ describe("a server that is not there yet", () => {
 
   test("is none where a host does not exist or something else answers; what only stands before it is none, too", async () => {
     const unknown = waiting(
-      `redis://ann:${encodeURIComponent(PASSWORD)}@no-such-host.invalid:6379/0`,
+      `redis://ann:${encodeURIComponent(PASSWORD)}@no.such.host.example:6379/0`,
       20_000,
     );
-    await assert.rejects(unknown.found, /no-such-host\.invalid.*knows a host of that name/);
+    await assert.rejects(unknown.found, /no\.such\.host\.example.*knows a host of that name/);
     await listening(
       (socket) => void socket.write("HTTP/1.1 400 Bad Request\r\n\r\n"),
       async (url) => {

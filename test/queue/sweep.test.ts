@@ -17,8 +17,15 @@ await writeModel(file("tiny.onnx"), tinyCnn());
 writeFileSync(
   file("sweep.json"),
   JSON.stringify({
-    base: { model: "tiny.onnx", data: "synthetic:200", epochs: 1, fineTuneEpochs: 0, batch: 16, threads: 1 },
-    axes: { targetMacs: [0.9, 0.7] },
+    base: {
+      model: "tiny.onnx",
+      data: "synthetic:200",
+      targetMacs: 0.8,
+      fineTuneEpochs: 0,
+      batch: 16,
+      threads: 1,
+    },
+    axes: { epochs: [0, 1] },
   }),
 );
 
@@ -64,11 +71,12 @@ test("penni sweep computes on the workers of a queue what it computes alone", {
     ]);
     assert.ok(!existsSync(file("shared")));
     await redis.up();
+    const alone = await new PenniProcess(["sweep", file("sweep.json"), "-o", file("alone"), "--jobs", "2"])
+      .ended;
     const shared = await sweep.ended;
     assert.equal(shared.status, 0, shared.stderr);
-    assert.match(shared.stdout, /targetMacs/);
+    assert.match(shared.stdout, /epochs/);
     for (const { output } of [sweep, first]) assert.match(output, /\d\/0 is there$/m);
-    const alone = await new PenniProcess(["sweep", file("sweep.json"), "-o", file("alone")]).ended;
     assert.equal(alone.status, 0, alone.stderr);
     assert.deepEqual(
       trialsOf("shared").map(({ number, status }) => [number, status]),
