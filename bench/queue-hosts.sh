@@ -19,6 +19,7 @@ leave() {
   rm -rf "$place"
 }
 trap leave EXIT
+trap 'exit 1' INT TERM
 
 ip link add penni-bridge type bridge
 ip addr add 10.77.0.254/24 dev penni-bridge
@@ -48,7 +49,7 @@ pids+=("$sweep")
 until [ -e "$place/store/penni-store.json" ]; do sleep 0.2; done
 for ((host = 1; host <= hosts; host++)); do
   ip netns exec "penni$host" node "$main" worker --store "$place/store" --work "$place/work" --name "host$host" \
-    --lost-after 6 --checkpoint-every 1 2>&1 | sed "s/^/host$host: /" &
+    --lost-after 6 --checkpoint-every 1 > >(sed -u "s/^/host$host: /") 2>&1 &
   pids+=($!)
 done
 sleep 10

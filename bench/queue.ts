@@ -7,7 +7,9 @@
  * through a queue and without. Sizes: `--trials 24 --train 2000 --test 1000 --epochs 0.8`.
  * `node dist/bench/queue.js chaos [--workers 2] [--every 20] [--against DIR]`: the same sweep on workers that are killed
  * (SIGKILL) in turn, with Redis restarted twice, against the undisturbed one. Ends with status 1 where a network or a
- * Pareto front differs. `--keep DIR` keeps what is made; the overhead's DIR/workers-0 is an undisturbed sweep for chaos.
+ * Pareto front differs. `outage [--seconds 60]`: Redis is away for so long while trials run, end and wait; `long [--minutes
+ * 60]`: a trial that blocks its process; both with the times that users have, and hardly any work for the processor; status
+ * 1 where something is not as it must be. `--keep DIR` keeps what is made; the overhead's DIR/workers-0 is an undisturbed sweep for chaos.
  */
 import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
@@ -15,7 +17,9 @@ import path from "node:path";
 import { parseArgs } from "node:util";
 import { chaos } from "./queue/chaos.js";
 import { armNames, overhead } from "./queue/overhead.js";
-import { engine, idleWorker, throughput } from "./queue/throughput.js";
+import { engine, throughput } from "./queue/throughput.js";
+import { long, outage } from "./queue/true_scale.js";
+import { isWorkerKind, serve } from "./queue/worker_process.js";
 
 const { values: options, positionals } = parseArgs({
   allowPositionals: true,
@@ -33,7 +37,11 @@ const { values: options, positionals } = parseArgs({
     json: { type: "boolean", default: false },
     against: { type: "string" },
     keep: { type: "string" },
+    seconds: { type: "string", default: "60" },
+    minutes: { type: "string", default: "60" },
+    kind: { type: "string", default: "nothing" },
     store: { type: "string", default: "" },
+    name: { type: "string", default: "worker" },
   },
 });
 const print = (line: string): boolean => process.stdout.write(`${line}\n`);
@@ -44,7 +52,9 @@ const actions: Readonly<Record<string, (folder: string) => Promise<void>>> = {
   throughput: (folder) =>
     throughput({ folder, trials: trials(1000), jobs, idle: Number(options.idle), print }),
   engine: () => engine({ trials: trials(2000), jobs, print }),
-  "idle-worker": () => idleWorker(options.store, jobs),
+  outage: (folder) => outage({ folder, seconds: Number(options.seconds), print }),
+  long: (folder) => long({ folder, minutes: Number(options.minutes), print }),
+  worker,
   overhead: (folder) =>
     overhead({
       folder,
@@ -65,6 +75,13 @@ const actions: Readonly<Record<string, (folder: string) => Promise<void>>> = {
     }),
 };
 
+/** Of those above, in a process of its own. */
+async function worker(): Promise<void> {
+  const { kind, store, name } = options;
+  if (!isWorkerKind(kind)) throw new Error(`no kind of worker: ${kind}`);
+  await serve(kind, store, jobs, name);
+}
+
 function size() {
   return {
     train: Number(options.train),
@@ -76,7 +93,7 @@ function size() {
 
 const [what = "throughput"] = positionals;
 // What it has started ends with it; a worker is asked to end.
-if (what !== "idle-worker")
+if (what !== "worker")
   for (const signal of ["SIGINT", "SIGTERM"] as const) process.once(signal, () => process.exit(1));
 const action = actions[what];
 if (action === undefined) throw new Error(`expected ${Object.keys(actions).join(", ")}, found ${what}`);

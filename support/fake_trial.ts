@@ -23,6 +23,7 @@ interface Plan {
   readonly epochs: number;
   readonly milliseconds: number;
   readonly fails?: string;
+  readonly isBlocking?: boolean;
   readonly log: string;
 }
 
@@ -49,10 +50,22 @@ process.on("SIGTERM", () => {
   isStopped = true;
 });
 
+/** As a training does that never gives way; only that its parent has gone is looked for. */
+function block(milliseconds: number): void {
+  const parent = process.ppid;
+  const never = new Int32Array(new SharedArrayBuffer(4));
+  const end = performance.now() + milliseconds;
+  for (let left = milliseconds; left > 0; left = end - performance.now()) {
+    Atomics.wait(never, 0, 0, Math.min(left, 10_000));
+    if (process.ppid !== parent) process.exit(1);
+  }
+}
+
 const checkpoint = file("checkpoints/retrain.ckpt");
 let done = existsSync(checkpoint) ? Number(readFileSync(checkpoint, "utf8")) : 0;
 while (done < plan.epochs) {
-  await new Promise((resolve) => setTimeout(resolve, plan.milliseconds));
+  if (plan.isBlocking === true) block(plan.milliseconds);
+  else await new Promise((resolve) => setTimeout(resolve, plan.milliseconds));
   if (isStopped) {
     process.stderr.write('penni: stopped in stage "retrain"; a checkpoint is written\n');
     process.exit(143);

@@ -19,6 +19,8 @@ const fakeTrial = path.join(projectRoot, "dist/support/fake_trial.js");
 export interface FakePlan {
   readonly epochs: number;
   readonly milliseconds: number;
+  /** Lets nothing else happen in its process meanwhile. */
+  readonly isBlocking?: boolean;
   /** Ends with this error after an epoch. */
   readonly fails?: string;
 }

@@ -42,15 +42,25 @@ export class TestRedis {
   ) {}
 
   static async start(options: TestRedisOptions = {}): Promise<TestRedis> {
-    const redis = new TestRedis(await freePort(), mkdtempSync(path.join(tmpdir(), "penni-redis-")), options);
+    const redis = await TestRedis.later(options);
     await redis.up();
     return redis;
   }
 
+  /** One that is not there before `up`, but has its address. */
+  static async later(options: TestRedisOptions = {}): Promise<TestRedis> {
+    return new TestRedis(await freePort(), mkdtempSync(path.join(tmpdir(), "penni-redis-")), options);
+  }
+
   get url(): string {
+    return this.database(0);
+  }
+
+  /** Its address, with one of its databases: what is in one is nothing to those of another. */
+  database(index: number): string {
     const { tls, password } = this.options;
     const user = password === undefined ? "" : `:${encodeURIComponent(password)}@`;
-    return `${tls === undefined ? "redis" : "rediss"}://${user}127.0.0.1:${this.port}/0`;
+    return `${tls === undefined ? "redis" : "rediss"}://${user}127.0.0.1:${this.port}/${index}`;
   }
 
   /** Starts the server, again after `down`. */
@@ -63,7 +73,7 @@ export class TestRedis {
       ...(tls === undefined ? [] : ["--tls-cert-file", tls.cert, "--tls-key-file", tls.key]),
       ...(tls === undefined ? [] : ["--tls-ca-cert-file", tls.cert]),
       ...["--bind", "127.0.0.1", "--dir", this.folder, "--save", "", "--appendonly", "yes"],
-      ...["--appendfsync", fsync, "--daemonize", "no"],
+      ...["--appendfsync", fsync, "--daemonize", "no", "--databases", "64"],
       ...(password === undefined ? [] : ["--requirepass", password]),
     ];
     const child = owned(spawn("redis-server", words, { stdio: ["ignore", "pipe", "pipe"] }));

@@ -76,24 +76,39 @@ async function run(
   const redis = await TestRedis.start();
   const store = `${root}-store`;
   const fleet = new Fleet(redis.url, folder, store, ["--lost-after", "5", "--checkpoint-every", "1"]);
-  for (let index = 0; index < workers; index++) fleet.grow();
-  const started = performance.now();
-  const ended = penni(["sweep", sweep.file(1), "-o", root, "--store", store], { PENNI_QUEUE: redis.url });
-  const isOver = ended.then(() => true);
-  let kills = 0;
-  for (let restarts = 0; isDisturbed; kills++) {
-    if (await Promise.race([isOver, sleep(1000 * every).then(() => false)])) break;
+  try {
+    for (let index = 0; index < workers; index++) fleet.grow();
+    const started = performance.now();
+    const ended = penni(["sweep", sweep.file(1), "-o", root, "--store", store], { PENNI_QUEUE: redis.url });
+    const kills = isDisturbed ? await disturb(ended, redis, fleet, every, print) : 0;
+    await ended;
+    const seconds = (performance.now() - started) / 1000;
+    print(`${path.basename(root)}: ${seconds.toFixed(0)} s, ${kills} workers killed`);
+  } finally {
+    await fleet.end();
+    await redis.end();
+  }
+}
+
+/** Kills a worker every so many seconds until the sweep has ended, and restarts Redis twice. @returns how many were killed */
+async function disturb(
+  ended: Promise<void>,
+  redis: TestRedis,
+  fleet: Fleet,
+  every: number,
+  print: (line: string) => void,
+): Promise<number> {
+  const isOver = ended.then(
+    () => true,
+    () => true,
+  );
+  for (let kills = 0; ; kills++) {
+    if (await Promise.race([isOver, sleep(1000 * every).then(() => false)])) return kills;
     fleet.kill();
-    if (restarts === RESTARTS) continue;
-    restarts++;
+    if (kills >= RESTARTS) continue;
     await redis.down();
     await sleep(AWAY_MS);
     await redis.up();
     print("  Redis was restarted");
   }
-  await ended;
-  const seconds = (performance.now() - started) / 1000;
-  print(`${path.basename(root)}: ${seconds.toFixed(0)} s, ${kills} workers killed`);
-  await fleet.end();
-  await redis.end();
 }

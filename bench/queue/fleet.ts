@@ -27,7 +27,7 @@ export async function penni(words: readonly string[], env: NodeJS.ProcessEnv = {
 /** Workers of a queue, each a `penni worker`. */
 export class Fleet {
   private readonly children: ChildProcess[] = [];
-  private next = 0;
+  private readonly waiting: Promise<void>[] = [];
 
   constructor(
     private readonly url: string,
@@ -42,22 +42,39 @@ export class Fleet {
     const words = ["--store", this.store, "--work", path.join(this.folder, "work"), ...this.words];
     const child = owned(
       spawn(process.execPath, [main, "worker", ...words], {
-        stdio: ["ignore", "ignore", "ignore"],
+        stdio: ["ignore", "ignore", "pipe"],
         env: { ...process.env, PENNI_QUEUE: this.url },
       }),
     );
+    const waits = new Promise<void>((resolve, reject) => {
+      let said = "";
+      child.once("close", () => reject(new Error(`a worker has ended:\n${said.slice(-4000)}`)));
+      child.stderr.on("data", (chunk: Buffer) => {
+        said += chunk.toString();
+        if (said.includes("waiting for a sweep")) resolve();
+      });
+    });
+    // Only of interest to who asks for it.
+    waits.catch(() => undefined);
+    this.waiting.push(waits);
     this.children.push(child);
   }
 
-  /** Kills one of them, each in turn, and starts another. */
+  /** Until all wait for the sweep, which makes the store. */
+  async ready(): Promise<void> {
+    await Promise.all(this.waiting);
+  }
+
+  /** Kills the one that is there for longest, and starts another. */
   kill(): void {
-    const [child] = this.children.splice(this.next++ % this.children.length, 1);
-    child?.kill("SIGKILL");
+    this.children.shift()?.kill("SIGKILL");
     this.grow();
   }
 
   async end(): Promise<void> {
-    const ended = this.children.map((child) => new Promise((resolve) => child.once("exit", resolve)));
+    const ended = this.children
+      .filter(({ exitCode, signalCode }) => exitCode === null && signalCode === null)
+      .map((child) => new Promise((resolve) => child.once("exit", resolve)));
     for (const child of this.children) child.kill("SIGTERM");
     await Promise.all(ended);
   }

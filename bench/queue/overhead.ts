@@ -12,7 +12,8 @@ interface Arm {
   readonly places: number;
   /** The arm without a queue that it is compared with. */
   readonly against?: ArmName;
-  readonly run: (work: ArmWork) => Promise<void>;
+  /** @returns seconds from the first trial's beginning to the last one's end, with all that a user waits for */
+  readonly run: (work: ArmWork) => Promise<number>;
 }
 
 interface ArmWork {
@@ -33,8 +34,14 @@ const arms: Readonly<Record<ArmName, Arm>> = {
   workers: { what: "penni sweep --queue, two workers", places: 2, against: "loops", run: queued },
 };
 
+async function secondsOf(work: () => Promise<unknown>): Promise<number> {
+  const started = performance.now();
+  await work();
+  return (performance.now() - started) / 1000;
+}
+
 /** As a script of a shell would. */
-async function loop({ sweep, folder, places, threads }: ArmWork): Promise<void> {
+async function loop({ sweep, folder, places, threads }: ArmWork): Promise<number> {
   mkdirSync(path.join(folder, "trials"), { recursive: true });
   const left = [...sweep.values().entries()];
   const lane = async (): Promise<void> => {
@@ -46,21 +53,23 @@ async function loop({ sweep, folder, places, threads }: ArmWork): Promise<void> 
       await penni(["compress", "--config", config, "-o", directory, "--quiet"]);
     }
   };
-  await Promise.all(Array.from({ length: places }, lane));
+  return secondsOf(() => Promise.all(Array.from({ length: places }, lane)));
 }
 
-async function embedded({ sweep, folder, threads }: ArmWork): Promise<void> {
-  await penni(["sweep", sweep.file(threads), "-o", folder]);
+async function embedded({ sweep, folder, threads }: ArmWork): Promise<number> {
+  return secondsOf(() => penni(["sweep", sweep.file(threads), "-o", folder]));
 }
 
-/** With a server and workers that are there before the sweep is. */
-async function queued({ sweep, folder, places, threads }: ArmWork): Promise<void> {
+/** With a server and workers that are there before the sweep is: only that is timed. */
+async function queued({ sweep, folder, places, threads }: ArmWork): Promise<number> {
   const redis = await TestRedis.start({ fsync: "everysec" });
   const store = `${folder}-store`;
   const fleet = new Fleet(redis.url, `${folder}-workers`, store);
   try {
     for (let index = 0; index < places; index++) fleet.grow();
-    await penni(["sweep", sweep.file(threads), "-o", folder, "--store", store], { PENNI_QUEUE: redis.url });
+    await fleet.ready();
+    const words = ["sweep", sweep.file(threads), "-o", folder, "--store", store];
+    return await secondsOf(() => penni(words, { PENNI_QUEUE: redis.url }));
   } finally {
     await fleet.end();
     await redis.end();
@@ -95,13 +104,15 @@ export async function overhead(options: OverheadOptions): Promise<void> {
       const { places, run } = arms[name];
       const threads = Math.max(1, Math.floor(cores / places));
       const place = path.join(folder, `${name}-${round}`);
-      const started = performance.now();
-      await run({ sweep, folder: place, places, threads });
-      const seconds = (performance.now() - started) / 1000;
+      const seconds = await run({ sweep, folder: place, places, threads });
       const before = found.get(name);
       const networks = networksIn(path.join(place, "trials"), size.trials);
       found.set(name, { arm: name, threads, seconds: [...(before?.seconds ?? []), seconds], networks });
-      if (!isJson) print(`${name}, round ${round + 1}: ${seconds.toFixed(1)} s`);
+      const each = (places * seconds) / size.trials;
+      if (!isJson)
+        print(
+          `${name}, round ${round + 1}: ${seconds.toFixed(1)} s of wall time, ${each.toFixed(2)} s per trial`,
+        );
     }
   const rows = [...found.values()].map((row) => compared(row, found));
   if (isJson) print(JSON.stringify({ cores, ...size, rounds, arms: rows }, null, 2));
@@ -132,5 +143,5 @@ function describeRow(
     more === undefined
       ? ""
       : `, ${more < 0 ? "" : "+"}${(100 * more).toFixed(1)} % against ${against}, ${equalNetworks} of ${trials} networks equal`;
-  return `${what} (${threads} threads each): ${fastest.toFixed(1)} s${compare}`;
+  return `${what} (${trials} trials of ${threads} threads): ${fastest.toFixed(1)} s${compare}`;
 }

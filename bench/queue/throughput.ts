@@ -1,21 +1,16 @@
-import { spawn } from "node:child_process";
 import { createHash } from "node:crypto";
-import { mkdirSync, writeFileSync } from "node:fs";
 import path from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
-import { fileURLToPath } from "node:url";
 import { Queue, QueueEvents, Worker } from "bullmq";
 import { Redis } from "ioredis";
 import { queueAddress } from "../../src/queue/address.js";
-import type { Compute } from "../../src/queue/computation.js";
 import { connectionOptions, KEY_PREFIX, QUEUE_NAME } from "../../src/queue/libraries.js";
 import { checkVersions, JOB_NAME, jobIdOf, readPayload } from "../../src/queue/payload.js";
 import { openQueueRunner } from "../../src/queue/queue_runner.js";
-import { fakeSummary } from "../../support/fake_trials.js";
-import { owned } from "../../support/own_children.js";
-import { ownVersions, startWorker, TrialMaker, WatchedEpochs } from "../../support/queue.js";
+import { ownVersions, TrialMaker, WatchedEpochs } from "../../support/queue.js";
 import { TestRedis } from "../../support/redis_server.js";
 import { describeWork, workOf } from "./server_work.js";
+import { WorkerProcess } from "./worker_process.js";
 
 export interface ThroughputOptions {
   readonly folder: string;
@@ -25,31 +20,6 @@ export interface ThroughputOptions {
   /** Seconds for which an idle worker is looked at. */
   readonly idle: number;
   readonly print: (line: string) => void;
-}
-
-/** Ends at once with a run that is as small as one can be. */
-const nothing: Compute = (words) => {
-  const root = words[words.indexOf("-o") + 1] ?? "";
-  mkdirSync(root);
-  writeFileSync(path.join(root, "config.json"), "{}");
-  writeFileSync(path.join(root, "summary.json"), JSON.stringify(fakeSummary({ basis: 3, l1: 0.3 })));
-  return {
-    ended: Promise.resolve({ status: 0, signal: null, said: "" }),
-    stop: () => undefined,
-    kill: () => undefined,
-  };
-};
-
-/** A worker in this process whose trials compute nothing, until SIGTERM; prints the CPU that it took, in milliseconds. */
-export async function idleWorker(store: string, jobs: number): Promise<void> {
-  const url = process.env.PENNI_QUEUE ?? "";
-  const worker = await startWorker(url, store, { jobs, lostAfterMs: 90_000, workshop: { compute: nothing } });
-  const before = process.cpuUsage();
-  process.once("SIGTERM", () => worker.leave());
-  process.stdout.write("ready\n");
-  await worker.report;
-  const { user, system } = process.cpuUsage(before);
-  process.stdout.write(`${(user + system) / 1000}\n`);
 }
 
 /** From a runner through Redis and the store to a worker in a process of its own and back. */
@@ -66,7 +36,7 @@ export async function throughput({
   const maker = new TrialMaker(path.join(folder, "sweep"));
   await maker.prepare();
   const runner = await openQueueRunner({ url: redis.url, store, places: jobs });
-  const worker = await startProcess(redis.url, store, jobs);
+  const worker = await WorkerProcess.start("nothing", redis.url, store, jobs);
   const trials = Array.from({ length: count }, (_, index) => maker.real({ seed: index }));
   const before = await workOf(client);
   const started = performance.now();
@@ -95,36 +65,6 @@ export async function throughput({
   print(`${((await worker.end()) / count).toFixed(2)} ms of CPU per trial in the worker's process`);
   client.disconnect();
   await redis.end();
-}
-
-async function startProcess(
-  url: string,
-  store: string,
-  jobs: number,
-): Promise<{ readonly end: () => Promise<number> }> {
-  const script = fileURLToPath(new URL("../queue.js", import.meta.url));
-  const child = owned(
-    spawn(process.execPath, [script, "idle-worker", "--store", store, "--jobs", `${jobs}`], {
-      stdio: ["ignore", "pipe", "inherit"],
-      env: { ...process.env, PENNI_QUEUE: url },
-    }),
-  );
-  let said = "";
-  const ended = new Promise<void>((resolve) => child.once("close", () => resolve()));
-  await new Promise<void>((resolve, reject) => {
-    child.once("error", reject);
-    child.once("close", () => reject(new Error("the worker has ended")));
-    child.stdout.on("data", (chunk: Buffer) => {
-      said += chunk.toString();
-      if (said.startsWith("ready")) resolve();
-    });
-  });
-  const end = async (): Promise<number> => {
-    child.kill("SIGTERM");
-    await ended;
-    return Number(said.split("\n")[1]);
-  };
-  return { end };
 }
 
 /** Jobs as a sweep puts them on the queue, checked as a worker checks them, and nothing besides. */

@@ -7,7 +7,7 @@ import type { TrialMaker } from "../sweep/engine.js";
 import type { TrialRunner } from "../sweep/trial.js";
 import { terminalJson } from "../text/destinations.js";
 import { addExamples, type Example, headings } from "./help.js";
-import { wholeNumber } from "./options.js";
+import { numberBetween, wholeNumber } from "./options.js";
 import { QUEUE_DESCRIPTION } from "./queue_option.js";
 import type { RunnerOptions } from "./sweep_runner.js";
 import { lineWidth, type Terminal } from "./terminal.js";
@@ -50,6 +50,11 @@ export function addSweepCommand(program: Command, terminal: Terminal): Command {
       "--store <dir>",
       "of a queue: the directory, seen by all workers, where models and results travel",
     )
+    .option(
+      "--wait <s>",
+      "of a queue: seconds to wait for it (default: until it is there)",
+      numberBetween(0, 1e9),
+    )
     .optionsGroup(headings.output)
     .option("--plan", "only check the file, the models and the data, and print the trials")
     .option("--open", "show the report in a browser while the sweep goes on")
@@ -66,13 +71,15 @@ async function runSweepCommand(
   checkCall(file, options);
   if (file !== undefined && options.plan === true) return printPlan(file, options, terminal);
   const { runnerFor } = await import("./sweep_runner.js");
-  // First: a queue that is not there leaves no directory behind.
-  const runner = await runnerFor(options, (text) => terminal.stderr.write(`${text}\n`));
+  const openRunner = await runnerFor(options, (text) => terminal.stderr.write(`${text}\n`));
+  const begin =
+    options.resume === undefined
+      ? await startSweep(String(file), String(options.out), terminal)
+      : await openSweep(options.resume, options.retryFailed === true, terminal);
+  // Behind what can be wrong with the files, as it may wait; a queue that is not there leaves no directory behind.
+  const runner = await openRunner();
   try {
-    const { sweep, make } =
-      options.resume === undefined
-        ? await startSweep(String(file), String(options.out), terminal)
-        : await openSweep(options.resume, options.retryFailed === true, terminal);
+    const { sweep, make } = await begin();
     await compute(sweep, make, runner, options, terminal);
     await printResults(sweep, options, terminal);
   } finally {
@@ -82,7 +89,7 @@ async function runSweepCommand(
 
 /** @throws PenniError "bad-option" if it is not clear what is to be done */
 function checkCall(file: string | undefined, options: SweepOptions): void {
-  const { out, resume, plan, retryFailed, open } = options;
+  const { out, resume, plan, retryFailed, open, queue, store, wait } = options;
   const isWhole =
     resume === undefined
       ? file !== undefined && (out !== undefined || plan === true)
@@ -105,6 +112,11 @@ function checkCall(file: string | undefined, options: SweepOptions): void {
       isExtra: resume === undefined && retryFailed === true,
       expected: "--resume DIR",
     },
+    {
+      name: "--wait",
+      isExtra: wait !== undefined && queue === undefined && store === undefined,
+      expected: "--queue URL --store DIR",
+    },
     { name: "--open", isExtra: plan === true && open === true, expected: "-o DIR" },
   ].find(({ isExtra }) => isExtra);
   if (extra === undefined) return;
@@ -116,11 +128,13 @@ interface OpenSweep {
   readonly make: TrialMaker;
 }
 
-async function startSweep(file: string, out: string, terminal: Terminal): Promise<OpenSweep> {
+/** Checks all that can be checked of a new sweep. @returns what makes its directory */
+async function startSweep(file: string, out: string, terminal: Terminal): Promise<() => Promise<OpenSweep>> {
   const { SweepDirectory } = await import("../sweep/directory.js");
   await SweepDirectory.checkFree(out);
   const { spec, settings, digests } = await checkedSweep(file, terminal);
-  return { sweep: await SweepDirectory.create(out, spec, await digests.all()), make: settings.make };
+  const files = await digests.all();
+  return async () => ({ sweep: await SweepDirectory.create(out, spec, files), make: settings.make });
 }
 
 /** A sweep file, and all that can be checked of it. */
@@ -139,17 +153,26 @@ async function checkedSweep(file: string, terminal: Terminal) {
   return { spec, settings, digests };
 }
 
-async function openSweep(root: string, isRetrying: boolean, terminal: Terminal): Promise<OpenSweep> {
-  const [{ SweepDirectory, SWEEP }, { retryFailed }, { FileDigests }, { TrialSettings }] = await Promise.all([
-    import("../sweep/directory.js"),
-    import("../sweep/engine.js"),
-    import("../sweep/identity.js"),
-    import("./sweep_settings.js"),
-  ]);
-  const sweep = await SweepDirectory.open(root);
-  if (isRetrying) retryFailed(sweep);
-  const settings = new TrialSettings(terminal, sweep.spec, new FileDigests(), SWEEP);
-  return { sweep, make: settings.make };
+/** @returns what goes on with a sweep that is there */
+async function openSweep(
+  root: string,
+  isRetrying: boolean,
+  terminal: Terminal,
+): Promise<() => Promise<OpenSweep>> {
+  const [{ readSweep, SweepDirectory, SWEEP }, { retryFailed }, { FileDigests }, { TrialSettings }] =
+    await Promise.all([
+      import("../sweep/directory.js"),
+      import("../sweep/engine.js"),
+      import("../sweep/identity.js"),
+      import("./sweep_settings.js"),
+    ]);
+  await readSweep(root);
+  return async () => {
+    const sweep = await SweepDirectory.open(root);
+    if (isRetrying) retryFailed(sweep);
+    const settings = new TrialSettings(terminal, sweep.spec, new FileDigests(), SWEEP);
+    return { sweep, make: settings.make };
+  };
 }
 
 async function printPlan(file: string, { json }: SweepOptions, terminal: Terminal): Promise<void> {

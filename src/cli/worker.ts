@@ -76,7 +76,7 @@ export function addWorkerCommand(program: Command, terminal: Terminal): Command 
     .option("--once", "end after one trial, or if none waits")
     .option(
       "--wait <s>",
-      "seconds to wait for a sweep to make the store (default: until it does; with --once 0)",
+      "seconds to wait for the queue, and for a sweep to make the store (default: until they are there; with --once 0)",
       numberBetween(0, 1e9),
     )
     .option("--mixed", "also take trials of another version of penni or ONNX Runtime; each result says which")
@@ -131,6 +131,7 @@ async function work(options: WorkerCommandOptions, program: Command, terminal: T
     { queueAddress },
     { DirectoryStore },
     { awaitMarked },
+    { awaitServer },
     { Bell },
     { WorkDirectory },
     { inProcess },
@@ -141,6 +142,7 @@ async function work(options: WorkerCommandOptions, program: Command, terminal: T
     import("../queue/address.js"),
     import("../queue/directory_store.js"),
     import("../queue/store_marker.js"),
+    import("../queue/server.js"),
     import("../queue/bell.js"),
     import("../queue/work_directory.js"),
     import("../queue/computation.js"),
@@ -164,8 +166,12 @@ async function work(options: WorkerCommandOptions, program: Command, terminal: T
   const name = options.name ?? `${hostname()}-${process.pid}`;
   notice(`worker ${name}: penni ${versions.penni}, ONNX Runtime ${versions.onnxruntime}`);
   try {
-    const wait = options.wait ?? (options.once === true ? 0 : Number.POSITIVE_INFINITY);
-    await awaitMarked(directory, 1000 * wait, bell, notice);
+    const until =
+      performance.now() + 1000 * (options.wait ?? (options.once === true ? 0 : Number.POSITIVE_INFINITY));
+    const left = (): number => Math.max(0, until - performance.now());
+    // First: what is wrong with the address is said before anything is waited for.
+    await awaitServer(address, { limitMs: left(), bell, notice });
+    await awaitMarked(directory, { limitMs: left(), bell, notice });
     if (!controller.signal.aborted) {
       const store = await DirectoryStore.open(directory);
       // Otherwise each trial would only find out, and fail.
@@ -189,6 +195,7 @@ async function work(options: WorkerCommandOptions, program: Command, terminal: T
           isMixed: options.mixed === true,
           isOnce: options.once === true,
           lostAfterMs: 1000 * options.lostAfter,
+          waitMs: left(),
           signal: controller.signal,
         });
         notice(describeReport(report));

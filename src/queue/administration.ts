@@ -1,15 +1,9 @@
 import type { Job, Queue } from "bullmq";
 import { orDefault } from "../graph/at.js";
 import { type QueueAddress, shownAddress, withoutPassword } from "./address.js";
-import {
-  checkServer,
-  connectionOptions,
-  KEY_PREFIX,
-  loadBullMq,
-  QUEUE_NAME,
-  type ServerFacts,
-} from "./libraries.js";
+import { CONNECT_MS, connectionOptions, KEY_PREFIX, loadBullMq, QUEUE_NAME } from "./libraries.js";
 import { trialOfJob } from "./payload.js";
+import { checkServer, isAway, type ServerFacts, unreachable, within } from "./server.js";
 
 /** A trial that a worker has. */
 export interface RunningTrial {
@@ -59,20 +53,28 @@ export async function administer(action: QueueAction, address: QueueAddress): Pr
   queue.on("error", () => undefined);
   try {
     await actions[action](queue);
-    return await statusOf(queue, address, server);
+    return await answered(statusOf(queue, address, server));
+  } catch (error) {
+    throw unreachable(address, error);
   } finally {
-    await queue.close();
+    await queue.disconnect();
   }
 }
 
+/** The server may go away at any moment, and is not waited for here. */
+const answered = <Answer>(answer: Promise<Answer>): Promise<Answer> => within(answer, CONNECT_MS);
+
 const actions: Readonly<Record<QueueAction, (queue: Queue) => Promise<void>>> = {
   status: async () => undefined,
-  pause: (queue) => queue.pause(),
-  resume: (queue) => queue.resume(),
+  pause: (queue) => answered(queue.pause()),
+  resume: (queue) => answered(queue.resume()),
   drain: async (queue) => {
     // One by one: each is told to whoever waits for it.
-    for (const job of await queue.getJobs(["wait", "delayed", "prioritized"]))
-      await job.remove().catch(() => undefined);
+    for (const job of await answered(queue.getJobs(["wait", "delayed", "prioritized"])))
+      await answered(job.remove()).catch((error: unknown) => {
+        // What a worker has just taken stays with it.
+        if (isAway(error)) throw error;
+      });
   },
 };
 
@@ -105,11 +107,18 @@ async function statusOf(queue: Queue, address: QueueAddress, server: ServerFacts
       reason: withoutPassword(orDefault<string>(job.failedReason, "unknown"), address),
       attempts: job.attemptsMade,
     })),
-    workers: [...new Set(workers.map(({ rawname, name }) => nameOf(orDefault(rawname ?? name, ""))))].sort(),
+    workers: workerNames(workers, address.db),
   };
 }
 
 const trialName = ({ id }: Job): string => orDefault(trialOfJob(id), "another's job");
+
+/** Redis lists the clients of all its databases. */
+function workerNames(clients: readonly Readonly<Record<string, string>>[], db: number): readonly string[] {
+  // Some servers do not say.
+  const own = clients.filter((client) => client.db === undefined || Number(client.db) === db);
+  return [...new Set(own.map(({ rawname, name }) => nameOf(orDefault(rawname ?? name, ""))))].sort();
+}
 
 /** Connections of workers are called PREFIX:QUEUE:w:NAME. */
 const nameOf = (client: string): string => client.replace(/^.*?:w:/, "");

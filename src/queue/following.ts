@@ -36,7 +36,7 @@ export interface TrialQueue {
   restoreCheckpoint(trial: Trial, directory: string): Promise<void>;
   /** Puts a trial on the queue; one that is there already is left as it is. */
   submit(payload: Payload): Promise<void>;
-  standing(trial: string): Promise<Standing>;
+  standing(payload: Payload): Promise<Standing>;
   /** Takes a trial off the queue, unless a worker has it. @returns whether it is off */
   remove(trial: string): Promise<boolean>;
   /** Makes way for another try of a trial that has failed. */
@@ -88,7 +88,7 @@ export class Following {
     const found = await this.result();
     if (found !== undefined) return found;
     if (watch.signal.aborted && this.asked !== "pause") await this.ask("pause");
-    const standing = await queue.standing(trial.id);
+    const standing = await queue.standing(this.payload);
     const wasQueued = this.isQueued;
     if (standing.kind !== "away") this.isQueued = standing.kind !== "missing";
     switch (standing.kind) {
@@ -99,6 +99,8 @@ export class Following {
         // If somebody has taken it off, that is about to be told.
         if (wasQueued) await this.bell.wait(REMOVAL_MS);
         if (wasQueued && queue.wasWithdrawn(trial.id)) return this.halted("paused");
+        // Of another sweep, which has the same trial and has left it.
+        await queue.data.removeRecord(trial.id, "request");
         await this.submit();
         return undefined;
       case "waiting":

@@ -10,9 +10,11 @@ export const versionsSchema = z.strictObject({
 
 export type Versions = z.infer<typeof versionsSchema>;
 
+const FORMAT = 1;
+
 /** All that goes through Redis of a trial: digests, and versions. What they stand for is in the store. */
 export const payloadSchema = z.strictObject({
-  format: z.literal(1),
+  format: z.literal(FORMAT),
   trial: digestSchema,
   document: digestSchema,
   versions: versionsSchema,
@@ -37,6 +39,18 @@ interface GivenJob {
   readonly id?: string | undefined;
   readonly name: string;
   readonly data: unknown;
+}
+
+/** @throws PenniError "unsupported" if it is a trial of a later version of Penni, which others may know */
+export function checkFormat({ name, data }: GivenJob, worker: string): void {
+  const format: unknown = typeof data === "object" && data !== null ? Reflect.get(data, "format") : undefined;
+  if (name !== JOB_NAME || typeof format !== "number" || !Number.isInteger(format) || format <= FORMAT)
+    return;
+  throw new PenniError("unsupported", `the worker ${worker} is of an older version of penni than the sweep`, {
+    expected: `trials of format ${FORMAT}`,
+    found: `format ${format}`,
+    advice: "Install the same version",
+  });
 }
 
 /** @throws PenniError "bad-file" that says what of a job is not ours */

@@ -52,7 +52,7 @@ export type Interruption = "leaving" | "lost";
 export type Performed = "done" | "stopped" | "paused" | "given-back" | "lost";
 
 /** Starts from one place after which a trial is taken for what kills its worker. */
-const MOST_STARTS = 5;
+const MOST_STARTS = 10;
 /** From an upload to the record that names it, of another worker that has the same trial. */
 const GRACE_MS = 30_000;
 const OUTCOMES = {

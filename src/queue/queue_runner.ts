@@ -1,5 +1,6 @@
 import { existsSync } from "node:fs";
 import path from "node:path";
+import { isDeepStrictEqual } from "node:util";
 import type { Job, Queue, QueueEvents } from "bullmq";
 import { orDefault } from "../graph/at.js";
 import { PenniError } from "../graph/errors.js";
@@ -11,10 +12,11 @@ import { Bell } from "./bell.js";
 import { DirectoryStore } from "./directory_store.js";
 import { Publisher, placesOf, type RunPlaces, readDocument } from "./document.js";
 import { Following, type Standing, type TrialQueue } from "./following.js";
-import { checkServer, connectionOptions, KEY_PREFIX, loadBullMq, QUEUE_NAME } from "./libraries.js";
+import { connectionOptions, KEY_PREFIX, loadBullMq, QUEUE_NAME } from "./libraries.js";
 import { readRunFile } from "./manifest.js";
 import { JOB_NAME, jobIdOf, type Payload } from "./payload.js";
 import { readRecord, type StoreRecord, writeRecord } from "./records.js";
+import { awaitServer, problemOf } from "./server.js";
 import { restore, Snapshots } from "./snapshot.js";
 import type { Store } from "./store.js";
 
@@ -31,6 +33,8 @@ export interface QueueRunnerOptions {
   readonly backoffMs?: number;
   /** Milliseconds between looks at the store and the queue where nothing is heard (5000). */
   readonly lookMs?: number;
+  /** Milliseconds for which a queue that is not there yet is waited for (0). */
+  readonly waitMs?: number;
   /** Told of what a person should know: workers that refuse, a queue that is away. */
   readonly notice?: (text: string) => void;
 }
@@ -55,8 +59,11 @@ const ANSWER_MS = 10_000;
 export async function openQueueRunner(options: QueueRunnerOptions): Promise<TrialRunner> {
   const address = queueAddress(options.url);
   const library = await loadBullMq();
-  await checkServer(address);
+  const { waitMs: limitMs = 0, notice = () => undefined } = options;
+  await awaitServer(address, { limitMs, bell: new Bell(), notice });
   const store = await DirectoryStore.create(options.store);
+  // Otherwise each trial would only find out, and fail.
+  await store.checkWritable();
   return new QueueRunner(library, address, store, options);
 }
 
@@ -103,9 +110,12 @@ class QueueRunner implements TrialRunner, TrialQueue {
     this.events.on("duplicated", ring);
     this.events.on("progress", ({ jobId, data }) => {
       this.bells.get(jobId)?.ring();
-      const refused: unknown =
-        typeof data === "object" && data !== null ? Reflect.get(data, "refused") : undefined;
+      const said = (name: string): unknown =>
+        typeof data === "object" && data !== null ? Reflect.get(data, name) : undefined;
+      const refused = said("refused");
       if (typeof refused === "string") this.tell(refused);
+      // Another sweep that has the same trial takes it off for itself alone.
+      if (said("leaving") === true && this.bells.has(jobId)) this.removed.add(jobId);
     });
     this.events.on("removed", ({ jobId, prev }) => {
       // By a person, with penni queue drain: what Redis has lost is not said to be removed.
@@ -253,15 +263,17 @@ class QueueRunner implements TrialRunner, TrialQueue {
     );
   }
 
-  async standing(trial: string): Promise<Standing> {
-    const found = await this.asked(this.look(jobIdOf(trial)));
+  async standing(payload: Payload): Promise<Standing> {
+    const found = await this.asked(this.look(payload));
     return found ?? { kind: "away" };
   }
 
-  private async look(jobId: string): Promise<Standing> {
+  private async look(payload: Payload): Promise<Standing> {
+    const jobId = jobIdOf(payload.trial);
+    // Before the job itself: what is read of one that has ended is what it has ended with.
+    const state = await this.queue.getJobState(jobId);
     const job: Job | undefined = await this.queue.getJob(jobId);
     if (job === undefined) return { kind: "missing" };
-    const state = await job.getState();
     if (state === "completed")
       return {
         kind: "ended",
@@ -270,19 +282,21 @@ class QueueRunner implements TrialRunner, TrialQueue {
       };
     if (state === "failed") return { kind: "failed", reason: job.failedReason, attempts: job.attemptsMade };
     if (state === "unknown") return { kind: "missing" };
-    return { kind: WAITING.has(state) ? "waiting" : "running" };
+    if (!WAITING.has(state)) return { kind: "running" };
+    // Left by a sweep that was killed, with another store or another version: no worker of this one would take it.
+    const isOurs = isDeepStrictEqual(job.data, payload);
+    return { kind: !isOurs && (await this.remove(payload.trial)) ? "missing" : "waiting" };
   }
 
   /** Takes a trial off the queue, unless a worker has it. @returns whether it is off */
   async remove(trial: string): Promise<boolean> {
     const jobId = jobIdOf(trial);
     this.removed.add(jobId);
-    const removed = await this.asked(
-      this.queue.remove(jobId).then(
-        (count) => count === 1,
-        () => false,
-      ),
-    );
+    const removing = async (): Promise<boolean> => {
+      await this.queue.updateJobProgress(jobId, { leaving: true });
+      return (await this.queue.remove(jobId)) === 1;
+    };
+    const removed = await this.asked(removing().catch(() => false));
     if (removed !== true) this.removed.delete(jobId);
     return removed === true;
   }
@@ -305,7 +319,7 @@ class QueueRunner implements TrialRunner, TrialQueue {
     });
     let problem = "no answer";
     const answered = answer.catch((error: unknown) => {
-      problem = error instanceof Error ? error.message : String(error);
+      problem = problemOf(error);
       return undefined;
     });
     const given = await Promise.race([answered, late]);

@@ -6,7 +6,7 @@ import { ioError, isTemporaryFile } from "../files/atomic.js";
 import { checkDirectoryPath } from "../files/directories.js";
 import { PenniError } from "../graph/errors.js";
 import { parseJson } from "../run/texts.js";
-import type { Bell } from "./bell.js";
+import { Missing, type Patience, whenThere } from "./awaiting.js";
 import { storeIdSchema } from "./names.js";
 import { errnoOf, replaceFile } from "./plain_files.js";
 
@@ -14,11 +14,6 @@ import { errnoOf, replaceFile } from "./plain_files.js";
 export const MARKER = "penni-store.json";
 
 const markerSchema = z.strictObject({ format: z.literal(1), id: storeIdSchema });
-
-/** Between two looks for a store that a sweep is to make. */
-const LOOK_MS = 500;
-/** Between two times that it is said what is waited for. */
-const REMINDER_MS = 60_000;
 
 /** Whether a directory holds anything but what a store begins with. */
 async function isOccupied(directory: string): Promise<boolean> {
@@ -51,36 +46,24 @@ export async function markedId(directory: string): Promise<string> {
   if (text === undefined) throw none(directory, "ENOENT");
   const marker = markerSchema.safeParse(parseJson(text));
   if (marker.success) return marker.data.id;
-  throw new PenniError("bad-file", "this store is from another version of Penni", { file: directory });
+  throw new PenniError("bad-file", "what marks this store is damaged, or from another version of Penni", {
+    file: path.join(directory, MARKER),
+    expected: "format 1 and an id",
+    advice: "Put the file back as it was; a new store, with another id, makes a sweep begin anew",
+  });
 }
 
 /**
  * Waits until a sweep has made a store of a directory that is empty or not there yet.
- * @param limitMs milliseconds, or Infinity
- * @param bell ends the waiting when it rings
- * @param notice told what is waited for, at once and every minute
  * @throws PenniError "io" when the time is over, or if the directory holds something else
  */
-export async function awaitMarked(
-  directory: string,
-  limitMs: number,
-  bell: Bell,
-  notice: (text: string) => void,
-): Promise<void> {
-  const started = Date.now();
-  for (let said = Number.NEGATIVE_INFINITY; !bell.hasRung; ) {
-    if (await isMarked(directory)) return;
-    const now = Date.now();
-    if (now - started >= limitMs)
-      throw none(directory, "nothing", limitMs === 0 ? "" : `after ${limitMs / 1000} s`);
-    if (now - said >= REMINDER_MS) {
-      notice(
-        `${directory} is no store yet: waiting for a sweep to make it, or for its file system to be mounted`,
-      );
-      said = now;
-    }
-    await bell.wait(Math.min(LOOK_MS, limitMs - (now - started)));
-  }
+export async function awaitMarked(directory: string, patience: Patience): Promise<void> {
+  const missing = new Missing(
+    `${directory} is no store yet: waiting for a sweep to make it, or for its file system to be mounted`,
+    (after) => none(directory, "nothing", after),
+  );
+  const look = async (): Promise<true | Missing> => (await isMarked(directory)) || missing;
+  await whenThere(look, `${directory} is a store now`, patience);
 }
 
 /** @throws PenniError "io" if the directory can never be a store, or cannot be read */

@@ -1,9 +1,11 @@
 import type { Job, Worker } from "bullmq";
 import { PenniError } from "../graph/errors.js";
 import { type QueueAddress, shownAddress, withoutPassword } from "./address.js";
-import { checkServer, connectionOptions, isAway, KEY_PREFIX, loadBullMq, QUEUE_NAME } from "./libraries.js";
-import { checkStore, checkVersions, type Payload, readPayload } from "./payload.js";
+import { Bell } from "./bell.js";
+import { connectionOptions, KEY_PREFIX, loadBullMq, QUEUE_NAME } from "./libraries.js";
+import { checkFormat, checkStore, checkVersions, type Payload, readPayload } from "./payload.js";
 import { type Interruption, type Performed, perform, type Workshop } from "./perform.js";
+import { awaitServer, isAway, problemOf } from "./server.js";
 
 export interface WorkerOptions {
   readonly address: QueueAddress;
@@ -16,6 +18,8 @@ export interface WorkerOptions {
   readonly isOnce: boolean;
   /** Milliseconds without a sign of life after which a worker's trials go on elsewhere. */
   readonly lostAfterMs: number;
+  /** Milliseconds for which a queue that is not there yet is waited for (0). */
+  readonly waitMs?: number;
   /** Aborted to end: trials that run are given back with a checkpoint. */
   readonly signal: AbortSignal;
 }
@@ -42,11 +46,17 @@ type BullMq = Awaited<ReturnType<typeof loadBullMq>>;
 
 /**
  * Takes trials from a queue until it is asked to end.
- * @throws PenniError "io" if there is no queue to begin with; with `isOnce`, why its trial was refused or failed
+ * @throws PenniError "io" if there is no queue to begin with (`awaitServer`); with `isOnce`, why its trial was refused or failed
  */
 export async function runWorker(options: WorkerOptions): Promise<WorkerReport> {
   const library = await loadBullMq();
-  await checkServer(options.address);
+  const { address, waitMs = 0, workshop, signal } = options;
+  const bell = new Bell();
+  const ring = (): void => bell.ring();
+  if (signal.aborted) bell.ring();
+  signal.addEventListener("abort", ring, { once: true });
+  await awaitServer(address, { limitMs: waitMs, bell, notice: workshop.notice });
+  signal.removeEventListener("abort", ring);
   return new QueueWorker(library, options).run();
 }
 
@@ -146,9 +156,10 @@ class QueueWorker {
     token: string | undefined,
     interrupted: AbortSignal,
   ): Promise<{ status: Performed }> {
-    const payload = this.readPayload(job);
-    await this.checkFits(payload, job, token);
     const { workshop } = this.options;
+    await this.orLeave(job, token, () => checkFormat(job, workshop.worker));
+    const payload = this.readPayload(job);
+    await this.orLeave(job, token, () => this.checkFits(payload));
     const short = payload.trial.slice(0, 12);
     workshop.notice(`trial ${short} ...`);
     const status = await this.performed(job, payload, interrupted);
@@ -194,15 +205,17 @@ class QueueWorker {
     }
   }
 
-  /**
-   * What another version computes may be another result, and in another store there is nothing of the trial: it is left
-   * to others, and that is said by name.
-   */
-  private async checkFits(payload: Payload, job: Job, token: string | undefined): Promise<void> {
+  /** What another version computes may be another result, and in another store there is nothing of the trial. */
+  private checkFits({ store, versions }: Payload): void {
     const { workshop, isMixed } = this.options;
+    checkStore(store, workshop.store.id, workshop.worker);
+    if (!isMixed) checkVersions(versions, workshop.versions, workshop.worker);
+  }
+
+  /** A trial that is not for this worker is left to others, and that is said by name. */
+  private async orLeave(job: Job, token: string | undefined, check: () => void): Promise<void> {
     try {
-      checkStore(payload.store, workshop.store.id, workshop.worker);
-      if (!isMixed) checkVersions(payload.versions, workshop.versions, workshop.worker);
+      check();
     } catch (error) {
       this.refuse(error);
       await job.updateProgress({ refused: messageOf(error) });
@@ -226,7 +239,7 @@ class QueueWorker {
 
   private tellError(error: unknown): void {
     const { address, workshop } = this.options;
-    const text = withoutPassword(messageOf(error), address);
+    const text = withoutPassword(problemOf(error), address);
     if (!isAway(error)) {
       this.tellOnce(text);
       return;

@@ -239,83 +239,6 @@ test("editors are told what a sweep file may hold", async () => {
   assert.deepEqual(schema.required, ["axes"]);
 });
 
-test("a sweep ends with a table, fronts and a page; one that failed is named; nothing is computed again", async () => {
-  const root = file("whole");
-  // Of 0.01 of the multiply-accumulates so small a network cannot be made.
-  const spec = { base: { ...base, targetMacs: undefined }, axes: { basis: [3, 5], targetMacs: [0.01, 0.9] } };
-  const first = await penni(["sweep", sweepFile(spec), "-o", root, "--jobs", "2"], 50);
-  assert.equal(first.status, 1, first.stderr);
-  assert.match(first.stderr, /penni: 2 of 4 trials failed\. .*--resume .*whole --retry-failed/);
-  assert.deepEqual(
-    first.stdout.split("\n").filter((line) => line.length > 50 && !/failed:|\//.test(line)),
-    [],
-  );
-  assert.match(first.stdout, /^trial .*\n0 .*failed\n1\*? .*done\n2 .*failed\n3\*? .*done$/m);
-  assert.match(first.stdout.replaceAll("\n", " "), /trial 0 \(basis 3, targetMacs 0\.01\) failed: /);
-  const { trials } = json("whole", "results.json") as {
-    readonly trials: readonly {
-      readonly status: string;
-      readonly figures: Readonly<Record<string, number>>;
-    }[];
-  };
-  assert.deepEqual(
-    trials.map(({ status }) => status),
-    ["failed", "done", "failed", "done"],
-  );
-  assert.ok(trials.every(({ status, figures }) => status === "failed" || (figures.macs ?? 0) > 0));
-  const { fronts } = json("whole", "pareto.json") as { readonly fronts: readonly { readonly by: unknown }[] };
-  assert.deepEqual(
-    fronts.map(({ by }) => by),
-    [
-      ["quality", "macs"],
-      ["quality", "bytes"],
-      ["quality", "compiledMs"],
-    ],
-  );
-  assert.equal(readFileSync(file("whole", "table.csv"), "utf8").split("\r\n").length, 6);
-  const page = readFileSync(file("whole", "report.html"), "utf8");
-  for (const number of ["001", "003"]) {
-    assert.ok(existsSync(file("whole", "trials", number, "report.html")));
-    assert.match(page, new RegExp(`href="trials/${number}/report\\.html"`));
-  }
-  const model = readFileSync(file("whole", "trials", "001", "model.onnx"));
-  const journal = readFileSync(file("whole", "trials.jsonl"));
-
-  const again = await penni(["sweep", "--resume", root, "--json"]);
-  assert.equal(again.status, 1);
-  assert.deepEqual(readFileSync(file("whole", "trials.jsonl")), journal);
-  assert.deepEqual(
-    (JSON.parse(again.stdout) as { readonly trials: unknown }).trials,
-    trials.map((trial) => JSON.parse(JSON.stringify(trial))),
-  );
-  // The journal lost what had become of them: their directories say it.
-  writeFileSync(file("whole", "trials.jsonl"), journal.subarray(0, journal.indexOf('"event":"done"')));
-  await penni(["sweep", "--resume", root]);
-  assert.deepEqual(
-    (json("whole", "results.json") as { readonly trials: unknown }).trials,
-    JSON.parse(JSON.stringify(trials)),
-  );
-  assert.deepEqual(readFileSync(file("whole", "trials", "001", "model.onnx")), model);
-
-  const report = await penni(["report", root, "-o", file("elsewhere.html")]);
-  assert.equal(report.status, 0, report.stderr);
-  assert.match(readFileSync(file("elsewhere.html"), "utf8"), /href="whole\/trials\/001\/report\.html"/);
-
-  // A run that is damaged takes its own point away, and not the page.
-  writeFileSync(file("whole", "trials", "003", "config.json"), "{");
-  const damaged = await penni(["report", root, "-o", file("damaged.html")]);
-  assert.equal(damaged.status, 0, damaged.stderr);
-  const rest = readFileSync(file("damaged.html"), "utf8");
-  assert.match(rest, /<li>trial 3: .*003\/config\.json/);
-  assert.match(rest, /href="whole\/trials\/001\/report\.html"/);
-
-  await writeModel(file("tiny.onnx"), tinyCnn(2));
-  const changed = await penni(["sweep", "--resume", root]);
-  await writeModel(file("tiny.onnx"), tinyCnn());
-  assert.equal(changed.status, 1);
-  assert.match(changed.stderr, /tiny\.onnx: this file has changed since the sweep was started/);
-});
-
 /** So many that one that falls behind is asked to stop long before its last. */
 const EPOCHS = 16;
 const LONG = { ...base, epochs: 10_000, threads: 1, checkpointSeconds: 0.2 };
@@ -327,56 +250,6 @@ const hasCheckpoint = (root: string): boolean => {
   return existsSync(checkpoints) && readdirSync(checkpoints).some((name) => name.endsWith(".ckpt"));
 };
 
-test("Ctrl-C pauses with a checkpoint; a sweep that is killed takes its trials along; both go on", {
-  skip,
-}, async () => {
-  const root = file("paused");
-  const running = new PenniProcess(["sweep", sweepFile({ base: LONG, axes: { seed: [1, 2] } }), "-o", root]);
-  assert.ok(await running.until(() => hasCheckpoint(root)), running.output);
-  running.signalGroup("SIGINT");
-  const { status, stderr } = await running.ended;
-  assert.equal(status, 130, stderr);
-  const how = "0 of 2 trials are done, 1 paused, 1 to come";
-  assert.match(
-    stderr,
-    new RegExp(`penni: the sweep is paused: ${how}\\. Go on with: penni sweep --resume .*paused`),
-  );
-  assert.match(stderr, /^report: .*paused.report\.html$/m);
-  assert.match(
-    readFileSync(path.join(root, "report.html"), "utf8"),
-    new RegExp(`${how}.*>paused</span>`, "s"),
-  );
-  assert.match(readFileSync(path.join(root, "trials", "000.log"), "utf8"), /a checkpoint is written/);
-  assert.match(JSON.stringify(json("paused", "results.json")), /"status":"paused"/);
-  assert.ok(!readdirSync(root).some((name) => name.endsWith(".lock")));
-
-  const again = new PenniProcess(["sweep", "--resume", root]);
-  const lock = (): string | undefined =>
-    readdirSync(path.join(root, "trials", "000")).find((name) => name.endsWith(".lock"));
-  // It is there before it is written.
-  const locked = (): string => readFileSync(path.join(root, "trials", "000", lock() ?? ""), "utf8");
-  assert.ok(await again.until(() => lock() !== undefined && locked() !== ""), again.output);
-  const { owner } = JSON.parse(locked()) as { readonly owner: { readonly pid: number } };
-  const second = await penni(["sweep", "--resume", root]);
-  assert.match(second.stderr, /another run works in this directory/);
-  again.signal("SIGKILL");
-  await again.ended;
-  const isRunning = (): boolean => {
-    try {
-      process.kill(owner.pid, 0);
-      return true;
-    } catch {
-      return false;
-    }
-  };
-  while (isRunning()) await new Promise((resolve) => setTimeout(resolve, 20));
-  const third = new PenniProcess(["sweep", "--resume", root]);
-  assert.ok(await third.until(() => third.output.includes("trial 0 of 2")));
-  assert.ok(await third.until(() => lock() !== undefined), third.output);
-  third.signal("SIGTERM");
-  assert.equal((await third.ended).status, 143);
-});
-
 /** Numbers of the epochs of a stage that the lines of a trial's file tell of. */
 const epochsIn = (root: string, number: string, name: string): readonly number[] =>
   readFileSync(path.join(root, "trials", number, name), "utf8")
@@ -385,89 +258,237 @@ const epochsIn = (root: string, number: string, name: string): readonly number[]
     .map((line) => JSON.parse(line) as { readonly stage: string; readonly epoch: number })
     .flatMap(({ stage, epoch }) => (stage === "retrain" ? [epoch] : []));
 
-test("trials that fall behind are stopped at a rung, one goes on from its checkpoint when enough have come", async () => {
-  const root = file("halved");
-  // All train alike up to the rung, so that on every machine the earlier one of two is the better one.
-  const spec = {
-    base: { ...base, fineTuneEpochs: undefined, epochs: EPOCHS, threads: 1, checkpointSeconds: 0.2 },
-    axes: { fineTuneEpochs: [0, 0.25, 0.5, 0.75] },
-    halving: { rungs: [1], reductionFactor: 2 },
-  };
-  const { status, stderr } = await penni(["sweep", sweepFile(spec), "-o", root]);
-  assert.equal(status, 0, stderr);
-  const { trials } = json("halved", "results.json") as {
-    readonly trials: readonly { readonly status: string }[];
-  };
-  assert.deepEqual(
-    trials.map((trial) => trial.status),
-    ["done", "done", "stopped", "stopped"],
-  );
-  const events = readFileSync(path.join(root, "trials.jsonl"), "utf8")
-    .split("\n")
-    .slice(0, -1)
-    .map((line) => JSON.parse(line) as { readonly event: string; readonly number: number });
-  assert.deepEqual(
-    events.filter(({ number }) => number === 1).map(({ event }) => event),
-    ["asked", "started", "rung", "stopped", "promoted", "started", "done"],
-  );
-  for (const number of ["001", "002", "003"])
-    assert.match(
-      readFileSync(path.join(root, "trials", `${number}.log`), "utf8"),
-      // Between two stages the first one's result is what it goes on from.
-      /a checkpoint is written|stopped before stage/,
+// Each of its own files: they go on at the same time.
+describe("a sweep on this machine", { concurrency: 4 }, () => {
+  test("a sweep ends with a table, fronts and a page; one that failed is named; nothing is computed again", async () => {
+    const root = file("whole");
+    // Of 0.01 of the multiply-accumulates so small a network cannot be made.
+    const own = file("own.onnx");
+    await writeModel(own, tinyCnn());
+    const spec = {
+      base: { ...base, model: "own.onnx", targetMacs: undefined },
+      axes: { basis: [3, 5], targetMacs: [0.01, 0.9] },
+    };
+    const words = ["sweep", sweepFile(spec), "-o", root, "--jobs", "2"];
+    const first = await new PenniProcess(words, { COLUMNS: "50" }).ended;
+    assert.equal(first.status, 1, first.stderr);
+    assert.match(first.stderr, /penni: 2 of 4 trials failed\. .*--resume .*whole --retry-failed/);
+    assert.deepEqual(
+      first.stdout.split("\n").filter((line) => line.length > 50 && !/failed:|\//.test(line)),
+      [],
     );
-  // No epoch of the one that went on was computed twice, and it came to where it would have come undisturbed.
-  const all = Array.from({ length: EPOCHS }, (_, index) => index + 1);
-  for (const name of ["metrics.jsonl", "timing.jsonl"])
-    assert.deepEqual(epochsIn(root, "001", name), all, name);
-  assert.deepEqual(
-    readFileSync(path.join(root, "trials", "001", "stages", "retrain.onnx")),
-    readFileSync(path.join(root, "trials", "000", "stages", "retrain.onnx")),
-  );
-  for (const number of ["002", "003"])
-    assert.ok(epochsIn(root, number, "metrics.jsonl").length < EPOCHS, number);
-  const journal = readFileSync(path.join(root, "trials.jsonl"));
-  assert.equal((await penni(["sweep", "--resume", root])).status, 0);
-  assert.deepEqual(readFileSync(path.join(root, "trials.jsonl")), journal);
-});
+    assert.match(first.stdout, /^trial .*\n0 .*failed\n1\*? .*done\n2 .*failed\n3\*? .*done$/m);
+    assert.match(first.stdout.replaceAll("\n", " "), /trial 0 \(basis 3, targetMacs 0\.01\) failed: /);
+    const { trials } = json("whole", "results.json") as {
+      readonly trials: readonly {
+        readonly status: string;
+        readonly figures: Readonly<Record<string, number>>;
+      }[];
+    };
+    assert.deepEqual(
+      trials.map(({ status }) => status),
+      ["failed", "done", "failed", "done"],
+    );
+    assert.ok(trials.every(({ status, figures }) => status === "failed" || (figures.macs ?? 0) > 0));
+    const { fronts } = json("whole", "pareto.json") as {
+      readonly fronts: readonly { readonly by: unknown }[];
+    };
+    assert.deepEqual(
+      fronts.map(({ by }) => by),
+      [
+        ["quality", "macs"],
+        ["quality", "bytes"],
+        ["quality", "compiledMs"],
+      ],
+    );
+    assert.equal(readFileSync(file("whole", "table.csv"), "utf8").split("\r\n").length, 6);
+    const page = readFileSync(file("whole", "report.html"), "utf8");
+    for (const number of ["001", "003"]) {
+      assert.ok(existsSync(file("whole", "trials", number, "report.html")));
+      assert.match(page, new RegExp(`href="trials/${number}/report\\.html"`));
+    }
+    const model = readFileSync(file("whole", "trials", "001", "model.onnx"));
+    const journal = readFileSync(file("whole", "trials.jsonl"));
 
-test("--open shows the report while the sweep goes on, with the pages of its trials", {
-  skip: process.platform === "linux" ? false : "needs xdg-open, which a script stands for",
-}, async () => {
-  const root = file("opened");
-  mkdirSync(file("bin"));
-  writeFileSync(
-    file("bin", "xdg-open"),
-    `#!/bin/sh\nprintf %s "$1" > ${file("new")} && mv ${file("new")} ${file("address")}\n`,
-  );
-  chmodSync(file("bin", "xdg-open"), 0o755);
-  const spec = { base: { ...LONG, epochs: undefined }, axes: { epochs: [0, 10_000] } };
-  const running = new PenniProcess(["sweep", sweepFile(spec), "-o", root, "--open"], {
-    PATH: `${file("bin")}${path.delimiter}${process.env.PATH}`,
-  });
-  try {
-    assert.ok(
-      await running.until(() => existsSync(path.join(root, "trials", "001", "config.json"))),
-      running.output,
+    const again = await penni(["sweep", "--resume", root, "--json"]);
+    assert.equal(again.status, 1);
+    assert.deepEqual(readFileSync(file("whole", "trials.jsonl")), journal);
+    assert.deepEqual(
+      (JSON.parse(again.stdout) as { readonly trials: unknown }).trials,
+      trials.map((trial) => JSON.parse(JSON.stringify(trial))),
     );
-    const address = readFileSync(file("address"), "utf8");
-    const page = await (await fetch(address)).text();
-    assert.match(page, /1 of 2 trials is done, 1 running/);
-    const [, link = ""] = /href="(trials\/000\/report\.html)"/.exec(page) ?? [];
-    const trial = await fetch(new URL(link, address));
-    assert.equal(trial.status, 200);
-    assert.match(await trial.text(), /class="pill finished"/);
-    for (const name of [
-      "trials/001/config.json",
-      "sweep.json",
-      "trials/../sweep.json",
-      "trials/007/report.html",
-    ])
-      assert.ok([403, 404].includes((await fetch(`${address}${name}`)).status), name);
-  } finally {
-    running.signal("SIGINT");
-  }
-  const { status, stderr } = await running.ended;
-  assert.equal(status, 130, stderr);
-  assert.match(stderr, /1 of 2 trials is done, 1 paused/);
+    // The journal lost what had become of them: their directories say it.
+    writeFileSync(file("whole", "trials.jsonl"), journal.subarray(0, journal.indexOf('"event":"done"')));
+    await penni(["sweep", "--resume", root]);
+    assert.deepEqual(
+      (json("whole", "results.json") as { readonly trials: unknown }).trials,
+      JSON.parse(JSON.stringify(trials)),
+    );
+    assert.deepEqual(readFileSync(file("whole", "trials", "001", "model.onnx")), model);
+
+    const report = await penni(["report", root, "-o", file("elsewhere.html")]);
+    assert.equal(report.status, 0, report.stderr);
+    assert.match(readFileSync(file("elsewhere.html"), "utf8"), /href="whole\/trials\/001\/report\.html"/);
+
+    // A run that is damaged takes its own point away, and not the page.
+    writeFileSync(file("whole", "trials", "003", "config.json"), "{");
+    const damaged = await penni(["report", root, "-o", file("damaged.html")]);
+    assert.equal(damaged.status, 0, damaged.stderr);
+    const rest = readFileSync(file("damaged.html"), "utf8");
+    assert.match(rest, /<li>trial 3: .*003\/config\.json/);
+    assert.match(rest, /href="whole\/trials\/001\/report\.html"/);
+
+    await writeModel(own, tinyCnn(2));
+    const changed = await penni(["sweep", "--resume", root]);
+    assert.equal(changed.status, 1);
+    assert.match(changed.stderr, /own\.onnx: this file has changed since the sweep was started/);
+  });
+
+  test("Ctrl-C pauses with a checkpoint; a sweep that is killed takes its trials along; both go on", {
+    skip,
+  }, async () => {
+    const root = file("paused");
+    const running = new PenniProcess([
+      "sweep",
+      sweepFile({ base: LONG, axes: { seed: [1, 2] } }),
+      "-o",
+      root,
+    ]);
+    assert.ok(await running.until(() => hasCheckpoint(root)), running.output);
+    running.signalGroup("SIGINT");
+    const { status, stderr } = await running.ended;
+    assert.equal(status, 130, stderr);
+    const how = "0 of 2 trials are done, 1 paused, 1 to come";
+    assert.match(
+      stderr,
+      new RegExp(`penni: the sweep is paused: ${how}\\. Go on with: penni sweep --resume .*paused`),
+    );
+    assert.match(stderr, /^report: .*paused.report\.html$/m);
+    assert.match(
+      readFileSync(path.join(root, "report.html"), "utf8"),
+      new RegExp(`${how}.*>paused</span>`, "s"),
+    );
+    assert.match(readFileSync(path.join(root, "trials", "000.log"), "utf8"), /a checkpoint is written/);
+    assert.match(JSON.stringify(json("paused", "results.json")), /"status":"paused"/);
+    assert.ok(!readdirSync(root).some((name) => name.endsWith(".lock")));
+
+    const again = new PenniProcess(["sweep", "--resume", root]);
+    const lock = (): string | undefined =>
+      readdirSync(path.join(root, "trials", "000")).find((name) => name.endsWith(".lock"));
+    // It is there before it is written.
+    const locked = (): string => readFileSync(path.join(root, "trials", "000", lock() ?? ""), "utf8");
+    assert.ok(await again.until(() => lock() !== undefined && locked() !== ""), again.output);
+    const { owner } = JSON.parse(locked()) as { readonly owner: { readonly pid: number } };
+    const second = await penni(["sweep", "--resume", root]);
+    assert.match(second.stderr, /another run works in this directory/);
+    again.signal("SIGKILL");
+    await again.ended;
+    const isRunning = (): boolean => {
+      try {
+        process.kill(owner.pid, 0);
+        return true;
+      } catch {
+        return false;
+      }
+    };
+    while (isRunning()) await new Promise((resolve) => setTimeout(resolve, 20));
+    const third = new PenniProcess(["sweep", "--resume", root]);
+    assert.ok(await third.until(() => third.output.includes("trial 0 of 2")));
+    assert.ok(await third.until(() => lock() !== undefined), third.output);
+    third.signal("SIGTERM");
+    assert.equal((await third.ended).status, 143);
+  });
+
+  test("trials that fall behind are stopped at a rung, one goes on from its checkpoint when enough have come", async () => {
+    const root = file("halved");
+    // All train alike up to the rung, so that on every machine the earlier one of two is the better one.
+    const spec = {
+      base: {
+        ...base,
+        fineTuneEpochs: undefined,
+        epochs: EPOCHS,
+        threads: 1,
+        checkpointSeconds: 0.2,
+      },
+      axes: { fineTuneEpochs: [0, 0.25, 0.5] },
+      // Of two one goes on, of three two.
+      halving: { rungs: [1], reductionFactor: 1.5 },
+    };
+    const { status, stderr } = await penni(["sweep", sweepFile(spec), "-o", root]);
+    assert.equal(status, 0, stderr);
+    const { trials } = json("halved", "results.json") as {
+      readonly trials: readonly { readonly status: string }[];
+    };
+    assert.deepEqual(
+      trials.map((trial) => trial.status),
+      ["done", "done", "stopped"],
+    );
+    const events = readFileSync(path.join(root, "trials.jsonl"), "utf8")
+      .split("\n")
+      .slice(0, -1)
+      .map((line) => JSON.parse(line) as { readonly event: string; readonly number: number });
+    assert.deepEqual(
+      events.filter(({ number }) => number === 1).map(({ event }) => event),
+      ["asked", "started", "rung", "stopped", "promoted", "started", "done"],
+    );
+    for (const number of ["001", "002"])
+      assert.match(
+        readFileSync(path.join(root, "trials", `${number}.log`), "utf8"),
+        // Between two stages the first one's result is what it goes on from.
+        /a checkpoint is written|stopped before stage/,
+      );
+    // No epoch of the one that went on was computed twice, and it came to where it would have come undisturbed.
+    const all = Array.from({ length: EPOCHS }, (_, index) => index + 1);
+    for (const name of ["metrics.jsonl", "timing.jsonl"])
+      assert.deepEqual(epochsIn(root, "001", name), all, name);
+    assert.deepEqual(
+      readFileSync(path.join(root, "trials", "001", "stages", "retrain.onnx")),
+      readFileSync(path.join(root, "trials", "000", "stages", "retrain.onnx")),
+    );
+    assert.ok(epochsIn(root, "002", "metrics.jsonl").length < EPOCHS);
+    const journal = readFileSync(path.join(root, "trials.jsonl"));
+    assert.equal((await penni(["sweep", "--resume", root])).status, 0);
+    assert.deepEqual(readFileSync(path.join(root, "trials.jsonl")), journal);
+  });
+
+  test("--open shows the report while the sweep goes on, with the pages of its trials", {
+    skip: process.platform === "linux" ? false : "needs xdg-open, which a script stands for",
+  }, async () => {
+    const root = file("opened");
+    mkdirSync(file("bin"));
+    writeFileSync(
+      file("bin", "xdg-open"),
+      `#!/bin/sh\nprintf %s "$1" > ${file("new")} && mv ${file("new")} ${file("address")}\n`,
+    );
+    chmodSync(file("bin", "xdg-open"), 0o755);
+    const spec = { base: { ...LONG, epochs: undefined }, axes: { epochs: [0, 10_000] } };
+    const running = new PenniProcess(["sweep", sweepFile(spec), "-o", root, "--open"], {
+      PATH: `${file("bin")}${path.delimiter}${process.env.PATH}`,
+    });
+    try {
+      assert.ok(
+        await running.until(() => existsSync(path.join(root, "trials", "001", "config.json"))),
+        running.output,
+      );
+      const address = readFileSync(file("address"), "utf8");
+      const page = await (await fetch(address)).text();
+      assert.match(page, /1 of 2 trials is done, 1 running/);
+      const [, link = ""] = /href="(trials\/000\/report\.html)"/.exec(page) ?? [];
+      const trial = await fetch(new URL(link, address));
+      assert.equal(trial.status, 200);
+      assert.match(await trial.text(), /class="pill finished"/);
+      for (const name of [
+        "trials/001/config.json",
+        "sweep.json",
+        "trials/../sweep.json",
+        "trials/007/report.html",
+      ])
+        assert.ok([403, 404].includes((await fetch(`${address}${name}`)).status), name);
+    } finally {
+      running.signal("SIGINT");
+    }
+    const { status, stderr } = await running.ended;
+    assert.equal(status, 130, stderr);
+    assert.match(stderr, /1 of 2 trials is done, 1 paused/);
+  });
 });

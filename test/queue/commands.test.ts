@@ -7,6 +7,7 @@ import { after, before, describe, test } from "node:test";
 import { setTimeout as sleep } from "node:timers/promises";
 import { DirectoryStore } from "../../src/queue/directory_store.js";
 import { openQueueRunner } from "../../src/queue/queue_runner.js";
+import { penni } from "../../support/command_line.js";
 import { TrialMaker, WatchedEpochs } from "../../support/queue.js";
 import { TestRedis, withoutRedis } from "../../support/redis_server.js";
 import { projectRoot } from "../../support/shared.js";
@@ -45,30 +46,48 @@ async function until(condition: () => boolean, what: string): Promise<void> {
   }
 }
 
-describe("penni worker", { skip: withoutRedis }, () => {
+const password = "s3cret-päss/word";
+
+/** All files below some folders. */
+function filesIn(...roots: readonly string[]): readonly string[] {
+  return roots.flatMap((root) =>
+    readdirSync(root, { recursive: true, withFileTypes: true })
+      .filter((entry) => entry.isFile())
+      .map((entry) => path.join(entry.parentPath, entry.name)),
+  );
+}
+
+// Each with a database of its own: most of their time is waiting for processes to start.
+describe("penni worker", { skip: withoutRedis, concurrency: 4 }, () => {
   const store = path.join(folder, "store");
-  const work = path.join(folder, "work");
   const maker = new TrialMaker(path.join(folder, "sweep"));
   let redis: TestRedis;
-  const worker = (name: string) =>
-    start(
-      ["worker", "--store", store, "--work", work, "--name", name].concat([
-        "--lost-after",
-        "2",
-        "--checkpoint-every",
-        "0.1",
-      ]),
-      redis.url,
-    );
 
   before(async () => {
-    redis = await TestRedis.start();
+    redis = await TestRedis.start({ password });
     await maker.prepare();
     await DirectoryStore.create(store);
   });
   after(() => redis.end());
 
   test("kill -9 in the middle of a trial: it goes on elsewhere, to the same model as undisturbed", async () => {
+    const url = redis.database(1);
+    const work = path.join(folder, "work");
+    const worker = (name: string) =>
+      start(
+        ["worker", "--store", store, "--work", work, "--name", name].concat([
+          ...["--lost-after", "2", "--checkpoint-every", "0.1"],
+        ]),
+        url,
+      );
+    const plain = path.join(folder, "plain");
+    const direct = start(
+      [
+        ...["compress", maker.model, "--data", "synthetic:200", "-o", plain, "--checkpoint-seconds=0.05"],
+        ...["--target-macs=0.8", "--threads=1", "--batch=16", "--epochs=3", "--fine-tune-epochs=2"],
+      ],
+      "",
+    );
     const trial = maker.real({
       targetMacs: 0.8,
       threads: 1,
@@ -77,7 +96,7 @@ describe("penni worker", { skip: withoutRedis }, () => {
       fineTuneEpochs: 2,
       checkpointSeconds: 0.05,
     });
-    const runner = await openQueueRunner({ url: redis.url, store, lookMs: 200 });
+    const runner = await openQueueRunner({ url, store, lookMs: 200 });
     const first = worker("first");
     const watch = new WatchedEpochs();
     const outcome = runner.run(trial, maker.directory(trial), watch);
@@ -101,22 +120,14 @@ describe("penni worker", { skip: withoutRedis }, () => {
     // Also what the first one has left behind.
     assert.deepEqual(readdirSync(work), []);
     await runner.close();
-
-    const plain = path.join(folder, "plain");
-    const settings = ["--target-macs=0.8", "--threads=1", "--batch=16", "--epochs=3", "--fine-tune-epochs=2"];
-    const direct = start(
-      [
-        "compress",
-        maker.model,
-        "--data",
-        "synthetic:200",
-        "-o",
-        plain,
-        ...settings,
-        "--checkpoint-seconds=0.05",
-      ],
-      "",
+    const files = filesIn(store, maker.directory(trial));
+    assert.ok(files.length > 10);
+    assert.deepEqual(
+      files.filter((file) => readFileSync(file, "latin1").includes("s3cret")),
+      [],
     );
+    for (const { said } of [first, second]) assert.doesNotMatch(said.text, /s3cret/);
+
     assert.equal((await direct.ended).status, 0, direct.said.text);
     for (const name of ["stages/shrink.onnx", "metrics.jsonl", "model.onnx"])
       assert.deepEqual(
@@ -127,14 +138,15 @@ describe("penni worker", { skip: withoutRedis }, () => {
   });
 
   test("a full disk: the trial fails with the reason, after a stated number of attempts", async () => {
+    const url = redis.database(2);
     const trial = maker.real({ targetMacs: 0.8, threads: 1, seed: 7 });
-    const runner = await openQueueRunner({ url: redis.url, store, lookMs: 200, backoffMs: 50, attempts: 2 });
+    const runner = await openQueueRunner({ url, store, lookMs: 200, backoffMs: 50, attempts: 2 });
     const outcome = runner.run(trial, maker.directory(trial), new WatchedEpochs());
     // In steps of 512 bytes, as where no more is left.
-    const words = ["worker", "--store", store, "--work", work, "--lost-after", "2"];
+    const words = ["worker", "--store", store, "--work", path.join(folder, "full"), "--lost-after", "2"];
     const child = spawn("/bin/sh", ["-c", 'ulimit -f 8; exec "$@"', "sh", process.execPath, main, ...words], {
       stdio: "ignore",
-      env: { ...process.env, PENNI_QUEUE: redis.url },
+      env: { ...process.env, PENNI_QUEUE: url },
     });
     const ended = await outcome;
     child.kill("SIGTERM");
@@ -146,26 +158,26 @@ describe("penni worker", { skip: withoutRedis }, () => {
   });
 
   test("says what it lacks, in one line", async () => {
-    const cases: readonly (readonly [readonly string[], string, RegExp])[] = [
+    const nobody = "redis://127.0.0.1:1/0";
+    const away = /redis:\/\/127\.0\.0\.1:1\/0: the queue cannot be reached/;
+    const inStore = ["worker", "--store", store];
+    const cases: readonly (readonly [readonly string[], string | undefined, RegExp])[] = [
       [["worker"], redis.url, /where the store is, is not given/],
       [
         ["worker", "--store", path.join(folder, "later"), "--wait", "0.2"],
         redis.url,
-        /no store of Penni in this directory after 0\.2 s/,
+        /no store of Penni in this directory after 0\.\d+ s/,
       ],
-      [["worker", "--store", store], "", /where the queue is, is not given.*PENNI_QUEUE/],
-      [
-        ["worker", "--store", store],
-        "redis://127.0.0.1:1/0",
-        /redis:\/\/127\.0\.0\.1:1\/0: the queue cannot be reached/,
-      ],
+      [inStore, undefined, /where the queue is, is not given.*PENNI_QUEUE/],
+      [[...inStore, "--wait", "0.2"], nobody, new RegExp(`${away.source} after 0\\.\\d+ s`)],
+      [[...inStore, "--once"], nobody, new RegExp(`${away.source}: found`)],
+      [["queue", "status"], nobody, new RegExp(`${away.source}: found`)],
     ];
     for (const [words, queue, message] of cases) {
-      const { ended } = start(words, queue);
-      const { status, text } = await ended;
-      assert.equal(status, 1, text);
-      assert.match(text.trimEnd().split("\n").at(-1) ?? "", message);
-      assert.doesNotMatch(text, /unexpected error/);
+      const { status, stderr } = await penni([...words, ...(queue === undefined ? [] : ["--queue", queue])]);
+      assert.equal(status, 1, stderr);
+      assert.match(stderr.trimEnd().split("\n").at(-1) ?? "", message);
+      assert.doesNotMatch(stderr, /unexpected error/);
     }
   });
 
@@ -204,79 +216,65 @@ describe("penni worker", { skip: withoutRedis }, () => {
   });
 
   test("--once ends where nothing waits", async () => {
-    const { ended } = start(["worker", "--store", store, "--once"], redis.url);
-    const { status, text } = await ended;
-    assert.equal(status, 0, text);
-    assert.match(text, /0 trials done/);
+    const { status, stderr } = await penni(["worker", "--store", store, "--once", "--queue", redis.url]);
+    assert.equal(status, 0, stderr);
+    assert.match(stderr, /0 trials done/);
   });
-});
 
-describe("credentials", { skip: withoutRedis }, () => {
-  const password = "s3cret-päss/word";
-
-  test("a wrong or missing password is said without it, the right one lets in and is nowhere shown", async () => {
-    const redis = await TestRedis.start({ password });
-    try {
-      for (const [queue, message] of [
-        [redis.url.replace(/\/\/.*@/, "//"), /does not let us in.*NOAUTH/],
-        [redis.url.replace("s3cret", "s3cret-other"), /does not let us in.*WRONGPASS/],
-      ] as const) {
-        const { status, text } = await start(["queue", "status", "--verbose"], queue).ended;
-        assert.equal(status, 1);
-        assert.match(text, message);
-        assert.doesNotMatch(text, /s3cret/);
-      }
-      const { status, text } = await start(["queue", "status", "--json"], redis.url).ended;
-      assert.equal(status, 0, text);
-      assert.equal(JSON.parse(text).queue, `redis://127.0.0.1:${redis.port}/0`);
+  test("a wrong or missing password is said without it, the right one lets in and is not shown", async () => {
+    const right = start(["queue", "status", "--json"], redis.url);
+    const refused = async (words: readonly string[], queue: string, message: RegExp): Promise<void> => {
+      const { status, text } = await start([...words, "--verbose"], queue).ended;
+      assert.equal(status, 1);
+      assert.match(text, message);
       assert.doesNotMatch(text, /s3cret/);
-
-      const store = path.join(folder, "secret-store");
-      const maker = new TrialMaker(path.join(folder, "secret-sweep"));
-      await maker.prepare();
-      const trial = maker.real({ targetMacs: 0.8, threads: 1, batch: 16, epochs: 0.5, fineTuneEpochs: 0 });
-      const runner = await openQueueRunner({ url: redis.url, store, lookMs: 200 });
-      const outcome = runner.run(trial, maker.directory(trial), new WatchedEpochs());
-      await until(() => existsSync(path.join(store, "objects")), "the trial is published");
-      const worker = start(["worker", "--store", store], redis.url);
-      const ended = await outcome;
-      assert.equal(ended.status, "done", JSON.stringify(ended));
-      worker.child.kill("SIGTERM");
-      assert.doesNotMatch((await worker.ended).text, /s3cret/);
-      await runner.close();
-      const files = [store, maker.directory(trial)].flatMap((root) =>
-        readdirSync(root, { recursive: true, withFileTypes: true })
-          .filter((entry) => entry.isFile())
-          .map((entry) => path.join(entry.parentPath, entry.name)),
-      );
-      assert.ok(files.length > 10);
-      const holding = files.filter((file) => readFileSync(file, "latin1").includes("s3cret"));
-      assert.deepEqual(holding, []);
-    } finally {
-      await redis.end();
-    }
+    };
+    const wrong = redis.url.replace("s3cret", "s3cret-other");
+    await Promise.all([
+      refused(["queue", "status"], redis.url.replace(/\/\/.*@/, "//"), /does not let us in.*NOAUTH/),
+      // However long it would wait for a queue.
+      refused(["worker", "--store", store], wrong, /does not let us in.*WRONGPASS/),
+    ]);
+    const { status, text } = await right.ended;
+    assert.equal(status, 0, text);
+    assert.equal(JSON.parse(text).queue, `redis://127.0.0.1:${redis.port}/0`);
+    assert.doesNotMatch(text, /s3cret/);
   });
 
   test("rediss:// with a certificate that Node.js is told of", async (context) => {
     const cert = path.join(folder, "cert.pem");
     const key = path.join(folder, "key.pem");
     const made = spawnSync("openssl", [
-      ...["req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "2", "-subj", "/CN=127.0.0.1"],
+      ...[
+        "req",
+        "-x509",
+        "-newkey",
+        "ec",
+        "-pkeyopt",
+        "ec_paramgen_curve:prime256v1",
+        "-nodes",
+        "-days",
+        "2",
+        "-subj",
+        "/CN=127.0.0.1",
+      ],
       ...["-addext", "subjectAltName=IP:127.0.0.1", "-keyout", key, "-out", cert],
     ]);
     if (made.status !== 0) return context.skip("needs openssl");
-    const redis = await TestRedis.start({ password, tls: { cert, key } }).catch(() => undefined);
-    if (redis === undefined) return context.skip("this redis-server speaks no TLS");
+    const server = await TestRedis.start({ password, tls: { cert, key } }).catch(() => undefined);
+    if (server === undefined) return context.skip("this redis-server speaks no TLS");
     try {
-      const trusted = await start(["queue", "status"], redis.url, { NODE_EXTRA_CA_CERTS: cert }).ended;
+      const [trusted, unknown] = await Promise.all(
+        [{ NODE_EXTRA_CA_CERTS: cert }, {}].map((more) => start(["queue", "status"], server.url, more).ended),
+      );
+      assert.ok(trusted !== undefined && unknown !== undefined);
       assert.equal(trusted.status, 0, trusted.text);
       assert.match(trusted.text, /^rediss:\/\/127\.0\.0\.1:\d+\/0: Redis/);
-      const unknown = await start(["queue", "status"], redis.url).ended;
       assert.equal(unknown.status, 1);
       assert.match(unknown.text, /cannot be reached.*certificate/);
       assert.doesNotMatch(unknown.text, /s3cret/);
     } finally {
-      await redis.end();
+      await server.end();
     }
   });
 });

@@ -82,7 +82,7 @@ describe("poisoned jobs", { skip: withoutRedis }, () => {
       ["trial", { ...good, command: "touch /tmp/owned" }, jobId, /Unrecognized key: "command"/],
       ["trial", { ...good, trial: "../../etc" }, jobId, /trial: expected 64 hexadecimal digits/],
       ["trial", { ...good, document: `${digest("x")}/../..` }, jobId, /document: /],
-      ["trial", { ...good, format: 2 }, jobId, /format: /],
+      ["trial", { ...good, format: 0 }, jobId, /format: /],
       ["trial", { ...good, store: "/etc" }, jobId, /store: expected 32 hexadecimal digits/],
       ["trial", { ...good, versions: { ...ownVersions(), node: "20" } }, jobId, /versions: .*"node"/],
       ["trial", { ...good, versions: { penni: "$(id)", onnxruntime: "1" } }, jobId, /versions\.penni: /],
@@ -95,6 +95,27 @@ describe("poisoned jobs", { skip: withoutRedis }, () => {
       const reason = await refusal(name, data, id);
       assert.match(reason, /^refused a job that is no trial of Penni's/);
       assert.match(reason, message);
+    }
+  });
+
+  test("a trial of a later version is left to the workers that know it, which is said by name", async () => {
+    const trial = digest("a later trial");
+    const jobId = jobIdOf(trial);
+    const worker = await startWorker(redis.url, directory);
+    try {
+      await queue.add("trial", { format: 2, trial, shards: [1, 2] }, { jobId, attempts: 3 });
+      for (let left = 400; left > 0 && (await queue.getJobState(jobId)) !== "delayed"; left--)
+        await sleep(25);
+      const job = await queue.getJob(jobId);
+      assert.deepEqual([await queue.getJobState(jobId), job?.attemptsMade], ["delayed", 0]);
+      assert.match(
+        worker.notices.join(),
+        /tester is of an older version of penni.*expected .*1, found format 2/,
+      );
+    } finally {
+      worker.leave();
+      assert.deepEqual(await worker.report, { done: 0, failed: 0, refused: 1 });
+      await queue.remove(jobId);
     }
   });
 

@@ -102,7 +102,7 @@ describe("the store in a directory", () => {
   test("is waited for where it may come, and nowhere else", async () => {
     const notices: string[] = [];
     const wait = (name: string, limitMs: number, bell = new Bell()): Promise<void> =>
-      awaitMarked(place(name), limitMs, bell, (text) => notices.push(text));
+      awaitMarked(place(name), { limitMs, bell, notice: (text) => notices.push(text) });
     await assert.rejects(wait("never", 0), isError("io", /no store of Penni in this directory: expected/));
     await assert.rejects(
       wait("never", 100),
@@ -113,6 +113,7 @@ describe("the store in a directory", () => {
     const coming = wait("mount-point", Number.POSITIVE_INFINITY);
     await DirectoryStore.create(place("mount-point"));
     await coming;
+    assert.match(notices.at(-1) ?? "", /mount-point is a store now$/);
     const bell = new Bell();
     const given = wait("never", Number.POSITIVE_INFINITY, bell);
     bell.ring();

@@ -17,8 +17,15 @@ await writeModel(file("tiny.onnx"), tinyCnn());
 writeFileSync(
   file("sweep.json"),
   JSON.stringify({
-    base: { model: "tiny.onnx", data: "synthetic:200", epochs: 1, fineTuneEpochs: 0, batch: 16, threads: 1 },
-    axes: { targetMacs: [0.9, 0.7] },
+    base: {
+      model: "tiny.onnx",
+      data: "synthetic:200",
+      targetMacs: 0.8,
+      fineTuneEpochs: 0,
+      batch: 16,
+      threads: 1,
+    },
+    axes: { epochs: [0, 1] },
   }),
 );
 
@@ -34,23 +41,42 @@ const trialsOf = (out: string): readonly Point[] =>
 test("penni sweep computes on the workers of a queue what it computes alone", {
   skip: withoutRedis,
 }, async () => {
-  const redis = await TestRedis.start();
+  const redis = await TestRedis.later();
   const address = ["--queue", redis.url, "--store", file("store")];
   const workers: PenniProcess[] = [];
   try {
-    // Before there is a store: the sweep makes it.
-    for (const name of ["first", "second"])
-      workers.push(new PenniProcess(["worker", ...address, "--name", name]));
-    for (const worker of workers)
+    const start = async (words: readonly string[]): Promise<PenniProcess> => {
+      const started = new PenniProcess([...words, ...address]);
       assert.ok(
-        await worker.until(() => /store is no store yet: waiting/.test(worker.output)),
-        worker.output,
+        await started.until(() =>
+          /\d\/0 is not there yet \(.*ECONNREFUSED.*\): waiting/.test(started.output),
+        ),
+        started.output,
       );
-    const sweep = new PenniProcess(["sweep", file("sweep.json"), "-o", file("shared"), ...address]);
+      return started;
+    };
+    const worker = async (name: string): Promise<PenniProcess> => {
+      const started = await start(["worker", "--name", name]);
+      workers.push(started);
+      return started;
+    };
+    // Each before Redis is there, and the first one before there is a store: the sweep makes it.
+    const first = await worker("first");
+    await redis.up();
+    assert.ok(await first.until(() => /store is no store yet: waiting/.test(first.output)), first.output);
+    await redis.down();
+    const [sweep] = await Promise.all([
+      start(["sweep", file("sweep.json"), "-o", file("shared")]),
+      worker("second"),
+    ]);
+    assert.ok(!existsSync(file("shared")));
+    await redis.up();
+    const alone = await new PenniProcess(["sweep", file("sweep.json"), "-o", file("alone"), "--jobs", "2"])
+      .ended;
     const shared = await sweep.ended;
     assert.equal(shared.status, 0, shared.stderr);
-    assert.match(shared.stdout, /targetMacs/);
-    const alone = await new PenniProcess(["sweep", file("sweep.json"), "-o", file("alone")]).ended;
+    assert.match(shared.stdout, /epochs/);
+    for (const { output } of [sweep, first]) assert.match(output, /\d\/0 is there$/m);
     assert.equal(alone.status, 0, alone.stderr);
     assert.deepEqual(
       trialsOf("shared").map(({ number, status }) => [number, status]),
@@ -77,7 +103,11 @@ test("a queue that is not whole, or not there, is refused and leaves no director
     [["--queue", "redis://localhost:1/0"], /--store DIR/],
     [["--store", file("other")], /where the queue is, is not given/],
     [["--queue", "http://localhost", "--store", file("other")], /not the address of a queue/],
-    [["--queue", "redis://:secret@127.0.0.1:1/0", "--store", file("other")], /127\.0\.0\.1:1/],
+    [["--wait", "1"], /--wait has nothing to say here/],
+    [
+      ["--queue", "redis://:secret@127.0.0.1:1/0", "--store", file("other"), "--wait", "0.1"],
+      /127\.0\.0\.1:1\/0: the queue cannot be reached after 0\.1 s/,
+    ],
   ] as const) {
     const { status, stderr } = await penni([...sweep, ...words]);
     assert.equal(status, 1);
