@@ -23,9 +23,11 @@ export const clipLowering = boundsOnly((context) => {
   const low = clipBound(context, 1, "min", Number.NEGATIVE_INFINITY);
   const high = clipBound(context, 2, "max", Number.POSITIVE_INFINITY);
   if (low === undefined || high === undefined) return undefined;
-  return { low: finite(low), high: finite(high) };
+  return {
+    low: isNone(low, Number.NEGATIVE_INFINITY) ? undefined : low,
+    high: isNone(high, Number.POSITIVE_INFINITY) ? undefined : high,
+  };
 });
 
-function finite(value: number): number | undefined {
-  return Number.isFinite(value) ? value : undefined;
-}
+/** The other infinity bounds everything; what a bound of NaN does is nowhere said. */
+const isNone = (bound: number, none: number): boolean => bound === none || Number.isNaN(bound);

@@ -23,14 +23,16 @@ export const Clip: OpDefinition = {
   channels: activation(clipConstant),
   gradient: unaryGradient(({ b, node, x, y, dy }) => {
     const bounds = constantBounds(node, (name) => b.constantTensor(name));
-    const fits = bounds !== undefined && Object.values(bounds).every(isNoneOrSmall);
+    const fits =
+      bounds !== undefined && isNoneOrSmall(bounds.low, -Infinity) && isNoneOrSmall(bounds.high, Infinity);
     return fits
       ? clipGradient(b, dy, y, bounds)
       : b.emit("Where", [b.emit("Equal", [x, y]), dy, b.scalar(0)]);
   }),
 };
 
-const isNoneOrSmall = (bound: number): boolean => !Number.isFinite(bound) || Math.abs(bound) <= LARGEST_BOUND;
+const isNoneOrSmall = (bound: number, none: number): boolean =>
+  bound === none || Math.abs(bound) <= LARGEST_BOUND;
 
 /** Exporters write the largest float32 for "no bound". */
 const LARGEST_FLOAT32 = 3.4e38;

@@ -105,7 +105,9 @@ function inBytes(given: Graph, levels: number | undefined): StoredWeights {
     }
     const places = channelsAlong(tensor.dims, axis);
     const count = elementCount(tensor.dims);
-    if (3 * count <= 4 * places.channels + NODE_BYTES) continue;
+    // Nothing but zeros is smallest as a sparse tensor, of which there are none of integers.
+    if (3 * count <= 4 * places.channels + NODE_BYTES || float32Data(tensor).every((value) => value === 0))
+      continue;
     if (!hasFiniteNumbers(tensor)) {
       kept.push({ name, reason: NOT_FINITE });
       continue;

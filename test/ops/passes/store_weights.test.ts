@@ -153,6 +153,25 @@ test("subnormal and huge weights are kept as int8", () => {
   }
 });
 
+test("a weight of zeros alone takes no bytes, whatever type is asked for", () => {
+  const zeros = withWeight(0);
+  const { initializers } = zeros;
+  const empty = {
+    ...zeros,
+    initializers: new Map(
+      [...initializers].map(([name, tensor]) => [
+        name,
+        tensor.type === "float32" ? { ...tensor, bytes: new Uint8Array(tensor.bytes.length) } : tensor,
+      ]),
+    ),
+  };
+  const bytesOf = (graph: Graph): number => encodeModel(graph, { sparse: true }).length;
+  const elements = [...initializers.values()].reduce((sum, { bytes }) => sum + bytes.length / 4, 0);
+  assert.ok(elements > 1000);
+  for (const type of ["float32", "float16", "int8"] as const)
+    assert.ok(bytesOf(storeWeights(empty, type).graph) < elements / 2, type);
+});
+
 test("what float16 cannot hold stays float32, with the reason", () => {
   const net = new Network(4, [3, 8, 8], 17, [1, 3, 8, 8]);
   const y = net.op("Conv", ["x", net.parameter("huge", [64, 3, 3, 3], 6e4, 9e4)]);
