@@ -1,9 +1,11 @@
 import { entryOf, orDefault, outputOf, present } from "../graph/at.js";
 import { PenniError } from "../graph/errors.js";
+import { inputOrOmitted } from "../graph/operands.js";
 import { countNonZeros, elementCount, float32Data } from "../graph/tensor.js";
 import type { Graph, Node, Shape, ValueType } from "../graph/types.js";
 import { convolutions, type DecomposedLayer, findDecompositions, prunableWeight } from "../layers/weights.js";
 import { ruleOf, standardOpset } from "../ops/core/definition.js";
+import { isStatic } from "../ops/core/dims.js";
 import { type Inference, inferGraph, nodeContext } from "../ops/inference/infer.js";
 import { findOp } from "../ops/inference/registry.js";
 
@@ -19,6 +21,8 @@ export interface LayerCount {
   readonly node: Node;
   /** Dimensions of the weight: [K, C, R, S] for convolutions, also decomposed ones. */
   readonly weightDims: readonly number[] | undefined;
+  /** Of what it computes with, its first input, where they are known. */
+  readonly inputDims: readonly number[] | undefined;
   /** Paper count: non-zero coefficients + bases + the rest. */
   readonly parameters: number;
   /** Elements of the initializers, zeros included. */
@@ -140,10 +144,12 @@ function countNode(
   const sizeOf = (name: string): number => elementCount(entryOf(graph.initializers, name).dims);
   const elements = parameters.reduce((sum, name) => sum + sizeOf(name), 0);
   const executed = executedMacs(graph, node, inference);
+  const { shape } = inference.types.get(inputOrOmitted(node, 0)) ?? { shape: undefined };
+  const inputDims = isStatic(shape) ? shape : undefined;
   if (sparseLayer === undefined) {
     const weightDims = largest(graph, parameters);
     const macs = { paperMacs: executed, executedMacs: executed };
-    return { node, weightDims, parameters: elements, elements, ...macs, sparse: undefined };
+    return { node, weightDims, inputDims, parameters: elements, elements, ...macs, sparse: undefined };
   }
   const { initializer, weightDims, basisMacs } = sparseLayer;
   const positions = isObscure(node, inference) ? 0 : outputPositions(inference, node);
@@ -152,6 +158,7 @@ function countNode(
   return {
     node,
     weightDims,
+    inputDims,
     parameters: elements - zeros,
     elements,
     paperMacs: positions * (basisMacs + nonZeros),

@@ -119,7 +119,7 @@ function outlook(graph: Graph, original: GraphCount, calibration: Foreseen["cali
 type Shared = readonly [family: string, amount: number];
 
 function timesOf(layers: readonly LayerCount[]): readonly Shared[] {
-  return layers.map((layer) => [layerFamily(layer), predictedTime(layer, wasmTarget.rates)]);
+  return layers.map((layer) => [layerFamily(layer), predictedTime(layer, wasmTarget)]);
 }
 
 function totalOf(amounts: readonly Shared[]): number {

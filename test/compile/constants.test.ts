@@ -5,8 +5,11 @@ import type { Program } from "../../src/compile/program.js";
 import { wasmTarget } from "../../src/compile/wasm/target.js";
 import { int, ints } from "../../src/graph/attributes.js";
 import { int64Tensor } from "../../src/graph/tensor.js";
+import type { Graph } from "../../src/graph/types.js";
 import { formWriters, replaceLayers } from "../../src/layers/forms.js";
 import { findDecompositions } from "../../src/layers/weights.js";
+import { importModel } from "../../src/ops/passes/import_model.js";
+import { storeWeights } from "../../src/ops/passes/store_weights.js";
 import { Network } from "../../support/network.js";
 import { type CaseInput, constant, networkCase, outputOf, random, weight } from "./contract_case.js";
 import "./self_checked.js";
@@ -91,4 +94,19 @@ test("a layer that was exported as two convolutions is compiled as one that was 
     `${program.weights.length} bytes, ${whole} of coefficients`,
   );
   assert.equal(program.steps.filter((step) => step.op !== "Conv").length, 0);
+});
+
+test("a layer with a basis is computed by Winograd's filtering where that is faster, unless its coefficients are in 8 bits", () => {
+  const decomposed = (basis: number): Graph => {
+    const net = new Network(4, [32, 16, 16]);
+    return net.graph([net.conv("x", 32, { pad: 1, basis })]);
+  };
+  const methods = (graph: Graph): readonly string[] =>
+    ["winograd_input", "basis_conv"].filter((method) =>
+      kernelNames(compileProgram(graph, wasmTarget)).some((name) => name.startsWith(method)),
+    );
+  const large = decomposed(6);
+  assert.deepEqual(methods(large), ["winograd_input"]);
+  assert.deepEqual(methods(decomposed(2)), ["basis_conv"]);
+  assert.deepEqual(methods(importModel(storeWeights(large, "int8").graph)), ["basis_conv"]);
 });

@@ -43,7 +43,7 @@ describe("what is predicted of a network", () => {
       );
       for (const { fraction, speedUp, bytes } of predictions) {
         const pruned = pruneToMacs(decomposed, { fraction, originalMacs }).graph;
-        const [before, after] = [graph, pruned].map((one) => predictedLatency(one, wasmTarget.rates));
+        const [before, after] = [graph, pruned].map((one) => predictedLatency(one, wasmTarget));
         assert.ok(before !== undefined && after !== undefined);
         // Samples of 4,096 coefficients: their shares are known to about 1 %.
         assert.ok(deviation(speedUp, before / after) < 0.03, `${fraction}: ${speedUp} for ${before / after}`);

@@ -4,11 +4,13 @@ import { mergeFactors } from "../../layers/decomposition.js";
 import { groupCount } from "../../layers/groups.js";
 import { convGeometry } from "../../ops/families/conv_geometry.js";
 import type { ConvGeometry } from "../../ops/families/conv_gradient.js";
-import { fastestKind } from "../cost_model.js";
+import { exactScale } from "../../ops/families/weight_grid.js";
+import { fastestTime } from "../cost_model.js";
 import type { TapConvolution } from "../kernels/dense_conv.js";
 import { flattened, type PixelGrid } from "../kernels/pixel_blocks.js";
 import type { Location } from "../program.js";
 import { behind } from "../program_builder.js";
+import { byWinograd } from "../winograd_cost.js";
 import { type Preparation, preparationOf, takesPlaneByPlane, tapOffsets } from "./conv_input.js";
 import {
   type Convolve,
@@ -20,7 +22,7 @@ import {
 import type { ConvFactors, Lower, LoweringContext } from "./definition.js";
 import { unsupported } from "./errors.js";
 import { copyStrided, viewOf } from "./movement.js";
-import { fasterTiles, winogradConvolution } from "./winograd.js";
+import { winogradConvolution } from "./winograd.js";
 
 /** The weights of a convolution [K, C/groups, taps], and how it is to be computed. */
 interface ConvPlan extends ConvWeights {
@@ -69,13 +71,26 @@ function bySums(context: LoweringContext, plan: ConvPlan, input: Location): Meth
   return { prepare: preparation.prepare, convolve: convolution(context, plan, preparation) };
 }
 
-/** Winograd's filtering, where the weights are dense and it is faster. */
+/**
+ * Winograd's filtering, which takes weights and bases as dense kernels, where it is faster than all else. Who stored
+ * coefficients in 8 bits wants a small module: kernels made of them would take four times as many for each number.
+ */
 function byTiles(context: LoweringContext, plan: ConvPlan): Method | undefined {
-  const { geometry, weights, bias } = plan;
-  const division = groupCount(context.node) > 1 ? undefined : fasterTiles(geometry, context);
-  if (division === undefined) return undefined;
-  if (fastestKind(workOf(plan, geometry.inputChannels), context.rates) !== "dense") return undefined;
-  return winogradConvolution(context, division, { geometry, weights, bias });
+  const { geometry, weights, bias, factors } = plan;
+  if (factors !== undefined && isInSteps(factors.coefs, geometry.outputChannels)) return undefined;
+  const tiled = byWinograd(geometry, context);
+  const [rows, columns] = geometry.output;
+  const others = rows * columns * fastestTime(workOf(plan, geometry.inputChannels), context.rates);
+  if (tiled === undefined || tiled.nanoseconds >= others) return undefined;
+  return winogradConvolution(context, tiled.division, { geometry, weights, bias });
+}
+
+/** Whether the coefficients of each output are whole multiples of a number, as int8 are. */
+function isInSteps(coefs: Float32Array, outputs: number): boolean {
+  const each = coefs.length / outputs;
+  return Array.from({ length: outputs }, (_, output) => output * each).every(
+    (start) => exactScale(coefs.subarray(start, start + each).filter((value) => value !== 0)) !== undefined,
+  );
 }
 
 const kernelsOf = ({ coefs, basis, taps }: ConvFactors): Float32Array => mergeFactors(coefs, basis, taps);

@@ -1,4 +1,3 @@
-import { largestDivisor } from "../../ops/core/dims.js";
 import type { ConvGeometry } from "../../ops/families/conv_gradient.js";
 import {
   denseBlocking,
@@ -21,66 +20,8 @@ import {
 import type { Kernel } from "../loops.js";
 import type { Location } from "../program.js";
 import { behind } from "../program_builder.js";
+import type { Division } from "../winograd_cost.js";
 import type { LoweringContext } from "./definition.js";
-
-/** Elements of the points of one group of tile rows, so that they stay in a near cache. */
-const NEAR_ELEMENTS = 2 ** 17;
-
-/** Weights are transformed in every run, in scratch memory: at most so many elements of it. */
-const MOST_WEIGHTS = 2 ** 21;
-/** Where they serve one group of tile rows only, by parts of the outputs of so many elements, to stay near. */
-const PART_WEIGHTS = 2 ** 18;
-
-/**
- * Nanoseconds of a number's way through padding or gathering, which go one by one; of a tile's transform, and of a
- * kernel's, times the lanes of a vector.
- */
-const MOVE_NS = 1.1;
-const TILE_LANE_NS = 40;
-const KERNEL_LANE_NS = 40;
-
-const tilesOf = (size: number): number => Math.ceil(size / TILE);
-
-/** How the work is divided. */
-interface Division {
-  /** Tiles of the whole image, and rows of them that are computed at a time: all groups alike. */
-  readonly rows: number;
-  readonly columns: number;
-  readonly group: number;
-  /** Outputs whose weights are transformed at a time: all parts alike. */
-  readonly part: number;
-}
-
-/** Undefined where the transformed weights would take too much memory. */
-function divisionOf({ inputChannels, outputChannels, output }: ConvGeometry): Division | undefined {
-  const [rows, columns] = [tilesOf(output[0]), tilesOf(output[1])];
-  const rowElements = POINTS * Math.max(inputChannels, outputChannels) * columns;
-  const group = largestDivisor(rows, Math.floor(NEAR_ELEMENTS / rowElements));
-  if (group < rows)
-    return POINTS * inputChannels * outputChannels > MOST_WEIGHTS
-      ? undefined
-      : { rows, columns, group, part: outputChannels };
-  const part = largestDivisor(outputChannels, Math.floor(PART_WEIGHTS / (POINTS * inputChannels)));
-  return POINTS * inputChannels * part > MOST_WEIGHTS ? undefined : { rows, columns, group, part };
-}
-
-/** How a dense convolution of one group is divided where it is faster by Winograd's filtering; undefined elsewhere. */
-export function fasterTiles(geometry: ConvGeometry, { width, rates }: LoweringContext): Division | undefined {
-  const { kernel, strides, dilations, output, inputChannels, outputChannels } = geometry;
-  if (kernel.some((side) => side !== 3)) return undefined;
-  if ([...strides, ...dilations].some((step) => step !== 1)) return undefined;
-  const division = divisionOf(geometry);
-  if (division === undefined) return undefined;
-  const kernels = inputChannels * outputChannels;
-  const channels = inputChannels + outputChannels;
-  const whole = (count: number): number => Math.ceil(count / width) * width;
-  const direct = (kernels * TAPS * output[0] * output[1]) / rates.dense;
-  const products = (kernels * POINTS * whole(division.rows * division.columns)) / rates.dense;
-  const vectors = (division.rows * whole(division.columns)) / width;
-  const moved = channels * (vectors * TILE_LANE_NS + output[0] * output[1] * MOVE_NS);
-  const isFaster = products + moved + (kernels * KERNEL_LANE_NS) / width < direct;
-  return isFaster ? division : undefined;
-}
 
 /** A 3x3 convolution of one group with stride 1. */
 interface TiledConv {

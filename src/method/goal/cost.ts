@@ -46,5 +46,5 @@ export function wasmBytes(graph: Graph): number {
  * where nothing is known but that costs grow with the multiply-accumulates.
  */
 export function predictedCost(goal: CostGoal, graph: Graph): number | undefined {
-  return goal.rule === "size" ? undefined : predictedLatency(fixBatch(graph, 1), wasmTarget.rates);
+  return goal.rule === "size" ? undefined : predictedLatency(fixBatch(graph, 1), wasmTarget);
 }

@@ -61,7 +61,7 @@ export interface VariantSummary {
 }
 
 function figuresOf(single: Graph, { parameters, paperMacs, executedMacs }: GraphCount): Figures {
-  const predictedMs = predictedLatency(single, wasmTarget.rates) / 1e6;
+  const predictedMs = predictedLatency(single, wasmTarget) / 1e6;
   return { parameters, paperMacs, executedMacs, predictedMs };
 }
 
