@@ -1,4 +1,4 @@
-import { countOf, inputOf, listOf, orDefault, outputOf, present } from "../graph/at.js";
+import { at, countOf, inputOf, listOf, orDefault, outputOf, present } from "../graph/at.js";
 import { type GraphLinks, linkGraph } from "../graph/links.js";
 import { elementCount, numericData } from "../graph/tensor.js";
 import type { Graph, Node } from "../graph/types.js";
@@ -108,13 +108,13 @@ function nextReader({ made, steps }: Chain, { links, places, taken }: Fusion): N
 /** Whether the node could be made a step of the chain. */
 function append(chain: Chain, node: Node, fusion: Fusion): boolean {
   const operation = findLowering(node)?.element?.(fusion.contextOf(node));
-  const [result = "", ...others] = chain.made;
+  const { made } = chain;
   if (operation === undefined || node.outputs.length !== 1) return false;
-  if (!isAlike(outputOf(node, 0), result, fusion)) return false;
+  if (!isAlike(outputOf(node, 0), at(made, 0), fusion)) return false;
   const sides = [...chain.sides];
   const operands: FusedOperand[] = [];
   for (let index = 0; index < operation.operands; index++) {
-    const operand = operandOf(inputOf(node, index), { made: [result, ...others], sides }, fusion);
+    const operand = operandOf(inputOf(node, index), { made, sides }, fusion);
     if (operand === undefined) return false;
     operands.push(operand);
   }

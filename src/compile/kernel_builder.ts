@@ -36,8 +36,8 @@ export function times(left: Index, right: Index): Index {
   if (left === 0 || right === 0) return 0;
   if (left === 1) return right;
   if (right === 1) return left;
-  const [term, shift = 0] = apart(left);
-  if (shift !== 0 && term !== undefined && typeof right === "number")
+  const [term, shift] = apart(left);
+  if (shift !== undefined && term !== undefined && typeof right === "number")
     return plus(times(term, right), times(shift, right));
   return { kind: "multiply", left, right };
 }

@@ -1,4 +1,4 @@
-import { listOf } from "../../graph/at.js";
+import { at, listOf } from "../../graph/at.js";
 import { pushTo } from "../../graph/push_to.js";
 import type { MemoryPlan } from "../memory_plan.js";
 import type { Buffer, Program } from "../program.js";
@@ -17,23 +17,49 @@ interface Interval {
  */
 export function verifyArena({ steps }: Pick<Program, "steps">, plan: MemoryPlan, lanes: number): void {
   const starting = new Map<number, Interval[]>();
-  for (const interval of lifetimes(steps)) pushTo(starting, interval.first, interval);
-  let living: readonly Interval[] = [];
+  const ending = new Map<number, Interval[]>();
+  for (const interval of lifetimes(steps)) {
+    // Takes no room, so nothing overlaps it.
+    if (interval.buffer.size + lanes === 1) continue;
+    pushTo(starting, interval.first, interval);
+    pushTo(ending, interval.last, interval);
+  }
+  const living: Placed[] = [];
   steps.forEach((_, now) => {
-    living = living.filter(({ last }) => last >= now);
-    for (const next of listOf(starting, now)) {
-      const [from, to] = placeOf(next, plan, lanes);
-      for (const other of living) {
-        const [otherFrom, otherTo] = placeOf(other, plan, lanes);
-        if (to <= otherFrom || otherTo <= from) continue;
+    for (const { buffer } of listOf(starting, now)) {
+      const next = placed(buffer, plan, lanes);
+      const index = firstFrom(living, next.from);
+      // Those that live do not overlap, so only neighbours can.
+      for (const other of living.slice(Math.max(0, index - 1), index + 1)) {
+        if (next.to <= other.from || other.to <= next.from) continue;
         complainOfProgram(`two buffers overlap in the arena that step ${now} needs both`, {
-          expected: `buffer ${other.buffer.id} in ${otherFrom} to ${otherTo} for itself`,
-          found: `buffer ${next.buffer.id} in ${from} to ${to}`,
+          expected: `buffer ${other.id} in ${other.from} to ${other.to} for itself`,
+          found: `buffer ${next.id} in ${next.from} to ${next.to}`,
         });
       }
-      living = [...living, next];
+      living.splice(index, 0, next);
     }
+    for (const { buffer } of listOf(ending, now))
+      living.splice(firstFrom(living, placed(buffer, plan, lanes).from), 1);
   });
+}
+
+/** Elements that a buffer has for itself. */
+interface Placed {
+  readonly id: number;
+  readonly from: number;
+  readonly to: number;
+}
+
+/** The first of the buffers, which are in the order of their places, that does not begin before a place. */
+function firstFrom(sorted: readonly Placed[], place: number): number {
+  let [low, high] = [0, sorted.length];
+  while (low < high) {
+    const middle = (low + high) >> 1;
+    if (at(sorted, middle).from < place) low = middle + 1;
+    else high = middle;
+  }
+  return low;
 }
 
 /** From the first step that names a buffer to the last. */
@@ -50,14 +76,10 @@ function lifetimes(steps: Program["steps"]): readonly Interval[] {
   return [...found.values()];
 }
 
-function placeOf(
-  { buffer: { id, size } }: Interval,
-  plan: MemoryPlan,
-  lanes: number,
-): readonly [from: number, to: number] {
+function placed({ id, size }: Buffer, plan: MemoryPlan, lanes: number): Placed {
   const from = plan.offsets.get(id) ?? complainOfProgram(`buffer ${id} has no place in the arena`);
   const to = from + size + lanes - 1;
-  if (Number.isInteger(from) && from >= 0 && to <= plan.size) return [from, to];
+  if (Number.isInteger(from) && from >= 0 && to <= plan.size) return { id, from, to };
   return complainOfProgram(`buffer ${id} lies outside of the arena`, {
     expected: `inside 0 to ${plan.size}`,
     found: `${from} to ${to}`,
