@@ -78,7 +78,8 @@ function bySums(context: LoweringContext, plan: ConvPlan, input: Location): Meth
 function byTiles(context: LoweringContext, plan: ConvPlan): Method | undefined {
   const { geometry, weights, bias, factors } = plan;
   if (factors !== undefined && isInSteps(factors.coefs, geometry.outputChannels)) return undefined;
-  const tiled = byWinograd(geometry, context);
+  // Integers stay integers in sums of products alone.
+  const tiled = weights.every(Number.isInteger) ? undefined : byWinograd(geometry, context);
   const [rows, columns] = geometry.output;
   const others = rows * columns * fastestTime(workOf(plan, geometry.inputChannels), context.rates);
   if (tiled === undefined || tiled.nanoseconds >= others) return undefined;

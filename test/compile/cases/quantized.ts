@@ -93,6 +93,14 @@ const products = [
     },
     { name: "no zero points" },
   ),
+  opCase(
+    {
+      op: "ConvInteger",
+      inputs: [pixels([1, 16, 16, 16]), kernels([16, 16, 3, 3]), byte("uint8", 7)],
+      attributes: window,
+    },
+    { name: "as large as what Winograd's filtering is for" },
+  ),
   opCase({
     op: "MatMulInteger",
     inputs: [pixels([3, 9]), kernels([9, 5]), byte("uint8", 120), byte("int8", 1)],
