@@ -24,6 +24,7 @@ interface Plan {
   readonly milliseconds: number;
   readonly fails?: string;
   readonly isBlocking?: boolean;
+  readonly holdsAt?: number;
   readonly log: string;
 }
 
@@ -43,6 +44,7 @@ if (values.config !== undefined) {
 const { plan, data }: { readonly plan: Plan; readonly data: string } = JSON.parse(
   readFileSync(file("config.json"), "utf8"),
 );
+const isFirst = readFileSync(plan.log, "utf8") === "";
 appendFileSync(plan.log, `${values.resume === undefined ? "begin" : "resume"} ${process.pid}\n`);
 
 let isStopped = false;
@@ -66,6 +68,8 @@ let done = existsSync(checkpoint) ? Number(readFileSync(checkpoint, "utf8")) : 0
 while (done < plan.epochs) {
   if (plan.isBlocking === true) block(plan.milliseconds);
   else await new Promise((resolve) => setTimeout(resolve, plan.milliseconds));
+  while (isFirst && done === plan.holdsAt && !isStopped)
+    await new Promise((resolve) => setTimeout(resolve, 10));
   if (isStopped) {
     process.stderr.write('penni: stopped in stage "retrain"; a checkpoint is written\n');
     process.exit(143);

@@ -21,6 +21,8 @@ export interface FakePlan {
   readonly milliseconds: number;
   /** Lets nothing else happen in its process meanwhile. */
   readonly isBlocking?: boolean;
+  /** Goes no further than this epoch when it runs for the first time: what is done with it meanwhile is never too late. */
+  readonly holdsAt?: number;
   /** Ends with this error after an epoch. */
   readonly fails?: string;
 }
@@ -92,7 +94,8 @@ export async function startWorker(
     jobs: 1,
     isMixed: false,
     isOnce: false,
-    lostAfterMs: 2000,
+    // However long a machine that has other work lets nothing happen here.
+    lostAfterMs: 10_000,
     signal: controller.signal,
     ...others,
     workshop: {

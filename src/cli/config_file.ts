@@ -7,7 +7,7 @@ import { z } from "zod";
 import { placedSpec } from "../data/spec.js";
 import { ioError } from "../files/atomic.js";
 import { checkIsFile } from "../files/regular_file.js";
-import { PenniError } from "../graph/errors.js";
+import { messageOf, PenniError } from "../graph/errors.js";
 import { acceptedBy } from "./accepted.js";
 import { closest } from "./closest.js";
 import { ruleOptionNames } from "./goal_options.js";
@@ -125,8 +125,6 @@ function importedTypeScript(file: string): Promise<unknown> {
     advice: `Write ${NAME}.mjs or ${NAME}.json instead`,
   });
 }
-
-const messageOf = (error: unknown): string => (error instanceof Error ? error.message : String(error));
 
 function bad(
   file: string,

@@ -1,6 +1,6 @@
 import path from "node:path";
 import type { Command } from "commander";
-import { PenniError } from "../graph/errors.js";
+import { messageOf, PenniError } from "../graph/errors.js";
 import { shellLine } from "../report/shell_words.js";
 import type { SweepDirectory } from "../sweep/directory.js";
 import type { TrialMaker } from "../sweep/engine.js";
@@ -211,8 +211,7 @@ async function compute(
   ]);
   const source = new SweepSource(sweep.root);
   const say = (text: string): void => void stderr.write(`${text}\n`);
-  const failed = (error: unknown): void =>
-    say(`no report: ${error instanceof Error ? error.message : String(error)}`);
+  const failed = (error: unknown): void => say(`no report: ${messageOf(error)}`);
   const keeper = new ResultsKeeper(sweep, source, failed);
   const server = open === true ? await openServed(source, say).catch(failed) : undefined;
   // An address may hold a password.

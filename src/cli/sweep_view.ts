@@ -52,12 +52,12 @@ export class ResultsKeeper {
 
   /** Writes them if that was long enough ago. */
   async renew(): Promise<void> {
-    if (Date.now() >= this.resultsDue) await this.writeResults();
-    if (Date.now() >= this.pageDue) await this.writePage();
+    if (performance.now() >= this.resultsDue) await this.writeResults();
+    if (performance.now() >= this.pageDue) await this.writePage();
   }
 
   async writeResults(): Promise<void> {
-    const started = Date.now();
+    const started = performance.now();
     // Trials that end meanwhile do not begin it again.
     this.resultsDue = Number.POSITIVE_INFINITY;
     try {
@@ -69,7 +69,7 @@ export class ResultsKeeper {
 
   /** @returns the page's name in the directory; undefined where it cannot be made */
   async writePage(): Promise<string | undefined> {
-    const started = Date.now();
+    const started = performance.now();
     this.pageDue = Number.POSITIVE_INFINITY;
     try {
       await this.sweep.write(PAGE, await this.source.page());
@@ -85,6 +85,6 @@ export class ResultsKeeper {
 }
 
 const nextDue = (started: number, interval: number): number => {
-  const now = Date.now();
+  const now = performance.now();
   return now + Math.max(interval, (now - started) / WRITING_SHARE);
 };

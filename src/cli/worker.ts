@@ -3,6 +3,7 @@ import { fileURLToPath } from "node:url";
 import { type Command, InvalidArgumentError, Option } from "commander";
 import { at, orDefault } from "../graph/at.js";
 import { PenniError } from "../graph/errors.js";
+import type { Bell } from "../queue/bell.js";
 import type { SettingsCheck } from "../queue/document.js";
 import { type ManifestKind, manifestKinds } from "../queue/manifest_kinds.js";
 import type { WorkerReport } from "../queue/worker.js";
@@ -122,35 +123,12 @@ function workerName(text: string): string {
 }
 
 async function work(options: WorkerCommandOptions, program: Command, terminal: Terminal): Promise<void> {
-  const { store: directory } = options;
-  if (directory === undefined)
+  const { store } = options;
+  if (store === undefined)
     throw new PenniError("bad-option", "where the store is, is not given", {
       expected: "penni worker --queue URL --store DIR",
     });
-  const [
-    { queueAddress },
-    { DirectoryStore },
-    { awaitMarked },
-    { awaitServer },
-    { Bell },
-    { WorkDirectory },
-    { inProcess },
-    { runWorker },
-    { resultVersions },
-    check,
-  ] = await Promise.all([
-    import("../queue/address.js"),
-    import("../queue/directory_store.js"),
-    import("../queue/store_marker.js"),
-    import("../queue/server.js"),
-    import("../queue/bell.js"),
-    import("../queue/work_directory.js"),
-    import("../queue/computation.js"),
-    import("../queue/worker.js"),
-    import("../sweep/provenance.js"),
-    settingsCheck(program),
-  ]);
-  const address = queueAddress(options.queue);
+  const { Bell } = await import("../queue/bell.js");
   const controller = new AbortController();
   const bell = new Bell();
   let stopped: StopSignal | undefined;
@@ -162,52 +140,86 @@ async function work(options: WorkerCommandOptions, program: Command, terminal: T
     bell.ring();
   });
   const notice = (text: string): void => void terminal.stderr.write(`${text}\n`);
-  const versions = resultVersions();
-  const name = options.name ?? `${hostname()}-${process.pid}`;
-  notice(`worker ${name}: penni ${versions.penni}, ONNX Runtime ${versions.onnxruntime}`);
   try {
-    const until =
-      performance.now() + 1000 * (options.wait ?? (options.once === true ? 0 : Number.POSITIVE_INFINITY));
-    const left = (): number => Math.max(0, until - performance.now());
-    // First: what is wrong with the address is said before anything is waited for.
-    await awaitServer(address, { limitMs: left(), bell, notice });
-    await awaitMarked(directory, { limitMs: left(), bell, notice });
-    if (!controller.signal.aborted) {
-      const store = await DirectoryStore.open(directory);
-      // Otherwise each trial would only find out, and fail.
-      await store.checkWritable();
-      const folder = await WorkDirectory.make(options.work);
-      try {
-        const report = await runWorker({
-          address,
-          workshop: {
-            store,
-            work: folder,
-            compute: inProcess([process.execPath, fileURLToPath(new URL("./main.js", import.meta.url))]),
-            local: { maps: orDefault(options.dataMap, []), check, threads: threadsFor(options.jobs) },
-            versions,
-            worker: name,
-            lookMs: LOOK_MS,
-            uploadMs: 1000 * options.checkpointEvery,
-            notice,
-          },
-          jobs: options.jobs,
-          isMixed: options.mixed === true,
-          isOnce: options.once === true,
-          lostAfterMs: 1000 * options.lostAfter,
-          waitMs: left(),
-          signal: controller.signal,
-        });
-        notice(describeReport(report));
-      } finally {
-        await folder.remove();
-      }
-    }
+    const check = await settingsCheck(program);
+    await takeTrials(options, store, check, { signal: controller.signal, bell, notice });
   } finally {
     release();
   }
   if (stopped !== undefined)
     throw new StoppedError(new PenniError("interrupted", "the worker was asked to end"), stopped);
+}
+
+/** How the worker is asked to end, and where it says what happens. */
+interface Attendance {
+  readonly signal: AbortSignal;
+  /** Rings when the signal is aborted. */
+  readonly bell: Bell;
+  readonly notice: (text: string) => void;
+}
+
+/** Waits for queue and store, and takes trials until it is asked to end. */
+async function takeTrials(
+  options: WorkerCommandOptions,
+  directory: string,
+  check: SettingsCheck,
+  { signal, bell, notice }: Attendance,
+): Promise<void> {
+  const [
+    { queueAddress },
+    { DirectoryStore },
+    { awaitMarked },
+    { awaitServer },
+    { WorkDirectory },
+    { inProcess },
+    { runWorker },
+    { resultVersions },
+  ] = await Promise.all([
+    import("../queue/address.js"),
+    import("../queue/directory_store.js"),
+    import("../queue/store_marker.js"),
+    import("../queue/server.js"),
+    import("../queue/work_directory.js"),
+    import("../queue/computation.js"),
+    import("../queue/worker.js"),
+    import("../sweep/provenance.js"),
+  ]);
+  const address = queueAddress(options.queue);
+  const versions = resultVersions();
+  const worker = options.name ?? `${hostname()}-${process.pid}`;
+  notice(`worker ${worker}: penni ${versions.penni}, ONNX Runtime ${versions.onnxruntime}`);
+  const until = performance.now() + 1000 * secondsToWait(options);
+  const left = (): number => Math.max(0, until - performance.now());
+  // First: what is wrong with the address is said before anything is waited for.
+  await awaitServer(address, { limitMs: left(), bell, notice });
+  await awaitMarked(directory, { limitMs: left(), bell, notice });
+  if (signal.aborted) return;
+  const store = await DirectoryStore.open(directory);
+  // Otherwise each trial would only find out, and fail.
+  await store.checkWritable();
+  const work = await WorkDirectory.make(options.work);
+  try {
+    const compute = inProcess([process.execPath, fileURLToPath(new URL("./main.js", import.meta.url))]);
+    const local = { maps: orDefault(options.dataMap, []), check, threads: threadsFor(options.jobs) };
+    const uploadMs = 1000 * options.checkpointEvery;
+    const report = await runWorker({
+      address,
+      workshop: { store, work, compute, local, versions, worker, lookMs: LOOK_MS, uploadMs, notice },
+      jobs: options.jobs,
+      isMixed: options.mixed === true,
+      isOnce: options.once === true,
+      lostAfterMs: 1000 * options.lostAfter,
+      waitMs: left(),
+      signal,
+    });
+    notice(describeReport(report));
+  } finally {
+    await work.remove();
+  }
+}
+
+function secondsToWait({ wait, once }: WorkerCommandOptions): number {
+  return wait ?? (once === true ? 0 : Number.POSITIVE_INFINITY);
 }
 
 const LOOK_MS = 500;

@@ -51,6 +51,11 @@ export class PenniError extends Error {
   }
 }
 
+/** What anything that was thrown says. */
+export function messageOf(error: unknown): string {
+  return error instanceof Error ? error.message : String(error);
+}
+
 /** Names come from files: control characters would break the line or the terminal, and length would flood it. */
 function oneLine(message: string): string {
   const line = terminalLine(message);
@@ -70,5 +75,8 @@ function composeMessage(problem: string, details: ErrorDetails): string {
   ].filter((part) => part !== undefined);
   const head = [...where, problem].join(": ");
   const body = contrast.length === 0 ? head : `${head}: ${contrast.join(", ")}`;
-  return details.advice === undefined ? body : `${body}. ${details.advice}`;
+  if (details.advice === undefined) return body;
+  // What others have said (a server, the system) may end with its own.
+  const stop = /[.!?]$/.test(body) ? "" : ".";
+  return `${body}${stop} ${details.advice}`;
 }

@@ -16,6 +16,12 @@ export const QUEUE_VARIABLE = "PENNI_QUEUE";
 
 const DEFAULT_PORT = 6379;
 const EXPECTED = "redis://HOST:PORT/DB or rediss://USER:PASSWORD@HOST:PORT/DB";
+const NO_ADDRESS = "not the address of a queue";
+const GIVE = `Give it with --queue, or in the environment as ${QUEUE_VARIABLE}, which other users do not see`;
+/** Characters that end a host in front of the sign that ends a password. */
+const CUT_CREDENTIALS = /^[a-z]+:\/\/[^/?#]*[/?#].*@/i;
+const ENCODE =
+  "Percent-encode what user and password have of such characters: # as %23, / as %2F, ? as %3F, % as %25";
 
 /**
  * The address in --queue, or in the environment. Errors never repeat it: it may hold a password.
@@ -24,14 +30,15 @@ const EXPECTED = "redis://HOST:PORT/DB or rediss://USER:PASSWORD@HOST:PORT/DB";
 export function queueAddress(given: string | undefined): QueueAddress {
   const text = given ?? process.env[QUEUE_VARIABLE];
   if (text === undefined || text === "") throw bad("where the queue is, is not given", "nothing");
+  if (CUT_CREDENTIALS.test(text))
+    throw bad(`${NO_ADDRESS}: it is cut off before its host`, "a #, / or ? in front of the @", ENCODE);
   const url = parsed(text);
-  if (url === undefined) throw bad("not the address of a queue", "something else");
+  if (url === undefined) throw bad(NO_ADDRESS, "something else");
   const { protocol, hostname, port, pathname, search, hash } = url;
-  if (protocol !== "redis:" && protocol !== "rediss:")
-    throw bad("not the address of a queue", `"${protocol}//..."`);
+  if (protocol !== "redis:" && protocol !== "rediss:") throw bad(NO_ADDRESS, `"${protocol}//..."`);
   const [, db = "0"] = /^\/(\d{1,4})?$/.exec(pathname === "" ? "/" : pathname) ?? [undefined, "none"];
   if (hostname === "" || db === "none" || search !== "" || hash !== "")
-    throw bad("not the address of a queue", "a part that it does not have, or no host");
+    throw bad(NO_ADDRESS, "a part that it does not have, or no host");
   return {
     host: hostname.replace(/^\[(.*)\]$/, "$1"),
     port: port === "" ? DEFAULT_PORT : Number(port),
@@ -58,11 +65,11 @@ function decoded(text: string): string {
   }
 }
 
-function bad(problem: string, found: string): PenniError {
+function bad(problem: string, found: string, advice = GIVE): PenniError {
   return new PenniError("bad-option", problem, {
     expected: EXPECTED,
     found,
-    advice: `Give it with --queue, or in the environment as ${QUEUE_VARIABLE}, which other users do not see`,
+    advice,
   });
 }
 

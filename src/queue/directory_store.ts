@@ -254,12 +254,12 @@ export class DirectoryStore implements Store {
 
   private wasSeen(folder: string): boolean {
     const at = this.seen.get(folder);
-    return at !== undefined && Date.now() - at < SEEN_MS;
+    return at !== undefined && performance.now() - at < SEEN_MS;
   }
 
   private see(folder: string): void {
     if (this.seen.size > MOST_SEEN) this.seen.clear();
-    this.seen.set(folder, Date.now());
+    this.seen.set(folder, performance.now());
   }
 
   /** What is written into an empty mount point is lost. */

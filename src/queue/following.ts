@@ -5,7 +5,7 @@ import { epochOf } from "../sweep/trial_epochs.js";
 import type { Bell } from "./bell.js";
 import type { Payload } from "./payload.js";
 import { writeRecord } from "./records.js";
-import type { Store } from "./store.js";
+import type { TrialFiles } from "./trial_files.js";
 
 /** Who has come to an end with a trial. */
 interface Doer {
@@ -24,16 +24,9 @@ export type Standing =
 export interface TrialQueue {
   /** Milliseconds between looks where nothing is heard. */
   readonly lookMs: number;
-  readonly data: Store;
+  readonly files: TrialFiles;
   /** Does something with the store, again as long as that is away; undefined where the sweep is stopped meanwhile. */
   storing<Result>(signal: AbortSignal, bell: Bell, work: () => Promise<Result>): Promise<Result | undefined>;
-  /**
-   * The result in the store, brought into the directory.
-   * @param before done as soon as it is known whether there is one, and before it is brought
-   */
-  result(trial: Trial, directory: string, before: () => Promise<void>): Promise<TrialOutcome | undefined>;
-  /** Brings a trial's last checkpoint into the directory, if there is one. */
-  restoreCheckpoint(trial: Trial, directory: string): Promise<void>;
   /** Puts a trial on the queue; one that is there already is left as it is. */
   submit(payload: Payload): Promise<void>;
   standing(payload: Payload): Promise<Standing>;
@@ -100,7 +93,7 @@ export class Following {
         if (wasQueued) await this.bell.wait(REMOVAL_MS);
         if (wasQueued && queue.wasWithdrawn(trial.id)) return this.halted("paused");
         // Of another sweep, which has the same trial and has left it.
-        await queue.data.removeRecord(trial.id, "request");
+        await queue.files.store.removeRecord(trial.id, "request");
         await this.submit();
         return undefined;
       case "waiting":
@@ -118,7 +111,7 @@ export class Following {
 
   /** The result, once the epochs that led to it are told. */
   private result(): Promise<TrialOutcome | undefined> {
-    return this.queue.result(this.trial, this.directory, () => this.readEpochs());
+    return this.queue.files.result(this.trial, this.directory, () => this.readEpochs());
   }
 
   private async ended(by: Doer): Promise<TrialOutcome | undefined> {
@@ -129,7 +122,7 @@ export class Following {
     await queue.remove(trial.id);
     if (this.asked !== undefined) return this.halted(OUTCOME[this.asked], by);
     // Nobody here asked for its end, or its result is gone: it goes on.
-    await queue.data.removeRecord(trial.id, "request");
+    await queue.files.store.removeRecord(trial.id, "request");
     await this.submit();
     return undefined;
   }
@@ -141,13 +134,13 @@ export class Following {
 
   private async ask(ask: "stop" | "pause"): Promise<void> {
     this.asked = ask;
-    this.askedAt = Date.now();
-    await writeRecord(this.queue.data, this.trial.id, "request", { format: 1, ask });
+    this.askedAt = performance.now();
+    await writeRecord(this.queue.files.store, this.trial.id, "request", { format: 1, ask });
   }
 
   /** A worker that does not answer writes what it has into the store, from where the trial goes on. */
   private async overdue(): Promise<TrialOutcome | undefined> {
-    if (this.asked === undefined || Date.now() - this.askedAt < PAUSING_MS) return undefined;
+    if (this.asked === undefined || performance.now() - this.askedAt < PAUSING_MS) return undefined;
     return this.halted(OUTCOME[this.asked]);
   }
 
@@ -156,13 +149,13 @@ export class Following {
     status: "paused" | "stopped",
     { worker, attempts }: Doer = NOBODY,
   ): Promise<TrialOutcome> {
-    await this.queue.restoreCheckpoint(this.trial, this.directory);
+    await this.queue.files.restoreCheckpoint(this.trial, this.directory);
     if (status === "paused") return { status };
     return { status, provenance: { ...resultVersions(), worker, attempts } };
   }
 
   private async readEpochs(): Promise<void> {
-    const bytes = await this.queue.data.record(this.trial.id, "metrics");
+    const bytes = await this.queue.files.store.record(this.trial.id, "metrics");
     if (bytes === undefined) return;
     const lines = new TextDecoder().decode(bytes).split("\n").slice(0, -1);
     for (; this.seen < lines.length; this.seen++) {

@@ -1,6 +1,6 @@
 import { existsSync } from "node:fs";
 import path from "node:path";
-import { PenniError } from "../graph/errors.js";
+import { messageOf, PenniError } from "../graph/errors.js";
 import { LineReader } from "../sweep/line_reader.js";
 import { METRICS } from "../sweep/trial_epochs.js";
 import { Bell } from "./bell.js";
@@ -97,7 +97,8 @@ class Performance {
   private lines = "";
   /** Whether there are lines that the store does not have, as it may be away for a while. */
   private untold = false;
-  private uploaded = { state: "", at: 0 };
+  /** When by `performance.now()`: a clock that is set back would keep checkpoints from the store for as long. */
+  private uploaded = { state: "", at: Number.NEGATIVE_INFINITY };
 
   constructor(
     private readonly document: TrialDocument,
@@ -139,7 +140,7 @@ class Performance {
     await this.countStart(checkpoint === undefined ? null : sha256Of(checkpoint));
     const config = await unpack(this.document, path.join(this.folder, "inputs"), store, local);
     if (checkpoint !== undefined && (await this.restored(checkpoint))) {
-      this.uploaded = { state: this.snapshots.state(), at: Date.now() };
+      this.uploaded = { state: this.snapshots.state(), at: performance.now() };
       return ["compress", "--resume", this.directory, "--quiet"];
     }
     return ["compress", "--config", config, "-o", this.directory, "--quiet"];
@@ -224,7 +225,7 @@ class Performance {
     try {
       await work();
     } catch (error) {
-      this.workshop.notice(error instanceof Error ? error.message : String(error));
+      this.workshop.notice(messageOf(error));
     }
   }
 
@@ -232,11 +233,11 @@ class Performance {
   private async upload(): Promise<void> {
     const { uploadMs } = this.workshop;
     if (!existsSync(path.join(this.directory, "config.json"))) return;
-    if (Date.now() - this.uploaded.at < uploadMs) return;
+    if (performance.now() - this.uploaded.at < uploadMs) return;
     const state = this.snapshots.state();
     if (state === this.uploaded.state) return;
     await this.keep(await this.snapshots.take(false));
-    this.uploaded = { state, at: Date.now() };
+    this.uploaded = { state, at: performance.now() };
   }
 
   /** What was replaced is not kept; of another worker's result everything is. */

@@ -42,10 +42,11 @@ export async function readPlain(file: string): Promise<Uint8Array | undefined> {
   }
 }
 
-/** Removes a file, if it is there. */
+/** Removes a file, if it is there. @throws PenniError "bad-file" if it is a folder, which is not ours to remove */
 export async function removeFile(file: string): Promise<void> {
   await unlink(file).catch((error: unknown) => {
-    if (errnoOf(error) !== "ENOENT") throw error;
+    const code = errnoOf(error);
+    if (code !== "ENOENT") throw code === "EISDIR" ? damaged(file, "a folder") : error;
   });
 }
 

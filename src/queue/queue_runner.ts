@@ -1,24 +1,18 @@
-import { existsSync } from "node:fs";
-import path from "node:path";
 import { isDeepStrictEqual } from "node:util";
 import type { Job, Queue, QueueEvents } from "bullmq";
 import { orDefault } from "../graph/at.js";
 import { PenniError } from "../graph/errors.js";
 import { resultVersions } from "../sweep/provenance.js";
-import { summaryIn } from "../sweep/summary_file.js";
 import type { Trial, TrialOutcome, TrialRunner, TrialWatch } from "../sweep/trial.js";
 import { type QueueAddress, queueAddress, shownAddress, withoutPassword } from "./address.js";
 import { Bell } from "./bell.js";
 import { DirectoryStore } from "./directory_store.js";
-import { Publisher, placesOf, type RunPlaces, readDocument } from "./document.js";
 import { Following, type Standing, type TrialQueue } from "./following.js";
 import { connectionOptions, KEY_PREFIX, loadBullMq, QUEUE_NAME } from "./libraries.js";
-import { readRunFile } from "./manifest.js";
 import { JOB_NAME, jobIdOf, type Payload } from "./payload.js";
-import { readRecord, type StoreRecord, writeRecord } from "./records.js";
 import { awaitServer, problemOf } from "./server.js";
-import { restore, Snapshots } from "./snapshot.js";
 import type { Store } from "./store.js";
+import { TrialFiles } from "./trial_files.js";
 
 export interface QueueRunnerOptions {
   /** Default: the environment's PENNI_QUEUE. */
@@ -78,7 +72,7 @@ class QueueRunner implements TrialRunner, TrialQueue {
   private readonly withdrawn = new Set<string>();
   /** Jobs that this runner itself has taken off, of which it has not been told yet. */
   private readonly removed = new Set<string>();
-  private readonly publisher: Publisher;
+  readonly files: TrialFiles;
   private isAway = false;
   private isStoreAway = false;
 
@@ -88,7 +82,7 @@ class QueueRunner implements TrialRunner, TrialQueue {
     private readonly store: Store,
     private readonly options: QueueRunnerOptions,
   ) {
-    this.publisher = new Publisher(store);
+    this.files = new TrialFiles(store, (text) => this.tell(text));
     this.places = options.places ?? DEFAULT_PLACES;
     const connection = { connection: connectionOptions(address), prefix: KEY_PREFIX };
     this.queue = new library.Queue(QUEUE_NAME, {
@@ -147,11 +141,9 @@ class QueueRunner implements TrialRunner, TrialQueue {
 
   /** The result, if there is one already; what is to be put on the queue otherwise. */
   private async begin(trial: Trial, directory: string): Promise<TrialOutcome | Payload> {
-    const found = await this.result(trial, directory);
+    const found = await this.files.result(trial, directory);
     if (found !== undefined) return found;
-    const document = await this.publisher.publish(trial);
-    await this.adopt(trial, document, directory);
-    await this.store.removeRecord(trial.id, "request");
+    const document = await this.files.prepare(trial, directory);
     return { format: 1, trial: trial.id, document, versions: resultVersions(), store: this.store.id };
   }
 
@@ -189,62 +181,6 @@ class QueueRunner implements TrialRunner, TrialQueue {
 
   get lookMs(): number {
     return this.options.lookMs ?? DEFAULT_LOOK_MS;
-  }
-
-  get data(): Store {
-    return this.store;
-  }
-
-  async result(
-    trial: Trial,
-    directory: string,
-    before: () => Promise<void> = async () => undefined,
-  ): Promise<TrialOutcome | undefined> {
-    try {
-      const record = await readRecord(this.store, trial.id, "result");
-      await before();
-      return record === undefined ? undefined : await this.fetched(record, trial, directory);
-    } catch (error) {
-      if (!(error instanceof PenniError) || error.code !== "bad-file") throw error;
-      this.tell(`the result of trial ${trial.number} is computed again: ${error.message}`);
-      await this.store.removeRecord(trial.id, "result");
-      return undefined;
-    }
-  }
-
-  private async fetched(
-    { manifest, versions: used, worker, attempts }: StoreRecord<"result">,
-    trial: Trial,
-    directory: string,
-  ): Promise<TrialOutcome> {
-    const bytes = await readRunFile(manifest, trial.id, this.store, "summary.json");
-    const summary = summaryIn(new TextDecoder().decode(bytes));
-    if (summary === undefined)
-      throw new PenniError("bad-file", "its summary is none of a compression", { file: "summary.json" });
-    await restore(manifest, trial.id, this.store, directory, trialPlaces(trial));
-    return {
-      status: "done",
-      summary: { ...summary, model: path.join(directory, "model.onnx") },
-      provenance: { ...used, worker, attempts },
-    };
-  }
-
-  async restoreCheckpoint(trial: Trial, directory: string): Promise<void> {
-    const manifest = await readRecord(this.store, trial.id, "checkpoint");
-    if (manifest !== undefined) await restore(manifest, trial.id, this.store, directory, trialPlaces(trial));
-  }
-
-  /** A run that was begun here goes on there, where the store has nothing of it. */
-  private async adopt({ id }: Trial, digest: string, directory: string): Promise<void> {
-    if (!existsSync(path.join(directory, "config.json"))) return;
-    if ((await this.store.record(id, "checkpoint")) !== undefined) return;
-    const places = placesOf(await readDocument(digest, id, this.store));
-    await writeRecord(
-      this.store,
-      id,
-      "checkpoint",
-      await new Snapshots(directory, id, this.store, places).take(false),
-    );
   }
 
   /** Puts a trial on the queue; one that is there already is left as it is. */
@@ -303,7 +239,7 @@ class QueueRunner implements TrialRunner, TrialQueue {
 
   /** Makes way for another try of a trial that has failed. */
   async failed(trial: string): Promise<void> {
-    this.publisher.forget();
+    this.files.forget();
     await this.remove(trial);
   }
 
@@ -334,14 +270,4 @@ class QueueRunner implements TrialRunner, TrialQueue {
   private tell(text: string): void {
     this.options.notice?.(withoutPassword(text, this.address));
   }
-}
-
-/** Where a trial's files are as the sweep names them. */
-function trialPlaces({ settings }: Trial): RunPlaces {
-  const { model, teacher, data } = settings;
-  return {
-    model: String(model),
-    data: String(data),
-    ...(typeof teacher === "string" && teacher.endsWith(".onnx") ? { teacher } : {}),
-  };
 }

@@ -7,6 +7,27 @@ import { CONNECT_MS, connectionOptions, loadIoRedis } from "./libraries.js";
 export interface ServerFacts {
   readonly version: string;
   readonly usedMemoryBytes: number;
+  /** Milliseconds by which this machine's clock is before the server's; negative: behind it. */
+  readonly clockAheadMs: number;
+}
+
+/** By what clocks of workers may differ from the server's, stated in docs/scale.md. */
+const MOST_AHEAD_MS = 30_000;
+
+/**
+ * When a trial that has failed or was refused is tried again goes by the clocks of workers: one that is far ahead would
+ * keep it from all others.
+ * @throws PenniError "io" if this machine's clock is not the server's
+ */
+export function checkClock({ clockAheadMs }: ServerFacts, address: QueueAddress): void {
+  if (Math.abs(clockAheadMs) <= MOST_AHEAD_MS) return;
+  const seconds = Math.round(Math.abs(clockAheadMs) / 1000);
+  throw new PenniError("io", "the clock of this machine is not that of the queue's server", {
+    file: shownAddress(address),
+    expected: `at most ${MOST_AHEAD_MS / 1000} s between them`,
+    found: `${seconds} s ${clockAheadMs > 0 ? "ahead" : "behind"}`,
+    advice: "Set the one that is wrong, best by NTP on all machines: timedatectl set-ntp true",
+  });
 }
 
 /**
@@ -67,17 +88,25 @@ async function facts(address: QueueAddress): Promise<ServerFacts> {
   client.on("error", (error) => {
     first ??= error;
   });
-  const asked = async (): Promise<string> => {
+  const asked = async (): Promise<ServerFacts> => {
     await client.connect();
     // Otherwise one that does not exist is passed over, and everything goes into the first.
     await client.select(address.db);
-    return client.info();
-  };
-  try {
-    const info = await within(asked(), CONNECT_MS);
+    const before = Date.now();
+    const [seconds, microseconds] = await client.time();
+    const between = (before + Date.now()) / 2;
+    const clockAheadMs = Math.round(between - 1000 * Number(seconds) - Number(microseconds) / 1000);
+    const info = await client.info();
     const field = (name: string): string | undefined =>
       new RegExp(`^${name}:(.*?)\\r?$`, "m").exec(info)?.[1];
-    return { version: field("redis_version") ?? "unknown", usedMemoryBytes: Number(field("used_memory")) };
+    return {
+      version: field("redis_version") ?? "unknown",
+      usedMemoryBytes: Number(field("used_memory")),
+      clockAheadMs,
+    };
+  };
+  try {
+    return await within(asked(), CONNECT_MS);
   } catch (error) {
     throw first ?? error;
   } finally {

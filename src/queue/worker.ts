@@ -1,11 +1,11 @@
 import type { Job, Worker } from "bullmq";
-import { PenniError } from "../graph/errors.js";
+import { messageOf, PenniError } from "../graph/errors.js";
 import { type QueueAddress, shownAddress, withoutPassword } from "./address.js";
 import { Bell } from "./bell.js";
 import { connectionOptions, KEY_PREFIX, loadBullMq, QUEUE_NAME } from "./libraries.js";
 import { checkFormat, checkStore, checkVersions, type Payload, readPayload } from "./payload.js";
 import { type Interruption, type Performed, perform, type Workshop } from "./perform.js";
-import { awaitServer, isAway, problemOf } from "./server.js";
+import { awaitServer, checkClock, isAway, problemOf } from "./server.js";
 
 export interface WorkerOptions {
   readonly address: QueueAddress;
@@ -46,7 +46,7 @@ type BullMq = Awaited<ReturnType<typeof loadBullMq>>;
 
 /**
  * Takes trials from a queue until it is asked to end.
- * @throws PenniError "io" if there is no queue to begin with (`awaitServer`); with `isOnce`, why its trial was refused or failed
+ * @throws PenniError "io" if there is no queue to begin with (`awaitServer`), or its clock is another; with `isOnce`, why its trial was refused or failed
  */
 export async function runWorker(options: WorkerOptions): Promise<WorkerReport> {
   const library = await loadBullMq();
@@ -55,8 +55,9 @@ export async function runWorker(options: WorkerOptions): Promise<WorkerReport> {
   const ring = (): void => bell.ring();
   if (signal.aborted) bell.ring();
   signal.addEventListener("abort", ring, { once: true });
-  await awaitServer(address, { limitMs: waitMs, bell, notice: workshop.notice });
+  const server = await awaitServer(address, { limitMs: waitMs, bell, notice: workshop.notice });
   signal.removeEventListener("abort", ring);
+  if (server !== undefined) checkClock(server, address);
   return new QueueWorker(library, options).run();
 }
 
@@ -187,8 +188,7 @@ class QueueWorker {
     try {
       return await perform(payload, { number, progress }, workshop, interrupted);
     } catch (error) {
-      const message = error instanceof Error ? error.message : String(error);
-      const reason = withoutPassword(message, address).slice(0, LONGEST_REASON);
+      const reason = withoutPassword(messageOf(error), address).slice(0, LONGEST_REASON);
       this.counts.failed += 1;
       workshop.notice(`trial ${payload.trial.slice(0, 12)}: ${reason}`);
       this.failure = this.options.isOnce ? new PenniError("training", reason) : undefined;
@@ -253,8 +253,6 @@ class QueueWorker {
     this.isAway = false;
   }
 }
-
-const messageOf = (error: unknown): string => (error instanceof Error ? error.message : String(error));
 
 /** What another attempt would only say again: a trial that was refused for what it is. */
 function isFinal(error: unknown): boolean {

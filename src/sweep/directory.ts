@@ -19,8 +19,10 @@ export const SWEEP = "sweep.json";
 export const JOURNAL = "trials.jsonl";
 export const TRIALS = "trials";
 
+const FORMAT = 1;
+
 export const frozenSchema = z.strictObject({
-  format: z.literal(1),
+  format: z.literal(FORMAT),
   spec: sweepSpecSchema,
   /** SHA-256 of the files that settings name. */
   files: z.record(z.string(), z.string()),
@@ -61,15 +63,24 @@ export async function readSweep(root: string): Promise<SweepRecord> {
       advice: "Start one with: penni sweep FILE -o DIR",
     });
   }
-  const frozen = frozenSchema.safeParse(parseJson(await readText(file)));
+  const content = parseJson(await readText(file));
+  const frozen = frozenSchema.safeParse(content);
   if (!frozen.success) {
     throw new PenniError("bad-file", "the sweep's description cannot be read", {
       file,
-      found: z.prettifyError(frozen.error),
+      found: content === undefined ? "no JSON: it may be cut off" : faults(content, frozen.error),
       advice: "Put the file back as it was, or start a new sweep",
     });
   }
   return { root, frozen: frozen.data, state: stateOf(await Journal.read(path.join(root, JOURNAL))) };
+}
+
+/** Of another format nothing else is expected to fit. */
+function faults(content: unknown, error: z.ZodError): string {
+  const { data } = z.looseObject({ format: z.number() }).safeParse(content);
+  return data === undefined || data.format === FORMAT
+    ? z.prettifyError(error)
+    : `format ${data.format}, which is that of another version of Penni`;
 }
 
 /**
@@ -113,7 +124,7 @@ export class SweepDirectory {
     }
     const lock = await RunLock.acquire(root);
     try {
-      const frozen: FrozenSweep = { format: 1, spec, files: { ...files }, versions: versions() };
+      const frozen: FrozenSweep = { format: FORMAT, spec, files: { ...files }, versions: versions() };
       await writeFileAtomic(path.join(root, SWEEP), `${JSON.stringify(frozen, null, 2)}\n`);
       return await SweepDirectory.opened({ root, frozen, state: [] }, lock);
     } catch (error) {

@@ -49,7 +49,13 @@ export const sweepEventSchema = z.discriminatedUnion("event", [
     /** The trial of the same id that was computed. */
     sameAs: number.optional(),
   }),
-  z.object({ event: z.literal("failed"), number, reason: z.string(), attempts: z.int().min(1) }),
+  z.object({
+    event: z.literal("failed"),
+    number,
+    reason: z.string(),
+    /** None of a trial that could not even be begun, as without its model. */
+    attempts: z.int().min(0),
+  }),
   /** A failed trial is to be tried again. */
   z.object({ event: z.literal("retried"), number }),
 ]);

@@ -45,7 +45,12 @@ export type TrialOutcome =
   | { readonly status: "stopped"; readonly provenance: TrialProvenance }
   /** The sweep was stopped; goes on from its checkpoint when it is run again. */
   | { readonly status: "paused" }
-  | { readonly status: "failed"; readonly reason: string; readonly attempts: number };
+  | {
+      readonly status: "failed";
+      readonly reason: string;
+      /** 0 for a trial that could not even be begun, as without its model. */
+      readonly attempts: number;
+    };
 
 /** What computed a trial. */
 export interface TrialProvenance {

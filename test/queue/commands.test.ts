@@ -4,13 +4,13 @@ import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync } from "node
 import { tmpdir } from "node:os";
 import path from "node:path";
 import { after, before, describe, test } from "node:test";
-import { setTimeout as sleep } from "node:timers/promises";
 import { DirectoryStore } from "../../src/queue/directory_store.js";
 import { openQueueRunner } from "../../src/queue/queue_runner.js";
 import { penni } from "../../support/command_line.js";
 import { TrialMaker, WatchedEpochs } from "../../support/queue.js";
 import { TestRedis, withoutRedis } from "../../support/redis_server.js";
 import { projectRoot } from "../../support/shared.js";
+import { until } from "../../support/until.js";
 
 const main = path.join(projectRoot, "dist/src/cli/main.js");
 
@@ -37,13 +37,6 @@ function start(words: readonly string[], queue: string, more: NodeJS.ProcessEnv 
     child.on("close", (status) => resolve({ ...said, status }));
   });
   return { child, said, ended };
-}
-
-async function until(condition: () => boolean, what: string): Promise<void> {
-  for (let left = 4800; !condition(); left--) {
-    assert.ok(left > 0, what);
-    await sleep(25);
-  }
 }
 
 const password = "s3cret-päss/word";
@@ -84,7 +77,7 @@ describe("penni worker", { skip: withoutRedis, concurrency: 4 }, () => {
     const direct = start(
       [
         ...["compress", maker.model, "--data", "synthetic:200", "-o", plain, "--checkpoint-seconds=0.05"],
-        ...["--target-macs=0.8", "--threads=1", "--batch=16", "--epochs=3", "--fine-tune-epochs=2"],
+        ...["--target-macs=0.8", "--threads=1", "--batch=16", "--epochs=8", "--fine-tune-epochs=2"],
       ],
       "",
     );
@@ -92,7 +85,7 @@ describe("penni worker", { skip: withoutRedis, concurrency: 4 }, () => {
       targetMacs: 0.8,
       threads: 1,
       batch: 16,
-      epochs: 3,
+      epochs: 8,
       fineTuneEpochs: 2,
       checkpointSeconds: 0.05,
     });
@@ -101,7 +94,10 @@ describe("penni worker", { skip: withoutRedis, concurrency: 4 }, () => {
     const watch = new WatchedEpochs();
     const outcome = runner.run(trial, maker.directory(trial), watch);
     const checkpoint = path.join(store, "trials", trial.id, "checkpoint");
-    await until(() => existsSync(checkpoint) && watch.epochs.length > 0, first.said.text);
+    await until(
+      () => existsSync(checkpoint) && watch.epochs.length > 0,
+      () => first.said.text,
+    );
     assert.ok(!existsSync(path.join(store, "trials", trial.id, "result")));
     const [child = ""] = readFileSync(
       `/proc/${first.child.pid}/task/${first.child.pid}/children`,
@@ -110,7 +106,10 @@ describe("penni worker", { skip: withoutRedis, concurrency: 4 }, () => {
     first.child.kill("SIGKILL");
     await first.ended;
     // Nobody goes on with a trial whose worker is gone.
-    await until(() => child === "" || !existsSync(`/proc/${child}`), "the trial's process lives on");
+    await until(
+      () => child === "" || !existsSync(`/proc/${child}`),
+      () => "the trial's process lives on",
+    );
     const second = worker("second");
     const ended = await outcome;
     assert.equal(ended.status, "done", JSON.stringify(ended));

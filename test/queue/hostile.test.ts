@@ -4,7 +4,6 @@ import { existsSync, mkdtempSync, readdirSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import path from "node:path";
 import { after, before, describe, test } from "node:test";
-import { setTimeout as sleep } from "node:timers/promises";
 import { Queue } from "bullmq";
 import { PenniError } from "../../src/graph/errors.js";
 import { queueAddress, shownAddress, withoutPassword } from "../../src/queue/address.js";
@@ -15,6 +14,7 @@ import { connectionOptions, KEY_PREFIX, QUEUE_NAME } from "../../src/queue/libra
 import { jobIdOf } from "../../src/queue/payload.js";
 import { ownVersions, startWorker, TrialMaker } from "../../support/queue.js";
 import { TestRedis, withoutRedis } from "../../support/redis_server.js";
+import { until } from "../../support/until.js";
 
 const digest = (text: string): string => createHash("sha256").update(text).digest("hex");
 
@@ -53,7 +53,7 @@ describe("poisoned jobs", { skip: withoutRedis }, () => {
     const worker = await startWorker(redis.url, directory, { workshop: { compute } });
     try {
       await queue.add(name, data, { jobId, attempts: 3 });
-      for (let left = 400; left > 0 && (await queue.getJobState(jobId)) !== "failed"; left--) await sleep(25);
+      await until(async () => (await queue.getJobState(jobId)) === "failed");
       const job = await queue.getJob(jobId);
       assert.equal(calls, 0);
       assert.equal(job?.attemptsMade, 1, "it is not tried again");
@@ -104,8 +104,7 @@ describe("poisoned jobs", { skip: withoutRedis }, () => {
     const worker = await startWorker(redis.url, directory);
     try {
       await queue.add("trial", { format: 2, trial, shards: [1, 2] }, { jobId, attempts: 3 });
-      for (let left = 400; left > 0 && (await queue.getJobState(jobId)) !== "delayed"; left--)
-        await sleep(25);
+      await until(async () => (await queue.getJobState(jobId)) === "delayed");
       const job = await queue.getJob(jobId);
       assert.deepEqual([await queue.getJobState(jobId), job?.attemptsMade], ["delayed", 0]);
       assert.match(
@@ -165,6 +164,19 @@ describe("the address of a queue", () => {
     assert.equal(shownAddress(address), "rediss://[::1]:7000/3");
     assert.equal(withoutPassword(`AUTH ann ${secret} ${url}`, address).includes("s3cret"), false);
     assert.equal(shownAddress(queueAddress("redis://head")), "redis://head:6379/0");
+  });
+
+  test("that an unencoded password cuts off is refused with how to write it", () => {
+    for (const [index, mark] of ["#", "/", "?", "#a@b/"].entries())
+      for (const user of ["", "ann"])
+        assert.throws(
+          () => queueAddress(`redis${index % 2 === 0 ? "" : "s"}://${user}:12${mark}s3cret@head:6379/0`),
+          (error) =>
+            error instanceof PenniError &&
+            /cut off before its host.*Percent-encode.*# as %23/.test(error.message) &&
+            !/s3cret|12/.test(`${error.message}`),
+        );
+    assert.equal(queueAddress("redis://:12%23s3cret@head/0").password, "12#s3cret");
   });
 
   test("that is none is refused without repeating it", () => {

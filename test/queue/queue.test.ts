@@ -22,9 +22,11 @@ import { connectionOptions, KEY_PREFIX, QUEUE_NAME } from "../../src/queue/libra
 import { JOB_NAME, jobIdOf } from "../../src/queue/payload.js";
 import { openQueueRunner } from "../../src/queue/queue_runner.js";
 import { writeRecord } from "../../src/queue/records.js";
+import { sweepEventSchema } from "../../src/sweep/journal.js";
 import type { Trial, TrialOutcome, TrialRunner } from "../../src/sweep/trial.js";
 import { ownVersions, startWorker, type TestWorker, TrialMaker, WatchedEpochs } from "../../support/queue.js";
 import { TestRedis, withoutRedis } from "../../support/redis_server.js";
+import { until } from "../../support/until.js";
 
 /** A queue and a store of a test's own, so that tests can go on at the same time. */
 class Scene {
@@ -104,13 +106,6 @@ class Scene {
   }
 }
 
-async function until(condition: () => boolean): Promise<void> {
-  for (let left = 2400; !condition(); left--) {
-    assert.ok(left > 0, "it did not come to that");
-    await sleep(25);
-  }
-}
-
 const folder = mkdtempSync(path.join(tmpdir(), "penni-queue-"));
 after(() => rmSync(folder, { recursive: true, force: true }));
 
@@ -145,9 +140,9 @@ describe("trials on a queue", { skip: withoutRedis, concurrency: 6 }, () => {
 
   test("a trial that takes many times as long as a worker may be silent is not given to another", async (context) => {
     const scene = await open(context);
-    await scene.startWorker({ lostAfterMs: 1500, workshop: { worker: "slow" } });
-    await scene.startWorker({ lostAfterMs: 1500, workshop: { worker: "idle" } });
-    const trial = scene.maker.fake({ epochs: 2, milliseconds: 3750 });
+    await scene.startWorker({ lostAfterMs: 3000, workshop: { worker: "slow" } });
+    await scene.startWorker({ lostAfterMs: 3000, workshop: { worker: "idle" } });
+    const trial = scene.maker.fake({ epochs: 2, milliseconds: 6000 });
     assert.equal((await scene.run(trial)).status, "done");
     assert.equal(scene.starts(trial), 1);
   });
@@ -189,9 +184,9 @@ describe("trials on a queue", { skip: withoutRedis, concurrency: 6 }, () => {
 
   test("the same trial delivered twice at once has one result", async (context) => {
     const scene = await open(context);
-    const trial = scene.maker.fake({ epochs: 40, milliseconds: 100 });
-    await scene.startWorker();
-    await scene.startWorker();
+    const trial = scene.maker.fake({ epochs: 40, milliseconds: 20, holdsAt: 10 });
+    await scene.startWorker({ lostAfterMs: 3000 });
+    await scene.startWorker({ lostAfterMs: 3000 });
     const outcome = scene.run(trial);
     await until(() => scene.maker.log(trial).length > 1);
     // As if the queue had lost it: the second worker gets it while the first one goes on.
@@ -210,7 +205,7 @@ describe("trials on a queue", { skip: withoutRedis, concurrency: 6 }, () => {
   test("a trial that falls behind is stopped with a checkpoint, and goes on when it is run again", async (context) => {
     const scene = await open(context);
     await scene.startWorker();
-    const trial = scene.maker.fake({ epochs: 40, milliseconds: 50 });
+    const trial = scene.maker.fake({ epochs: 40, milliseconds: 20, holdsAt: 10 });
     const outcome = await scene.run(trial, new WatchedEpochs(3));
     assert.equal(outcome.status, "stopped");
     assert.ok(existsSync(path.join(scene.maker.directory(trial), "checkpoints/retrain.ckpt")));
@@ -224,7 +219,7 @@ describe("trials on a queue", { skip: withoutRedis, concurrency: 6 }, () => {
   test("a pause ends trials that run and takes off those that wait; both go on later", async (context) => {
     const scene = await open(context);
     await scene.startWorker();
-    const trials = [0, 1].map(() => scene.maker.fake({ epochs: 40, milliseconds: 50 }));
+    const trials = [0, 1].map(() => scene.maker.fake({ epochs: 100, milliseconds: 50 }));
     const watches = trials.map(() => new WatchedEpochs());
     const outcomes = trials.map((trial, index) => scene.run(trial, watches[index]));
     await until(() => trials.some((trial) => scene.maker.log(trial).length > 3));
@@ -239,13 +234,13 @@ describe("trials on a queue", { skip: withoutRedis, concurrency: 6 }, () => {
       again.map(({ status }) => status),
       ["done", "done"],
     );
-    for (const trial of trials) assert.equal(scene.epochs(trial).length, 40);
+    for (const trial of trials) assert.equal(scene.epochs(trial).length, 100);
   });
 
   test("a worker that is asked to end gives its trial back with a checkpoint, and another goes on", async (context) => {
     const scene = await open(context);
     const first = await scene.startWorker({ workshop: { worker: "first" } });
-    const trial = scene.maker.fake({ epochs: 30, milliseconds: 50 });
+    const trial = scene.maker.fake({ epochs: 30, milliseconds: 20, holdsAt: 10 });
     const outcome = scene.run(trial);
     await until(() => scene.maker.log(trial).length > 4);
     first.leave();
@@ -283,6 +278,7 @@ describe("trials on a queue", { skip: withoutRedis, concurrency: 6 }, () => {
     await until(() => trials.some((trial) => scene.maker.log(trial).length > 3));
     await server.down();
     await sleep(1500);
+    await until(() => worker.notices.some((text) => /is away .*: waiting/.test(text)));
     await server.up();
     assert.deepEqual(
       (await Promise.all(outcomes)).map(({ status }) => status),
@@ -292,10 +288,6 @@ describe("trials on a queue", { skip: withoutRedis, concurrency: 6 }, () => {
       assert.equal(scene.starts(trial), 1);
       assert.equal(scene.epochs(trial).length, 20);
     }
-    assert.ok(
-      worker.notices.some((text) => /is away .*: waiting/.test(text)),
-      worker.notices.join("\n"),
-    );
   });
 
   test("Redis lost entirely: the sweep fills the new one with what is missing", async (context) => {
@@ -363,11 +355,8 @@ describe("trials on a queue", { skip: withoutRedis, concurrency: 6 }, () => {
     await scene.startWorker({ workshop: { worker: "seen" } });
     const trials = [0, 1].map(() => scene.maker.fake({ epochs: 2, milliseconds: 100 }));
     const outcomes = trials.map((trial) => scene.run(trial));
-    let status = await administer("status", address);
-    for (let left = 100; status.waiting < 2 && left > 0; left--) {
-      await sleep(50);
-      status = await administer("status", address);
-    }
+    await until(async () => (await administer("status", address)).waiting === 2);
+    const status = await administer("status", address);
     assert.deepEqual([status.waiting, status.running.length], [2, 0]);
     assert.deepEqual(status.workers, ["seen"]);
     assert.equal((await administer("drain", address)).waiting, 0);
@@ -400,7 +389,7 @@ describe("trials on a queue", { skip: withoutRedis, concurrency: 6 }, () => {
       },
     });
     const outcome = scene.run(trial);
-    while ((await scene.withQueue((queue) => queue.getJobCountByTypes("waiting"))) === 0) await sleep(25);
+    await until(async () => (await scene.withQueue((queue) => queue.getJobCountByTypes("waiting"))) > 0);
     renameSync(scene.store, hidden);
     isHidden = true;
     await administer("resume", queueAddress(scene.url));
@@ -457,7 +446,7 @@ describe("trials on a queue", { skip: withoutRedis, concurrency: 6 }, () => {
     const scene = await open(context);
     const trial = scene.maker.fake({ epochs: 1, milliseconds: 1 });
     const stayed = scene.run(trial);
-    while ((await administer("status", queueAddress(scene.url))).waiting === 0) await sleep(25);
+    await until(async () => (await administer("status", queueAddress(scene.url))).waiting > 0);
     const other = await scene.openRunner();
     const leaving = new WatchedEpochs();
     leaving.pause();
@@ -484,7 +473,13 @@ describe("trials on a queue", { skip: withoutRedis, concurrency: 6 }, () => {
     const trial = scene.maker.real({ model: path.join(folder, "none.onnx") });
     const outcome = await scene.run(trial);
     assert.equal(outcome.status, "failed");
-    assert.match(outcome.status === "failed" ? outcome.reason : "", /none\.onnx/);
+    if (outcome.status !== "failed") return;
+    assert.match(outcome.reason, /none\.onnx/);
+    const { number } = trial;
+    assert.ok(
+      sweepEventSchema.safeParse({ ...outcome, event: "failed", number }).success,
+      "no sweep can note it",
+    );
     assert.equal(await scene.withQueue((queue) => queue.getJob(jobIdOf(trial.id))), undefined);
   });
 });

@@ -3,8 +3,9 @@ import { createServer, type Server, type Socket } from "node:net";
 import { describe, test } from "node:test";
 import { queueAddress } from "../../src/queue/address.js";
 import { Bell } from "../../src/queue/bell.js";
-import { awaitServer, checkServer, isAway, problemOf } from "../../src/queue/server.js";
+import { awaitServer, checkServer, isAway, problemOf, unreachable } from "../../src/queue/server.js";
 import { freePort, TestRedis, withoutRedis } from "../../support/redis_server.js";
+import { until } from "../../support/until.js";
 
 const FOREVER = Number.POSITIVE_INFINITY;
 const PASSWORD = "s3cret/word";
@@ -14,10 +15,6 @@ function waiting(url: string, limitMs: number) {
   const bell = new Bell();
   const notice = (text: string): void => void notices.push(text);
   return { notices, bell, found: awaitServer(queueAddress(url), { limitMs, bell, notice }) };
-}
-
-async function until(condition: () => boolean): Promise<void> {
-  while (!condition()) await new Promise((resolve) => setTimeout(resolve, 5));
 }
 
 /** Something that listens and is no Redis. */
@@ -107,6 +104,16 @@ describe("a server that is not there yet", () => {
         assert.doesNotMatch(notices.join(), /s3cret/);
       },
     );
+  });
+
+  test("is told of in sentences of its own, however its own end", () => {
+    const address = queueAddress("redis://head");
+    for (const [said, shown] of [
+      ["WRONGPASS invalid username-password pair or user is disabled.", "disabled. Check user"],
+      ["NOAUTH Authentication required", "required. Check user"],
+      ["NOPERM why not?", "not? Check user"],
+    ] as const)
+      assert.ok(unreachable(address, new Error(said)).message.includes(shown), said);
   });
 
   test("errors that stand for several say what those are", () => {

@@ -55,6 +55,17 @@ describe("the store in a directory", () => {
     await assert.rejects(store.read(digest("of a trial")), isError("bad-file", /not in the store/));
   });
 
+  test("a folder where a record should be is named, read or removed", async () => {
+    const store = await DirectoryStore.create(place("folders"));
+    for (const name of recordNames) {
+      const record = path.join(place("folders"), "trials", trial, name);
+      mkdirSync(record, { recursive: true });
+      const named = isError("bad-file", new RegExp(`${trial}/${name}: the store is damaged.*Delete it`));
+      await assert.rejects(store.record(trial, name), named);
+      await assert.rejects(store.removeRecord(trial, name), named);
+    }
+  });
+
   test("records: what was set last, and the first one where that is asked for", async () => {
     const store = await DirectoryStore.create(place("records"));
     const text = async (name: RecordName): Promise<string | undefined> => {

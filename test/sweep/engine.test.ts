@@ -117,6 +117,43 @@ describe("a sweep", () => {
     assert.ok(trials.every(({ status, reason }) => status === "done" && reason === undefined));
   });
 
+  test("goes on behind trials that could not even be begun", async () => {
+    const root = place();
+    const others = new FakeRunner(1);
+    const runner: TrialRunner = {
+      places: 1,
+      run: async (trial, directory, watch) =>
+        trial.number === 1
+          ? { status: "failed", reason: "there is no model", attempts: 0 }
+          : others.run(trial, directory, watch),
+      close: async () => undefined,
+    };
+    await compute(await begin(grid, root), runner);
+    const { trials } = resultsOf(await closed(root));
+    assert.deepEqual(
+      trials.map(({ status, reason }) => reason ?? status),
+      Array.from({ length: 9 }, (_, index) => (index === 1 ? "there is no model" : "done")),
+    );
+  });
+
+  test("whose description is damaged or of another version says so", async () => {
+    const root = place();
+    await (await begin(grid, root)).close();
+    const file = path.join(root, "sweep.json");
+    const whole = readFileSync(file, "utf8");
+    for (const [text, message] of [
+      [whole.slice(0, 60), /sweep\.json.*found no JSON: it may be cut off\. Put/],
+      [
+        whole.replace('"format": 1', '"format": 7'),
+        /found format 7, which is that of another version of Penni\./,
+      ],
+      [whole.replace('"files"', '"folders"'), /found .*"folders".*at files/],
+    ] as const) {
+      writeFileSync(file, text);
+      await assert.rejects(SweepDirectory.open(root), message);
+    }
+  });
+
   test("ends with the runner's fault, and can go on", async () => {
     const root = place();
     const faulty: TrialRunner = {
