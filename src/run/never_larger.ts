@@ -38,7 +38,8 @@ export function refuseLarger(original: Costs, compressed: Costs): void {
   throw new PenniError("bad-option", "the result would be larger than what came in", {
     expected: `at most ${list(limit)}`,
     found: list(compressed),
-    advice: "Lower --target-macs; a network that is small already may have nothing to gain",
+    advice:
+      "Lower --target-macs, or keep weights narrower with --weights-type; a network that is small already may have nothing to gain",
   });
 }
 
