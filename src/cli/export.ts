@@ -19,7 +19,7 @@ export function addExportCommand(program: Command, terminal: Terminal): Command 
     .description("write a model again with its weights in fewer bits; it still computes in float32")
     .argument("<model>", "an .onnx file")
     .optionsGroup(headings.result)
-    .requiredOption("-o, --out <file>", "the .onnx file to write")
+    .requiredOption("-o, --out <file>", "the .onnx file to write: a new one")
     .addOption(
       new Option("--weights-type <name>", "how the weights are stored")
         .choices(weightsTypes)
@@ -57,14 +57,22 @@ interface Exported {
 }
 
 async function exportFile(model: string, { out, weightsType }: ExportOptions): Promise<Exported> {
-  const [{ readModelAndSize, writeModel }, { importModel }, { storeWeights }, { withInterfaceOf }, written] =
-    await Promise.all([
-      import("../files/model_files.js"),
-      import("../ops/passes/import_model.js"),
-      import("../ops/passes/store_weights.js"),
-      import("../ops/passes/float16.js"),
-      import("../method/goal/cost.js"),
-    ]);
+  const [
+    { checkFreeFile },
+    { readModelAndSize, writeModel },
+    { importModel },
+    { storeWeights },
+    { withInterfaceOf },
+    written,
+  ] = await Promise.all([
+    import("../files/directories.js"),
+    import("../files/model_files.js"),
+    import("../ops/passes/import_model.js"),
+    import("../ops/passes/store_weights.js"),
+    import("../ops/passes/float16.js"),
+    import("../method/goal/cost.js"),
+  ]);
+  checkFreeFile(out);
   const { graph, bytes: before } = await readModelAndSize(model);
   const { graph: stored, kept } = await naming(model, async () => {
     const found = storeWeights(importModel(graph), weightsType);

@@ -27,7 +27,7 @@ export function addNewCommand(program: Command, terminal: Terminal): Command {
       "its images, as 3x32x32; up to 64 pixels, networks have their CIFAR form",
       imageDims,
     )
-    .requiredOption("-o, --out <file>", "the .onnx file to write")
+    .requiredOption("-o, --out <file>", "the .onnx file to write: a new one")
     .option("--seed <n>", "seed of the initial weights", wholeNumber(0), 0)
     .optionsGroup(headings.pictures)
     .option("--mean <r,g,b>", "mean per channel, of pixels from 0 to 1 (default: ImageNet's)", numberList)
@@ -58,15 +58,24 @@ const LARGEST_SIDE = 4096;
 
 async function runNew(name: NetworkName, options: NewOptions, terminal: Terminal): Promise<void> {
   const { classes, input, out, seed } = options;
-  const [{ newNetwork }, { writeModel }, { countGraph }, { fixBatch }, { pictureFormat }, preparation] =
-    await Promise.all([
-      import("../networks/index.js"),
-      import("../files/model_files.js"),
-      import("../measure/count.js"),
-      import("../graph/passes/fix_input_shape.js"),
-      import("../data/picture_format.js"),
-      import("../data/preprocessing.js"),
-    ]);
+  const [
+    { checkFreeFile },
+    { newNetwork },
+    { writeModel },
+    { countGraph },
+    { fixBatch },
+    { pictureFormat },
+    preparation,
+  ] = await Promise.all([
+    import("../files/directories.js"),
+    import("../networks/index.js"),
+    import("../files/model_files.js"),
+    import("../measure/count.js"),
+    import("../graph/passes/fix_input_shape.js"),
+    import("../data/picture_format.js"),
+    import("../data/preprocessing.js"),
+  ]);
+  checkFreeFile(out);
   const { PREPROCESSING_KEY, pixelWriting } = preparation;
   const untold = newNetwork(name, { classes, image: input, seed, metadata: new Map() });
   const { preprocessing } = pictureFormat(untold, givenPictureOptions(options));

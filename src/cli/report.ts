@@ -2,6 +2,7 @@ import { existsSync } from "node:fs";
 import { readdir, stat } from "node:fs/promises";
 import path from "node:path";
 import type { Command } from "commander";
+import { checkFreeFile } from "../files/directories.js";
 import { PenniError } from "../graph/errors.js";
 import { addExamples, type Example, headings } from "./help.js";
 import { openServed } from "./reported.js";
@@ -53,6 +54,8 @@ async function runReport(
       found: "both",
     });
   }
+  // A page may be made again; nothing else is lost to one.
+  if (options.out !== undefined && !/\.html?$/i.test(options.out)) checkFreeFile(options.out);
   const [sweep] = directories;
   if (sweep !== undefined && directories.length === 1 && isSweep(sweep))
     return reportSweep(sweep, options, terminal);

@@ -37,9 +37,10 @@ const FILE_ENDING = /\.(onnx|wasm|node|c|h|html|json)$/i;
 
 /**
  * Finds out, without changing anything, whether a path can be a directory's: one that is there, or a name that is free.
- * @throws PenniError "io" if it is a file or lies below one, "bad-option" if it is new and called like a file
+ * @throws PenniError "io" if it is a file or lies below one, "bad-option" if it is new and called like a file, or nothing
  */
 export function checkDirectoryPath(directory: string): void {
+  checkIsNamed(directory);
   const root = path.resolve(directory);
   const place = nearest(root);
   if (place !== root && FILE_ENDING.test(directory)) {
@@ -59,6 +60,30 @@ export function checkDirectoryPath(directory: string): void {
       advice: "Name a directory that is new or empty",
     },
   );
+}
+
+/**
+ * Finds out whether a file can be written without the loss of another; a device or a pipe takes what comes, and what else is
+ * wrong with the path is said when the file is written.
+ * @throws PenniError "io" if a file of that name is there, "bad-option" if there is no name
+ */
+export function checkFreeFile(file: string): void {
+  checkIsNamed(file);
+  if (!existsSync(file) || !statSync(file).isFile()) return;
+  throw new PenniError("io", "there is a file of this name already", {
+    file,
+    advice: "Choose a new name with -o, or remove the file first",
+  });
+}
+
+/** An empty path would be taken for the current directory. */
+function checkIsNamed(place: string): void {
+  if (place !== "") return;
+  throw new PenniError("bad-option", "an empty name is no place for a result", {
+    expected: "a path",
+    found: '""',
+    advice: "Choose one with -o; the current directory is called .",
+  });
 }
 
 /** A path, or the lowest of what it lies in that is there. */

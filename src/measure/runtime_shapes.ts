@@ -14,6 +14,7 @@ import { findOp } from "../ops/inference/registry.js";
 import { inlineBranches } from "../ops/passes/inline_branches.js";
 import { refuseEndlessLoops } from "./endless_loops.js";
 import { longLoops } from "./long_loops.js";
+import { refuseOnlySeveral } from "./only_several.js";
 import { randomFeeds } from "./random_feeds.js";
 import { withTrueBatch } from "./working_batch.js";
 
@@ -36,8 +37,10 @@ const BATCHES = [2, 3] as const;
  * number, any other stays open, and so does whatever is behind an operator that counts something in its inputs, or that
  * may loop for long. A graph that needs nothing, or whose inputs have open dimensions besides the batch, is returned as
  * it is.
+ * @throws PenniError as `refuseOnlySeveral`
  */
 export async function withRuntimeShapes(graph: Graph): Promise<ShapedGraph> {
+  refuseOnlySeveral(graph);
   const isOpen = ({ type }: ValueInfo): boolean => !isStatic(type?.shape?.slice(1));
   if (graph.inputs.some(isOpen) || !lacksShapes(graph)) return { graph, missing: [], skipped: [] };
   const long = longInSomeRun(graph);

@@ -1,4 +1,5 @@
 import { create, fromBinary, toBinary } from "@bufbuild/protobuf";
+import { orDefault } from "../graph/at.js";
 import { type ErrorDetails, PenniError } from "../graph/errors.js";
 import { normalForm } from "../graph/passes/normal_form.js";
 import { topologicalSort } from "../graph/passes/topological_sort.js";
@@ -264,6 +265,28 @@ function withOpenSizes(graph: Graph): Graph {
   };
 }
 
+/**
+ * Exporters write one name ("?", "None") for whatever they do not know. Where an input of three dimensions or more has the
+ * batch's name for another dimension, that one is open: it would become 1 where one image goes in.
+ */
+function withOwnBatch(graph: Graph): Graph {
+  const inputs = graph.inputs.map((info): ValueInfo => {
+    const [batch, ...others] = orDefault(info.type?.shape, []);
+    if (info.type === undefined || typeof batch !== "string" || others.length < 2 || !others.includes(batch))
+      return info;
+    const shape = [batch, ...others.map((dim) => (dim === batch ? undefined : dim))];
+    return { ...info, type: { ...info.type, shape } };
+  });
+  return inputs.every((info, index) => info === graph.inputs[index]) ? graph : { ...graph, inputs };
+}
+
+function withoutOutputs({ nodes }: Graph): PenniError {
+  return new PenniError("bad-model", "the model has no output, so nothing of it would be computed", {
+    found: `${nodes.length} nodes, and none whose result is an output`,
+    advice: "Export it again with its outputs",
+  });
+}
+
 function decodeGraph(model: ModelProto, bytes: Uint8Array, read?: ExternalReader): Graph {
   if (model.graph === undefined) throw notAModel("a file without a graph", bytes);
   checkIrVersion(model);
@@ -285,7 +308,8 @@ function decodeGraph(model: ModelProto, bytes: Uint8Array, read?: ExternalReader
     metadata: new Map(model.metadataProps.map(({ key, value }) => [key, value])),
     extra: modelExtra(model, graph),
   };
-  const sorted = topologicalSort(normalForm(withOpenSizes(given)));
+  if (given.outputs.length === 0) throw withoutOutputs(given);
+  const sorted = topologicalSort(normalForm(withOpenSizes(withOwnBatch(given))));
   verifyGraph(sorted);
   return sorted;
 }

@@ -38,7 +38,8 @@ export function refuseLarger(original: Costs, compressed: Costs): void {
   throw new PenniError("bad-option", "the result would be larger than what came in", {
     expected: `at most ${list(limit)}`,
     found: list(compressed),
-    advice: "Lower --target-macs; a network that is small already may have nothing to gain",
+    advice:
+      "Lower --target-macs, or keep weights narrower with --weights-type; a network that is small already may have nothing to gain",
   });
 }
 
@@ -46,5 +47,5 @@ export function refuseLarger(original: Costs, compressed: Costs): void {
 export function growth(original: Costs, compressed: Costs): string | undefined {
   const more = compressed.bytes - original.bytes;
   if (more <= 0) return undefined;
-  return `the file is ${shown(more)} bytes larger (${shown(compressed.bytes)}, was ${shown(original.bytes)}): of a network this small the structure outweighs the weights`;
+  return `the file is ${shown(more)} bytes larger (${shown(compressed.bytes)}, was ${shown(original.bytes)}): in files this small structure counts as much as weights, and weights may have been narrower before (--weights-type)`;
 }

@@ -1,5 +1,15 @@
 import assert from "node:assert/strict";
-import { existsSync, mkdirSync, mkdtempSync, readdirSync, rmSync, writeFileSync } from "node:fs";
+import {
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  statSync,
+  symlinkSync,
+  writeFileSync,
+} from "node:fs";
 import { tmpdir } from "node:os";
 import path from "node:path";
 import { after, test } from "node:test";
@@ -35,6 +45,7 @@ for (const [name, args] of Object.entries(makeDirectories)) {
       [at("file"), /file: this is a file, where a directory is needed\. Name a directory/],
       [at("file/below"), /below: a part of this path is a file: found the file \S+file\. Name a directory/],
       [at("new.onnx"), /new\.onnx: this is a name for a file.*\. Name a directory, such as \S+new: /],
+      ["", /^penni: an empty name is no place for a result: expected a path, found ""\. Choose one with -o/],
     ];
     for (const [place, message] of places) {
       const { status, stderr } = await penni([...args, "-o", place]);
@@ -60,6 +71,7 @@ for (const [name, args] of Object.entries(makeFiles)) {
       [`${at("none")}/`, /none\/: this is a directory, where a file is needed/],
       [at("none/net.onnx"), /net\.onnx: the file's directory is not there\. Make it first: mkdir -p \S+none/],
       [at("file/net.onnx"), /net\.onnx: cannot write the file: found ENOTDIR\. Check the path/],
+      ["", /^penni: an empty name is no place for a result/],
     ];
     for (const [place, message] of places) {
       const { status, stderr } = await penni([...args, "-o", place]);
@@ -68,5 +80,29 @@ for (const [name, args] of Object.entries(makeFiles)) {
       assert.match(stderr, message);
     }
     assert.deepEqual(readdirSync(at("full")), ["mine"]);
+  });
+}
+
+for (const [name, args] of Object.entries({ ...makeFiles, report: ["report", at("run")] })) {
+  test(`${name}: no file is lost to another, the model itself neither, also by a link`, async () => {
+    const before = readFileSync(tiny);
+    rmSync(at("link.onnx"), { force: true });
+    symlinkSync(tiny, at("link.onnx"));
+    for (const place of [tiny, at("link.onnx"), at("file")]) {
+      const { status, stderr } = await penni([...args, "-o", place]);
+      assert.equal(status, 1);
+      assert.match(stderr, /^penni: \S+: there is a file of this name already\. Choose a new name with -o/);
+    }
+    assert.deepEqual(readFileSync(tiny), before);
+    assert.equal(readFileSync(at("file"), "utf8"), "mine");
+  });
+}
+
+for (const [name, args] of Object.entries(makeFiles)) {
+  test(`${name}: a device takes what comes`, { skip: process.platform === "win32" }, async () => {
+    const { status, stderr } = await penni([...args, "-o", "/dev/null"]);
+    assert.equal(stderr, "");
+    assert.equal(status, 0);
+    assert.ok(statSync("/dev/null").isCharacterDevice());
   });
 }
