@@ -28,7 +28,7 @@ const MOST_NODES = 2 ** 14;
 const MOST_PRODUCTS = 2 ** 31;
 
 /** Elements read and written by all nodes together: so many, and more for each element of the model's own constants. */
-const ELEMENTS = { base: 2 ** 26, perElement: 64 } as const;
+const ELEMENTS = { base: 2 ** 25, perElement: 64 } as const;
 /** Elements of other types than float32 are converted there and back, one by one. */
 const CONVERTED = 16;
 /** Rounds of interpreted loops, likewise. */

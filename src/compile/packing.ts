@@ -129,12 +129,13 @@ class Packer {
     return new Set([...found].filter((offset) => !needed.has(offset)));
   }
 
+  // Here and below: typed arrays are mapped several times as fast as they are made of a function.
   private elements({ offset, size, type }: ProgramConstant): Float32Array | Float64Array {
     const { view } = this;
     if (type === "f32")
-      return Float32Array.from({ length: size / 4 }, (_, at) => view.getFloat32(offset + 4 * at, true));
+      return new Float32Array(size / 4).map((_, at) => view.getFloat32(offset + 4 * at, true));
     const bytes = type === "u16" ? 2 : 4;
-    return Float64Array.from({ length: size / bytes }, (_, at) =>
+    return new Float64Array(size / bytes).map((_, at) =>
       type === "u16" ? view.getUint16(offset + 2 * at, true) : view.getInt32(offset + 4 * at, true),
     );
   }
@@ -170,7 +171,7 @@ class Packer {
     if (!Number.isInteger(each) || each === 0) return undefined;
     const place = placesInBlocks(outputs, block, each);
     const scales = scalesOf(outputs, (output) =>
-      Float32Array.from({ length: each }, (_, at) => present(values[place(output, at)])),
+      new Float32Array(each).map((_, at) => present(values[place(output, at)])),
     );
     if (scales === undefined) return undefined;
     const levels = levelsOf(values, scales, outputsInBlocks(outputs, block, each));
@@ -242,7 +243,9 @@ function withScales(writer: ByteWriter, scales: Float32Array): ByteWriter {
 }
 
 const levelsOf = (values: Float32Array, scales: Float32Array, outputOf: (at: number) => number): Uint8Array =>
-  Uint8Array.from(values, (value, at) => Math.round(value / present(scales[outputOf(at)])));
+  new Uint8Array(values.length).map((_, at) =>
+    Math.round(present(values[at]) / present(scales[outputOf(at)])),
+  );
 
 /** Where a weight of an output stands. */
 function placesInBlocks(
