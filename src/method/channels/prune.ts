@@ -56,10 +56,22 @@ export function pruneChannels(
   const goneOf = (count: number): Uint8Array => goneGroups(table, order, count, multiple);
   const shareLeft = (count: number): number => 1 - macsSaved(table, goneOf(count)) / paperMacs;
   checkReachable(fraction, shareLeft(order.length));
-  const count = fewest(order.length, (candidate) => shareLeft(candidate) <= fraction);
-  const zeroed = withoutReaders(shufflesToGathers(graph), table, goneOf(count));
-  return shrink(zeroed, { multiple });
+  const narrowBy = (count: number): Graph =>
+    shrink(withoutReaders(shufflesToGathers(graph), table, goneOf(count)), { multiple });
+  // Shares of layers foresee what goes, but for channels that something besides them holds: then more have to go.
+  const step = Math.max(1, Math.ceil(order.length / MOST_STEPS));
+  let count = fewest(order.length, (candidate) => shareLeft(candidate) <= fraction);
+  for (;;) {
+    const narrow = narrowBy(count);
+    const left = countGraph(fixBatch(narrow, 1)).paperMacs / paperMacs;
+    if (left <= fraction || paperMacs === 0) return narrow;
+    if (count === order.length) checkReachable(fraction, left);
+    count = Math.min(order.length, count + step);
+  }
 }
+
+/** Steps in which more and more channels go where fewer were not enough. */
+const MOST_STEPS = 32;
 
 function singleImage(graph: Graph): Graph {
   return fixBatch(shufflesToGathers(graph), 1);
