@@ -1,6 +1,6 @@
 import { CommanderError } from "commander";
 import { machineError } from "../files/machine_error.js";
-import { PenniError } from "../graph/errors.js";
+import { messageOf, PenniError } from "../graph/errors.js";
 import { terminalLine } from "../text/destinations.js";
 
 const HELP_ADVICE = "See penni --help or penni COMMAND --help";
@@ -17,6 +17,6 @@ export function describeError(error: unknown): string {
   }
   const known = machineError(error);
   if (known !== undefined) return known.message;
-  const message = error instanceof Error ? error.message : String(error);
+  const message = messageOf(error);
   return `unexpected error: ${oneLine(message)}. Run the command again with --verbose and report it`;
 }

@@ -1,5 +1,6 @@
 import path from "node:path";
 import type { Command } from "commander";
+import { messageOf } from "../graph/errors.js";
 import type { RunView } from "./run_view.js";
 
 /** How a run is reported on. */
@@ -42,7 +43,7 @@ export async function reported<Result>(
   ]);
   let hasFailed = false;
   const failed = (error: unknown): void => {
-    if (!hasFailed) view.notice?.(`no report: ${error instanceof Error ? error.message : String(error)}`);
+    if (!hasFailed) view.notice?.(`no report: ${messageOf(error)}`);
     hasFailed = true;
   };
   const keeper = await ReportKeeper.start(run.root, words, run.config.versions.penni, failed);

@@ -135,7 +135,7 @@ function operandOf(
   const tensor = fusion.links.graph.initializers.get(name);
   if (tensor !== undefined && elementCount(tensor.dims) === 1)
     return { kind: "constant", value: present(numericData(tensor)[0]) };
-  if (!isAlike(name, present(made[0]), fusion)) return undefined;
+  if (!isAlike(name, at(made, 0), fusion)) return undefined;
   if (!sides.includes(name)) sides.push(name);
   return sides.length > MOST_SIDES ? undefined : { kind: "side", index: sides.indexOf(name) };
 }

@@ -1,7 +1,7 @@
 import { countOf, entryOf, orDefault, present } from "../graph/at.js";
 import { float16ToFloat32, float32ToFloat16 } from "../graph/float16.js";
 import { float32Data, float32Tensor } from "../graph/tensor.js";
-import { exactScale } from "../ops/families/weight_grid.js";
+import { exactScales } from "../ops/families/weight_grid.js";
 import type { PointerType } from "./loops.js";
 import type { Location, Program, ProgramConstant, WeightLayout } from "./program.js";
 import { ByteWriter } from "./wasm/bytes.js";
@@ -58,7 +58,7 @@ export function packWeights(program: Program): PackedWeights | undefined {
   });
   const found = packer.countsFound(constants, cheapest);
   for (const [at, { offset, size }] of constants.entries()) {
-    const form = found.has(offset) ? present(formOf(record("left", size))) : present(cheapest[at]);
+    const form = found.has(offset) ? formOf(record("left", size)) : present(cheapest[at]);
     for (const [index, name] of partNames.entries()) parts[index]?.bytes(form[name]);
   }
   const whole = new ByteWriter();
@@ -154,7 +154,7 @@ class Packer {
       let end = 0;
       const ends = counts.map((count) => (end += count));
       if (ends.at(-1) !== values.length) return undefined;
-      const scales = scalesOf(counts.length, (output) =>
+      const scales = exactScales(counts.length, (output) =>
         values.subarray(orDefault(ends[output - 1], 0), ends[output]),
       );
       if (scales === undefined) return undefined;
@@ -170,7 +170,7 @@ class Packer {
     const each = values.length / outputs;
     if (!Number.isInteger(each) || each === 0) return undefined;
     const place = placesInBlocks(outputs, block, each);
-    const scales = scalesOf(outputs, (output) =>
+    const scales = exactScales(outputs, (output) =>
       new Float32Array(each).map((_, at) => present(values[place(output, at)])),
     );
     if (scales === undefined) return undefined;
@@ -224,17 +224,6 @@ function halvesOf(values: Float32Array): Form | undefined {
   const back = float32Data(float16ToFloat32(halves));
   if (!values.every((value, at) => value === back[at])) return undefined;
   return formOf(record("halves", values.length).bytes(halves.bytes));
-}
-
-/** The scale of each output; undefined where one has none. */
-function scalesOf(outputs: number, weightsOf: (output: number) => Float32Array): Float32Array | undefined {
-  const scales = new Float32Array(outputs);
-  for (let output = 0; output < outputs; output++) {
-    const scale = exactScale(weightsOf(output).filter((value) => value !== 0));
-    if (scale === undefined) return undefined;
-    scales[output] = scale;
-  }
-  return scales;
 }
 
 function withScales(writer: ByteWriter, scales: Float32Array): ByteWriter {

@@ -1,5 +1,6 @@
 import { promisify } from "node:util";
 import { gunzip } from "node:zlib";
+import { messageOf } from "../graph/errors.js";
 import { readWhole } from "./files.js";
 import { badData } from "./messages.js";
 
@@ -22,7 +23,7 @@ export async function unzip(file: string, maxBytes: number, expected: string): P
         "cannot unpack the file",
         {
           expected,
-          found: cause instanceof Error ? cause.message : String(cause),
+          found: messageOf(cause),
           advice: "Download it again.",
         },
         cause,

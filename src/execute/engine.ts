@@ -1,5 +1,5 @@
 import { Tensor as OrtTensor } from "onnxruntime-common";
-import { PenniError } from "../graph/errors.js";
+import { messageOf, PenniError } from "../graph/errors.js";
 import type { ElementType, Graph, Tensor } from "../graph/types.js";
 import type { Provider } from "./device.js";
 
@@ -131,7 +131,7 @@ export async function runGraphOn(
 
 /** The runtime's message in one line, without its error code and source position. */
 function runtimeMessage(error: unknown): string {
-  const text = error instanceof Error ? error.message : String(error);
+  const text = messageOf(error);
   const line = text.replace(/\s+/g, " ").trim();
   const message = line
     .replace(/^(Error: )?\[ErrorCode:\w+\] /, "")

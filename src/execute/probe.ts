@@ -2,7 +2,9 @@
  * Entry of the process that tries a provider, started by `resolve.ts`: loads a product of two matrices, runs it,
  * and reports. A provider's libraries can bring a process down, so this is not tried in the user's own.
  */
+
 import { env } from "onnxruntime-node";
+import { messageOf } from "../graph/errors.js";
 import { elementCount, float32Tensor } from "../graph/tensor.js";
 import type { Graph } from "../graph/types.js";
 import { type Provider, providers } from "./device.js";
@@ -53,7 +55,7 @@ async function probe(provider: Provider): Promise<ProbeReport> {
     const milliseconds = await fastest(provider);
     return { usable: true, milliseconds, cpuMilliseconds: await fastest("cpu") };
   } catch (error) {
-    return { usable: false, reason: error instanceof Error ? error.message : String(error) };
+    return { usable: false, reason: messageOf(error) };
   }
 }
 

@@ -2,7 +2,7 @@ import { randomBytes } from "node:crypto";
 import { existsSync, statSync } from "node:fs";
 import { type FileHandle, open, realpath, rename, rm, stat } from "node:fs/promises";
 import path from "node:path";
-import { PenniError } from "../graph/errors.js";
+import { messageOf, PenniError } from "../graph/errors.js";
 
 const adviceByErrno: Readonly<Record<string, string>> = {
   ENOENT: "Check the path",
@@ -28,7 +28,7 @@ export function ioError(file: string, problem: string, error: unknown): PenniErr
   if (error instanceof PenniError) return error.within({ file });
   const errno = errnoOf(error);
   const advice = errno === undefined ? undefined : adviceByErrno[errno];
-  const found = errno ?? (error instanceof Error ? error.message : String(error));
+  const found = errno ?? messageOf(error);
   return new PenniError(
     "io",
     errno === "ENOENT" ? `${problem}: no such file or directory` : problem,

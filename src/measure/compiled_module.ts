@@ -1,7 +1,7 @@
 import { realpath } from "node:fs/promises";
 import { createRequire } from "node:module";
 import { readWhole } from "../data/files.js";
-import { PenniError } from "../graph/errors.js";
+import { messageOf, PenniError } from "../graph/errors.js";
 import { CLASS_NAMES_KEY, PREPROCESSING_KEY } from "../graph/image_metadata.js";
 import type { ElementType, Graph, ValueInfo } from "../graph/types.js";
 import { load, type Model, type OutputData, type Port } from "../runtime/index.js";
@@ -49,7 +49,7 @@ export async function loadCompiledFile(file: string): Promise<LoadedModule> {
   try {
     return await (/\.node$/i.test(file) ? readAddon(file, bytes) : readModule(bytes));
   } catch (error) {
-    const reason = error instanceof Error ? error.message : String(error);
+    const reason = messageOf(error);
     const code = error instanceof Error && "syscall" in error ? "io" : "bad-file";
     throw new PenniError(code, `cannot be read: ${reason}`, { file }, { cause: error });
   }

@@ -144,7 +144,7 @@ function countNode(
   const sizeOf = (name: string): number => elementCount(entryOf(graph.initializers, name).dims);
   const elements = parameters.reduce((sum, name) => sum + sizeOf(name), 0);
   const executed = executedMacs(graph, node, inference);
-  const { shape } = inference.types.get(inputOrOmitted(node, 0)) ?? { shape: undefined };
+  const shape = inference.types.get(inputOrOmitted(node, 0))?.shape;
   const inputDims = isStatic(shape) ? shape : undefined;
   if (sparseLayer === undefined) {
     const weightDims = largest(graph, parameters);

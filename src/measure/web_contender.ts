@@ -1,5 +1,6 @@
 import type { InferenceSession, Tensor, TensorConstructor } from "onnxruntime-common";
 import type { Feeds } from "../execute/engine.js";
+import { messageOf } from "../graph/errors.js";
 import type { Graph } from "../graph/types.js";
 import { encodeModel } from "../onnx/write.js";
 import { type Contender, timedAsync } from "./by_turns.js";
@@ -43,7 +44,7 @@ export async function webContender(
     await session.run(own);
     return { engine, sample: timedAsync(() => session.run(own)), release: () => session.release() };
   } catch (error) {
-    const text = error instanceof Error ? error.message : String(error);
+    const text = messageOf(error);
     return { engine, problem: text.split("\n")[0]?.slice(0, 200) ?? "it does not run the model" };
   }
 }

@@ -1,5 +1,7 @@
 /** A thread that makes pages, so that nobody waits while large networks are read: see `WorkerSource`. */
+
 import { parentPort, workerData } from "node:worker_threads";
+import { messageOf } from "../graph/errors.js";
 import type { LivePage } from "./shell.js";
 import { ReportSource } from "./sources.js";
 
@@ -18,7 +20,7 @@ async function answer({ id, live }: PageRequest): Promise<PageAnswer> {
   try {
     return { id, page: await source.page(live) };
   } catch (error) {
-    return { id, problem: error instanceof Error ? error.message : String(error) };
+    return { id, problem: messageOf(error) };
   }
 }
 

@@ -17,6 +17,12 @@ import { tinyCnn } from "../../support/tiny_cnn.js";
 const run = promisify(execFile);
 const tool = (name: string): string => path.join(projectRoot, "node_modules/.bin", name);
 
+/** By which the compiler checks a program for Node.js with these libraries. */
+const programForNode = (libraries: string): readonly string[] => [
+  ...["--module", "nodenext", "--target", "es2022", "--lib", libraries, "--strict", "--noEmit"],
+  ...["--typeRoots", path.join(projectRoot, "node_modules/@types"), "--types", "node"],
+];
+
 const folder = await mkdtemp(path.join(tmpdir(), "penni-package-"));
 after(() => rm(folder, { recursive: true, force: true }));
 
@@ -177,20 +183,8 @@ describe("installed from the tarball in an empty directory", () => {
       imports.push(`export const all${number} = [${names.map((name) => name + number).join(", ")}];`);
     }
     await writeFile(path.join(installed, "all.mts"), imports.join("\n"));
-    const options = [
-      "--module",
-      "nodenext",
-      "--target",
-      "es2022",
-      "--lib",
-      "es2023,dom",
-      "--strict",
-      "--noEmit",
-    ];
-    const roots = ["--typeRoots", path.join(projectRoot, "node_modules/@types"), "--types", "node"];
-    const check = run(tool("tsc"), [...options, ...roots, "--skipLibCheck", "false", "all.mts"], {
-      cwd: installed,
-    });
+    const options = [...programForNode("es2023,dom"), "--skipLibCheck", "false"];
+    const check = run(tool("tsc"), [...options, "all.mts"], { cwd: installed });
     const { stdout } = await check.catch((failed: { stdout: string }) => failed);
     // What is wrong with the declarations of another package is not ours to mend.
     const ours = stdout.split("\n").filter((line) => /^(all\.mts|node_modules\/penni\/)/.test(line));
@@ -218,25 +212,8 @@ describe("installed from the tarball in an empty directory", () => {
         countGraph(importForCompression(await readModel(file))).paperMacs;`;
     for (const file of ["program.mts", "program.cts"]) {
       await writeFile(path.join(installed, file), source);
-      const options = [
-        "--module",
-        "nodenext",
-        "--target",
-        "es2022",
-        "--lib",
-        "es2023",
-        "--strict",
-        "--noEmit",
-      ];
       // The declarations of onnxruntime-common want those of a browser.
-      const types = [
-        "--skipLibCheck",
-        "--typeRoots",
-        path.join(projectRoot, "node_modules/@types"),
-        "--types",
-        "node",
-      ];
-      await quietly(tool("tsc"), [...options, ...types, file]);
+      await quietly(tool("tsc"), [...programForNode("es2023"), "--skipLibCheck", file]);
     }
   });
 

@@ -4,13 +4,13 @@ import { get, type IncomingMessage, request } from "node:http";
 import { tmpdir } from "node:os";
 import path from "node:path";
 import { after, test } from "node:test";
-import { setTimeout as sleep } from "node:timers/promises";
 import { reported } from "../../src/cli/reported.js";
 import type { RunView } from "../../src/cli/run_view.js";
 import { LiveServer } from "../../src/report/live_server.js";
 import { ReportSource } from "../../src/report/sources.js";
 import { PenniProcess } from "../../support/penni_process.js";
 import { appendEpoch, epoch, writeReportRun } from "../../support/report_run.js";
+import { until } from "../../support/until.js";
 
 const folder = mkdtempSync(path.join(tmpdir(), "penni-live-"));
 after(() => rmSync(folder, { recursive: true, force: true, maxRetries: 5 }));
@@ -49,10 +49,6 @@ function events(url: URL): { readonly text: () => string; readonly ended: Promis
     }).on("error", () => resolve());
   });
   return { text: () => text, ended };
-}
-
-async function until(condition: () => boolean): Promise<void> {
-  while (!condition()) await sleep(20);
 }
 
 test("the page is served to whoever knows the address, under this machine's name, to be read only", async () => {

@@ -4,7 +4,7 @@ import { mergeFactors } from "../../layers/decomposition.js";
 import { groupCount } from "../../layers/groups.js";
 import { convGeometry } from "../../ops/families/conv_geometry.js";
 import type { ConvGeometry } from "../../ops/families/conv_gradient.js";
-import { exactScale } from "../../ops/families/weight_grid.js";
+import { exactScales } from "../../ops/families/weight_grid.js";
 import { fastestTime } from "../cost_model.js";
 import type { TapConvolution } from "../kernels/dense_conv.js";
 import { flattened, type PixelGrid } from "../kernels/pixel_blocks.js";
@@ -77,21 +77,21 @@ function bySums(context: LoweringContext, plan: ConvPlan, input: Location): Meth
  */
 function byTiles(context: LoweringContext, plan: ConvPlan): Method | undefined {
   const { geometry, weights, bias, factors } = plan;
-  if (factors !== undefined && isInSteps(factors.coefs, geometry.outputChannels)) return undefined;
-  // Integers stay integers in sums of products alone.
-  const tiled = weights.every(Number.isInteger) ? undefined : byWinograd(geometry, context);
+  const tiled = byWinograd(geometry, context);
+  if (tiled === undefined) return undefined;
   const [rows, columns] = geometry.output;
   const others = rows * columns * fastestTime(workOf(plan, geometry.inputChannels), context.rates);
-  if (tiled === undefined || tiled.nanoseconds >= others) return undefined;
+  if (tiled.nanoseconds >= others) return undefined;
+  // Integers stay integers in sums of products alone.
+  if (weights.every(Number.isInteger)) return undefined;
+  if (factors !== undefined && isInSteps(factors.coefs, geometry.outputChannels)) return undefined;
   return winogradConvolution(context, tiled.division, { geometry, weights, bias });
 }
 
 /** Whether the coefficients of each output are whole multiples of a number, as int8 are. */
 function isInSteps(coefs: Float32Array, outputs: number): boolean {
   const each = coefs.length / outputs;
-  return Array.from({ length: outputs }, (_, output) => output * each).every(
-    (start) => exactScale(coefs.subarray(start, start + each).filter((value) => value !== 0)) !== undefined,
-  );
+  return exactScales(outputs, (output) => coefs.subarray(output * each, (output + 1) * each)) !== undefined;
 }
 
 const kernelsOf = ({ coefs, basis, taps }: ConvFactors): Float32Array => mergeFactors(coefs, basis, taps);

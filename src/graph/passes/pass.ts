@@ -1,4 +1,4 @@
-import { PenniError } from "../errors.js";
+import { messageOf, PenniError } from "../errors.js";
 import { isSelfChecking } from "../self_check.js";
 import type { Graph } from "../types.js";
 import { verifyGraph } from "../verify.js";
@@ -65,7 +65,7 @@ export function verifyAfter(step: string, graph: Graph, verify: Verifier): void 
   try {
     verify(graph);
   } catch (error) {
-    const message = error instanceof Error ? error.message : String(error);
+    const message = messageOf(error);
     throw new PenniError("internal", `${step} left a malformed graph: ${message}`, {}, { cause: error });
   }
 }

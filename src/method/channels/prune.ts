@@ -49,7 +49,8 @@ export function pruneChannels(
   graph: Graph,
   { fraction, multiple = 1, variances, sums }: ChannelPruning,
 ): Graph {
-  const single = singleImage(graph);
+  const whole = shufflesToGathers(graph);
+  const single = fixBatch(whole, 1);
   const { paperMacs } = countGraph(single);
   const table = channelTable(single, sums);
   const order = leastWorthFirst(single, table, variances);
@@ -57,7 +58,7 @@ export function pruneChannels(
   const shareLeft = (count: number): number => 1 - macsSaved(table, goneOf(count)) / paperMacs;
   checkReachable(fraction, shareLeft(order.length));
   const narrowBy = (count: number): Graph =>
-    shrink(withoutReaders(shufflesToGathers(graph), table, goneOf(count)), { multiple });
+    shrink(withoutReaders(whole, table, goneOf(count)), { multiple });
   // Shares of layers foresee what goes, but for channels that something besides them holds: then more have to go.
   const step = Math.max(1, Math.ceil(order.length / MOST_STEPS));
   let count = fewest(order.length, (candidate) => shareLeft(candidate) <= fraction);

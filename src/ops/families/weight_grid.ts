@@ -67,6 +67,23 @@ export function exactScale(values: ArrayLike<number>): number | undefined {
   return undefined;
 }
 
+/**
+ * The exact scale of each output; undefined where one has none.
+ * @param weightsOf an output's weights; zeros are on every grid
+ */
+export function exactScales(
+  outputs: number,
+  weightsOf: (output: number) => Float32Array,
+): Float32Array | undefined {
+  const scales = new Float32Array(outputs);
+  for (let output = 0; output < outputs; output++) {
+    const scale = exactScale(weightsOf(output).filter((value) => value !== 0));
+    if (scale === undefined) return undefined;
+    scales[output] = scale;
+  }
+  return scales;
+}
+
 /** Whether a value may be a multiple of about a scale. */
 function isMultiple(value: number, scale: number): boolean {
   const quotient = value / scale;

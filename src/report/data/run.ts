@@ -3,7 +3,7 @@ import { stat } from "node:fs/promises";
 import path from "node:path";
 import { z } from "zod";
 import { readModel } from "../../files/model_files.js";
-import { PenniError } from "../../graph/errors.js";
+import { messageOf, PenniError } from "../../graph/errors.js";
 import type { Graph } from "../../graph/types.js";
 import { importForCompression } from "../../method/import_for_compression.js";
 import { ANSWERS, type Answers, answersSchema } from "../../run/answers.js";
@@ -172,7 +172,7 @@ export class RunReader {
         problems: [...new Set(problems)],
       };
     } catch (error) {
-      const problem = `the network cannot be drawn: ${error instanceof Error ? error.message : String(error)}`;
+      const problem = `the network cannot be drawn: ${messageOf(error)}`;
       return { ...nothing, problems: [...problems, problem] };
     }
   }

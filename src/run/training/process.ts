@@ -1,7 +1,7 @@
 /** Entry of a training process, started by `launch.ts`: one plan, then it ends. */
 
 import { machineError } from "../../files/machine_error.js";
-import { PenniError } from "../../graph/errors.js";
+import { messageOf, PenniError } from "../../graph/errors.js";
 import { pruneForTraining } from "../../method/prune_for_training.js";
 import { shrinkForTraining } from "../../method/shrink_for_training.js";
 import { Trainer, type TrainerHooks } from "../../train/trainer.js";
@@ -45,7 +45,7 @@ function failure(error: unknown): FromTrainer {
     const { code, problem, details, stack } = known;
     return { kind: "failed", code, problem, details, stack };
   }
-  const problem = error instanceof Error ? error.message : String(error);
+  const problem = messageOf(error);
   const stack = error instanceof Error ? error.stack : undefined;
   return { kind: "failed", code: "internal", problem, details: {}, stack };
 }

@@ -1,9 +1,8 @@
 import type { Signal } from "@preact/signals";
 import { countOf } from "../../../src/graph/at.js";
+import { messageOf } from "../../../src/graph/errors.js";
 import { idle, type Work } from "../state.js";
 import { type Progress, Stopped } from "../worker/rpc.js";
-
-const messageOf = (error: unknown): string => (error instanceof Error ? error.message : String(error));
 
 /** For each kind of work which of its beginnings was the last: what was begun before shows nothing any more. */
 const begun = new Map<Signal<Work>, number>();

@@ -1,4 +1,4 @@
-import { PenniError } from "../../../src/graph/errors.js";
+import { messageOf, PenniError } from "../../../src/graph/errors.js";
 
 /** How far something is: a share from 0 to 1, unknown where undefined. */
 export interface Progress {
@@ -60,7 +60,7 @@ export function serve<Done extends Calls>(handlers: Handlers<Done>): void {
 /** A failure in words; what Penni throws says what to do next. */
 export function describeFailure(error: unknown): string {
   if (error instanceof PenniError) return error.message;
-  const text = error instanceof Error ? error.message : String(error);
+  const text = messageOf(error);
   return /out of memory|allocation failed|Invalid typed array length|Array buffer allocation/i.test(text)
     ? `There is not enough memory for this in the browser (${text}). Use the command line: npx penni`
     : `Something went wrong that should not: ${text}`;
