@@ -2,6 +2,14 @@ import { PenniError } from "../../graph/errors.js";
 import type { CIdentifier } from "../../text/destinations.js";
 import type { Pointer } from "../loops.js";
 import type { Program } from "../program.js";
+import {
+  byteArray,
+  byteArrayDefinitions,
+  byteArrayType,
+  byteArrayValues,
+  littleEndianOnly,
+  MOST_NUMBER_BYTES,
+} from "./byte_arrays.js";
 import { elementTypes } from "./kernel_printer.js";
 import { Names, wrapped } from "./names.js";
 import { floatLiteral } from "./numbers.js";
@@ -50,21 +58,48 @@ export function findConstants(
   return [...found.values()];
 }
 
-/** "float conv1_weights[432 + 7]" */
-export function arrayType({ name, type, size }: CConstant): string {
+/** Whether a program's constants are written as bytes, not as numbers. */
+const areBytes = ({ weights }: Pick<Program, "weights">): boolean => weights.length > MOST_NUMBER_BYTES;
+
+/** The place of a constant's first element, as an expression. */
+export const constantValues = (program: Pick<Program, "weights">, { name }: CConstant): string =>
+  areBytes(program) ? byteArrayValues(name) : name;
+
+/** What has to be known of the constants before they are declared; may be empty. */
+export function constantTypes(program: Pick<Program, "weights">, constants: readonly CConstant[]): string {
+  if (!areBytes(program)) return "";
+  const types = constants.map((constant) => {
+    const { name, type } = constant;
+    const count = Math.max(1, elementsOf(constant));
+    return byteArrayType({ name, element: elementTypes[type], count, size: count * elementBytes[type] });
+  });
+  return [littleEndianOnly, ...types].join("\n\n");
+}
+
+/** A constant as other files see it. */
+export const constantDeclaration = (program: Pick<Program, "weights">, constant: CConstant): string =>
+  `extern ${areBytes(program) ? byteArray(constant.name) : arrayType(constant)};`;
+
+/** "const float conv1_weights[432 + 7]" */
+function arrayType({ name, type, size }: CConstant): string {
   const count = size / elementBytes[type];
   const slack = type === "f32" ? ` + ${SLACK}` : "";
-  return `${elementTypes[type]} ${name}[${type === "f32" ? count : Math.max(1, count)}${slack}]`;
+  return `const ${elementTypes[type]} ${name}[${type === "f32" ? count : Math.max(1, count)}${slack}]`;
 }
+
+/** With room behind floats for whole vectors. */
+const elementsOf = ({ type, size }: CConstant): number =>
+  size / elementBytes[type] + (type === "f32" ? SLACK : 0);
 
 const elementBytes: Readonly<Record<Pointer["type"], number>> = { f32: 4, u16: 2, i32: 4 };
 
-/** The arrays' definitions. @param qualifier in front of each, as "static const" */
+/** The arrays' definitions. @param qualifier in front of each */
 export function constantDefinitions(
-  { weights }: Pick<Program, "weights">,
+  program: Pick<Program, "weights">,
   constants: readonly CConstant[],
-  qualifier: string,
+  qualifier: "static " | "",
 ): string {
+  const { weights } = program;
   if (weights.length > MOST_TEXT_WEIGHTS) {
     throw new PenniError("bad-option", "the weights are too large for source text", {
       expected: `${MOST_TEXT_WEIGHTS} bytes at most`,
@@ -72,12 +107,19 @@ export function constantDefinitions(
       advice: "Keep them in a binary file",
     });
   }
+  if (areBytes(program)) {
+    const arrays = constants.map(({ name, from, size }) => ({
+      name,
+      bytes: weights.subarray(from, from + size),
+    }));
+    return byteArrayDefinitions(arrays, qualifier);
+  }
   const view = new DataView(weights.buffer, weights.byteOffset, weights.byteLength);
   return constants
     .map((constant) => {
       const items = literals(view, constant);
       const content = wrapped(items.length === 0 ? ["0"] : items, "  ");
-      return `${qualifier} ${arrayType(constant)} = {\n  ${content}\n};`;
+      return `${qualifier}${arrayType(constant)} = {\n  ${content}\n};`;
     })
     .join("\n\n");
 }

@@ -15,11 +15,18 @@ import type { Kernel, Pointer } from "../loops.js";
 import { type MemoryPlan, planMemory } from "../memory_plan.js";
 import type { PackedWeights } from "../packing.js";
 import type { Location, Program, Step } from "../program.js";
-import { arrayType, type CConstant, constantDefinitions, findConstants } from "./constants.js";
+import {
+  type CConstant,
+  constantDeclaration,
+  constantDefinitions,
+  constantTypes,
+  constantValues,
+  findConstants,
+} from "./constants.js";
 import { elementTypes, type PrintedKernel, printKernel } from "./kernel_printer.js";
 import { Names, wrapped } from "./names.js";
 import { type CPorts, namePorts } from "./ports.js";
-import { packedArray, packedContent, packedForC, unpackFunction, unpackNames } from "./unpack.js";
+import { packedArray, packedForC, unpackFunction, unpackNames } from "./unpack.js";
 import { preludeNames, vectorPrelude } from "./vectors.js";
 
 /** One call of a kernel. */
@@ -125,12 +132,11 @@ export function sourceFile(unit: CUnit): string {
 /** NAME_weights.h and NAME_weights.c */
 export function separateWeights(unit: CUnit): { readonly header: string; readonly source: string } {
   const { name, macro, program, constants, packed } = unit;
-  const definitions = packed
-    ? `${packedArray(name, packed)} = {\n  ${packedContent(packed)}\n};`
-    : constantDefinitions(program, constants, "const");
-  const declarations = packed
-    ? `extern ${packedArray(name, packed)};`
-    : constants.map((constant) => `extern const ${arrayType(constant)};`).join("\n");
+  const array = packed && packedArray(name, packed);
+  const types = array?.type ?? constantTypes(program, constants);
+  const declarations =
+    array?.declaration ?? constants.map((constant) => constantDeclaration(program, constant)).join("\n");
+  const definitions = array?.definition("") ?? constantDefinitions(program, constants, "");
   const guard = `${macro}_WEIGHTS_H`;
   return {
     header: `/* The constants of ${name}.c. */
@@ -139,7 +145,7 @@ export function separateWeights(unit: CUnit): { readonly header: string; readonl
 
 #include <stdint.h>
 
-${declarations}
+${types === "" ? "" : `${types}\n\n`}${declarations}
 
 #endif
 `,
@@ -174,11 +180,12 @@ function constantsPart(unit: CUnit): string {
   const types = [...new Set(constants.map((constant) => constant.type))];
   const theirReaders = takesWeights(unit) ? types.map(readerOf) : [];
   if (packed !== undefined && weights === "inside") {
-    const array = `static ${packedArray(name, packed)} = {\n  ${packedContent(packed)}\n};`;
-    return [array, ...theirReaders].join("\n\n");
+    const { type, definition } = packedArray(name, packed);
+    return [type, definition("static "), ...theirReaders].filter((part) => part !== "").join("\n\n");
   }
   if (theirReaders.length > 0 || weights !== "inside") return theirReaders.join("\n\n");
-  return constantDefinitions(program, constants, "static const");
+  const parts = [constantTypes(program, constants), constantDefinitions(program, constants, "static ")];
+  return parts.filter((part) => part !== "").join("\n\n");
 }
 
 const readers: Readonly<Record<Pointer["type"], string>> = { f32: "float_at", u16: "u16_at", i32: "i32_at" };
@@ -252,7 +259,10 @@ function locationPrinter(unit: CUnit): (location: Location) => string {
     const constant = constantById.get(buffer.id);
     if (constant === undefined)
       throw new PenniError("internal", `buffer ${buffer.id} has no place in memory`);
-    const { name, type, from } = constant;
-    return moved(takesWeights(unit) ? `${readers[type]}(weights, ${from})` : name, offset);
+    const { type, from } = constant;
+    const read = takesWeights(unit)
+      ? `${readers[type]}(weights, ${from})`
+      : constantValues(unit.program, constant);
+    return moved(read, offset);
   };
 }

@@ -1,6 +1,13 @@
 import type { CIdentifier } from "../../text/destinations.js";
 import { type PackedWeights, packedKinds, packWeights } from "../packing.js";
 import { type Program, WEIGHT_ALIGNMENT } from "../program.js";
+import {
+  byteArray,
+  byteArrayDefinitions,
+  byteArrayType,
+  byteArrayValues,
+  MOST_NUMBER_BYTES,
+} from "./byte_arrays.js";
 import { wrapped } from "./names.js";
 
 /**
@@ -18,12 +25,36 @@ export const unpackNames: readonly string[] = [
   ...["memcpy", "size_t"],
 ];
 
-/** "const unsigned char NAME_packed[N]" */
-export const packedArray = (name: CIdentifier, { bytes }: PackedWeights): string =>
-  `const unsigned char ${name}_packed[${bytes.length}]`;
+/** The packed bytes as an array: its type where it needs one of its own, its declaration, its definition. */
+export interface PackedArray {
+  readonly type: string;
+  readonly declaration: string;
+  readonly definition: (qualifier: "static " | "") => string;
+  /** The first byte's place, as an expression. */
+  readonly values: string;
+}
 
-/** The bytes as an array's content. */
-export const packedContent = ({ bytes }: PackedWeights): string => wrapped(Array.from(bytes, String), "  ");
+export function packedArray(network: CIdentifier, { bytes }: PackedWeights): PackedArray {
+  const name = packedName(network);
+  if (bytes.length > MOST_NUMBER_BYTES) {
+    return {
+      type: byteArrayType({ name, element: "unsigned char", count: bytes.length, size: bytes.length }),
+      declaration: `extern ${byteArray(name)};`,
+      definition: (qualifier) => byteArrayDefinitions([{ name, bytes }], qualifier),
+      values: byteArrayValues(name),
+    };
+  }
+  const array = `const unsigned char ${name}[${bytes.length}]`;
+  return {
+    type: "",
+    declaration: `extern ${array};`,
+    definition: (qualifier) => `${qualifier}${array} = {\n  ${wrapped(Array.from(bytes, String), "  ")}\n};`,
+    values: name,
+  };
+}
+
+/** An identifier with this behind it is one. */
+const packedName = (network: CIdentifier): CIdentifier => `${network}_packed` as CIdentifier;
 
 /** Expands packed weights; `packed` is a parameter where they lie in a file, else an array. */
 export function unpackFunction(name: CIdentifier, isInFile: boolean, packed: PackedWeights): string {
@@ -85,7 +116,7 @@ static unsigned char *unpack_weight(unsigned char *to, unsigned char level, floa
 }
 
 void ${name}_unpack(${parameters}) {
-  const unsigned char *const bytes = ${isInFile ? "packed" : `${name}_packed`}, *from = bytes;
+  const unsigned char *const bytes = ${isInFile ? "packed" : packedArray(name, packed).values}, *from = bytes;
   const unsigned char *levels = bytes + ${packed.levels}, *places = bytes + ${packed.places};
   unsigned char *const start = weights, *to = start;
   while (from < bytes + ${packed.levels}) {
