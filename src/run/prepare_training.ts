@@ -1,5 +1,6 @@
 import path from "node:path";
 import { labelsOf } from "../data/dataset.js";
+import { knownImages } from "../data/known_images.js";
 import { type PictureFormat, type PictureOptions, pictureFormat } from "../data/picture_format.js";
 import { type Preprocessing, pixelWriting } from "../data/preprocessing.js";
 import { readModel } from "../files/model_files.js";
@@ -66,17 +67,20 @@ async function prepare(request: TrainingRequest): Promise<TrainingRun> {
   expectImages((await dataset.test()).count, "test images");
   pixelWriting(preprocessing, dataset.channels);
   labelsOf(train);
-  checkEnoughImages(train, settings, seed);
-  checkTrainable(importModel(original), settings, preprocessing);
+  const epochs = trainingParts(settings, dataset).map((part) => part.epochs);
+  checkEnoughImages(train, settings, seed, epochs);
+  checkTrainable(importModel(original, { keepsDropout: true }), settings, preprocessing);
   const classes = matchedNames(opened, dataset);
   const config: TrainingConfig = {
     format: 1,
     kind: "training",
     model: path.resolve(model),
-    data: absoluteSpec(data),
+    // As it was understood: a folder may look otherwise when the run is gone on with.
+    data: absoluteSpec(opened.name),
     seed,
     settings,
     ...(classes === undefined ? {} : { classes: [...classes] }),
+    images: knownImages(dataset, train),
     preprocessing,
     versions: versions(),
   };

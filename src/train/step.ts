@@ -15,6 +15,7 @@ import { fuseSilu } from "../ops/passes/fuse_silu.js";
 import { type Attended, attentionOf, lastMaps } from "./attention.js";
 import { blockLayout } from "./blocked/pass.js";
 import { productsPerPosition } from "./blocked/winograd.js";
+import type { DroppedValue } from "./dropout.js";
 import { declareInitializers, emitForward, expectOpset, imageInput } from "./forward.js";
 import { buildGradients } from "./gradients.js";
 import { emitLoss, type LossOptions, type LossValues, type MatchedValue, matchedOutputs } from "./losses.js";
@@ -64,6 +65,8 @@ export interface TrainingStep {
   readonly constants: ReadonlyMap<string, string>;
   /** Inputs that take the teacher's values, by the name of the output that is matched, or of a map of attention. */
   readonly teachers: ReadonlyMap<string, string>;
+  /** What Dropout leaves out at random, by inputs. */
+  readonly dropped: readonly DroppedValue[];
 }
 
 /** Names of a step's own inputs and outputs; the network's values never start with "penni/". */
@@ -110,7 +113,7 @@ export function buildTrainingStep(
   declareInput(image.name, image.type);
   const initializers = declareInitializers(b, network, state, floatInput);
   declareTypes(b, network);
-  const statistics = emitForward(b, network, options.batchNormalization);
+  const { statistics, dropped } = emitForward(b, network, options.batchNormalization, floatInput);
 
   const classified =
     options.reference === "original" ? undefined : classifierValues(b, network, declareInput);
@@ -177,6 +180,7 @@ export function buildTrainingStep(
     statistics,
     masks,
     constants,
+    dropped,
     teachers: new Map([
       ...matched.map(({ loss: { output }, teacher }) => [output, teacher] as const),
       ...attended.map(({ size, teacher }) => [attentionOf(size), teacher] as const),
