@@ -9,6 +9,7 @@ import { Command } from "commander";
 import { wholeNumber } from "../src/cli/options.js";
 import { PenniError } from "../src/graph/errors.js";
 import { runBenchmark } from "./command.js";
+import { staleTable, unverifiable } from "./results/committed.js";
 import { commandLine, repeat, stepsOf } from "./results/repeat.js";
 import { type Row, rows } from "./results/rows.js";
 import { writeTable } from "./results/table.js";
@@ -49,9 +50,12 @@ async function main(id: string | undefined, options: Options): Promise<void> {
     const outcomes = [];
     for (const row of id === undefined ? rows : [findRow(id)]) outcomes.push(await verify(row, print));
     const models = outcomes.reduce((sum, outcome) => sum + outcome.models, 0);
-    const problems = outcomes.flatMap((outcome) => outcome.problems);
+    const problems = [
+      ...outcomes.flatMap((outcome) => outcome.problems),
+      ...(id === undefined ? [...(await unverifiable()), ...(await staleTable())] : []),
+    ];
     for (const problem of problems) print(problem);
-    print(`${models} models on record, ${problems.length} figures that differ`);
+    print(`${models} models on record, ${problems.length} differences`);
     if (problems.length > 0) process.exitCode = 1;
     return;
   }
