@@ -20,7 +20,7 @@ import { declareInitializers, emitForward, expectOpset, imageInput } from "./for
 import { buildGradients } from "./gradients.js";
 import { emitLoss, type LossOptions, type LossValues, type MatchedValue, matchedOutputs } from "./losses.js";
 import { emitUpdate, type SgdOptions, type UpdateRule } from "./optimizer.js";
-import { comparedValue, logitsOf } from "./outputs.js";
+import { comparedValue, scoredValue, scoreRow } from "./outputs.js";
 import type { StateSlot } from "./state_slot.js";
 
 /**
@@ -225,15 +225,18 @@ function classifierValues(
   network: Graph,
   declareInput: (name: string, type: ValueType) => string,
 ): ClassifierValues {
-  const logits = logitsOf(network);
-  const dims = b.dims(logits);
+  const { value, isEach } = scoredValue(network, b.types);
+  const dims = b.dims(value);
   const [batch] = dims;
-  if (dims.length === 2 && batch !== undefined)
-    return { logits, labels: declareInput(stepNames.labels, { elementType: "int64", shape: [batch] }) };
-  throw new PenniError("unsupported", `output "${logits}" is not a classifier's`, {
-    expected: "logits of shape [batch, classes]",
+  if (scoreRow(dims) !== undefined && batch !== undefined) {
+    const labels = declareInput(stepNames.labels, { elementType: "int64", shape: [batch] });
+    const logits = dims.length === 2 ? value : b.emit("Flatten", [value], { attributes: { axis: int(1) } });
+    return { logits, labels, isEach };
+  }
+  throw new PenniError("unsupported", `output "${value}" is not a classifier's`, {
+    expected: "one score for each class, as in [batch, classes]",
     found: `[${dims.join(", ")}]`,
-    advice: "--loss distill trains any network from the original's outputs, without labels",
+    advice: "penni compress --loss distill trains any network from the original's outputs, without labels",
   });
 }
 

@@ -5,13 +5,16 @@ import path from "node:path";
 import { after, test } from "node:test";
 import { readClassNames, readPreprocessing } from "../../src/data/index.js";
 import { readModel, writeModel } from "../../src/files/model_files.js";
+import { int } from "../../src/graph/attributes.js";
 import { fixBatch } from "../../src/graph/passes/fix_input_shape.js";
+import type { Graph } from "../../src/graph/types.js";
 import { countGraph } from "../../src/measure/count.js";
 import type { TrainingSummary } from "../../src/run/train_pipeline.js";
 import type { EpochMetrics } from "../../src/train/plan.js";
 import { penni } from "../../support/command_line.js";
+import { Network } from "../../support/network.js";
 import { PenniProcess } from "../../support/penni_process.js";
-import { tinyCnn, tinyDropoutCnn } from "../../support/tiny_cnn.js";
+import { TINY_SIZE, tinyCnn, tinyDropoutCnn } from "../../support/tiny_cnn.js";
 
 const folder = mkdtempSync(path.join(tmpdir(), "penni-train-"));
 after(() => rmSync(folder, { recursive: true, force: true }));
@@ -134,10 +137,23 @@ test("a training is no compression, and the other way round", async () => {
   assert.match((await penni(["train", "--resume", copy])).stderr, /no run to resume.*penni train MODEL/);
 });
 
+/** Its linear layer reads every position. */
+function headOnPositions(): Graph {
+  const net = new Network(1, [3, TINY_SIZE, TINY_SIZE]);
+  const maps = net.relu(net.conv("x", 4, { pad: 1, stride: 2 }));
+  return net.graph([net.gemm(net.op("Flatten", [maps], { axis: int(1) }), 10)]);
+}
+
 test("what cannot work is refused before anything is written", async () => {
   const data = ["--data", "synthetic:300"];
+  const fixedHead = file("fixed-head.onnx");
+  await writeModel(fixedHead, headOnPositions());
   const cases: readonly [readonly string[], RegExp][] = [
     [["train", model, ...data], /not fully given.*penni train MODEL --data SPEC -o DIR/],
+    [
+      ["train", fixedHead, ...data, "-o", file("no"), "--batch", "8", "--resolution", "8:0.5"],
+      /images of another size.*at 8x8: .*Leave out --resolution/,
+    ],
     [["train", "--resume", whole, "--epochs", "9"], /--resume goes on with.*found --epochs/],
     [["train", model, ...data, "-o", file("no"), "--resolution", "8:0.6,12:0.4"], /less than 1/],
     [["train", model, ...data, "-o", file("no"), "--resolution", "8"], /SIZE:SHARE/],
