@@ -14,6 +14,7 @@ import {
   readRecord,
   recordedSeeds,
   resultsFolder,
+  writeRecord,
 } from "./record.js";
 import type { Row } from "./rows.js";
 
@@ -44,6 +45,17 @@ export async function verify(row: Row, print: (line: string) => void): Promise<V
     problems.push(...found.map((problem) => `${name}: ${problem}`));
   }
   return { models: seeds.length, problems };
+}
+
+/** Measures a row's committed models into their records: what was compiled then may be compiled otherwise now. */
+export async function remeasure(row: Row): Promise<void> {
+  for (const seed of await recordedSeeds(row.id)) {
+    const record = await readRecord(row.id, seed);
+    await writeRecord(row.id, seed, {
+      ...record,
+      measured: await measureModel(row, modelFile(row.id, seed)),
+    });
+  }
 }
 
 async function verifySeed(

@@ -112,7 +112,8 @@ export function scoreRow(shape: Shape | undefined): ScoreRow | undefined {
   if (shape === undefined) return undefined;
   const [batch] = shape;
   const axes = shape.flatMap((dim, axis) => (axis > 0 && dim !== 1 ? [axis] : []));
-  const [axis = 1] = axes;
+  const [only] = axes;
+  const axis = only === undefined ? 1 : only;
   const classes = shape[axis];
   if (axes.length > 1 || typeof classes !== "number") return undefined;
   return { batch, classes, axis, rank: shape.length };
