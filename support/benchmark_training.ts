@@ -51,9 +51,11 @@ export async function openTraining(network: Graph, options: BenchTrainingOptions
   const [, classes = 1] = staticDims(types, fixed.outputs[0]?.name ?? "");
   const bench = await Workbench.open(fixed, plan, image);
   const batch = randomBatch(options.batch, image, classes);
+  let number = 0;
   const step = async (): Promise<number> => {
-    const { loss } = await bench.runStep(phase, batch, RATE, false);
+    const { loss } = await bench.runStep(phase, batch, { rate: RATE, number }, false);
     bench.commit(phase);
+    number += 1;
     return loss;
   };
   return { step, release: () => bench.release() };

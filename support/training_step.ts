@@ -33,7 +33,16 @@ export async function runTrainingStep(
   network: Graph,
   settings: StepSettings,
   batch: { readonly images: Tensor; readonly labels: readonly number[] },
-  { velocities, masks }: { readonly velocities: Values; readonly masks?: Values },
+  {
+    velocities,
+    masks,
+    factors = [],
+  }: {
+    readonly velocities: Values;
+    readonly masks?: Values;
+    /** Of what Dropout leaves out, node by node. */
+    readonly factors?: readonly Tensor[];
+  },
 ): Promise<StepResult> {
   const trained = new Map([...settings.trained].filter(([name]) => network.initializers.has(name)));
   const statistics = runningStatisticsOf(network);
@@ -59,6 +68,11 @@ export async function runTrainingStep(
   for (const [name, input] of step.masks) {
     const { dims, bytes } = initializer(network, name);
     feeds.set(input, float32Tensor(dims, masks?.get(name) ?? new Float32Array(bytes.length / 4).fill(1)));
+  }
+  for (const [index, { input }] of step.dropped.entries()) {
+    const own = factors[index];
+    assert.ok(own !== undefined, input);
+    feeds.set(input, own);
   }
   const results = await runGraph(step.graph, feeds, { threads: 1 });
   const value = (output: string): Float32Array => {

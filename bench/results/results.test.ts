@@ -1,15 +1,17 @@
 import assert from "node:assert/strict";
 import { existsSync } from "node:fs";
-import { readFile, stat } from "node:fs/promises";
+import { mkdir, mkdtemp, readFile, rm, stat, writeFile } from "node:fs/promises";
+import { tmpdir } from "node:os";
 import path from "node:path";
-import { test } from "node:test";
+import { after, test } from "node:test";
 import { readModel } from "../../src/files/model_files.js";
 import { fileCounts } from "../../src/run/outcome.js";
+import { unverifiable } from "./committed.js";
 import { type Measured, modelFile, readRecord, recordedSeeds, resultsFolder } from "./record.js";
 import { commandLine, stepsOf } from "./repeat.js";
 import { type Row, rows } from "./rows.js";
 import { meanAndDeviation, tableText } from "./table.js";
-import { differences } from "./verify.js";
+import { differences, promises } from "./verify.js";
 
 const trained: Row = {
   id: "some-row",
@@ -59,17 +61,59 @@ const measured: Measured = {
   machine: "some",
 };
 
-test("counts must be equal and hits nearly so; times may differ", () => {
-  assert.deepEqual(
-    differences(measured, { ...measured, latency: { ...measured.latency, nodeDense: 9 } }),
-    [],
-  );
+test("counts must be equal and hits nearly so", () => {
   const near = { ...measured, test: { correct: 9097, total: 10_000 } };
   assert.deepEqual(differences(measured, near), []);
   const far = { ...measured, test: { correct: 9096, total: 10_000 } };
   assert.deepEqual(differences(measured, far), ["top-1: recorded 9100 of 10000, found 9096 of 10000"]);
   const other = { ...measured, costs: { ...measured.costs, bytes: 41 } };
   assert.deepEqual(differences(measured, other), ["bytes: recorded 40, found 41"]);
+});
+
+test("what a record promises of time, memory and size is found, or named; a faster machine is no fault", () => {
+  const found = {
+    ...measured,
+    latency: { nodeDense: 2, nodeCompressed: 9, webDense: 4, wasmCompressed: 2.9, cCompressed: 1 },
+    memory: { compiledBytes: 103, webDenseBytes: 200 },
+  };
+  assert.deepEqual(promises(measured, found), []);
+  assert.deepEqual(promises(measured, { ...found, latency: { ...found.latency, wasmCompressed: 3.1 } }), [
+    "latency of the dense network's, in WebAssembly: recorded 50.0 %, found 77.5 %",
+  ]);
+  assert.deepEqual(promises({ ...measured, latency: { ...measured.latency, cCompressed: 0.3 } }, found), [
+    "latency of the dense network's, in C: recorded 30.0 %, found 50.0 %",
+  ]);
+  assert.deepEqual(promises(measured, { ...found, memory: { compiledBytes: 105, webDenseBytes: 200 } }), [
+    "memory of the dense network's: recorded 50.0 %, found 52.5 %",
+  ]);
+  assert.deepEqual(promises(measured, { ...found, gzippedWasm: 6 }), [
+    "bytes of the compiled network, gzipped: recorded 5, found 6",
+  ]);
+});
+
+test("a model that nothing would verify is named, and every one on record can be", async () => {
+  assert.deepEqual(await unverifiable(), []);
+  const folder = await mkdtemp(path.join(tmpdir(), "penni-results-"));
+  after(() => rm(folder, { recursive: true }));
+  const add = async (...parts: readonly string[]): Promise<void> => {
+    const file = path.join(folder, ...parts);
+    await mkdir(path.dirname(file), { recursive: true });
+    await writeFile(file, "");
+  };
+  for (const name of ["model.onnx", "record.json"]) await add("some-row", "seed-0", name);
+  await add("some-row", "seed-1", "model.onnx");
+  await add("some-row", "seed-2", "record.json");
+  await add("some-row", "baseline", "summary.json");
+  await add("gone", "seed-0", "model.onnx");
+  assert.deepEqual(
+    new Set(await unverifiable(folder, [trained])),
+    new Set([
+      "some-row, seed-1: there is no record.json",
+      "some-row, seed-2: there is no model.onnx",
+      "gone: there is no such row",
+      "gone, seed-0: there is no record.json",
+    ]),
+  );
 });
 
 test("mean and deviation of the sample", () => {
@@ -79,12 +123,23 @@ test("mean and deviation of the sample", () => {
 });
 
 test("every model on record has the counts and the size of its record, and the table is made of the records", async () => {
-  for (const { id } of rows) {
+  for (const row of rows) {
+    const { id } = row;
     for (const seed of await recordedSeeds(id)) {
-      const { costs } = (await readRecord(id, seed)).measured;
+      const { measured: found, commands } = await readRecord(id, seed);
+      const { costs } = found;
       const file = modelFile(id, seed);
       const { size: bytes } = await stat(file);
       assert.deepEqual({ ...fileCounts(await readModel(file)), bytes }, costs, `${id}, seed ${seed}`);
+      // What makes it again is what made it, but for places.
+      const options = (words: readonly string[]): readonly string[] =>
+        words.map((line) =>
+          line
+            .split(" ")
+            .filter((word) => !/[./]/.test(word) || /^[\d.:,]+$/.test(word))
+            .join(" "),
+        );
+      assert.deepEqual(options(commands), options(stepsOf(row, seed, "work").map(commandLine)));
     }
   }
   const table = path.join(resultsFolder, "README.md");

@@ -1,6 +1,7 @@
 import type { Graph } from "../../src/graph/types.js";
 import { ClassifierBuilder } from "../../src/networks/classifier_builder.js";
 import { add } from "../../src/ops/core/emit.js";
+import { type Inverted, inverted } from "./inverted.js";
 import { type Activation, act, concat, excite, halves, shuffle, unit } from "./units.js";
 
 const SEED = 1;
@@ -8,44 +9,6 @@ const CLASSES = 1000;
 const SIDE = 224;
 
 const start = (): ClassifierBuilder => new ClassifierBuilder(SEED, [3, SIDE, SIDE]);
-
-interface Inverted {
-  readonly kernel: number;
-  readonly wide: number;
-  readonly outputs: number;
-  readonly stride: number;
-  readonly act: Activation;
-  /** Channels between the two layers of squeeze and excitation; absent without. */
-  readonly squeeze?: number;
-  readonly gate?: Activation;
-  readonly squeezeAct?: Activation;
-}
-
-/** Widen (1x1), filter each channel, excite, narrow (1x1); the sum with x where the shape stays. */
-function inverted(net: ClassifierBuilder, name: string, x: string, inputs: number, block: Inverted): string {
-  const {
-    kernel,
-    wide,
-    outputs,
-    stride,
-    act: activation,
-    squeeze,
-    gate = "sigmoid",
-    squeezeAct = "relu",
-  } = block;
-  const widened =
-    wide === inputs
-      ? x
-      : unit(net, `${name}.expand`, x, { inputs, outputs: wide, kernel: 1, act: activation });
-  const depthwise = { inputs: wide, outputs: wide, kernel, stride, groups: wide, act: activation };
-  const filtered = unit(net, `${name}.depthwise`, widened, depthwise);
-  const excited =
-    squeeze === undefined
-      ? filtered
-      : excite(net, `${name}.se`, filtered, { channels: wide, inner: squeeze, gate, act: squeezeAct });
-  const narrow = net.convNorm(`${name}.project`, excited, { inputs: wide, outputs, kernel: 1 });
-  return inputs === outputs && stride === 1 ? add(net.b, x, narrow) : narrow;
-}
 
 /** Howard et al. 2019, table 1: kernel, width inside, outputs, whether it squeezes, activation, stride. */
 const largeV3: readonly (readonly [number, number, number, boolean, Activation, number])[] = [

@@ -2,6 +2,7 @@ import { int, ints, text } from "../../src/graph/attributes.js";
 import type { Graph } from "../../src/graph/types.js";
 import { ClassifierBuilder } from "../../src/networks/classifier_builder.js";
 import { add } from "../../src/ops/core/emit.js";
+import { dilated, inverted } from "./inverted.js";
 import { type Activation, act, concat, enlarge, excite, unit } from "./units.js";
 
 const SEED = 1;
@@ -124,18 +125,8 @@ export function dbnetLike(): Graph {
   const levels: { readonly x: string; readonly channels: number }[] = [];
   textStages.forEach(([kernel, wide, outputs, activation, stride], index) => {
     if (stride === 2 && index > 1) levels.push({ x, channels: inputs });
-    const name = `block${index}`;
-    const widened = unit(net, `${name}.a`, x, { inputs, outputs: wide, kernel: 1, act: activation });
-    const deep = unit(net, `${name}.b`, widened, {
-      inputs: wide,
-      outputs: wide,
-      kernel,
-      stride,
-      groups: wide,
-      act: activation,
-    });
-    const narrow = net.convNorm(`${name}.c`, deep, { inputs: wide, outputs, kernel: 1 });
-    x = inputs === outputs && stride === 1 ? add(net.b, x, narrow) : narrow;
+    const block = { kernel, wide, outputs, stride, act: activation, widens: true };
+    x = inverted(net, `block${index}`, x, inputs, block);
     inputs = outputs;
   });
   levels.push({
@@ -185,28 +176,6 @@ function transposed(
   });
 }
 
-/** A depthwise or dense 3x3 convolution with holes, and its activation. */
-function dilated(
-  net: ClassifierBuilder,
-  name: string,
-  x: string,
-  {
-    inputs,
-    outputs,
-    groups = 1,
-    rate,
-  }: { readonly inputs: number; readonly outputs: number; readonly groups?: number; readonly rate: number },
-): string {
-  const convolved = net.conv(name, x, { inputs, outputs, groups });
-  const node = net.b.nodes.at(-1);
-  if (node === undefined) throw new Error("nothing was emitted");
-  const holes = new Map(node.attributes)
-    .set("dilations", ints([rate, rate]))
-    .set("pads", ints([rate, rate, rate, rate]));
-  net.b.nodes[net.b.nodes.length - 1] = { ...node, attributes: holes };
-  return net.relu6(name, convolved);
-}
-
 /** In the manner of DeepLab v3 on MobileNet v2: the last stages keep their size, with holes; three rates and the mean side by side. */
 export function deeplabLike(): Graph {
   const side = 257;
@@ -224,23 +193,9 @@ export function deeplabLike(): Graph {
   ];
   stages.forEach(([expansion = 1, outputs = 0, blocks = 0, first = 1, rate = 1], stage) => {
     for (let block = 0; block < blocks; block++) {
-      const name = `stage${stage}.${block}`;
-      const wide = inputs * expansion;
       const stride = block === 0 ? first : 1;
-      const widened =
-        expansion === 1 ? x : unit(net, `${name}.a`, x, { inputs, outputs: wide, kernel: 1, act: "relu6" });
-      const deep =
-        rate === 1
-          ? unit(net, `${name}.b`, widened, {
-              inputs: wide,
-              outputs: wide,
-              stride,
-              groups: wide,
-              act: "relu6",
-            })
-          : dilated(net, `${name}.b`, widened, { inputs: wide, outputs: wide, groups: wide, rate });
-      const narrow = net.convNorm(`${name}.c`, deep, { inputs: wide, outputs, kernel: 1 });
-      x = inputs === outputs && stride === 1 ? add(net.b, x, narrow) : narrow;
+      const sizes = { kernel: 3, wide: inputs * expansion, outputs, stride, rate };
+      x = inverted(net, `stage${stage}.${block}`, x, inputs, { ...sizes, act: "relu6" });
       inputs = outputs;
     }
   });

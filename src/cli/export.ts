@@ -63,6 +63,7 @@ async function exportFile(model: string, { out, weightsType }: ExportOptions): P
     { importModel },
     { storeWeights },
     { withInterfaceOf },
+    { withRecordedWeights },
     written,
   ] = await Promise.all([
     import("../files/directories.js"),
@@ -70,13 +71,14 @@ async function exportFile(model: string, { out, weightsType }: ExportOptions): P
     import("../ops/passes/import_model.js"),
     import("../ops/passes/store_weights.js"),
     import("../ops/passes/float16.js"),
+    import("../method/compression_record.js"),
     import("../method/goal/cost.js"),
   ]);
   checkFreeFile(out);
   const { graph, bytes: before } = await readModelAndSize(model);
   const { graph: stored, kept } = await naming(model, async () => {
     const found = storeWeights(importModel(graph), weightsType);
-    return { ...found, graph: withInterfaceOf(found.graph, graph) };
+    return { ...found, graph: withRecordedWeights(withInterfaceOf(found.graph, graph), weightsType) };
   });
   const bytes = written.writtenBytes(stored);
   if (bytes > before && weightsType !== "float32") {

@@ -72,9 +72,9 @@ export function describeGoalOutcome(
   { asked: goal, reached, isMet, tries }: GoalOutcome,
   width: number,
 ): string {
-  const verdict = isMet ? "Goal reached" : "Goal NOT reached";
+  const met = isMet ? "Goal reached" : "Goal NOT reached";
   const remark = isMet ? "" : ` ${whyNot(goal, reached)}`;
-  const text = `${verdict}: ${describeGoal(goal)}. ${foundBy(goal, reached)}${remark}`;
+  const text = `${met}: ${describeGoal(goal)}. ${foundBy(goal, reached)}${remark}`;
   return [table(goal, tries, width), wrap(text, width)].join("\n\n");
 }
 

@@ -67,9 +67,9 @@ async function runReport(
   const [only] = roots;
   const file = options.out ?? (roots.length === 1 && only !== undefined ? path.join(only, REPORT) : SEVERAL);
   const reports = await source.write(file);
-  const { verdictOf } = await import("../report/verdict.js");
+  const { judgementOf } = await import("../report/run_judgement.js");
   for (const report of reports) {
-    const { headline, text } = verdictOf(report);
+    const { headline, text } = judgementOf(report);
     terminal.stdout.write(`${wrap(`${report.root}: ${headline}. ${text}`, lineWidth(terminal.stdout))}\n`);
     for (const problem of report.problems) terminal.stderr.write(`  ${problem}\n`);
   }

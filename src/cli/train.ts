@@ -44,13 +44,16 @@ export function addTrainCommand(program: Command, terminal: Terminal): Command {
       numberBetween(1e-12, 1e3),
     )
     .addOption(
-      new Option("--schedule <name>", "how the learning rate goes: up and down again, or only down")
+      new Option(
+        "--schedule <name>",
+        "how the learning rate falls to 0: in a straight line, or as a cosine does",
+      )
         .choices(scheduleNames)
         .default("one-cycle"),
     )
     .option(
       "--warm-up <f>",
-      `share of a one-cycle training in which the rate rises (${trainingDefaults.schedule.warmUp})`,
+      `share of the training in which the rate rises first (${trainingDefaults.schedule.warmUp}); with cosine none by default`,
       numberBetween(0, 0.9),
     )
     .option("--batch <n>", `images in a batch (${trainingDefaults.batch})`, wholeNumber(1))

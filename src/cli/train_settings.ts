@@ -2,7 +2,6 @@ import { availableParallelism } from "node:os";
 import { InvalidArgumentError } from "commander";
 import type { PictureOptions } from "../data/picture_format.js";
 import type { Device } from "../execute/device.js";
-import { PenniError } from "../graph/errors.js";
 import { trainingDefaults } from "../method/defaults.js";
 import type { TrainingSettings } from "../run/training_config.js";
 import { type InputShapes, sidesOf } from "./options.js";
@@ -89,9 +88,6 @@ function scheduleFrom({ schedule, lr, warmUp }: TrainOptions): TrainingSettings[
   const cycle = trainingDefaults.schedule;
   const peak = lr ?? cycle.peak;
   if (schedule === "one-cycle") return { ...cycle, peak, warmUp: warmUp ?? cycle.warmUp };
-  if (warmUp === undefined) return { kind: "cosine", initial: peak };
-  throw new PenniError("bad-option", "--warm-up has nothing to change here", {
-    expected: "--schedule one-cycle",
-    found: `--schedule ${schedule}`,
-  });
+  if (warmUp === undefined || warmUp === 0) return { kind: "cosine", initial: peak };
+  return { kind: "one-cycle", peak, warmUp, fall: "cosine" };
 }

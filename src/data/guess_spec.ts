@@ -26,7 +26,8 @@ export async function guessSpec(folder: string): Promise<GuessedSpec | undefined
   if (holds(/^data_batch_1\.bin(?:\.gz)?$/))
     return { spec: `cifar10:${folder}`, looksLike: "CIFAR-10's files" };
   if (holds(/^train\.bin(?:\.gz)?$/)) return { spec: `cifar100:${folder}`, looksLike: "CIFAR-100's files" };
-  if (holds(/-idx3-ubyte(?:\.gz)?$/)) return { spec: `idx:${folder}`, looksLike: "files in MNIST's layout" };
+  if (holds(/[-.]idx[34]-ubyte(?:\.gz)?$/))
+    return { spec: `idx:${folder}`, looksLike: "files in MNIST's layout" };
   const parts = folders.filter((name) => PARTS.has(name.toLowerCase()));
   const root = parts.includes("train") ? path.join(folder, "train") : folder;
   const groups = root === folder ? folders : (await listFolder(root)).folders;

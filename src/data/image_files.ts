@@ -69,9 +69,21 @@ export async function listImages(folder: string, labels: LabelSource, seed: numb
   const notices = [
     ...reader.skipped.describe(folder),
     ...describeFormats([...parts.train, ...parts.test], folder),
+    ...describeUntested(parts),
   ];
   const plain = ({ path: file, label }: ListedImage): ImageFile => ({ file, label });
   return { ...parts, train: parts.train.map(plain), test: parts.test.map(plain), notices };
+}
+
+/** Says which classes nothing is measured on. */
+function describeUntested({ classNames, test }: Parts): readonly string[] {
+  if (classNames === undefined) return [];
+  const tested = new Set(test.map(({ label }) => label));
+  const untested = classNames.filter((_, label) => !tested.has(label));
+  if (untested.length === 0) return [];
+  return [
+    `${untested.length} of ${classNames.length} classes ${untested.length === 1 ? "has" : "have"} no test image (${someNames(untested)}): a class of one image is trained on alone`,
+  ];
 }
 
 async function listParts(

@@ -149,7 +149,7 @@ export function decidedClass(scores: Float32Array): number {
   return scores.some(Number.isNaN) ? -1 : bestClass(scores);
 }
 
-interface Verdicts {
+interface BatchScore {
   readonly correct: number;
   readonly undecided: number;
 }
@@ -160,7 +160,7 @@ interface Judged {
   readonly answers: Int32Array | undefined;
 }
 
-function judge(scores: Float32Array, classes: number, batch: Batch, { hits, answers }: Judged): Verdicts {
+function judge(scores: Float32Array, classes: number, batch: Batch, { hits, answers }: Judged): BatchScore {
   let correct = 0;
   let undecided = 0;
   for (let row = 0; row < batch.count; row++) {
@@ -254,9 +254,9 @@ export async function evaluateSession(
     if (scores === undefined) throw new PenniError("internal", `the runtime left out output "${output}"`);
     const classes = checkScores(scores, output, size, split);
     const record = { hits: hits?.subarray(done), answers: answers?.subarray(done) };
-    const verdicts = judge(scores.data as Float32Array, classes, batch, record);
-    correct += verdicts.correct;
-    undecided += verdicts.undecided;
+    const score = judge(scores.data as Float32Array, classes, batch, record);
+    correct += score.correct;
+    undecided += score.undecided;
     done += batch.count;
     onProgress?.(done, indices.length);
   }

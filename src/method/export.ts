@@ -23,10 +23,8 @@ import { inferGraph } from "../ops/inference/infer.js";
 import { withInterfaceOf } from "../ops/passes/float16.js";
 import { foldNormalization } from "../ops/passes/fold_normalization.js";
 import { storeWeights, weightsTypeOf } from "../ops/passes/store_weights.js";
+import { COMPRESSION_KEY } from "./compression_record.js";
 import { prunableInitializers } from "./prune.js";
-
-/** The key of `metadata_props` under which a model carries its compression record as JSON. */
-export const COMPRESSION_KEY = "penni.compression";
 
 export interface ExportOptions {
   /**

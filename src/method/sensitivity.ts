@@ -8,8 +8,8 @@ import type { Graph } from "../graph/types.js";
 import type { OutputChange } from "../measure/output_change.js";
 import { float32Interface } from "../ops/passes/float16.js";
 import { compressionDefaults } from "./defaults.js";
-import { type SkippedLayer, type StudiedLayer, studiedLayers } from "./sensitivity/layers.js";
-import { type StudiedVariant, Study } from "./sensitivity/study.js";
+import { type SkippedLayer, type SurveyedLayer, surveyedLayers } from "./sensitivity/layers.js";
+import { Survey, type SurveyedVariant } from "./sensitivity/survey.js";
 import type { Variant } from "./sensitivity/variants.js";
 
 export interface SensitivitySettings {
@@ -95,16 +95,16 @@ function checkSettings({ images = 1, basis = 1, ranks = [], sparsities = [] }: S
 
 const LISTED_NAMES = 5;
 
-function matcher(pattern: string): (layer: StudiedLayer) => boolean {
+function matcher(pattern: string): (layer: SurveyedLayer) => boolean {
   const parts = pattern.split("*").map((part) => part.replaceAll(/[\\^$.*+?()[\]{}|]/g, "\\$&"));
   const expression = new RegExp(`^${parts.join(".*")}$`);
   return ({ name, weight }) => expression.test(name) || expression.test(weight);
 }
 
 function chosenLayers(
-  layers: readonly StudiedLayer[],
+  layers: readonly SurveyedLayer[],
   patterns: readonly string[] | undefined,
-): readonly StudiedLayer[] {
+): readonly SurveyedLayer[] {
   if (patterns === undefined) return layers;
   for (const pattern of patterns) {
     if (layers.some(matcher(pattern))) continue;
@@ -125,7 +125,7 @@ const ascending = (numbers: readonly number[]): readonly number[] =>
   [...new Set(numbers)].sort((a, b) => a - b);
 
 /** All changes of a layer: ranks first. */
-function variantsOf(layer: StudiedLayer, { ranks, sparsities }: SensitivitySettings): readonly Variant[] {
+function variantsOf(layer: SurveyedLayer, { ranks, sparsities }: SensitivitySettings): readonly Variant[] {
   const { fullRank = 0, basis } = layer;
   const tried = ranks === undefined ? layer.ranks : ascending(ranks).filter((d) => d < fullRank);
   return [
@@ -153,15 +153,15 @@ export async function measureSensitivity(
   checkSettings(settings);
   const graph = float32Interface(imported);
   const { images = DEFAULTS.images, seed = DEFAULTS.seed, basis = DEFAULTS.basis } = settings;
-  const { layers, skipped } = studiedLayers(graph, basis);
+  const { layers, skipped } = surveyedLayers(graph, basis);
   if (layers.length === 0) throw nothingToChange(skipped);
   const chosen = chosenLayers(layers, settings.layers);
   const variants = chosen.flatMap((layer) =>
     variantsOf(layer, settings).map((variant) => ({ layer, variant })),
   );
   const indices = sampleIndices(allIndices(split), images, seed);
-  const study = new Study({ graph, split, preprocessing, indices, ...settings });
-  const found = await study.run(variants);
+  const survey = new Survey({ graph, split, preprocessing, indices, ...settings });
+  const found = await survey.run(variants);
   return {
     measure: found.original.top1 === undefined ? "error" : "accuracy",
     images: found.images,
@@ -182,15 +182,15 @@ function nothingToChange(skipped: readonly SkippedLayer[]): PenniError {
 }
 
 function gather(
-  layer: StudiedLayer,
-  changes: ReadonlyMap<StudiedVariant, OutputChange>,
+  layer: SurveyedLayer,
+  changes: ReadonlyMap<SurveyedVariant, OutputChange>,
   original: OutputChange,
 ): LayerSensitivity {
   const effect = (change: OutputChange): Effect => ({
     ...change,
     difference: subtract(change.top1, original.top1),
   });
-  const own = [...changes].filter(([studied]) => studied.layer === layer);
+  const own = [...changes].filter(([surveyed]) => surveyed.layer === layer);
   const ranks = own.flatMap(([{ variant }, change]) =>
     variant.sparsity === 0 && variant.basis !== undefined ? [{ d: variant.basis, ...effect(change) }] : [],
   );

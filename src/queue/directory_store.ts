@@ -1,4 +1,4 @@
-import { link, lstat, mkdir, readdir, readFile, rename, rm, stat, writeFile } from "node:fs/promises";
+import { lstat, readdir, readFile, rename, rm, stat, writeFile } from "node:fs/promises";
 import path from "node:path";
 import { ioError } from "../files/atomic.js";
 import { PenniError } from "../graph/errors.js";
@@ -6,7 +6,6 @@ import { digestSchema } from "./names.js";
 import {
   copyFile,
   damaged,
-  errnoOf,
   isWhole,
   readPlain,
   removeFile,
@@ -16,30 +15,31 @@ import {
   temporaryName,
   writeNew,
 } from "./plain_files.js";
-import { lasting, type RecordName, recordNames, type Store, type StoredFile } from "./store.js";
-import { MARKER, makeMarked, markedId } from "./store_marker.js";
+import { RecordFiles } from "./record_files.js";
+import type { RecordName, Store, StoredFile } from "./store.js";
+import { StoreFolders } from "./store_folders.js";
+import { makeMarked, markedId } from "./store_marker.js";
 
 /** What is read into memory at once. */
 const LARGEST_READ = 2 ** 31 - 1;
-const SEEN_MS = 1000;
-const MOST_SEEN = 10_000;
-/** A record begins with the digest of what follows, on a line of its own. */
-const DIGEST_LINE = 65;
 
 /**
  * A store in a directory that all machines see. Every file is written under another name, flushed and renamed, so that
  * readers of any machine see it whole or not at all; nothing below the directory may be a link.
  */
 export class DirectoryStore implements Store {
-  /** Folders that were looked at, and when: what they are is not asked again for every file. */
-  private readonly seen = new Map<string, number>();
+  private readonly folders: StoreFolders;
+  private readonly records: RecordFiles;
 
   private constructor(
     readonly root: string,
     readonly id: string,
     /** Whether what is written survives a power cut. */
     private readonly isDurable: boolean,
-  ) {}
+  ) {
+    this.folders = new StoreFolders(root);
+    this.records = new RecordFiles(this.folders, isDurable);
+  }
 
   /** Opens a store, or makes one of a directory that is empty or not there yet. @throws PenniError "io" */
   static async create(directory: string, isDurable = true): Promise<DirectoryStore> {
@@ -53,7 +53,7 @@ export class DirectoryStore implements Store {
   }
 
   async isThere(): Promise<boolean> {
-    return this.checkMounted().then(
+    return this.folders.checkMounted().then(
       () => true,
       () => false,
     );
@@ -87,7 +87,7 @@ export class DirectoryStore implements Store {
         const bytes = await readFile(source);
         return { sha256: await this.put(bytes, trial), bytes: bytes.byteLength };
       }
-      const temporary = path.join(await this.folder(...objectsOf(trial)), temporaryName());
+      const temporary = path.join(await this.folders.make(objectsOf(trial)), temporaryName());
       try {
         const stored = await copyFile(source, temporary, this.isDurable);
         const file = await this.objectPlace(stored.sha256, trial);
@@ -136,57 +136,25 @@ export class DirectoryStore implements Store {
   }
 
   async record(trial: string, name: RecordName): Promise<Uint8Array | undefined> {
-    return this.doing("read from", async () => {
-      const file = this.recordFile(trial, name);
-      const isThere = await this.checkFolders(["trials", trial]);
-      const bytes = isThere ? await readPlain(file) : undefined;
-      if (bytes === undefined) {
-        // A store that is away has no record either.
-        await this.checkMounted();
-        return undefined;
-      }
-      const content = bytes.subarray(DIGEST_LINE);
-      if (new TextDecoder().decode(bytes.subarray(0, DIGEST_LINE)) === `${sha256Of(content)}\n`)
-        return content;
-      if (lasting[name]) throw damaged(file, "other content");
-      return undefined;
-    });
+    return this.doing("read from", () => this.records.read(trial, name));
   }
 
   async setRecord(trial: string, name: RecordName, content: string): Promise<void> {
-    await this.doing("write to", async () => {
-      const file = this.recordFile(trial, name);
-      await this.folder("trials", trial);
-      await replaceFile(file, withDigest(content), this.isDurable && lasting[name]);
-    });
+    await this.doing("write to", () => this.records.set(trial, name, content));
   }
 
   async setFirstRecord(trial: string, name: RecordName, content: string): Promise<boolean> {
-    return this.doing("write to", async () => {
-      const file = this.recordFile(trial, name);
-      const temporary = path.join(await this.folder("trials", trial), temporaryName());
-      try {
-        await writeNew(temporary, withDigest(content), this.isDurable && lasting[name]);
-        // Of all that try, on any machine, one makes the name.
-        await link(temporary, file);
-        return true;
-      } catch (error) {
-        if (errnoOf(error) !== "EEXIST") throw error;
-        return false;
-      } finally {
-        await removeFile(temporary);
-      }
-    });
+    return this.doing("write to", () => this.records.setFirst(trial, name, content));
   }
 
   async removeRecord(trial: string, name: RecordName): Promise<void> {
-    await this.doing("write to", () => removeFile(this.recordFile(trial, name)));
+    await this.doing("write to", () => this.records.remove(trial, name));
   }
 
   async prune(trial: string, kept: ReadonlySet<string>, graceMs: number): Promise<void> {
     await this.doing("write to", async () => {
       const folder = path.join(this.root, ...objectsOf(trial));
-      if (!(await this.checkFolders(objectsOf(trial)))) return;
+      if (!(await this.folders.areThere(objectsOf(trial)))) return;
       const names = (await readdir(folder)).filter((name) => digestSchema.safeParse(name).success);
       if (names.every((name) => kept.has(name))) return;
       const ages = new Map<string, number>();
@@ -201,16 +169,11 @@ export class DirectoryStore implements Store {
     });
   }
 
-  private recordFile(trial: string, name: RecordName): string {
-    if (!recordNames.includes(name)) throw new PenniError("internal", "no such record");
-    return path.join(this.root, "trials", digestSchema.parse(trial), name);
-  }
-
   /** Where an object goes, its folder made. */
   private async objectPlace(sha256: string, trial: string | undefined): Promise<string> {
     const name = digestSchema.parse(sha256);
     const folders = trial === undefined ? [...objectsOf(trial), name.slice(0, 2)] : objectsOf(trial);
-    return path.join(await this.folder(...folders), name);
+    return path.join(await this.folders.make(folders), name);
   }
 
   /** The file of an object that is there. */
@@ -220,7 +183,7 @@ export class DirectoryStore implements Store {
   ): Promise<{ readonly file: string; readonly size: number }> {
     const name = digestSchema.parse(sha256);
     for (const folders of placesOf(name, trial)) {
-      await this.checkFolders(folders);
+      await this.folders.areThere(folders);
       const file = path.join(this.root, ...folders, name);
       const stats = await lstat(file).catch(() => undefined);
       if (stats?.isFile() === true) return { file, size: stats.size };
@@ -230,7 +193,7 @@ export class DirectoryStore implements Store {
   }
 
   private async missing(sha256: string): Promise<PenniError> {
-    await this.checkMounted();
+    await this.folders.checkMounted();
     return new PenniError("bad-file", "an object is not in the store", { file: this.root, expected: sha256 });
   }
 
@@ -239,46 +202,6 @@ export class DirectoryStore implements Store {
     if (bytes === undefined) throw await this.missing(sha256);
     if (sha256Of(bytes) !== sha256) throw damaged(file, "other content");
     return bytes;
-  }
-
-  /** A folder of the store, made where it is missing. */
-  private async folder(...names: readonly string[]): Promise<string> {
-    const folder = path.join(this.root, ...names);
-    if (this.wasSeen(folder)) return folder;
-    await this.checkMounted();
-    if (await this.checkFolders(names)) return folder;
-    await mkdir(folder, { recursive: true });
-    this.see(folder);
-    return folder;
-  }
-
-  private wasSeen(folder: string): boolean {
-    const at = this.seen.get(folder);
-    return at !== undefined && performance.now() - at < SEEN_MS;
-  }
-
-  private see(folder: string): void {
-    if (this.seen.size > MOST_SEEN) this.seen.clear();
-    this.seen.set(folder, performance.now());
-  }
-
-  /** What is written into an empty mount point is lost. */
-  private async checkMounted(): Promise<void> {
-    await lstat(path.join(this.root, MARKER));
-  }
-
-  /** @returns whether they are there @throws PenniError "bad-file" if one of the folders on the way is a link, or no folder */
-  private async checkFolders(names: readonly string[]): Promise<boolean> {
-    let folder = this.root;
-    for (const name of names) {
-      folder = path.join(folder, name);
-      if (this.wasSeen(folder)) continue;
-      const stats = await lstat(folder).catch(() => undefined);
-      if (stats === undefined) return false;
-      if (!stats.isDirectory()) throw damaged(folder, "a link or file");
-      this.see(folder);
-    }
-    return true;
   }
 
   /** Names the store in errors of the system. */
@@ -301,5 +224,3 @@ function placesOf(name: string, trial: string | undefined): readonly (readonly s
   const shared = ["objects", name.slice(0, 2)];
   return trial === undefined ? [shared] : [objectsOf(trial), shared];
 }
-
-const withDigest = (content: string): string => `${sha256Of(content)}\n${content}`;

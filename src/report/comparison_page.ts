@@ -6,9 +6,9 @@ import type { Outcome } from "./data/outcome_schema.js";
 import type { RunReport } from "./data/run.js";
 import { bytes, compact, counted, milliseconds, number, percent, signed } from "./format.js";
 import { linked, type PlotPoint, plot } from "./plot.js";
+import { judgementOf } from "./run_judgement.js";
 import { problemNotes, statePill } from "./run_page.js";
 import { type LivePage, type ReportSection, reportPage } from "./shell.js";
-import { verdictOf } from "./verdict.js";
 
 /** A compression that is over. */
 interface Finished {
@@ -259,7 +259,7 @@ function table(
     title: "All runs",
     body: html`<div class="card"><div class="scroll" tabindex="0" role="region" aria-label="Table of all runs"><table data-sortable>
 <caption class="hidden">Runs with what they came to</caption>
-<thead><tr><th scope="col" data-sort="name">Run</th><th scope="col" class="text">State</th>${headings}<th scope="col" class="text">Verdict</th></tr></thead>
+<thead><tr><th scope="col" data-sort="name">Run</th><th scope="col" class="text">State</th>${headings}<th scope="col" class="text">Judgement</th></tr></thead>
 <tbody>
 ${rows}
 </tbody>
@@ -276,5 +276,5 @@ function row(report: RunReport, name: string, link: string | undefined): Html {
       return html`<td data-key="${escapeHtml(key)}">\u2013</td>`;
     return html`<td data-key="${escapeHtml(key)}" data-value="${number(found, 6)}">${escapeHtml(text(found, outcome))}</td>`;
   });
-  return html`<tr data-name="${escapeHtml(name)}"><th scope="row" data-key="name" data-value="${escapeHtml(name)}">${linked(name, link)}</th><td class="text">${statePill(state)}</td>${cells}<td class="text">${escapeHtml(verdictOf(report).headline)}</td></tr>`;
+  return html`<tr data-name="${escapeHtml(name)}"><th scope="row" data-key="name" data-value="${escapeHtml(name)}">${linked(name, link)}</th><td class="text">${statePill(state)}</td>${cells}<td class="text">${escapeHtml(judgementOf(report).headline)}</td></tr>`;
 }

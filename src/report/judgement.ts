@@ -5,10 +5,10 @@ import type { OutputAgreement } from "../measure/output_comparison.js";
 import { counted, percent, signed, times } from "./format.js";
 
 /** Whether a result is to be used: "open" where that is not known yet. */
-export type VerdictLevel = "good" | "fair" | "poor" | "open";
+export type JudgementLevel = "good" | "fair" | "poor" | "open";
 
 export interface Judgement {
-  readonly level: VerdictLevel;
+  readonly level: JudgementLevel;
   /** In a few words. */
   readonly headline: string;
   /** Why, in a sentence or two. */

@@ -5,7 +5,7 @@ import { escapeHtml, type Html, html } from "../text/destinations.js";
 import { counted, number } from "./format.js";
 import { breakable } from "./html.js";
 import { tools } from "./parts/layers.js";
-import { verdictCard } from "./parts/overview.js";
+import { judgementCard } from "./parts/overview.js";
 import { type PlotSeries, plot } from "./plot.js";
 import { type Recommendation, recommend, type Tolerance, toleranceOf } from "./recommendation.js";
 import {
@@ -133,7 +133,7 @@ function conclusion(
     title: "Result",
     isTitleHidden: true,
     body: [
-      verdictCard({
+      judgementCard({
         level: basis === undefined ? "fair" : "good",
         headline,
         text: `Tolerated for each layer alone: ${text}.${where} What several layers lose adds up, and retraining wins much of it back.`,

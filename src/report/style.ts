@@ -57,12 +57,12 @@ button, input { font: inherit; color: inherit; }
 `;
 
 const overview = html`
-.verdict { display: grid; grid-template-columns: auto 1fr; gap: .2rem 1rem; border: 1px solid var(--line); border-radius: 14px; background: var(--card); padding: 1.3rem 1.4rem; margin-bottom: 1rem; }
-.verdict .sign { grid-row: span 2; width: 2.5rem; height: 2.5rem; border-radius: 50%; display: grid; place-items: center; }
-.verdict .sign svg { width: 1.35rem; height: 1.35rem; fill: none; stroke: currentColor; stroke-width: 2.4; stroke-linecap: round; stroke-linejoin: round; }
-.verdict.good .sign { background: var(--good-soft); color: var(--good); } .verdict.fair .sign { background: var(--fair-soft); color: var(--fair); }
-.verdict.poor .sign { background: var(--poor-soft); color: var(--poor); } .verdict.open .sign { background: var(--accent-soft); color: var(--accent); }
-.verdict h3 { margin: 0; font-size: 1.3rem; } .verdict p { margin: .15rem 0 0; }
+.judgement { display: grid; grid-template-columns: auto 1fr; gap: .2rem 1rem; border: 1px solid var(--line); border-radius: 14px; background: var(--card); padding: 1.3rem 1.4rem; margin-bottom: 1rem; }
+.judgement .sign { grid-row: span 2; width: 2.5rem; height: 2.5rem; border-radius: 50%; display: grid; place-items: center; }
+.judgement .sign svg { width: 1.35rem; height: 1.35rem; fill: none; stroke: currentColor; stroke-width: 2.4; stroke-linecap: round; stroke-linejoin: round; }
+.judgement.good .sign { background: var(--good-soft); color: var(--good); } .judgement.fair .sign { background: var(--fair-soft); color: var(--fair); }
+.judgement.poor .sign { background: var(--poor-soft); color: var(--poor); } .judgement.open .sign { background: var(--accent-soft); color: var(--accent); }
+.judgement h3 { margin: 0; font-size: 1.3rem; } .judgement p { margin: .15rem 0 0; }
 .next { grid-column: 2; margin-top: .9rem; } .next .command { margin-bottom: 0; } .next .muted { margin: 0 0 .3rem; font-size: .9rem; }
 .command { margin-bottom: 1rem; display: flex; align-items: start; background: var(--code); border-radius: 8px; }
 .command pre { margin: 0; padding: .65rem .9rem; white-space: pre-wrap; flex: 1; min-width: 0; } .command code { font-size: .85rem; }
@@ -82,7 +82,7 @@ const overview = html`
 @media (max-width: 62rem) { .figures { grid-template-columns: repeat(2, 1fr); } }
 @media (max-width: 38rem) {
   .wrap { padding: 0 1rem; } .figures { grid-template-columns: 1fr; gap: .7rem; } header.top { padding-top: 1.4rem; }
-  .verdict { grid-template-columns: 1fr; padding: 1.1rem; } .next { grid-column: 1; } .verdict .sign { grid-row: auto; width: 2rem; height: 2rem; }
+  .judgement { grid-template-columns: 1fr; padding: 1.1rem; } .next { grid-column: 1; } .judgement .sign { grid-row: auto; width: 2rem; height: 2rem; }
 }
 `;
 
@@ -155,7 +155,7 @@ const print = html`
   :root { color-scheme: light; --bg: #fff; } body { font-size: 9.5pt; } .wrap { max-width: none; padding: 0; }
   * { print-color-adjust: exact; -webkit-print-color-adjust: exact; }
   thead button::after { content: none !important; } nav.contents, .tools, .command button, .numbers, .js { display: none !important; } main > section { margin-bottom: 1.6rem; } h2, h3 { break-after: avoid; }
-  figure, tr, article, .verdict, .figures > div { break-inside: avoid; } .scroll { overflow: visible; }
+  figure, tr, article, .judgement, .figures > div { break-inside: avoid; } .scroll { overflow: visible; }
   .figures { grid-template-columns: repeat(3, 1fr); gap: .5rem; } .figures > div { padding: .6rem .8rem; } .kernels { grid-template-columns: repeat(3, 1fr); gap: .6rem; } .plots { grid-template-columns: 1fr 1fr; } .answers { grid-template-columns: repeat(6, 1fr); gap: .5rem; }
   th, td { padding: 2pt 4pt; } table { font-size: 8pt; } .wide-only, .mid-only { display: table-cell; } .only-narrow, .only-small { display: none; } .strip { gap: 3pt; } .strip li, .strip svg { width: 1.9rem; } .bar { min-width: 4rem; } .heat td { min-width: 0; } .heat { font-size: 7pt; } .heat th[scope=row] { min-width: 0; position: static; }
   figure.plot > svg.wide { display: none !important; } figure.plot > svg.narrow { display: block !important; } a { color: inherit; text-decoration: none; }

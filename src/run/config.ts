@@ -141,6 +141,8 @@ export const configSchema = z.object({
   settings: settingsSchema,
   /** Names of all classes in the order of the model's outputs, where labels are matched to them by name. */
   classes: z.array(z.string()).min(1).optional(),
+  /** By what the training images are known again; absent in runs from before this was written. */
+  images: z.object({ count: z.number().int().min(1), classes: z.string() }).optional(),
   /** What the networks are judged by; "labels" where absent. */
   reference: z.enum(references).optional(),
   /** Outputs that cannot be matched to the original's, and why. */
@@ -257,12 +259,15 @@ export const presets: Readonly<Record<PresetName, Settings>> = {
   },
 };
 
-export function hasTraining({
-  channels,
-  retrain,
-  fineTune,
-}: Pick<Settings, "channels" | "retrain" | "fineTune">): boolean {
-  return [channels?.training, retrain, fineTune].some((part) => part !== undefined && part.epochs > 0);
+type Trainings = Pick<Settings, "channels" | "retrain" | "fineTune">;
+
+/** Of each training, in order; 0 for one that is left out. */
+export function trainingEpochs({ channels, retrain, fineTune }: Trainings): readonly number[] {
+  return [channels?.training, retrain, fineTune].map((part) => (part === undefined ? 0 : part.epochs));
+}
+
+export function hasTraining(settings: Trainings): boolean {
+  return trainingEpochs(settings).some((epochs) => epochs > 0);
 }
 
 /** Where the basis is chosen for each layer, the smallest that is tried for 3x3 kernels stands for all. */

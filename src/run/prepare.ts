@@ -2,6 +2,7 @@ import path from "node:path";
 import { allIndices } from "../data/batches.js";
 import { labelsOf } from "../data/dataset.js";
 import { sampleIndices } from "../data/hold_out.js";
+import { type KnownImages, knownImages } from "../data/known_images.js";
 import { pictureFormat } from "../data/picture_format.js";
 import { type Preprocessing, pixelWriting } from "../data/preprocessing.js";
 import { readModel, readModelAndSize, type SizedModel } from "../files/model_files.js";
@@ -20,7 +21,7 @@ import { layerName } from "../method/inspect.js";
 import { encodeModel } from "../onnx/write.js";
 import type { CompressRequest } from "./compress_request.js";
 import { checkCompressible } from "./compressible.js";
-import { hasTraining, type RunConfig } from "./config.js";
+import { hasTraining, type RunConfig, trainingEpochs } from "./config.js";
 import { RunDirectory } from "./directory.js";
 import { checkGoal, type GivenModel } from "./goal_check.js";
 import { type Judgement, judge } from "./judgement.js";
@@ -76,7 +77,7 @@ async function prepare(request: CompressRequest): Promise<PreparedRun> {
   const format = pictureFormat(original, request.pictures);
   const { preprocessing } = format;
   const file = { graph: original, bytes: modelBytes };
-  const { network, images, judgement, pictureProblem } = await judgeModel(
+  const { network, known, judgement, pictureProblem } = await judgeModel(
     { file, rest },
     preprocessing,
     request,
@@ -91,6 +92,7 @@ async function prepare(request: CompressRequest): Promise<PreparedRun> {
     modelBytes,
     data: absoluteSpec(request.data),
     seed: request.seed,
+    images: known,
     preset: request.preset,
     settings: outputs === undefined ? settings : { ...settings, loss: { ...settings.loss, outputs } },
     ...judged,
@@ -102,7 +104,7 @@ async function prepare(request: CompressRequest): Promise<PreparedRun> {
   };
   const told = async (): Promise<void> => {
     await request.onPictures?.(format, pictureProblem);
-    const training = expectedTraining(network, teacher, images, settings);
+    const training = expectedTraining(network, teacher, known.count, settings);
     if (training !== undefined) request.onTraining?.(training);
   };
   return { config, original, others: { rest, teacher }, told };
@@ -134,8 +136,7 @@ async function readTeacher(
 interface JudgedModel {
   /** The model, imported. */
   readonly network: Graph;
-  /** Images for training. */
-  readonly images: number;
+  readonly known: KnownImages;
   readonly judgement: Judgement;
   readonly pictureProblem: string | undefined;
 }
@@ -157,7 +158,8 @@ async function judgeModel(
   pixelWriting(preprocessing, dataset.channels);
   const indices = sampleIndices(allIndices(train), PLAUSIBILITY_IMAGES, request.seed);
   const pictureProblem = await pictureWarning(graph, { split: train, indices, preprocessing });
-  if (hasTraining(request.settings)) checkEnoughImages(train, request.settings, request.seed);
+  if (hasTraining(request.settings))
+    checkEnoughImages(train, request.settings, request.seed, trainingEpochs(request.settings));
   if (needsBatches(request.settings)) {
     const { threads } = request.settings;
     checkBatch(
@@ -171,7 +173,8 @@ async function judgeModel(
   const frozen = labelled ? untrainedPart(graph, request.settings) : new Set<string>();
   const given = { file, network: graph, rest, frozen };
   await checkGoal(given, train, { settings: request.settings, seed: request.seed, ...found });
-  return { network: graph, images: train.count, judgement: { ...found, ...classes }, pictureProblem };
+  const known = knownImages(dataset, train);
+  return { network: graph, known, judgement: { ...found, ...classes }, pictureProblem };
 }
 
 /** The network with its shapes, cut before operators that ONNX Runtime does not have. */

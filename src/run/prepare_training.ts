@@ -1,5 +1,6 @@
 import path from "node:path";
-import { labelsOf } from "../data/dataset.js";
+import { type ImageSize, labelsOf } from "../data/dataset.js";
+import { knownImages } from "../data/known_images.js";
 import { type PictureFormat, type PictureOptions, pictureFormat } from "../data/picture_format.js";
 import { type Preprocessing, pixelWriting } from "../data/preprocessing.js";
 import { readModel } from "../files/model_files.js";
@@ -66,17 +67,20 @@ async function prepare(request: TrainingRequest): Promise<TrainingRun> {
   expectImages((await dataset.test()).count, "test images");
   pixelWriting(preprocessing, dataset.channels);
   labelsOf(train);
-  checkEnoughImages(train, settings, seed);
-  checkTrainable(importModel(original), settings, preprocessing);
+  const epochs = trainingParts(settings, dataset).map((part) => part.epochs);
+  checkEnoughImages(train, settings, seed, epochs);
+  checkTrainable(importModel(original, { keepsDropout: true }), settings, preprocessing);
   const classes = matchedNames(opened, dataset);
   const config: TrainingConfig = {
     format: 1,
     kind: "training",
     model: path.resolve(model),
-    data: absoluteSpec(data),
+    // As it was understood: a folder may look otherwise when the run is gone on with.
+    data: absoluteSpec(opened.name),
     seed,
     settings,
     ...(classes === undefined ? {} : { classes: [...classes] }),
+    images: knownImages(dataset, train),
     preprocessing,
     versions: versions(),
   };
@@ -112,13 +116,33 @@ function checkTrainable(graph: Graph, settings: TrainingSettings, preprocessing:
   const names = [...trainableParameters(graph).keys()];
   if (names.length === 0) throw new PenniError("unsupported", "the model has no weights to train");
   const trained = new Map(names.map((name) => [name, plainRule]));
-  for (const { size } of trainingParts(settings, native)) {
+  const build = (size: ImageSize): void => {
     const network = fixBatch(atSize(graph, size, preprocessing), settings.batch);
     buildTrainingStep(network, new Set(names), {
       trained,
       batchNormalization: "batch",
       loss: labelLoss(settings.labelSmoothing),
       optimizer: settings.optimizer,
+    });
+  };
+  build(native);
+  // The last of them is the network's own size.
+  for (const { size } of trainingParts(settings, native).slice(0, -1)) buildAt(size, build);
+}
+
+/** @throws PenniError "bad-option" if the network, which can be trained, takes no images of this size */
+function buildAt(size: ImageSize, build: (size: ImageSize) => void): void {
+  try {
+    build(size);
+  } catch (error) {
+    if (!(error instanceof PenniError)) throw error;
+    const { node, op } = error.details;
+    throw new PenniError("bad-option", "the network cannot be trained on images of another size", {
+      ...(node === undefined ? {} : { node }),
+      ...(op === undefined ? {} : { op }),
+      expected: "a network whose last layers take a mean over all positions",
+      found: `at ${size.width}x${size.height}: ${error.problem}`,
+      advice: "Leave out --resolution",
     });
   }
 }

@@ -1,13 +1,12 @@
 import path from "node:path";
+import { placedSpec } from "../data/spec.js";
 import { penniVersion, versionIn } from "../files/version.js";
 import type { RunConfig } from "./config.js";
 
-/** A run may be resumed from another directory, so paths in the specification are made absolute. */
+/** A run may be resumed from another directory, so the path in a specification is made absolute. */
 export function absoluteSpec(spec: string): string {
-  const colon = spec.indexOf(":");
-  const kind = spec.slice(0, colon);
-  if (colon < 0 || kind === "synthetic") return spec;
-  return `${kind}:${path.resolve(spec.slice(colon + 1))}`;
+  const placed = placedSpec(spec);
+  return placed === undefined ? spec : `${placed.kind}${path.resolve(placed.place)}`;
 }
 
 /** Of what a run depends on. */

@@ -2,6 +2,7 @@ import type { Split } from "../data/dataset.js";
 import { holdOut } from "../data/hold_out.js";
 import { PenniError } from "../graph/errors.js";
 import { askedCriterion } from "../method/goal/criterion.js";
+import { trainingSteps } from "../train/timetable.js";
 import { hasTraining, type Settings, settingsSchema } from "./config.js";
 
 export function checkSettings(settings: Settings): void {
@@ -37,19 +38,37 @@ export function usesLabels({ loss }: Settings): boolean {
   return loss.crossEntropy > 0 || loss.distillation === 0;
 }
 
-/** @throws PenniError "bad-data" if what is left of the images for training is less than one batch */
+/**
+ * @param epochs of each training; 0 for one that is left out
+ * @throws PenniError "bad-data" if what is left of the images for training is less than one batch; "bad-option" if a
+ *   training would end before its first step, and so change nothing
+ */
 export function checkEnoughImages(
   split: Split,
   { validation, trainLimit, batch }: Pick<Settings, "validation" | "trainLimit" | "batch">,
   seed: number,
+  epochs: readonly number[],
 ): void {
   const { train } = holdOut(split, validation, seed);
   const count = Math.min(train.length, trainLimit ?? train.length);
-  if (count >= batch) return;
+  if (count >= batch) {
+    checkSteps(count, batch, epochs);
+    return;
+  }
   throw new PenniError("bad-data", "there are fewer training images than one batch", {
     expected: `at least ${batch}`,
     found: `${count}`,
     advice: "Give more images or a smaller --batch",
+  });
+}
+
+function checkSteps(images: number, batch: number, epochs: readonly number[]): void {
+  const short = epochs.find((count) => count > 0 && trainingSteps(images, { batch, epochs: count }) === 0);
+  if (short === undefined) return;
+  throw new PenniError("bad-option", "so short a training has not one step", {
+    expected: `more epochs: one of ${images} images in batches of ${batch} has ${Math.floor(images / batch)}`,
+    found: `${short}`,
+    advice: "Give more --epochs (or --fine-tune-epochs), more images or a smaller --batch",
   });
 }
 

@@ -74,7 +74,11 @@ async function trainLocked(
   const dataset = await openFittingDataset(original, config.data, config.preprocessing, config.classes);
   for (const line of [...noticesOf(dataset), ...describeLabels(config, original, dataset)])
     listener.notice?.(line);
-  let graph = await run.stage("simplify", () => importModel(original), listener.notice);
+  let graph = await run.stage(
+    "simplify",
+    () => importModel(original, { keepsDropout: true }),
+    listener.notice,
+  );
   let from: KeptName = "simplify";
   const parts = trainingParts(config.settings, dataset);
   for (const [index, part] of parts.entries()) {
@@ -173,6 +177,7 @@ function partPlan(graph: Graph, { run, name, part, network }: PlanRequest): Trai
     data: {
       spec: config.data,
       ...(config.classes === undefined ? {} : { classes: config.classes }),
+      ...(config.images === undefined ? {} : { images: config.images }),
       ...(native === undefined ? {} : { readAt: native }),
       preprocessing: config.preprocessing,
       augmentation: scaledAugmentation(settings.augmentation, part.size, native),

@@ -52,6 +52,7 @@ export const trainingConfigSchema = trainingKind.extend({
   seed: z.number().int().min(0),
   settings: trainingSettingsSchema,
   classes: configSchema.shape.classes,
+  images: configSchema.shape.images,
   preprocessing: configSchema.shape.preprocessing,
   versions: configSchema.shape.versions,
 });

@@ -4,6 +4,7 @@ import { orDefault } from "../graph/at.js";
 import type { Graph } from "../graph/types.js";
 import type { WeightsType } from "../graph/weights_type.js";
 import { type Pair, runPair, scores } from "../measure/pair.js";
+import { withRecordedWeights } from "../method/compression_record.js";
 import { encodeModel } from "../onnx/write.js";
 import { storeWeights } from "../ops/passes/store_weights.js";
 import type { RunContext } from "./context.js";
@@ -57,7 +58,8 @@ export async function withChosenWeights(
   const unstored = bytesOf(graph);
   const tried: WeightsTrial[] = [];
   for (const candidate of asked === "auto" ? candidates : [{ type: asked }]) {
-    const { graph: stored, kept } = storeWeights(graph, candidate.type, candidate.levels);
+    const { graph: held, kept } = storeWeights(graph, candidate.type, candidate.levels);
+    const stored = withRecordedWeights(held, candidate.type);
     const bytes = bytesOf(stored);
     const error = asked === "auto" ? await outputError(graph, stored, context) : undefined;
     const trial = { ...candidate, bytes, ...(error === undefined ? {} : { error }) };
@@ -65,7 +67,10 @@ export async function withChosenWeights(
     if (bytes > unstored || (error !== undefined && !(error <= LARGEST_ERROR))) continue;
     return { graph: stored, choice: { asked, ...candidate, tried, kept } };
   }
-  return { graph, choice: { asked, type: "float32", tried, kept: [] } };
+  return {
+    graph: withRecordedWeights(graph, "float32"),
+    choice: { asked, type: "float32", tried, kept: [] },
+  };
 }
 
 /** What was chosen and why, in one line; undefined where nothing was to be chosen. */

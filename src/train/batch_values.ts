@@ -5,6 +5,7 @@ import type { Provider } from "../execute/device.js";
 import type { Feeds } from "../execute/engine.js";
 import { entryOf, present } from "../graph/at.js";
 import { PenniError } from "../graph/errors.js";
+import { DropoutFactors } from "./dropout.js";
 import type { TrainingPlan } from "./plan.js";
 import type { Teacher } from "./sessions.js";
 import { stepNames, type TrainingStep } from "./step.js";
@@ -17,8 +18,18 @@ export interface StepOutcome {
   readonly hits: number;
 }
 
+/** What of a step depends on when it comes. */
+export interface StepTiming {
+  /** Learning rate. */
+  readonly rate: number;
+  /** Steps of the stage before this one. */
+  readonly number: number;
+}
+
 /** What a step takes besides its state, made of a batch, and what it tells about the batch. */
 export class BatchValues {
+  private readonly dropout: DropoutFactors;
+
   /** @param input the network's, which takes the images */
   constructor(
     private readonly plan: TrainingPlan,
@@ -26,16 +37,20 @@ export class BatchValues {
     private readonly imageDims: ModelImageDims,
     private readonly provider: Provider,
     private readonly teacher: Teacher | undefined,
-  ) {}
+  ) {
+    const before = plan.part === undefined ? 0 : plan.part.epochsBefore;
+    this.dropout = new DropoutFactors([plan.seed, before]);
+  }
 
-  /** @param rate learning rate */
-  async feeds(batch: Batch, { teachers }: TrainingStep, rate: number): Promise<Feeds> {
+  async feeds(batch: Batch, step: TrainingStep, { rate, number }: StepTiming): Promise<Feeds> {
+    const { teachers } = step;
     const images = this.imageTensor(batch.images);
     return {
       [this.input]: images,
       [stepNames.learningRate]: scalar(rate),
       [stepNames.l1Strength]: scalar(this.plan.l1Strength),
       ...this.labels(batch),
+      ...this.droppedOut(step, number),
       ...(await this.taught(images, teachers)),
     };
   }
@@ -55,6 +70,14 @@ export class BatchValues {
 
   imageTensor(images: Float32Array): OrtTensor {
     return new OrtTensor("float32", images, [this.plan.batch, ...this.imageDims]);
+  }
+
+  /** What Dropout leaves out in a step, as feeds. */
+  private droppedOut({ dropped }: TrainingStep, number: number): Feeds {
+    const factors = this.dropout.draw(dropped, number);
+    return Object.fromEntries(
+      dropped.map(({ input, dims }) => [input, new OrtTensor("float32", entryOf(factors, input), [...dims])]),
+    );
   }
 
   private get isLabelled(): boolean {

@@ -31,11 +31,13 @@ export interface MatchedClasses {
  * cross-entropy, for a divergence T² times that of a teacher that is sure of one class (ln K too), for squared errors
  * in units of the deviation 1, for smooth L1 half of that; for maps of attention that have nothing in common 2.
  * @param classes K of the labels, from 1
+ * @param isEach whether each class has a probability of its own: a half then
  */
 export function guessingLoss(
   { crossEntropy, distillation, temperature, features = 0 }: LossOptions,
   matched: readonly MatchedClasses[],
   classes: number,
+  isEach = false,
 ): number {
   const costs: Readonly<Record<OutputMeasure, (classes: number) => number>> = {
     kl: (count) => temperature ** 2 * Math.log(count),
@@ -46,7 +48,8 @@ export function guessingLoss(
     (sum, each) => sum + each.loss.weight * costs[each.loss.measure](each.classes),
     0,
   );
-  return crossEntropy * Math.log(classes) + distillation * distance + 2 * features;
+  const labels = isEach ? classes * Math.LN2 : Math.log(classes);
+  return crossEntropy * labels + distillation * distance + 2 * features;
 }
 
 /** The trend with one more loss; without a trend, the first loss starts it. */

@@ -3,8 +3,8 @@ import { removeDeadNodes } from "../graph/passes/remove_dead_nodes.js";
 import type { Graph, ValueInfo } from "../graph/types.js";
 import { standardOpset } from "../ops/core/definition.js";
 import { TypedBuilder } from "../ops/inference/builder.js";
-import { tensorType } from "../ops/inference/infer.js";
-import { logitsOf } from "./outputs.js";
+import { inferGraph, tensorType } from "../ops/inference/infer.js";
+import { scoredValue } from "./outputs.js";
 
 /** Output of a classifier's evaluation graph: int64 [N], the class with the largest logit. */
 export const PREDICTED = "penni/predicted";
@@ -14,8 +14,14 @@ export const PREDICTED = "penni/predicted";
  * every version of the parameters. Its output is `PREDICTED`.
  */
 export function buildEvaluation(network: Graph, state: ReadonlySet<string>): Graph {
-  const logits = logitsOf(network);
+  const { types } = inferGraph(network);
+  const { value } = scoredValue(network, types);
   const b = new TypedBuilder(standardOpset(network), [...network.initializers.keys()]);
+  // Scores may have further axes of one element.
+  const logits = b.emit("Flatten", [value], {
+    attributes: { axis: int(1) },
+    outputs: ["penni/scores"],
+  });
   b.emit("ArgMax", [logits], { attributes: { axis: int(1), keepdims: int(0) }, outputs: [PREDICTED] });
   return withStateInputs(
     {

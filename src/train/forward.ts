@@ -5,6 +5,7 @@ import { batchNormalizationTraining } from "../ops/composites/batch_normalizatio
 import { standardOpset } from "../ops/core/definition.js";
 import type { TypedBuilder } from "../ops/inference/builder.js";
 import { TARGET_OPSET } from "../ops/passes/upgrade_opset.js";
+import { type DroppedValue, emitDropout } from "./dropout.js";
 import type { StateSlot } from "./state_slot.js";
 
 /** Gradients are written in the forms of operator set 13. */
@@ -48,14 +49,31 @@ export function declareInitializers(
 /** Where BatchNormalization reads its running statistics, and where its form for training gives the new ones. */
 const [MEAN, VARIANCE] = [3, 4] as const;
 
-/** Appends the network; in mode "batch" its batch normalizations on batch statistics. Returns the running ones. */
+/** What a network has in training besides its parameters. */
+export interface TrainedForward {
+  /** Running means and variances, by initializer name. */
+  readonly statistics: ReadonlyMap<string, StateSlot>;
+  readonly dropped: readonly DroppedValue[];
+}
+
+/**
+ * Appends the network. In mode "batch" its batch normalizations are on batch statistics, and Dropout leaves features
+ * out; in mode "frozen" it computes what it does in use.
+ */
 export function emitForward(
   b: TypedBuilder,
   network: Graph,
   mode: "batch" | "frozen",
-): ReadonlyMap<string, StateSlot> {
+  floatInput: (name: string, dims: readonly number[]) => string,
+): TrainedForward {
   const statistics = new Map<string, StateSlot>();
+  const dropped: DroppedValue[] = [];
   for (const node of network.nodes) {
+    if (mode === "batch" && node.op === "Dropout") {
+      const value = emitDropout(b, node, floatInput);
+      if (value !== undefined) dropped.push(value);
+      continue;
+    }
     if (mode === "frozen" || node.op !== "BatchNormalization") {
       b.append(node);
       continue;
@@ -67,5 +85,5 @@ export function emitForward(
       statistics.set(input, { input, output: outputOf(training, index), dims: b.dims(input) });
     }
   }
-  return statistics;
+  return { statistics, dropped };
 }

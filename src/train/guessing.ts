@@ -1,9 +1,10 @@
+import { present } from "../graph/at.js";
 import { PenniError } from "../graph/errors.js";
 import type { Graph } from "../graph/types.js";
 import { inferGraph } from "../ops/inference/infer.js";
 import { guessingLoss } from "./divergence.js";
 import { matchedOutputs } from "./losses.js";
-import { comparedValue, logitsOf } from "./outputs.js";
+import { comparedValue, scoredValue, scoreRow } from "./outputs.js";
 import type { TrainingPlan } from "./plan.js";
 
 /** What a network costs that has learned nothing, by its own outputs' numbers of classes: see `guessingLoss`. */
@@ -18,6 +19,8 @@ export function guessingCost(network: Graph, plan: TrainingPlan): number {
     if (loss.measure !== "kl") return { loss, classes: 1 };
     return { loss, classes: loss.axis === "each" ? 2 : size(comparedValue(network, loss), loss.axis) };
   });
-  const classes = plan.loss.crossEntropy > 0 ? size(logitsOf(network), 1) : 1;
-  return guessingLoss(plan.loss, matched, classes);
+  if (plan.loss.crossEntropy === 0) return guessingLoss(plan.loss, matched, 1);
+  const { value, isEach } = scoredValue(network, types);
+  const row = present(scoreRow(types.get(value)?.shape), "the classes of a classifier");
+  return guessingLoss(plan.loss, matched, row.classes, isEach);
 }

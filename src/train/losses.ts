@@ -34,12 +34,21 @@ export function matchedOutputs(
 
 /** The values that a loss compares. */
 export interface LossValues {
-  /** float32 [N, K] and int64 [N]; needed iff cross-entropy is on. */
-  readonly classified?: { readonly logits: string; readonly labels: string } | undefined;
+  /** Needed iff cross-entropy is on. */
+  readonly classified?: ClassifiedValue | undefined;
   /** With the original's value of the same dimensions. */
   readonly matched: readonly MatchedValue[];
   /** Needed iff the loss has features. */
   readonly attended?: readonly Attended[] | undefined;
+}
+
+export interface ClassifiedValue {
+  /** float32 [N, K]. */
+  readonly logits: string;
+  /** int64 [N]. */
+  readonly labels: string;
+  /** Whether each class has a probability of its own, by a sigmoid. */
+  readonly isEach: boolean;
 }
 
 export interface MatchedValue {
@@ -48,13 +57,21 @@ export interface MatchedValue {
   readonly teacher: string;
 }
 
-/** Mean over the batch of −Σ_k t_k log softmax(z)_k with smoothed one-hot targets t. logits: [N, K], labels: int64 [N]. */
-function crossEntropy(b: TypedBuilder, logits: string, labels: string, smoothing: number): string {
+/**
+ * Mean over the batch of −Σ_k t_k log softmax(z)_k with smoothed one-hot targets t; where each class has a probability of
+ * its own, of −Σ_k (t_k log σ(z)_k + (1 − t_k) log(1 − σ(z)_k)), which is Σ_k (softplus(z_k) − t_k z_k).
+ */
+function crossEntropy(
+  b: TypedBuilder,
+  { logits, labels, isEach }: ClassifiedValue,
+  smoothing: number,
+): string {
   const classes = at(b.dims(logits), 1);
   const off = smoothing / classes;
   const onOff = b.constant("smoothed_targets", float32Tensor([2], [off, 1 - smoothing + off]));
   const targets = b.emit("OneHot", [labels, b.axes([classes]), onOff], { attributes: { axis: int(-1) } });
-  return neg(b, meanOfSums(b, mul(b, targets, logSoftmax(b, logits, 1)), 1));
+  if (!isEach) return neg(b, meanOfSums(b, mul(b, targets, logSoftmax(b, logits, 1)), 1));
+  return meanOfSums(b, sub(b, b.emit("Softplus", [logits]), mul(b, targets, logits)), 1);
 }
 
 /** T² · mean over batch and positions of KL(softmax(teacher / T) ‖ softmax(z / T)), classes along `axis`. */
@@ -140,10 +157,8 @@ export function emitLoss(b: TypedBuilder, values: LossValues, options: LossOptio
   const terms: string[] = [];
   const { classified, matched, attended } = values;
   if (options.crossEntropy > 0 && classified !== undefined) {
-    const { logits, labels } = classified;
-    terms.push(
-      mul(b, crossEntropy(b, logits, labels, options.labelSmoothing), b.scalar(options.crossEntropy)),
-    );
+    const cost = crossEntropy(b, classified, options.labelSmoothing);
+    terms.push(mul(b, cost, b.scalar(options.crossEntropy)));
   }
   for (const each of matched) {
     const weight = b.scalar(options.distillation * each.loss.weight);

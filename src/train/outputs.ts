@@ -3,7 +3,7 @@ import { inputOf, orDefault } from "../graph/at.js";
 import { intAttributeOr } from "../graph/attributes.js";
 import { PenniError } from "../graph/errors.js";
 
-import type { Graph, Node } from "../graph/types.js";
+import type { Dim, Graph, Node, Shape, ValueType } from "../graph/types.js";
 import type { ComparedOutput } from "../measure/output_comparison.js";
 
 /** How the distance of an output to the original's is measured. */
@@ -60,12 +60,63 @@ export function finalActivation(nodes: readonly Node[], value: string): FinalAct
   return { op, input: inputOf(producer, 0), axis: intAttributeOr(producer, "axis", -1) };
 }
 
-/** The logits of a classifier: its first output, or the input of the softmax that produces it. */
-export function logitsOf(network: Graph): string {
-  const [output] = network.outputs;
+/** A classifier's scores before they become probabilities. */
+export interface ScoredValue {
+  /** [batch, classes], or with further axes of one element. */
+  readonly value: string;
+  /** Whether a sigmoid makes a probability of each score, where else a softmax makes them of all. */
+  readonly isEach: boolean;
+}
+
+/** What gives a value another shape and leaves its elements in their order. */
+const reshaping: ReadonlySet<string> = new Set(["Reshape", "Flatten", "Squeeze", "Unsqueeze", "Identity"]);
+
+/**
+ * The logits of a classifier: its first output, or what goes into the softmax or sigmoid over its classes that this output
+ * is, in whatever shape.
+ * @param types of all values
+ */
+export function scoredValue(
+  { nodes, outputs: [output] }: Graph,
+  types: ReadonlyMap<string, ValueType>,
+): ScoredValue {
   if (output === undefined) throw new PenniError("bad-model", "the network has no output");
-  const activation = finalActivation(network.nodes, output.name);
-  return activation === undefined || activation.op === "Sigmoid" ? output.name : activation.input;
+  const activation = finalActivation(nodes, beforeReshaping(nodes, output.name));
+  const own = activation && scoreRow(types.get(activation.input)?.shape);
+  const whole = scoreRow(types.get(output.name)?.shape);
+  const asItIs = { value: output.name, isEach: false };
+  if (activation === undefined || own === undefined || whole === undefined) return asItIs;
+  if (own.batch !== whole.batch || own.classes !== whole.classes) return asItIs;
+  const isEach = activation.op === "Sigmoid";
+  const axis = activation.axis < 0 ? activation.axis + own.rank : activation.axis;
+  if (!isEach && axis !== own.axis) return asItIs;
+  return { value: activation.input, isEach };
+}
+
+function beforeReshaping(nodes: readonly Node[], value: string): string {
+  const producer = nodes.find(({ outputs }) => outputs[0] === value);
+  if (producer === undefined || producer.domain !== "" || !reshaping.has(producer.op)) return value;
+  return beforeReshaping(nodes, inputOf(producer, 0));
+}
+
+/** Where the classes are in a row of scores for each image. */
+interface ScoreRow {
+  readonly batch: Dim;
+  readonly classes: number;
+  readonly axis: number;
+  readonly rank: number;
+}
+
+/** Undefined of what is no row: [N, K], or one axis K among others of one element. */
+export function scoreRow(shape: Shape | undefined): ScoreRow | undefined {
+  if (shape === undefined) return undefined;
+  const [batch] = shape;
+  const axes = shape.flatMap((dim, axis) => (axis > 0 && dim !== 1 ? [axis] : []));
+  const [only] = axes;
+  const axis = only === undefined ? 1 : only;
+  const classes = shape[axis];
+  if (axes.length > 1 || typeof classes !== "number") return undefined;
+  return { batch, classes, axis, rank: shape.length };
 }
 
 /** The value that a loss compares: scores before their softmax or sigmoid for "kl", else the output itself. */

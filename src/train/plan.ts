@@ -1,6 +1,7 @@
 import { z } from "zod";
 import type { Augmentation } from "../data/augment.js";
 import type { ImageSize } from "../data/dataset.js";
+import type { KnownImages } from "../data/known_images.js";
 import type { Preprocessing } from "../data/preprocessing.js";
 import type { Device } from "../execute/device.js";
 import type { GradualPruning } from "./gradual_pruning.js";
@@ -30,6 +31,8 @@ export interface DataPlan {
   readonly spec: string;
   /** As for `openDataset`. */
   readonly classes?: readonly string[];
+  /** What the images must be; absent where nobody has noted it. */
+  readonly images?: KnownImages;
   /** The size to read the images in, where they are resized to the network's input afterwards; else that of the input. */
   readonly readAt?: ImageSize;
   readonly preprocessing: Preprocessing;

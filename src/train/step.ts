@@ -15,11 +15,12 @@ import { fuseSilu } from "../ops/passes/fuse_silu.js";
 import { type Attended, attentionOf, lastMaps } from "./attention.js";
 import { blockLayout } from "./blocked/pass.js";
 import { productsPerPosition } from "./blocked/winograd.js";
+import type { DroppedValue } from "./dropout.js";
 import { declareInitializers, emitForward, expectOpset, imageInput } from "./forward.js";
 import { buildGradients } from "./gradients.js";
 import { emitLoss, type LossOptions, type LossValues, type MatchedValue, matchedOutputs } from "./losses.js";
 import { emitUpdate, type SgdOptions, type UpdateRule } from "./optimizer.js";
-import { comparedValue, logitsOf } from "./outputs.js";
+import { comparedValue, scoredValue, scoreRow } from "./outputs.js";
 import type { StateSlot } from "./state_slot.js";
 
 /**
@@ -64,6 +65,8 @@ export interface TrainingStep {
   readonly constants: ReadonlyMap<string, string>;
   /** Inputs that take the teacher's values, by the name of the output that is matched, or of a map of attention. */
   readonly teachers: ReadonlyMap<string, string>;
+  /** What Dropout leaves out at random, by inputs. */
+  readonly dropped: readonly DroppedValue[];
 }
 
 /** Names of a step's own inputs and outputs; the network's values never start with "penni/". */
@@ -110,7 +113,7 @@ export function buildTrainingStep(
   declareInput(image.name, image.type);
   const initializers = declareInitializers(b, network, state, floatInput);
   declareTypes(b, network);
-  const statistics = emitForward(b, network, options.batchNormalization);
+  const { statistics, dropped } = emitForward(b, network, options.batchNormalization, floatInput);
 
   const classified =
     options.reference === "original" ? undefined : classifierValues(b, network, declareInput);
@@ -177,6 +180,7 @@ export function buildTrainingStep(
     statistics,
     masks,
     constants,
+    dropped,
     teachers: new Map([
       ...matched.map(({ loss: { output }, teacher }) => [output, teacher] as const),
       ...attended.map(({ size, teacher }) => [attentionOf(size), teacher] as const),
@@ -221,15 +225,18 @@ function classifierValues(
   network: Graph,
   declareInput: (name: string, type: ValueType) => string,
 ): ClassifierValues {
-  const logits = logitsOf(network);
-  const dims = b.dims(logits);
+  const { value, isEach } = scoredValue(network, b.types);
+  const dims = b.dims(value);
   const [batch] = dims;
-  if (dims.length === 2 && batch !== undefined)
-    return { logits, labels: declareInput(stepNames.labels, { elementType: "int64", shape: [batch] }) };
-  throw new PenniError("unsupported", `output "${logits}" is not a classifier's`, {
-    expected: "logits of shape [batch, classes]",
+  if (scoreRow(dims) !== undefined && batch !== undefined) {
+    const labels = declareInput(stepNames.labels, { elementType: "int64", shape: [batch] });
+    const logits = dims.length === 2 ? value : b.emit("Flatten", [value], { attributes: { axis: int(1) } });
+    return { logits, labels, isEach };
+  }
+  throw new PenniError("unsupported", `output "${value}" is not a classifier's`, {
+    expected: "one score for each class, as in [batch, classes]",
     found: `[${dims.join(", ")}]`,
-    advice: "--loss distill trains any network from the original's outputs, without labels",
+    advice: "penni compress --loss distill trains any network from the original's outputs, without labels",
   });
 }
 

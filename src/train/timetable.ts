@@ -1,6 +1,14 @@
 import type { TrainingPlan } from "./plan.js";
 import { learningRate } from "./schedule.js";
 
+/** How many steps a training on so many images has. */
+export function trainingSteps(
+  images: number,
+  { batch, epochs }: Pick<TrainingPlan, "batch" | "epochs">,
+): number {
+  return Math.round(epochs * Math.floor(images / batch));
+}
+
 /** Which epoch, phase and learning rate a step has: all of it follows from its number alone. */
 export class Timetable {
   readonly stepsPerEpoch: number;
@@ -16,7 +24,7 @@ export class Timetable {
     images: number,
   ) {
     this.stepsPerEpoch = Math.floor(images / plan.batch);
-    this.steps = Math.round(plan.epochs * this.stepsPerEpoch);
+    this.steps = trainingSteps(images, plan);
   }
 
   /** Number of the epoch that the step after so many belongs to, from 0, those of parts before included. */

@@ -108,7 +108,8 @@ export class Trainer {
       const isFinished = state.step === timetable.steps;
       const isStopped = this.hooks.stopRequested();
       const isDue = isFinished || isStopped || this.safekeeping.isDue;
-      const outcome = await this.workbench.runStep(phase, images, state.rateAfter(state.step), isDue);
+      const timing = { rate: state.rateAfter(state.step), number: state.step };
+      const outcome = await this.workbench.runStep(phase, images, timing, isDue);
       const milliseconds = performance.now() - started;
       const problem =
         state.recoveries.problemOf(outcome.loss, this.workbench.guessing) ??

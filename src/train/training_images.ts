@@ -1,6 +1,7 @@
 import { planEvaluation } from "../data/batches.js";
 import { labelsOf, type Split } from "../data/dataset.js";
 import { holdOut, sampleIndices } from "../data/hold_out.js";
+import { checkKnownImages, knownImages } from "../data/known_images.js";
 import { openDataset } from "../data/open.js";
 import { prefetch } from "../data/prefetch.js";
 import { resizeSplit } from "../data/resize_split.js";
@@ -31,7 +32,9 @@ export async function openTrainingImages(plan: TrainingPlan, network: Graph): Pr
     ...(classes === undefined ? {} : { classes }),
   });
   if (plan.reference !== "original") checkClassCount(network, dataset.classNames?.length);
-  const split = resizeSplit(await dataset.train(), size);
+  const whole = await dataset.train();
+  checkKnownImages(spec, plan.data.images, knownImages(dataset, whole));
+  const split = resizeSplit(whole, size);
   if (plan.reference !== "original") labelsOf(split);
   const { train, validation } = holdOut(split, plan.data.validation, plan.seed);
   return {

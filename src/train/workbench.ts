@@ -7,7 +7,7 @@ import { type ResolvedDevice, resolveDevice } from "../execute/resolve.js";
 import { PenniError } from "../graph/errors.js";
 import type { Graph } from "../graph/types.js";
 import type { OutputAgreement } from "../measure/output_comparison.js";
-import { BatchValues, type StepOutcome } from "./batch_values.js";
+import { BatchValues, type StepOutcome, type StepTiming } from "./batch_values.js";
 import type { CheckpointTensor } from "./checkpoint_tensor.js";
 import { imageInput } from "./forward.js";
 import { guessingCost } from "./guessing.js";
@@ -69,15 +69,14 @@ export class Workbench {
 
   /**
    * Runs one step of a phase on a batch. The loss is that of the state before the step.
-   * @param rate learning rate
    * @param keep whether the state must stay as it is until `commit`; otherwise the step may write over it, which
    *   takes less memory
    */
-  async runStep(phase: number, batch: Batch, rate: number, keep: boolean): Promise<StepOutcome> {
+  async runStep(phase: number, batch: Batch, timing: StepTiming, keep: boolean): Promise<StepOutcome> {
     const { step, masks, slots } = this.phaseAt(phase);
     const session = await this.sessions.forStep(phase);
     const feeds: Feeds = {
-      ...(await this.batchValues.feeds(batch, step, rate)),
+      ...(await this.batchValues.feeds(batch, step, timing)),
       ...(await masks.feeds([...masks.names])),
       ...(await this.state.feeds([...slots.map(({ input }) => input), ...step.constants.keys()])),
     };

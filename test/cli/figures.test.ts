@@ -8,7 +8,7 @@ import { writeModel } from "../../src/files/model_files.js";
 import type { Graph } from "../../src/graph/types.js";
 import type { OutputAgreement } from "../../src/measure/output_comparison.js";
 import { RunReader } from "../../src/report/data/run.js";
-import { verdictOf } from "../../src/report/verdict.js";
+import { judgementOf } from "../../src/report/run_judgement.js";
 import { presets } from "../../src/run/config.js";
 import { compress } from "../../src/run/pipeline.js";
 import { prepareRun } from "../../src/run/prepare.js";
@@ -47,7 +47,7 @@ async function compressed(
   });
   const summary = await compress(directory);
   // The page reads what was written, the terminal has what was measured: both say the same of it.
-  const { headline, text } = verdictOf(await new RunReader(directory.root, false).read());
+  const { headline, text } = judgementOf(await new RunReader(directory.root, false).read());
   const said = describeSummary(summary, 1000);
   assert.ok(said.includes(headline), said);
   assert.ok(

@@ -3,7 +3,7 @@ import { describe, test } from "node:test";
 import { describeJudgement, describeSummary } from "../../src/cli/compress_text.js";
 import type { Change } from "../../src/measure/interval.js";
 import type { OutputAgreement } from "../../src/measure/output_comparison.js";
-import { judge, type VerdictLevel } from "../../src/report/judgement.js";
+import { type JudgementLevel, judge } from "../../src/report/judgement.js";
 import type { Figures, Summary } from "../../src/run/summary.js";
 
 const figures = (bytes: number, test?: Figures["test"]): Figures => ({
@@ -50,7 +50,7 @@ const classes = (sameClass: number): OutputAgreement => ({
   classOf: "image",
 });
 
-const cases: readonly (readonly [what: string, summary: Summary, level: VerdictLevel, said: RegExp])[] = [
+const cases: readonly (readonly [what: string, summary: Summary, level: JudgementLevel, said: RegExp])[] = [
   ["an error of 176 %", withOutputs([boxes(1.76)]), "poor", /Not to be used yet.* off by at most 176\.0 %/],
   ["an output that is not finite", withOutputs([boxes(null)]), "poor", /Not to be used yet.*not finite/],
   ["a middling error", withOutputs([boxes(0.2)]), "fair", /training longer/],

@@ -5,20 +5,23 @@ import path from "node:path";
 import { after, test } from "node:test";
 import { readClassNames, readPreprocessing } from "../../src/data/index.js";
 import { readModel, writeModel } from "../../src/files/model_files.js";
+import { int } from "../../src/graph/attributes.js";
 import { fixBatch } from "../../src/graph/passes/fix_input_shape.js";
+import type { Graph } from "../../src/graph/types.js";
 import { countGraph } from "../../src/measure/count.js";
 import type { TrainingSummary } from "../../src/run/train_pipeline.js";
 import type { EpochMetrics } from "../../src/train/plan.js";
 import { penni } from "../../support/command_line.js";
+import { Network } from "../../support/network.js";
 import { PenniProcess } from "../../support/penni_process.js";
-import { tinyCnn } from "../../support/tiny_cnn.js";
+import { TINY_SIZE, tinyCnn, tinyDropoutCnn } from "../../support/tiny_cnn.js";
 
 const folder = mkdtempSync(path.join(tmpdir(), "penni-train-"));
 after(() => rmSync(folder, { recursive: true, force: true }));
 const file = (name: string): string => path.join(folder, name);
 
 const model = file("tiny.onnx");
-await writeModel(model, tinyCnn());
+await writeModel(model, tinyDropoutCnn(0.02, 0.05));
 
 /** One thread, so that sums are always made in the same order. */
 const settings = {
@@ -71,6 +74,8 @@ test("a training runs through its resolutions and ends with an accuracy and a mo
   assert.deepEqual(trained.inputs[0]?.type?.shape, tinyCnn().inputs[0]?.type?.shape);
   assert.equal(readClassNames(trained.metadata)?.length, 10);
   assert.ok(readPreprocessing(trained.metadata));
+  // Who trains it again leaves out as much.
+  assert.equal(trained.nodes.filter(({ op }) => op === "Dropout").length, 2);
 });
 
 test("the learning rate goes on over the parts, down to nothing", () => {
@@ -132,16 +137,30 @@ test("a training is no compression, and the other way round", async () => {
   assert.match((await penni(["train", "--resume", copy])).stderr, /no run to resume.*penni train MODEL/);
 });
 
+/** Its linear layer reads every position. */
+function headOnPositions(): Graph {
+  const net = new Network(1, [3, TINY_SIZE, TINY_SIZE]);
+  const maps = net.relu(net.conv("x", 4, { pad: 1, stride: 2 }));
+  return net.graph([net.gemm(net.op("Flatten", [maps], { axis: int(1) }), 10)]);
+}
+
 test("what cannot work is refused before anything is written", async () => {
   const data = ["--data", "synthetic:300"];
+  const fixedHead = file("fixed-head.onnx");
+  await writeModel(fixedHead, headOnPositions());
   const cases: readonly [readonly string[], RegExp][] = [
     [["train", model, ...data], /not fully given.*penni train MODEL --data SPEC -o DIR/],
+    [
+      ["train", fixedHead, ...data, "-o", file("no"), "--batch", "8", "--resolution", "8:0.5"],
+      /images of another size.*at 8x8: .*Leave out --resolution/,
+    ],
     [["train", "--resume", whole, "--epochs", "9"], /--resume goes on with.*found --epochs/],
     [["train", model, ...data, "-o", file("no"), "--resolution", "8:0.6,12:0.4"], /less than 1/],
     [["train", model, ...data, "-o", file("no"), "--resolution", "8"], /SIZE:SHARE/],
+    [["train", model, ...data, "-o", file("no"), "--epochs", "0.01"], /not one step.*found 0\.01/],
     [
-      ["train", model, ...data, "-o", file("no"), "--schedule", "cosine", "--warm-up", "0.1"],
-      /--warm-up has nothing/,
+      ["train", model, ...data, "-o", file("no"), "--epochs", "1.001", "--resolution", "12:0.9"],
+      /not one step/,
     ],
     [["train", model, ...data, "-o", file("no"), "--batch", "1000"], /fewer training images than one batch/],
     [["train", model, "--data", `images:${folder}`, "-o", file("no")], /no images|no labels/],

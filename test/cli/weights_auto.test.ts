@@ -4,6 +4,7 @@ import { tmpdir } from "node:os";
 import path from "node:path";
 import { after, test } from "node:test";
 import { readModel, writeModel } from "../../src/files/model_files.js";
+import { COMPRESSION_KEY } from "../../src/method/compression_record.js";
 import { weightsTypeOf } from "../../src/ops/passes/store_weights.js";
 import type { WeightsChoice } from "../../src/run/weights_type.js";
 import { penni } from "../../support/command_line.js";
@@ -11,6 +12,11 @@ import { tinyCnn } from "../../support/tiny_cnn.js";
 
 const folder = mkdtempSync(path.join(tmpdir(), "penni-weights-auto-"));
 after(() => rmSync(folder, { recursive: true, force: true }));
+
+async function recordedWeights(file: string): Promise<unknown> {
+  const { metadata } = await readModel(file);
+  return JSON.parse(metadata.get(COMPRESSION_KEY) ?? "{}").weights;
+}
 
 test("compress says how it stores weights and what it tried: the first that moves the outputs by little", async () => {
   const model = path.join(folder, "tiny.onnx");
@@ -33,5 +39,13 @@ test("compress says how it stores weights and what it tried: the first that move
   assert.ok(errors.slice(0, -1).every((error) => error > 0.06));
   const name = choice.levels === undefined ? choice.type : `${choice.type} of ${choice.levels} steps`;
   assert.ok(stderr.includes(`weights are stored as ${name}; tried`), stderr);
-  assert.equal(weightsTypeOf(await readModel(path.join(out, "model.onnx"))), choice.type);
+  const result = path.join(out, "model.onnx");
+  assert.equal(weightsTypeOf(await readModel(result)), choice.type);
+  assert.equal(await recordedWeights(result), choice.type);
+
+  // Nor does it say so any more where they are stored anew.
+  const again = path.join(folder, "again.onnx");
+  const exported = await penni(["export", result, "--weights-type", "float32", "-o", again]);
+  assert.equal(exported.status, 0, exported.stderr);
+  assert.equal(await recordedWeights(again), "float32");
 });

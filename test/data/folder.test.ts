@@ -187,3 +187,18 @@ test("what cannot be used is an error that names it", async () => {
   await assert.rejects(openRoot("absent"), { code: "bad-data", message: /absent: no such folder/ });
   await assert.rejects(openDataset(`folder:${root}`), { code: "bad-option", message: /size/ });
 });
+
+test("a class of which nothing is measured is named", async () => {
+  for (const name of ["many/a.png", "many/b.png", "many/c.png", "single/a.png"])
+    await save(plain(red), `untested/${name}`);
+  const dataset = await openRoot("untested");
+  assert.deepEqual([...labelsOf(await dataset.train())], [0, 0, 1]);
+  assert.deepEqual([...labelsOf(await dataset.test())], [0]);
+  assert.deepEqual(dataset.notices, [
+    "1 of 2 classes has no test image (single): a class of one image is trained on alone",
+  ]);
+  assert.deepEqual(
+    (await openRoot("both")).notices?.filter((line) => line.includes("no test image")),
+    [],
+  );
+});

@@ -42,7 +42,7 @@ test("what is no picture is counted and named, by kind; nothing waits for a pipe
   skip: isWindows,
 }, async () => {
   const cats = folder("mixed", "cat");
-  writeFileSync(path.join(folder("mixed", "dog"), "1.png"), png);
+  for (const name of ["1.png", "2.png"]) writeFileSync(path.join(folder("mixed", "dog"), name), png);
   for (let index = 0; index < 5; index++) writeFileSync(path.join(cats, `${index}.png`), png);
   for (const name of ["pipe.png", "pipe2.jpg"]) spawnSync("mkfifo", [path.join(cats, name)]);
   symlinkSync("nowhere.png", path.join(cats, "dead.png"));
@@ -63,7 +63,7 @@ test("what is no picture is counted and named, by kind; nothing waits for a pipe
   const dataset = await openAs("folder", "mixed");
   server.close();
   assert.deepEqual(dataset.classNames, ["cat", "dog"]);
-  assert.equal(await counts(dataset), 7);
+  assert.equal(await counts(dataset), 8);
   assert.deepEqual([...(dataset.notices ?? [])].sort(), [
     "skipped 1 HEIC picture: cat/photo.png",
     "skipped 1 entry that a system keeps for itself: cat/Thumbs.db",

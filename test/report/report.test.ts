@@ -7,10 +7,10 @@ import { RunReader } from "../../src/report/data/run.js";
 import { breakable, shortenStart } from "../../src/report/html.js";
 import { plot } from "../../src/report/plot.js";
 import { placeNames } from "../../src/report/point_names.js";
+import { judgementOf } from "../../src/report/run_judgement.js";
 import { runPage } from "../../src/report/run_page.js";
 import { reportPage } from "../../src/report/shell.js";
 import { shellLine } from "../../src/report/shell_words.js";
-import { verdictOf } from "../../src/report/verdict.js";
 import { writeReport } from "../../src/report/write_report.js";
 import type { RunConfig } from "../../src/run/config.js";
 import { RunDirectory } from "../../src/run/directory.js";
@@ -193,7 +193,7 @@ test("what is not there yet is left out, and the next step is said", async () =>
   const report = await new RunReader(at("half")).read();
   assert.equal(report.state, "stopped");
   assert.deepEqual(report.problems, []);
-  const { next } = verdictOf(report);
+  const { next } = judgementOf(report);
   assert.equal(next?.command, `penni compress --resume ${at("half")}`);
   assert.match(runPage(report), /id="layers"[\s\S]*id="kernels"/);
   await writeReportRun(at("start"), { until: "simplify" });
@@ -226,7 +226,7 @@ test("a run somebody works on is at work", async () => {
   try {
     const report = await new RunReader(at("half")).read();
     assert.equal(report.state, "running");
-    assert.match(verdictOf(report).next?.command ?? "", /^penni report --watch .* --open$/);
+    assert.match(judgementOf(report).next?.command ?? "", /^penni report --watch .* --open$/);
     assert.match(runPage(report), /<li class="now" aria-current="step">normalize/);
   } finally {
     await lock.release();

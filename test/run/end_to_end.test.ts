@@ -20,7 +20,7 @@ import { fixBatch } from "../../src/graph/passes/fix_input_shape.js";
 import { float32Data, float32Tensor } from "../../src/graph/tensor.js";
 import type { Graph, Tensor } from "../../src/graph/types.js";
 import { countGraph } from "../../src/measure/count.js";
-import { COMPRESSION_KEY } from "../../src/method/export.js";
+import { COMPRESSION_KEY } from "../../src/method/compression_record.js";
 import { prunableInitializers } from "../../src/method/prune.js";
 import { isRunning } from "../../src/run/processes.js";
 import type { Summary } from "../../src/run/summary.js";

@@ -9,7 +9,7 @@ import { readModel, writeModel } from "../../src/files/model_files.js";
 import { int } from "../../src/graph/attributes.js";
 import type { Graph } from "../../src/graph/types.js";
 import { compress as compressRun, prepareRun, presets, type Settings } from "../../src/index.js";
-import { COMPRESSION_KEY } from "../../src/method/export.js";
+import { COMPRESSION_KEY } from "../../src/method/compression_record.js";
 import { RunDirectory } from "../../src/run/directory.js";
 import { type GoalRecord, writeGoalRecord } from "../../src/run/goal_record.js";
 import type { GoalOutcome, Summary } from "../../src/run/summary.js";

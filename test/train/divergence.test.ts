@@ -96,6 +96,7 @@ const loss = { crossEntropy: 1, labelSmoothing: 0, distillation: 0, temperature:
 
 test("guessing costs ln K, times T² for the distillation's part", () => {
   assert.equal(guessingLoss(loss, [], 10), Math.log(10));
+  assert.equal(guessingLoss(loss, [], 10, true), 10 * Math.log(2));
   const mixed = { ...loss, crossEntropy: 0.3, distillation: 0.7 };
   const matched = [{ loss: { ...output, measure: "kl", axis: 1 } as const, classes: 1000 }];
   assert.ok(Math.abs(guessingLoss(mixed, matched, 1000) - (0.3 + 0.7 * 16) * Math.log(1000)) < 1e-12);

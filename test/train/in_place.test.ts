@@ -103,6 +103,7 @@ function readAndUpdate(isUpdateLast: boolean): TrainingStep {
     masks: none,
     constants: none,
     teachers: none,
+    dropped: [],
   };
 }
 
@@ -136,7 +137,7 @@ async function train(network: Graph, keeps: (step: number) => boolean): Promise<
   const losses: number[] = [];
   for (const [step, batch] of batches.entries()) {
     const phase = step % plan.phases.length;
-    const { loss, hits } = await bench.runStep(phase, batch, 0.1, keeps(step));
+    const { loss, hits } = await bench.runStep(phase, batch, { rate: 0.1, number: step }, keeps(step));
     bench.commit(phase);
     losses.push(loss, hits);
   }
@@ -159,7 +160,7 @@ for (const [name, network] of Object.entries(networks)) {
     const copied = async () =>
       new Map([...(await bench.snapshot())].map(([value, { data }]) => [value, Float32Array.from(data)]));
     const before = await copied();
-    for (const batch of batches.slice(0, 2)) await bench.runStep(0, batch, 0.1, true);
+    for (const batch of batches.slice(0, 2)) await bench.runStep(0, batch, { rate: 0.1, number: 0 }, true);
     assert.deepEqual(await copied(), before);
     bench.commit(0);
     assert.notDeepEqual(await copied(), before);

@@ -66,10 +66,10 @@ const cases: readonly (LossOptions & { readonly name: string })[] = [
 ];
 
 /** The loss over "z", "labels" and "teacher" as a classifier's. */
-function emitClassifierLoss(b: TypedBuilder, options: LossOptions): string {
+function emitClassifierLoss(b: TypedBuilder, options: LossOptions, isEach = false): string {
   const loss = { output: "z", measure: "kl", axis: 1, weight: 1, deviation: 1 } as const;
   const matched = options.distillation > 0 ? [{ loss, value: "z", teacher: "teacher" }] : [];
-  return emitLoss(b, { classified: { logits: "z", labels: "labels" }, matched }, options);
+  return emitLoss(b, { classified: { logits: "z", labels: "labels", isEach }, matched }, options);
 }
 
 for (const { name, ...options } of cases) {
@@ -89,6 +89,36 @@ for (const { name, ...options } of cases) {
   });
 }
 
+/** torch.nn.BCEWithLogitsLoss by its documentation, summed over classes; smoothed targets as of the cross-entropy. */
+function binaryCrossEntropy(z: readonly number[], smoothing: number): number {
+  const logSigmoid = (x: number): number => -Math.log1p(Math.exp(-x));
+  const of = (row: readonly number[], image: number): number =>
+    row.reduce((sum, x, k) => {
+      const target = (k === labels[image] ? 1 - smoothing : 0) + smoothing / CLASSES;
+      return sum - target * logSigmoid(x) - (1 - target) * logSigmoid(-x);
+    }, 0);
+  return mean(rows(z).map(of));
+}
+
+for (const smoothing of [0, 0.2]) {
+  test(`a probability of each class's own, smoothed by ${smoothing}: value and gradient against float64`, async () => {
+    const b = builderOver(feeds);
+    const options = { crossEntropy: 1, labelSmoothing: smoothing, distillation: 0, temperature: 1 };
+    const loss = emitClassifierLoss(b, options, true);
+    const gradient = buildGradients(b, [...b.nodes], loss, ["z"]).get("z") ?? "";
+    const used = new Map([...feeds].filter(([input]) => b.nodes.some((node) => node.inputs.includes(input))));
+    const [value, dz] = await compute(b, used, [loss, gradient]);
+    const z = Array.from(float32Data(logits));
+    assertNear(value ?? [], [binaryCrossEntropy(z, smoothing)], 1e-5, "loss");
+    assertNear(
+      dz ?? [],
+      differences((moved) => binaryCrossEntropy(moved, smoothing), z),
+      1e-6,
+      "gradient",
+    );
+  });
+}
+
 test("huge logits give a finite loss and gradient", async () => {
   const huge = new Map(feeds).set("z", randomIn([BATCH, CLASSES], 3, -1e4, 1e4));
   const b = builderOver(huge);
@@ -98,6 +128,13 @@ test("huge logits give a finite loss and gradient", async () => {
   for (const values of await compute(b, huge, [loss, gradient])) {
     assert.ok(values.every(Number.isFinite));
   }
+  const labelled = { crossEntropy: 1, labelSmoothing: 0.1, distillation: 0, temperature: 1 };
+  const own = builderOver(huge);
+  const each = emitClassifierLoss(own, labelled, true);
+  const slope = buildGradients(own, [...own.nodes], each, ["z"]).get("z") ?? "";
+  const { teacher: _, ...read } = Object.fromEntries(huge);
+  for (const values of await compute(own, new Map(Object.entries(read)), [each, slope]))
+    assert.ok(values.every(Number.isFinite));
 });
 
 const MAP = [2, 3, 2, 2] as const;

@@ -15,6 +15,7 @@ import { type Preparation, preparationOf, takesPlaneByPlane, tapOffsets } from "
 import {
   type Convolve,
   type ConvWeights,
+  type CountedWeights,
   depthwiseConvolution,
   groupConvolution,
   workOf,
@@ -25,7 +26,7 @@ import { copyStrided, viewOf } from "./movement.js";
 import { winogradConvolution } from "./winograd.js";
 
 /** The weights of a convolution [K, C/groups, taps], and how it is to be computed. */
-interface ConvPlan extends ConvWeights {
+interface ConvPlan extends CountedWeights {
   readonly geometry: ConvGeometry;
 }
 
@@ -44,7 +45,8 @@ export const lowerConv: Lower = (context) => {
       expected: "constants",
     });
   }
-  const plan: ConvPlan = { geometry, weights, bias, factors: context.convFactors };
+  const whole: ConvWeights = { weights, bias, factors: context.convFactors };
+  const plan: ConvPlan = { ...whole, geometry, work: workOf(whole, geometry.inputChannels) };
   const input = context.read(0);
   const output = context.write();
   const inputSize = geometry.inputChannels * geometry.input[0] * geometry.input[1];
@@ -76,11 +78,11 @@ function bySums(context: LoweringContext, plan: ConvPlan, input: Location): Meth
  * coefficients in 8 bits wants a small module: kernels made of them would take four times as many for each number.
  */
 function byTiles(context: LoweringContext, plan: ConvPlan): Method | undefined {
-  const { geometry, weights, bias, factors } = plan;
+  const { geometry, weights, bias, factors, work } = plan;
   const tiled = byWinograd(geometry, context);
   if (tiled === undefined) return undefined;
   const [rows, columns] = geometry.output;
-  const others = rows * columns * fastestTime(workOf(plan, geometry.inputChannels), context.rates);
+  const others = rows * columns * fastestTime(work, context.rates);
   if (tiled.nanoseconds >= others) return undefined;
   // Integers stay integers in sums of products alone.
   if (weights.every(Number.isInteger)) return undefined;
@@ -126,19 +128,26 @@ function convolution(context: LoweringContext, plan: ConvPlan, { layout, padding
     epilogue: context.epilogue,
   };
   if (takesPlaneByPlane(context)) return depthwiseConvolution(context, plan, conv, groups, padding);
-  const parts = Array.from({ length: groups }, (_, group) =>
-    groupConvolution(context, conv, {
-      weights: slicePart(plan.weights, group, groups),
-      bias: slicePart(plan.bias, group, groups),
-      factors: plan.factors && { ...plan.factors, coefs: slicePart(plan.factors.coefs, group, groups) },
-    }),
-  );
+  const parts = partsOf(plan, groups, conv.inputs).map((part) => groupConvolution(context, conv, part));
   return (input, ends) => {
     for (const [group, convolve] of parts.entries()) {
       const ownEnds = ends.map((end) => behind(end, group * conv.outputs * conv.outputPlane));
       convolve(behind(input, group * conv.inputs * conv.inputPlane), ownEnds);
     }
   };
+}
+
+/** @param inputs channels of a group */
+function partsOf(plan: ConvPlan, groups: number, inputs: number): readonly CountedWeights[] {
+  if (groups === 1) return [plan];
+  return Array.from({ length: groups }, (_, group) => {
+    const part: ConvWeights = {
+      weights: slicePart(plan.weights, group, groups),
+      bias: slicePart(plan.bias, group, groups),
+      factors: plan.factors && { ...plan.factors, coefs: slicePart(plan.factors.coefs, group, groups) },
+    };
+    return { ...part, work: workOf(part, inputs) };
+  });
 }
 
 function slicePart(data: Float32Array, part: number, parts: number): Float32Array {

@@ -31,6 +31,11 @@ export interface ConvWeights {
   readonly factors: ConvFactors | undefined;
 }
 
+/** The same with what it costs in each form, which takes a pass over its weights. */
+export interface CountedWeights extends ConvWeights {
+  readonly work: ConvWork;
+}
+
 export function workOf({ weights, factors }: ConvWeights, inputs: number): ConvWork {
   return {
     dense: weights.length,
@@ -46,10 +51,10 @@ export function workOf({ weights, factors }: ConvWeights, inputs: number): ConvW
 export function groupConvolution(
   context: LoweringContext,
   conv: TapConvolution,
-  part: ConvWeights,
+  part: CountedWeights,
 ): Convolve {
   const { factors } = part;
-  const kind = fastestKind(workOf(part, conv.inputs), context.rates);
+  const kind = fastestKind(part.work, context.rates);
   if (kind === "factored" && factors !== undefined) {
     return factoredConvolution(context, conv, factors, part.bias);
   }

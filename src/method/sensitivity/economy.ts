@@ -6,7 +6,7 @@ import { elementCount } from "../../graph/tensor.js";
 import type { Graph, Node } from "../../graph/types.js";
 import { countGraph } from "../../measure/count.js";
 import { inferGraph } from "../../ops/inference/infer.js";
-import type { StudiedLayer } from "./layers.js";
+import type { SurveyedLayer } from "./layers.js";
 import { partition } from "./partition.js";
 
 /** Sessions cost time to open, and onnxruntime-node does not give back all of their memory. */
@@ -64,8 +64,8 @@ export function divideLayers(
   graph: Graph,
   input: string,
   images: ModelImageDims,
-  variants: ReadonlyMap<StudiedLayer, number>,
-): readonly (readonly StudiedLayer[])[] {
+  variants: ReadonlyMap<SurveyedLayer, number>,
+): readonly (readonly SurveyedLayer[])[] {
   const remaining = remainingCosts(graph, nodeCosts(graph, input, images));
   const layers = [...variants].map(([layer, times]) => ({
     layer,

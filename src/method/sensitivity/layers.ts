@@ -13,7 +13,7 @@ import { basisSaves, decompositionCandidates } from "../decompose.js";
 import { layerName } from "../inspect.js";
 
 /** A convolution weight to be changed, alone, in several ways. */
-export interface StudiedLayer {
+export interface SurveyedLayer {
   /** The first convolution that reads the weight. */
   readonly name: string;
   /** The value that convolutions read as their weight: an initializer, or the product of coefficients and basis. */
@@ -38,8 +38,8 @@ export interface SkippedLayer {
   readonly reason: string;
 }
 
-export interface StudiedLayers {
-  readonly layers: readonly StudiedLayer[];
+export interface SurveyedLayers {
+  readonly layers: readonly SurveyedLayer[];
   readonly skipped: readonly SkippedLayer[];
 }
 
@@ -54,11 +54,11 @@ export function rankSteps(fullRank: number): readonly number[] {
 }
 
 /** The best approximation of a layer with d basis kernels: its SVD, uncentred. */
-export function rankFactors({ kernels, dims }: StudiedLayer, d: number): Factors {
+export function rankFactors({ kernels, dims }: SurveyedLayer, d: number): Factors {
   return factorise(kernels, elementCount(dims.slice(2)), d);
 }
 
-function decomposedLayer(graph: Graph, layer: DecomposedLayer): StudiedLayer {
+function decomposedLayer(graph: Graph, layer: DecomposedLayer): SurveyedLayer {
   const { conv, d, K, C, R, S } = layer;
   const valuesOf = (name: string): Float32Array => float32Data(entryOf(graph.initializers, name));
   return {
@@ -73,9 +73,9 @@ function decomposedLayer(graph: Graph, layer: DecomposedLayer): StudiedLayer {
   };
 }
 
-type Decision = StudiedLayer | SkippedLayer;
+type Decision = SurveyedLayer | SkippedLayer;
 
-/** Decides, once for the whole graph, what to study in each convolution. */
+/** Decides, once for the whole graph, what to survey in each convolution. */
 function decider(graph: Graph, basis: number): (conv: Node) => Decision {
   const decomposed = new Map(findDecompositions(graph).map((layer) => [layer.conv, layer]));
   const candidates = new Map(decompositionCandidates(graph).map((decision) => [decision.conv, decision]));
@@ -105,9 +105,9 @@ function decider(graph: Graph, basis: number): (conv: Node) => Decision {
  * The convolution weights that Penni would change, in the graph's order, each once: decomposed already, to be given
  * `basis` kernels, or pruned as they are. All other convolutions come with the reason.
  */
-export function studiedLayers(graph: Graph, basis: number): StudiedLayers {
+export function surveyedLayers(graph: Graph, basis: number): SurveyedLayers {
   const decide = decider(graph, basis);
-  const layers = new Map<string, StudiedLayer>();
+  const layers = new Map<string, SurveyedLayer>();
   const skipped: SkippedLayer[] = [];
   for (const conv of convolutions(graph)) {
     const decision = decide(conv);

@@ -1,7 +1,7 @@
 import { at } from "../../graph/at.js";
 import { elementCount } from "../../graph/tensor.js";
 import { mergeFactors } from "../../layers/decomposition.js";
-import { rankFactors, type StudiedLayer } from "./layers.js";
+import { rankFactors, type SurveyedLayer } from "./layers.js";
 
 /** One change of one layer. */
 export interface Variant {
@@ -33,7 +33,7 @@ export function removeSmallest(values: Float32Array, sparsity: number): Float32A
  * `basis` kernels; with it, coefficients are removed by magnitude (PENNI, section 3.3): those of the layer's own
  * factors where it is decomposed already, the weights themselves where it has no basis.
  */
-export function variantWeight(layer: StudiedLayer, { basis, sparsity }: Variant): Float32Array {
+export function variantWeight(layer: SurveyedLayer, { basis, sparsity }: Variant): Float32Array {
   if (basis === undefined) return removeSmallest(layer.kernels, sparsity);
   const factors = (sparsity > 0 ? layer.factors : undefined) ?? rankFactors(layer, basis);
   const coefs = removeSmallest(factors.coefs, sparsity);

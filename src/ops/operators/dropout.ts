@@ -6,6 +6,9 @@ import type { NodeContext } from "../core/context.js";
 import type { OpDefinition } from "../core/definition.js";
 import { noProducts } from "../core/definition.js";
 
+/** The share that is left out where a node states none. */
+export const DROPOUT_RATIO = 0.5;
+
 /**
  * Dropout in inference form: y = x, mask all true (ONNX Dropout, opset 7 and later). dx = dy. Training mode
  * draws random numbers and has no gradient here.

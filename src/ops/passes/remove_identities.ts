@@ -46,8 +46,12 @@ const identityTests: ReadonlyMap<string, IdentityTest> = new Map<string, Identit
  * Removes nodes that provably return their input: Identity, Dropout at inference, Cast to the same type,
  * and Reshape, Transpose, Pad, Slice, ... that change nothing. The graph's inputs and outputs keep their names.
  */
-export function removeIdentities(graph: Graph): Graph {
-  const identities = findIdentities(graph);
+export function removeIdentities(
+  graph: Graph,
+  { keepsDropout = false }: { readonly keepsDropout?: boolean } = {},
+): Graph {
+  const found = findIdentities(graph);
+  const identities = keepsDropout ? new Set([...found].filter(({ op }) => op !== "Dropout")) : found;
   if (identities.size === 0) return graph;
   const aliases = aliasNames(graph, identities);
   if (aliases.removed.size === 0) return graph;

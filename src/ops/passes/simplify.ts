@@ -12,7 +12,7 @@ import { removeUnreadOutputs } from "./remove_unread_outputs.js";
 import { resizeByScales } from "./resize_by_scales.js";
 
 /** What `simplify` does, in order, until nothing changes. */
-export const simplification: readonly Pass[] = [
+const simplification = ({ keepsDropout = false }: SimplifyOptions): readonly Pass[] => [
   { name: "removeDeadNodes", apply: removeDeadNodes },
   { name: "removeUnreadOutputs", apply: removeUnreadOutputs },
   { name: "inlineBranches", apply: inlineBranches },
@@ -21,13 +21,15 @@ export const simplification: readonly Pass[] = [
   { name: "resizeByScales", apply: resizeByScales },
   { name: "mergeSlices", apply: mergeSlices },
   { name: "mergeTransposes", apply: mergeTransposes },
-  { name: "removeIdentities", apply: removeIdentities },
+  { name: "removeIdentities", apply: (graph) => removeIdentities(graph, { keepsDropout }) },
   { name: "removeDeadNodes", apply: removeDeadNodes },
 ];
 
 export interface SimplifyOptions {
   /** Check the graph after every pass (tests and debugging). */
   readonly verify?: boolean;
+  /** Leave Dropout where it stands, for training (false). */
+  readonly keepsDropout?: boolean;
 }
 
 /**
@@ -36,5 +38,5 @@ export interface SimplifyOptions {
  * dynamic. BatchNormalization stays too (`foldBatchNormalization`).
  */
 export function simplify(graph: Graph, options: SimplifyOptions = {}): Graph {
-  return runUntilStable(graph, simplification, options.verify === true ? verifyTypes : undefined);
+  return runUntilStable(graph, simplification(options), options.verify === true ? verifyTypes : undefined);
 }

@@ -43,7 +43,7 @@ export interface UpgradeRule {
 export const upgradeRules: ReadonlyMap<string, UpgradeRule> = new Map<string, UpgradeRule>([
   ["BatchNormalization", { changedIn: 9, rewrite: dropSpatial }],
   ["Clip", { changedIn: 11, rewrite: boundsToInputs }],
-  ["Dropout", { changedIn: 12, rewrite: dropRatio }],
+  ["Dropout", { changedIn: 12, rewrite: ratioToInput }],
   ["Hardmax", { changedIn: 13, rewrite: alongOneAxis }],
   ["LogSoftmax", { changedIn: 13, rewrite: alongOneAxis }],
   ["Pad", { changedIn: 11, rewrite: padsToInputs }],
@@ -165,12 +165,16 @@ function dropSpatial(node: Node): readonly Node[] {
   });
 }
 
-/** Up to version 11 Dropout is always in inference form, where the ratio has no effect. */
-function dropRatio(node: Node, { isRead }: UpgradeContext): readonly Node[] {
+/** Up to version 11 Dropout is always in inference form; the ratio is for who trains the network again. */
+function ratioToInput(node: Node, context: UpgradeContext): readonly Node[] {
   const mask = outputOrOmitted(node, 1);
   // The mask was a number and all zero, and became a truth value and all true.
-  if (mask !== "" && isRead(mask)) throw cannotUpgrade(node, `the mask "${mask}" has another meaning now`);
-  return [{ ...node, outputs: [outputOrOmitted(node, 0)], attributes: without(node, "ratio") }];
+  if (mask !== "" && context.isRead(mask))
+    throw cannotUpgrade(node, `the mask "${mask}" has another meaning now`);
+  const ratio = floatAttribute(node, "ratio");
+  const x = inputOf(node, 0);
+  const inputs = ratio === undefined ? [x] : [x, context.constant("ratio", float32Tensor([], [ratio]))];
+  return [{ ...node, inputs, outputs: [outputOrOmitted(node, 0)], attributes: without(node, "ratio") }];
 }
 
 /**

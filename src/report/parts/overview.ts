@@ -10,9 +10,9 @@ import type {
 } from "../data/outcome_schema.js";
 import type { RunReport } from "../data/run.js";
 import { bytes, compact, counted, milliseconds, number, percent, signed, times } from "../format.js";
-import type { VerdictLevel } from "../judgement.js";
+import type { JudgementLevel } from "../judgement.js";
+import { judgementOf, type RunJudgement } from "../run_judgement.js";
 import type { ReportSection } from "../shell.js";
-import { type Verdict, verdictOf } from "../verdict.js";
 
 /** The first screen: what there is now, whether to use it, and what to do next. */
 export function overview(report: RunReport): ReportSection {
@@ -27,11 +27,11 @@ export function overview(report: RunReport): ReportSection {
     id: "result",
     title: "Result",
     isTitleHidden: true,
-    body: [verdictCard(verdictOf(report)), figureList(figures)],
+    body: [judgementCard(judgementOf(report)), figureList(figures)],
   };
 }
 
-const signs: Readonly<Record<VerdictLevel, Html>> = {
+const signs: Readonly<Record<JudgementLevel, Html>> = {
   good: html`<path d="M5 13l4.5 4.5L19 7"/>`,
   fair: html`<path d="M4 14c3-5 5-5 8-2s5 3 8-2"/>`,
   poor: html`<path d="M6 6l12 12M18 6L6 18"/>`,
@@ -39,12 +39,12 @@ const signs: Readonly<Record<VerdictLevel, Html>> = {
 };
 
 /** What was concluded, and the command that comes next. */
-export function verdictCard({ level, headline, text, next }: Verdict): Html {
+export function judgementCard({ level, headline, text, next }: RunJudgement): Html {
   const command =
     next === undefined
       ? html``
       : html`<div class="next"><p class="muted">${escapeHtml(next.text)}</p>${commandBlock(next.command)}</div>`;
-  return html`<div class="verdict ${escapeHtml(level)}">
+  return html`<div class="judgement ${escapeHtml(level)}">
 <span class="sign" aria-hidden="true"><svg viewBox="0 0 24 24">${signs[level]}</svg></span>
 <h3>${escapeHtml(headline)}</h3>
 <p>${escapeHtml(text)}</p>

@@ -145,6 +145,7 @@ function planOf(
     data: {
       spec: config.data,
       ...(config.classes === undefined ? {} : { classes: config.classes }),
+      ...(config.images === undefined ? {} : { images: config.images }),
       preprocessing: config.preprocessing,
       augmentation: settings.augmentation,
       validation: settings.validation,

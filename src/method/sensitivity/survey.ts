@@ -16,10 +16,10 @@ import { tally } from "../tally.js";
 import { type Comparable, checkFinite, comparableOutputs, float32Of, tensorOf } from "./comparable.js";
 import { type Continuation, continuation } from "./continuation.js";
 import { batchSize, divideLayers } from "./economy.js";
-import type { StudiedLayer } from "./layers.js";
+import type { SurveyedLayer } from "./layers.js";
 import { type Variant, variantWeight } from "./variants.js";
 
-export interface StudyOptions extends ChosenImages {
+export interface SurveyOptions extends ChosenImages {
   readonly graph: Graph;
   readonly labels?: boolean;
   readonly batch?: number;
@@ -30,18 +30,18 @@ export interface StudyOptions extends ChosenImages {
 }
 
 /** One change of one layer that is to be tried. */
-export interface StudiedVariant {
-  readonly layer: StudiedLayer;
+export interface SurveyedVariant {
+  readonly layer: SurveyedLayer;
   readonly variant: Variant;
 }
 
-export interface StudyResult {
+export interface SurveyResult {
   /** Images that were used. */
   readonly images: number;
   readonly outputs: readonly string[];
   /** The original compared with itself. */
   readonly original: OutputChange;
-  readonly changes: ReadonlyMap<StudiedVariant, OutputChange>;
+  readonly changes: ReadonlyMap<SurveyedVariant, OutputChange>;
 }
 
 interface ImageBatch extends Fed {
@@ -51,7 +51,7 @@ interface ImageBatch extends Fed {
 
 /** Layers whose variants share a session, and what runs in it. */
 interface LayerGroup extends Continuation {
-  readonly layers: readonly StudiedLayer[];
+  readonly layers: readonly SurveyedLayer[];
 }
 
 /**
@@ -59,7 +59,7 @@ interface LayerGroup extends Continuation {
  * at which the rest is cut off; for each group of neighbouring layers another one runs only what depends on them, with
  * their weights as inputs.
  */
-export class Study {
+export class Survey {
   private readonly input: string;
   private readonly dims: ModelImageDims;
   private readonly batch: number;
@@ -68,7 +68,7 @@ export class Study {
   private done = 0;
 
   /** @throws PenniError "bad-data" if network and images do not fit. */
-  constructor(private readonly options: StudyOptions) {
+  constructor(private readonly options: SurveyOptions) {
     const { graph, split, preprocessing, indices, batch } = options;
     const { input, fixedBatch } = classifierInterface(graph, split, preprocessing);
     this.input = input;
@@ -80,13 +80,13 @@ export class Study {
   }
 
   /** @throws PenniError "bad-data", "unsupported" or "interrupted"; see `measureSensitivity`. */
-  async run(variants: readonly StudiedVariant[]): Promise<StudyResult> {
+  async run(variants: readonly SurveyedVariant[]): Promise<SurveyResult> {
     const groups = this.groups(variants);
     const original = await this.openOriginal(groups);
     try {
       const total = this.indices.length * (1 + variants.length);
       const { compared, change } = await this.evaluateOriginal(original, total);
-      const changes = new Map<StudiedVariant, OutputChange>();
+      const changes = new Map<SurveyedVariant, OutputChange>();
       for (const group of groups) {
         const own = variants.filter(({ layer }) => group.layers.includes(layer));
         const found = await this.runGroup(group, own, original, compared, total);
@@ -98,7 +98,7 @@ export class Study {
     }
   }
 
-  private groups(variants: readonly StudiedVariant[]): readonly LayerGroup[] {
+  private groups(variants: readonly SurveyedVariant[]): readonly LayerGroup[] {
     const { graph } = this.options;
     const counts = tally(variants.map(({ layer }) => layer));
     return divideLayers(graph, this.input, this.dims, counts).map((layers) => ({
@@ -170,21 +170,21 @@ export class Study {
 
   private async runGroup(
     group: LayerGroup,
-    variants: readonly StudiedVariant[],
+    variants: readonly SurveyedVariant[],
     original: Session,
     compared: Compared,
     total: number,
-  ): Promise<ReadonlyMap<StudiedVariant, OutputChange>> {
+  ): Promise<ReadonlyMap<SurveyedVariant, OutputChange>> {
     const { outputs, isLabelled } = compared;
     const affected = group.graph.outputs.map(({ name }) => name).filter((name) => outputs.includes(name));
     const fetched = [...new Set([...outputs, ...group.entries])].filter((name) => name !== this.input);
     const weights = Object.fromEntries(
       group.layers.map((layer) => [layer.weight, weightTensor(layer, layer.kernels)]),
     );
-    const changed = variants.map((studied) => {
-      const { layer, variant } = studied;
+    const changed = variants.map((surveyed) => {
+      const { layer, variant } = surveyed;
       const weight = { [layer.weight]: weightTensor(layer, variantWeight(layer, variant)) };
-      return { studied, weight, comparison: new ChangeComparison(compared) };
+      return { surveyed, weight, comparison: new ChangeComparison(compared) };
     });
     const session = await openSession(group.graph, this.sessionOptions());
     try {
@@ -202,7 +202,7 @@ export class Study {
     } finally {
       await session.release();
     }
-    return new Map(changed.map(({ studied, comparison }) => [studied, comparison.result]));
+    return new Map(changed.map(({ surveyed, comparison }) => [surveyed, comparison.result]));
   }
 
   private checkRunning(): void {
@@ -236,6 +236,6 @@ function wholeBatches(indices: Uint32Array, batch: number): Uint32Array {
   });
 }
 
-function weightTensor({ dims }: StudiedLayer, values: Float32Array): OrtTensor {
+function weightTensor({ dims }: SurveyedLayer, values: Float32Array): OrtTensor {
   return new OrtTensor("float32", values, dims);
 }

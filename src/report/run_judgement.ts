@@ -2,16 +2,16 @@ import path from "node:path";
 import type { RunConfig } from "../run/config.js";
 import type { RunReport } from "./data/run.js";
 import { counted, percent } from "./format.js";
-import { type Judgement, judge, type VerdictLevel } from "./judgement.js";
+import { type Judgement, type JudgementLevel, judge } from "./judgement.js";
 import { shellLine } from "./shell_words.js";
 
-export interface Verdict extends Judgement {
+export interface RunJudgement extends Judgement {
   /** What to do next, and the command that does it. */
   readonly next: { readonly text: string; readonly command: string } | undefined;
 }
 
 /** What to think of a run as it stands. */
-export function verdictOf(report: RunReport): Verdict {
+export function judgementOf(report: RunReport): RunJudgement {
   const { run, state, root } = report;
   if (run.outcome === undefined) return unfinished(report);
   if (run.kind === "training") {
@@ -34,14 +34,14 @@ export function verdictOf(report: RunReport): Verdict {
       },
     };
   }
-  const verdict = judge(run.outcome);
-  const finished = { ...verdict, next: nextStep(verdict.level, report, run.config) };
+  const judged = judge(run.outcome);
+  const finished = { ...judged, next: nextStep(judged.level, report, run.config) };
   return state === "running" ? { ...finished, text: `${finished.text} The run is still at work.` } : finished;
 }
 
 const modelOf = (root: string): string => path.join(root, "model.onnx");
 
-function unfinished({ run, state, root, metrics }: RunReport): Verdict {
+function unfinished({ run, state, root, metrics }: RunReport): RunJudgement {
   const command = run.kind === "compression" ? "compress" : "train";
   const last = metrics.at(-1);
   const so =
@@ -71,7 +71,7 @@ const MORE_EPOCHS = 8;
 /** Options with a value that the suggested command has anew. */
 const replaced: readonly string[] = ["-o", "--out", "--fine-tune-epochs"];
 
-function nextStep(level: VerdictLevel, report: RunReport, config: RunConfig): Verdict["next"] {
+function nextStep(level: JudgementLevel, report: RunReport, config: RunConfig): RunJudgement["next"] {
   const { root, sessions } = report;
   if (level === "good") {
     const compile = ["penni", "compile", modelOf(root), "--target", "wasm", "--example"];
