@@ -220,10 +220,12 @@ test("races, answers and files are those of the network that is shown", { skip }
 test("a detector: its boxes stand over each picture, the original's and the changed one's", {
   skip,
 }, async () => {
-  const [model, photo] = [at("squares.onnx"), at("squares.png")];
+  const [model, photo, night] = [at("squares.onnx"), at("squares.png"), at("night.png")];
   writeFileSync(model, encodeModel(redSquareDetector()));
   const square = { create: { width: 80, height: 80, channels: 3, background: "#ff0000" } } as const;
-  await sharp({ create: { width: 320, height: 320, channels: 3, background: "#000000" } })
+  const dark = sharp({ create: { width: 320, height: 320, channels: 3, background: "#000000" } });
+  await dark.clone().toFile(night);
+  await dark
     .composite([
       { input: square, left: 80, top: 40 },
       { input: square, left: 200, top: 200 },
@@ -232,7 +234,7 @@ test("a detector: its boxes stand over each picture, the original's and the chan
   await withPage({}, async (page) => {
     await networkInput(page).setInputFiles(model);
     await figure(page, "Error of the output");
-    await pictureInput(page).setInputFiles([photo, at("one.png")]);
+    await pictureInput(page).setInputFiles([photo, night]);
     await page.getByText("2 of your pictures").waitFor();
     await page.getByRole("button", { name: "Compile and race" }).click();
     await page.locator(".headline").waitFor();
