@@ -7,11 +7,18 @@ import type { PictureOptions } from "../data/picture_format.js";
 import type { NewFile } from "../files/directories.js";
 import { PenniError } from "../graph/errors.js";
 import { naming } from "../graph/naming.js";
+import type { Graph } from "../graph/types.js";
 import { type WeightsType, weightsTypes } from "../graph/weights_type.js";
 import { terminalJson } from "../text/destinations.js";
 import { type Compilation, type CompiledFile, describeCompilation } from "./compile_text.js";
 import { addExamples, type Example, headings } from "./help.js";
-import { addPreprocessingOptions, givenPictureOptions, type InputShapes, inputShape } from "./options.js";
+import {
+  addPreprocessingOptions,
+  classNamesOf,
+  givenPictureOptions,
+  type InputShapes,
+  inputShape,
+} from "./options.js";
 import { lineWidth, type Terminal } from "./terminal.js";
 
 interface CompileOptions extends PictureOptions {
@@ -24,6 +31,7 @@ interface CompileOptions extends PictureOptions {
   readonly verify?: boolean;
   readonly cross?: CrossProcessor;
   readonly inputShape?: InputShapes;
+  readonly classes?: string;
   readonly json?: boolean;
 }
 
@@ -60,7 +68,11 @@ export function addCompileCommand(program: Command, terminal: Terminal): Command
       ),
     )
     .optionsGroup(headings.model)
-    .option("--input-shape <NAME:DIMS>", "dimensions of an input, as input:1x3x32x32", inputShape);
+    .option("--input-shape <NAME:DIMS>", "dimensions of an input, as input:1x3x32x32", inputShape)
+    .option(
+      "--classes <file>",
+      "names of the model's classes, one per line or a JSON array, where it names none or others",
+    );
   addPreprocessingOptions(command.optionsGroup(headings.pictures))
     .optionsGroup(headings.output)
     .option("--json", "print the result as JSON")
@@ -111,7 +123,7 @@ async function compileFile(model: string, options: CompileOptions): Promise<Noti
   await checkWeights(backend, options);
   await checkCross(backend, options);
   await checkFreeDirectory(out);
-  const given = await readModel(model);
+  const given = await naming(model, async () => withClasses(await readModel(model), options));
   const { weights, weightsType, inputShape: inputShapes, example, verify, cross } = options;
   const { files, summary, pictures, notices, builtWith } = await naming(model, () =>
     compileModel(given, backend, {
@@ -135,6 +147,19 @@ async function compileFile(model: string, options: CompileOptions): Promise<Noti
     ...summary,
     notices,
   };
+}
+
+/** The model with the names of --classes. */
+async function withClasses(model: Graph, options: CompileOptions): Promise<Graph> {
+  const names = await classNamesOf(options);
+  if (names === undefined) return model;
+  const [{ CLASS_NAMES_KEY, withoutClassNames }, { checkNameCount, mayScoreClasses }] = await Promise.all([
+    import("../graph/image_metadata.js"),
+    import("../measure/classes.js"),
+  ]);
+  if (mayScoreClasses(model)) checkNameCount(model, names);
+  const metadata = new Map(withoutClassNames(model.metadata)).set(CLASS_NAMES_KEY, JSON.stringify(names));
+  return { ...model, metadata };
 }
 
 async function checkWeights(

@@ -110,8 +110,9 @@ export function describeSummary(summary: Summary, width: number): string {
 
 /** Whether to use the result, as its page says it, in the characters of terminals. */
 export function describeJudgement(summary: Summary, width: number): string {
-  const { headline, text } = judge(summary);
-  const plain = `${headline}. ${text}`
+  const { headline, text, advice } = judge(summary);
+  const plain = [`${headline}.`, text, ...(advice === undefined ? [] : [advice])]
+    .join(" ")
     .replaceAll("\u202f", " ")
     .replaceAll("\u2212", "-")
     .replaceAll("\u00d7", "x");
@@ -122,7 +123,7 @@ export function describeJudgement(summary: Summary, width: number): string {
 function describeAgreement({ images, outputs }: NonNullable<Summary["agreement"]>, width: number): string {
   const errors = `Errors are root mean squares on ${images} test images, as shares of the original output's deviation from image to image.`;
   const found =
-    "Found by both: of what either finds (a class other than the commonest, a probability above one half), the share that both find.";
+    "Found by both: of what either finds (boxes of a score of 0.25 or more; else a class other than the commonest, or a probability above one half), the share that both find.";
   const hasOverlap = outputs.some(({ overlap }) => overlap !== undefined);
   return wrap(hasOverlap ? `${errors} ${found}` : errors, width);
 }

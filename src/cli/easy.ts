@@ -65,7 +65,9 @@ async function outlookLines(model: string, preset: PresetName, given: Command): 
     ...verdict.predictions.map((one) => sentence(texts.describePrediction(one, verdict.bytes))),
     ...(seconds === undefined || options.plan === true
       ? []
-      : [`Calibrating takes about ${duration(seconds)} on two usual cores, with fewer pictures less.`]),
+      : [
+          `Calibrating takes about ${duration(seconds)} on two usual cores, with fewer pictures less; then what came of it is measured.`,
+        ]),
     ...(slow === undefined ? [] : [sentence(`${slow.problem}. ${slow.advice}`)]),
   ];
 }

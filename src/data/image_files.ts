@@ -7,6 +7,7 @@ import { holdOut } from "./hold_out.js";
 import { READ_FORMATS } from "./image_formats.js";
 import { badData, someNames } from "./messages.js";
 import { type FilePath, shownPath } from "./paths.js";
+import { FRAMES } from "./skipped.js";
 
 /** What folders of training and of test images are called, in any case; the first that is there is taken. */
 const TRAIN_FOLDERS = ["train", "training"];
@@ -205,6 +206,7 @@ async function listUnlabelled(reader: FolderReader, folder: FilePath): Promise<P
   throw badData(shownPath(folder), "no images", {
     expected: `${READ_FORMATS} files, or one sub-folder per class with such files in it`,
     found: someNames(allNames(await reader.read(folder))),
+    ...(reader.skipped.has("video") ? { advice: `Take pictures out of the videos: ${FRAMES}` } : {}),
   });
 }
 

@@ -16,6 +16,7 @@ export const otherFormats = [
   "OpenEXR",
   "QOI",
   "PDF",
+  "video",
 ] as const;
 
 export type OtherFormat = (typeof otherFormats)[number];
@@ -73,6 +74,11 @@ const signatures: readonly (readonly [ReadFormat | OtherFormat, number, string])
   ["OpenEXR", 0, "v/1\x01"],
   ["QOI", 0, "qoif"],
   ["PDF", 0, "%PDF-"],
+  // Matroska and WebM.
+  ["video", 0, "\x1aE\xdf\xa3"],
+  // QuickTime before it said what it is.
+  ["video", 4, "moov"],
+  ["video", 4, "mdat"],
 ];
 
 /** The format of a file by its first bytes (up to `HEAD_BYTES`), whatever its name is. */
@@ -81,6 +87,7 @@ export function formatOfContent(head: Uint8Array): ReadFormat | OtherFormat | un
   const known = signatures.find(([, at, signature]) => text.startsWith(signature, at));
   if (known !== undefined) return known[0];
   if (text.startsWith("RIFF") && text.startsWith("WEBP", 8)) return "WebP";
+  if (text.startsWith("RIFF") && text.startsWith("AVI ", 8)) return "video";
   if (text.startsWith("ftyp", 4)) return formatOfBrands(text);
   // Of a bitmap's file header: the name, and a reserved field of zeros.
   if (text.startsWith("BM") && text.startsWith("\0\0\0\0", 6)) return "BMP";
@@ -93,7 +100,10 @@ function formatOfBrands(text: string): ReadFormat | OtherFormat | undefined {
   const size = text.charCodeAt(2) * 256 + text.charCodeAt(3);
   const brands = text.slice(8, Math.max(12, Math.min(size, text.length)));
   if (/avi[fs]/.test(brands)) return "AVIF";
-  return /hei[cxms]|hev[cx]|mif1|msf1/.test(brands) ? "HEIC" : undefined;
+  if (/hei[cxms]|hev[cx]|mif1|msf1/.test(brands)) return "HEIC";
+  return !brands.startsWith("M4A") && /isom|iso[2-9]|mp4[12]|avc1|qt {2}|M4V|3g[p2]|dash|f4v/.test(brands)
+    ? "video"
+    : undefined;
 }
 
 function isSvg(text: string): boolean {

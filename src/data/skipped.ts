@@ -45,7 +45,11 @@ const descriptions: Readonly<Record<SkipReason, readonly [one: string, several: 
   OpenEXR: ["OpenEXR picture", "OpenEXR pictures"],
   QOI: ["QOI picture", "QOI pictures"],
   PDF: ["PDF document", "PDF documents"],
+  video: ["video", "videos"],
 };
+
+/** How videos become pictures. */
+export const FRAMES = "ffmpeg -i VIDEO -vf fps=1 FOLDER/%05d.jpg takes a picture of each second";
 
 /** Examples of each kind that a message names. */
 const EXAMPLES = 3;
@@ -85,8 +89,13 @@ export class Skipped {
     return [...this.byReason].map(([reason, paths]) => {
       const [one, several] = descriptions[reason];
       const shown = somePaths([...paths.values()].sort(byKey), root);
-      return `skipped ${paths.size} ${paths.size === 1 ? one : several}: ${shown}`;
+      const advice = reason === "video" ? ` (${FRAMES})` : "";
+      return `skipped ${paths.size} ${paths.size === 1 ? one : several}: ${shown}${advice}`;
     });
+  }
+
+  has(reason: SkipReason): boolean {
+    return this.byReason.has(reason);
   }
 }
 

@@ -11,6 +11,7 @@ import { comparedImages } from "./compared_images.js";
 import { collectMoments, type SampleSize } from "./layer_moments.js";
 import { RuntimeAlgebra } from "./matrix_algebra.js";
 import type { LayerMoments, MomentsRequest } from "./moments.js";
+import { outputParts } from "./output_parts.js";
 import { OutputProbe } from "./output_probe.js";
 import { type ImageBatches, SettledValues } from "./settled_values.js";
 import { workingBatch } from "./working_batch.js";
@@ -55,7 +56,7 @@ export class NodeCalibration {
     const values = new SettledValues(images, settings.threads);
     const { samples = SAMPLES, compared = comparedImages(network) } = settings;
     const batches = Math.min(images.count, Math.ceil(compared / images.size));
-    const probe = await OutputProbe.open(fixBatch(network, images.size), values, batches);
+    const probe = await OutputProbe.open(inParts(fixBatch(network, images.size)), values, batches);
     const algebra = await RuntimeAlgebra.open(settings.threads);
     return new NodeCalibration(images, values, probe, algebra, samples, batches);
   }
@@ -98,6 +99,12 @@ export class NodeCalibration {
   release(): Promise<void> {
     return this.algebra.release();
   }
+}
+
+/** With what its outputs are put together from as outputs, each of which counts as much. */
+function inParts(network: Graph): Graph {
+  const { types } = inferGraph(network);
+  return { ...network, outputs: outputParts(network).map((name) => ({ name, type: types.get(name) })) };
 }
 
 /** Images in a batch: one where images see each other, the network's own where it is written for that. */

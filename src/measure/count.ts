@@ -218,5 +218,8 @@ function checkFixedInputs(graph: Graph): void {
 
 /** An image where nothing is known of an input; else one of the batch, and some size for what is open besides. */
 function exampleOf(shape: Shape = [1, 3, "height", "width"]): readonly number[] {
-  return shape.map((dim, axis) => (typeof dim === "number" ? dim : axis === 0 ? 1 : 32));
+  const isImage = shape.length === 4;
+  const isFirst = isImage && typeof shape[3] !== "number";
+  const size = (axis: number): number => (axis === 0 ? 1 : !isImage ? 32 : axis === 1 && isFirst ? 3 : 224);
+  return shape.map((dim, axis) => (typeof dim === "number" ? dim : size(axis)));
 }

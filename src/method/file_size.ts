@@ -1,4 +1,4 @@
-import { elementCount } from "../graph/tensor.js";
+import { countNonZeros, elementCount, float32Data } from "../graph/tensor.js";
 import type { Graph } from "../graph/types.js";
 import type { LayerCount } from "../measure/count.js";
 import { encodeModel } from "../onnx/write.js";
@@ -35,7 +35,18 @@ export class FileSize {
       (sum, { type, bytes }) => sum + (type === "float32" ? (bytes.length * valueBytes) / 4 : bytes.length),
       0,
     );
-    this.besides = frame + stored - valueBytes * weightsOf(layers).reduce((sum, size) => sum + size, 0);
+    const weights = weightsOf(layers);
+    const inLayers = valueBytes * [...weights.values()].reduce((sum, size) => sum + size, 0);
+    this.besides = frame + stored - inLayers - this.zerosBeside(folded, weights);
+  }
+
+  /** Bytes that other constants do without their zeros: channels of zeros, say, that an import made of a Pad. */
+  private zerosBeside({ initializers }: Graph, weights: ReadonlyMap<string, number>): number {
+    return [...initializers].reduce((sum, [name, tensor]) => {
+      if (tensor.type !== "float32" || weights.has(name)) return sum;
+      const size = elementCount(tensor.dims);
+      return sum + size * this.valueBytes - this.stored(size, countNonZeros(float32Data(tensor)));
+    }, 0);
   }
 
   /** Bytes with these layers, each in the smallest of its forms. */
@@ -64,13 +75,13 @@ export class FileSize {
   }
 }
 
-/** Sizes of the weights whose zeros count, each once. */
-function weightsOf(layers: readonly LayerCount[]): readonly number[] {
+/** Sizes of the weights whose zeros count, each once, by name. */
+function weightsOf(layers: readonly LayerCount[]): ReadonlyMap<string, number> {
   const sizes = new Map<string, number>();
   for (const { sparse, weightDims } of layers)
     if (sparse !== undefined && weightDims !== undefined)
       sizes.set(sparse.initializer, elementCount(weightDims));
-  return [...sizes.values()];
+  return sizes;
 }
 
 /** Of a place below a size, seven bits in a byte. */

@@ -13,6 +13,8 @@ export interface Judgement {
   readonly headline: string;
   /** Why, in a sentence or two. */
   readonly text: string;
+  /** What to ask for where it lost too much. */
+  readonly advice?: string;
 }
 
 interface JudgedFigures {
@@ -49,6 +51,8 @@ const LEAST_GAIN = 1.05;
 /** With fewer test images a loss of a point cannot be told from chance. */
 const FEW_IMAGES = 1000;
 
+const ADVICE = "Ask for less (a higher --target-macs, or --max-loss), or train on (--fine-tune-epochs 8).";
+
 /** How much is lost, in words and as a level. */
 interface Quality {
   readonly level: Loss | "unknown";
@@ -77,9 +81,19 @@ export function judge(outcome: Judged): Judgement {
     case "small":
       return { level: "good", headline: "Ready to use, if the small loss does not matter", text };
     case "middle":
-      return { level: "fair", headline: "Usable, but training longer is likely to pay", text };
+      return {
+        level: "fair",
+        headline: "Usable, but training longer is likely to pay",
+        text,
+        advice: ADVICE,
+      };
     case "large":
-      return { level: "poor", headline: "Not to be used yet: too much accuracy is lost", text };
+      return {
+        level: "poor",
+        headline: "Not to be used yet: too much accuracy is lost",
+        text,
+        advice: ADVICE,
+      };
     case "unknown":
       return { level: "fair", headline: "Smaller, but check it on your own data", text };
   }
@@ -148,7 +162,10 @@ function agreementQuality({ images, outputs }: NonNullable<Judged["agreement"]>)
     errors.length === 0 ? "none" : levelOf(most, SMALL_ERROR, LARGE_ERROR),
   );
   if (errors.length > 0 && !Number.isFinite(most)) return { level, text: "An output is not finite." };
-  const answers = `${percent(least)} of the answers are those of the original`;
+  const areFound = outputs.every(({ sameClass }) => sameClass === undefined);
+  const answers = areFound
+    ? `Of what either network finds, ${percent(least)} is found by both`
+    : `${percent(least)} of the answers are those of the original`;
   const distance = `are off by at most ${percent(most)} of their deviation from image to image`;
   if (errors.length === 0) return { level, text: `${answers} ${on}.` };
   if (shares.length === 0) return { level, text: `The outputs ${distance}, ${on}.` };

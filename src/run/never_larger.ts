@@ -19,15 +19,19 @@ const shown = (value: number): string => value.toLocaleString("en-US");
 /** Up to here a file is mostly structure: nodes, names and shapes. Its bytes say little about the network. */
 export const STRUCTURE_BYTES = 2 ** 16;
 
+/** What structure may add to a larger file, as a share of it: nobody wants to lose a faster network for that. */
+const STRUCTURE_SHARE = 0.01;
+
+/** The most bytes that a result may have for an original of so many. */
+export const mostBytes = (original: number): number =>
+  Math.max(Math.floor((1 + STRUCTURE_SHARE) * original), STRUCTURE_BYTES);
+
 /** The most that a result may cost. */
-const limits = (original: Costs): Costs => ({
-  ...original,
-  bytes: Math.max(original.bytes, STRUCTURE_BYTES),
-});
+const limits = (original: Costs): Costs => ({ ...original, bytes: mostBytes(original.bytes) });
 
 /**
- * Refuses a result that costs more than what came in, in any respect; a file of up to `STRUCTURE_BYTES` may grow within
- * them (`growth` tells so).
+ * Refuses a result that costs more than what came in, in any respect; its file may grow by what structure costs
+ * (`mostBytes`; `growth` tells so).
  * @throws PenniError "bad-option"
  */
 export function refuseLarger(original: Costs, compressed: Costs): void {
@@ -47,5 +51,5 @@ export function refuseLarger(original: Costs, compressed: Costs): void {
 export function growth(original: Costs, compressed: Costs): string | undefined {
   const more = compressed.bytes - original.bytes;
   if (more <= 0) return undefined;
-  return `the file is ${shown(more)} bytes larger (${shown(compressed.bytes)}, was ${shown(original.bytes)}): in files this small structure counts as much as weights, and weights may have been narrower before (--weights-type)`;
+  return `the file is ${shown(more)} bytes larger (${shown(compressed.bytes)}, was ${shown(original.bytes)}): structure and the record of the compression cost more than the zeros save there, and weights may have been narrower before (--weights-type)`;
 }

@@ -4,12 +4,13 @@ import { PenniError } from "../graph/errors.js";
 import { fixBatch } from "../graph/passes/fix_input_shape.js";
 import type { Graph } from "../graph/types.js";
 import { evaluate } from "../measure/accuracy.js";
+import { BoxTally } from "../measure/box_tally.js";
 import { statedNames } from "../measure/classes.js";
 import { countGraph } from "../measure/count.js";
 import { outputDifferences } from "../measure/difference.js";
 import { ImageChoices } from "../measure/image_choices.js";
 import { type Change, pairedDifference, shareInterval } from "../measure/interval.js";
-import { OutputComparison } from "../measure/output_comparison.js";
+import { type OutputAgreement, OutputComparison } from "../measure/output_comparison.js";
 import { runPair } from "../measure/pair.js";
 import { importForCompression, withKnownConstants } from "../method/import_for_compression.js";
 import { encodeModel } from "../onnx/write.js";
@@ -152,8 +153,10 @@ async function compare(
   const { preprocessing, settings } = run.config;
   const split = await dataset.test();
   const outputs = namedOutputs(settings.loss).map(comparedOutput);
+  const names = outputs.map(({ output }) => output);
   const comparison = new OutputComparison(outputs);
   const choices = new ImageChoices(outputs);
+  const boxes = new BoxTally(first, names, preprocessing.layout);
   const pair = {
     first,
     second,
@@ -163,16 +166,23 @@ async function compare(
     threads: settings.threads,
   };
   let images = 0;
-  for await (const batch of runPair(
-    pair,
-    outputs.map(({ output }) => output),
-  )) {
+  for await (const batch of runPair(pair, names)) {
     comparison.add(batch);
     choices.add(batch);
+    boxes.add(batch);
     images += batch.count;
     tellImages(context, "original and compressed", images, split.count);
   }
   const chosen = choices.results;
   if (chosen !== undefined) await recordChoices(run, split, statedNames(first), chosen);
-  return { images, outputs: comparison.results };
+  return { images, outputs: withBoxes(comparison.results, boxes.share) };
+}
+
+/** A detector's first output holds its boxes. */
+function withBoxes(
+  [first, ...others]: readonly OutputAgreement[],
+  overlap: number | undefined,
+): readonly OutputAgreement[] {
+  if (first === undefined) return others;
+  return [overlap === undefined ? first : { ...first, overlap }, ...others];
 }

@@ -87,7 +87,7 @@ export function describeMatching({ settings, teacher, leftOut = [] }: RunConfig)
 
 function describeMeasure(loss: OutputLoss): string {
   if (loss.measure !== "kl") {
-    const advice = `class scores: --output-loss ${loss.output}=kl`;
+    const advice = `if these are class scores: --output-loss ${loss.output}=kl`;
     return `${loss.measure} in units of ${loss.deviation} (${advice})`;
   }
   return loss.axis === "each" ? "kl of each element" : `kl over axis ${loss.axis}`;

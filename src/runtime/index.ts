@@ -436,6 +436,7 @@ function modelOf(
     inputs: from,
     outputs: to,
     classNames,
+    fit: preprocessing,
     relaxed: engine.relaxed,
     isa: engine.isa,
     run: (input) => named(runAll(input)),

@@ -61,6 +61,8 @@ export interface Model<Output extends OutputData | Readonly<Record<string, Outpu
   readonly inputs: readonly Port[];
   readonly outputs: readonly Port[];
   readonly classNames: readonly string[] | undefined;
+  /** How an image comes to the model's size, as its metadata say; undefined where they say nothing. */
+  readonly fit: Fit | undefined;
   /** Whether a build runs whose last digits differ between machines: relaxed SIMD, or more than an addon's baseline. */
   readonly relaxed: boolean;
   /** The instructions that an addon was found to run with: "avx512", "avx2" or "baseline"; undefined for WebAssembly. */

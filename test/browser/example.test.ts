@@ -21,6 +21,7 @@ import { withoutControls } from "../../src/text/destinations.js";
 import { CHROMIUM, withoutChromium } from "../../support/browser.js";
 import { node, smallGraph } from "../../support/small_models.js";
 import { TINY_SIZE, tinyCnn } from "../../support/tiny_cnn.js";
+import { redSquareDetector } from "../examples/red_square_detector.js";
 
 const skip = withoutChromium;
 const folder = mkdtempSync(path.join(tmpdir(), "penni-example-"));
@@ -377,6 +378,54 @@ test("what is no row of scores is a table: shape, range, first values", { skip }
     await page.getByRole("button", { name: "Other random numbers" }).click();
     assert.notEqual((await rows(page))[0]?.[2], first);
     await page.locator("#time", { hasText: /^One inference: / }).waitFor();
+  });
+});
+
+test("a detector: boxes are drawn over the picture and listed, of the camera too", { skip }, async () => {
+  const address = pageOf("squares", redSquareDetector());
+  await withPage(address, { permissions: ["camera"] }, async (page) => {
+    const painted = async (name: string, background: string): Promise<FilePayload> => {
+      const square = sharp({ create: { width: 80, height: 80, channels: 3, background } }).png();
+      const picture = sharp({ create: { width: 640, height: 320, channels: 3, background: "#000000" } });
+      // Twice as wide as high: the model sees it between two bars.
+      const drawn = picture.composite([{ input: await square.toBuffer(), left: 160, top: 80 }]).png();
+      return { name, mimeType: "image/png", buffer: await drawn.toBuffer() };
+    };
+    const colourAt = (x: number, y: number): Promise<readonly number[]> =>
+      page.evaluate(
+        `Array.from(document.getElementById("picture").getContext("2d").getImageData(${x}, ${y}, 1, 1).data)`,
+      );
+    await choose(page, await painted("one.png", "#ff0000"));
+    assert.match(await said(page, "one.png"), /^one\.png: 1 found: square 9\d\.\d %$/);
+    const [bar, ...more] = await barsOf(page);
+    assert.deepEqual([bar?.name, more], ["square", []]);
+    await page.locator("#hint", { hasText: "1 found" }).waitFor();
+    // Its edges are of another colour, which is neither the square's nor the background's, and nothing else is.
+    for (const [x, y] of [
+      [200, 159],
+      [160, 120],
+      [239, 120],
+    ] as const) {
+      const [red = 0, green = 0] = await colourAt(x, y);
+      assert.ok(red > 100 && green > 40, `${x}, ${y}: ${red} ${green}`);
+    }
+    assert.deepEqual(await colourAt(200, 120), [255, 0, 0, 255]);
+    assert.deepEqual(await colourAt(500, 200), [0, 0, 0, 255]);
+    await page.locator("#time", { hasText: /^One inference/ }).waitFor();
+    // Numbers are there for who asks.
+    assert.equal(await page.locator("#numbers").getAttribute("open"), null);
+
+    await choose(page, await painted("two.png", "#0000ff"));
+    assert.equal(await said(page, "two.png"), "two.png: nothing was found");
+    assert.equal(await page.locator("#scores li").count(), 0);
+    assert.equal(await page.locator("#hint").innerText(), "Nothing was found in this picture.");
+
+    await page.getByRole("button", { name: "Use the camera" }).click();
+    await page.locator("#time", { hasText: /^Each frame/ }).waitFor();
+    await page.locator("#picture").waitFor();
+    assert.equal(await page.locator("video").isVisible(), false);
+    await page.getByRole("button", { name: "Stop the camera" }).click();
+    await said(page, "The camera's last picture");
   });
 });
 

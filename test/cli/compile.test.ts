@@ -34,6 +34,7 @@ import { withoutCompiler } from "../../support/addon.js";
 import { penni } from "../../support/command_line.js";
 import { node, smallGraph, smallNetwork } from "../../support/small_models.js";
 import { tinyCnn } from "../../support/tiny_cnn.js";
+import { redSquareDetector } from "../examples/red_square_detector.js";
 
 const folder = mkdtempSync(path.join(tmpdir(), "penni-compile-"));
 after(() => rmSync(folder, { recursive: true, force: true }));
@@ -115,6 +116,32 @@ test("--example: a page, the loader beside it, and how to use both, which works 
   writeFileSync(program, `${code}\nexport { model, output };`);
   const { output } = (await import(pathToFileURL(program).href)) as { readonly output: Float32Array };
   assert.equal(output.length, 10);
+});
+
+test("--classes names what a file does not: a detector's page then reads its boxes, a classifier's needs as many", async () => {
+  const named = redSquareDetector();
+  const detector = await modelFile("detector.onnx", {
+    ...named,
+    metadata: new Map([...named.metadata].filter(([key]) => key === PREPROCESSING_KEY)),
+  });
+  const names = path.join(folder, "names.txt");
+  writeFileSync(names, "red thing\n");
+  const filesOf = async (...options: readonly string[]): Promise<string> => {
+    const { out } = await compiled(detector, "--target", "wasm", "--example", ...options);
+    return out;
+  };
+  assert.ok(!readdirSync(await filesOf()).includes("penni-boxes.js"));
+  const out = await filesOf("--classes", names);
+  assert.ok(readdirSync(out).includes("penni-boxes.js"));
+  assert.match(readFileSync(path.join(out, "README.md"), "utf8"), /findBoxes\(model, image\)/);
+  const model = await load(path.join(out, "detector.wasm"));
+  assert.deepEqual(model.classNames, ["red thing"]);
+  assert.equal(model.fit?.resize, "letterbox");
+  const { status, stderr } = await penni([
+    ...["compile", tiny, "--target", "wasm", "-o", newDirectory(), "--classes", names],
+  ]);
+  assert.equal(status, 1);
+  assert.match(stderr, /not as many class names as the model has scores: expected 10 names/);
 });
 
 test("an addon for Node, which says how it was built, and a server around it that answers", {

@@ -56,6 +56,12 @@ const cases: readonly (readonly [what: string, summary: Summary, level: Judgemen
   ["a middling error", withOutputs([boxes(0.2)]), "fair", /training longer/],
   ["a small error", withOutputs([boxes(0.02)]), "good", /^Ready to use, if .* 2\.5x smaller/],
   ["the same answers", withOutputs([classes(1)]), "good", /^Ready to use\. /],
+  [
+    "other boxes, with what to do about it",
+    withOutputs([{ output: "boxes", error: 0.2, overlap: 0.85 }]),
+    "poor",
+    /Not to be used yet.*Of what either network finds, 85\.0 % is found by both on .* \(a higher --target-macs, or --max-loss\)/,
+  ],
   ["other answers", withOutputs([classes(0.5)]), "poor", /Not to be used yet.*50\.0 % of the answers/],
   [
     "good answers beside boxes that are far off",

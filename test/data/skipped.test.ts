@@ -38,6 +38,32 @@ async function counts(dataset: Dataset): Promise<number> {
 
 const openAs = (kind: "folder" | "images", name: string) => openDataset(`${kind}:${at(name)}`, { imageSize });
 
+test("videos are named as what they are, with the way to pictures", async () => {
+  const clips: Readonly<Record<string, string>> = {
+    "a.mp4": "\0\0\0\x18ftypisom\0\0\0\0isommp41",
+    "b.mov": "\0\0\0\x14ftypqt  \0\0\0\0qt  ",
+    "c.webm": "\x1aE\xdf\xa3\x01\0\0\0",
+    "d.avi": "RIFF\0\0\0\0AVI LIST",
+    "e.jpg": "\0\0\0\x18ftypmp42\0\0\0\0mp42",
+  };
+  const away = folder("clips");
+  for (const [name, content] of Object.entries(clips)) {
+    writeFileSync(path.join(away, name), Buffer.from(content.padEnd(64, "\0"), "latin1"));
+    assert.equal(formatOfContent(Buffer.from(content, "latin1")), "video", name);
+  }
+  // Music has the same container.
+  assert.equal(formatOfContent(Buffer.from("\0\0\0\x18ftypM4A \0\0\0\0isom", "latin1")), undefined);
+  await assert.rejects(openAs("images", "clips"), {
+    message: /no images.*Take pictures out of the videos: ffmpeg -i/,
+  });
+  writeFileSync(path.join(away, "1.png"), png);
+  writeFileSync(path.join(away, "2.png"), png);
+  const dataset = await openAs("images", "clips");
+  assert.deepEqual(dataset.notices, [
+    "skipped 5 videos: a.mp4, b.mov, c.webm and 2 more (ffmpeg -i VIDEO -vf fps=1 FOLDER/%05d.jpg takes a picture of each second)",
+  ]);
+});
+
 test("what is no picture is counted and named, by kind; nothing waits for a pipe", {
   skip: isWindows,
 }, async () => {
@@ -119,7 +145,7 @@ test("formats are told by their first bytes", () => {
     ["RIFF\x10\0\0\0WAVEfmt ", undefined],
     ["MM\0*\0\0\0\x08", "TIFF"],
     ["\0\0\0\x1cftypmif1\0\0\0\0mif1avifmiaf", "AVIF"],
-    ["\0\0\0\x1cftypisom\0\0\0\0isomiso2avc1", undefined],
+    ["\0\0\0\x1cftypisom\0\0\0\0isomiso2avc1", "video"],
     ["BM\x36\x10\0\0\0\0\0\0\x36\0", "BMP"],
     ["BMW is a car", undefined],
     ["P6\n3 2\n255\n", "PNM"],

@@ -23,6 +23,7 @@ const config = {
       "penni/compile": ["../../src/compile/index.ts"],
       "penni/runtime": ["../../src/runtime/index.ts"],
       "penni/pictures": ["../../src/runtime/pictures.ts"],
+      "penni/boxes": ["../../src/runtime/boxes.ts"],
       "penni/vite": ["../../src/vite/index.ts"],
     },
   },

@@ -25,7 +25,10 @@ test("a dense network counts the same both ways, running statistics are no param
 
 test("open dimensions: the advice has as many as the input", () => {
   for (const [shape, example] of [
-    [["N", 3, "H", "W"], "x:1x3x32x32"],
+    [["N", 3, "H", "W"], "x:1x3x224x224"],
+    [["N", "C", "H", "W"], "x:1x3x224x224"],
+    [["N", "H", "W", 3], "x:1x224x224x3"],
+    [["N", "features"], "x:1x32"],
     [["N", "samples"], "x:1x32"],
     [[2, "batch", 128], "x:2x32x128"],
   ] as const) {

@@ -58,6 +58,38 @@ test(`the tarball has at most ${LARGEST} bytes, no source maps, and declarations
   assert.doesNotMatch(main, /sourceMappingURL/);
 });
 
+/** Links of a page to files, relative to where it lies. */
+const linksOf = (page: string): readonly string[] =>
+  [...page.matchAll(/\]\(([^)\s]+)\)/g)]
+    .map(([, link = ""]) => link.replace(/#.*/, ""))
+    .filter((link) => link !== "" && !/^\w+:/.test(link));
+
+/** What is for those who change Penni, or of figures: only in the repository. */
+const elsewhere =
+  /^(ARCHITECTURE|CONTRIBUTING|CHANGELOG)\.md$|^(bench|results|web|src|scripts)(\/|$)|^docs\/(decisions|benchmarks|training-speed|formats|method|recipe|scale|sweep)\.md$/;
+
+test("the guides of the way from a network to a page, and the examples, are in it, and their links lead to what is", async () => {
+  const { stdout } = await run("tar", ["-tzf", tarball]);
+  const files = stdout
+    .trim()
+    .split("\n")
+    .map((file) => file.replace(/^package\//, ""));
+  const has = (place: string): boolean =>
+    files.some((file) => file === place || file.startsWith(`${place.replace(/\/$/, "")}/`));
+  const pages = files.filter((file) => file.endsWith(".md"));
+  for (const page of ["README.md", "docs/start.md", "docs/compile.md", "examples/detector/README.md"])
+    assert.ok(pages.includes(page), page);
+  for (const file of ["examples/detector/src/main.ts", "examples/page/vite.config.ts"])
+    assert.ok(files.includes(file), file);
+  for (const page of pages) {
+    const text = await readFile(path.join(projectRoot, page), "utf8");
+    const dead = linksOf(text)
+      .map((link) => path.posix.join(path.posix.dirname(page), link))
+      .filter((place) => !has(place) && !elsewhere.test(place));
+    assert.deepEqual(dead, [], page);
+  }
+});
+
 test("publint has nothing to say", async () => {
   const { publint } = await import("publint");
   const { messages } = await publint({ pkgDir: projectRoot, strict: true, pack: false });
@@ -130,7 +162,14 @@ describe("installed from the tarball in an empty directory", () => {
   });
 
   check("ESM imports and CommonJS requires the same, without a warning", async () => {
-    for (const entry of ["penni", "penni/graph", "penni/runtime", "penni/pictures", "penni/compile"]) {
+    for (const entry of [
+      "penni",
+      "penni/graph",
+      "penni/runtime",
+      "penni/pictures",
+      "penni/boxes",
+      "penni/compile",
+    ]) {
       const print = "console.log(JSON.stringify(Object.keys(found).sort()))";
       const esm = `import * as found from "${entry}"; ${print}`;
       const cjs = `const found = require("${entry}"); ${print}`;
@@ -173,7 +212,14 @@ describe("installed from the tarball in an empty directory", () => {
   });
 
   check("every name that an entry has is declared, by declarations that hold by themselves", async () => {
-    const entries = ["penni", "penni/graph", "penni/compile", "penni/runtime", "penni/pictures"];
+    const entries = [
+      "penni",
+      "penni/graph",
+      "penni/compile",
+      "penni/runtime",
+      "penni/pictures",
+      "penni/boxes",
+    ];
     const imports = [];
     for (const [number, entry] of entries.entries()) {
       const print = `console.log(JSON.stringify(Object.keys(await import("${entry}"))))`;

@@ -51,6 +51,7 @@ test("the compiler's entry point reaches no module of Node and one package", () 
 test("a program of a browser type-checks against the package's types, without those of Node", () => {
   symlinkSync(path.join(projectRoot, "node_modules"), path.join(folder, "node_modules"));
   const program = `
+import { type Box, findBoxes } from "penni/boxes";
 import { readPicture } from "penni/pictures";
 import { load, type ClassScore } from "penni/runtime";
 import { compileToWasm } from "penni/compile";
@@ -65,6 +66,8 @@ export async function use(data: ImageData, file: Blob): Promise<readonly ClassSc
   model.run([output[0] ?? b[0] ?? 0]);
   await load(file);
   own.classify(await readPicture(file));
+  const boxes: readonly Box[] = findBoxes(own, data, { leastScore: 0.5 });
+  findBoxes(own, data).concat(boxes);
   return own.classify(data);
 }
 `;
@@ -81,6 +84,7 @@ export async function use(data: ImageData, file: Blob): Promise<readonly ClassSc
       noEmit: true,
       paths: {
         "penni/runtime": [path.join(self, "runtime/index.d.ts")],
+        "penni/boxes": [path.join(self, "runtime/boxes.d.ts")],
         "penni/pictures": [path.join(self, "runtime/pictures.d.ts")],
         "penni/compile": [path.join(self, "compile/index.d.ts")],
       },
@@ -96,7 +100,7 @@ test("package.json exports what is there", async () => {
     readonly exports: Readonly<Record<string, { readonly default?: string; readonly types: string }>>;
   };
   const typesAlone = ["./vite/client"];
-  const code = [".", "./graph", "./runtime", "./pictures", "./compile", "./vite"];
+  const code = [".", "./graph", "./runtime", "./pictures", "./boxes", "./compile", "./vite"];
   assert.deepEqual(Object.keys(exports), [...code, ...typesAlone]);
   for (const [entry, { default: code, types }] of Object.entries(exports)) {
     assert.equal(code === undefined, typesAlone.includes(entry), entry);

@@ -21,6 +21,7 @@ import { projectRoot } from "../../support/shared.js";
 import { TINY_SIZE, tinyCnn } from "../../support/tiny_cnn.js";
 import { openNetwork } from "../../web/src/model/network.js";
 import { generatedPictures, numbersOf } from "../../web/src/model/pictures.js";
+import { redSquareDetector } from "../examples/red_square_detector.js";
 
 const skip = withoutChromium;
 const folder = mkdtempSync(path.join(tmpdir(), "penni-playground-test-"));
@@ -213,6 +214,53 @@ test("races, answers and files are those of the network that is shown", { skip }
     // Another network than the one that was raced.
     await slider(page, "Sparsity").fill("0.5");
     await page.locator(".headline").waitFor({ state: "detached" });
+  });
+});
+
+test("a detector: its boxes stand over each picture, the original's and the changed one's", {
+  skip,
+}, async () => {
+  const [model, photo, night] = [at("squares.onnx"), at("squares.png"), at("night.png")];
+  writeFileSync(model, encodeModel(redSquareDetector()));
+  const square = { create: { width: 80, height: 80, channels: 3, background: "#ff0000" } } as const;
+  const dark = sharp({ create: { width: 320, height: 320, channels: 3, background: "#000000" } });
+  await dark.clone().toFile(night);
+  await dark
+    .composite([
+      { input: square, left: 80, top: 40 },
+      { input: square, left: 200, top: 200 },
+    ])
+    .toFile(photo);
+  await withPage({}, async (page) => {
+    await networkInput(page).setInputFiles(model);
+    await figure(page, "Error of the output");
+    await pictureInput(page).setInputFiles([photo, night]);
+    await page.getByText("2 of your pictures").waitFor();
+    await page.getByRole("button", { name: "Compile and race" }).click();
+    await page.locator(".headline").waitFor();
+    const cards = page.locator(".gallery figure");
+    // Four cells of 8 pixels are in each square of 16 pixels as the network sees it.
+    const boxes = cards.first().locator(".boxes rect");
+    const places = await boxes.evaluateAll((rects) =>
+      rects.map((rect) =>
+        ["class", "x", "y", "width", "height"].map((name) => rect.getAttribute(name)).join(" "),
+      ),
+    );
+    const cells = [
+      [16, 8],
+      [40, 40],
+    ].flatMap(([x = 0, y = 0]) =>
+      [0, 1, 2, 3].map((cell) => `${x + 8 * (cell % 2)} ${y + 8 * Math.floor(cell / 2)} 8 8`),
+    );
+    for (const kind of ["dashed", "solid"])
+      assert.deepEqual(
+        places.filter((each) => each.startsWith(kind)).toSorted(),
+        cells.map((cell) => `${kind} ${cell}`).toSorted(),
+      );
+    const [first, second] = await cards.first().locator("dd").allInnerTexts();
+    assert.match(first ?? "", /^square (9\d|100)\s?% and 7 more$/);
+    assert.equal(second, first);
+    assert.deepEqual(await cards.last().locator("dd").allInnerTexts(), ["nothing found", "nothing found"]);
   });
 });
 

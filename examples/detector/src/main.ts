@@ -1,5 +1,5 @@
+import { type Box, findBoxes } from "penni/boxes";
 import { readPicture } from "penni/pictures";
-import { detect, type Found } from "./boxes.js";
 import loadModel from "./model.onnx?penni";
 
 const find = <Kind extends Element>(selector: string): Kind => {
@@ -24,20 +24,24 @@ file.addEventListener("change", async () => {
   canvas.height = picture.height;
   drawing.putImageData(new ImageData(Uint8ClampedArray.from(picture.data), canvas.width), 0, 0);
   canvas.hidden = false;
-  show(detect(model, picture));
+  show(findBoxes(model, picture, { leastScore: 0.4 }));
 });
 
-function show(found: readonly Found[]): void {
+function show(found: readonly Box[]): void {
   drawing.lineWidth = Math.max(2, canvas.width / 200);
   drawing.strokeStyle = "orangered";
   for (const { left, top, width, height } of found) drawing.strokeRect(left, top, width, height);
-  answer.replaceChildren(
-    ...found.map(({ name, score, left, top, width, height }) => {
-      const place = [left, top].map(Math.round).join(", ");
-      const size = [width, height].map(Math.round).join(" x ");
-      const line = document.createElement("li");
-      line.textContent = `${name}: ${(100 * score).toFixed(0)} % at ${place}, ${size}`;
-      return line;
-    }),
-  );
+  const lines = found.map(({ name, score, left, top, width, height }) => {
+    const place = [left, top].map(Math.round).join(", ");
+    const size = [width, height].map(Math.round).join(" x ");
+    return `${name}: ${(100 * score).toFixed(0)} % at ${place}, ${size}`;
+  });
+  if (lines.length === 0) lines.push("Nothing was found.");
+  answer.replaceChildren(...lines.map(lineOf));
+}
+
+function lineOf(text: string): HTMLLIElement {
+  const line = document.createElement("li");
+  line.textContent = text;
+  return line;
 }

@@ -1,5 +1,7 @@
 import { at } from "../../graph/at.js";
 import { PenniError } from "../../graph/errors.js";
+import { readClassNames } from "../../graph/image_metadata.js";
+import { hasBoxes } from "../../runtime/boxes.js";
 import { type CIdentifier, markdownCode, scriptLiteral } from "../../text/destinations.js";
 import type { EmittedFile } from "../backend.js";
 import type { Port, Program } from "../program.js";
@@ -10,19 +12,21 @@ import { pageStyle } from "./example_style.js";
 
 const RUNTIME = "penni-runtime.js";
 const PICTURES = "penni-pictures.js";
+const BOXES = "penni-boxes.js";
 
 /** The page holds the module as text, which JavaScript limits to 512 MiB. */
 const LARGEST_MODULE = 256 * 2 ** 20;
 
 /**
- * What shows a compiled module at work: a page that needs no server, the loader, what reads pictures, and how to use them.
+ * What shows a compiled module at work: a page that needs no server, the loader, what reads pictures (and a detector's boxes),
+ * and how to use them.
  * @param parts the texts of `exampleParts`
  * @throws PenniError "bad-option" if the module is too large for a page
  */
 export function wasmExample(
   name: CIdentifier,
   module: Uint8Array,
-  { inputs, outputs }: Pick<Program, "inputs" | "outputs">,
+  { inputs, outputs, metadata }: Pick<Program, "inputs" | "outputs" | "metadata">,
   parts: readonly string[],
 ): readonly EmittedFile[] {
   if (module.byteLength > LARGEST_MODULE) {
@@ -32,14 +36,21 @@ export function wasmExample(
       advice: "Leave --example out",
     });
   }
-  const texts = parts.map((part) => part.replace(/^\/\/# sourceMappingURL=.*\n?/m, ""));
+  const isDetector = hasBoxes({ outputs: outputs.map(portOf), classNames: readClassNames(metadata) });
+  const names = [RUNTIME, PICTURES, ...(isDetector ? [BOXES] : [])];
+  const library = names.map((file, index) => ({ name: file, content: withoutSourceMap(at(parts, index)) }));
+  const texts = library.map(({ content }) => content).join("");
   return [
-    { name: RUNTIME, content: at(texts, 0) },
-    { name: PICTURES, content: at(texts, 1) },
-    { name: "index.html", content: page(name, texts.join(""), base64(module)) },
-    { name: "README.md", content: readme(name, inputs, outputs) },
+    ...library,
+    { name: "index.html", content: page(name, texts, base64(module)) },
+    { name: "README.md", content: readme(name, inputs, outputs, isDetector) },
   ];
 }
+
+/** As penni/runtime has it. */
+const portOf = ({ name, dims, elementType }: Port) => ({ name, dims, type: elementType });
+
+const withoutSourceMap = (text: string): string => text.replace(/^\/\/# sourceMappingURL=.*\n?/m, "");
 
 /** Whoever changes the page can go on with it, while what is not of this page cannot become a script of it. */
 const NONCE = "penni";
@@ -105,8 +116,8 @@ ${pageStyle}</style>
 </main>
 <script id="module" type="text/plain">${module}</script>
 <script nonce="${NONCE}" type="module">
-// What runs networks (penni/runtime), what reads pictures (penni/pictures), and ${name}.wasm above are inside this page, so that it
-// works without a server.
+// What runs networks (penni/runtime), what reads pictures (penni/pictures), a detector's boxes (penni/boxes), and ${name}.wasm above
+// are inside this page, so that it works without a server.
 ${library}
 // The page itself.
 {
@@ -116,9 +127,24 @@ ${answersScript}${sourcesScript}}
 </html>
 `;
 
+const anyImage = `an image of any size (an \`ImageData\`, or what \`readPicture(file)\` of
+\`./${PICTURES}\`, or of "penni/pictures", reads of a picture's file in a page)`;
+
+const forClassifiers = `For a classifier, \`model.classify(image)\` takes ${anyImage} and gives class names and probabilities.
+`;
+
+const forDetectors = `For a detector, \`findBoxes(model, image)\` of \`./${BOXES}\`, or of "penni/boxes", takes ${anyImage}
+and gives names, scores and boxes in the image's pixels. The output as it is: \`model.run(model.prepare(image))\`.
+`;
+
 const elements = ({ dims }: Port): number => dims.reduce((count, dim) => count * dim, 1);
 
-function readme(name: CIdentifier, inputs: readonly Port[], outputs: readonly Port[]): string {
+function readme(
+  name: CIdentifier,
+  inputs: readonly Port[],
+  outputs: readonly Port[],
+  isDetector: boolean,
+): string {
   const shapes = (ports: readonly Port[]): string =>
     ports
       .map((port) => `- ${markdownCode(port.name)}: ${port.elementType} [${port.dims.join(", ")}]`)
@@ -148,7 +174,5 @@ Outputs:
 
 ${shapes(outputs)}
 
-For a classifier, \`model.classify(image)\` takes an image of any size (an \`ImageData\`, or what \`readPicture(file)\` of
-\`./${PICTURES}\`, or of "penni/pictures", reads of a picture's file in a page) and gives class names and probabilities.
-`;
+${isDetector ? forDetectors : forClassifiers}`;
 }

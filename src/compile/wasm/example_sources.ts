@@ -51,9 +51,16 @@ async function show(image, name) {
     await pause();
     if (mine !== question) return;
   }
+  if (isDetector) {
+    const boxes = findBoxes(model, image);
+    showBoxes(boxes, image);
+    tell(name + ": " + boxesInWords(boxes));
+    await pause();
+    if (mine !== question) return;
+  }
   const input = model.prepare(image);
   showRun(() => model.run(input));
-  if (!isClassifier) tell(name + ": the outputs are in the table.");
+  if (!isClassifier && !isDetector) tell(name + ": the outputs are in the table.");
 }
 
 async function draw({ width, height, data }) {
@@ -113,7 +120,7 @@ async function startCamera() {
     element("camera").textContent = "Stop the camera";
     element("note").textContent = "The camera is on.";
     tell("The camera is on.");
-    if (isClassifier) element("numbers").hidden = true;
+    element("numbers").hidden = isClassifier || isDetector;
     const video = element("video");
     video.srcObject = found;
     await video.play();
@@ -146,6 +153,11 @@ function leaveCamera() {
   last = undefined;
 }
 
+function look(image) {
+  if (isClassifier) return model.classify(image);
+  return isDetector ? findBoxes(model, image) : model.run(model.prepare(image));
+}
+
 /** Frame by frame: the next one is taken when the last one has its answer, those in between are left out. */
 async function watch(watched, video) {
   let [told, toldAt] = ["", -Infinity];
@@ -155,18 +167,26 @@ async function watch(watched, video) {
     frame.close();
     if (stream !== watched) return;
     const begun = performance.now();
-    const found = isClassifier ? model.classify(image) : model.run(model.prepare(image));
+    const found = look(image);
     const passed = performance.now() - begun;
     last = image;
-    if (isClassifier) showScores(found);
+    if (isDetector) {
+      // The frame that the boxes are of; the video is ahead of it.
+      await draw(image);
+      if (stream !== watched) return;
+      showBoxes(found, image);
+    } else if (isClassifier) showScores(found);
     else showNumbers(found);
     showTime("Each frame: " + milliseconds(passed) + ", with preparing it");
-    if (isClassifier && found[0].name !== told && begun - toldAt > QUIET_MS) {
-      tell(inWords(found));
-      [told, toldAt] = [found[0].name, begun];
+    const words = isDetector ? boxesInWords(found) : isClassifier ? inWords(found) : "";
+    const gist = isDetector ? String(found.length) : isClassifier ? found[0].name : told;
+    if (gist !== told && begun - toldAt > QUIET_MS) {
+      tell(words);
+      [told, toldAt] = [gist, begun];
     }
     await new Promise((resolve) => {
-      if (video.requestVideoFrameCallback) video.requestVideoFrameCallback(resolve);
+      // A video that is not shown may have no frames to call back for.
+      if (video.requestVideoFrameCallback && !isDetector) video.requestVideoFrameCallback(resolve);
       else requestAnimationFrame(resolve);
     });
   }

@@ -3,7 +3,7 @@ import { useEffect, useRef, useState } from "preact/hooks";
 import { milliseconds } from "../../../src/report/format.js";
 import { look } from "../actions/compile.js";
 import type { Look } from "../worker/runtime_calls.js";
-import { Answers } from "./answers.js";
+import { Answers, Boxes, isAnswer } from "./answers.js";
 
 /** Both networks on what the camera sees. */
 export function Camera() {
@@ -43,10 +43,22 @@ export function Camera() {
       )}
       {stream !== undefined && (
         <figure>
-          <video ref={video} autoPlay muted playsInline aria-label="What the camera sees" />
+          <div class="framed">
+            <video ref={video} autoPlay muted playsInline aria-label="What the camera sees" />
+            {found !== undefined && (
+              <Boxes
+                original={found.original.seen}
+                compiled={found.compiled.seen}
+                width={found.width}
+                height={found.height}
+              />
+            )}
+          </div>
           {found !== undefined && (
             <figcaption>
-              <Answers original={found.original.seen} compiled={found.compiled.seen} />
+              {isAnswer(found.original.seen) && (
+                <Answers original={found.original.seen} compiled={found.compiled.seen} />
+              )}
               <small>{`${milliseconds(found.original.ms)} and ${milliseconds(found.compiled.ms)}`}</small>
             </figcaption>
           )}

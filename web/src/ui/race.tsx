@@ -2,7 +2,7 @@ import { milliseconds, times } from "../../../src/report/format.js";
 import { compileAndRace } from "../actions/compile.js";
 import { compiled, compiling, network, pictures, type ShownPicture, taking } from "../state.js";
 import type { Race, RaceTime, Seen } from "../worker/runtime_calls.js";
-import { Answers } from "./answers.js";
+import { Answers, Boxes, isAnswer } from "./answers.js";
 import { Camera } from "./camera.js";
 import { PixelImage } from "./canvas.js";
 import { errorText } from "./error_text.js";
@@ -110,13 +110,12 @@ interface PictureCardProps {
 function PictureCard({ picture: { name, pixels }, seen }: PictureCardProps) {
   return (
     <figure>
-      <PixelImage class="picture" pixels={pixels} label={name} />
+      <div class="framed">
+        <PixelImage class="picture" pixels={pixels} label={name} />
+        {seen !== undefined && <Boxes {...seen} width={pixels.width} height={pixels.height} />}
+      </div>
       <figcaption>
-        {seen?.original === undefined ? (
-          <small>{name}</small>
-        ) : (
-          <Answers original={seen.original} compiled={seen.compiled} />
-        )}
+        {seen === undefined || !isAnswer(seen.original) ? <small>{name}</small> : <Answers {...seen} />}
       </figcaption>
     </figure>
   );

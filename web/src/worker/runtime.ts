@@ -9,6 +9,7 @@ import { decodeModel } from "../../../src/onnx/read.js";
 import { type ImageLike, load, type Model, type OutputData } from "../../../src/runtime/index.js";
 import { pixelsOf } from "../../../src/runtime/pictures.js";
 import { type Answer, agreementOf, bestClasses } from "../model/agreement.js";
+import { boxesOf } from "../model/boxes.js";
 import type { PictureInput } from "../model/network.js";
 import { drawable, generatedPictures, numbersOf, splitOf } from "../model/pictures.js";
 import { decodePictures } from "./decode_pictures.js";
@@ -92,8 +93,13 @@ function compiledAnswer(model: Model<Output>, feeds: Feeds): Answer {
 
 const isOne = (output: Output): output is OutputData => ArrayBuffer.isView(output);
 
-const seenIn = (answer: Answer, names: readonly string[] | undefined): Seen =>
-  bestClasses(answer, names, BEST);
+/** @param picture the size of a picture that is not yet as the network takes it */
+function seenIn(answer: Answer, { classNames, input }: Original, picture?: ImageLike): Seen {
+  return {
+    classes: bestClasses(answer, classNames, BEST),
+    boxes: boxesOf(answer, classNames, input, picture),
+  };
+}
 
 const pixels = ({ width, height, data }: ImageLike): Pixels => ({
   width,
@@ -155,7 +161,8 @@ serve<RuntimeCalls>({
     }
   },
   async race({ module }, report) {
-    const { session, questions, answers, classNames } = opened();
+    const on = opened();
+    const { session, questions, answers } = on;
     const model = await load<Output>(module);
     compiled = model;
     const [first] = questions;
@@ -177,16 +184,17 @@ serve<RuntimeCalls>({
       compiled: raceTime(timings[1]),
       agreement: agreementOf(answers, found),
       seen: answers.slice(0, MOST_SHOWN).map((answer, index) => ({
-        original: seenIn(answer, classNames),
-        compiled: seenIn(at(found, index), classNames),
+        original: seenIn(answer, on),
+        compiled: seenIn(at(found, index), on),
       })),
     };
   },
   async look(bitmap) {
     const on = opened();
-    const { input, session, classNames } = on;
+    const { input, session } = on;
     if (input === undefined || compiled === undefined) throw new Error("there is no race to take part in");
-    const feeds = feedsOf(on, at(numbersOf(splitOf(input, [pixelsOf(bitmap)]), input), 0));
+    const frame = pixelsOf(bitmap);
+    const feeds = feedsOf(on, at(numbersOf(splitOf(input, [frame]), input), 0));
     bitmap.close();
     const start = performance.now();
     const slow = answerOf(await session.run(feeds));
@@ -194,8 +202,10 @@ serve<RuntimeCalls>({
     const fast = compiledAnswer(compiled, feeds);
     const end = performance.now();
     return {
-      original: { seen: seenIn(slow, classNames), ms: middle - start },
-      compiled: { seen: seenIn(fast, classNames), ms: end - middle },
+      original: { seen: seenIn(slow, on, frame), ms: middle - start },
+      compiled: { seen: seenIn(fast, on, frame), ms: end - middle },
+      width: frame.width,
+      height: frame.height,
     };
   },
 });

@@ -1,3 +1,4 @@
+import type { Box } from "../../../src/runtime/boxes.js";
 import type { Agreement, Score } from "../model/agreement.js";
 import type { PictureInput } from "../model/network.js";
 import type { Pixels } from "./network_calls.js";
@@ -7,8 +8,13 @@ export type PictureSource =
   | { readonly kind: "files"; readonly files: readonly File[] }
   | { readonly kind: "generated"; readonly count: number };
 
-/** What a network sees in a picture, most probable first; undefined of what is no classifier. */
-export type Seen = readonly Score[] | undefined;
+/** What a network sees in a picture, the most probable or most certain first. */
+export interface Seen {
+  /** Undefined of what is no classifier. */
+  readonly classes: readonly Score[] | undefined;
+  /** In pixels of the picture; undefined of what is no detector. */
+  readonly boxes: readonly Box[] | undefined;
+}
 
 /** How long one run takes, in milliseconds: the median, where it lies with 95 % confidence, and each round's. */
 export interface RaceTime {
@@ -33,6 +39,9 @@ export interface Race {
 export interface Look {
   readonly original: { readonly seen: Seen; readonly ms: number };
   readonly compiled: { readonly seen: Seen; readonly ms: number };
+  /** Of the picture. */
+  readonly width: number;
+  readonly height: number;
 }
 
 /** What the worker does that runs networks. */
