@@ -18,6 +18,7 @@ import type { Graph } from "../../../src/graph/types.js";
 import { assertNearOutputs } from "../../../support/network.js";
 import { conv, randomTensor, smallGraph } from "../../../support/small_models.js";
 import { type Build, command, inDirectory, NAME, runInC, SANITIZERS, skipOf, WARNINGS } from "./support.js";
+import "../self_checked.js";
 
 const compilers = ["gcc", "clang"] as const;
 const buildWith = (compiler: string): Build => ({ compiler, flags: ["-O1"] });
