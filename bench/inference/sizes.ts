@@ -1,15 +1,15 @@
 import { gzipSync } from "node:zlib";
 import { compileProgram } from "../../src/compile/compile.js";
 import { compileToWasm } from "../../src/compile/index.js";
-import { planMemory } from "../../src/compile/memory_plan.js";
+import { planMemory, planPrepared } from "../../src/compile/memory_plan.js";
 import { wasmTarget } from "../../src/compile/wasm/target.js";
 import type { Graph } from "../../src/graph/types.js";
 import { runtimeMemory } from "../../src/measure/runtime_memory.js";
 
-/** Weights and arena of a compiled network: the bytes that it needs at run time. */
+/** Weights, what is prepared of them, and arena of a compiled network: the bytes that it needs at run time. */
 export function compiledBytes(model: Graph): number {
   const program = compileProgram(model, wasmTarget);
-  return program.weights.length + 4 * planMemory(program).size;
+  return program.weights.length + 4 * (planPrepared(program).size + planMemory(program).size);
 }
 
 /** Bytes of the compiled module, gzipped. */

@@ -29,6 +29,13 @@ const columns: readonly Column<CompiledLayer>[] = [
   { title: "MACs", cell: (layer) => compactNumber(layer.multiplyAccumulates), align: "right", dropOrder: 0 },
 ];
 
+/** Where there is any. */
+const preparation: Column<CompiledLayer> = {
+  title: "when loaded",
+  cell: (layer) => layer.preparation.join(" "),
+  dropOrder: 3,
+};
+
 const grouped = (value: number): string => value.toLocaleString("en-US");
 
 /** What `penni compile` prints, in lines of at most `width` characters. */
@@ -39,18 +46,23 @@ export function describeCompilation(compilation: Compilation, width: number): st
     layers,
     multiplyAccumulates,
     weightBytes,
+    preparedBytes,
     arenaBytes,
     pictures,
     builtWith,
     weightsType,
   } = compilation;
   const computing = layers.filter((layer) => layer.multiplyAccumulates > 0);
-  const table = computing.length === 0 ? [] : [formatTable(columns, computing, width)];
+  const isPrepared = computing.some((layer) => layer.preparation.length > 0);
+  const shown = isPrepared ? columns.toSpliced(-1, 0, preparation) : columns;
+  const table = computing.length === 0 ? [] : [formatTable(shown, computing, width)];
   const others = new Set(layers.filter((layer) => layer.multiplyAccumulates === 0).map(({ op }) => op));
+  const prepared =
+    preparedBytes === 0 ? "" : `${grouped(preparedBytes)} bytes that are made of them when they are loaded, `;
   const stored = weightsType === "float32" ? "" : ` (kept as ${weightsType} until they are loaded)`;
   const texts = [
     `Totals: ${grouped(multiplyAccumulates)} multiply-accumulates executed in one run, ` +
-      `${grouped(weightBytes)} bytes of weights${stored}, ${grouped(arenaBytes)} bytes for intermediate values (arena).`,
+      `${grouped(weightBytes)} bytes of weights${stored}, ${prepared}${grouped(arenaBytes)} bytes for intermediate values (arena).`,
     ...(others.size === 0
       ? []
       : [`Without multiply-accumulates: ${[...others].map(terminalLine).join(", ")}.`]),

@@ -12,7 +12,7 @@ import { findLowering } from "./lower/registry.js";
 import { operatorsError } from "./operators_error.js";
 import type { Program } from "./program.js";
 import { factorMakers, ProgramCompiler } from "./program_compiler.js";
-import type { Target } from "./target.js";
+import { preparesWeights, type Target } from "./target.js";
 
 /**
  * The calls of kernels that compute a network for one image (or for the batch that the model fixes).
@@ -24,8 +24,9 @@ export function compileProgram(model: Graph, target: Target, weightsType?: Weigh
   const prepared = prepareGraph(model);
   checkOperators(prepared, model);
   const graph = weightsType === undefined ? prepared : withRoundedWeights(prepared, weightsType);
-  const program = new ProgramCompiler(graph, target).compile();
-  return { ...program, weightsType: weightsType ?? weightsTypeOf(model) };
+  const type = weightsType ?? weightsTypeOf(model);
+  const program = new ProgramCompiler(graph, target, preparesWeights(target, type)).compile();
+  return { ...program, weightsType: type };
 }
 
 /** A graph with the weights that are left of its own when they are stored in a type. */
@@ -68,7 +69,7 @@ function compileConstants(given: Graph, width: number): Program {
   const graph = expandOperators(given);
   checkOperators(graph);
   const rates = { dense: 1, sparse: 1, basis: 1 };
-  return new ProgramCompiler(graph, { width, rates }).compile();
+  return new ProgramCompiler(graph, { width, rates }, false).compile();
 }
 
 /** @param model the graph as it was given, whose names are known to whoever reads an error */

@@ -38,7 +38,7 @@ export function interpretProgram(
   const elements = (port: Program["inputs"][number]): Float32Array =>
     new Float32Array(bytesOf({ buffer: port.buffer, offset: 0 }));
   for (const port of program.inputs) elements(port).set(entryOf(feeds, port.name));
-  for (const { kernel, arguments: locations } of program.steps) {
+  for (const { kernel, arguments: locations } of [...program.preparation, ...program.steps]) {
     runKernel(
       kernel,
       locations.map((location) => ({ bytes: bytesOf(location), start: 4 * location.offset })),

@@ -1,6 +1,6 @@
 import { listOf } from "../graph/at.js";
 import { pushTo } from "../graph/push_to.js";
-import type { Buffer, Program } from "./program.js";
+import type { Buffer, Program, Step } from "./program.js";
 
 /** Values begin at multiples of this many 4-byte elements: a cache line. */
 const ALIGNMENT = 16;
@@ -11,9 +11,9 @@ const ALIGNMENT = 16;
  */
 const SLACK = 16;
 
-/** Where each value and scratch buffer lies in the arena. */
+/** Where each buffer of some kinds lies in memory that they share. */
 export interface MemoryPlan {
-  /** Size of the arena in 4-byte elements. */
+  /** In 4-byte elements. */
   readonly size: number;
   /** Positions in elements, by buffer id. */
   readonly offsets: ReadonlyMap<number, number>;
@@ -34,8 +34,32 @@ const MOST_COMPARED = 4096;
  * that is free for all of its life. Of very many, each takes the place of one of about its size that is not needed any
  * more.
  */
-export function planMemory(program: Pick<Program, "steps">): MemoryPlan {
-  const lifetimes = findLifetimes(program.steps);
+export function planMemory({ steps }: Pick<Program, "steps">): MemoryPlan {
+  return planned(steps, arenaKinds);
+}
+
+/** The same for what is prepared, of which runs read some: what is made on the way leaves its place to what comes after. */
+export function planPrepared(program: Pick<Program, "preparation" | "steps">): MemoryPlan {
+  return planned(preparedUses(program), preparedKinds);
+}
+
+/** What uses memory at one time. */
+export type MemoryUse = Pick<Step, "arguments">;
+
+/** The calls before the first run, and all runs as one. */
+export function preparedUses({
+  preparation,
+  steps,
+}: Pick<Program, "preparation" | "steps">): readonly MemoryUse[] {
+  const runs = steps.flatMap((step) => step.arguments.filter(({ buffer }) => preparedKinds.has(buffer.kind)));
+  return [...preparation, { arguments: runs }];
+}
+
+export const arenaKinds: ReadonlySet<Buffer["kind"]> = new Set(["value", "scratch"]);
+export const preparedKinds: ReadonlySet<Buffer["kind"]> = new Set(["prepared"]);
+
+function planned(uses: readonly MemoryUse[], kinds: ReadonlySet<Buffer["kind"]>): MemoryPlan {
+  const lifetimes = findLifetimes(uses, kinds);
   const placed = lifetimes.length > MOST_COMPARED ? placedByClass(lifetimes) : placedByGaps(lifetimes);
   return {
     size: placed.reduce((size, { lifetime, offset }) => Math.max(size, offset + lifetime.size), 0),
@@ -81,11 +105,11 @@ function classOf({ size }: Lifetime): number {
 }
 
 /** In the order of their beginnings. */
-function findLifetimes(steps: Program["steps"]): readonly Lifetime[] {
+function findLifetimes(uses: readonly MemoryUse[], kinds: ReadonlySet<Buffer["kind"]>): readonly Lifetime[] {
   const lifetimes = new Map<number, Lifetime>();
-  steps.forEach((step, index) => {
-    for (const { buffer } of step.arguments) {
-      if (buffer.kind !== "value" && buffer.kind !== "scratch") continue;
+  uses.forEach((use, index) => {
+    for (const { buffer } of use.arguments) {
+      if (!kinds.has(buffer.kind)) continue;
       const known = lifetimes.get(buffer.id);
       if (known !== undefined) known.last = index;
       else

@@ -219,11 +219,18 @@ class Packer {
 const tableBytes = ({ type }: ProgramConstant): number => (type === "u16" ? 2 : 4);
 
 function halvesOf(values: Float32Array): Form | undefined {
+  const bytes = exactHalves(values);
+  return bytes && formOf(record("halves", values.length).bytes(bytes));
+}
+
+/** Whether float16 holds all of some numbers as they are. */
+export const areHalves = (values: Float32Array): boolean => exactHalves(values) !== undefined;
+
+function exactHalves(values: Float32Array): Uint8Array | undefined {
   const halves = float32ToFloat16(float32Tensor([values.length], values));
   if (halves === undefined) return undefined;
   const back = float32Data(float16ToFloat32(halves));
-  if (!values.every((value, at) => value === back[at])) return undefined;
-  return formOf(record("halves", values.length).bytes(halves.bytes));
+  return values.every((value, at) => value === back[at]) ? halves.bytes : undefined;
 }
 
 function withScales(writer: ByteWriter, scales: Float32Array): ByteWriter {

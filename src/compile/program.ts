@@ -4,9 +4,9 @@ import type { Kernel, PointerType } from "./loops.js";
 
 /** A stretch of memory while a program is put together: where it lies is decided at the end. */
 export interface Buffer {
-  readonly kind: "value" | "scratch" | "weights" | "input" | "output";
+  readonly kind: "value" | "scratch" | "weights" | "prepared" | "input" | "output";
   readonly id: number;
-  /** In 4-byte units for values and scratch; in bytes for weights. */
+  /** In elements of float32; in bytes for weights. */
   readonly size: number;
 }
 
@@ -71,6 +71,11 @@ export interface Program {
   readonly name: string;
   readonly inputs: readonly Port[];
   readonly outputs: readonly Port[];
+  /**
+   * Calls before the first run, once for all of them: they make of constants what runs read instead, in buffers of the
+   * kind "prepared" that nobody else writes.
+   */
+  readonly preparation: readonly Step[];
   readonly steps: readonly Step[];
   /** Constants, each aligned to `WEIGHT_ALIGNMENT` bytes. */
   readonly weights: Uint8Array;

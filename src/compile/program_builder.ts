@@ -74,6 +74,8 @@ export class ProgramBuilder {
 
   private nextId = 0;
   private readonly steps: Step[] = [];
+  private readonly preparation: Step[] = [];
+  private readonly preparedByCall = new Map<string, Location>();
   private readonly constants: Constant[] = [];
   private readonly constantsByHash = new Map<string, Constant[]>();
   private readonly blocksByHash = new Map<string, Set<number>>();
@@ -121,14 +123,34 @@ export class ProgramBuilder {
     return known;
   }
 
+  /**
+   * What a kernel makes of constants, once before the first run; the same of the same constants is made once.
+   * @param kernel its last parameter is what it writes
+   * @param size of that, in elements
+   */
+  prepared(kernel: Kernel, inputs: readonly Location[], size: number, details: StepDetails): Location {
+    const from = inputs.map(({ buffer, offset }) => [buffer.id, offset]);
+    const key = JSON.stringify([kernel.parameters, kernel.body, from, size]);
+    const known = this.preparedByCall.get(key);
+    if (known !== undefined) return known;
+    const made = this.buffer("prepared", size);
+    this.preparation.push(this.step(kernel, [...inputs, made], details));
+    this.preparedByCall.set(key, made);
+    return made;
+  }
+
   /** @throws PenniError "unsupported" where a node makes more code than any sensible one */
   call(kernel: Kernel, locations: readonly Location[], details: StepDetails): void {
+    this.steps.push(this.step(kernel, locations, details));
+  }
+
+  private step(kernel: Kernel, locations: readonly Location[], details: StepDetails): Step {
     if (kernel.parameters.length !== locations.length) {
       const counts = `${locations.length} arguments for ${kernel.parameters.length} parameters`;
       throw new PenniError("internal", `kernel ${kernel.name} is called with ${counts}`);
     }
     this.spend(kernel, details);
-    this.steps.push({ multiplyAccumulates: 0, ...details, kernel, arguments: locations });
+    return { multiplyAccumulates: 0, ...details, kernel, arguments: locations };
   }
 
   private spend(kernel: Kernel, { node, op }: StepDetails): void {
@@ -136,7 +158,7 @@ export class ProgramBuilder {
       this.kernels.add(kernel);
       this.partsLeft -= partsOf(kernel.body, this.partsLeft);
     }
-    if (this.partsLeft >= 0 && this.steps.length < this.mostSteps) return;
+    if (this.partsLeft >= 0 && this.steps.length + this.preparation.length < this.mostSteps) return;
     throw new PenniError("unsupported", "the code for this model would be too long", {
       node,
       op,
@@ -153,11 +175,11 @@ export class ProgramBuilder {
   ): Program {
     const weights = new Uint8Array(this.weightBytes);
     for (const { bytes, offset } of this.constants) weights.set(bytes, offset);
-    const { steps, weightOffsets } = this;
+    const { preparation, steps, weightOffsets } = this;
     const constants = this.constants.map(({ bytes, offset, type, layout }) => {
       return { offset, size: bytes.length, type, layout };
     });
-    return { name, inputs, outputs, steps, weights, weightOffsets, metadata, constants };
+    return { name, inputs, outputs, preparation, steps, weights, weightOffsets, metadata, constants };
   }
 }
 

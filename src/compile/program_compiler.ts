@@ -59,6 +59,8 @@ export class ProgramCompiler {
   constructor(
     private readonly graph: Graph,
     private readonly target: Target,
+    /** Whether there is memory for what is made of constants before the first run. */
+    private readonly preparesWeights: boolean,
   ) {
     this.builder = new ProgramBuilder(graph.nodes.length);
     this.inference = inferGraph(graph);
@@ -125,7 +127,7 @@ export class ProgramCompiler {
   }
 
   private context({ node, steps, sides, output }: Operation): LoweringContext {
-    const { builder, target, inference } = this;
+    const { builder, target, inference, preparesWeights } = this;
     const nameOf = (index: number): string => (index === 0 ? output : outputOf(node, index));
     const details = { node: node.name, op: node.op };
     return {
@@ -148,6 +150,13 @@ export class ProgramCompiler {
       scratch: (size) => builder.buffer("scratch", size),
       weights: (data, layout) => builder.constant(data, layout),
       packedBlocks: (weights) => builder.packedBlocks(weights),
+      preparesWeights,
+      prepared: (kernel, inputs, size) => {
+        if (preparesWeights) return builder.prepared(kernel, inputs, size, details);
+        const made = builder.buffer("scratch", size);
+        builder.call(kernel, [...inputs, made], details);
+        return made;
+      },
       call: (kernel, locations, multiplyAccumulates = 0) => {
         builder.call(kernel, locations, { ...details, multiplyAccumulates });
       },

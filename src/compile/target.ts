@@ -1,3 +1,4 @@
+import type { WeightsType } from "../graph/weights_type.js";
 import type { KernelRates } from "./cost_model.js";
 
 /** What kernels are generated for. */
@@ -5,4 +6,12 @@ export interface Target {
   /** Lanes of a vector of float32. */
   readonly width: number;
   readonly rates: KernelRates;
+  /**
+   * Types that weights may be kept as for memory to be there in which they are prepared once, when they are loaded; of
+   * others, and where this is absent, runs read constants as they are.
+   */
+  readonly prepares?: readonly WeightsType[];
 }
+
+export const preparesWeights = ({ prepares }: Target, type: WeightsType): boolean =>
+  prepares?.includes(type) === true;

@@ -130,13 +130,17 @@ async function addEngines(
 
 async function compiledEntry(model: number, single: Graph): Promise<Entry> {
   const program = compileProgram(single, wasmTarget);
-  const { multiplyAccumulates, weightBytes, arenaBytes } = summarizeProgram(program);
+  const { multiplyAccumulates, weightBytes, preparedBytes, arenaBytes } = summarizeProgram(program);
   const bytes = wasmModule(program);
   return {
     model,
     kind: "compiled",
     contender: moduleContender(benchEngines.compiled, await load<OutputData>(bytes)),
-    figures: { ...(await sizes(bytes)), multiplyAccumulates, memoryBytes: weightBytes + arenaBytes },
+    figures: {
+      ...(await sizes(bytes)),
+      multiplyAccumulates,
+      memoryBytes: weightBytes + preparedBytes + arenaBytes,
+    },
     release: nothingToRelease,
   };
 }

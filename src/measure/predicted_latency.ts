@@ -1,5 +1,5 @@
 import { type ConvWork, fastestTime } from "../compile/cost_model.js";
-import type { Target } from "../compile/target.js";
+import { preparesWeights, type Target } from "../compile/target.js";
 import { byWinograd } from "../compile/winograd_cost.js";
 import { present } from "../graph/at.js";
 import { elementCount } from "../graph/tensor.js";
@@ -43,6 +43,6 @@ function timeByTiles({ node, inputDims, weightDims }: LayerCount, target: Target
   if (node.op !== "Conv" || inputDims?.length !== 4 || weightDims?.length !== 4)
     return Number.POSITIVE_INFINITY;
   const geometry = convGeometry(node, inputDims, weightDims);
-  const tiled = byWinograd(geometry, target);
+  const tiled = byWinograd(geometry, target, preparesWeights(target, "float32"));
   return tiled === undefined ? Number.POSITIVE_INFINITY : geometry.batch * tiled.nanoseconds;
 }

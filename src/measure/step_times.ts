@@ -231,6 +231,7 @@ export function measurePeak({ target: { width }, execution }: Backend<ModuleExec
     name: "peak",
     inputs: [],
     outputs: [port],
+    preparation: [],
     steps: [step],
     weights: new Uint8Array(),
     weightOffsets: new Map(),

@@ -2,6 +2,7 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import { compileProgram } from "../../src/compile/compile.js";
 import type { Program } from "../../src/compile/program.js";
+import type { Target } from "../../src/compile/target.js";
 import { wasmTarget } from "../../src/compile/wasm/target.js";
 import { int, ints } from "../../src/graph/attributes.js";
 import { int64Tensor } from "../../src/graph/tensor.js";
@@ -96,17 +97,22 @@ test("a layer that was exported as two convolutions is compiled as one that was 
   assert.equal(program.steps.filter((step) => step.op !== "Conv").length, 0);
 });
 
-test("a layer with a basis is computed by Winograd's filtering where that is faster, unless its coefficients are in 8 bits", () => {
+test("a layer with a basis is computed by Winograd's filtering where that is faster, with coefficients in 8 bits much faster", () => {
   const decomposed = (basis: number): Graph => {
     const net = new Network(4, [32, 16, 16]);
     return net.graph([net.conv("x", 32, { pad: 1, basis })]);
   };
-  const methods = (graph: Graph): readonly string[] =>
+  const methods = (graph: Graph, target: Target = wasmTarget): readonly string[] =>
     ["winograd_input", "basis_conv"].filter((method) =>
-      kernelNames(compileProgram(graph, wasmTarget)).some((name) => name.startsWith(method)),
+      kernelNames(compileProgram(graph, target)).some((name) => name.startsWith(method)),
     );
-  const large = decomposed(6);
+  const inBytes = (graph: Graph): Graph => importModel(storeWeights(graph, "int8").graph);
+  const [large, medium] = [decomposed(6), decomposed(3)];
   assert.deepEqual(methods(large), ["winograd_input"]);
   assert.deepEqual(methods(decomposed(2)), ["basis_conv"]);
-  assert.deepEqual(methods(importModel(storeWeights(large, "int8").graph)), ["basis_conv"]);
+  assert.deepEqual(methods(inBytes(large)), ["winograd_input"]);
+  assert.deepEqual(methods(medium), ["winograd_input"]);
+  assert.deepEqual(methods(inBytes(medium)), ["basis_conv"]);
+  // Where nothing is prepared, dense kernels would be stored.
+  assert.deepEqual(methods(inBytes(large), { ...wasmTarget, prepares: [] }), ["basis_conv"]);
 });

@@ -3,8 +3,8 @@ import { test } from "node:test";
 import { setFlagsFromString } from "node:v8";
 import { compileProgram } from "../../src/compile/compile.js";
 import { INTERPRETER_LANES, interpretProgram } from "../../src/compile/interpreter.js";
-import { WASM_LANES } from "../../src/compile/wasm/function_body.js";
 import { wasmModule } from "../../src/compile/wasm/module.js";
+import { wasmTarget } from "../../src/compile/wasm/target.js";
 import { runGraph } from "../../src/execute/node.js";
 import { numericData } from "../../src/graph/tensor.js";
 import { standardOperators } from "../../src/ops/inference/registry.js";
@@ -56,7 +56,7 @@ const modules = new Map<ContractCase, Uint8Array>();
 
 function moduleOf(contractCase: ContractCase): Uint8Array {
   const { graph, rates } = contractCase;
-  const module = modules.get(contractCase) ?? wasmModule(compileProgram(graph, { width: WASM_LANES, rates }));
+  const module = modules.get(contractCase) ?? wasmModule(compileProgram(graph, { ...wasmTarget, rates }));
   modules.set(contractCase, module);
   return module;
 }

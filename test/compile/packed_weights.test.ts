@@ -49,6 +49,7 @@ function programOf(constants: readonly Constant[]): Program {
     name: "constants",
     inputs: [],
     outputs: [],
+    preparation: [],
     steps: [],
     weights,
     weightOffsets: new Map(placed.map((constant, id) => [id, constant.offset])),

@@ -11,6 +11,7 @@ export const inCase = (at: number, name: string): string => `c${at}_${name}`;
 
 /** Programs one after the other, as one; ports have the number of their program before their names. */
 export function joinedPrograms(programs: readonly Program[]): Program {
+  const preparation: Program["steps"][number][] = [];
   const steps: Program["steps"][number][] = [];
   const weightOffsets = new Map<number, number>();
   const inputs: Port[] = [];
@@ -31,7 +32,10 @@ export function joinedPrograms(programs: readonly Program[]): Program {
     });
     inputs.push(...program.inputs.map(port));
     outputs.push(...program.outputs.map(port));
-    for (const step of program.steps) steps.push({ ...step, arguments: step.arguments.map(location) });
+    const movedSteps = (given: Program["steps"]): Program["steps"] =>
+      given.map((step) => ({ ...step, arguments: step.arguments.map(location) }));
+    preparation.push(...movedSteps(program.preparation));
+    steps.push(...movedSteps(program.steps));
     for (const [id, offset] of program.weightOffsets) {
       weightOffsets.set(first + id, weightBytes + offset);
       ids = Math.max(ids, first + id + 1);
@@ -43,7 +47,16 @@ export function joinedPrograms(programs: readonly Program[]): Program {
     weights.set(program.weights, offset);
     return offset + program.weights.length;
   }, 0);
-  return { name: "contract", inputs, outputs, steps, weights, weightOffsets, metadata: new Map() };
+  return {
+    name: "contract",
+    inputs,
+    outputs,
+    preparation,
+    steps,
+    weights,
+    weightOffsets,
+    metadata: new Map(),
+  };
 }
 
 /** What one C program of all cases computes, case by case. */

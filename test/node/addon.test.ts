@@ -8,6 +8,7 @@ import { after, before, describe, test } from "node:test";
 import { fileURLToPath } from "node:url";
 import { buildAddon } from "../../src/build/addon.js";
 import { checkName } from "../../src/compile/c/names.js";
+import { compileProgram } from "../../src/compile/compile.js";
 import { backend } from "../../src/compile/node/backend.js";
 import { summarizeProgram } from "../../src/compile/summary.js";
 import { runGraph } from "../../src/execute/node.js";
@@ -28,11 +29,13 @@ import {
   writeAddon,
 } from "../../support/addon.js";
 import { dangerousPieces, dangerousTexts } from "../../support/hostile_names.js";
+import { Network } from "../../support/network.js";
 import { sharedPath, withoutShared } from "../../support/shared.js";
 import { node, smallGraph, smallNetwork } from "../../support/small_models.js";
 import { storedNetwork } from "../../support/stored_network.js";
 import { tinyCnn } from "../../support/tiny_cnn.js";
 import { withoutCommand } from "../compile/c/support.js";
+import { forcedRates } from "../compile/contract_case.js";
 import "../compile/self_checked.js";
 import { largestDifference, randomData, referenceOutput } from "../runtime/support.js";
 
@@ -213,6 +216,31 @@ describe("an addon", { skip: withoutCompiler }, () => {
     for (const model of models) assert.equal(model.run(new Float32Array(128)).length, 5);
     const lines = readFileSync("/proc/self/maps", "utf8").split("\n");
     assert.equal(lines.filter((line) => line.endsWith("/small.node") && / 00000000 /.test(line)).length, 1);
+  });
+
+  test("what is made of weights is there once, whatever instructions its models choose", async () => {
+    const net = new Network(3, [96, 8, 8], 17, [1, 96, 8, 8]);
+    const y = net.relu(net.conv("x", 96, { pad: 1, basis: 3, bias: true }));
+    const graph = net.graph([net.conv(y, 96, { pad: 1, bias: true })]);
+    const program = compileProgram(graph, { ...backend.target, rates: forcedRates.tiles });
+    const { preparedBytes } = summarizeProgram(program);
+    assert.ok(preparedBytes > 2_500_000 && program.preparation.length > 3);
+    const file = await writeAddon(folder, "prepared", program, {
+      execution: changedExecution((options) => options.map((each) => (each === "-O3" ? "-O0" : each))),
+    });
+    const { x } = Object.fromEntries(net.feeds(1));
+    assert.ok(x !== undefined);
+    const [expected] = (await runGraph(graph, new Map([["x", x]]), { threads: 1 })).values();
+    assert.ok(expected !== undefined);
+    for (const isa of await setsHere(file)) {
+      const found = (await load(file, { isa })).run(Float32Array.from(numericData(x)));
+      const difference = largestDifference(found, Float32Array.from(numericData(expected)));
+      assert.ok(difference <= TOLERANCE, `${isa}: ${difference}`);
+    }
+    const { rss } = process.memoryUsage();
+    const models = await Promise.all(Array.from({ length: 32 }, () => load(file)));
+    assert.equal(models.length, 32);
+    assert.ok(process.memoryUsage().rss - rss < 10 * preparedBytes);
   });
 
   test("any names of inputs, outputs and classes go through", async () => {

@@ -3,8 +3,8 @@ import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import path from "node:path";
 import { after, test } from "node:test";
-import { C_LANES } from "../../src/compile/c/target.js";
 import { compileProgram } from "../../src/compile/compile.js";
+import { backend } from "../../src/compile/node/backend.js";
 import { runGraph } from "../../src/execute/node.js";
 import { numericData } from "../../src/graph/tensor.js";
 import { load, type OutputData } from "../../src/runtime/index.js";
@@ -25,7 +25,9 @@ const execution = changedExecution((options) => options.map((option) => (option 
 test("every operator, with every instruction set that this machine has", {
   skip: withoutCompiler,
 }, async () => {
-  const programs = contractCases.map(({ graph, rates }) => compileProgram(graph, { width: C_LANES, rates }));
+  const programs = contractCases.map(({ graph, rates }) =>
+    compileProgram(graph, { ...backend.target, rates }),
+  );
   const file = await writeAddon(folder, "operators", joinedPrograms(programs), { execution });
   const feeds: Record<string, Float32Array> = {};
   const expected = new Map<string, readonly number[]>();

@@ -38,7 +38,7 @@ export function findConstants(
 ): readonly CConstant[] {
   const names = new Names(reserved);
   const found = new Map<number, CConstant>();
-  for (const step of program.steps) {
+  for (const step of [...program.preparation, ...program.steps]) {
     step.arguments.forEach(({ buffer }, index) => {
       const parameter = step.kernel.parameters[index];
       const from = program.weightOffsets.get(buffer.id);

@@ -1,7 +1,7 @@
 import type { EmittedFile } from "../backend.js";
 import { wrapped } from "./names.js";
 import { PICTURE_HEADERS, pictureInput, pictureReader } from "./picture_reader.js";
-import { type CUnit, takesWeights } from "./source.js";
+import { type CUnit, takesPrepared, takesWeights } from "./source.js";
 
 /** A program that runs the network on files, and how it is built. */
 export function exampleFiles(unit: CUnit): readonly EmittedFile[] {
@@ -61,7 +61,12 @@ function mainFile(unit: CUnit): string {
   const prints = outputs.map(
     ({ parameter, macro: prefix }) => `  print_largest("${parameter}", ${parameter}, ${prefix}_ELEMENTS);`,
   );
-  const owned = [...pointers, "scratch", ...(takesWeights(unit) ? ["weights"] : [])];
+  const owned = [
+    ...pointers,
+    "scratch",
+    ...(takesWeights(unit) ? ["weights"] : []),
+    ...(takesPrepared(unit) ? ["prepared"] : []),
+  ];
   const run = `${name}_run(${owned.join(", ")});`;
   const weightReads = readingWeights(unit);
   return `/*
@@ -133,7 +138,7 @@ int main(int count, char **arguments) {
   }
 ${[...reads, ...results].join("\n")}
   void *scratch = memory(${macro}_SCRATCH_BYTES);
-${weightReads}  ${run}
+${weightReads}${preparing(unit)}  ${run}
 ${prints.join("\n")}
 ${owned.map((pointer) => `  free(${pointer});`).join("\n")}
   return 0;
@@ -154,6 +159,14 @@ function readingWeights(unit: CUnit): string {
   return `${memory}  void *packed = memory(${macro}_PACKED_BYTES);
 ${read("packed", "PACKED_BYTES")}  ${name}_unpack(packed, weights);
   free(packed);
+`;
+}
+
+function preparing(unit: CUnit): string {
+  if (!takesPrepared(unit)) return "";
+  const { name, macro } = unit;
+  return `  void *prepared = memory(${macro}_PREPARED_BYTES);
+  ${name}_prepare(${takesWeights(unit) ? "weights, " : ""}prepared);
 `;
 }
 

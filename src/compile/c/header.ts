@@ -1,7 +1,14 @@
 import { binaryWeights } from "./constants.js";
 import { wrapped } from "./names.js";
 import type { CPort } from "./ports.js";
-import { type CUnit, runParameters, takesWeights } from "./source.js";
+import {
+  type CUnit,
+  preparedOffset,
+  prepareParameters,
+  runParameters,
+  takesPrepared,
+  takesWeights,
+} from "./source.js";
 
 /** NAME.h */
 export function headerFile(unit: CUnit): string {
@@ -17,7 +24,7 @@ export function headerFile(unit: CUnit): string {
 
 ${macros.join("\n")}
 #define ${macro}_SCRATCH_BYTES ${4 * plan.size}
-#define ${macro}_WEIGHTS_BYTES ${weightsBytes(unit)}${unit.packed === undefined ? "" : `\n#define ${macro}_PACKED_BYTES ${unit.packed.bytes.length}`}
+#define ${macro}_WEIGHTS_BYTES ${weightsBytes(unit)}${furtherSizes(unit)}
 
 #ifdef __cplusplus
 extern "C" {
@@ -48,14 +55,24 @@ function portMacros({ macro, title, elementType, buffer, shape }: CPort): readon
   ];
 }
 
+function furtherSizes({ macro, packed, prepared }: CUnit): string {
+  const sizes = [
+    ...(packed === undefined ? [] : [["PACKED", packed.bytes.length]]),
+    ...(packed !== undefined || prepared === undefined ? [] : [["PREPARED", 4 * prepared.plan.size]]),
+  ];
+  return sizes.map(([what, bytes]) => `\n#define ${macro}_${what}_BYTES ${bytes}`).join("");
+}
+
 function weightsBytes(unit: CUnit): number {
-  const { program } = unit;
+  const { program, packed, prepared } = unit;
+  if (packed !== undefined && prepared !== undefined) return preparedOffset(unit) + 4 * prepared.plan.size;
   return takesWeights(unit) ? binaryWeights(program).length : program.weights.length;
 }
 
-/** What expands packed weights. */
-function unpacking({ name, macro, weights, packed }: CUnit): string {
-  if (packed === undefined) return "";
+/** What expands packed weights, or makes ready what runs read. */
+function unpacking(unit: CUnit): string {
+  const { name, macro, weights, packed } = unit;
+  if (packed === undefined) return takesPrepared(unit) ? preparing(unit) : "";
   const isInFile = weights === "binary";
   return `
 /*
@@ -66,7 +83,19 @@ void ${name}_unpack(${isInFile ? "const void *packed, " : ""}void *weights);
 `;
 }
 
-function parameterNotes({ ports, macro, name, weights, packed }: CUnit): readonly string[] {
+function preparing(unit: CUnit): string {
+  const { name, macro } = unit;
+  return `
+/*
+ * Makes of the weights what ${name}_run reads, in ${macro}_PREPARED_BYTES bytes aligned as float is: once, before it runs
+ * first. Several threads may share them.
+ */
+void ${name}_prepare(${prepareParameters(unit).join(", ")});
+`;
+}
+
+function parameterNotes(unit: CUnit): readonly string[] {
+  const { ports, macro, name, weights, packed } = unit;
   const port = ({ parameter, macro: prefix, shape }: CPort): string =>
     `${parameter}: ${prefix}_ELEMENTS numbers, [${shape.join(", ")}].`;
   return [
@@ -77,5 +106,6 @@ function parameterNotes({ ports, macro, name, weights, packed }: CUnit): readonl
     ...(weights === "binary" && packed === undefined
       ? [`weights: the ${macro}_WEIGHTS_BYTES bytes of ${name}_weights.bin, only read; little-endian.`]
       : []),
+    ...(takesPrepared(unit) ? [`prepared: what ${name}_prepare has written, only read.`] : []),
   ];
 }

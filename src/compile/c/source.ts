@@ -1,4 +1,4 @@
-import { at } from "../../graph/at.js";
+import { at, orDefault } from "../../graph/at.js";
 import { PenniError } from "../../graph/errors.js";
 import { readClassNames } from "../../graph/image_metadata.js";
 import {
@@ -12,7 +12,7 @@ import {
 import type { WeightsPlace } from "../backend.js";
 import { type KernelPool, uniqueKernels } from "../kernel_pool.js";
 import type { Kernel, Pointer } from "../loops.js";
-import { type MemoryPlan, planMemory } from "../memory_plan.js";
+import { type MemoryPlan, planMemory, planPrepared } from "../memory_plan.js";
 import type { PackedWeights } from "../packing.js";
 import type { Location, Program, Step } from "../program.js";
 import {
@@ -26,13 +26,18 @@ import {
 import { elementTypes, type PrintedKernel, printKernel } from "./kernel_printer.js";
 import { Names, wrapped } from "./names.js";
 import { type CPorts, namePorts } from "./ports.js";
-import { packedArray, packedForC, unpackFunction, unpackNames } from "./unpack.js";
+import { type Expansion, packedArray, packedForC, unpackFunction, unpackNames } from "./unpack.js";
 import { preludeNames, vectorPrelude } from "./vectors.js";
 
 /** One call of a kernel. */
 export interface CStep extends Pick<Step, "kernel" | "arguments"> {
   /** The node that it computes, where the step before computes another. */
   readonly title: CComment | undefined;
+}
+
+export interface CPrepared {
+  readonly steps: readonly CStep[];
+  readonly plan: MemoryPlan;
 }
 
 /** What the files of one program have in common: its names only as they may be printed into C. */
@@ -51,6 +56,8 @@ export interface CUnit {
   readonly weights: WeightsPlace;
   /** Where they are packed: to be expanded into memory that `NAME_run` is given. */
   readonly packed: PackedWeights | undefined;
+  /** What is made of weights before the first run, if anything: behind expanded ones, else in memory of its own. */
+  readonly prepared: CPrepared | undefined;
   readonly constants: readonly CConstant[];
 }
 
@@ -60,24 +67,18 @@ export function cUnit(program: Program, name: CIdentifier, weights: WeightsPlace
   const ports = namePorts(program, macro);
   const parameters = [...ports.inputs, ...ports.outputs].map((port) => port.parameter);
   const ownNames = [
-    ...["arena", "scratch", "weights", ...unpackNames, ...Object.values(readers)],
-    ...["run", "unpack", "packed"].map((part) => `${name}_${part}`),
+    ...["arena", "scratch", "weights", "prepared", "ready", ...unpackNames, ...Object.values(readers)],
+    ...["run", "unpack", "packed", "prepare"].map((part) => `${name}_${part}`),
   ];
   const reserved = [...preludeNames, ...parameters, ...ownNames];
   const constants = findConstants(program, weights === "separate" ? `${name}_` : "", reserved);
   const plan = planMemory(program);
   const { weights: bytes, metadata } = program;
-  const steps = program.steps.map(({ kernel, arguments: locations, node, op }, index) => {
-    const before = program.steps[index - 1];
-    const isSame = before?.node === node && before.op === op;
-    const title = isSame ? undefined : cComment(node === "" ? op : `${node} (${op})`);
-    return { kernel, arguments: locations, title };
-  });
   const classNames = readClassNames(metadata)?.map((className) => cString(terminalLine(className)));
   return {
     program: { weights: bytes, metadata },
     title: cComment(program.name),
-    steps,
+    steps: titled(program.steps),
     classNames: classNames?.length === 0 ? undefined : classNames,
     name,
     macro,
@@ -85,17 +86,37 @@ export function cUnit(program: Program, name: CIdentifier, weights: WeightsPlace
     plan,
     weights,
     packed: packedForC(program),
+    prepared:
+      program.preparation.length === 0
+        ? undefined
+        : { steps: titled(program.preparation), plan: planPrepared(program) },
     constants,
   };
 }
+
+const titled = (steps: readonly Step[]): readonly CStep[] =>
+  steps.map(({ kernel, arguments: locations, node, op }, index) => {
+    const before = steps[index - 1];
+    const isSame = before?.node === node && before.op === op;
+    const title = isSame ? undefined : cComment(node === "" ? op : `${node} (${op})`);
+    return { kernel, arguments: locations, title };
+  });
 
 /** Whether `NAME_run` is given the weights: constants are places in them. */
 export const takesWeights = ({ weights, packed }: Pick<CUnit, "weights" | "packed">): boolean =>
   weights === "binary" || packed !== undefined;
 
+/** Whether `NAME_run` is given what was prepared by itself. */
+export const takesPrepared = ({ packed, prepared }: Pick<CUnit, "packed" | "prepared">): boolean =>
+  prepared !== undefined && packed === undefined;
+
+/** Where in the memory of expanded weights what is prepared of them begins, in bytes. */
+export const preparedOffset = ({ program }: Pick<CUnit, "program">): number => program.weights.length;
+
 /** NAME.c */
 export function sourceFile(unit: CUnit): string {
-  const { title, steps, name, macro } = unit;
+  const { title, name, macro } = unit;
+  const steps = [...orDefault(unit.prepared?.steps, []), ...unit.steps];
   const pool = uniqueKernels(steps.map((step) => step.kernel));
   const functionNames = new Names([
     ...preludeNames,
@@ -103,6 +124,7 @@ export function sourceFile(unit: CUnit): string {
     `${name}_run`,
     `${name}_unpack`,
     `${name}_packed`,
+    `${name}_prepare`,
     ...unit.constants.map((constant) => constant.name),
   ]);
   const functions = pool.kernels.map((kernel) => functionNames.take(`kernel_${kernel.name}`));
@@ -115,7 +137,8 @@ export function sourceFile(unit: CUnit): string {
   );
   const used = new Set(kernels.flatMap((kernel) => kernel.used));
   const constants = constantsPart(unit);
-  const run = runFunction(unit, (step) => at(functions, pool.indexOf(step.kernel)));
+  const functionOf = (step: CStep): string => at(functions, pool.indexOf(step.kernel));
+  const run = runFunction(unit, functionOf);
   const parts = [
     `/* The network "${title}", compiled by Penni: see ${name}.h. */`,
     includes(unit, kernels, constants),
@@ -123,11 +146,18 @@ export function sourceFile(unit: CUnit): string {
     constants,
     noInline,
     ...kernels.map((kernel) => kernel.code),
-    ...(unit.packed === undefined ? [] : [unpackFunction(name, unit.weights === "binary", unit.packed)]),
+    ...(unit.prepared === undefined ? [] : [prepareFunction(unit, unit.prepared, functionOf)]),
+    ...(unit.packed === undefined ? [] : [unpackFunction(expansionOf(unit), unit.packed)]),
     run,
   ];
   return `${parts.filter((part) => part !== "").join("\n\n")}\n`;
 }
+
+const expansionOf = (unit: CUnit): Expansion => ({
+  name: unit.name,
+  isInFile: unit.weights === "binary",
+  preparedAt: unit.prepared && preparedOffset(unit),
+});
 
 /** NAME_weights.h and NAME_weights.c */
 export function separateWeights(unit: CUnit): { readonly header: string; readonly source: string } {
@@ -176,9 +206,11 @@ function mathInclude(text: string): string {
 }
 
 function constantsPart(unit: CUnit): string {
-  const { program, constants, weights, packed, name } = unit;
+  const { program, constants, weights, packed, prepared, name } = unit;
   const types = [...new Set(constants.map((constant) => constant.type))];
-  const theirReaders = takesWeights(unit) ? types.map(readerOf) : [];
+  const isBehind = prepared !== undefined && packed !== undefined;
+  const read = new Set([...types, ...(isBehind ? (["f32"] as const) : [])]);
+  const theirReaders = takesWeights(unit) ? [...read].map(readerOf) : [];
   if (packed !== undefined && weights === "inside") {
     const { type, definition } = packedArray(name, packed);
     return [type, definition("static "), ...theirReaders].filter((part) => part !== "").join("\n\n");
@@ -222,7 +254,25 @@ export function runParameters(unit: CUnit): readonly string[] {
     ...ports.outputs.map(({ parameter }) => `float *${parameter}`),
     "void *scratch",
     ...(takesWeights(unit) ? ["const void *weights"] : []),
+    ...(takesPrepared(unit) ? ["const void *prepared"] : []),
   ];
+}
+
+/** The parameters of `NAME_prepare` as they are declared. */
+export const prepareParameters = (unit: CUnit): readonly string[] => [
+  ...(takesWeights(unit) ? ["const void *weights"] : []),
+  "void *prepared",
+];
+
+/** The function that makes of weights what runs read. */
+function prepareFunction(unit: CUnit, { steps }: CPrepared, functionOf: (step: CStep) => string): string {
+  const linkage = takesPrepared(unit) ? "" : "static ";
+  return [
+    `${linkage}void ${unit.name}_prepare(${prepareParameters(unit).join(", ")}) {`,
+    "  float *const ready = prepared;",
+    ...callLines(unit, steps, functionOf),
+    "}",
+  ].join("\n");
 }
 
 function runFunction(unit: CUnit, functionOf: (step: CStep) => string): string {
@@ -234,14 +284,22 @@ function runFunction(unit: CUnit, functionOf: (step: CStep) => string): string {
   }
   lines.push(plan.size === 0 ? "  (void)scratch;" : "  float *const arena = scratch;");
   if (takesWeights(unit) && unit.constants.length === 0) lines.push("  (void)weights;");
+  if (takesPrepared(unit)) lines.push("  const float *const ready = prepared;");
+  else if (unit.prepared !== undefined)
+    lines.push(`  const float *const ready = float_at(weights, ${preparedOffset(unit)});`);
+  return [...lines, ...callLines(unit, steps, functionOf), "}"].join("\n");
+}
+
+function callLines(
+  unit: CUnit,
+  steps: readonly CStep[],
+  functionOf: (step: CStep) => string,
+): readonly string[] {
   const print = locationPrinter(unit);
-  for (const step of steps) {
-    if (step.title !== undefined) lines.push("", `  /* ${step.title} */`);
-    const locations = step.arguments.map(print);
-    lines.push(`  ${functionOf(step)}(${wrapped(locations, "      ")});`);
-  }
-  lines.push("}");
-  return lines.join("\n");
+  return steps.flatMap((step) => {
+    const title = step.title === undefined ? [] : ["", `  /* ${step.title} */`];
+    return [...title, `  ${functionOf(step)}(${wrapped(step.arguments.map(print), "      ")});`];
+  });
 }
 
 function locationPrinter(unit: CUnit): (location: Location) => string {
@@ -254,6 +312,8 @@ function locationPrinter(unit: CUnit): (location: Location) => string {
   return ({ buffer, offset }) => {
     const place = plan.offsets.get(buffer.id);
     if (place !== undefined) return moved("arena", place + offset);
+    const made = unit.prepared?.plan.offsets.get(buffer.id);
+    if (made !== undefined) return moved("ready", made + offset);
     const parameter = parameters.get(buffer.id);
     if (parameter !== undefined) return moved(parameter, offset);
     const constant = constantById.get(buffer.id);

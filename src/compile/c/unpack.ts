@@ -56,8 +56,17 @@ export function packedArray(network: CIdentifier, { bytes }: PackedWeights): Pac
 /** An identifier with this behind it is one. */
 const packedName = (network: CIdentifier): CIdentifier => `${network}_packed` as CIdentifier;
 
-/** Expands packed weights; `packed` is a parameter where they lie in a file, else an array. */
-export function unpackFunction(name: CIdentifier, isInFile: boolean, packed: PackedWeights): string {
+/** How weights are expanded. */
+export interface Expansion {
+  readonly name: CIdentifier;
+  /** Whether what is packed is a parameter, else an array. */
+  readonly isInFile: boolean;
+  /** Where what `NAME_prepare` makes of them begins, in bytes; undefined where there is nothing. */
+  readonly preparedAt: number | undefined;
+}
+
+/** Expands packed weights, and prepares what is prepared of them. */
+export function unpackFunction({ name, isInFile, preparedAt }: Expansion, packed: PackedWeights): string {
   const { raw, halves, blocks, runs, gaps, bits, left } = packedKinds;
   const parameters = isInFile ? "const void *packed, void *weights" : "void *weights";
   return `static uint32_t unpack_integer(const unsigned char **from) {
@@ -185,6 +194,6 @@ void ${name}_unpack(${parameters}) {
       to += n;
     }
     to = start + ((size_t)(to - start) + ${WEIGHT_ALIGNMENT - 1}) / ${WEIGHT_ALIGNMENT} * ${WEIGHT_ALIGNMENT};
-  }
+  }${preparedAt === undefined ? "" : `\n  ${name}_prepare(start, start + ${preparedAt});`}
 }`;
 }

@@ -95,6 +95,7 @@ export function sparseConvKernel(conv: TapConvolution, nonZeros: NonZeros, width
   return k.build();
 }
 
-function tableType(table: Uint16Array | Int32Array): "u16" | "i32" {
+/** What a parameter that gets a table points at. */
+export function tableType(table: Uint16Array | Int32Array): "u16" | "i32" {
   return table instanceof Uint16Array ? "u16" : "i32";
 }

@@ -9,8 +9,10 @@ import {
   plus,
   times,
 } from "../kernel_builder.js";
-import type { Index, Kernel, Lanes, Value } from "../loops.js";
+import type { Index, Kernel, Lanes, Pointer, Value } from "../loops.js";
 import { destination, type Epilogue, ended, finish } from "./epilogue.js";
+import { blockParts, overBlocks, toldNumber } from "./output_blocks.js";
+import { spreadOverCache } from "./pad.js";
 import { overPixelBlocks } from "./pixel_blocks.js";
 
 /**
@@ -92,6 +94,64 @@ function combined(factors: readonly number[], term: (index: number) => Value): V
   return orDefault<Value>(sum, constant(0));
 }
 
+/** Rows of a transform that share sums, and what they are of a column of values. */
+interface RowGroup {
+  readonly rows: readonly number[];
+  of(k: KernelBuilder, lanes: Lanes, term: (index: number) => Value): readonly Value[];
+}
+
+/** Opposite nodes stand beside each other, between 0 and infinity. */
+const PAIRS = [1, 3] as const;
+
+/** Of a matrix whose rows belong to nodes: those of opposite ones have the same even part, and opposite odd parts. */
+function byRows(matrix: Matrix): readonly RowGroup[] {
+  const single = (row: number): RowGroup => ({
+    rows: [row],
+    of: (_, __, term) => [combined(at(matrix, row), term)],
+  });
+  const pairs = PAIRS.map((row): RowGroup => {
+    const part = (parity: number): readonly number[] =>
+      at(matrix, row).map((factor, index) => (index % 2 === parity ? factor : 0));
+    return {
+      rows: [row, row + 1],
+      of: (k, lanes, term) => {
+        const [even, odd] = [part(0), part(1)].map(
+          (factors) => k.value("part", lanes, combined(factors, term)).read,
+        );
+        if (even === undefined || odd === undefined) return [];
+        return [binary("add", even, odd), binary("subtract", even, odd)];
+      },
+    };
+  });
+  return [single(0), ...pairs, single(matrix.length - 1)];
+}
+
+/** Of a matrix whose columns belong to nodes, row by row their powers: even ones need sums of opposite nodes' values. */
+function byColumns(matrix: Matrix): readonly RowGroup[] {
+  const [first, last] = [0, SPAN - 1];
+  return [0, 1].map((parity) => {
+    const rows = matrix.flatMap((_, row) => (row % 2 === parity ? [row] : []));
+    return {
+      rows,
+      of: (k, lanes, term) => {
+        const joined = PAIRS.map((index) => {
+          const both = binary(parity === 0 ? "add" : "subtract", term(index), term(index + 1));
+          return k.value("both", lanes, both).read;
+        });
+        return rows.map((row) => {
+          const factors = [first, ...PAIRS, last].map((index) => at(at(matrix, row), index));
+          const terms = [() => term(first), ...joined.map((value) => () => value), () => term(last)];
+          return combined(factors, (index) => at(terms, index)());
+        });
+      },
+    };
+  });
+}
+
+const toInputPoints = byRows(inputMatrix);
+const toWeightPoints = byRows(weightMatrix);
+const toOutputs = byColumns(outputMatrix);
+
 /**
  * M v Mᵀ of a matrix and values that are read column by column.
  * @param columns how many columns v has
@@ -101,23 +161,23 @@ function combined(factors: readonly number[], term: (index: number) => Value): V
 function transformed(
   k: KernelBuilder,
   lanes: Lanes,
-  { matrix, columns }: { readonly matrix: Matrix; readonly columns: number },
+  { groups, columns }: { readonly groups: readonly RowGroup[]; readonly columns: number },
   read: (row: number, column: number) => Value,
   write: (row: number, column: number, value: Value) => void,
 ): void {
-  matrix.forEach((factors, y) => {
-    const half = Array.from({ length: columns }, (_, column) => {
-      const value = combined(factors, (row) => read(row, column));
-      return k.value("half", lanes, value).read;
+  for (const { rows, of } of groups) {
+    const halves = Array.from({ length: columns }, (_, column) =>
+      of(k, lanes, (row) => read(row, column)).map((value) => k.value("half", lanes, value).read),
+    );
+    rows.forEach((y, place) => {
+      for (const group of groups) {
+        const made = group.of(k, lanes, (column) => at(at(halves, column), place));
+        group.rows.forEach((x, index) => {
+          write(y, x, at(made, index));
+        });
+      }
     });
-    matrix.forEach((across, x) => {
-      write(
-        y,
-        x,
-        combined(across, (column) => at(half, column)),
-      );
-    });
-  });
+  }
 }
 
 /**
@@ -148,25 +208,85 @@ export function dealTaps(inputs: number, outputs: number, block: number, distanc
   return k.build();
 }
 
+/** The numbers that `dealTapsOnce` is told, so that layers of all sizes share it. */
+export const dealtShape = (inputs: number, outputs: number, block: number, distance: number): Int32Array =>
+  Int32Array.of(inputs, distance, ...blockParts(outputs, block));
+
+/** `dealTaps` for once. Parameters: a shape as `dealtShape` makes it, packed weights, taps. */
+export function dealTapsOnce(): Kernel {
+  const k = new KernelBuilder("deal_taps_once", "Kernels of 3 x 3, tap by tap.");
+  const shape = k.input("shape", "i32");
+  const weights = k.input("weights");
+  const taps = k.output("taps");
+  const [inputs, distance] = [toldNumber(k, shape, 0), toldNumber(k, shape, 1)];
+  overBlocks(k, shape, 2, (first, width) =>
+    k.loop("input", 0, inputs, 1, (input) => {
+      const kernel = k.index("kernel", plus(times(first, inputs), times(input, width))).read;
+      k.loop("tap", 0, TAPS, 1, (tap) => {
+        const from = k.index("from", plus(times(kernel, TAPS), times(tap, width))).read;
+        const to = k.index("to", plus(kernel, times(tap, distance))).read;
+        k.loop("output", 0, width, 1, (output) => {
+          k.store("scalar", taps, plus(to, output), load(weights, plus(from, output)));
+        });
+      });
+    }),
+  );
+  return k.build();
+}
+
 /**
- * G g Gᵀ of all kernels: from [9, kernels] to [36, kernels].
- * Parameters: taps, transformed weights.
- * @param distance from one tap's, or one point's, weights to the next's, in elements
+ * The distance from one tap's, or one point's, weights to the next's, in elements: room for whole vectors.
+ * @param width lanes of a vector
  */
-export function winogradWeights(kernels: number, distance: number, width: number): Kernel {
+export const weightsDistance = (kernels: number, width: number): number =>
+  spreadOverCache(Math.ceil(kernels / width) * width);
+
+/**
+ * G g Gᵀ of all kernels: from [9, kernels] to [36, kernels], vector by vector, up to the end of the last one.
+ * Parameters: taps, transformed weights.
+ */
+export function winogradWeights(kernels: number, width: number): Kernel {
   const k = new KernelBuilder("winograd_weights", `${kernels} kernels of 3 x 3 to ${POINTS} points.`);
-  const taps = k.input("taps");
-  const points = k.output("points");
-  k.overElements(kernels, width, (lanes, i) => {
+  const [taps, points] = [k.input("taps"), k.output("points")];
+  transformKernels(k, width, { taps, points, kernels, distance: weightsDistance(kernels, width) });
+  return k.build();
+}
+
+/** The numbers that `winogradWeightsOnce` is told, so that layers of all sizes share it. */
+export const transformShape = (kernels: number, width: number): Int32Array =>
+  Int32Array.of(kernels, weightsDistance(kernels, width));
+
+/** `winogradWeights` for once. Parameters: a shape as `transformShape` makes it, taps, transformed weights. */
+export function winogradWeightsOnce(width: number): Kernel {
+  const k = new KernelBuilder("winograd_weights_once", `Kernels of 3 x 3 to ${POINTS} points.`);
+  const shape = k.input("shape", "i32");
+  const [taps, points] = [k.input("taps"), k.output("points")];
+  const [kernels, distance] = [toldNumber(k, shape, 0), toldNumber(k, shape, 1)];
+  transformKernels(k, width, { taps, points, kernels, distance });
+  return k.build();
+}
+
+interface KernelTransform {
+  readonly taps: Pointer;
+  readonly points: Pointer;
+  readonly kernels: Index;
+  readonly distance: Index;
+}
+
+function transformKernels(
+  k: KernelBuilder,
+  width: number,
+  { taps, points, kernels, distance }: KernelTransform,
+): void {
+  k.loop("i", 0, kernels, width, (i) =>
     transformed(
       k,
-      lanes,
-      { matrix: weightMatrix, columns: 3 },
-      (row, column) => load(taps, plus((row * 3 + column) * distance, i)),
-      (y, x, value) => k.store(lanes, points, plus((y * SPAN + x) * distance, i), value),
-    );
-  });
-  return k.build();
+      "vector",
+      { groups: toWeightPoints, columns: 3 },
+      (row, column) => load(taps, plus(times(distance, row * 3 + column), i)),
+      (y, x, value) => k.store("vector", points, plus(times(distance, y * SPAN + x), i), value),
+    ),
+  );
 }
 
 /**
@@ -197,7 +317,7 @@ export function winogradInput(
       transformed(
         k,
         "vector",
-        { matrix: inputMatrix, columns: SPAN },
+        { groups: toInputPoints, columns: SPAN },
         (down, x) => load(input, plus(origin, down * row + columnAt(x))),
         (y, x, value) => k.store("vector", points, plus(place, (y * SPAN + x) * distance), value, cell.count),
       );
@@ -235,7 +355,7 @@ export function winogradOutput(
       transformed(
         k,
         "vector",
-        { matrix: outputMatrix, columns: SPAN },
+        { groups: toOutputs, columns: SPAN },
         (down, x) => load(points, plus(origin, (down * SPAN + x) * distance)),
         (y, x, value) =>
           k.store(

@@ -4,7 +4,6 @@ import { mergeFactors } from "../../layers/decomposition.js";
 import { groupCount } from "../../layers/groups.js";
 import { convGeometry } from "../../ops/families/conv_geometry.js";
 import type { ConvGeometry } from "../../ops/families/conv_gradient.js";
-import { exactScales } from "../../ops/families/weight_grid.js";
 import { fastestTime } from "../cost_model.js";
 import type { TapConvolution } from "../kernels/dense_conv.js";
 import { flattened, type PixelGrid } from "../kernels/pixel_blocks.js";
@@ -21,6 +20,7 @@ import {
   workOf,
 } from "./conv_kinds.js";
 import type { ConvFactors, Lower, LoweringContext } from "./definition.js";
+import { factorsOfPart, isInSteps, slicePart } from "./dense_weights.js";
 import { unsupported } from "./errors.js";
 import { copyStrided, viewOf } from "./movement.js";
 import { winogradConvolution } from "./winograd.js";
@@ -74,26 +74,27 @@ function bySums(context: LoweringContext, plan: ConvPlan, input: Location): Meth
 }
 
 /**
- * Winograd's filtering, which takes weights and bases as dense kernels, where it is faster than all else. Who stored
- * coefficients in 8 bits wants a small module: kernels made of them would take four times as many for each number.
+ * Of the time that a layer in 8 bits would take otherwise: Winograd's filtering has 20 kB of code for each size of layers,
+ * of which compression leaves a third or more, and who stored coefficients so wants a small module.
+ */
+const SMALL_SHARE = 0.6;
+
+/**
+ * Winograd's filtering, which takes dense kernels, where it is faster than all else. Coefficients in 8 bits stay what they
+ * are where kernels cannot be made of them when they are loaded, and where it would be hardly faster.
  */
 function byTiles(context: LoweringContext, plan: ConvPlan): Method | undefined {
   const { geometry, weights, bias, factors, work } = plan;
-  const tiled = byWinograd(geometry, context);
+  const tiled = byWinograd(geometry, context, context.preparesWeights);
   if (tiled === undefined) return undefined;
   const [rows, columns] = geometry.output;
   const others = rows * columns * fastestTime(work, context.rates);
   if (tiled.nanoseconds >= others) return undefined;
+  const isSmall = factors !== undefined && isInSteps(factors.coefs, geometry.outputChannels);
+  if (isSmall && !(context.preparesWeights && tiled.nanoseconds < SMALL_SHARE * others)) return undefined;
   // Integers stay integers in sums of products alone.
   if (weights.every(Number.isInteger)) return undefined;
-  if (factors !== undefined && isInSteps(factors.coefs, geometry.outputChannels)) return undefined;
-  return winogradConvolution(context, tiled.division, { geometry, weights, bias });
-}
-
-/** Whether the coefficients of each output are whole multiples of a number, as int8 are. */
-function isInSteps(coefs: Float32Array, outputs: number): boolean {
-  const each = coefs.length / outputs;
-  return exactScales(outputs, (output) => coefs.subarray(output * each, (output + 1) * each)) !== undefined;
+  return winogradConvolution(context, tiled.division, { geometry, weights, bias, factors });
 }
 
 const kernelsOf = ({ coefs, basis, taps }: ConvFactors): Float32Array => mergeFactors(coefs, basis, taps);
@@ -144,13 +145,8 @@ function partsOf(plan: ConvPlan, groups: number, inputs: number): readonly Count
     const part: ConvWeights = {
       weights: slicePart(plan.weights, group, groups),
       bias: slicePart(plan.bias, group, groups),
-      factors: plan.factors && { ...plan.factors, coefs: slicePart(plan.factors.coefs, group, groups) },
+      factors: plan.factors && factorsOfPart(plan.factors, group, groups),
     };
     return { ...part, work: workOf(part, inputs) };
   });
-}
-
-function slicePart(data: Float32Array, part: number, parts: number): Float32Array {
-  const size = data.length / parts;
-  return data.slice(part * size, (part + 1) * size);
 }

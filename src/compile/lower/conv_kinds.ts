@@ -3,12 +3,7 @@ import { countNonZeros } from "../../graph/tensor.js";
 import { largestDivisor } from "../../ops/core/dims.js";
 import { type ConvWork, fastestKind } from "../cost_model.js";
 import { channelConvKernel } from "../kernels/channel_conv.js";
-import {
-  denseBlocking,
-  denseConvKernel,
-  packDenseWeights,
-  type TapConvolution,
-} from "../kernels/dense_conv.js";
+import { denseBlocking, denseConvKernel, type TapConvolution } from "../kernels/dense_conv.js";
 import { noEpilogue } from "../kernels/epilogue.js";
 import { type PaddedPlanes, paddedLayout, spreadOverCache } from "../kernels/pad.js";
 import type { PixelGrid } from "../kernels/pixel_blocks.js";
@@ -17,6 +12,7 @@ import { tapTables } from "../kernels/taps.js";
 import type { Location } from "../program.js";
 import { behind } from "../program_builder.js";
 import type { ConvFactors, LoweringContext } from "./definition.js";
+import { type DenseKernels, denseWeights } from "./dense_weights.js";
 
 /**
  * Calls the kernels of a convolution, or of one of its groups, for one image. Made once for all images, as kernels are.
@@ -25,10 +21,8 @@ import type { ConvFactors, LoweringContext } from "./definition.js";
 export type Convolve = (input: Location, ends: readonly Location[]) => void;
 
 /** The weights [K, C, taps] of a convolution, or of one of its groups. */
-export interface ConvWeights {
-  readonly weights: Float32Array;
+export interface ConvWeights extends DenseKernels {
   readonly bias: Float32Array;
-  readonly factors: ConvFactors | undefined;
 }
 
 /** The same with what it costs in each form, which takes a pass over its weights. */
@@ -59,24 +53,18 @@ export function groupConvolution(
     return factoredConvolution(context, conv, factors, part.bias);
   }
   if (kind === "sparse") return sparseConvolution(context, conv, part.weights, part.bias);
-  return denseConvolution(context, conv, part.weights, part.bias);
+  return denseConvolution(context, conv, part);
 }
 
-function denseConvolution(
-  context: LoweringContext,
-  conv: TapConvolution,
-  weights: Float32Array,
-  bias: Float32Array,
-): Convolve {
+function denseConvolution(context: LoweringContext, conv: TapConvolution, part: ConvWeights): Convolve {
+  const { weights, bias } = part;
   const known = context.packedBlocks(weights);
   const tile = tileGrid(conv);
   const tiled = { ...conv, grid: tile };
   const blocking = denseBlocking(tiled, context.width, known);
   known.add(blocking.outputs);
-  const packed = packDenseWeights(weights, conv, blocking);
-  const layout = { kind: "blocks", outputs: conv.outputs, block: blocking.outputs } as const;
   const tables = [
-    context.weights(packed, layout),
+    denseWeights(context, conv, blocking, part),
     ...[...tapTables(conv.taps), bias].map((table) => context.weights(table)),
   ];
   const down = conv.grid.rows / tile.rows;

@@ -49,6 +49,14 @@ export interface LoweringContext extends ElementContext {
   weights(data: Float32Array | Uint16Array | Int32Array, layout?: WeightLayout): Location;
   /** For how many outputs at a time a convolution's weights are packed already, to be added to. */
   packedBlocks(weights: Float32Array): Set<number>;
+  /** Whether `prepared` is computed once, when the weights are loaded, and not in every run. */
+  readonly preparesWeights: boolean;
+  /**
+   * What a kernel makes of constants, or of what was prepared of them.
+   * @param kernel its last parameter is what it writes
+   * @param size of that, in elements
+   */
+  prepared(kernel: Kernel, inputs: readonly Location[], size: number): Location;
   call(kernel: Kernel, locations: readonly Location[], multiplyAccumulates?: number): void;
 }
 

@@ -1,8 +1,8 @@
 import type { ConvGeometry } from "../../ops/families/conv_gradient.js";
 import {
+  type DenseBlocking,
   denseBlocking,
   denseConvKernel,
-  packDenseWeights,
   type TapConvolution,
 } from "../kernels/dense_conv.js";
 import { noEpilogue } from "../kernels/epilogue.js";
@@ -13,6 +13,7 @@ import {
   POINTS,
   TAPS,
   TILE,
+  weightsDistance,
   winogradInput,
   winogradOutput,
   winogradWeights,
@@ -22,12 +23,18 @@ import type { Location } from "../program.js";
 import { behind } from "../program_builder.js";
 import type { Division } from "../winograd_cost.js";
 import type { LoweringContext } from "./definition.js";
+import {
+  type DenseKernels,
+  denseWeights,
+  factorsOfPart,
+  NINE_TAPS,
+  slicePart,
+  transformedWeights,
+} from "./dense_weights.js";
 
 /** A 3x3 convolution of one group with stride 1. */
-interface TiledConv {
+interface TiledConv extends DenseKernels {
   readonly geometry: ConvGeometry;
-  /** [K, C, 9] */
-  readonly weights: Float32Array;
   readonly bias: Float32Array;
 }
 
@@ -37,11 +44,11 @@ interface TiledMethod {
   convolve(planes: Location, ends: readonly Location[]): void;
 }
 
-/** For all images at once. Weights that are transformed in one part are so before the first of them. */
+/** For all images at once. Weights that are transformed in one part are so before the first image, or the first run. */
 export function winogradConvolution(
   context: LoweringContext,
   division: Division,
-  { geometry, weights, bias }: TiledConv,
+  { geometry, weights, bias, factors }: TiledConv,
 ): TiledMethod {
   const { width } = context;
   const { inputChannels: inputs, outputChannels: outputs, output } = geometry;
@@ -59,7 +66,7 @@ export function winogradConvolution(
   };
   const blocking = denseBlocking(products, width);
   const distances = {
-    weights: spreadOverCache(inputs * part),
+    weights: weightsDistance(inputs * part, width),
     inputs: spreadOverCache(inputs * count),
     outputs: spreadOverCache(outputs * count),
   };
@@ -72,17 +79,9 @@ export function winogradConvolution(
     row: dealtRow,
     plane: spreadOverCache(group * TILE * dealtRow),
   };
-  const layout = { kind: "blocks", outputs: part, block: blocking.outputs } as const;
-  const packing = { ...products, taps: Array.from({ length: TAPS }, (_, tap) => tap) };
-  const parts = Array.from({ length: outputs / part }, (_, index) => {
-    const own = weights.subarray(index * part * inputs * TAPS, (index + 1) * part * inputs * TAPS);
-    return context.weights(packDenseWeights(own, packing, blocking), layout);
-  });
   const biasTable = context.weights(bias);
   const pad = padKernel(padded, 0, width);
   const toPoints = winogradInput(planesLayout, tiles, distances.inputs, width);
-  const deal = dealTaps(inputs, part, blocking.outputs, distances.weights);
-  const transform = winogradWeights(inputs * part, distances.weights, width);
   const multiply = denseConvKernel(products, blocking, width, {
     count: POINTS,
     ...distances,
@@ -102,16 +101,11 @@ export function winogradConvolution(
   // The last group ends with the image.
   const lastRows = output[0] - (rows - group) * TILE;
   const [gather, gatherLast] = [gatherOf(groupRows), gatherOf(lastRows)];
-  // Behind what is narrower than a vector, one is read to its end.
   const scratch = (elements: number): Location => context.scratch(elements + width);
-  const dealtTaps = scratch(TAPS * distances.weights);
-  const transformed = scratch(POINTS * distances.weights);
-  const transformWeights = (own: Location): void => {
-    context.call(deal, [own, dealtTaps]);
-    context.call(transform, [dealtTaps, transformed]);
-  };
-  const [only] = parts.length === 1 ? parts : [];
-  if (only !== undefined) transformWeights(only);
+  const parts = partsOfWeights(context, division, {
+    ...{ inputs, outputs, blocking },
+    kernels: { weights, factors },
+  });
   return {
     prepare: (image) => {
       const planes = scratch(inputs * planesLayout.plane);
@@ -124,10 +118,9 @@ export function winogradConvolution(
       const dealtRows = scratch(outputs * dealt.plane);
       for (let row = 0; row < rows; row += group) {
         context.call(toPoints, [behind(planes, row * TILE * planesLayout.row), before]);
-        for (const [index, own] of parts.entries()) {
-          if (only === undefined) transformWeights(own);
+        for (const [index, transformed] of parts.entries()) {
           const to = behind(after, index * part * count);
-          context.call(multiply, [before, transformed, to], inputs * part * POINTS * count);
+          context.call(multiply, [before, transformed(), to], inputs * part * POINTS * count);
         }
         context.call(fromPoints, [after, biasTable, dealtRows]);
         const isLast = row + group === rows;
@@ -136,6 +129,48 @@ export function winogradConvolution(
       }
     },
   };
+}
+
+interface TransformedKernels {
+  readonly inputs: number;
+  readonly outputs: number;
+  readonly blocking: DenseBlocking;
+  readonly kernels: DenseKernels;
+}
+
+/**
+ * The points of each part's weights: made once and for all, or when they are asked for, in memory that all parts share.
+ */
+function partsOfWeights(
+  context: LoweringContext,
+  { part, isPrepared }: Division,
+  { inputs, outputs, blocking, kernels }: TransformedKernels,
+): readonly (() => Location)[] {
+  const count = outputs / part;
+  const conv = { inputs, outputs: part, taps: NINE_TAPS };
+  if (isPrepared) {
+    const points = transformedWeights(context, conv, blocking, kernels);
+    return [() => points];
+  }
+  const parts = Array.from({ length: count }, (_, index) =>
+    denseWeights(context, conv, blocking, {
+      weights: slicePart(kernels.weights, index, count),
+      factors: kernels.factors && factorsOfPart(kernels.factors, index, count),
+    }),
+  );
+  const distance = weightsDistance(inputs * part, context.width);
+  const deal = dealTaps(inputs, part, blocking.outputs, distance);
+  const transform = winogradWeights(inputs * part, context.width);
+  const [taps, points] = [context.scratch(TAPS * distance), context.scratch(POINTS * distance)];
+  const [only] = parts;
+  const transformed = (own: Location): Location => {
+    context.call(deal, [own, taps]);
+    context.call(transform, [taps, points]);
+    return points;
+  };
+  if (parts.length > 1 || only === undefined) return parts.map((own) => () => transformed(own));
+  transformed(only);
+  return [() => points];
 }
 
 /** The input with as many rows and columns around it as whole tiles see. */

@@ -1,7 +1,8 @@
+import { orDefault } from "../../graph/at.js";
 import { readClassNames, readPreprocessing } from "../../graph/image_metadata.js";
 import type { CIdentifier } from "../../text/destinations.js";
 import { binaryWeights } from "../c/constants.js";
-import { type CUnit, runParameters } from "../c/source.js";
+import { type CUnit, prepareParameters, runParameters, takesPrepared } from "../c/source.js";
 import type { Port, Program } from "../program.js";
 import type { ModuleDescription } from "../wasm/module.js";
 import { furtherSets } from "./instruction_sets.js";
@@ -11,7 +12,7 @@ import { modelCode } from "./runtime/model.js";
 
 /** What an addon says of itself, as JSON: as a module does, and what it takes of memory. */
 export interface AddonDescription extends ModuleDescription {
-  /** Of weights, inputs, outputs and intermediate values of one run. */
+  /** Of weights, what is prepared of them, inputs, outputs and intermediate values of one run. */
   readonly memoryBytes: number;
 }
 
@@ -22,7 +23,7 @@ export interface AddonData {
   readonly description: number;
 }
 
-export function addonData(program: Program, { plan }: CUnit): AddonData {
+export function addonData(program: Program, { plan, prepared }: CUnit): AddonData {
   const weights = binaryWeights(program);
   const ports = [...program.inputs, ...program.outputs].reduce((sum, { buffer }) => sum + buffer.size, 0);
   const place = ({ name, dims, elementType }: Port, index: number): ModuleDescription["inputs"][number] => {
@@ -33,7 +34,7 @@ export function addonData(program: Program, { plan }: CUnit): AddonData {
     outputs: program.outputs.map(place),
     preprocessing: readPreprocessing(program.metadata),
     classNames: readClassNames(program.metadata),
-    memoryBytes: weights.length + 4 * (ports + plan.size),
+    memoryBytes: weights.length + 4 * (ports + plan.size + orDefault(prepared?.plan.size, 0)),
   };
   const text = new TextEncoder().encode(JSON.stringify(description));
   const bytes = new Uint8Array(weights.length + text.length);
@@ -42,9 +43,12 @@ export function addonData(program: Program, { plan }: CUnit): AddonData {
   return { bytes, description: weights.length };
 }
 
-/** What `NAME_run` is called in the object for an instruction set. */
-export function runName(name: CIdentifier, set: string): string {
-  return `${name}_run_${set}`;
+/** The functions that each object has. */
+export const objectFunctions = ["run", "prepare"] as const;
+
+/** What one of them is called in the object for an instruction set. */
+export function nameInObject(name: CIdentifier, what: (typeof objectFunctions)[number], set: string): string {
+  return `${name}_${what}_${set}`;
 }
 
 /** The macro by which the addon's source knows that there is an object for an instruction set. */
@@ -65,11 +69,12 @@ export function addonSource(unit: CUnit, { bytes, description }: AddonData): str
     ...ports.outputs.map((_, index) => `outputs[${index}]`),
   ];
   const parameters = runParameters(unit).join(", ");
-  const caller = (set: string): string => `void ${runName(name, set)}(${parameters});
+  const given = [...values, "scratch", "penni_data", ...(takesPrepared(unit) ? ["prepared"] : [])];
+  const caller = (set: string): string => `void ${nameInObject(name, "run", set)}(${parameters});
 static void call_${set}(const float *const *inputs, float *const *outputs, void *scratch) {
   (void)inputs;
   (void)outputs;
-  ${runName(name, set)}(${[...values, "scratch", "penni_data"].join(", ")});
+  ${nameInObject(name, "run", set)}(${given.join(", ")});
 }`;
   const choices = furtherSets.map(({ name: set, needs }) => {
     const tests = needs.map((feature) => `__builtin_cpu_supports("${feature}")`).join(" && ");
@@ -108,6 +113,7 @@ enum { INPUTS = ${ports.inputs.length}, OUTPUTS = ${ports.outputs.length} };
 static const size_t input_sizes[] = {${sizes(ports.inputs)}};
 static const size_t output_sizes[] = {${sizes(ports.outputs)}};
 
+${preparing(unit)}
 ${[...choices.map(({ code }) => code), caller("baseline")].join("\n")}
 static int has_baseline(void) { return 1; }
 
@@ -122,4 +128,27 @@ ${rows.join("\n")}
   {"baseline", has_baseline, call_baseline},
 };
 ${[modelCode, asyncCode, exportsCode].join("\n")}`;
+}
+
+/**
+ * What is prepared is there once for all models of a process, made by the first of them. It is the same whatever instructions
+ * they choose: those that all machines have make it.
+ */
+function preparing(unit: CUnit): string {
+  const { name, prepared } = unit;
+  if (prepared === undefined) return "static int prepare(void) { return 1; }";
+  const maker = nameInObject(name, "prepare", "baseline");
+  return `void ${maker}(${prepareParameters(unit).join(", ")});
+static void *prepared;
+static int prepare(void) {
+  static pthread_mutex_t mutex = PTHREAD_MUTEX_INITIALIZER;
+  pthread_mutex_lock(&mutex);
+  void *made = prepared;
+  if (made == NULL && posix_memalign(&made, 64, ${4 * prepared.plan.size}) == 0) {
+    ${maker}(penni_data, made);
+    prepared = made;
+  }
+  pthread_mutex_unlock(&mutex);
+  return made != NULL;
+}`;
 }

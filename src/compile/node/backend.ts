@@ -1,17 +1,19 @@
 import { at } from "../../graph/at.js";
+import { weightsTypes } from "../../graph/weights_type.js";
 import type { CIdentifier } from "../../text/destinations.js";
 import type { AddonBuild, AddonExecution, Backend, Machine } from "../backend.js";
 import { headerFile } from "../c/header.js";
 import { cUnit, sourceFile } from "../c/source.js";
 import { cTarget } from "../c/target.js";
 import type { Program } from "../program.js";
-import { addonData, addonSource, runName, setMacro } from "./addon.js";
+import { addonData, addonSource, nameInObject, objectFunctions, setMacro } from "./addon.js";
 import { addonExample } from "./example.js";
 import { instructionSetsOf } from "./instruction_sets.js";
 
 /** The code of the C target in an addon for Node, once for each instruction set, with one copy of the weights. */
 export const backend: Backend<AddonExecution> = {
-  target: cTarget,
+  // Weights are read as they lie in the file, but memory for more is there.
+  target: { ...cTarget, prepares: weightsTypes },
   weightPlaces: [],
   exampleParts: ["runtime/index.js"],
   emit: (given, { name, example }) => {
@@ -40,9 +42,9 @@ function build(name: CIdentifier, { processor, isApple }: Machine): AddonBuild {
   const sets = instructionSetsOf(processor);
   const addon = `${name}_addon`;
   const kernels = sets.map(({ name: set, options }) => {
-    const renamed = `-D${name}_run=${runName(name, set)}`;
+    const renamed = objectFunctions.map((what) => `-D${name}_${what}=${nameInObject(name, what, set)}`);
     const files = [`${name}.c`, "-o", `${name}_${set}.o`];
-    return { options: ["-std=c99", ...SHARED, ...options, renamed, ...files], needsHeaders: false };
+    return { options: ["-std=c99", ...SHARED, ...options, ...renamed, ...files], needsHeaders: false };
   });
   const defined = sets.map(({ name: set }) => `-D${setMacro(set)}`);
   const file = `${name}.node`;

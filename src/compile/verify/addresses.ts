@@ -50,6 +50,7 @@ const roomBehind: Readonly<Record<Buffer["kind"], boolean>> = {
   value: true,
   scratch: true,
   weights: true,
+  prepared: true,
   input: false,
   output: false,
 };

@@ -1,6 +1,6 @@
 import { at, listOf } from "../../graph/at.js";
 import { pushTo } from "../../graph/push_to.js";
-import type { MemoryPlan } from "../memory_plan.js";
+import { arenaKinds, type MemoryPlan, type MemoryUse, preparedKinds, preparedUses } from "../memory_plan.js";
 import type { Buffer, Program } from "../program.js";
 import { complainOfProgram } from "./problem.js";
 
@@ -16,9 +16,27 @@ interface Interval {
  * @param lanes of the target's vectors
  */
 export function verifyArena({ steps }: Pick<Program, "steps">, plan: MemoryPlan, lanes: number): void {
+  verifyPlan(steps, arenaKinds, plan, lanes);
+}
+
+/** The same of what is prepared, which runs read. */
+export function verifyPrepared(
+  program: Pick<Program, "preparation" | "steps">,
+  plan: MemoryPlan,
+  lanes: number,
+): void {
+  verifyPlan(preparedUses(program), preparedKinds, plan, lanes);
+}
+
+function verifyPlan(
+  steps: readonly MemoryUse[],
+  kinds: ReadonlySet<Buffer["kind"]>,
+  plan: MemoryPlan,
+  lanes: number,
+): void {
   const starting = new Map<number, Interval[]>();
   const ending = new Map<number, Interval[]>();
-  for (const interval of lifetimes(steps)) {
+  for (const interval of lifetimes(steps, kinds)) {
     // Takes no room, so nothing overlaps it.
     if (interval.buffer.size + lanes === 1) continue;
     pushTo(starting, interval.first, interval);
@@ -63,11 +81,11 @@ function firstFrom(sorted: readonly Placed[], place: number): number {
 }
 
 /** From the first step that names a buffer to the last. */
-function lifetimes(steps: Program["steps"]): readonly Interval[] {
+function lifetimes(steps: readonly MemoryUse[], kinds: ReadonlySet<Buffer["kind"]>): readonly Interval[] {
   const found = new Map<number, Interval>();
   steps.forEach((step, index) => {
     for (const { buffer } of step.arguments) {
-      if (buffer.kind !== "value" && buffer.kind !== "scratch") continue;
+      if (!kinds.has(buffer.kind)) continue;
       const known = found.get(buffer.id);
       if (known === undefined) found.set(buffer.id, { buffer, first: index, last: index });
       else known.last = index;

@@ -7,7 +7,8 @@ import { elementBytes } from "./tables.js";
 
 /**
  * Checks how the steps of a program use memory: each argument fits its parameter; only values, scratch and outputs are
- * written, and each is written before it is read; constants lie among the weights, apart, and are read as one type.
+ * written, and before the first run only what is prepared; each is written before it is read; constants lie among the
+ * weights, apart, and are read as one type.
  */
 export function verifyBuffers(program: Program): void {
   verifyPorts(program);
@@ -17,7 +18,8 @@ export function verifyBuffers(program: Program): void {
     written: new Set(program.inputs.map(({ buffer }) => buffer.id)),
     weightTypes: new Map(),
   };
-  for (const step of program.steps) verifyStep(step, state);
+  for (const step of program.preparation) verifyPreparation(step, state);
+  for (const step of program.steps) verifyRun(step, state);
   for (const { name, buffer } of program.outputs) {
     if (buffer.size > 0 && !state.written.has(buffer.id))
       complainOfProgram(`nothing writes the output "${name}"`);
@@ -44,9 +46,9 @@ function verifyPorts({ inputs, outputs }: Program): void {
   }
 }
 
-function verifyWeights({ steps, weights, weightOffsets }: Program): void {
+function verifyWeights({ preparation, steps, weights, weightOffsets }: Program): void {
   const used = new Map<number, Buffer>();
-  for (const step of steps) {
+  for (const step of [...preparation, ...steps]) {
     for (const { buffer } of step.arguments) if (buffer.kind === "weights") used.set(buffer.id, buffer);
   }
   const placed = [...used.values()].map(({ id, size }) => {
@@ -66,6 +68,24 @@ function verifyWeights({ steps, weights, weightOffsets }: Program): void {
     }
     end = to;
   }
+}
+
+function verifyPreparation(step: Step, state: State): void {
+  const complain = complainOf(step);
+  for (const { buffer } of step.arguments) {
+    if (buffer.kind !== "weights" && buffer.kind !== "prepared")
+      complain(`uses memory of the kind "${buffer.kind}" before the first run`);
+  }
+  verifyStep(step, state);
+}
+
+function verifyRun(step: Step, state: State): void {
+  const complain = complainOf(step);
+  step.kernel.parameters.forEach(({ name, written }, index) => {
+    if (written && step.arguments[index]?.buffer.kind === "prepared")
+      complain(`writes what was prepared for all runs through "${name}"`);
+  });
+  verifyStep(step, state);
 }
 
 function verifyStep(step: Step, state: State): void {

@@ -4,7 +4,7 @@ import { type Preprocessing, readClassNames, readPreprocessing } from "../../gra
 import type { ModulePort, ModuleVariant } from "../backend.js";
 import { uniqueKernels } from "../kernel_pool.js";
 import type { Kernel } from "../loops.js";
-import { planMemory } from "../memory_plan.js";
+import { type MemoryPlan, planMemory, planPrepared } from "../memory_plan.js";
 import { type PackedWeights, packWeights } from "../packing.js";
 import type { Location, Port, Program, Step } from "../program.js";
 import { ByteWriter } from "./bytes.js";
@@ -44,7 +44,7 @@ export interface ModuleDescription {
   readonly classNames: readonly string[] | undefined;
 }
 
-/** The memory of a module: weights, then inputs and outputs, then the arena; in bytes. */
+/** The memory of a module: weights, what is prepared of them, then inputs and outputs, then the arena; in bytes. */
 interface Layout {
   readonly bytes: number;
   /** Address of the arena. */
@@ -70,20 +70,24 @@ export function wasmModule(
   const layout = memoryLayout(program);
   const packed = isBare ? undefined : packedWeights(program);
   const pages = memoryPages(Math.max(layout.bytes, layout.arena + orDefault(packed?.bytes.length, 0)));
-  const { kernels, indexOf } = uniqueKernels(program.steps.map((step) => step.kernel));
+  const { preparation } = program;
+  const { kernels, indexOf } = uniqueKernels([...preparation, ...program.steps].map(({ kernel }) => kernel));
   const module = new ByteWriter().bytes([0x00, 0x61, 0x73, 0x6d, 0x01, 0x00, 0x00, 0x00]);
   section(module, "type", typeSection(kernels));
-  const calls = [program.steps, ...(exportsSteps ? program.steps.map((step) => [step]) : [])];
-  const unpacking = packed && unpackFunction(layout.arena, packed);
-  const more = unpacking === undefined ? 0 : 1;
-  section(module, "function", functionSection(kernels, calls.length + more));
+  // Whoever puts weights into a bare module does so when it is there: it prepares them in every run.
+  const run = isBare ? [...preparation, ...program.steps] : program.steps;
+  const calls = [run, ...(exportsSteps ? program.steps.map((step) => [step]) : [])];
+  const callers = calls.map((steps) => runFunction(steps, layout, indexOf));
+  // What is packed lies in the arena, which is free before the first run, as nothing is prepared there.
+  if (packed !== undefined) callers.push(unpackFunction(layout.arena, packed));
+  const unpacking = packed && kernels.length + callers.length - 1;
+  if (!isBare && preparation.length > 0) callers.push(runFunction(preparation, layout, indexOf, unpacking));
+  section(module, "function", functionSection(kernels, callers.length));
   section(module, "memory", new ByteWriter().unsigned(1).byte(0).unsigned(pages));
   section(module, "export", exportSection(kernels.length, calls.length));
-  // The last function; what it reads lies in the arena, which is free before the first run.
-  if (unpacking !== undefined)
-    section(module, "start", new ByteWriter().unsigned(kernels.length + calls.length));
-  const runs = calls.map((steps) => runFunction(steps, layout, indexOf));
-  const callers = unpacking === undefined ? runs : [...runs, unpacking];
+  // The last function makes the weights ready.
+  if (callers.length > calls.length)
+    section(module, "start", new ByteWriter().unsigned(kernels.length + callers.length - 1));
   section(module, "code", codeSection(kernels, callers, isRelaxed));
   if (isBare) return module.view().slice();
   // Beside the other code, so that what they have in common is near enough for compression to find.
@@ -98,8 +102,10 @@ export function wasmModule(
 
 function memoryLayout(program: Program): Layout {
   const plan = planMemory(program);
+  const preparedPlan = planPrepared(program);
+  const prepared = aligned(program.weights.length);
   const ports = new Map<number, number>();
-  let end = aligned(program.weights.length);
+  let end = aligned(prepared + 4 * preparedPlan.size);
   for (const { buffer } of [...program.inputs, ...program.outputs]) {
     if (ports.has(buffer.id)) continue;
     ports.set(buffer.id, end);
@@ -110,12 +116,13 @@ function memoryLayout(program: Program): Layout {
     weights: (id) => program.weightOffsets.get(id),
     input: (id) => ports.get(id),
     output: (id) => ports.get(id),
-    value: (id) => arenaAddress(id),
-    scratch: (id) => arenaAddress(id),
+    prepared: (id) => addressIn(prepared, preparedPlan, id),
+    value: (id) => addressIn(arena, plan, id),
+    scratch: (id) => addressIn(arena, plan, id),
   };
-  function arenaAddress(id: number): number | undefined {
-    const offset = plan.offsets.get(id);
-    return offset === undefined ? undefined : arena + 4 * offset;
+  function addressIn(base: number, { offsets }: MemoryPlan, id: number): number | undefined {
+    const offset = offsets.get(id);
+    return offset === undefined ? undefined : base + 4 * offset;
   }
   return {
     bytes: arena + 4 * plan.size,
@@ -223,12 +230,15 @@ function codeSection(
   return content;
 }
 
+/** @param before a function that is called first */
 function runFunction(
   steps: readonly Step[],
   layout: Layout,
   indexOf: (kernel: Kernel) => number,
+  before?: number,
 ): Uint8Array {
   const body = new ByteWriter().unsigned(0);
+  if (before !== undefined) body.byte(control.call).unsigned(before);
   for (const step of steps) {
     for (const location of step.arguments) body.byte(integer.constant).signed(layout.addressOf(location));
     body.byte(control.call).unsigned(indexOf(step.kernel));

@@ -156,7 +156,10 @@ function harness(program: Program, weights: CFileOptions["weights"]): string {
   const takes = weights === "binary" || packed !== undefined;
   const [file, fileBytes] =
     packed === undefined ? ["weights", `${prefix}_WEIGHTS_BYTES`] : ["packed", `${prefix}_PACKED_BYTES`];
-  const run = [...pointers, "scratch", ...(takes ? ["weights"] : [])].join(", ");
+  // Weights that are constants, or lie as they are in a file, leave what is made of them to memory of its own.
+  const prepares = packed === undefined && program.preparation.length > 0;
+  const memories = [...(takes ? ["weights"] : []), ...(prepares ? ["prepared"] : [])];
+  const run = [...pointers, "scratch", ...memories].join(", ");
   return `#include "${NAME}.h"
 #include <stdio.h>
 #include <stdlib.h>
@@ -187,6 +190,13 @@ ${
     : ""
 }
 ${packed === undefined ? "" : weights === "binary" ? `  ${NAME}_unpack(packed, weights);\n  free(packed);` : `  ${NAME}_unpack(weights);`}
+${
+  prepares
+    ? `  void *prepared = malloc(${prefix}_PREPARED_BYTES);
+  memset(prepared, 0xff, ${prefix}_PREPARED_BYTES);
+  ${NAME}_prepare(${memories.join(", ")});`
+    : ""
+}
   for (int run = 0; run < 2; run++) {
     memset(scratch, poison[run], scratch_bytes);
 ${outputs.map(({ parameter, macro }) => `    memset(${parameter}, poison[run], ${bytes(macro)});`).join("\n")}
@@ -201,7 +211,7 @@ ${inputs.map(({ parameter, macro }) => `    if (memcmp(${parameter}_copy, ${para
   }
 ${outputs.map(({ parameter, macro }) => `  fwrite(${parameter}, 1, ${bytes(macro)}, stdout);`).join("\n")}
 ${[...pointers, ...pointers.map((name) => `${name}_copy`), "scratch"].map((name) => `  free(${name});`).join("\n")}
-${takes ? "  free(weights);" : ""}
+${memories.map((memory) => `  free(${memory});`).join("\n")}
   return 0;
 }
 `;

@@ -1,5 +1,6 @@
 import type { ContractCase } from "../contract_case.js";
 import { chainCases } from "./chains.js";
+import { decomposedCases } from "./decomposed.js";
 import { elementwiseCases } from "./elementwise.js";
 import { poolCases } from "./pools.js";
 import { productCases } from "./products.js";
@@ -24,6 +25,7 @@ export const contractCases: readonly ContractCase[] = [
   ...poolCases,
   ...randomWindowCases,
   ...tileCases,
+  ...decomposedCases,
   ...chainCases,
 ];
 

@@ -1,10 +1,11 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { compileProgram } from "../../../src/compile/compile.js";
-import { planMemory } from "../../../src/compile/memory_plan.js";
-import type { Buffer, Program } from "../../../src/compile/program.js";
+import { planMemory, planPrepared } from "../../../src/compile/memory_plan.js";
+import type { Buffer, Program, Step } from "../../../src/compile/program.js";
 import { verifyProgram } from "../../../src/compile/verify/program.js";
 import { at, last } from "../../../src/graph/at.js";
+import { type WeightsType, weightsTypes } from "../../../src/graph/weights_type.js";
 import { Network } from "../../../support/network.js";
 import { contractCases } from "../cases/index.js";
 import { forcedRates } from "../contract_case.js";
@@ -24,16 +25,21 @@ import "../self_checked.js";
 const LANES = 8;
 
 /** Two padded convolutions with a residual and bounds; memory of all kinds. */
-function convolutions(rates: (typeof forcedRates)[keyof typeof forcedRates]): Program {
+function convolutions(
+  rates: (typeof forcedRates)[keyof typeof forcedRates],
+  prepares: readonly WeightsType[] = [],
+): Program {
   const net = new Network(7, [4, 9, 9]);
   const first = net.relu(net.conv("x", 5, { pad: 1, bias: true, deadInputs: [1] }));
   const second = net.conv(first, 5, { pad: 1, basis: 3, bias: true });
   const sum = net.relu(net.op("Add", [second, first]));
-  return compileProgram(net.graph([net.op("GlobalAveragePool", [sum])]), { width: LANES, rates });
+  const target = { width: LANES, rates, prepares };
+  return compileProgram(net.graph([net.op("GlobalAveragePool", [sum])]), target);
 }
 
 const dense = convolutions(forcedRates.dense);
 const sparse = convolutions(forcedRates.sparse);
+const ready = convolutions(forcedRates.tiles, weightsTypes);
 
 function compiledCase(name: string): Program {
   const found = contractCases.find((contractCase) => contractCase.name === name);
@@ -42,7 +48,8 @@ function compiledCase(name: string): Program {
 }
 
 test("the programs are sound before they are damaged", () => {
-  for (const program of [dense, sparse, compiledCase("Gather: computed")]) verifyProgram(program, LANES);
+  for (const program of [dense, sparse, ready, compiledCase("Gather: computed")])
+    verifyProgram(program, LANES);
 });
 
 const indexOf = (program: Program, kernel: RegExp): number => {
@@ -385,6 +392,81 @@ const bufferRules: Readonly<Record<string, readonly [damaged: () => Program, mes
     /lies at no element/,
   ],
 };
+
+/** What is prepared by the last call before the first run, and read by runs. */
+const lastPrepared = last(last(ready.preparation).arguments).buffer;
+
+const withPreparation = (change: (step: Step) => Step): Program => ({
+  ...ready,
+  preparation: ready.preparation.map(change),
+});
+
+const preparationRules: Readonly<Record<string, readonly [damaged: () => Program, message: RegExp]>> = {
+  "nothing prepared of what runs read": [
+    () => ({ ...ready, preparation: [] }),
+    /"\w+" is read, and no step before has written it/,
+  ],
+  "calls in the wrong order": [
+    () => ({ ...ready, preparation: ready.preparation.toReversed() }),
+    /"\w+" is read, and no step before has written it/,
+  ],
+  "a call before the first run that uses memory of runs": [
+    () => {
+      const { buffer } = at(ready.inputs, 0);
+      const isLast = (step: Step): boolean => step === last(ready.preparation);
+      return withPreparation((step) =>
+        isLast(step) ? { ...step, arguments: [{ buffer, offset: 0 }, last(step.arguments)] } : step,
+      );
+    },
+    /uses memory of the kind "input" before the first run/,
+  ],
+  "a run that writes what all runs read": [
+    () =>
+      withArguments(ready, (location, { written }) =>
+        written && location.buffer.kind === "scratch" ? { buffer: lastPrepared, offset: 0 } : location,
+      ),
+    /writes what was prepared for all runs through "\w+"/,
+  ],
+  "kernels that are not there": [
+    () =>
+      withPreparation((step) => ({
+        ...step,
+        arguments: step.arguments.map((location, index) =>
+          step.kernel.parameters[index]?.written === true ? { ...location, offset: 16 } : location,
+        ),
+      })),
+    /writes outside of "\w+"/,
+  ],
+  "a coefficient of a channel that is not there": [
+    () => {
+      const step = ready.preparation.find(({ kernel }) => kernel.name === "merge_factors");
+      const shape = step?.arguments[0]?.buffer;
+      assert.ok(shape !== undefined);
+      const weights = ready.weights.slice();
+      const offset = ready.weightOffsets.get(shape.id);
+      assert.ok(offset !== undefined);
+      const [inputs] = new Int32Array(weights.buffer, offset, 1);
+      new Int32Array(weights.buffer, offset, 1).fill(4 * (inputs ?? 0));
+      return { ...ready, weights };
+    },
+    /merge_factors: (?:writes|reads) outside of/,
+  ],
+};
+
+for (const [name, [damaged, message]] of Object.entries(preparationRules)) {
+  test(`preparation: ${name}`, () => assertFound(damaged(), LANES, message));
+}
+
+test("preparation: what runs read shares no place with what was made after it", () => {
+  const prepared = planPrepared(ready);
+  const [first, ...others] = prepared.offsets.keys();
+  assert.ok(first !== undefined && others.length > 2);
+  const offsets = new Map([...prepared.offsets].map(([id]) => [id, 0]));
+  assert.throws(
+    () => verifyProgram(ready, LANES, planMemory(ready), { ...prepared, offsets }),
+    /two buffers overlap in the arena/,
+  );
+});
 
 function withOffset(program: Program, buffer: Buffer | number, change: (offset: number) => number): Program {
   const id = typeof buffer === "number" ? buffer : buffer.id;

@@ -35,6 +35,7 @@ static napi_value create(napi_env env, napi_callback_info info) {
   else if (stated != NULL) snprintf(wanted, sizeof wanted, "%s", stated);
   const int chosen = choose(wanted);
   if (chosen < 0) return refuse_set(env, wanted);
+  if (!prepare()) return refuse(env, NO_MEMORY);
   model *const self = calloc(1, sizeof *self);
   if (self == NULL || pthread_mutex_init(&self->mutex, NULL) != 0) {
     free(self);
