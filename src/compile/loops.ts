@@ -104,4 +104,11 @@ export interface Kernel {
   readonly comment: string;
   readonly parameters: readonly Pointer[];
   readonly body: readonly Statement[];
+  /** What computes the same faster where there are twice as many vector registers, if there is such a thing. */
+  readonly roomyBody?: readonly Statement[];
+}
+
+/** Every body that a kernel has. */
+export function bodiesOf({ body, roomyBody }: Kernel): readonly (readonly Statement[])[] {
+  return roomyBody === undefined ? [body] : [body, roomyBody];
 }

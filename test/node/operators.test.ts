@@ -3,7 +3,7 @@ import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import path from "node:path";
 import { after, test } from "node:test";
-import { C_LANES } from "../../src/compile/c/target.js";
+import { cTarget } from "../../src/compile/c/target.js";
 import { compileProgram } from "../../src/compile/compile.js";
 import { runGraph } from "../../src/execute/node.js";
 import { numericData } from "../../src/graph/tensor.js";
@@ -25,7 +25,7 @@ const execution = changedExecution((options) => options.map((option) => (option 
 test("every operator, with every instruction set that this machine has", {
   skip: withoutCompiler,
 }, async () => {
-  const programs = contractCases.map(({ graph, rates }) => compileProgram(graph, { width: C_LANES, rates }));
+  const programs = contractCases.map(({ graph, rates }) => compileProgram(graph, { ...cTarget, rates }));
   const file = await writeAddon(folder, "operators", joinedPrograms(programs), { execution });
   const feeds: Record<string, Float32Array> = {};
   const expected = new Map<string, readonly number[]>();

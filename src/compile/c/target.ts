@@ -3,4 +3,8 @@ import type { Target } from "../target.js";
 /** Lanes of the vectors that kernels for C are generated with, on every machine. */
 export const C_LANES = 8;
 
-export const cTarget: Target = { width: C_LANES, rates: { dense: 45, sparse: 26, basis: 40 } };
+export const cTarget: Target = {
+  width: C_LANES,
+  rates: { dense: 45, sparse: 26, basis: 40 },
+  hasRoomyMachines: true,
+};

@@ -6,7 +6,7 @@ import type { VectorFunction } from "./vector_functions.js";
 export const preludeNames: readonly string[] = [
   ...Object.keys(vectorCode),
   ..."part part_bits part_in_memory v8 PARTS PART_LANES MASK KERNEL INLINE NAN INFINITY NULL".split(" "),
-  ..."USE_AVX USE_SSE USE_NEON USE_SCALAR ANY_REGISTER ptrdiff_t size_t uint16_t int32_t uint32_t sqrtf".split(
+  ..."ROOMY USE_AVX USE_SSE USE_NEON USE_SCALAR ANY_REGISTER ptrdiff_t size_t uint16_t int32_t uint32_t sqrtf".split(
     " ",
   ),
 ];
@@ -47,6 +47,11 @@ function types(scalarMacro: string, needed: ReadonlySet<VectorFunction>): string
 #define USE_NEON
 #else
 #define USE_SCALAR
+#endif
+
+/* 32 registers for vectors of 8: kernels sum larger blocks. */
+#if defined(USE_AVX) && defined(__AVX512VL__) && !defined(ROOMY)
+#define ROOMY
 #endif
 
 #if defined(__GNUC__)

@@ -3,12 +3,8 @@ import { countNonZeros } from "../../graph/tensor.js";
 import { largestDivisor } from "../../ops/core/dims.js";
 import { type ConvWork, fastestKind } from "../cost_model.js";
 import { channelConvKernel } from "../kernels/channel_conv.js";
-import {
-  denseBlocking,
-  denseConvKernel,
-  packDenseWeights,
-  type TapConvolution,
-} from "../kernels/dense_conv.js";
+import { denseBlocking } from "../kernels/dense_blocking.js";
+import { denseConvKernel, packDenseWeights, type TapConvolution } from "../kernels/dense_conv.js";
 import { noEpilogue } from "../kernels/epilogue.js";
 import { type PaddedPlanes, paddedLayout, spreadOverCache } from "../kernels/pad.js";
 import type { PixelGrid } from "../kernels/pixel_blocks.js";
@@ -66,7 +62,7 @@ function denseConvolution(
   const known = context.packedBlocks(weights);
   const tile = tileGrid(conv);
   const tiled = { ...conv, grid: tile };
-  const blocking = denseBlocking(tiled, context.width, known);
+  const blocking = denseBlocking(tiled, context, known);
   known.add(blocking.outputs);
   const packed = packDenseWeights(weights, conv, blocking);
   const layout = { kind: "blocks", outputs: conv.outputs, block: blocking.outputs } as const;

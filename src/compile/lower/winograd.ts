@@ -1,10 +1,6 @@
 import type { ConvGeometry } from "../../ops/families/conv_gradient.js";
-import {
-  denseBlocking,
-  denseConvKernel,
-  packDenseWeights,
-  type TapConvolution,
-} from "../kernels/dense_conv.js";
+import { denseBlocking } from "../kernels/dense_blocking.js";
+import { denseConvKernel, packDenseWeights, type TapConvolution } from "../kernels/dense_conv.js";
 import { noEpilogue } from "../kernels/epilogue.js";
 import { paddedLayout, padKernel, spreadOverCache } from "../kernels/pad.js";
 import {
@@ -57,7 +53,7 @@ export function winogradConvolution(
     grid: { rows: 1, columns: count, inputRow: count, outputRow: count },
     epilogue: noEpilogue,
   };
-  const blocking = denseBlocking(products, width);
+  const blocking = denseBlocking(products, context);
   const distances = {
     weights: spreadOverCache(inputs * part),
     inputs: spreadOverCache(inputs * count),
