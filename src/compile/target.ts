@@ -5,6 +5,9 @@ export interface Target {
   /** Lanes of a vector of float32. */
   readonly width: number;
   readonly rates: KernelRates;
-  /** Some of the machines have twice as many vector registers: kernels get a second body, with larger blocks, for them. */
-  readonly hasRoomyMachines?: true;
+  /**
+   * A C compiler makes machine code of the kernels: it multiplies and adds at once, and some machines have twice as many
+   * vector registers, for which kernels have a second body.
+   */
+  readonly isNative?: true;
 }

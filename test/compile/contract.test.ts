@@ -122,7 +122,7 @@ function inRoomyBodies(program: Program): Program {
 test("the interpreter, in the blocks of machines with more registers: all cases that have some", () => {
   const programs = contractCases.flatMap((contractCase) => {
     const { graph, rates } = contractCase;
-    const program = compileProgram(graph, { width: INTERPRETER_LANES, rates, hasRoomyMachines: true });
+    const program = compileProgram(graph, { width: INTERPRETER_LANES, rates, isNative: true });
     const isRoomy = program.steps.some(({ kernel }) => kernel.roomyBody !== undefined);
     return isRoomy ? [{ contractCase, program: inRoomyBodies(program) }] : [];
   });

@@ -6,5 +6,5 @@ export const C_LANES = 8;
 export const cTarget: Target = {
   width: C_LANES,
   rates: { dense: 45, sparse: 26, basis: 40 },
-  hasRoomyMachines: true,
+  isNative: true,
 };

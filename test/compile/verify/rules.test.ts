@@ -30,15 +30,15 @@ function convolutions(rates: (typeof forcedRates)[keyof typeof forcedRates]): Pr
   const first = net.relu(net.conv("x", 5, { pad: 1, bias: true, deadInputs: [1] }));
   const second = net.conv(first, 5, { pad: 1, basis: 3, bias: true });
   const sum = net.relu(net.op("Add", [second, first]));
-  const target = { width: LANES, rates, hasRoomyMachines: true } as const;
+  const target = { width: LANES, rates, isNative: true } as const;
   return compileProgram(net.graph([net.op("GlobalAveragePool", [sum])]), target);
 }
 
-/** The program with more statements at the ends of the first kernel that has a body for machines with more registers. */
+/** The program with more statements at the ends of both bodies of its first convolution, the second one made up. */
 function withMore(program: Program, usual: readonly Statement[], roomy: readonly Statement[]): Program {
   return withKernel(program, (kernel) => {
-    const { body, roomyBody } = kernel;
-    if (roomyBody === undefined) return undefined;
+    if (!kernel.name.startsWith("dense_conv")) return undefined;
+    const { body, roomyBody = body } = kernel;
     return { ...kernel, body: [...body, ...usual], roomyBody: [...roomyBody, ...roomy] };
   });
 }
