@@ -94,7 +94,9 @@ export type Statement =
       readonly pointer: string;
       readonly position: Index;
       readonly value: Value;
-    };
+    }
+  /** What is read soon. A hint: it does nothing, and the position may lie behind the memory. */
+  | { readonly kind: "prefetch"; readonly pointer: string; readonly position: Index };
 
 /** A function over memory: everything but the addresses is fixed when it is generated. */
 export interface Kernel {

@@ -130,6 +130,11 @@ class BodyPrinter {
       case "store":
         this.lines.push(`${indent}${this.store(statement)};`);
         return;
+      case "prefetch": {
+        const position = this.index(statement.position);
+        this.lines.push(`${indent}PREFETCH(${this.identifier(statement.pointer)}, ${position});`);
+        return;
+      }
     }
   }
 

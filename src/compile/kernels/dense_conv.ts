@@ -129,9 +129,15 @@ interface OutputBlock {
   readonly cells: readonly Cell[];
 }
 
+/** So many weights of a pointwise convolution come from memory far away, each used but once for all positions of a block. */
+const PREFETCHED_WEIGHTS = 2 ** 14;
+
+/** They are asked for so many elements before they are used: processors look ahead only to the end of a page. */
+const AHEAD = 512;
+
 function sumBlock(
   k: KernelBuilder,
-  { inputs, taps, inputPlane, outputPlane }: TapConvolution,
+  { inputs, outputs, taps, inputPlane, outputPlane }: TapConvolution,
   { input, weights, bias, ending, tapTable }: DenseParameters,
   { first, channels, from, weights: firstWeight, to, cells }: OutputBlock,
 ): void {
@@ -140,9 +146,11 @@ function sumBlock(
     return cells.map(() => k.value("sum", "vector", initial));
   });
   const weightsHere = k.index("w", firstWeight).read;
+  const isLarge = taps.length === 1 && inputs * outputs >= PREFETCHED_WEIGHTS;
   k.loop("input_channel", 0, inputs, 1, (channel) => {
     const plane = k.index("p", plus(from, times(channel, inputPlane))).read;
     const kernel = k.index("v", plus(weightsHere, times(channel, taps.length * channels))).read;
+    if (isLarge) k.prefetch(weights, plus(kernel, AHEAD));
     overTaps(k, taps, tapTable, 0, (tap, position) => {
       const loaded = cells.map(
         (cell) => k.value("x", "vector", load(input, plus(plane, position, cell.input))).read,

@@ -93,6 +93,9 @@ class AddressVerifier {
       case "setValue":
         this.value(statement.value, statement.lanes);
         return;
+      case "prefetch":
+        this.index(statement.position);
+        return;
       case "store": {
         const { pointer, position, lanes, count, value } = statement;
         const elements = lanes === "scalar" ? 1 : (count ?? this.check.lanes);

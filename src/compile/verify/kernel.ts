@@ -71,6 +71,10 @@ class KernelVerifier {
       case "store":
         this.store(statement);
         return;
+      case "prefetch":
+        this.pointer(statement.pointer);
+        this.index(statement.position);
+        return;
     }
   }
 

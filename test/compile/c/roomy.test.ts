@@ -59,6 +59,8 @@ const networks = [
   odd(5, [4, 9, 13], [8, 5], 3),
   odd(6, [3, 23, 3], [4, 9], 3),
   odd(7, [2, 1, 1], [6, 1], 1),
+  // So many weights that they are prefetched, the last ones from behind their end.
+  odd(8, [130, 3, 7], [131, 5], 1),
 ];
 
 const cases: readonly ContractCase[] = [forcedRates.dense, forcedRates.tiles].flatMap((rates) =>
