@@ -170,6 +170,8 @@ class Translator {
           frame.values[variable] = result(frame);
         };
       }
+      case "prefetch":
+        return () => {};
       case "store": {
         const [position, result] = [this.index(statement.position), this.value(statement.value)];
         const pointer = this.pointer(statement.pointer);

@@ -142,6 +142,11 @@ export class KernelBuilder {
     this.statements.push({ kind: "store", lanes, ...partial, pointer: pointer.name, position, value });
   }
 
+  /** Says what will be read some turns of a loop later; the position may lie behind the memory. */
+  prefetch(pointer: Pointer, position: Index): void {
+    this.statements.push({ kind: "prefetch", pointer: pointer.name, position });
+  }
+
   /**
    * Goes over `count` consecutive elements, vector by vector and what is left one by one.
    * @param width lanes of a vector

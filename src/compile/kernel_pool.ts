@@ -1,5 +1,5 @@
 import { orDefault, present } from "../graph/at.js";
-import type { Kernel } from "./loops.js";
+import { bodiesOf, type Kernel } from "./loops.js";
 
 /** The different kernels among some, each with a name of its own. */
 export interface KernelPool {
@@ -14,7 +14,7 @@ export function uniqueKernels(all: readonly Kernel[]): KernelPool {
   const indices = new Map<Kernel, number>();
   const uses = new Map<string, number>();
   for (const kernel of new Set(all)) {
-    const code = JSON.stringify([kernel.parameters, kernel.body], exactNumbers);
+    const code = JSON.stringify([kernel.parameters, ...bodiesOf(kernel)], exactNumbers);
     let index = indexByCode.get(code);
     if (index === undefined) {
       index = kernels.length;

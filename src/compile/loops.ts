@@ -94,7 +94,9 @@ export type Statement =
       readonly pointer: string;
       readonly position: Index;
       readonly value: Value;
-    };
+    }
+  /** What is read soon. A hint: it does nothing, and the position may lie behind the memory. */
+  | { readonly kind: "prefetch"; readonly pointer: string; readonly position: Index };
 
 /** A function over memory: everything but the addresses is fixed when it is generated. */
 export interface Kernel {
@@ -104,4 +106,11 @@ export interface Kernel {
   readonly comment: string;
   readonly parameters: readonly Pointer[];
   readonly body: readonly Statement[];
+  /** What computes the same faster where there are twice as many vector registers, if there is such a thing. */
+  readonly roomyBody?: readonly Statement[];
+}
+
+/** Every body that a kernel has. */
+export function bodiesOf({ body, roomyBody }: Kernel): readonly (readonly Statement[])[] {
+  return roomyBody === undefined ? [body] : [body, roomyBody];
 }

@@ -1,6 +1,6 @@
 import { present } from "../graph/at.js";
 import { PenniError } from "../graph/errors.js";
-import type { Kernel, PointerType } from "./loops.js";
+import { bodiesOf, type Kernel, type PointerType } from "./loops.js";
 import {
   type Buffer,
   type Location,
@@ -156,7 +156,7 @@ export class ProgramBuilder {
   private spend(kernel: Kernel, { node, op }: StepDetails): void {
     if (!this.kernels.has(kernel)) {
       this.kernels.add(kernel);
-      this.partsLeft -= partsOf(kernel.body, this.partsLeft);
+      for (const body of bodiesOf(kernel)) this.partsLeft -= partsOf(body, this.partsLeft);
     }
     if (this.partsLeft >= 0 && this.steps.length + this.preparation.length < this.mostSteps) return;
     throw new PenniError("unsupported", "the code for this model would be too long", {

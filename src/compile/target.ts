@@ -11,6 +11,11 @@ export interface Target {
    * others, and where this is absent, runs read constants as they are.
    */
   readonly prepares?: readonly WeightsType[];
+  /**
+   * A C compiler makes machine code of the kernels: it multiplies and adds at once, and some machines have twice as many
+   * vector registers, for which kernels have a second body.
+   */
+  readonly isNative?: true;
 }
 
 export const preparesWeights = ({ prepares }: Target, type: WeightsType): boolean =>

@@ -3,9 +3,12 @@ import { test } from "node:test";
 import { setFlagsFromString } from "node:v8";
 import { compileProgram } from "../../src/compile/compile.js";
 import { INTERPRETER_LANES, interpretProgram } from "../../src/compile/interpreter.js";
+import type { Kernel } from "../../src/compile/loops.js";
+import type { Program } from "../../src/compile/program.js";
 import { wasmModule } from "../../src/compile/wasm/module.js";
 import { wasmTarget } from "../../src/compile/wasm/target.js";
 import { runGraph } from "../../src/execute/node.js";
+import { at } from "../../src/graph/at.js";
 import { numericData } from "../../src/graph/tensor.js";
 import { standardOperators } from "../../src/ops/inference/registry.js";
 import { withoutAvx2, withoutCommand } from "./c/support.js";
@@ -106,6 +109,29 @@ test("the interpreter, one lane at a time: all cases", () =>
       feedsOf(contractCase),
     );
   }));
+
+/** Every kernel as machines with more registers run it. */
+function inRoomyBodies(program: Program): Program {
+  const roomy = ({ roomyBody, ...kernel }: Kernel): Kernel => ({
+    ...kernel,
+    body: roomyBody ?? kernel.body,
+  });
+  return { ...program, steps: program.steps.map((step) => ({ ...step, kernel: roomy(step.kernel) })) };
+}
+
+test("the interpreter, in the blocks of machines with more registers: all cases that have some", () => {
+  const programs = contractCases.flatMap((contractCase) => {
+    const { graph, rates } = contractCase;
+    const program = compileProgram(graph, { width: INTERPRETER_LANES, rates, isNative: true });
+    const isRoomy = program.steps.some(({ kernel }) => kernel.roomyBody !== undefined);
+    return isRoomy ? [{ contractCase, program: inRoomyBodies(program) }] : [];
+  });
+  assert.ok(programs.length > 50, `${programs.length} cases`);
+  return assertAllAgree(
+    programs.map(({ contractCase }) => contractCase),
+    (contractCase, index) => interpretProgram(at(programs, index).program, feedsOf(contractCase)),
+  );
+});
 
 // clang takes a third of gcc's time here.
 const compiler = withoutCommand("clang") === false ? "clang" : "gcc";

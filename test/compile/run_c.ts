@@ -1,4 +1,4 @@
-import { C_LANES } from "../../src/compile/c/target.js";
+import { cTarget } from "../../src/compile/c/target.js";
 import { compileProgram } from "../../src/compile/compile.js";
 import type { Location, Port, Program, Buffer as ProgramBuffer } from "../../src/compile/program.js";
 import { numericData, numericTensor } from "../../src/graph/tensor.js";
@@ -68,7 +68,7 @@ export function runCasesInC(cases: readonly ContractCase[], build: Build): reado
       if (floats !== undefined) feeds.set(inCase(at, name), floats);
     }
   });
-  const programs = cases.map(({ graph, rates }) => compileProgram(graph, { width: C_LANES, rates }));
+  const programs = cases.map(({ graph, rates }) => compileProgram(graph, { ...cTarget, rates }));
   const outputs = runInC(joinedPrograms(programs), feeds, build);
   return cases.map(({ graph }, at) => {
     const values = graph.outputs.map(({ name }) => {

@@ -1,5 +1,16 @@
+import { orDefault, present } from "../../graph/at.js";
 import { type CIdentifier, cComment } from "../../text/destinations.js";
-import type { BinaryOp, Comparison, Index, Kernel, Lanes, Pointer, Statement, Value } from "../loops.js";
+import {
+  type BinaryOp,
+  bodiesOf,
+  type Comparison,
+  type Index,
+  type Kernel,
+  type Lanes,
+  type Pointer,
+  type Statement,
+  type Value,
+} from "../loops.js";
 import { Names, wrapped } from "./names.js";
 import { floatLiteral } from "./numbers.js";
 import { type DeclaredVariable, findScopes, type Scopes } from "./scopes.js";
@@ -21,7 +32,18 @@ export interface PrintOptions {
 
 /** Prints one kernel. */
 export function printKernel(kernel: Kernel, options: PrintOptions): PrintedKernel {
-  return new KernelPrinter(kernel, options).print();
+  const [usual, roomy] = bodiesOf(kernel).map((body) => new BodyPrinter(kernel, body, options).print());
+  const { head, body, used } = present(usual);
+  const lines =
+    roomy === undefined ? body : ["#if defined(ROOMY)", ...roomy.body, "#else", ...body, "#endif"];
+  return { code: [...head, ...lines, "}"].join("\n"), used: [...used, ...orDefault(roomy?.used, [])] };
+}
+
+/** A function of one body, without its last line. */
+interface PrintedBody extends Pick<PrintedKernel, "used"> {
+  /** The same for all bodies of a kernel. */
+  readonly head: readonly string[];
+  readonly body: readonly string[];
 }
 
 export const elementTypes: Readonly<Record<Pointer["type"], string>> = {
@@ -51,7 +73,7 @@ const variableTypes: Readonly<Record<DeclaredVariable["type"], string>> = {
   vector: "v8",
 };
 
-class KernelPrinter {
+class BodyPrinter {
   private readonly lines: string[] = [];
   private readonly used = new Set<VectorFunction>();
   private readonly scope = new Names(preludeNames);
@@ -60,26 +82,29 @@ class KernelPrinter {
 
   constructor(
     private readonly kernel: Kernel,
+    private readonly body: Kernel["body"],
     private readonly options: PrintOptions,
   ) {
-    this.scopes = findScopes(kernel.body);
+    this.scopes = findScopes(body);
   }
 
-  print(): PrintedKernel {
+  print(): PrintedBody {
     const { kernel, options } = this;
     const qualifier = options.restrict ? "restrict " : "";
     const parameters = kernel.parameters.map(({ name, type, written }) => {
       const elements = written ? elementTypes[type] : `const ${elementTypes[type]}`;
       return `${elements} *${qualifier}${this.identifier(name)}`;
     });
-    this.lines.push(`/* ${cComment(kernel.comment)} */`);
-    this.lines.push(`static KERNEL void ${options.name}(`, `    ${wrapped(parameters, "    ")}) {`);
+    const head = [
+      `/* ${cComment(kernel.comment)} */`,
+      `static KERNEL void ${options.name}(`,
+      `    ${wrapped(parameters, "    ")}) {`,
+    ];
     for (const { name } of kernel.parameters) {
       if (!this.scopes.isRead(name)) this.lines.push(`  (void)${this.identifier(name)};`);
     }
-    this.block(kernel.body, "  ");
-    this.lines.push("}");
-    return { code: this.lines.join("\n"), used: [...this.used] };
+    this.block(this.body, "  ");
+    return { head, body: this.lines, used: [...this.used] };
   }
 
   private block(statements: readonly Statement[], indent: string): void {
@@ -105,6 +130,11 @@ class KernelPrinter {
       case "store":
         this.lines.push(`${indent}${this.store(statement)};`);
         return;
+      case "prefetch": {
+        const position = this.index(statement.position);
+        this.lines.push(`${indent}PREFETCH(${this.identifier(statement.pointer)}, ${position});`);
+        return;
+      }
     }
   }
 

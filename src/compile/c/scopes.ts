@@ -118,6 +118,8 @@ function namesRead(statement: Statement): readonly string[] {
       return namesInIndex(statement.value);
     case "setValue":
       return namesInValue(statement.value);
+    case "prefetch":
+      return [statement.pointer, ...namesInIndex(statement.position)];
     case "store":
       return [statement.pointer, ...namesInIndex(statement.position), ...namesInValue(statement.value)];
   }

@@ -8,4 +8,5 @@ export const cTarget: Target = {
   rates: { dense: 45, sparse: 26, basis: 40 },
   // Weights of float32 are constants that need no memory.
   prepares: ["float16", "int8"],
+  isNative: true,
 };

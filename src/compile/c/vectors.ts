@@ -6,7 +6,7 @@ import type { VectorFunction } from "./vector_functions.js";
 export const preludeNames: readonly string[] = [
   ...Object.keys(vectorCode),
   ..."part part_bits part_in_memory v8 PARTS PART_LANES MASK KERNEL INLINE NAN INFINITY NULL".split(" "),
-  ..."USE_AVX USE_SSE USE_NEON USE_SCALAR ANY_REGISTER ptrdiff_t size_t uint16_t int32_t uint32_t sqrtf".split(
+  ..."PREFETCH ROOMY USE_AVX USE_SSE USE_NEON USE_SCALAR ANY_REGISTER ptrdiff_t size_t uint16_t int32_t uint32_t uintptr_t sqrtf".split(
     " ",
   ),
 ];
@@ -47,6 +47,19 @@ function types(scalarMacro: string, needed: ReadonlySet<VectorFunction>): string
 #define USE_NEON
 #else
 #define USE_SCALAR
+#endif
+
+/* 32 registers for vectors of 8: kernels sum larger blocks. */
+#if defined(USE_AVX) && defined(__AVX512VL__) && !defined(ROOMY)
+#define ROOMY
+#endif
+
+/* A hint that an element is read soon; it may lie behind the last one, so its address is a number. */
+#if defined(USE_SCALAR)
+#define PREFETCH(from, position) ((void)(position))
+#else
+#define PREFETCH(from, position) \\
+  __builtin_prefetch((const void *)((uintptr_t)(from) + (size_t)(position) * sizeof *(from)))
 #endif
 
 #if defined(__GNUC__)

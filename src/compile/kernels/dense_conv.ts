@@ -1,17 +1,10 @@
 import { present } from "../../graph/at.js";
 import { broadcast, constant, KernelBuilder, load, multiplyAdd, plus, times } from "../kernel_builder.js";
 import type { Index, Kernel, Pointer } from "../loops.js";
+import type { DenseBlocking } from "./dense_blocking.js";
 import { type Destination, destination, type Epilogue, finish, storeCells } from "./epilogue.js";
-import {
-  type BlockShape,
-  blockShape,
-  blockSizes,
-  type Cell,
-  overPixelBlocks,
-  type PixelGrid,
-  type Run,
-} from "./pixel_blocks.js";
-import { overTaps, REGISTERS, tapParameter } from "./taps.js";
+import { type Cell, overPixelBlocks, type PixelGrid } from "./pixel_blocks.js";
+import { overTaps, tapParameter } from "./taps.js";
 
 /** A convolution over planes that need no padding any more, of one group. */
 export interface TapConvolution {
@@ -38,47 +31,6 @@ export interface Repetition {
 }
 
 const once: Repetition = { count: 1, weights: 0, inputs: 0, outputs: 0, bias: true };
-
-/** How many output channels and vectors of positions are computed at once. */
-export interface DenseBlocking {
-  readonly outputs: number;
-  readonly shape: BlockShape;
-}
-
-const LARGEST_OUTPUT_BLOCK = 8;
-
-/** Weights that are packed already are taken as they are if that costs at most so much more than the best blocking. */
-const MOST_DETOUR = 1.25;
-
-/**
- * The blocking with the fewest loads and multiply-adds in all.
- * @param packed blocks of outputs for which the same weights are packed already: each other would be a further copy
- */
-export function denseBlocking(
-  { outputs, grid }: TapConvolution,
-  width: number,
-  packed: ReadonlySet<number> = new Set(),
-): DenseBlocking {
-  const blockings = Array.from({ length: Math.min(LARGEST_OUTPUT_BLOCK, outputs) }, (_, index) => {
-    const block = index + 1;
-    const shape = blockShape(grid, width, Math.max(1, Math.floor((REGISTERS - block) / (block + 1))));
-    return { outputs: block, shape, cost: instructions(outputs, block, blockSizes(grid, width, shape)) };
-  });
-  const least = blockings.reduce((most, { cost }) => Math.min(most, cost), Number.POSITIVE_INFINITY);
-  const inReach = blockings.filter(
-    ({ outputs: block, cost }) => packed.has(block) && cost <= MOST_DETOUR * least,
-  );
-  const [best] = (inReach.length > 0 ? inReach : blockings).toSorted((one, other) => one.cost - other.cost);
-  const { outputs: block, shape } = present(best, "a blocking of a convolution");
-  return { outputs: block, shape };
-}
-
-function instructions(outputs: number, block: number, sizes: readonly Run[]): number {
-  const one = (channels: number): number =>
-    sizes.reduce((sum, { size, count }) => sum + count * (size + channels + 2 * size * channels), 0);
-  const rest = outputs % block;
-  return Math.floor(outputs / block) * one(block) + (rest === 0 ? 0 : one(rest));
-}
 
 /** Weights [K, C, taps] in the order in which the kernel reads them: by block of outputs, [C, taps, block]. */
 export function packDenseWeights(
@@ -108,6 +60,19 @@ export function denseConvKernel(
   blocking: DenseBlocking,
   width: number,
   repetition: Repetition = once,
+): Kernel {
+  const { shape, roomyShape = shape } = blocking;
+  const kernel = kernelInBlocks(conv, blocking, width, repetition);
+  if (roomyShape.rows === shape.rows && roomyShape.vectors === shape.vectors) return kernel;
+  const roomy = { outputs: blocking.outputs, shape: roomyShape };
+  return { ...kernel, roomyBody: kernelInBlocks(conv, roomy, width, repetition).body };
+}
+
+function kernelInBlocks(
+  conv: TapConvolution,
+  blocking: Pick<DenseBlocking, "outputs" | "shape">,
+  width: number,
+  repetition: Repetition,
 ): Kernel {
   const { inputs, outputs, taps, grid, outputPlane, epilogue } = conv;
   const k = new KernelBuilder(
@@ -164,9 +129,15 @@ interface OutputBlock {
   readonly cells: readonly Cell[];
 }
 
+/** So many weights of a pointwise convolution come from memory far away, each used but once for all positions of a block. */
+const PREFETCHED_WEIGHTS = 2 ** 14;
+
+/** They are asked for so many elements before they are used: processors look ahead only to the end of a page. */
+const AHEAD = 512;
+
 function sumBlock(
   k: KernelBuilder,
-  { inputs, taps, inputPlane, outputPlane }: TapConvolution,
+  { inputs, outputs, taps, inputPlane, outputPlane }: TapConvolution,
   { input, weights, bias, ending, tapTable }: DenseParameters,
   { first, channels, from, weights: firstWeight, to, cells }: OutputBlock,
 ): void {
@@ -175,9 +146,11 @@ function sumBlock(
     return cells.map(() => k.value("sum", "vector", initial));
   });
   const weightsHere = k.index("w", firstWeight).read;
+  const isLarge = taps.length === 1 && inputs * outputs >= PREFETCHED_WEIGHTS;
   k.loop("input_channel", 0, inputs, 1, (channel) => {
     const plane = k.index("p", plus(from, times(channel, inputPlane))).read;
     const kernel = k.index("v", plus(weightsHere, times(channel, taps.length * channels))).read;
+    if (isLarge) k.prefetch(weights, plus(kernel, AHEAD));
     overTaps(k, taps, tapTable, 0, (tap, position) => {
       const loaded = cells.map(
         (cell) => k.value("x", "vector", load(input, plus(plane, position, cell.input))).read,

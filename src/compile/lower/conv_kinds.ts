@@ -3,7 +3,8 @@ import { countNonZeros } from "../../graph/tensor.js";
 import { largestDivisor } from "../../ops/core/dims.js";
 import { type ConvWork, fastestKind } from "../cost_model.js";
 import { channelConvKernel } from "../kernels/channel_conv.js";
-import { denseBlocking, denseConvKernel, type TapConvolution } from "../kernels/dense_conv.js";
+import { denseBlocking } from "../kernels/dense_blocking.js";
+import { denseConvKernel, type TapConvolution } from "../kernels/dense_conv.js";
 import { noEpilogue } from "../kernels/epilogue.js";
 import { type PaddedPlanes, paddedLayout, spreadOverCache } from "../kernels/pad.js";
 import type { PixelGrid } from "../kernels/pixel_blocks.js";
@@ -61,7 +62,7 @@ function denseConvolution(context: LoweringContext, conv: TapConvolution, part: 
   const known = context.packedBlocks(weights);
   const tile = tileGrid(conv);
   const tiled = { ...conv, grid: tile };
-  const blocking = denseBlocking(tiled, context.width, known);
+  const blocking = denseBlocking(tiled, context, known);
   known.add(blocking.outputs);
   const tables = [
     denseWeights(context, conv, blocking, part),

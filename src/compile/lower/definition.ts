@@ -1,10 +1,10 @@
 import type { Tensor } from "../../graph/types.js";
 import type { NodeContext } from "../../ops/core/context.js";
-import type { KernelRates } from "../cost_model.js";
 import type { Epilogue } from "../kernels/epilogue.js";
 import type { Place } from "../kernels/functions.js";
 import type { Kernel, Value } from "../loops.js";
 import type { Location, WeightLayout } from "../program.js";
+import type { Target } from "../target.js";
 
 /** The factors of a decomposed convolution: coefficients [K, C/groups, d] and basis [d, taps]. */
 export interface ConvFactors {
@@ -21,15 +21,12 @@ export interface ElementContext extends NodeContext {
 }
 
 /** An operation of the network: a node, and what was fused to its end. */
-export interface LoweringContext extends ElementContext {
+export interface LoweringContext extends ElementContext, Target {
   readonly epilogue: Epilogue;
   /** The other values that the epilogue reads, of the output's shape. */
   readonly sides: readonly Location[];
   /** Of a decomposed convolution. */
   readonly convFactors: ConvFactors | undefined;
-  readonly rates: KernelRates;
-  /** Lanes of the target's vectors. */
-  readonly width: number;
   /** Dimensions of an input or output. */
   inputDims(index: number): readonly number[];
   outputDims(index?: number): readonly number[];

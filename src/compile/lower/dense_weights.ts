@@ -1,6 +1,7 @@
 import { countNonZeros } from "../../graph/tensor.js";
 import { exactScales } from "../../ops/families/weight_grid.js";
-import { type DenseBlocking, packDenseWeights, type TapConvolution } from "../kernels/dense_conv.js";
+import type { DenseBlocking } from "../kernels/dense_blocking.js";
+import { packDenseWeights, type TapConvolution } from "../kernels/dense_conv.js";
 import {
   type MergedKernels,
   MOST_COEFFICIENTS,

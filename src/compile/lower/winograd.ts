@@ -1,10 +1,6 @@
 import type { ConvGeometry } from "../../ops/families/conv_gradient.js";
-import {
-  type DenseBlocking,
-  denseBlocking,
-  denseConvKernel,
-  type TapConvolution,
-} from "../kernels/dense_conv.js";
+import { type DenseBlocking, denseBlocking } from "../kernels/dense_blocking.js";
+import { denseConvKernel, type TapConvolution } from "../kernels/dense_conv.js";
 import { noEpilogue } from "../kernels/epilogue.js";
 import { paddedLayout, padKernel, spreadOverCache } from "../kernels/pad.js";
 import {
@@ -64,7 +60,7 @@ export function winogradConvolution(
     grid: { rows: 1, columns: count, inputRow: count, outputRow: count },
     epilogue: noEpilogue,
   };
-  const blocking = denseBlocking(products, width);
+  const blocking = denseBlocking(products, context);
   const distances = {
     weights: weightsDistance(inputs * part, width),
     inputs: spreadOverCache(inputs * count),

@@ -1,5 +1,5 @@
 import { at, present } from "../../graph/at.js";
-import type { Index, Lanes, Statement, Value } from "../loops.js";
+import { bodiesOf, type Index, type Lanes, type Statement, type Value } from "../loops.js";
 import type { Buffer, Step } from "../program.js";
 import {
   counterInterval,
@@ -73,7 +73,10 @@ class AddressVerifier {
   }
 
   verify(): void {
-    this.block(this.step.kernel.body);
+    for (const body of bodiesOf(this.step.kernel)) {
+      this.integers.clear();
+      this.block(body);
+    }
   }
 
   private block(statements: readonly Statement[]): void {
@@ -90,6 +93,9 @@ class AddressVerifier {
         return;
       case "setValue":
         this.value(statement.value, statement.lanes);
+        return;
+      case "prefetch":
+        this.index(statement.position);
         return;
       case "store": {
         const { pointer, position, lanes, count, value } = statement;

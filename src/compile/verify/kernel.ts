@@ -1,4 +1,12 @@
-import type { Index, Kernel, Lanes, Pointer, Statement, Value } from "../loops.js";
+import {
+  bodiesOf,
+  type Index,
+  type Kernel,
+  type Lanes,
+  type Pointer,
+  type Statement,
+  type Value,
+} from "../loops.js";
 import type { Complain } from "./problem.js";
 
 /** What a variable holds. */
@@ -36,7 +44,11 @@ class KernelVerifier {
       if (this.pointers.has(pointer.name)) this.complain(`two parameters are called "${pointer.name}"`);
       this.pointers.set(pointer.name, pointer);
     }
-    this.block(this.kernel.body);
+    for (const body of bodiesOf(this.kernel)) {
+      this.types.clear();
+      this.assigned.clear();
+      this.block(body);
+    }
   }
 
   private block(statements: readonly Statement[]): void {
@@ -58,6 +70,10 @@ class KernelVerifier {
         return;
       case "store":
         this.store(statement);
+        return;
+      case "prefetch":
+        this.pointer(statement.pointer);
+        this.index(statement.position);
         return;
     }
   }

@@ -72,6 +72,8 @@ class FunctionPrinter {
       case "store":
         this.store(statement);
         return;
+      case "prefetch":
+        return;
     }
   }
 

@@ -22,13 +22,15 @@ import "../self_checked.js";
 
 // What holds of `verifyProgram` for the kernels of all operators, and for random networks.
 
-const widths = [INTERPRETER_LANES, wasmTarget.width, cTarget.width];
+type Vectors = Omit<Target, "rates">;
+const { rates: _, ...cVectors } = cTarget;
+const targets: readonly Vectors[] = [{ width: INTERPRETER_LANES }, { width: wasmTarget.width }, cVectors];
 
 const programs = new Map<string, Program>();
 
-function programOf({ name, graph, rates }: ContractCase, width: number): Program {
-  const key = `${name}, ${width} lanes`;
-  const program = programs.get(key) ?? compileProgram(graph, { width, rates });
+function programOf({ name, graph, rates }: ContractCase, vectors: Vectors): Program {
+  const key = `${name}, ${vectors.width} lanes`;
+  const program = programs.get(key) ?? compileProgram(graph, { ...vectors, rates });
   programs.set(key, program);
   return program;
 }
@@ -36,9 +38,10 @@ function programOf({ name, graph, rates }: ContractCase, width: number): Program
 /** Calls `check` with the program of each case; an error names the case. */
 function forAllCases(check: (program: Program, width: number) => void): void {
   for (const contractCase of contractCases) {
-    for (const width of widths) {
+    for (const vectors of targets) {
+      const { width } = vectors;
       try {
-        check(programOf(contractCase, width), width);
+        check(programOf(contractCase, vectors), width);
       } catch (error) {
         throw new Error(`${contractCase.name}, ${width} lanes`, { cause: error });
       }

@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { compileProgram } from "../../../src/compile/compile.js";
+import type { Statement } from "../../../src/compile/loops.js";
 import { planMemory, planPrepared } from "../../../src/compile/memory_plan.js";
 import type { Buffer, Program, Step } from "../../../src/compile/program.js";
 import { verifyProgram } from "../../../src/compile/verify/program.js";
@@ -33,8 +34,17 @@ function convolutions(
   const first = net.relu(net.conv("x", 5, { pad: 1, bias: true, deadInputs: [1] }));
   const second = net.conv(first, 5, { pad: 1, basis: 3, bias: true });
   const sum = net.relu(net.op("Add", [second, first]));
-  const target = { width: LANES, rates, prepares };
+  const target = { width: LANES, rates, prepares, isNative: true } as const;
   return compileProgram(net.graph([net.op("GlobalAveragePool", [sum])]), target);
+}
+
+/** The program with more statements at the ends of both bodies of its first convolution, the second one made up. */
+function withMore(program: Program, usual: readonly Statement[], roomy: readonly Statement[]): Program {
+  return withKernel(program, (kernel) => {
+    if (!kernel.name.startsWith("dense_conv")) return undefined;
+    const { body, roomyBody = body } = kernel;
+    return { ...kernel, body: [...body, ...usual], roomyBody: [...roomyBody, ...roomy] };
+  });
 }
 
 const dense = convolutions(forcedRates.dense);
@@ -72,6 +82,17 @@ const kernelRules: Readonly<Record<string, readonly [damaged: () => Program, mes
     () =>
       withKernelPart(dense, (part) => (part.kind === "variable" ? { ...part, name: "nobody" } : undefined)),
     /reads "nobody" before it is set/,
+  ],
+  "a variable that another body sets": [
+    () => {
+      const read = { kind: "variable", name: "first" } as const;
+      return withMore(
+        dense,
+        [{ kind: "setIndex", variable: "first", value: 0 }],
+        [{ kind: "setIndex", variable: "second", value: read }],
+      );
+    },
+    /reads "first" before it is set/,
   ],
   "a variable that only a loop sets which may not run": [
     () =>
@@ -252,6 +273,11 @@ const addressRules: Readonly<Record<string, readonly [damaged: () => Program, me
         return { ...part, position: { kind: "add", left: part.position, right: 10 ** 4 } };
       }),
     /writes outside of "output"/,
+  ],
+  "a store before the beginning, on machines with more registers": [
+    () =>
+      withMore(dense, [], [{ kind: "store", lanes: "scalar", pointer: "output", position: -1, value: one }]),
+    /writes outside of "output": expected elements 0 to \d+, found element -1/,
   ],
   "a load before the beginning": [
     () => withKernelPart(dense, (part) => (part.kind === "load" ? { ...part, position: -1 } : undefined)),
