@@ -8,8 +8,9 @@ import { readModelAndSize } from "../files/model_files.js";
 import { at, orDefault } from "../graph/at.js";
 import { PenniError } from "../graph/errors.js";
 import { parseJson } from "../run/texts.js";
+import { dataFingerprint } from "../sweep/data_fingerprint.js";
 import type { Trial } from "../sweep/trial.js";
-import { checkData, type DataMap, dataFingerprint, localSpec } from "./data_fingerprint.js";
+import { checkData, type DataMap, localSpec } from "./local_data.js";
 import { describeIssues, digestSchema, pathBelowSchema } from "./names.js";
 import type { Store } from "./store.js";
 
