@@ -114,7 +114,10 @@ async function statusOf(queue: Queue, address: QueueAddress, server: ServerFacts
 const trialName = ({ id }: Job): string => orDefault(trialOfJob(id), "another's job");
 
 /** Redis lists the clients of all its databases. */
-function workerNames(clients: readonly Readonly<Record<string, string>>[], db: number): readonly string[] {
+export function workerNames(
+  clients: readonly Readonly<Record<string, string>>[],
+  db: number,
+): readonly string[] {
   // Some servers do not say.
   const own = clients.filter((client) => client.db === undefined || Number(client.db) === db);
   return [...new Set(own.map(({ rawname, name }) => nameOf(orDefault(rawname ?? name, ""))))].sort();

@@ -5,7 +5,7 @@ import { Bell } from "./bell.js";
 import { connectionOptions, KEY_PREFIX, loadBullMq, QUEUE_NAME } from "./libraries.js";
 import { checkFormat, checkStore, checkVersions, type Payload, readPayload } from "./payload.js";
 import { type Interruption, type Performed, perform, type Workshop } from "./perform.js";
-import { awaitServer, checkClock, isAway, problemOf } from "./server.js";
+import { awaitServer, checkClock, isAway, problemOf, within } from "./server.js";
 
 export interface WorkerOptions {
   readonly address: QueueAddress;
@@ -174,8 +174,17 @@ class QueueWorker {
       this.counts.done += 1;
       return { status };
     }
-    await job.moveToWait(token);
+    await this.giveBack(job, token);
     throw new this.library.WaitingError();
+  }
+
+  /** Where Redis is away, the trial goes on elsewhere as that of a worker that was killed. */
+  private async giveBack(job: Job, token: string | undefined): Promise<void> {
+    try {
+      await within(job.moveToWait(token), CLOSING_MS);
+    } catch (error) {
+      this.tellError(error);
+    }
   }
 
   private async performed(job: Job, payload: Payload, interrupted: AbortSignal): Promise<Performed> {
