@@ -215,9 +215,7 @@ async function compute(
   const keeper = new ResultsKeeper(sweep, source, failed);
   const server = open === true ? await openServed(source, say).catch(failed) : undefined;
   let fault: { readonly error: unknown } | undefined;
-  // An address may hold a password.
-  const where = store === undefined ? [] : ["--queue", "URL", "--store", store];
-  const again = shellLine(["penni", "sweep", "--resume", sweep.root, ...where]);
+  const again = goingOn(sweep, store);
   try {
     // There from the start, for whatever ends it.
     await keeper.renew();
@@ -240,9 +238,16 @@ async function compute(
   if (fault !== undefined) throw fault.error;
 }
 
+/** The command line by which a sweep goes on. */
+function goingOn({ root }: SweepDirectory, store: string | undefined, ...more: readonly string[]): string {
+  // An address may hold a password.
+  const where = store === undefined ? [] : ["--queue", "URL", "--store", store];
+  return shellLine(["penni", "sweep", "--resume", root, ...where, ...more]);
+}
+
 async function printResults(
   sweep: SweepDirectory,
-  { json }: SweepOptions,
+  { json, store }: SweepOptions,
   { stdout }: Terminal,
 ): Promise<void> {
   const [{ resultsOf }, { describeSweep }] = await Promise.all([
@@ -259,6 +264,6 @@ async function printResults(
   const failed = results.trials.filter(({ status }) => status === "failed").length;
   if (failed === 0) return;
   throw new PenniError("training", `${failed} of ${results.trials.length} trials failed`, {
-    advice: `The table says why; try them again with: ${shellLine(["penni", "sweep", "--resume", sweep.root, "--retry-failed"])}`,
+    advice: `The table says why; try them again with: ${goingOn(sweep, store, "--retry-failed")}`,
   });
 }

@@ -97,7 +97,7 @@ class Performance {
   private lines = "";
   /** Whether there are lines that the store does not have, as it may be away for a while. */
   private untold = false;
-  /** What does not work at the moment, and was said. */
+  /** What did not work, and was said. */
   private readonly troubles = new Set<string>();
   /** When by `performance.now()`: a clock that is set back would keep checkpoints from the store for as long. */
   private uploaded = { state: "", at: Number.NEGATIVE_INFINITY };
@@ -126,7 +126,7 @@ class Performance {
       const reason = await this.watch(computation, interrupted);
       const ended = await computation.ended;
       // However it has ended, this worker has survived it.
-      await this.quietly("starts", () => this.workshop.store.removeRecord(this.trial, "starts"));
+      await this.quietly(() => this.workshop.store.removeRecord(this.trial, "starts"));
       await this.tellProgress();
       return await this.conclude(ended, reason);
     } finally {
@@ -207,8 +207,8 @@ class Performance {
       const wanted = reason ?? (await this.wanted(interrupted));
       if (reason === undefined && wanted !== undefined) computation.stop();
       reason = wanted;
-      await this.quietly("progress", () => this.tellProgress());
-      if (reason !== "lost") await this.quietly("upload", () => this.upload());
+      await this.quietly(() => this.tellProgress());
+      if (reason !== "lost") await this.quietly(() => this.upload());
     }
     return reason ?? (interrupted.aborted && interrupted.reason === "lost" ? "lost" : undefined);
   }
@@ -216,23 +216,21 @@ class Performance {
   private async wanted(interrupted: AbortSignal): Promise<Reason | undefined> {
     if (interrupted.aborted) return interrupted.reason === "lost" ? "lost" : "leaving";
     let record: StoreRecord<"request"> | undefined;
-    await this.quietly("request", async () => {
+    await this.quietly(async () => {
       record = await readRecord(this.workshop.store, this.trial, "request");
     });
     return record?.ask;
   }
 
-  /**
-   * A store that is away for a while is no reason to end a trial that goes on without it. What does not work is said once,
-   * until it works again.
-   */
-  private async quietly(name: string, work: () => Promise<void>): Promise<void> {
+  /** A store that is away for a while is no reason to end a trial that goes on without it; that is said once. */
+  private async quietly(work: () => Promise<void>): Promise<void> {
     try {
       await work();
-      this.troubles.delete(name);
     } catch (error) {
-      if (!this.troubles.has(name)) this.workshop.notice(messageOf(error));
-      this.troubles.add(name);
+      // Files differ, as temporary ones have names of their own.
+      const trouble = error instanceof PenniError ? error.problem : messageOf(error);
+      if (!this.troubles.has(trouble)) this.workshop.notice(messageOf(error));
+      this.troubles.add(trouble);
     }
   }
 

@@ -9,7 +9,7 @@ import { workerNames } from "./administration.js";
 import { Bell } from "./bell.js";
 import { DirectoryStore } from "./directory_store.js";
 import { Following, type Standing, type TrialQueue } from "./following.js";
-import { connectionOptions, KEY_PREFIX, loadBullMq, QUEUE_NAME } from "./libraries.js";
+import { connectionOptions, KEY_PREFIX, loadBullMq, type Purpose, QUEUE_NAME } from "./libraries.js";
 import { JOB_NAME, jobIdOf, type Payload } from "./payload.js";
 import { awaitServer, problemOf, within } from "./server.js";
 import type { Store } from "./store.js";
@@ -45,6 +45,7 @@ const KEPT_SECONDS = 3600;
 const KEPT_JOBS = 1000;
 /** What Redis has not answered by then is asked again when it is back. */
 const ANSWER_MS = 10_000;
+const DISCONNECTING_MS = 1000;
 
 /**
  * Runs trials on the workers of a queue.
@@ -64,6 +65,10 @@ export async function openQueueRunner(options: QueueRunnerOptions): Promise<Tria
   return runner;
 }
 
+async function settledWithin(work: readonly Promise<void>[], milliseconds: number): Promise<void> {
+  await within(Promise.allSettled(work), milliseconds).catch(() => undefined);
+}
+
 /** States of jobs that nobody works on. */
 const WAITING: ReadonlySet<string> = new Set(["waiting", "delayed", "prioritized", "paused", "wait"]);
 
@@ -76,6 +81,7 @@ class QueueRunner implements TrialRunner, TrialQueue {
   /** Jobs that this runner itself has taken off, of which it has not been told yet. */
   private readonly removed = new Set<string>();
   readonly files: TrialFiles;
+  private readonly purpose: Purpose = { isOver: false };
   private isAway = false;
   private isStoreAway = false;
 
@@ -87,7 +93,7 @@ class QueueRunner implements TrialRunner, TrialQueue {
   ) {
     this.files = new TrialFiles(store, (text) => this.tell(text));
     this.places = options.places ?? DEFAULT_PLACES;
-    const connection = { connection: connectionOptions(address), prefix: KEY_PREFIX };
+    const connection = { connection: connectionOptions(address, this.purpose), prefix: KEY_PREFIX };
     this.queue = new library.Queue(QUEUE_NAME, {
       ...connection,
       streams: { events: { maxLen: MOST_EVENTS } },
@@ -183,11 +189,9 @@ class QueueRunner implements TrialRunner, TrialQueue {
   }
 
   async close(): Promise<void> {
-    await Promise.race([
-      Promise.allSettled([this.events.close(), this.queue.close()]),
-      new Promise((resolve) => setTimeout(resolve, ANSWER_MS).unref()),
-    ]);
-    await Promise.allSettled([this.events.disconnect(), this.queue.disconnect()]);
+    await settledWithin([this.events.close(), this.queue.close()], ANSWER_MS);
+    this.purpose.isOver = true;
+    await settledWithin([this.events.disconnect(), this.queue.disconnect()], DISCONNECTING_MS);
   }
 
   get lookMs(): number {

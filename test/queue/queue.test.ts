@@ -25,6 +25,7 @@ import { JOB_NAME, jobIdOf } from "../../src/queue/payload.js";
 import { openQueueRunner } from "../../src/queue/queue_runner.js";
 import { writeRecord } from "../../src/queue/records.js";
 import type { RecordName } from "../../src/queue/store.js";
+import { sha256 } from "../../src/sweep/identity.js";
 import { sweepEventSchema } from "../../src/sweep/journal.js";
 import type { Trial, TrialOutcome, TrialRunner } from "../../src/sweep/trial.js";
 import { ownVersions, startWorker, type TestWorker, TrialMaker, WatchedEpochs } from "../../support/queue.js";
@@ -335,8 +336,8 @@ describe("trials on a queue", { skip: withoutRedis, concurrency: 6 }, () => {
     await outcome;
     assert.ok(tries > 10, `${tries}`);
     const said = worker.notices.filter((text) => /cannot write to the store/.test(text));
-    // Checkpoints and metrics while it ran; then each attempt says why it has failed.
-    assert.ok(said.length <= 3 * 3, said.join("\n"));
+    // Once while it ran; then each attempt says why it has failed.
+    assert.equal(said.length, 3 * 2, said.join("\n"));
   });
 
   test("two sweeps that have the same trial's model at different places leave each other's job as it is", async (context) => {
@@ -446,6 +447,26 @@ describe("trials on a queue", { skip: withoutRedis, concurrency: 6 }, () => {
     );
   });
 
+  test("penni queue looks over jobs that cannot be read, and takes them off, too", async (context) => {
+    const scene = await open(context);
+    const address = queueAddress(scene.url);
+    const keys = `${KEY_PREFIX}:${QUEUE_NAME}`;
+    const client = new Redis(scene.url);
+    for (const [id, list] of [
+      ["torn", "wait"],
+      ["torn-active", "active"],
+    ] as const) {
+      await client.hset(`${keys}:${id}`, { data: "{", name: "trial", opts: "{", timestamp: "1" });
+      await client.lpush(`${keys}:${list}`, id);
+    }
+    await client.lpush(`${keys}:active`, "gone");
+    const status = await administer("status", address);
+    assert.deepEqual([status.waiting, status.running], [1, []]);
+    assert.equal((await administer("drain", address)).waiting, 0);
+    assert.equal(await client.exists(`${keys}:torn`), 0);
+    client.disconnect();
+  });
+
   test("a store that is away: the attempt fails with the reason, and a later one succeeds", async (context) => {
     const scene = await open(context);
     const trial = scene.maker.fake({ epochs: 1, milliseconds: 1 });
@@ -540,6 +561,21 @@ describe("trials on a queue", { skip: withoutRedis, concurrency: 6 }, () => {
     const outcome = await scene.run(trial);
     assert.match(outcome.status === "failed" ? outcome.reason : "", /ended its workers each time.*10 starts/);
     assert.deepEqual(scene.maker.log(trial), []);
+  });
+
+  test("a model may be called as its system allows", async (context) => {
+    const scene = await open(context);
+    await scene.startWorker();
+    for (const name of [`${"n".repeat(250)}.onnx`, 'net: "v2"?.onnx', "a\\b.onnx", "net\n2.onnx"]) {
+      const model = path.join(scene.maker.folder, name);
+      copyFileSync(scene.maker.model, model);
+      const { id: _, ...trial } = scene.maker.fake({ epochs: 1, milliseconds: 1 });
+      const named = { ...trial, id: sha256(name), settings: { ...trial.settings, model } };
+      const outcome = await scene.run(named);
+      assert.equal(outcome.status, "done", JSON.stringify(outcome));
+      const config = JSON.parse(readFileSync(path.join(scene.maker.directory(named), "config.json"), "utf8"));
+      assert.equal(config.model, model);
+    }
   });
 
   test("a trial whose model is gone fails with the reason, and nothing is put on the queue", async (context) => {

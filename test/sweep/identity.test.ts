@@ -1,10 +1,13 @@
 import assert from "node:assert/strict";
 import { spawnSync } from "node:child_process";
 import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import fsPromises from "node:fs/promises";
+import { syncBuiltinESMExports } from "node:module";
 import { tmpdir } from "node:os";
 import path from "node:path";
 import { after, describe, test } from "node:test";
 import { pathToFileURL } from "node:url";
+import { dataFingerprint } from "../../src/sweep/data_fingerprint.js";
 import { InputDigests, trialId } from "../../src/sweep/identity.js";
 import { resultVersions } from "../../src/sweep/provenance.js";
 import { projectRoot } from "../../support/shared.js";
@@ -62,6 +65,27 @@ describe("the id of a trial", () => {
     assert.equal(id(), before);
     photos("photos", "dog");
     assert.notEqual(id(), before);
+  });
+
+  test("is found of a folder with more files than a call can have arguments", async (t) => {
+    const inner = path.join(folder, "many", "train");
+    mkdirSync(inner, { recursive: true });
+    writeFileSync(path.join(inner, "0"), "cat");
+    const names = Array.from({ length: 300_000 }, (_, index) => `${index}`);
+    const { readdir, stat } = fsPromises;
+    t.mock.method(fsPromises, "readdir", async (place: string) => (place === inner ? names : readdir(place)));
+    // So large that only the first one is read.
+    const file = { isFile: () => true, isDirectory: () => false, size: 2 ** 32 };
+    t.mock.method(fsPromises, "stat", async (place: string) =>
+      path.dirname(place) === inner ? file : stat(place),
+    );
+    syncBuiltinESMExports();
+    try {
+      assert.match((await dataFingerprint(`folder:${path.dirname(inner)}`)) ?? "", /^[0-9a-f]{64}$/);
+    } finally {
+      t.mock.restoreAll();
+      syncBuiltinESMExports();
+    }
   });
 
   test("says what it has read", async () => {
