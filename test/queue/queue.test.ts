@@ -452,6 +452,7 @@ describe("trials on a queue", { skip: withoutRedis, concurrency: 6 }, () => {
     const address = queueAddress(scene.url);
     const keys = `${KEY_PREFIX}:${QUEUE_NAME}`;
     const client = new Redis(scene.url);
+    context.after(() => client.disconnect());
     for (const [id, list] of [
       ["torn", "wait"],
       ["torn-active", "active"],
@@ -464,7 +465,6 @@ describe("trials on a queue", { skip: withoutRedis, concurrency: 6 }, () => {
     assert.deepEqual([status.waiting, status.running], [1, []]);
     assert.equal((await administer("drain", address)).waiting, 0);
     assert.equal(await client.exists(`${keys}:torn`), 0);
-    client.disconnect();
   });
 
   test("a store that is away: the attempt fails with the reason, and a later one succeeds", async (context) => {
