@@ -9,6 +9,7 @@ import { terminalJson, terminalLine } from "../text/destinations.js";
 import { addExamples, type Example, headings } from "./help.js";
 import { numberBetween, wholeNumber } from "./options.js";
 import { QUEUE_DESCRIPTION } from "./queue_option.js";
+import { endSoon, StoppedError } from "./stopping.js";
 import type { RunnerOptions } from "./sweep_runner.js";
 import { lineWidth, type Terminal } from "./terminal.js";
 import { advising, watched } from "./watched.js";
@@ -82,9 +83,12 @@ async function runSweepCommand(
     const { sweep, make } = await begin();
     await compute(sweep, make, runner, options, terminal);
     await printResults(sweep, options, terminal);
-  } finally {
+  } catch (error) {
     await runner.close();
+    if (error instanceof StoppedError) endSoon(error);
+    throw error;
   }
+  await runner.close();
 }
 
 /** @throws PenniError "bad-option" if it is not clear what is to be done */

@@ -11,7 +11,7 @@ import { terminalLine } from "../text/destinations.js";
 import { addExamples, type Example, headings } from "./help.js";
 import { MOST_JOBS, numberBetween, wholeNumber } from "./options.js";
 import { QUEUE_DESCRIPTION } from "./queue_option.js";
-import { exitAfter, onStop, StoppedError, type StopSignal } from "./stopping.js";
+import { endSoon, exitAfter, onStop, StoppedError, type StopSignal } from "./stopping.js";
 import type { Terminal } from "./terminal.js";
 import { outlivingTerminal } from "./watched.js";
 
@@ -153,8 +153,10 @@ async function work(options: WorkerCommandOptions, program: Command, terminal: T
   } finally {
     release();
   }
-  if (stopped !== undefined)
-    throw new StoppedError(new PenniError("interrupted", "the worker was asked to end"), stopped);
+  if (stopped === undefined) return;
+  const error = new StoppedError(new PenniError("interrupted", "the worker was asked to end"), stopped);
+  endSoon(error);
+  throw error;
 }
 
 /** How the worker is asked to end, and where it says what happens. */
