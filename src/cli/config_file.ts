@@ -11,6 +11,7 @@ import { messageOf, PenniError } from "../graph/errors.js";
 import { acceptedBy } from "./accepted.js";
 import { closest } from "./closest.js";
 import { ruleOptionNames } from "./goal_options.js";
+import { nameGivenTwice } from "./json_names.js";
 
 /** How files of each ending are read, in the order in which they are looked for. */
 const readers: Readonly<Record<string, (file: string) => Promise<unknown>>> = {
@@ -86,11 +87,18 @@ async function textOf(file: string): Promise<string> {
 }
 
 function parsedJson(file: string, text: string): unknown {
+  let content: unknown;
   try {
-    return JSON.parse(text);
+    content = JSON.parse(text);
   } catch (error) {
     throw bad(file, "this is no JSON", { found: messageOf(error) });
   }
+  const twice = nameGivenTwice(text);
+  if (twice === undefined) return content;
+  throw bad(file, `line ${twice.line}: a name is there for the second time`, {
+    expected: "each name once",
+    found: twice.name,
+  });
 }
 
 async function parsedYaml(file: string, text: string): Promise<unknown> {

@@ -6,15 +6,20 @@ import { devices } from "../execute/device.js";
 import { colourOrders, type Layout, layouts, resizeModes } from "../graph/image_metadata.js";
 import { accepting, type OptionParser } from "./accepted.js";
 
-/** Parser of an option that is a whole number from `minimum`. */
-export function wholeNumber(minimum: number): OptionParser<number> {
-  const accepts = { kind: "number", minimum, maximum: Number.MAX_SAFE_INTEGER, whole: true } as const;
+/** Parser of an option that is a whole number from `minimum` (to `maximum`). */
+export function wholeNumber(minimum: number, maximum = Number.MAX_SAFE_INTEGER): OptionParser<number> {
+  const accepts = { kind: "number", minimum, maximum, whole: true } as const;
+  const range = maximum === Number.MAX_SAFE_INTEGER ? `from ${minimum}` : `from ${minimum} to ${maximum}`;
   return accepting(accepts, (text) => {
     const value = Number(text);
-    if (text.trim() !== "" && Number.isSafeInteger(value) && value >= minimum) return value;
-    throw new InvalidArgumentError(`expected a whole number from ${minimum}, found "${text}"`);
+    if (text.trim() !== "" && Number.isSafeInteger(value) && value >= minimum && value <= maximum)
+      return value;
+    throw new InvalidArgumentError(`expected a whole number ${range}, found "${text}"`);
   });
 }
+
+/** Processes that one machine is asked to run at a time: more than that is a mistake. */
+export const MOST_JOBS = 1024;
 
 /** The option --device. */
 export function deviceOption(purpose: string): Option {

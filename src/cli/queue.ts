@@ -1,6 +1,6 @@
 import { Argument, type Command } from "commander";
 import type { QueueAction, QueueStatus } from "../queue/administration.js";
-import { terminalJson } from "../text/destinations.js";
+import { terminalJson, terminalLine } from "../text/destinations.js";
 import { addExamples, type Example, headings } from "./help.js";
 import { QUEUE_DESCRIPTION } from "./queue_option.js";
 import type { Terminal } from "./terminal.js";
@@ -51,15 +51,16 @@ function describeStatus(status: QueueStatus): string {
   const { queue, server, isPaused, waiting, delayed, running, done, failed, workers } = status;
   const mebibytes = (server.usedMemoryBytes / 2 ** 20).toFixed(1);
   return [
-    `${queue}: Redis ${server.version}, ${mebibytes} MiB${isPaused ? "; paused" : ""}`,
+    `${queue}: Redis ${terminalLine(server.version)}, ${mebibytes} MiB${isPaused ? "; paused" : ""}`,
     `${waiting} waiting, ${delayed} to be tried again, ${running.length} running, ${done} done, ${failed.length} failed`,
-    `workers: ${workers.length === 0 ? "none" : workers.join(", ")}`,
+    `workers: ${workers.length === 0 ? "none" : terminalLine(workers.join(", "))}`,
     ...running.map(
       ({ trial, worker, attempt, seconds }) =>
-        `  ${trial.slice(0, SHORT)} on ${worker} for ${seconds} s${attempt > 1 ? `, attempt ${attempt}` : ""}`,
+        `  ${trial.slice(0, SHORT)} on ${terminalLine(worker)} for ${seconds} s${attempt > 1 ? `, attempt ${attempt}` : ""}`,
     ),
     ...failed.map(
-      ({ trial, reason, attempts }) => `  ${trial.slice(0, SHORT)} failed (${attempts} attempts): ${reason}`,
+      ({ trial, reason, attempts }) =>
+        `  ${trial.slice(0, SHORT)} failed (${attempts} attempts): ${terminalLine(reason)}`,
     ),
   ].join("\n");
 }

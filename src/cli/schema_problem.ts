@@ -69,18 +69,20 @@ const MOST_SHOWN = 60;
 /** So few names are all said, whatever is near. */
 const FEW = 8;
 
-/** Of alternatives the one that the value was meant for, by whether it is a list. */
+/** Of alternatives the one that the value was meant for, by whether it is a list or has names. */
 function innermost(issue: Issue, content: unknown): Issue {
   if (issue.code !== "invalid_union" || issue.errors.length === 0) return issue;
-  const isList = Array.isArray(valueAt(content, issue.path));
+  const value = valueAt(content, issue.path);
+  const isList = Array.isArray(value);
+  const hasNames = typeof value === "object" && value !== null && !isList;
   const fits = issue.errors.find((branch) => {
     const [first] = branch;
     const wantsList = first?.code === "invalid_type" && first.path.length === 0 && first.expected === "array";
-    return first !== undefined && wantsList !== isList;
+    return first !== undefined && (hasNames ? !wantsList : wantsList !== isList);
   });
-  const found = fits?.[0];
+  const found = fits?.find(({ code }) => code === "unrecognized_keys") ?? fits?.[0];
   if (found === undefined) return issue;
-  const inner = innermost(found, valueAt(content, issue.path));
+  const inner = innermost(found, value);
   return { ...inner, path: [...issue.path, ...inner.path] };
 }
 

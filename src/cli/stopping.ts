@@ -28,6 +28,17 @@ export function onStop(handle: (signal: StopSignal) => void): () => void {
   };
 }
 
+/** For what a process that was asked to end still has to say. */
+const LAST_WORDS_MS = 3000;
+
+/**
+ * Ends the process soon, with the error's status, if it does not end by itself: connections to a server that is away may try
+ * on for ever. Only where a signal has asked for the end.
+ */
+export function endSoon({ status }: StoppedError): void {
+  setTimeout(() => process.exit(status), LAST_WORDS_MS).unref();
+}
+
 /** Ends the process as the signal would have. */
 export function exitAfter(signal: StopSignal): never {
   process.exit(stopStatus[signal]);

@@ -5,10 +5,11 @@ import { shellLine } from "../report/shell_words.js";
 import type { SweepDirectory } from "../sweep/directory.js";
 import type { TrialMaker } from "../sweep/engine.js";
 import type { TrialRunner } from "../sweep/trial.js";
-import { terminalJson } from "../text/destinations.js";
+import { terminalJson, terminalLine } from "../text/destinations.js";
 import { addExamples, type Example, headings } from "./help.js";
 import { numberBetween, wholeNumber } from "./options.js";
 import { QUEUE_DESCRIPTION } from "./queue_option.js";
+import { endSoon, StoppedError } from "./stopping.js";
 import type { RunnerOptions } from "./sweep_runner.js";
 import { lineWidth, type Terminal } from "./terminal.js";
 import { advising, watched } from "./watched.js";
@@ -71,7 +72,7 @@ async function runSweepCommand(
   checkCall(file, options);
   if (file !== undefined && options.plan === true) return printPlan(file, options, terminal);
   const { runnerFor } = await import("./sweep_runner.js");
-  const openRunner = await runnerFor(options, (text) => terminal.stderr.write(`${text}\n`));
+  const openRunner = await runnerFor(options, (text) => terminal.stderr.write(`${terminalLine(text)}\n`));
   const begin =
     options.resume === undefined
       ? await startSweep(String(file), String(options.out), terminal)
@@ -82,9 +83,12 @@ async function runSweepCommand(
     const { sweep, make } = await begin();
     await compute(sweep, make, runner, options, terminal);
     await printResults(sweep, options, terminal);
-  } finally {
+  } catch (error) {
     await runner.close();
+    if (error instanceof StoppedError) endSoon(error);
+    throw error;
   }
+  await runner.close();
 }
 
 /** @throws PenniError "bad-option" if it is not clear what is to be done */
@@ -133,20 +137,20 @@ async function startSweep(file: string, out: string, terminal: Terminal): Promis
   const { SweepDirectory } = await import("../sweep/directory.js");
   await SweepDirectory.checkFree(out);
   const { spec, settings, digests } = await checkedSweep(file, terminal);
-  const files = await digests.all();
-  return async () => ({ sweep: await SweepDirectory.create(out, spec, files), make: settings.make });
+  const inputs = await digests.all();
+  return async () => ({ sweep: await SweepDirectory.create(out, spec, inputs), make: settings.make });
 }
 
 /** A sweep file, and all that can be checked of it. */
 async function checkedSweep(file: string, terminal: Terminal) {
-  const [{ FileDigests }, { checkTrials, readSweepFile }, { compressCommand, TrialSettings }] =
+  const [{ InputDigests }, { checkTrials, readSweepFile }, { compressCommand, TrialSettings }] =
     await Promise.all([
       import("../sweep/identity.js"),
       import("./sweep_file.js"),
       import("./sweep_settings.js"),
     ]);
   const spec = await readSweepFile(file, await compressCommand(terminal));
-  const digests = new FileDigests();
+  const digests = new InputDigests();
   const settings = new TrialSettings(terminal, spec, digests, file);
   terminal.stderr.write("checking models and data ...\n");
   await checkTrials(spec, settings);
@@ -159,7 +163,7 @@ async function openSweep(
   isRetrying: boolean,
   terminal: Terminal,
 ): Promise<() => Promise<OpenSweep>> {
-  const [{ readSweep, SweepDirectory, SWEEP }, { retryFailed }, { FileDigests }, { TrialSettings }] =
+  const [{ readSweep, SweepDirectory, SWEEP }, { retryFailed }, { InputDigests }, { TrialSettings }] =
     await Promise.all([
       import("../sweep/directory.js"),
       import("../sweep/engine.js"),
@@ -170,7 +174,7 @@ async function openSweep(
   return async () => {
     const sweep = await SweepDirectory.open(root);
     if (isRetrying) retryFailed(sweep);
-    const settings = new TrialSettings(terminal, sweep.spec, new FileDigests(), SWEEP);
+    const settings = new TrialSettings(terminal, sweep.spec, new InputDigests(), SWEEP);
     return { sweep, make: settings.make };
   };
 }
@@ -214,9 +218,8 @@ async function compute(
   const failed = (error: unknown): void => say(`no report: ${messageOf(error)}`);
   const keeper = new ResultsKeeper(sweep, source, failed);
   const server = open === true ? await openServed(source, say).catch(failed) : undefined;
-  // An address may hold a password.
-  const where = store === undefined ? [] : ["--queue", "URL", "--store", store];
-  const again = shellLine(["penni", "sweep", "--resume", sweep.root, ...where]);
+  let fault: { readonly error: unknown } | undefined;
+  const again = goingOn(sweep, store);
   try {
     // There from the start, for whatever ends it.
     await keeper.renew();
@@ -225,17 +228,30 @@ async function compute(
         runSweep({ sweep, runner, make, signal, listener: narrator(sweep, keeper, stderr) }),
       ),
     );
-  } finally {
-    await keeper.writeResults().finally(() => sweep.close());
-    const page = await keeper.writePage();
-    if (page !== undefined) say(`report: ${path.join(sweep.root, page)}`);
-    await server?.close();
+  } catch (error) {
+    fault = { error };
   }
+  // What ended the sweep is what is to be told, not what that makes of these.
+  await keeper.writeResults().catch((error: unknown) => {
+    fault ??= { error };
+  });
+  await sweep.close();
+  const page = await keeper.writePage();
+  if (page !== undefined) say(`report: ${path.join(sweep.root, page)}`);
+  await server?.close();
+  if (fault !== undefined) throw fault.error;
+}
+
+/** The command line by which a sweep goes on. */
+function goingOn({ root }: SweepDirectory, store: string | undefined, ...more: readonly string[]): string {
+  // An address may hold a password.
+  const where = store === undefined ? [] : ["--queue", "URL", "--store", store];
+  return shellLine(["penni", "sweep", "--resume", root, ...where, ...more]);
 }
 
 async function printResults(
   sweep: SweepDirectory,
-  { json }: SweepOptions,
+  { json, store }: SweepOptions,
   { stdout }: Terminal,
 ): Promise<void> {
   const [{ resultsOf }, { describeSweep }] = await Promise.all([
@@ -252,6 +268,6 @@ async function printResults(
   const failed = results.trials.filter(({ status }) => status === "failed").length;
   if (failed === 0) return;
   throw new PenniError("training", `${failed} of ${results.trials.length} trials failed`, {
-    advice: `The table says why; try them again with: ${shellLine(["penni", "sweep", "--resume", sweep.root, "--retry-failed"])}`,
+    advice: `The table says why; try them again with: ${goingOn(sweep, store, "--retry-failed")}`,
   });
 }

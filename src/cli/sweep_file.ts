@@ -121,9 +121,6 @@ function checkAxes(file: string, { base, axes, search }: SweepSpec): void {
         "a list of values, or a search that draws from ranges (search.kind random, halton or tpe)";
       throw bad(`axes.${name} is a range, and a grid goes through lists`, { expected });
     }
-    const twice = Array.isArray(axis) ? axis.findIndex((value, index) => axis.indexOf(value) < index) : -1;
-    if (Array.isArray(axis) && twice >= 0)
-      throw bad(`axes.${name}[${twice}] is there already`, { found: JSON.stringify(axis[twice]) });
   }
   for (const name of ["model", "data"])
     if (!(name in base) && !(name in axes))
@@ -136,16 +133,27 @@ function checkAxes(file: string, { base, axes, search }: SweepSpec): void {
     });
 }
 
-/** Each value for itself, as its option reads it. */
+/** Each value for itself, as its option reads it; those of a list must differ then. */
 function checkValues(file: string, { base, axes }: SweepSpec, compress: Command): void {
-  const check = (name: string, value: unknown, place: string): void => {
+  const check = (name: string, value: unknown, place: string): unknown => {
     const option = compress.options.find((one) => one.attributeName() === name);
-    if (option !== undefined) parsedValue(option, value, place, file);
+    return option === undefined ? value : parsedValue(option, value, place, file);
   };
   for (const [name, value] of Object.entries(base))
     if (value !== undefined) check(name, value, `base.${name}`);
-  for (const [name, axis] of Object.entries(axes))
-    for (const [key, value] of placesOf(axis)) check(name, value, `axes.${name}${key}`);
+  for (const [name, axis] of Object.entries(axes)) {
+    const known = new Set<string>();
+    for (const [key, value] of placesOf(axis)) {
+      const place = `axes.${name}${key}`;
+      const read = JSON.stringify(check(name, value, place));
+      if (known.has(read))
+        throw new PenniError("bad-option", `${place} is there already`, {
+          file,
+          found: JSON.stringify(value),
+        });
+      known.add(read);
+    }
+  }
 }
 
 function placesOf(axis: Axis): readonly (readonly [place: string, value: AxisValue])[] {
@@ -164,7 +172,7 @@ type Values = Readonly<Record<string, AxisValue>>;
 /**
  * Checks what trials will be made of, before the first one starts: settings that contradict each other (of a grid in
  * each trial; a search may come upon combinations that cannot be, but some must be possible), and each model with its
- * data.
+ * data. What these are is noted on the way.
  * @throws PenniError what is wrong, as `penni compress` would say it
  */
 export async function checkTrials(spec: SweepSpec, settings: TrialSettings): Promise<void> {
@@ -173,7 +181,7 @@ export async function checkTrials(spec: SweepSpec, settings: TrialSettings): Pro
   let problem: unknown;
   for (const values of all) {
     try {
-      await settings.make(values);
+      await settings.optionsOf(values);
       possible.push(values);
     } catch (error) {
       const isRefusable =
@@ -185,6 +193,7 @@ export async function checkTrials(spec: SweepSpec, settings: TrialSettings): Pro
   if (possible.length === 0) throw problem;
   await checkRungs(spec, possible, settings);
   await checkModels(possible, settings);
+  for (const values of possible) await settings.digest(values);
 }
 
 /** @throws PenniError "bad-option" if no trial comes to the first rung: nothing would ever be stopped */

@@ -1,6 +1,7 @@
 import { orDefault } from "../graph/at.js";
 import { PenniError } from "../graph/errors.js";
 import type { TrialRunner } from "../sweep/trial.js";
+import { MOST_JOBS } from "./options.js";
 
 /** Options that say where trials are computed. */
 export interface RunnerOptions {
@@ -24,6 +25,11 @@ export async function runnerFor(
   notice: (text: string) => void,
 ): Promise<() => Promise<TrialRunner>> {
   if (queue === undefined && store === undefined) {
+    if (jobs !== undefined && jobs > MOST_JOBS)
+      throw new PenniError("bad-option", "--jobs is more than one machine can be asked to run at a time", {
+        expected: `at most ${MOST_JOBS}`,
+        found: `${jobs}`,
+      });
     const { EmbeddedRunner } = await import("../sweep/embedded.js");
     const program = new URL("./trial_process.js", import.meta.url);
     return async () => new EmbeddedRunner({ jobs: orDefault(jobs, 1), program });

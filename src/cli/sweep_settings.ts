@@ -1,7 +1,7 @@
 import { Command } from "commander";
 import { PenniError } from "../graph/errors.js";
 import type { TrialMaker } from "../sweep/engine.js";
-import { type FileDigests, trialId } from "../sweep/identity.js";
+import { type InputDigests, trialId } from "../sweep/identity.js";
 import type { SweepSpec } from "../sweep/spec.js";
 import type { AxisValue } from "../sweep/trial.js";
 import { addCompressCommand } from "./compress.js";
@@ -26,7 +26,7 @@ export class TrialSettings {
   constructor(
     private readonly terminal: Terminal,
     private readonly spec: Pick<SweepSpec, "base" | "axes">,
-    private readonly digests: FileDigests,
+    private readonly digests: InputDigests,
     /** The sweep file. */
     readonly file: string,
   ) {}
@@ -37,6 +37,11 @@ export class TrialSettings {
     await this.optionsOf(values);
     return { id: await trialId(settings, this.digests), settings };
   };
+
+  /** Reads the files and images of a trial, whose digests are kept. */
+  async digest(values: Values): Promise<void> {
+    await trialId(this.settingsOf(values), this.digests);
+  }
 
   settingsOf(values: Values): Settings {
     return { ...this.spec.base, ...values };

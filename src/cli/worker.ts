@@ -7,10 +7,11 @@ import type { Bell } from "../queue/bell.js";
 import type { SettingsCheck } from "../queue/document.js";
 import { type ManifestKind, manifestKinds } from "../queue/manifest_kinds.js";
 import type { WorkerReport } from "../queue/worker.js";
+import { terminalLine } from "../text/destinations.js";
 import { addExamples, type Example, headings } from "./help.js";
-import { numberBetween, wholeNumber } from "./options.js";
+import { MOST_JOBS, numberBetween, wholeNumber } from "./options.js";
 import { QUEUE_DESCRIPTION } from "./queue_option.js";
-import { exitAfter, onStop, StoppedError, type StopSignal } from "./stopping.js";
+import { endSoon, exitAfter, onStop, StoppedError, type StopSignal } from "./stopping.js";
 import type { Terminal } from "./terminal.js";
 import { outlivingTerminal } from "./watched.js";
 
@@ -19,6 +20,7 @@ interface WorkerCommandOptions {
   readonly store?: string;
   readonly work?: string;
   readonly jobs: number;
+  readonly threads?: number;
   readonly dataMap?: readonly DataMapping[];
   readonly mixed?: boolean;
   readonly once?: boolean;
@@ -69,7 +71,12 @@ export function addWorkerCommand(program: Command, terminal: Terminal): Command 
       dataMap,
     )
     .optionsGroup(headings.work)
-    .option("--jobs <n>", "trials at a time", wholeNumber(1), 1)
+    .option("--jobs <n>", "trials at a time", wholeNumber(1, MOST_JOBS), 1)
+    .option(
+      "--threads <n>",
+      "threads of a trial whose sweep does not say how many (default: all cores, divided by --jobs)",
+      wholeNumber(1, MOST_JOBS),
+    )
     .option(
       "--work <dir>",
       "where trials are computed (default: a new one below the system's temporary files)",
@@ -139,15 +146,17 @@ async function work(options: WorkerCommandOptions, program: Command, terminal: T
     controller.abort();
     bell.ring();
   });
-  const notice = (text: string): void => void terminal.stderr.write(`${text}\n`);
+  const notice = (text: string): void => void terminal.stderr.write(`${terminalLine(text)}\n`);
   try {
     const check = await settingsCheck(program);
     await takeTrials(options, store, check, { signal: controller.signal, bell, notice });
   } finally {
     release();
   }
-  if (stopped !== undefined)
-    throw new StoppedError(new PenniError("interrupted", "the worker was asked to end"), stopped);
+  if (stopped === undefined) return;
+  const error = new StoppedError(new PenniError("interrupted", "the worker was asked to end"), stopped);
+  endSoon(error);
+  throw error;
 }
 
 /** How the worker is asked to end, and where it says what happens. */
@@ -200,7 +209,8 @@ async function takeTrials(
   const work = await WorkDirectory.make(options.work);
   try {
     const compute = inProcess([process.execPath, fileURLToPath(new URL("./main.js", import.meta.url))]);
-    const local = { maps: orDefault(options.dataMap, []), check, threads: threadsFor(options.jobs) };
+    const threads = orDefault(options.threads, threadsFor(options.jobs));
+    const local = { maps: orDefault(options.dataMap, []), check, threads };
     const uploadMs = 1000 * options.checkpointEvery;
     const report = await runWorker({
       address,

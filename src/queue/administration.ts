@@ -1,7 +1,14 @@
 import type { Job, Queue } from "bullmq";
 import { orDefault } from "../graph/at.js";
 import { type QueueAddress, shownAddress, withoutPassword } from "./address.js";
-import { CONNECT_MS, connectionOptions, KEY_PREFIX, loadBullMq, QUEUE_NAME } from "./libraries.js";
+import {
+  CONNECT_MS,
+  connectionOptions,
+  KEY_PREFIX,
+  loadBullMq,
+  type Purpose,
+  QUEUE_NAME,
+} from "./libraries.js";
 import { trialOfJob } from "./payload.js";
 import { checkServer, isAway, type ServerFacts, unreachable, within } from "./server.js";
 
@@ -49,7 +56,11 @@ export type QueueAction = (typeof queueActions)[number];
 export async function administer(action: QueueAction, address: QueueAddress): Promise<QueueStatus> {
   const { Queue } = await loadBullMq();
   const server = await checkServer(address);
-  const queue = new Queue(QUEUE_NAME, { connection: connectionOptions(address), prefix: KEY_PREFIX });
+  const purpose: Purpose = { isOver: false };
+  const queue = new Queue(QUEUE_NAME, {
+    connection: connectionOptions(address, purpose),
+    prefix: KEY_PREFIX,
+  });
   queue.on("error", () => undefined);
   try {
     await actions[action](queue);
@@ -57,7 +68,8 @@ export async function administer(action: QueueAction, address: QueueAddress): Pr
   } catch (error) {
     throw unreachable(address, error);
   } finally {
-    await queue.disconnect();
+    purpose.isOver = true;
+    await answered(queue.disconnect()).catch(() => undefined);
   }
 }
 
@@ -70,8 +82,8 @@ const actions: Readonly<Record<QueueAction, (queue: Queue) => Promise<void>>> = 
   resume: (queue) => answered(queue.resume()),
   drain: async (queue) => {
     // One by one: each is told to whoever waits for it.
-    for (const job of await answered(queue.getJobs(["wait", "delayed", "prioritized"])))
-      await answered(job.remove()).catch((error: unknown) => {
+    for (const id of await answered(queue.getRanges(["wait", "delayed", "prioritized"])))
+      await answered(queue.remove(id)).catch((error: unknown) => {
         // What a worker has just taken stays with it.
         if (isAway(error)) throw error;
       });
@@ -82,8 +94,8 @@ async function statusOf(queue: Queue, address: QueueAddress, server: ServerFacts
   const [counts, isPaused, active, failed, workers] = await Promise.all([
     queue.getJobCounts(),
     queue.isPaused(),
-    queue.getJobs(["active"]),
-    queue.getJobs(["failed"], 0, MOST_FAILED - 1),
+    jobsOf(queue, "active"),
+    jobsOf(queue, "failed", MOST_FAILED),
     queue.getWorkers(),
   ]);
   const count = (...names: readonly string[]): number =>
@@ -111,10 +123,26 @@ async function statusOf(queue: Queue, address: QueueAddress, server: ServerFacts
   };
 }
 
+/** The jobs of a state that are there, and can be read: others than ours may put anything on a queue. */
+async function jobsOf(queue: Queue, state: "active" | "failed", most = 0): Promise<readonly Job[]> {
+  const ids = await queue.getRanges([state], 0, most - 1);
+  const found = ids.map(
+    (id): Promise<Job | undefined> =>
+      queue.getJob(id).catch((error: unknown) => {
+        if (error instanceof SyntaxError) return undefined;
+        throw error;
+      }),
+  );
+  return (await Promise.all(found)).filter((job) => job !== undefined);
+}
+
 const trialName = ({ id }: Job): string => orDefault(trialOfJob(id), "another's job");
 
 /** Redis lists the clients of all its databases. */
-function workerNames(clients: readonly Readonly<Record<string, string>>[], db: number): readonly string[] {
+export function workerNames(
+  clients: readonly Readonly<Record<string, string>>[],
+  db: number,
+): readonly string[] {
   // Some servers do not say.
   const own = clients.filter((client) => client.db === undefined || Number(client.db) === db);
   return [...new Set(own.map(({ rawname, name }) => nameOf(orDefault(rawname ?? name, ""))))].sort();

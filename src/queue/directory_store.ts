@@ -1,6 +1,6 @@
 import { lstat, readdir, readFile, rename, rm, stat, writeFile } from "node:fs/promises";
 import path from "node:path";
-import { ioError } from "../files/atomic.js";
+import { ioError, isTemporaryFile } from "../files/atomic.js";
 import { PenniError } from "../graph/errors.js";
 import { digestSchema } from "./names.js";
 import {
@@ -63,9 +63,14 @@ export class DirectoryStore implements Store {
   async checkWritable(): Promise<void> {
     await this.doing("write to", async () => {
       const file = path.join(this.root, temporaryName());
+      const second = path.join(this.root, temporaryName());
       try {
         await writeNew(file, "written to find out whether that can be done\n", false);
+        await link(file, second).catch((error: unknown) => {
+          throw withoutLinks(this.root, error);
+        });
       } finally {
+        await removeFile(second);
         await removeFile(file);
       }
     });
@@ -154,8 +159,16 @@ export class DirectoryStore implements Store {
   async prune(trial: string, kept: ReadonlySet<string>, graceMs: number): Promise<void> {
     await this.doing("write to", async () => {
       const folder = path.join(this.root, ...objectsOf(trial));
+<<<<<<< HEAD
       if (!(await this.folders.areThere(objectsOf(trial)))) return;
       const names = (await readdir(folder)).filter((name) => digestSchema.safeParse(name).success);
+=======
+      if (!(await this.checkFolders(objectsOf(trial)))) return;
+      // Those of workers that were killed while they wrote, too.
+      const names = (await readdir(folder)).filter(
+        (name) => digestSchema.safeParse(name).success || isTemporaryFile(name),
+      );
+>>>>>>> i19
       if (names.every((name) => kept.has(name))) return;
       const ages = new Map<string, number>();
       for (const name of names) {
@@ -213,6 +226,15 @@ export class DirectoryStore implements Store {
       throw ioError(this.root, `cannot ${what} the store`, error);
     }
   }
+}
+
+/** Of several results of a trial one is the first by the name that it makes; file systems of cameras and sticks cannot. */
+function withoutLinks(directory: string, error: unknown): PenniError {
+  return new PenniError("io", "the store's file system has no second names for files (hard links)", {
+    file: directory,
+    found: String(errnoOf(error)),
+    advice: "Choose a directory on another one, as NFS, ext4, XFS or a cluster's",
+  });
 }
 
 function objectsOf(trial: string | undefined): readonly string[] {

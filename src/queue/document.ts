@@ -8,9 +8,10 @@ import { readModelAndSize } from "../files/model_files.js";
 import { at, orDefault } from "../graph/at.js";
 import { PenniError } from "../graph/errors.js";
 import { parseJson } from "../run/texts.js";
+import { dataFingerprint } from "../sweep/data_fingerprint.js";
 import type { Trial } from "../sweep/trial.js";
-import { checkData, type DataMap, dataFingerprint, localSpec } from "./data_fingerprint.js";
-import { describeIssues, digestSchema, pathBelowSchema } from "./names.js";
+import { checkData, type DataMap, localSpec } from "./local_data.js";
+import { describeIssues, digestSchema, isPathBelow, pathBelowSchema } from "./names.js";
 import type { Store } from "./store.js";
 
 const storedFileSchema = z.strictObject({ name: pathBelowSchema, sha256: digestSchema });
@@ -46,9 +47,16 @@ type Input = z.infer<typeof inputSchema>;
 /** Settings that name files; what a document has in their place is put back by whoever runs the trial. */
 const inputNames = ["model", "teacher", "classes"] as const;
 
+/** An input in the store, and the files that it was read from, the one that is meant first. */
+interface Published {
+  readonly sources: readonly string[];
+  readonly state: string;
+  readonly input: Input;
+}
+
 /** The files of trials in a store, most of which have the same ones: what has not changed is not read again. */
 export class Publisher {
-  private readonly known = new Map<string, { readonly state: string; readonly input: Input }>();
+  private readonly known = new Map<string, Published>();
 
   constructor(private readonly store: Store) {}
 
@@ -78,7 +86,7 @@ export class Publisher {
 
   private async model(file: string): Promise<Input> {
     const known = this.known.get(file);
-    if (known !== undefined && (await this.isStill(file, known))) return known.input;
+    if (known !== undefined && (await this.isStill(known))) return known.input;
     const { dataFiles } = await readModelAndSize(file);
     return this.stored(
       file,
@@ -88,26 +96,35 @@ export class Publisher {
 
   /** @param others files that belong to it, from its folder */
   private async stored(place: string, others: readonly string[]): Promise<Input> {
+    const sources = [place, ...others.map((name) => path.join(path.dirname(place), name))];
+    // Before they are read: what changes meanwhile is read again for the next trial.
+    const state = await stateOf(sources);
     const files = [];
-    for (const name of [path.basename(place), ...others]) {
-      const { sha256 } = await this.store.putFile(path.join(path.dirname(place), name));
+    for (const [index, name] of [sentName(path.basename(place)), ...others].entries()) {
+      const { sha256 } = await this.store.putFile(at(sources, index));
       files.push({ name, sha256 });
     }
     const input = { place, files };
-    this.known.set(place, { state: await stateOf(input), input });
+    this.known.set(place, { sources, state, input });
     return input;
   }
 
-  private async isStill(file: string, { state, input }: { state: string; input: Input }): Promise<boolean> {
+  private async isStill({ sources, state, input }: Published): Promise<boolean> {
     const isThere = await Promise.all(input.files.map(({ sha256 }) => this.store.has(sha256)));
-    return !isThere.includes(false) && state === (await stateOf(input)) && file === input.place;
+    return !isThere.includes(false) && state === (await stateOf(sources));
   }
 }
 
+/** What a file is called on its way: nobody needs the name of a model, and not every system takes each. */
+function sentName(name: string): string {
+  if (isPathBelow(name)) return name;
+  const ending = path.extname(name);
+  return isPathBelow(ending) ? `input${ending}` : "input";
+}
+
 /** Changes with every change of the files. */
-async function stateOf({ place, files }: Input): Promise<string> {
-  const states = files.map(async ({ name }) => {
-    const file = path.join(path.dirname(place), name);
+async function stateOf(sources: readonly string[]): Promise<string> {
+  const states = sources.map(async (file) => {
     const { ino, size, mtimeMs } = await stat(file).catch((error: unknown) => {
       throw ioError(file, "cannot read the file", error);
     });

@@ -46,11 +46,16 @@ interface Connection {
   readonly tls?: { readonly servername?: string };
   readonly connectTimeout: number;
   readonly maxRetriesPerRequest: null;
-  readonly retryStrategy: (times: number) => number;
+  readonly retryStrategy: (times: number) => number | null;
+}
+
+/** What connections are for. Those of a server that is away try on until it is over, and keep the process alive. */
+export interface Purpose {
+  isOver: boolean;
 }
 
 /** How to connect: for as long as it takes, once a queue was there. */
-export function connectionOptions(address: QueueAddress): Connection {
+export function connectionOptions(address: QueueAddress, purpose: Purpose = { isOver: false }): Connection {
   const { host, port, db, username, password, isTls } = address;
   return {
     host,
@@ -61,6 +66,6 @@ export function connectionOptions(address: QueueAddress): Connection {
     ...(isTls ? { tls: isIP(host) === 0 ? { servername: host } : {} } : {}),
     connectTimeout: CONNECT_MS,
     maxRetriesPerRequest: null,
-    retryStrategy: (times) => Math.min(100 * times, LONGEST_PAUSE_MS),
+    retryStrategy: (times) => (purpose.isOver ? null : Math.min(100 * times, LONGEST_PAUSE_MS)),
   };
 }

@@ -16,16 +16,20 @@ const manifests: Readonly<Record<ManifestKind, () => string>> = {
   compose,
 };
 
-/** What a container of a worker does, where no image with Penni in it is at hand. */
+/**
+ * What a container of a worker does, where no image with Penni in it is at hand. The worker is its one process: npx
+ * would end at a SIGTERM without passing it on.
+ */
 const worker = (words: string): string =>
-  `exec npx --yes -p penni@${penniVersion()} -p bullmq@^6.7.0 -p ioredis@^5.11.0 penni worker ${words}`;
+  `npm install --global penni@${penniVersion()} bullmq@^6.7.0 ioredis@^5.11.0 && exec penni worker ${words}`;
 
 function kubernetes(): string {
   return `# A fleet of penni workers on Kubernetes.
 # Before: a Secret with the queue's address and Redis's password,
 #   kubectl create secret generic penni-queue --from-literal=password=PASSWORD \\
 #     --from-literal=url=redis://:PASSWORD@penni-redis:6379/0
-# a volume that all nodes see (ReadWriteMany) as the claim "penni-store", and the images at the same path as for the sweep.
+# a volume that all nodes see (ReadWriteMany) as the claim "penni-store"; the images, as a volume of the worker at the
+# same path as for the sweep. The sweep runs in a pod with these volumes, too, or wherever they and Redis can be reached.
 apiVersion: v1
 kind: Service
 metadata:
@@ -108,7 +112,7 @@ spec:
           command:
             - sh
             - -c
-            - ${worker("--store /store --work /work")}
+            - ${worker("--store /store --work /work --threads 4")}
           env:
             - name: PENNI_QUEUE
               valueFrom:
@@ -117,6 +121,7 @@ spec:
                   key: url
           resources:
             requests:
+              # As many as --threads says: a pod sees all processors of its node.
               cpu: "4"
               memory: 4Gi
             limits:
@@ -155,13 +160,13 @@ export PENNI_QUEUE
 : "\${PENNI_STORE:?the directory of the store}"
 
 # A trial writes its checkpoint and is given back before the time is over.
-npx --prefix "$HOME" penni worker --store "$PENNI_STORE" \\
+"$HOME/node_modules/.bin/penni" worker --store "$PENNI_STORE" --threads "$SLURM_CPUS_PER_TASK" \\
   --work "\${SLURM_TMPDIR:-/tmp}/penni-$SLURM_JOB_ID" --name "slurm-$SLURM_JOB_ID" &
 worker=$!
 trap 'kill -TERM "$worker"' TERM
 wait "$worker" || true
-# The first wait ends with the signal, the second with the worker.
-wait "$worker"
+# The first wait ends with the signal, the second with the worker; 143 says that it was asked to end, and has.
+wait "$worker" || { status=$?; [ $status -eq 143 ] || exit $status; }
 `;
 }
 
@@ -169,7 +174,8 @@ function systemd(): string {
   return `# A penni worker as a service, as many on a machine as are started: /etc/systemd/system/penni-worker@.service
 #   systemctl enable --now penni-worker@1 penni-worker@2
 # Before: npm install --global penni bullmq ioredis; a user "penni"; PENNI_QUEUE=redis://:PASSWORD@HEAD:6379/0 in
-# /etc/penni/queue.env (chmod 600); the store mounted at /srv/penni/store.
+# /etc/penni/queue.env (chmod 600); the store mounted at /srv/penni/store. Of several on one machine each takes all
+# processors: let --threads below say what share, or start one with --jobs.
 [Unit]
 Description=Penni worker %i
 Wants=network-online.target
@@ -200,7 +206,9 @@ WantedBy=multi-user.target
 
 function compose(): string {
   return `# Redis and penni workers on one machine or a swarm: docker compose up --scale worker=4
-# Before: REDIS_PASSWORD in .env beside this file (letters and digits; chmod 600), the store and the images as below.
+# Before: REDIS_PASSWORD in .env beside this file (letters and digits; chmod 600); the store as ./store, images that the
+# sweep calls /images (or --data-map FROM=/images below) as ./images. Of several on one machine each takes all processors:
+# let --threads below say what share, or start one with --jobs.
 services:
   redis:
     image: ${REDIS_IMAGE}

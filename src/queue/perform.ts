@@ -97,6 +97,8 @@ class Performance {
   private lines = "";
   /** Whether there are lines that the store does not have, as it may be away for a while. */
   private untold = false;
+  /** What did not work, and was said. */
+  private readonly troubles = new Set<string>();
   /** When by `performance.now()`: a clock that is set back would keep checkpoints from the store for as long. */
   private uploaded = { state: "", at: Number.NEGATIVE_INFINITY };
 
@@ -220,12 +222,15 @@ class Performance {
     return record?.ask;
   }
 
-  /** A store that is away for a while is no reason to end a trial that goes on without it. */
+  /** A store that is away for a while is no reason to end a trial that goes on without it; that is said once. */
   private async quietly(work: () => Promise<void>): Promise<void> {
     try {
       await work();
     } catch (error) {
-      this.workshop.notice(messageOf(error));
+      // Files differ, as temporary ones have names of their own.
+      const trouble = error instanceof PenniError ? error.problem : messageOf(error);
+      if (!this.troubles.has(trouble)) this.workshop.notice(messageOf(error));
+      this.troubles.add(trouble);
     }
   }
 
@@ -236,6 +241,8 @@ class Performance {
     if (performance.now() - this.uploaded.at < uploadMs) return;
     const state = this.snapshots.state();
     if (state === this.uploaded.state) return;
+    // Where it fails it is not tried more often either: it may read and write a lot before.
+    this.uploaded = { ...this.uploaded, at: performance.now() };
     await this.keep(await this.snapshots.take(false));
     this.uploaded = { state, at: performance.now() };
   }

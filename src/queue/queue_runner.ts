@@ -5,12 +5,13 @@ import { PenniError } from "../graph/errors.js";
 import { resultVersions } from "../sweep/provenance.js";
 import type { Trial, TrialOutcome, TrialRunner, TrialWatch } from "../sweep/trial.js";
 import { type QueueAddress, queueAddress, shownAddress, withoutPassword } from "./address.js";
+import { workerNames } from "./administration.js";
 import { Bell } from "./bell.js";
 import { DirectoryStore } from "./directory_store.js";
 import { Following, type Standing, type TrialQueue } from "./following.js";
-import { connectionOptions, KEY_PREFIX, loadBullMq, QUEUE_NAME } from "./libraries.js";
+import { connectionOptions, KEY_PREFIX, loadBullMq, type Purpose, QUEUE_NAME } from "./libraries.js";
 import { JOB_NAME, jobIdOf, type Payload } from "./payload.js";
-import { awaitServer, problemOf } from "./server.js";
+import { awaitServer, problemOf, within } from "./server.js";
 import type { Store } from "./store.js";
 import { TrialFiles } from "./trial_files.js";
 
@@ -44,6 +45,7 @@ const KEPT_SECONDS = 3600;
 const KEPT_JOBS = 1000;
 /** What Redis has not answered by then is asked again when it is back. */
 const ANSWER_MS = 10_000;
+const DISCONNECTING_MS = 1000;
 
 /**
  * Runs trials on the workers of a queue.
@@ -58,7 +60,13 @@ export async function openQueueRunner(options: QueueRunnerOptions): Promise<Tria
   const store = await DirectoryStore.create(options.store);
   // Otherwise each trial would only find out, and fail.
   await store.checkWritable();
-  return new QueueRunner(library, address, store, options);
+  const runner = new QueueRunner(library, address, store, options);
+  await runner.tellWorkers();
+  return runner;
+}
+
+async function settledWithin(work: readonly Promise<void>[], milliseconds: number): Promise<void> {
+  await within(Promise.allSettled(work), milliseconds).catch(() => undefined);
 }
 
 /** States of jobs that nobody works on. */
@@ -73,6 +81,7 @@ class QueueRunner implements TrialRunner, TrialQueue {
   /** Jobs that this runner itself has taken off, of which it has not been told yet. */
   private readonly removed = new Set<string>();
   readonly files: TrialFiles;
+  private readonly purpose: Purpose = { isOver: false };
   private isAway = false;
   private isStoreAway = false;
 
@@ -84,7 +93,7 @@ class QueueRunner implements TrialRunner, TrialQueue {
   ) {
     this.files = new TrialFiles(store, (text) => this.tell(text));
     this.places = options.places ?? DEFAULT_PLACES;
-    const connection = { connection: connectionOptions(address), prefix: KEY_PREFIX };
+    const connection = { connection: connectionOptions(address, this.purpose), prefix: KEY_PREFIX };
     this.queue = new library.Queue(QUEUE_NAME, {
       ...connection,
       streams: { events: { maxLen: MOST_EVENTS } },
@@ -94,6 +103,14 @@ class QueueRunner implements TrialRunner, TrialQueue {
     this.queue.on("error", () => undefined);
     this.events.on("error", () => undefined);
     this.listen();
+  }
+
+  /** Says if nobody is there to compute anything, which is no error: workers may come later. */
+  async tellWorkers(): Promise<void> {
+    // Some servers do not say who is there.
+    const workers = await within(this.queue.getWorkers(), ANSWER_MS).catch(() => undefined);
+    if (workers !== undefined && workerNames(workers, this.address.db).length === 0)
+      this.tell("no worker takes trials from this queue yet: waiting (penni worker --queue URL --store DIR)");
   }
 
   private listen(): void {
@@ -172,11 +189,9 @@ class QueueRunner implements TrialRunner, TrialQueue {
   }
 
   async close(): Promise<void> {
-    await Promise.race([
-      Promise.allSettled([this.events.close(), this.queue.close()]),
-      new Promise((resolve) => setTimeout(resolve, ANSWER_MS).unref()),
-    ]);
-    await Promise.allSettled([this.events.disconnect(), this.queue.disconnect()]);
+    await settledWithin([this.events.close(), this.queue.close()], ANSWER_MS);
+    this.purpose.isOver = true;
+    await settledWithin([this.events.disconnect(), this.queue.disconnect()], DISCONNECTING_MS);
   }
 
   get lookMs(): number {
@@ -219,8 +234,9 @@ class QueueRunner implements TrialRunner, TrialQueue {
     if (state === "failed") return { kind: "failed", reason: job.failedReason, attempts: job.attemptsMade };
     if (state === "unknown") return { kind: "missing" };
     if (!WAITING.has(state)) return { kind: "running" };
-    // Left by a sweep that was killed, with another store or another version: no worker of this one would take it.
-    const isOurs = isDeepStrictEqual(job.data, payload);
+    // Left by a sweep that was killed, with another store or another version: no worker of this one would take it. Another
+    // sweep's document of the same trial says as much as ours; only where it has the model from may be another place.
+    const isOurs = isDeepStrictEqual({ ...job.data, document: payload.document }, payload);
     return { kind: !isOurs && (await this.remove(payload.trial)) ? "missing" : "waiting" };
   }
 

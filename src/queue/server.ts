@@ -62,13 +62,18 @@ export async function awaitServer(
     } catch (error) {
       if (isHopeless(error)) throw unreachable(address, error);
       const reason = withoutPassword(problemOf(error), address);
-      return new Missing(`${shown} is not there yet (${reason}): waiting`, (after) =>
+      const hint = speaksOtherwise(reason) ? `; ${OTHER_PROTOCOL}` : "";
+      return new Missing(`${shown} is not there yet (${reason}${hint}): waiting`, (after) =>
         unreachable(address, error, after),
       );
     }
   };
   return whenThere(look, `${shown} is there`, patience);
 }
+
+/** A server that takes the connection and ends it may be about to start, or speak TLS where this does not. */
+const speaksOtherwise = (reason: string): boolean => /closed|ECONNRESET|EPIPE/i.test(reason);
+const OTHER_PROTOCOL = "if it speaks TLS, its address begins with rediss://";
 
 /** A machine that has just been started may not know names yet; without a network it never will. */
 const NAMING_MS = 20_000;

@@ -1,13 +1,15 @@
 import { randomBytes } from "node:crypto";
 import { mkdtempSync, rmSync } from "node:fs";
-import { mkdir, mkdtemp, readdir, rm } from "node:fs/promises";
+import { mkdir, mkdtemp, readdir, rm, stat } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import path from "node:path";
 import { ioError } from "../files/atomic.js";
 import { checkDirectoryPath } from "../files/directories.js";
-import { RunLock } from "../run/lock.js";
+import { isLockFile, RunLock } from "../run/lock.js";
 
 const NAME = /^worker-[0-9a-f]{12}$/;
+/** A folder is locked at once after it is made; of one that stays without a lock the worker was killed in between. */
+const LOCKING_MS = 60_000;
 
 /** Where a worker puts the trials that it runs: a folder of its own, which is removed at its end. */
 export class WorkDirectory {
@@ -32,7 +34,7 @@ export class WorkDirectory {
           : path.join(place, `worker-${randomBytes(6).toString("hex")}`);
       await mkdir(root, { recursive: true });
       const lock = await RunLock.acquire(root);
-      if (place !== undefined) await removeLeft(place, path.basename(root));
+      if (place !== undefined) await removeLeft(place, root);
       return new WorkDirectory(root, lock);
     } catch (error) {
       throw ioError(place ?? tmpdir(), "cannot work in the directory", error);
@@ -65,12 +67,24 @@ export class WorkDirectory {
 }
 
 async function removeLeft(place: string, own: string): Promise<void> {
+  // By the clock of the file system, which may be another machine's.
+  const { mtimeMs: now } = await stat(own);
   for (const name of await readdir(place)) {
-    if (!NAME.test(name) || name === own) continue;
     const root = path.join(place, name);
+    if (!NAME.test(name) || root === own || (await isBeingMade(root, now))) continue;
     const lock = await RunLock.acquire(root).catch(() => undefined);
     // Another worker of this place, or of another machine that has the same.
     if (lock === undefined) continue;
     await rm(root, { recursive: true, force: true }).catch(() => undefined);
+  }
+}
+
+/** Whether another worker may be about to lock its new folder, or to remove it. */
+async function isBeingMade(root: string, now: number): Promise<boolean> {
+  try {
+    const { mtimeMs } = await stat(root);
+    return now - mtimeMs < LOCKING_MS && !(await readdir(root)).some(isLockFile);
+  } catch {
+    return true;
   }
 }

@@ -2,10 +2,10 @@ import type { Job, Worker } from "bullmq";
 import { messageOf, PenniError } from "../graph/errors.js";
 import { type QueueAddress, shownAddress, withoutPassword } from "./address.js";
 import { Bell } from "./bell.js";
-import { connectionOptions, KEY_PREFIX, loadBullMq, QUEUE_NAME } from "./libraries.js";
+import { connectionOptions, KEY_PREFIX, loadBullMq, type Purpose, QUEUE_NAME } from "./libraries.js";
 import { checkFormat, checkStore, checkVersions, type Payload, readPayload } from "./payload.js";
 import { type Interruption, type Performed, perform, type Workshop } from "./perform.js";
-import { awaitServer, checkClock, isAway, problemOf } from "./server.js";
+import { awaitServer, checkClock, isAway, problemOf, within } from "./server.js";
 
 export interface WorkerOptions {
   readonly address: QueueAddress;
@@ -65,6 +65,7 @@ class QueueWorker {
   private readonly running = new Map<string, AbortController>();
   private readonly counts = { done: 0, failed: 0, refused: 0 };
   private readonly said = new Set<string>();
+  private readonly purpose: Purpose = { isOver: false };
   private isAway = false;
   /** With `isOnce`. */
   private failure: PenniError | undefined;
@@ -101,7 +102,7 @@ class QueueWorker {
       QUEUE_NAME,
       (job: Job, token?: string) => this.process(worker, job, token),
       {
-        connection: connectionOptions(address),
+        connection: connectionOptions(address, this.purpose),
         prefix: KEY_PREFIX,
         name: workshop.worker,
         concurrency: isOnce ? 1 : jobs,
@@ -134,6 +135,7 @@ class QueueWorker {
     });
     await Promise.race([worker.close(), late]);
     clearTimeout(timer);
+    this.purpose.isOver = true;
     await Promise.race([worker.disconnect(), new Promise((resolve) => setTimeout(resolve, RETRY_MS))]);
   }
 
@@ -174,8 +176,17 @@ class QueueWorker {
       this.counts.done += 1;
       return { status };
     }
-    await job.moveToWait(token);
+    await this.giveBack(job, token);
     throw new this.library.WaitingError();
+  }
+
+  /** Where Redis is away, the trial goes on elsewhere as that of a worker that was killed. */
+  private async giveBack(job: Job, token: string | undefined): Promise<void> {
+    try {
+      await within(job.moveToWait(token), CLOSING_MS);
+    } catch (error) {
+      this.tellError(error);
+    }
   }
 
   private async performed(job: Job, payload: Payload, interrupted: AbortSignal): Promise<Performed> {

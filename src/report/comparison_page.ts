@@ -191,14 +191,14 @@ function chart(cost: Cost, quality: Quality, finished: readonly Finished[]): rea
   ];
 }
 
-/** The points that no other one beats, from the left to the right. */
+/** The points that no other one beats, from the left to the right; of equal ones all, as in a sweep's `pareto.json`. */
 function front(points: readonly PlotPoint[]): readonly PlotPoint[] {
-  let highest = Number.NEGATIVE_INFINITY;
+  let last: PlotPoint | undefined;
   return points
     .toSorted((a, b) => a.x - b.x || b.y - a.y)
-    .filter(({ y }) => {
-      if (y <= highest) return false;
-      highest = y;
+    .filter((point) => {
+      if (last !== undefined && (point.y < last.y || (point.y === last.y && point.x > last.x))) return false;
+      last = point;
       return true;
     });
 }

@@ -9,7 +9,8 @@ import { checkEmpty } from "../run/config_file.js";
 import { RunLock } from "../run/lock.js";
 import { versions } from "../run/provenance.js";
 import { parseJson, readText } from "../run/texts.js";
-import { FileDigests } from "./identity.js";
+import { dataFingerprint } from "./data_fingerprint.js";
+import { InputFiles, type SweepInputs } from "./identity.js";
 import { Journal, type SweepEvent, sweepEventSchema } from "./journal.js";
 import { type SweepSpec, sweepSpecSchema } from "./spec.js";
 import { applyEvent, type SweepState, stateOf, type TrialState } from "./state.js";
@@ -26,6 +27,8 @@ export const frozenSchema = z.strictObject({
   spec: sweepSpecSchema,
   /** SHA-256 of the files that settings name. */
   files: z.record(z.string(), z.string()),
+  /** Digests of images that are files, by their specifications. */
+  images: z.record(z.string(), z.string()).default({}),
   versions: z.object({ penni: z.string(), node: z.string(), onnxruntime: z.string() }),
 });
 
@@ -94,6 +97,7 @@ export class SweepDirectory {
     private readonly known: TrialState[],
     private readonly journal: Journal,
     private readonly lock: RunLock,
+    private readonly inputs: InputFiles,
   ) {}
 
   /** @throws PenniError as `checkDirectoryPath`; "io" also if the directory holds anything, or a process works in it */
@@ -112,10 +116,10 @@ export class SweepDirectory {
 
   /**
    * Starts a sweep.
-   * @param files digests of the files that its settings name
+   * @param inputs digests of the files and images that its settings name
    * @throws PenniError "io" as `checkFree`, or if it cannot be written
    */
-  static async create(root: string, spec: SweepSpec, files: FrozenSweep["files"]): Promise<SweepDirectory> {
+  static async create(root: string, spec: SweepSpec, inputs: SweepInputs): Promise<SweepDirectory> {
     await SweepDirectory.checkFree(root);
     try {
       if (!existsSync(root)) await makeDirectory(path.resolve(root));
@@ -124,9 +128,15 @@ export class SweepDirectory {
     }
     const lock = await RunLock.acquire(root);
     try {
-      const frozen: FrozenSweep = { format: FORMAT, spec, files: { ...files }, versions: versions() };
+      const frozen: FrozenSweep = {
+        format: FORMAT,
+        spec,
+        files: { ...inputs.files },
+        images: { ...inputs.images },
+        versions: versions(),
+      };
       await writeFileAtomic(path.join(root, SWEEP), `${JSON.stringify(frozen, null, 2)}\n`);
-      return await SweepDirectory.opened({ root, frozen, state: [] }, lock);
+      return await SweepDirectory.opened({ root, frozen, state: [] }, lock, new InputFiles(frozen.files));
     } catch (error) {
       await lock.release();
       throw error;
@@ -135,22 +145,28 @@ export class SweepDirectory {
 
   /**
    * Goes on with a sweep.
-   * @throws PenniError "bad-file" if there is none or one of its files has changed; "io" if a process works in it
+   * @throws PenniError "bad-file" if there is none, or its files or images have changed; "io" if a process works in it
    */
   static async open(root: string): Promise<SweepDirectory> {
     await readSweep(root);
     const lock = await RunLock.acquire(root);
     try {
       const record = await readSweep(root);
-      await checkFiles(record);
-      return await SweepDirectory.opened(record, lock);
+      const inputs = new InputFiles(record.frozen.files);
+      await checkFiles(record, inputs, false);
+      await checkImages(record);
+      return await SweepDirectory.opened(record, lock, inputs);
     } catch (error) {
       await lock.release();
       throw error;
     }
   }
 
-  private static async opened(record: SweepRecord, lock: RunLock): Promise<SweepDirectory> {
+  private static async opened(
+    record: SweepRecord,
+    lock: RunLock,
+    inputs: InputFiles,
+  ): Promise<SweepDirectory> {
     const { root, frozen, state } = record;
     const trials = path.join(root, TRIALS);
     try {
@@ -159,7 +175,8 @@ export class SweepDirectory {
     } catch (error) {
       throw ioError(trials, "cannot create the directory", error);
     }
-    return new SweepDirectory(root, frozen, [...state], await Journal.open(path.join(root, JOURNAL)), lock);
+    const journal = await Journal.open(path.join(root, JOURNAL));
+    return new SweepDirectory(root, frozen, [...state], journal, lock, inputs);
   }
 
   /** As it is at every moment: what changes are its elements. */
@@ -169,6 +186,14 @@ export class SweepDirectory {
 
   get spec(): SweepSpec {
     return this.frozen.spec;
+  }
+
+  /**
+   * Finds out whether trials to come would be of the same files as those before; what is gone is for them to say.
+   * @throws PenniError "bad-file" naming one that has changed since the sweep was started
+   */
+  checkFiles(): Promise<void> {
+    return checkFiles(this, this.inputs, true);
   }
 
   /**
@@ -214,17 +239,33 @@ async function removeDrafts(trials: string): Promise<void> {
 
 const DRAFT = /^\d+\.new-[0-9a-f]+$/;
 
-/** Trials that were computed and those to come must be of the same files. */
-async function checkFiles({ root, frozen }: SweepRecord): Promise<void> {
-  const digests = new FileDigests();
-  for (const [file, expected] of Object.entries(frozen.files)) {
-    const found = await digests.of(file);
+/** @param mayMiss whether it is all right if a file is gone */
+async function checkFiles(
+  { root, frozen }: Pick<SweepRecord, "root" | "frozen">,
+  inputs: InputFiles,
+  mayMiss: boolean,
+): Promise<void> {
+  const found = await inputs.findChanged(mayMiss);
+  if (found === undefined) return;
+  const { file, digest } = found;
+  throw new PenniError("bad-file", "this file has changed since the sweep was started", {
+    file,
+    expected: `SHA-256 ${frozen.files[file]}, as ${path.join(root, SWEEP)} says`,
+    found: digest,
+    advice: "Put the file back, or start a new sweep",
+  });
+}
+
+/** Read once, as there may be many: what changes later is found when the sweep goes on, and by each worker. */
+async function checkImages({ root, frozen }: SweepRecord): Promise<void> {
+  for (const [spec, expected] of Object.entries(frozen.images)) {
+    const found = await dataFingerprint(spec);
     if (found === expected) continue;
-    throw new PenniError("bad-file", "this file has changed since the sweep was started", {
-      file,
-      expected: `SHA-256 ${expected}, as ${path.join(root, SWEEP)} says`,
-      found,
-      advice: "Put the file back, or start a new sweep",
+    throw new PenniError("bad-file", "these images have changed since the sweep was started", {
+      file: spec,
+      expected: `files with the digest ${expected}, as ${path.join(root, SWEEP)} says`,
+      found: `${found}`,
+      advice: "Put them back as they were, or start a new sweep",
     });
   }
 }

@@ -115,8 +115,10 @@ class Engine {
 
   /** Starts trials as long as there are any and places for them. */
   private async fill(): Promise<void> {
+    const { sweep } = this.work;
     try {
       while (!this.halt.signal.aborted && !this.isTakenOff && this.running.size < this.places) {
+        await sweep.checkFiles();
         const trial = await this.next();
         if (trial === undefined) return;
         this.start(trial);

@@ -7,7 +7,8 @@ export type AxisValue = string | number | boolean;
 export interface Trial {
   /**
    * SHA-256, 64 hexadecimal digits, of everything that decides the result: the settings, the bytes of the model and of
-   * other files that they name, and the specification of the data. Two trials with one id have one result.
+   * other files that they name, the specification of the data and its digest, the versions of Penni and ONNX Runtime that
+   * the sweep asks for. Two trials with one id have one result.
    */
   readonly id: string;
   /** Place in the sweep, from 0. */

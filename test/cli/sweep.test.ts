@@ -51,6 +51,11 @@ const json = (...names: readonly string[]): unknown => JSON.parse(readFileSync(f
 /** What is wrong, the file, and what the one line on stderr must say. */
 const refusals: readonly (readonly [string, unknown, RegExp])[] = [
   ["no JSON", "{", /this is no JSON/],
+  [
+    "a name twice, of which JSON would pass over the first",
+    `{"base": ${JSON.stringify(base)},\n "axes": {"basis": [2], "seed": [1], "basis": [3]}}`,
+    /line 2: a name is there for the second time: .*"basis"/,
+  ],
   ["no object", [], /the sweep is not what it should be/],
   ["no axes", { base }, /axes is not what it should be/],
   ["empty axes", { base, axes: {} }, /axes are empty/],
@@ -75,6 +80,26 @@ const refusals: readonly (readonly [string, unknown, RegExp])[] = [
   ],
   ["a share beyond all", { base, axes: { validation: [0.1, 2] } }, /axes\.validation\[1\]/],
   ["a value twice", { base, axes: { seed: [1, 2, 1] } }, /axes\.seed\[2\] is there already/],
+  [
+    "a value twice, once as a text",
+    { base, axes: { basis: ["2", 3, 2] } },
+    /axes\.basis\[2\] is there already/,
+  ],
+  [
+    "a range with a misspelt end",
+    { base, axes: { l1: { min: 1, mx: 2 } }, search: { kind: "random", trials: 3 } },
+    /there is no axes\.l1\.mx.*Did you mean max\?/,
+  ],
+  [
+    "a range without an end",
+    { base, axes: { l1: { min: 1 } }, search: { kind: "random", trials: 3 } },
+    /axes\.l1\.max is not what it should be/,
+  ],
+  [
+    "one value in place of a list",
+    { base, axes: { basis: 4 } },
+    /axes\.basis .*expected array, received number/,
+  ],
   ["an axis in base", { base: { ...base, basis: 2 }, axes: { basis: [2] } }, /axes\.basis is in base, too/],
   [
     "a range in a grid",

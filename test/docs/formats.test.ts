@@ -208,6 +208,7 @@ test("docs/formats.md says what results.json holds", () => {
     format: 1 as const,
     spec: { base: {}, axes: { basis: [4, 5] }, search },
     files: {},
+    images: {},
     versions,
   };
   const asked = (number: number) =>

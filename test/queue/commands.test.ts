@@ -4,6 +4,8 @@ import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync } from "node
 import { tmpdir } from "node:os";
 import path from "node:path";
 import { after, before, describe, test } from "node:test";
+import { queueAddress } from "../../src/queue/address.js";
+import { administer } from "../../src/queue/administration.js";
 import { DirectoryStore } from "../../src/queue/directory_store.js";
 import { openQueueRunner } from "../../src/queue/queue_runner.js";
 import { penni } from "../../support/command_line.js";
@@ -134,6 +136,26 @@ describe("penni worker", { skip: withoutRedis, concurrency: 4 }, () => {
         readFileSync(path.join(plain, name)),
         name,
       );
+  });
+
+  test("a worker that is asked to end while Redis is away ends", async () => {
+    const server = await TestRedis.start();
+    const { child, said, ended } = start(["worker", "--store", store, "--name", "waiting"], server.url);
+    const { url } = server;
+    await until(
+      async () => (await administer("status", queueAddress(url))).workers.includes("waiting"),
+      () => said.text,
+    );
+    await server.down();
+    await until(
+      () => /is away/.test(said.text),
+      () => said.text,
+    );
+    child.kill("SIGTERM");
+    const { status, text } = await ended;
+    await server.end();
+    assert.equal(status, 143, text);
+    assert.doesNotMatch(text, /unexpected error/);
   });
 
   test("a full disk: the trial fails with the reason, after a stated number of attempts", async () => {

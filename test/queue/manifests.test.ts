@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
-import { spawnSync } from "node:child_process";
-import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { spawn, spawnSync } from "node:child_process";
+import { chmodSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import path from "node:path";
 import { after, describe, test } from "node:test";
@@ -80,10 +80,12 @@ const object = z.discriminatedUnion("kind", [
   }),
 ]);
 
+const slurmJob = { SLURM_JOB_ID: "7", SLURM_CPUS_PER_TASK: "2" };
+
 /** The words of the call of `penni worker` in a manifest, lines that a shell continues joined. */
 function workerCalls(text: string): readonly (readonly string[])[] {
-  return [...text.replaceAll("\\\n", " ").matchAll(/^(?!#).*\bpenni (worker .*)$/gm)].map(([, words = ""]) =>
-    words.replace(/ &$/, "").trim().split(/\s+/),
+  return [...text.replaceAll("\\\n", " ").matchAll(/^(?!#).*\bpenni"? (worker .*)$/gm)].map(
+    ([, words = ""]) => words.replace(/ &$/, "").trim().split(/\s+/),
   );
 }
 
@@ -98,11 +100,61 @@ describe("penni worker --print", () => {
       for (const words of calls) {
         const program = await createProgram({ stdout: output, stderr: output }, words);
         for (const command of program.commands) command.action(() => undefined);
-        // Variables of shells and of systemd stand for names.
-        const plain = words.map((word) => word.replace(/\$\{?[\w:/-]+\}?|%./g, "x").replaceAll('"', ""));
+        // Variables of shells and of systemd stand for names, but for one.
+        const plain = words.map((word) =>
+          word
+            .replace(/\$SLURM_CPUS_PER_TASK/, "2")
+            .replace(/\$\{?[\w:/-]+\}?|%./g, "x")
+            .replaceAll('"', ""),
+        );
         await program.parseAsync(plain, { from: "user" });
         assert.ok(plain.includes("--store"));
       }
+    }
+  });
+
+  test("the worker gets the signal that asks it to end, from whatever runs it", async (context) => {
+    const bin = path.join(folder, "node_modules/.bin");
+    mkdirSync(bin, { recursive: true });
+    // Stand for npm, which has nothing to install here, and for a worker.
+    writeFileSync(path.join(bin, "npm"), "#!/bin/sh\nexit 0\n");
+    writeFileSync(
+      path.join(bin, "penni"),
+      `#!${process.execPath}
+       process.on("SIGTERM", () => setTimeout(() => { console.log("given back"); process.exit(143); }, 300));
+       setInterval(() => undefined, 1000);
+       console.log("begun");`,
+    );
+    for (const name of ["npm", "penni"]) chmodSync(path.join(bin, name), 0o755);
+    writeFileSync(path.join(folder, ".penni-queue"), "redis://:x@head:6379/0");
+    const [, , , deployment] = parseAllDocuments(manifest("k8s")).map((each) => object.parse(each.toJSON()));
+    const composed = z
+      .object({ services: z.object({ worker: z.object({ command: z.array(z.string()) }) }) })
+      .parse(parse(manifest("compose")));
+    const script = path.join(folder, "fleet.sh");
+    writeFileSync(script, manifest("slurm"));
+    const calls = [
+      deployment?.kind === "Deployment" ? deployment.spec.template.spec.containers[0]?.command : undefined,
+      composed.services.worker.command,
+      ["bash", script],
+    ];
+    for (const [program = "", ...words] of calls.map((call) => call ?? [])) {
+      const child = spawn(program, words, {
+        stdio: ["ignore", "pipe", "inherit"],
+        env: { PATH: `${bin}:${process.env.PATH}`, HOME: folder, PENNI_STORE: folder, ...slurmJob },
+      });
+      let said = "";
+      child.stdout.on("data", (chunk: Buffer) => {
+        said += chunk.toString();
+        if (said === "begun\n") child.kill("SIGTERM");
+      });
+      const status = await new Promise((resolve) => {
+        child.on("error", () => resolve(undefined));
+        child.on("close", resolve);
+      });
+      if (status === undefined) return context.skip(`needs ${program}`);
+      assert.equal(said, "begun\ngiven back\n");
+      assert.ok(status === 143 || status === 0, `${status}`);
     }
   });
 

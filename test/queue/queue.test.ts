@@ -1,5 +1,6 @@
 import assert from "node:assert/strict";
 import {
+  copyFileSync,
   existsSync,
   mkdirSync,
   mkdtempSync,
@@ -15,6 +16,7 @@ import { after, before, describe, type TestContext, test } from "node:test";
 import { setTimeout as sleep } from "node:timers/promises";
 import { Queue } from "bullmq";
 import { Redis } from "ioredis";
+import { PenniError } from "../../src/graph/errors.js";
 import { queueAddress } from "../../src/queue/address.js";
 import { administer } from "../../src/queue/administration.js";
 import { DirectoryStore } from "../../src/queue/directory_store.js";
@@ -22,6 +24,8 @@ import { connectionOptions, KEY_PREFIX, QUEUE_NAME } from "../../src/queue/libra
 import { JOB_NAME, jobIdOf } from "../../src/queue/payload.js";
 import { openQueueRunner } from "../../src/queue/queue_runner.js";
 import { writeRecord } from "../../src/queue/records.js";
+import type { RecordName } from "../../src/queue/store.js";
+import { sha256 } from "../../src/sweep/identity.js";
 import { sweepEventSchema } from "../../src/sweep/journal.js";
 import type { Trial, TrialOutcome, TrialRunner } from "../../src/sweep/trial.js";
 import { ownVersions, startWorker, type TestWorker, TrialMaker, WatchedEpochs } from "../../support/queue.js";
@@ -290,6 +294,77 @@ describe("trials on a queue", { skip: withoutRedis, concurrency: 6 }, () => {
     }
   });
 
+  test("a worker that is asked to end while Redis is away ends, and its trial goes on from its checkpoint", async (context) => {
+    const { scene, server } = await openAlone(context);
+    const first = await scene.startWorker({ lostAfterMs: 3000 });
+    const trial = scene.maker.fake({ epochs: 40, milliseconds: 50, holdsAt: 10 });
+    const outcome = scene.run(trial);
+    await until(() => scene.epochs(trial).length > 3);
+    await server.down();
+    first.leave();
+    await first.report;
+    await server.up();
+    await scene.startWorker({ lostAfterMs: 3000, workshop: { worker: "second" } });
+    const ended = await outcome;
+    assert.equal(ended.status === "done" ? ended.provenance.worker : ended.status, "second");
+    assert.equal(scene.epochs(trial).length, 40, "nothing is computed twice");
+  });
+
+  test("a store that is full is said once, and the trial goes on", async (context) => {
+    const scene = await open(context);
+    const store = await DirectoryStore.open(scene.store);
+    let tries = 0;
+    const full = new Proxy(store, {
+      get: (target, name) => {
+        const found: unknown = Reflect.get(target, name);
+        if (typeof found !== "function") return found;
+        if (name !== "setRecord") return found.bind(target);
+        return async (id: string, record: RecordName, content: string): Promise<void> => {
+          if (record === "starts") return target.setRecord(id, record, content);
+          tries += 1;
+          throw new PenniError("io", "cannot write to the store", {
+            file: `.penni-${tries}.tmp`,
+            found: "ENOSPC",
+          });
+        };
+      },
+    });
+    const worker = await scene.startWorker({ workshop: { store: full } });
+    const trial = scene.maker.fake({ epochs: 30, milliseconds: 50 });
+    const outcome = scene.run(trial);
+    await until(() => scene.epochs(trial).length === 30);
+    await outcome;
+    assert.ok(tries > 10, `${tries}`);
+    const said = worker.notices.filter((text) => /cannot write to the store/.test(text));
+    // Once while it ran; then each attempt says why it has failed.
+    assert.equal(said.length, 3 * 2, said.join("\n"));
+  });
+
+  test("two sweeps that have the same trial's model at different places leave each other's job as it is", async (context) => {
+    const scene = await open(context);
+    await administer("pause", queueAddress(scene.url));
+    const trial = scene.maker.fake({ epochs: 1, milliseconds: 1 });
+    const copy = path.join(scene.maker.folder, "copy.onnx");
+    copyFileSync(scene.maker.model, copy);
+    const same: Trial = { ...trial, number: 1000, settings: { ...trial.settings, model: copy } };
+    const first = scene.run(trial);
+    const job = async () => (await scene.withQueue((queue) => queue.getJob(jobIdOf(trial.id))))?.timestamp;
+    await until(async () => (await job()) !== undefined);
+    const before = await job();
+    const other = await scene.openRunner();
+    const second = other.run(same, scene.maker.directory(same), new WatchedEpochs());
+    // Many looks of both.
+    await sleep(2000);
+    assert.equal(await job(), before);
+    await administer("resume", queueAddress(scene.url));
+    await scene.startWorker();
+    assert.deepEqual(
+      (await Promise.all([first, second])).map(({ status }) => status),
+      ["done", "done"],
+    );
+    await other.close();
+  });
+
   test("Redis lost entirely: the sweep fills the new one with what is missing", async (context) => {
     const { scene, server } = await openAlone(context);
     await scene.startWorker();
@@ -370,6 +445,26 @@ describe("trials on a queue", { skip: withoutRedis, concurrency: 6 }, () => {
       again.map((outcome) => outcome.status),
       ["done", "done"],
     );
+  });
+
+  test("penni queue looks over jobs that cannot be read, and takes them off, too", async (context) => {
+    const scene = await open(context);
+    const address = queueAddress(scene.url);
+    const keys = `${KEY_PREFIX}:${QUEUE_NAME}`;
+    const client = new Redis(scene.url);
+    context.after(() => client.disconnect());
+    for (const [id, list] of [
+      ["torn", "wait"],
+      ["torn-active", "active"],
+    ] as const) {
+      await client.hset(`${keys}:${id}`, { data: "{", name: "trial", opts: "{", timestamp: "1" });
+      await client.lpush(`${keys}:${list}`, id);
+    }
+    await client.lpush(`${keys}:active`, "gone");
+    const status = await administer("status", address);
+    assert.deepEqual([status.waiting, status.running], [1, []]);
+    assert.equal((await administer("drain", address)).waiting, 0);
+    assert.equal(await client.exists(`${keys}:torn`), 0);
   });
 
   test("a store that is away: the attempt fails with the reason, and a later one succeeds", async (context) => {
@@ -466,6 +561,21 @@ describe("trials on a queue", { skip: withoutRedis, concurrency: 6 }, () => {
     const outcome = await scene.run(trial);
     assert.match(outcome.status === "failed" ? outcome.reason : "", /ended its workers each time.*10 starts/);
     assert.deepEqual(scene.maker.log(trial), []);
+  });
+
+  test("a model may be called as its system allows", async (context) => {
+    const scene = await open(context);
+    await scene.startWorker();
+    for (const name of [`${"n".repeat(250)}.onnx`, 'net: "v2"?.onnx', "a\\b.onnx", "net\n2.onnx"]) {
+      const model = path.join(scene.maker.folder, name);
+      copyFileSync(scene.maker.model, model);
+      const { id: _, ...trial } = scene.maker.fake({ epochs: 1, milliseconds: 1 });
+      const named = { ...trial, id: sha256(name), settings: { ...trial.settings, model } };
+      const outcome = await scene.run(named);
+      assert.equal(outcome.status, "done", JSON.stringify(outcome));
+      const config = JSON.parse(readFileSync(path.join(scene.maker.directory(named), "config.json"), "utf8"));
+      assert.equal(config.model, model);
+    }
   });
 
   test("a trial whose model is gone fails with the reason, and nothing is put on the queue", async (context) => {

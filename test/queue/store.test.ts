@@ -8,20 +8,24 @@ import {
   rmSync,
   symlinkSync,
   truncateSync,
+  utimesSync,
   writeFileSync,
 } from "node:fs";
+import fsPromises from "node:fs/promises";
+import { syncBuiltinESMExports } from "node:module";
 import { tmpdir } from "node:os";
 import path from "node:path";
 import { after, describe, test } from "node:test";
 import { PenniError } from "../../src/graph/errors.js";
 import { Bell } from "../../src/queue/bell.js";
-import { dataFingerprint, localSpec } from "../../src/queue/data_fingerprint.js";
 import { DirectoryStore } from "../../src/queue/directory_store.js";
+import { localSpec } from "../../src/queue/local_data.js";
 import { manifestSchema } from "../../src/queue/manifest.js";
 import { isPathBelow, runFileSchema } from "../../src/queue/names.js";
 import { restore, Snapshots } from "../../src/queue/snapshot.js";
 import { type RecordName, recordNames } from "../../src/queue/store.js";
 import { awaitMarked } from "../../src/queue/store_marker.js";
+import { dataFingerprint } from "../../src/sweep/data_fingerprint.js";
 
 const folder = mkdtempSync(path.join(tmpdir(), "penni-store-"));
 after(() => rmSync(folder, { recursive: true, force: true }));
@@ -136,6 +140,23 @@ describe("the store in a directory", () => {
     await assert.rejects(wait("thesis", 10_000), isError("io", /not empty, and no store/));
   });
 
+  test("on a file system without hard links is refused before anything is computed", async (t) => {
+    const store = await DirectoryStore.create(place("stick"));
+    const linking = t.mock.method(fsPromises, "link", async () => {
+      throw Object.assign(new Error("not permitted"), { code: "EPERM" });
+    });
+    syncBuiltinESMExports();
+    try {
+      await assert.rejects(store.checkWritable(), isError("io", /no second names.*found EPERM/));
+      assert.equal(linking.mock.callCount(), 1);
+    } finally {
+      linking.mock.restore();
+      syncBuiltinESMExports();
+    }
+    await store.checkWritable();
+    assert.deepEqual(readdirSync(place("stick")), ["penni-store.json"]);
+  });
+
   test("two that make the same one at once both have it", async () => {
     const stores = await Promise.all([0, 1, 2].map(() => DirectoryStore.create(place("at-once"))));
     const [first, , last] = stores;
@@ -144,6 +165,17 @@ describe("the store in a directory", () => {
     assert.ok(await last.has(sha256));
     await first.checkWritable();
     assert.deepEqual(readdirSync(place("at-once")).sort(), ["objects", "penni-store.json"]);
+  });
+
+  test("what workers have left that were killed while they wrote is removed with what is replaced", async () => {
+    const store = await DirectoryStore.create(place("killed"));
+    const kept = await store.put("the checkpoint", trial);
+    const objects = path.join(place("killed"), "trials", trial, "objects");
+    const names = ["left", "being written"].map((name) => `.penni-7-${digest(name).slice(0, 12)}.tmp`);
+    for (const name of [...names, "notes.txt"]) writeFileSync(path.join(objects, name), "half");
+    for (const name of [...names.slice(0, 1), "notes.txt"]) utimesSync(path.join(objects, name), 1, 1);
+    await store.prune(trial, new Set([kept]), 30_000);
+    assert.deepEqual(readdirSync(objects).sort(), [...names.slice(1), kept, "notes.txt"].sort());
   });
 
   test("what was changed is found at every read, and put right by putting it again", async () => {

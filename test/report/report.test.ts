@@ -267,6 +267,9 @@ test("penni report: one run, several, a directory of runs", async () => {
   checkSelfContained(html);
   for (const name of ["sweep/x", "sweep/y", "half"])
     assert.match(html, new RegExp(`scope="row"[^>]*>${name}</th>`));
+  // Of equal ones no other one beats any.
+  assert.match(html, /runs that no other beats/);
+  assert.doesNotMatch(html, /other runs/);
 });
 
 test("penni report on what is no run, or a broken one", async () => {

@@ -15,8 +15,10 @@ import { tmpdir } from "node:os";
 import path from "node:path";
 import { after, describe, test } from "node:test";
 import { PenniError } from "../../src/graph/errors.js";
+import { dataFingerprint } from "../../src/sweep/data_fingerprint.js";
 import { SweepDirectory } from "../../src/sweep/directory.js";
 import { retryFailed, runSweep, type SweepListener } from "../../src/sweep/engine.js";
+import { sha256 } from "../../src/sweep/identity.js";
 import { Journal, type SweepEvent } from "../../src/sweep/journal.js";
 import { frontOf, resultFiles, resultsOf } from "../../src/sweep/results.js";
 import type { SweepSpec } from "../../src/sweep/spec.js";
@@ -55,7 +57,7 @@ async function compute(
 }
 
 const begin = (spec: SweepSpec, root = place()): Promise<SweepDirectory> =>
-  SweepDirectory.create(root, spec, {});
+  SweepDirectory.create(root, spec, { files: {}, images: {} });
 
 describe("a sweep", () => {
   test("is the whole grid, the last axis first, one after the other", async () => {
@@ -174,6 +176,42 @@ describe("a sweep", () => {
     await assert.rejects(compute(await begin(grid, root), faulty), /the queue is gone/);
     const { trials } = await compute(await SweepDirectory.open(root), new FakeRunner(2));
     assert.ok(trials.every(({ status }) => status === "done"));
+  });
+
+  test("ends when a file that it is of becomes another one, and goes on when that is back", async () => {
+    const root = place();
+    const file = `${root}.txt`;
+    writeFileSync(file, "cat");
+    const files = { [file]: sha256("cat"), [`${root}-gone.txt`]: sha256("dog") };
+    writeFileSync(`${root}-gone.txt`, "dog");
+    const runner = new FakeRunner(1, undefined, (computed) => {
+      // What is gone is for those to say that need it.
+      if (computed === 3) rmSync(`${root}-gone.txt`);
+      if (computed === 14) writeFileSync(file, "owl");
+    });
+    const sweep = await SweepDirectory.create(root, grid, { files, images: {} });
+    await assert.rejects(compute(sweep, runner), /\.txt: this file has changed since the sweep was started/);
+    assert.deepEqual(runner.started, [0, 1, 2]);
+    await assert.rejects(SweepDirectory.open(root), /has changed since/);
+    writeFileSync(file, "cat");
+    await assert.rejects(SweepDirectory.open(root), /-gone\.txt.*no such file/);
+    writeFileSync(`${root}-gone.txt`, "dog");
+    const { trials } = await compute(await SweepDirectory.open(root), runner);
+    assert.ok(trials.every(({ status }) => status === "done"));
+    assert.equal(runner.epochsComputed, 9 * 6);
+  });
+
+  test("does not go on with other images", async () => {
+    const root = place();
+    mkdirSync(`${root}-photos`);
+    writeFileSync(path.join(`${root}-photos`, "1.png"), "cat");
+    const spec = `images:${root}-photos`;
+    const images = { [spec]: (await dataFingerprint(spec)) ?? "" };
+    await (await SweepDirectory.create(root, grid, { files: {}, images })).close();
+    await (await SweepDirectory.open(root)).close();
+    const file = path.join(root, "sweep.json");
+    writeFileSync(file, readFileSync(file, "utf8").replace(`${images[spec]}`, "0".repeat(64)));
+    await assert.rejects(SweepDirectory.open(root), /photos: these images have changed since/);
   });
 
   test("that is paused keeps what was computed, and goes on with it", async () => {
@@ -396,6 +434,7 @@ test("texts of the table are kept from being taken for formulas and further colu
       format: 1,
       spec: { ...grid, axes: { data: ["x"] } },
       files: {},
+      images: {},
       versions: { penni: "0", node: "20", onnxruntime: "1" },
     },
     state: [

@@ -4,7 +4,6 @@ import { readdir, realpath, stat } from "node:fs/promises";
 import path from "node:path";
 import { placedSpec } from "../data/spec.js";
 import { ioError } from "../files/atomic.js";
-import { PenniError } from "../graph/errors.js";
 
 /** Bytes that are read of a set of images to know it again; of a larger one every n-th file is. */
 const MOST_BYTES = 2 ** 32;
@@ -39,7 +38,8 @@ export async function dataFingerprint(spec: string): Promise<string | undefined>
 }
 
 async function fingerprintOf(place: string): Promise<string> {
-  const files = await listFiles(place, "", new Set());
+  const files: ListedFile[] = [];
+  await listFiles(place, "", new Set(), files);
   files.sort((a, b) => (a.name < b.name ? -1 : 1));
   const total = files.reduce((sum, { bytes }) => sum + bytes, 0);
   const every = Math.max(1, Math.ceil(total / MOST_BYTES));
@@ -55,53 +55,24 @@ async function addContent(hash: Hash, file: string): Promise<void> {
   for await (const chunk of createReadStream(file)) hash.update(chunk as Uint8Array);
 }
 
-async function listFiles(place: string, name: string, above: ReadonlySet<string>): Promise<ListedFile[]> {
+/** @param files gets what is found: a folder may have more than a call can pass on */
+async function listFiles(
+  place: string,
+  name: string,
+  above: ReadonlySet<string>,
+  files: ListedFile[],
+): Promise<void> {
   const stats = await stat(place);
-  if (stats.isFile()) return [{ name, file: place, bytes: stats.size }];
-  if (!stats.isDirectory()) return [];
+  if (stats.isFile()) files.push({ name, file: place, bytes: stats.size });
+  if (!stats.isDirectory()) return;
   const real = await realpath(place);
   // A link to a folder that it is in.
-  if (above.has(real) || above.size >= DEEPEST) return [];
-  const files: ListedFile[] = [];
+  if (above.has(real) || above.size >= DEEPEST) return;
   for (const entry of await readdir(place)) {
     if (entry.startsWith(".")) continue;
     const inner = path.join(place, entry);
-    files.push(
-      ...(await listFiles(inner, `${name}/${entry}`, new Set([...above, real])).catch((error: unknown) => {
-        throw ioError(inner, "cannot read the images", error);
-      })),
-    );
+    await listFiles(inner, `${name}/${entry}`, new Set([...above, real]), files).catch((error: unknown) => {
+      throw ioError(inner, "cannot read the images", error);
+    });
   }
-  return files;
 }
-
-/** A folder of the sweep's machine, and what it is on this one. */
-export interface DataMap {
-  readonly from: string;
-  readonly to: string;
-}
-
-/** The specification as it is meant on this machine: the longest folder that is mapped decides. */
-export function localSpec(spec: string, maps: readonly DataMap[]): string {
-  const placed = placedSpec(spec);
-  if (placed === undefined) return spec;
-  const fitting = maps
-    .filter(({ from }) => placed.place === from || placed.place.startsWith(`${from}/`))
-    .sort((a, b) => b.from.length - a.from.length);
-  const [map] = fitting;
-  return map === undefined ? spec : `${placed.kind}${map.to}${placed.place.slice(map.from.length)}`;
-}
-
-/** @throws PenniError "bad-data" where these are other images than the sweep's */
-export async function checkData(spec: string, fingerprint: string | null): Promise<void> {
-  const found = await dataFingerprint(spec);
-  if (found === (fingerprint ?? undefined)) return;
-  throw new PenniError("bad-data", "these are not the images of the sweep", {
-    file: spec,
-    expected: `files with the digest ${short(fingerprint)}`,
-    found: short(found),
-    advice: "Copy them again, or say where they are: penni worker --data-map FROM=TO",
-  });
-}
-
-const short = (digest: string | null | undefined): string => (digest ?? "none at all").slice(0, 16);
