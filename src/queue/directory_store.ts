@@ -159,16 +159,11 @@ export class DirectoryStore implements Store {
   async prune(trial: string, kept: ReadonlySet<string>, graceMs: number): Promise<void> {
     await this.doing("write to", async () => {
       const folder = path.join(this.root, ...objectsOf(trial));
-<<<<<<< HEAD
       if (!(await this.folders.areThere(objectsOf(trial)))) return;
-      const names = (await readdir(folder)).filter((name) => digestSchema.safeParse(name).success);
-=======
-      if (!(await this.checkFolders(objectsOf(trial)))) return;
       // Those of workers that were killed while they wrote, too.
       const names = (await readdir(folder)).filter(
         (name) => digestSchema.safeParse(name).success || isTemporaryFile(name),
       );
->>>>>>> i19
       if (names.every((name) => kept.has(name))) return;
       const ages = new Map<string, number>();
       for (const name of names) {
