@@ -1,4 +1,4 @@
-import { lstat, readdir, readFile, rename, rm, stat, writeFile } from "node:fs/promises";
+import { link, lstat, readdir, readFile, rename, rm, stat, writeFile } from "node:fs/promises";
 import path from "node:path";
 import { ioError, isTemporaryFile } from "../files/atomic.js";
 import { PenniError } from "../graph/errors.js";
@@ -6,6 +6,7 @@ import { digestSchema } from "./names.js";
 import {
   copyFile,
   damaged,
+  errnoOf,
   isWhole,
   readPlain,
   removeFile,
