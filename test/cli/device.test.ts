@@ -53,7 +53,7 @@ test("eval and training take the device that auto finds", async () => {
 
 test("a run keeps the device that it was asked for, and resumes on another one", async () => {
   const out = path.join(folder, "run");
-  const short = ["--epochs", "0", "--fine-tune-epochs", "0.1", "--train-limit", "64", "--batch", "16"];
+  const short = ["--epochs", "0", "--fine-tune-epochs", "0.25", "--train-limit", "64", "--batch", "16"];
   const settings = [...short, "--target-macs", "0.8", "--threads", "1"];
   const started = await penni("compress", model, ...data, ...settings, "-o", out, "--device", "auto");
   assert.equal(started.status, 0, started.stderr);
