@@ -79,8 +79,8 @@ const builds: readonly Build[] = [
   { compiler: "gcc", flags: ["-O2", "-mavx2", "-mfma", FORCED] },
   { compiler: "gcc", flags: ["-O0", "-mavx2", "-mfma", FORCED, ...SANITIZERS] },
   { compiler: "clang", flags: ["-O2", "-mavx2", "-mfma", FORCED] },
-  { compiler: "clang", flags: ["-O1", "-msse2", FORCED] },
-  { compiler: "gcc", flags: ["-O1", `-D${NAME.toUpperCase()}_SCALAR`, FORCED] },
+  { compiler: "clang", flags: ["-O0", "-msse2", FORCED] },
+  { compiler: "gcc", flags: ["-O0", `-D${NAME.toUpperCase()}_SCALAR`, FORCED] },
   { compiler: "gcc", flags: ["-O3", "-march=native"] },
 ];
 
