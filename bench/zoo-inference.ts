@@ -52,6 +52,8 @@ interface Row {
 interface Shipped {
   readonly graph: Graph;
   readonly model: Uint8Array;
+  /** The model compiled to WebAssembly. */
+  readonly module: Uint8Array;
   readonly dims: readonly number[];
 }
 
@@ -59,11 +61,12 @@ function prepared(name: ShippedName): Shipped {
   const graph = fixBatch(shippedNetworks[name](), 1);
   const dims = graph.inputs[0]?.type?.shape?.map(Number);
   if (dims === undefined) throw new Error(`${name} has no input`);
-  return { graph, dims, model: encodeModel(graph) };
+  const model = encodeModel(graph);
+  return { graph, dims, model, module: compileToWasm(model) };
 }
 
 /** How far our values are from ONNX Runtime's: a fast wrong network is no network. */
-async function differenceOf({ model, dims }: Shipped, module: Uint8Array): Promise<number> {
+async function differenceOf({ model, module, dims }: Shipped): Promise<number> {
   const image = sampleImage(dims);
   const session = await nodeRuntime.InferenceSession.create(model);
   const [input = ""] = session.inputNames;
@@ -94,23 +97,23 @@ async function timed(contenders: readonly Contender[], rounds: number): Promise<
   return pairOf(await measureByTurns(contenders, rounds));
 }
 
-const againstWeb: Comparison = async ({ model, dims }, { rounds }) =>
+const againstWeb: Comparison = async ({ model, module, dims }, { rounds }) =>
   timed(
     [
       await runtimeContender("theirs", webRuntime as Runtime, model, dims),
-      await penniContender("ours", compileToWasm(model)),
+      await penniContender("ours", module),
     ],
     rounds,
   );
 
-const inChromium: Comparison = async ({ model, dims }, { rounds }) => {
+const inChromium: Comparison = async ({ model, module, dims }, { rounds }) => {
   if (withoutChromium !== false) throw new Error(withoutChromium);
   const base64 = (bytes: Uint8Array): string => Buffer.from(bytes).toString("base64");
   const request: PageRequest = {
     rounds,
     dims,
     onnx: { theirs: base64(model) },
-    wasm: { ours: base64(compileToWasm(model)) },
+    wasm: { ours: base64(module) },
   };
   const timings = (await inBrowser("dist/bench/inference/page.js", request, PAGE_MS)) as readonly Timing[];
   return pairOf(timings);
@@ -130,10 +133,10 @@ const againstNode: Comparison = async ({ graph, model, dims }, { rounds, compile
 
 const sparserWasm =
   (form: SparserForm): Comparison =>
-  async ({ graph, model }, { rounds }) =>
+  async ({ graph, module }, { rounds }) =>
     timed(
       [
-        await penniContender("theirs", compileToWasm(model)),
+        await penniContender("theirs", module),
         await penniContender("ours", compileToWasm(encodeModel(await sparserForms[form](graph)))),
       ],
       rounds,
@@ -185,7 +188,7 @@ async function measure(name: ShippedName, options: Options): Promise<Row> {
   }
   const pairs: Partial<Record<ComparisonName, Pair>> = {};
   for (const comparison of options.only) pairs[comparison] = await comparisons[comparison](shipped, options);
-  return { network: name, pairs, difference: await differenceOf(shipped, compileToWasm(shipped.model)) };
+  return { network: name, pairs, difference: await differenceOf(shipped) };
 }
 
 const ratio = ({ theirs, ours }: Pair): number => theirs / ours;

@@ -1,15 +1,6 @@
-import { inputOf } from "../graph/at.js";
+import { beforeOps, movingOps, valuesDependingOn } from "../graph/following.js";
+import { type GraphLinks, linkGraph } from "../graph/links.js";
 import type { Graph, Node } from "../graph/types.js";
-
-/** Operators that leave numbers as they are, but elsewhere. */
-const moving: ReadonlySet<string> = new Set([
-  "Flatten",
-  "Identity",
-  "Reshape",
-  "Squeeze",
-  "Transpose",
-  "Unsqueeze",
-]);
 
 /** An output of more parts is taken whole. */
 const MOST_PARTS = 64;
@@ -20,10 +11,9 @@ const MOST_PARTS = 64;
  * @returns outputs that are not put together as they are
  */
 export function outputParts(network: Graph): readonly string[] {
-  const producers = new Map(
-    network.nodes.flatMap((node) => node.outputs.map((name) => [name, node] as const)),
-  );
-  const varied = variedValues(network);
+  const { producers } = linkGraph(network);
+  const inputs = network.inputs.map(({ name }) => name);
+  const varied = valuesDependingOn(network.nodes, inputs);
   const found = network.outputs.flatMap(({ name }) => {
     const parts = partsOf(name, producers, varied);
     return parts.length === 0 || parts.length > MOST_PARTS ? [name] : parts;
@@ -34,7 +24,7 @@ export function outputParts(network: Graph): readonly string[] {
 /** Empty where nothing of a value depends on the images. */
 function partsOf(
   value: string,
-  producers: ReadonlyMap<string, Node>,
+  producers: GraphLinks["producers"],
   varied: ReadonlySet<string>,
 ): readonly string[] {
   const concat = concatBehind(value, producers);
@@ -43,17 +33,7 @@ function partsOf(
 }
 
 /** What puts a value together, if that is all that happens to it besides moving. */
-function concatBehind(value: string, producers: ReadonlyMap<string, Node>): Node | undefined {
-  const node = producers.get(value);
-  if (node === undefined || node.domain !== "") return undefined;
-  if (node.op === "Concat") return node;
-  return moving.has(node.op) ? concatBehind(inputOf(node, 0), producers) : undefined;
-}
-
-/** Values that depend on what the network is given. */
-function variedValues(network: Graph): ReadonlySet<string> {
-  const varied = new Set(network.inputs.map(({ name }) => name));
-  for (const { inputs, outputs } of network.nodes)
-    if (inputs.some((name) => varied.has(name))) for (const name of outputs) varied.add(name);
-  return varied;
+function concatBehind(value: string, producers: GraphLinks["producers"]): Node | undefined {
+  const node = producers.get(beforeOps(producers, value, movingOps));
+  return node?.domain === "" && node.op === "Concat" ? node : undefined;
 }

@@ -1,5 +1,6 @@
 import { listOf } from "../graph/at.js";
 import { PenniError } from "../graph/errors.js";
+import { valuesDependingOn } from "../graph/following.js";
 import { pushTo } from "../graph/push_to.js";
 import { elementCount } from "../graph/tensor.js";
 import type { Node } from "../graph/types.js";
@@ -34,7 +35,7 @@ export function buildGradients(
   wanted: readonly string[],
   observer?: GradientObserver,
 ): Map<string, string> {
-  const dependent = valuesDependingOn(nodes, new Set(wanted));
+  const dependent = valuesDependingOn(nodes, wanted);
   const partials = new Map<string, string[]>([[loss, [onesLike(builder, loss)]]]);
   const totals = new Map<string, string>();
 
@@ -84,15 +85,6 @@ function attempt(
     observer.blocked(node, error);
     return [];
   }
-}
-
-function valuesDependingOn(nodes: readonly Node[], sources: ReadonlySet<string>): ReadonlySet<string> {
-  const dependent = new Set(sources);
-  for (const node of nodes) {
-    if (!node.inputs.some((name) => dependent.has(name))) continue;
-    for (const output of node.outputs) if (output !== "") dependent.add(output);
-  }
-  return dependent;
 }
 
 function onesLike(builder: TypedBuilder, name: string): string {

@@ -2,7 +2,8 @@ import { z } from "zod";
 import { inputOf, orDefault } from "../graph/at.js";
 import { intAttributeOr } from "../graph/attributes.js";
 import { PenniError } from "../graph/errors.js";
-
+import { beforeOps, reshapingOps } from "../graph/following.js";
+import { linkGraph } from "../graph/links.js";
 import type { Dim, Graph, Node, Shape, ValueType } from "../graph/types.js";
 import type { ComparedOutput } from "../measure/output_comparison.js";
 
@@ -68,20 +69,18 @@ export interface ScoredValue {
   readonly isEach: boolean;
 }
 
-/** What gives a value another shape and leaves its elements in their order. */
-const reshaping: ReadonlySet<string> = new Set(["Reshape", "Flatten", "Squeeze", "Unsqueeze", "Identity"]);
-
 /**
  * The logits of a classifier: its first output, or what goes into the softmax or sigmoid over its classes that this output
  * is, in whatever shape.
  * @param types of all values
  */
-export function scoredValue(
-  { nodes, outputs: [output] }: Graph,
-  types: ReadonlyMap<string, ValueType>,
-): ScoredValue {
+export function scoredValue(graph: Graph, types: ReadonlyMap<string, ValueType>): ScoredValue {
+  const [output] = graph.outputs;
   if (output === undefined) throw new PenniError("bad-model", "the network has no output");
-  const activation = finalActivation(nodes, beforeReshaping(nodes, output.name));
+  const activation = finalActivation(
+    graph.nodes,
+    beforeOps(linkGraph(graph).producers, output.name, reshapingOps),
+  );
   const own = activation && scoreRow(types.get(activation.input)?.shape);
   const whole = scoreRow(types.get(output.name)?.shape);
   const asItIs = { value: output.name, isEach: false };
@@ -91,12 +90,6 @@ export function scoredValue(
   const axis = activation.axis < 0 ? activation.axis + own.rank : activation.axis;
   if (!isEach && axis !== own.axis) return asItIs;
   return { value: activation.input, isEach };
-}
-
-function beforeReshaping(nodes: readonly Node[], value: string): string {
-  const producer = nodes.find(({ outputs }) => outputs[0] === value);
-  if (producer === undefined || producer.domain !== "" || !reshaping.has(producer.op)) return value;
-  return beforeReshaping(nodes, inputOf(producer, 0));
 }
 
 /** Where the classes are in a row of scores for each image. */

@@ -96,15 +96,12 @@ function fusedStep(vectors: number, outputs: number): number {
 }
 
 /** Registers of 8 lanes beside the one for weights, which come one after the other. With one more sum GCC spills: half as fast. */
-const usualMachine: Machine = {
-  mostVectors: (outputs) => Math.floor(15 / (outputs + 1)),
+const nativeMachine = (registers: number): Machine => ({
+  mostVectors: (outputs) => Math.floor(registers / (outputs + 1)),
   step: fusedStep,
-};
-
-const roomyMachine: Machine = {
-  mostVectors: (outputs) => Math.floor(30 / (outputs + 1)),
-  step: fusedStep,
-};
+});
+const usualMachine = nativeMachine(15);
+const roomyMachine = nativeMachine(30);
 
 function blockingsWith(
   machine: Machine,

@@ -20,7 +20,7 @@ import {
   workOf,
 } from "./conv_kinds.js";
 import type { ConvFactors, Lower, LoweringContext } from "./definition.js";
-import { factorsOfPart, isInSteps, slicePart } from "./dense_weights.js";
+import { isInSteps, kernelsOfPart, slicePart } from "./dense_weights.js";
 import { unsupported } from "./errors.js";
 import { copyStrided, viewOf } from "./movement.js";
 import { winogradConvolution } from "./winograd.js";
@@ -143,9 +143,8 @@ function partsOf(plan: ConvPlan, groups: number, inputs: number): readonly Count
   if (groups === 1) return [plan];
   return Array.from({ length: groups }, (_, group) => {
     const part: ConvWeights = {
-      weights: slicePart(plan.weights, group, groups),
+      ...kernelsOfPart(plan, group, groups),
       bias: slicePart(plan.bias, group, groups),
-      factors: plan.factors && factorsOfPart(plan.factors, group, groups),
     };
     return { ...part, work: workOf(part, inputs) };
   });

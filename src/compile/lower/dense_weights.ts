@@ -42,7 +42,16 @@ export function denseWeights(
   const { outputs: block } = blocking;
   if (factors !== undefined && areKept(context, factors, weights, conv.outputs))
     return mergedFactors(context, conv, { block, distance: undefined }, factors);
-  const layout = { kind: "blocks", outputs: conv.outputs, block } as const;
+  return constantKernels(context, conv, blocking, weights);
+}
+
+function constantKernels(
+  context: LoweringContext,
+  conv: Pick<TapConvolution, "inputs" | "outputs" | "taps">,
+  blocking: DenseBlocking,
+  weights: Float32Array,
+): Location {
+  const layout = { kind: "blocks", outputs: conv.outputs, block: blocking.outputs } as const;
   return context.weights(packDenseWeights(weights, conv, blocking), layout);
 }
 
@@ -51,16 +60,15 @@ export function transformedWeights(
   context: LoweringContext,
   conv: Pick<TapConvolution, "inputs" | "outputs">,
   blocking: DenseBlocking,
-  kernels: DenseKernels,
+  { weights, factors }: DenseKernels,
 ): Location {
   const { width } = context;
   const { outputs: block } = blocking;
   const { inputs, outputs } = conv;
   const distance = weightsDistance(inputs * outputs, width);
-  const { weights, factors } = kernels;
   const deal = (): Location => {
     const shape = context.weights(dealtShape(inputs, outputs, block, distance));
-    const packed = denseWeights(context, { ...conv, taps: NINE_TAPS }, blocking, kernels);
+    const packed = constantKernels(context, { ...conv, taps: NINE_TAPS }, blocking, weights);
     return context.prepared(dealTapsOnce(), [shape, packed], TAPS * distance);
   };
   const taps =
@@ -134,6 +142,11 @@ export function slicePart(data: Float32Array, part: number, parts: number): Floa
   return data.slice(part * size, (part + 1) * size);
 }
 
-export const factorsOfPart = (factors: ConvFactors, part: number, parts: number): ConvFactors => {
-  return { ...factors, coefs: slicePart(factors.coefs, part, parts) };
-};
+export const kernelsOfPart = (
+  { weights, factors }: DenseKernels,
+  part: number,
+  parts: number,
+): DenseKernels => ({
+  weights: slicePart(weights, part, parts),
+  factors: factors && { ...factors, coefs: slicePart(factors.coefs, part, parts) },
+});

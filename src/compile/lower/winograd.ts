@@ -22,9 +22,8 @@ import type { LoweringContext } from "./definition.js";
 import {
   type DenseKernels,
   denseWeights,
-  factorsOfPart,
+  kernelsOfPart,
   NINE_TAPS,
-  slicePart,
   transformedWeights,
 } from "./dense_weights.js";
 
@@ -149,10 +148,7 @@ function partsOfWeights(
     return [() => points];
   }
   const parts = Array.from({ length: count }, (_, index) =>
-    denseWeights(context, conv, blocking, {
-      weights: slicePart(kernels.weights, index, count),
-      factors: kernels.factors && factorsOfPart(kernels.factors, index, count),
-    }),
+    denseWeights(context, conv, blocking, kernelsOfPart(kernels, index, count)),
   );
   const distance = weightsDistance(inputs * part, context.width);
   const deal = dealTaps(inputs, part, blocking.outputs, distance);

@@ -1,6 +1,7 @@
 import { hasOutput, inputOf, orDefault, outputOf } from "../../graph/at.js";
 import { intAttribute } from "../../graph/attributes.js";
 import { freshNames, usedNames, withInitializers } from "../../graph/edit.js";
+import { valuesDependingOn } from "../../graph/following.js";
 import { ofInput, ofOutput, outputOrOmitted } from "../../graph/operands.js";
 import { int64Tensor, numericData } from "../../graph/tensor.js";
 import type { Dim, Graph, Node, Shape, Tensor, ValueType } from "../../graph/types.js";
@@ -64,11 +65,8 @@ function batchKeeping(
     graph.inputs.map(({ type }) => type?.shape?.[0]).filter((dim) => typeof dim === "number"),
   );
   if (batches.size === 0) return () => false;
-  const dependent = new Set(graph.inputs.map((input) => input.name));
-  for (const node of graph.nodes) {
-    if (!node.inputs.some((name) => dependent.has(name))) continue;
-    for (const name of node.outputs) dependent.add(name);
-  }
+  const inputs = graph.inputs.map((input) => input.name);
+  const dependent = valuesDependingOn(graph.nodes, inputs);
   return (root, output) => {
     const batch = types.get(root)?.shape?.[0];
     return dependent.has(root) && batches.has(batch) && batch === types.get(output)?.shape?.[0];
