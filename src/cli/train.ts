@@ -62,6 +62,10 @@ export function addTrainCommand(program: Command, terminal: Terminal): Command {
       `Nesterov momentum (${trainingDefaults.optimizer.momentum})`,
       numberBetween(0, 0.999),
     )
+    .option(
+      "--insert-normalization",
+      "give a network whose BatchNormalization was folded away by an export one behind each convolution",
+    )
     .optionsGroup("Against learning by heart:")
     .option(
       "--label-smoothing <s>",

@@ -25,6 +25,7 @@ export interface TrainOptions extends PictureOptions {
   readonly momentum?: number;
   readonly ema?: number;
   readonly cutout?: number;
+  readonly insertNormalization?: boolean;
   readonly resolution?: readonly Resolution[];
   readonly pad?: number;
   readonly flip: boolean;
@@ -76,6 +77,7 @@ export async function trainingSettings(options: TrainOptions): Promise<TrainingS
       ...(cutout === undefined ? {} : { cutout }),
     },
     ...(ema === undefined ? {} : { averaging: ema }),
+    ...(options.insertNormalization === true ? { batchNormalization: "insert" } : {}),
     validation: options.validation ?? defaults.validation,
     ...(trainLimit === undefined ? {} : { trainLimit }),
     threads: options.threads ?? availableParallelism(),

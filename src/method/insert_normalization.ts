@@ -22,6 +22,11 @@ const FILTER_NORM = 2;
 /** A filter below this norm is dead and stays as it is. */
 const DEAD_NORM = 1e-3;
 
+/** Whether a network has kept normalisations that train with it. */
+export function hasNormalization(graph: Graph): boolean {
+  return graph.nodes.some(({ op, domain }) => op === "BatchNormalization" && domain === "");
+}
+
 /** Outputs of convolutions: where `insertNormalization` wants statistics. */
 export function normalizationSites(graph: Graph): readonly string[] {
   return convolutions(graph).flatMap((conv) => conv.outputs.slice(0, 1));

@@ -7,6 +7,7 @@ import type { Graph } from "../graph/types.js";
 import { evaluate, inputImageSize } from "../measure/accuracy.js";
 import { type Interval, shareInterval } from "../measure/interval.js";
 import { labelLoss, plainRule } from "../method/defaults.js";
+import { hasNormalization, insertNormalization, normalizationSites } from "../method/insert_normalization.js";
 import { trainableParameters } from "../method/parameters.js";
 import { importModel } from "../ops/passes/import_model.js";
 import type { TrainingPlan } from "../train/plan.js";
@@ -16,6 +17,7 @@ import { RunLock } from "./lock.js";
 import { naming } from "./naming.js";
 import { openFittingDataset } from "./pipeline.js";
 import { recordedTraining } from "./recorded_training.js";
+import { momentsOf } from "./stages/moments.js";
 import type { KeptName, TrainingPartName } from "./stages/names.js";
 import { tellImages } from "./stoppable.js";
 import type { TrainingListener } from "./training/launch.js";
@@ -80,6 +82,15 @@ async function trainLocked(
     listener.notice,
   );
   let from: KeptName = "simplify";
+  if (config.settings.batchNormalization === "insert" && !hasNormalization(graph)) {
+    const bare = graph;
+    graph = await run.stage("normalize", () => normalized(bare, { run, dataset }), listener.notice);
+    from = "normalize";
+  } else if (lacksNormalization(graph)) {
+    listener.notice?.(
+      "the network has no BatchNormalization: if an export folded it away, --insert-normalization trains it better",
+    );
+  }
   const parts = trainingParts(config.settings, dataset);
   for (const [index, part] of parts.entries()) {
     const name: TrainingPartName = parts.length === 1 ? "train" : `train-${index + 1}`;
@@ -114,6 +125,16 @@ async function trainLocked(
   };
   await run.writeJson("summary.json", summary);
   return summary;
+}
+
+/** Whether normalisations may have been folded away: there are convolutions, and nothing of the kind behind them. */
+function lacksNormalization(graph: Graph): boolean {
+  const kinds = ["BatchNormalization", "InstanceNormalization", "GroupNormalization", "LayerNormalization"];
+  return normalizationSites(graph).length > 0 && !graph.nodes.some(({ op }) => kinds.includes(op));
+}
+
+async function normalized(graph: Graph, images: Parameters<typeof momentsOf>[2]): Promise<Graph> {
+  return insertNormalization(graph, await momentsOf(graph, normalizationSites(graph), images));
 }
 
 function describePart({ size, epochs, epochsBefore }: ResolutionPart, parts: number): string {

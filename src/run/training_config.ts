@@ -23,6 +23,8 @@ export const trainingSettingsSchema = z.object({
   optimizer: z.object({ momentum: z.number().min(0).lt(1), weightDecay: z.number().min(0) }),
   /** Decay of an average of the weights over the last part's steps; absent for none. */
   averaging: z.number().gt(0).lt(1).optional(),
+  /** "insert": a network without BatchNormalization gets one behind every convolution, which changes nothing at first. */
+  batchNormalization: z.enum(["keep", "insert"]).optional(),
   /** What the first epochs are trained at, in order; the rest at the network's own size. */
   resolutions: z.array(resolutionSchema),
   batch: z.number().int().min(1),

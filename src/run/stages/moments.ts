@@ -5,14 +5,20 @@ import { fixBatch } from "../../graph/passes/fix_input_shape.js";
 import type { Graph } from "../../graph/types.js";
 import { channelMoments, type Moments } from "../../measure/statistics.js";
 import type { RunContext } from "../context.js";
+import type { TrainingConfig } from "../training_config.js";
 
 const IMAGES = 512;
+
+/** A compression or a training, and its images. */
+interface ImagesOfRun extends Pick<RunContext, "dataset"> {
+  readonly run: Pick<RunContext["run"], "config"> | { readonly config: TrainingConfig };
+}
 
 /** Mean and variance by channel of some of a network's values on a few training images. */
 export async function momentsOf(
   graph: Graph,
   values: readonly string[],
-  { run, dataset }: Pick<RunContext, "run" | "dataset">,
+  { run, dataset }: ImagesOfRun,
 ): Promise<ReadonlyMap<string, Moments>> {
   const { settings, preprocessing, seed } = run.config;
   const split = await dataset.train();

@@ -1,6 +1,10 @@
 import type { Graph } from "../../graph/types.js";
 import { importForCompression } from "../../method/import_for_compression.js";
-import { insertNormalization, normalizationSites } from "../../method/insert_normalization.js";
+import {
+  hasNormalization,
+  insertNormalization,
+  normalizationSites,
+} from "../../method/insert_normalization.js";
 import { hasTraining } from "../config.js";
 import type { RunContext } from "../context.js";
 import { momentsOf } from "./moments.js";
@@ -22,7 +26,7 @@ export const normalize = defineStage({
 
 async function normalizeStage(graph: Graph, context: Pick<RunContext, "run" | "dataset">): Promise<Graph> {
   const { settings } = context.run.config;
-  const hasSome = graph.nodes.some((node) => node.op === "BatchNormalization");
-  if (hasSome || settings.batchNormalization !== "insert" || !hasTraining(settings)) return graph;
+  if (hasNormalization(graph) || settings.batchNormalization !== "insert" || !hasTraining(settings))
+    return graph;
   return insertNormalization(graph, await momentsOf(graph, normalizationSites(graph), context));
 }
