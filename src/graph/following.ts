@@ -1,15 +1,25 @@
 import { inputOf } from "./at.js";
 import type { GraphLinks } from "./links.js";
 import type { Node } from "./types.js";
+import { namesRead } from "./verify.js";
 
-/** The sources and every value that is computed from one of them, directly or through others. @param nodes in the graph's order */
-export function valuesDependingOn(nodes: readonly Node[], sources: Iterable<string>): ReadonlySet<string> {
-  const dependent = new Set(sources);
+/** What is computed from some values, directly or through others, also in subgraphs that capture them. */
+export interface Dependents {
+  readonly nodes: ReadonlySet<Node>;
+  /** The sources among them. */
+  readonly values: ReadonlySet<string>;
+}
+
+/** @param nodes in the graph's order */
+export function dependentsOf(nodes: readonly Node[], sources: Iterable<string>): Dependents {
+  const values = new Set(sources);
+  const found = new Set<Node>();
   for (const node of nodes) {
-    if (!node.inputs.some((name) => dependent.has(name))) continue;
-    for (const output of node.outputs) if (output !== "") dependent.add(output);
+    if (!namesRead(node).some((name) => values.has(name))) continue;
+    found.add(node);
+    for (const output of node.outputs) if (output !== "") values.add(output);
   }
-  return dependent;
+  return { nodes: found, values };
 }
 
 /** Operators that give a value another shape and leave its elements in their order. */

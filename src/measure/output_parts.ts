@@ -1,4 +1,4 @@
-import { beforeOps, movingOps, valuesDependingOn } from "../graph/following.js";
+import { beforeOps, dependentsOf, movingOps } from "../graph/following.js";
 import { type GraphLinks, linkGraph } from "../graph/links.js";
 import type { Graph, Node } from "../graph/types.js";
 
@@ -13,7 +13,7 @@ const MOST_PARTS = 64;
 export function outputParts(network: Graph): readonly string[] {
   const { producers } = linkGraph(network);
   const inputs = network.inputs.map(({ name }) => name);
-  const varied = valuesDependingOn(network.nodes, inputs);
+  const varied = dependentsOf(network.nodes, inputs).values;
   const found = network.outputs.flatMap(({ name }) => {
     const parts = partsOf(name, producers, varied);
     return parts.length === 0 || parts.length > MOST_PARTS ? [name] : parts;

@@ -1,6 +1,6 @@
 import { listOf } from "../graph/at.js";
 import { PenniError } from "../graph/errors.js";
-import { valuesDependingOn } from "../graph/following.js";
+import { dependentsOf } from "../graph/following.js";
 import { pushTo } from "../graph/push_to.js";
 import { elementCount } from "../graph/tensor.js";
 import type { Node } from "../graph/types.js";
@@ -35,7 +35,7 @@ export function buildGradients(
   wanted: readonly string[],
   observer?: GradientObserver,
 ): Map<string, string> {
-  const dependent = valuesDependingOn(nodes, wanted);
+  const { nodes: affected, values: dependent } = dependentsOf(nodes, wanted);
   const partials = new Map<string, string[]>([[loss, [onesLike(builder, loss)]]]);
   const totals = new Map<string, string>();
 
@@ -50,7 +50,7 @@ export function buildGradients(
   };
 
   for (const node of nodes.toReversed()) {
-    if (!node.inputs.some((name) => dependent.has(name))) continue;
+    if (!affected.has(node)) continue;
     const outputGradients = node.outputs.map((name) => (name === "" ? undefined : total(name)));
     if (outputGradients.every((gradient) => gradient === undefined)) continue;
     const gradients = attempt(() => differentiate(builder, node, outputGradients, dependent), node, observer);

@@ -1,3 +1,4 @@
+import { dependentsOf } from "../../graph/following.js";
 import { outputOrOmitted } from "../../graph/operands.js";
 import { removeDeadNodes } from "../../graph/passes/remove_dead_nodes.js";
 import type { ElementType, Graph, Node, ValueInfo, ValueType } from "../../graph/types.js";
@@ -43,18 +44,6 @@ export function constantValues(graph: Graph): ReadonlySet<string> {
   return constants;
 }
 
-/** The nodes, in order, that compute anything from these values, directly or through other nodes. */
-export function dependents(graph: Graph, values: Iterable<string>): ReadonlySet<Node> {
-  const changed = new Set(values);
-  const found = new Set<Node>();
-  for (const node of graph.nodes) {
-    if (!namesRead(node).some((name) => changed.has(name))) continue;
-    found.add(node);
-    for (const output of node.outputs) if (output !== "") changed.add(output);
-  }
-  return found;
-}
-
 /**
  * Cuts off what depends on some weights, so that the rest need not run again for each value of them. Where a value on
  * the border cannot be carried over (its type is unknown), the whole network is taken.
@@ -67,13 +56,13 @@ export function continuation(
 ): Continuation {
   const constants = constantValues(graph);
   const opened = weights.map(({ weight }) => weight);
-  const affected = dependents(graph, opened);
+  const affected = dependentsOf(graph.nodes, opened).nodes;
   const border = bordersOf(affected, new Set([...constants, ...opened])).map((name): ValueInfo => {
     return { name, type: types.get(name) };
   });
   const whole = !border.every(({ type }) => type !== undefined && transferable.includes(type.elementType));
   const inputs = graph.inputs.map(({ name }) => name);
-  const part = whole ? dependents(graph, [...inputs, ...opened]) : affected;
+  const part = whole ? dependentsOf(graph.nodes, [...inputs, ...opened]).nodes : affected;
   const entries = whole ? graph.inputs : border;
   const computed = new Set([...part].flatMap((node) => node.outputs));
   const isKept = (node: Node): boolean =>

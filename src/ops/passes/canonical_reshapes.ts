@@ -1,7 +1,7 @@
 import { hasOutput, inputOf, orDefault, outputOf } from "../../graph/at.js";
 import { intAttribute } from "../../graph/attributes.js";
 import { freshNames, usedNames, withInitializers } from "../../graph/edit.js";
-import { valuesDependingOn } from "../../graph/following.js";
+import { dependentsOf } from "../../graph/following.js";
 import { ofInput, ofOutput, outputOrOmitted } from "../../graph/operands.js";
 import { int64Tensor, numericData } from "../../graph/tensor.js";
 import type { Dim, Graph, Node, Shape, Tensor, ValueType } from "../../graph/types.js";
@@ -66,7 +66,7 @@ function batchKeeping(
   );
   if (batches.size === 0) return () => false;
   const inputs = graph.inputs.map((input) => input.name);
-  const dependent = valuesDependingOn(graph.nodes, inputs);
+  const dependent = dependentsOf(graph.nodes, inputs).values;
   return (root, output) => {
     const batch = types.get(root)?.shape?.[0];
     return dependent.has(root) && batches.has(batch) && batch === types.get(output)?.shape?.[0];
