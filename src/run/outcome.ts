@@ -13,7 +13,7 @@ import { type Change, pairedDifference, shareInterval } from "../measure/interva
 import { type OutputAgreement, OutputComparison } from "../measure/output_comparison.js";
 import { runPair } from "../measure/pair.js";
 import { importForCompression, withKnownConstants } from "../method/import_for_compression.js";
-import { encodeModel } from "../onnx/write.js";
+import { encodedSize } from "../onnx/write.js";
 import { importModel } from "../ops/passes/import_model.js";
 import { weightsTypeOf } from "../ops/passes/store_weights.js";
 import { comparedOutput, namedOutputs } from "../train/outputs.js";
@@ -54,7 +54,7 @@ export function costsOf(
   { modelBytes }: RunConfig,
 ): { readonly original: Costs; readonly compressed: Costs } {
   return {
-    original: { ...fileCounts(original), bytes: modelBytes ?? encodeModel(original).byteLength },
+    original: { ...fileCounts(original), bytes: modelBytes ?? encodedSize(original) },
     compressed: { ...fileCounts(exported.graph), bytes: exported.bytes },
   };
 }

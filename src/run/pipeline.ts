@@ -10,7 +10,7 @@ import { checkClassCount } from "../measure/classes.js";
 import { askedCriterion } from "../method/goal/criterion.js";
 import { goalOf } from "../method/goal/rules.js";
 import { importForCompression } from "../method/import_for_compression.js";
-import { encodeModel } from "../onnx/write.js";
+import { encodedSize } from "../onnx/write.js";
 import type { RunContext, RunListener } from "./context.js";
 import type { RunDirectory } from "./directory.js";
 import { describeFrozen, frozenIn } from "./frozen.js";
@@ -78,7 +78,7 @@ async function compressLocked(given: Omit<RunContext, "dataset" | "passage">): P
     },
   );
   // What is compared are networks that can be run.
-  const bytes = rest === undefined ? written : encodeModel(graph, { sparse: true }).byteLength;
+  const bytes = rest === undefined ? written : encodedSize(graph, { sparse: true });
   const grown = await refuseLargerResult(original, { graph, bytes }, run);
   if (grown !== undefined) listener.notice?.(grown);
   listener.stage?.("measure");
