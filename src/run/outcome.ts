@@ -24,7 +24,7 @@ import { recordLayerTimes } from "./layer_times.js";
 import type { Costs } from "./never_larger.js";
 import { tellImages } from "./stoppable.js";
 import type { Figures, Summary } from "./summary.js";
-import { measureTimes } from "./timings.js";
+import { measureTimes, timedKinds } from "./timings.js";
 
 /**
  * Outputs of the exported and of the unshrunk network may differ by this share of the largest, or of 1. Weights that
@@ -89,8 +89,10 @@ export async function summarize(
   exported: { readonly graph: Graph; readonly bytes: number },
   context: RunContext,
 ): Promise<Summary> {
-  const { run } = context;
-  const times = await measureTimes(original, exported.graph);
+  const { run, listener } = context;
+  const tell = (kind: (typeof timedKinds)[number]): void =>
+    listener.times?.(kind, timedKinds.indexOf(kind), timedKinds.length);
+  const times = await measureTimes(original, exported.graph, tell);
   const known = costsOf(original, exported, run.config);
   const costs = {
     original: { ...known.original, ...times.original },
@@ -100,7 +102,10 @@ export async function summarize(
     },
   };
   const model = run.path("model.onnx");
-  if (times.compiled !== undefined) await recordLayerTimes(run, original, exported.graph, known.original);
+  if (times.compiled !== undefined) {
+    tell("of layers");
+    await recordLayerTimes(run, original, exported.graph, known.original);
+  }
   const { latency, compiled } = times;
   const changes = { latency, ...(compiled === undefined ? {} : { compiled }) };
   if (run.config.reference === "original")
