@@ -4,11 +4,12 @@
  *   node dist/bench/recipe.js -o DIR                     runs all arms, or goes on with what was cut
  *   node dist/bench/recipe.js -o DIR --only fast,cut     those, and nothing else
  *   node dist/bench/recipe.js -o DIR --plan              says what would run, by which command, and for how long
- *   node dist/bench/recipe.js -o DIR --table             prints the table of what is finished
+ *   node dist/bench/recipe.js -o DIR --table             prints the table of what is finished, with the options of each run
  *
  * Each arm and seed is a run of its own below DIR, by our command line. One runs at a time; one that is finished is not run
  * again, one that was killed or stopped is resumed. Every arm runs with the first seed before any with the second, so that what is
- * there after an interruption can be compared.
+ * there after an interruption can be compared. What a run was made with stands beside its folder; a run that was begun with
+ * other options than its arm has now is not gone on with, and marked in the table.
  */
 import { availableParallelism } from "node:os";
 import { Command } from "commander";
@@ -17,6 +18,7 @@ import { sharedPath } from "../support/shared.js";
 import { runBenchmark } from "./command.js";
 import { type Arm, armNamed, arms } from "./recipe/arms.js";
 import { carryOut, commandOf, type Outcome, outcomeOf, type Place } from "./recipe/carry_out.js";
+import { optionsOf } from "./recipe/recorded.js";
 import { tableText } from "./recipe/table.js";
 
 interface Options extends Place {
@@ -108,7 +110,7 @@ async function printTable(chosen: readonly Arm[], options: Options): Promise<voi
       const outcome = await outcomeOf(arm, seed, options);
       if (outcome !== undefined) outcomes.set(seed, outcome);
     }
-    finished.push({ arm, outcomes });
+    finished.push({ arm, options: optionsOf(arm, options), outcomes });
   }
   print(tableText(finished));
 }

@@ -8,11 +8,10 @@
  */
 import { Command } from "commander";
 import { wholeNumber } from "../src/cli/options.js";
-import { PenniError } from "../src/graph/errors.js";
 import { runBenchmark } from "./command.js";
 import { staleTable, unverifiable } from "./results/committed.js";
 import { commandLine, repeat, stepsOf } from "./results/repeat.js";
-import { type Row, rows } from "./results/rows.js";
+import { findRow, rows } from "./results/rows.js";
 import { writeTable } from "./results/table.js";
 import { remeasure, verify } from "./results/verify.js";
 
@@ -69,15 +68,6 @@ async function main(id: string | undefined, options: Options): Promise<void> {
   const row = findRow(id);
   await repeat(row, options.work, options.seed ?? row.seeds);
   await writeTable();
-}
-
-function findRow(id: string | undefined): Row {
-  const row = rows.find((candidate) => candidate.id === id);
-  if (row !== undefined) return row;
-  throw new PenniError("bad-option", "there is no such row", {
-    expected: rows.map((candidate) => candidate.id).join(", "),
-    found: id ?? "none",
-  });
 }
 
 await runBenchmark(program);

@@ -8,7 +8,8 @@ import type { Summary } from "../../src/run/summary.js";
 import { output } from "../compression_run.js";
 import { findPyTorch, PYTORCH_ADVICE } from "../pytorch.js";
 import { compressInPyTorch } from "../pytorch_run.js";
-import { type Arm, PAPER_PHASE, type Setting } from "./arms.js";
+import type { Arm, Setting } from "./arms.js";
+import { type Options, optionsOf, recordedOptions, recordOptions } from "./recorded.js";
 
 /** What all arms are run on. */
 export interface Place extends Setting {
@@ -32,7 +33,12 @@ const outcomeSchema = z.object({
   seconds: z.number(),
 });
 
-export type Outcome = z.infer<typeof outcomeSchema>;
+type Figures = z.infer<typeof outcomeSchema>;
+
+export interface Outcome extends Figures {
+  /** What it was made with; undefined where that was not recorded. */
+  readonly options: Options | undefined;
+}
 
 /** The directory of one run. What decides what it comes to, and is not in the arm, is in the path. */
 export function runFolder(arm: Arm, seed: number, place: Place): string {
@@ -51,7 +57,7 @@ export function commandOf(arm: Arm, seed: number, place: Place): readonly string
   return [
     ...["compress", model, "--data", `cifar10:${data}`, "--seed", `${seed}`, "--threads", `${threads}`],
     ...(trainLimit === undefined ? [] : ["--train-limit", `${trainLimit}`]),
-    ...arm.run.options(place),
+    ...optionsOf(arm, place),
     ...["-o", folder],
   ];
 }
@@ -59,6 +65,11 @@ export function commandOf(arm: Arm, seed: number, place: Place): readonly string
 /** What a finished run came to; undefined for one that is not finished. */
 export async function outcomeOf(arm: Arm, seed: number, place: Place): Promise<Outcome | undefined> {
   const folder = runFolder(arm, seed, place);
+  const figures = await figuresOf(arm, folder);
+  return figures && { ...figures, options: await recordedOptions(folder) };
+}
+
+async function figuresOf(arm: Pick<Arm, "run">, folder: string): Promise<Figures | undefined> {
   if (arm.run.by === "pytorch") {
     const file = path.join(folder, "outcome.json");
     return existsSync(file) ? outcomeSchema.parse(JSON.parse(await readFile(file, "utf8"))) : undefined;
@@ -91,12 +102,13 @@ const main = fileURLToPath(new URL("../../src/cli/main.js", import.meta.url));
 /**
  * Runs an arm once, or goes on with what was begun.
  * @returns why not, where the machine lacks what it takes
- * @throws PenniError "training" if it fails or is stopped; the same call goes on from there
+ * @throws PenniError "training" if it fails or is stopped; the same call goes on from there; "bad-option" if it was begun
+ * with other options
  */
 export async function carryOut(arm: Arm, seed: number, place: Place): Promise<string | undefined> {
   const command = commandOf(arm, seed, place);
   if (command !== undefined) {
-    await mkdir(path.dirname(runFolder(arm, seed, place)), { recursive: true });
+    await recordOptions(runFolder(arm, seed, place), optionsOf(arm, place));
     await output(process.execPath, [main, ...command]);
     return undefined;
   }
@@ -110,21 +122,17 @@ export async function carryOut(arm: Arm, seed: number, place: Place): Promise<st
 
 /** The script keeps nothing that it could go on with, so a run that was cut begins anew. */
 async function runPyTorch(python: string, arm: Arm, seed: number, place: Place): Promise<void> {
-  if (arm.run.by !== "pytorch") return;
-  const { retrain, fineTune } = arm.run.parts(place.epochs);
   const { model, data, trainLimit, threads } = place;
   const folder = runFolder(arm, seed, place);
   await rm(folder, { recursive: true, force: true });
+  await recordOptions(folder, optionsOf(arm, place));
   await mkdir(folder, { recursive: true });
   const numbers = {
-    "--epochs": retrain,
-    "--fine-tune-epochs": fineTune,
-    "--phase-epochs": PAPER_PHASE,
     "--threads": threads,
     "--seed": seed,
     ...(trainLimit === undefined ? {} : { "--train-limit": trainLimit }),
   };
-  const options = Object.entries(numbers).flat().map(String);
+  const options = [...optionsOf(arm, place), ...Object.entries(numbers).flat().map(String)];
   const outcome = await compressInPyTorch(python, folder, { model, data, options });
   await writeFile(path.join(folder, "outcome.json"), `${JSON.stringify(outcome)}\n`);
 }

@@ -1,8 +1,9 @@
 import { existsSync } from "node:fs";
-import { copyFile, mkdir, readdir, readFile, writeFile } from "node:fs/promises";
+import { copyFile, mkdir, readdir, writeFile } from "node:fs/promises";
 import path from "node:path";
 import { z } from "zod";
 import { PenniError } from "../../src/graph/errors.js";
+import { parseJson, readText } from "../../src/run/texts.js";
 import { projectRoot } from "../../support/shared.js";
 
 /** What is in the repository for each row: one folder, and in it one for each seed. */
@@ -52,6 +53,8 @@ const recordSchema = z.object({
   commands: z.array(z.string()),
   /** The baseline: its hits on the test images, and its costs. */
   baseline: z.object({ test: hits, costs }),
+  /** The model on record that it started from, if that is not the baseline. */
+  start: z.object({ row: z.string(), seed: z.number().int(), sha256: z.string() }).optional(),
   measured: measuredSchema,
 });
 
@@ -84,10 +87,15 @@ export async function keepRun(run: string, folder: string, files = keptFiles): P
   }
 }
 
-/** What is kept of a training of a baseline: all but its weights, which are large. */
+/** What is kept of a training: all but its weights, which are large. */
 export function keepTraining(run: string, row: string): Promise<void> {
   const files = ["config.json", "metrics.jsonl", "timing.jsonl", "summary.json"];
-  return keepRun(run, path.join(resultsFolder, row, path.basename(run)), files);
+  return keepRun(run, trainingFolder(row, path.basename(run)), files);
+}
+
+/** @param name of the last training: "baseline", or "dense" of one that starts from a compressed network */
+export function trainingFolder(row: string, name: string): string {
+  return path.join(resultsFolder, row, name);
 }
 
 export async function writeRecord(row: string, seed: number, record: ResultRecord): Promise<void> {
@@ -98,12 +106,18 @@ export async function writeRecord(row: string, seed: number, record: ResultRecor
 /** @throws PenniError "bad-file" if there is none, or something else */
 export async function readRecord(row: string, seed: number): Promise<ResultRecord> {
   const file = path.join(seedFolder(row, seed), "record.json");
-  const parsed = recordSchema.safeParse(JSON.parse(await readFile(file, "utf8")));
+  const advice = `Make it anew: npm run results -- ${row}`;
+  if (!existsSync(file)) {
+    throw new PenniError("bad-file", `row ${row}, seed ${seed} is not on record`, { file, advice });
+  }
+  const json = parseJson(await readText(file));
+  const parsed = recordSchema.safeParse(json);
   if (parsed.success) return parsed.data;
+  const issues = parsed.error.issues.map((issue) => `${issue.path.join(".")}: ${issue.message}`);
   throw new PenniError("bad-file", "this is no record of a result", {
     file,
-    found: parsed.error.issues.map((issue) => `${issue.path.join(".")}: ${issue.message}`).join("; "),
-    advice: "Make it anew: npm run results -- ROW",
+    found: json === undefined ? "no JSON" : issues.join("; "),
+    advice,
   });
 }
 

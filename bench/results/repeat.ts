@@ -6,8 +6,9 @@ import { last } from "../../src/graph/at.js";
 import { sharedPath } from "../../support/shared.js";
 import { output } from "../compression_run.js";
 import { judge, measureModel } from "./measure.js";
+import { takenOver } from "./origin.js";
 import { keepRun, keepTraining, modelFile, seedFolder, writeRecord } from "./record.js";
-import type { Row } from "./rows.js";
+import { type Row, trainingName } from "./rows.js";
 
 const main = fileURLToPath(new URL("../../src/cli/main.js", import.meta.url));
 
@@ -23,26 +24,41 @@ interface Step {
 
 /** The steps that make a compressed model in a working directory. */
 export function stepsOf(row: Row, seed: number, work: string): readonly Step[] {
-  const { network, classes, image, data, baseline, compress } = row;
-  const at = (name: string): string => path.join(work, row.id, name);
-  const model = (run: string): string => path.join(run, "model.onnx");
-  const compressing = (from: string): Step => ({
-    command: "compress",
-    args: [from, "--data", data, "--seed", `${seed}`, ...compress],
-    out: at(`seed-${seed}`),
-    result: model(at(`seed-${seed}`)),
-  });
-  if (baseline.kind === "shared") return [compressing(sharedPath(baseline.file))];
-  const untrained = at("untrained.onnx");
-  const make = ["--classes", `${classes}`, "--input", image.join("x")];
-  const steps: Step[] = [{ command: "new", args: [network, ...make], out: untrained, result: untrained }];
-  for (const [index, options] of baseline.trainings.entries()) {
-    const isLast = index === baseline.trainings.length - 1;
-    const out = at(isLast ? "baseline" : `baseline-${index + 1}`);
-    const args = [last(steps).result, "--data", data, ...options];
-    steps.push({ command: "train", args, out, result: model(out) });
+  const { data, compress } = row;
+  const before = stepsBefore(row, work);
+  const out = path.join(work, row.id, `seed-${seed}`);
+  const args = [startingModel(row, before), "--data", data, "--seed", `${seed}`, ...compress];
+  return [...before, { command: "compress", args, out, result: path.join(out, "model.onnx") }];
+}
+
+/** The network that is compressed. */
+function startingModel({ origin }: Row, before: readonly Step[]): string {
+  return origin.kind === "shared" ? sharedPath(origin.file) : last(before).result;
+}
+
+function stepsBefore(row: Row, work: string): readonly Step[] {
+  const { network, classes, image, origin } = row;
+  if (origin.kind === "shared") return [];
+  // As a user in the project's folder names it, not as this machine does.
+  if (origin.kind === "compressed")
+    return trainings(row, work, path.relative("", modelFile(origin.row, origin.seed)));
+  const untrained = path.join(work, row.id, "untrained.onnx");
+  const args = [network, "--classes", `${classes}`, "--input", image.join("x")];
+  return [{ command: "new", args, out: untrained, result: untrained }, ...trainings(row, work, untrained)];
+}
+
+/** One training after the other, the last in a folder with the origin's name. */
+function trainings({ id, data, origin }: Row, work: string, from: string): readonly Step[] {
+  const steps: Step[] = [];
+  if (origin.kind === "shared") return steps;
+  const name = trainingName(origin.kind);
+  for (const [index, options] of origin.trainings.entries()) {
+    const isLast = index === origin.trainings.length - 1;
+    const out = path.join(work, id, isLast ? name : `${name}-${index + 1}`);
+    const args = [steps.at(-1)?.result ?? from, "--data", data, ...options];
+    steps.push({ command: "train", args, out, result: path.join(out, "model.onnx") });
   }
-  return [...steps, compressing(last(steps).result)];
+  return steps;
 }
 
 /** A step as a user would write it. */
@@ -52,21 +68,21 @@ export function commandLine({ command, args, out }: Step): string {
 
 /**
  * Makes a row's models anew, or goes on with what was begun in the working directory, and keeps them in `results/`.
- * @throws PenniError "training" if a step fails or is stopped; the same call goes on from there
+ * @throws PenniError "training" if a step fails or is stopped; the same call goes on from there; "bad-file" if the row that
+ * it starts from is not on record
  */
 export async function repeat(row: Row, work: string, seeds: readonly number[]): Promise<void> {
+  // What is missing is said now, not hours later.
+  const taken = row.origin.kind === "compressed" ? await takenOver(row.origin) : undefined;
   await mkdir(path.join(work, row.id), { recursive: true });
   for (const seed of seeds) {
     const steps = stepsOf(row, seed, work);
     for (const step of steps) await carryOut(step);
-    const last = steps.at(-1);
-    if (last === undefined) continue;
-    const [from = ""] = last.args;
     for (const { command, out } of steps) if (command === "train") await keepTraining(out, row.id);
-    await keepRun(last.out, seedFolder(row.id, seed));
+    await keepRun(last(steps).out, seedFolder(row.id, seed));
     await writeRecord(row.id, seed, {
       commands: steps.map(commandLine),
-      baseline: await judge(row, from),
+      ...(taken ?? { baseline: await judge(row, startingModel(row, stepsBefore(row, work))) }),
       measured: await measureModel(row, modelFile(row.id, seed)),
     });
   }

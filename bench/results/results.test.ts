@@ -7,9 +7,10 @@ import { after, test } from "node:test";
 import { readModel } from "../../src/files/model_files.js";
 import { fileCounts } from "../../src/run/outcome.js";
 import { unverifiable } from "./committed.js";
+import { startProblems, takenOver } from "./origin.js";
 import { type Measured, modelFile, readRecord, recordedSeeds, resultsFolder } from "./record.js";
 import { commandLine, stepsOf } from "./repeat.js";
-import { type Row, rows } from "./rows.js";
+import { findRow, type Row, rows } from "./rows.js";
 import { meanAndDeviation, tableText } from "./table.js";
 import { differences, promises } from "./verify.js";
 
@@ -19,7 +20,7 @@ const trained: Row = {
   image: [3, 32, 32],
   classes: 10,
   data: "cifar10:/data",
-  baseline: {
+  origin: {
     kind: "trained",
     trainings: [
       ["--epochs", "16"],
@@ -39,11 +40,64 @@ test("a row's commands are those that a user would type", () => {
     "penni train /work/some-row/baseline-1/model.onnx --data cifar10:/data --epochs 5 -o /work/some-row/baseline",
     "penni compress /work/some-row/baseline/model.onnx --data cifar10:/data --seed 7 --target-macs 0.08 -o /work/some-row/seed-7",
   ]);
-  const given = { ...trained, baseline: { kind: "shared", file: "models/resnet20.onnx" } } as const;
+  const given = { ...trained, origin: { kind: "shared", file: "models/resnet20.onnx" } } as const;
   assert.deepEqual(
     stepsOf(given, 0, "/work").map(({ command }) => command),
     ["compress"],
   );
+});
+
+const again = {
+  ...trained,
+  id: "again",
+  origin: {
+    kind: "compressed",
+    row: "resnet18",
+    seed: 0,
+    trainings: [
+      ["--epochs", "4"],
+      ["--epochs", "2"],
+    ],
+  },
+} as const satisfies Row;
+
+test("a row may go on from what another row has on record, whose baseline stays its own", async () => {
+  assert.deepEqual(stepsOf(again, 0, "/work").map(commandLine), [
+    "penni train results/resnet18/seed-0/model.onnx --data cifar10:/data --epochs 4 -o /work/again/dense-1",
+    "penni train /work/again/dense-1/model.onnx --data cifar10:/data --epochs 2 -o /work/again/dense",
+    "penni compress /work/again/dense/model.onnx --data cifar10:/data --seed 0 --target-macs 0.08 -o /work/again/seed-0",
+  ]);
+  const { baseline, start } = await takenOver(again.origin);
+  const { test: found, costs } = baseline;
+  assert.deepEqual([found.correct, costs.paperMacs, costs.parameters], [9324, 555_422_720, 11_173_962]);
+  assert.deepEqual([start.row, start.seed], ["resnet18", 0]);
+});
+
+test("what has changed in the row that it started from is named, and so is one that is not on record", async () => {
+  const taken = await takenOver(again.origin);
+  const record = { commands: [], measured, ...taken };
+  assert.deepEqual(await startProblems(again.origin, record), []);
+  const baseline = { ...taken.baseline, test: { correct: 9350, total: 10_000 } };
+  const start = { ...taken.start, sha256: "0" };
+  assert.deepEqual(await startProblems(again.origin, { ...record, baseline, start }), [
+    "baseline is another one than that of row resnet18, seed 0",
+    "it started from another model than is on record in row resnet18, seed 0",
+  ]);
+  await assert.rejects(takenOver({ ...again.origin, seed: 9 }), {
+    code: "bad-file",
+    message: /row resnet18, seed 9 is not on record.*npm run results -- resnet18/s,
+  });
+});
+
+test("rows start from rows before them, of the same network and images", () => {
+  for (const [index, row] of rows.entries()) {
+    if (row.origin.kind !== "compressed") continue;
+    const from = findRow(row.origin.row, rows.slice(0, index));
+    assert.ok(from.seeds.includes(row.origin.seed));
+    for (const key of ["network", "image", "classes", "data"] as const) {
+      assert.deepEqual(row[key], from[key], `${row.id}: ${key}`);
+    }
+  }
 });
 
 test("rows have names of their own, which are names of folders", () => {

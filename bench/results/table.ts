@@ -31,9 +31,15 @@ export async function tableText(): Promise<string> {
     const seeds = await recordedSeeds(row.id);
     if (seeds.length === 0) continue;
     lines.push(tableLine(row, await Promise.all(seeds.map((seed) => readRecord(row.id, seed)))));
-    notes.push(`- ${row.id}: bar: ${row.bar}; goal: ${row.goal}`);
+    notes.push(`- ${row.id}: ${startNote(row)}bar: ${row.bar}; goal: ${row.goal}`);
   }
   return `${HEAD}${lines.join("\n")}\n\n${notes.join("\n")}\n`;
+}
+
+/** What is not compressed from its baseline at once. */
+function startNote({ origin }: Row): string {
+  if (origin.kind !== "compressed") return "";
+  return `from the model of ${origin.row}, seed ${origin.seed}, trained as a dense network; baseline and shares: those of ${origin.row}; `;
 }
 
 const percent = (share: number, digits = 1): string => `${(100 * share).toFixed(digits)} %`;

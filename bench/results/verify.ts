@@ -7,16 +7,17 @@ import { newNetwork } from "../../src/networks/index.js";
 import { fileCounts } from "../../src/run/outcome.js";
 import { sharedPath } from "../../support/shared.js";
 import { judge, measureModel } from "./measure.js";
+import { startProblems } from "./origin.js";
 import {
   type Measured,
   modelFile,
   type ResultRecord,
   readRecord,
   recordedSeeds,
-  resultsFolder,
+  trainingFolder,
   writeRecord,
 } from "./record.js";
-import type { Row } from "./rows.js";
+import { findRow, type Row, trainingName } from "./rows.js";
 
 /** Another processor rounds differently: so many of ten thousand images may come out otherwise. */
 const MOST_OTHER_HITS = 3;
@@ -71,7 +72,7 @@ async function verifySeed(
   return [
     ...differences(record.measured, found),
     ...promises(record.measured, found),
-    ...(await baselineProblems(row, record.baseline)),
+    ...(await originProblems(row, record)),
   ];
 }
 
@@ -139,12 +140,21 @@ export function promises(recorded: Measured, found: Measured): readonly string[]
 }
 
 /** What a record says of the network before compression, as far as it is here or can be made. */
-async function baselineProblems(row: Row, recorded: Judged): Promise<readonly string[]> {
-  const found =
-    row.baseline.kind === "shared"
-      ? differences(recorded, await judge(row, sharedPath(row.baseline.file)))
-      : [...untrainedProblems(row, recorded), ...(await trainingProblems(row, recorded))];
-  return found.map((problem) => `baseline's ${problem}`);
+async function originProblems(row: Row, record: ResultRecord): Promise<readonly string[]> {
+  const { origin } = row;
+  const named = (problems: readonly string[]): readonly string[] =>
+    problems.map((problem) => `baseline's ${problem}`);
+  if (origin.kind === "shared") {
+    return named(differences(record.baseline, await judge(row, sharedPath(origin.file))));
+  }
+  const training = path.join(trainingFolder(row.id, trainingName(origin.kind)), "summary.json");
+  const missing = existsSync(training) ? [] : [`training is not on record: ${training}`];
+  if (origin.kind === "compressed") {
+    const first = await originProblems(findRow(origin.row), await readRecord(origin.row, origin.seed));
+    return [...missing, ...(await startProblems(origin, record)), ...first];
+  }
+  const trained = missing.length > 0 ? missing : await trainingProblems(training, record.baseline);
+  return named([...untrainedProblems(row, record.baseline), ...trained]);
 }
 
 /** Its weights are too large to be on record; its structure has counts of its own. */
@@ -156,9 +166,7 @@ function untrainedProblems({ network, classes, image }: Row, { costs }: Judged):
 const trainingSchema = z.object({ test: z.object({ correct: z.number(), total: z.number() }) });
 
 /** The training that is on record beside it ended with these hits. */
-async function trainingProblems({ id }: Row, { test }: Judged): Promise<readonly string[]> {
-  const file = path.join(resultsFolder, id, "baseline", "summary.json");
-  if (!existsSync(file)) return [`training is not on record: ${file}`];
+async function trainingProblems(file: string, { test }: Judged): Promise<readonly string[]> {
   const { test: trained } = trainingSchema.parse(JSON.parse(await readFile(file, "utf8")));
   return hits(trained) === hits(test)
     ? []

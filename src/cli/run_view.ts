@@ -37,6 +37,7 @@ export function runView(output: Output): RunView {
     stage: (name) => line(`${name} ...`),
     progress: (progress) => show(describeProgress(progress), progress.step, progress.steps),
     images: (what, done, total) => show(`${what}: ${done} of ${total} images`, done, total),
+    times: (what, done, total) => show(`times ${what} (${done + 1} of ${total})`, done, total),
     layers: (what, done, total, layer, { share, secondsLeft }) => {
       const left = secondsLeft === undefined ? [] : [`about ${duration(secondsLeft)} left`];
       // Where there is no bar to show it.
@@ -107,8 +108,13 @@ function describeProgress(progress: TrainingProgress): string {
     `${Math.round(imagesPerSecond)} images/s`,
     `loss ${loss.toFixed(4)}`,
     ...(accuracy === undefined ? [] : [`top-1 ${percent(accuracy)}`]),
-    `zeros ${percent(sparsity)}`,
+    ...zeros(sparsity),
   ].join(" | ");
+}
+
+/** Nothing of a network that has none, as in a training without a compression. */
+function zeros(sparsity: number): readonly string[] {
+  return sparsity === 0 ? [] : [`zeros ${percent(sparsity)}`];
 }
 
 function describeEpoch(metrics: EpochMetrics): string {
@@ -116,7 +122,7 @@ function describeEpoch(metrics: EpochMetrics): string {
   const parts = [
     `loss ${loss.toFixed(4)}`,
     ...(accuracy === undefined ? [] : [`top-1 ${percent(accuracy)}`]),
-    `zeros ${percent(sparsity)}`,
+    ...zeros(sparsity),
     ...(validation === undefined ? [] : [describeValidation(validation, validationImages)]),
     ...describeOutputs(outputs),
   ];

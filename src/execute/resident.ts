@@ -35,6 +35,8 @@ export interface ResidentValues {
   data(name: string): Float32Array;
   /** Replaces a value by a copy of `data`. */
   write(name: string, data: Float32Array): void;
+  /** Replaces a value, as of the last `read`, by `data`, which takes what it was. */
+  exchange(name: string, data: Float32Array): void;
   /** Frees what is kept on the device. Must come before the sessions that computed it are released. */
   release(): Promise<void>;
 }
@@ -110,6 +112,10 @@ export class HostValues implements ResidentValues {
     this.data(name).set(data);
   }
 
+  exchange(name: string, data: Float32Array): void {
+    exchange(this.data(name), data);
+  }
+
   async release(): Promise<void> {}
 
   /** What a run writes; allocated only for what is ever written. */
@@ -120,6 +126,17 @@ export class HostValues implements ResidentValues {
     const target = new OrtTensor("float32", new Float32Array(size), dims);
     this.next.set(name, target);
     return target;
+  }
+}
+
+/** Elements at once: what an exchange needs of memory. */
+const EXCHANGED = 65_536;
+
+function exchange(one: Float32Array, other: Float32Array): void {
+  for (let start = 0; start < one.length; start += EXCHANGED) {
+    const part = one.slice(start, start + EXCHANGED);
+    one.set(other.subarray(start, start + EXCHANGED), start);
+    other.set(part, start);
   }
 }
 
@@ -219,8 +236,18 @@ export class DeviceValues implements ResidentValues {
   }
 
   write(name: string, data: Float32Array): void {
+    this.value(name).host.set(data);
+    this.forgetDevice(name);
+  }
+
+  exchange(name: string, data: Float32Array): void {
+    exchange(this.value(name).host, data);
+    this.forgetDevice(name);
+  }
+
+  /** What the host holds is the value from now on. */
+  private forgetDevice(name: string): void {
     const value = this.value(name);
-    value.host.set(data);
     value.stale = false;
     value.device?.dispose();
     value.device = undefined;

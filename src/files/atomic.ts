@@ -89,18 +89,43 @@ async function writeStream(file: string, parts: readonly Uint8Array[]): Promise<
   }
 }
 
-async function replaceFile(file: string, parts: readonly Uint8Array[], previous?: string): Promise<void> {
+/** New contents of a file, on the disk beside it and not in its place yet: exactly one of the two is to be called. */
+export interface FileDraft {
+  /** Puts them in the file's place. @throws PenniError "io" naming the file */
+  keep(): Promise<void>;
+  /** Removes them: the file stays as it is. */
+  discard(): Promise<void>;
+}
+
+/**
+ * Writes contents that may still turn out to be wanted or not; they survive a power cut from now on.
+ * @param parts one after the other; none is copied
+ * @param previous where the old contents are kept, if there are any
+ * @throws PenniError "io" naming the file
+ */
+export async function draftFile(
+  file: string,
+  parts: readonly Uint8Array[],
+  previous?: string,
+): Promise<FileDraft> {
   const directory = path.dirname(file);
   const temporary = path.join(directory, `.penni-${process.pid}-${randomBytes(6).toString("hex")}.tmp`);
-  try {
-    await writeDurably(temporary, parts);
+  const discard = (): Promise<void> => rm(temporary, { force: true }).catch(() => undefined);
+  const attempt = async (work: () => Promise<void>): Promise<void> => {
+    try {
+      await work();
+    } catch (error) {
+      await discard();
+      throw writeError(file, error);
+    }
+  };
+  await attempt(() => writeDurably(temporary, parts));
+  const putInPlace = async (): Promise<void> => {
     if (previous !== undefined && existsSync(file)) await keep(file, previous);
     await rename(temporary, file);
-  } catch (error) {
-    await rm(temporary, { force: true }).catch(() => undefined);
-    throw error;
-  }
-  await syncDirectory(directory);
+    await syncDirectory(directory);
+  };
+  return { keep: () => attempt(putInPlace), discard };
 }
 
 /** Moves a file out of the way of its new contents. */
@@ -130,7 +155,7 @@ export async function writeFileAtomic(
   try {
     const destination = await destinationOf(file);
     if (destination.isStream) await writeStream(file, parts);
-    else await replaceFile(destination.file, parts, previous);
+    else await (await draftFile(destination.file, parts, previous)).keep();
   } catch (error) {
     throw writeError(file, error);
   }

@@ -5,7 +5,7 @@ import { PenniError } from "../graph/errors.js";
 import type { Graph } from "../graph/types.js";
 import { decodeModel } from "../onnx/read.js";
 import type { ExternalData, ExternalReader } from "../onnx/tensors.js";
-import { type EncodeOptions, encodeModel, encodeModelWithData, isTooLarge } from "../onnx/write.js";
+import { type EncodeOptions, encodeModelParts, encodeModelWithData, isTooLarge } from "../onnx/write.js";
 import { ioError, writeFileAtomic } from "./atomic.js";
 import { checkIsFile } from "./regular_file.js";
 
@@ -169,7 +169,7 @@ export interface WriteOptions extends EncodeOptions {
  */
 export async function writeModel(file: string, graph: Graph, options: WriteOptions = {}): Promise<number> {
   const { externalData = isTooLarge(graph) } = options;
-  if (!externalData) return writeFileAtomic(file, encodeModel(graph, options));
+  if (!externalData) return writeFileAtomic(file, encodeModelParts(graph, options));
   const dataName = `${path.basename(file)}.data`;
   const { model, data } = encodeModelWithData(graph, dataName, options);
   const dataBytes = await writeFileAtomic(path.join(path.dirname(file), dataName), data);

@@ -51,6 +51,19 @@ export function withInitializers(graph: Graph, changed: Iterable<readonly [strin
 }
 
 /**
+ * The graph with initializers in memory of their own: a tensor of a few bytes that was read from a file keeps all of the
+ * file's bytes, which matters to whoever holds the graph for long.
+ */
+export function withOwnMemory(graph: Graph): Graph {
+  const initializers = [...graph.initializers].map(([name, tensor]) => {
+    const { bytes } = tensor;
+    const isOwn = bytes.byteLength === bytes.buffer.byteLength;
+    return [name, isOwn ? tensor : { ...tensor, bytes: Uint8Array.from(bytes) }] as const;
+  });
+  return { ...graph, initializers: new Map(initializers) };
+}
+
+/**
  * The graph with other names for some values, all at once.
  * @throws PenniError "unsupported" if a branch or loop reads one of them
  */

@@ -18,7 +18,7 @@ import {
 import { type DecomposedLayer, findDecompositions } from "../layers/weights.js";
 import { checkNameCount } from "../measure/classes.js";
 import { countGraph } from "../measure/count.js";
-import { encodeModel } from "../onnx/write.js";
+import { encodedSize } from "../onnx/write.js";
 import { inferGraph } from "../ops/inference/infer.js";
 import { withInterfaceOf } from "../ops/passes/float16.js";
 import { foldNormalization } from "../ops/passes/fold_normalization.js";
@@ -110,7 +110,7 @@ async function chooseForm(
     factored: formWriters.factored(part, layer, used),
   };
   const alone = (form: LayerForm): Graph => layerGraph(part, layer, input, fragments[form]);
-  const size = (form: LayerForm): number => encodeModel(alone(form), { sparse: true }).length;
+  const size = (form: LayerForm): number => encodedSize(alone(form), { sparse: true });
   const bytes = { merged: size("merged"), dense: size("dense"), factored: size("factored") };
   const times = await measure?.([alone("dense"), alone("factored")]);
   const milliseconds = times === undefined ? undefined : { dense: at(times, 0), factored: at(times, 1) };

@@ -1,7 +1,7 @@
 import { countNonZeros, elementCount, float32Data } from "../graph/tensor.js";
 import type { Graph } from "../graph/types.js";
 import type { LayerCount } from "../measure/count.js";
-import { encodeModel } from "../onnx/write.js";
+import { encodedSize } from "../onnx/write.js";
 import { foldNormalization } from "../ops/passes/fold_normalization.js";
 
 /** A layer, and the basis kernels that it is on; 0 where its weights are pruned themselves. */
@@ -30,7 +30,7 @@ export class FileSize {
     const names = [...folded.initializers].map(
       ([name, tensor]) => [name, { ...tensor, dims: [0], bytes: new Uint8Array() }] as const,
     );
-    const frame = encodeModel({ ...folded, initializers: new Map(names), valueInfo: new Map() }).length;
+    const frame = encodedSize({ ...folded, initializers: new Map(names), valueInfo: new Map() });
     const stored = [...folded.initializers.values()].reduce(
       (sum, { type, bytes }) => sum + (type === "float32" ? (bytes.length * valueBytes) / 4 : bytes.length),
       0,

@@ -1,4 +1,4 @@
-import { create, fromBinary, toBinary } from "@bufbuild/protobuf";
+import { create, fromBinary } from "@bufbuild/protobuf";
 import { freshNames, usedNames } from "../graph/edit.js";
 import { PenniError } from "../graph/errors.js";
 import type { Graph, Node } from "../graph/types.js";
@@ -17,6 +17,7 @@ import {
 } from "./gen/onnx_pb.js";
 import { addPackedFunctions, IR_VERSION_FUNCTIONS } from "./packed/functions.js";
 import { type PackedInitializer, packInitializers } from "./packed/pack.js";
+import { messageParts, sizeOf } from "./parts.js";
 import { sparsify } from "./sparse.js";
 import { encodeTensor } from "./tensors.js";
 import { encodeValueInfo } from "./values.js";
@@ -164,8 +165,28 @@ function newModel(): ModelProto {
  * come from a file.
  */
 export function encodeModel(graph: Graph, options: EncodeOptions = {}): Uint8Array {
+  return joined(encodeModelParts(graph, options));
+}
+
+/** The same bytes in parts, one after the other; large weights are not copied. @throws as `encodeModel` */
+export function encodeModelParts(graph: Graph, options: EncodeOptions = {}): readonly Uint8Array[] {
   checkSize(graph);
-  return encodeWith(graph, options);
+  return messageParts(modelProto(graph, options));
+}
+
+/** How many bytes `encodeModel` returns, without making them. @throws as `encodeModel` */
+export function encodedSize(graph: Graph, options: EncodeOptions = {}): number {
+  return sizeOf(encodeModelParts(graph, options));
+}
+
+function joined(parts: readonly Uint8Array[]): Uint8Array {
+  const bytes = new Uint8Array(sizeOf(parts));
+  let offset = 0;
+  for (const part of parts) {
+    bytes.set(part, offset);
+    offset += part.byteLength;
+  }
+  return bytes;
 }
 
 /** A model whose larger weights are in a file of their own. */
@@ -185,10 +206,10 @@ export function encodeModelWithData(
   options: EncodeOptions = {},
 ): ModelWithData {
   const data = new DataParts(location);
-  return { model: encodeWith(graph, options, data), data: data.parts };
+  return { model: joined(messageParts(modelProto(graph, options, data))), data: data.parts };
 }
 
-function encodeWith(graph: Graph, options: EncodeOptions, data?: DataParts): Uint8Array {
+function modelProto(graph: Graph, options: EncodeOptions, data?: DataParts): ModelProto {
   const model = graph.extra instanceof Uint8Array ? fromBinary(ModelProtoSchema, graph.extra) : newModel();
   const proto = model.graph ?? create(GraphProtoSchema);
   model.graph = proto;
@@ -202,5 +223,5 @@ function encodeWith(graph: Graph, options: EncodeOptions, data?: DataParts): Uin
   model.metadataProps = [...graph.metadata].map(([key, value]) =>
     create(StringStringEntryProtoSchema, { key, value }),
   );
-  return toBinary(ModelProtoSchema, model);
+  return model;
 }

@@ -16,6 +16,8 @@ export interface StageWork {
 export interface RunListener extends TrainingListener {
   stage?(name: Activity): void;
   images?(what: string, done: number, total: number): void;
+  /** Which times are taken next, and of how many kinds so many are done. */
+  times?(what: string, done: number, total: number): void;
   /** Layers done and to do in a step, the layer that comes next, and how much of the stage's work is done. */
   layers?(what: string, done: number, total: number, layer: string, work: StageWork): void;
 }

@@ -189,6 +189,16 @@ export class RunDirectory<Config extends AnyConfig = RunConfig> {
     make: () => Promise<Graph> | Graph,
     notice?: (text: string) => void,
   ): Promise<Graph> {
+    await this.complete(stage, make, notice);
+    return readModel(this.stagePath(stage));
+  }
+
+  /** The same without reading the network: whoever waits for hours should not hold one meanwhile. */
+  async complete(
+    stage: KeptName,
+    make: () => Promise<Graph> | Graph,
+    notice?: (text: string) => void,
+  ): Promise<void> {
     const file = this.stagePath(stage);
     const isDamaged = await this.isChanged(stage);
     if (isDamaged) notice?.(`${file} is damaged: the stage is done again`);
@@ -196,7 +206,6 @@ export class RunDirectory<Config extends AnyConfig = RunConfig> {
       await writeModel(file, await make());
       await this.digests.record(filesOf(stage));
     }
-    return readModel(file);
   }
 
   /** Copies a file of the run, if it is there. */

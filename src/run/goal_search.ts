@@ -142,9 +142,9 @@ async function searchByStages(
     attempt: async (fraction, number) => {
       listener.notice?.(`try ${number} of at most ${rules.most}: ${percentOf(fraction)} of the MACs`);
       const passage = { fraction, suffix: suffixOf(number) };
-      const start = await startOf(stages, before, tries, bestTry(tries, rules.wanted), run);
-      const { graph } = await runStages(stages, start, { ...context, passage });
-      return (await judge())(graph, fraction);
+      const start = startOf(stages, before, tries, bestTry(tries, rules.wanted), run);
+      const { file } = await runStages(stages, start, { ...context, passage });
+      return (await judge())(await readModel(file), fraction);
     },
     onTry: async (all) => {
       tries = all;
@@ -223,11 +223,17 @@ async function startRecord(goal: Goal, before: Progress, context: RunContext): P
 }
 
 /** A network as far as the run has come. */
-async function prunable({ graph, files }: Progress, config: RunConfig): Promise<PrunableNetwork> {
-  const file = files.get("normalized");
-  if (file === undefined) throw new PenniError("internal", "it is not known what fractions are of");
+async function prunable({ file, files }: Progress, config: RunConfig): Promise<PrunableNetwork> {
+  const normalized = files.get("normalized");
+  if (normalized === undefined) throw new PenniError("internal", "it is not known what fractions are of");
   const { channelMultiple } = config.settings;
-  return { graph, original: await readModel(file), frozen: frozenIn(graph, config).frozen, channelMultiple };
+  const graph = await readModel(file);
+  return {
+    graph,
+    original: await readModel(normalized),
+    frozen: frozenIn(graph, config).frozen,
+    channelMultiple,
+  };
 }
 
 /** The fractions that can be reached from here; the loss of the largest, where that is the original. */

@@ -13,18 +13,18 @@ const nameOf = (name: StageName, number: number): `${StageName}${TrySuffix}` => 
 /**
  * What a try goes on from: where pruning comes first, the best network so far, which was trained for most of the way.
  */
-export async function startOf(
+export function startOf(
   stages: readonly Stage[],
   before: Progress,
   tries: readonly Try[],
   best: Try | undefined,
   run: RunDirectory,
-): Promise<Progress> {
+): Progress {
   const [first] = stages;
   const last = stages.at(-1);
   if (best === undefined || first?.name !== "prune" || last === undefined) return before;
   const file = run.stagePath(nameOf(last.name, tries.indexOf(best) + 1));
-  return { ...before, graph: await readModel(file), file };
+  return { ...before, file };
 }
 
 /** A try's stages as those of the run. */
@@ -39,8 +39,8 @@ export async function adopt(
   for (const stage of stages) {
     const { name, remarks = [] } = stage;
     for (const remark of remarks) await run.copy(`${remark}${suffix}.json`, `${remark}.json`);
-    const graph = await run.stage(name, () => readModel(run.stagePath(nameOf(name, number))));
-    progress = progressAfter(stage, progress, { graph, name }, run);
+    await run.complete(name, () => readModel(run.stagePath(nameOf(name, number))));
+    progress = progressAfter(stage, progress, name, run);
   }
   return progress;
 }

@@ -13,7 +13,7 @@ import { type Change, pairedDifference, shareInterval } from "../measure/interva
 import { type OutputAgreement, OutputComparison } from "../measure/output_comparison.js";
 import { runPair } from "../measure/pair.js";
 import { importForCompression, withKnownConstants } from "../method/import_for_compression.js";
-import { encodeModel } from "../onnx/write.js";
+import { encodedSize } from "../onnx/write.js";
 import { importModel } from "../ops/passes/import_model.js";
 import { weightsTypeOf } from "../ops/passes/store_weights.js";
 import { comparedOutput, namedOutputs } from "../train/outputs.js";
@@ -24,7 +24,7 @@ import { recordLayerTimes } from "./layer_times.js";
 import type { Costs } from "./never_larger.js";
 import { tellImages } from "./stoppable.js";
 import type { Figures, Summary } from "./summary.js";
-import { measureTimes } from "./timings.js";
+import { measureTimes, timedKinds } from "./timings.js";
 
 /**
  * Outputs of the exported and of the unshrunk network may differ by this share of the largest, or of 1. Weights that
@@ -54,7 +54,7 @@ export function costsOf(
   { modelBytes }: RunConfig,
 ): { readonly original: Costs; readonly compressed: Costs } {
   return {
-    original: { ...fileCounts(original), bytes: modelBytes ?? encodeModel(original).byteLength },
+    original: { ...fileCounts(original), bytes: modelBytes ?? encodedSize(original) },
     compressed: { ...fileCounts(exported.graph), bytes: exported.bytes },
   };
 }
@@ -89,8 +89,10 @@ export async function summarize(
   exported: { readonly graph: Graph; readonly bytes: number },
   context: RunContext,
 ): Promise<Summary> {
-  const { run } = context;
-  const times = await measureTimes(original, exported.graph);
+  const { run, listener } = context;
+  const tell = (kind: (typeof timedKinds)[number]): void =>
+    listener.times?.(kind, timedKinds.indexOf(kind), timedKinds.length);
+  const times = await measureTimes(original, exported.graph, tell);
   const known = costsOf(original, exported, run.config);
   const costs = {
     original: { ...known.original, ...times.original },
@@ -100,7 +102,10 @@ export async function summarize(
     },
   };
   const model = run.path("model.onnx");
-  if (times.compiled !== undefined) await recordLayerTimes(run, original, exported.graph, known.original);
+  if (times.compiled !== undefined) {
+    tell("of layers");
+    await recordLayerTimes(run, original, exported.graph, known.original);
+  }
   const { latency, compiled } = times;
   const changes = { latency, ...(compiled === undefined ? {} : { compiled }) };
   if (run.config.reference === "original")

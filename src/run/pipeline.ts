@@ -3,14 +3,14 @@ import type { Dataset } from "../data/dataset.js";
 import { noticesOf } from "../data/dataset.js";
 import { openDataset } from "../data/open.js";
 import type { Preprocessing } from "../data/preprocessing.js";
-import { writeModel } from "../files/model_files.js";
+import { readModel, writeModel } from "../files/model_files.js";
 import type { Graph } from "../graph/types.js";
 import { classifierInterface, inputImageSize } from "../measure/accuracy.js";
 import { checkClassCount } from "../measure/classes.js";
 import { askedCriterion } from "../method/goal/criterion.js";
 import { goalOf } from "../method/goal/rules.js";
 import { importForCompression } from "../method/import_for_compression.js";
-import { encodeModel } from "../onnx/write.js";
+import { encodedSize } from "../onnx/write.js";
 import type { RunContext, RunListener } from "./context.js";
 import type { RunDirectory } from "./directory.js";
 import { describeFrozen, frozenIn } from "./frozen.js";
@@ -24,7 +24,7 @@ import { costsOf, summarize } from "./outcome.js";
 import { describeMatching } from "./outputs.js";
 import { joinRest } from "./rest.js";
 import { stages } from "./stages/list.js";
-import { checkOrder, runStages, startOfRun } from "./stages/stage.js";
+import { checkOrder, type Progress, runStages, startOfRun } from "./stages/stage.js";
 import type { Summary } from "./summary.js";
 import { describeTarget } from "./target.js";
 
@@ -53,20 +53,14 @@ export async function compress(
 
 async function compressLocked(given: Omit<RunContext, "dataset" | "passage">): Promise<Summary> {
   const { run, listener } = given;
-  const original = await run.readOriginal();
-  const { data, preprocessing, classes } = run.config;
-  const dataset = await openFittingDataset(original, data, preprocessing, classes);
-  if (run.config.reference !== "original") checkClassCount(original, dataset.classNames?.length);
+  const dataset = await openedDataset(run, listener);
   const { prune } = run.config.settings;
   const passage = { fraction: askedCriterion(prune)?.fraction, suffix: "" } as const;
   const context: RunContext = { ...given, dataset, passage };
-  for (const line of [...noticesOf(dataset), ...describeLabels(run.config, original, dataset)])
-    listener.notice?.(line);
-  for (const line of describeMatching(run.config)) listener.notice?.(line);
-  for (const line of describeFrozen(frozenIn(importForCompression(original), run.config)))
-    listener.notice?.(line);
-  for (const line of describeTarget(run.config, original)) listener.notice?.(line);
-  const graph = await throughStages(original, context);
+  const { file } = await throughStages(context);
+  // Read only now: trainings take hours, and there the network is in a process of its own.
+  const graph = await readModel(file);
+  const original = await run.readOriginal();
   const { externalData } = run.config;
   const rest = await run.readRest();
   const written = await writeModel(
@@ -78,7 +72,7 @@ async function compressLocked(given: Omit<RunContext, "dataset" | "passage">): P
     },
   );
   // What is compared are networks that can be run.
-  const bytes = rest === undefined ? written : encodeModel(graph, { sparse: true }).byteLength;
+  const bytes = rest === undefined ? written : encodedSize(graph, { sparse: true });
   const grown = await refuseLargerResult(original, { graph, bytes }, run);
   if (grown !== undefined) listener.notice?.(grown);
   listener.stage?.("measure");
@@ -89,17 +83,34 @@ async function compressLocked(given: Omit<RunContext, "dataset" | "passage">): P
   return summary;
 }
 
+/** The run's images, which fit its network; what is to be known of both is told. */
+async function openedDataset(run: RunDirectory, listener: RunListener): Promise<Dataset> {
+  const { config } = run;
+  const original = await run.readOriginal();
+  const dataset = await openFittingDataset(original, config.data, config.preprocessing, config.classes);
+  if (config.reference !== "original") checkClassCount(original, dataset.classNames?.length);
+  const lines = [
+    ...noticesOf(dataset),
+    ...describeLabels(config, original, dataset),
+    ...describeMatching(config),
+    ...describeFrozen(frozenIn(importForCompression(original), config)),
+    ...describeTarget(config, original),
+  ];
+  for (const line of lines) listener.notice?.(line);
+  return dataset;
+}
+
 /** All stages; those that depend on a fraction that is searched for are gone through again for each try. */
-async function throughStages(original: Graph, context: RunContext): Promise<Graph> {
+async function throughStages(context: RunContext): Promise<Progress> {
   const { run } = context;
   checkOrder(stages, run.config);
-  const start = startOfRun(original, run);
+  const start = startOfRun(run);
   const goal = goalOf(run.config.settings.prune);
-  if (goal === undefined) return (await runStages(stages, start, context)).graph;
+  if (goal === undefined) return runStages(stages, start, context);
   const { before, searched, after } = dividedBySearch(stages, goal, run.config);
   const found = await searchGoal(goal, searched, await runStages(before, start, context), context);
   const passage = { fraction: found.fraction, suffix: "" } as const;
-  return (await runStages(after, found.progress, { ...context, passage })).graph;
+  return runStages(after, found.progress, { ...context, passage });
 }
 
 /**

@@ -18,7 +18,7 @@ import { withTrueBatch } from "../measure/working_batch.js";
 import { dequantizedNetwork } from "../method/dequantized.js";
 import { importForCompression } from "../method/import_for_compression.js";
 import { layerName } from "../method/inspect.js";
-import { encodeModel } from "../onnx/write.js";
+import { encodedSize } from "../onnx/write.js";
 import type { CompressRequest } from "./compress_request.js";
 import { checkCompressible } from "./compressible.js";
 import { hasTraining, type RunConfig, trainingEpochs } from "./config.js";
@@ -214,7 +214,7 @@ function computable(
 ): Omit<SizedModel, "dataFiles"> {
   if (!dequantize) return given;
   const { graph, description } = dequantizedNetwork(given.graph);
-  const bytes = encodeModel(graph).byteLength;
+  const bytes = encodedSize(graph);
   notice?.(description);
   notice?.(
     `file sizes are compared with the float32 network's, ${bytes.toLocaleString("en-US")} bytes, not with the quantized file's, ${given.bytes.toLocaleString("en-US")}`,

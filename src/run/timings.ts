@@ -20,10 +20,22 @@ export interface Timings {
 export const LATENCY_THREADS = 1;
 const LATENCY_RUNS = 200;
 
-/** Times the original and the compressed network by turns, in ONNX Runtime and compiled. */
-export async function measureTimes(original: Graph, compressed: Graph): Promise<Timings> {
+/** What is timed, in order: of large networks each takes up to a minute, in which nothing else is to be seen. */
+export const timedKinds = ["in ONNX Runtime", "compiled", "of layers"] as const;
+
+/**
+ * Times the original and the compressed network by turns, in ONNX Runtime and compiled.
+ * @param tell which comes next
+ */
+export async function measureTimes(
+  original: Graph,
+  compressed: Graph,
+  tell: (kind: (typeof timedKinds)[number]) => void,
+): Promise<Timings> {
   const graphs = [original, compressed];
+  tell("in ONNX Runtime");
   const runtime = await measureLatency(graphs, { threads: LATENCY_THREADS, runs: LATENCY_RUNS });
+  tell("compiled");
   const compiled = await measureCompiledLatency(graphs);
   const latencies = pairOf(runtime);
   const compilations = compiled === undefined ? undefined : pairOf(compiled);

@@ -1,5 +1,5 @@
 import type { Augmentation } from "../data/augment.js";
-import type { ImageSize } from "../data/dataset.js";
+import type { Dataset, ImageSize } from "../data/dataset.js";
 import { noticesOf } from "../data/dataset.js";
 import { CLASS_NAMES_KEY, PREPROCESSING_KEY } from "../data/preprocessing.js";
 import { readModel, writeModel } from "../files/model_files.js";
@@ -72,42 +72,24 @@ async function trainLocked(
   signal: AbortSignal | undefined,
 ): Promise<TrainingSummary> {
   const { config } = run;
-  const original = await run.readOriginal();
-  const dataset = await openFittingDataset(original, config.data, config.preprocessing, config.classes);
-  for (const line of [...noticesOf(dataset), ...describeLabels(config, original, dataset)])
-    listener.notice?.(line);
-  let graph = await run.stage(
-    "simplify",
-    () => importModel(original, { keepsDropout: true }),
-    listener.notice,
-  );
-  let from: KeptName = "simplify";
-  if (config.settings.batchNormalization === "insert" && !hasNormalization(graph)) {
-    const bare = graph;
-    graph = await run.stage("normalize", () => normalized(bare, { run, dataset }), listener.notice);
-    from = "normalize";
-  } else if (lacksNormalization(graph)) {
-    listener.notice?.(
-      "the network has no BatchNormalization: if an export folded it away, --insert-normalization trains it better",
-    );
-  }
+  const { dataset, classNames } = await openedDataset(run, listener);
+  const imported = async (): Promise<Graph> => importModel(await run.readOriginal(), { keepsDropout: true });
+  await run.complete("simplify", imported, listener.notice);
+  let from = await startOfTraining(run, dataset, listener);
   const parts = trainingParts(config.settings, dataset);
   for (const [index, part] of parts.entries()) {
     const name: TrainingPartName = parts.length === 1 ? "train" : `train-${index + 1}`;
     listener.stage?.(describePart(part, parts.length));
-    const before = { graph, from };
-    graph = await run.stage(
+    const before = from;
+    await run.complete(
       name,
-      () => trainPart({ run, lock, listener, signal, name, part, ...before }),
+      () => trainPart({ run, lock, listener, signal, name, part, from: before }),
       listener.notice,
     );
     from = name;
   }
-  const trained = withMetadata(
-    atSize(graph, dataset, config.preprocessing),
-    config,
-    outputNames(config, original, dataset),
-  );
+  const graph = await readModel(run.stagePath(from));
+  const trained = withMetadata(atSize(graph, dataset, config.preprocessing), config, classNames);
   const model = run.path("model.onnx");
   await writeModel(model, trained);
   listener.stage?.("measure");
@@ -137,6 +119,38 @@ async function normalized(graph: Graph, images: Parameters<typeof momentsOf>[2])
   return insertNormalization(graph, await momentsOf(graph, normalizationSites(graph), images));
 }
 
+/** The stage that training starts from: what was imported, or with the normalizations that were asked for. */
+async function startOfTraining(
+  run: TrainingRun,
+  dataset: Dataset,
+  listener: TrainingRunListener,
+): Promise<KeptName> {
+  const graph = await readModel(run.stagePath("simplify"));
+  if (run.config.settings.batchNormalization === "insert" && !hasNormalization(graph)) {
+    await run.complete("normalize", () => normalized(graph, { run, dataset }), listener.notice);
+    return "normalize";
+  }
+  if (lacksNormalization(graph)) {
+    listener.notice?.(
+      "the network has no BatchNormalization: if an export folded it away, --insert-normalization trains it better",
+    );
+  }
+  return "simplify";
+}
+
+/** The run's images, which fit its network, and the names of its outputs; what is to be known of both is told. */
+async function openedDataset(
+  run: TrainingRun,
+  listener: TrainingRunListener,
+): Promise<{ readonly dataset: Dataset; readonly classNames: readonly string[] | undefined }> {
+  const { config } = run;
+  const original = await run.readOriginal();
+  const dataset = await openFittingDataset(original, config.data, config.preprocessing, config.classes);
+  for (const line of [...noticesOf(dataset), ...describeLabels(config, original, dataset)])
+    listener.notice?.(line);
+  return { dataset, classNames: outputNames(config, original, dataset) };
+}
+
 function describePart({ size, epochs, epochsBefore }: ResolutionPart, parts: number): string {
   if (parts === 1) return "train";
   const last = epochsBefore + epochs;
@@ -150,29 +164,34 @@ interface PartRequest {
   readonly signal: AbortSignal | undefined;
   readonly name: TrainingPartName;
   readonly part: ResolutionPart;
-  /** The network before the part, and the stage that it comes from. */
-  readonly graph: Graph;
+  /** The stage that the network before the part comes from. */
   readonly from: KeptName;
 }
 
-async function trainPart({
+async function trainPart({ lock, listener, signal, ...request }: PartRequest): Promise<Graph> {
+  const { run, part } = request;
+  const { plan, native } = await startOfPart(request);
+  const trained = await recordedTraining(plan, { run, lock, listener, signal });
+  return atSize(trained, native ?? part.size, run.config.preprocessing);
+}
+
+/** What is trained, and the size of images that the network takes; nobody holds the network while it is trained. */
+async function startOfPart({
   run,
-  lock,
-  listener,
-  signal,
   name,
   part,
-  graph,
   from,
-}: PartRequest): Promise<Graph> {
+}: Pick<PartRequest, "run" | "name" | "part" | "from">): Promise<{
+  readonly plan: TrainingPlan;
+  readonly native: ImageSize | undefined;
+}> {
   const { preprocessing } = run.config;
   const native = inputImageSize(await readModel(run.stagePath("simplify")), preprocessing);
   const isNative = native?.width === part.size.width && native.height === part.size.height;
   const network = isNative ? run.stagePath(from) : run.path("checkpoints", `${name}.start.onnx`);
+  const graph = await readModel(run.stagePath(from));
   if (!isNative) await writeModel(network, atSize(graph, part.size, preprocessing));
-  const plan = partPlan(graph, { run, name, part, network });
-  const trained = await recordedTraining(plan, { run, lock, listener, signal });
-  return atSize(trained, native ?? part.size, preprocessing);
+  return { plan: partPlan(graph, { run, name, part, network }), native };
 }
 
 interface PlanRequest {

@@ -5,7 +5,7 @@ import type { Graph } from "../graph/types.js";
 import type { WeightsType } from "../graph/weights_type.js";
 import { type Pair, runPair, scores } from "../measure/pair.js";
 import { withRecordedWeights } from "../method/compression_record.js";
-import { encodeModel } from "../onnx/write.js";
+import { encodedSize } from "../onnx/write.js";
 import { storeWeights } from "../ops/passes/store_weights.js";
 import type { RunContext } from "./context.js";
 
@@ -54,7 +54,7 @@ export async function withChosenWeights(
 ): Promise<{ readonly graph: Graph; readonly choice: WeightsChoice | undefined }> {
   const { weights: asked } = context.run.config.settings;
   if (asked === undefined) return { graph, choice: undefined };
-  const bytesOf = (written: Graph): number => encodeModel(written, { sparse: true }).byteLength;
+  const bytesOf = (written: Graph): number => encodedSize(written, { sparse: true });
   const unstored = bytesOf(graph);
   const tried: WeightsTrial[] = [];
   for (const candidate of asked === "auto" ? candidates : [{ type: asked }]) {

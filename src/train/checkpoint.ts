@@ -40,6 +40,10 @@ export interface Checkpoint {
 const MAGIC = "PENNI-CHECKPOINT-3\n";
 const ANY_VERSION = /^PENNI-CHECKPOINT-(\d+)\n/;
 const DIGEST_BYTES = 32;
+const LENGTH_BYTES = 4;
+const FLOAT_BYTES = 4;
+/** Read at once where only the digest of the bytes is wanted. */
+const CHUNK_BYTES = 2 ** 20;
 
 const headerSchema = z.object({
   identity: z.object({ networks: z.string(), options: z.record(z.string(), z.string()) }),
@@ -58,64 +62,113 @@ const headerSchema = z.object({
 /**
  * Layout: magic, length of the header (uint32), header (JSON), float32 data in order, the network if there is one,
  * SHA-256 of it all.
+ * @returns the bytes in parts, one after the other; those of the tensors are no copies
  */
-export function encodeCheckpoint(checkpoint: Checkpoint): Uint8Array {
+export function checkpointParts(checkpoint: Checkpoint): readonly Uint8Array[] {
   const { tensors, network, ...rest } = checkpoint;
   const listed = [...tensors].map(([name, { dims }]) => ({ name, dims }));
   const header = Buffer.from(JSON.stringify({ ...rest, tensors: listed, network: network?.byteLength }));
-  const length = Buffer.alloc(4);
+  const length = Buffer.alloc(LENGTH_BYTES);
   length.writeUInt32LE(header.byteLength);
-  const data = [...tensors.values()].map(({ data }) =>
-    Buffer.from(data.buffer, data.byteOffset, data.byteLength),
-  );
-  const body = Buffer.concat([Buffer.from(MAGIC), length, header, ...data, network ?? new Uint8Array()]);
-  return Buffer.concat([body, createHash("sha256").update(body).digest()]);
+  const data = [...tensors.values()].map(({ data }) => bytesOf(data));
+  const body = [Buffer.from(MAGIC), length, header, ...data, ...(network === undefined ? [] : [network])];
+  const hash = createHash("sha256");
+  for (const part of body) hash.update(part);
+  return [...body, hash.digest()];
+}
+
+/** A checkpoint's bytes, wherever they are. */
+export interface CheckpointBytes {
+  readonly size: number;
+  /** Fills `into` with the bytes from `offset`. */
+  read(into: Uint8Array, offset: number): Promise<void>;
+}
+
+/** A checkpoint whose tensors are where they were written. */
+export interface StoredCheckpoint extends Omit<Checkpoint, "tensors"> {
+  /** Reads them one after the other. */
+  tensors(): AsyncIterable<readonly [string, CheckpointTensor]>;
 }
 
 /**
+ * Reads all but the tensors. Nothing is believed before the digest of all bytes is seen to be right.
  * @returns "damaged" if the bytes are not a whole, unchanged checkpoint
  * @throws PenniError "bad-file" naming the file if they are one of another version of Penni
  */
-export function decodeCheckpoint(bytes: Uint8Array, file: string): Checkpoint | "damaged" {
-  const buffer = Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength);
-  const body = buffer.subarray(0, Math.max(0, buffer.byteLength - DIGEST_BYTES));
-  const digest = createHash("sha256").update(body).digest();
-  if (!digest.equals(buffer.subarray(body.byteLength))) return "damaged";
-  const found = ANY_VERSION.exec(body.toString("latin1", 0, 2 * MAGIC.length));
+export async function openCheckpoint(
+  bytes: CheckpointBytes,
+  file: string,
+): Promise<StoredCheckpoint | "damaged"> {
+  const bodySize = bytes.size - DIGEST_BYTES;
+  if (bodySize < 0) return "damaged";
+  const digest = await digestOf(bytes, bodySize);
+  if (!digest.equals(await piece(bytes, bodySize, DIGEST_BYTES))) return "damaged";
+  const start = await piece(bytes, 0, Math.min(bodySize, 2 * MAGIC.length));
+  const found = ANY_VERSION.exec(start.toString("latin1"));
   if (found === null) return "damaged";
   const [magic, version] = firstOf(found, 2);
   if (magic !== MAGIC) throw otherVersion(file, version);
-  const headerStart = MAGIC.length + 4;
-  const headerEnd = headerStart + body.readUInt32LE(MAGIC.length);
+  const headerStart = MAGIC.length + LENGTH_BYTES;
+  if (bodySize < headerStart) return "damaged";
+  const headerSize = (await piece(bytes, MAGIC.length, LENGTH_BYTES)).readUInt32LE();
+  const dataStart = headerStart + headerSize;
+  if (dataStart > bodySize) return "damaged";
   const { data: header } = headerSchema.safeParse(
-    parseJson(new TextDecoder().decode(body.subarray(headerStart, headerEnd))),
+    parseJson(new TextDecoder().decode(await piece(bytes, headerStart, headerSize))),
   );
   if (header === undefined) return "damaged";
-  const { trend, network, ...rest } = header;
-  const tensors = readTensors(header.tensors, body.subarray(headerEnd));
+  const { trend, network: networkSize = 0, tensors, ...rest } = header;
+  const dataSize = tensors.reduce((sum, { dims }) => sum + FLOAT_BYTES * elementCount(dims), 0);
+  if (dataStart + dataSize + networkSize !== bodySize) return "damaged";
   return {
     ...rest,
     ...(trend === undefined ? {} : { trend }),
-    tensors,
-    // A copy, so that the whole file need not stay in memory.
-    ...(network === undefined ? {} : { network: Uint8Array.from(body.subarray(-network)) }),
+    tensors: () => readTensors(bytes, tensors, dataStart),
+    ...(networkSize === 0 ? {} : { network: await filled(bytes, dataStart + dataSize, networkSize) }),
   };
 }
 
-function readTensors(
+async function* readTensors(
+  bytes: CheckpointBytes,
   listed: readonly { readonly name: string; readonly dims: readonly number[] }[],
-  bytes: Uint8Array,
-): Map<string, CheckpointTensor> {
-  const tensors = new Map<string, CheckpointTensor>();
-  let offset = 0;
+  start: number,
+): AsyncGenerator<readonly [string, CheckpointTensor]> {
+  let offset = start;
   for (const { name, dims } of listed) {
-    const size = elementCount(dims) * 4;
-    // A copy, because the data need not be aligned within the file.
-    const data = new Float32Array(Uint8Array.from(bytes.subarray(offset, offset + size)).buffer);
-    tensors.set(name, { dims, data });
-    offset += size;
+    const data = new Float32Array(elementCount(dims));
+    await bytes.read(bytesOf(data), offset);
+    yield [name, { dims, data }];
+    offset += data.byteLength;
   }
-  return tensors;
+}
+
+async function digestOf(bytes: CheckpointBytes, size: number): Promise<Buffer> {
+  const hash = createHash("sha256");
+  const chunk = Buffer.alloc(Math.min(size, CHUNK_BYTES));
+  for (let offset = 0; offset < size; offset += chunk.byteLength) {
+    const part = chunk.subarray(0, Math.min(chunk.byteLength, size - offset));
+    await bytes.read(part, offset);
+    hash.update(part);
+  }
+  return hash.digest();
+}
+
+async function piece(bytes: CheckpointBytes, offset: number, length: number): Promise<Buffer> {
+  return Buffer.from((await filled(bytes, offset, length)).buffer);
+}
+
+async function filled(
+  bytes: CheckpointBytes,
+  offset: number,
+  length: number,
+): Promise<Uint8Array<ArrayBuffer>> {
+  const found = new Uint8Array(length);
+  await bytes.read(found, offset);
+  return found;
+}
+
+function bytesOf(data: Float32Array): Uint8Array {
+  return new Uint8Array(data.buffer, data.byteOffset, data.byteLength);
 }
 
 function otherVersion(file: string, version: string): PenniError {
@@ -132,7 +185,11 @@ function otherVersion(file: string, version: string): PenniError {
  * @throws PenniError "bad-file" if the checkpoint in `file` belongs to other networks, or to other options,
  *   naming them
  */
-export function checkIdentity(checkpoint: Checkpoint, expected: StageIdentity, file: string): void {
+export function checkIdentity(
+  checkpoint: Pick<Checkpoint, "identity">,
+  expected: StageIdentity,
+  file: string,
+): void {
   const { networks, options } = checkpoint.identity;
   if (networks !== expected.networks) {
     throw new PenniError("bad-file", "this checkpoint belongs to another model", {

@@ -80,7 +80,7 @@ export class EpochBooks {
     return taken;
   }
 
-  restore({ lossSum, hits, images, history }: Checkpoint): void {
+  restore({ lossSum, hits, images, history }: EpochSums & Pick<Checkpoint, "history">): void {
     this.running = { lossSum, hits, images };
     this.clock = NO_TIME;
     this.done = history;

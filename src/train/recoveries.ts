@@ -47,7 +47,7 @@ export class Recoveries {
     this.taken = [...this.taken, recovery];
   }
 
-  restore({ trend, recoveries }: Checkpoint): void {
+  restore({ trend, recoveries }: Pick<Checkpoint, "trend" | "recoveries">): void {
     this.losses = trend;
     this.taken = recoveries;
   }

@@ -64,15 +64,16 @@ export class RunningAverage {
     return new Map([...this.values].map(([name, tensor]) => [`${PREFIX}${name}`, tensor]));
   }
 
-  /** Takes the average out of a checkpoint's tensors and returns the others. */
-  restore(tensors: Tensors): Tensors {
+  /** Begins anew. */
+  forget(): void {
     this.values.clear();
-    const state = new Map<string, CheckpointTensor>();
-    for (const [name, tensor] of tensors) {
-      if (name.startsWith(PREFIX)) this.values.set(name.slice(PREFIX.length), tensor);
-      else state.set(name, tensor);
-    }
-    return state;
+  }
+
+  /** Takes a checkpoint's tensor, without copying it, if it is one of the average. @returns whether it is */
+  takeBack(name: string, tensor: CheckpointTensor): boolean {
+    if (!name.startsWith(PREFIX)) return false;
+    this.values.set(name.slice(PREFIX.length), tensor);
+    return true;
   }
 }
 

@@ -1,4 +1,6 @@
-import type { Checkpoint } from "./checkpoint.js";
+import type { FileDraft } from "../files/atomic.js";
+import { PenniError } from "../graph/errors.js";
+import type { StoredCheckpoint } from "./checkpoint.js";
 import type { CheckpointStore } from "./checkpoint_store.js";
 import { stateProblem } from "./divergence.js";
 import type { EpochMetrics, TrainingPlan } from "./plan.js";
@@ -11,6 +13,12 @@ export interface SafekeepingHooks {
   epoch(metrics: EpochMetrics): void;
   /** Something the user should know, in one line. */
   notice(text: string): void;
+}
+
+/** A state that is written: a file that is not in its place yet, or what is wrong with it. */
+interface StateDraft {
+  readonly file?: FileDraft;
+  readonly problem?: string;
 }
 
 /** Saves the state of a stage while it is good, and goes back to what was saved when it is not. */
@@ -31,20 +39,45 @@ export class Safekeeping {
   }
 
   /** Goes on from where a process before stopped. */
-  async resume(checkpoint: Checkpoint): Promise<void> {
+  async resume(checkpoint: StoredCheckpoint): Promise<void> {
     await this.state.goTo(checkpoint);
     this.savedAt = Date.now();
     // Whoever listened before may not have heard of the last ones.
     for (const metrics of checkpoint.history) this.hooks.epoch(metrics);
   }
 
-  /** Saves the present state and reports the epochs that are safe now; what is wrong with it if it is not good. */
-  async save(): Promise<string | undefined> {
+  /**
+   * Writes the present state, before a step that writes over it. Whether it is good is known after that step.
+   * @throws PenniError "io"
+   */
+  async draft(): Promise<StateDraft> {
     const problem = stateProblem(await this.state.workbench.snapshot());
-    if (problem !== undefined) return problem;
-    await this.write();
+    if (problem !== undefined) return { problem };
+    return { file: await this.store.draft(await this.state.checkpoint()) };
+  }
+
+  /**
+   * Saves a state that was written, and reports the epochs that are safe now.
+   * @param problem of the step that began with it
+   * @returns what is wrong with it, and then it is not saved
+   */
+  async save({ problem: own, file }: StateDraft, problem = own): Promise<string | undefined> {
+    if (problem !== undefined || file === undefined) {
+      await file?.discard();
+      return problem;
+    }
+    await file.keep();
+    this.savedAt = Date.now();
     for (const metrics of this.state.books.takeUnreported()) this.hooks.epoch(metrics);
     return undefined;
+  }
+
+  /** Goes back to what was saved last, which steps have written over. @throws PenniError "internal" if nothing was */
+  async takeBack(): Promise<void> {
+    const checkpoint = await this.store.read();
+    if (checkpoint === undefined)
+      throw new PenniError("internal", "a stage that is finished has no checkpoint");
+    await this.state.goTo(checkpoint);
   }
 
   /**

@@ -4,6 +4,7 @@ import type { Session } from "../execute/engine.js";
 import { nodeEngine, openSession } from "../execute/node.js";
 import { type ResidentValues, residentValues } from "../execute/resident.js";
 import { readModel } from "../files/model_files.js";
+import { withOwnMemory } from "../graph/edit.js";
 import { PenniError } from "../graph/errors.js";
 import { fixBatch } from "../graph/passes/fix_input_shape.js";
 import { float32Data } from "../graph/tensor.js";
@@ -72,7 +73,9 @@ export async function buildPhases(
       optimizer: plan.optimizer,
       ...(block === undefined ? {} : { block }),
     });
-    const step = provider === "cpu" ? writeInPlace(plain) : plain;
+    const ordered = provider === "cpu" ? writeInPlace(plain) : plain;
+    // It is held as long as it trains, and little of the network is left in it.
+    const step = { ...ordered, graph: withOwnMemory(ordered.graph) };
     const slots = [...step.parameters.values(), ...step.velocities.values(), ...step.statistics.values()];
     for (const { input, dims } of slots) state.declare(input, dims);
     const masks = residentValues(nodeEngine, provider);

@@ -1,4 +1,4 @@
-import type { Checkpoint } from "./checkpoint.js";
+import type { Checkpoint, StoredCheckpoint } from "./checkpoint.js";
 import { EpochBooks } from "./epoch_books.js";
 import type { TrainingPlan } from "./plan.js";
 import { Recoveries } from "./recoveries.js";
@@ -53,14 +53,17 @@ export class StageState {
     };
   }
 
-  async goTo(checkpoint: Checkpoint): Promise<void> {
-    const { step, tensors, network } = checkpoint;
+  /** Takes over a checkpoint, tensor by tensor. */
+  async goTo(checkpoint: StoredCheckpoint): Promise<void> {
+    const { step, network } = checkpoint;
     this.step = step;
     this.shrunkAt = step;
     this.books.restore(checkpoint);
     this.recoveries.restore(checkpoint);
     await this.network.goTo(network);
-    this.workbench.restore(this.average?.restore(tensors) ?? tensors);
+    this.average?.forget();
+    for await (const [name, tensor] of checkpoint.tensors())
+      if (this.average?.takeBack(name, tensor) !== true) this.workbench.restore(new Map([[name, tensor]]));
   }
 
   /** Does work with the averaged weights where they are averaged, else with the present ones. */

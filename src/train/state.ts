@@ -57,6 +57,11 @@ export class TrainingState {
     this.values.write(name, data);
   }
 
+  /** Replaces a value by `data`, which takes what the value was. */
+  exchange(name: string, data: Float32Array): void {
+    this.values.exchange(name, data);
+  }
+
   /** Frees what is on the device; before the sessions of the steps are released. */
   release(): Promise<void> {
     return this.values.release();
@@ -75,13 +80,12 @@ export class TrainingState {
     for (const [name, { data }] of tensors) this.write(name, data);
   }
 
-  /** The network with the present values as its initializers. */
+  /** The network with the present values as its initializers; shares their memory. */
   applyTo(network: Graph): Graph {
     const initializers = new Map<string, Tensor>(
       [...network.initializers].map(([name, tensor]) => {
         if (!this.values.has(name)) return [name, tensor];
-        const copy = Uint8Array.from(bytesOf(this.data(name)));
-        return [name, { ...tensor, bytes: copy }];
+        return [name, { ...tensor, bytes: bytesOf(this.data(name)) }];
       }),
     );
     return { ...network, initializers };

@@ -2,7 +2,7 @@ import { type BatchPlan, planEpoch } from "../data/batches.js";
 import { prefetch } from "../data/prefetch.js";
 import { imageDims } from "../data/preprocessing.js";
 import { readModel, writeModel } from "../files/model_files.js";
-import type { Checkpoint } from "./checkpoint.js";
+import type { StoredCheckpoint } from "./checkpoint.js";
 import { CheckpointStore, stageIdentity } from "./checkpoint_store.js";
 import type { Pruner } from "./gradual_pruning.js";
 import type { EpochMetrics, EpochTiming, TrainingPlan, TrainingProgress } from "./plan.js";
@@ -58,7 +58,7 @@ export class Trainer {
     hooks: TrainerHooks,
     { shrinker, pruner }: { readonly shrinker?: Shrinker; readonly pruner?: Pruner } = {},
   ): Promise<"done" | "stopped"> {
-    const images = await openTrainingImages(plan, await readModel(plan.network));
+    const images = await imagesOf(plan);
     const notice = (text: string): void => hooks.notice(text);
     const store = new CheckpointStore(plan.checkpoint, await stageIdentity(plan), notice);
     const checkpoint = await store.read();
@@ -81,7 +81,7 @@ export class Trainer {
     return this.network.workbench;
   }
 
-  private async train(checkpoint: Checkpoint | undefined): Promise<"done" | "stopped"> {
+  private async train(checkpoint: StoredCheckpoint | undefined): Promise<"done" | "stopped"> {
     checkEnough(this.images, this.plan);
     if (checkpoint !== undefined) await this.safekeeping.resume(checkpoint);
     let outcome: EpochOutcome = this.state.step < this.timetable.steps ? "epoch" : "finished";
@@ -90,14 +90,21 @@ export class Trainer {
       if (outcome !== "epoch") await this.safekeeping.goBack(outcome.problem);
       outcome = await this.trainEpoch();
     }
-    await writeModel(this.plan.result, await this.state.averaged(() => this.network.present()));
+    await this.safekeeping.takeBack();
+    await this.state.averaged(() => this.writeResult());
     return "done";
+  }
+
+  private async writeResult(): Promise<void> {
+    const result = await this.network.present();
+    // The sessions have the memory that putting a file together takes.
+    await this.network.release();
+    await writeModel(this.plan.result, result);
   }
 
   /**
    * Trains to the end of the current epoch. The loss of a step judges the state that the step before it left,
-   * so a state is saved, and the stage is finished, one step later, before that step takes effect. Only where that
-   * is due does a step keep the state that it starts from.
+   * so where a state is to be saved, or the stage is finished, it is written, one step more is done, and then it is kept.
    */
   private async trainEpoch(): Promise<EpochOutcome> {
     await this.shrink();
@@ -109,11 +116,13 @@ export class Trainer {
       const isStopped = this.hooks.stopRequested();
       const isDue = isFinished || isStopped || this.safekeeping.isDue;
       const timing = { rate: state.rateAfter(state.step), number: state.step };
-      const outcome = await this.workbench.runStep(phase, images, timing, isDue);
+      const writing = performance.now();
+      const draft = isDue ? await this.safekeeping.draft() : undefined;
+      started += performance.now() - writing;
+      const outcome = await this.workbench.runStep(phase, images, timing, false);
       const milliseconds = performance.now() - started;
-      const problem =
-        state.recoveries.problemOf(outcome.loss, this.workbench.guessing) ??
-        (isDue ? await this.safekeeping.save() : undefined);
+      const bad = state.recoveries.problemOf(outcome.loss, this.workbench.guessing);
+      const problem = draft === undefined ? bad : await this.safekeeping.save(draft, bad);
       if (problem !== undefined) return { problem };
       if (isFinished) return "finished";
       if (isStopped) return "stopped";
@@ -189,6 +198,11 @@ export class Trainer {
     };
     this.hooks.timing(books.close(metrics));
   }
+}
+
+/** A function of its own: a frame that waits holds what it has read, and a network is large. */
+async function imagesOf(plan: TrainingPlan): Promise<TrainingImages> {
+  return openTrainingImages(plan, await readModel(plan.network));
 }
 
 function millions(macs: number): string {

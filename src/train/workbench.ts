@@ -134,19 +134,20 @@ export class Workbench {
     return new Map([...(await this.snapshot())].filter(([name]) => !velocities.has(name)));
   }
 
-  /** Does work with other values in the place of the present ones, which are put back afterwards. */
+  /** Does work with other values in the place of the present ones, which stand in theirs meanwhile. */
   async withValues<Result>(
     values: ReadonlyMap<string, CheckpointTensor>,
     work: () => Promise<Result>,
   ): Promise<Result> {
-    const before = [...(await this.values())]
-      .filter(([name]) => values.has(name))
-      .map(([name, { dims, data }]) => [name, { dims, data: Float32Array.from(data) }] as const);
-    this.restore(values);
+    await this.state.read();
+    const exchange = (): void => {
+      for (const [name, { data }] of values) this.state.exchange(name, data);
+    };
+    exchange();
     try {
       return await work();
     } finally {
-      this.restore(new Map(before));
+      exchange();
     }
   }
 
@@ -159,7 +160,7 @@ export class Workbench {
     this.state.restore(tensors);
   }
 
-  /** A network with the present values as its initializers. */
+  /** A network with the present values as its initializers; shares their memory. */
   async applyTo(network: Graph): Promise<Graph> {
     await this.state.read();
     return this.state.applyTo(network);

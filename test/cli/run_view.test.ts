@@ -32,3 +32,23 @@ test("a terminal shows a bar of the work that is done, with the time left", () =
   assert.match(text(), /37%|38%/);
   assert.match(text(), /about 1 min 01 s left \| fitting layer 8 of 20: stage2\.conv/);
 });
+
+test("what is timed is said, which takes a minute of a large network", () => {
+  const log = output(false);
+  runView(log.stream).times?.("compiled", 1, 3);
+  assert.equal(log.text(), "  times compiled (2 of 3)\n");
+  const terminal = output(true);
+  const view = runView(terminal.stream);
+  view.times?.("of layers", 2, 3);
+  view.stop();
+  assert.match(terminal.text(), /times of layers \(3 of 3\)/);
+});
+
+test("zeros are told where there are some", () => {
+  const epoch = { stage: "train", phase: "all", epoch: 1, step: 9, learningRate: 0.1, loss: 2, macs: 1 };
+  const log = output(false);
+  const view = runView(log.stream);
+  view.epoch?.({ ...epoch, sparsity: 0 });
+  view.epoch?.({ ...epoch, sparsity: 0.25 });
+  assert.equal(log.text(), "  epoch 1 (all): loss 2.0000\n  epoch 1 (all): loss 2.0000, zeros 25.0 %\n");
+});

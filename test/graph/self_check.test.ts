@@ -1,10 +1,14 @@
 import assert from "node:assert/strict";
-import { afterEach, beforeEach, test } from "node:test";
+import { mkdtemp, rm } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import path from "node:path";
+import { after, afterEach, beforeEach, test } from "node:test";
 import { compileProgram } from "../../src/compile/compile.js";
 import type { Lowering } from "../../src/compile/lower/definition.js";
 import { lowerings } from "../../src/compile/lower/registry.js";
 import { behind } from "../../src/compile/program_builder.js";
 import { wasmTarget } from "../../src/compile/wasm/target.js";
+import { writeModel } from "../../src/files/model_files.js";
 import { PenniError } from "../../src/graph/errors.js";
 import { type Pass, runPasses, runUntilStable } from "../../src/graph/passes/pass.js";
 import { isSelfChecking, SELF_CHECK } from "../../src/graph/self_check.js";
@@ -56,17 +60,24 @@ test("a pass that leaves a malformed graph is named", () => {
   assert.equal(runPasses(graph, [careless]).nodes.length, graph.nodes.length);
 });
 
-/** Of a run that keeps nothing. */
+const folder = await mkdtemp(path.join(tmpdir(), "penni-self-check-"));
+after(() => rm(folder, { recursive: true }));
+const fileOf = (name: string): string => path.join(folder, `${name}.onnx`);
+
+/** Of a run that keeps its networks and nothing else. */
 function runContext(): Parameters<typeof runStages>[2] {
   const run = {
     config: { settings: {} },
-    stage: (_: string, make: () => Promise<Graph>) => make(),
-    stagePath: (name: string) => name,
+    complete: async (name: string, make: () => Promise<Graph>) => writeModel(fileOf(name), await make()),
+    stagePath: fileOf,
   };
   return { run, listener: {}, passage: { suffix: "" } } as unknown as Parameters<typeof runStages>[2];
 }
 
-const startingWith = (graph: Graph): Progress => ({ graph, file: "original", files: new Map() });
+async function startingWith(graph: Graph): Promise<Progress> {
+  await writeModel(fileOf("original"), graph);
+  return { file: fileOf("original"), files: new Map() };
+}
 
 test("a stage of a run that leaves a malformed graph is named", async () => {
   const stages = [
@@ -74,9 +85,9 @@ test("a stage of a run that leaves a malformed graph is named", async () => {
     { name: "shrink", takes: [], gives: () => [], apply: careless.apply },
   ] as const;
   const named = isInternal(/stage "shrink" left a malformed graph/);
-  await assert.rejects(runStages(stages, startingWith(tinyCnn()), runContext()), named);
+  await assert.rejects(runStages(stages, await startingWith(tinyCnn()), runContext()), named);
   off();
-  await runStages(stages, startingWith(tinyCnn()), runContext());
+  await runStages(stages, await startingWith(tinyCnn()), runContext());
 });
 
 test("what is wrong with the model is not a stage's fault", async () => {
@@ -86,7 +97,7 @@ test("what is wrong with the model is not a stage's fault", async () => {
   const type = { elementType: "int64", shape: [1] } as const;
   const contradictory = { ...given, outputs: [{ ...output, type }] };
   await assert.rejects(
-    runStages([], startingWith(contradictory), runContext()),
+    runStages([], await startingWith(contradictory), runContext()),
     (error) => error instanceof PenniError && error.code === "shape" && /declares/.test(error.message),
   );
 });

@@ -1,8 +1,9 @@
 import assert from "node:assert/strict";
-import { mkdtemp, readFile, rm, truncate, writeFile } from "node:fs/promises";
+import { mkdtemp, readdir, readFile, rm, truncate, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import path from "node:path";
 import { after, test } from "node:test";
+import { isTemporaryFile } from "../../src/files/atomic.js";
 import type { Checkpoint } from "../../src/train/checkpoint.js";
 import { CheckpointStore } from "../../src/train/checkpoint_store.js";
 
@@ -48,15 +49,24 @@ async function flipBit(file: string): Promise<void> {
   await writeFile(file, bytes);
 }
 
+/** What `read` finds, its tensors included. */
+async function readWhole(store: CheckpointStore): Promise<unknown> {
+  const found = await store.read();
+  assert.ok(found !== undefined);
+  const tensors = new Map();
+  for await (const [name, tensor] of found.tensors()) tensors.set(name, tensor);
+  return { ...found, tensors };
+}
+
 const empty = (file: string): Promise<void> => writeFile(file, "");
 
 test("no file is no checkpoint; what is written is read back", async () => {
   const { store, notices } = open("a.ckpt");
   assert.equal(await store.read(), undefined);
   await store.write(stateAfter(1));
-  assert.deepEqual(await store.read(), { ...stateAfter(1), identity });
+  assert.deepEqual(await readWhole(store), { ...stateAfter(1), identity });
   await store.write(stateAfter(2));
-  assert.deepEqual(await store.read(), { ...stateAfter(2), identity });
+  assert.deepEqual(await readWhole(store), { ...stateAfter(2), identity });
   assert.deepEqual(notices, []);
 });
 
@@ -64,7 +74,8 @@ for (const [name, damage] of Object.entries({ halve, flipBit, empty })) {
   test(`a damaged checkpoint (${name}) gives way to the one before it, with a notice`, async () => {
     const { store, notices } = await written(`${name}.ckpt`, 1, 2, 3);
     await damage(store.file);
-    assert.equal((await store.read())?.step, 2);
+    // Its tensors too, which are read after it was put in the latest's place.
+    assert.deepEqual(await readWhole(store), { ...stateAfter(2), identity });
     assert.equal(notices.length, 1);
     assert.match(notices[0] ?? "", new RegExp(`${name}\\.ckpt is damaged: .* step 2`));
     // The damaged one must not take the place of the last good one.
@@ -73,6 +84,21 @@ for (const [name, damage] of Object.entries({ halve, flipBit, empty })) {
     assert.equal((await store.read())?.step, 2);
   });
 }
+
+test("a state that is written shows up when it is kept, and leaves nothing when it is discarded", async () => {
+  const { store } = await written("drafts.ckpt", 1, 2);
+  const good = await store.draft(stateAfter(3));
+  assert.equal((await store.read())?.step, 2);
+  await good.keep();
+  assert.deepEqual(await readWhole(store), { ...stateAfter(3), identity });
+  await (await store.draft(stateAfter(4))).discard();
+  assert.equal((await store.read())?.step, 3);
+  assert.deepEqual((await readdir(folder)).filter(isTemporaryFile), []);
+  // What a kill leaves of one is known as such, and the checkpoints are as they were.
+  await store.draft(stateAfter(5));
+  assert.equal((await readdir(folder)).filter(isTemporaryFile).length, 1);
+  assert.equal((await store.read())?.step, 3);
+});
 
 test("a kill between two renames leaves the checkpoint before", async () => {
   const { store, notices } = await written("renamed.ckpt", 1, 2);

@@ -58,18 +58,33 @@ test("a snapshot restores the state", () => {
   assert.deepEqual(other.snapshot(), state.snapshot());
 });
 
+test("an exchange puts a value and other data in each other's place", () => {
+  const length = 150_000;
+  const state = stateOf({ a: Array.from({ length }, (_, index) => index) });
+  const other = Float32Array.from({ length }, (_, index) => -index);
+  state.exchange("a", other);
+  assert.deepEqual(
+    [state.data("a").at(-1), other.at(-1), state.data("a")[70_000]],
+    [1 - length, length - 1, -70_000],
+  );
+  state.exchange("a", other);
+  assert.ok(state.data("a").every((value, index) => value === index));
+});
+
 test("nonZeros counts what is not exactly zero in the named values; -0 is", () => {
   const state = stateOf({ a: [0, -0, 1e-30, 2], b: [0] });
   assert.deepEqual([state.nonZeros(["a"]), state.nonZeros(["a", "b"]), state.nonZeros([])], [2, 2, 0]);
 });
 
-test("applyTo replaces the initializers that it knows, in a copy", () => {
+test("applyTo replaces the initializers that it knows, by its own memory, and leaves the network as it was", () => {
   const network = smallNetwork();
   const state = stateOf({ gamma: [1, 2, 3, 4], "penni/velocity/gamma": [0, 0, 0, 0] });
+  const before = network.initializers.get("gamma");
   const changed = state.applyTo(network);
-  state.data("gamma").fill(7);
   const gamma = changed.initializers.get("gamma");
   assert.deepEqual(gamma && [...float32Data(gamma)], [1, 2, 3, 4]);
+  assert.equal(gamma?.bytes.buffer, state.data("gamma").buffer);
+  assert.equal(network.initializers.get("gamma"), before);
   assert.equal(changed.initializers.get("w1"), network.initializers.get("w1"));
   assert.deepEqual([...changed.initializers.keys()], [...network.initializers.keys()]);
 });

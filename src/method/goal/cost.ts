@@ -6,7 +6,7 @@ import { fixBatch } from "../../graph/passes/fix_input_shape.js";
 import type { Graph } from "../../graph/types.js";
 import { measureCompiledLatency, singleImage } from "../../measure/compiled_latency.js";
 import { predictedLatency } from "../../measure/predicted_latency.js";
-import { encodeModel, encodeModelWithData, isTooLarge } from "../../onnx/write.js";
+import { encodedSize, encodeModelWithData, isTooLarge } from "../../onnx/write.js";
 import type { CostGoal } from "./rules.js";
 import type { Try } from "./schema.js";
 
@@ -15,7 +15,7 @@ export type Cost = Omit<Try, "fraction" | "holds">;
 
 /** Bytes of all files that `writeModel` writes of a network with sparse weights. */
 export function writtenBytes(graph: Graph, externalData: boolean = isTooLarge(graph)): number {
-  if (!externalData) return encodeModel(graph, { sparse: true }).byteLength;
+  if (!externalData) return encodedSize(graph, { sparse: true });
   const { model, data } = encodeModelWithData(graph, "model.onnx.data", { sparse: true });
   return [...data, model].reduce((sum, part) => sum + part.byteLength, 0);
 }

@@ -8,7 +8,7 @@ import { writtenBytes } from "../../method/goal/cost.js";
 import { askedCriterion } from "../../method/goal/criterion.js";
 import type { WriteOptions, WrittenNetwork } from "../../method/goal/pruned_search.js";
 import { shrink } from "../../method/shrink.js";
-import { encodeModel } from "../../onnx/write.js";
+import { encodedSize } from "../../onnx/write.js";
 import { foldNormalization } from "../../ops/passes/fold_normalization.js";
 import { weightsTypeOf } from "../../ops/passes/store_weights.js";
 import type { RunConfig } from "../config.js";
@@ -113,7 +113,7 @@ const SMALL_FILE_BYTES = 2 ** 20;
 /** The network without the record of its compression where that makes its file larger than what came in. */
 function withinSize(exported: Graph, { modelBytes }: RunConfig): Graph {
   if (modelBytes === undefined || modelBytes > SMALL_FILE_BYTES) return exported;
-  if (encodeModel(exported, { sparse: true }).byteLength <= modelBytes) return exported;
+  if (encodedSize(exported, { sparse: true }) <= modelBytes) return exported;
   const metadata = new Map([...exported.metadata].filter(([key]) => key !== COMPRESSION_KEY));
   return { ...exported, metadata };
 }

@@ -97,18 +97,16 @@ export function defineStage<const Taken extends Product>(
   return definition;
 }
 
-/** How far a run has come: a network, and where those are that later stages may take. */
+/** How far a run has come: where its network is, which is read when it is needed, and those that later stages may take. */
 export interface Progress {
-  readonly graph: Graph;
-  /** Path of the file that it is in. */
   readonly file: string;
   readonly files: ReadonlyMap<Product, string>;
 }
 
 /** A run before its first stage. */
-export function startOfRun(original: Graph, run: RunDirectory): Progress {
+export function startOfRun(run: RunDirectory): Progress {
   const products = startProducts(run.config).map((product) => [product, run.stagePath("teacher")] as const);
-  return { graph: original, file: run.stagePath("original"), files: new Map(products) };
+  return { file: run.stagePath("original"), files: new Map(products) };
 }
 
 /** What a run begins with besides the network that it is for. */
@@ -127,15 +125,10 @@ function productsAfter<Value>(
   return new Map([...left, ...gives(choices).map((product) => [product, value] as const)]);
 }
 
-/** A run after a stage that has made `graph` and keeps it under `name`. */
-export function progressAfter(
-  stage: Stage,
-  before: Progress,
-  { graph, name }: { readonly graph: Graph; readonly name: KeptName },
-  run: RunDirectory,
-): Progress {
+/** A run after a stage whose network is kept under `name`. */
+export function progressAfter(stage: Stage, before: Progress, name: KeptName, run: RunDirectory): Progress {
   const file = run.stagePath(name);
-  return { graph, file, files: productsAfter(stage, before.files, file, run.config) };
+  return { file, files: productsAfter(stage, before.files, file, run.config) };
 }
 
 /**
@@ -168,21 +161,28 @@ export async function runStages(
   const { run, listener, signal, passage } = context;
   const { settings } = run.config;
   // What is wrong with the model that came in is no stage's fault.
-  if (isSelfChecking()) verifyTypes(before.graph);
+  if (isSelfChecking()) verifyTypes(await readModel(before.file));
   let progress = before;
   for (const stage of stages) {
     if (stage.isLeftOut?.(settings) === true) continue;
     if (signal?.aborted === true) throw new PenniError("interrupted", `stopped before stage "${stage.name}"`);
     listener.stage?.(stage.name);
     const name: StageContext["name"] = `${stage.name}${passage.suffix}`;
-    const { graph, file, files } = progress;
+    const { file, files } = progress;
     const given: StageContext = { ...context, name, file, networks: networksOf(stage, files) };
-    const made = await run.stage(name, () => stage.apply(graph, given), listener.notice);
-    if (isSelfChecking()) verifyAfter(`stage "${stage.name}"`, made, verifyTypes);
-    progress = progressAfter(stage, progress, { graph: made, name }, run);
+    // Nobody holds the network while the stage's training goes on.
+    const made = async (): Promise<Graph> => stage.apply(await readModel(file), given);
+    await run.complete(name, () => checked(stage, made()), listener.notice);
+    progress = progressAfter(stage, progress, name, run);
     if (passage.suffix === "") await stage.tidy?.(run);
   }
   return progress;
+}
+
+async function checked({ name }: Stage, made: Promise<Graph>): Promise<Graph> {
+  const graph = await made;
+  if (isSelfChecking()) verifyAfter(`stage "${name}"`, graph, verifyTypes);
+  return graph;
 }
 
 function networksOf({ name, takes }: Stage, files: Progress["files"]): Networks<Product> {
