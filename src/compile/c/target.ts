@@ -1,3 +1,4 @@
+import { weightsTypes } from "../../graph/weights_type.js";
 import type { Target } from "../target.js";
 
 /** Lanes of the vectors that kernels for C are generated with, on every machine. */
@@ -10,3 +11,6 @@ export const cTarget: Target = {
   prepares: ["float16", "int8"],
   isNative: true,
 };
+
+/** The same with memory in which weights of all types are made ready, once, by `NAME_prepare` (or `NAME_unpack`). */
+export const preparingCTarget: Target = { ...cTarget, prepares: weightsTypes };
