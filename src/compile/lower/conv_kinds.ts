@@ -205,10 +205,9 @@ function rowsOfTiles({ rows, columns }: PixelGrid, maps: number, width: number):
     const cost = (vectors + BLOCK_COST * blocks) / positions;
     return positions * maps > TILE_ELEMENTS ? cost * FAR_COST : cost;
   };
-  const [first = 1, ...others] = divisorsOf(rows).filter(
-    (tileRows) => tileRows * columns * maps <= MOST_TILE_ELEMENTS,
-  );
-  return others.reduce((best, tileRows) => (costOf(tileRows) <= costOf(best) ? tileRows : best), first);
+  return divisorsOf(rows)
+    .filter((tileRows) => tileRows === 1 || tileRows * columns * maps <= MOST_TILE_ELEMENTS)
+    .reduce((best, tileRows) => (costOf(tileRows) <= costOf(best) ? tileRows : best));
 }
 
 const divisorsOf = (count: number): readonly number[] =>
