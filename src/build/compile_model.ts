@@ -1,6 +1,7 @@
 import { readFile } from "node:fs/promises";
 import type { Backend, EmittedFile, WeightsPlace } from "../compile/backend.js";
 import { compileProgram } from "../compile/compile.js";
+import type { Program } from "../compile/program.js";
 import { type ProgramSummary, summarizeProgram } from "../compile/summary.js";
 import { verifyProgram } from "../compile/verify/program.js";
 import {
@@ -40,6 +41,11 @@ export interface CompileSettings {
   readonly verify?: boolean;
   /** The processor that an addon is made for, where it is another machine's. */
   readonly cross?: CrossProcessor;
+  /**
+   * Whether weights are made ready once, in memory for it, where the back end leaves the choice (default: false); the
+   * others do so always.
+   */
+  readonly prepare?: boolean;
 }
 
 /** A model as a target's files. */
@@ -67,19 +73,26 @@ export async function compileModel(
   settings: CompileSettings,
 ): Promise<CompiledModel> {
   const { name, weights, inputShapes = new Map(), pictures: stated = {} } = settings;
-  const { graph: fixed, notices } = withUsableNames(fixInputShape(given, inputShapes));
+  const { graph: fixed, notices: ofNames } = withUsableNames(fixInputShape(given, inputShapes));
   const pictures = picturesOf(fixed, stated);
-  const program = compileProgram(withPreprocessing(fixed, pictures), backend.target, settings.weightsType);
-  if (settings.verify === true) verifyProgram(program, backend.target.width);
+  const target = settings.prepare === true ? (backend.preparingTarget ?? backend.target) : backend.target;
+  const program = compileProgram(withPreprocessing(fixed, pictures), target, settings.weightsType);
+  if (settings.verify === true) verifyProgram(program, target.width);
   const emitted = backend.emit(program, {
     name,
     ...(weights === undefined ? {} : { weights }),
     ...(settings.example === true ? { example: await partsOf(backend) } : {}),
   });
   const { execution } = backend;
+  const notices = [...ofNames, ...preparationNotices(program, settings)];
   const result = { summary: summarizeProgram(program), pictures, notices };
   if (execution.kind !== "addon") return { ...result, files: emitted };
   return { ...result, ...(await buildAddon(emitted, execution, name, settings.cross)) };
+}
+
+function preparationNotices({ preparation }: Program, { prepare, name }: CompileSettings): readonly string[] {
+  if (prepare !== true || preparation.length > 0) return [];
+  return [`There is nothing to make ready in this model: ${name}_run is the same as without --prepare.`];
 }
 
 /** The texts that a back end puts into an example. */

@@ -30,6 +30,7 @@ interface CompileOptions extends PictureOptions {
   readonly example?: boolean;
   readonly verify?: boolean;
   readonly cross?: CrossProcessor;
+  readonly prepare?: boolean;
   readonly inputShape?: InputShapes;
   readonly classes?: string;
   readonly json?: boolean;
@@ -56,6 +57,10 @@ export function addCompileCommand(program: Command, terminal: Terminal): Command
         "--weights-type <name>",
         "how the result keeps weights until it is loaded (default: as the model does); arithmetic is float32",
       ).choices(weightsTypes),
+    )
+    .option(
+      "--prepare",
+      "for C: weights are made ready once, by NAME_prepare, in memory of yours, and runs are faster",
     )
     .option("--example", "also write a page, a program or a server that uses the model")
     .option(
@@ -122,9 +127,10 @@ async function compileFile(model: string, options: CompileOptions): Promise<Noti
   const backend = await loadBackend(options.target);
   await checkWeights(backend, options);
   await checkCross(backend, options);
+  await checkPrepare(backend, options);
   await checkFreeDirectory(out);
   const given = await naming(model, async () => withClasses(await readModel(model), options));
-  const { weights, weightsType, inputShape: inputShapes, example, verify, cross } = options;
+  const { weights, weightsType, inputShape: inputShapes, example, verify, cross, prepare } = options;
   const { files, summary, pictures, notices, builtWith } = await naming(model, () =>
     compileModel(given, backend, {
       name,
@@ -134,6 +140,7 @@ async function compileFile(model: string, options: CompileOptions): Promise<Noti
       ...(example === undefined ? {} : { example }),
       ...(verify === undefined ? {} : { verify }),
       ...(cross === undefined ? {} : { cross }),
+      ...(prepare === undefined ? {} : { prepare }),
       pictures: givenPictureOptions(options),
     }),
   );
@@ -184,6 +191,19 @@ async function checkCross({ execution }: Backend, { target, cross }: CompileOpti
     expected: `--cross with ${others}`,
     found: `--target ${target}`,
     advice: "Leave --cross out",
+  });
+}
+
+async function checkPrepare(
+  { preparingTarget }: Backend,
+  { target, prepare }: CompileOptions,
+): Promise<void> {
+  if (prepare === undefined || preparingTarget !== undefined) return;
+  const others = await targetsWhere((other) => other.preparingTarget !== undefined);
+  throw new PenniError("bad-option", "this target always makes its weights ready when it is loaded", {
+    expected: `--prepare with ${others}`,
+    found: `--target ${target}`,
+    advice: "Leave --prepare out",
   });
 }
 

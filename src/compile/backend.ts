@@ -29,6 +29,8 @@ export interface EmitOptions {
 export interface Backend<Runs extends Execution = Execution> {
   /** Lanes and rates that programs for it are compiled with. */
   readonly target: Target;
+  /** What they are compiled with where memory is asked for in which weights are made ready; absent where there is no choice. */
+  readonly preparingTarget?: Target;
   /** Where its weights can stand, the default first; empty where there is no choice. */
   readonly weightPlaces: readonly WeightsPlace[];
   /** Compiled files of Penni whose text an example holds, below the folder of its sources: back ends read no files. */

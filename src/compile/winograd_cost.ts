@@ -17,12 +17,19 @@ const MOST_WEIGHTS = 2 ** 21;
 const PART_WEIGHTS = 2 ** 18;
 
 /**
- * Nanoseconds of a number's way through padding or gathering, which go one by one; of a tile's transform, and of a
- * kernel's, times the lanes of a vector.
+ * Nanoseconds of a number's way through padding or gathering; of a tile's transform, and of a kernel's, times the lanes of a
+ * vector.
  */
-const MOVE_NS = 0.8;
-const TILE_LANE_NS = 30;
-const KERNEL_LANE_NS = 30;
+interface TilingCosts {
+  readonly move: number;
+  readonly tileLane: number;
+  readonly kernelLane: number;
+}
+
+/** Numbers are moved one by one. */
+const webCosts: TilingCosts = { move: 0.8, tileLane: 30, kernelLane: 30 };
+/** The compiler makes vectors of moves. */
+const nativeCosts: TilingCosts = { move: 0.2, tileLane: 28, kernelLane: 38 };
 
 const tilesOf = (size: number): number => Math.ceil(size / TILE);
 
@@ -62,7 +69,7 @@ function divisionOf(
  */
 export function byWinograd(
   geometry: ConvGeometry,
-  { width, rates }: Pick<Target, "width" | "rates">,
+  { width, rates, isNative }: Pick<Target, "width" | "rates" | "isNative">,
   preparesWeights: boolean,
 ): { readonly division: Division; readonly nanoseconds: number } | undefined {
   const { kernel, strides, dilations, output, inputChannels, outputChannels, groups } = geometry;
@@ -70,12 +77,13 @@ export function byWinograd(
   if ([...strides, ...dilations].some((step) => step !== 1)) return undefined;
   const division = divisionOf(geometry, preparesWeights);
   if (division === undefined) return undefined;
+  const costs = isNative === undefined ? webCosts : nativeCosts;
   const kernels = inputChannels * outputChannels;
   const channels = inputChannels + outputChannels;
   const whole = (count: number): number => Math.ceil(count / width) * width;
   const products = (kernels * POINTS * whole(division.rows * division.columns)) / rates.dense;
   const vectors = (division.rows * whole(division.columns)) / width;
-  const moved = channels * (vectors * TILE_LANE_NS + output[0] * output[1] * MOVE_NS);
-  const transforms = division.isPrepared ? 0 : (kernels * KERNEL_LANE_NS) / width;
+  const moved = channels * (vectors * costs.tileLane + output[0] * output[1] * costs.move);
+  const transforms = division.isPrepared ? 0 : (kernels * costs.kernelLane) / width;
   return { division, nanoseconds: products + moved + transforms };
 }

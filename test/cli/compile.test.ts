@@ -32,6 +32,7 @@ import { simplify } from "../../src/ops/passes/simplify.js";
 import { load, type Model } from "../../src/runtime/index.js";
 import { withoutCompiler } from "../../support/addon.js";
 import { penni } from "../../support/command_line.js";
+import { Network } from "../../support/network.js";
 import { node, smallGraph, smallNetwork } from "../../support/small_models.js";
 import { tinyCnn } from "../../support/tiny_cnn.js";
 import { redSquareDetector } from "../examples/red_square_detector.js";
@@ -43,6 +44,11 @@ async function modelFile(name: string, graph: Graph): Promise<string> {
   const file = path.join(folder, name);
   await writeModel(file, graph);
   return file;
+}
+
+function gemmOnly(): Graph {
+  const net = new Network(1, [8], 17, [1, 8]);
+  return net.graph([net.gemm("x", 4)]);
 }
 
 let directories = 0;
@@ -78,6 +84,19 @@ test("a WebAssembly module, named after the model as C allows, that the loader r
     /^Totals: [\d,]+ multiply-accumulates executed in one run, [\d,]+ bytes of weights, /m,
   );
   assert.ok(stdout.endsWith(`small_net_2.wasm: ${sizes[0]} bytes, gzipped ${sizes[1]}\n`));
+});
+
+test("--prepare says where a model has nothing to make ready", async () => {
+  const gemm = await modelFile("gemm.onnx", gemmOnly());
+  const out = newDirectory();
+  const { status, stdout, stderr } = await penni(["compile", gemm, "--target", "c", "--prepare", "-o", out]);
+  assert.equal(status, 0);
+  assert.equal(
+    stderr,
+    "There is nothing to make ready in this model: gemm_run is the same as without --prepare.\n",
+  );
+  assert.doesNotMatch(stdout, /when they are loaded/);
+  assert.doesNotMatch(readFileSync(path.join(out, "gemm.h"), "utf8"), /prepare/i);
 });
 
 test("--json: layers with their kernels, sizes and sums", async () => {
@@ -316,6 +335,11 @@ const refusals: readonly (readonly [string, readonly string[], RegExp])[] = [
     "--cross for what is no machine code",
     [small, "--target", "wasm", "--cross", "aarch64"],
     /found --target wasm/,
+  ],
+  [
+    "--prepare for what always does",
+    [small, "--target", "wasm", "--prepare"],
+    /expected --prepare with --target c, found --target wasm\. Leave --prepare out/,
   ],
   ["--cross for no processor", [small, "--target", "node", "--cross", "z80"], /aarch64, x86_64/],
   ["a wrong input", [small, "--target", "wasm", "--input-shape", "y:1x2"], /no input "y"/],

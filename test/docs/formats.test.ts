@@ -31,6 +31,7 @@ import { epochMetricsSchema } from "../../src/train/plan.js";
 import { penni } from "../../support/command_line.js";
 import { differences, FormatTables } from "../../support/format_tables.js";
 import { tinyDetector, writeImages } from "../../support/label_free.js";
+import { Network } from "../../support/network.js";
 import { fieldsOf } from "../../support/schema_fields.js";
 import { tinyCnn } from "../../support/tiny_cnn.js";
 
@@ -300,9 +301,13 @@ test("docs/formats.md says what a compiled module holds", () => {
 });
 
 test("docs/formats.md says what a header of C holds", () => {
-  const headers = [tinyCnn(), tinyDetector()].flatMap((graph) =>
-    compileToC(graph, { name: "net", weights: "binary" }).filter(({ name }) => name.endsWith(".h")),
-  );
+  const net = new Network(4, [16, 32, 32], 17, [1, 16, 32, 32]);
+  const tiled = net.graph([net.conv("x", 16, { pad: 1 })]);
+  const headers = [
+    ...[tinyCnn(), tinyDetector()].map((graph) => compileToC(graph, { name: "net", weights: "binary" })),
+    compileToC(tinyCnn(), { name: "net", weightsType: "int8" }),
+    compileToC(tiled, { name: "net", prepare: true }),
+  ].flatMap((files) => files.filter(({ name }) => name.endsWith(".h")));
   const found = headers.flatMap(({ content }) =>
     [...`${content}`.matchAll(/\bNET_\w+/g)].map(([macro]) =>
       macro
@@ -311,10 +316,16 @@ test("docs/formats.md says what a header of C holds", () => {
     ),
   );
   assert.deepEqual([...new Set(found)].toSorted(), tables.names("the-c-interface").toSorted());
-  const [single] = headers;
-  const declaration = "void net_run(const float *input, float *output, void *scratch, const void *weights);";
-  assert.ok(
-    `${single?.content}`.replaceAll(/\s+/g, " ").replaceAll("( ", "(").includes(declaration),
-    `${single?.content}`,
-  );
+  const run = "void net_run(const float *input, float *output, void *scratch";
+  const declarations = [
+    [0, `${run}, const void *weights);`],
+    [2, `${run}, const void *weights);`],
+    [2, "void net_unpack(void *weights);"],
+    [3, `${run}, const void *prepared);`],
+    [3, "void net_prepare(void *prepared);"],
+  ] as const;
+  for (const [index, declaration] of declarations) {
+    const content = `${headers[index]?.content}`;
+    assert.ok(content.replaceAll(/\s+/g, " ").replaceAll("( ", "(").includes(declaration), content);
+  }
 });

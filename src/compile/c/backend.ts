@@ -1,10 +1,11 @@
 import { type Backend, type LinkedExecution, weightPlaces } from "../backend.js";
 import { cFiles } from "./files.js";
-import { cTarget } from "./target.js";
+import { cTarget, preparingCTarget } from "./target.js";
 
 /** C99, for any machine. */
 export const backend: Backend<LinkedExecution> = {
   target: cTarget,
+  preparingTarget: preparingCTarget,
   weightPlaces,
   exampleParts: [],
   emit: (program, { name, weights = "inside", example }) =>

@@ -26,6 +26,8 @@ export interface DenseProduct {
   readonly alpha: number;
   readonly beta: number;
   readonly bias: BiasStrides | undefined;
+  /** Whether w is in the order of `packColumns`, and not row by row. */
+  readonly isPacked: boolean;
   /** Leading axes, and how many matrices of x and of w each moves on; the products follow each other. */
   readonly batch: readonly { readonly size: number; readonly x: number; readonly w: number }[];
 }
@@ -35,6 +37,32 @@ const ACCUMULATORS = 12;
 const MOST_ROWS = 4;
 /** With one row there is little else to hold. */
 const MOST_VECTORS = 8;
+
+/** How many columns of the product are computed at once. */
+export function columnsAtOnce(rows: number, width: number): number {
+  const together = Math.min(MOST_ROWS, rows);
+  return width * Math.min(MOST_VECTORS, Math.floor(ACCUMULATORS / together));
+}
+
+/**
+ * A matrix [inputs, outputs] in the order in which the kernel reads it: by block of columns, each row by row. Otherwise every
+ * row of a block lies on another page.
+ */
+export function packColumns(
+  { inputs, outputs }: Pick<DenseProduct, "inputs" | "outputs">,
+  block: number,
+  weight: (input: number, output: number) => number,
+): Float32Array {
+  const packed = new Float32Array(inputs * outputs);
+  let to = 0;
+  for (let first = 0; first < outputs; first += block) {
+    const last = Math.min(first + block, outputs);
+    for (let input = 0; input < inputs; input++) {
+      for (let output = first; output < last; output++) packed[to++] = weight(input, output);
+    }
+  }
+  return packed;
+}
 
 /** Parameters: x, w, (bias,) y. */
 export function gemmKernel(product: DenseProduct, width: number): Kernel {
@@ -84,21 +112,48 @@ interface MatrixPlaces {
 
 function multiplyMatrices(parts: Parts, places: MatrixPlaces): void {
   const { k, product, width } = parts;
-  const { rows, outputs } = product;
+  const { rows, inputs, outputs, isPacked } = product;
   const together = Math.min(MOST_ROWS, rows);
-  const most = Math.min(MOST_VECTORS, Math.floor(ACCUMULATORS / together));
-  const step = most * width;
+  const step = columnsAtOnce(rows, width);
+  const most = step / width;
   const whole = outputs - (outputs % step);
   const vectors = Math.floor((outputs - whole) / width);
   const rest = whole + vectors * width;
+  const plain = (first: Index): WeightColumns => ({ start: first, line: outputs });
+  const inBlock = (first: Index, line: number): WeightColumns =>
+    isPacked ? { start: times(first, inputs), line } : plain(first);
+  // Behind the whole blocks is one of all columns that are left.
+  const left = (column: Index): WeightColumns =>
+    isPacked ? { start: plus(whole * inputs, column), line: outputs - whole } : plain(plus(whole, column));
   const overColumns = (row: Index, count: number): void => {
     k.loop("output", 0, whole, step, (first) =>
-      productBlock(parts, places, { row, rows: count, lanes: "vector", first, columns: most }),
+      productBlock(parts, places, {
+        row,
+        rows: count,
+        lanes: "vector",
+        first,
+        columns: most,
+        weights: inBlock(first, step),
+      }),
     );
     if (vectors > 0)
-      productBlock(parts, places, { row, rows: count, lanes: "vector", first: whole, columns: vectors });
+      productBlock(parts, places, {
+        row,
+        rows: count,
+        lanes: "vector",
+        first: whole,
+        columns: vectors,
+        weights: left(0),
+      });
     k.loop("output", rest, outputs, 1, (first) =>
-      productBlock(parts, places, { row, rows: count, lanes: "scalar", first, columns: 1 }),
+      productBlock(parts, places, {
+        row,
+        rows: count,
+        lanes: "scalar",
+        first,
+        columns: 1,
+        weights: left(plus(first, -whole)),
+      }),
     );
   };
   const wholeRows = rows - (rows % together);
@@ -113,12 +168,19 @@ interface ProductBlock {
   readonly lanes: Lanes;
   readonly first: Index;
   readonly columns: number;
+  readonly weights: WeightColumns;
+}
+
+/** Where the first row of some columns of w is, and how far the next one. */
+interface WeightColumns {
+  readonly start: Index;
+  readonly line: number;
 }
 
 function productBlock(
   { k, product, x, w, bias, y, width }: Parts,
   places: MatrixPlaces,
-  { row, rows, lanes, first, columns }: ProductBlock,
+  { row, rows, lanes, first, columns, weights }: ProductBlock,
 ): void {
   const { inputs, outputs, alpha, beta } = product;
   const size = lanes === "vector" ? width : 1;
@@ -135,15 +197,15 @@ function productBlock(
   );
   const from = k.index("from", plus(places.x, times(row, inputs))).read;
   k.loop("i", 0, inputs, 1, (i) => {
-    const line = k.index("line", plus(places.w, times(i, outputs), first)).read;
-    const weights = Array.from(
+    const line = k.index("line", plus(places.w, times(i, weights.line), weights.start)).read;
+    const loaded = Array.from(
       { length: columns },
       (_, column) => k.value("weight", lanes, load(w, plus(line, column * size))).read,
     );
     sums.forEach((sumsOfRow, r) => {
       const factor = k.value("factor", lanes, broadcast(x, plus(from, i, r * inputs))).read;
       sumsOfRow.forEach((sum, column) => {
-        const weight = weights[column];
+        const weight = loaded[column];
         if (weight !== undefined) sum.set(multiplyAdd(weight, factor, sum.read));
       });
     });

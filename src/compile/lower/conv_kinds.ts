@@ -8,7 +8,13 @@ import { denseConvKernel, type TapConvolution } from "../kernels/dense_conv.js";
 import { noEpilogue } from "../kernels/epilogue.js";
 import { type PaddedPlanes, paddedLayout, spreadOverCache } from "../kernels/pad.js";
 import type { PixelGrid } from "../kernels/pixel_blocks.js";
-import { findNonZeros, sparseConvKernel } from "../kernels/sparse_conv.js";
+import {
+  findNonZeros,
+  inParts,
+  POSITIONS_AT_ONCE,
+  sparseConvKernel,
+  sparseParts,
+} from "../kernels/sparse_conv.js";
 import { tapTables } from "../kernels/taps.js";
 import type { Location } from "../program.js";
 import { behind } from "../program_builder.js";
@@ -111,8 +117,10 @@ function sparseConvolution(
   bias: Float32Array,
   maps = 1,
 ): Convolve {
-  const nonZeros = findNonZeros(weights, conv);
-  const { inputs, inputPlane: plane, taps } = conv;
+  const parts = sparseParts(conv, maps, context.width);
+  const part = { ...conv, inputs: conv.inputs / parts, outputs: conv.outputs * parts };
+  const nonZeros = findNonZeros(inParts(weights, conv, parts), part);
+  const { inputs, inputPlane: plane, taps } = part;
   const counts = context.weights(nonZeros.counts);
   const tables = [
     counts,
@@ -120,7 +128,7 @@ function sparseConvolution(
     context.weights(nonZeros.values, { kind: "runs", counts }),
     context.weights(bias),
   ];
-  const kernel = sparseConvKernel(conv, nonZeros, context.width);
+  const kernel = sparseConvKernel(conv, nonZeros, parts, context);
   const products = nonZeros.values.length * conv.grid.rows * conv.grid.columns;
   return (input, ends) => context.call(kernel, [input, ...tables, ...ends], products);
 }
@@ -133,8 +141,7 @@ function factoredConvolution(
   bias: Float32Array,
 ): Convolve {
   const { rows, columns, inputRow } = conv.grid;
-  // All tiles alike.
-  const tileRows = largestDivisor(rows, Math.floor(TILE_ELEMENTS / (columns * conv.inputs * d)));
+  const tileRows = rowsOfTiles(conv.grid, conv.inputs * d, context.width);
   const pixels = tileRows * columns;
   const mapPlane = spreadOverCache(pixels);
   const basisConv = channelConvKernel(
@@ -177,8 +184,34 @@ function factoredConvolution(
   };
 }
 
-/** Elements of the maps between the two stages that are worked on at once, so that they stay in a near cache. */
+/** Elements of the maps between the two stages that are worked on at once: best so many, so that they stay in a near cache. */
 const TILE_ELEMENTS = 49152;
+/** More than that cost so much more, and more than these are never taken. */
+const FAR_COST = 1.15;
+const MOST_TILE_ELEMENTS = 2 ** 17;
+
+/** What a block of positions costs beside its vectors, in vectors: finding a weight and the place where it is used. */
+const BLOCK_COST = 1.5;
+
+/**
+ * Rows of all tiles, alike, for which vectors and blocks of positions have the fewest lanes without work: maps of 7x7, row by
+ * row, took three times as long.
+ */
+function rowsOfTiles({ rows, columns }: PixelGrid, maps: number, width: number): number {
+  const costOf = (tileRows: number): number => {
+    const positions = tileRows * columns;
+    const vectors = Math.ceil(positions / width);
+    const blocks = Math.ceil(vectors / POSITIONS_AT_ONCE);
+    const cost = (vectors + BLOCK_COST * blocks) / positions;
+    return positions * maps > TILE_ELEMENTS ? cost * FAR_COST : cost;
+  };
+  return divisorsOf(rows)
+    .filter((tileRows) => tileRows === 1 || tileRows * columns * maps <= MOST_TILE_ELEMENTS)
+    .reduce((best, tileRows) => (costOf(tileRows) <= costOf(best) ? tileRows : best));
+}
+
+const divisorsOf = (count: number): readonly number[] =>
+  Array.from({ length: count }, (_, index) => index + 1).filter((divisor) => count % divisor === 0);
 
 /** A depthwise convolution, perhaps with a multiplier. */
 export function depthwiseConvolution(

@@ -4,7 +4,13 @@ import { elementCount } from "../../graph/tensor.js";
 import { isSet } from "../../ops/core/arguments.js";
 import { broadcastStrides } from "../../ops/core/broadcast.js";
 import { stridesOf } from "../../ops/core/dims.js";
-import { type BiasStrides, type DenseProduct, gemmKernel } from "../kernels/gemm.js";
+import {
+  type BiasStrides,
+  columnsAtOnce,
+  type DenseProduct,
+  gemmKernel,
+  packColumns,
+} from "../kernels/gemm.js";
 import type { Location, WeightLayout } from "../program.js";
 import type { Lower, LoweringContext } from "./definition.js";
 import { copyStrided, viewOf } from "./movement.js";
@@ -15,12 +21,22 @@ export const lowerGemm: Lower = (context) => {
   const isTransposed = isSet(context.node, "transA");
   const inputs = at(context.inputDims(0), isTransposed ? 0 : 1);
   const x = isTransposed ? transposedInput(context, 0) : context.read(0);
-  const w = isSet(context.node, "transB") ? transposedInput(context, 1) : context.read(1, columnsOf(outputs));
   const bias = context.hasInput(2) ? biasStrides(context.inputDims(2), [rows, outputs]) : undefined;
+  const constant = context.constantData(1);
+  const isTurned = isSet(context.node, "transB");
+  const w =
+    constant !== undefined
+      ? packedColumns(context, { rows, inputs, outputs }, (input, output) =>
+          present(constant[isTurned ? output * inputs + input : input * outputs + output]),
+        )
+      : isTurned
+        ? transposedInput(context, 1)
+        : context.read(1);
   const product: DenseProduct = {
     rows,
     inputs,
     outputs,
+    isPacked: constant !== undefined,
     alpha: orDefault(floatAttribute(context.node, "alpha"), 1),
     beta: bias === undefined ? 1 : orDefault(floatAttribute(context.node, "beta"), 1),
     bias,
@@ -37,6 +53,17 @@ function matrixDims(dims: readonly number[]): readonly [rows: number, columns: n
 function biasStrides(dims: readonly number[], product: readonly number[]): BiasStrides {
   const [row, column] = matrixDims(broadcastStrides(dims, product));
   return { row, column: column === 0 ? 0 : 1 };
+}
+
+/** Weights that are known beforehand, in the kernel's order. */
+function packedColumns(
+  context: LoweringContext,
+  shape: Pick<DenseProduct, "rows" | "inputs" | "outputs">,
+  weight: (input: number, output: number) => number,
+): Location {
+  const block = columnsAtOnce(shape.rows, context.width);
+  const layout = { kind: "blocks", outputs: shape.outputs, block } as const;
+  return context.weights(packColumns(shape, block, weight), layout);
 }
 
 /** The layout of weights [..., inputs, outputs]. */
@@ -69,7 +96,7 @@ export const lowerMatMul: Lower = (context) => {
   const w = broadcastStrides(column.slice(0, -2), matrices);
   const isShared = w.every((stride) => stride === 0);
   const stacked = elementCount(matrices);
-  const plain = { inputs, outputs, alpha: 1, beta: 1, bias: undefined };
+  const plain = { inputs, outputs, isPacked: false, alpha: 1, beta: 1, bias: undefined };
   // All matrices of x meet the same one: they are one tall matrix.
   const isStack =
     isShared && x.every((stride, axis) => stride === stridesOf(matrices)[axis] || matrices[axis] === 1);

@@ -1,10 +1,9 @@
 import { at } from "../../graph/at.js";
-import { weightsTypes } from "../../graph/weights_type.js";
 import type { CIdentifier } from "../../text/destinations.js";
 import type { AddonBuild, AddonExecution, Backend, Machine } from "../backend.js";
 import { headerFile } from "../c/header.js";
 import { cUnit, sourceFile } from "../c/source.js";
-import { cTarget } from "../c/target.js";
+import { preparingCTarget } from "../c/target.js";
 import type { Program } from "../program.js";
 import { addonData, addonSource, nameInObject, objectFunctions, setMacro } from "./addon.js";
 import { addonExample } from "./example.js";
@@ -13,7 +12,7 @@ import { instructionSetsOf } from "./instruction_sets.js";
 /** The code of the C target in an addon for Node, once for each instruction set, with one copy of the weights. */
 export const backend: Backend<AddonExecution> = {
   // Weights are read as they lie in the file, but memory for more is there.
-  target: { ...cTarget, prepares: weightsTypes },
+  target: preparingCTarget,
   weightPlaces: [],
   exampleParts: ["runtime/index.js"],
   emit: (given, { name, example }) => {
