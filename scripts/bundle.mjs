@@ -46,7 +46,9 @@ const places = {
       if (!contents.includes("import.meta.url")) return undefined;
       const { code } = transformSync(contents, { define: { "import.meta.url": PLACE } });
       return {
-        contents: code.includes(PLACE) ? `const ${PLACE} = new URL("./${place}", import.meta.url);\n${code}` : code,
+        contents: code.includes(PLACE)
+          ? `const ${PLACE} = new URL("./${place}", import.meta.url);\n${code}`
+          : code,
       };
     }),
 };
