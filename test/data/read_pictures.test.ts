@@ -103,10 +103,15 @@ test("several damaged ones are named together, in the order of the files, by one
   for (const [index, file] of damaged.entries())
     writeFileSync(file, index === 0 ? "no picture at all" : "\x89PNG\r\n\x1a\nno picture");
   const named = (paths: readonly string[]): RegExp =>
-    new RegExp(`003\\.png: cannot read the image: .*, and ${paths.length} more .*read: ${paths.join(", ")}\\.$`);
+    new RegExp(
+      `003\\.png: cannot read the image: .*, and ${paths.length} more .*read: ${paths.join(", ")}\\.$`,
+    );
   const images = allocateImages({ count: PICTURES, ...shape });
   const [, ...others] = damaged;
-  await assert.rejects(readPictures({ files, images, fit: {} }), { code: "bad-data", message: named(others) });
+  await assert.rejects(readPictures({ files, images, fit: {} }), {
+    code: "bad-data",
+    message: named(others),
+  });
   const few = { files: files.slice(0, 20), images: allocateImages({ count: 20, ...shape }), fit: {} };
   await assert.rejects(readPictures(few), { code: "bad-data", message: named(others.slice(0, 1)) });
 });
@@ -118,6 +123,7 @@ test("a folder of which nothing can be read is given up early", async () => {
   const images = allocateImages({ count: files.length, ...shape });
   await assert.rejects(readPictures({ files, images, fit: {} }), {
     code: "bad-data",
-    message: /found something else\. Replace or remove the file, and at least \d+ more that cannot be read: .* and \d+ more\.$/,
+    message:
+      /found something else\. Replace or remove the file, and at least \d+ more that cannot be read: .* and \d+ more\.$/,
   });
 });
