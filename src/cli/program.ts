@@ -39,6 +39,8 @@ const examples: readonly Example[] = [
   { what: "all that can be chosen:", words: ["compress", "--help"] },
 ];
 
+/** Columns that text is broken into, however narrow the terminal is. */
+const NARROWEST_TEXT = 20;
 /** Columns; longer lines are hard to read. */
 const WIDEST_HELP = 100;
 
@@ -70,7 +72,7 @@ export async function createProgram(terminal: Terminal, args: readonly string[])
     .version(penniVersion(), "-v, --version", "print the version")
     .exitOverride()
     .showSuggestionAfterError()
-    .configureHelp({ formatItem })
+    .configureHelp({ formatItem, minWidthToWrap: NARROWEST_TEXT })
     .configureOutput({
       writeOut: (text) => terminal.stdout.write(text),
       getOutHelpWidth: () => Math.min(lineWidth(terminal.stdout), WIDEST_HELP),
