@@ -3,7 +3,7 @@
 import { cpSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import path from "node:path";
 import { fileURLToPath } from "node:url";
-import { build } from "esbuild";
+import { build, transformSync } from "esbuild";
 
 const root = path.resolve(path.dirname(fileURLToPath(import.meta.url)), "..");
 const source = path.join(root, "dist/src");
@@ -28,9 +28,14 @@ const sides = readdirSync(source, { recursive: true })
       ),
     ].map(([, side]) => path.posix.join(path.posix.dirname(file), side)),
   );
+/** What a module calls the address that it had before. */
+const PLACE = "placeOfThisModule";
 const flat = (side) => side.replaceAll("/", "-").replace(/\.js$/, "");
 
-/** A module still finds what lies beside it, wherever its code has gone: all of it is in one folder. */
+/**
+ * A module still finds what lies beside it, wherever its code has gone: all of it is in one folder. esbuild replaces what is
+ * code, and leaves alone what stands in texts: programs that we write for others.
+ */
 const places = {
   name: "places",
   setup: ({ onLoad }) =>
@@ -39,7 +44,12 @@ const places = {
       if (place.startsWith("..")) return undefined;
       const contents = readFileSync(file, "utf8");
       if (!contents.includes("import.meta.url")) return undefined;
-      return { contents: contents.replaceAll("import.meta.url", `new URL("./${place}", import.meta.url)`) };
+      const { code } = transformSync(contents, { define: { "import.meta.url": PLACE } });
+      return {
+        contents: code.includes(PLACE)
+          ? `const ${PLACE} = new URL("./${place}", import.meta.url);\n${code}`
+          : code,
+      };
     }),
 };
 

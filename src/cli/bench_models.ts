@@ -1,7 +1,7 @@
 import { Tensor as OrtTensor } from "onnxruntime-common";
 import type { Session } from "../execute/engine.js";
 import { at, present } from "../graph/at.js";
-import { PenniError } from "../graph/errors.js";
+import { messageOf, PenniError } from "../graph/errors.js";
 import { naming } from "../graph/naming.js";
 import type { Graph, ValueInfo } from "../graph/types.js";
 import type { BenchedModel, ModelFigures } from "../measure/bench_models.js";
@@ -50,6 +50,8 @@ export async function compareModels(
     import("../measure/budget.js"),
   ]);
   const budget = options.budget === undefined ? undefined : await readBudget(options.budget);
+  if (budget !== undefined && options.budget !== undefined)
+    checkCanBeJudged(budget, files, options.budget, options.data);
   const models: BenchedModel[] = [];
   for (const file of files) models.push(await openBenched(file, options.inputShape));
   const accuracies: (MeasuredAccuracy | undefined)[] = [];
@@ -70,29 +72,57 @@ export async function compareModels(
 }
 
 async function readBudget(file: string): Promise<Budget> {
-  const [{ budgetSchema }, { readRegularFile }] = await Promise.all([
+  const [{ budgetSchema }, { readRegularFile }, { schemaProblem }] = await Promise.all([
     import("../measure/budget.js"),
     import("../files/regular_file.js"),
+    import("./schema_problem.js"),
   ]);
   const text = new TextDecoder().decode(await readRegularFile(file, "cannot read the budget"));
-  const parsed = budgetSchema.safeParse(jsonOf(text));
+  const content = jsonOf(text, file);
+  const parsed = budgetSchema.safeParse(content);
   if (parsed.success) return parsed.data;
-  const [issue] = parsed.error.issues;
-  throw new PenniError("bad-option", "the budget cannot be understood", {
-    file,
-    expected: 'JSON as {"atMost": {"gzippedBytes": 100000, "timeRatio": 1.1}, "atLeast": {"top1": 0.9}}',
-    found: issue === undefined ? "something else" : `${issue.path.join(".")}: ${issue.message}`,
-  });
+  throw schemaProblem(file, "the budget", budgetSchema, content, parsed.error);
 }
 
-/** Undefined where it is no JSON. */
-function jsonOf(text: string): unknown {
-  try {
-    return JSON.parse(text);
-  } catch {
-    return undefined;
+/** @throws PenniError "bad-option" for a limit that nothing is measured for, before anything is */
+function checkCanBeJudged(
+  { atMost, atLeast }: Budget,
+  files: readonly string[],
+  file: string,
+  data: string | undefined,
+): void {
+  if (atLeast?.top1 !== undefined && data === undefined) {
+    throw new PenniError("bad-option", "atLeast.top1 needs test images to be measured on", {
+      file,
+      expected: "--data SPEC",
+      found: "none",
+      advice: "Add --data folder:DIR, or leave the limit out",
+    });
+  }
+  if (atMost?.timeRatio !== undefined && files.length < 2) {
+    throw new PenniError("bad-option", "atMost.timeRatio needs a second model to compare with", {
+      file,
+      expected: "penni bench NEW BEFORE --budget FILE",
+      found: "one model",
+      advice: "Add the model as it was before, or leave the limit out",
+    });
   }
 }
+
+/** @throws PenniError "bad-file" where it is no JSON */
+function jsonOf(text: string, file: string): unknown {
+  try {
+    return JSON.parse(text.replace(/^\ufeff/, ""));
+  } catch (error) {
+    throw new PenniError("bad-file", "the budget is no JSON", {
+      file,
+      expected: BUDGET_FORM,
+      found: messageOf(error),
+    });
+  }
+}
+
+const BUDGET_FORM = '{"atMost": {"gzippedBytes": 100000, "timeRatio": 1.1}, "atLeast": {"top1": 0.9}}';
 
 async function openBenched(file: string, shapes: InputShapes | undefined): Promise<BenchedModel> {
   const { isCompiledFile, loadCompiledFile } = await import("../measure/compiled_module.js");

@@ -3,6 +3,7 @@ import type { Device } from "../execute/device.js";
 import { orDefault } from "../graph/at.js";
 import { naming } from "../graph/naming.js";
 import type { Accuracy } from "../measure/accuracy.js";
+import { GUESSING_CAUSES, mayBeGuessing } from "../measure/guessing.js";
 import type { Interval } from "../measure/interval.js";
 import { terminalJson } from "../text/destinations.js";
 import { addExamples, type Example, headings } from "./help.js";
@@ -22,6 +23,8 @@ interface EvalOptions extends ImageOptions {
 /** An accuracy, and where that of all such images lies with 95 % confidence. */
 interface Evaluation extends Accuracy {
   readonly interval: Interval;
+  /** That the model scores; absent where its shapes do not say so. */
+  readonly classes?: number;
 }
 
 /** `penni eval`: top-1 accuracy of a classifier. */
@@ -43,6 +46,7 @@ export function addEvalCommand(program: Command, terminal: Terminal): Command {
     .action(async (model: string, options: EvalOptions) => {
       const result = await evaluateFile(model, options, terminal);
       if (result.undecided > 0) terminal.stderr.write(describeUndecided(result.undecided, result.total));
+      terminal.stderr.write(guessingWarning(result));
       const text = options.json === true ? terminalJson({ model, ...result }) : describeAccuracy(result);
       terminal.stdout.write(`${text}\n`);
     });
@@ -58,13 +62,19 @@ const examples: readonly Example[] = [
 ];
 
 async function evaluateFile(model: string, options: EvalOptions, terminal: Terminal): Promise<Evaluation> {
-  const [{ resolveDevice }, { allIndices }, { evaluate, expectImages }, { shareInterval }] =
-    await Promise.all([
-      import("../execute/resolve.js"),
-      import("../data/batches.js"),
-      import("../measure/accuracy.js"),
-      import("../measure/interval.js"),
-    ]);
+  const [
+    { resolveDevice },
+    { allIndices },
+    { evaluate, expectImages },
+    { shareInterval },
+    { scoredClasses },
+  ] = await Promise.all([
+    import("../execute/resolve.js"),
+    import("../data/batches.js"),
+    import("../measure/accuracy.js"),
+    import("../measure/interval.js"),
+    import("../measure/classes.js"),
+  ]);
   const { provider } = await resolveDevice(options.device);
   const opened = await openModelAndImages(model, options, () => true);
   const { graph, dataset, preprocessing, format } = opened;
@@ -82,10 +92,21 @@ async function evaluateFile(model: string, options: EvalOptions, terminal: Termi
       provider,
     };
     const accuracy = await naming(model, () => evaluate(graph, split, preprocessing, settings));
-    return { ...accuracy, interval: shareInterval(accuracy.correct, accuracy.total) };
+    const classes = scoredClasses(graph)?.classes;
+    return {
+      ...accuracy,
+      interval: shareInterval(accuracy.correct, accuracy.total),
+      ...(classes === undefined ? {} : { classes }),
+    };
   } finally {
     bar.stop();
   }
+}
+
+/** A line that ends, or nothing. */
+function guessingWarning({ classes, ...accuracy }: Evaluation): string {
+  if (classes === undefined || !mayBeGuessing(accuracy, classes)) return "";
+  return `warning: so many are right by guessing among ${classes} classes: ${GUESSING_CAUSES}\n`;
 }
 
 function describeUndecided(undecided: number, total: number): string {

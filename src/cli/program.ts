@@ -39,6 +39,8 @@ const examples: readonly Example[] = [
   { what: "all that can be chosen:", words: ["compress", "--help"] },
 ];
 
+/** Columns that text is broken into, however narrow the terminal is. */
+const NARROWEST_TEXT = 20;
 /** Columns; longer lines are hard to read. */
 const WIDEST_HELP = 100;
 
@@ -70,7 +72,7 @@ export async function createProgram(terminal: Terminal, args: readonly string[])
     .version(penniVersion(), "-v, --version", "print the version")
     .exitOverride()
     .showSuggestionAfterError()
-    .configureHelp({ formatItem })
+    .configureHelp({ formatItem, minWidthToWrap: NARROWEST_TEXT })
     .configureOutput({
       writeOut: (text) => terminal.stdout.write(text),
       getOutHelpWidth: () => Math.min(lineWidth(terminal.stdout), WIDEST_HELP),
@@ -140,7 +142,7 @@ async function runCommand(given: readonly string[], terminal: Terminal): Promise
     return 0;
   } catch (error) {
     if (error instanceof CommanderError && error.exitCode === 0) return 0;
-    report(await rootOf(error, args, terminal), args, terminal);
+    report(await rootOf(error, args, terminal), args, terminal, await commandOf(args, terminal));
     return error instanceof StoppedError ? error.status : 1;
   }
 }
@@ -185,7 +187,13 @@ function checkHelpTopic(program: Command, [first, topic]: readonly string[]): vo
   });
 }
 
-function report(error: unknown, args: readonly string[], { stderr }: Terminal): void {
-  stderr.insist(`penni: ${describeError(error)}\n`);
+/** The name of the command that was given, if there is such a one. */
+async function commandOf([first]: readonly string[], terminal: Terminal): Promise<string | undefined> {
+  const { commands } = await createProgram(terminal, ["help"]);
+  return commands.find((command) => command.name() === first)?.name();
+}
+
+function report(error: unknown, args: readonly string[], { stderr }: Terminal, command?: string): void {
+  stderr.insist(`penni: ${describeError(error, command)}\n`);
   if (args.includes("--verbose") && error instanceof Error) stderr.insist(`${error.stack}\n`);
 }

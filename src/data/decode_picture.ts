@@ -1,5 +1,6 @@
 import sharp, { type Metadata, type Sharp } from "sharp";
 import { at, present } from "../graph/at.js";
+import { messageOf } from "../graph/errors.js";
 import { type Fit, type ImageLike, imageLevels } from "../runtime/index.js";
 import { imagePixels, type Split } from "./dataset.js";
 import { READ_FORMATS } from "./image_formats.js";
@@ -50,13 +51,16 @@ async function decode(file: FilePath): Promise<ImageLike> {
       "cannot read the image",
       {
         expected: `a ${READ_FORMATS} image`,
-        found: cause instanceof Error ? onceEach(cause.message) : String(cause),
+        found: messageOf(cause) === NO_PICTURE ? "something else" : onceEach(messageOf(cause)),
         advice: "Replace or remove the file.",
       },
       cause,
     );
   }
 }
+
+/** What the decoder says of bytes that it knows no format of. */
+const NO_PICTURE = "Input buffer contains unsupported image format";
 
 /** Lines of a message as one: the decoder says some for every part of a picture. */
 function onceEach(message: string): string {

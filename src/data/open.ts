@@ -114,8 +114,11 @@ async function openImages(request: SpecRequest, labels: LabelSource): Promise<Da
   });
 }
 
+/** Names the specification in place of a file: it is what is wrong, not the model. */
 function badSpec(spec: string): PenniError {
-  return new PenniError("bad-option", "not a dataset", { expected: everyForm, found: `"${spec}"` });
+  const isPlain = spec !== "" && !spec.includes(":") && !isKind(spec);
+  const found = isPlain ? `"${spec}", which is no folder either` : `"${spec}"`;
+  return new PenniError("bad-option", "not a dataset", { file: spec, expected: everyForm, found });
 }
 
 function location({ spec, argument }: SpecRequest): string {
@@ -128,6 +131,7 @@ function count({ spec, argument }: SpecRequest): number {
   const value = Number(argument);
   if (/^\d+$/.test(argument) && value >= 10 && value <= 1_000_000) return value;
   throw new PenniError("bad-option", "not a number of synthetic images", {
+    file: spec,
     expected: "synthetic:COUNT with a COUNT from 10 to 1000000",
     found: `"${spec}"`,
   });

@@ -135,7 +135,8 @@ function runtimeMessage(error: unknown): string {
   const line = text.replace(/\s+/g, " ").trim();
   const message = line
     .replace(/^(Error: )?\[ErrorCode:\w+\] /, "")
-    .replace(/ERROR_CODE: \d+, ERROR_MESSAGE: /, "");
+    .replace(/ERROR_CODE: \d+, ERROR_MESSAGE: /, "")
+    .replace(/\/\S*\.(?:h|cc|cpp|cu):\d+ (?:[\w:<>*& ]+\(.*?\) (?:const )?(?=\S))?/, "");
   return message.length > 500 ? `${message.slice(0, 500)}...` : message;
 }
 

@@ -1,12 +1,13 @@
 import { randomBytes } from "node:crypto";
 import { existsSync, statSync } from "node:fs";
-import { type FileHandle, open, realpath, rename, rm, stat } from "node:fs/promises";
+import { type FileHandle, open, readlink, realpath, rename, rm, stat } from "node:fs/promises";
 import path from "node:path";
 import { messageOf, PenniError } from "../graph/errors.js";
 
 const adviceByErrno: Readonly<Record<string, string>> = {
   ENOENT: "Check the path",
   ENOTDIR: "Check the path: a part of it is not a directory",
+  ELOOP: "Check the path: a link in it leads in a circle",
   EISDIR: "Name a file, not a directory",
   EACCES: "Check the permissions of the file and its directory",
   EPERM: "Check the permissions of the file and its directory",
@@ -74,10 +75,22 @@ interface Destination {
 }
 
 async function destinationOf(file: string): Promise<Destination> {
-  const stats = await stat(file).catch(() => undefined);
-  if (stats === undefined) return { file, isStream: false };
+  const stats = await stat(file).catch((error: unknown) => {
+    if (errnoOf(error) === "ENOENT") return undefined;
+    throw error;
+  });
+  if (stats === undefined) return await freeDestination(file);
   if (stats.isFile()) return { file: await realpath(file), isStream: false };
-  return { file, isStream: !stats.isDirectory() };
+  // A link to a directory could be replaced by a file: it must not be.
+  if (stats.isDirectory()) throw Object.assign(new Error("is a directory"), { code: "EISDIR" });
+  return { file, isStream: true };
+}
+
+/** Of a link to nothing, what it leads to. */
+async function freeDestination(file: string): Promise<Destination> {
+  const target = await readlink(file).catch(() => undefined);
+  if (target === undefined) return { file, isStream: false };
+  return await destinationOf(path.resolve(await realpath(path.dirname(file)), target));
 }
 
 async function writeStream(file: string, parts: readonly Uint8Array[]): Promise<void> {

@@ -15,6 +15,9 @@ export interface ImageInput {
   readonly layout: Layout | undefined;
 }
 
+/** Types of an input for images; what is not float32 is cast on the way (`float32Interface`). */
+export const IMAGE_TYPES: readonly ElementType[] = ["float32", "float16", "uint8"];
+
 /** How an input's axes are to be read. */
 export interface ImageAxes {
   readonly batch: Dim;

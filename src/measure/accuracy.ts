@@ -6,9 +6,9 @@ import type { OrtTensor, Session } from "../execute/engine.js";
 import { openSession } from "../execute/node.js";
 import { present } from "../graph/at.js";
 import { PenniError } from "../graph/errors.js";
-import { imageAxes, imageInput } from "../graph/image_input.js";
+import { IMAGE_TYPES, imageAxes, imageInput } from "../graph/image_input.js";
 import { elementCount } from "../graph/tensor.js";
-import type { Dim, ElementType, Graph, Shape } from "../graph/types.js";
+import type { Dim, Graph, Shape } from "../graph/types.js";
 import { float32Interface } from "../ops/passes/float16.js";
 import { expectRow, wrongClassCount } from "./classes.js";
 import { feedChosen, runEach } from "./run_on_images.js";
@@ -50,9 +50,6 @@ export interface ClassifierInterface {
 }
 
 const DEFAULT_BATCH = 100;
-/** Types of an input for images; what is not float32 is cast on the way (`float32Interface`). */
-const IMAGE_TYPES: readonly ElementType[] = ["float32", "float16", "uint8"];
-
 const describe = (shape: Shape | undefined): string =>
   shape === undefined ? "a value of unknown shape" : `[${shape.map((dim) => dim ?? "?").join(", ")}]`;
 

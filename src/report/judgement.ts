@@ -1,4 +1,5 @@
 import { last } from "../graph/at.js";
+import { GUESSING_CAUSES, mayBeGuessing } from "../measure/guessing.js";
 import type { Change } from "../measure/interval.js";
 import { sameAnswers } from "../measure/likeness.js";
 import type { OutputAgreement } from "../measure/output_comparison.js";
@@ -19,7 +20,9 @@ export interface Judgement {
 
 interface JudgedFigures {
   readonly bytes: number;
-  readonly test?: { readonly correct: number; readonly total: number } | undefined;
+  readonly test?:
+    | { readonly correct: number; readonly total: number; readonly classes?: number | undefined }
+    | undefined;
 }
 
 type JudgedOutput = Pick<OutputAgreement, "error"> & {
@@ -62,6 +65,8 @@ interface Quality {
 /** Whether the result of a compression is to be used, by what was gained and what was lost. */
 export function judge(outcome: Judged): Judgement {
   const gains = gainsOf(outcome);
+  const guess = guessOf(outcome);
+  if (guess !== undefined) return guess;
   const quality = qualityOf(outcome);
   const best = gains.reduce((most, { factor }) => Math.max(most, factor), 0);
   const gained = gains
@@ -97,6 +102,18 @@ export function judge(outcome: Judged): Judgement {
     case "unknown":
       return { level: "fair", headline: "Smaller, but check it on your own data", text };
   }
+}
+
+/** Where neither network is better than guessing, nothing is known of what was lost. */
+function guessOf({ original: { test: before }, compressed: { test: after } }: Judged): Judgement | undefined {
+  const classes = before?.classes;
+  if (before === undefined || after === undefined || classes === undefined) return undefined;
+  if (!mayBeGuessing(before, classes) || !mayBeGuessing(after, classes)) return undefined;
+  return {
+    level: "open",
+    headline: "Not known: the original itself may be guessing",
+    text: `It is right about ${before.correct} of ${counted(before.total, "test image")}, with ${classes} classes: ${GUESSING_CAUSES}.`,
+  };
 }
 
 interface Gain {

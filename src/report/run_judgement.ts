@@ -73,6 +73,18 @@ const replaced: readonly string[] = ["-o", "--out", "--fine-tune-epochs"];
 
 function nextStep(level: JudgementLevel, report: RunReport, config: RunConfig): RunJudgement["next"] {
   const { root, sessions } = report;
+  if (level === "open") {
+    const command = shellLine([
+      "penni",
+      "eval",
+      config.model,
+      "--data",
+      config.data,
+      "--classes",
+      "classes.txt",
+    ]);
+    return { text: "See which classes or which way to take pictures makes the original right:", command };
+  }
   if (level === "good") {
     const compile = ["penni", "compile", modelOf(root), "--target", "wasm", "--example"];
     const command = shellLine([...compile, "-o", path.join(root, "wasm")]);

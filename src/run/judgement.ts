@@ -14,6 +14,17 @@ import { checkTrainable } from "./trainability.js";
 /** Images on which it is seen how the original's outputs vary. */
 const DEVIATION_IMAGES = 64;
 
+/** Of a single image everything is the same for every image. */
+const FEWEST_IMAGES = 2;
+
+function tooFewImages(found: number): PenniError {
+  return new PenniError("bad-data", "there are too few pictures to see what the network makes of them", {
+    expected: `${FEWEST_IMAGES} or more beside those that are kept apart for validation and test`,
+    found: `${found}`,
+    advice: "Give more pictures: some hundred are good",
+  });
+}
+
 /** What is found out about labels and outputs for the configuration. */
 export interface Judgement extends Pick<RunConfig, "reference" | "leftOut" | "classes"> {
   readonly outputs?: OutputLoss[];
@@ -29,6 +40,7 @@ export async function judge(
 ): Promise<Judgement> {
   const labelClasses = split.labels === undefined ? undefined : (split.classes ?? classCount(split.labels));
   const { train } = holdOut(split, settings.validation, seed);
+  if (train.length < FEWEST_IMAGES) throw tooFewImages(train.length);
   const indices = sampleIndices(train, DEVIATION_IMAGES, seed);
   const { matched, leftOut } = await preferringWhole((mayFreeze) =>
     matchOutputs({

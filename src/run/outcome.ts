@@ -5,7 +5,7 @@ import { fixBatch } from "../graph/passes/fix_input_shape.js";
 import type { Graph } from "../graph/types.js";
 import { evaluate } from "../measure/accuracy.js";
 import { BoxTally } from "../measure/box_tally.js";
-import { statedNames } from "../measure/classes.js";
+import { scoredClasses, statedNames } from "../measure/classes.js";
 import { countGraph } from "../measure/count.js";
 import { outputDifferences } from "../measure/difference.js";
 import { ImageChoices } from "../measure/image_choices.js";
@@ -138,7 +138,9 @@ async function accuracy(
   const answers = new Int32Array(test.count);
   const settings = { threads, onProgress, hits, answers };
   const { correct, total } = await evaluate(graph, test, run.config.preprocessing, settings);
-  return { test: { correct, total, ...shareInterval(correct, total) }, hits, answers };
+  const classes = scoredClasses(graph)?.classes;
+  const known = classes === undefined ? {} : { classes };
+  return { test: { correct, total, ...shareInterval(correct, total), ...known }, hits, answers };
 }
 
 /** Of the share of images that are right; both networks saw the same. */

@@ -23,7 +23,12 @@ export interface Figures {
   readonly compiledMs?: number;
   readonly compiledSpread?: Spread;
   /** Top-1 on the test split and, as a share, its interval; absent where the labels are no reference. */
-  readonly test?: { readonly correct: number; readonly total: number } & Partial<Interval>;
+  readonly test?: {
+    readonly correct: number;
+    readonly total: number;
+    /** That there are to choose among. */
+    readonly classes?: number;
+  } & Partial<Interval>;
 }
 
 /** How what is measured, not counted, changed. */

@@ -66,18 +66,22 @@ test("bench takes several models, compiled ones too, measures accuracy, and fail
   assert.equal(module.engines[0].bytes, statSync(at("wasm/net.wasm")).size);
   assert.equal(JSON.parse(kept.stdout).budget.length, 2);
 
-  writeFileSync(at("budget.json"), JSON.stringify({ atMost: { bytes: 10 }, atLeast: { top1: 0 } }));
+  writeFileSync(at("budget.json"), JSON.stringify({ atMost: { bytes: 10 } }));
   const broken = await penni(["bench", at("net.onnx"), "--rounds", "1", "--budget", at("budget.json")]);
   assert.equal(broken.status, 1);
   assert.match(
     broken.stdout.replaceAll("\n", " "),
     /Budget: \d+ bytes of the compiled module, at most 10: NOT kept\./,
   );
-  assert.match(broken.stderr, /over its budget.*at most 10; not known: of the answers right/);
+  assert.match(broken.stderr, /over its budget.*at most 10$/m);
 
   for (const [text, what] of [
-    ["{", /cannot be understood/],
-    ['{"atMost": {"byte": 1}}', /atMost.*byte/],
+    ["{", /budget\.json: the budget is no JSON: expected \{"atMost".* found \S/],
+    ["[]", /budget\.json: the budget is not what it should be: found .*expected object/],
+    ['{"atMost": {"byte": 1}}', /there is no atMost\.byte.* Did you mean bytes\?/],
+    // What nothing is measured for is said before anything is measured.
+    ['{"atLeast": {"top1": 0.9}}', /budget\.json: atLeast\.top1 needs test images.* Add --data folder:DIR/],
+    ['{"atMost": {"timeRatio": 1}}', /budget\.json: atMost\.timeRatio needs a second model/],
     ['{"atMost": {"bytes": -1}}', /atMost\.bytes/],
   ] as const) {
     writeFileSync(at("budget.json"), text);

@@ -167,7 +167,7 @@ test("an addon for Node, which says how it was built, and a server around it tha
   skip: withoutCompiler,
 }, async () => {
   const { out, stdout } = await compiled(tiny, "--target", "node", "--example");
-  assert.deepEqual(readdirSync(out).toSorted(), ["penni-runtime.js", "server.mjs", "tiny.node"]);
+  assert.deepEqual(readdirSync(out).toSorted(), ["penni-runtime.mjs", "server.mjs", "tiny.node"]);
   assert.match(
     stdout.replaceAll("\n", " "),
     /Code for \w+(?:, chosen when loaded from .*baseline)?; built by \S/,

@@ -33,7 +33,7 @@ test("a device that does not exist is one line with one full stop", async () => 
   const out = path.join(folder, "tpu");
   const { status, stderr } = await penni("compress", model, ...data, "-o", out, "--device", "tpu");
   assert.equal(status, 1);
-  assert.match(stderr, /Allowed choices are cpu, webgpu, cuda, auto\. See penni --help/);
+  assert.match(stderr, /Allowed choices are cpu, webgpu, cuda, auto\. See penni compress --help$/m);
 });
 
 test("a device that is not usable is an error before anything is written", async (t) => {

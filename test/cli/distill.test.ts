@@ -244,6 +244,20 @@ test("where no picture changes an output, the pictures are doubted, and not the 
   );
 });
 
+test("of so few pictures that one is left to look at, more are asked for", async () => {
+  const few = file("few");
+  mkdirSync(few);
+  const pictures = readdirSync(images, { recursive: true, encoding: "utf8" }).filter((name) =>
+    name.endsWith(".png"),
+  );
+  for (const [index, picture] of pictures.slice(0, 3).entries())
+    copyFileSync(path.join(images, picture), path.join(few, `${index}.png`));
+  await assert.rejects(
+    prepared(tinyCnn(), { data: `images:${few}`, settings: { ...presets.calibrate, threads: 1 } }),
+    { code: "bad-data", message: /too few pictures.*expected 2 or more .*, found 1\. Give more pictures/ },
+  );
+});
+
 test("an output behind an operator that cannot be differentiated is left out, with the operator", async () => {
   const detector = tinyDetector();
   // One that Penni does not know, and the runtime does.

@@ -32,11 +32,11 @@ function withOutputs(outputs: readonly OutputAgreement[], bytes = 400_000): Summ
   };
 }
 
-function withLabels(before: number, after: number): Summary {
+function withLabels(before: number, after: number, classes = 2): Summary {
   const total = 10_000;
   return {
-    original: figures(1_000_000, { correct: before, total }),
-    compressed: figures(400_000, { correct: after, total }),
+    original: figures(1_000_000, { correct: before, total, classes }),
+    compressed: figures(400_000, { correct: after, total, classes }),
     changes: { latency: change(0.5, true), test: change((after - before) / total, before !== after) },
     model: "run/model.onnx",
   };
@@ -96,6 +96,20 @@ const cases: readonly (readonly [what: string, summary: Summary, level: Judgemen
   ["nothing gained", withOutputs([boxes(0)], 1_000_000), "poor", /Not worth using: nothing was gained/],
   ["a large loss of top-1", withLabels(9000, 5000), "poor", /Not to be used yet.*Top-1 fell by 40\.00/],
   ["no loss of top-1", withLabels(9000, 9000), "good", /Ready to use\. It is .*2\.0x faster/],
+  [
+    "an original that guesses",
+    withLabels(1003, 990, 10),
+    "open",
+    /^Not known: the original itself may be guessing\. It is right about 1,?003 of 10,?000 test images, with 10 classes: .*--classes FILE/,
+  ],
+  [
+    "an original that guesses, and a result that has learned",
+    withLabels(1003, 8000, 10),
+    "good",
+    /Ready to use/,
+  ],
+  ["a result that guesses", withLabels(9000, 1003, 10), "poor", /too much accuracy is lost/],
+  ["an original of many classes", withLabels(1003, 1003, 100), "good", /Ready to use/],
 ];
 
 describe("a compression ends, in the terminal as on its page, with whether to use the result:", () => {

@@ -96,3 +96,34 @@ test("a damaged one among many is one error that names it", async () => {
     message: /250\.png: cannot read the image: expected a/,
   });
 });
+
+test("several damaged ones are named together, in the order of the files, by one thread and by several", async () => {
+  const files = await written("several");
+  const damaged = [3, 7, 150, 250].map((index) => `${files[index]}`);
+  for (const [index, file] of damaged.entries())
+    writeFileSync(file, index === 0 ? "no picture at all" : "\x89PNG\r\n\x1a\nno picture");
+  const named = (paths: readonly string[]): RegExp =>
+    new RegExp(
+      `003\\.png: cannot read the image: .*, and ${paths.length} more .*read: ${paths.join(", ")}\\.$`,
+    );
+  const images = allocateImages({ count: PICTURES, ...shape });
+  const [, ...others] = damaged;
+  await assert.rejects(readPictures({ files, images, fit: {} }), {
+    code: "bad-data",
+    message: named(others),
+  });
+  const few = { files: files.slice(0, 20), images: allocateImages({ count: 20, ...shape }), fit: {} };
+  await assert.rejects(readPictures(few), { code: "bad-data", message: named(others.slice(0, 1)) });
+});
+
+test("a folder of which nothing can be read is given up early", async () => {
+  mkdirSync(path.join(folder, "none"));
+  const files = Array.from({ length: 200 }, (_, index) => path.join(folder, "none", `${index}.png`));
+  for (const file of files) writeFileSync(file, "no picture");
+  const images = allocateImages({ count: files.length, ...shape });
+  await assert.rejects(readPictures({ files, images, fit: {} }), {
+    code: "bad-data",
+    message:
+      /found something else\. Replace or remove the file, and at least \d+ more that cannot be read: .* and \d+ more\.$/,
+  });
+});

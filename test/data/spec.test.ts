@@ -3,6 +3,7 @@ import { test } from "node:test";
 import { openDataset } from "../../src/data/open.js";
 import { everyForm, placedSpec, sources, sourcesText } from "../../src/data/spec.js";
 import { PenniError } from "../../src/graph/errors.js";
+import { naming } from "../../src/graph/naming.js";
 
 test("a specification is a kind and a place, which may have colons of its own", () => {
   assert.deepEqual(placedSpec("folder:/pictures"), { kind: "folder:", place: "/pictures" });
@@ -25,6 +26,19 @@ test("help texts and errors name every kind once", async () => {
   await assert.rejects(openDataset("nonsense:DIR"), (error) => {
     return error instanceof PenniError && error.message.includes(everyForm);
   });
+});
+
+test("what is wrong with a specification is said of it, whatever the model is called", async () => {
+  const cases: readonly (readonly [string, RegExp])[] = [
+    ["nowhere/at/all", /^nowhere\/at\/all: not a dataset: .*, which is no folder either$/],
+    ["folder:", /^folder:: not a dataset: .*, found "folder:"$/],
+    ["synthetic:-5", /^synthetic:-5: not a number of synthetic images/],
+  ];
+  for (const [spec, message] of cases)
+    await assert.rejects(
+      naming("net.onnx", () => openDataset(spec)),
+      { code: "bad-option", message },
+    );
 });
 
 test("every kind can be opened", async () => {

@@ -51,6 +51,11 @@ test("models that the runtime refuses are one clear error", async () => {
   const graph = product();
   const nodes = graph.nodes.map((node) => ({ ...node, op: "Nope" }));
   await assert.rejects(openSession({ ...graph, nodes }), failure("bad-model", /Nope/));
+  // Where in the runtime's own code it was found is of no use to anybody else.
+  await assert.rejects(
+    openSession({ ...graph, opsets: new Map([["", 90]]) }),
+    failure("bad-model", /cannot load the model: found ONNX Runtime only [^/]*opset[^/]*$/i),
+  );
 });
 
 test("feeds that do not fit are one clear error", async () => {

@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
 import { spawnSync } from "node:child_process";
 import {
+  lstatSync,
   mkdirSync,
   mkdtempSync,
   readdirSync,
@@ -161,10 +162,14 @@ test("a failed write names the file and leaves nothing behind", async () => {
   const place = path.join(directory, "place");
   mkdirSync(path.join(place, "taken.onnx", "full"), { recursive: true });
   writeFileSync(path.join(place, "file"), "old");
+  symlinkSync("taken.onnx", path.join(place, "link"));
+  symlinkSync("circle", path.join(place, "circle"));
   const before = readdirSync(place, { recursive: true });
   const refused: readonly (readonly [string, RegExp])[] = [
     ["missing/model.onnx", /the file's directory is not there\. Make it first: mkdir -p \S+missing$/],
     ["taken.onnx", /this is a directory, where a file is needed: found EISDIR\. Name a file in it/],
+    ["link", /this is a directory, where a file is needed: found EISDIR\. Name a file in it/],
+    ["circle", /cannot write the file: found ELOOP\. Check the path: a link in it leads in a circle/],
     ["file/model.onnx", /cannot write the file: found ENOTDIR\. Check the path/],
     ["x".repeat(300), /cannot write the file: found ENAMETOOLONG\. Choose a shorter name/],
   ];
@@ -173,6 +178,17 @@ test("a failed write names the file and leaves nothing behind", async () => {
     await assert.rejects(writeFileAtomic(file, "text"), refusal("io", file, message));
   }
   assert.deepEqual(readdirSync(place, { recursive: true }), before);
+});
+
+test("a link to what is not there yet stays, and what it leads to is written", async () => {
+  const place = path.join(directory, "links");
+  mkdirSync(path.join(place, "inner"), { recursive: true });
+  symlinkSync(path.join("inner", "second"), path.join(place, "first"));
+  symlinkSync(path.join("..", "file"), path.join(place, "inner", "second"));
+  await writeFileAtomic(path.join(place, "first"), "text");
+  assert.equal(readFileSync(path.join(place, "file"), "utf8"), "text");
+  assert.ok(lstatSync(path.join(place, "first")).isSymbolicLink());
+  assert.deepEqual(readdirSync(place).toSorted(), ["file", "first", "inner"]);
 });
 
 test("a write that the system cuts short leaves nothing behind", () => {

@@ -1,10 +1,11 @@
 import assert from "node:assert/strict";
 import { describe, test } from "node:test";
 import { runGraph } from "../../src/execute/node.js";
+import { attributes, int } from "../../src/graph/attributes.js";
 import { PenniError } from "../../src/graph/errors.js";
 import { fixBatch } from "../../src/graph/passes/fix_input_shape.js";
 import { countNonZeros, float32Data, float32Tensor } from "../../src/graph/tensor.js";
-import type { Graph } from "../../src/graph/types.js";
+import type { ElementType, Graph } from "../../src/graph/types.js";
 import { findDecompositions } from "../../src/layers/weights.js";
 import { countGraph } from "../../src/measure/count.js";
 import { decompose } from "../../src/method/decompose.js";
@@ -80,6 +81,21 @@ describe("opening a network", () => {
     const graph = tinyCnn();
     const twice = graph.inputs.flatMap((input) => [input, { ...input, name: "second" }]);
     assert.equal(opened({ ...graph, inputs: twice }).pictures, undefined);
+    const given = (elementType: ElementType): Graph => {
+      const inputs = graph.inputs.map(({ name, type }) => ({
+        name: "given",
+        type: { elementType, shape: type?.shape },
+        became: name,
+      }));
+      const casts = inputs.map(({ name, became }) => ({
+        ...{ name: `cast ${name}`, op: "Cast", domain: "", attributes: attributes({ to: int(1) }) },
+        ...{ inputs: [name], outputs: [became] },
+      }));
+      return { ...graph, inputs, nodes: [...casts, ...graph.nodes] };
+    };
+    assert.equal(opened(given("uint8")).pictures?.height, TINY_SIZE);
+    for (const type of ["int64", "float64", "bool"] as const)
+      assert.equal(opened(given(type)).pictures, undefined, type);
   });
 });
 

@@ -1,7 +1,8 @@
 import type { CIdentifier } from "../../text/destinations.js";
 import type { EmittedFile } from "../backend.js";
 
-const RUNTIME = "penni-runtime.js";
+/** Of a module by its ending: a server's folder may have no package.json that says so. */
+const RUNTIME = "penni-runtime.mjs";
 
 /**
  * A server that answers what an addon computes of the float32 numbers that it gets, and the loader.

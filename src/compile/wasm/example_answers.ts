@@ -103,7 +103,11 @@ function showRun(run) {
   showTime("One inference: " + milliseconds(later[Math.floor(later.length / 2)]) + made);
 }
 
-const milliseconds = (ms) => ms.toFixed(ms < 1 ? 3 : ms < 10 ? 2 : ms < 100 ? 1 : 0) + " ms";
+/** The steps in which browsers give the time to a page opened from disk. */
+const LEAST_MS = 0.1;
+
+const milliseconds = (ms) =>
+  ms < LEAST_MS ? "less than " + LEAST_MS + " ms" : ms.toFixed(ms < 10 ? 2 : ms < 100 ? 1 : 0) + " ms";
 
 function showTime(text) {
   element("time").textContent = text + (model.relaxed ? " (relaxed SIMD)" : "");

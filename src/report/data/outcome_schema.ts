@@ -11,6 +11,7 @@ const testSchema = z.object({
   total: z.number().min(1),
   low: z.number().optional(),
   high: z.number().optional(),
+  classes: z.number().min(1).optional(),
 });
 
 const figuresSchema = z.object({

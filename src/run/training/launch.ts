@@ -43,7 +43,7 @@ export async function runTraining(
     env: trainerEnvironment,
     execArgv: [...process.execArgv, ...trainerFlags],
   });
-  const ended = outcome(child, plan, listener);
+  const ended = outcome(child, plan, listener, signal);
   // Awaited below; until then a failure waits there.
   ended.catch(() => undefined);
   const tell = (message: ToTrainer): void => {
@@ -66,7 +66,12 @@ export async function runTraining(
   }
 }
 
-function outcome(child: ChildProcess, plan: TrainingPlan, listener: TrainingListener): Promise<void> {
+function outcome(
+  child: ChildProcess,
+  plan: TrainingPlan,
+  listener: TrainingListener,
+  signal: AbortSignal | undefined,
+): Promise<void> {
   return new Promise((resolve, reject) => {
     let result: PenniError | "done" | undefined;
     child.on("message", (message: FromTrainer) => {
@@ -86,8 +91,38 @@ function outcome(child: ChildProcess, plan: TrainingPlan, listener: TrainingList
     // Not "exit", which may come before the last messages.
     child.on("close", (code, killer) => {
       if (result === "done") resolve();
-      else reject(result ?? died(code, killer));
+      else if (result !== undefined) reject(result);
+      else void endOf(plan, code, killer, signal).then(reject);
     });
+  });
+}
+
+/** Signals that a terminal or the system sends to a process and all that it has started. */
+const toAll: ReadonlySet<NodeJS.Signals | null> = new Set(["SIGINT", "SIGTERM"]);
+
+/** How long after the training process the parent may hear of a signal to both. */
+const GRACE_MS = 1000;
+
+/** What a process that said nothing died of: while it loads it does not heed signals yet, and one to all ends it. */
+async function endOf(
+  plan: TrainingPlan,
+  code: number | null,
+  killer: NodeJS.Signals | null,
+  signal: AbortSignal | undefined,
+): Promise<PenniError> {
+  if (signal === undefined || !toAll.has(killer) || !(await isAborted(signal))) return died(code, killer);
+  return new PenniError("interrupted", `stopped at the start of stage "${plan.stage}"`);
+}
+
+function isAborted(signal: AbortSignal): Promise<boolean> {
+  if (signal.aborted) return Promise.resolve(true);
+  return new Promise((resolve) => {
+    const timer = setTimeout(() => resolve(false), GRACE_MS);
+    const yes = (): void => {
+      clearTimeout(timer);
+      resolve(true);
+    };
+    signal.addEventListener("abort", yes, { once: true });
   });
 }
 

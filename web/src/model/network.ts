@@ -1,7 +1,7 @@
 import { type PictureFormat, pictureFormat } from "../../../src/data/picture_format.js";
 import { present } from "../../../src/graph/at.js";
 import { PenniError } from "../../../src/graph/errors.js";
-import { imageAxes, imageInput } from "../../../src/graph/image_input.js";
+import { IMAGE_TYPES, imageAxes, imageInput } from "../../../src/graph/image_input.js";
 import { fixBatch, specializeInputs } from "../../../src/graph/passes/fix_input_shape.js";
 import type { Dim, Graph, ValueInfo } from "../../../src/graph/types.js";
 import { importForCompression } from "../../../src/method/import_for_compression.js";
@@ -97,9 +97,12 @@ function openInput({ name, type }: ValueInfo): OpenInput {
 
 /** The pictures that a network takes, if it has one input that looks like it. */
 function pictureInput(graph: Graph): PictureInput | undefined {
-  if (graph.inputs.length !== 1 || imageInput(graph).shape?.length !== 4) return undefined;
+  if (graph.inputs.length !== 1) return undefined;
+  const { elementType, shape } = imageInput(graph);
+  if (shape?.length !== 4 || elementType === undefined || !IMAGE_TYPES.includes(elementType))
+    return undefined;
   const format = pictureFormat(graph);
-  const axes = imageAxes(imageInput(graph).shape, format.preprocessing.layout);
+  const axes = imageAxes(shape, format.preprocessing.layout);
   const { channels, height, width } = axes ?? {};
   if ((channels !== 1 && channels !== 3) || typeof height !== "number" || typeof width !== "number")
     return undefined;
