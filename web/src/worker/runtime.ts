@@ -152,10 +152,10 @@ serve<RuntimeCalls>({
     return { shown };
   },
   async agree(plain) {
-    const { questions, answers } = opened();
+    const { graph, questions, answers } = opened();
     const session = await openSession(plain);
     try {
-      return agreementOf(answers, await answersOf(session, questions));
+      return agreementOf(graph, answers, await answersOf(session, questions));
     } finally {
       await session.release();
     }
@@ -182,7 +182,7 @@ serve<RuntimeCalls>({
     return {
       original: raceTime(timings[0]),
       compiled: raceTime(timings[1]),
-      agreement: agreementOf(answers, found),
+      agreement: agreementOf(on.graph, answers, found),
       seen: answers.slice(0, MOST_SHOWN).map((answer, index) => ({
         original: seenIn(answer, on),
         compiled: seenIn(at(found, index), on),
