@@ -3,6 +3,7 @@ import { imageAxes, imageInput } from "../graph/image_input.js";
 import { type Layout, readClassNames } from "../graph/image_metadata.js";
 import type { Graph } from "../graph/types.js";
 import { type Box, type BoxModel, boxesIn, hasBoxes, overlapOf } from "../runtime/boxes.js";
+import type { ClassFigures } from "./class_tally.js";
 import { type PairBatch, scores } from "./pair.js";
 
 /** Two boxes of a class are one where they share so much of the area that they cover. */
@@ -47,9 +48,10 @@ export class BoxTally {
     }
   }
 
-  /** Of the boxes that at least one of both has found, the share that both have, 0 to 1; undefined where there are none. */
-  get share(): number | undefined {
-    return this.either === 0 ? undefined : this.both / this.either;
+  /** Of the boxes that at least one of both has found, the share that both have, and how many these are; undefined where there are none. */
+  get result(): Pick<ClassFigures, "overlap" | "answers"> | undefined {
+    const { both, either } = this;
+    return either === 0 ? undefined : { overlap: both / either, answers: either };
   }
 
   private detectorOf({ first, size }: PairBatch): Detector | undefined {

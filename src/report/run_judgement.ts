@@ -73,10 +73,14 @@ const replaced: readonly string[] = ["-o", "--out", "--fine-tune-epochs"];
 
 function nextStep(level: JudgementLevel, report: RunReport, config: RunConfig): RunJudgement["next"] {
   const { root, sessions } = report;
-  if (level === "good") {
+  if (level === "good" || level === "open") {
     const compile = ["penni", "compile", modelOf(root), "--target", "wasm", "--example"];
     const command = shellLine([...compile, "-o", path.join(root, "wasm")]);
-    return { text: "Compile it for a page, where its zeros make it fast:", command };
+    const text =
+      level === "good"
+        ? "Compile it for a page, where its zeros make it fast:"
+        : "See what it makes of your own pictures, on a page:";
+    return { text, command };
   }
   const epochs = Math.max(MORE_EPOCHS, Math.ceil(2 * config.settings.fineTune.epochs));
   const given = sessions.find(({ command }) => command[1] === "compress" && !command.includes("--resume"));

@@ -179,14 +179,13 @@ async function compare(
   }
   const chosen = choices.results;
   if (chosen !== undefined) await recordChoices(run, split, statedNames(first), chosen);
-  return { images, outputs: withBoxes(comparison.results, boxes.share) };
+  return { images, outputs: withBoxes(comparison.results, boxes.result) };
 }
 
 /** A detector's first output holds its boxes. */
 function withBoxes(
   [first, ...others]: readonly OutputAgreement[],
-  overlap: number | undefined,
+  found: BoxTally["result"],
 ): readonly OutputAgreement[] {
-  if (first === undefined) return others;
-  return [overlap === undefined ? first : { ...first, overlap }, ...others];
+  return first === undefined ? others : [{ ...first, ...found }, ...others];
 }

@@ -52,6 +52,7 @@ export const outputAgreementSchema = z
     sameClass: z.number().optional(),
     classOf: z.enum(["image", "position"]).optional(),
     overlap: z.number().optional(),
+    answers: z.number().optional(),
   })
   .readonly();
 

@@ -113,7 +113,7 @@ const kinds: Readonly<
     ...([1, [2, 2]] as const),
     choosing([0, 1]),
     choosing([0, 0]),
-    { sameClass: 0.5, classOf: "image" },
+    { sameClass: 0.5, classOf: "image", answers: 2 },
   ],
   "a classifier that always says the same: nothing found": [
     ...([1, [2, 2]] as const),
@@ -125,25 +125,25 @@ const kinds: Readonly<
     ...([2, [2, 8, 2]] as const),
     choosing([0, 0, 0, 0, 0, 0, 0, 1, 0, 0, 0, 0, 0, 0, 0, 0]),
     choosing([0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0]),
-    { overlap: 0 },
+    { overlap: 0, answers: 1 },
   ],
   "boxes in rows, without a batch": [
     ...([1, [8, 2]] as const),
     choosing([0, 0, 0, 0, 0, 1, 1, 1]),
     choosing([0, 0, 0, 0, 1, 1, 1, 1]),
-    { overlap: 0.75 },
+    { overlap: 0.75, answers: 4 },
   ],
   "a binary classifier out of a sigmoid": [
     ...(["each", [2, 1]] as const),
     [0.9, 0.1],
     [0.4, 0.1],
-    { sameClass: 0.5, classOf: "image" },
+    { sameClass: 0.5, classOf: "image", answers: 2 },
   ],
   "a mask: overlap": [
     ...(["each", [2, 1, 2, 2]] as const),
     [0.9, 0.9, 0.1, 0.1, 0.1, 0.1, 0.1, 0.1],
     [0.9, 0.1, 0.9, 0.1, 0.1, 0.1, 0.1, 0.1],
-    { overlap: 1 / 3 },
+    { overlap: 1 / 3, answers: 3 },
   ],
 };
 
