@@ -1,6 +1,7 @@
 import { readFile } from "node:fs/promises";
 import type { Backend, EmittedFile, WeightsPlace } from "../compile/backend.js";
 import { compileProgram } from "../compile/compile.js";
+import { detectorNote, statedOutputs } from "../compile/detector_note.js";
 import { type ProgramSummary, summarizeProgram } from "../compile/summary.js";
 import { verifyProgram } from "../compile/verify/program.js";
 import {
@@ -77,7 +78,9 @@ export async function compileModel(
     ...(settings.example === true ? { example: await partsOf(backend) } : {}),
   });
   const { execution } = backend;
-  const result = { summary: summarizeProgram(program), pictures, notices };
+  const note = settings.example === true ? detectorNote(statedOutputs(program)) : undefined;
+  const told = note === undefined ? notices : [...notices, note];
+  const result = { summary: summarizeProgram(program), pictures, notices: told };
   if (execution.kind !== "addon") return { ...result, files: emitted };
   return { ...result, ...(await buildAddon(emitted, execution, name, settings.cross)) };
 }

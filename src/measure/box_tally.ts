@@ -19,6 +19,7 @@ export class BoxTally {
   /** Of the images; undefined where the model leaves it open. */
   private readonly size: { readonly height: number; readonly width: number } | undefined;
   private readonly classNames: readonly string[] | undefined;
+  private isReadable = true;
   private both = 0;
   private either = 0;
 
@@ -35,8 +36,19 @@ export class BoxTally {
   }
 
   add(batch: PairBatch): void {
-    const model = this.detectorOf(batch);
+    const model = this.isReadable ? this.detectorOf(batch) : undefined;
     if (model === undefined) return;
+    try {
+      this.compare(model, batch);
+    } catch (error) {
+      // Numbers that are no boxes after all.
+      if (!(error instanceof TypeError)) throw error;
+      this.isReadable = false;
+      [this.both, this.either] = [0, 0];
+    }
+  }
+
+  private compare(model: Detector, batch: PairBatch): void {
     for (let image = 0; image < batch.count; image++) {
       const [first, second] = [
         this.found(model, batch.first, batch, image),
