@@ -7,8 +7,10 @@ import type { Graph } from "../graph/types.js";
 import { evaluate, inputImageSize } from "../measure/accuracy.js";
 import { type Interval, shareInterval } from "../measure/interval.js";
 import { labelLoss, plainRule } from "../method/defaults.js";
+import { inFormatOf } from "../method/export.js";
 import { trainableParameters } from "../method/parameters.js";
 import { importModel } from "../ops/passes/import_model.js";
+import { weightsTypeOf } from "../ops/passes/store_weights.js";
 import type { TrainingPlan } from "../train/plan.js";
 import type { RunDirectory } from "./directory.js";
 import { describeLabels, outputNames } from "./labels.js";
@@ -92,10 +94,18 @@ async function trainLocked(
     );
     from = name;
   }
-  const trained = withMetadata(
-    atSize(graph, dataset, config.preprocessing),
-    config,
-    outputNames(config, original, dataset),
+  const weights = weightsTypeOf(original);
+  if (weights !== "float32")
+    listener.notice?.(
+      `weights are stored as ${weights}, as the model has them; penni export --weights-type changes that`,
+    );
+  const trained = inFormatOf(
+    withMetadata(
+      atSize(graph, dataset, config.preprocessing),
+      config,
+      outputNames(config, original, dataset),
+    ),
+    { original },
   );
   const model = run.path("model.onnx");
   await writeModel(model, trained);
