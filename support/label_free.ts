@@ -46,6 +46,21 @@ export function tinyDetector(seed = 1): Graph {
   return net.graph(["boxes", "scores", "best"]);
 }
 
+/**
+ * What `tinyDetector` finds in one tensor, as YOLO since version 8 gives it: "found" [N, 4 + 3, 128], coordinates in pixels
+ * and scores out of a sigmoid.
+ */
+export function tinyMixedDetector(seed = 1): Graph {
+  const net = new Network(seed, [3, SIZE, SIZE]);
+  const features = backbone(net);
+  const boxes = perBox(net, net.conv(features, 8, { pad: 1, bias: true }), 4);
+  const scores = perBox(net, net.conv(features, 6, { pad: 1, bias: true }), 3);
+  const pixels = net.op("Mul", [boxes, net.b.scalar(300)]);
+  const rows = net.op("Concat", [pixels, net.op("Sigmoid", [scores])], { axis: int(2) });
+  named(net, "Transpose", [rows], "found", { perm: ints([0, 2, 1]) });
+  return net.graph(["found"]);
+}
+
 /** A U-Net of two levels with a transposed convolution: "mask_logits" [N, 3, 16, 16]. */
 export function tinyUNet(seed = 2): Graph {
   const net = new Network(seed, [3, SIZE, SIZE]);

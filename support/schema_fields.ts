@@ -21,6 +21,8 @@ interface Schema {
   readonly required?: readonly string[];
   readonly additionalProperties?: Schema | boolean;
   readonly items?: Schema;
+  /** Of a list of a fixed length. */
+  readonly prefixItems?: readonly Schema[];
   readonly minimum?: number;
   readonly maximum?: number;
   readonly exclusiveMinimum?: number;
@@ -62,6 +64,8 @@ function entriesOf(schema: Schema, place: Place): readonly Entry[] {
   const { path, isOptional } = place;
   const choices = schema.anyOf ?? schema.oneOf;
   if (choices !== undefined) return choiceEntries(choices, place);
+  if (schema.prefixItems !== undefined)
+    return choiceEntries(schema.prefixItems, { path: `${path}[]`, isOptional });
   if (schema.type === "array") return entriesOf(schema.items ?? {}, { path: `${path}[]`, isOptional });
   const prefix = path === "" ? "" : `${path}.`;
   if (schema.properties !== undefined) {

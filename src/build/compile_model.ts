@@ -1,6 +1,7 @@
 import { readFile } from "node:fs/promises";
 import type { Backend, EmittedFile, WeightsPlace } from "../compile/backend.js";
 import { compileProgram } from "../compile/compile.js";
+import { detectorNote, statedOutputs } from "../compile/detector_note.js";
 import type { Program } from "../compile/program.js";
 import { type ProgramSummary, summarizeProgram } from "../compile/summary.js";
 import { verifyProgram } from "../compile/verify/program.js";
@@ -84,7 +85,11 @@ export async function compileModel(
     ...(settings.example === true ? { example: await partsOf(backend) } : {}),
   });
   const { execution } = backend;
-  const notices = [...ofNames, ...preparationNotices(program, settings)];
+  const notices = [
+    ...ofNames,
+    ...preparationNotices(program, settings),
+    ...exampleNotices(program, settings),
+  ];
   const result = { summary: summarizeProgram(program), pictures, notices };
   if (execution.kind !== "addon") return { ...result, files: emitted };
   return { ...result, ...(await buildAddon(emitted, execution, name, settings.cross)) };
@@ -93,6 +98,11 @@ export async function compileModel(
 function preparationNotices({ preparation }: Program, { prepare, name }: CompileSettings): readonly string[] {
   if (prepare !== true || preparation.length > 0) return [];
   return [`There is nothing to make ready in this model: ${name}_run is the same as without --prepare.`];
+}
+
+function exampleNotices(program: Program, { example }: CompileSettings): readonly string[] {
+  const note = example === true ? detectorNote(statedOutputs(program)) : undefined;
+  return note === undefined ? [] : [note];
 }
 
 /** The texts that a back end puts into an example. */

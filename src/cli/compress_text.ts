@@ -1,5 +1,7 @@
+import { at } from "../graph/at.js";
 import type { Change } from "../measure/interval.js";
 import type { OutputAgreement } from "../measure/output_comparison.js";
+import { describeParts } from "../measure/output_parts.js";
 import type { Spread } from "../measure/rounds.js";
 import { judge } from "../report/judgement.js";
 import type { Changes, Figures, Summary } from "../run/summary.js";
@@ -79,20 +81,28 @@ function agreementRows({ outputs }: NonNullable<Summary["agreement"]>): readonly
   const size = ({ error }: OutputAgreement): number => (error === null ? Number.POSITIVE_INFINITY : error);
   return outputs
     .toSorted((a, b) => (size(a) === size(b) ? 0 : size(b) - size(a)))
-    .map((agreement): Row => {
-      const { output, error } = agreement;
-      const found = error === null ? "not finite" : percent(error);
+    .flatMap((agreement): readonly Row[] => {
+      const { output, error, parts = [] } = agreement;
       const figure = classFigure(agreement);
-      if (figure === undefined)
-        return { figure: `error, ${output}`, original: percent(0), compressed: found, ratio: "" };
-      return {
-        figure: `${figure.name}, ${output}`,
-        original: percent(1),
-        compressed: percent(figure.value),
-        ratio: `error ${found}`,
-      };
+      if (figure !== undefined) {
+        const ratio = `error ${shownError(error)}`;
+        const name = `${figure.name}, ${output}`;
+        return [{ figure: name, original: percent(1), compressed: percent(figure.value), ratio }];
+      }
+      if (parts.length < 2 || parts.length > MOST_PARTS) return [errorRow(output, error)];
+      const names = describeParts(parts);
+      return parts.map((part, index) => errorRow(`${output}${at(names, index)}`, part.error));
     });
 }
+
+/** Of an output of more parts one row tells the largest error. */
+const MOST_PARTS = 4;
+
+const errorRow = (what: string, error: number | null): Row => {
+  return { figure: `error, ${what}`, original: percent(0), compressed: shownError(error), ratio: "" };
+};
+
+const shownError = (error: number | null): string => (error === null ? "not finite" : percent(error));
 
 /** The before/after table of a run and where its model is, no wider than `width` characters. */
 export function describeSummary(summary: Summary, width: number): string {

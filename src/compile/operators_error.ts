@@ -26,7 +26,10 @@ export function operatorsError(graph: Graph, found: readonly Node[], model: Grap
     ...(first === undefined ? {} : { node: first.name, op: first.op }),
     advice: unknown.some(isForOneMachine)
       ? INSTEAD_OF_ONE_MACHINE
-      : adviceFor(borderBefore(graph, unknown, model)),
+      : adviceFor(
+          borderBefore(graph, unknown, model),
+          unknown.some(({ op }) => op === "NonMaxSuppression"),
+        ),
   });
 }
 
@@ -41,11 +44,11 @@ function causes(graph: Graph, found: readonly Node[]): readonly Node[] {
   });
 }
 
-function adviceFor(border: readonly string[]): string {
+function adviceFor(border: readonly string[], isSelection: boolean): string {
   if (border.length === 0) return "Leave these parts to another runtime: cut the model before them";
   const shown = border.slice(0, NAMES_SHOWN).map((name) => `"${name}"`);
   const more = border.length > shown.length ? ` and ${border.length - shown.length} more` : "";
-  return `End the network before them: make ${shown.join(", ")}${more} its outputs (onnx.utils.extract_model does so), and compute the rest elsewhere`;
+  return `End the network before them: make ${shown.join(", ")}${more} its outputs (onnx.utils.extract_model does so), and compute the rest elsewhere${isSelection ? " (findBoxes of penni/boxes chooses among boxes)" : ""}`;
 }
 
 /**

@@ -1,10 +1,11 @@
 import type { Feeds } from "../execute/engine.js";
-import { at, present } from "../graph/at.js";
+import { at, listOf, present } from "../graph/at.js";
 import { PenniError } from "../graph/errors.js";
 import { imageInput } from "../graph/image_input.js";
 import { fixBatch } from "../graph/passes/fix_input_shape.js";
 import type { Graph } from "../graph/types.js";
 import { inferGraph } from "../ops/inference/infer.js";
+import { type OutputPart, outputParts, partOfEach } from "./output_parts.js";
 import { type MeasuredImages, runOnImages } from "./run_on_images.js";
 
 /** Images that are tried together. */
@@ -39,7 +40,7 @@ export async function batchProblem(network: Graph, images: MeasuredImages): Prom
   try {
     const alone = await outputsOf(network, 1, images);
     const together = await outputsOf(network, TOGETHER, images);
-    return comparedWith(alone, at(together, 0));
+    return comparedWith(alone, at(together, 0), outputParts(network));
   } catch (error) {
     if (error instanceof PenniError) return error;
     throw error;
@@ -64,30 +65,40 @@ async function outputsOf(
   return found;
 }
 
-/** What is wrong with the outputs of several images at once. */
-function comparedWith(alone: readonly Feeds[], together: Feeds): PenniError | undefined {
-  for (const [output, tensor] of Object.entries(together)) {
-    const { data } = tensor;
+/** What is wrong with the outputs of several images at once. @param parts of outputs that are put together */
+function comparedWith(
+  alone: readonly Feeds[],
+  together: Feeds,
+  parts: ReadonlyMap<string, readonly OutputPart[]>,
+): PenniError | undefined {
+  for (const [output, { data, dims }] of Object.entries(together)) {
+    const kinds = partOfEach(listOf(parts, output), dims.slice(1));
     const single = alone.flatMap((results) => {
       const found = results[output]?.data;
       return found instanceof Float32Array ? [found] : [];
     });
-    if (!(data instanceof Float32Array) || single.length < TOGETHER || isSame(data, single[0])) continue;
+    if (!(data instanceof Float32Array) || single.length < TOGETHER || isSame(data, single[0], kinds))
+      continue;
     const joined = single.flatMap((values) => [...values]);
-    if (isSame(data, joined)) continue;
+    if (isSame(data, joined, kinds)) continue;
     return new PenniError("shape", `output "${output}" of several images at once is not that of each alone`);
   }
   return undefined;
 }
 
-function isSame(a: ArrayLike<number>, b: ArrayLike<number> | undefined): boolean {
+/** @param kinds of one image's numbers: those of a kind are compared with the largest of it */
+function isSame(a: ArrayLike<number>, b: ArrayLike<number> | undefined, kinds: Int8Array): boolean {
   if (a.length !== b?.length) return false;
-  let [largest, difference] = [0, 0];
+  const found = new Map<number, { largest: number; difference: number }>();
   for (let index = 0; index < a.length; index++) {
     const [value, other] = [present(a[index]), present(b[index])];
-    largest = Math.max(largest, Math.abs(value));
-    // A NaN that both have is no difference.
-    if (!Object.is(value, other)) difference = Math.max(difference, Math.abs(value - other));
+    const kind = present(kinds[index % kinds.length]);
+    const { largest, difference } = found.get(kind) ?? { largest: 0, difference: 0 };
+    found.set(kind, {
+      largest: Math.max(largest, Math.abs(value)),
+      // A NaN that both have is no difference.
+      difference: Object.is(value, other) ? difference : Math.max(difference, Math.abs(value - other)),
+    });
   }
-  return difference <= TOLERANCE * largest;
+  return [...found.values()].every(({ largest, difference }) => difference <= TOLERANCE * largest);
 }

@@ -3,6 +3,7 @@ import { imageAxes, imageInput } from "../graph/image_input.js";
 import { type Layout, readClassNames } from "../graph/image_metadata.js";
 import type { Graph } from "../graph/types.js";
 import { type Box, type BoxModel, boxesIn, hasBoxes, overlapOf } from "../runtime/boxes.js";
+import type { ClassFigures } from "./class_tally.js";
 import { type PairBatch, scores } from "./pair.js";
 
 /** Two boxes of a class are one where they share so much of the area that they cover. */
@@ -18,6 +19,7 @@ export class BoxTally {
   /** Of the images; undefined where the model leaves it open. */
   private readonly size: { readonly height: number; readonly width: number } | undefined;
   private readonly classNames: readonly string[] | undefined;
+  private isReadable = true;
   private both = 0;
   private either = 0;
 
@@ -34,8 +36,19 @@ export class BoxTally {
   }
 
   add(batch: PairBatch): void {
-    const model = this.detectorOf(batch);
+    const model = this.isReadable ? this.detectorOf(batch) : undefined;
     if (model === undefined) return;
+    try {
+      this.compare(model, batch);
+    } catch (error) {
+      // Numbers that are no boxes after all.
+      if (!(error instanceof TypeError)) throw error;
+      this.isReadable = false;
+      [this.both, this.either] = [0, 0];
+    }
+  }
+
+  private compare(model: Detector, batch: PairBatch): void {
     for (let image = 0; image < batch.count; image++) {
       const [first, second] = [
         this.found(model, batch.first, batch, image),
@@ -47,9 +60,10 @@ export class BoxTally {
     }
   }
 
-  /** Of the boxes that at least one of both has found, the share that both have, 0 to 1; undefined where there are none. */
-  get share(): number | undefined {
-    return this.either === 0 ? undefined : this.both / this.either;
+  /** Of the boxes that at least one of both has found, the share that both have, and how many these are; undefined where there are none. */
+  get result(): Pick<ClassFigures, "overlap" | "answers"> | undefined {
+    const { both, either } = this;
+    return either === 0 ? undefined : { overlap: both / either, answers: either };
   }
 
   private detectorOf({ first, size }: PairBatch): Detector | undefined {

@@ -104,7 +104,9 @@ export class NodeCalibration {
 /** With what its outputs are put together from as outputs, each of which counts as much. */
 function inParts(network: Graph): Graph {
   const { types } = inferGraph(network);
-  return { ...network, outputs: outputParts(network).map((name) => ({ name, type: types.get(name) })) };
+  const parts = outputParts(network);
+  const found = network.outputs.flatMap(({ name }) => parts.get(name)?.map(({ value }) => value) ?? [name]);
+  return { ...network, outputs: [...new Set(found)].map((name) => ({ name, type: types.get(name) })) };
 }
 
 /** Images in a batch: one where images see each other, the network's own where it is written for that. */

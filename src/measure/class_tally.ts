@@ -17,6 +17,8 @@ export interface ClassFigures {
    * share that both have, 0 to 1. What is background to both is no merit. Absent where neither has found anything.
    */
   readonly overlap?: number | undefined;
+  /** How many images, positions or found things the share is of. */
+  readonly answers?: number | undefined;
 }
 
 /** Where the original has one class at more than this share of all positions, that both have the same one says little. */
@@ -62,7 +64,7 @@ export class ClassTally {
     const isVaried = orDefault(this.original[commonest], 0) <= MOST_COMMON * this.total;
     if (this.level !== "item" && isVaried && this.total > 0) {
       const same = this.both.reduce((sum, count) => sum + count, 0);
-      return { sameClass: same / this.total, classOf: this.level };
+      return { sameClass: same / this.total, classOf: this.level, answers: this.total };
     }
     // Of probabilities the background is what lies below one half, however much it is.
     return overlap(this.both, this.total, this.axis === "each" && this.level === "item" ? 0 : commonest);
@@ -79,7 +81,7 @@ function overlap(both: readonly number[], total: number, background: number): Cl
   const either = total - orDefault(both[background], 0);
   if (either === 0) return {};
   const same = both.reduce((sum, count, index) => (index === background ? sum : sum + count), 0);
-  return { overlap: same / either };
+  return { overlap: same / either, answers: either };
 }
 
 function levelOf(axis: number | "each", dims: readonly number[], size: number): Level {

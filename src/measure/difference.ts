@@ -1,8 +1,9 @@
 import type { Split } from "../data/dataset.js";
 import type { Preprocessing } from "../data/preprocessing.js";
-import { orDefault } from "../graph/at.js";
+import { listOf, orDefault, present } from "../graph/at.js";
 import type { Graph } from "../graph/types.js";
 import { classifierInterface } from "./accuracy.js";
+import { type OutputPart, partOfEach } from "./output_parts.js";
 import { type Pair, runPair, scores } from "./pair.js";
 import { PredictionTally } from "./predictions.js";
 
@@ -50,20 +51,34 @@ export async function largestDifference(
   return { ...found, samePredictions: predictions.same, images: predictions.images };
 }
 
-/** The largest difference of each of the named outputs of two networks. */
-export async function outputDifferences(pair: Pair, outputs: readonly string[]): Promise<OutputDifference[]> {
-  let found = outputs.map((output): OutputDifference => ({ output, ...NONE }));
+/**
+ * The largest difference of each of the named outputs of two networks; of each of its parts, where an output has some, and
+ * of what belongs to none of them.
+ */
+export async function outputDifferences(
+  pair: Pair,
+  outputs: readonly string[],
+  parts: ReadonlyMap<string, readonly OutputPart[]> = new Map(),
+): Promise<readonly OutputDifference[]> {
+  const found = new Map(outputs.map((output) => [output, new Map<number, Difference>()]));
   for await (const batch of runPair(pair, outputs)) {
-    found = found.map((before) => ({
-      output: before.output,
-      ...furthest(
-        before,
-        scores(batch.first, before.output, batch),
-        scores(batch.second, before.output, batch),
-      ),
-    }));
+    for (const [output, differences] of found) {
+      const [a, b] = [scores(batch.first, output, batch), scores(batch.second, output, batch)];
+      const dims = present(batch.first[output]).dims.slice(1);
+      addByPart(differences, a, b, partOfEach(listOf(parts, output), dims));
+    }
   }
-  return found;
+  return [...found].flatMap(([output, differences]) =>
+    [...differences.values()].map((difference) => ({ output, ...difference })),
+  );
+}
+
+/** @param each the part of each number of an image */
+function addByPart(found: Map<number, Difference>, a: Float32Array, b: Float32Array, each: Int8Array): void {
+  for (const part of new Set(each)) {
+    const isOfPart = (_: number, index: number): boolean => each[index % each.length] === part;
+    found.set(part, furthest(found.get(part) ?? NONE, a.filter(isOfPart), b.filter(isOfPart)));
+  }
 }
 
 function furthest(before: Difference, a: Float32Array, b: Float32Array): Difference {

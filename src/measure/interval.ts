@@ -56,6 +56,21 @@ export function shareInterval(correct: number, total: number): Interval {
   return { low: Math.max(0, centre - half), high: Math.min(1, centre + half) };
 }
 
+/** How alike things in one image are taken to be: the correlation of whether they are right. */
+const ALIKE = 0.1;
+
+/**
+ * The interval of a share of things that stand in images, several in each: boxes, or positions of a map. What is in one
+ * image goes wrong together, so an image counts as at most ten things, however many it has (Kish's design effect).
+ * @param things that the share is of
+ */
+export function shareOfThingsInterval(share: number, things: number, images: number): Interval {
+  if (things === 0 || images === 0) return { low: 0, high: 1 };
+  const effect = Math.max(1, 1 + (things / images - 1) * ALIKE);
+  const counted = things / effect;
+  return shareInterval(share * counted, counted);
+}
+
 /** How one value changed to another, and whether that is more than chance. */
 export interface Change extends Interval {
   readonly value: number;

@@ -1,5 +1,6 @@
 import { entryOf } from "../graph/at.js";
 import { OutputComparison } from "./output_comparison.js";
+import type { OutputUnit } from "./output_deviation.js";
 import { type PairBatch, scores } from "./pair.js";
 import { PredictionTally } from "./predictions.js";
 
@@ -23,7 +24,7 @@ export interface Scores {
 export interface Compared {
   readonly outputs: readonly string[];
   /** The unit of each output's errors, by its name: see `ErrorUnit`. */
-  readonly units: ReadonlyMap<string, number>;
+  readonly units: ReadonlyMap<string, OutputUnit>;
   readonly scores: Scores | undefined;
   /** Whether the classes of the images are known. */
   readonly isLabelled: boolean;
@@ -36,9 +37,7 @@ export class ChangeComparison {
 
   constructor(private readonly compared: Compared) {
     const { outputs, units } = compared;
-    this.errors = new OutputComparison(
-      outputs.map((output) => ({ output, deviation: entryOf(units, output) })),
-    );
+    this.errors = new OutputComparison(outputs.map((output) => ({ output, ...entryOf(units, output) })));
   }
 
   /** @param labels the images' classes, if they are known */

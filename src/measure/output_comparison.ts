@@ -1,15 +1,15 @@
 import { at, present } from "../graph/at.js";
 import { type ClassFigures, ClassTally } from "./class_tally.js";
+import type { MeasuredPart, OutputUnit } from "./output_deviation.js";
+import { partOfEach, type Range } from "./output_parts.js";
 import { type PairBatch, scores } from "./pair.js";
 
 /** As a constant of this file, `present` costs nothing in the loops below. */
 const read = present;
 
-/** Where the classes of an output are: see `ClassAxis` of the losses. */
-export interface ComparedOutput {
+/** An output, and what its errors are counted in: the original's deviation from image to image (`outputDeviations`). */
+export interface ComparedOutput extends OutputUnit {
   readonly output: string;
-  /** Errors are counted in units of this: the original's deviation from image to image (`outputDeviations`). */
-  readonly deviation: number;
   /** Axis of the classes, "each" where every element is one of its own (a sigmoid's); absent where there are none. */
   readonly axis?: number | "each";
 }
@@ -20,57 +20,109 @@ export interface OutputAgreement extends ClassFigures {
   /**
    * What Penni calls an error everywhere, shown in percent: the root mean squared difference from the original's output,
    * in units of the original's deviation from image to image. 0 where nothing changed, 1 for a network that always gives
-   * the mean. For class scores up to a shift that all classes have in common. Null where a value is not finite, or where
-   * the output changed its size.
+   * the mean. For class scores up to a shift that all classes have in common. Of an output that is put together from parts
+   * of several kinds, the largest of theirs. Null where a value is not finite, or where the output changed its size.
    */
   readonly error: number | null;
+  /** Of each part of an output that is put together. */
+  readonly parts?: readonly PartAgreement[] | undefined;
 }
 
-interface Sums {
-  squares: number;
-  elements: number;
-  readonly classes: ClassTally | undefined;
+/** How well a part of an output agrees with the original's. */
+export interface PartAgreement {
+  /** Along every axis but the first, that of images: from and to, which does not belong to it. */
+  readonly ranges: readonly Range[];
+  readonly error: number | null;
 }
 
 /** Compares outputs with the original's, batch by batch. */
 export class OutputComparison {
-  private readonly sums: readonly { readonly compared: ComparedOutput; readonly sums: Sums }[];
+  private readonly compared: readonly OutputChanges[];
 
   constructor(outputs: readonly ComparedOutput[]) {
-    this.sums = outputs.map((compared) => ({
-      compared,
-      sums: {
-        squares: 0,
-        elements: 0,
-        classes: compared.axis === undefined ? undefined : new ClassTally(compared.axis),
-      },
-    }));
+    this.compared = outputs.map((output) => new OutputChanges(output));
   }
 
   /** @throws PenniError "unsupported" if an output is not float32 */
-  add({ first, second, ...extent }: PairBatch): void {
-    for (const { compared, sums } of this.sums) {
-      const { output, axis } = compared;
-      const [original, found] = [scores(first, output, extent), scores(second, output, extent)];
-      if (original.length !== found.length) {
-        sums.squares = Number.NaN;
-        continue;
-      }
-      const dims = read(first[output]).dims;
-      sums.elements += original.length;
-      sums.squares +=
-        typeof axis === "number" ? shiftedSquares(original, found, dims, axis) : squares(original, found);
-      sums.classes?.add(original, found, dims, extent.size);
-    }
+  add(batch: PairBatch): void {
+    for (const changes of this.compared) changes.add(batch);
   }
 
   get results(): readonly OutputAgreement[] {
-    return this.sums.map(({ compared: { output, deviation }, sums }) => {
-      const error = sums.squares === 0 ? 0 : Math.sqrt(sums.squares / sums.elements) / deviation;
-      if (!Number.isFinite(error)) return { output, error: null };
-      return { output, error, ...sums.classes?.result };
-    });
+    return this.compared.map(({ result }) => result);
   }
+}
+
+/** How one output changed. */
+class OutputChanges {
+  private squares = 0;
+  private elements = 0;
+  private readonly classes: ClassTally | undefined;
+  private readonly parts: readonly PartChanges[];
+
+  constructor(private readonly compared: ComparedOutput) {
+    const { axis, parts = [] } = compared;
+    this.classes = axis === undefined ? undefined : new ClassTally(axis);
+    this.parts = parts.map((part) => ({ part, squares: 0, elements: 0 }));
+  }
+
+  add({ first, second, ...extent }: PairBatch): void {
+    const { output, axis } = this.compared;
+    const [original, found] = [scores(first, output, extent), scores(second, output, extent)];
+    if (original.length !== found.length) {
+      this.squares = Number.NaN;
+      return;
+    }
+    const dims = read(first[output]).dims;
+    this.elements += original.length;
+    this.squares +=
+      typeof axis === "number" ? shiftedSquares(original, found, dims, axis) : squares(original, found);
+    if (this.parts.length > 0) this.addParts(original, found, dims);
+    this.classes?.add(original, found, dims, extent.size);
+  }
+
+  private addParts(original: Float32Array, found: Float32Array, dims: readonly number[]): void {
+    const each = partOfEach(
+      this.parts.map(({ part }) => part),
+      dims.slice(1),
+    );
+    for (let index = 0; index < original.length; index++) {
+      const part = this.parts[read(each[index % each.length])];
+      if (part === undefined) continue;
+      part.elements += 1;
+      part.squares += (read(original[index]) - read(found[index])) ** 2;
+    }
+  }
+
+  get result(): OutputAgreement {
+    const { output, deviation } = this.compared;
+    const { squares: all, elements } = this;
+    const whole = errorOf({ squares: all, elements }, deviation);
+    const classes = whole === null ? undefined : this.classes?.result;
+    if (this.parts.length === 0 || whole === null) return { output, error: whole, ...classes };
+    const parts = this.parts.map(({ part, ...changes }) => ({
+      ranges: part.ranges,
+      error: errorOf(changes, part.deviation),
+    }));
+    const errors = parts.map(({ error }) => error);
+    const largest = errors.every((error) => error !== null) ? Math.max(...errors) : null;
+    return { output, error: largest, parts, ...classes };
+  }
+}
+
+interface PartChanges {
+  readonly part: MeasuredPart;
+  squares: number;
+  elements: number;
+}
+
+/** Null where it is not finite. */
+function errorOf(
+  { squares, elements }: { readonly squares: number; readonly elements: number },
+  deviation: number,
+): number | null {
+  const error = squares === 0 ? 0 : Math.sqrt(squares / elements) / deviation;
+  return Number.isFinite(error) ? error : null;
 }
 
 function squares(a: Float32Array, b: Float32Array): number {

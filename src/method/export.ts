@@ -182,7 +182,10 @@ function withMetadata(graph: Graph, { preprocessing, classNames, record }: Expor
 }
 
 /** The float32 network with weights as they are asked for or the original has them, and inputs and outputs as it has them. */
-function inFormatOf(graph: Graph, { original, weightsType }: ExportOptions): Graph {
+export function inFormatOf(
+  graph: Graph,
+  { original, weightsType }: Pick<ExportOptions, "original" | "weightsType">,
+): Graph {
   const type = weightsType ?? (original === undefined ? "float32" : weightsTypeOf(original));
   const stored = storeWeights(graph, type).graph;
   return original === undefined ? stored : withInterfaceOf(stored, original);

@@ -2,7 +2,7 @@ import path from "node:path";
 import type { RunConfig } from "../run/config.js";
 import type { RunReport } from "./data/run.js";
 import { counted, percent } from "./format.js";
-import { type Judgement, type JudgementLevel, judge } from "./judgement.js";
+import { type Judgement, judge } from "./judgement.js";
 import { shellLine } from "./shell_words.js";
 
 export interface RunJudgement extends Judgement {
@@ -35,7 +35,7 @@ export function judgementOf(report: RunReport): RunJudgement {
     };
   }
   const judged = judge(run.outcome);
-  const finished = { ...judged, next: nextStep(judged.level, report, run.config) };
+  const finished = { ...judged, next: nextStep(judged, report, run.config) };
   return state === "running" ? { ...finished, text: `${finished.text} The run is still at work.` } : finished;
 }
 
@@ -71,9 +71,10 @@ const MORE_EPOCHS = 8;
 /** Options with a value that the suggested command has anew. */
 const replaced: readonly string[] = ["-o", "--out", "--fine-tune-epochs"];
 
-function nextStep(level: JudgementLevel, report: RunReport, config: RunConfig): RunJudgement["next"] {
+function nextStep(judged: Judgement, report: RunReport, config: RunConfig): RunJudgement["next"] {
+  const { level } = judged;
   const { root, sessions } = report;
-  if (level === "open") {
+  if (judged.doubt === "original") {
     const command = shellLine([
       "penni",
       "eval",
@@ -85,10 +86,14 @@ function nextStep(level: JudgementLevel, report: RunReport, config: RunConfig): 
     ]);
     return { text: "See which classes or which way to take pictures makes the original right:", command };
   }
-  if (level === "good") {
+  if (level === "good" || level === "open") {
     const compile = ["penni", "compile", modelOf(root), "--target", "wasm", "--example"];
     const command = shellLine([...compile, "-o", path.join(root, "wasm")]);
-    return { text: "Compile it for a page, where its zeros make it fast:", command };
+    const text =
+      level === "good"
+        ? "Compile it for a page, where its zeros make it fast:"
+        : "See what it makes of your own pictures, on a page:";
+    return { text, command };
   }
   const epochs = Math.max(MORE_EPOCHS, Math.ceil(2 * config.settings.fineTune.epochs));
   const given = sessions.find(({ command }) => command[1] === "compress" && !command.includes("--resume"));

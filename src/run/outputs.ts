@@ -1,9 +1,10 @@
 import { readClassNames } from "../data/preprocessing.js";
-import { orDefault } from "../graph/at.js";
+import { at, orDefault } from "../graph/at.js";
 import { PenniError } from "../graph/errors.js";
 import { firstOf } from "../graph/operands.js";
 import type { Graph, ValueInfo } from "../graph/types.js";
-import { outputDeviations, SAME_FOR_ALL } from "../measure/output_deviation.js";
+import { type MeasuredPart, outputDeviations, SAME_FOR_ALL } from "../measure/output_deviation.js";
+import { describeParts } from "../measure/output_parts.js";
 import type { MeasuredImages } from "../measure/run_on_images.js";
 import { inferGraph } from "../ops/inference/infer.js";
 import {
@@ -88,9 +89,25 @@ export function describeMatching({ settings, teacher, leftOut = [] }: RunConfig)
 function describeMeasure(loss: OutputLoss): string {
   if (loss.measure !== "kl") {
     const advice = `if these are class scores: --output-loss ${loss.output}=kl`;
-    return `${loss.measure} in units of ${loss.deviation} (${advice})`;
+    return `${loss.measure} in units of ${describeUnit(loss)} (${advice})`;
   }
   return loss.axis === "each" ? "kl of each element" : `kl over axis ${loss.axis}`;
+}
+
+/** Parts that a line has room for. */
+const MOST_PARTS = 4;
+
+function describeUnit({
+  deviation,
+  parts,
+}: Extract<OutputLoss, { readonly measure: "mse" | "smooth-l1" }>): string {
+  if (parts === undefined) return `${deviation}`;
+  const names = describeParts(parts);
+  const shown = parts
+    .slice(0, MOST_PARTS)
+    .map(({ deviation: unit }, part) => `${unit} for ${at(names, part)}`);
+  const more = parts.length - shown.length;
+  return [...shown, ...(more > 0 ? [`others for ${more} more parts`] : [])].join(", ");
 }
 
 /** One line on outputs that are left out, each with its reason. */
@@ -115,6 +132,7 @@ interface Described {
   /** For one image. */
   readonly dims: readonly number[];
   readonly deviation: number;
+  readonly parts?: readonly MeasuredPart[] | undefined;
 }
 
 async function describeOutputs({
@@ -140,9 +158,11 @@ async function describeOutputs({
 function lossOf(output: Described, choice: OutputChoice | undefined, request: MatchRequest): OutputLoss {
   const weight = orDefault(choice?.weight, 1);
   const common = { output: output.name, weight, deviation: rounded(output.deviation) };
-  if (choice !== undefined && choice.measure !== "kl") return { ...common, measure: choice.measure };
+  const parts = output.parts?.map((part) => ({ ...part, deviation: rounded(part.deviation) }));
+  const distance = parts === undefined ? common : { ...common, parts };
+  if (choice !== undefined && choice.measure !== "kl") return { ...distance, measure: choice.measure };
   const axis = choice === undefined ? evidentAxis(output, request) : chosenAxis(output, choice, request);
-  return axis === undefined ? { ...common, measure: "mse" } : { ...common, measure: "kl", axis };
+  return axis === undefined ? { ...distance, measure: "mse" } : { ...common, measure: "kl", axis };
 }
 
 /** Readable in `config.json`; the scale of an error needs no more. */

@@ -67,7 +67,12 @@ async function prepare(request: TrainingRequest): Promise<TrainingRun> {
   expectImages((await dataset.test()).count, "test images");
   pixelWriting(preprocessing, dataset.channels);
   labelsOf(train);
-  const epochs = trainingParts(settings, dataset).map((part) => part.epochs);
+  const parts = trainingParts(settings, dataset);
+  checkPadding(
+    settings,
+    parts.map(({ size }) => size),
+  );
+  const epochs = parts.map((part) => part.epochs);
   checkEnoughImages(train, settings, seed, epochs);
   checkTrainable(importModel(original, { keepsDropout: true }), settings, preprocessing);
   const classes = matchedNames(opened, dataset);
@@ -104,6 +109,19 @@ function checkSettings(settings: TrainingSettings): void {
     found: `${share}`,
   });
 }
+
+/** @throws PenniError "bad-option" if random crops may leave nothing of a picture */
+function checkPadding({ augmentation: { padding } }: TrainingSettings, sizes: readonly ImageSize[]): void {
+  const smallest = sizes.toSorted((a, b) => shorter(a) - shorter(b)).at(0);
+  if (smallest === undefined || padding < shorter(smallest)) return;
+  throw new PenniError("bad-option", "random crops would move pictures out of sight", {
+    expected: `--pad below ${shorter(smallest)}, as the pictures have ${smallest.width}x${smallest.height} pixels`,
+    found: `--pad ${padding}`,
+    advice: "An eighth of the side is usual: 4 for 32x32",
+  });
+}
+
+const shorter = ({ width, height }: ImageSize): number => Math.min(width, height);
 
 /** Builds the training step once at every size, so that what stands in its way is named before the run starts. */
 function checkTrainable(graph: Graph, settings: TrainingSettings, preprocessing: Preprocessing): void {

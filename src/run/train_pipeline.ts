@@ -7,9 +7,11 @@ import type { Graph } from "../graph/types.js";
 import { evaluate, inputImageSize } from "../measure/accuracy.js";
 import { type Interval, shareInterval } from "../measure/interval.js";
 import { labelLoss, plainRule } from "../method/defaults.js";
+import { inFormatOf } from "../method/export.js";
 import { hasNormalization, insertNormalization, normalizationSites } from "../method/insert_normalization.js";
 import { trainableParameters } from "../method/parameters.js";
 import { importModel } from "../ops/passes/import_model.js";
+import { weightsTypeOf } from "../ops/passes/store_weights.js";
 import type { TrainingPlan } from "../train/plan.js";
 import type { RunDirectory } from "./directory.js";
 import { describeLabels, outputNames } from "./labels.js";
@@ -89,7 +91,8 @@ async function trainLocked(
     from = name;
   }
   const graph = await readModel(run.stagePath(from));
-  const trained = withMetadata(atSize(graph, dataset, config.preprocessing), config, classNames);
+  const named = withMetadata(atSize(graph, dataset, config.preprocessing), config, classNames);
+  const trained = asTheOriginal(named, await run.readOriginal(), listener);
   const model = run.path("model.onnx");
   await writeModel(model, trained);
   listener.stage?.("measure");
@@ -117,6 +120,16 @@ function lacksNormalization(graph: Graph): boolean {
 
 async function normalized(graph: Graph, images: Parameters<typeof momentsOf>[2]): Promise<Graph> {
   return insertNormalization(graph, await momentsOf(graph, normalizationSites(graph), images));
+}
+
+/** With weights, inputs and outputs of the types that the original has. */
+function asTheOriginal(trained: Graph, original: Graph, { notice }: TrainingRunListener): Graph {
+  const type = weightsTypeOf(original);
+  if (type !== "float32")
+    notice?.(
+      `weights are stored as ${type}, as the model has them; penni export --weights-type changes that`,
+    );
+  return inFormatOf(trained, { original });
 }
 
 /** The stage that training starts from: what was imported, or with the normalizations that were asked for. */

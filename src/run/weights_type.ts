@@ -1,12 +1,14 @@
 import { allIndices } from "../data/batches.js";
 import { sampleIndices } from "../data/hold_out.js";
-import { orDefault } from "../graph/at.js";
 import type { Graph } from "../graph/types.js";
 import type { WeightsType } from "../graph/weights_type.js";
-import { type Pair, runPair, scores } from "../measure/pair.js";
+import { OutputComparison } from "../measure/output_comparison.js";
+import { outputDeviations } from "../measure/output_deviation.js";
+import { runPair } from "../measure/pair.js";
 import { withRecordedWeights } from "../method/compression_record.js";
 import { encodedSize } from "../onnx/write.js";
 import { storeWeights } from "../ops/passes/store_weights.js";
+import { namedOutputs } from "../train/outputs.js";
 import type { RunContext } from "./context.js";
 
 /** A way to store weights that was tried, and what it does to the network. */
@@ -15,7 +17,7 @@ export interface WeightsTrial {
   /** Of int8, steps on each side of zero. */
   readonly levels?: number;
   readonly bytes: number;
-  /** Root mean square error of the outputs over their deviation from image to image, on images of the training split. */
+  /** Root mean square error of the outputs over their deviation from image to image, on images of the training split: the largest, of a kind. */
   readonly error?: number;
 }
 
@@ -57,11 +59,12 @@ export async function withChosenWeights(
   const bytesOf = (written: Graph): number => encodedSize(written, { sparse: true });
   const unstored = bytesOf(graph);
   const tried: WeightsTrial[] = [];
+  const errorWith = asked === "auto" ? await errorMeter(graph, context) : undefined;
   for (const candidate of asked === "auto" ? candidates : [{ type: asked }]) {
     const { graph: held, kept } = storeWeights(graph, candidate.type, candidate.levels);
     const stored = withRecordedWeights(held, candidate.type);
     const bytes = bytesOf(stored);
-    const error = asked === "auto" ? await outputError(graph, stored, context) : undefined;
+    const error = await errorWith?.(stored);
     const trial = { ...candidate, bytes, ...(error === undefined ? {} : { error }) };
     tried.push(trial);
     if (bytes > unstored || (error !== undefined && !(error <= LARGEST_ERROR))) continue;
@@ -86,50 +89,25 @@ export function describeChoice({ asked, type, levels, tried }: WeightsChoice): s
   return `weights are stored as ${chosen}; tried, at most ${100 * LARGEST_ERROR} % allowed: ${tries.join(", ")}`;
 }
 
-/** The largest error of an output. */
-async function outputError(first: Graph, second: Graph, { run, dataset }: RunContext): Promise<number> {
+/** How far a network's outputs move at most, on images of the training split: of no number, more than is allowed. */
+async function errorMeter(
+  first: Graph,
+  { run, dataset }: RunContext,
+): Promise<(second: Graph) => Promise<number>> {
   const split = await dataset.train();
   const { preprocessing, seed, settings } = run.config;
   const indices = sampleIndices(allIndices(split), IMAGES, seed);
-  const pair: Pair = { first, second, split, preprocessing, indices };
-  const all = first.outputs.slice(0, 1).map(({ name }) => name);
-  const outputs = settings.loss.outputs?.map(({ output }) => output) ?? all;
-  const sums = outputs.map((output) => new ErrorSum(output));
-  for await (const batch of runPair(pair, outputs)) {
-    for (const sum of sums) {
-      const [a, b] = [batch.first, batch.second].map((values) => scores(values, sum.output, batch));
-      if (a !== undefined && b !== undefined) sum.add(a, b, batch.count);
-    }
-  }
-  return Math.max(...sums.map((sum) => sum.error()));
-}
-
-/** Sums over images, element by element of an output. */
-class ErrorSum {
-  private readonly totals: number[] = [];
-  private readonly squares: number[] = [];
-  private images = 0;
-  private differences = 0;
-
-  constructor(readonly output: string) {}
-
-  add(a: Float32Array, b: Float32Array, count: number): void {
-    const size = a.length / count;
-    this.images += count;
-    a.forEach((value, at) => {
-      const element = at % size;
-      this.totals[element] = orDefault(this.totals[element], 0) + value;
-      this.squares[element] = orDefault(this.squares[element], 0) + value * value;
-      this.differences += (value - orDefault(b[at], Number.NaN)) ** 2;
-    });
-  }
-
-  error(): number {
-    if (this.differences === 0) return 0;
-    const spread = this.squares.reduce(
-      (sum, square, element) => sum + square - orDefault(this.totals[element], 0) ** 2 / this.images,
-      0,
+  const images = { split, preprocessing, indices };
+  const matched = namedOutputs(settings.loss).map(({ output }) => output);
+  const names = matched.length > 0 ? matched : first.outputs.slice(0, 1).map(({ name }) => name);
+  const units = await outputDeviations(first, names, { ...images, threads: settings.threads });
+  const compared = [...units].flatMap(([output, unit]) => ("problem" in unit ? [] : [{ output, ...unit }]));
+  if (compared.length < units.size) return async () => Number.POSITIVE_INFINITY;
+  return async (second) => {
+    const comparison = new OutputComparison(compared);
+    for await (const batch of runPair({ first, second, ...images }, names)) comparison.add(batch);
+    return Math.max(
+      ...comparison.results.map(({ error }) => (error === null ? Number.POSITIVE_INFINITY : error)),
     );
-    return Math.sqrt(this.differences / spread);
-  }
+  };
 }

@@ -1,7 +1,9 @@
 import { at } from "../graph/at.js";
 import { int } from "../graph/attributes.js";
-import { float32Tensor, scalarTensor } from "../graph/tensor.js";
-import type { Graph } from "../graph/types.js";
+import { elementCount, float32Tensor, scalarTensor } from "../graph/tensor.js";
+import type { Graph, Tensor } from "../graph/types.js";
+import type { MeasuredPart } from "../measure/output_deviation.js";
+import { partOfEach } from "../measure/output_parts.js";
 import { add, mul, neg, reduceMean, reduceSum, sub } from "../ops/core/emit.js";
 import type { TypedBuilder } from "../ops/inference/builder.js";
 import { type Attended, emitAttentionDistance } from "./attention.js";
@@ -100,23 +102,54 @@ function sigmoidDivergence(b: TypedBuilder, { value, teacher }: MatchedValue, te
   return mul(b, meanOfAll(b, divergence), b.scalar(temperature * temperature));
 }
 
-/** e = (value − teacher) / deviation. */
-function relativeError(b: TypedBuilder, { loss, value, teacher }: MatchedValue): string {
-  return mul(b, sub(b, value, teacher), b.scalar(1 / loss.deviation));
+/** An output that is matched by the distance of its numbers. */
+type DistanceValue = MatchedValue & { readonly loss: Exclude<OutputLoss, { readonly measure: "kl" }> };
+
+/** e = (value − teacher) / deviation, that of the part where there are parts. */
+function relativeError(b: TypedBuilder, { loss, value, teacher }: DistanceValue): string {
+  const { parts, deviation } = loss;
+  const difference = sub(b, value, teacher);
+  if (parts === undefined) return mul(b, difference, b.scalar(1 / deviation));
+  const units = eachByPart(b.dims(value), parts, (part) => 1 / part.deviation);
+  return mul(b, difference, b.constant("units", units));
+}
+
+/** The mean of what an output's numbers cost; of parts, the mean of their means. */
+function meanCost(b: TypedBuilder, { loss: { parts }, value }: DistanceValue, costs: string): string {
+  if (parts === undefined) return meanOfAll(b, costs);
+  const dims = b.dims(value);
+  const all = elementCount(dims.slice(1));
+  const weights = eachByPart(dims, parts, (_, elements) => all / elements / parts.length);
+  return meanOfAll(b, mul(b, costs, b.constant("weights", weights)));
+}
+
+/** A number for each element of one image, by the part that it belongs to; 0 for those of none. */
+function eachByPart(
+  [, ...dims]: readonly number[],
+  parts: readonly MeasuredPart[],
+  numberOf: (part: MeasuredPart, elements: number) => number,
+): Tensor {
+  const each = partOfEach(parts, dims);
+  const counts = parts.map((_, part) => each.reduce((sum, own) => sum + (own === part ? 1 : 0), 0));
+  const numbers = parts.map((part, index) => numberOf(part, at(counts, index)));
+  return float32Tensor(
+    [1, ...dims],
+    Float32Array.from(each, (part) => (part < 0 ? 0 : at(numbers, part))),
+  );
 }
 
 /** Mean of e². */
-function squaredError(b: TypedBuilder, matched: MatchedValue): string {
+function squaredError(b: TypedBuilder, matched: DistanceValue): string {
   const error = relativeError(b, matched);
-  return meanOfAll(b, mul(b, error, error));
+  return meanCost(b, matched, mul(b, error, error));
 }
 
 /** Mean of c·(e − c/2) with c = e clipped to [−1, 1]: e²/2 inside, |e| − 1/2 outside. */
-function smoothL1(b: TypedBuilder, matched: MatchedValue): string {
+function smoothL1(b: TypedBuilder, matched: DistanceValue): string {
   const error = relativeError(b, matched);
   const bounds = [-1, 1].map((bound) => b.constant("bound", scalarTensor(bound)));
   const clipped = b.emit("Clip", [error, ...bounds]);
-  return meanOfAll(b, mul(b, clipped, sub(b, error, mul(b, clipped, b.scalar(0.5)))));
+  return meanCost(b, matched, mul(b, clipped, sub(b, error, mul(b, clipped, b.scalar(0.5)))));
 }
 
 function divergence(b: TypedBuilder, matched: MatchedValue, axis: ClassAxis, temperature: number): string {
@@ -127,14 +160,14 @@ function divergence(b: TypedBuilder, matched: MatchedValue, axis: ClassAxis, tem
 
 /** The distance of one output to the original's, a scalar. */
 function distance(b: TypedBuilder, matched: MatchedValue, temperature: number): string {
-  const { loss } = matched;
+  const { loss, ...values } = matched;
   switch (loss.measure) {
     case "kl":
       return divergence(b, matched, loss.axis, temperature);
     case "mse":
-      return squaredError(b, matched);
+      return squaredError(b, { loss, ...values });
     case "smooth-l1":
-      return smoothL1(b, matched);
+      return smoothL1(b, { loss, ...values });
   }
 }
 

@@ -32,14 +32,41 @@ const matchedOutput = {
   deviation: z.number().positive(),
 };
 
+const place = z.number().int().min(0);
+
+/** What of an output is of one kind (`outputParts`): from and to along every axis but the first. */
+const rangesSchema = z.array(z.tuple([place, place]).readonly()).readonly();
+
+/** A part of an output, and how far it differs from image to image. */
+const measuredPart = z.object({ ranges: rangesSchema, deviation: z.number().positive() }).readonly();
+
+/** How well an output agrees with the original's, as files have it. */
+export const outputAgreementSchema = z
+  .object({
+    output: z.string(),
+    error: z.number().nullable(),
+    parts: z
+      .array(z.object({ ranges: rangesSchema, error: z.number().nullable() }).readonly())
+      .readonly()
+      .optional(),
+    sameClass: z.number().optional(),
+    classOf: z.enum(["image", "position"]).optional(),
+    overlap: z.number().optional(),
+    answers: z.number().optional(),
+  })
+  .readonly();
+
+/** Of an output that is put together: its parts, which weigh the same and whose errors are counted in their own units. */
+const distanceOutput = { ...matchedOutput, parts: z.array(measuredPart).readonly().optional() };
+
 /** How one output of a network is matched to the original's. */
 export const outputLossSchema = z.discriminatedUnion("measure", [
   /** T²-scaled Kullback-Leibler divergence of the class probabilities (Hinton et al. 2015). */
   z.object({ ...matchedOutput, measure: z.literal("kl"), axis: classAxisSchema }).readonly(),
   /** Mean of e² of the errors e in units of the deviation. */
-  z.object({ ...matchedOutput, measure: z.literal("mse") }).readonly(),
+  z.object({ ...distanceOutput, measure: z.literal("mse") }).readonly(),
   /** Mean of e²/2 up to |e| = 1 and of |e| - 1/2 beyond (PyTorch's SmoothL1Loss, beta 1). */
-  z.object({ ...matchedOutput, measure: z.literal("smooth-l1") }).readonly(),
+  z.object({ ...distanceOutput, measure: z.literal("smooth-l1") }).readonly(),
 ]);
 
 export type OutputLoss = z.infer<typeof outputLossSchema>;
@@ -130,7 +157,8 @@ export function namedOutputs({
 /** What of an output is reported. */
 export function comparedOutput(loss: OutputLoss): ComparedOutput {
   const { output, deviation } = loss;
-  return loss.measure === "kl" ? { output, deviation, axis: loss.axis } : { output, deviation };
+  if (loss.measure === "kl") return { output, deviation, axis: loss.axis };
+  return loss.parts === undefined ? { output, deviation } : { output, deviation, parts: loss.parts };
 }
 
 /** What is matched where nothing is said: a classifier's logits, its first output. */

@@ -7,6 +7,7 @@ import type { Device } from "../execute/device.js";
 import type { GradualPruning } from "./gradual_pruning.js";
 import type { LossOptions } from "./losses.js";
 import type { SgdOptions, UpdateRule } from "./optimizer.js";
+import { outputAgreementSchema } from "./outputs.js";
 import type { Schedule } from "./schedule.js";
 import type { Reference } from "./step.js";
 
@@ -131,16 +132,6 @@ export const recoverySchema = z
   .readonly();
 
 export type Recovery = z.infer<typeof recoverySchema>;
-
-const outputAgreementSchema = z
-  .object({
-    output: z.string(),
-    error: z.number().nullable(),
-    sameClass: z.number().optional(),
-    classOf: z.enum(["image", "position"]).optional(),
-    overlap: z.number().optional(),
-  })
-  .readonly();
 
 /** One line of `metrics.jsonl`: how an epoch went. It holds nothing that depends on the machine's speed. */
 export const epochMetricsSchema = z

@@ -13,6 +13,7 @@ import { backend } from "../../src/compile/wasm/backend.js";
 import { wasmModule } from "../../src/compile/wasm/module.js";
 import { runGraph } from "../../src/execute/node.js";
 import { at } from "../../src/graph/at.js";
+import { ints } from "../../src/graph/attributes.js";
 import { CLASS_NAMES_KEY, imagenetPreprocessing, PREPROCESSING_KEY } from "../../src/graph/image_metadata.js";
 import { float32Data, float32Tensor } from "../../src/graph/tensor.js";
 import type { Graph } from "../../src/graph/types.js";
@@ -435,6 +436,46 @@ interface AxeResult {
     readonly nodes: readonly { readonly html: string; readonly failureSummary?: string }[];
   }[];
 }
+
+test("a detector whose scores are no probabilities is a table with the reason, and one without class names says so", {
+  skip,
+}, async () => {
+  const graph = redSquareDetector();
+  const turned = { perm: ints([0, 2, 1]) };
+  const two: Graph = {
+    ...graph,
+    nodes: [
+      ...graph.nodes.filter(({ op }) => op !== "Concat"),
+      node("Mul", ["scores", "many"], "logits"),
+      node("Transpose", ["logits"], "scored", turned),
+      node("Transpose", ["boxes"], "places", turned),
+    ],
+    outputs: ["places", "scored"].map((name) => ({ name, type: undefined })),
+    initializers: new Map([...graph.initializers, ["many", float32Tensor([], [70])]]),
+  };
+  const picture = await sharp({ create: { width: 80, height: 80, channels: 3, background: "#ff0000" } })
+    .png()
+    .toBuffer();
+  const file = { name: "red.png", mimeType: "image/png", buffer: picture };
+  await withPage(pageOf("logits", two), {}, async (page) => {
+    await choose(page, file);
+    assert.match(await said(page, "red.png"), /the outputs are in the table/);
+    const reason = await page.locator("#reason").innerText();
+    assert.match(reason, /No boxes are drawn: .*"scored" are no probabilities: .*found 0\.00 to 70\.0/);
+    assert.equal(await page.locator("#rows tr").count(), 2);
+  });
+  const nameless = {
+    ...graph,
+    metadata: new Map([...graph.metadata].filter(([key]) => key !== CLASS_NAMES_KEY)),
+  };
+  await withPage(pageOf("nameless", nameless), {}, async (page) => {
+    await choose(page, file);
+    assert.match(
+      await page.locator("#reason").innerText(),
+      /detector: which boxes outputs "y" \[1, 5, 64\] .*--classes FILE/,
+    );
+  });
+});
 
 test("accessible by axe-core and no wider than the window, light and dark, narrow and wide; by keyboard too", {
   skip,

@@ -5,11 +5,12 @@ import path from "node:path";
 import { after, test } from "node:test";
 import { InvalidArgumentError } from "commander";
 import { type SettingOptions, settingsFrom } from "../../src/cli/compress_settings.js";
+import { describeSummary } from "../../src/cli/compress_text.js";
 import { outputLoss } from "../../src/cli/output_loss.js";
 import { allIndices, imagenetPreprocessing, openDataset } from "../../src/data/index.js";
 import { readModel, writeModel } from "../../src/files/model_files.js";
 import type { Graph } from "../../src/graph/types.js";
-import { OutputComparison } from "../../src/measure/output_comparison.js";
+import { type OutputAgreement, OutputComparison } from "../../src/measure/output_comparison.js";
 import { runPair } from "../../src/measure/pair.js";
 import { answersSchema } from "../../src/run/answers.js";
 import { configSchema, presets } from "../../src/run/config.js";
@@ -21,6 +22,7 @@ import {
   SIZE,
   tinyDetector,
   tinyMatting,
+  tinyMixedDetector,
   tinyRegressor,
   tinyUNet,
   writeImages,
@@ -79,6 +81,17 @@ const readConfig = (root: string) =>
 
 /** Errors of the outputs of a stage's network on the test images, by output. */
 async function errorsAfter(root: string, stage: string): Promise<ReadonlyMap<string, number>> {
+  const found = await agreementAfter(root, stage);
+  return new Map(found.map(({ output, error }) => [output, error ?? Number.NaN]));
+}
+
+/** Those of the parts of the first output. */
+async function partErrorsAfter(root: string, stage: string): Promise<readonly number[]> {
+  const [first] = await agreementAfter(root, stage);
+  return first?.parts?.map(({ error }) => error ?? Number.NaN) ?? [];
+}
+
+async function agreementAfter(root: string, stage: string): Promise<readonly OutputAgreement[]> {
   const stageFile = (name: string): string => path.join(root, "stages", `${name}.onnx`);
   const [first, second] = [await readModel(stageFile("original")), await readModel(stageFile(stage))];
   const split = await (
@@ -92,7 +105,7 @@ async function errorsAfter(root: string, stage: string): Promise<ReadonlyMap<str
     outputs.map(({ output }) => output),
   ))
     comparison.add(batch);
-  return new Map(comparison.results.map(({ output, error }) => [output, error ?? Number.NaN]));
+  return comparison.results;
 }
 
 /** Fine-tuning from the original's outputs brings every output nearer to it than pruning had left it. */
@@ -137,6 +150,46 @@ test("a detector is compressed from images alone", async () => {
     ["boxes", "scores", "best"],
   );
   await assertLearned(root, 0.95);
+});
+
+test("coordinates and scores in one output are learned and judged each by its own scale", async () => {
+  const { root, ended, summary, epochs } = await compressed("mixed", tinyMixedDetector());
+  const [loss] = readConfig(root).settings.loss.outputs ?? [];
+  assert.ok(loss?.measure === "mse");
+  assert.deepEqual(
+    loss.parts?.map(({ ranges }) => ranges),
+    [
+      [
+        [0, 4],
+        [0, 128],
+      ],
+      [
+        [4, 7],
+        [0, 128],
+      ],
+    ],
+  );
+  const [places = 0, scores = 0] = loss.parts?.map(({ deviation }) => deviation) ?? [];
+  assert.ok(places > 100 * scores, `${places}, ${scores}`);
+  assert.match(
+    ended.stderr,
+    /"found" is matched by mse in units of [\d.]+ for \[:, 0:4, :\], [\d.]+ for \[:, 4:7, :\]/,
+  );
+  // Fine-tuning brings both nearer to the original's.
+  const [before, now] = [await partErrorsAfter(root, "prune"), await partErrorsAfter(root, "fine-tune")];
+  assert.equal(now.length, 2);
+  now.forEach((error, part) => {
+    assert.ok(error <= 0.95 * (before[part] ?? 0), `part ${part}: ${error}, ${before[part]} before`);
+  });
+  // What is told of the output is the part that is worse.
+  for (const outputs of [summary.agreement?.outputs, ...epochs.map((epoch) => epoch.outputs)]) {
+    const [found] = outputs ?? [];
+    const errors = found?.parts?.map(({ error }) => error ?? Number.NaN) ?? [];
+    assert.equal(errors.length, 2);
+    assert.equal(found?.error, Math.max(...errors));
+  }
+  const shown = describeSummary(summary, 100);
+  assert.match(shown, /error, found\[:, 4:7, :\]/);
 });
 
 test("killed in fine-tuning and resumed, it ends the same to the bit", async () => {

@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { describe, test } from "node:test";
 import { describeJudgement, describeSummary } from "../../src/cli/compress_text.js";
-import type { Change } from "../../src/measure/interval.js";
+import { type Change, pairedDifference } from "../../src/measure/interval.js";
 import type { OutputAgreement } from "../../src/measure/output_comparison.js";
 import { type JudgementLevel, judge } from "../../src/report/judgement.js";
 import type { Figures, Summary } from "../../src/run/summary.js";
@@ -22,18 +22,27 @@ const change = (value: number, differs: boolean): Change => ({
   differs,
 });
 
-function withOutputs(outputs: readonly OutputAgreement[], bytes = 400_000): Summary {
+function withOutputs(outputs: readonly OutputAgreement[], bytes = 400_000, images = 1000): Summary {
   return {
     original: figures(1_000_000),
     compressed: figures(bytes),
-    agreement: { images: 12, outputs },
+    agreement: { images, outputs },
     changes: { latency: change(1, false) },
     model: "run/model.onnx",
   };
 }
 
-function withLabels(before: number, after: number, classes = 2): Summary {
-  const total = 10_000;
+/** Boxes of which so many are found by both, of how many, in how many images. */
+const found = (both: number, answers: number, images: number): Summary =>
+  withOutputs([{ output: "boxes", error: 0.2, overlap: both / answers, answers }], 400_000, images);
+
+function withFewLabels(gained: number, lost: number, total: number): Summary {
+  const [before, after] = [total / 2, total / 2 + gained - lost];
+  const summary = withLabels(before, after, { total });
+  return { ...summary, changes: { latency: change(0.5, true), test: pairedDifference(gained, lost, total) } };
+}
+
+function withLabels(before: number, after: number, { total = 10_000, classes = 2 } = {}): Summary {
   return {
     original: figures(1_000_000, { correct: before, total, classes }),
     compressed: figures(400_000, { correct: after, total, classes }),
@@ -93,23 +102,70 @@ const cases: readonly (readonly [what: string, summary: Summary, level: Judgemen
     "good",
     /It is 2\.5x smaller\. /,
   ],
+  [
+    "95 % of the boxes of a dozen images: nobody can tell",
+    found(57, 60, 12),
+    "open",
+    /^Too few test images to say.* 95\.0 % is found by both \(95 % confidence: 84\.\d % to 98\.\d %\) on 12 test images\. About 25 test images would tell\. Run it with more pictures/,
+  ],
+  ["95 % of the boxes of a hundred images", found(475, 500, 100), "good", /^Ready to use, if the small loss/],
+  ["93 % of them", found(465, 500, 100), "fair", /^Usable, but training longer/],
+  [
+    "60 % of the boxes of a dozen images",
+    found(36, 60, 12),
+    "poor",
+    /^Not to be used yet.*to 7\d\.\d %\) on 12/,
+  ],
+  [
+    "all boxes of one image, however many",
+    found(80, 80, 1),
+    "open",
+    /^Too few.*on 1 test image\. About 4 test images/,
+  ],
+  [
+    "all answers of a dozen images",
+    withOutputs([classes(1)], 400_000, 12),
+    "open",
+    /About 130 test images would tell/,
+  ],
+  ["all answers of 200 images", withOutputs([classes(1)], 400_000, 200), "good", /^Ready to use\. /],
+  [
+    "boxes of a dozen images beside an output that is far off",
+    withOutputs(
+      [
+        { output: "boxes", error: 0.2, overlap: 0.95, answers: 60 },
+        { output: "z", error: 1 },
+      ],
+      400_000,
+      12,
+    ),
+    "poor",
+    /^Not to be used yet/,
+  ],
+  [
+    "labels of a dozen images",
+    withFewLabels(0, 0, 12),
+    "open",
+    /^Too few.*No change of accuracy was measured.* would tell/,
+  ],
+  ["labels of 100 images of which many changed", withFewLabels(1, 30, 100), "poor", /^Not to be used yet/],
   ["nothing gained", withOutputs([boxes(0)], 1_000_000), "poor", /Not worth using: nothing was gained/],
   ["a large loss of top-1", withLabels(9000, 5000), "poor", /Not to be used yet.*Top-1 fell by 40\.00/],
   ["no loss of top-1", withLabels(9000, 9000), "good", /Ready to use\. It is .*2\.0x faster/],
   [
     "an original that guesses",
-    withLabels(1003, 990, 10),
+    withLabels(1003, 990, { classes: 10 }),
     "open",
     /^Not known: the original itself may be guessing\. It is right about 1,?003 of 10,?000 test images, with 10 classes: .*--classes FILE/,
   ],
   [
     "an original that guesses, and a result that has learned",
-    withLabels(1003, 8000, 10),
+    withLabels(1003, 8000, { classes: 10 }),
     "good",
     /Ready to use/,
   ],
-  ["a result that guesses", withLabels(9000, 1003, 10), "poor", /too much accuracy is lost/],
-  ["an original of many classes", withLabels(1003, 1003, 100), "good", /Ready to use/],
+  ["a result that guesses", withLabels(9000, 1003, { classes: 10 }), "poor", /too much accuracy is lost/],
+  ["an original of many classes", withLabels(1003, 1003, { classes: 100 }), "good", /Ready to use/],
 ];
 
 describe("a compression ends, in the terminal as on its page, with whether to use the result:", () => {

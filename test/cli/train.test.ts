@@ -9,6 +9,7 @@ import { int } from "../../src/graph/attributes.js";
 import { fixBatch } from "../../src/graph/passes/fix_input_shape.js";
 import type { Graph } from "../../src/graph/types.js";
 import { countGraph } from "../../src/measure/count.js";
+import { weightsTypeOf } from "../../src/ops/passes/store_weights.js";
 import type { TrainingSummary } from "../../src/run/train_pipeline.js";
 import type { EpochMetrics } from "../../src/train/plan.js";
 import { penni } from "../../support/command_line.js";
@@ -162,6 +163,14 @@ test("what cannot work is refused before anything is written", async () => {
       ["train", model, ...data, "-o", file("no"), "--epochs", "1.001", "--resolution", "12:0.9"],
       /not one step/,
     ],
+    [
+      ["train", model, ...data, "-o", file("no"), "--pad", "99"],
+      /out of sight.*--pad below 16.*found --pad 99/,
+    ],
+    [
+      ["train", model, ...data, "-o", file("no"), "--pad", "8", "--resolution", "8:0.5"],
+      /--pad below 8, as the pictures have 8x8 pixels/,
+    ],
     [["train", model, ...data, "-o", file("no"), "--batch", "1000"], /fewer training images than one batch/],
     [["train", model, "--data", `images:${folder}`, "-o", file("no")], /no images|no labels/],
     [
@@ -184,6 +193,21 @@ test("what cannot work is refused before anything is written", async () => {
     assert.match(stderr, message);
   }
   assert.ok(!existsSync(file("no")) && !existsSync(file("x.onnx")));
+});
+
+test("a model of int8 weights is trained into one of int8 weights, which is what is measured", async () => {
+  const narrow = file("narrow.onnx");
+  const exported = await penni(["export", model, "--weights-type", "int8", "-o", narrow]);
+  assert.equal(exported.status, 0, exported.stderr);
+  const settings = ["--epochs", "0.5", "--batch", "32", "--threads", "1", "-o", file("trained-narrow")];
+  const { status, stderr } = await penni(["train", narrow, "--data", "synthetic:300", ...settings]);
+  assert.equal(status, 0, stderr);
+  assert.match(
+    stderr,
+    /weights are stored as int8, as the model has them; penni export --weights-type changes that/,
+  );
+  const written = await readModel(path.join(file("trained-narrow"), "model.onnx"));
+  assert.equal(weightsTypeOf(written), "int8");
 });
 
 test("a new network says how large it is and can be inspected", async () => {

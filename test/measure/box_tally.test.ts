@@ -44,7 +44,7 @@ function shareOf(
 ): number | undefined {
   const tally = new BoxTally(model, ["y"], "NCHW");
   tally.add({ first: { y: first }, second: { y: second }, size: first.dims[0] ?? 0, count });
-  return tally.share;
+  return tally.result?.overlap;
 }
 
 const cat: Thing = [20, 20, 16, 0, 0.9];

@@ -6,6 +6,7 @@ import {
   pairedDifference,
   ratioOfRounds,
   shareInterval,
+  shareOfThingsInterval,
 } from "../../src/measure/interval.js";
 import { spreadOf } from "../../src/measure/rounds.js";
 
@@ -105,4 +106,13 @@ test("a spread says how many runs there were, and how far the rounds are apart",
     runs: 11,
     roundsMs: [2, 4, 5, 2, 3, 9],
   });
+});
+
+test("things of one image are alike: however many there are, an image counts as ten at most", () => {
+  assert.deepEqual(shareOfThingsInterval(0.95, 60, 60), shareInterval(57, 60));
+  const [few, many] = [shareOfThingsInterval(0.9, 5000, 10), shareOfThingsInterval(0.9, 5_000_000, 10)];
+  assert.ok(few.low > 0.82 && few.low < 0.84, `${few.low}`);
+  assert.ok(Math.abs(few.low - many.low) < 1e-2);
+  assert.ok(many.low > shareInterval(90, 100).low - 1e-4);
+  assert.deepEqual(shareOfThingsInterval(1, 0, 3), { low: 0, high: 1 });
 });

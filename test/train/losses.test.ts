@@ -158,6 +158,25 @@ const mapFeeds = new Map<string, Tensor>([
 
 const common = { output: "y", weight: 1, deviation: 1.5 };
 
+const partsOfMap = [
+  {
+    ranges: [
+      [0, 1],
+      [0, 2],
+      [1, 2],
+    ],
+    deviation: 5,
+  },
+  {
+    ranges: [
+      [1, 3],
+      [0, 2],
+      [0, 2],
+    ],
+    deviation: 0.5,
+  },
+] as const;
+
 interface Golden {
   readonly loss: OutputLoss;
   readonly value: number;
@@ -171,6 +190,7 @@ interface Golden {
  * - kl, axis 1: F.kl_div(F.log_softmax(z / T, 1), F.log_softmax(t / T, 1), log_target=True, reduction="sum") / 8 * T * T
  * - kl, each: torch.distributions.kl_divergence(Bernoulli(logits=t / T), Bernoulli(logits=z / T)).mean() * T * T
  * - mse: F.mse_loss(z / d, t / d);  smooth-l1: F.smooth_l1_loss(z / d, t / d)
+ * - of parts, by these definitions in Python: the means of both for z[:, :1, :, 1:] with d = 5 and for z[:, 1:] with d = 0.5, halved and added
  */
 const golden: Readonly<Record<string, Golden>> = {
   "kl over an axis": {
@@ -190,6 +210,18 @@ const golden: Readonly<Record<string, Golden>> = {
     value: 4.155470242,
     gradient: [-0.111111111, 0.139735313, 0.173660116, -0.091005587],
     norm: 0.554808625,
+  },
+  "mse of parts": {
+    loss: { ...common, measure: "mse", parts: partsOfMap },
+    value: 16.092036592,
+    gradient: [0, 0.037728535, 0, -0.024571508],
+    norm: 2.826825099,
+  },
+  "smooth-l1 of parts": {
+    loss: { ...common, measure: "smooth-l1", parts: partsOfMap },
+    value: 2.155441658,
+    gradient: [0, 0.018864267, 0, -0.012285754],
+    norm: 0.234872663,
   },
   "smooth-l1": {
     loss: { ...common, measure: "smooth-l1" },

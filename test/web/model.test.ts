@@ -15,9 +15,9 @@ import { prunableInitializers } from "../../src/method/prune.js";
 import { decodeModel } from "../../src/onnx/read.js";
 import { encodeModel } from "../../src/onnx/write.js";
 import { load } from "../../src/runtime/index.js";
-import { randomTensor } from "../../support/small_models.js";
+import { node, randomTensor, smallGraph } from "../../support/small_models.js";
 import { TINY_SIZE, tinyCnn } from "../../support/tiny_cnn.js";
-import { agreementOf, bestClasses } from "../../web/src/model/agreement.js";
+import { type Answer, agreementOf, bestClasses } from "../../web/src/model/agreement.js";
 import { type Network, openNetwork, type PictureInput } from "../../web/src/model/network.js";
 import { drawable, generatedPictures, numbersOf, splitOf } from "../../web/src/model/pictures.js";
 import { mostBasis, type Settings, startSettings, withLayer } from "../../web/src/model/settings.js";
@@ -268,14 +268,29 @@ describe("answers", () => {
   });
 
   test("that are the same have no error, others the share of the original's deviation", () => {
+    const network = tinyCnn();
     const original = [row(1, 0, 0), row(0, 1, 0), row(0, 0, 1)];
-    assert.deepEqual(agreementOf(original, original), { pictures: 3, error: 0, sameClass: 1 });
+    assert.deepEqual(agreementOf(network, original, original), { pictures: 3, error: 0, sameClass: 1 });
     const turned = [row(0, 1, 0), row(0, 1, 0), row(0, 0, 1)];
-    const { error = 0, sameClass } = agreementOf(original, turned);
+    const { error = 0, sameClass } = agreementOf(network, original, turned);
     // Two of nine elements are off by one; each varies by 2/9 from picture to picture.
     assert.ok(Math.abs(error - Math.sqrt(2 / 9 / (2 / 9))) < 1e-6, `${error}`);
     assert.equal(sameClass, 2 / 3);
-    assert.equal(agreementOf(original, [row(Number.NaN, 0, 0), ...original.slice(1)]).error, undefined);
+    const broken = [row(Number.NaN, 0, 0), ...original.slice(1)];
+    assert.equal(agreementOf(network, original, broken).error, undefined);
+  });
+
+  test("of several kinds in one output count each by its own scale", () => {
+    const network = smallGraph(
+      [1, 2],
+      [node("Neg", ["x"], "n"), node("Concat", ["x", "n"], "y", { axis: int(1) })],
+      {},
+    );
+    const answers = (...scores: readonly number[]): Answer[] =>
+      scores.map((score, index) => ({ y: row(100 * index, 0, score, 0).y }));
+    const original = answers(0, 1, 0, 1);
+    const { error = 0 } = agreementOf(network, original, answers(0.5, 0.5, 0.5, 0.5));
+    assert.ok(Math.abs(error - 1) < 1e-6, `${error}`);
   });
 
   test("have classes by their names, most probable first, where they are a row of scores", () => {

@@ -1,9 +1,9 @@
 import { at } from "../../graph/at.js";
 import { PenniError } from "../../graph/errors.js";
-import { readClassNames } from "../../graph/image_metadata.js";
 import { hasBoxes } from "../../runtime/boxes.js";
-import { type CIdentifier, markdownCode, scriptLiteral } from "../../text/destinations.js";
+import { type CIdentifier, escapeHtml, markdownCode, scriptLiteral } from "../../text/destinations.js";
 import type { EmittedFile } from "../backend.js";
+import { detectorNote, statedOutputs } from "../detector_note.js";
 import type { Port, Program } from "../program.js";
 import { base64 } from "./base64.js";
 import { answersScript } from "./example_answers.js";
@@ -36,19 +36,17 @@ export function wasmExample(
       advice: "Leave --example out",
     });
   }
-  const isDetector = hasBoxes({ outputs: outputs.map(portOf), classNames: readClassNames(metadata) });
+  const stated = statedOutputs({ outputs, metadata });
+  const [note, isDetector] = [detectorNote(stated), hasBoxes(stated)];
   const names = [RUNTIME, PICTURES, ...(isDetector ? [BOXES] : [])];
   const library = names.map((file, index) => ({ name: file, content: withoutSourceMap(at(parts, index)) }));
   const texts = library.map(({ content }) => content).join("");
   return [
     ...library,
-    { name: "index.html", content: page(name, texts, base64(module)) },
+    { name: "index.html", content: page(name, texts, base64(module), note) },
     { name: "README.md", content: readme(name, inputs, outputs, isDetector) },
   ];
 }
-
-/** As penni/runtime has it. */
-const portOf = ({ name, dims, elementType }: Port) => ({ name, dims, type: elementType });
 
 const withoutSourceMap = (text: string): string => text.replace(/^\/\/# sourceMappingURL=.*\n?/m, "");
 
@@ -67,7 +65,7 @@ const POLICY = [
 ].join("; ");
 
 // The name is a C identifier and the module base64: neither can end an element or a string.
-const page = (name: CIdentifier, library: string, module: string): string => `<!doctype html>
+const page = (name: CIdentifier, library: string, module: string, note = ""): string => `<!doctype html>
 <html lang="en">
 <head>
 <meta charset="utf-8">
@@ -110,6 +108,7 @@ ${pageStyle}</style>
 <thead><tr><th scope="col">Output and shape</th><th scope="col">Range</th><th scope="col">First values</th></tr></thead>
 <tbody id="rows"></tbody>
 </table>
+<p id="reason">${escapeHtml(note)}</p>
 </details>
 </section>
 </div>

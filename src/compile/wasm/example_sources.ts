@@ -51,8 +51,8 @@ async function show(image, name) {
     await pause();
     if (mine !== question) return;
   }
-  if (isDetector) {
-    const boxes = findBoxes(model, image);
+  const boxes = isDetector ? boxesOrNone(image) : undefined;
+  if (boxes !== undefined) {
     showBoxes(boxes, image);
     tell(name + ": " + boxesInWords(boxes));
     await pause();
@@ -61,6 +61,18 @@ async function show(image, name) {
   const input = model.prepare(image);
   showRun(() => model.run(input));
   if (!isClassifier && !isDetector) tell(name + ": the outputs are in the table.");
+}
+
+/** Nothing where the numbers are no boxes after all: from then on they are shown as numbers, with the reason. */
+function boxesOrNone(image) {
+  try {
+    return findBoxes(model, image);
+  } catch (error) {
+    if (!(error instanceof TypeError)) throw error;
+    isDetector = false;
+    element("reason").textContent = plain("No boxes are drawn: " + error.message + ".");
+    element("numbers").open = true;
+  }
 }
 
 async function draw({ width, height, data }) {
@@ -155,7 +167,8 @@ function leaveCamera() {
 
 function look(image) {
   if (isClassifier) return model.classify(image);
-  return isDetector ? findBoxes(model, image) : model.run(model.prepare(image));
+  const boxes = isDetector ? boxesOrNone(image) : undefined;
+  return boxes === undefined ? model.run(model.prepare(image)) : boxes;
 }
 
 /** Frame by frame: the next one is taken when the last one has its answer, those in between are left out. */

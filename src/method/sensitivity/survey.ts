@@ -9,6 +9,7 @@ import type { Graph, ValueType } from "../../graph/types.js";
 import { classifierInterface } from "../../measure/accuracy.js";
 import { ChangeComparison, type Compared, type OutputChange } from "../../measure/output_change.js";
 import { ErrorUnit } from "../../measure/output_deviation.js";
+import { outputParts } from "../../measure/output_parts.js";
 import { PredictionTally } from "../../measure/predictions.js";
 import { type ChosenImages, type Fed, runEach } from "../../measure/run_on_images.js";
 import { inferGraph } from "../../ops/inference/infer.js";
@@ -142,6 +143,7 @@ export class Survey {
     total: number,
   ): Promise<{ readonly compared: Compared; readonly change: OutputChange }> {
     const names = this.options.graph.outputs.map(({ name }) => name);
+    const parts = outputParts(this.options.graph);
     const units = new Map<string, ErrorUnit>();
     const predictions = new PredictionTally();
     let comparable: Comparable | undefined;
@@ -150,7 +152,7 @@ export class Survey {
       const { outputs, scores, isLabelled } = comparable;
       checkFinite(outputs, results);
       for (const name of outputs) {
-        const unit = units.get(name) ?? new ErrorUnit();
+        const unit = units.get(name) ?? new ErrorUnit(parts.get(name));
         unit.add(float32Of(results, name), tensorOf(results, name).dims, count);
         units.set(name, unit);
       }

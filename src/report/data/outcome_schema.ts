@@ -1,6 +1,7 @@
 import { z } from "zod";
 import { goalNames } from "../../method/goal/names.js";
 import { pruneSchema, trySchema } from "../../method/goal/schema.js";
+import { outputAgreementSchema } from "../../train/outputs.js";
 
 /** `summary.json` as a report reads it: what it does not use may be missing or be anything. */
 
@@ -33,14 +34,6 @@ const changeSchema = z.object({
   differs: z.boolean(),
 });
 
-const agreementSchema = z.object({
-  output: z.string(),
-  error: z.number().nullable(),
-  sameClass: z.number().optional(),
-  classOf: z.enum(["image", "position"]).optional(),
-  overlap: z.number().optional(),
-});
-
 const goalSchema = z.object({
   asked: pruneSchema.refine(({ rule }) => (goalNames as readonly string[]).includes(rule)),
   fraction: z.number(),
@@ -52,7 +45,7 @@ const goalSchema = z.object({
 export const outcomeSchema = z.object({
   original: figuresSchema,
   compressed: figuresSchema,
-  agreement: z.object({ images: z.number(), outputs: z.array(agreementSchema) }).optional(),
+  agreement: z.object({ images: z.number(), outputs: z.array(outputAgreementSchema) }).optional(),
   changes: z
     .object({ latency: changeSchema, compiled: changeSchema.optional(), test: changeSchema.optional() })
     .optional(),

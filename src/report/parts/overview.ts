@@ -1,5 +1,8 @@
+import { at } from "../../graph/at.js";
 import { shareInterval } from "../../measure/interval.js";
 import { likeness, sameAnswers } from "../../measure/likeness.js";
+import type { OutputAgreement } from "../../measure/output_comparison.js";
+import { describeParts } from "../../measure/output_parts.js";
 import { escapeHtml, type Html, html } from "../../text/destinations.js";
 import type {
   Outcome,
@@ -186,11 +189,25 @@ function qualityCards({ original, compressed: now, changes, agreement }: Outcome
       name: `Output ${output}`,
       big: share === undefined ? off : percent(share),
       small: share === undefined ? "off" : sameClass === undefined ? "found by both" : "same answers",
-      pair: `error ${off} of the output's deviation`,
+      pair: `error ${off} of the output's deviation${byPart(figures)}`,
       sure: `compared with the original ${on}: there are no labels`,
       picture: versus([exactly(1), exactly(likeness(figures))], 0),
     };
   });
+}
+
+/** Parts that a card has room for. */
+const MOST_PARTS = 4;
+
+/** What the error is the largest of. */
+function byPart({ parts = [] }: Pick<OutputAgreement, "parts">): string {
+  if (parts.length < 2) return "";
+  if (parts.length > MOST_PARTS) return `, the largest of ${parts.length} parts`;
+  const names = describeParts(parts);
+  const errors = parts.map(
+    ({ error }, part) => `${at(names, part)} ${error === null ? "not finite" : percent(error)}`,
+  );
+  return `; by part: ${errors.join(", ")}`;
 }
 
 const exactly = (value: number): Measured => ({ value, low: value, high: value });

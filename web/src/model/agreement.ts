@@ -1,7 +1,9 @@
 import { Tensor } from "onnxruntime-common";
 import { at, present } from "../../../src/graph/at.js";
+import type { Graph } from "../../../src/graph/types.js";
 import { OutputComparison } from "../../../src/measure/output_comparison.js";
 import { ErrorUnit } from "../../../src/measure/output_deviation.js";
+import { outputParts } from "../../../src/measure/output_parts.js";
 
 /** One output of a network for one picture. */
 export interface OutputValues {
@@ -21,16 +23,24 @@ export interface Agreement {
   readonly sameClass: number | undefined;
 }
 
-/** Compares answers to the same pictures with the original's, as Penni's reports do. */
-export function agreementOf(original: readonly Answer[], changed: readonly Answer[]): Agreement {
+/**
+ * Compares answers to the same pictures with the original's, as Penni's reports do.
+ * @param network the original, which says what of its outputs is of one kind
+ */
+export function agreementOf(
+  network: Graph,
+  original: readonly Answer[],
+  changed: readonly Answer[],
+): Agreement {
+  const parts = outputParts(network);
   const [first] = original;
   const compared = Object.entries(first ?? {}).map(([output, { dims }]) => {
-    const unit = new ErrorUnit();
+    const unit = new ErrorUnit(parts.get(output));
     for (const answer of original) {
       const values = answer[output];
       if (values !== undefined) unit.add(values.data, values.dims, 1);
     }
-    return { output, deviation: unit.value, ...(isRowOfScores(dims) ? { axis: 1 } : {}) };
+    return { output, ...unit.value, ...(isRowOfScores(dims) ? { axis: 1 } : {}) };
   });
   const comparison = new OutputComparison(compared);
   for (const [index, answer] of original.entries())

@@ -3,7 +3,7 @@ import type { Answer } from "./agreement.js";
 import type { PictureInput } from "./network.js";
 
 /**
- * What a detector sees; undefined of what is none.
+ * What a detector sees; undefined of what is none, and a text of what is one that cannot be read.
  * @param picture the size of a picture that the answer is for; absent where it is already as the network takes it
  */
 export function boxesOf(
@@ -11,7 +11,7 @@ export function boxesOf(
   names: readonly string[] | undefined,
   input: PictureInput | undefined,
   picture?: { readonly width: number; readonly height: number },
-): readonly Box[] | undefined {
+): readonly Box[] | string | undefined {
   if (input === undefined) return undefined;
   const { channels, height, width, format } = input;
   const outputs = Object.entries(answer).map(([name, { dims }]) => ({ name, dims, type: "float32" }));
@@ -23,5 +23,10 @@ export function boxesOf(
   };
   if (!hasBoxes(model)) return undefined;
   const values = Object.fromEntries(Object.entries(answer).map(([name, { data }]) => [name, data]));
-  return boxesIn(model, values, picture ?? { width, height });
+  try {
+    return boxesIn(model, values, picture ?? { width, height });
+  } catch (error) {
+    if (error instanceof TypeError) return error.message;
+    throw error;
+  }
 }

@@ -41,7 +41,7 @@ export function RaceSection() {
 const ROOM = 1.15;
 
 function Result({
-  race: { original, compiled: changed, agreement },
+  race: { original, compiled: changed, agreement, note },
   seconds,
 }: {
   readonly race: Race;
@@ -65,6 +65,7 @@ function Result({
       <p class="note">
         {`Medians of ${original.runs} and ${changed.runs} runs for one input; points are the medians of ${changed.roundsMs.length} rounds, the range is where the median lies with 95\u202f% confidence.`}
       </p>
+      {note !== undefined && <p class="note">{note}</p>}
     </article>
   );
 }

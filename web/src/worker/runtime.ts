@@ -1,4 +1,5 @@
 import { Tensor } from "onnxruntime-common";
+import { detectorNote } from "../../../src/compile/detector_note.js";
 import { imageDims } from "../../../src/data/preprocessing.js";
 import type { Feeds, Session } from "../../../src/execute/engine.js";
 import { at } from "../../../src/graph/at.js";
@@ -95,10 +96,21 @@ const isOne = (output: Output): output is OutputData => ArrayBuffer.isView(outpu
 
 /** @param picture the size of a picture that is not yet as the network takes it */
 function seenIn(answer: Answer, { classNames, input }: Original, picture?: ImageLike): Seen {
+  const boxes = boxesOf(answer, classNames, input, picture);
   return {
     classes: bestClasses(answer, classNames, BEST),
-    boxes: boxesOf(answer, classNames, input, picture),
+    boxes: typeof boxes === "string" ? undefined : boxes,
   };
+}
+
+/** Why there are no boxes in an answer that may hold some. */
+function noteOn(
+  answer: Answer,
+  { outputs }: Model<Output>,
+  { classNames, input }: Original,
+): string | undefined {
+  const boxes = boxesOf(answer, classNames, input);
+  return typeof boxes === "string" ? boxes : detectorNote({ outputs, classNames });
 }
 
 const pixels = ({ width, height, data }: ImageLike): Pixels => ({
@@ -152,10 +164,10 @@ serve<RuntimeCalls>({
     return { shown };
   },
   async agree(plain) {
-    const { questions, answers } = opened();
+    const { graph, questions, answers } = opened();
     const session = await openSession(plain);
     try {
-      return agreementOf(answers, await answersOf(session, questions));
+      return agreementOf(graph, answers, await answersOf(session, questions));
     } finally {
       await session.release();
     }
@@ -182,7 +194,8 @@ serve<RuntimeCalls>({
     return {
       original: raceTime(timings[0]),
       compiled: raceTime(timings[1]),
-      agreement: agreementOf(answers, found),
+      agreement: agreementOf(on.graph, answers, found),
+      note: noteOn(at(answers, 0), model, on),
       seen: answers.slice(0, MOST_SHOWN).map((answer, index) => ({
         original: seenIn(answer, on),
         compiled: seenIn(at(found, index), on),

@@ -31,6 +31,8 @@ export interface Race {
   readonly compiled: RaceTime;
   /** The largest difference of their outputs, in units of `Agreement`. */
   readonly agreement: Agreement;
+  /** Why no boxes are drawn of what may be a detector. */
+  readonly note: string | undefined;
   /** For each picture. */
   readonly seen: readonly { readonly original: Seen; readonly compiled: Seen }[];
 }
