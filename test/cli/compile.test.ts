@@ -145,12 +145,13 @@ test("--classes names what a file does not: a detector's page then reads its box
   });
   const names = path.join(folder, "names.txt");
   writeFileSync(names, "red thing\n");
-  const filesOf = async (...options: readonly string[]): Promise<string> => {
-    const { out } = await compiled(detector, "--target", "wasm", "--example", ...options);
-    return out;
-  };
-  assert.ok(!readdirSync(await filesOf()).includes("penni-boxes.js"));
-  const out = await filesOf("--classes", names);
+  const page = [detector, "--target", "wasm", "--example"];
+  const unnamed = newDirectory();
+  const { status: unnamedStatus, stderr: note } = await penni(["compile", ...page, "-o", unnamed]);
+  assert.equal(unnamedStatus, 0, note);
+  assert.match(note, /which boxes .* cannot be told without class names.*compile --classes FILE/);
+  assert.ok(!readdirSync(unnamed).includes("penni-boxes.js"));
+  const { out } = await compiled(...page, "--classes", names);
   assert.ok(readdirSync(out).includes("penni-boxes.js"));
   assert.match(readFileSync(path.join(out, "README.md"), "utf8"), /findBoxes\(model, image\)/);
   const model = await load(path.join(out, "detector.wasm"));

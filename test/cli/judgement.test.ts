@@ -38,7 +38,7 @@ const found = (both: number, answers: number, images: number): Summary =>
 
 function withFewLabels(gained: number, lost: number, total: number): Summary {
   const [before, after] = [total / 2, total / 2 + gained - lost];
-  const summary = withLabels(before, after, { total });
+  const summary = withLabels(before, after, { total, classes: 10 });
   return { ...summary, changes: { latency: change(0.5, true), test: pairedDifference(gained, lost, total) } };
 }
 
