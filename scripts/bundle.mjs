@@ -67,7 +67,7 @@ const { metafile, outputFiles } = await build({
   platform: "node",
   target: "es2023",
   minify: true,
-  lineLimit: 160,
+  lineLimit: 1000,
   plugins: [places],
   metafile: true,
   write: false,

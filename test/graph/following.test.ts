@@ -64,7 +64,8 @@ test("what a subgraph makes of captured values depends on them", () => {
 });
 
 test("a part of an output that a branch makes of the image is no constant", () => {
-  assert.deepEqual(outputParts(network), ["a", "chosen"]);
+  const parts = outputParts(network).get("y")?.map(({ value }) => value);
+  assert.deepEqual(parts, ["a", "chosen"]);
 });
 
 test("weights that only a branch reads are not trained as if they moved nothing", () => {
