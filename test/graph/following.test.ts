@@ -64,7 +64,9 @@ test("what a subgraph makes of captured values depends on them", () => {
 });
 
 test("a part of an output that a branch makes of the image is no constant", () => {
-  const parts = outputParts(network).get("y")?.map(({ value }) => value);
+  const parts = outputParts(network)
+    .get("y")
+    ?.map(({ value }) => value);
   assert.deepEqual(parts, ["a", "chosen"]);
 });
 
