@@ -8,7 +8,7 @@ import { evaluate, inputImageSize } from "../measure/accuracy.js";
 import { type Interval, shareInterval } from "../measure/interval.js";
 import { labelLoss, plainRule } from "../method/defaults.js";
 import { inFormatOf } from "../method/export.js";
-import { hasNormalization, insertNormalization, normalizationSites } from "../method/insert_normalization.js";
+import { hasNormalization, normalizationSites } from "../method/insert_normalization.js";
 import { trainableParameters } from "../method/parameters.js";
 import { importModel } from "../ops/passes/import_model.js";
 import { weightsTypeOf } from "../ops/passes/store_weights.js";
@@ -19,7 +19,7 @@ import { RunLock } from "./lock.js";
 import { naming } from "./naming.js";
 import { openFittingDataset } from "./pipeline.js";
 import { recordedTraining } from "./recorded_training.js";
-import { momentsOf } from "./stages/moments.js";
+import { withNormalization } from "./stages/moments.js";
 import type { KeptName, TrainingPartName } from "./stages/names.js";
 import { tellImages } from "./stoppable.js";
 import type { TrainingListener } from "./training/launch.js";
@@ -118,10 +118,6 @@ function lacksNormalization(graph: Graph): boolean {
   return normalizationSites(graph).length > 0 && !graph.nodes.some(({ op }) => kinds.includes(op));
 }
 
-async function normalized(graph: Graph, images: Parameters<typeof momentsOf>[2]): Promise<Graph> {
-  return insertNormalization(graph, await momentsOf(graph, normalizationSites(graph), images));
-}
-
 /** With weights, inputs and outputs of the types that the original has. */
 function asTheOriginal(trained: Graph, original: Graph, { notice }: TrainingRunListener): Graph {
   const type = weightsTypeOf(original);
@@ -140,7 +136,7 @@ async function startOfTraining(
 ): Promise<KeptName> {
   const graph = await readModel(run.stagePath("simplify"));
   if (run.config.settings.batchNormalization === "insert" && !hasNormalization(graph)) {
-    await run.complete("normalize", () => normalized(graph, { run, dataset }), listener.notice);
+    await run.complete("normalize", () => withNormalization(graph, { run, dataset }), listener.notice);
     return "normalize";
   }
   if (lacksNormalization(graph)) {
@@ -199,10 +195,10 @@ async function startOfPart({
   readonly native: ImageSize | undefined;
 }> {
   const { preprocessing } = run.config;
-  const native = inputImageSize(await readModel(run.stagePath("simplify")), preprocessing);
+  const graph = await readModel(run.stagePath(from));
+  const native = inputImageSize(graph, preprocessing);
   const isNative = native?.width === part.size.width && native.height === part.size.height;
   const network = isNative ? run.stagePath(from) : run.path("checkpoints", `${name}.start.onnx`);
-  const graph = await readModel(run.stagePath(from));
   if (!isNative) await writeModel(network, atSize(graph, part.size, preprocessing));
   return { plan: partPlan(graph, { run, name, part, network }), native };
 }

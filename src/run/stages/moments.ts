@@ -4,6 +4,7 @@ import { imageDims } from "../../data/preprocessing.js";
 import { fixBatch } from "../../graph/passes/fix_input_shape.js";
 import type { Graph } from "../../graph/types.js";
 import { channelMoments, type Moments } from "../../measure/statistics.js";
+import { insertNormalization, normalizationSites } from "../../method/insert_normalization.js";
 import type { RunContext } from "../context.js";
 import type { TrainingConfig } from "../training_config.js";
 
@@ -32,4 +33,9 @@ export async function momentsOf(
     imageDims(split, preprocessing),
     settings.threads,
   );
+}
+
+/** A network with normalisations behind its convolutions that change nothing yet, by their moments on these images. */
+export async function withNormalization(graph: Graph, images: ImagesOfRun): Promise<Graph> {
+  return insertNormalization(graph, await momentsOf(graph, normalizationSites(graph), images));
 }

@@ -1,13 +1,9 @@
 import type { Graph } from "../../graph/types.js";
 import { importForCompression } from "../../method/import_for_compression.js";
-import {
-  hasNormalization,
-  insertNormalization,
-  normalizationSites,
-} from "../../method/insert_normalization.js";
+import { hasNormalization } from "../../method/insert_normalization.js";
 import { hasTraining } from "../config.js";
 import type { RunContext } from "../context.js";
-import { momentsOf } from "./moments.js";
+import { withNormalization } from "./moments.js";
 import { defineStage } from "./stage.js";
 
 export const simplify = defineStage({
@@ -28,5 +24,5 @@ async function normalizeStage(graph: Graph, context: Pick<RunContext, "run" | "d
   const { settings } = context.run.config;
   if (hasNormalization(graph) || settings.batchNormalization !== "insert" || !hasTraining(settings))
     return graph;
-  return insertNormalization(graph, await momentsOf(graph, normalizationSites(graph), context));
+  return withNormalization(graph, context);
 }
