@@ -4,6 +4,7 @@ import { dependentsOf, movingOps } from "../graph/following.js";
 import { fixOpenBatch } from "../graph/passes/fix_input_shape.js";
 import { elementCount } from "../graph/tensor.js";
 import type { Graph, Node, ValueType } from "../graph/types.js";
+import { normalizeAxis } from "../ops/core/arguments.js";
 import { inferGraph } from "../ops/inference/infer.js";
 
 /** An output of more parts is taken whole. */
@@ -122,8 +123,7 @@ function joined(node: Node, known: Known, types: Types): readonly Block[] | unde
   for (const name of node.inputs) {
     const dims = dimsOf(name, types);
     if (dims === undefined) return undefined;
-    const stated = intAttributeOr(node, "axis", 0);
-    const axis = stated < 0 ? stated + dims.length : stated;
+    const axis = normalizeAxis(node, intAttributeOr(node, "axis", 0), dims.length);
     const whole = { value: name, box: dims.map((dim): Range => [0, dim]) };
     for (const { value, box } of known.get(name) ?? [whole]) {
       const [from, to] = at(box, axis);
