@@ -53,7 +53,7 @@ export async function openTraining(network: Graph, options: BenchTrainingOptions
   const batch = randomBatch(options.batch, image, classes);
   let number = 0;
   const step = async (): Promise<number> => {
-    const { loss } = await bench.runStep(phase, batch, { rate: RATE, number }, false);
+    const { loss } = await bench.runStep(phase, batch, { rate: RATE, number });
     bench.commit(phase);
     number += 1;
     return loss;

@@ -6,9 +6,11 @@ import type { Graph } from "../src/graph/types.js";
 import { decompose } from "../src/method/decompose.js";
 import { trainingPhases } from "../src/method/phases.js";
 import { encodeModel } from "../src/onnx/write.js";
+import { inferGraph, staticDims } from "../src/ops/inference/infer.js";
 import { runningStatisticsOf } from "../src/ops/operators/batch_normalization.js";
 import { simplify } from "../src/ops/passes/simplify.js";
-import { buildTrainingStep, stepNames } from "../src/train/step.js";
+import { imageInput } from "../src/train/forward.js";
+import { buildTrainingStep, stepNames, type TrainingStep } from "../src/train/step.js";
 import type { CasePhase, CaseTensor, TrainingCase, TrainingOutcome } from "./device_training.js";
 import { Network } from "./network.js";
 import { randomSource } from "./opcase.js";
@@ -41,42 +43,64 @@ function stateTensor(network: Graph, name: string, dims: readonly number[]): Cas
 /** Steps of coefficients and bases in turn on a small decomposed network, with BatchNormalization and L1. */
 export function smallTrainingCase(steps = 3): TrainingCase {
   const decomposed = decompose(simplify(fixBatch(network(), BATCH)), { basis: 5 });
-  const statistics = runningStatisticsOf(decomposed);
-  const alternating = trainingPhases(decomposed, {
+  const trainingCase = trainingCaseOf(decomposed, { steps });
+  assert.equal(trainingCase.phases.length, 2);
+  return trainingCase;
+}
+
+interface CaseSettings {
+  readonly steps: number;
+  /** Channels of a block of the runtime's blocked layout; default: standard operators. */
+  readonly block?: number | undefined;
+  /** What is done to a step once it is built, as a training run does `writeInPlace`. */
+  readonly finish?: (step: TrainingStep) => TrainingStep;
+}
+
+/** Steps of a network's phases in turn on random images, with BatchNormalization and L1. */
+export function trainingCaseOf(
+  network: Graph,
+  { steps, block, finish = (step) => step }: CaseSettings,
+): TrainingCase {
+  const statistics = runningStatisticsOf(network);
+  const alternating = trainingPhases(network, {
     mode: "alternating",
     sparse: { l1: "proximal", masked: false },
     scaleBasisRate: false,
   });
-  assert.equal(alternating.length, 2);
   const names = new Set([...alternating.flatMap(({ trained }) => Object.keys(trained)), ...statistics]);
   const state = new Map<string, CaseTensor>();
   const phases: CasePhase[] = alternating.map(({ trained }) => {
-    const step = buildTrainingStep(decomposed, names, {
+    const built = buildTrainingStep(network, names, {
       trained: new Map(Object.entries(trained)),
       batchNormalization: "batch",
       loss: { crossEntropy: 1, labelSmoothing: 0.1, distillation: 0, temperature: 1 },
       optimizer: { momentum: 0.9, weightDecay: 1e-4 },
+      ...(block === undefined ? {} : { block }),
     });
+    const step = finish(built);
     const slots = [...step.parameters.values(), ...step.velocities.values(), ...step.statistics.values()];
     const constants = [...step.constants.keys()];
-    for (const { input, dims } of slots) state.set(input, stateTensor(decomposed, input, dims));
+    for (const { input, dims } of slots) state.set(input, stateTensor(network, input, dims));
     for (const name of constants) {
-      const dims = decomposed.initializers.get(name)?.dims ?? [];
-      state.set(name, stateTensor(decomposed, name, dims));
+      const dims = network.initializers.get(name)?.dims ?? [];
+      state.set(name, stateTensor(network, name, dims));
     }
     return { model: Buffer.from(encodeModel(step.graph)).toString("base64"), slots, constants };
   });
-  const image = [BATCH, 3, SIZE, SIZE];
+  const { name: images } = imageInput(network);
+  const { types } = inferGraph(network);
+  const dims = staticDims(types, images);
+  const [batch = 0, classes = 0] = network.outputs.slice(0, 1).flatMap(({ name }) => staticDims(types, name));
   return {
     phases,
     steps,
     state: [...state.values()],
     floats: [
-      { name: "x", dims: image, data: randomValues(elementCount(image), 7) },
+      { name: images, dims, data: randomValues(elementCount(dims), 7) },
       { name: stepNames.learningRate, dims: [], data: [0.1] },
       { name: stepNames.l1Strength, dims: [], data: [1e-3] },
     ],
-    labels: { name: stepNames.labels, data: Array.from({ length: BATCH }, (_, index) => index) },
+    labels: { name: stepNames.labels, data: Array.from({ length: batch }, (_, index) => index % classes) },
     loss: stepNames.loss,
   };
 }

@@ -16,7 +16,7 @@ export interface ValueSlot {
 /**
  * Named float32 values that runs read and replace, kept where the runs happen. A run is fed with `feeds`, asked
  * for `fetches`, and its results go to `receive`; they become the present values with `advance`, or are dropped
- * by the next `receive` - unless the run was allowed to write over what it read.
+ * by the next `receive`. On the host the values of in-place slots are replaced by the run itself.
  */
 export interface ResidentValues {
   readonly names: Iterable<string>;
@@ -25,8 +25,8 @@ export interface ResidentValues {
   /** Takes a value under a new name; `data` is kept, not copied. */
   declare(name: string, dims: readonly number[], data: Float32Array): void;
   feeds(names: readonly string[]): Promise<Feeds>;
-  /** @param keep whether the present values must survive the run; in-place slots may lose them otherwise */
-  fetches(slots: readonly ValueSlot[], keep: boolean): Readonly<Record<string, OrtTensor | null>>;
+  /** What a run is asked for, by output name. */
+  fetches(slots: readonly ValueSlot[]): Readonly<Record<string, OrtTensor | null>>;
   receive(slots: readonly ValueSlot[], results: Feeds): void;
   advance(slots: readonly ValueSlot[]): void;
   /** Brings what `data` shows up to date. */
@@ -50,10 +50,7 @@ function unknownValue(name: string): PenniError {
   return new PenniError("internal", `there is no value "${name}"`);
 }
 
-/**
- * In the host's memory. A value has two tensors, one that a run reads and one that it writes; in-place ones have the
- * second only from a run that must keep the first until `advance`.
- */
+/** In the host's memory. A value has two tensors, one that a run reads and one that it writes; in-place ones are both in one. */
 export class HostValues implements ResidentValues {
   private readonly present = new Map<string, OrtTensor>();
   private readonly next = new Map<string, OrtTensor>();
@@ -78,13 +75,12 @@ export class HostValues implements ResidentValues {
     return Object.fromEntries(names.map((name) => [name, tensorIn(this.present, name)]));
   }
 
-  fetches(slots: readonly ValueSlot[], keep: boolean): Readonly<Record<string, OrtTensor>> {
+  fetches(slots: readonly ValueSlot[]): Readonly<Record<string, OrtTensor>> {
     return Object.fromEntries(
-      slots.map(({ input, output, inPlace = false }) => {
-        if (keep || !inPlace) return [output, this.target(input)];
-        this.next.delete(input);
-        return [output, tensorIn(this.present, input)];
-      }),
+      slots.map(({ input, output, inPlace = false }) => [
+        output,
+        inPlace ? tensorIn(this.present, input) : this.target(input),
+      ]),
     );
   }
 
@@ -92,13 +88,11 @@ export class HostValues implements ResidentValues {
   receive(): void {}
 
   advance(slots: readonly ValueSlot[]): void {
-    for (const { input, inPlace = false } of slots) {
+    for (const { input } of slots) {
       const written = this.next.get(input);
       if (written === undefined) continue;
-      const read = tensorIn(this.present, input);
+      this.next.set(input, tensorIn(this.present, input));
       this.present.set(input, written);
-      if (inPlace) this.next.delete(input);
-      else this.next.set(input, read);
     }
   }
 

@@ -50,7 +50,7 @@ export async function gradientMoments(
   try {
     for await (const image of batches(planEvaluation(split, indices, { batch: 1, preprocessing }))) {
       if (signal?.aborted === true) throw new PenniError("interrupted", "stopped before pruning");
-      await workbench.runStep(0, image, { rate: 0, number: 0 }, false);
+      await workbench.runStep(0, image, { rate: 0, number: 0 });
       workbench.commit(0);
       for (const [name, gradient] of await workbench.velocities()) addTo(sums, name, gradient, of);
     }

@@ -25,15 +25,12 @@ export class TrainingState {
     return this.values.feeds(names);
   }
 
-  /**
-   * What a step is asked for, by output name, so that its results can become the next state.
-   * @param keep whether the present state must survive the step
-   */
-  fetches(slots: readonly StateSlot[], keep: boolean): Readonly<Record<string, OrtTensor | null>> {
-    return this.values.fetches(slots, keep);
+  /** What a step is asked for, by output name, so that its results can become the next state. */
+  fetches(slots: readonly StateSlot[]): Readonly<Record<string, OrtTensor | null>> {
+    return this.values.fetches(slots);
   }
 
-  /** Takes what a step computed. If the present state was kept, it stays as it is until `advance`. */
+  /** Takes what a step computed. */
   receive(slots: readonly StateSlot[], results: Feeds): void {
     this.values.receive(slots, results);
   }

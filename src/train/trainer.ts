@@ -119,7 +119,7 @@ export class Trainer {
       const writing = performance.now();
       const draft = isDue ? await this.safekeeping.draft() : undefined;
       started += performance.now() - writing;
-      const outcome = await this.workbench.runStep(phase, images, timing, false);
+      const outcome = await this.workbench.runStep(phase, images, timing);
       const milliseconds = performance.now() - started;
       const bad = state.recoveries.problemOf(outcome.loss, this.workbench.guessing);
       const problem = draft === undefined ? bad : await this.safekeeping.save(draft, bad);

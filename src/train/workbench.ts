@@ -68,11 +68,10 @@ export class Workbench {
   }
 
   /**
-   * Runs one step of a phase on a batch. The loss is that of the state before the step.
-   * @param keep whether the state must stay as it is until `commit`; otherwise the step may write over it, which
-   *   takes less memory
+   * Runs one step of a phase on a batch. The loss is that of the state before the step, over which the step may write:
+   * whoever may want that state back has saved it before.
    */
-  async runStep(phase: number, batch: Batch, timing: StepTiming, keep: boolean): Promise<StepOutcome> {
+  async runStep(phase: number, batch: Batch, timing: StepTiming): Promise<StepOutcome> {
     const { step, masks, slots } = this.phaseAt(phase);
     const session = await this.sessions.forStep(phase);
     const feeds: Feeds = {
@@ -81,7 +80,7 @@ export class Workbench {
       ...(await this.state.feeds([...slots.map(({ input }) => input), ...step.constants.keys()])),
     };
     const results = await session.run(feeds, {
-      ...this.state.fetches(slots, keep),
+      ...this.state.fetches(slots),
       ...this.batchValues.targets(),
     });
     this.state.receive(slots, results);

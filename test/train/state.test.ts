@@ -17,7 +17,7 @@ const slot = (name: string) => ({ input: name, output: `${name}'`, dims: [2] });
 
 test("what a step writes becomes what the next step reads; others stay", async () => {
   const state = stateOf({ a: [1, 2], b: [3, 4] });
-  const written = state.fetches([slot("a")], true)["a'"];
+  const written = state.fetches([slot("a")])["a'"];
   assert.ok(written);
   (written.data as Float32Array).set([5, 6]);
   assert.deepEqual([...state.data("a")], [1, 2]);
@@ -31,7 +31,7 @@ test("what a step writes becomes what the next step reads; others stay", async (
   );
   const { a } = await state.feeds(["a"]);
   assert.equal(a, written);
-  assert.notEqual(state.fetches([slot("a")], true)["a'"]?.data, a?.data);
+  assert.notEqual(state.fetches([slot("a")])["a'"]?.data, a?.data);
 });
 
 test("a value is declared once, as a copy, from zeros where nothing is given", () => {
