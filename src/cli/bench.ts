@@ -11,6 +11,7 @@ import {
   type LayerSpeed,
   type LayerSpeeds,
 } from "./bench_text.js";
+import { isGiven, refuseExtra } from "./extra.js";
 import { addExamples, type Example, headings } from "./help.js";
 import { openModel } from "./model_and_images.js";
 import { inputShape, wholeNumber } from "./options.js";
@@ -46,7 +47,8 @@ export function addBenchCommand(program: Command, terminal: Terminal): Command {
     .option("--input-shape <NAME:DIMS>", "dimensions of an input, as input:1x3x32x32", inputShape)
     .optionsGroup(headings.output)
     .option("--json", "print the result as JSON")
-    .action(async (models: readonly string[], options: BenchOptions) => {
+    .action(async (models: readonly string[], options: BenchOptions, command: Command) => {
+      checkCall(options, command);
       const width = lineWidth(terminal.stdout);
       const print = (result: object, text: string): void => {
         terminal.stdout.write(`${options.json === true ? terminalJson(result) : text}\n`);
@@ -76,6 +78,21 @@ const examples: readonly Example[] = [
   { what: "in a pull request's checks:", words: words("bench new.onnx main.onnx --budget budget.json") },
   { what: "which layers take the time:", words: ["bench", "run/model.onnx", "--layers"] },
 ];
+
+/** Options that are about models as a whole. */
+const ofWholes = ["rounds", "budget", "data", "limit"] as const;
+
+/** @throws PenniError "bad-option" if an option would be passed over */
+function checkCall({ layers, data, limit }: BenchOptions, command: Command): void {
+  refuseExtra([
+    ...ofWholes.map((name) => ({
+      name: `--${name}`,
+      isExtra: layers === true && isGiven(command, name),
+      expected: "a call without --layers",
+    })),
+    { name: "--limit", isExtra: limit !== undefined && data === undefined, expected: "--data SPEC" },
+  ]);
+}
 
 /** @throws PenniError "bad-option" if there are several */
 function onlyModel(models: readonly string[]): string {

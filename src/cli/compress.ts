@@ -241,15 +241,18 @@ async function printPlan(
   command: Command,
   terminal: Terminal,
 ): Promise<void> {
-  const [{ planModel, planRunDirectory }, { describePlan }] = await Promise.all([
+  const [{ planModel, planRunDirectory }, { describePlan }, { idleOptions }] = await Promise.all([
     import("./plan.js"),
     import("./plan_text.js"),
+    import("./effects.js"),
   ]);
   if (options.resume !== undefined) checkResumeAlone(model, command, "penni compress");
-  const plan =
-    options.resume === undefined
-      ? await planModel(model, await settingsFrom(options), options.inputShape, options.dequantize)
-      : await planRunDirectory(options.resume);
+  const planned = async () => {
+    const settings = await settingsFrom(options);
+    for (const sentence of idleOptions(options, settings)) terminal.stderr.write(`  ${sentence}\n`);
+    return planModel(model, settings, options.inputShape, options.dequantize);
+  };
+  const plan = options.resume === undefined ? await planned() : await planRunDirectory(options.resume);
   const text = options.json === true ? terminalJson(plan) : describePlan(plan, lineWidth(terminal.stdout));
   terminal.stdout.write(`${text}\n`);
 }

@@ -5,6 +5,7 @@ import type { ShapedGraph } from "../measure/runtime_shapes.js";
 import type { Remark } from "../method/remarks.js";
 import type { ModelSize, Verdict } from "../method/verdict.js";
 import { terminalJson } from "../text/destinations.js";
+import { isGiven, refuseExtra } from "./extra.js";
 import { addExamples, type Example, headings } from "./help.js";
 import { describeInspection, type InspectedModel, type StoredWeightsSummary } from "./inspect_text.js";
 import { type InputShapes, inputShape, wholeNumber } from "./options.js";
@@ -34,7 +35,9 @@ export function addInspectCommand(program: Command, terminal: Terminal): Command
     .option("--multiple <n>", "with --shrink: keep channels in multiples of this", wholeNumber(1), 1)
     .optionsGroup(headings.output)
     .option("--json", "print everything as JSON")
-    .action(async (model: string, options: InspectOptions) => {
+    .action(async (model: string, options: InspectOptions, command: Command) => {
+      const isExtra = options.shrink !== true && isGiven(command, "multiple");
+      refuseExtra([{ name: "--multiple", isExtra, expected: "--shrink" }]);
       if (options.shrink === true) return inspectShrink(model, options, terminal);
       const inspection = await inspectFile(model, options.inputShape ?? new Map());
       const text =

@@ -6,6 +6,7 @@ import type { SweepDirectory } from "../sweep/directory.js";
 import type { TrialMaker } from "../sweep/engine.js";
 import type { TrialRunner } from "../sweep/trial.js";
 import { terminalJson, terminalLine } from "../text/destinations.js";
+import { refuseExtra } from "./extra.js";
 import { addExamples, type Example, headings } from "./help.js";
 import { numberBetween, wholeNumber } from "./options.js";
 import { QUEUE_DESCRIPTION } from "./queue_option.js";
@@ -109,7 +110,7 @@ function checkCall(file: string | undefined, options: SweepOptions): void {
       ...(found === "" ? {} : { found }),
     });
   }
-  const extra = [
+  refuseExtra([
     { name: "--plan", isExtra: resume !== undefined && plan === true, expected: "a sweep file" },
     {
       name: "--retry-failed",
@@ -122,9 +123,7 @@ function checkCall(file: string | undefined, options: SweepOptions): void {
       expected: "--queue URL --store DIR",
     },
     { name: "--open", isExtra: plan === true && open === true, expected: "-o DIR" },
-  ].find(({ isExtra }) => isExtra);
-  if (extra === undefined) return;
-  throw new PenniError("bad-option", `${extra.name} has nothing to say here`, { expected: extra.expected });
+  ]);
 }
 
 interface OpenSweep {

@@ -131,6 +131,19 @@ test("bench --layers names every layer with its kernel and what it computes", as
   assert.match(text.stdout, /this machine's peak is [\d.]+ GFLOP\/s/);
 });
 
+test("bench and inspect refuse options that they would pass over", async () => {
+  for (const [args, message] of [
+    [["bench", small, "--limit", "5"], /--limit has nothing to say here: expected --data SPEC/],
+    [["bench", small, "--layers", "--budget", "budget.json"], /--budget has nothing to say here/],
+    [["bench", small, "--layers", "--rounds", "3"], /--rounds has nothing to say here/],
+    [["inspect", small, "--multiple", "8"], /--multiple has nothing to say here: expected --shrink/],
+  ] as const) {
+    const { status, stdout, stderr } = await penni([...args]);
+    assert.deepEqual([status, stdout], [1, ""], args.join(" "));
+    assert.match(stderr, message);
+  }
+});
+
 test("bench says what is wrong with a file", async () => {
   const { status, stderr } = await penni(["bench", path.join(folder, "absent.onnx")]);
   assert.equal(status, 1);
