@@ -1,6 +1,7 @@
 /** A thread that makes pages, so that nobody waits while large networks are read: see `WorkerSource`. */
 
 import { parentPort, workerData } from "node:worker_threads";
+import { collectLargeGarbage } from "../execute/garbage.js";
 import { messageOf } from "../graph/errors.js";
 import type { LivePage } from "./shell.js";
 import { ReportSource } from "./sources.js";
@@ -24,4 +25,8 @@ async function answer({ id, live }: PageRequest): Promise<PageAnswer> {
   }
 }
 
-parentPort?.on("message", async (request: PageRequest) => parentPort?.postMessage(await answer(request)));
+parentPort?.on("message", async (request: PageRequest) => {
+  parentPort?.postMessage(await answer(request));
+  // The networks that were read for the page, which would lie here until the next one.
+  collectLargeGarbage();
+});

@@ -1,6 +1,7 @@
 import type { Batch } from "../data/batches.js";
 import type { ModelImageDims } from "../data/preprocessing.js";
 import type { Feeds, Session } from "../execute/engine.js";
+import { collectGarbage } from "../execute/garbage.js";
 import { nodeEngine } from "../execute/node.js";
 import { residentValues } from "../execute/resident.js";
 import { type ResolvedDevice, resolveDevice } from "../execute/resolve.js";
@@ -196,9 +197,4 @@ export class Workbench {
     if (phase === undefined) throw new PenniError("internal", `a training stage has no phase ${index}`);
     return phase;
   }
-}
-
-/** Networks and states are megabytes of garbage once they are loaded or released, and little else asks for a collection. */
-function collectGarbage(): void {
-  globalThis.gc?.();
 }

@@ -1,4 +1,5 @@
 import { type ChildProcess, fork } from "node:child_process";
+import { collectLargeGarbage } from "../../execute/garbage.js";
 import { PenniError } from "../../graph/errors.js";
 import type { EpochMetrics, EpochTiming, TrainingPlan, TrainingProgress } from "../../train/plan.js";
 import type { FromTrainer, ToTrainer } from "./messages.js";
@@ -37,6 +38,8 @@ export async function runTraining(
   listener: TrainingListener = {},
   signal?: AbortSignal,
 ): Promise<void> {
+  // What the stages before have left is not held for as long as this one takes.
+  collectLargeGarbage();
   const child = fork(new URL("./process.js", import.meta.url), {
     stdio: ["ignore", "inherit", "inherit", "ipc"],
     serialization: "advanced",
