@@ -145,6 +145,18 @@ export const arms: readonly Arm[] = [
   },
   { name: "ema", question: "averaged weights", against: ["calibrated"], ...calibrated("--ema 0.998") },
   {
+    name: "rate-half",
+    question: "the schedule of the fine-tuning",
+    against: ["calibrated"],
+    ...calibrated("--fine-tune-lr 0.01"),
+  },
+  {
+    name: "rate-quarter",
+    question: "the schedule of the fine-tuning",
+    against: ["calibrated"],
+    ...calibrated("--fine-tune-lr 0.005"),
+  },
+  {
     name: "rate-double",
     question: "the schedule of the fine-tuning",
     against: ["calibrated"],
