@@ -249,8 +249,9 @@ async function printPlan(
   if (options.resume !== undefined) checkResumeAlone(model, command, "penni compress");
   const planned = async () => {
     const settings = await settingsFrom(options);
+    const plan = await planModel(model, settings, options.inputShape, options.dequantize);
     for (const sentence of idleOptions(options, settings)) terminal.stderr.write(`  ${sentence}\n`);
-    return planModel(model, settings, options.inputShape, options.dequantize);
+    return plan;
   };
   const plan = options.resume === undefined ? await planned() : await planRunDirectory(options.resume);
   const text = options.json === true ? terminalJson(plan) : describePlan(plan, lineWidth(terminal.stdout));
@@ -290,11 +291,12 @@ async function openRun(
       expected: "penni compress MODEL --data SPEC -o DIR, or penni compress --resume DIR",
     });
   }
-  const [{ prepareRun }, { compressRequest }] = await Promise.all([
+  const [{ prepareRun }, { compressRequest }, { idleOptions }] = await Promise.all([
     import("../run/prepare.js"),
     import("./compress_request.js"),
+    import("./effects.js"),
   ]);
-  return prepareRun(
+  const run = await prepareRun(
     await compressRequest({ model, data, out }, options, {
       notice: (text) => {
         terminal.stderr.write(`  ${text}\n`);
@@ -305,4 +307,7 @@ async function openRun(
       },
     }),
   );
+  // Once nothing stands against the run: an error is one line.
+  for (const sentence of idleOptions(options, run.config.settings)) terminal.stderr.write(`  ${sentence}\n`);
+  return run;
 }

@@ -2,7 +2,6 @@ import { resolveDevice } from "../execute/resolve.js";
 import type { CompressRequest } from "../run/compress_request.js";
 import type { CompressOptions } from "./compress_options.js";
 import { settingsFrom } from "./compress_settings.js";
-import { idleOptions } from "./effects.js";
 import { classNamesOf, givenPictureOptions } from "./options.js";
 
 /**
@@ -17,14 +16,12 @@ export async function compressRequest(
   const { seed, preset, teacher } = options;
   await resolveDevice(options.device);
   const classes = await classNamesOf(options);
-  const settings = await settingsFrom(options);
-  for (const sentence of idleOptions(options, settings)) told.notice?.(sentence);
   return {
     ...place,
     ...told,
     preset,
     seed,
-    settings,
+    settings: await settingsFrom(options),
     ...(options.dequantize === undefined ? {} : { dequantize: options.dequantize }),
     ...(options.externalData === undefined ? {} : { externalData: options.externalData }),
     ...(teacher !== undefined && "file" in teacher ? { teacher: teacher.file } : {}),

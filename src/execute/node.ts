@@ -1,7 +1,6 @@
 import { env, InferenceSession, Tensor as NodeTensor } from "onnxruntime-node";
 import type { Graph, Tensor } from "../graph/types.js";
 import { runGraphOn, type Session, type SessionOptions } from "./engine.js";
-import { collectGrownGarbage } from "./garbage.js";
 import { engineOf, WEBGPU } from "./runtime.js";
 
 /** ONNX Runtime for Node. */
@@ -17,8 +16,6 @@ export const nodeEngine = engineOf(
  */
 export function openSession(graph: Graph | Uint8Array, options: SessionOptions = {}): Promise<Session> {
   env.logLevel = "fatal";
-  // The bytes that a session was loaded from are garbage once it is loaded, as large as the network each time.
-  collectGrownGarbage();
   return nodeEngine.openSession(graph, options);
 }
 

@@ -1,5 +1,6 @@
 import { Tensor as OrtTensor } from "onnxruntime-common";
 import type { Feeds, Session } from "../execute/engine.js";
+import { collectGrownGarbage } from "../execute/garbage.js";
 import { openSession } from "../execute/node.js";
 import { at, last } from "../graph/at.js";
 import { PenniError } from "../graph/errors.js";
@@ -96,8 +97,11 @@ export async function measureLatency(
 async function openAll(models: readonly Graph[], threads: number | undefined): Promise<readonly Session[]> {
   const sessions: Session[] = [];
   try {
-    for (const model of models)
+    for (const model of models) {
+      // The bytes that the last session was loaded from, as many as the network has.
+      collectGrownGarbage();
       sessions.push(await openSession(model, threads === undefined ? {} : { threads }));
+    }
     return sessions;
   } catch (error) {
     await releaseAll(sessions);

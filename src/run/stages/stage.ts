@@ -1,3 +1,4 @@
+import { collectLargeGarbage } from "../../execute/garbage.js";
 import { readModel } from "../../files/model_files.js";
 import { PenniError } from "../../graph/errors.js";
 import { verifyAfter } from "../../graph/passes/pass.js";
@@ -167,6 +168,8 @@ export async function runStages(
     if (stage.isLeftOut?.(settings) === true) continue;
     if (signal?.aborted === true) throw new PenniError("interrupted", `stopped before stage "${stage.name}"`);
     listener.stage?.(stage.name);
+    // The networks of the stage before.
+    collectLargeGarbage();
     const name: StageContext["name"] = `${stage.name}${passage.suffix}`;
     const { file, files } = progress;
     const given: StageContext = { ...context, name, file, networks: networksOf(stage, files) };
