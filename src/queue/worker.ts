@@ -133,10 +133,16 @@ class QueueWorker {
       };
       wait();
     });
-    await Promise.race([worker.close(), late]);
+    // Where Redis is away a goodbye fails, sooner or later; checkpoints are waited for all the same.
+    const failed = (error: unknown): Promise<void> => {
+      if (!this.isAway) this.tellError(error);
+      return late;
+    };
+    await Promise.race([worker.close().catch(failed), late]);
     clearTimeout(timer);
     this.purpose.isOver = true;
-    await Promise.race([worker.disconnect(), new Promise((resolve) => setTimeout(resolve, RETRY_MS))]);
+    const disconnected = worker.disconnect().catch(() => undefined);
+    await Promise.race([disconnected, new Promise((resolve) => setTimeout(resolve, RETRY_MS))]);
   }
 
   private async process(worker: Worker, job: Job, token: string | undefined): Promise<{ status: Performed }> {

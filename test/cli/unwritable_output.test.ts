@@ -34,7 +34,7 @@ const commands: Readonly<Record<string, () => readonly string[]>> = {
   inspect: () => ["inspect", model],
   "inspect --shrink --json": () => ["inspect", model, "--shrink", "--json"],
   compile: () => ["compile", model, "--target", "c", "-o", newPlace()],
-  "bench --layers": () => ["bench", model, "--layers", "--rounds", "1"],
+  "bench --layers": () => ["bench", model, "--layers"],
   sensitivity: () => [
     "sensitivity",
     regressor,
