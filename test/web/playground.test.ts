@@ -405,8 +405,11 @@ test("accessible by axe-core and no wider than the window: light and dark, wide 
             `${state} ${width}`,
           );
           if (width === 320) continue;
-          // Colours fade from one to the other.
-          await page.evaluate("Promise.all(document.getAnimations().map((each) => each.finished))");
+          // Colours fade from one to the other, from the next frame on.
+          await page.evaluate(
+            "new Promise((resolve) => requestAnimationFrame(() => requestAnimationFrame(resolve)))" +
+              ".then(() => Promise.all(document.getAnimations().map((each) => each.finished)))",
+          );
           const { violations } = (await page.evaluate("axe.run()")) as AxeResult;
           const found = violations.map(({ id, nodes }) =>
             [id, nodes[0]?.html, nodes[0]?.failureSummary].join("\n"),
