@@ -3,6 +3,7 @@ import { sourcesText } from "../data/spec.js";
 import { PenniError } from "../graph/errors.js";
 import { weightsTypes } from "../graph/weights_type.js";
 import { compressionDefaults, compressionLoss, lossNames, recoveryDefaults } from "../method/defaults.js";
+import type { Settings } from "../run/config.js";
 import type { RunDirectory } from "../run/directory.js";
 import { penalties, presetNames, saliencies, starts } from "../run/names.js";
 import type { ExpectedTraining } from "../run/training_time.js";
@@ -11,6 +12,7 @@ import { type CompressOptions, withRule } from "./compress_options.js";
 import { scheduleNames, settingsFrom, teacherOption } from "./compress_settings.js";
 import { describeSummary } from "./compress_text.js";
 import { CONFIG_DESCRIPTION } from "./configured.js";
+import { isGiven } from "./extra.js";
 import { addRuleOptions } from "./goal_options.js";
 import { addExamples, type Example, headings } from "./help.js";
 import {
@@ -241,16 +243,15 @@ async function printPlan(
   command: Command,
   terminal: Terminal,
 ): Promise<void> {
-  const [{ planModel, planRunDirectory }, { describePlan }, { idleOptions }] = await Promise.all([
+  const [{ planModel, planRunDirectory }, { describePlan }] = await Promise.all([
     import("./plan.js"),
     import("./plan_text.js"),
-    import("./effects.js"),
   ]);
   if (options.resume !== undefined) checkResumeAlone(model, command, "penni compress");
   const planned = async () => {
     const settings = await settingsFrom(options);
     const plan = await planModel(model, settings, options.inputShape, options.dequantize);
-    for (const sentence of idleOptions(options, settings)) terminal.stderr.write(`  ${sentence}\n`);
+    await tellIdle(options, settings, terminal);
     return plan;
   };
   const plan = options.resume === undefined ? await planned() : await planRunDirectory(options.resume);
@@ -280,7 +281,7 @@ async function openRun(
       import("../run/directory.js"),
       import("../data/picture_format.js"),
     ]);
-    const elsewhere = command.getOptionValueSource("device") === "cli" ? options.device : undefined;
+    const elsewhere = isGiven(command, "device") ? options.device : undefined;
     const run = await RunDirectory.open(options.resume, elsewhere);
     await printPictures(terminal.stderr, formatOfRun(run.config.preprocessing));
     return run;
@@ -291,10 +292,9 @@ async function openRun(
       expected: "penni compress MODEL --data SPEC -o DIR, or penni compress --resume DIR",
     });
   }
-  const [{ prepareRun }, { compressRequest }, { idleOptions }] = await Promise.all([
+  const [{ prepareRun }, { compressRequest }] = await Promise.all([
     import("../run/prepare.js"),
     import("./compress_request.js"),
-    import("./effects.js"),
   ]);
   const run = await prepareRun(
     await compressRequest({ model, data, out }, options, {
@@ -308,6 +308,12 @@ async function openRun(
     }),
   );
   // Once nothing stands against the run: an error is one line.
-  for (const sentence of idleOptions(options, run.config.settings)) terminal.stderr.write(`  ${sentence}\n`);
+  await tellIdle(options, run.config.settings, terminal);
   return run;
+}
+
+/** Options that were given and change nothing. */
+async function tellIdle(options: CompressOptions, settings: Settings, terminal: Terminal): Promise<void> {
+  const { idleOptions } = await import("./effects.js");
+  for (const sentence of idleOptions(options, settings)) terminal.stderr.write(`  ${sentence}\n`);
 }

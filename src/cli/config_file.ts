@@ -10,6 +10,7 @@ import { checkIsFile } from "../files/regular_file.js";
 import { messageOf, PenniError } from "../graph/errors.js";
 import { acceptedBy } from "./accepted.js";
 import { closest } from "./closest.js";
+import { isGiven } from "./extra.js";
 import { ruleOptionNames } from "./goal_options.js";
 import { nameGivenTwice } from "./json_names.js";
 
@@ -190,7 +191,6 @@ function isRecord(value: unknown): value is Readonly<Record<string, unknown>> {
 }
 
 function setValues(command: Command, section: Readonly<Record<string, unknown>>, file: string): void {
-  const isGiven = (name: string): boolean => command.getOptionValueSource(name) === "cli";
   const rules = ruleOptionNames(command);
   const given = Object.keys(section);
   const [rule, other] = given.filter((name) => rules.includes(name));
@@ -199,9 +199,9 @@ function setValues(command: Command, section: Readonly<Record<string, unknown>>,
       expected: `one of ${rules.join(", ")}`,
     });
   // A rule on the command line stands in place of any other.
-  const isRuled = rules.some(isGiven);
+  const isRuled = rules.some((name) => isGiven(command, name));
   for (const [name, value] of Object.entries(section)) {
-    if (isGiven(name) || (isRuled && rules.includes(name)) || value === undefined) continue;
+    if (isGiven(command, name) || (isRuled && rules.includes(name)) || value === undefined) continue;
     const option = command.options.find((one) => one.attributeName() === name);
     const placed = placedIn(path.dirname(file), name, value);
     const parsed =

@@ -1,5 +1,6 @@
 import type { Command } from "commander";
 import { PenniError } from "../graph/errors.js";
+import { isGiven } from "./extra.js";
 
 /** Options that say nothing about the run itself, but where it goes on and what is printed. */
 const besideResume: readonly string[] = [
@@ -19,9 +20,7 @@ const besideResume: readonly string[] = [
  * @throws PenniError "bad-option" naming them
  */
 export function checkResumeAlone(model: string | undefined, command: Command, call: string): void {
-  const given = command.options.filter(
-    (option) => command.getOptionValueSource(option.attributeName()) === "cli",
-  );
+  const given = command.options.filter((option) => isGiven(command, option.attributeName()));
   const extra = given.filter((option) => !besideResume.includes(option.attributeName()));
   if (model === undefined && extra.length === 0) return;
   throw new PenniError("bad-option", "--resume goes on with the run's own model, data and settings", {

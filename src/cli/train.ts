@@ -5,6 +5,7 @@ import { trainingDefaults } from "../method/defaults.js";
 import type { TrainingRun } from "../run/train_pipeline.js";
 import { terminalJson } from "../text/destinations.js";
 import { CONFIG_DESCRIPTION } from "./configured.js";
+import { isGiven } from "./extra.js";
 import { addExamples, type Example, headings } from "./help.js";
 import {
   addPreprocessingOptions,
@@ -164,7 +165,7 @@ async function openTraining(
   if (options.resume !== undefined) {
     checkResumeAlone(model, command, "penni train");
     const { RunDirectory } = await import("../run/directory.js");
-    const elsewhere = command.getOptionValueSource("device") === "cli" ? options.device : undefined;
+    const elsewhere = isGiven(command, "device") ? options.device : undefined;
     return RunDirectory.openTraining(options.resume, elsewhere);
   }
   const { data, out, seed, inputShape } = options;
