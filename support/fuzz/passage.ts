@@ -116,11 +116,8 @@ export function takeThrough(graph: Graph): Refusals {
     return describeInspection({ ...inspection, remarks, verdict }, 80);
   });
   // In the order of `penni inspect`, for models that only make sense once their batch is fixed.
-  passage.rewrite(
-    "simplify fixed",
-    passage.rewrite("fix batch first", graph, (whole) => fixBatch(whole, 1)),
-    simplify,
-  );
+  const first = passage.rewrite("fix batch first", graph, (whole) => fixBatch(whole, 1));
+  if (first !== graph) passage.rewrite("simplify fixed", first, simplify);
 
   const decomposed = passage.rewrite("decompose", simplified, (whole) => decompose(whole, { basis: 5 }));
   const pruned = passage.rewrite(
@@ -129,7 +126,7 @@ export function takeThrough(graph: Graph): Refusals {
     (whole) => pruneCoefficients(whole, { factor: 1 }).graph,
   );
   const shrunk = passage.rewrite("shrink", pruned, shrink);
-  passage.rewrite("shrink simplified", simplified, shrink);
+  if (pruned !== simplified) passage.rewrite("shrink simplified", simplified, shrink);
   const folded = passage.rewrite("fold", shrunk, foldNormalization);
   writeAndRead("encode folded", folded, true);
   for (const [name, { target, weightPlaces, emit }] of backends) {

@@ -86,11 +86,11 @@ test("there are cases for what holds a number", () => assert.ok(cases.size > 40,
 
 for (const { name, graph, feeds } of cases.values()) {
   test(`huge numbers: ${name}`, () => {
-    for (const base of [graph, constant(graph, feeds)]) {
-      for (const variant of variants(base)) {
-        takeThrough(variant);
-        checkCode(variant);
-      }
+    for (const variant of variants(graph)) {
+      takeThrough(variant);
+      checkCode(variant);
     }
+    // What differs of a constant one is what is computed beforehand, which takes up to seconds each time.
+    for (const variant of variants(constant(graph, feeds))) checkCode(variant);
   });
 }

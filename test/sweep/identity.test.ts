@@ -71,7 +71,7 @@ describe("the id of a trial", () => {
     const inner = path.join(folder, "many", "train");
     mkdirSync(inner, { recursive: true });
     writeFileSync(path.join(inner, "0"), "cat");
-    const names = Array.from({ length: 300_000 }, (_, index) => `${index}`);
+    const names = Array.from({ length: 150_000 }, (_, index) => `${index}`);
     const { readdir, stat } = fsPromises;
     t.mock.method(fsPromises, "readdir", async (place: string) => (place === inner ? names : readdir(place)));
     // So large that only the first one is read.
