@@ -3,14 +3,14 @@ import { penniVersion } from "../files/version.js";
 import { present } from "../graph/at.js";
 import { PenniError } from "../graph/errors.js";
 import { SELF_CHECK } from "../graph/self_check.js";
-import { terminalLine } from "../text/destinations.js";
+import { terminalJson, terminalLine } from "../text/destinations.js";
 import { addBenchCommand } from "./bench.js";
 import { addCompileCommand } from "./compile.js";
 import { addCompletionCommand } from "./completion.js";
 import { addCompressCommand } from "./compress.js";
 import { configuredNames } from "./configured.js";
 import { addDemoCommand } from "./demo.js";
-import { describeError } from "./describe_error.js";
+import { describeError, errorRecord } from "./describe_error.js";
 import { easyArguments } from "./easy.js";
 import { addEvalCommand } from "./eval.js";
 import { addExportCommand } from "./export.js";
@@ -110,9 +110,9 @@ async function configure(command: Command, { stderr }: Terminal): Promise<void> 
 }
 
 /**
- * Runs one command line (without node and script). Errors become one line on stderr, and with --verbose
- * their stack trace. Returns the exit status: 0, 1 after an error or where stdout cannot be written, or 130
- * and 143 where Ctrl-C and SIGTERM stopped the work.
+ * Runs one command line (without node and script). Errors become one line on stderr, with --verbose their stack trace,
+ * and with --json, where there is no result, {"error": ...} on stdout. Returns the exit status: 0, 1 after an error or
+ * where stdout cannot be written, or 130 and 143 where Ctrl-C and SIGTERM stopped the work.
  */
 export async function runCommandLine(
   args: readonly string[],
@@ -142,7 +142,9 @@ async function runCommand(given: readonly string[], terminal: Terminal): Promise
     return 0;
   } catch (error) {
     if (error instanceof CommanderError && error.exitCode === 0) return 0;
-    report(await rootOf(error, args, terminal), args, terminal, await commandOf(args, terminal));
+    const [root, command] = [await rootOf(error, args, terminal), await commandOf(args, terminal)];
+    report(root, args, terminal, command);
+    answer(root, args, terminal, command);
     return error instanceof StoppedError ? error.status : 1;
   }
 }
@@ -196,4 +198,10 @@ async function commandOf([first]: readonly string[], terminal: Terminal): Promis
 function report(error: unknown, args: readonly string[], { stderr }: Terminal, command?: string): void {
   stderr.insist(`penni: ${describeError(error, command)}\n`);
   if (args.includes("--verbose") && error instanceof Error) stderr.insist(`${error.stack}\n`);
+}
+
+/** With --json, stdout holds one JSON text whatever happens: where there is no result, the error. */
+function answer(error: unknown, args: readonly string[], { stdout }: Terminal, command?: string): void {
+  if (!args.includes("--json") || !stdout.isEmpty) return;
+  stdout.write(`${terminalJson({ error: errorRecord(error, command) })}\n`);
 }

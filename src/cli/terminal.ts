@@ -16,6 +16,7 @@ export interface OutputStream extends NodeJS.WritableStream {
 export class Output {
   private failure: Error | undefined;
   private isQuiet = false;
+  private hasWritten = false;
 
   /** @param stream as it is, for what moves the cursor itself */
   constructor(
@@ -40,12 +41,18 @@ export class Output {
     return this.stream.columns;
   }
 
+  /** Whether nothing was written yet. */
+  get isEmpty(): boolean {
+    return !this.hasWritten;
+  }
+
   write(text: string): void {
     if (!this.isQuiet) this.insist(text);
   }
 
   /** Writes what must be seen even by somebody who wants no progress: errors. */
   insist(text: string): void {
+    this.hasWritten = true;
     this.stream.write(terminalText(text));
   }
 

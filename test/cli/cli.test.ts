@@ -181,8 +181,8 @@ test("eval takes the dimensions that the model leaves open, and refuses those th
     { w: randomTensor([10, 3, 3, 3], 1) },
   );
   const file = await modelFile("open.onnx", graph);
-  const args = ["eval", file, "--data", "synthetic:40", "--json", "--input-shape"];
-  const { status, stdout, stderr } = await penni([...args, "x:1x3x12x10"]);
+  const args = ["eval", file, "--data", "synthetic:40", "--input-shape"];
+  const { status, stdout, stderr } = await penni([...args, "x:1x3x12x10", "--json"]);
   assert.equal(status, 0, stderr);
   assert.equal(JSON.parse(stdout).total, 10);
   assertRefused(
