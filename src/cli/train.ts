@@ -1,7 +1,7 @@
 import { type Command, Option } from "commander";
 import { sourcesText } from "../data/spec.js";
 import { PenniError } from "../graph/errors.js";
-import { trainingDefaults } from "../method/defaults.js";
+import { compressionLoss, trainingDefaults } from "../method/defaults.js";
 import type { TrainingRun } from "../run/train_pipeline.js";
 import { terminalJson } from "../text/destinations.js";
 import { CONFIG_DESCRIPTION } from "./configured.js";
@@ -66,6 +66,18 @@ export function addTrainCommand(program: Command, terminal: Terminal): Command {
     .option(
       "--insert-normalization",
       "give a network whose BatchNormalization was folded away by an export one behind each convolution",
+    )
+    .optionsGroup("Learning from another network besides the labels:")
+    .option("--teacher <file>", "an .onnx file of a better classifier of the same pictures")
+    .option(
+      "--distillation <w>",
+      `weight of its scores in the loss; the labels get the rest (${compressionLoss("mixed").distillation})`,
+      numberBetween(0.001, 0.999),
+    )
+    .option(
+      "--temperature <t>",
+      `softens the scores that are learned from (${compressionLoss("mixed").temperature})`,
+      numberBetween(0.01, 1e3),
     )
     .optionsGroup("Against learning by heart:")
     .option(
@@ -168,7 +180,7 @@ async function openTraining(
     const elsewhere = isGiven(command, "device") ? options.device : undefined;
     return RunDirectory.openTraining(options.resume, elsewhere);
   }
-  const { data, out, seed, inputShape } = options;
+  const { data, out, seed, inputShape, teacher } = options;
   if (model === undefined || data === undefined || out === undefined) {
     throw new PenniError("bad-option", "what to train is not fully given", {
       expected: "penni train MODEL --data SPEC -o DIR, or penni train --resume DIR",
@@ -187,6 +199,7 @@ async function openTraining(
     seed,
     settings: await trainingSettings(options),
     ...(classes === undefined ? {} : { classes }),
+    ...(teacher === undefined ? {} : { teacher }),
     ...(inputShape === undefined ? {} : { inputShapes: inputShape }),
     pictures: givenPictureOptions(options),
     onPictures: (format) => printPictures(terminal.stderr, format),

@@ -2,7 +2,8 @@ import { availableParallelism } from "node:os";
 import { InvalidArgumentError } from "commander";
 import type { PictureOptions } from "../data/picture_format.js";
 import type { Device } from "../execute/device.js";
-import { trainingDefaults } from "../method/defaults.js";
+import { PenniError } from "../graph/errors.js";
+import { compressionLoss, trainingDefaults } from "../method/defaults.js";
 import type { TrainingSettings } from "../run/training_config.js";
 import { type InputShapes, sidesOf } from "./options.js";
 
@@ -24,6 +25,10 @@ export interface TrainOptions extends PictureOptions {
   readonly weightDecay?: number;
   readonly momentum?: number;
   readonly ema?: number;
+  /** An .onnx file. */
+  readonly teacher?: string;
+  readonly distillation?: number;
+  readonly temperature?: number;
   readonly cutout?: number;
   readonly insertNormalization?: boolean;
   readonly resolution?: readonly Resolution[];
@@ -65,6 +70,7 @@ export async function trainingSettings(options: TrainOptions): Promise<TrainingS
     epochs,
     schedule: scheduleFrom(options),
     labelSmoothing: options.labelSmoothing ?? defaults.labelSmoothing,
+    ...distillationFrom(options),
     optimizer: {
       momentum: momentum ?? defaults.optimizer.momentum,
       weightDecay: weightDecay ?? defaults.optimizer.weightDecay,
@@ -84,6 +90,28 @@ export async function trainingSettings(options: TrainOptions): Promise<TrainingS
     device,
     checkpointSeconds: options.checkpointSeconds ?? defaults.checkpointSeconds,
   };
+}
+
+/** @throws PenniError "bad-option" for what there is no teacher for */
+function distillationFrom({
+  teacher,
+  distillation,
+  temperature,
+}: TrainOptions): Pick<TrainingSettings, "distillation"> {
+  const usual = compressionLoss("mixed");
+  if (teacher !== undefined)
+    return {
+      distillation: {
+        share: distillation ?? usual.distillation,
+        temperature: temperature ?? usual.temperature,
+      },
+    };
+  if (distillation === undefined && temperature === undefined) return {};
+  const option = distillation === undefined ? "--temperature" : "--distillation";
+  throw new PenniError("bad-option", `${option} has nothing to change here`, {
+    expected: "--teacher FILE, a network to learn from",
+    found: "none",
+  });
 }
 
 function scheduleFrom({ schedule, lr, warmUp }: TrainOptions): TrainingSettings["schedule"] {

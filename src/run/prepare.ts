@@ -5,7 +5,7 @@ import { sampleIndices } from "../data/hold_out.js";
 import { type KnownImages, knownImages } from "../data/known_images.js";
 import { pictureFormat } from "../data/picture_format.js";
 import { type Preprocessing, pixelWriting } from "../data/preprocessing.js";
-import { readModel, readModelAndSize, type SizedModel } from "../files/model_files.js";
+import { readModelAndSize, type SizedModel } from "../files/model_files.js";
 import { PenniError } from "../graph/errors.js";
 import { specializeInputs } from "../graph/passes/fix_input_shape.js";
 import type { Graph } from "../graph/types.js";
@@ -30,7 +30,7 @@ import { naming } from "./naming.js";
 import { absoluteSpec, versions } from "./provenance.js";
 import { type CutNetwork, cutBefore } from "./rest.js";
 import { checkBatch, checkEnoughImages, checkSettings, needsBatches, usesLabels } from "./settings_checks.js";
-import { checkAttention, teacherFor } from "./teacher.js";
+import { checkAttention, readTeacher } from "./teacher.js";
 import { checkTrainable, untrainedPart } from "./trainability.js";
 import { expectedTraining } from "./training_time.js";
 
@@ -84,7 +84,7 @@ async function prepare(request: CompressRequest): Promise<PreparedRun> {
   );
   const { outputs, ...judged } = judgement;
   const { settings } = request;
-  const teacher = await readTeacher(original, preprocessing, request);
+  const teacher = await askedTeacher(original, preprocessing, request);
   checkAttention(original, teacher, settings);
   const config: RunConfig = {
     format: 1,
@@ -111,7 +111,7 @@ async function prepare(request: CompressRequest): Promise<PreparedRun> {
 }
 
 /** The network that is learned from in place of the original, where one is given. */
-async function readTeacher(
+async function askedTeacher(
   model: Graph,
   preprocessing: Preprocessing,
   { teacher, settings }: CompressRequest,
@@ -125,11 +125,7 @@ async function readTeacher(
       found: hasTraining(settings) ? "a loss without one of them" : "no training",
     });
   }
-  try {
-    return teacherFor(model, await readModel(teacher), preprocessing);
-  } catch (error) {
-    throw error instanceof PenniError ? error.within({ file: teacher }) : error;
-  }
+  return readTeacher(model, teacher, preprocessing);
 }
 
 /** What checking a model together with its images finds out. */

@@ -10,7 +10,7 @@ import type { Graph } from "../graph/types.js";
 import { expectImages, inputImageSize } from "../measure/accuracy.js";
 import { fitClasses, matchedNames } from "../measure/classes.js";
 import { refuseEndlessLoops } from "../measure/endless_loops.js";
-import { labelLoss, plainRule } from "../method/defaults.js";
+import { plainRule } from "../method/defaults.js";
 import { trainableParameters } from "../method/parameters.js";
 import { importModel } from "../ops/passes/import_model.js";
 import { buildTrainingStep } from "../train/step.js";
@@ -19,8 +19,14 @@ import { naming } from "./naming.js";
 import { openFittingDataset } from "./pipeline.js";
 import { absoluteSpec, versions } from "./provenance.js";
 import { checkEnoughImages } from "./settings_checks.js";
+import { readTeacher } from "./teacher.js";
 import type { TrainingRun } from "./train_pipeline.js";
-import { type TrainingConfig, type TrainingSettings, trainingSettingsSchema } from "./training_config.js";
+import {
+  type TrainingConfig,
+  type TrainingSettings,
+  trainingLoss,
+  trainingSettingsSchema,
+} from "./training_config.js";
 import { atSize, trainingParts } from "./training_parts.js";
 
 /** What the user asks for. */
@@ -31,6 +37,8 @@ export interface TrainingRequest {
   readonly data: string;
   /** Names of all classes in the order of the model's outputs: labels are matched to them by name. */
   readonly classes?: readonly string[];
+  /** An .onnx file of a classifier that is learned from besides the labels, as `settings.distillation` says. */
+  readonly teacher?: string;
   /** The run's directory: new or empty. */
   readonly out: string;
   readonly settings: TrainingSettings;
@@ -51,6 +59,7 @@ export interface TrainingRequest {
 export async function prepareTraining(request: TrainingRequest): Promise<TrainingRun> {
   await RunDirectory.checkFree(request.out);
   checkSettings(request.settings);
+  checkTeaching(request);
   return naming(request, () => prepare(request));
 }
 
@@ -63,6 +72,8 @@ async function prepare(request: TrainingRequest): Promise<TrainingRun> {
   const { preprocessing } = format;
   const opened = await openFittingDataset(original, data, preprocessing);
   const dataset = fitClasses(original, opened, request.classes);
+  const teacher =
+    request.teacher === undefined ? undefined : await readTeacher(original, request.teacher, preprocessing);
   const train = await dataset.train();
   expectImages((await dataset.test()).count, "test images");
   pixelWriting(preprocessing, dataset.channels);
@@ -86,10 +97,11 @@ async function prepare(request: TrainingRequest): Promise<TrainingRun> {
     settings,
     ...(classes === undefined ? {} : { classes: [...classes] }),
     images: knownImages(dataset, train),
+    ...(request.teacher === undefined ? {} : { teacher: path.resolve(request.teacher) }),
     preprocessing,
     versions: versions(),
   };
-  const run = await RunDirectory.create(out, config, original);
+  const run = await RunDirectory.create(out, config, original, { teacher });
   await request.onPictures?.(format);
   return run;
 }
@@ -107,6 +119,15 @@ function checkSettings(settings: TrainingSettings): void {
   throw new PenniError("bad-option", "no epochs are left for the network's own size", {
     expected: "shares of --resolution that add up to less than 1",
     found: `${share}`,
+  });
+}
+
+/** @throws PenniError "bad-option" if there is a teacher without a share of the loss, or a share without a teacher */
+function checkTeaching({ teacher, settings: { distillation } }: TrainingRequest): void {
+  if ((teacher === undefined) === (distillation === undefined)) return;
+  throw new PenniError("bad-option", "what another network teaches is not fully given", {
+    expected: "a teacher and settings.distillation",
+    found: teacher === undefined ? "no teacher" : "no settings.distillation",
   });
 }
 
@@ -134,18 +155,19 @@ function checkTrainable(graph: Graph, settings: TrainingSettings, preprocessing:
   const names = [...trainableParameters(graph).keys()];
   if (names.length === 0) throw new PenniError("unsupported", "the model has no weights to train");
   const trained = new Map(names.map((name) => [name, plainRule]));
-  const build = (size: ImageSize): void => {
+  const build = (size: ImageSize, isTaught: boolean): void => {
     const network = fixBatch(atSize(graph, size, preprocessing), settings.batch);
     buildTrainingStep(network, new Set(names), {
       trained,
       batchNormalization: "batch",
-      loss: labelLoss(settings.labelSmoothing),
+      loss: trainingLoss(settings, isTaught),
       optimizer: settings.optimizer,
     });
   };
-  build(native);
+  build(native, true);
   // The last of them is the network's own size.
-  for (const { size } of trainingParts(settings, native).slice(0, -1)) buildAt(size, build);
+  for (const { size } of trainingParts(settings, native).slice(0, -1))
+    buildAt(size, (smaller) => build(smaller, false));
 }
 
 /** @throws PenniError "bad-option" if the network, which can be trained, takes no images of this size */

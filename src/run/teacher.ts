@@ -1,5 +1,6 @@
 import { pictureFormat } from "../data/picture_format.js";
 import type { Preprocessing } from "../data/preprocessing.js";
+import { readModel } from "../files/model_files.js";
 import { freshNames, renameValues, usedNames } from "../graph/edit.js";
 import { PenniError } from "../graph/errors.js";
 import { fixBatch } from "../graph/passes/fix_input_shape.js";
@@ -37,6 +38,15 @@ export function teacherFor(model: Graph, given: Graph, preprocessing: Preprocess
     alone,
     new Map([...(other === wanted.name ? [] : [[wanted.name, other] as const]), [scores.name, wanted.name]]),
   );
+}
+
+/** The same of a file. @throws PenniError as `teacherFor`, naming the file; what reading it throws */
+export async function readTeacher(model: Graph, file: string, preprocessing: Preprocessing): Promise<Graph> {
+  try {
+    return teacherFor(model, await readModel(file), preprocessing);
+  } catch (error) {
+    throw error instanceof PenniError ? error.within({ file }) : error;
+  }
 }
 
 /**

@@ -6,7 +6,7 @@ import { readModel, writeModel } from "../files/model_files.js";
 import type { Graph } from "../graph/types.js";
 import { evaluate, inputImageSize } from "../measure/accuracy.js";
 import { type Interval, shareInterval } from "../measure/interval.js";
-import { labelLoss, plainRule } from "../method/defaults.js";
+import { plainRule } from "../method/defaults.js";
 import { inFormatOf } from "../method/export.js";
 import { hasNormalization, normalizationSites } from "../method/insert_normalization.js";
 import { trainableParameters } from "../method/parameters.js";
@@ -23,7 +23,7 @@ import { withNormalization } from "./stages/moments.js";
 import type { KeptName, TrainingPartName } from "./stages/names.js";
 import { tellImages } from "./stoppable.js";
 import type { TrainingListener } from "./training/launch.js";
-import type { TrainingConfig } from "./training_config.js";
+import { type TrainingConfig, trainingLoss } from "./training_config.js";
 import { atSize, type ResolutionPart, trainingParts } from "./training_parts.js";
 
 /** What a training tells about itself while it goes on. */
@@ -74,6 +74,8 @@ async function trainLocked(
   signal: AbortSignal | undefined,
 ): Promise<TrainingSummary> {
   const { config } = run;
+  if (config.teacher !== undefined)
+    listener.notice?.(`learning from the scores of ${config.teacher}, too${atFullSize(config.settings)}`);
   const { dataset, classNames } = await openedDataset(run, listener);
   const imported = async (): Promise<Graph> => importModel(await run.readOriginal(), { keepsDropout: true });
   await run.complete("simplify", imported, listener.notice);
@@ -160,6 +162,10 @@ async function openedDataset(
   return { dataset, classNames: outputNames(config, original, dataset) };
 }
 
+/** A network that is learned from knows little of images of another size than its own. */
+const atFullSize = ({ resolutions }: TrainingConfig["settings"]): string =>
+  resolutions.length === 0 ? "" : ", once images have the network's own size";
+
 function describePart({ size, epochs, epochsBefore }: ResolutionPart, parts: number): string {
   if (parts === 1) return "train";
   const last = epochsBefore + epochs;
@@ -197,11 +203,14 @@ async function startOfPart({
   const { preprocessing } = run.config;
   const graph = await readModel(run.stagePath(from));
   const native = inputImageSize(graph, preprocessing);
-  const isNative = native?.width === part.size.width && native.height === part.size.height;
+  const isNative = isOfSize(part.size, native);
   const network = isNative ? run.stagePath(from) : run.path("checkpoints", `${name}.start.onnx`);
   if (!isNative) await writeModel(network, atSize(graph, part.size, preprocessing));
   return { plan: partPlan(graph, { run, name, part, network }), native };
 }
+
+const isOfSize = ({ width, height }: ImageSize, native: ImageSize | undefined): boolean =>
+  native?.width === width && native.height === height;
 
 interface PlanRequest {
   readonly run: TrainingRun;
@@ -216,11 +225,13 @@ function partPlan(graph: Graph, { run, name, part, network }: PlanRequest): Trai
   const names = [...trainableParameters(graph).keys()];
   const trained = Object.fromEntries(names.map((parameter) => [parameter, plainRule]));
   const native = inputImageSize(graph, config.preprocessing);
+  const isTaught = config.teacher !== undefined && isOfSize(part.size, native);
   // An average over several sizes would mix networks that saw different images.
   const isLast = part.epochsBefore + part.epochs >= part.epochsInAll;
   return {
     stage: name,
     network,
+    ...(isTaught ? { teacher: run.stagePath("teacher") } : {}),
     result: run.path("checkpoints", `${name}.onnx`),
     checkpoint: run.checkpointPath(name),
     data: {
@@ -242,7 +253,7 @@ function partPlan(graph: Graph, { run, name, part, network }: PlanRequest): Trai
     schedule: settings.schedule,
     l1Strength: 0,
     optimizer: settings.optimizer,
-    loss: labelLoss(settings.labelSmoothing),
+    loss: trainingLoss(settings, isTaught),
     batchNormalization: "batch",
     ...(isLast && settings.averaging !== undefined ? { averaging: settings.averaging } : {}),
     sparse: [],

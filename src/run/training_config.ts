@@ -1,6 +1,7 @@
 import { z } from "zod";
 import { devices } from "../execute/device.js";
-import { trainingDefaults } from "../method/defaults.js";
+import { labelLoss, trainingDefaults } from "../method/defaults.js";
+import type { LossOptions } from "../train/losses.js";
 import { configSchema, cosineSchema, oneCycleSchema } from "./config.js";
 
 const side = z.number().int().min(1);
@@ -20,6 +21,15 @@ export const trainingSettingsSchema = z.object({
   schedule: z.discriminatedUnion("kind", [cosineSchema, oneCycleSchema]),
   /** Share of each label that is spread over all classes. */
   labelSmoothing: z.number().min(0).lt(1),
+  /** What is learned from another network besides the labels; absent where there is none. */
+  distillation: z
+    .object({
+      /** Weight of its scores in the loss; the labels get the rest. */
+      share: z.number().gt(0).lt(1),
+      /** Softens both networks' scores. */
+      temperature: z.number().positive(),
+    })
+    .optional(),
   optimizer: z.object({ momentum: z.number().min(0).lt(1), weightDecay: z.number().min(0) }),
   /** Decay of an average of the weights over the last part's steps; absent for none. */
   averaging: z.number().gt(0).lt(1).optional(),
@@ -43,6 +53,17 @@ export const trainingSettingsSchema = z.object({
 
 export type TrainingSettings = z.infer<typeof trainingSettingsSchema>;
 
+/** What is minimised. @param isTaught whether another network sees the images as it was trained to */
+export function trainingLoss(
+  { labelSmoothing, distillation }: Pick<TrainingSettings, "labelSmoothing" | "distillation">,
+  isTaught: boolean,
+): LossOptions {
+  const labels = labelLoss(labelSmoothing);
+  if (!isTaught || distillation === undefined) return labels;
+  const { share, temperature } = distillation;
+  return { ...labels, crossEntropy: 1 - share, distillation: share, temperature };
+}
+
 /** Tells the configuration of a training from that of a compression, which states no kind. */
 export const trainingKind = z.object({ kind: z.literal("training") });
 
@@ -55,6 +76,8 @@ export const trainingConfigSchema = trainingKind.extend({
   settings: trainingSettingsSchema,
   classes: configSchema.shape.classes,
   images: configSchema.shape.images,
+  /** Path of the network that is learned from besides the labels. */
+  teacher: z.string().optional(),
   preprocessing: configSchema.shape.preprocessing,
   versions: configSchema.shape.versions,
 });

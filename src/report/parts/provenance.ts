@@ -16,12 +16,8 @@ export function provenanceSection({ run, sessions, root }: RunReport): ReportSec
   const facts: readonly (readonly [string, Html])[] = [
     ["Model", code(config.model)],
     ["Images", code(config.data)],
-    ...(run.kind === "compression"
-      ? ([
-          ["Preset", escapeHtml(run.config.preset)],
-          ...(run.config.teacher === undefined ? [] : [["Learned from", code(run.config.teacher)] as const]),
-        ] as const)
-      : []),
+    ...(run.kind === "compression" ? [["Preset", escapeHtml(run.config.preset)] as const] : []),
+    ...(config.teacher === undefined ? [] : [["Learned from", code(config.teacher)] as const]),
     ["Seed", escapeHtml(`${config.seed}`)],
     ["Versions", escapeHtml(`Penni ${penni}, Node.js ${node}, ONNX Runtime ${onnxruntime}`)],
     ...machineFacts(sessions),
