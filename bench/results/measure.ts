@@ -37,34 +37,34 @@ export async function judge({ data, classes }: Row, file: string): Promise<Resul
 export async function measureModel(row: Row, file: string): Promise<Measured> {
   const judged = await judge(row, file);
   const { network, classes, image } = row;
-  const dense = encodeModel(newNetwork(network, { classes, image, seed: 0, metadata: new Map() }));
+  const dense = newNetwork(network, { classes, image, seed: 0, metadata: new Map() });
   const model = await readModel(file);
   const dims = [1, ...image];
   return {
     ...judged,
     latency: await latencies(dense, model, dims),
-    memory: { compiledBytes: compiledBytes(model), webDenseBytes: await webRuntimeBytes(dense) },
+    memory: { compiledBytes: compiledBytes(model), webDenseBytes: await webRuntimeBytes(encodeModel(dense)) },
     gzippedWasm: gzippedWasmBytes(encodeModel(model)),
     machine: cpus()[0]?.model ?? "unknown",
   };
 }
 
-async function latencies(
-  dense: Uint8Array,
-  model: Graph,
-  dims: readonly number[],
-): Promise<Measured["latency"]> {
+async function latencies(dense: Graph, model: Graph, dims: readonly number[]): Promise<Measured["latency"]> {
+  const encoded = encodeModel(dense);
   const compressed = encodeModel(model, { sparse: true });
   webRuntime.env.wasm.numThreads = 1;
-  const program = hasCompiler() ? CContender.build("cCompressed", model, "gcc") : undefined;
+  const programs = hasCompiler()
+    ? [CContender.build("cCompressed", model, "gcc"), CContender.build("cDense", dense, "gcc")]
+    : [];
   try {
     const timings = await measureByTurns(
       [
-        await runtimeContender("nodeDense", nodeRuntime as Runtime, dense, dims),
+        await runtimeContender("nodeDense", nodeRuntime as Runtime, encoded, dims),
         await runtimeContender("nodeCompressed", nodeRuntime as Runtime, compressed, dims),
-        await runtimeContender("webDense", webRuntime as Runtime, dense, dims),
+        await runtimeContender("webDense", webRuntime as Runtime, encoded, dims),
         await penniContender("wasmCompressed", compileToWasm(compressed)),
-        ...(program === undefined ? [] : [program]),
+        await penniContender("wasmDense", compileToWasm(dense)),
+        ...programs,
       ],
       ROUNDS,
     );
@@ -75,10 +75,11 @@ async function latencies(
       nodeCompressed: medianOf("nodeCompressed"),
       webDense: medianOf("webDense"),
       wasmCompressed: medianOf("wasmCompressed"),
-      ...(program === undefined ? {} : { cCompressed: medianOf("cCompressed") }),
+      wasmDense: medianOf("wasmDense"),
+      ...(programs.length === 0 ? {} : { cCompressed: medianOf("cCompressed"), cDense: medianOf("cDense") }),
     };
   } finally {
-    program?.close();
+    for (const program of programs) program.close();
   }
 }
 

@@ -30,6 +30,9 @@ const latency = z.object({
   wasmCompressed: z.number(),
   /** Absent where there is no C compiler. */
   cCompressed: z.number().optional(),
+  /** The dense network in our own builds; absent in records from before it was measured. */
+  wasmDense: z.number().optional(),
+  cDense: z.number().optional(),
 });
 
 const measuredSchema = z.object({

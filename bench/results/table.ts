@@ -11,10 +11,11 @@ Each row was made by the commands in its folder's \`record.json\`; \`npm run res
 once. Fewer multiply-accumulates (MACs) and parameters as the paper counts them; executed: what ONNX Runtime runs. Latency:
 medians of one image on one thread, by turns in one run, the dense network in ONNX Runtime against the compiled one. Memory:
 weights and arena of the compiled network against what a process grows by with the dense one in \`onnxruntime-web\`.
+Own dense build: how many times as fast the compiled network is as the dense one compiled likewise, in WebAssembly / C.
 Several seeds: mean and standard deviation of top-1; the rest is the median.
 
-| row | baseline | top-1 | fewer MACs | fewer parameters | executed MACs left | file, kB | latency: dense node / web -> wasm / C, ms | memory less |
-| --- | --- | --- | --- | --- | --- | --- | --- | --- |
+| row | baseline | top-1 | fewer MACs | fewer parameters | executed MACs left | file, kB | latency: dense node / web -> wasm / C, ms | own dense build | memory less |
+| --- | --- | --- | --- | --- | --- | --- | --- | --- | --- |
 `;
 
 /** Writes `results/README.md` from the records. */
@@ -60,6 +61,13 @@ function tableLine(row: Row, records: readonly ResultRecord[]): string {
     percent(of(({ measured, baseline }) => 1 - measured.costs[cost] / baseline.costs[cost]));
   const latency = (engine: "nodeDense" | "webDense" | "wasmCompressed" | "cCompressed"): string =>
     of(({ measured }) => measured.latency[engine] ?? Number.NaN).toFixed(2);
+  const timesDense = (target: "wasm" | "c"): string => {
+    const times = records.flatMap(({ measured: { latency } }) => {
+      const [dense, own] = [latency[`${target}Dense`], latency[`${target}Compressed`]];
+      return dense === undefined || own === undefined ? [] : [dense / own];
+    });
+    return times.length < records.length ? "-" : median(times).toFixed(2);
+  };
   const cells = [
     row.id,
     percent(
@@ -72,6 +80,7 @@ function tableLine(row: Row, records: readonly ResultRecord[]): string {
     percent(of(({ measured, baseline }) => measured.costs.executedMacs / baseline.costs.executedMacs)),
     (of(({ measured }) => measured.costs.bytes) / 1000).toFixed(0),
     `${latency("nodeDense")} / ${latency("webDense")} -> ${latency("wasmCompressed")} / ${latency("cCompressed")}`,
+    `${timesDense("wasm")} / ${timesDense("c")}`,
     percent(of(({ measured: { memory } }) => 1 - memory.compiledBytes / memory.webDenseBytes)),
   ];
   return `| ${cells.join(" | ")} |`;
