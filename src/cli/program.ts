@@ -197,11 +197,17 @@ async function commandOf([first]: readonly string[], terminal: Terminal): Promis
 
 function report(error: unknown, args: readonly string[], { stderr }: Terminal, command?: string): void {
   stderr.insist(`penni: ${describeError(error, command)}\n`);
-  if (args.includes("--verbose") && error instanceof Error) stderr.insist(`${error.stack}\n`);
+  if (isAsked("--verbose", args) && error instanceof Error) stderr.insist(`${error.stack}\n`);
+}
+
+/** Whether an option without a value is among the words: what stands behind "--" is none. */
+function isAsked(option: string, args: readonly string[]): boolean {
+  const end = args.indexOf("--");
+  return args.slice(0, end < 0 ? args.length : end).includes(option);
 }
 
 /** With --json, stdout holds one JSON text whatever happens: where there is no result, the error. */
 function answer(error: unknown, args: readonly string[], { stdout }: Terminal, command?: string): void {
-  if (!args.includes("--json") || !stdout.isEmpty) return;
+  if (!isAsked("--json", args) || !stdout.isEmpty) return;
   stdout.write(`${terminalJson({ error: errorRecord(error, command) })}\n`);
 }

@@ -40,6 +40,11 @@ export class Digests {
     return noted !== undefined && existsSync(file) && (await digestOf(file)) !== noted;
   }
 
+  /** Whether a file was noted and is not there. @throws PenniError "io" */
+  async isGone(name: string): Promise<boolean> {
+    return (await this.read()).has(name) && !existsSync(path.join(this.folder, name));
+  }
+
   /** Lines that are damaged say nothing. */
   private async read(): Promise<ReadonlyMap<string, string>> {
     if (!existsSync(this.file)) return new Map();

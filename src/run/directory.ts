@@ -171,10 +171,17 @@ export class RunDirectory<Config extends AnyConfig = RunConfig> {
 
   /** What nothing can be made again from. */
   private async readStart(stage: StartName): Promise<Graph> {
-    const file = this.stagePath(stage);
-    if (!(await this.isChanged(stage))) return readModel(file);
-    throw new PenniError("bad-file", "the network that the run was started with has changed", {
-      file,
+    await this.checkStart(stage);
+    return readModel(this.stagePath(stage));
+  }
+
+  /** @throws PenniError "bad-file" if a network that the run was started with is not as it was written */
+  private async checkStart(stage: StartName): Promise<void> {
+    const isGone = await this.digests.isGone(`${stage}.onnx`);
+    if (!isGone && !(await this.isChanged(stage))) return;
+    const what = isGone ? "is gone" : "has changed";
+    throw new PenniError("bad-file", `the network that the run was started with ${what}`, {
+      file: this.stagePath(stage),
       expected: `what ${this.digests.file} says`,
       advice: "Put the file back, or start a new run directory",
     });
@@ -255,7 +262,8 @@ export class RunDirectory<Config extends AnyConfig = RunConfig> {
   /**
    * Makes folders that are missing (what was in them is made again), and removes what writing left behind when a kill
    * cut it short, whole files and ends of lines; only for whoever has locked the directory.
-   * @throws PenniError "io" if what is in a folder's place is none, or nothing can be changed
+   * @throws PenniError "io" if what is in a folder's place is none, or nothing can be changed; "bad-file" if what nothing
+   *   can be made again from (the original, what is behind it, the teacher) is not as it was written
    */
   async restore(): Promise<void> {
     for (const folder of ["", ...FOLDERS].map((name) => this.path(name))) {
@@ -268,6 +276,7 @@ export class RunDirectory<Config extends AnyConfig = RunConfig> {
       }
     }
     for (const name of [METRICS, TIMING]) await removePartOfLine(this.path(name));
+    for (const name of startNames) await this.checkStart(name);
   }
 }
 

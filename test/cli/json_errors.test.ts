@@ -48,8 +48,9 @@ test("penni MODEL PICTURES --json: likewise", async () => {
   assert.equal(code, "io");
 });
 
-test("without --json stdout stays empty", async () => {
+test("without --json stdout stays empty; a model may be called so", async () => {
   assert.equal((await penni(["inspect", "none.onnx"])).stdout, "");
+  assert.equal((await penni(["inspect", "--", "--json"])).stdout, "");
 });
 
 test("a result that was printed is all there is", async () => {

@@ -111,7 +111,7 @@ const cases: readonly (readonly [name: string, Damage, said: RegExp, until?: str
   ["timing.jsonl", "directory", /timing\.jsonl: cannot read the file: found EISDIR/],
   ["stages/SHA256SUMS", "truncated", /^$/],
   ["stages/SHA256SUMS", "directory", /SHA256SUMS: cannot read the file/],
-  ["stages/original.onnx", "removed", /original\.onnx: cannot read the model: no such file/],
+  ["stages/original.onnx", "removed", /original\.onnx: the network that the run was started with is gone/],
   [
     "stages/original.onnx",
     "flipped",

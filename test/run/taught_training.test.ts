@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import { mkdtempSync, rmSync } from "node:fs";
+import { copyFileSync, mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import path from "node:path";
 import { after, test } from "node:test";
@@ -106,6 +106,23 @@ test("stopped and resumed, a taught training ends as an undisturbed one", async 
   const [expected, found] = [await whole.readMetrics(), await stopped.readMetrics()];
   assert.deepEqual(found, expected);
 });
+
+for (const [what, damage] of Object.entries({
+  changed: (file: string) => copyFileSync(at("seven.onnx"), file),
+  gone: (file: string) => rmSync(file),
+})) {
+  test(`a teacher that is ${what} is named before anything is trained`, async () => {
+    const run = await prepare(`teacher ${what}`, { distillation }, "teacher.onnx");
+    damage(run.stagePath("teacher"));
+    await assert.rejects(trainRun(await RunDirectory.openTraining(run.root)), {
+      code: "bad-file",
+      message: new RegExp(
+        `teacher\\.onnx: the network that the run was started with .*${what}.*Put the file back`,
+      ),
+    });
+    assert.deepEqual(await run.readMetrics(), []);
+  });
+}
 
 test("a teacher needs a share of the loss, and the share a teacher", async () => {
   await assert.rejects(prepare("refused", { distillation }), { code: "bad-option", message: /no teacher/ });
