@@ -81,6 +81,18 @@ const calibrated = (epochs: number, macs: number, more = ""): readonly string[] 
 
 const resnet56Teacher = `--teacher ${sharedPath("models/resnet56.onnx")}`;
 
+/** From the model of row resnet18, trained as a dense network with these options. */
+const resnet18Anew = (training: string): Omit<Row, "id"> => ({
+  ...cifar,
+  network: "resnet18",
+  origin: { kind: "compressed", row: "resnet18", seed: 0, trainings: [words(training)] },
+  // Of the network that it starts from, which has 91.5 M on its bases: 4.7 % of the baseline's.
+  compress: calibrated(8, 0.2833, `${resnet56Teacher} --checkpoint-seconds 120`),
+  seeds: [0],
+  bar: "the paper: 97 % fewer parameters, 92 % fewer MACs, no loss",
+  goal: "the same counts at no more than 0.1 point",
+});
+
 /** All rows, in the order of the table, each after the one that it starts from; what is not on record yet has no line there. */
 export const rows: readonly Row[] = [
   {
@@ -94,43 +106,16 @@ export const rows: readonly Row[] = [
     goal: "the same counts at no more than 0.1 point; 85 % lower latency, 90 % less memory",
   },
   {
-    ...cifar,
+    ...resnet18Anew(
+      "--epochs 4 --lr 0.05 --insert-normalization --ema 0.998 --validation 0.05 --checkpoint-seconds 120",
+    ),
     id: "resnet18-again",
-    network: "resnet18",
-    origin: {
-      kind: "compressed",
-      row: "resnet18",
-      seed: 0,
-      trainings: [
-        words(
-          "--epochs 4 --lr 0.05 --insert-normalization --ema 0.998 --validation 0.05 --checkpoint-seconds 120",
-        ),
-      ],
-    },
-    // Of the network that it starts from, which has 91.5 M on its bases: 4.7 % of the baseline's.
-    compress: calibrated(8, 0.2833, `${resnet56Teacher} --checkpoint-seconds 120`),
-    seeds: [0],
-    bar: "the paper: 97 % fewer parameters, 92 % fewer MACs, no loss",
-    goal: "the same counts at no more than 0.1 point",
   },
   {
-    ...cifar,
+    ...resnet18Anew(
+      `--epochs 8 --insert-normalization --ema 0.998 ${resnet56Teacher} --validation 0.02 --checkpoint-seconds 120`,
+    ),
     id: "resnet18-taught",
-    network: "resnet18",
-    origin: {
-      kind: "compressed",
-      row: "resnet18",
-      seed: 0,
-      trainings: [
-        words(
-          `--epochs 8 --insert-normalization --ema 0.998 ${resnet56Teacher} --validation 0.02 --checkpoint-seconds 120`,
-        ),
-      ],
-    },
-    compress: calibrated(8, 0.2833, `${resnet56Teacher} --checkpoint-seconds 120`),
-    seeds: [0],
-    bar: "the paper: 97 % fewer parameters, 92 % fewer MACs, no loss",
-    goal: "the same counts at no more than 0.1 point",
   },
   {
     ...cifar,

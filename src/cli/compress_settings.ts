@@ -1,12 +1,12 @@
 import { availableParallelism } from "node:os";
 import type { Device } from "../execute/device.js";
-import { PenniError } from "../graph/errors.js";
 import { type LossName, lossShares, oneCycle } from "../method/defaults.js";
 import { isGoal } from "../method/goal/rules.js";
 import type { Settings } from "../run/config.js";
 import type { Penalty, PresetName, Saliency } from "../run/names.js";
 import type { OutputChoice } from "../run/outputs.js";
 import { highestRate, type Schedule, withRate } from "../train/schedule.js";
+import { contradiction } from "./extra.js";
 import type { AskedRule } from "./goal_options.js";
 
 /** The options of `penni compress` that are settings of a run. */
@@ -234,10 +234,6 @@ function lossFrom(options: SettingOptions, preset: Settings["loss"]): Settings["
   if (weights.distillation === 0 && temperature !== undefined)
     throw contradiction("--temperature", "a loss with the original's outputs", "a loss of labels alone");
   return { ...weights, ...given({ labelSmoothing, temperature, features: teacherFeatures }) };
-}
-
-function contradiction(option: string, expected: string, found: string): PenniError {
-  return new PenniError("bad-option", `${option} has nothing to change here`, { expected, found });
 }
 
 /** The entries that are not undefined. */

@@ -21,3 +21,8 @@ export function refuseExtra(options: readonly ExtraOption[]): void {
 export function isGiven(command: Pick<Command, "getOptionValueSource">, name: string): boolean {
   return command.getOptionValueSource(name) === "cli";
 }
+
+/** An option beside others that leave it nothing to do. */
+export function contradiction(option: string, expected: string, found: string): PenniError {
+  return new PenniError("bad-option", `${option} has nothing to change here`, { expected, found });
+}

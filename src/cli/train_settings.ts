@@ -2,9 +2,9 @@ import { availableParallelism } from "node:os";
 import { InvalidArgumentError } from "commander";
 import type { PictureOptions } from "../data/picture_format.js";
 import type { Device } from "../execute/device.js";
-import { PenniError } from "../graph/errors.js";
 import { compressionLoss, trainingDefaults } from "../method/defaults.js";
 import type { TrainingSettings } from "../run/training_config.js";
+import { contradiction } from "./extra.js";
 import { type InputShapes, sidesOf } from "./options.js";
 
 type Resolution = TrainingSettings["resolutions"][number];
@@ -108,10 +108,7 @@ function distillationFrom({
     };
   if (distillation === undefined && temperature === undefined) return {};
   const option = distillation === undefined ? "--temperature" : "--distillation";
-  throw new PenniError("bad-option", `${option} has nothing to change here`, {
-    expected: "--teacher FILE, a network to learn from",
-    found: "none",
-  });
+  throw contradiction(option, "--teacher FILE, a network to learn from", "none");
 }
 
 function scheduleFrom({ schedule, lr, warmUp }: TrainOptions): TrainingSettings["schedule"] {

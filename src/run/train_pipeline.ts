@@ -203,29 +203,29 @@ async function startOfPart({
   const { preprocessing } = run.config;
   const graph = await readModel(run.stagePath(from));
   const native = inputImageSize(graph, preprocessing);
-  const isNative = isOfSize(part.size, native);
+  const isNative = native?.width === part.size.width && native.height === part.size.height;
   const network = isNative ? run.stagePath(from) : run.path("checkpoints", `${name}.start.onnx`);
   if (!isNative) await writeModel(network, atSize(graph, part.size, preprocessing));
-  return { plan: partPlan(graph, { run, name, part, network }), native };
+  return { plan: partPlan(graph, { run, name, part, network, native, isNative }), native };
 }
-
-const isOfSize = ({ width, height }: ImageSize, native: ImageSize | undefined): boolean =>
-  native?.width === width && native.height === height;
 
 interface PlanRequest {
   readonly run: TrainingRun;
   readonly name: TrainingPartName;
   readonly part: ResolutionPart;
   readonly network: string;
+  /** The size of images that the network is for, and whether the part has it. */
+  readonly native: ImageSize | undefined;
+  readonly isNative: boolean;
 }
 
-function partPlan(graph: Graph, { run, name, part, network }: PlanRequest): TrainingPlan {
+function partPlan(graph: Graph, request: PlanRequest): TrainingPlan {
+  const { run, name, part, network, native, isNative } = request;
   const { config } = run;
   const { settings } = config;
   const names = [...trainableParameters(graph).keys()];
   const trained = Object.fromEntries(names.map((parameter) => [parameter, plainRule]));
-  const native = inputImageSize(graph, config.preprocessing);
-  const isTaught = config.teacher !== undefined && isOfSize(part.size, native);
+  const isTaught = config.teacher !== undefined && isNative;
   // An average over several sizes would mix networks that saw different images.
   const isLast = part.epochsBefore + part.epochs >= part.epochsInAll;
   return {
