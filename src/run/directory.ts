@@ -179,8 +179,10 @@ export class RunDirectory<Config extends AnyConfig = RunConfig> {
   private async checkStart(stage: StartName): Promise<void> {
     const isGone = await this.digests.isGone(`${stage}.onnx`);
     if (!isGone && !(await this.isChanged(stage))) return;
-    const what = isGone ? "is gone" : "has changed";
-    throw new PenniError("bad-file", `the network that the run was started with ${what}`, {
+    const message = isGone
+      ? "the network that the run was started with is gone"
+      : "the network that the run was started with has changed";
+    throw new PenniError("bad-file", message, {
       file: this.stagePath(stage),
       expected: `what ${this.digests.file} says`,
       advice: "Put the file back, or start a new run directory",
