@@ -123,9 +123,13 @@ for (const op of [...new Set(all.map(({ node }) => node.op))].sort()) {
   const ours = all.filter(({ node }) => node.op === op && node.attributes.size > 0);
   if (ours.length === 0) continue;
   test(`${op}: an attribute that is missing, of another type or senseless is refused or understood`, () => {
+    const known = new Set<string>();
     for (const sample of ours) {
       for (const name of sample.node.attributes.keys()) {
-        for (const value of replacements) {
+        // What an attribute defaults to differs by opset and by the others; a senseless value is one in all of them.
+        const values = known.has(name) ? [undefined] : replacements;
+        known.add(name);
+        for (const value of values) {
           const graph = withAttribute(sample, name, value);
           const what = `${name} = ${value === undefined ? "missing" : `${value.kind} ${value.value}`}`;
           try {
