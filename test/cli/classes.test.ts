@@ -17,6 +17,9 @@ const folder = mkdtempSync(path.join(tmpdir(), "penni-classes-"));
 after(() => rmSync(folder, { recursive: true, force: true }));
 const file = (name: string): string => path.join(folder, name);
 
+const cnn = file("cnn.onnx");
+await writeModel(cnn, tinyCnn());
+
 /** Scores are the means of red, green and blue: right about images of one colour, if labels are in that order. */
 function colourModel(names?: readonly string[]): Graph {
   const graph = smallGraph(
@@ -197,8 +200,6 @@ test("--classes: not a file, and images without labels", async () => {
   await assertRefused(["eval", model, "--data", unlabelled, "--classes", lines], /images have no labels/);
 });
 
-const cnn = file("cnn.onnx");
-await writeModel(cnn, tinyCnn());
 const digits = classFile("digits.txt", [..."0123456", "blue", "8", "red"].join("\n"));
 const run = ["-o", file("run"), "--basis", "4", "--batch", "4", "--threads", "1"];
 

@@ -65,6 +65,11 @@ async function compiled(
 }
 
 const small = await modelFile("small-net 2.onnx", smallNetwork());
+const unsupported = await modelFile("unsupported.onnx", smallGraph([1, 4], [node("Det", ["x"], "y")], {}));
+const damagedMetadata = await modelFile("metadata.onnx", {
+  ...smallNetwork(),
+  metadata: new Map([[PREPROCESSING_KEY, "{"]]),
+});
 const tiny = await modelFile("tiny.onnx", tinyCnn());
 const sparse = await modelFile(
   "sparse.onnx",
@@ -309,11 +314,6 @@ test("images are preprocessed as metadata or options say, else as ImageNet's", a
   near(contrast(await compiledModel(grey, "--mean", "0", "--std", "0.25"), 0), 0.25);
 });
 
-const unsupported = await modelFile("unsupported.onnx", smallGraph([1, 4], [node("Det", ["x"], "y")], {}));
-const damagedMetadata = await modelFile("metadata.onnx", {
-  ...smallNetwork(),
-  metadata: new Map([[PREPROCESSING_KEY, "{"]]),
-});
 const damaged = path.join(folder, "damaged.onnx");
 writeFileSync(damaged, readFileSync(small).subarray(0, 500));
 const full = path.join(folder, "full");

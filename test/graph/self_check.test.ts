@@ -1,5 +1,6 @@
 import assert from "node:assert/strict";
-import { mkdtemp, rm } from "node:fs/promises";
+import { mkdtempSync } from "node:fs";
+import { rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import path from "node:path";
 import { after, afterEach, beforeEach, test } from "node:test";
@@ -60,7 +61,7 @@ test("a pass that leaves a malformed graph is named", () => {
   assert.equal(runPasses(graph, [careless]).nodes.length, graph.nodes.length);
 });
 
-const folder = await mkdtemp(path.join(tmpdir(), "penni-self-check-"));
+const folder = mkdtempSync(path.join(tmpdir(), "penni-self-check-"));
 after(() => rm(folder, { recursive: true }));
 const fileOf = (name: string): string => path.join(folder, `${name}.onnx`);
 

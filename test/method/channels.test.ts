@@ -1,5 +1,6 @@
 import assert from "node:assert/strict";
-import { mkdtemp, readFile, rm } from "node:fs/promises";
+import { mkdtempSync } from "node:fs";
+import { readFile, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import path from "node:path";
 import { after, test } from "node:test";
@@ -238,7 +239,7 @@ test("a fraction that cannot be reached is refused with the least that can", () 
   });
 });
 
-const folder = await mkdtemp(path.join(tmpdir(), "penni-channels-"));
+const folder = mkdtempSync(path.join(tmpdir(), "penni-channels-"));
 after(() => rm(folder, { recursive: true, force: true }));
 
 for (const start of ["svd", "calibrate"] as const) {

@@ -33,6 +33,10 @@ const macs = (fraction: number): Pick<Settings, "prune"> => ({ prune: { rule: "m
 
 const share = ({ original, compressed }: Summary): number => compressed.paperMacs / original.paperMacs;
 
+const tiny = path.join(folder, "tiny.onnx");
+await writeModel(tiny, tinyCnn());
+const first = await run(tiny, "first", macs(0.6));
+
 const SPARSE = "cases/f2_presparse.onnx";
 
 for (const [start, basis] of [
@@ -57,10 +61,6 @@ test("nothing removed of a sparse network is the network that came in", {
   assert.equal(compressed.paperMacs, original.paperMacs);
   for (const { error } of agreement?.outputs ?? []) assert.ok(error !== null && error < 1e-3, `${error}`);
 });
-
-const tiny = path.join(folder, "tiny.onnx");
-await writeModel(tiny, tinyCnn());
-const first = await run(tiny, "first", macs(0.6));
 
 test("an own result is compressed again, from its own bases and zeros", async () => {
   const again = await run(first.model, "again", macs(0.7));

@@ -42,6 +42,7 @@ function distance(one: readonly (readonly number[])[], other: readonly (readonly
 }
 
 const [IMAGES, PLACES] = [2, 6] as const;
+const block = await blockSize();
 
 test("the distance of maps of attention and its gradient are those of the definition in float64 (1e-6)", async () => {
   const small = randomIn([IMAGES, 3, 2, 3], 1);
@@ -125,7 +126,6 @@ test("networks without maps of the same size are refused", () => {
 
 const BATCH = 4;
 const RATE = 1e-2;
-const block = await blockSize();
 
 function stepOf(network: Graph, blockChannels: number | undefined) {
   const rule = { l1: "none", masked: false, rate: 1 } as const;
