@@ -22,8 +22,7 @@ const files = ["test", "bench"]
   .map((file) => path.join(root, "dist", file));
 
 const counts = { passed: 0, failed: 0, skipped: 0 };
-// One more than CI has cores: tests of workers, signals and pages mostly wait.
-const stream = run({ files, concurrency: 3, timeout: 600_000 });
+const stream = run({ files, concurrency: 2, timeout: 600_000 });
 const isSuite = (event) => event.details?.type === "suite";
 const isFile = (event) => files.includes(event.name);
 stream.on("test:pass", (event) => {
