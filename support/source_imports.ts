@@ -8,15 +8,19 @@ export type ImportGraph = ReadonlyMap<string, readonly string[]>;
 const OWN_IMPORT = /(?:\bfrom|\bimport)\s*\(?\s*"(\.[^"]+)\.js"/g;
 const NODE_IMPORT = /(?:\bfrom|\bimport)\s*\(?\s*"(node:[^"]+)"/g;
 
-/** @param folders of the project, with everything below them */
-export function importGraph(folders: readonly string[]): ImportGraph {
-  const files = folders.flatMap((folder) =>
+/** The TypeScript files of folders of the project, with everything below them: paths as in `ImportGraph`. */
+export function sourceFiles(folders: readonly string[]): readonly string[] {
+  return folders.flatMap((folder) =>
     readdirSync(path.join(projectRoot, folder), { recursive: true })
       .map(String)
       .filter((file) => /\.tsx?$/.test(file))
       .map((file) => path.posix.join(folder, file.split(path.sep).join("/"))),
   );
-  return new Map(files.map((file) => [file, ownImports(file)]));
+}
+
+/** @param folders of the project, with everything below them */
+export function importGraph(folders: readonly string[]): ImportGraph {
+  return new Map(sourceFiles(folders).map((file) => [file, ownImports(file)]));
 }
 
 function ownImports(file: string): readonly string[] {

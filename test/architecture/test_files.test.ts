@@ -1,8 +1,9 @@
 import assert from "node:assert/strict";
-import { readdirSync, readFileSync } from "node:fs";
+import { readFileSync } from "node:fs";
 import path from "node:path";
 import { test } from "node:test";
 import { projectRoot } from "../../support/shared.js";
+import { sourceFiles } from "../../support/source_imports.js";
 
 /** Top-level lines with an `await` behind the first test of a file. */
 function lateAwaits(code: string): readonly string[] {
@@ -16,13 +17,9 @@ function lateAwaits(code: string): readonly string[] {
 // Node.js runs the tests that it knows while a file waits. If all of them are skipped, as without ../shared, it is done with the
 // file, runs its `after`, which removes the folder, and the rest of the file fails.
 test("no test file waits for anything once it has declared a test", () => {
-  const found = ["test", "bench"].flatMap((folder) =>
-    readdirSync(path.join(projectRoot, folder), { recursive: true, encoding: "utf8" })
-      .filter((name) => name.endsWith(".test.ts"))
-      .map((name) => path.join(folder, name))
-      .flatMap((name) =>
-        lateAwaits(readFileSync(path.join(projectRoot, name), "utf8")).map((line) => `${name}: ${line}`),
-      ),
+  const files = sourceFiles(["test", "bench"]).filter((name) => name.endsWith(".test.ts"));
+  const found = files.flatMap((name) =>
+    lateAwaits(readFileSync(path.join(projectRoot, name), "utf8")).map((line) => `${name}: ${line}`),
   );
   assert.deepEqual(found, []);
 });
